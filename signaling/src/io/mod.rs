@@ -1,0 +1,5 @@
+//! The sockets and the clock around the endpoint. The only place in this crate that may use them.
+#![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
+
+pub mod driver;
+mod tcp;

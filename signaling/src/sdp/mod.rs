@@ -1,0 +1,71 @@
+//! Session descriptions (RFC 8866) and their offer/answer exchange (RFC 3264) for one audio stream.
+
+pub mod negotiate;
+pub mod parse;
+pub mod print;
+
+use std::net::IpAddr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// The same stream seen from the other side (RFC 3264 section 6.1).
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            same => same,
+        }
+    }
+
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+}
+
+/// One format of a media line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    pub payload_type: u8,
+    /// Encoding name in upper case, `PCMU`; static types have theirs without a rtpmap.
+    pub encoding: String,
+    pub clock_hz: u32,
+    pub fmtp: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// `audio`, `video`, …
+    pub kind: String,
+    pub port: u16,
+    /// `RTP/AVP`, …
+    pub protocol: String,
+    pub formats: Vec<Format>,
+    /// Formats as written, echoed when the line is refused.
+    pub formats_raw: String,
+    /// Address of this line, else of the session.
+    pub addr: Option<IpAddr>,
+    pub direction: Direction,
+    pub ptime_ms: Option<u16>,
+    pub rtcp: Option<(u16, Option<IpAddr>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub media: Vec<Media>,
+}

@@ -1,0 +1,144 @@
+//! Reading a session description. Lines that are not known are skipped; only what makes the audio
+//! stream unreadable is an error.
+
+use super::{Direction, Format, Media, Session};
+use crate::limits;
+use std::net::IpAddr;
+
+/// What is wrong with a description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault(pub &'static str);
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut addr = None;
+    let mut direction = Direction::SendRecv;
+    let mut media: Vec<Media> = Vec::new();
+    let mut saw_version = false;
+    for line in text.lines() {
+        let line = line.trim_end();
+        let Some((kind, value)) = line.split_once('=') else { continue };
+        match kind {
+            "v" => saw_version = true,
+            "c" => {
+                let parsed = connection(value);
+                match media.last_mut() {
+                    Some(last) => last.addr = parsed,
+                    None => addr = parsed,
+                }
+            }
+            "m" if media.len() < limits::SDP_MEDIA_MAX => media.push(media_line(value, addr, direction)?),
+            "m" => return Err(Fault("too many media lines")),
+            "a" => match media.last_mut() {
+                Some(last) => attribute(last, value),
+                None => direction = direction_of(value).unwrap_or(direction),
+            },
+            _ => {}
+        }
+    }
+    if !saw_version {
+        return Err(Fault("no v= line"));
+    }
+    Ok(Session { media })
+}
+
+fn connection(value: &str) -> Option<IpAddr> {
+    let mut parts = value.split_ascii_whitespace();
+    let (net, kind, addr) = (parts.next()?, parts.next()?, parts.next()?);
+    if net != "IN" || !matches!(kind, "IP4" | "IP6") {
+        return None;
+    }
+    addr.split('/').next()?.parse().ok()
+}
+
+fn media_line(value: &str, addr: Option<IpAddr>, direction: Direction) -> Result<Media, Fault> {
+    let mut parts = value.split_ascii_whitespace();
+    let kind = parts.next().ok_or(Fault("empty m= line"))?;
+    let port = parts.next().and_then(|port| port.split('/').next()).ok_or(Fault("m= line without a port"))?;
+    let port = port.parse().map_err(|_| Fault("m= line with a bad port"))?;
+    let protocol = parts.next().ok_or(Fault("m= line without a protocol"))?;
+    let rest: Vec<&str> = parts.collect();
+    let formats = rest
+        .iter()
+        .take(limits::SDP_FORMATS_MAX)
+        .filter_map(|format| format.parse().ok().filter(|pt| *pt < 128))
+        .map(static_format)
+        .collect();
+    Ok(Media {
+        kind: kind.to_owned(),
+        port,
+        protocol: protocol.to_owned(),
+        formats,
+        formats_raw: rest.join(" "),
+        addr,
+        direction,
+        ptime_ms: None,
+        rtcp: None,
+    })
+}
+
+/// Payload types with a fixed meaning (RFC 3551 section 6) that can occur without a rtpmap.
+fn static_format(payload_type: u8) -> Format {
+    let (encoding, clock_hz) = match payload_type {
+        0 => ("PCMU", 8_000),
+        3 => ("GSM", 8_000),
+        4 => ("G723", 8_000),
+        8 => ("PCMA", 8_000),
+        9 => ("G722", 8_000),
+        13 => ("CN", 8_000),
+        18 => ("G729", 8_000),
+        _ => ("", 0),
+    };
+    Format { payload_type, encoding: encoding.to_owned(), clock_hz, fmtp: None }
+}
+
+fn attribute(media: &mut Media, value: &str) {
+    if let Some(direction) = direction_of(value) {
+        media.direction = direction;
+    } else if let Some(value) = value.strip_prefix("rtpmap:") {
+        rtpmap(media, value);
+    } else if let Some(value) = value.strip_prefix("fmtp:") {
+        let Some((pt, parameters)) = value.trim().split_once(' ') else { return };
+        if let Some(format) = format_mut(media, pt) {
+            format.fmtp = Some(parameters.trim().to_owned());
+        }
+    } else if let Some(value) = value.strip_prefix("ptime:") {
+        media.ptime_ms = value.trim().split('.').next().and_then(|ms| ms.parse().ok()).filter(|ms| (1..=200).contains(ms));
+    } else if let Some(value) = value.strip_prefix("rtcp:") {
+        let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+        media.rtcp = port.parse().ok().map(|port| (port, connection(rest)));
+    }
+}
+
+fn rtpmap(media: &mut Media, value: &str) {
+    let Some((pt, encoding)) = value.trim().split_once(' ') else { return };
+    let mut parts = encoding.trim().split('/');
+    let (Some(name), Some(clock_hz)) = (parts.next(), parts.next().and_then(|hz| hz.parse().ok())) else { return };
+    if let Some(format) = format_mut(media, pt) {
+        format.encoding = name.to_ascii_uppercase();
+        format.clock_hz = clock_hz;
+    }
+}
+
+fn format_mut<'a>(media: &'a mut Media, payload_type: &str) -> Option<&'a mut Format> {
+    let payload_type: u8 = payload_type.parse().ok()?;
+    media.formats.iter_mut().find(|format| format.payload_type == payload_type)
+}
+
+fn direction_of(value: &str) -> Option<Direction> {
+    Some(match value.trim() {
+        "sendrecv" => Direction::SendRecv,
+        "sendonly" => Direction::SendOnly,
+        "recvonly" => Direction::RecvOnly,
+        "inactive" => Direction::Inactive,
+        _ => return None,
+    })
+}

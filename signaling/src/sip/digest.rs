@@ -1,0 +1,331 @@
+//! Digest authentication (RFC 2617, RFC 7616, RFC 8760), as client and as server.
+
+use super::message::uri::find_unquoted;
+use super::token::hex;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+use std::time::Duration;
+
+/// How long a nonce of ours is accepted.
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub username: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Algorithm {
+    Md5,
+    Md5Sess,
+    Sha256,
+    Sha256Sess,
+}
+
+impl Algorithm {
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess].into_iter().find(|a| a.name().eq_ignore_ascii_case(text))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Md5Sess => "MD5-sess",
+            Self::Sha256 => "SHA-256",
+            Self::Sha256Sess => "SHA-256-sess",
+        }
+    }
+
+    fn hash(self, text: &str) -> String {
+        match self {
+            Self::Md5 | Self::Md5Sess => hex(&Md5::digest(text.as_bytes())),
+            Self::Sha256 | Self::Sha256Sess => hex(&Sha256::digest(text.as_bytes())),
+        }
+    }
+
+    fn is_session(self) -> bool {
+        matches!(self, Self::Md5Sess | Self::Sha256Sess)
+    }
+}
+
+/// A challenge from `WWW-Authenticate` or `Proxy-Authenticate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    pub realm: String,
+    pub nonce: String,
+    pub opaque: Option<String>,
+    pub algorithm: Algorithm,
+    /// The challenge offers `qop=auth`; without any qop the RFC 2069 form is used.
+    pub qop_auth: bool,
+    pub stale: bool,
+}
+
+impl Challenge {
+    /// `None` for other schemes, unknown algorithms and challenges that offer only `auth-int`.
+    pub fn parse(value: &str) -> Option<Self> {
+        let fields = Fields::parse(value)?;
+        let algorithm = fields.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse)?;
+        let qop = fields.get("qop");
+        let qop_auth = qop.is_some_and(|q| q.split(',').any(|one| one.trim().eq_ignore_ascii_case("auth")));
+        if qop.is_some_and(|q| !q.trim().is_empty()) && !qop_auth {
+            return None;
+        }
+        Some(Self {
+            realm: fields.get("realm")?.to_owned(),
+            nonce: fields.get("nonce")?.to_owned(),
+            opaque: fields.get("opaque").map(str::to_owned),
+            algorithm,
+            qop_auth,
+            stale: fields.get("stale").is_some_and(|s| s.eq_ignore_ascii_case("true")),
+        })
+    }
+
+    /// The strongest challenge of those offered (RFC 8760 section 2.4 lets the client choose).
+    pub fn strongest<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
+        values.filter_map(Self::parse).max_by_key(|challenge| challenge.algorithm)
+    }
+}
+
+/// A client's session with one nonce: the count rises with every request that uses it.
+#[derive(Clone, Debug)]
+pub struct ClientSession {
+    challenge: Challenge,
+    cnonce: String,
+    count: u32,
+}
+
+impl ClientSession {
+    pub fn new(challenge: Challenge, cnonce: String) -> Self {
+        Self { challenge, cnonce, count: 0 }
+    }
+
+    pub fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
+    /// Value of the Authorization header for one request.
+    pub fn authorize(&mut self, credentials: &Credentials, method: &str, uri: &str) -> String {
+        self.count += 1;
+        let c = &self.challenge;
+        let nc = format!("{:08x}", self.count);
+        let response = response_hash(&Proof {
+            algorithm: c.algorithm,
+            username: &credentials.username,
+            password: &credentials.password,
+            realm: &c.realm,
+            nonce: &c.nonce,
+            method,
+            uri,
+            qop: c.qop_auth.then_some(("auth", &nc, &self.cnonce)),
+            session_cnonce: &self.cnonce,
+        });
+        let mut value = format!(
+            "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{uri}\", response=\"{response}\", algorithm={}",
+            quote(&credentials.username), quote(&c.realm), quote(&c.nonce), c.algorithm.name()
+        );
+        if let Some(opaque) = &c.opaque {
+            value.push_str(&format!(", opaque=\"{}\"", quote(opaque)));
+        }
+        if c.qop_auth {
+            value.push_str(&format!(", qop=auth, nc={nc}, cnonce=\"{}\"", self.cnonce));
+        } else if c.algorithm.is_session() {
+            value.push_str(&format!(", cnonce=\"{}\"", self.cnonce));
+        }
+        value
+    }
+}
+
+/// What a server makes of an Authorization header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    Valid,
+    /// Right password, old nonce: challenged again with `stale=true`.
+    Stale,
+    Invalid,
+}
+
+/// Stateless nonces: the second they were made, signed. `keyed` signs with the endpoint's secret.
+pub fn nonce(second: u64, keyed: impl Fn(&[u8]) -> String) -> String {
+    let mut input = b"nonce".to_vec();
+    input.extend_from_slice(&second.to_be_bytes());
+    format!("{second:x}.{}", keyed(&input))
+}
+
+/// User name that an Authorization header claims.
+pub fn claimed_username(value: &str) -> Option<String> {
+    Fields::parse(value)?.get("username").map(str::to_owned)
+}
+
+/// Verifies an Authorization header against the password of the user it names.
+pub fn verify(
+    value: &str, credentials: &Credentials, realm: &str, method: &str, second: u64, keyed: impl Fn(&[u8]) -> String,
+) -> Check {
+    let Some(fields) = Fields::parse(value) else { return Check::Invalid };
+    let wanted = |name| fields.get(name).unwrap_or("");
+    let Some(algorithm) = fields.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse) else {
+        return Check::Invalid;
+    };
+    if wanted("realm") != realm || wanted("username") != credentials.username {
+        return Check::Invalid;
+    }
+    let qop = match fields.get("qop") {
+        Some("auth") => Some(("auth", wanted("nc"), wanted("cnonce"))),
+        Some(_) => return Check::Invalid,
+        None => None,
+    };
+    let expected = response_hash(&Proof {
+        algorithm,
+        username: &credentials.username,
+        password: &credentials.password,
+        realm,
+        nonce: wanted("nonce"),
+        method,
+        uri: wanted("uri"),
+        qop,
+        session_cnonce: wanted("cnonce"),
+    });
+    if !equal_in_constant_time(expected.as_bytes(), wanted("response").as_bytes()) {
+        return Check::Invalid;
+    }
+    let made = wanted("nonce").split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok());
+    match made {
+        Some(made)
+            if nonce(made, keyed) == wanted("nonce") && made <= second && second - made <= NONCE_LIFETIME.as_secs() =>
+        {
+            Check::Valid
+        }
+        _ => Check::Stale,
+    }
+}
+
+struct Proof<'a> {
+    algorithm: Algorithm,
+    username: &'a str,
+    password: &'a str,
+    realm: &'a str,
+    nonce: &'a str,
+    method: &'a str,
+    uri: &'a str,
+    qop: Option<(&'a str, &'a str, &'a str)>,
+    session_cnonce: &'a str,
+}
+
+fn response_hash(p: &Proof<'_>) -> String {
+    let mut ha1 = p.algorithm.hash(&format!("{}:{}:{}", p.username, p.realm, p.password));
+    if p.algorithm.is_session() {
+        ha1 = p.algorithm.hash(&format!("{ha1}:{}:{}", p.nonce, p.session_cnonce));
+    }
+    let ha2 = p.algorithm.hash(&format!("{}:{}", p.method, p.uri));
+    match p.qop {
+        Some((qop, nc, cnonce)) => p.algorithm.hash(&format!("{ha1}:{}:{nc}:{cnonce}:{qop}:{ha2}", p.nonce)),
+        None => p.algorithm.hash(&format!("{ha1}:{}:{ha2}", p.nonce)),
+    }
+}
+
+fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
+}
+
+fn quote(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// `name=value` pairs of a Digest header.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn parse(value: &str) -> Option<Self> {
+        let (scheme, mut rest) = value.trim().split_once([' ', '\t'])?;
+        if !scheme.eq_ignore_ascii_case("Digest") {
+            return None;
+        }
+        let mut fields = Vec::new();
+        while !rest.trim().is_empty() {
+            let end = find_unquoted(rest, b',').unwrap_or(rest.len());
+            if let Some((name, value)) = rest[..end].split_once('=') {
+                let value = value.trim();
+                let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+                    Some(quoted) => unquote(quoted),
+                    None => value.to_owned(),
+                };
+                fields.push((name.trim().to_ascii_lowercase(), value));
+            }
+            rest = rest.get(end + 1..).unwrap_or("");
+        }
+        Some(Self(fields))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn unquote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge(algorithm: &str) -> Challenge {
+        Challenge::parse(&format!(
+            "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm={algorithm}, \
+             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
+        ))
+        .unwrap()
+    }
+
+    /// The example of RFC 7616 section 3.9.1.
+    #[test]
+    fn rfc_7616_vectors() {
+        let credentials = Credentials { username: "Mufasa".into(), password: "Circle of Life".into() };
+        for (algorithm, wanted) in [
+            ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+            ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+        ] {
+            let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ".to_owned();
+            let mut session = ClientSession::new(challenge(algorithm), cnonce);
+            let value = session.authorize(&credentials, "GET", "/dir/index.html");
+            assert!(value.contains(&format!("response=\"{wanted}\"")), "{value}");
+            assert!(value.contains("nc=00000001"));
+            assert!(session.authorize(&credentials, "GET", "/").contains("nc=00000002"));
+        }
+    }
+
+    #[test]
+    fn the_strongest_challenge_is_chosen() {
+        let values = ["Digest realm=\"r\", nonce=\"n\"", "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256", "Basic realm=\"r\""];
+        assert_eq!(Challenge::strongest(values.into_iter()).unwrap().nonce, "m");
+    }
+
+    #[test]
+    fn server_accepts_its_own_nonce_until_it_is_old() {
+        let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
+        let credentials = Credentials { username: "trunk".into(), password: "s\"ecret".into() };
+        let check = |password: &str, algorithm: &str, second| {
+            let value = format!("Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}", nonce(1_000, keyed));
+            let mut session = ClientSession::new(Challenge::parse(&value).unwrap(), "c".into());
+            let theirs = Credentials { username: "trunk".into(), password: password.into() };
+            let value = session.authorize(&theirs, "INVITE", "sip:h");
+            verify(&value, &credentials, "r", "INVITE", second, keyed)
+        };
+        for algorithm in ["MD5", "SHA-256", "MD5-sess", "SHA-256-sess"] {
+            assert_eq!(check("s\"ecret", algorithm, 1_010), Check::Valid, "{algorithm}");
+            assert_eq!(check("s\"ecret", algorithm, 1_301), Check::Stale, "{algorithm}");
+            assert_eq!(check("wrong", algorithm, 1_010), Check::Invalid, "{algorithm}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The endpoint's transactions, their timers and what their ends mean for calls.
+
+use super::{CallId, Endpoint, SessionState, Target, Transmit, Transport};
+use crate::sip::failure::Cause;
+use crate::sip::message::{Headers, Method, Request, Response, print};
+use crate::sip::transaction::client::Client;
+use crate::sip::transaction::client_invite::ClientInvite;
+use crate::sip::transaction::server::Server;
+use crate::sip::transaction::server_invite::ServerInvite;
+use crate::sip::transaction::timers::Timer;
+use crate::sip::transaction::{Verdict, Wire, Woken};
+use std::cmp::Ordering;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) enum ServerMachine {
+    Invite(ServerInvite),
+    Other(Server),
+}
+
+#[derive(Debug)]
+pub(crate) struct ServerTx {
+    pub(super) machine: ServerMachine,
+    pub(super) transport: Transport,
+    pub(super) reply_to: SocketAddr,
+    /// Headers of the request, to make responses from.
+    pub(super) headers: Headers,
+    pub(super) call: Option<CallId>,
+    /// Key in `initial`, taken out with the transaction.
+    pub(super) merge_key: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) enum ClientMachine {
+    Invite(ClientInvite),
+    Other(Client),
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientTx {
+    pub(super) machine: ClientMachine,
+    pub(super) transport: Transport,
+    pub(super) target: Target,
+    pub(super) request: Request,
+    pub(super) call: Option<CallId>,
+    pub(super) auth_attempts: u8,
+    /// ACK of a refused INVITE, for retransmissions.
+    pub(super) ack: Option<Wire>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Server(Arc<str>),
+    Client(Arc<str>),
+}
+
+/// An entry of the timer heap. Entries are not removed when a timer stops: a wake-up that finds
+/// nothing due is dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    at: Instant,
+    timer: Timer,
+    owner: Owner,
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at) // earliest first
+    }
+}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl ServerTx {
+    fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.next_timeout(),
+            ServerMachine::Other(machine) => machine.next_timeout(),
+        }
+    }
+}
+
+impl ClientTx {
+    fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.next_timeout(),
+            ClientMachine::Other(machine) => machine.next_timeout(),
+        }
+    }
+
+    pub(super) fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+        match &mut self.machine {
+            ClientMachine::Invite(machine) => machine.handle_response(now, status),
+            ClientMachine::Other(machine) => machine.handle_response(now, status),
+        }
+    }
+}
+
+impl Endpoint {
+    /// When [`Endpoint::handle_timeout`] wants to be called, if at all.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        // Stale heads are dropped here so that the driver is not woken for nothing.
+        while let Some(head) = self.timers.peek() {
+            if self.due(&head.owner).is_some_and(|(at, _)| at <= head.at) {
+                return Some(head.at);
+            }
+            let owner = self.timers.pop().map(|head| head.owner);
+            if let Some(owner) = owner {
+                self.arm_owner(owner);
+            }
+        }
+        None
+    }
+
+    fn due(&self, owner: &Owner) -> Option<(Instant, Timer)> {
+        match owner {
+            Owner::Server(key) => self.servers.get(key).and_then(ServerTx::next_timeout),
+            Owner::Client(key) => self.clients.get(key).and_then(ClientTx::next_timeout),
+        }
+    }
+
+    fn arm_owner(&mut self, owner: Owner) {
+        if let Some((at, timer)) = self.due(&owner) {
+            self.timers.push(Deadline { at, timer, owner });
+        }
+    }
+
+    pub(super) fn arm_server(&mut self, key: &Arc<str>) {
+        self.arm_owner(Owner::Server(key.clone()));
+    }
+
+    pub(super) fn arm_client(&mut self, key: &Arc<str>) {
+        self.arm_owner(Owner::Client(key.clone()));
+    }
+
+    /// Runs every timer that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(head) = self.timers.peek() {
+            if head.at > now {
+                break;
+            }
+            let Some(Deadline { owner, .. }) = self.timers.pop() else { break };
+            if self.due(&owner).is_none_or(|(at, _)| at > now) {
+                self.arm_owner(owner);
+                continue;
+            }
+            match &owner {
+                Owner::Server(key) => self.wake_server(now, key),
+                Owner::Client(key) => self.wake_client(now, key),
+            }
+            self.arm_owner(owner);
+        }
+    }
+
+    fn wake_server(&mut self, now: Instant, key: &Arc<str>) {
+        let Some(tx) = self.servers.get_mut(key) else { return };
+        let (woken, terminated) = match &mut tx.machine {
+            ServerMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ServerMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+        };
+        let (transport, reply_to, call) = (tx.transport, tx.reply_to, tx.call);
+        if let Some(bytes) = woken.send {
+            self.counters.retransmitted += 1;
+            self.send(transport, Target::Addr(reply_to), bytes, None);
+        }
+        if terminated {
+            if let Some(merge_key) = self.servers.remove(key).and_then(|tx| tx.merge_key) {
+                self.initial.remove(&merge_key);
+            }
+            if woken.timed_out
+                && let Some(call) = call
+            {
+                self.not_acknowledged(now, call, key);
+            }
+        }
+    }
+
+    fn wake_client(&mut self, now: Instant, key: &Arc<str>) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        let (woken, terminated) = match &mut tx.machine {
+            ClientMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ClientMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+        };
+        let Woken { send, timed_out } = woken;
+        if let Some(bytes) = send {
+            let (transport, target) = (tx.transport, tx.target.clone());
+            self.counters.retransmitted += 1;
+            self.send(transport, target, bytes, Some(key.clone()));
+        }
+        if terminated && let Some(tx) = self.clients.remove(key) {
+            if timed_out {
+                self.client_failed(now, tx, Cause::NoResponse);
+            } else if let (Method::Invite, Some(call)) = (&tx.request.method, tx.call) {
+                self.invite_done(call);
+            }
+        }
+    }
+
+    /// The INVITE transaction is gone: a session that was only kept to answer late 200s goes with it.
+    fn invite_done(&mut self, call: CallId) {
+        let done = self
+            .sessions
+            .get(&call)
+            .is_some_and(|session| session.ended && matches!(session.state, SessionState::Calling(_)));
+        if done {
+            self.remove_session(call);
+        }
+    }
+
+    /// A message of this client transaction could not be sent.
+    pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
+        if let Some(tx) = self.clients.remove(transaction) {
+            self.client_failed(now, tx, Cause::Unreachable(why.to_owned()));
+        }
+    }
+
+    fn client_failed(&mut self, _now: Instant, tx: ClientTx, cause: Cause) {
+        let Some(call) = tx.call else { return };
+        match tx.request.method {
+            Method::Invite | Method::Bye => {
+                self.end(call, cause);
+                self.remove_session(call);
+            }
+            // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
+            _ => {}
+        }
+    }
+
+    pub(super) fn send(&mut self, transport: Transport, target: Target, bytes: Wire, transaction: Option<Arc<str>>) {
+        self.transmits.push_back(Transmit { transport, target, bytes, transaction });
+    }
+
+    /// Starts a client transaction; the request already carries its Via.
+    pub(super) fn start_client(
+        &mut self, now: Instant, request: Request, branch: &str, hop: (Transport, Target), call: Option<CallId>,
+        auth_attempts: u8,
+    ) -> Arc<str> {
+        let (transport, target) = hop;
+        let wire: Wire = print::request(&request).into();
+        let key = client_key(branch, request.method.as_str());
+        let reliable = transport.is_reliable();
+        let machine = if request.method == Method::Invite {
+            ClientMachine::Invite(ClientInvite::new(now, wire.clone(), reliable))
+        } else {
+            ClientMachine::Other(Client::new(now, wire.clone(), reliable))
+        };
+        let tx = ClientTx { machine, transport, target: target.clone(), request, call, auth_attempts, ack: None };
+        self.clients.insert(key.clone(), tx);
+        self.arm_client(&key);
+        self.send(transport, target, wire, Some(key.clone()));
+        key
+    }
+
+    /// Sends a response inside its server transaction; false when a final one was already sent.
+    pub(super) fn respond(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
+        let Some(tx) = self.servers.get_mut(key) else { return false };
+        let wire: Wire = print::response(response).into();
+        let taken = match &mut tx.machine {
+            ServerMachine::Invite(machine) => machine.respond(now, response.status, wire.clone()),
+            ServerMachine::Other(machine) => machine.respond(now, wire.clone()),
+        };
+        let (transport, reply_to) = (tx.transport, tx.reply_to);
+        if taken {
+            self.arm_server(key);
+            self.send(transport, Target::Addr(reply_to), wire, None);
+        }
+        taken
+    }
+}
+
+pub(super) fn client_key(branch: &str, method: &str) -> Arc<str> {
+    format!("{branch} {method}").into()
+}

@@ -1,0 +1,22 @@
+//! How a call ended, as the endpoint saw it. What that means for a customer is decided in the root crate.
+
+/// The one end of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// We hung up, cancelled or refused.
+    Local,
+    /// The peer sent BYE.
+    RemoteBye,
+    /// The peer cancelled its INVITE before our final answer.
+    RemoteCancel,
+    /// The peer refused our INVITE.
+    Refused { status: u16, reason: String, retry_after_s: Option<u32> },
+    /// No answer from the network to our INVITE (timer B).
+    NoResponse,
+    /// Our 200 was never acknowledged (RFC 3261 section 13.3.1.4).
+    NotAcknowledged,
+    /// The message could not be sent: unknown host, refused connection.
+    Unreachable(String),
+    /// The peer no longer knows the dialog (481 or 408 to a request inside it).
+    DialogLost,
+}

@@ -1,0 +1,330 @@
+//! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966), and the name-addr form around them.
+
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Sip,
+    Sips,
+    Tel,
+}
+
+/// A URI as far as an endpoint needs it. Parameters and headers stay text; they are looked up rarely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uri {
+    pub scheme: Scheme,
+    /// User part as written (escapes kept). The whole number for `tel:`.
+    pub user: Option<String>,
+    /// Host without brackets for IPv6; empty for `tel:`.
+    pub host: String,
+    pub port: Option<u16>,
+    /// `;a=b;lr` with the leading semicolon, or empty.
+    pub params: String,
+    /// `?a=b` with the question mark, or empty.
+    pub headers: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UriFault {
+    /// A scheme this endpoint does not know: answered 416.
+    UnknownScheme,
+    Malformed,
+}
+
+impl Uri {
+    /// `sip:user@host:port`; the host may be an IPv6 address without brackets.
+    pub fn sip(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
+        Self {
+            scheme: Scheme::Sip,
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+            params: String::new(),
+            headers: String::new(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, UriFault> {
+        let (scheme, rest) = text.split_once(':').ok_or(UriFault::Malformed)?;
+        let scheme = if scheme.eq_ignore_ascii_case("sip") {
+            Scheme::Sip
+        } else if scheme.eq_ignore_ascii_case("sips") {
+            Scheme::Sips
+        } else if scheme.eq_ignore_ascii_case("tel") {
+            return parse_tel(rest);
+        } else if is_scheme(scheme) {
+            return Err(UriFault::UnknownScheme);
+        } else {
+            return Err(UriFault::Malformed);
+        };
+        if rest.bytes().any(|b| b <= b' ' || b == b'<' || b == b'>' || b == b'"') {
+            return Err(UriFault::Malformed);
+        }
+        // The user part may hold ';' and '?', so the '@' is looked for first.
+        let (user, rest) = match rest.rfind('@') {
+            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+            None => (None, rest),
+        };
+        if user == Some("") {
+            return Err(UriFault::Malformed);
+        }
+        let (rest, headers) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
+        let (host_port, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
+        let (host, port) = split_host_port(host_port).ok_or(UriFault::Malformed)?;
+        Ok(Self {
+            scheme,
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+            params: params.to_owned(),
+            headers: headers.to_owned(),
+        })
+    }
+
+    /// Value of a parameter; `Some("")` when it is there without a value.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        param(&self.params, name)
+    }
+
+    /// User part without password, parameters (`;phone-context=…`) and percent escapes.
+    pub fn user_plain(&self) -> Option<String> {
+        let user = self.user.as_deref()?;
+        let user = user.split([';', ':']).next().unwrap_or(user);
+        Some(unescape(user))
+    }
+}
+
+fn parse_tel(rest: &str) -> Result<Uri, UriFault> {
+    let (number, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
+    if number.is_empty() || number.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"+-.()*#".contains(&b))) {
+        return Err(UriFault::Malformed);
+    }
+    Ok(Uri {
+        scheme: Scheme::Tel,
+        user: Some(number.to_owned()),
+        host: String::new(),
+        port: None,
+        params: params.to_owned(),
+        headers: String::new(),
+    })
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port`.
+pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        host.parse::<std::net::Ipv6Addr>().ok()?;
+        match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if rest.is_empty() => (host, None),
+            None => return None,
+        }
+    } else {
+        match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    let v6 = text.starts_with('[');
+    if host.is_empty() || (!v6 && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))) {
+        return None;
+    }
+    let port = match port {
+        Some(port) => Some(port.parse().ok()?),
+        None => None,
+    };
+    Some((host, port))
+}
+
+/// Looks a parameter up in `;name=value;flag`, names without regard to case, quotes removed.
+pub fn param<'a>(params: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = params;
+    while let Some(start) = rest.find(';') {
+        rest = &rest[start + 1..];
+        let end = end_of_param(rest);
+        let one = &rest[..end];
+        let (key, value) = one.split_once('=').unwrap_or((one, ""));
+        if key.trim().eq_ignore_ascii_case(name) {
+            let value = value.trim();
+            return Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value));
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// End of one parameter: the next semicolon outside of quotes.
+fn end_of_param(text: &str) -> usize {
+    let mut quoted = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b';' if !quoted => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.scheme {
+            Scheme::Sip => "sip:",
+            Scheme::Sips => "sips:",
+            Scheme::Tel => "tel:",
+        })?;
+        if let Some(user) = &self.user {
+            f.write_str(user)?;
+            if self.scheme != Scheme::Tel {
+                f.write_str("@")?;
+            }
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(&self.params)?;
+        f.write_str(&self.headers)
+    }
+}
+
+/// `"Name" <uri>;params` or `uri;params` (RFC 3261 section 20.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameAddr {
+    pub display: Option<String>,
+    pub uri: Uri,
+    /// Header parameters, `;tag=…`, or empty.
+    pub params: String,
+}
+
+impl NameAddr {
+    pub fn parse(text: &str) -> Result<Self, UriFault> {
+        let text = text.trim();
+        let open = find_unquoted(text, b'<');
+        let Some(open) = open else {
+            // Without brackets every semicolon starts a header parameter.
+            let (uri, params) = text.find(';').map_or((text, ""), |at| text.split_at(at));
+            return Ok(Self { display: None, uri: Uri::parse(uri.trim())?, params: params.to_owned() });
+        };
+        let close = text[open..].find('>').ok_or(UriFault::Malformed)? + open;
+        let display = text[..open].trim();
+        if display.bytes().filter(|b| *b == b'"').count() == 1 {
+            return Err(UriFault::Malformed);
+        }
+        let display = display.strip_prefix('"').and_then(|d| d.strip_suffix('"')).unwrap_or(display);
+        let params = text[close + 1..].trim();
+        if !params.is_empty() && !params.starts_with(';') {
+            return Err(UriFault::Malformed);
+        }
+        Ok(Self {
+            display: (!display.is_empty()).then(|| display.to_owned()),
+            uri: Uri::parse(&text[open + 1..close])?,
+            params: params.to_owned(),
+        })
+    }
+
+    pub fn tag(&self) -> Option<&str> {
+        param(&self.params, "tag").filter(|tag| !tag.is_empty())
+    }
+}
+
+impl fmt::Display for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(display) = &self.display {
+            write!(f, "\"{display}\" ")?;
+        }
+        write!(f, "<{}>{}", self.uri, self.params)
+    }
+}
+
+/// First occurrence outside of a quoted string (backslash escapes respected).
+pub fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if byte == wanted && !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) {
+        let uri = Uri::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+        assert_eq!(uri.to_string(), text);
+    }
+
+    #[test]
+    fn uris_print_as_they_were_written() {
+        check("sip:alice@example.com");
+        check("sips:+31201234567@gw.example.com:5061;transport=tcp;lr");
+        check("sip:[2001:db8::1]:5070");
+        check("sip:user;par=u%40example.net@example.com");
+        check("tel:+31201234567;phone-context=example.com");
+        check("sip:1234@10.0.0.1?Subject=x");
+    }
+
+    #[test]
+    fn bad_uris_are_refused() {
+        assert_eq!(Uri::parse("http://example.com"), Err(UriFault::UnknownScheme));
+        for text in ["", "sip:", "sip:@host", "sip:a b@host", "sip:a@host:99999", "sip:a@ho st", "sip:[::1", "nobody"] {
+            assert!(Uri::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn name_addr_finds_the_tag_behind_quotes_and_brackets() {
+        let addr = NameAddr::parse("\"A <x> ;tag=no \\\" y\" <sip:a@b;tag=uri>;x=\"q;tag=no\";tag=yes").unwrap();
+        assert_eq!(addr.tag(), Some("yes"));
+        assert_eq!(addr.uri.param("tag"), Some("uri"));
+        let bare = NameAddr::parse("sip:a@b;tag=1").unwrap();
+        assert_eq!((bare.tag(), bare.uri.params.as_str()), (Some("1"), ""));
+        assert!(NameAddr::parse("\"unterminated <sip:a@b>").is_err());
+    }
+
+    #[test]
+    fn the_user_part_is_unescaped_without_password_and_parameters() {
+        let uri = Uri::parse("sip:%2B3120;phone-context=x:pw@h").unwrap();
+        assert_eq!(uri.user_plain().as_deref(), Some("+3120"));
+    }
+}

@@ -1,0 +1,11 @@
+//! SIP (RFC 3261) cut by its own layers: message, transaction, dialog, endpoint.
+
+pub mod dialog;
+pub mod digest;
+pub mod endpoint;
+pub mod failure;
+pub mod message;
+pub mod transaction;
+mod token;
+
+pub use token::TokenSource;

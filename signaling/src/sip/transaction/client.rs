@@ -1,0 +1,92 @@
+//! Non-INVITE client transaction (RFC 3261 section 17.1.2).
+
+use super::timers::{Backoff, T2, T4, TIMEOUT, Timer};
+use super::{Verdict, Wire, Woken};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+enum State {
+    /// Trying and Proceeding differ only in the retransmission interval.
+    Waiting { request: Wire, retransmit: Option<Backoff>, give_up: Instant },
+    Completed { until: Instant },
+    Terminated,
+}
+
+#[derive(Debug)]
+pub struct Client {
+    state: State,
+    reliable: bool,
+}
+
+impl Client {
+    pub fn new(now: Instant, request: Wire, reliable: bool) -> Self {
+        let retransmit = (!reliable).then(|| Backoff::start(now, T2));
+        Self { state: State::Waiting { request, retransmit, give_up: now + TIMEOUT }, reliable }
+    }
+
+    pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+        match (&self.state, status) {
+            (State::Waiting { .. }, 100..200) => Verdict::Deliver,
+            (State::Waiting { .. }, _) => {
+                let linger = if self.reliable { Duration::ZERO } else { T4 };
+                self.state = State::Completed { until: now + linger };
+                Verdict::Deliver
+            }
+            _ => Verdict::Absorb,
+        }
+    }
+
+    pub fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+
+    pub fn terminate(&mut self) {
+        self.state = State::Terminated;
+    }
+
+    pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.state {
+            State::Waiting { retransmit: Some(e), give_up, .. } if e.at < *give_up => Some((e.at, Timer::E)),
+            State::Waiting { give_up, .. } => Some((*give_up, Timer::F)),
+            State::Completed { until } => Some((*until, Timer::K)),
+            State::Terminated => None,
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+        match &mut self.state {
+            State::Waiting { give_up, .. } if now >= *give_up => {
+                self.state = State::Terminated;
+                Woken { timed_out: true, ..Woken::default() }
+            }
+            State::Waiting { request, retransmit: Some(e), .. } if now >= e.at => {
+                e.advance(now);
+                Woken { send: Some(request.clone()), ..Woken::default() }
+            }
+            State::Completed { until } if now >= *until => {
+                self.state = State::Terminated;
+                Woken::default()
+            }
+            _ => Woken::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_eleven_times_with_at_most_four_seconds_between() {
+        let start = Instant::now();
+        let mut tx = Client::new(start, Wire::from(&b"x"[..]), false);
+        let mut sent = 1;
+        let mut timed_out = false;
+        while let Some((at, _)) = tx.next_timeout() {
+            let woken = tx.handle_timeout(at);
+            sent += u32::from(woken.send.is_some());
+            timed_out |= woken.timed_out;
+        }
+        assert_eq!((sent, timed_out), (11, true));
+    }
+}

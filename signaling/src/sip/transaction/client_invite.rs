@@ -1,0 +1,150 @@
+//! INVITE client transaction (RFC 3261 section 17.1.1, RFC 6026 section 7.2).
+
+use super::timers::{Backoff, TIMEOUT, Timer};
+use super::{Verdict, Wire, Woken};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+enum State {
+    Calling { request: Wire, retransmit: Option<Backoff>, give_up: Instant },
+    /// A provisional response came. `give_up` is set once a CANCEL was sent (RFC 3261 section 9.1).
+    Proceeding { give_up: Option<Instant> },
+    /// Non-2xx final response received.
+    Completed { until: Instant },
+    /// 2xx received; further 2xx are forks or retransmissions and go to the user.
+    Accepted { until: Instant },
+    Terminated,
+}
+
+#[derive(Debug)]
+pub struct ClientInvite {
+    state: State,
+    reliable: bool,
+}
+
+impl ClientInvite {
+    pub fn new(now: Instant, request: Wire, reliable: bool) -> Self {
+        // Timer A has no upper bound of its own, timer B ends it after seven sendings.
+        let retransmit = (!reliable).then(|| Backoff::start(now, TIMEOUT));
+        Self { state: State::Calling { request, retransmit, give_up: now + TIMEOUT }, reliable }
+    }
+
+    pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+        match (&self.state, status) {
+            (State::Calling { .. }, 100..200) => {
+                self.state = State::Proceeding { give_up: None };
+                Verdict::Deliver
+            }
+            (State::Proceeding { .. }, 100..200) => Verdict::Deliver,
+            (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
+                self.state = State::Accepted { until: now + TIMEOUT };
+                Verdict::Deliver
+            }
+            (State::Calling { .. } | State::Proceeding { .. }, _) => {
+                let linger = if self.reliable { Duration::ZERO } else { TIMEOUT };
+                self.state = State::Completed { until: now + linger };
+                Verdict::Deliver
+            }
+            (State::Completed { .. }, 300..) => Verdict::Acknowledge,
+            (State::Accepted { .. }, 200..300) => Verdict::Deliver,
+            _ => Verdict::Absorb,
+        }
+    }
+
+    /// No provisional response yet: a CANCEL has to wait (RFC 3261 section 9.1).
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
+    /// A CANCEL was sent: the final response must come within 64 T1.
+    pub fn cancel(&mut self, now: Instant) {
+        if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
+            *give_up = Some(now + TIMEOUT);
+        }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+    }
+
+    pub fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+
+    pub fn terminate(&mut self) {
+        self.state = State::Terminated;
+    }
+
+    pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.state {
+            State::Calling { retransmit: Some(a), give_up, .. } if a.at < *give_up => Some((a.at, Timer::A)),
+            State::Calling { give_up, .. } => Some((*give_up, Timer::B)),
+            State::Completed { until } => Some((*until, Timer::D)),
+            State::Accepted { until } => Some((*until, Timer::M)),
+            State::Proceeding { give_up } => give_up.map(|at| (at, Timer::B)),
+            State::Terminated => None,
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+        match &mut self.state {
+            State::Calling { give_up, .. } | State::Proceeding { give_up: Some(give_up) } if now >= *give_up => {
+                self.state = State::Terminated;
+                Woken { timed_out: true, ..Woken::default() }
+            }
+            State::Calling { request, retransmit: Some(a), .. } if now >= a.at => {
+                a.advance(now);
+                Woken { send: Some(request.clone()), ..Woken::default() }
+            }
+            State::Completed { until } | State::Accepted { until } if now >= *until => {
+                self.state = State::Terminated;
+                Woken::default()
+            }
+            _ => Woken::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invite_is_sent_seven_times_and_then_times_out() {
+        let start = Instant::now();
+        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false);
+        let mut sent = vec![0.0];
+        let mut timed_out = None;
+        while let Some((at, _)) = tx.next_timeout() {
+            let woken = tx.handle_timeout(at);
+            if woken.send.is_some() {
+                sent.push((at - start).as_secs_f64());
+            }
+            if woken.timed_out {
+                timed_out = Some((at - start).as_secs_f64());
+            }
+        }
+        assert_eq!(sent, [0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]);
+        assert_eq!(timed_out, Some(32.0));
+    }
+
+    #[test]
+    fn a_reliable_transport_never_retransmits() {
+        let start = Instant::now();
+        let tx = ClientInvite::new(start, Wire::from(&b"x"[..]), true);
+        assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::B)));
+    }
+
+    #[test]
+    fn a_retransmitted_refusal_is_acknowledged_again_until_timer_d() {
+        let start = Instant::now();
+        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false);
+        assert_eq!(tx.handle_response(start, 180), Verdict::Deliver);
+        assert_eq!(tx.next_timeout(), None);
+        assert_eq!(tx.handle_response(start, 486), Verdict::Deliver);
+        assert_eq!(tx.handle_response(start, 486), Verdict::Acknowledge);
+        assert_eq!(tx.handle_response(start, 180), Verdict::Absorb);
+        tx.handle_timeout(start + TIMEOUT);
+        assert!(tx.is_terminated());
+    }
+}

@@ -1,0 +1,171 @@
+//! INVITE server transaction (RFC 3261 section 17.2.1, RFC 6026 section 7.1).
+//!
+//! The retransmission of a 2xx, which the RFC gives to the user of the transaction, lives here too:
+//! it is the same back-off with the same end, and so there is one place that resends responses.
+
+use super::timers::{Backoff, T2, T4, TIMEOUT, Timer};
+use super::{Wire, Woken};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+enum State {
+    Proceeding { last: Option<Wire> },
+    /// Final non-2xx sent, ACK not seen.
+    Completed { response: Wire, retransmit: Option<Backoff>, give_up: Instant },
+    /// ACK of a non-2xx seen.
+    Confirmed { until: Instant },
+    /// 2xx sent; `retransmit` is gone once the ACK came.
+    Accepted { response: Wire, retransmit: Option<Backoff>, until: Instant, acknowledged: bool },
+    Terminated,
+}
+
+#[derive(Debug)]
+pub struct ServerInvite {
+    state: State,
+    reliable: bool,
+}
+
+impl ServerInvite {
+    pub fn new(reliable: bool) -> Self {
+        Self { state: State::Proceeding { last: None }, reliable }
+    }
+
+    /// A retransmitted INVITE gets the latest response again.
+    pub fn handle_retransmission(&self) -> Option<Wire> {
+        match &self.state {
+            State::Proceeding { last } => last.clone(),
+            State::Completed { response, .. } => Some(response.clone()),
+            State::Accepted { response, acknowledged: false, .. } => Some(response.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes a response to send; false when a final one was already given.
+    pub fn respond(&mut self, now: Instant, status: u16, response: Wire) -> bool {
+        let State::Proceeding { last } = &mut self.state else { return false };
+        match status {
+            100..200 => *last = Some(response),
+            200..300 => {
+                // The 2xx is retransmitted on every transport, end to end (RFC 3261 section 13.3.1.4).
+                let retransmit = Some(Backoff::start(now, T2));
+                self.state = State::Accepted { response, retransmit, until: now + TIMEOUT, acknowledged: false };
+            }
+            _ => {
+                let retransmit = (!self.reliable).then(|| Backoff::start(now, T2));
+                self.state = State::Completed { response, retransmit, give_up: now + TIMEOUT };
+            }
+        }
+        true
+    }
+
+    pub fn handle_ack(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Completed { .. } => {
+                let linger = if self.reliable { Duration::ZERO } else { T4 };
+                self.state = State::Confirmed { until: now + linger };
+            }
+            State::Accepted { retransmit, acknowledged, .. } => {
+                *retransmit = None;
+                *acknowledged = true;
+            }
+            _ => {}
+        }
+    }
+
+    pub fn is_proceeding(&self) -> bool {
+        matches!(self.state, State::Proceeding { .. })
+    }
+
+    pub fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+
+    pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.state {
+            State::Completed { retransmit: Some(g), give_up, .. } if g.at < *give_up => Some((g.at, Timer::G)),
+            State::Completed { give_up, .. } => Some((*give_up, Timer::H)),
+            State::Confirmed { until } => Some((*until, Timer::I)),
+            State::Accepted { retransmit: Some(g), until, .. } if g.at < *until => Some((g.at, Timer::G)),
+            State::Accepted { until, .. } => Some((*until, Timer::L)),
+            State::Proceeding { .. } | State::Terminated => None,
+        }
+    }
+
+    /// `timed_out` means that the ACK never came.
+    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+        match &mut self.state {
+            State::Completed { give_up: end, .. } | State::Accepted { until: end, acknowledged: false, .. }
+                if now >= *end =>
+            {
+                self.state = State::Terminated;
+                Woken { timed_out: true, ..Woken::default() }
+            }
+            State::Completed { response, retransmit: Some(g), .. }
+            | State::Accepted { response, retransmit: Some(g), .. }
+                if now >= g.at =>
+            {
+                g.advance(now);
+                Woken { send: Some(response.clone()), ..Woken::default() }
+            }
+            State::Confirmed { until } | State::Accepted { until, .. } if now >= *until => {
+                self.state = State::Terminated;
+                Woken::default()
+            }
+            _ => Woken::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(text: &str) -> Wire {
+        Wire::from(text.as_bytes())
+    }
+
+    #[test]
+    fn a_2xx_is_resent_until_the_ack_and_given_up_after_64_t1() {
+        let start = Instant::now();
+        let mut tx = ServerInvite::new(true);
+        assert!(tx.respond(start, 200, wire("ok")));
+        let mut sent = Vec::new();
+        let mut lost = false;
+        while let Some((at, _)) = tx.next_timeout() {
+            let woken = tx.handle_timeout(at);
+            if woken.send.is_some() {
+                sent.push((at - start).as_millis());
+            }
+            lost |= woken.timed_out;
+        }
+        assert_eq!(&sent[..5], [500, 1_500, 3_500, 7_500, 11_500]);
+        assert!(lost);
+    }
+
+    #[test]
+    fn an_acknowledged_2xx_is_quiet_and_absorbs_retransmissions() {
+        let start = Instant::now();
+        let mut tx = ServerInvite::new(false);
+        tx.respond(start, 180, wire("ringing"));
+        assert_eq!(tx.handle_retransmission(), Some(wire("ringing")));
+        tx.respond(start, 200, wire("ok"));
+        assert!(!tx.respond(start, 486, wire("late")), "one final response");
+        tx.handle_ack(start);
+        assert_eq!(tx.handle_retransmission(), None);
+        assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::L)));
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), Woken::default());
+        assert!(tx.is_terminated());
+    }
+
+    #[test]
+    fn a_refusal_is_resent_on_udp_only() {
+        let start = Instant::now();
+        for (reliable, timer) in [(false, Timer::G), (true, Timer::H)] {
+            let mut tx = ServerInvite::new(reliable);
+            tx.respond(start, 486, wire("busy"));
+            assert_eq!(tx.next_timeout().map(|t| t.1), Some(timer));
+            tx.handle_ack(start);
+            assert_eq!(tx.next_timeout().map(|t| t.1), Some(Timer::I));
+        }
+    }
+}

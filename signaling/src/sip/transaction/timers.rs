@@ -1,0 +1,60 @@
+//! Timer values of RFC 3261 section 17 and RFC 6026, and the names used in traces.
+
+use std::time::Duration;
+
+/// Round-trip estimate.
+pub const T1: Duration = Duration::from_millis(500);
+/// Longest retransmission interval of non-INVITE requests and INVITE responses.
+pub const T2: Duration = Duration::from_secs(4);
+/// Longest time a message stays in the network.
+pub const T4: Duration = Duration::from_secs(5);
+/// Timers B, F, H, J, L and M: 64 times T1.
+pub const TIMEOUT: Duration = Duration::from_secs(32);
+
+/// Why a transaction woke up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// INVITE request retransmission.
+    A,
+    /// INVITE without any response.
+    B,
+    /// Absorbs response retransmissions after a final non-2xx.
+    D,
+    /// Non-INVITE request retransmission.
+    E,
+    /// Non-INVITE request without a final response.
+    F,
+    /// INVITE response retransmission.
+    G,
+    /// Final INVITE response without ACK.
+    H,
+    /// Absorbs ACK retransmissions.
+    I,
+    /// Absorbs non-INVITE request retransmissions.
+    J,
+    /// Absorbs non-INVITE response retransmissions.
+    K,
+    /// Accepted INVITE, server side (RFC 6026).
+    L,
+    /// Accepted INVITE, client side (RFC 6026).
+    M,
+}
+
+/// A retransmission that doubles up to a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    pub at: std::time::Instant,
+    interval: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    pub fn start(now: std::time::Instant, max: Duration) -> Self {
+        Self { at: now + T1, interval: T1, max }
+    }
+
+    pub fn advance(&mut self, now: std::time::Instant) {
+        self.interval = (self.interval * 2).min(self.max);
+        self.at = now + self.interval;
+    }
+}

@@ -1,0 +1,464 @@
+//! Two endpoints in virtual time on an unkind network: every timer, both CANCEL races, authentication.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::endpoint::{
+    CallId, Config, Endpoint, Event, Invite, IpNet, Target, Transport, TrunkRule,
+};
+use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+
+const CALLER: &str = "127.0.0.1:5060";
+const CALLEE: &str = "127.0.0.2:5060";
+
+/// xorshift: the network's dice, from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Weather {
+    loss_percent: u64,
+    duplicate_percent: u64,
+    jitter_ms: u64,
+    transport: Transport,
+}
+
+const SUNNY: Weather = Weather { loss_percent: 0, duplicate_percent: 0, jitter_ms: 0, transport: Transport::Udp };
+const STORM: Weather = Weather { loss_percent: 30, duplicate_percent: 20, jitter_ms: 300, transport: Transport::Udp };
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct InFlight(std::cmp::Reverse<Instant>, u64, usize, Vec<u8>);
+
+struct Line {
+    start: Instant,
+    now: Instant,
+    sides: [Endpoint; 2],
+    events: [Vec<Event>; 2],
+    flying: BinaryHeap<InFlight>,
+    sent: u64,
+    dice: Dice,
+    weather: Weather,
+    /// Messages on the wire by first word, retransmissions included.
+    seen: HashMap<String, u32>,
+}
+
+fn config(addr: &str, trunks: Vec<TrunkRule>) -> Config {
+    let addr: SocketAddr = addr.parse().unwrap();
+    Config {
+        advertised: addr.ip(),
+        udp_port: addr.port(),
+        tcp_port: addr.port(),
+        user_agent: "test".into(),
+        realm: "trunkline".into(),
+        calls_max: 10,
+        retry_after_s: 7,
+        trunks,
+    }
+}
+
+fn trunk(allow: &str, credentials: Option<Credentials>) -> TrunkRule {
+    TrunkRule { id: Arc::from("carrier"), allow: IpNet::parse(allow).into_iter().collect(), credentials }
+}
+
+fn secret(password: &str) -> Option<Credentials> {
+    Some(Credentials { username: "carrier".into(), password: password.into() })
+}
+
+impl Line {
+    fn new(seed: u64, weather: Weather, callee_trunk: TrunkRule) -> Self {
+        let start = Instant::now();
+        let caller = Endpoint::new(start, config(CALLER, vec![]), [1; 32]);
+        let callee = Endpoint::new(start, config(CALLEE, vec![callee_trunk]), [2; 32]);
+        Self {
+            start,
+            now: start,
+            sides: [caller, callee],
+            events: [vec![], vec![]],
+            flying: BinaryHeap::new(),
+            sent: 0,
+            dice: Dice(seed * 2 + 1),
+            weather,
+            seen: HashMap::new(),
+        }
+    }
+
+    fn dial(&mut self, credentials: Option<Credentials>) -> CallId {
+        let callee: SocketAddr = CALLEE.parse().unwrap();
+        let uri = Uri::sip(Some("+31201234567"), &callee.ip().to_string(), Some(callee.port()));
+        let from = Uri::sip(Some("+31207654321"), "127.0.0.1", None);
+        let invite = Invite {
+            request_uri: uri.clone(),
+            from: NameAddr { display: None, uri: from, params: String::new() },
+            to: NameAddr { display: None, uri, params: String::new() },
+            proxy: None,
+            transport: self.weather.transport,
+            credentials,
+            sdp: b"v=0\r\n".to_vec(),
+            headers: Headers::default(),
+        };
+        let call = self.sides[0].invite(self.now, invite).unwrap();
+        self.carry();
+        call
+    }
+
+    fn carry(&mut self) {
+        for side in 0..2 {
+            while let Some(event) = self.sides[side].poll_event() {
+                self.events[side].push(event);
+            }
+            while let Some(transmit) = self.sides[side].poll_transmit() {
+                let Target::Addr(addr) = transmit.target else { panic!("no names here") };
+                let to = usize::from(addr.ip().to_string() == "127.0.0.2");
+                let word = String::from_utf8_lossy(&transmit.bytes).split_once("\r\n").unwrap().0.to_owned();
+                let word = word.strip_prefix("SIP/2.0 ").unwrap_or(&word).split(' ').next().unwrap().to_owned();
+                *self.seen.entry(word).or_default() += 1;
+                if self.dice.roll(100) < self.weather.loss_percent {
+                    continue;
+                }
+                let copies = 1 + u64::from(self.dice.roll(100) < self.weather.duplicate_percent);
+                for _ in 0..copies {
+                    self.sent += 1;
+                    let delay = Duration::from_millis(5 + self.dice.roll(self.weather.jitter_ms + 1));
+                    let at = std::cmp::Reverse(self.now + delay);
+                    self.flying.push(InFlight(at, u64::MAX - self.sent, to, transmit.bytes.to_vec()));
+                }
+            }
+        }
+    }
+
+    /// Lets virtual time pass; nothing happens between its steps.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.carry();
+            let arrival = self.flying.peek().map(|flying| flying.0.0);
+            let timers = [self.sides[0].poll_timeout(), self.sides[1].poll_timeout()];
+            let next = [arrival, timers[0], timers[1]].into_iter().flatten().min();
+            match next {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+            while self.flying.peek().is_some_and(|flying| flying.0.0 <= self.now) {
+                let InFlight(_, _, to, bytes) = self.flying.pop().unwrap();
+                let from: SocketAddr = [CALLEE, CALLER][to].parse().unwrap();
+                let parsed = trunkline_signaling::sip::message::parse::datagram(&bytes);
+                self.sides[to].handle_parsed(self.now, self.weather.transport, from, parsed);
+            }
+            for side in &mut self.sides {
+                side.handle_timeout(self.now);
+            }
+        }
+    }
+
+    fn pass_ms(&mut self, ms: u64) {
+        self.pass(Duration::from_millis(ms));
+    }
+
+    fn incoming(&self) -> Option<CallId> {
+        self.events[1].iter().find_map(|event| match event {
+            Event::Incoming(incoming) => Some(incoming.call),
+            _ => None,
+        })
+    }
+
+    fn ends(&self, side: usize) -> Vec<Cause> {
+        self.events[side]
+            .iter()
+            .filter_map(|event| match event {
+                Event::Ended { cause, .. } => Some(cause.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn answered(&self) -> usize {
+        self.events[0].iter().filter(|event| matches!(event, Event::Answered { .. })).count()
+    }
+
+    fn count(&self, word: &str) -> u32 {
+        self.seen.get(word).copied().unwrap_or(0)
+    }
+
+    /// After five quiet minutes nothing may be left on either side.
+    fn assert_nothing_is_held(&mut self) {
+        self.pass(Duration::from_secs(300));
+        assert_eq!([self.sides[0].held(), self.sides[1].held()], [(0, 0, 0); 2], "{:?}", self.now - self.start);
+    }
+}
+
+#[test]
+fn caller_is_answered_and_hangs_up() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut line = Line::new(1, Weather { transport, ..SUNNY }, trunk("127.0.0.1", None));
+        let call = line.dial(None);
+        line.pass_ms(50);
+        let theirs = line.incoming().unwrap();
+        line.sides[1].progress(line.now, theirs, 180, None).unwrap();
+        line.pass_ms(1_000);
+        line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+        line.pass_ms(50);
+        assert_eq!(line.answered(), 1);
+        assert!(matches!(line.events[1].last(), Some(Event::Confirmed { sdp: None, .. })));
+        line.sides[0].hang_up(line.now, call).unwrap();
+        line.pass_ms(50);
+        assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::Local], vec![Cause::RemoteBye]));
+        assert_eq!([line.count("INVITE"), line.count("200"), line.count("ACK"), line.count("BYE")], [1, 2, 1, 1]);
+        line.assert_nothing_is_held();
+    }
+}
+
+#[test]
+fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
+    let mut completed = 0;
+    for seed in 0..200 {
+        let mut line = Line::new(seed, STORM, trunk("127.0.0.1", None));
+        let call = line.dial(None);
+        for _ in 0..200 {
+            line.pass_ms(200);
+            if let Some(theirs) = line.incoming() {
+                let _ = line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec());
+            }
+        }
+        completed += line.answered();
+        let hanging_up = (seed % 2) as usize;
+        let calls = [Some(call), line.incoming()];
+        if let Some(call) = calls[hanging_up] {
+            let _ = line.sides[hanging_up].hang_up(line.now, call);
+        }
+        line.pass(Duration::from_secs(120));
+        for side in 0..2 {
+            assert!(line.ends(side).len() == usize::from(calls[side].is_some()), "seed {seed}: {:?}", line.ends(side));
+        }
+        line.assert_nothing_is_held();
+    }
+    assert!(completed >= 195, "{completed} of 200 calls were set up under 30 % loss");
+}
+
+#[test]
+fn caller_gives_up_before_any_answer() {
+    for (wait_ms, note) in [(0, "before the provisional"), (100, "after it")] {
+        let mut line = Line::new(3, SUNNY, trunk("127.0.0.1", None));
+        let call = line.dial(None);
+        line.pass_ms(wait_ms);
+        line.sides[0].hang_up(line.now, call).unwrap();
+        line.pass_ms(100);
+        assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::Local], vec![Cause::RemoteCancel]), "{note}");
+        assert_eq!((line.count("CANCEL"), line.count("487"), line.count("BYE")), (1, 1, 0), "{note}");
+        line.assert_nothing_is_held();
+    }
+}
+
+#[test]
+fn answer_crosses_the_cancel() {
+    let mut line = Line::new(4, SUNNY, trunk("127.0.0.1", None));
+    let call = line.dial(None);
+    line.pass_ms(100);
+    let theirs = line.incoming().unwrap();
+    line.sides[0].hang_up(line.now, call).unwrap();
+    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    line.pass_ms(200);
+    assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::Local], vec![Cause::RemoteBye]));
+    assert_eq!((line.answered(), line.count("BYE")), (0, 1));
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn callee_hangs_up_before_the_ack_and_waits_for_it() {
+    let mut line = Line::new(5, SUNNY, trunk("127.0.0.1", None));
+    line.dial(None);
+    line.pass_ms(100);
+    let theirs = line.incoming().unwrap();
+    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    line.sides[1].hang_up(line.now, theirs).unwrap();
+    assert_eq!(line.count("BYE"), 0);
+    line.pass_ms(100);
+    assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::RemoteBye], vec![Cause::Local]));
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn nobody_is_there() {
+    let mut line = Line::new(6, Weather { loss_percent: 100, ..SUNNY }, trunk("127.0.0.1", None));
+    line.dial(None);
+    line.pass(Duration::from_millis(31_990));
+    assert_eq!((line.ends(0), line.count("INVITE")), (vec![], 7));
+    line.pass_ms(20);
+    assert_eq!(line.ends(0), [Cause::NoResponse]);
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn the_acknowledgement_never_comes() {
+    let mut line = Line::new(7, SUNNY, trunk("127.0.0.1", None));
+    line.dial(None);
+    line.pass_ms(100);
+    let theirs = line.incoming().unwrap();
+    line.weather.loss_percent = 100;
+    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    line.pass(Duration::from_secs(33));
+    assert_eq!(line.ends(1), [Cause::NotAcknowledged]);
+    assert!(line.count("BYE") > 0, "the half-open call is ended on the wire too");
+    line.assert_nothing_is_held_on(1);
+}
+
+impl Line {
+    fn assert_nothing_is_held_on(&mut self, side: usize) {
+        self.pass(Duration::from_secs(300));
+        assert_eq!(self.sides[side].held(), (0, 0, 0));
+    }
+}
+
+#[test]
+fn an_unknown_address_is_forbidden_and_leaves_nothing() {
+    let mut line = Line::new(8, SUNNY, trunk("10.0.0.0/8", None));
+    line.dial(None);
+    line.pass_ms(5);
+    assert_eq!(line.sides[1].held(), (0, 0, 0));
+    line.pass_ms(100);
+    assert!(matches!(&line.ends(0)[..], [Cause::Refused { status: 403, .. }]));
+    assert_eq!(line.incoming(), None);
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn a_trunk_with_credentials_challenges() {
+    for (offered, accepted) in [(secret("right"), true), (secret("wrong"), false), (None, false)] {
+        let mut line = Line::new(9, SUNNY, trunk("none", secret("right")));
+        line.dial(offered);
+        line.pass_ms(200);
+        assert_eq!(line.incoming().is_some(), accepted);
+        if !accepted {
+            assert!(matches!(&line.ends(0)[..], [Cause::Refused { status: 401, .. }]), "{:?}", line.ends(0));
+        } else {
+            let theirs = line.incoming().unwrap();
+            line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+            line.pass_ms(100);
+            line.sides[1].hang_up(line.now, theirs).unwrap();
+        }
+        line.assert_nothing_is_held();
+    }
+}
+
+#[test]
+fn busy_is_acknowledged_and_reported() {
+    let mut line = Line::new(10, SUNNY, trunk("127.0.0.1", None));
+    line.dial(None);
+    line.pass_ms(100);
+    let theirs = line.incoming().unwrap();
+    line.sides[1].reject(line.now, theirs, 486, Some(30)).unwrap();
+    line.pass_ms(2_000);
+    let wanted = Cause::Refused { status: 486, reason: "Busy Here".into(), retry_after_s: Some(30) };
+    assert_eq!((line.ends(0), line.count("486"), line.count("ACK")), (vec![wanted], 1, 1));
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn the_eleventh_call_is_turned_away() {
+    let mut line = Line::new(11, SUNNY, trunk("127.0.0.1", None));
+    for _ in 0..10 {
+        line.dial(None);
+    }
+    line.pass_ms(100);
+    // The caller's own limit is ten too, so a second caller is simulated by raw text.
+    let text = RAW_INVITE.replace("CALLID", "other");
+    line.sides[1].handle_datagram(line.now, CALLER.parse().unwrap(), text.as_bytes());
+    let answer = line.sides[1].poll_transmit().unwrap();
+    let answer = String::from_utf8_lossy(&answer.bytes).into_owned();
+    assert!(answer.starts_with("SIP/2.0 503 ") && answer.contains("Retry-After: 7\r\n"), "{answer}");
+}
+
+const RAW_INVITE: &str = "INVITE sip:+31201234567@127.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKx;rport\r\n\
+    Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:+31201234567@127.0.0.2>\r\nCall-ID: CALLID\r\n\
+    CSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1:5060>\r\nContent-Length: 0\r\n\r\n";
+
+/// First line of the answer to raw text, empty when there is none.
+fn answer_to(endpoint: &mut Endpoint, now: Instant, text: &str) -> String {
+    endpoint.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
+    let mut last = String::new();
+    while let Some(transmit) = endpoint.poll_transmit() {
+        last = String::from_utf8_lossy(&transmit.bytes).into_owned();
+    }
+    last.split("\r\n").next().unwrap().to_owned()
+}
+
+#[test]
+fn hostile_and_odd_requests_get_the_answer_of_the_rfc() {
+    let now = Instant::now();
+    let make = || Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let invite = RAW_INVITE;
+    let other = |method: &str| invite.replace("INVITE", method);
+    for (text, wanted) in [
+        (invite.to_owned(), "SIP/2.0 100 Trying"),
+        (invite.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), "SIP/2.0 505 Version Not Supported"),
+        (invite.replace("Max-Forwards: 70", "Max-Forwards: 0"), "SIP/2.0 483 Too Many Hops"),
+        (invite.replace("Content-L", "Require: 100rel, foo\r\nContent-L"), "SIP/2.0 420 Bad Extension"),
+        (invite.replace("sip:+31201234567@127.0.0.2 SIP", "mailto:x SIP"), "SIP/2.0 416 Unsupported URI Scheme"),
+        (invite.replace("Length: 0\r\n\r\n", "Length: 2\r\nContent-Type: text/plain\r\n\r\nhi"), "SIP/2.0 415 Unsupported Media Type"),
+        (other("FROB"), "SIP/2.0 501 Not Implemented"),
+        (other("REGISTER"), "SIP/2.0 405 Method Not Allowed"),
+        (other("SUBSCRIBE"), "SIP/2.0 405 Method Not Allowed"),
+        (other("OPTIONS"), "SIP/2.0 200 OK"),
+        (other("OPTIONS").replace("Max-Forwards: 70", "Max-Forwards: 0"), "SIP/2.0 200 OK"),
+        (other("BYE"), "SIP/2.0 481 Call/Transaction Does Not Exist"),
+        (other("CANCEL"), "SIP/2.0 481 Call/Transaction Does Not Exist"),
+        (other("ACK"), ""),
+        (invite.replace("27.0.0.2>\r\n", "27.0.0.2>;tag=gone\r\n"), "SIP/2.0 481 Call/Transaction Does Not Exist"),
+        (invite.replace("\r\n", "\n"), "SIP/2.0 100 Trying"),
+        (invite.replace("INVITE sip", "INVITE  sip"), "SIP/2.0 400 Malformed Request-Line"),
+        (invite.replace("CSeq: 1", "CSeq: -1"), "SIP/2.0 400 Malformed CSeq"),
+        (invite.replace("Length: 0", "Length: -5"), "SIP/2.0 400 Content-Length does not fit the message"),
+    ] {
+        assert_eq!(answer_to(&mut make(), now, &text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_merged_request_is_a_loop_and_a_retransmission_is_not() {
+    let now = Instant::now();
+    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
+    assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
+    assert_eq!(answer_to(&mut endpoint, now, &RAW_INVITE.replace("z9hG4bKx", "z9hG4bKy")), "SIP/2.0 482 Loop Detected");
+}
+
+#[test]
+fn random_damage_never_panics_and_never_harms_the_call_beside_it() {
+    let mut line = Line::new(12, SUNNY, trunk("127.0.0.1", None));
+    let call = line.dial(None);
+    line.pass_ms(50);
+    let theirs = line.incoming().unwrap();
+    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    line.pass_ms(50);
+    let mut dice = Dice(99);
+    for round in 0..20_000 {
+        let mut bytes = RAW_INVITE.replace("CALLID", &format!("noise{round}")).into_bytes();
+        for _ in 0..=dice.roll(8) {
+            let at = dice.roll(bytes.len() as u64) as usize;
+            match dice.roll(3) {
+                0 => bytes[at] = dice.roll(256) as u8,
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, b"\r\n:;<>\"@ ,=%\0"[dice.roll(13) as usize]),
+            }
+        }
+        line.sides[1].handle_datagram(line.now, "127.0.0.9:5060".parse().unwrap(), &bytes);
+        while line.sides[1].poll_transmit().is_some() {}
+    }
+    line.sides[0].hang_up(line.now, call).unwrap();
+    line.pass_ms(100);
+    assert_eq!(line.ends(1), [Cause::RemoteBye]);
+}
