@@ -1,0 +1,18 @@
+//! Media: one leg of a call as a machine, from datagram to words-ready audio and back.
+//!
+//! Outside of [`io`] nothing here touches a socket, a clock, a thread or a file. It refuses to know
+//! SIP, providers, agents and organizations.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod codec;
+pub mod frame;
+pub mod io;
+pub mod jitter;
+pub mod leg;
+pub mod limits;
+pub mod playout;
+pub mod record;
+pub mod rtp;
+pub mod stats;
+pub mod turn;
+pub mod vad;

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Dynamic payload type of telephone-event in our offers; 101 by custom, the peer may choose another.
 pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
-/// Packet time used when the peer asks for none (RFC 3551 section 4.5).
-const PTIME_MS: u16 = 20;
+/// Packet time we send and ask for (RFC 3551 section 4.5); every carrier takes it, whatever it prefers.
+pub const PTIME_MS: u16 = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
@@ -55,6 +55,7 @@ pub struct Negotiated {
     /// Payload type of the audio we send; what we receive may carry it or the static one.
     pub payload_type: u8,
     pub telephone_event: Option<u8>,
+    /// Packet time the peer would like; what it sends is taken at any length.
     pub ptime_ms: u16,
     /// Our direction.
     pub direction: Direction,

@@ -12,7 +12,7 @@ pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
     for codec in &local.codecs {
         let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", codec.payload_type(), codec.name());
     }
-    tail(&mut text, Some(super::negotiate::TELEPHONE_EVENT_OFFERED), 20, direction);
+    tail(&mut text, Some(super::negotiate::TELEPHONE_EVENT_OFFERED), super::negotiate::PTIME_MS, direction);
     text.into_bytes()
 }
 
@@ -27,7 +27,7 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
         }
         media(&mut text, local.port, &[negotiated.payload_type], negotiated.telephone_event);
         let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", negotiated.payload_type, negotiated.codec.name());
-        tail(&mut text, negotiated.telephone_event, negotiated.ptime_ms, negotiated.direction);
+        tail(&mut text, negotiated.telephone_event, super::negotiate::PTIME_MS, negotiated.direction);
     }
     text.into_bytes()
 }

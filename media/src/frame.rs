@@ -1,0 +1,28 @@
+//! The currency of the audio path: 20 ms of mono speech at 8 kHz.
+
+use std::time::Duration;
+
+/// Telephone sampling rate (G.711).
+pub const RATE_HZ: u32 = 8_000;
+/// Samples of one frame.
+pub const SAMPLES: usize = 160;
+/// Duration of one frame.
+pub const DURATION: Duration = Duration::from_millis(20);
+
+/// Signed 16-bit samples.
+pub type Frame = [i16; SAMPLES];
+
+/// Samples as a duration at the telephone rate.
+pub fn duration_of(samples: u64) -> Duration {
+    Duration::from_micros(samples * 125)
+}
+
+/// Root mean square level in dB relative to full scale; -96 for digital silence.
+pub fn level_dbfs(samples: &[i16]) -> f32 {
+    if samples.is_empty() {
+        return -96.0;
+    }
+    let energy: f64 = samples.iter().map(|s| f64::from(*s) * f64::from(*s)).sum();
+    let rms = (energy / samples.len() as f64).sqrt() / 32_768.0;
+    (20.0 * rms.max(1.6e-5).log10()) as f32
+}

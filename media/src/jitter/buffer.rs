@@ -1,0 +1,361 @@
+//! Reordering and loss.
+//!
+//! The listener here is a recogniser, not an ear: nobody needs a steady clock, so a packet in order
+//! leaves at once and only a gap waits, for as long as the measured jitter suggests. When the network
+//! goes quiet (loss at the end of a burst, DTX, hold) the clock fills in, and packets that come after
+//! their time was filled are dropped.
+
+use crate::frame::RATE_HZ;
+use crate::limits;
+use crate::rtp::sequence::Extender;
+use std::time::{Duration, Instant};
+
+/// A packet waiting for its turn; payload copied into a fixed place.
+#[derive(Clone, Debug)]
+struct Slot {
+    sequence: i64,
+    timestamp: i64,
+    arrived: Instant,
+    len: u16,
+    payload: [u8; limits::PACKET_SAMPLES_MAX],
+}
+
+/// What the buffer releases.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release<'a> {
+    /// G.711 codes of one packet.
+    Audio(&'a [u8]),
+    /// Samples that were lost and have to be invented.
+    Lost(usize),
+    /// Samples the sender did not send (DTX).
+    Silence(usize),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub received: u64,
+    pub late: u64,
+    pub duplicate: u64,
+    pub lost: u64,
+    pub reordered: u64,
+    pub restarts: u64,
+    pub overflow: u64,
+}
+
+#[derive(Debug)]
+pub struct Buffer {
+    slots: Vec<Option<Box<Slot>>>,
+    free: Vec<Box<Slot>>,
+    held: usize,
+    sequence: Extender<16>,
+    timestamp: Extender<32>,
+    /// Next sequence number and timestamp to release; `None` before the first packet.
+    next: Option<(i64, i64)>,
+    /// Sequence number last released, which may be far behind `next` in time after a fill.
+    last_release: Option<Instant>,
+    late_in_a_row: u32,
+    jitter_samples: f32,
+    last_transit: Option<i64>,
+    origin: Option<Instant>,
+    wait: Duration,
+    /// Samples filled by the clock since the last packet.
+    filled: i64,
+    pub counters: Counters,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            slots: (0..limits::JITTER_PACKETS_MAX).map(|_| None).collect(),
+            free: Vec::new(),
+            held: 0,
+            sequence: Extender::default(),
+            timestamp: Extender::default(),
+            next: None,
+            last_release: None,
+            late_in_a_row: 0,
+            jitter_samples: 0.0,
+            last_transit: None,
+            origin: None,
+            wait: limits::JITTER_WAIT_MIN,
+            filled: 0,
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Buffer {
+    /// Forgets the timeline: another SSRC or a renegotiated stream starts here.
+    pub fn restart(&mut self) {
+        self.counters.restarts += 1;
+        for slot in &mut self.slots {
+            self.free.extend(slot.take());
+        }
+        self.held = 0;
+        self.sequence.reset();
+        self.timestamp.reset();
+        self.next = None;
+        self.late_in_a_row = 0;
+        self.last_transit = None;
+        self.filled = 0;
+    }
+
+    /// Interarrival jitter (RFC 3550 section 6.4.1) in timestamp units.
+    pub fn jitter_samples(&self) -> u32 {
+        self.jitter_samples as u32
+    }
+
+    /// How long a gap is waited for at present.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Takes a packet. An empty payload (comfort noise, a digit) only keeps the sequence whole.
+    pub fn insert(&mut self, now: Instant, sequence: u16, timestamp: u32, payload: &[u8]) {
+        let sequence = self.sequence.extend(u32::from(sequence));
+        let timestamp = self.timestamp.extend(timestamp);
+        self.counters.received += 1;
+        if !payload.is_empty() {
+            self.measure_jitter(now, timestamp);
+        }
+        let (next_sequence, next_timestamp) = *self.next.get_or_insert((sequence, timestamp));
+        if (timestamp - next_timestamp).abs() > limits::TIMESTAMP_JUMP_SAMPLES_MAX
+            || (sequence - next_sequence).abs() > limits::JITTER_PACKETS_MAX as i64
+        {
+            self.reanchor(sequence, timestamp);
+        } else if sequence < next_sequence {
+            self.counters.late += 1;
+            self.wait = (self.wait + Duration::from_millis(10)).min(limits::JITTER_WAIT_MAX);
+            return;
+        } else if sequence > next_sequence {
+            self.counters.reordered += u64::from(self.held == 0);
+        }
+        self.store(now, sequence, timestamp, payload);
+    }
+
+    fn store(&mut self, now: Instant, sequence: i64, timestamp: i64, payload: &[u8]) {
+        let index = sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize;
+        if self.slots[index].is_some() {
+            self.counters.duplicate += 1;
+            return;
+        }
+        let mut slot = self.free.pop().unwrap_or_else(|| {
+            Box::new(Slot { sequence, timestamp, arrived: now, len: 0, payload: [0; limits::PACKET_SAMPLES_MAX] })
+        });
+        let len = payload.len().min(limits::PACKET_SAMPLES_MAX);
+        slot.sequence = sequence;
+        slot.timestamp = timestamp;
+        slot.arrived = now;
+        slot.len = len as u16;
+        slot.payload[..len].copy_from_slice(&payload[..len]);
+        self.slots[index] = Some(slot);
+        self.held += 1;
+    }
+
+    /// The sender moved to another place in time: follow it without inventing what lies between.
+    fn reanchor(&mut self, sequence: i64, timestamp: i64) {
+        self.counters.restarts += 1;
+        for slot in &mut self.slots {
+            self.free.extend(slot.take());
+        }
+        self.held = 0;
+        self.next = Some((sequence, timestamp));
+        self.late_in_a_row = 0;
+        self.filled = 0;
+    }
+
+    fn measure_jitter(&mut self, now: Instant, timestamp: i64) {
+        let origin = *self.origin.get_or_insert(now);
+        let arrival = (now.saturating_duration_since(origin).as_micros() * u128::from(RATE_HZ) / 1_000_000) as i64;
+        let transit = arrival - timestamp;
+        if let Some(last) = self.last_transit {
+            let distance = ((transit - last).abs() as f32).min(8_000.0);
+            self.jitter_samples += (distance - self.jitter_samples) / 16.0;
+        }
+        self.last_transit = Some(transit);
+        let wanted = Duration::from_millis(10) + crate::frame::duration_of((self.jitter_samples * 3.0) as u64);
+        let wanted = wanted.clamp(limits::JITTER_WAIT_MIN, limits::JITTER_WAIT_MAX);
+        // Up at once, down slowly: a wait that was needed a moment ago may be needed again.
+        self.wait = if wanted > self.wait { wanted } else { self.wait - (self.wait - wanted) / 256 };
+    }
+
+    /// Hands everything that is due to `out`, in order.
+    pub fn release(&mut self, now: Instant, mut out: impl FnMut(Release<'_>)) {
+        while self.held > 0 {
+            let Some((sequence, timestamp)) = self.next else { return };
+            let index = sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize;
+            if let Some(slot) = self.slots[index].take() {
+                self.held -= 1;
+                self.release_slot(now, timestamp, &slot, &mut out);
+                self.free.push(slot);
+                continue;
+            }
+            let Some((found_at, found_timestamp, arrived)) = self.earliest() else { return };
+            if now.saturating_duration_since(arrived) < self.wait {
+                return;
+            }
+            self.counters.lost += (found_at - sequence) as u64;
+            let missing = (found_timestamp - timestamp).clamp(0, limits::TIMESTAMP_JUMP_SAMPLES_MAX);
+            if missing > 0 {
+                out(Release::Lost(missing as usize));
+            }
+            self.next = Some((found_at, timestamp + missing));
+        }
+    }
+
+    fn release_slot(&mut self, now: Instant, expected: i64, slot: &Slot, out: &mut impl FnMut(Release<'_>)) {
+        let len = i64::from(slot.len);
+        let gap = slot.timestamp - expected;
+        let mut next_timestamp = expected.max(slot.timestamp);
+        if len > 0 {
+            if gap < 0 && self.late_in_a_row < 3 {
+                // Its time was already filled by the clock. A sender that stays behind (it paused its
+                // timestamps) is followed after three packets.
+                self.late_in_a_row += 1;
+                self.counters.late += 1;
+                self.wait = (self.wait + Duration::from_millis(10)).min(limits::JITTER_WAIT_MAX);
+                next_timestamp = expected;
+            } else {
+                if gap > 0 {
+                    out(Release::Silence(gap as usize));
+                }
+                self.late_in_a_row = 0;
+                self.filled = 0;
+                out(Release::Audio(&slot.payload[..slot.len as usize]));
+                next_timestamp = slot.timestamp + len;
+            }
+            self.last_release = Some(now);
+        }
+        self.next = Some((slot.sequence + 1, next_timestamp));
+    }
+
+    fn earliest(&self) -> Option<(i64, i64, Instant)> {
+        self.slots.iter().flatten().min_by_key(|slot| slot.sequence).map(|s| (s.sequence, s.timestamp, s.arrived))
+    }
+
+    /// Called once per frame: how many samples the clock must fill because nothing came.
+    pub fn fill(&mut self, now: Instant, frame_samples: usize) -> Option<Release<'static>> {
+        let (sequence, timestamp) = self.next?;
+        let last = self.last_release?;
+        let quiet = now.saturating_duration_since(last);
+        let filled = crate::frame::duration_of(self.filled.max(0) as u64);
+        // One packet time of grace beyond the wait, plus what was filled already.
+        if self.held > 0 || quiet < filled + self.wait + Duration::from_millis(40) {
+            return None;
+        }
+        let loss = self.filled < 480;
+        self.filled += frame_samples as i64;
+        self.next = Some((sequence, timestamp + frame_samples as i64));
+        Some(if loss { Release::Lost(frame_samples) } else { Release::Silence(frame_samples) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bench {
+        now: Instant,
+        buffer: Buffer,
+        out: Vec<String>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+            let now = Instant::now();
+            Self { now, buffer: Buffer::default(), out: vec![] }
+        }
+
+        fn take(&mut self) {
+            let out = &mut self.out;
+            self.buffer.release(self.now, |release| {
+                out.push(match release {
+                    Release::Audio(payload) => format!("{}", payload[0]),
+                    Release::Lost(samples) => format!("lost{samples}"),
+                    Release::Silence(samples) => format!("silence{samples}"),
+                });
+            });
+        }
+
+        fn arrive(&mut self, sequence: u16, timestamp: u32) {
+            self.buffer.insert(self.now, sequence, timestamp, &[sequence as u8; 160]);
+            self.take();
+        }
+
+        fn pass_ms(&mut self, ms: u64) {
+            for _ in 0..ms / 20 {
+                self.now += Duration::from_millis(20);
+                self.take();
+                match self.buffer.fill(self.now, 160) {
+                    Some(Release::Lost(_)) => self.out.push("fill".into()),
+                    Some(_) => self.out.push("quiet".into()),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn packets_in_order_leave_at_once_over_both_wraps() {
+        let mut bench = Bench::new();
+        for n in 0..4u32 {
+            bench.arrive(65_534u16.wrapping_add(n as u16), (u32::MAX - 200).wrapping_add(n * 160));
+            bench.now += Duration::from_millis(20);
+        }
+        assert_eq!(bench.out, ["254", "255", "0", "1"]);
+    }
+
+    #[test]
+    fn a_reordered_packet_is_waited_for_and_a_lost_one_is_given_up() {
+        let mut bench = Bench::new();
+        bench.arrive(1, 0);
+        bench.arrive(3, 320);
+        bench.arrive(2, 160);
+        bench.arrive(2, 160);
+        assert_eq!(bench.out, ["1", "2", "3"]);
+        bench.arrive(5, 640);
+        assert_eq!(bench.out.len(), 3);
+        bench.now += bench.buffer.wait();
+        bench.take();
+        assert_eq!(bench.out[3..], ["lost160", "5"]);
+        assert_eq!((bench.buffer.counters.lost, bench.buffer.counters.late), (1, 1));
+    }
+
+    #[test]
+    fn a_pause_of_the_sender_becomes_silence() {
+        let mut bench = Bench::new();
+        bench.arrive(1, 0);
+        bench.pass_ms(20);
+        bench.arrive(2, 480); // DTX: the sequence goes on, time jumped
+        assert_eq!(bench.out, ["1", "silence320", "2"]);
+    }
+
+    #[test]
+    fn when_nothing_comes_the_clock_goes_on_and_what_was_filled_is_not_played_twice() {
+        let mut bench = Bench::new();
+        bench.arrive(1, 0);
+        bench.pass_ms(200);
+        assert!(bench.out.iter().filter(|o| *o == "fill").count() == 3, "{:?}", bench.out);
+        let filled = bench.out.len() - 1;
+        bench.arrive(2, 160);
+        assert_eq!(bench.out.len() - 1, filled, "late by its own timestamp");
+        // A sender whose clock stood still goes on where it was: the fourth packet is heard again.
+        for n in 3..7 {
+            bench.arrive(n, u32::from(n) * 160 - 160);
+        }
+        assert_eq!(bench.out.last().map(String::as_str), Some("6"));
+    }
+
+    #[test]
+    fn a_jump_in_time_starts_a_new_timeline() {
+        let mut bench = Bench::new();
+        bench.arrive(1, 0);
+        bench.arrive(2, 900_000);
+        bench.arrive(3, 900_160);
+        bench.arrive(40_000, 5);
+        bench.arrive(40_001, 165);
+        assert_eq!(bench.out.len(), 5);
+        assert_eq!(bench.buffer.counters.restarts, 2);
+    }
+}

@@ -1,0 +1,616 @@
+//! One leg of a call in fixed order: packet, jitter, codec, voice activity, barge-in, playout, recording.
+//!
+//! A plain value with one owner. Datagrams and ticks go in with their instant; packets leave through
+//! the `send` argument, everything else through [`Leg::poll_event`]. Nothing here allocates per packet
+//! once the leg has warmed up.
+
+use crate::codec::Law;
+use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
+use crate::jitter::buffer::{Buffer, Release};
+use crate::jitter::conceal::Concealer;
+use crate::limits;
+use crate::playout::pacer::Pacer;
+use crate::playout::queue::{Change, Heard, PieceId, Queue};
+use crate::record::align::Aligner;
+use crate::rtp::packet::{Packet, is_rtcp};
+use crate::rtp::packetizer::Packetizer;
+use crate::rtp::rtcp::{self, NtpClock, Reception};
+use crate::rtp::telephone_event::{self, Step};
+use crate::stats::LegStats;
+use crate::turn::barge_in::{self, BargeIn};
+use crate::vad::{self, Detector, Voice};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What the negotiation decided about the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub law: Law,
+    /// Payload type of the audio in both directions.
+    pub payload_type: u8,
+    pub telephone_event: Option<u8>,
+    pub remote: SocketAddr,
+    pub remote_rtcp: SocketAddr,
+    /// False while the peer holds us or asked not to hear us.
+    pub sending: bool,
+    /// False while the peer said that it sends nothing: its silence is no loss.
+    pub receiving: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub stream: Stream,
+    pub ssrc: u32,
+    pub first_sequence: u16,
+    pub first_timestamp: u32,
+    pub clock: NtpClock,
+    pub cname: String,
+    pub vad: vad::Config,
+    pub barge_in: barge_in::Config,
+    /// No packet for this long while one is expected: the network is lost.
+    pub network_timeout: Duration,
+    pub record: bool,
+    /// Hand every received frame on.
+    pub deliver_audio: bool,
+    /// Judge the received audio; load generators do without.
+    pub detect_voice: bool,
+}
+
+/// Which of the two sockets of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Rtp,
+    Rtcp,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegEvent {
+    /// 20 ms of the caller in the stream's own law.
+    Audio { codes: [u8; SAMPLES] },
+    SpeechStarted { at: Instant },
+    /// `last_sound` lies before the event by the hangover.
+    SpeechEnded { last_sound: Instant },
+    PieceStarted { piece: PieceId, at: Instant },
+    PieceFinished { heard: Heard, at: Instant },
+    /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
+    Flushed { barge_in: bool, heard: Vec<Heard>, at: Instant },
+    Digit { digit: char },
+    /// The last digit asked for was sent.
+    DigitsSent,
+    /// First packet of the peer.
+    MediaStarted { at: Instant },
+    NetworkLost,
+    /// Half a second of stereo recording.
+    Recorded { block: Vec<i16> },
+    /// The last event of a leg.
+    Closed { stats: LegStats },
+}
+
+/// Where packets are accepted from (RFC 3550 has no protection of its own).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Latch {
+    /// Nothing heard: the address of the description is believed at once, another after a few packets.
+    Open { candidate: Option<(SocketAddr, u32, u32)> },
+    Latched { source: SocketAddr },
+}
+
+#[derive(Debug)]
+enum Digit {
+    Event(telephone_event::Sender),
+    /// No telephone-event negotiated: two tones in the audio, frames left.
+    Tone { event: u8, frames_left: u8, phase: u32 },
+}
+
+/// Frames of an in-band digit: 100 ms of tone and 60 ms of pause.
+const TONE_FRAMES: u8 = 5;
+const TONE_PAUSE_FRAMES: u8 = 3;
+
+pub struct Leg {
+    stream: Stream,
+    clock: NtpClock,
+    cname: String,
+    latch: Latch,
+    remote_ssrc: Option<u32>,
+    buffer: Buffer,
+    concealer: Concealer,
+    capture: Frame,
+    captured: usize,
+    digits_in: telephone_event::Receiver,
+    detector: Option<Detector>,
+    barge_in: BargeIn,
+    /// Voiced sound of the caller while the agent was being heard.
+    voiced_over: Duration,
+    queue: Queue,
+    pacer: Pacer,
+    packetizer: Packetizer,
+    digits_out: VecDeque<u8>,
+    digit: Option<Digit>,
+    aligner: Option<Box<Aligner>>,
+    spare_blocks: Vec<Vec<i16>>,
+    deliver_audio: bool,
+    network_timeout: Duration,
+    last_packet: Instant,
+    network_lost: bool,
+    underrun: bool,
+    next_report: Instant,
+    last_sr: Option<(u32, Instant)>,
+    expected_prior: (u64, u64),
+    highest_sequence: u32,
+    events: VecDeque<LegEvent>,
+    stats: LegStats,
+}
+
+impl std::fmt::Debug for Leg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leg").field("stream", &self.stream).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+impl Leg {
+    pub fn new(now: Instant, config: Config) -> Self {
+        Self {
+            stream: config.stream,
+            clock: config.clock,
+            cname: config.cname,
+            latch: Latch::Open { candidate: None },
+            remote_ssrc: None,
+            buffer: Buffer::default(),
+            concealer: Concealer::default(),
+            capture: [0; SAMPLES],
+            captured: 0,
+            digits_in: telephone_event::Receiver::default(),
+            detector: config.detect_voice.then(|| Detector::new(config.vad)),
+            barge_in: BargeIn::new(config.barge_in),
+            voiced_over: Duration::ZERO,
+            queue: Queue::default(),
+            pacer: Pacer::new(now),
+            packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
+            digits_out: VecDeque::new(),
+            digit: None,
+            aligner: config.record.then(Box::default),
+            spare_blocks: Vec::new(),
+            deliver_audio: config.deliver_audio,
+            network_timeout: config.network_timeout,
+            last_packet: now,
+            network_lost: false,
+            underrun: false,
+            next_report: now + rtcp::INTERVAL / 2,
+            last_sr: None,
+            expected_prior: (0, 0),
+            highest_sequence: 0,
+            events: VecDeque::with_capacity(16),
+            stats: LegStats::default(),
+        }
+    }
+
+    /// When [`Leg::tick`] is due.
+    pub fn due(&self, now: Instant) -> Instant {
+        if self.stream.sending && self.digit.is_none() && self.queue.is_ready() {
+            self.pacer.due_for_speech(now)
+        } else {
+            self.pacer.due()
+        }
+    }
+
+    pub fn poll_event(&mut self) -> Option<LegEvent> {
+        self.events.pop_front()
+    }
+
+    /// Takes back an empty recording block.
+    pub fn recycle(&mut self, mut block: Vec<i16>) {
+        block.clear();
+        if self.spare_blocks.len() < 2 {
+            self.spare_blocks.push(block);
+        }
+    }
+
+    /// A renegotiated stream. A new address opens the latch again; nothing else does.
+    pub fn renegotiate(&mut self, now: Instant, stream: Stream) {
+        if stream.remote != self.stream.remote {
+            self.latch = Latch::Open { candidate: None };
+        }
+        if stream.receiving && !self.stream.receiving {
+            self.last_packet = now;
+        }
+        self.stream = stream;
+    }
+
+    /// Speech of a piece; `ended` with its last samples.
+    pub fn play(&mut self, piece: PieceId, samples: Vec<i16>, ended: bool) {
+        self.queue.push(piece, samples, ended);
+    }
+
+    /// Stops what is playing and bars the generation.
+    pub fn flush(&mut self, now: Instant, generation: u32) {
+        let mut all = Vec::new();
+        self.queue.flush_generation(generation, |heard| all.push(heard));
+        self.event(LegEvent::Flushed { barge_in: false, heard: all, at: now });
+    }
+
+    pub fn set_barge_in(&mut self, config: barge_in::Config) {
+        self.barge_in = BargeIn::new(config);
+    }
+
+    /// Digits that are not 0-9, *, # or A-D are skipped.
+    pub fn send_digits(&mut self, digits: &str) {
+        let room = limits::DIGITS_MAX - self.digits_out.len().min(limits::DIGITS_MAX);
+        self.digits_out.extend(digits.chars().filter_map(telephone_event::code).take(room));
+    }
+
+    pub fn handle_rtp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        if is_rtcp(bytes) {
+            return self.handle_rtcp(now, bytes);
+        }
+        let Some(packet) = Packet::parse(bytes) else {
+            self.stats.packets_ignored += 1;
+            return;
+        };
+        if !self.accepts(source, packet.ssrc) {
+            self.stats.packets_ignored += 1;
+            return;
+        }
+        if self.stats.packets_received == 0 {
+            self.event(LegEvent::MediaStarted { at: now });
+        }
+        self.stats.packets_received += 1;
+        self.last_packet = now;
+        if self.remote_ssrc != Some(packet.ssrc) {
+            if self.remote_ssrc.is_some() {
+                self.buffer.restart();
+                self.digits_in.reset();
+            }
+            self.remote_ssrc = Some(packet.ssrc);
+        }
+        self.highest_sequence = u32::from(packet.sequence);
+        let is_event = Some(packet.payload_type) == self.stream.telephone_event;
+        if is_event && let Some(digit) = self.digits_in.handle(packet.timestamp, packet.payload) {
+            self.event(LegEvent::Digit { digit });
+        }
+        let is_audio = packet.payload_type == self.stream.payload_type || self.is_other_law(packet.payload_type);
+        if is_audio {
+            if self.is_other_law(packet.payload_type) {
+                // Asymmetric senders exist: what it says is what it is (RFC 3551 section 6).
+                self.stream.law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
+                self.stream.payload_type = packet.payload_type;
+            }
+            self.buffer.insert(now, packet.sequence, packet.timestamp, packet.payload);
+        } else {
+            // Digits and comfort noise keep the sequence whole; other payloads are skipped the same way.
+            self.buffer.insert(now, packet.sequence, packet.timestamp, &[]);
+        }
+        self.release(now);
+    }
+
+    /// Static G.711 types mean the same in every stream, whatever was negotiated.
+    fn is_other_law(&self, payload_type: u8) -> bool {
+        matches!(payload_type, 0 | 8) && self.stream.payload_type < 96 && payload_type != self.stream.payload_type
+    }
+
+    fn accepts(&mut self, source: SocketAddr, ssrc: u32) -> bool {
+        match &mut self.latch {
+            Latch::Latched { source: latched } => *latched == source,
+            Latch::Open { candidate } => {
+                if source == self.stream.remote {
+                    self.latch = Latch::Latched { source };
+                    return true;
+                }
+                let seen = match candidate {
+                    Some((addr, same, seen)) if *addr == source && *same == ssrc => *seen + 1,
+                    _ => 1,
+                };
+                *candidate = Some((source, ssrc, seen));
+                if seen >= limits::LATCH_PACKETS {
+                    self.latch = Latch::Latched { source };
+                }
+                seen >= limits::LATCH_PACKETS
+            }
+        }
+    }
+
+    pub fn handle_rtcp(&mut self, now: Instant, bytes: &[u8]) {
+        if !is_rtcp(bytes) {
+            return;
+        }
+        let received = rtcp::parse(bytes, self.packetizer.ssrc);
+        if let Some(sent) = received.sender_report {
+            self.last_sr = Some((sent, now));
+        }
+        if let Some(block) = received.report {
+            self.stats.remote_loss = f32::from(block.fraction_lost) / 256.0;
+            if let Some(round_trip) = self.clock.round_trip(now, &block) {
+                self.stats.round_trip_ms = Some(round_trip.as_secs_f32() * 1_000.0);
+            }
+        }
+    }
+
+    /// Takes what the jitter buffer gives up and turns it into frames.
+    fn release(&mut self, now: Instant) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.release(now, |release| self.received(now, &release));
+        self.buffer = buffer;
+    }
+
+    fn received(&mut self, now: Instant, release: &Release<'_>) {
+        match release {
+            Release::Audio(codes) => {
+                let mut samples = [0; limits::PACKET_SAMPLES_MAX];
+                let samples = &mut samples[..codes.len()];
+                self.stream.law.decode_into(codes, samples);
+                self.concealer.good(samples);
+                self.capture(now, samples);
+            }
+            Release::Lost(count) => {
+                self.stats.concealed_ms += *count as u64 / 8;
+                let mut left = *count;
+                while left > 0 {
+                    let mut samples = [0; SAMPLES];
+                    let invented = &mut samples[..left.min(SAMPLES)];
+                    self.concealer.lost(invented);
+                    left -= invented.len();
+                    self.capture(now, invented);
+                }
+            }
+            Release::Silence(count) => {
+                let mut left = *count;
+                while left > 0 {
+                    let now_samples = left.min(SAMPLES);
+                    self.capture(now, &[0; SAMPLES][..now_samples]);
+                    left -= now_samples;
+                }
+            }
+        }
+    }
+
+    fn capture(&mut self, now: Instant, mut samples: &[i16]) {
+        while !samples.is_empty() {
+            let take = samples.len().min(SAMPLES - self.captured);
+            self.capture[self.captured..self.captured + take].copy_from_slice(&samples[..take]);
+            self.captured += take;
+            samples = &samples[take..];
+            if self.captured == SAMPLES {
+                self.captured = 0;
+                self.captured_frame(now);
+            }
+        }
+    }
+
+    fn captured_frame(&mut self, now: Instant) {
+        let frame = self.capture;
+        if let Some(aligner) = &mut self.aligner {
+            aligner.caller(&frame);
+        }
+        if self.deliver_audio {
+            let mut codes = [0; SAMPLES];
+            self.stream.law.encode_into(&frame, &mut codes);
+            self.event(LegEvent::Audio { codes });
+        }
+        let Some(detector) = &mut self.detector else { return };
+        let before = detector.voiced();
+        let change = detector.handle_frame(now, &frame);
+        let (after, speaking) = (detector.voiced(), detector.is_speaking());
+        match change {
+            Some(Voice::Started(at)) => self.event(LegEvent::SpeechStarted { at }),
+            Some(Voice::Ended(last_sound)) => self.event(LegEvent::SpeechEnded { last_sound }),
+            None => {}
+        }
+        let playing = self.queue.is_active();
+        if !speaking || !playing {
+            self.voiced_over = Duration::ZERO;
+        } else {
+            self.voiced_over += after.saturating_sub(if change.is_some() { Duration::ZERO } else { before });
+        }
+        if self.barge_in.verdict(self.voiced_over, playing) {
+            self.voiced_over = Duration::ZERO;
+            let mut all = Vec::new();
+            self.queue.flush(|heard| all.push(heard));
+            self.event(LegEvent::Flushed { barge_in: true, heard: all, at: now });
+        }
+    }
+
+    /// One frame of the leg's own time, nominally at `due`.
+    pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        self.release(now);
+        if let Some(release) = self.buffer.fill(now, SAMPLES) {
+            self.received(now, &release);
+        }
+        self.send_frame(now, due, send);
+        if now >= self.next_report {
+            self.report(now, false, send);
+        }
+        let silent = now.saturating_duration_since(self.last_packet);
+        if self.stream.receiving && !self.network_lost && silent >= self.network_timeout {
+            self.network_lost = true;
+            self.event(LegEvent::NetworkLost);
+        }
+    }
+
+    fn send_frame(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        let mut frame: Frame = [0; SAMPLES];
+        let timestamp = self.packetizer.timestamp();
+        self.packetizer.advance(SAMPLES as u32);
+        if !self.stream.sending {
+            self.pacer.sent(due, false);
+            return self.recorded(&frame);
+        }
+        let mut buffer = [0; 12 + SAMPLES];
+        if let Some(event) = self.digit_step(timestamp, &mut frame) {
+            self.pacer.sent(due, false);
+            if let (Some(packet), Some(payload_type)) = (event, self.stream.telephone_event) {
+                let len = self.packetizer.write(payload_type, packet.marker, packet.timestamp, &packet.payload, &mut buffer);
+                self.transmit(&buffer[..len], send);
+                return self.recorded(&frame);
+            }
+            return self.send_audio(timestamp, false, &frame, &mut buffer, send);
+        }
+        let events = &mut self.events;
+        let speech = self.queue.next_frame(&mut frame, |change| {
+            if events.len() < limits::LEG_EVENTS_MAX {
+                events.push_back(match change {
+                    Change::Started(piece) => LegEvent::PieceStarted { piece, at: now },
+                    Change::Finished(heard) => LegEvent::PieceFinished { heard, at: now },
+                });
+            }
+        });
+        // An unfinished piece without samples: the voice is slower than speech.
+        let dry = !speech && self.queue.is_active();
+        self.stats.underruns += u64::from(dry && !self.underrun);
+        self.underrun = dry;
+        let marker = self.pacer.sent(due, speech);
+        self.send_audio(timestamp, marker, &frame, &mut buffer, send);
+    }
+
+    fn send_audio(
+        &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; 12 + SAMPLES],
+        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+    ) {
+        let mut codes = [0; SAMPLES];
+        self.stream.law.encode_into(frame, &mut codes);
+        let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, &codes, buffer);
+        self.transmit(&buffer[..len], send);
+        self.recorded(frame);
+    }
+
+    fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        let remote = match self.latch {
+            Latch::Latched { source } => source,
+            Latch::Open { .. } => self.stream.remote,
+        };
+        if !remote.ip().is_unspecified() && remote.port() != 0 {
+            self.stats.packets_sent += 1;
+            send(Port::Rtp, remote, bytes);
+        }
+    }
+
+    /// `None` when no digit is being sent; `Some(None)` for a frame of pause or in-band tone.
+    fn digit_step(&mut self, timestamp: u32, frame: &mut Frame) -> Option<Option<telephone_event::EventPacket>> {
+        if self.digit.is_none() {
+            let event = self.digits_out.pop_front()?;
+            self.digit = Some(match self.stream.telephone_event {
+                Some(_) => Digit::Event(telephone_event::Sender::new(event, timestamp)),
+                None => Digit::Tone { event, frames_left: TONE_FRAMES + TONE_PAUSE_FRAMES, phase: 0 },
+            });
+        }
+        let (packet, done) = match self.digit.as_mut()? {
+            Digit::Event(sender) => match sender.step() {
+                Step::Packet(packet) => (Some(packet), false),
+                Step::Pause => (None, false),
+                Step::Done => (None, true),
+            },
+            Digit::Tone { event, frames_left, phase } => {
+                *frames_left -= 1;
+                if *frames_left >= TONE_PAUSE_FRAMES {
+                    tone(*event, phase, frame);
+                }
+                (None, *frames_left == 0)
+            }
+        };
+        if done {
+            self.digit = None;
+            if self.digits_out.is_empty() {
+                self.event(LegEvent::DigitsSent);
+            }
+        }
+        Some(packet)
+    }
+
+    fn recorded(&mut self, frame: &Frame) {
+        let Some(aligner) = &mut self.aligner else { return };
+        let spare = &mut self.spare_blocks;
+        let next = || spare.pop().unwrap_or_else(|| Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2 + SAMPLES * 2));
+        if let Some(block) = aligner.agent(frame, next) {
+            self.event(LegEvent::Recorded { block });
+        }
+    }
+
+    fn report(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
+        let spread = rtcp::INTERVAL.mul_f32(0.75 + (self.packetizer.ssrc % 512) as f32 / 1_024.0);
+        self.next_report = now + spread;
+        let counters = self.buffer.counters;
+        let (received, lost) = (counters.received, counters.lost);
+        let (last_received, last_lost) = self.expected_prior;
+        self.expected_prior = (received, lost);
+        let (new_received, new_lost) = (received - last_received, lost - last_lost);
+        let fraction = if new_received + new_lost == 0 { 0 } else { new_lost * 256 / (new_received + new_lost) };
+        let reception = self.remote_ssrc.map(|ssrc| {
+            let (last_sr, at) = self.last_sr.unwrap_or((0, now));
+            let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
+            Reception {
+                ssrc,
+                fraction_lost: fraction.min(255) as u8,
+                cumulative_lost: lost.min(0x7f_ffff) as u32,
+                highest_sequence: self.highest_sequence,
+                jitter: self.buffer.jitter_samples(),
+                last_sr,
+                delay_since_last_sr: (delay * 65_536.0) as u32,
+            }
+        });
+        let out = rtcp::Outgoing {
+            ssrc: self.packetizer.ssrc,
+            ntp: self.clock.ntp(now),
+            rtp_timestamp: self.packetizer.timestamp(),
+            packets: self.packetizer.packets,
+            octets: self.packetizer.octets,
+            cname: &self.cname,
+            reception,
+            bye,
+        };
+        let mut buffer = [0; 256];
+        if let Some(len) = rtcp::write(&out, &mut buffer)
+            && !self.stream.remote_rtcp.ip().is_unspecified()
+            && self.stream.remote_rtcp.port() != 0
+        {
+            send(Port::Rtcp, self.stream.remote_rtcp, &buffer[..len]);
+        }
+    }
+
+    /// The end: a BYE, the rest of the recording, the figures.
+    pub fn close(&mut self, now: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        self.report(now, true, send);
+        if let Some(aligner) = &mut self.aligner {
+            let block = aligner.finish();
+            self.event(LegEvent::Recorded { block });
+        }
+        let stats = self.stats();
+        self.events.push_back(LegEvent::Closed { stats });
+    }
+
+    pub fn stats(&self) -> LegStats {
+        let counters = self.buffer.counters;
+        LegStats {
+            packets_lost: counters.lost,
+            packets_late: counters.late,
+            packets_duplicate: counters.duplicate,
+            packets_reordered: counters.reordered,
+            jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / RATE_HZ as f32,
+            playout_overflow_ms: self.queue.overflow_samples / 8,
+            ..self.stats
+        }
+    }
+
+    /// A worker that stood still too long starts the leg's timeline anew.
+    pub fn restart_clock(&mut self, now: Instant) {
+        self.pacer.restart(now);
+    }
+
+    fn event(&mut self, event: LegEvent) {
+        if self.events.len() < limits::LEG_EVENTS_MAX {
+            self.events.push_back(event);
+        } else {
+            self.stats.events_dropped += 1;
+        }
+    }
+}
+
+/// Two tones at -10 dBm0 each, continued over frames.
+fn tone(event: u8, phase: &mut u32, frame: &mut Frame) {
+    let (low, high) = telephone_event::frequencies_hz(event);
+    for sample in frame.iter_mut() {
+        let at = *phase as f32 / RATE_HZ as f32 * std::f32::consts::TAU;
+        *sample = (((at * low).sin() + (at * high).sin()) * 5_000.0) as i16;
+        *phase += 1;
+    }
+}
+
+const _: () = assert!(DURATION.as_millis() as usize * RATE_HZ as usize / 1_000 == SAMPLES);

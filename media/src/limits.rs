@@ -1,0 +1,37 @@
+//! Every bound of this crate with the reason for the number.
+
+use std::time::Duration;
+
+/// Largest RTP packet taken: 60 ms of G.711 with extensions fits ten times; Ethernet carries 1,500.
+pub const PACKET_BYTES_MAX: usize = 1_500;
+/// Longest packet time in samples: 60 ms is the longest any carrier uses, 100 leaves room.
+pub const PACKET_SAMPLES_MAX: usize = 800;
+/// Packets held out of order. 64 packets of 20 ms are 1.3 s, far beyond the longest wait of 200 ms.
+pub const JITTER_PACKETS_MAX: usize = 64;
+/// Shortest and longest wait for a missing packet.
+pub const JITTER_WAIT_MIN: Duration = Duration::from_millis(20);
+pub const JITTER_WAIT_MAX: Duration = Duration::from_millis(200);
+/// A larger jump of the RTP timestamp is a new timeline, not a pause.
+pub const TIMESTAMP_JUMP_SAMPLES_MAX: i64 = 16_000;
+/// Speech waiting to be played: 60 s, twice what the longest single answer needs. More is refused.
+pub const PLAYOUT_SAMPLES_MAX: usize = 60 * 8_000;
+/// Digits waiting to be sent.
+pub const DIGITS_MAX: usize = 64;
+/// Legs of one worker: at 0.2 % of a core each, more would not fit a core anyway.
+pub const LEGS_PER_WORKER_MAX: usize = 2_000;
+/// Commands waiting for a worker; over it the sender is told and its call ends.
+pub const WORKER_COMMANDS_MAX: usize = 65_536;
+/// Recording blocks waiting for the disk over all calls: 16 kB each, 128 MiB at most. More are dropped and counted.
+pub const RECORD_BLOCKS_MAX: usize = 8_192;
+/// Stereo sample pairs in one recording block: half a second is lost at most when the process dies.
+pub const RECORD_BLOCK_PAIRS: usize = 4_000;
+/// How far the two recorded sides may run apart before they are pulled together.
+pub const RECORD_SKEW_SAMPLES_MAX: usize = 960;
+/// Lateness after which a worker stops catching up and starts a new timeline.
+pub const CATCH_UP_MAX: Duration = Duration::from_millis(500);
+/// Datagrams read from one socket per turn: ten times the traffic of a call.
+pub const RECEIVE_BATCH_MAX: usize = 32;
+/// Events of a leg waiting inside it until the worker hands them on.
+pub const LEG_EVENTS_MAX: usize = 256;
+/// Packets of one foreign source before a leg latches to it instead of the address of the description.
+pub const LATCH_PACKETS: u32 = 3;

@@ -1,0 +1,90 @@
+//! When the next frame leaves. Silence leaves on the leg's own 20 ms grid; a talk spurt starts at once
+//! and runs ahead of the grid by less than a frame until it ends, so that the timestamps stay true to
+//! the clock over the whole call.
+
+use crate::frame::DURATION;
+use std::time::Instant;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pacer {
+    origin: Instant,
+    frames: u32,
+    /// The last frame was speech, and left at that instant.
+    spurt: Option<Instant>,
+}
+
+impl Pacer {
+    pub fn new(origin: Instant) -> Self {
+        Self { origin, frames: 0, spurt: None }
+    }
+
+    fn grid(&self) -> Instant {
+        self.origin + DURATION * self.frames
+    }
+
+    /// When the next frame is due.
+    pub fn due(&self) -> Instant {
+        match self.spurt {
+            Some(last) => last + DURATION,
+            None => self.grid(),
+        }
+    }
+
+    /// Speech has become ready between two frames: the earliest instant it may leave.
+    pub fn due_for_speech(&self, now: Instant) -> Instant {
+        match self.spurt {
+            Some(last) => last + DURATION,
+            None => now.max(self.grid() - DURATION).min(self.grid()),
+        }
+    }
+
+    /// A frame leaves now, nominally at `due`. Returns true when it starts a talk spurt.
+    pub fn sent(&mut self, due: Instant, speech: bool) -> bool {
+        let starts = speech && self.spurt.is_none();
+        self.spurt = speech.then_some(due);
+        self.frames += 1;
+        starts
+    }
+
+    /// After a long standstill the timeline starts anew.
+    pub fn restart(&mut self, now: Instant) {
+        *self = Self::new(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_spurt_starts_at_once_and_the_grid_is_kept_over_many() {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let origin = Instant::now();
+        let mut pacer = Pacer::new(origin);
+        let mut sent = 0u32;
+        let mut now = origin;
+        for spurt in 0..500u64 {
+            for _ in 0..3 {
+                now = pacer.due();
+                pacer.sent(now, false);
+                sent += 1;
+            }
+            now += Duration::from_millis(spurt % 19);
+            let due = pacer.due_for_speech(now);
+            assert!(due <= now + DURATION);
+            let mut at = due;
+            for frame in 0..5 {
+                assert_eq!(pacer.sent(at, true), frame == 0);
+                sent += 1;
+                at = pacer.due();
+                assert_eq!(at.duration_since(due), DURATION * (frame + 1));
+            }
+            now = at;
+            pacer.sent(now, false);
+            sent += 1;
+            let grid = origin + DURATION * sent;
+            assert!(pacer.due() == grid && grid.saturating_duration_since(now) <= DURATION * 2);
+        }
+    }
+}

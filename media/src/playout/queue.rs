@@ -1,0 +1,224 @@
+//! Pieces of speech waiting to be played, and the truth about how much of each was.
+
+use crate::frame::{Frame, SAMPLES};
+use crate::limits;
+use std::collections::VecDeque;
+
+/// Names a piece for its owner; pieces of one reply share a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PieceId {
+    pub generation: u32,
+    pub index: u32,
+}
+
+/// How much of a piece was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub piece: PieceId,
+    pub sent_samples: u64,
+    /// All of it: it had ended and its last sample was sent.
+    pub complete: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Started(PieceId),
+    Finished(Heard),
+}
+
+#[derive(Debug)]
+struct Piece {
+    id: PieceId,
+    chunks: VecDeque<Vec<i16>>,
+    /// Samples of the first chunk already sent.
+    offset: usize,
+    sent_samples: u64,
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Queue {
+    pieces: VecDeque<Piece>,
+    queued_samples: usize,
+    /// Generations up to this one were flushed: what still arrives of them is dropped.
+    flushed: Option<u32>,
+    /// The faded rest of what was playing when it was flushed.
+    tail: Option<Box<Frame>>,
+    pub overflow_samples: u64,
+}
+
+impl Queue {
+    /// Adds samples to a piece, which is created by its first samples or its end.
+    pub fn push(&mut self, id: PieceId, samples: Vec<i16>, ended: bool) {
+        if self.flushed.is_some_and(|flushed| id.generation <= flushed) {
+            return;
+        }
+        if self.queued_samples + samples.len() > limits::PLAYOUT_SAMPLES_MAX {
+            self.overflow_samples += samples.len() as u64;
+            return;
+        }
+        if self.pieces.back().is_none_or(|piece| piece.id != id) {
+            self.pieces.push_back(Piece { id, chunks: VecDeque::new(), offset: 0, sent_samples: 0, ended: false });
+        }
+        if let Some(piece) = self.pieces.back_mut() {
+            self.queued_samples += samples.len();
+            if !samples.is_empty() {
+                piece.chunks.push_back(samples);
+            }
+            piece.ended |= ended;
+        }
+    }
+
+    /// Something can be played now.
+    pub fn is_ready(&self) -> bool {
+        self.tail.is_some() || self.queued_samples > 0 || self.pieces.front().is_some_and(|piece| piece.ended)
+    }
+
+    /// Speech that was not flushed is playing or waiting, or a piece has begun and more is to come.
+    pub fn is_active(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.sent_samples > 0 || !piece.chunks.is_empty())
+    }
+
+    pub fn queued_samples(&self) -> usize {
+        self.queued_samples
+    }
+
+    /// Fills one frame; false when there was nothing to play. Pieces follow each other without a gap.
+    pub fn next_frame(&mut self, frame: &mut Frame, mut changed: impl FnMut(Change)) -> bool {
+        if let Some(tail) = self.tail.take() {
+            *frame = *tail;
+            return true;
+        }
+        let mut filled = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            filled += piece.copy_into(&mut frame[filled..], &mut changed);
+            if piece.ended && piece.chunks.is_empty() {
+                let heard = Heard { piece: piece.id, sent_samples: piece.sent_samples, complete: true };
+                self.pieces.pop_front();
+                changed(Change::Finished(heard));
+            } else {
+                break;
+            }
+        }
+        self.queued_samples -= filled;
+        frame[filled..].fill(0);
+        filled > 0
+    }
+
+    /// Empties the queue and says what was heard. What would have come next is faded out over one frame.
+    pub fn flush(&mut self, mut heard: impl FnMut(Heard)) {
+        let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
+        let mut frame: Frame = [0; SAMPLES];
+        let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
+        if playing && self.next_frame(&mut frame, |change| {
+            if let Change::Finished(done) = change {
+                heard(done);
+            }
+        }) {
+            for (index, sample) in frame.iter_mut().enumerate() {
+                *sample = (i32::from(*sample) * (SAMPLES - index) as i32 / SAMPLES as i32) as i16;
+            }
+            self.tail = Some(Box::new(frame));
+        }
+        for piece in self.pieces.drain(..) {
+            heard(Heard { piece: piece.id, sent_samples: piece.sent_samples, complete: false });
+        }
+        self.queued_samples = 0;
+        self.flushed = Some(self.flushed.map_or(newest, |flushed| flushed.max(newest)));
+    }
+
+    /// Drops whatever is and will be queued up to and including a generation.
+    pub fn flush_generation(&mut self, generation: u32, heard: impl FnMut(Heard)) {
+        self.flush(heard);
+        self.flushed = Some(self.flushed.map_or(generation, |flushed| flushed.max(generation)));
+    }
+}
+
+impl Piece {
+    fn copy_into(&mut self, out: &mut [i16], changed: &mut impl FnMut(Change)) -> usize {
+        let mut filled = 0;
+        while filled < out.len() {
+            let Some(chunk) = self.chunks.front() else { break };
+            let take = (chunk.len() - self.offset).min(out.len() - filled);
+            out[filled..filled + take].copy_from_slice(&chunk[self.offset..self.offset + take]);
+            filled += take;
+            self.offset += take;
+            if self.offset == chunk.len() {
+                self.chunks.pop_front();
+                self.offset = 0;
+            }
+        }
+        if self.sent_samples == 0 && filled > 0 {
+            changed(Change::Started(self.id));
+        }
+        self.sent_samples += filled as u64;
+        filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(generation: u32, index: u32) -> PieceId {
+        PieceId { generation, index }
+    }
+
+    fn play(queue: &mut Queue, frames: usize) -> (Vec<Frame>, Vec<Change>) {
+        let (mut out, mut changes) = (vec![], vec![]);
+        for _ in 0..frames {
+            let mut frame = [9; SAMPLES];
+            if queue.next_frame(&mut frame, |change| changes.push(change)) {
+                out.push(frame);
+            }
+        }
+        (out, changes)
+    }
+
+    #[test]
+    fn pieces_follow_without_a_gap_and_report_what_was_sent() {
+        let mut queue = Queue::default();
+        queue.push(id(1, 0), vec![1; 200], true);
+        queue.push(id(1, 1), vec![2; 60], false);
+        queue.push(id(1, 1), vec![3; 60], true);
+        let (frames, changes) = play(&mut queue, 3);
+        assert_eq!(frames.len(), 2);
+        assert_eq!((frames[1][39], frames[1][40], frames[1][100], frames[1][159]), (1, 2, 3, 3));
+        assert_eq!(changes.len(), 4);
+        assert_eq!(changes[3], Change::Finished(Heard { piece: id(1, 1), sent_samples: 120, complete: true }));
+        assert!(!queue.is_ready());
+    }
+
+    #[test]
+    fn a_flush_fades_reports_and_bars_what_is_still_on_its_way() {
+        let mut queue = Queue::default();
+        queue.push(id(4, 0), vec![1_000; 1_000], true);
+        queue.push(id(4, 1), vec![1_000; 1_000], true);
+        play(&mut queue, 2);
+        let mut heard = vec![];
+        queue.flush(|one| heard.push(one));
+        assert_eq!(heard, [
+            Heard { piece: id(4, 0), sent_samples: 480, complete: false },
+            Heard { piece: id(4, 1), sent_samples: 0, complete: false },
+        ]);
+        queue.push(id(4, 2), vec![1_000; 1_000], true);
+        let (frames, _) = play(&mut queue, 3);
+        assert_eq!(frames.len(), 1, "one faded frame and nothing of the flushed reply");
+        assert!(frames[0][0] == 1_000 && frames[0][159] < 10);
+        queue.push(id(5, 0), vec![7; 160], true);
+        assert_eq!(play(&mut queue, 1).0.len(), 1);
+    }
+
+    #[test]
+    fn thirty_seconds_of_bursty_speech_are_held_and_more_than_sixty_are_refused() {
+        let mut queue = Queue::default();
+        for _ in 0..30 {
+            queue.push(id(1, 0), vec![1; 8_000], false);
+        }
+        assert_eq!((queue.queued_samples(), queue.overflow_samples), (240_000, 0));
+        for _ in 0..31 {
+            queue.push(id(1, 0), vec![1; 8_000], false);
+        }
+        assert_eq!((queue.queued_samples(), queue.overflow_samples), (480_000, 8_000));
+    }
+}

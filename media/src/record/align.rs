@@ -1,0 +1,101 @@
+//! Brings the two sides of a call onto one timeline. The agent's frames, one every 20 ms, are the
+//! clock; the caller's arrive in bursts and are laid beside them.
+
+use crate::frame::{Frame, SAMPLES};
+use crate::limits;
+
+/// Frames the agent's side is held back so that the caller's can arrive: 60 ms.
+const HELD_BACK: usize = 3;
+
+#[derive(Debug)]
+pub struct Aligner {
+    caller: Vec<i16>,
+    agent: Vec<Frame>,
+    /// Interleaved pairs of the block being filled.
+    block: Vec<i16>,
+}
+
+impl Default for Aligner {
+    fn default() -> Self {
+        Self {
+            caller: Vec::with_capacity(limits::RECORD_SKEW_SAMPLES_MAX + 2 * SAMPLES),
+            agent: Vec::with_capacity(HELD_BACK + 1),
+            block: Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2),
+        }
+    }
+}
+
+impl Aligner {
+    pub fn caller(&mut self, frame: &Frame) {
+        if self.caller.len() + SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
+            // The caller's clock runs faster than ours: pull together by one frame.
+            self.caller.drain(..SAMPLES);
+        }
+        self.caller.extend_from_slice(frame);
+    }
+
+    /// The agent's next frame. Returns a full block, which the caller replaces by an empty one.
+    pub fn agent(&mut self, frame: &Frame, next_block: impl FnOnce() -> Vec<i16>) -> Option<Vec<i16>> {
+        self.agent.push(*frame);
+        if self.agent.len() <= HELD_BACK {
+            return None;
+        }
+        let agent = self.agent.remove(0);
+        self.pair(&agent);
+        (self.block.len() >= limits::RECORD_BLOCK_PAIRS * 2).then(|| std::mem::replace(&mut self.block, next_block()))
+    }
+
+    fn pair(&mut self, agent: &Frame) {
+        let have = self.caller.len().min(SAMPLES);
+        for (index, right) in agent.iter().enumerate() {
+            // The missing caller's samples are silence.
+            self.block.push(if index < have { self.caller[index] } else { 0 });
+            self.block.push(*right);
+        }
+        self.caller.drain(..have);
+    }
+
+    /// What is left at the end of the call.
+    pub fn finish(&mut self) -> Vec<i16> {
+        for agent in std::mem::take(&mut self.agent) {
+            self.pair(&agent);
+        }
+        while !self.caller.is_empty() {
+            self.pair(&[0; SAMPLES]);
+        }
+        std::mem::take(&mut self.block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_of_the_caller_stay_beside_the_agent() {
+        let mut aligner = Aligner::default();
+        let mut out = Vec::new();
+        for n in 0..500i16 {
+            // The caller's frames come two at a time, every second tick.
+            if n % 2 == 1 {
+                aligner.caller(&[n - 1; SAMPLES]);
+                aligner.caller(&[n; SAMPLES]);
+            }
+            out.extend(aligner.agent(&[n; SAMPLES], || Vec::with_capacity(8_000)).unwrap_or_default());
+        }
+        out.extend(aligner.finish());
+        assert_eq!(out.len(), 500 * SAMPLES * 2);
+        assert!(out.chunks(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn a_silent_caller_leaves_silence() {
+        let mut aligner = Aligner::default();
+        for n in 0..10 {
+            assert!(aligner.agent(&[n; SAMPLES], Vec::new).is_none());
+        }
+        let out = aligner.finish();
+        assert_eq!(out.len(), 10 * SAMPLES * 2);
+        assert!(out.chunks(2).all(|pair| pair[0] == 0));
+    }
+}

@@ -1,0 +1,3 @@
+//! Recording: caller left, agent right, sample-aligned, written away from the audio path.
+
+pub mod align;

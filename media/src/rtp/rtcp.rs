@@ -1,0 +1,211 @@
+//! Sender and receiver reports (RFC 3550 section 6): what a leg tells its peer and learns from it.
+
+use std::time::{Duration, Instant};
+
+/// Interval between reports (section 6.2); the first comes after half of it.
+pub const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a peer said about the stream we send.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PeerReport {
+    pub fraction_lost: f32,
+    pub jitter_ms: f32,
+    pub round_trip: Option<Duration>,
+}
+
+/// What is in a compound packet, as far as a leg uses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Received {
+    /// Middle 32 bits of the sender's NTP time, for the LSR field of our next report.
+    pub sender_report: Option<u32>,
+    pub report: Option<ReportBlock>,
+    pub bye: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReportBlock {
+    pub ssrc: u32,
+    pub fraction_lost: u8,
+    pub jitter: u32,
+    pub last_sr: u32,
+    pub delay_since_last_sr: u32,
+}
+
+/// Reads a compound packet; stops at the first thing that is not RTCP.
+pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
+    let mut received = Received::default();
+    let mut rest = bytes;
+    while rest.len() >= 4 && rest[0] >> 6 == 2 {
+        let len = (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1) * 4;
+        let Some(packet) = rest.get(..len) else { break };
+        let count = usize::from(packet[0] & 0x1f);
+        let blocks_at = match packet[1] {
+            200 => {
+                received.sender_report = word(packet, 2).zip(word(packet, 3)).map(|(hi, lo)| hi << 16 | lo >> 16);
+                Some(28)
+            }
+            201 => Some(8),
+            203 => {
+                received.bye = true;
+                None
+            }
+            _ => None,
+        };
+        if let Some(start) = blocks_at {
+            for index in 0..count {
+                let Some(block) = packet.get(start + index * 24..start + (index + 1) * 24) else { break };
+                let parsed = report_block(block);
+                if parsed.ssrc == our_ssrc {
+                    received.report = Some(parsed);
+                }
+            }
+        }
+        rest = &rest[len..];
+    }
+    received
+}
+
+fn word(bytes: &[u8], index: usize) -> Option<u32> {
+    let four = bytes.get(index * 4..index * 4 + 4)?;
+    Some(u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
+}
+
+fn report_block(block: &[u8]) -> ReportBlock {
+    let at = |index| word(block, index).unwrap_or(0);
+    ReportBlock {
+        ssrc: at(0),
+        fraction_lost: block[4],
+        jitter: at(3),
+        last_sr: at(4),
+        delay_since_last_sr: at(5),
+    }
+}
+
+/// What goes into our report.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    pub ssrc: u32,
+    pub ntp: u64,
+    pub rtp_timestamp: u32,
+    pub packets: u32,
+    pub octets: u32,
+    pub cname: &'a str,
+    pub reception: Option<Reception>,
+    pub bye: bool,
+}
+
+/// Our view of the peer's stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Reception {
+    pub ssrc: u32,
+    pub fraction_lost: u8,
+    pub cumulative_lost: u32,
+    pub highest_sequence: u32,
+    pub jitter: u32,
+    pub last_sr: u32,
+    pub delay_since_last_sr: u32,
+}
+
+/// Writes sender report, CNAME and, at the end, BYE. `None` when the buffer is too small.
+pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| -> Option<()> {
+        buffer.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+        at += bytes.len();
+        Some(())
+    };
+    let blocks = u8::from(out.reception.is_some());
+    let words: u16 = 6 + 6 * u16::from(blocks);
+    put(&[0x80 | blocks, 200])?;
+    put(&words.to_be_bytes())?;
+    put(&out.ssrc.to_be_bytes())?;
+    put(&out.ntp.to_be_bytes())?;
+    put(&out.rtp_timestamp.to_be_bytes())?;
+    put(&out.packets.to_be_bytes())?;
+    put(&out.octets.to_be_bytes())?;
+    if let Some(r) = &out.reception {
+        put(&r.ssrc.to_be_bytes())?;
+        let lost = u32::from(r.fraction_lost) << 24 | r.cumulative_lost.min(0x7f_ffff);
+        put(&lost.to_be_bytes())?;
+        for value in [r.highest_sequence, r.jitter, r.last_sr, r.delay_since_last_sr] {
+            put(&value.to_be_bytes())?;
+        }
+    }
+    let name = out.cname.as_bytes();
+    let name = &name[..name.len().min(64)];
+    let chunk = 4 + 2 + name.len() + 1; // SSRC, item header, text, end
+    let padded = chunk.div_ceil(4) * 4;
+    put(&[0x81, 202])?;
+    put(&(u16::try_from(padded / 4).ok()?).to_be_bytes())?;
+    put(&out.ssrc.to_be_bytes())?;
+    put(&[1, u8::try_from(name.len()).ok()?])?;
+    put(name)?;
+    put(&[0; 4][..padded - chunk + 1])?;
+    if out.bye {
+        put(&[0x81, 203, 0, 1])?;
+        put(&out.ssrc.to_be_bytes())?;
+    }
+    Some(at)
+}
+
+/// Relates the monotonic clock to NTP time; taken once per leg.
+#[derive(Clone, Copy, Debug)]
+pub struct NtpClock {
+    pub origin: Instant,
+    /// NTP time of `origin`: seconds since 1900 in the upper half, fraction in the lower.
+    pub ntp_origin: u64,
+}
+
+impl NtpClock {
+    pub fn ntp(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.origin);
+        let fraction = (u64::from(passed.subsec_nanos()) << 32) / 1_000_000_000;
+        self.ntp_origin.wrapping_add((passed.as_secs() << 32) + fraction)
+    }
+
+    pub fn middle(&self, now: Instant) -> u32 {
+        (self.ntp(now) >> 16) as u32
+    }
+
+    /// Round trip from the echo of our last report (section 6.4.1).
+    pub fn round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
+        if block.last_sr == 0 {
+            return None;
+        }
+        let units = self.middle(now).wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+        // Clock steps and nonsense give huge values.
+        (units < 60 << 16).then(|| Duration::from_secs_f64(f64::from(units) / 65_536.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_back_and_gives_the_round_trip() {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let origin = Instant::now();
+        let clock = NtpClock { origin, ntp_origin: 5 << 32 };
+        let sent_at = origin + Duration::from_secs(10);
+        let echo = Reception {
+            ssrc: 77,
+            fraction_lost: 64,
+            cumulative_lost: 9,
+            highest_sequence: 1,
+            jitter: 80,
+            last_sr: clock.middle(sent_at),
+            delay_since_last_sr: 65_536 / 2,
+        };
+        let out = Outgoing { ssrc: 1, ntp: 3 << 32, rtp_timestamp: 0, packets: 0, octets: 0, cname: "a@b", reception: Some(echo), bye: true };
+        let mut buffer = [0; 200];
+        let len = write(&out, &mut buffer).unwrap();
+        assert_eq!(len % 4, 0);
+        let received = parse(&buffer[..len], 77);
+        let block = received.report.unwrap();
+        assert_eq!((received.sender_report, received.bye, block.fraction_lost), (Some(3 << 16), true, 64));
+        let round_trip = clock.round_trip(sent_at + Duration::from_millis(620), &block).unwrap();
+        assert!((round_trip.as_secs_f64() - 0.12).abs() < 0.001, "{round_trip:?}");
+        assert_eq!(parse(&buffer[..len - 1], 1).bye, false, "a cut tail is ignored");
+    }
+}

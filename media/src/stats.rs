@@ -1,0 +1,51 @@
+//! Figures of legs and workers for metrics and for the report of a call.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// One leg, from its first to its last packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LegStats {
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub packets_late: u64,
+    pub packets_duplicate: u64,
+    pub packets_reordered: u64,
+    /// Not RTP, another source, another codec.
+    pub packets_ignored: u64,
+    pub packets_sent: u64,
+    pub jitter_ms: f32,
+    pub round_trip_ms: Option<f32>,
+    /// What the peer reported about our stream.
+    pub remote_loss: f32,
+    pub concealed_ms: u64,
+    /// Times the playout ran dry in the middle of a piece.
+    pub underruns: u64,
+    pub playout_overflow_ms: u64,
+    pub events_dropped: u64,
+    pub recording_blocks_dropped: u64,
+}
+
+/// Upper bounds of the lateness histogram in microseconds; the last bucket is open.
+pub const LATENESS_BOUNDS_US: [u64; 8] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000, 50_000];
+
+/// Shared by a worker and whoever reads the metrics.
+#[derive(Debug, Default)]
+pub struct WorkerStats {
+    lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
+    pub legs: AtomicU64,
+    pub commands_refused: AtomicU64,
+    pub recording_blocks_dropped: AtomicU64,
+}
+
+impl WorkerStats {
+    pub fn late_by(&self, lateness: Duration) {
+        let us = lateness.as_micros() as u64;
+        let bucket = LATENESS_BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(LATENESS_BOUNDS_US.len());
+        self.lateness[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn lateness(&self) -> [u64; LATENESS_BOUNDS_US.len() + 1] {
+        std::array::from_fn(|bucket| self.lateness[bucket].load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,249 @@
+//! Has the caller finished? Silence on the line and the recogniser's own opinion decide together.
+//!
+//! Owned by the call, not by the leg: the words it waits for arrive there.
+
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A turn never ends before this much silence, whatever the recogniser says.
+    pub min_silence: Duration,
+    /// Silence after which finished words end the turn without the recogniser's word for it.
+    pub silence: Duration,
+    /// Silence after which even interim words end the turn: the recogniser is late or stuck.
+    pub max_silence: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            min_silence: Duration::from_millis(200),
+            silence: Duration::from_millis(900),
+            max_silence: Duration::from_millis(2_000),
+        }
+    }
+}
+
+/// A turn of the caller that is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    pub text: String,
+    pub confidence: Option<f32>,
+    pub started: Instant,
+    pub ended: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Speaking { since: Instant },
+    Quiet { since: Instant },
+}
+
+/// Collects words and watches silence.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    line: Option<Line>,
+    started: Option<Instant>,
+    finals: String,
+    interim: String,
+    confidences: (f32, u32),
+    recogniser_done: bool,
+    /// When the last words arrived: silence counts from here for a caller the detector cannot hear.
+    heard: Option<Instant>,
+}
+
+impl Endpoint {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            line: None,
+            started: None,
+            finals: String::new(),
+            interim: String::new(),
+            confidences: (0.0, 0),
+            recogniser_done: false,
+            heard: None,
+        }
+    }
+
+    pub fn is_speaking(&self) -> bool {
+        matches!(self.line, Some(Line::Speaking { .. }))
+    }
+
+    /// Words of the present turn so far.
+    pub fn words(&self) -> String {
+        join(&self.finals, &self.interim)
+    }
+
+    pub fn handle_speech_started(&mut self, at: Instant) {
+        self.line = Some(Line::Speaking { since: at });
+        self.started.get_or_insert(at);
+        self.recogniser_done = false;
+    }
+
+    /// `last_sound` is when the last voiced sound was heard, which lies before the event.
+    pub fn handle_speech_ended(&mut self, last_sound: Instant) {
+        self.line = Some(Line::Quiet { since: last_sound });
+    }
+
+    pub fn handle_interim(&mut self, now: Instant, text: &str) {
+        self.heard = Some(now);
+        if !text.is_empty() {
+            self.started.get_or_insert(now);
+        }
+        text.clone_into(&mut self.interim);
+    }
+
+    /// `done`: the recogniser holds the utterance for finished (`speech_final`, `UtteranceEnd`).
+    pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
+        self.interim.clear();
+        if !text.is_empty() {
+            self.heard = Some(now);
+            self.started.get_or_insert(now);
+            self.finals = join(&self.finals, text);
+            if let Some(confidence) = confidence {
+                self.confidences.0 += confidence;
+                self.confidences.1 += 1;
+            }
+        }
+        self.recogniser_done |= done;
+    }
+
+    pub fn handle_utterance_end(&mut self) {
+        self.recogniser_done = true;
+    }
+
+    fn quiet_since(&self) -> Option<Instant> {
+        match self.line {
+            Some(Line::Quiet { since }) => Some(since),
+            Some(Line::Speaking { .. }) => None,
+            None => self.heard,
+        }
+    }
+
+    /// When the turn ends if nothing else happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.finals.is_empty() && self.interim.is_empty() {
+            return None;
+        }
+        // A recogniser that is sure overrules a line that never falls silent (music, traffic).
+        let quiet = match (self.quiet_since(), self.recogniser_done) {
+            (Some(quiet), _) => quiet,
+            (None, true) => return self.heard.map(|heard| heard + self.config.silence),
+            (None, false) => return None,
+        };
+        let wait = if !self.interim.is_empty() {
+            self.config.max_silence
+        } else if self.recogniser_done {
+            self.config.min_silence
+        } else {
+            self.config.silence
+        };
+        Some(quiet + wait)
+    }
+
+    /// The finished turn, when its time has come.
+    pub fn poll_turn(&mut self, now: Instant) -> Option<Turn> {
+        let due = self.poll_timeout()?;
+        (now >= due).then(|| self.take(now)).flatten()
+    }
+
+    /// Takes what was said so far, finished or not: a barge-in of words, or the end of the call.
+    pub fn take(&mut self, now: Instant) -> Option<Turn> {
+        let text = self.words();
+        let ended = self.quiet_since().unwrap_or(now).min(now);
+        let started = self.started.take().unwrap_or(ended);
+        let confidence = (self.confidences.1 > 0).then(|| self.confidences.0 / self.confidences.1 as f32);
+        self.finals.clear();
+        self.interim.clear();
+        self.confidences = (0.0, 0);
+        self.recogniser_done = false;
+        self.heard = None;
+        if let Some(Line::Speaking { since }) = self.line {
+            self.started = Some(since.max(started));
+        }
+        (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started) })
+    }
+}
+
+fn join(first: &str, second: &str) -> String {
+    let (first, second) = (first.trim(), second.trim());
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second.to_owned(),
+        (_, true) => first.to_owned(),
+        _ => format!("{first} {second}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn start() -> (Instant, Endpoint) {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        let mut endpoint = Endpoint::new(Config::default());
+        endpoint.handle_speech_started(now);
+        (now, endpoint)
+    }
+
+    #[test]
+    fn caller_finishes_and_the_recogniser_agrees() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 1_000 * MS);
+        assert_eq!(e.poll_timeout(), None, "no words yet");
+        e.handle_final(t + 1_300 * MS, "yes please", Some(0.9), true);
+        let turn = e.poll_turn(t + 1_300 * MS).unwrap();
+        assert_eq!((turn.text.as_str(), turn.confidence, turn.ended), ("yes please", Some(0.9), t + 1_000 * MS));
+        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
+    }
+
+    #[test]
+    fn caller_thinks_in_the_middle_of_a_sentence() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 500 * MS);
+        e.handle_final(t + 800 * MS, "my number is", None, false);
+        assert_eq!(e.poll_turn(t + 1_300 * MS), None);
+        e.handle_speech_started(t + 1_350 * MS);
+        assert_eq!(e.poll_turn(t + 3_000 * MS), None);
+        e.handle_speech_ended(t + 3_000 * MS);
+        e.handle_final(t + 3_200 * MS, "four two", None, true);
+        assert_eq!(e.poll_turn(t + 3_200 * MS).unwrap().text, "my number is four two");
+    }
+
+    #[test]
+    fn the_recogniser_is_stuck_on_interim_words() {
+        let (t, mut e) = start();
+        e.handle_interim(t + 300 * MS, "hello there");
+        e.handle_speech_ended(t + 500 * MS);
+        assert_eq!(e.poll_turn(t + 2_499 * MS), None);
+        assert_eq!(e.poll_turn(t + 2_500 * MS).unwrap().text, "hello there");
+    }
+
+    #[test]
+    fn the_line_is_never_quiet_but_the_recogniser_is_sure() {
+        let (t, mut e) = start();
+        e.handle_final(t + 1_000 * MS, "can you hear me", None, false);
+        e.handle_utterance_end();
+        assert_eq!(e.poll_timeout(), Some(t + 1_900 * MS));
+    }
+
+    #[test]
+    fn a_caller_the_detector_cannot_hear_still_gets_a_turn() {
+        let (t, _) = start();
+        let mut e = Endpoint::new(Config::default());
+        e.handle_final(t, "whisper", None, true);
+        assert_eq!(e.poll_turn(t + 200 * MS).unwrap().text, "whisper");
+    }
+
+    #[test]
+    fn noise_without_words_is_no_turn() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 100 * MS);
+        e.handle_final(t + 400 * MS, "", None, true);
+        assert_eq!(e.poll_timeout(), None);
+    }
+}

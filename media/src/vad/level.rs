@@ -1,0 +1,41 @@
+//! Puts speech near the level at which the detector separates best.
+
+/// Level of speech at the detector's input. Its scores rise with the level of noise, and at -30 dBFS
+/// noise stays low while speech is still found.
+const TARGET_DBFS: f32 = -30.0;
+/// Assumed before any speech was heard: a normal telephone level.
+const FIRST_GUESS_DBFS: f32 = -20.0;
+/// Quiet callers are raised by at most this much, or line noise would be raised with them.
+const GAIN_DB_MAX: f32 = 12.0;
+
+#[derive(Clone, Debug)]
+pub(super) struct Normaliser {
+    speech_dbfs: f32,
+    gain: f32,
+}
+
+impl Default for Normaliser {
+    fn default() -> Self {
+        let mut this = Self { speech_dbfs: FIRST_GUESS_DBFS, gain: 1.0 };
+        this.update_gain();
+        this
+    }
+}
+
+impl Normaliser {
+    pub(super) fn gain(&self) -> f32 {
+        self.gain
+    }
+
+    /// Learns from a frame that held speech: loud speech at once, quiet speech slowly.
+    pub(super) fn learn(&mut self, frame_dbfs: f32) {
+        let rate = if frame_dbfs > self.speech_dbfs { 0.2 } else { 0.01 };
+        self.speech_dbfs += (frame_dbfs - self.speech_dbfs) * rate;
+        self.update_gain();
+    }
+
+    fn update_gain(&mut self) {
+        let gain_db = (TARGET_DBFS - self.speech_dbfs).min(GAIN_DB_MAX);
+        self.gain = 10f32.powf(gain_db / 20.0);
+    }
+}

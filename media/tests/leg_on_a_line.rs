@@ -1,0 +1,416 @@
+//! One leg in virtual time on an unkind network: what the caller says arrives, what the agent says
+//! leaves in time, and whoever interrupts is heard.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_media::codec::Law;
+use trunkline_media::frame::{SAMPLES, level_dbfs};
+use trunkline_media::leg::{Config, Leg, LegEvent, Port, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::packet::Packet;
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::turn::barge_in;
+use trunkline_media::vad;
+
+const PEER: &str = "127.0.0.1:4000";
+const MS: Duration = Duration::from_millis(1);
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// A peer that speaks a script of samples in 20 ms packets over a bad line, and a leg.
+struct Line {
+    start: Instant,
+    now: Instant,
+    leg: Leg,
+    law: Law,
+    dice: Dice,
+    /// Chance in a thousand that a burst of three packets is lost.
+    burst_loss_permille: u64,
+    jitter_ms: u64,
+    lost_left: u32,
+    flying: Vec<(Instant, Vec<u8>)>,
+    sequence: u16,
+    timestamp: u32,
+    sent: Vec<(Instant, Vec<u8>)>,
+    events: Vec<LegEvent>,
+    noise: u64,
+}
+
+fn config(now: Instant, law: Law) -> Config {
+    let remote: SocketAddr = PEER.parse().unwrap();
+    Config {
+        stream: Stream {
+            law,
+            payload_type: if law == Law::Mu { 0 } else { 8 },
+            telephone_event: Some(101),
+            remote,
+            remote_rtcp: "127.0.0.1:4001".parse().unwrap(),
+            sending: true,
+            receiving: true,
+        },
+        ssrc: 7,
+        first_sequence: 65_530,
+        first_timestamp: u32::MAX - 1_000,
+        clock: NtpClock { origin: now, ntp_origin: 0 },
+        cname: "test".into(),
+        vad: vad::Config::default(),
+        barge_in: barge_in::Config::default(),
+        network_timeout: Duration::from_secs(10),
+        record: true,
+        deliver_audio: true,
+        detect_voice: true,
+    }
+}
+
+impl Line {
+    fn new(law: Law) -> Self {
+        let now = Instant::now();
+        Self {
+            start: now,
+            now,
+            leg: Leg::new(now, config(now, law)),
+            law,
+            dice: Dice(42),
+            burst_loss_permille: 0,
+            jitter_ms: 0,
+            lost_left: 0,
+            flying: vec![],
+            sequence: 65_500,
+            timestamp: u32::MAX - 5_000,
+            sent: vec![],
+            events: vec![],
+            noise: 1,
+        }
+    }
+
+    fn send_packet(&mut self, payload_type: u8, payload: &[u8]) {
+        let packet = Packet { payload_type, marker: false, sequence: self.sequence, timestamp: self.timestamp, ssrc: 9, payload };
+        let mut buffer = [0; 400];
+        let len = packet.write(&mut buffer).unwrap();
+        self.sequence = self.sequence.wrapping_add(1);
+        if self.lost_left > 0 || self.dice.roll(1_000) < self.burst_loss_permille {
+            self.lost_left = if self.lost_left > 0 { self.lost_left - 1 } else { 2 };
+            return;
+        }
+        let delay = 5 + self.dice.roll(self.jitter_ms + 1);
+        self.flying.push((self.now + delay as u32 * MS, buffer[..len].to_vec()));
+    }
+
+    /// The peer speaks; silence is low noise, as on a real line.
+    fn speak(&mut self, samples: &[i16]) {
+        for frame in samples.chunks(SAMPLES) {
+            let mut codes = [self.law.silence(); SAMPLES];
+            for (index, code) in codes.iter_mut().enumerate() {
+                self.noise = self.noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let noise = ((self.noise >> 40) % 33) as i16 - 16;
+                *code = self.law.encode(frame.get(index).copied().unwrap_or(0).saturating_add(noise));
+            }
+            self.send_packet(if self.law == Law::Mu { 0 } else { 8 }, &codes);
+            self.timestamp = self.timestamp.wrapping_add(160);
+            self.pass(20);
+        }
+    }
+
+    fn silence_ms(&mut self, ms: usize) {
+        self.speak(&vec![0; ms * 8]);
+    }
+
+    fn pass(&mut self, ms: u32) {
+        let end = self.now + ms * MS;
+        let peer: SocketAddr = PEER.parse().unwrap();
+        while self.now < end {
+            self.now += 2 * MS;
+            let now = self.now;
+            let (arrived, flying) = std::mem::take(&mut self.flying).into_iter().partition(|(at, _)| *at <= now);
+            self.flying = flying;
+            let mut arrived: Vec<(Instant, Vec<u8>)> = arrived;
+            arrived.sort_by_key(|(at, _)| *at);
+            for (_, bytes) in arrived {
+                self.leg.handle_rtp(now, peer, &bytes);
+            }
+            loop {
+                let due = self.leg.due(now);
+                if due > now {
+                    break;
+                }
+                let sent = &mut self.sent;
+                self.leg.tick(now, due, &mut |port, _, bytes| {
+                    if port == Port::Rtp {
+                        sent.push((now, bytes.to_vec()));
+                    }
+                });
+            }
+            while let Some(event) = self.leg.poll_event() {
+                self.events.push(event);
+            }
+        }
+    }
+
+    /// Everything the leg handed to the recogniser.
+    fn heard(&self) -> Vec<i16> {
+        let mut samples = vec![];
+        for event in &self.events {
+            if let LegEvent::Audio { codes } = event {
+                samples.extend(codes.iter().map(|code| self.law.decode(*code)));
+            }
+        }
+        samples
+    }
+
+    /// Frames of sound the leg sent, with when.
+    fn voiced(&self) -> Vec<Instant> {
+        let loud = |bytes: &[u8]| {
+            let packet = Packet::parse(bytes).unwrap();
+            let samples: Vec<i16> = packet.payload.iter().map(|c| self.law.decode(*c)).collect();
+            packet.payload_type < 96 && level_dbfs(&samples) > -40.0
+        };
+        self.sent.iter().filter(|(_, bytes)| loud(bytes)).map(|(at, _)| *at).collect()
+    }
+
+    fn ms(&self, at: Instant) -> u128 {
+        at.duration_since(self.start).as_millis()
+    }
+}
+
+fn fixture(name: &str) -> Vec<i16> {
+    let path = format!("{}/../fixtures/audio/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    hound::WavReader::open(path).unwrap().samples::<i16>().map(Result::unwrap).collect()
+}
+
+fn piece(generation: u32, index: u32) -> PieceId {
+    PieceId { generation, index }
+}
+
+#[test]
+fn what_the_caller_says_arrives_bit_exact_on_a_good_line() {
+    for law in [Law::Mu, Law::A] {
+        let mut line = Line::new(law);
+        let speech = fixture("hello");
+        line.noise = 0;
+        line.speak(&speech);
+        line.pass(40);
+        let heard = line.heard();
+        let sent: Vec<i16> = heard.iter().map(|s| law.decode(law.encode(*s))).collect();
+        assert_eq!(heard, sent);
+        assert_eq!(heard.len(), speech.len().div_ceil(160) * 160);
+    }
+}
+
+#[test]
+fn speech_keeps_its_length_and_level_on_a_line_with_loss_and_jitter() {
+    let mut line = Line::new(Law::A);
+    line.burst_loss_permille = 10;
+    line.jitter_ms = 60;
+    let speech = fixture("where_is_my_order");
+    for _ in 0..10 {
+        line.speak(&speech);
+    }
+    line.pass(300);
+    let heard = line.heard();
+    let wanted = (speech.len() * 10) as i64;
+    assert!((heard.len() as i64 - wanted).abs() < 4_000, "{} of {wanted} samples", heard.len());
+    assert!((level_dbfs(&heard) - level_dbfs(&speech)).abs() < 1.0);
+    let stats = line.leg.stats();
+    assert!(stats.packets_lost > 10 && stats.packets_reordered > 10 && stats.concealed_ms > 200, "{stats:?}");
+}
+
+#[test]
+fn speech_starts_and_ends_are_found_within_a_tenth_of_a_second() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(1_000);
+    let began = line.now;
+    line.speak(&fixture("order_number"));
+    let ended = line.now;
+    line.silence_ms(1_000);
+    let starts: Vec<Instant> =
+        line.events.iter().filter_map(|e| if let LegEvent::SpeechStarted { at } = e { Some(*at) } else { None }).collect();
+    let ends: Vec<Instant> = line
+        .events
+        .iter()
+        .filter_map(|e| if let LegEvent::SpeechEnded { last_sound } = e { Some(*last_sound) } else { None })
+        .collect();
+    let (first, last) = (starts[0], *ends.last().unwrap());
+    assert!(line.ms(first).abs_diff(line.ms(began)) < 120, "start {} began {}", line.ms(first), line.ms(began));
+    assert!(line.ms(last).abs_diff(line.ms(ended)) < 150, "end {} ended {}", line.ms(last), line.ms(ended));
+}
+
+#[test]
+fn line_noise_alone_is_nobody_speaking() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(20_000);
+    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::SpeechStarted { .. })));
+}
+
+#[test]
+fn agent_speech_leaves_in_the_next_slot_and_then_every_20_ms() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(206);
+    let asked = line.now;
+    line.leg.play(piece(1, 0), fixture("opening_hours"), true);
+    line.silence_ms(4_000);
+    let voiced = line.voiced();
+    assert!(voiced[0] - asked <= 24 * MS, "first sound after {:?}", voiced[0] - asked);
+    let spurt: Vec<&(Instant, Vec<u8>)> = line.sent.iter().filter(|(at, _)| *at > asked).collect();
+    assert!(spurt[0].0 - asked <= 2 * MS && Packet::parse(&spurt[0].1).unwrap().marker);
+    let frames = fixture("opening_hours").len().div_ceil(160);
+    assert!(spurt[..frames].windows(2).all(|pair| pair[1].0 - pair[0].0 == 20 * MS));
+    let packets: Vec<Packet<'_>> = line.sent.iter().map(|(_, bytes)| Packet::parse(bytes).unwrap()).collect();
+    assert!(packets.windows(2).all(|p| p[1].sequence == p[0].sequence.wrapping_add(1)));
+    assert!(packets.windows(2).all(|p| p[1].timestamp == p[0].timestamp.wrapping_add(160)));
+}
+
+#[test]
+fn caller_talks_over_greeting_on_lossy_line() {
+    let mut line = Line::new(Law::A);
+    line.burst_loss_permille = 10;
+    line.jitter_ms = 10;
+    let greeting: Vec<i16> = (0..6).flat_map(|_| fixture("opening_hours")).collect();
+    line.leg.play(piece(1, 0), greeting, true);
+    line.silence_ms(1_500);
+    let began = line.now;
+    line.speak(&fixture("wait_stop"));
+    line.silence_ms(500);
+    let last = *line.voiced().last().unwrap();
+    assert!(last - began <= 300 * MS, "agent went on for {:?}", last - began);
+    let flushed = line.events.iter().find_map(|event| match event {
+        LegEvent::Flushed { barge_in, heard, at } => Some((*barge_in, heard.clone(), *at)),
+        _ => None,
+    });
+    let (barge_in, heard, at) = flushed.unwrap();
+    assert!(barge_in && !heard[0].complete);
+    let sent_ms = heard[0].sent_samples / 8;
+    assert!(u128::from(sent_ms).abs_diff(line.ms(at)) <= 60, "heard {sent_ms} ms at {} ms", line.ms(at));
+    // What arrives of the interrupted reply afterwards is never heard.
+    line.leg.play(piece(1, 1), fixture("opening_hours"), true);
+    let before = line.voiced().len();
+    line.silence_ms(1_000);
+    assert_eq!(line.voiced().len(), before);
+}
+
+#[test]
+fn a_short_click_does_not_interrupt() {
+    let mut line = Line::new(Law::Mu);
+    line.leg.play(piece(1, 0), fixture("opening_hours"), true);
+    line.silence_ms(500);
+    line.speak(&[20_000; 320]);
+    line.silence_ms(2_000);
+    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::Flushed { .. })));
+}
+
+#[test]
+fn digits_arrive_without_marker_and_leave_as_events() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(100);
+    for digit in [4u8, 2, 11] {
+        for (duration, end) in [(160u16, 0u8), (320, 0), (480, 0x80), (480, 0x80)] {
+            let [high, low] = duration.to_be_bytes();
+            line.send_packet(101, &[digit, end | 10, high, low]);
+            line.pass(20);
+        }
+        line.timestamp = line.timestamp.wrapping_add(640);
+    }
+    line.leg.send_digits("1#x9");
+    line.silence_ms(1_000);
+    let digits: String =
+        line.events.iter().filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None }).collect();
+    assert_eq!(digits, "42#");
+    let events: Vec<u8> = line
+        .sent
+        .iter()
+        .map(|(_, bytes)| Packet::parse(bytes).unwrap())
+        .filter(|p| p.payload_type == 101 && p.marker)
+        .map(|p| p.payload[0])
+        .collect();
+    assert_eq!(events, [1, 11, 9]);
+    assert!(line.events.contains(&LegEvent::DigitsSent));
+}
+
+#[test]
+fn a_third_party_cannot_take_the_stream_over() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(200);
+    let before = line.heard().len();
+    let thief: SocketAddr = "127.0.0.66:4000".parse().unwrap();
+    let mut targets = vec![];
+    for n in 0..50u16 {
+        let packet = Packet { payload_type: 0, marker: true, sequence: n, timestamp: 0, ssrc: 9, payload: &[0; 160] };
+        let mut buffer = [0; 200];
+        let len = packet.write(&mut buffer).unwrap();
+        line.leg.handle_rtp(line.now, thief, &buffer[..len]);
+    }
+    let (now, due) = (line.now, line.leg.due(line.now));
+    line.leg.tick(now, due, &mut |_, to, _| targets.push(to));
+    assert_eq!(targets[0], PEER.parse().unwrap());
+    assert_eq!(line.heard().len(), before);
+    assert_eq!(line.leg.stats().packets_ignored, 50);
+}
+
+#[test]
+fn a_peer_behind_nat_is_followed_after_three_packets() {
+    let mut line = Line::new(Law::Mu);
+    let nat: SocketAddr = "127.0.0.2:9999".parse().unwrap();
+    for n in 0..5u16 {
+        let packet = Packet { payload_type: 0, marker: false, sequence: n, timestamp: u32::from(n) * 160, ssrc: 9, payload: &[0; 160] };
+        let mut buffer = [0; 200];
+        let len = packet.write(&mut buffer).unwrap();
+        line.leg.handle_rtp(line.now, nat, &buffer[..len]);
+    }
+    let mut targets = vec![];
+    let (now, due) = (line.now, line.leg.due(line.now));
+    line.leg.tick(now, due, &mut |_, to, _| targets.push(to));
+    assert_eq!(targets, [nat]);
+}
+
+#[test]
+fn a_silent_network_is_reported_once_and_not_while_on_hold() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(100);
+    line.pass(9_900);
+    assert!(!line.events.contains(&LegEvent::NetworkLost));
+    line.pass(10_000);
+    assert_eq!(line.events.iter().filter(|e| **e == LegEvent::NetworkLost).count(), 1);
+    let mut held = Line::new(Law::Mu);
+    let stream = Stream { receiving: false, sending: false, ..config(held.now, Law::Mu).stream };
+    held.leg.renegotiate(held.now, stream);
+    held.pass(30_000);
+    assert!(held.sent.is_empty() && !held.events.contains(&LegEvent::NetworkLost));
+}
+
+#[test]
+fn recording_has_both_sides_where_they_were() {
+    let mut line = Line::new(Law::Mu);
+    line.silence_ms(400);
+    line.leg.play(piece(1, 0), fixture("hello"), true);
+    line.silence_ms(3_000);
+    line.speak(&fixture("yes_correct"));
+    line.silence_ms(1_000);
+    let now = line.now;
+    line.leg.close(now, &mut |_, _, _| {});
+    while let Some(event) = line.leg.poll_event() {
+        line.events.push(event);
+    }
+    let mut pairs = vec![];
+    for event in &line.events {
+        if let LegEvent::Recorded { block } = event {
+            pairs.extend(block.chunks(2).map(|p| (p[0], p[1])));
+        }
+    }
+    let level = |side: fn(&(i16, i16)) -> i16, from_ms: usize, to_ms: usize| {
+        level_dbfs(&pairs[from_ms * 8..to_ms * 8].iter().map(side).collect::<Vec<_>>())
+    };
+    let total_ms = line.now.duration_since(line.start).as_millis() as usize;
+    assert!(pairs.len().abs_diff(total_ms * 8) < 1_000, "{} samples in {total_ms} ms", pairs.len());
+    let speech_ms = fixture("hello").len() / 8;
+    assert!(level(|p| p.1, 400, 400 + speech_ms) > -30.0 && level(|p| p.0, 400, 400 + speech_ms) < -60.0);
+    assert!(level(|p| p.1, 3_450, 4_400) < -60.0 && level(|p| p.0, 3_450, 4_400) > -30.0);
+}
