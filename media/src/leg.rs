@@ -74,7 +74,8 @@ pub enum LegEvent {
     PieceStarted { piece: PieceId, at: Instant },
     PieceFinished { heard: Heard, at: Instant },
     /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
-    Flushed { barge_in: bool, heard: Vec<Heard>, at: Instant },
+    /// `generation` is the newest that was silenced.
+    Flushed { barge_in: bool, generation: u32, heard: Vec<Heard>, at: Instant },
     Digit { digit: char },
     /// The last digit asked for was sent.
     DigitsSent,
@@ -225,7 +226,7 @@ impl Leg {
     pub fn flush(&mut self, now: Instant, generation: u32) {
         let mut all = Vec::new();
         self.queue.flush_generation(generation, |heard| all.push(heard));
-        self.event(LegEvent::Flushed { barge_in: false, heard: all, at: now });
+        self.event(LegEvent::Flushed { barge_in: false, generation, heard: all, at: now });
     }
 
     pub fn set_barge_in(&mut self, config: barge_in::Config) {
@@ -404,7 +405,8 @@ impl Leg {
             self.voiced_over = Duration::ZERO;
             let mut all = Vec::new();
             self.queue.flush(|heard| all.push(heard));
-            self.event(LegEvent::Flushed { barge_in: true, heard: all, at: now });
+            let generation = all.iter().map(|heard| heard.piece.generation).max().unwrap_or(0);
+            self.event(LegEvent::Flushed { barge_in: true, generation, heard: all, at: now });
         }
     }
 

@@ -283,7 +283,7 @@ fn caller_talks_over_greeting_on_lossy_line() {
     let last = *line.voiced().last().unwrap();
     assert!(last - began <= 300 * MS, "agent went on for {:?}", last - began);
     let flushed = line.events.iter().find_map(|event| match event {
-        LegEvent::Flushed { barge_in, heard, at } => Some((*barge_in, heard.clone(), *at)),
+        LegEvent::Flushed { barge_in, heard, at, .. } => Some((*barge_in, heard.clone(), *at)),
         _ => None,
     });
     let (barge_in, heard, at) = flushed.unwrap();

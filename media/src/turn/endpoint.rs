@@ -160,8 +160,8 @@ impl Endpoint {
         self.confidences = (0.0, 0);
         self.recogniser_done = false;
         self.heard = None;
-        if let Some(Line::Speaking { since }) = self.line {
-            self.started = Some(since.max(started));
+        if self.is_speaking() {
+            self.started = Some(now); // what follows belongs to the next turn
         }
         (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started) })
     }

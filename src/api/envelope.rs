@@ -1,0 +1,92 @@
+//! The two shapes of an answer, and the request's identifier. Handlers answer with a payload; what is
+//! around it is decided here, once, by the mount.
+
+use super::Api;
+use crate::store::now;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a handler answered.
+#[derive(Clone, Debug)]
+pub(super) enum Payload {
+    Success(Value),
+    /// A delete: `{"success":true}` in both shapes.
+    Deleted,
+    Failure { message: String, details: Value },
+    /// As it stands in both shapes (health).
+    Plain(Value),
+}
+
+/// A handler's success.
+#[derive(Debug)]
+pub(super) struct Answer(pub StatusCode, pub Payload);
+
+impl Answer {
+    pub(super) fn ok(body: Value) -> Self {
+        Self(StatusCode::OK, Payload::Success(body))
+    }
+
+    pub(super) fn created(body: Value) -> Self {
+        Self(StatusCode::CREATED, Payload::Success(body))
+    }
+
+    pub(super) fn deleted() -> Self {
+        Self(StatusCode::OK, Payload::Deleted)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(self.1);
+        response
+    }
+}
+
+/// Outermost layer of both mounts.
+pub(super) async fn wrap(State(_): State<Api>, request: Request, next: Next) -> Response {
+    let request_id = request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .unwrap_or_else(Uuid::new_v4)
+        .hyphenated()
+        .to_string();
+    let enveloped = request.uri().path().starts_with("/api/");
+    let span = tracing::info_span!("request", %request_id, method = %request.method());
+    let mut response = next.run(request).instrument(span).await;
+    if let Some(payload) = response.extensions_mut().remove::<Payload>() {
+        let body = body(payload, enveloped, &request_id);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body.to_string());
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn body(payload: Payload, enveloped: bool, request_id: &str) -> Value {
+    let meta = || json!({"timestamp": now().rfc3339(), "request_id": request_id});
+    match (payload, enveloped) {
+        (Payload::Success(data), true) => json!({"success": true, "data": data, "meta": meta()}),
+        (Payload::Success(data), false) => data,
+        (Payload::Deleted, true) => json!({"success": true, "meta": meta()}),
+        (Payload::Deleted, false) => json!({"success": true}),
+        (Payload::Failure { message, details }, true) => {
+            json!({"success": false, "error": message, "details": details, "meta": meta()})
+        }
+        (Payload::Failure { message, details }, false) => json!({"error": message, "details": details}),
+        (Payload::Plain(value), _) => value,
+    }
+}

@@ -1,0 +1,52 @@
+//! Health and metrics: no key, no envelope.
+
+use super::Api;
+use super::envelope::{Answer, Payload};
+use crate::store::now;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde_json::json;
+use std::time::Duration;
+use trunkline_media::stats::LATENESS_BOUNDS_US;
+
+/// A database that takes longer is as good as gone for a health check.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+pub(super) async fn health(State(api): State<Api>) -> Answer {
+    let started = now();
+    let reachable = matches!(tokio::time::timeout(DEADLINE, api.context.store.ping()).await, Ok(Ok(())));
+    let latency_ms = now().0 - started.0;
+    let (code, status) = if reachable { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
+    let check = if reachable { "ok" } else { "error" };
+    let body = json!({
+        "status": status,
+        "timestamp": now().rfc3339(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": {"database": {"status": check, "latency_ms": latency_ms}},
+    });
+    Answer(code, Payload::Plain(body))
+}
+
+pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    metrics::gauge!("trunkline_calls").set(api.context.registry.count() as f64);
+    let stats = api.context.workers.stats();
+    for (bucket, count) in stats.lateness().into_iter().enumerate() {
+        let le = LATENESS_BOUNDS_US.get(bucket).map_or("+Inf".to_owned(), |us| format!("{}", *us as f64 / 1e6));
+        metrics::counter!("trunkline_media_slot_lateness_total", "le" => le).absolute(count);
+    }
+    let dropped = stats.recording_blocks_dropped.load(std::sync::atomic::Ordering::Relaxed);
+    metrics::counter!("trunkline_queue_overflows_total", "queue" => "recording").absolute(dropped);
+    let refused = stats.commands_refused.load(std::sync::atomic::Ordering::Relaxed);
+    metrics::counter!("trunkline_queue_overflows_total", "queue" => "media_commands").absolute(refused);
+    if let Some(snapshot) = api.context.sip.snapshot().await {
+        let c = snapshot.counters;
+        for (fate, count) in [
+            ("received", c.received), ("garbage", c.garbage), ("refused", c.refused),
+            ("retransmitted", c.retransmitted), ("forbidden", c.forbidden), ("overload", c.overload),
+        ] {
+            metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
+        }
+    }
+    ([("content-type", "text/plain; version=0.0.4")], api.metrics.render())
+}

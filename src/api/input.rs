@@ -1,0 +1,129 @@
+//! What clients send: JSON objects, identifiers, pages. Unknown fields are refused by name.
+
+use super::Api;
+use super::error::ApiError;
+use crate::store::Page;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// The JSON object of a request body.
+#[derive(Debug)]
+pub(super) struct Object(pub Map<String, Value>);
+
+impl FromRequest<Api> for Object {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let essence = kind.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let message = "The body must be sent as application/json";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+        let limit = api.body_bytes_max;
+        let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| {
+            let message = format!("The body is larger than {limit} bytes");
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+        })?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object")),
+            Err(error) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}"))),
+        }
+    }
+}
+
+/// Reads an object into a type; the refusal names the field.
+pub(super) fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
+        let message = error.inner().to_string();
+        let path = error.path().to_string();
+        let named = message.strip_prefix("unknown field `").or(message.strip_prefix("missing field `"));
+        let field = match named.and_then(|rest| rest.split('`').next()) {
+            Some(name) if path == "." || path.ends_with(name) => if path == "." { name.to_owned() } else { path },
+            Some(name) => format!("{path}.{name}"),
+            None => path,
+        };
+        ApiError::field(&field, message)
+    })
+}
+
+/// Two names of one field: either may be used, both only with the same value.
+pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &str) -> Result<(), ApiError> {
+    if let Some(value) = object.remove(alias) {
+        match object.get(canonical) {
+            Some(other) if *other != value => {
+                return Err(ApiError::field(alias, format!("differs from {canonical}, which means the same")));
+            }
+            _ => {
+                object.insert(canonical.to_owned(), value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A partial update: `null` clears, everything else replaces whole.
+pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
+    for (name, value) in changes {
+        if value.is_null() {
+            into.remove(&name);
+        } else {
+            into.insert(name, value);
+        }
+    }
+}
+
+/// The query string, decoded.
+#[derive(Debug)]
+pub(super) struct Query(HashMap<String, String>);
+
+impl FromRequestParts<Api> for Query {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or("");
+        Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+impl Query {
+    pub(super) fn page(&self) -> Result<Page, ApiError> {
+        let number = |name: &str, default: i64, low: i64, high: i64| match self.0.get(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|n| (low..=high).contains(n))
+                .ok_or_else(|| ApiError::field(name, format!("must be a number between {low} and {high}"))),
+        };
+        Ok(Page { limit: number("limit", 50, 1, 100)?, offset: number("offset", 0, 0, i64::from(i32::MAX))? })
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.0.get(name).map(String::as_str) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(ApiError::field(name, "must be true or false")),
+        }
+    }
+
+    /// A value parsed by `parse`; `allowed` describes what would have been right.
+    pub(super) fn value<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>, allowed: &str) -> Result<Option<T>, ApiError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(text) => parse(text).map(Some).ok_or_else(|| ApiError::field(name, format!("must be {allowed}"))),
+        }
+    }
+}
+
+/// An identifier of the path; one that is no UUID names nothing.
+pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, ApiError> {
+    parse(text).ok_or_else(|| ApiError::not_found(what))
+}

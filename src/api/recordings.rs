@@ -1,0 +1,136 @@
+//! `/calls/{id}/recording`: where the audio is, and the audio itself with byte ranges (RFC 9110 section 14).
+
+use super::Api;
+use super::auth::Caller;
+use super::calls::find;
+use super::envelope::Answer;
+use super::error::ApiError;
+use crate::domain::call::Call;
+use axum::body::{Body, Bytes};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use std::io::SeekFrom;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+/// Bytes read from disk at a time.
+const CHUNK: usize = 64 * 1024;
+
+fn available(call: &Call) -> Result<&str, ApiError> {
+    if !call.status.is_over() {
+        return Err(ApiError::state("The call is still going on"));
+    }
+    call.recording.as_deref().ok_or_else(|| ApiError::not_found("Recording"))
+}
+
+/// The proxy URL, on the mount it was asked on.
+pub(super) async fn locate(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, OriginalUri(uri): OriginalUri, headers: HeaderMap,
+) -> Result<Answer, ApiError> {
+    let call = find(&api, scope, &id).await?;
+    available(&call)?;
+    let base = if api.public_url.is_empty() {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        format!("http://{host}")
+    } else {
+        api.public_url.trim_end_matches('/').to_owned()
+    };
+    let url = format!("{base}{}/stream", uri.path().trim_end_matches('/'));
+    Ok(Answer::ok(json!({"call_id": call.id.to_string(), "recording_url": url, "content_type": "audio/wav"})))
+}
+
+pub(super) async fn stream(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let call = find(&api, scope, &id).await?;
+    let path = api.context.recordings.join(available(&call)?);
+    let gone = |error: std::io::Error| {
+        tracing::error!(%error, "recording cannot be read");
+        ApiError::not_found("Recording")
+    };
+    let mut file = File::open(&path).await.map_err(gone)?;
+    let size = file.metadata().await.map_err(gone)?.len();
+    let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let (status, start, end) = match wanted.map(|range| byte_range(range, size)) {
+        None | Some(Range::Ignored) => (StatusCode::OK, 0, size),
+        Some(Range::Bytes(start, end)) => (StatusCode::PARTIAL_CONTENT, start, end),
+        Some(Range::Unsatisfiable) => {
+            let response = (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))]);
+            return Ok(response.into_response());
+        }
+    };
+    file.seek(SeekFrom::Start(start)).await.map_err(gone)?;
+    let body = Body::from_stream(futures_util::stream::unfold((file, end - start), |(mut file, left)| async move {
+        if left == 0 {
+            return None;
+        }
+        let mut buffer = vec![0; CHUNK.min(left as usize)];
+        match file.read(&mut buffer).await {
+            Ok(0) => None,
+            Ok(count) => {
+                buffer.truncate(count);
+                Some((Ok(Bytes::from(buffer)), (file, left - count as u64)))
+            }
+            Err(error) => Some((Err(error), (file, 0))),
+        }
+    }));
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("audio/wav"));
+    headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from(end - start));
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(value) = header::HeaderValue::from_str(&format!("bytes {start}-{}/{size}", end.saturating_sub(1)))
+    {
+        headers.insert(header::CONTENT_RANGE, value);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    /// First byte and the one after the last.
+    Bytes(u64, u64),
+    Unsatisfiable,
+    /// Several ranges or another unit: the whole file is a correct answer.
+    Ignored,
+}
+
+fn byte_range(text: &str, size: u64) -> Range {
+    let Some((first, last)) = text.strip_prefix("bytes=").filter(|rest| !rest.contains(',')).and_then(|rest| rest.split_once('-'))
+    else {
+        return Range::Ignored;
+    };
+    match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last && first < size => Range::Bytes(first, (last + 1).min(size)),
+        (Ok(first), Err(_)) if last.trim().is_empty() && first < size => Range::Bytes(first, size),
+        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 && size > 0 => Range::Bytes(size.saturating_sub(count), size),
+        (Ok(first), Ok(last)) if first > last => Range::Ignored,
+        (Ok(_), Ok(_)) | (Ok(_), Err(_)) | (Err(_), Ok(_)) => Range::Unsatisfiable,
+        _ => Range::Ignored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_a_thousand_bytes() {
+        for (text, wanted) in [
+            ("bytes=0-99", Range::Bytes(0, 100)),
+            ("bytes=900-", Range::Bytes(900, 1_000)),
+            ("bytes=-100", Range::Bytes(900, 1_000)),
+            ("bytes=0-5000", Range::Bytes(0, 1_000)),
+            ("bytes=1000-", Range::Unsatisfiable),
+            ("bytes=-0", Range::Unsatisfiable),
+            ("bytes=5-1", Range::Ignored),
+            ("bytes=0-1,3-4", Range::Ignored),
+            ("items=0-1", Range::Ignored),
+        ] {
+            assert_eq!(byte_range(text, 1_000), wanted, "{text}");
+        }
+    }
+}

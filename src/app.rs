@@ -1,0 +1,221 @@
+//! Opens, binds, builds, serves, drains. Wiring only: every decision is somewhere else.
+#![expect(clippy::disallowed_methods, reason = "the root starts the tasks of the process")]
+
+use crate::api::{Api, router::router};
+use crate::call::driver::{Context, Limits, inbound};
+use crate::call::registry::{Command, Registry};
+use crate::config::Config;
+use crate::domain::end_reason::EndReason;
+use crate::providers::{Deadlines, Endpoint, Providers};
+use crate::store::journal::Journal;
+use crate::store::{Store, StoreError};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use trunkline_media::io::ports::PortPool;
+use trunkline_media::io::worker::Workers;
+use trunkline_signaling::io::driver::{self as sip, IncomingCall};
+use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::endpoint::{Config as SipConfig, IpNet, TrunkRule};
+
+/// Inbound calls that wait for a task of their own; more are answered 503.
+const WAITING_CALLS_MAX: usize = 1_024;
+/// A client must send its request line and headers in this time.
+const HEADER_DEADLINE: Duration = Duration::from_secs(15);
+/// API connections held at once.
+const CONNECTIONS_MAX: usize = 4_096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct App {
+    pub context: Arc<Context>,
+    pub api_addr: SocketAddr,
+    drain_timeout: Duration,
+    stop: watch::Sender<bool>,
+}
+
+impl Context {
+    /// Gives the endpoint the inbound rules of every trunk.
+    pub async fn reload_trunks(&self) -> Result<(), StoreError> {
+        let rules = self.store.trunks_of_everyone().await?.into_iter().map(|trunk| TrunkRule {
+            id: trunk.id.to_string().into(),
+            allow: trunk.fields.allowed_addresses.iter().filter_map(|addr| IpNet::parse(addr)).collect(),
+            credentials: trunk
+                .fields
+                .inbound_username
+                .zip(trunk.fields.inbound_password)
+                .map(|(username, password)| Credentials { username, password }),
+        });
+        self.sip.set_trunks(rules.collect()).await;
+        Ok(())
+    }
+}
+
+impl App {
+    /// Starts everything; returns when calls and requests are taken.
+    pub async fn start(config: &Config, prometheus: PrometheusHandle) -> Result<Self, AppError> {
+        // One file descriptor for each socket of each call.
+        let _ = rlimit::increase_nofile_limit(1 << 20);
+        let store = open_store(&config.database.url).await?;
+        let recordings = PathBuf::from(&config.recordings.folder);
+        let recovered = store
+            .recover(|organization, call| {
+                let path = format!("{organization}/{call}.wav");
+                recordings.join(&path).exists().then_some(path)
+            })
+            .await?;
+        if recovered > 0 {
+            tracing::warn!(calls = recovered, "calls were cut by a crash and are marked failed");
+        }
+        let advertised = config.advertised();
+        let sip_config = SipConfig {
+            advertised,
+            udp_port: config.sip.listen.port(),
+            tcp_port: config.sip.listen.port(),
+            user_agent: config.sip.user_agent.clone(),
+            realm: config.sip.realm.clone(),
+            calls_max: config.calls.calls_max,
+            retry_after_s: config.calls.overload_retry_after_s,
+            trunks: Vec::new(),
+        };
+        let (sip, incoming) = sip::start(config.sip.listen, sip_config, rand::random(), WAITING_CALLS_MAX)
+            .await
+            .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
+        let workers = Workers::start(workers(config)).map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+        let context = Arc::new(Context {
+            sip,
+            workers,
+            ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
+            providers: providers(config)?,
+            journal: Journal::start(store.clone()),
+            store,
+            registry: Registry::default(),
+            media_addr: advertised,
+            recordings,
+            limits: Limits {
+                ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
+                network_timeout: Duration::from_millis(config.media.network_timeout_ms),
+                calls_max: config.calls.calls_max,
+            },
+        });
+        context.reload_trunks().await?;
+        let listener = TcpListener::bind(config.api.listen)
+            .await
+            .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
+        let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
+        let (stop, stopped) = watch::channel(false);
+        let api = Api {
+            context: context.clone(),
+            metrics: prometheus,
+            body_bytes_max: config.api.body_bytes_max,
+            public_url: config.api.public_url.clone(),
+        };
+        tokio::spawn(serve(listener, router(api), stopped));
+        tokio::spawn(take_calls(context.clone(), incoming));
+        let sip_addr = context.sip.local_udp();
+        tracing::info!(api = %api_addr, sip = %sip_addr, advertised = %advertised, "trunkline is ready");
+        Ok(Self { context, api_addr, drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms), stop })
+    }
+
+    /// Ends in order: no new requests and calls, calls may finish until the deadline, then they are ended.
+    pub async fn drain(self) {
+        self.stop.send_replace(true);
+        // Without rules nobody may call in.
+        self.context.sip.set_trunks(Vec::new()).await;
+        let registry = &self.context.registry;
+        if registry.count() > 0 {
+            tracing::info!(calls = registry.count(), "waiting for calls to end");
+        }
+        if tokio::time::timeout(self.drain_timeout, registry.drained()).await.is_err() {
+            registry.command_all(Command::End(EndReason::ServerShutdown));
+            let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
+        }
+        self.context.journal.flush().await;
+        self.context.store.close().await;
+    }
+}
+
+pub async fn open_store(url: &str) -> Result<Store, AppError> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    if let Some(folder) = std::path::Path::new(path.split('?').next().unwrap_or(path)).parent() {
+        std::fs::create_dir_all(folder).map_err(|source| AppError::Io { what: folder.display().to_string(), source })?;
+    }
+    let store = Store::open(url).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+fn workers(config: &Config) -> usize {
+    match config.media.workers {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
+        count => count,
+    }
+}
+
+fn providers(config: &Config) -> Result<Providers, AppError> {
+    let ms = Duration::from_millis;
+    let p = &config.providers;
+    let deadlines =
+        Deadlines { connect: ms(p.connect_timeout_ms), first_byte: ms(p.first_byte_timeout_ms), between_bytes: ms(p.idle_timeout_ms) };
+    let endpoint =
+        |provider: &crate::config::Provider| Endpoint { base_url: provider.base_url.clone(), api_key: provider.api_key.clone() };
+    Ok(Providers {
+        http: Providers::http_client(&deadlines).map_err(|error| AppError::Other(format!("HTTP client: {error}")))?,
+        deadlines,
+        deepgram: endpoint(&p.deepgram),
+        openai: endpoint(&p.openai),
+        elevenlabs: endpoint(&p.elevenlabs),
+        espeak: p.local.program.clone(),
+    })
+}
+
+async fn take_calls(context: Arc<Context>, mut incoming: mpsc::Receiver<IncomingCall>) {
+    while let Some(call) = incoming.recv().await {
+        tokio::spawn(inbound(context.clone(), call));
+    }
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+    let permits = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => Some(accepted),
+            _ = stopped.changed() => None,
+        };
+        let stream = match accepted {
+            Some(Ok((stream, _))) => stream,
+            // Out of file descriptors: wait for some to come back instead of spinning.
+            Some(Err(_)) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            None => return,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _ = stream.set_nodelay(true);
+            let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
+            // A client that goes away in the middle is nobody's error.
+            let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+        });
+    }
+}

@@ -1,0 +1,380 @@
+//! The loop of an answered call: everything that can happen, one at a time, into the machine.
+
+use super::voice::{Voice, VoiceEvent};
+use super::{Media, Record, Shared};
+use crate::call::machine::{Brief, Machine, Output};
+use crate::call::negotiate::Negotiation;
+use crate::call::registry::{Command, Seat};
+use crate::domain::end_reason::EndReason;
+use crate::domain::speech::LlmProvider;
+use crate::providers::deepgram::client::{Input, Session as SttSession};
+use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, openai};
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use trunkline_media::leg::LegEvent;
+use trunkline_media::stats::LegStats;
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
+use trunkline_signaling::sip::failure::Cause;
+
+/// How long the figures of a removed leg are waited for.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// Model where the agent names none.
+const DEFAULT_MODEL: &str = "gpt-4o-mini";
+
+/// Everything an answered call holds.
+pub(super) struct Conversation {
+    pub context: Shared,
+    pub brief: Brief,
+    pub record: Record,
+    pub seat: Seat,
+    pub sip_call: SipCall,
+    pub sip_events: mpsc::Receiver<Event>,
+    pub negotiation: Negotiation,
+    pub media: Media,
+    pub stt: SttSession,
+}
+
+/// What one turn of the loop brought.
+enum Happened {
+    Leg(Option<LegEvent>),
+    Stt(Option<SttEvent>),
+    Model(Option<LlmEvent>),
+    Voice(VoiceEvent),
+    Sip(Option<Event>),
+    Command(Option<Command>),
+    Timeout,
+}
+
+struct Running {
+    c: Conversation,
+    machine: Machine,
+    voice: Voice,
+    model: Option<(u32, Stream<LlmEvent>)>,
+    stt_alive: bool,
+    hang_up: Option<EndReason>,
+    stats: Option<LegStats>,
+}
+
+/// Runs the conversation to its end and writes the call's last state.
+pub(super) async fn converse(mut conversation: Conversation) {
+    conversation.record.answered().await;
+    let machine = Machine::new(Instant::now(), conversation.brief.clone());
+    let voice = Voice::new(conversation.context.providers.clone(), conversation.brief.clone());
+    let mut running =
+        Running { c: conversation, machine, voice, model: None, stt_alive: true, hang_up: None, stats: None };
+    let reason = running.run().await;
+    running.close(reason).await;
+}
+
+impl Running {
+    async fn run(&mut self) -> EndReason {
+        loop {
+            self.carry_out().await;
+            if let Some(reason) = self.hang_up {
+                return reason;
+            }
+            let happened = self.next().await;
+            self.handle(happened).await;
+        }
+    }
+
+    async fn next(&mut self) -> Happened {
+        let deadline = self.machine.poll_timeout();
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let model = async {
+            match &mut self.model {
+                Some((_, stream)) => stream.events.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let stt = async {
+            if self.stt_alive { self.c.stt.stream.events.recv().await } else { std::future::pending().await }
+        };
+        tokio::select! {
+            biased;
+            event = self.c.sip_events.recv() => Happened::Sip(event),
+            command = self.c.seat.commands.recv() => Happened::Command(command),
+            event = self.c.media.events.recv() => Happened::Leg(event),
+            event = stt => Happened::Stt(event),
+            event = model => Happened::Model(event),
+            event = self.voice.next() => Happened::Voice(event),
+            () = timer => Happened::Timeout,
+        }
+    }
+
+    async fn handle(&mut self, happened: Happened) {
+        let now = Instant::now();
+        match happened {
+            Happened::Leg(Some(event)) => self.leg_event(now, event),
+            Happened::Leg(None) => self.machine.handle_network_lost(now),
+            Happened::Stt(Some(event)) => {
+                self.stt_alive = !matches!(event, SttEvent::Failed(_));
+                self.machine.handle_stt(now, event);
+            }
+            Happened::Stt(None) => {
+                self.stt_alive = false;
+                self.machine.handle_stt(now, SttEvent::Failed(Failure::Dropped("recogniser ended".to_owned())));
+            }
+            Happened::Model(event) => {
+                let Some((generation, _)) = &self.model else { return };
+                let generation = *generation;
+                let event = event.unwrap_or_else(|| LlmEvent::Failed(Failure::Dropped("model ended".to_owned())));
+                if matches!(event, LlmEvent::Done { .. } | LlmEvent::Failed(_)) {
+                    self.model = None;
+                }
+                self.machine.handle_model(now, generation, event);
+            }
+            Happened::Voice(event) => self.voice_event(now, event),
+            Happened::Sip(event) => self.sip_event(now, event).await,
+            Happened::Command(Some(Command::End(reason))) => self.machine.handle_command(now, reason),
+            Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
+            Happened::Timeout => self.machine.handle_timeout(now),
+        }
+    }
+
+    fn leg_event(&mut self, now: Instant, event: LegEvent) {
+        match event {
+            LegEvent::Audio { codes } => {
+                // A recogniser that does not keep up loses audio here rather than delaying the call.
+                if self.stt_alive && self.c.stt.input.try_send(Input::Audio(Bytes::copy_from_slice(&codes))).is_err() {
+                    metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
+                }
+            }
+            LegEvent::SpeechStarted { at } => self.machine.handle_speech_started(at),
+            LegEvent::SpeechEnded { last_sound } => self.machine.handle_speech_ended(now, last_sound),
+            LegEvent::PieceStarted { piece, at } => self.machine.handle_piece_started(piece, at),
+            LegEvent::PieceFinished { heard, at } => self.machine.handle_piece_finished(heard, at),
+            LegEvent::Flushed { barge_in, generation, heard, at } => {
+                self.machine.handle_flushed(at, barge_in, generation, &heard);
+            }
+            LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
+            LegEvent::NetworkLost => self.machine.handle_network_lost(now),
+            LegEvent::Closed { stats } => self.stats = Some(stats),
+            LegEvent::DigitsSent | LegEvent::MediaStarted { .. } | LegEvent::Recorded { .. } => {}
+        }
+    }
+
+    fn voice_event(&mut self, now: Instant, event: VoiceEvent) {
+        let played = match event {
+            VoiceEvent::Audio { piece, samples } => {
+                self.machine.handle_voice_audio(now, piece);
+                self.c.media.leg.play(piece, samples, false)
+            }
+            VoiceEvent::Done { piece, samples, total } => {
+                self.machine.handle_voice_done(piece, total);
+                self.c.media.leg.play(piece, samples, true)
+            }
+            VoiceEvent::Fallback { failure } => {
+                tracing::warn!(%failure, "voice failed, the local one takes over");
+                self.machine.note_voice_fallback(&failure);
+                Ok(())
+            }
+            VoiceEvent::Failed { piece, failure } => {
+                tracing::warn!(%failure, "voice failed");
+                self.machine.handle_voice_failed(now, piece, &failure);
+                Ok(())
+            }
+        };
+        if played.is_err() {
+            self.machine.handle_command(now, EndReason::Overload);
+        }
+    }
+
+    async fn sip_event(&mut self, now: Instant, event: Option<Event>) {
+        match event {
+            Some(Event::Ended { cause, .. }) => self.machine.handle_peer_gone(now, ended_by(&cause)),
+            None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),
+            Some(Event::Reoffer { call, sdp }) => self.reoffered(now, call, sdp).await,
+            Some(Event::Confirmed { sdp: Some(answer), .. }) => {
+                if let Ok(stream) = self.c.negotiation.accept(&answer) {
+                    let _ = self.c.media.leg.renegotiate(stream);
+                }
+            }
+            Some(Event::Info { content_type, body, .. }) => {
+                if let Some(digit) = info_digit(&content_type, &body) {
+                    self.machine.handle_digit(now, digit);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    async fn reoffered(&mut self, _now: Instant, call: SipCall, sdp: Option<Vec<u8>>) {
+        let answer = match sdp {
+            Some(offer) => match self.c.negotiation.answer(&offer) {
+                Ok((stream, text)) => {
+                    let _ = self.c.media.leg.renegotiate(stream);
+                    Some(text)
+                }
+                Err(_) => None,
+            },
+            None => Some(self.c.negotiation.offer()),
+        };
+        self.c.context.sip.answer_reoffer(call, answer).await;
+    }
+
+    /// Does what the machine wants done.
+    async fn carry_out(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::AskModel { generation, messages, tools } => {
+                    let request = self.chat_request(messages, tools);
+                    self.model = Some((generation, self.ask(&request)));
+                }
+                Output::CancelModel => self.model = None,
+                Output::Speak { piece, text } => self.voice.speak(piece, text),
+                Output::Silence { generation } => {
+                    self.voice.silence(generation);
+                    if self.c.media.leg.flush(generation).is_err() {
+                        self.machine.handle_command(Instant::now(), EndReason::Overload);
+                    }
+                }
+                Output::Turn { position, turn } => {
+                    self.c.context.journal.turn(self.c.record.call.id, position, turn).await;
+                }
+                Output::SendDigits(digits) => {
+                    let _ = self.c.media.leg.send_digits(digits);
+                }
+                Output::FinalizeStt => {
+                    let _ = self.c.stt.input.try_send(Input::Finalize);
+                }
+                Output::RestartStt => {
+                    let _ = self.c.stt.input.try_send(Input::Restart);
+                }
+                Output::HangUp { reason } => self.hang_up = Some(reason),
+            }
+        }
+    }
+
+    fn chat_request(
+        &self, messages: Vec<crate::domain::chat::ChatMessage>, tools: Vec<crate::domain::chat::ToolOffer>,
+    ) -> ChatRequest {
+        let config = self.c.brief.agent.llm_config.as_ref();
+        ChatRequest {
+            model: config.map_or_else(|| DEFAULT_MODEL.to_owned(), |c| c.model.clone()),
+            temperature: Some(config.and_then(|c| c.temperature).unwrap_or(0.7)),
+            messages,
+            tools,
+        }
+    }
+
+    fn ask(&self, request: &ChatRequest) -> Stream<LlmEvent> {
+        let providers = &self.c.context.providers;
+        match self.c.brief.agent.llm_config.as_ref().map_or(LlmProvider::Openai, |c| c.provider) {
+            LlmProvider::Openai => openai::client::chat(providers, &providers.openai, request),
+            // Refused before the call; an agent changed in between fails like one without a key.
+            _ => Stream::spawn(|events| async move {
+                let _ = events.send(LlmEvent::Failed(Failure::NotConfigured)).await;
+            }),
+        }
+    }
+
+    /// The end of everything the call holds, and the call's last state.
+    async fn close(mut self, reason: EndReason) {
+        self.model = None;
+        self.c.context.sip.hang_up(self.c.sip_call).await;
+        let (journal, scope, id) = (self.c.context.journal.clone(), self.c.record.scope, self.c.record.call.id);
+        let recorded = self.c.media.recording.clone().map(|path| {
+            let done: trunkline_media::io::recorder::Done = Box::new(move |result| match result {
+                Ok(samples) if samples > 0 => journal.recording_blocking(scope, id, path),
+                Ok(_) => {}
+                Err(error) => tracing::error!(call = %id, %error, "recording failed"),
+            });
+            done
+        });
+        self.c.media.leg.remove(recorded);
+        let deadline = tokio::time::Instant::now() + CLOSE_DEADLINE;
+        while self.stats.is_none() {
+            match tokio::time::timeout_at(deadline, self.c.media.events.recv()).await {
+                Ok(Some(LegEvent::Closed { stats })) => self.stats = Some(stats),
+                Ok(Some(_)) => {}
+                _ => break,
+            }
+        }
+        let mut figures = self.machine.metrics().to_json();
+        if let Some(stats) = self.stats {
+            figures["media"] = media_json(&stats);
+            metrics::histogram!("trunkline_jitter_seconds").record(f64::from(stats.jitter_ms) / 1_000.0);
+            metrics::counter!("trunkline_rtp_packets_received_total").increment(stats.packets_received);
+            metrics::counter!("trunkline_rtp_packets_lost_total").increment(stats.packets_lost);
+        }
+        for turn in &self.machine.metrics().turns {
+            if let Some(sound) = turn.first_sound_ms {
+                let response = sound.saturating_sub(turn.speech_ended_ms) as f64 / 1_000.0;
+                metrics::histogram!("trunkline_turn_seconds", "stage" => "response").record(response);
+            }
+            if let Some(token) = turn.first_token_ms {
+                let wait = token.saturating_sub(turn.decided_ms) as f64 / 1_000.0;
+                metrics::histogram!("trunkline_turn_seconds", "stage" => "model").record(wait);
+            }
+        }
+        self.c.record.call.metrics = Some(figures);
+        self.c.record.ended(reason).await;
+        tracing::info!(reason = reason.name(), "call ended");
+    }
+}
+
+fn media_json(stats: &LegStats) -> serde_json::Value {
+    serde_json::json!({
+        "packets_received": stats.packets_received,
+        "packets_lost": stats.packets_lost,
+        "packets_late": stats.packets_late,
+        "packets_ignored": stats.packets_ignored,
+        "packets_sent": stats.packets_sent,
+        "jitter_ms": stats.jitter_ms,
+        "round_trip_ms": stats.round_trip_ms,
+        "remote_loss": stats.remote_loss,
+        "concealed_ms": stats.concealed_ms,
+        "underruns": stats.underruns,
+        "playout_overflow_ms": stats.playout_overflow_ms,
+    })
+}
+
+/// Why an answered call is over, as the endpoint saw it.
+fn ended_by(cause: &Cause) -> EndReason {
+    match cause {
+        Cause::RemoteBye | Cause::RemoteCancel => EndReason::CustomerHungUp,
+        Cause::NotAcknowledged | Cause::NoResponse | Cause::DialogLost => EndReason::NetworkLost,
+        Cause::Unreachable(_) | Cause::Refused { .. } => EndReason::TrunkError,
+        Cause::Local => EndReason::AgentHungUp,
+    }
+}
+
+/// A digit of `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
+fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
+    let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
+    let text = std::str::from_utf8(body).ok()?;
+    let signal = match kind.as_str() {
+        "application/dtmf-relay" => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
+        })?,
+        "application/dtmf" => text.trim(),
+        _ => return None,
+    };
+    match signal {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => signal.chars().next().filter(|c| signal.len() == 1 && "0123456789*#ABCD".contains(*c)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_in_info_bodies() {
+        assert_eq!(info_digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(info_digit("application/dtmf-relay; x", b"signal= *\n"), Some('*'));
+        assert_eq!(info_digit("application/dtmf", b"11"), Some('#'));
+        assert_eq!(info_digit("text/plain", b"5"), None);
+        assert_eq!(info_digit("application/dtmf", b"55"), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! Carries a call: sockets, streams and timers on one side, the machine on the other. Decides nothing
+//! that the machine can decide.
+#![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
+
+mod converse;
+mod inbound;
+mod outbound;
+mod voice;
+
+pub use inbound::inbound;
+pub use outbound::{OutboundOrder, outbound};
+
+use super::machine::Brief;
+use super::registry::Registry;
+use crate::domain::call::{Call, CallStatus};
+use crate::domain::end_reason::EndReason;
+use crate::domain::speech::SttProvider;
+use crate::providers::deepgram::client::{self as deepgram, Listen};
+use crate::providers::{Providers, deepgram::client::Session as SttSession};
+use crate::store::journal::Journal;
+use crate::store::{OrgScope, Store, now};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use trunkline_media::codec::Law;
+use trunkline_media::io::ports::{PortPair, PortPool};
+use trunkline_media::io::worker::{LegHandle, Workers};
+use trunkline_media::leg::{self, LegEvent, Stream};
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::turn::barge_in;
+use trunkline_media::vad;
+use trunkline_signaling::io::driver::SipHandle;
+
+/// Events of a leg waiting for the call: two seconds of audio beside everything else.
+const LEG_EVENTS_MAX: usize = 128;
+/// Seconds between the NTP epoch (1900) and 1970.
+const NTP_OFFSET: u64 = 2_208_988_800;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub ring_timeout: Duration,
+    pub network_timeout: Duration,
+    pub calls_max: usize,
+}
+
+/// What every call needs; made once by `app`.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub sip: SipHandle,
+    pub workers: Workers,
+    pub ports: PortPool,
+    pub providers: Providers,
+    pub store: Store,
+    pub journal: Journal,
+    pub registry: Registry,
+    pub media_addr: IpAddr,
+    pub recordings: PathBuf,
+    pub limits: Limits,
+}
+
+/// The call's row as it changes.
+pub(super) struct Record {
+    pub scope: OrgScope,
+    pub call: Call,
+    journal: Journal,
+}
+
+impl Record {
+    async fn new(context: &Context, scope: OrgScope, call: Call) -> Self {
+        let record = Self { scope, call, journal: context.journal.clone() };
+        record.write().await;
+        record
+    }
+
+    async fn write(&self) {
+        self.journal.call(self.call.clone()).await;
+    }
+
+    async fn answered(&mut self) {
+        self.call.status = CallStatus::InProgress;
+        self.call.answered_at = Some(now());
+        self.write().await;
+    }
+
+    /// The one terminal state.
+    async fn ended(&mut self, reason: EndReason) {
+        let answered = self.call.answered_at.is_some();
+        let failed = reason.is_failure() || !answered;
+        self.call.status = if failed { CallStatus::Failed } else { CallStatus::Completed };
+        self.call.end_reason = Some(reason);
+        self.call.ended_at = Some(now());
+        self.write().await;
+        metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
+            .increment(1);
+    }
+}
+
+/// A leg with its events.
+pub(super) struct Media {
+    pub leg: LegHandle,
+    pub events: mpsc::Receiver<LegEvent>,
+    pub law: Law,
+    /// Where the recording is, relative to the recordings folder.
+    pub recording: Option<String>,
+}
+
+impl Context {
+    /// Starts the leg of a call.
+    fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair) -> Option<Media> {
+        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
+        let turn = brief.agent.turn();
+        let recording = brief.agent.recording_enabled.unwrap_or(true).then(|| {
+            format!("{}/{}.wav", record.scope.organization(), record.call.id)
+        });
+        let config = leg::Config {
+            stream,
+            ssrc: rand::random(),
+            first_sequence: rand::random(),
+            first_timestamp: rand::random(),
+            clock: ntp_clock(),
+            cname: record.call.id.to_string(),
+            vad: vad::Config::default(),
+            barge_in: barge_in::Config {
+                enabled: turn.barge_in,
+                min_speech: Duration::from_millis(turn.barge_in_min_speech_ms),
+            },
+            network_timeout: self.limits.network_timeout,
+            record: recording.is_some(),
+            deliver_audio: true,
+            detect_voice: true,
+        };
+        let path = recording.as_ref().map(|relative| self.recordings.join(relative));
+        let sink = Box::new(move |event| sender.try_send(event).is_ok());
+        let leg = self.workers.add(config, ports, path, sink).ok()?;
+        Some(Media { leg, events, law: stream.law, recording })
+    }
+
+    /// Opens the recogniser; it connects while the phone rings.
+    fn start_stt(&self, brief: &Brief, law: Law) -> SttSession {
+        let turn = brief.agent.turn();
+        let config = brief.agent.stt_config.as_ref();
+        let listen = Listen {
+            model: config.map_or_else(|| "nova-3-general".to_owned(), |c| c.model.clone()),
+            language: config.map_or_else(|| brief.language().to_owned(), |c| c.language.clone()),
+            keyterms: config.map(|c| c.keyterms.clone()).unwrap_or_default(),
+            encoding: match law {
+                Law::Mu => "mulaw",
+                Law::A => "alaw",
+            },
+            endpointing_ms: turn.endpointing_ms,
+        };
+        match config.map_or(SttProvider::Deepgram, |c| c.provider) {
+            SttProvider::Deepgram => deepgram::listen(&self.providers.deepgram, self.providers.deadlines, listen),
+        }
+    }
+}
+
+fn ntp_clock() -> NtpClock {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    NtpClock { origin: Instant::now(), ntp_origin: (wall.as_secs() + NTP_OFFSET) << 32 | fraction }
+}
+
+/// Codecs a trunk offers and accepts, by its own settings.
+pub(super) async fn trunk_codecs(store: &Store, scope: OrgScope, trunk: Option<crate::domain::ids::TrunkId>) -> Vec<String> {
+    let Some(trunk) = trunk else { return Vec::new() };
+    match store.trunk(scope, trunk).await {
+        Ok(Some(trunk)) => trunk.fields.codecs,
+        _ => Vec::new(),
+    }
+}
+
+pub(super) type Shared = Arc<Context>;

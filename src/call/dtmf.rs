@@ -1,0 +1,115 @@
+//! Keys of the caller against the agent's rules while they are being pressed: the longest match wins,
+//! and what matches no rule goes to the model.
+
+use crate::domain::dtmf_rules::{DtmfRules, Rule};
+use std::time::{Duration, Instant};
+
+/// Digits collected at most; a caller who leans on a key is cut here.
+const DIGITS_MAX: usize = 64;
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
+
+#[derive(Debug, Default)]
+pub struct Keys {
+    rules: Option<DtmfRules>,
+    pressed: String,
+    deadline: Option<Instant>,
+}
+
+/// What a finished sequence means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pressed {
+    Rule(Rule),
+    Digits(String),
+}
+
+impl Keys {
+    pub fn new(rules: Option<DtmfRules>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<Pressed> {
+        let terminator = self.rules.as_ref().and_then(|r| r.terminator.as_deref()).unwrap_or("#");
+        if !self.pressed.is_empty() && terminator.starts_with(digit) && !self.may_grow(digit) {
+            return self.finish();
+        }
+        if self.pressed.len() < DIGITS_MAX {
+            self.pressed.push(digit);
+        }
+        let timeout = self.rules.as_ref().map_or(DEFAULT_TIMEOUT, |r| Duration::from_millis(r.inter_digit_timeout_ms));
+        self.deadline = Some(now + timeout);
+        let exact = self.matching().is_some();
+        let longer = self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.len() > self.pressed.len() && r.digits.starts_with(&self.pressed));
+        (exact && !longer).then(|| self.finish()).flatten()
+    }
+
+    fn may_grow(&self, digit: char) -> bool {
+        let grown = format!("{}{digit}", self.pressed);
+        self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.starts_with(&grown))
+    }
+
+    fn matching(&self) -> Option<&Rule> {
+        self.rules.iter().flat_map(|r| &r.rules).find(|rule| rule.digits == self.pressed)
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Pressed> {
+        if self.deadline.is_some_and(|at| now >= at) { self.finish() } else { None }
+    }
+
+    fn finish(&mut self) -> Option<Pressed> {
+        self.deadline = None;
+        let rule = self.matching().cloned();
+        let digits = std::mem::take(&mut self.pressed);
+        match rule {
+            Some(rule) => Some(Pressed::Rule(rule)),
+            None => (!digits.is_empty()).then_some(Pressed::Digits(digits)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::dtmf_rules::Action;
+
+    fn keys() -> (Instant, Keys) {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        let rule = |digits: &str| Rule { digits: digits.into(), action: Action::SendToLlm, target: None, text: None };
+        let rules = DtmfRules { rules: vec![rule("1"), rule("12"), rule("*")], inter_digit_timeout_ms: 1_000, terminator: Some("#".into()) };
+        (now, Keys::new(Some(rules)))
+    }
+
+    fn name(pressed: Option<Pressed>) -> String {
+        match pressed {
+            Some(Pressed::Rule(rule)) => format!("rule {}", rule.digits),
+            Some(Pressed::Digits(digits)) => digits,
+            None => String::new(),
+        }
+    }
+
+    #[test]
+    fn the_longest_match_wins() {
+        let (t, mut keys) = keys();
+        assert_eq!(name(keys.handle_digit(t, '*')), "rule *");
+        assert_eq!(name(keys.handle_digit(t, '1')), "");
+        assert_eq!(name(keys.handle_digit(t, '2')), "rule 12");
+        keys.handle_digit(t, '1');
+        assert_eq!(name(keys.handle_timeout(t + Duration::from_millis(999))), "");
+        assert_eq!(name(keys.handle_timeout(t + Duration::from_millis(1_000))), "rule 1");
+    }
+
+    #[test]
+    fn digits_without_a_rule_end_by_terminator_or_time() {
+        let (t, mut keys) = keys();
+        for digit in ['4', '2'] {
+            assert_eq!(name(keys.handle_digit(t, digit)), "");
+        }
+        assert_eq!(name(keys.handle_digit(t, '#')), "42");
+        keys.handle_digit(t, '7');
+        assert_eq!(name(keys.handle_timeout(keys.poll_timeout().unwrap())), "7");
+    }
+}

@@ -1,0 +1,96 @@
+//! Figures of one call: how long each turn took and where the time went.
+
+use serde_json::{Value, json};
+
+/// Turns whose figures are kept: four hours of fast conversation.
+const TURNS_MAX: usize = 2_000;
+
+/// One turn of the agent, in milliseconds of the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnFigures {
+    pub generation: u32,
+    /// The caller's last sound.
+    pub speech_ended_ms: u64,
+    /// The turn was held for finished.
+    pub decided_ms: u64,
+    pub first_token_ms: Option<u64>,
+    pub first_audio_ms: Option<u64>,
+    /// The first packet left.
+    pub first_sound_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    pub turns: Vec<TurnFigures>,
+    pub barge_ins: u32,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub characters_spoken: u64,
+    errors: Vec<(String, u32)>,
+}
+
+impl Metrics {
+    pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, decided_ms: u64) {
+        if self.turns.len() < TURNS_MAX {
+            self.turns.push(TurnFigures { generation, speech_ended_ms, decided_ms, ..TurnFigures::default() });
+        }
+    }
+
+    fn of(&mut self, generation: u32) -> Option<&mut TurnFigures> {
+        self.turns.last_mut().filter(|turn| turn.generation == generation)
+    }
+
+    pub(super) fn first_token(&mut self, generation: u32, at_ms: u64) {
+        if let Some(turn) = self.of(generation) {
+            turn.first_token_ms.get_or_insert(at_ms);
+        }
+    }
+
+    pub(super) fn first_audio(&mut self, generation: u32, at_ms: u64) {
+        if let Some(turn) = self.of(generation) {
+            turn.first_audio_ms.get_or_insert(at_ms);
+        }
+    }
+
+    pub(super) fn first_sound(&mut self, generation: u32, at_ms: u64) {
+        if let Some(turn) = self.of(generation) {
+            turn.first_sound_ms.get_or_insert(at_ms);
+        }
+    }
+
+    pub(super) fn provider_error(&mut self, stage: &'static str, kind: &'static str) {
+        metrics::counter!("trunkline_provider_errors_total", "stage" => stage, "kind" => kind).increment(1);
+        let name = format!("{stage}_{kind}");
+        match self.errors.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((name, 1)),
+        }
+    }
+
+    /// As the call's `metrics` shows them.
+    pub fn to_json(&self) -> Value {
+        let since = |at: Option<u64>, from: u64| at.map(|at| at.saturating_sub(from));
+        let turns: Vec<Value> = self
+            .turns
+            .iter()
+            .map(|turn| {
+                json!({
+                    "speech_ended_at_ms": turn.speech_ended_ms,
+                    "end_of_turn_ms": turn.decided_ms.saturating_sub(turn.speech_ended_ms),
+                    "first_token_ms": since(turn.first_token_ms, turn.decided_ms),
+                    "first_audio_ms": since(turn.first_audio_ms, turn.decided_ms),
+                    "response_ms": since(turn.first_sound_ms, turn.speech_ended_ms),
+                })
+            })
+            .collect();
+        let errors: serde_json::Map<String, Value> = self.errors.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
+        json!({
+            "turns": turns,
+            "barge_ins": self.barge_ins,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "characters_spoken": self.characters_spoken,
+            "provider_errors": errors,
+        })
+    }
+}

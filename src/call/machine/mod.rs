@@ -1,0 +1,419 @@
+//! What a call does from the moment it is answered: who speaks, what is asked of whom, when it ends.
+//!
+//! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
+//! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
+
+mod metrics;
+mod talk;
+mod timers;
+
+pub use metrics::Metrics;
+pub use timers::Timer;
+
+use super::dtmf::{Keys, Pressed};
+use crate::dialogue::history::History;
+use crate::dialogue::phrases::{Phrases, phrases};
+use crate::dialogue::prompt;
+use crate::dialogue::reply::Reply;
+use crate::domain::agent::AgentFields;
+use crate::domain::chat::{ChatMessage, ToolOffer};
+use crate::domain::dtmf_rules::Action;
+use crate::domain::end_reason::EndReason;
+use crate::domain::task::TaskFields;
+use crate::domain::transcript::{Role, Turn};
+use crate::domain::turn_config::SilenceConfig;
+use crate::providers::SttEvent;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use trunkline_media::playout::queue::{Heard, PieceId};
+use trunkline_media::turn::endpoint::{self, Endpoint};
+
+/// Used when the agent names none: carriers and callers rarely go beyond, a runaway loop does.
+const MAX_DURATION_DEFAULT: Duration = Duration::from_secs(1_800);
+/// How long the words of a caller who hung up are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(700);
+/// How long a goodbye may take before the line is cut regardless.
+const GOODBYE_MAX: Duration = Duration::from_secs(20);
+/// Speech without a word from the recogniser for this long: it is stuck.
+const STT_STALL: Duration = Duration::from_secs(4);
+/// After an interruption that turned out to be noise, the agent goes on where it was.
+const RESUME_AFTER: Duration = Duration::from_millis(1_500);
+/// Failures of one kind in a row that end a call.
+const FAILURES_MAX: u32 = 2;
+
+/// What the call is about.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    pub agent: AgentFields,
+    pub task: Option<TaskFields>,
+}
+
+impl Brief {
+    /// A task's own first words go before the agent's.
+    fn first_message(&self) -> Option<&str> {
+        let task = self.task.as_ref().and_then(|task| task.starting_message.as_deref());
+        task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Language of the phrases we say ourselves.
+    pub fn language(&self) -> &str {
+        let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
+        tts.or(self.agent.stt_config.as_ref().map(|stt| stt.language.as_str())).unwrap_or("en")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    AskModel { generation: u32, messages: Vec<ChatMessage>, tools: Vec<ToolOffer> },
+    CancelModel,
+    Speak { piece: PieceId, text: String },
+    /// Nothing of this generation and those before it is to be spoken or heard any more.
+    Silence { generation: u32 },
+    /// A turn of the transcript, new or grown.
+    Turn { position: u32, turn: Turn },
+    SendDigits(String),
+    FinalizeStt,
+    RestartStt,
+    /// The last output.
+    HangUp { reason: EndReason },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Talking,
+    /// Waiting for what is still on its way: the last words, the report of what was heard.
+    Ending { reason: EndReason, until: Instant },
+    Over,
+}
+
+pub struct Machine {
+    brief: Brief,
+    phrases: &'static Phrases,
+    silence: Option<SilenceConfig>,
+    answered: Instant,
+    phase: Phase,
+    endpoint: Endpoint,
+    history: History,
+    reply: Option<Reply>,
+    /// A finished turn that waits for the report of what was heard of the reply it interrupted.
+    waiting_turn: Option<endpoint::Turn>,
+    generation: u32,
+    position: u32,
+    rounds: u32,
+    keys: Keys,
+    /// What an interruption left unsaid, in case it was only noise.
+    unsaid: Option<String>,
+    silence_prompts: u32,
+    model_failures: u32,
+    voice_failures: u32,
+    stt_stalls: u32,
+    timers: timers::Timers,
+    metrics: Metrics,
+    outputs: VecDeque<Output>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("phase", &self.phase).field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// The call was just answered.
+    pub fn new(now: Instant, brief: Brief) -> Self {
+        let turn = brief.agent.turn();
+        let ms = Duration::from_millis;
+        let config = endpoint::Config {
+            min_silence: ms(turn.min_silence_ms),
+            silence: ms(turn.silence_ms),
+            max_silence: ms(turn.max_silence_ms),
+        };
+        let longest = brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
+        let mut machine = Self {
+            phrases: phrases(brief.language()),
+            silence: brief.agent.silence(),
+            answered: now,
+            phase: Phase::Talking,
+            endpoint: Endpoint::new(config),
+            history: History::new(prompt::system_messages(&brief.agent, brief.task.as_ref())),
+            reply: None,
+            waiting_turn: None,
+            generation: 0,
+            position: 0,
+            rounds: 0,
+            keys: Keys::new(brief.agent.dtmf_rules.clone()),
+            unsaid: None,
+            silence_prompts: 0,
+            model_failures: 0,
+            voice_failures: 0,
+            stt_stalls: 0,
+            timers: timers::Timers::default(),
+            metrics: Metrics::default(),
+            outputs: VecDeque::new(),
+            brief,
+        };
+        machine.timers.set(Timer::MaxDuration, now + longest);
+        machine.greet(now);
+        machine
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub fn answered_at(&self) -> Instant {
+        self.answered
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    fn is_talking(&self) -> bool {
+        self.phase == Phase::Talking
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.answered).as_millis() as u64
+    }
+
+    fn output(&mut self, output: Output) {
+        if self.phase != Phase::Over {
+            self.outputs.push_back(output);
+        }
+    }
+
+    pub fn handle_speech_started(&mut self, at: Instant) {
+        self.endpoint.handle_speech_started(at);
+        self.timers.clear(Timer::Silence);
+        self.timers.clear(Timer::Resume);
+        self.timers.clear(Timer::SttStall);
+    }
+
+    pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
+        self.endpoint.handle_speech_ended(last_sound);
+        self.timers.set(Timer::SttStall, now + STT_STALL);
+        if self.unsaid.is_some() {
+            self.timers.set(Timer::Resume, now + RESUME_AFTER);
+        }
+        self.arm_silence(now);
+        self.check_turn(now);
+    }
+
+    pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
+        match event {
+            SttEvent::Ready => {}
+            SttEvent::Interim(text) => {
+                self.words_heard(&text);
+                self.endpoint.handle_interim(now, &text);
+            }
+            SttEvent::Final { text, confidence, speech_final } => {
+                self.timers.clear(Timer::SttStall);
+                self.words_heard(&text);
+                self.endpoint.handle_final(now, &text, confidence, speech_final);
+                if let Phase::Ending { reason, .. } = self.phase
+                    && self.reply.is_none()
+                {
+                    return self.finish(now, reason);
+                }
+            }
+            SttEvent::UtteranceEnd => self.endpoint.handle_utterance_end(),
+            SttEvent::Reconnecting(failure) => self.metrics.provider_error("stt", failure.kind()),
+            SttEvent::Failed(failure) => {
+                self.metrics.provider_error("stt", failure.kind());
+                self.give_up(now);
+            }
+        }
+        self.check_turn(now);
+    }
+
+    fn words_heard(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.unsaid = None;
+            self.silence_prompts = 0;
+            self.stt_stalls = 0;
+            self.timers.clear(Timer::SttStall);
+            self.timers.clear(Timer::Resume);
+        }
+    }
+
+    fn check_turn(&mut self, now: Instant) {
+        if self.is_talking()
+            && let Some(turn) = self.endpoint.poll_turn(now)
+        {
+            self.handle_turn(now, turn);
+        }
+    }
+
+    pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        self.timers.clear(Timer::Silence);
+        if let Some(pressed) = self.keys.handle_digit(now, digit) {
+            self.pressed(now, pressed);
+        }
+    }
+
+    fn pressed(&mut self, now: Instant, pressed: Pressed) {
+        if !self.is_talking() {
+            return;
+        }
+        let digits = match pressed {
+            Pressed::Rule(rule) if rule.action == Action::Say => {
+                let text = rule.text.unwrap_or_default();
+                self.say_instead(now, &text, crate::dialogue::reply::Then::Listen);
+                return;
+            }
+            Pressed::Rule(rule) if rule.action == Action::EndCall => {
+                let goodbye = self.phrases.goodbye;
+                self.say_instead(now, goodbye, crate::dialogue::reply::Then::HangUp(EndReason::AgentHungUp));
+                return;
+            }
+            Pressed::Rule(rule) => rule.digits,
+            Pressed::Digits(digits) => digits,
+        };
+        let text = format!("[DTMF {digits}]");
+        self.handle_turn(now, endpoint::Turn { text, confidence: None, started: now, ended: now });
+    }
+
+    pub fn handle_piece_started(&mut self, piece: PieceId, at: Instant) {
+        self.timers.clear(Timer::Silence);
+        let at_ms = self.ms(at);
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) else { return };
+        reply.playing(piece.index);
+        if reply.started_at_ms.is_none() {
+            reply.started_at_ms = Some(at_ms);
+            let position = self.position;
+            self.position += 1;
+            reply.position = Some(position);
+            self.metrics.first_sound(piece.generation, at_ms);
+        }
+        self.voice_failures = 0;
+        self.record_reply(at_ms, false, None);
+    }
+
+    pub fn handle_piece_finished(&mut self, heard: Heard, at: Instant) {
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == heard.piece.generation) else { return };
+        reply.played(heard.piece.index);
+        let at_ms = self.ms(at);
+        self.record_reply(at_ms, false, None);
+        self.advance(at);
+    }
+
+    /// The line is silent; `heard` says how far each piece got.
+    pub fn handle_flushed(&mut self, now: Instant, barge_in: bool, silenced: u32, heard: &[Heard]) {
+        // A report of an older reply that was dropped before it was heard says nothing about this one.
+        let Some(mut reply) = self.reply.take_if(|reply| reply.generation <= silenced) else { return };
+        let generation = reply.generation;
+        let reports: Vec<_> = heard.iter().filter(|one| one.piece.generation == generation).collect();
+        for one in reports.iter().filter(|one| one.complete) {
+            reply.played(one.piece.index);
+        }
+        let sent: Vec<(u32, u64)> = reports.iter().map(|one| (one.piece.index, one.sent_samples)).collect();
+        let (said, rest) = reply.cut(&sent);
+        self.output(Output::CancelModel);
+        if barge_in {
+            self.metrics.barge_ins += 1;
+            self.output(Output::Silence { generation });
+        }
+        let at_ms = self.ms(now);
+        if reply.position.is_some() {
+            self.history.assistant(&said, Vec::new());
+        }
+        let then = reply.then;
+        self.reply = Some(reply);
+        self.record_reply(at_ms, true, Some(said));
+        self.reply = None;
+        self.after_cut(now, then, barge_in.then_some(rest));
+    }
+
+    /// `POST /calls/:id/end` and `/cancel`, shutdown, overload.
+    pub fn handle_command(&mut self, now: Instant, reason: EndReason) {
+        self.begin_end(now, reason, Duration::from_millis(100));
+    }
+
+    /// The peer hung up: nobody listens any more, but its last words may still be on their way.
+    pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
+        let pending = self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
+        if self.is_talking() && pending {
+            self.output(Output::FinalizeStt);
+        }
+        self.begin_end(now, reason, if pending { LAST_WORDS } else { Duration::from_millis(60) });
+    }
+
+    pub fn handle_network_lost(&mut self, now: Instant) {
+        self.begin_end(now, EndReason::NetworkLost, Duration::from_millis(100));
+    }
+
+    fn begin_end(&mut self, now: Instant, reason: EndReason, wait: Duration) {
+        if !self.is_talking() {
+            return;
+        }
+        self.phase = Phase::Ending { reason, until: now + wait };
+        self.timers.clear_all();
+        self.timers.set(Timer::LastWords, now + wait);
+        self.output(Output::CancelModel);
+        match &self.reply {
+            Some(reply) => {
+                let generation = reply.generation;
+                self.output(Output::Silence { generation });
+            }
+            None if wait < LAST_WORDS => self.finish(now, reason),
+            None => {}
+        }
+    }
+
+    /// The end of the machine: what is left is written down, and the line is cut.
+    fn finish(&mut self, now: Instant, reason: EndReason) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.reply.is_some() {
+            // No report came back: what was playing counts as said up to its last finished piece.
+            let said = self.reply.as_ref().map(Reply::said).unwrap_or_default();
+            let at_ms = self.ms(now);
+            self.record_reply(at_ms, true, Some(said));
+            self.reply = None;
+        }
+        for turn in [self.waiting_turn.take(), self.endpoint.take(now)].into_iter().flatten() {
+            self.record_user(&turn);
+        }
+        self.outputs.push_back(Output::HangUp { reason });
+        self.phase = Phase::Over;
+        self.timers.clear_all();
+    }
+
+    fn record_user(&mut self, turn: &endpoint::Turn) {
+        let position = self.position;
+        self.position += 1;
+        let turn = Turn {
+            role: Role::User,
+            content: turn.text.clone(),
+            started_at_ms: self.ms(turn.started),
+            ended_at_ms: self.ms(turn.ended),
+            interrupted: false,
+            confidence: turn.confidence,
+        };
+        self.output(Output::Turn { position, turn });
+    }
+
+    /// Writes the reply as far as it was heard; nothing for a reply that made no sound.
+    fn record_reply(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
+        let Some(reply) = &self.reply else { return };
+        let (Some(position), Some(started_at_ms)) = (reply.position, reply.started_at_ms) else { return };
+        let turn = Turn {
+            role: Role::Assistant,
+            content: said.unwrap_or_else(|| reply.said()),
+            started_at_ms,
+            ended_at_ms: at_ms,
+            interrupted,
+            confidence: None,
+        };
+        self.output(Output::Turn { position, turn });
+    }
+}
+
+#[cfg(test)]
+mod tests;

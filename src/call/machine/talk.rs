@@ -1,0 +1,312 @@
+//! Turn and reply: the caller's words to the model, the model's words to the voice, tools in between.
+
+use super::{FAILURES_MAX, GOODBYE_MAX, Machine, Output, Phase, Timer};
+use crate::dialogue::reply::{Reply, Then};
+use crate::dialogue::tools::{self, Action};
+use crate::domain::chat::{ChatMessage, ToolCall};
+use crate::domain::end_reason::EndReason;
+use crate::domain::transcript::{Role, Turn};
+use crate::providers::{Failure, LlmEvent};
+use std::time::{Duration, Instant};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::turn::endpoint;
+
+/// Times the model may be asked again with tool results before the caller gets a turn.
+const ROUNDS_MAX: u32 = 5;
+
+impl Machine {
+    pub(super) fn greet(&mut self, now: Instant) {
+        match self.brief.first_message().map(str::to_owned) {
+            Some(text) => self.say(now, &text, Then::Listen),
+            None => {
+                let hint = "The call has just been answered. Greet the other side and say how you can help.";
+                self.ask(now, Some(hint));
+            }
+        }
+    }
+
+    /// Says a text of ours, when nothing else is being said.
+    pub(super) fn say(&mut self, now: Instant, text: &str, then: Then) {
+        self.generation += 1;
+        let generation = self.generation;
+        let (reply, pieces) = Reply::canned(generation, text, then);
+        self.reply = Some(reply);
+        self.timers.clear(Timer::Silence);
+        if matches!(then, Then::HangUp(_)) {
+            self.timers.set(Timer::Goodbye, now + GOODBYE_MAX);
+        }
+        self.speak(pieces);
+    }
+
+    /// Says a text in place of whatever is being said or thought.
+    pub(super) fn say_instead(&mut self, now: Instant, text: &str, then: Then) {
+        if let Some(reply) = self.reply.take() {
+            let generation = reply.generation;
+            self.output(Output::CancelModel);
+            self.output(Output::Silence { generation });
+            // What was heard of it up to its finished pieces stays in the history.
+            if reply.position.is_some() {
+                let said = reply.said();
+                self.history.assistant(&said, Vec::new());
+                let at_ms = self.ms(now);
+                self.reply = Some(reply);
+                self.record_reply(at_ms, true, None);
+            }
+        }
+        self.say(now, text, then);
+    }
+
+    fn speak(&mut self, pieces: Vec<(u32, String)>) {
+        let generation = self.generation;
+        for (index, text) in pieces {
+            self.metrics.characters_spoken += text.chars().count() as u64;
+            self.output(Output::Speak { piece: PieceId { generation, index }, text });
+        }
+    }
+
+    /// The caller has finished a turn.
+    pub(super) fn handle_turn(&mut self, now: Instant, turn: endpoint::Turn) {
+        self.timers.clear(Timer::Silence);
+        self.timers.clear(Timer::Resume);
+        self.timers.clear(Timer::SttStall);
+        self.unsaid = None;
+        if let Some(reply) = &self.reply {
+            let (generation, heard) = (reply.generation, reply.position.is_some());
+            if reply.canned && !heard {
+                // "Hello?" before our first words are out: they are the answer to it.
+                self.record_user(&turn);
+                self.history.user(&turn.text);
+                return;
+            }
+            self.output(Output::CancelModel);
+            self.output(Output::Silence { generation });
+            if heard {
+                // What was heard of the reply comes first in the history: wait for the report.
+                self.waiting_turn = Some(match self.waiting_turn.take() {
+                    Some(first) => endpoint::Turn { text: format!("{} {}", first.text, turn.text), ..turn },
+                    None => turn,
+                });
+                return;
+            }
+            self.reply = None;
+        }
+        self.answer_turn(now, &turn);
+    }
+
+    fn answer_turn(&mut self, now: Instant, turn: &endpoint::Turn) {
+        self.record_user(turn);
+        self.history.user(&turn.text);
+        self.rounds = 0;
+        let (ended_ms, now_ms) = (self.ms(turn.ended), self.ms(now));
+        self.metrics.turn(self.generation + 1, ended_ms, now_ms);
+        self.ask(now, None);
+    }
+
+    /// Asks the model with everything said so far.
+    fn ask(&mut self, _now: Instant, hint: Option<&str>) {
+        self.generation += 1;
+        let generation = self.generation;
+        self.reply = Some(Reply::from_model(generation));
+        let mut messages = self.history.messages();
+        messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
+        self.output(Output::AskModel { generation, messages, tools: tools::offers() });
+    }
+
+    pub fn handle_model(&mut self, now: Instant, generation: u32, event: LlmEvent) {
+        let at_ms = self.ms(now);
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == generation) else { return };
+        match event {
+            LlmEvent::Text(text) => {
+                let pieces = reply.text(&text);
+                self.metrics.first_token(generation, at_ms);
+                self.model_failures = 0;
+                self.speak(pieces);
+            }
+            LlmEvent::Tools(calls) => reply.tool_calls = calls,
+            LlmEvent::Done { prompt_tokens, completion_tokens } => {
+                let last = reply.finish();
+                self.metrics.prompt_tokens += prompt_tokens.unwrap_or(0);
+                self.metrics.completion_tokens += completion_tokens.unwrap_or(0);
+                self.speak(last.into_iter().collect());
+                self.model_finished(now);
+            }
+            LlmEvent::Failed(failure) => {
+                self.metrics.provider_error("llm", failure.kind());
+                self.model_failed(now, &failure);
+            }
+        }
+    }
+
+    fn model_finished(&mut self, now: Instant) {
+        let Some(reply) = &mut self.reply else { return };
+        if reply.has_words() {
+            self.model_failures = 0;
+            return self.advance(now);
+        }
+        if reply.tool_calls.is_empty() {
+            return self.model_failed(now, &Failure::Garbage("empty answer".to_owned()));
+        }
+        self.model_failures = 0;
+        self.advance(now);
+    }
+
+    fn model_failed(&mut self, now: Instant, failure: &Failure) {
+        tracing::warn!(%failure, "model failed");
+        let Some(reply) = &mut self.reply else { return };
+        reply.tool_calls.clear();
+        if reply.has_words() {
+            // Half an answer was begun: it is finished as far as it goes.
+            let last = reply.finish();
+            self.speak(last.into_iter().collect());
+            return self.advance(now);
+        }
+        self.reply = None;
+        self.model_failures += 1;
+        if self.model_failures >= FAILURES_MAX || *failure == Failure::NotConfigured {
+            return self.give_up(now);
+        }
+        let text = self.phrases.repeat;
+        self.say(now, text, Then::Listen);
+    }
+
+    pub fn handle_voice_audio(&mut self, now: Instant, piece: PieceId) {
+        let at_ms = self.ms(now);
+        self.metrics.first_audio(piece.generation, at_ms);
+    }
+
+    /// The voice has finished a piece of this many samples.
+    pub fn handle_voice_done(&mut self, piece: PieceId, samples: u64) {
+        if let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) {
+            reply.voice_done(piece.index, samples);
+        }
+    }
+
+    /// Neither the agent's voice nor the local one could speak a piece.
+    pub fn handle_voice_failed(&mut self, now: Instant, piece: PieceId, failure: &Failure) {
+        self.metrics.provider_error("tts", failure.kind());
+        if let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) {
+            reply.voice_failed(piece.index);
+            self.advance(now);
+        }
+    }
+
+    /// A voice failed and another one took over.
+    pub fn note_voice_fallback(&mut self, failure: &Failure) {
+        self.metrics.provider_error("tts", failure.kind());
+    }
+
+    /// Goes on when everything of the reply was heard.
+    pub(super) fn advance(&mut self, now: Instant) {
+        let Some(reply) = self.reply.take_if(|reply| reply.is_over()) else { return };
+        if let Phase::Ending { reason, .. } = self.phase {
+            return self.finish(now, reason);
+        }
+        if reply.was_mute() {
+            self.voice_failures += 1;
+            if self.voice_failures >= FAILURES_MAX {
+                return self.handle_command(now, EndReason::ProviderError);
+            }
+        }
+        let said = reply.said();
+        let calls = reply.tool_calls.clone();
+        self.history.assistant(&said, calls.clone());
+        match reply.then {
+            Then::HangUp(reason) => self.handle_command(now, reason),
+            Then::Listen if !calls.is_empty() => self.run_tools(now, &calls, !said.is_empty()),
+            Then::Listen => {
+                self.timers.clear(Timer::Goodbye);
+                self.arm_silence(now);
+            }
+        }
+    }
+
+    fn run_tools(&mut self, now: Instant, calls: &[ToolCall], said_something: bool) {
+        let mut end = None;
+        for call in calls {
+            let result = match tools::action(call) {
+                Action::EndCall { farewell } => {
+                    end = Some(farewell);
+                    "the call ends".to_owned()
+                }
+                Action::SendDigits { digits } => {
+                    let result = format!("pressed {digits}");
+                    self.output(Output::SendDigits(digits));
+                    result
+                }
+                Action::Invalid(why) => format!("error: {why}"),
+            };
+            self.history.tool(&call.id, &result);
+            let (position, at_ms) = (self.position, self.ms(now));
+            self.position += 1;
+            let content = format!("{}: {result}", call.name);
+            let turn = Turn { role: Role::Tool, content, started_at_ms: at_ms, ended_at_ms: at_ms, interrupted: false, confidence: None };
+            self.output(Output::Turn { position, turn });
+        }
+        match end {
+            Some(Some(farewell)) if !said_something => self.say(now, &farewell, Then::HangUp(EndReason::AgentHungUp)),
+            Some(_) => self.handle_command(now, EndReason::AgentHungUp),
+            None if self.rounds < ROUNDS_MAX => {
+                self.rounds += 1;
+                self.ask(now, None);
+            }
+            None => self.arm_silence(now),
+        }
+    }
+
+    /// After a reply was cut: `rest` is what a caller's interruption left unsaid.
+    pub(super) fn after_cut(&mut self, now: Instant, then: Then, rest: Option<String>) {
+        if let Phase::Ending { reason, until } = self.phase {
+            // Words of a caller who hung up may still come; without any pending it is over.
+            if until.saturating_duration_since(now) <= Duration::from_millis(100) || self.endpoint.words().is_empty() && !self.endpoint.is_speaking() {
+                self.finish(now, reason);
+            }
+            return;
+        }
+        self.timers.clear(Timer::Goodbye);
+        match then {
+            Then::HangUp(reason @ (EndReason::MaxDuration | EndReason::ProviderError)) => {
+                return self.handle_command(now, reason);
+            }
+            // A caller who speaks up during our goodbye wants to go on.
+            Then::HangUp(_) | Then::Listen => {}
+        }
+        if let Some(turn) = self.waiting_turn.take() {
+            return self.answer_turn(now, &turn);
+        }
+        self.unsaid = rest.filter(|rest| !rest.is_empty());
+        if self.endpoint.is_speaking() {
+            return;
+        }
+        if self.unsaid.is_some() {
+            self.timers.set(Timer::Resume, now + super::RESUME_AFTER);
+        } else {
+            self.arm_silence(now);
+        }
+    }
+
+    /// Something that is needed does not work: said so, and ended.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        if !self.is_talking() {
+            return;
+        }
+        let ending = self.reply.as_ref().is_some_and(|reply| matches!(reply.then, Then::HangUp(_)));
+        if !ending {
+            let text = self.phrases.give_up;
+            self.say_instead(now, text, Then::HangUp(EndReason::ProviderError));
+        }
+    }
+
+    pub(super) fn recogniser_stalled(&mut self, now: Instant) {
+        if self.reply.is_some() || !self.is_talking() {
+            return;
+        }
+        self.stt_stalls += 1;
+        self.metrics.provider_error("stt", "stalled");
+        if self.stt_stalls > FAILURES_MAX {
+            return self.give_up(now);
+        }
+        self.output(Output::RestartStt);
+        let text = self.phrases.repeat;
+        self.say(now, text, Then::Listen);
+    }
+}

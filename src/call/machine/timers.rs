@@ -1,0 +1,132 @@
+//! The timers of a call, each with a name.
+
+use super::{Machine, Phase};
+use crate::dialogue::reply::Then;
+use crate::domain::end_reason::EndReason;
+use std::time::{Duration, Instant};
+
+/// Why a call woke up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// `max_duration_seconds` is over.
+    MaxDuration,
+    /// A goodbye has been going on for too long.
+    Goodbye,
+    /// The caller has said nothing for a while.
+    Silence,
+    /// The interruption brought no words: the agent goes on.
+    Resume,
+    /// Speech was heard, the recogniser says nothing.
+    SttStall,
+    /// What was still on its way has not come.
+    LastWords,
+}
+
+const COUNT: usize = 6;
+
+#[derive(Debug, Default)]
+pub(super) struct Timers([Option<Instant>; COUNT]);
+
+impl Timers {
+    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(super) fn clear_all(&mut self) {
+        self.0 = [None; COUNT];
+    }
+
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().min().copied()
+    }
+
+    /// Takes a timer that is due.
+    fn due(&mut self, now: Instant) -> Option<Timer> {
+        const ALL: [Timer; COUNT] =
+            [Timer::MaxDuration, Timer::Goodbye, Timer::Silence, Timer::Resume, Timer::SttStall, Timer::LastWords];
+        let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+impl Machine {
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_over() {
+            return None;
+        }
+        let talking = self.is_talking();
+        let turn = self.endpoint.poll_timeout().filter(|_| talking && self.waiting_turn.is_none());
+        [self.timers.next(), turn, self.keys.poll_timeout().filter(|_| talking)].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.due(now) {
+            tracing::trace!(?timer, "call wakes");
+            self.handle_timer(now, timer);
+        }
+        if let Some(pressed) = self.keys.handle_timeout(now) {
+            self.pressed(now, pressed);
+        }
+        self.check_turn(now);
+    }
+
+    fn handle_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::MaxDuration => {
+                let text = self.phrases.time_is_up;
+                self.say_instead(now, text, Then::HangUp(EndReason::MaxDuration));
+            }
+            Timer::Goodbye => {
+                let reason = match self.reply.as_ref().map(|reply| reply.then) {
+                    Some(Then::HangUp(reason)) => reason,
+                    _ => EndReason::AgentHungUp,
+                };
+                self.handle_command(now, reason);
+            }
+            Timer::Silence => self.silence_passed(now),
+            Timer::Resume => {
+                if let Some(text) = self.unsaid.take().filter(|text| !text.is_empty()) {
+                    self.say(now, &text, Then::Listen);
+                } else {
+                    self.arm_silence(now);
+                }
+            }
+            Timer::SttStall => self.recogniser_stalled(now),
+            Timer::LastWords => {
+                if let Phase::Ending { reason, .. } = self.phase {
+                    self.finish(now, reason);
+                }
+            }
+        }
+    }
+
+    fn silence_passed(&mut self, now: Instant) {
+        let Some(config) = self.silence.clone() else { return };
+        if self.reply.is_some() || self.endpoint.is_speaking() || !self.endpoint.words().is_empty() {
+            return;
+        }
+        if self.silence_prompts < config.max_prompts {
+            self.silence_prompts += 1;
+            self.say(now, &config.prompt, Then::Listen);
+        } else {
+            self.say(now, &config.goodbye, Then::HangUp(EndReason::Silence));
+        }
+    }
+
+    /// Starts the wait for the caller, if it is the caller's turn.
+    pub(super) fn arm_silence(&mut self, now: Instant) {
+        if let (Some(config), None, true) = (&self.silence, &self.reply, self.is_talking()) {
+            let after = Duration::from_millis(config.prompt_after_ms);
+            self.timers.set(Timer::Silence, now + after);
+        }
+    }
+}

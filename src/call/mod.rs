@@ -1,0 +1,7 @@
+//! A call: the machine that decides, and the driver that carries.
+
+pub mod driver;
+pub mod dtmf;
+pub mod machine;
+pub mod negotiate;
+pub mod registry;

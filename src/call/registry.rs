@@ -1,0 +1,98 @@
+//! The calls of this process: how the API reaches one, and how many there are.
+
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::{CallId, TaskId};
+use crate::store::OrgScope;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// Commands waiting for one call; it reads them at once, so more than a few means a caller in a loop.
+const COMMANDS_MAX: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Ends the call with this reason.
+    End(EndReason),
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    scope: OrgScope,
+    task: Option<TaskId>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// Handed to the API; calls register themselves.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    calls: Arc<Mutex<HashMap<CallId, Entry>>>,
+    count: Arc<watch::Sender<usize>>,
+}
+
+/// A call's place; leaving it takes the call out.
+#[derive(Debug)]
+pub struct Seat {
+    id: CallId,
+    registry: Registry,
+    pub commands: mpsc::Receiver<Command>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { calls: Arc::default(), count: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl Registry {
+    pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Seat {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let mut calls = self.lock();
+        calls.insert(id, Entry { scope, task, commands: sender });
+        self.count.send_replace(calls.len());
+        drop(calls);
+        Seat { id, registry: self.clone(), commands }
+    }
+
+    /// False when no such call of this organization is live here.
+    pub fn command(&self, scope: OrgScope, id: CallId, command: Command) -> bool {
+        let calls = self.lock();
+        let entry = calls.get(&id).filter(|entry| entry.scope == scope);
+        entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
+    }
+
+    /// Ends the live call of a task, if there is one.
+    pub fn command_task(&self, scope: OrgScope, task: TaskId, command: Command) -> bool {
+        let calls = self.lock();
+        let entry = calls.values().find(|entry| entry.scope == scope && entry.task == Some(task));
+        entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
+    }
+
+    pub fn command_all(&self, command: Command) {
+        for entry in self.lock().values() {
+            let _ = entry.commands.try_send(command);
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Returns when no call is left.
+    pub async fn drained(&self) {
+        let mut count = self.count.subscribe();
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut calls = self.registry.lock();
+        calls.remove(&self.id);
+        self.registry.count.send_replace(calls.len());
+    }
+}

@@ -1,0 +1,45 @@
+//! Many calls: so many at once, so many a second.
+
+use super::report::CallReport;
+use super::script::Script;
+use super::softphone::{Dial, Softphone};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+#[derive(Clone, Debug)]
+pub struct Load {
+    pub calls: usize,
+    pub per_second: f64,
+    pub at_once: usize,
+    pub recordings: Option<PathBuf>,
+}
+
+/// Makes the calls and returns their reports in the order they ended.
+pub async fn run(phone: Arc<Softphone>, dial: Dial, script: Script, load: Load) -> Vec<CallReport> {
+    let (dial, script) = (Arc::new(dial), Arc::new(script));
+    let permits = Arc::new(tokio::sync::Semaphore::new(load.at_once.max(1)));
+    let mut calls = JoinSet::new();
+    let mut reports = Vec::with_capacity(load.calls);
+    let mut next = tokio::time::Instant::now();
+    for number in 0..load.calls {
+        tokio::time::sleep_until(next).await;
+        next += Duration::from_secs_f64(1.0 / load.per_second.max(0.01));
+        let Ok(permit) = permits.clone().acquire_owned().await else { break };
+        let (phone, dial, script) = (phone.clone(), dial.clone(), script.clone());
+        let recording = load.recordings.as_ref().map(|folder| folder.join(format!("caller-{number}.wav")));
+        calls.spawn(async move {
+            let report = phone.dial(&dial, &script, recording).await;
+            drop(permit);
+            report
+        });
+        while let Some(done) = calls.try_join_next() {
+            reports.extend(done.ok());
+        }
+    }
+    while let Some(done) = calls.join_next().await {
+        reports.extend(done.ok());
+    }
+    reports
+}

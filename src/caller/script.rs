@@ -1,0 +1,94 @@
+//! What the caller does: `listen; say hello; interrupt wait_stop; dtmf 12#; pause 500; hangup`.
+
+use crate::emulator::fixture_phrases;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Telephone samples with where their sound begins and ends.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    pub name: String,
+    pub samples: Arc<Vec<i16>>,
+    /// First and last 20 ms frame with sound.
+    pub first_frame: u32,
+    pub last_frame: u32,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Until the agent has spoken and fallen silent.
+    Listen,
+    Say(Speech),
+    /// Once the agent has been speaking for a while, over its words.
+    Interrupt(Speech),
+    Digits(String),
+    Pause(Duration),
+    HangUp,
+}
+
+#[derive(Clone, Debug)]
+pub struct Script(pub Vec<Step>);
+
+/// A frame louder than this is sound.
+pub(super) const SOUND_DBFS: f32 = -45.0;
+
+impl Script {
+    /// Parses a script; names are built-in phrases or paths of WAV files (8 kHz, mono, 16 bit).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let steps = text.split(';').map(str::trim).filter(|step| !step.is_empty());
+        let steps = steps.map(|step| {
+            let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
+            let rest = rest.trim();
+            match verb {
+                "listen" => Ok(Step::Listen),
+                "say" => speech(rest).map(Step::Say),
+                "interrupt" => speech(rest).map(Step::Interrupt),
+                "dtmf" if !rest.is_empty() => Ok(Step::Digits(rest.to_owned())),
+                "pause" => rest.parse().map(|ms| Step::Pause(Duration::from_millis(ms))).map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
+                "hangup" => Ok(Step::HangUp),
+                _ => Err(format!("{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, pause MS, hangup")),
+            }
+        });
+        steps.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn speech(name: &str) -> Result<Speech, String> {
+    let samples = if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? };
+    let sound = |frame: &[i16]| trunkline_media::frame::level_dbfs(frame) > SOUND_DBFS;
+    let frames: Vec<bool> = samples.chunks(160).map(sound).collect();
+    let first = frames.iter().position(|sound| *sound).ok_or_else(|| format!("{name} is silent"))?;
+    let last = frames.iter().rposition(|sound| *sound).unwrap_or(first);
+    Ok(Speech { name: name.to_owned(), samples: Arc::new(samples), first_frame: first as u32, last_frame: last as u32 })
+}
+
+fn built_in(name: &str) -> Result<Vec<i16>, String> {
+    let texts = include_str!("../../fixtures/audio/phrases.tsv");
+    let text = texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1));
+    let known = || texts.lines().filter_map(|line| line.split('\t').next()).collect::<Vec<_>>().join(", ");
+    let text = text.ok_or_else(|| format!("{name:?} is neither a .wav file nor one of {}", known()))?;
+    fixture_phrases().into_iter().find(|p| p.text == text).map(|p| p.samples).ok_or_else(|| format!("{name} is missing"))
+}
+
+fn wav(path: &Path) -> Result<Vec<i16>, String> {
+    let mut reader = hound::WavReader::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let spec = reader.spec();
+    if (spec.channels, spec.sample_rate, spec.bits_per_sample) != (1, 8_000, 16) {
+        return Err(format!("{}: must be mono, 8 kHz, 16 bit", path.display()));
+    }
+    reader.samples::<i16>().collect::<Result<_, _>>().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_read_and_faults_named() {
+        let script = Script::parse("listen; say hello ;interrupt wait_stop; dtmf 12#; pause 50; hangup;").unwrap();
+        assert_eq!(script.0.len(), 6);
+        assert!(Script::parse("shout hello").unwrap_err().contains("\"shout hello\" is not one of"));
+        assert!(Script::parse("say nothing_known").unwrap_err().contains("where_is_my_order"));
+    }
+}

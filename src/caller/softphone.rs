@@ -1,0 +1,388 @@
+//! A telephone without a person: dials or answers, follows its script, measures what it hears.
+
+use super::report::CallReport;
+use super::script::{SOUND_DBFS, Script, Speech, Step};
+use crate::call::negotiate::Negotiation;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use trunkline_media::codec::Law;
+use trunkline_media::frame::{SAMPLES, level_dbfs};
+use trunkline_media::io::ports::{PortPair, PortPool};
+use trunkline_media::io::worker::{LegHandle, Workers};
+use trunkline_media::leg::{Config, LegEvent, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::turn::barge_in;
+use trunkline_media::vad;
+use trunkline_signaling::io::driver::{self as sip, IncomingCall, SipHandle};
+use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::endpoint::{CallId, Config as SipConfig, Event, Invite, IpNet, Transport, TrunkRule};
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+
+/// The agent is done speaking after this much silence.
+const SILENCE: Duration = Duration::from_millis(700);
+/// An agent that says nothing for this long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The agent speaks this long before it is interrupted.
+const BEFORE_INTERRUPTING: Duration = Duration::from_millis(1_200);
+const SETUP_DEADLINE: Duration = Duration::from_secs(40);
+const LEG_EVENTS_MAX: usize = 1_024;
+
+/// How to reach the other side.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    pub to: Uri,
+    pub from: Uri,
+    pub transport: Transport,
+    pub credentials: Option<Credentials>,
+    pub codecs: Vec<String>,
+}
+
+/// The phone's line: one SIP endpoint, many calls.
+#[derive(Debug)]
+pub struct Softphone {
+    pub sip: SipHandle,
+    workers: Workers,
+    ports: PortPool,
+    addr: IpAddr,
+}
+
+impl Softphone {
+    /// Opens the line. Calls that come in from loopback arrive at the receiver.
+    pub async fn open(bind: SocketAddr, ports: (u16, u16)) -> std::io::Result<(Self, mpsc::Receiver<IncomingCall>)> {
+        let config = SipConfig {
+            advertised: bind.ip(),
+            udp_port: bind.port(),
+            tcp_port: bind.port(),
+            user_agent: "trunkline-call".to_owned(),
+            realm: "trunkline-call".to_owned(),
+            calls_max: 20_000,
+            retry_after_s: 1,
+            trunks: vec![TrunkRule { id: "peer".into(), allow: IpNet::parse("0.0.0.0/0").into_iter().collect(), credentials: None }],
+        };
+        let (sip, incoming) = sip::start(bind, config, rand::random(), 1_024).await?;
+        let workers = Workers::start(1)?;
+        Ok((Self { sip, workers, ports: PortPool::new(bind.ip(), ports.0, ports.1), addr: bind.ip() }, incoming))
+    }
+
+    /// Calls and follows the script to its end.
+    pub async fn dial(&self, dial: &Dial, script: &Script, recording: Option<PathBuf>) -> CallReport {
+        let mut report = CallReport::default();
+        if let Err(failure) = self.try_dial(dial, script, recording, &mut report).await {
+            report.failure = Some(failure);
+        }
+        report
+    }
+
+    async fn try_dial(&self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport) -> Result<(), String> {
+        let ports = self.ports.take().map_err(|error| error.to_string())?;
+        let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.codecs, 1);
+        let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
+        let invite = Invite {
+            request_uri: dial.to.clone(),
+            from: name(&dial.from),
+            to: name(&dial.to),
+            proxy: None,
+            transport: dial.transport,
+            credentials: dial.credentials.clone(),
+            sdp: negotiation.offer(),
+            headers: Headers::default(),
+        };
+        let started = Instant::now();
+        let (call, mut events) = self.sip.invite(invite).await.map_err(|refusal| format!("{refusal:?}"))?;
+        let deadline = tokio::time::Instant::now() + SETUP_DEADLINE;
+        let answer = loop {
+            match tokio::time::timeout_at(deadline, events.recv()).await {
+                Ok(Some(Event::Answered { sdp, .. })) => break sdp,
+                Ok(Some(Event::Ended { cause, .. })) => return Err(format!("not answered: {cause:?}")),
+                Ok(Some(_)) => {}
+                Ok(None) => return Err("not answered".to_owned()),
+                Err(_) => {
+                    self.sip.hang_up(call).await;
+                    return Err("no answer in time".to_owned());
+                }
+            }
+        };
+        report.setup_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
+        let stream = negotiation.accept(&answer.unwrap_or_default()).map_err(|refusal| refusal.why.to_owned());
+        let result = match stream {
+            Ok(stream) => self.talk(call, events, negotiation, stream, ports, script, recording, report).await,
+            Err(why) => Err(why),
+        };
+        self.sip.hang_up(call).await;
+        result
+    }
+
+    /// Answers a call that came in and follows the script.
+    pub async fn answer(&self, incoming: IncomingCall, script: &Script, recording: Option<PathBuf>) -> CallReport {
+        let mut report = CallReport::default();
+        let IncomingCall { incoming, mut events } = incoming;
+        let result = async {
+            let ports = self.ports.take().map_err(|error| error.to_string())?;
+            let mut negotiation = Negotiation::new(self.addr, ports.port(), &[], 1);
+            let offer = incoming.sdp.clone().unwrap_or_default();
+            let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.why.to_owned())?;
+            self.sip.progress(incoming.call, 180, None).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.sip.answer(incoming.call, sdp).await;
+            loop {
+                match tokio::time::timeout(SETUP_DEADLINE, events.recv()).await {
+                    Ok(Some(Event::Confirmed { .. })) => break,
+                    Ok(Some(Event::Ended { cause, .. })) => return Err(format!("ended before it began: {cause:?}")),
+                    Ok(Some(_)) => {}
+                    _ => return Err("never confirmed".to_owned()),
+                }
+            }
+            self.talk(incoming.call, events, negotiation, stream, ports, script, recording, &mut report).await
+        };
+        let result = result.await;
+        self.sip.hang_up(incoming.call).await;
+        report.failure = result.err();
+        report
+    }
+
+    async fn talk(
+        &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream, ports: PortPair,
+        script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
+    ) -> Result<(), String> {
+        let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
+        let config = leg_config(stream, recording.is_some());
+        // The instant is taken on the media thread: what happens to this task later does not count.
+        let sink = Box::new(move |event| sender.try_send((Instant::now(), event)).is_ok());
+        let leg = self.workers.add(config, ports, recording, sink).map_err(|_| "media is overloaded".to_owned())?;
+        let mut ear = Ear::new(stream.law);
+        let sip = self.sip.clone();
+        let mut talk = Talk { call, sip, leg, sip_events, leg_events, negotiation, ear: &mut ear, pieces: 0, gone: false, digits_sent: false };
+        let result = talk.follow(script, report).await;
+        let gone = talk.gone;
+        let Talk { leg, mut leg_events, .. } = talk;
+        leg.remove(None);
+        while let Ok(Some((_, event))) = tokio::time::timeout(Duration::from_secs(2), leg_events.recv()).await {
+            if let LegEvent::Closed { stats } = event {
+                report.packets_received = stats.packets_received;
+                report.packets_lost = stats.packets_lost;
+                break;
+            }
+        }
+        report.ended_by_agent = gone;
+        ear.report(report);
+        result
+    }
+}
+
+fn leg_config(stream: Stream, record: bool) -> Config {
+    Config {
+        stream,
+        ssrc: rand::random(),
+        first_sequence: rand::random(),
+        first_timestamp: rand::random(),
+        clock: NtpClock { origin: Instant::now(), ntp_origin: 0 },
+        cname: "caller".to_owned(),
+        vad: vad::Config::default(),
+        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+        network_timeout: Duration::from_secs(3_600),
+        record,
+        deliver_audio: true,
+        detect_voice: false,
+    }
+}
+
+/// What is heard of the agent.
+struct Ear {
+    law: Law,
+    started: Instant,
+    last_frame: Option<Instant>,
+    last_was_sound: bool,
+    /// First and last sound of the present speech.
+    speech: Option<(Instant, Instant)>,
+    first_sound: Option<Instant>,
+    gaps_ms: Vec<f32>,
+    sound_frames: u64,
+    energy_db_sum: f64,
+}
+
+impl Ear {
+    fn new(law: Law) -> Self {
+        Self {
+            law,
+            started: Instant::now(),
+            last_frame: None,
+            last_was_sound: false,
+            speech: None,
+            first_sound: None,
+            gaps_ms: Vec::new(),
+            sound_frames: 0,
+            energy_db_sum: 0.0,
+        }
+    }
+
+    fn hear(&mut self, at: Instant, codes: &[u8; SAMPLES]) {
+        let mut frame = [0; SAMPLES];
+        self.law.decode_into(codes, &mut frame);
+        let dbfs = level_dbfs(&frame);
+        let sound = dbfs > SOUND_DBFS;
+        if sound {
+            self.first_sound.get_or_insert(at);
+            self.speech = Some(match self.speech {
+                Some((first, last)) if at - last < SILENCE => (first, at),
+                _ => (at, at),
+            });
+            self.sound_frames += 1;
+            self.energy_db_sum += f64::from(dbfs);
+            if let (true, Some(last)) = (self.last_was_sound, self.last_frame) {
+                self.gaps_ms.push((at - last).as_secs_f32() * 1_000.0);
+            }
+        }
+        self.last_frame = Some(at);
+        self.last_was_sound = sound;
+    }
+
+    /// Since when the agent has been speaking without a longer pause, if it is.
+    fn speaking_since(&self, now: Instant) -> Option<Instant> {
+        self.speech.filter(|(_, last)| now.saturating_duration_since(*last) < SILENCE).map(|(first, _)| first)
+    }
+
+    fn report(self, report: &mut CallReport) {
+        report.first_sound_ms = self.first_sound.map(|at| (at - self.started).as_secs_f64() * 1_000.0);
+        report.heard_seconds = self.sound_frames as f64 / 50.0;
+        report.level_dbfs = (self.energy_db_sum / self.sound_frames.max(1) as f64) as f32;
+        report.gaps_ms = self.gaps_ms;
+    }
+}
+
+struct Talk<'a> {
+    call: CallId,
+    sip: SipHandle,
+    leg: LegHandle,
+    sip_events: mpsc::Receiver<Event>,
+    leg_events: mpsc::Receiver<(Instant, LegEvent)>,
+    negotiation: Negotiation,
+    ear: &'a mut Ear,
+    pieces: u32,
+    gone: bool,
+    digits_sent: bool,
+}
+
+impl Talk<'_> {
+    async fn follow(&mut self, script: &Script, report: &mut CallReport) -> Result<(), String> {
+        let mut asked: Option<Instant> = None;
+        for step in &script.0 {
+            if self.gone {
+                return Ok(());
+            }
+            match step {
+                Step::Listen => {
+                    let since = asked.unwrap_or(self.ear.started);
+                    self.listen(since).await?;
+                    if let (Some(asked), Some((first, _))) = (asked.take(), self.ear.speech.filter(|(first, _)| *first > since)) {
+                        report.responses_ms.push((first - asked).as_secs_f64() * 1_000.0);
+                    }
+                }
+                Step::Say(speech) => asked = Some(self.say(speech).await?.1),
+                Step::Interrupt(speech) => {
+                    let now = Instant::now();
+                    self.until(now + PATIENCE, "the agent to speak", |talk| {
+                        let now = Instant::now();
+                        talk.ear.speaking_since(now).is_some_and(|since| now - since >= BEFORE_INTERRUPTING)
+                    })
+                    .await?;
+                    let (first, last) = self.say(speech).await?;
+                    asked = Some(last);
+                    if let Some((_, fell_silent)) = self.ear.speech.filter(|(since, _)| *since < first) {
+                        report.barge_ins_ms.push((fell_silent.saturating_duration_since(first)).as_secs_f64() * 1_000.0);
+                    }
+                }
+                Step::Digits(digits) => {
+                    self.digits_sent = false;
+                    self.leg.send_digits(digits.clone()).map_err(|_| "media is overloaded".to_owned())?;
+                    self.until(Instant::now() + PATIENCE, "digits to be sent", |talk| talk.digits_sent).await?;
+                }
+                Step::Pause(pause) => {
+                    let _ = self.until(Instant::now() + *pause, "", |_| false).await;
+                }
+                Step::HangUp => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Until the agent has spoken after `since` and fallen silent.
+    async fn listen(&mut self, since: Instant) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        self.until(deadline, "the agent to speak", |talk| talk.ear.speech.is_some_and(|(_, last)| last > since)).await?;
+        self.until(deadline + PATIENCE, "the agent to finish", |talk| talk.ear.speaking_since(Instant::now()).is_none()).await
+    }
+
+    /// Speaks; returns when its first and last sound left.
+    async fn say(&mut self, speech: &Speech) -> Result<(Instant, Instant), String> {
+        self.pieces += 1;
+        let piece = PieceId { generation: self.pieces, index: 0 };
+        self.leg.play(piece, speech.samples.to_vec(), true).map_err(|_| "media is overloaded".to_owned())?;
+        let mut started = None;
+        let length = Duration::from_millis(speech.samples.len() as u64 / 8);
+        let deadline = Instant::now() + length + PATIENCE;
+        let mut finished = false;
+        while !finished && !self.gone {
+            match self.next(deadline).await {
+                Some((_, LegEvent::PieceStarted { piece: id, at })) if id == piece => started = Some(at),
+                Some((_, LegEvent::PieceFinished { heard, .. })) if heard.piece == piece => finished = true,
+                Some(_) => {}
+                None => return Err("speech was not sent".to_owned()),
+            }
+        }
+        let started = started.unwrap_or(deadline);
+        let frame = Duration::from_millis(20);
+        Ok((started + frame * speech.first_frame, started + frame * speech.last_frame))
+    }
+
+    /// Takes events until the condition holds or the call is gone.
+    async fn until(&mut self, deadline: Instant, what: &str, condition: impl Fn(&Self) -> bool) -> Result<(), String> {
+        loop {
+            if self.gone || condition(self) {
+                return Ok(());
+            }
+            // Silence is the absence of events: look again every 20 ms.
+            let look = Instant::now() + Duration::from_millis(20);
+            self.next(look.min(deadline)).await;
+            if Instant::now() >= deadline {
+                return Err(format!("waited in vain for {what}"));
+            }
+        }
+    }
+
+    /// The next media event before the deadline.
+    async fn next(&mut self, deadline: Instant) -> Option<(Instant, LegEvent)> {
+        loop {
+            tokio::select! {
+                event = self.leg_events.recv() => {
+                    let (at, event) = event?;
+                    if let LegEvent::Audio { codes } = &event {
+                        self.ear.hear(at, codes);
+                    }
+                    self.digits_sent |= event == LegEvent::DigitsSent;
+                    return Some((at, event));
+                }
+                event = self.sip_events.recv(), if !self.gone => match event {
+                    Some(Event::Reoffer { sdp, .. }) => {
+                        let answer = match sdp {
+                            Some(offer) => self.negotiation.answer(&offer).ok().map(|(stream, text)| {
+                                let _ = self.leg.renegotiate(stream);
+                                text
+                            }),
+                            None => Some(self.negotiation.offer()),
+                        };
+                        self.sip.answer_reoffer(self.call, answer).await;
+                    }
+                    Some(Event::Ended { .. }) | None => {
+                        self.gone = true;
+                        return None;
+                    }
+                    Some(_) => {}
+                },
+                () = tokio::time::sleep_until(deadline.into()) => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `trunkline demo`: a server, emulated providers and real calls through loopback.
+
+use super::{hash_password, stop_signal};
+use crate::app::{App, open_store};
+use crate::caller::report::CallReport;
+use crate::caller::script::Script;
+use crate::caller::softphone::{Dial, Softphone};
+use crate::config::{self, Config};
+use crate::emulator;
+use crate::telemetry;
+use clap::Args;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::message::Uri;
+
+const NUMBER: &str = "+31201234567";
+const INBOUND: &str = "listen; say hello; listen; say where_is_my_order; listen; say order_number; interrupt wait_stop; listen; \
+    say opening_hours; listen; say goodbye; listen";
+const OUTBOUND: &str = "listen; say yes_correct; listen; say goodbye; listen";
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End after the calls instead of serving on.
+    #[arg(long)]
+    exit: bool,
+    /// Use the real providers whose keys are in the environment (DEEPGRAM_API_KEY, OPENAI_API_KEY and,
+    /// for the voice, ELEVENLABS_API_KEY).
+    #[arg(long)]
+    real_providers: bool,
+    /// Folder for database and recordings.
+    #[arg(long, default_value = "data/demo")]
+    folder: PathBuf,
+    #[arg(long, default_value = "127.0.0.1:3008")]
+    api: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    sip: SocketAddr,
+}
+
+struct Demo {
+    app: App,
+    http: reqwest::Client,
+    base: String,
+    key: String,
+    /// The emulator lives as long as this.
+    _emulator: Option<emulator::Running>,
+}
+
+pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
+    let mut demo = start(&args).await?;
+    let callee_line = SocketAddr::new(args.sip.ip(), 0);
+    let (phone, mut incoming) = Softphone::open(callee_line, (54_000, 54_999)).await.map_err(|error| error.to_string())?;
+    let agent = demo.set_up(args.real_providers, phone.sip.local_udp()).await?;
+
+    println!("\n── a call comes in for {NUMBER} ──");
+    let dial = Dial {
+        to: Uri::sip(Some(NUMBER), &args.sip.ip().to_string(), Some(demo.app.context.sip.local_udp().port())),
+        from: Uri::sip(Some("+15550100"), &args.sip.ip().to_string(), Some(phone.sip.local_udp().port())),
+        transport: Transport::Udp,
+        credentials: None,
+        codecs: vec!["PCMU".into()],
+    };
+    let script = Script::parse(INBOUND)?;
+    let report = demo.watch(None, phone.dial(&dial, &script, None)).await?;
+    show_report(&report);
+
+    println!("\n── a task calls out ──");
+    let body = json!({"agent_id": agent, "name": "Delivery check", "to_number": "+15550199",
+        "description": "Ask whether the delivery address is still correct.",
+        "starting_message": "Hello, this is Acme. Is your delivery address still correct?",
+        "context_data": {"customer_name": "Jan"}});
+    let task = demo.post("/tasks", &body).await?["task"]["id"].as_str().unwrap_or_default().to_owned();
+    println!("POST /api/v1/tasks/{task}/execute");
+    let call = demo.post(&format!("/tasks/{task}/execute"), &json!({})).await?["call_id"].as_str().unwrap_or_default().to_owned();
+    let script = Script::parse(OUTBOUND)?;
+    let answer = async {
+        match tokio::time::timeout(Duration::from_secs(10), incoming.recv()).await {
+            Ok(Some(call)) => phone.answer(call, &script, None).await,
+            _ => CallReport { failure: Some("the telephone never rang".to_owned()), ..CallReport::default() },
+        }
+    };
+    let outbound = demo.watch(Some(call), answer).await?;
+    show_report(&outbound);
+
+    demo.show_end(&args).await?;
+    if let Some(failure) = report.failure.or(outbound.failure) {
+        return Err(failure);
+    }
+    if args.exit {
+        demo.app.drain().await;
+        return Ok(());
+    }
+    println!("\nserving on; Ctrl-C ends");
+    stop_signal().await;
+    demo.app.drain().await;
+    Ok(())
+}
+
+async fn start(args: &DemoArgs) -> Result<Demo, String> {
+    let mut config = config::load(None, false, std::env::vars()).unwrap_or_default();
+    if !args.real_providers {
+        config = Config::default();
+    }
+    config.log.filter = "warn".to_owned();
+    config.api.listen = args.api;
+    config.sip.listen = args.sip;
+    config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display());
+    config.recordings.folder = args.folder.join("recordings").display().to_string();
+    telemetry::log::start(&config.log)?;
+    let running = if args.real_providers {
+        None
+    } else {
+        let settings = emulator::Settings { espeak: Some(config.providers.local.program.clone()), ..emulator::Settings::default() };
+        let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|error| error.to_string())?;
+        for (provider, base) in [
+            (&mut config.providers.deepgram, running.base_url()),
+            (&mut config.providers.openai, format!("{}/v1", running.base_url())),
+            (&mut config.providers.elevenlabs, running.base_url()),
+        ] {
+            provider.base_url = base;
+            provider.api_key = Some("emulated".to_owned());
+        }
+        println!("providers     emulated on {}", running.base_url());
+        Some(running)
+    };
+    // The first organization is made before the server opens the database.
+    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let email = format!("owner-{:08x}@example.com", rand::random::<u32>());
+    let hash = hash_password(&format!("{:032x}", rand::random::<u128>()))?;
+    let made = store.bootstrap("Demo", &email, &hash).await.map_err(|error| error.to_string())?;
+    store.close().await;
+    let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
+    let app = App::start(&config, prometheus).await.map_err(|error| error.to_string())?;
+    println!("API           http://{}/api/v1", app.api_addr);
+    println!("SIP           {} (UDP and TCP)", app.context.sip.local_udp());
+    println!("organization  {}", made.scope.organization());
+    println!("API key       {}", made.key.text);
+    let base = format!("http://{}/api/v1", app.api_addr);
+    Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, _emulator: running })
+}
+
+impl Demo {
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let response = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key).json(body).send().await;
+        Self::data(response).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, String> {
+        let response = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key).send().await;
+        Self::data(response).await
+    }
+
+    async fn data(response: Result<reqwest::Response, reqwest::Error>) -> Result<Value, String> {
+        let body: Value = response.map_err(|error| error.to_string())?.json().await.map_err(|error| error.to_string())?;
+        match body["success"].as_bool() {
+            Some(true) => Ok(body["data"].clone()),
+            _ => Err(body["error"].as_str().unwrap_or("no answer").to_owned()),
+        }
+    }
+
+    /// Agent, trunk and number through the API, as a customer would. Returns the agent.
+    async fn set_up(&mut self, real: bool, callee: SocketAddr) -> Result<String, String> {
+        let voice = if real && self.app.context.providers.elevenlabs.api_key.is_none() {
+            json!({"provider": "openai", "voice_id": "alloy", "language": "en"})
+        } else {
+            json!({"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM", "language": "en"})
+        };
+        let agent = json!({
+            "name": "Acme support", "business_name": "Acme",
+            "system_prompt": "You are the telephone agent of Acme, a web shop. Be brief. End the call when the caller says goodbye.",
+            "first_message": "Good morning, this is Acme. How can I help you?",
+            "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
+            "llm_config": {"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.3},
+            "tts_config": voice,
+        });
+        let agent = self.post("/agents", &agent).await?["agent"]["id"].as_str().unwrap_or_default().to_owned();
+        let trunk = json!({"name": "Loopback", "host": callee.ip().to_string(), "port": callee.port(),
+            "allowed_addresses": [callee.ip().to_string()]});
+        let trunk = self.post("/trunks", &trunk).await?["trunk"]["id"].clone();
+        let number = json!({"number": NUMBER, "agent_id": agent, "trunk_id": trunk});
+        if let Err(error) = self.post("/phone-numbers", &number).await {
+            return Err(format!("{error} (an earlier demo's database? remove its folder or name another with --folder)"));
+        }
+        println!("agent         {agent}\nnumber        {NUMBER}");
+        Ok(agent)
+    }
+
+    /// Prints a call's transcript while it grows.
+    async fn watch(&self, call: Option<String>, report: impl Future<Output = CallReport>) -> Result<CallReport, String> {
+        let mut report = std::pin::pin!(report);
+        let mut printed = 0;
+        let mut id = call;
+        loop {
+            let done = tokio::select! {
+                report = &mut report => Some(report),
+                () = tokio::time::sleep(Duration::from_millis(250)) => None,
+            };
+            if done.is_some() {
+                // The last turn is written when the call has ended.
+                tokio::time::sleep(Duration::from_millis(400)).await;
+            }
+            if id.is_none() {
+                id = self.get("/calls?limit=1").await?["calls"][0]["id"].as_str().map(str::to_owned);
+            }
+            if let Some(id) = &id {
+                printed = self.print_turns(id, printed, done.is_some()).await?;
+            }
+            if let Some(report) = done {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Turns that cannot grow any more: all but the last, and the last at the end.
+    async fn print_turns(&self, id: &str, printed: usize, all: bool) -> Result<usize, String> {
+        let call = self.get(&format!("/calls/{id}")).await?["call"].clone();
+        let turns = call["transcript"].as_array().cloned().unwrap_or_default();
+        let until = if all { turns.len() } else { turns.len().saturating_sub(1) };
+        for turn in turns.iter().take(until).skip(printed) {
+            let at = turn["started_at_ms"].as_f64().unwrap_or(0.0) / 1_000.0;
+            let mark = if turn["interrupted"] == json!(true) { "  ← interrupted" } else { "" };
+            println!("{at:7.2}s  {:9}  {}{mark}", turn["role"].as_str().unwrap_or(""), turn["content"].as_str().unwrap_or(""));
+        }
+        Ok(printed.max(until))
+    }
+
+    async fn show_end(&self, args: &DemoArgs) -> Result<(), String> {
+        let calls = self.get("/calls?limit=2").await?;
+        println!("\n── what is kept ──");
+        for call in calls["calls"].as_array().into_iter().flatten() {
+            let id = call["id"].as_str().unwrap_or("");
+            let path = args.folder.join("recordings").join(call["organization_id"].as_str().unwrap_or("")).join(format!("{id}.wav"));
+            println!("{}  {}  {}  {}", call["direction"].as_str().unwrap_or(""), call["status"].as_str().unwrap_or(""),
+                call["end_reason"].as_str().unwrap_or(""), path.display());
+        }
+        let id = calls["calls"][0]["id"].as_str().unwrap_or("");
+        println!("\n── go on with ──");
+        println!("curl -H 'Authorization: Bearer {}' {}/agents", self.key, self.base);
+        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}", self.key, self.base);
+        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav", self.key, self.base);
+        Ok(())
+    }
+}
+
+fn show_report(report: &CallReport) {
+    let list = |values: &[f64]| values.iter().map(|v| format!("{v:.0}")).collect::<Vec<_>>().join(", ");
+    println!("set-up        {:.1} ms", report.setup_ms.unwrap_or_default());
+    println!("responses     {} ms (caller's last sound to agent's first)", list(&report.responses_ms));
+    if !report.barge_ins_ms.is_empty() {
+        println!("barge-in      {} ms (caller's first sound to agent's last)", list(&report.barge_ins_ms));
+    }
+    println!("heard         {:.1} s at {:.0} dBFS, {} of {} packets lost", report.heard_seconds, report.level_dbfs,
+        report.packets_lost, report.packets_received + report.packets_lost);
+}

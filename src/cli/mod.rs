@@ -1,0 +1,213 @@
+//! The command line: what each sub-command takes, and starting it.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::disallowed_methods, reason = "commands are programs: they read clocks and start tasks")]
+
+mod bench;
+mod call;
+mod demo;
+
+use crate::app::{App, open_store};
+use crate::config::{self, Config};
+use crate::emulator;
+use crate::telemetry;
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
+/// and transcripts behind a REST API.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings file; without it ./config.toml is read if it is there.
+    #[arg(long, global = true, env = "TRUNKLINE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Run a server with emulated providers and make real calls through it.
+    Demo(demo::DemoArgs),
+    /// Create an organization with its owner and a first API key; all are printed once.
+    Bootstrap(BootstrapArgs),
+    /// Bring the database to this version's schema.
+    Migrate,
+    /// Check the settings and report every fault with its path.
+    CheckConfig,
+    /// Emulate Deepgram, OpenAI and ElevenLabs on loopback, for tests without accounts.
+    Emulate(EmulateArgs),
+    /// Call any SIP agent by script, once or many times, and report latency, gaps and levels.
+    Call(call::CallArgs),
+    /// Measure whole calls against emulated providers (what `make bench` runs).
+    Bench(bench::BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct BootstrapArgs {
+    #[arg(long)]
+    organization: String,
+    /// E-mail address of the owner.
+    #[arg(long)]
+    email: String,
+    /// File with the owner's password; a password is made and printed without it.
+    #[arg(long)]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct EmulateArgs {
+    #[arg(long, default_value = "127.0.0.1:3999")]
+    listen: SocketAddr,
+    /// JSON file with rules: [{"words":["order"],"reply":"…","tool":{"name":"end_call","arguments":{}}}]
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// Silence to final result, besides the endpointing.
+    #[arg(long, default_value_t = emulator::Delays::default().stt_final_ms)]
+    stt_final_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().llm_first_token_ms)]
+    llm_first_token_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().llm_token_ms)]
+    llm_token_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().tts_first_byte_ms)]
+    tts_first_byte_ms: u64,
+    /// Program of the emulated voices.
+    #[arg(long, default_value = "espeak-ng")]
+    espeak: String,
+    /// Fail from the start: STAGE=FAULT, e.g. llm=stall; stages stt, llm, tts. Also POST /emulator/faults.
+    #[arg(long)]
+    fault: Vec<String>,
+}
+
+/// Runs a sub-command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("trunkline: {message}");
+    ExitCode::FAILURE
+}
+
+async fn dispatch(cli: Cli) -> Result<(), String> {
+    let config = || load_config(cli.config.as_deref());
+    match cli.command {
+        Command::Serve => serve(&config()?).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Bootstrap(args) => bootstrap(&config()?, args).await,
+        Command::Migrate => {
+            open_store(&config()?.database.url).await.map_err(|error| error.to_string())?.close().await;
+            println!("the database is up to date");
+            Ok(())
+        }
+        Command::CheckConfig => {
+            config()?;
+            println!("the settings are fine");
+            Ok(())
+        }
+        Command::Emulate(args) => emulate(args).await,
+        Command::Call(args) => call::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+    }
+}
+
+fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
+    let default = PathBuf::from("config.toml");
+    config::load(Some(path.unwrap_or(&default)), path.is_some(), std::env::vars()).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
+        format!("the settings have {} fault(s)\n{}", lines.len(), lines.join("\n"))
+    })
+}
+
+async fn serve(config: &Config) -> Result<(), String> {
+    telemetry::log::start(&config.log)?;
+    let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
+    let app = App::start(config, prometheus).await.map_err(|error| error.to_string())?;
+    stop_signal().await;
+    tracing::info!("stopping");
+    app.drain().await;
+    Ok(())
+}
+
+/// SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
+    if !crate::domain::agent::is_email(&args.email) {
+        return Err(format!("{} is not an e-mail address", args.email));
+    }
+    let (password, made) = match &args.password_file {
+        Some(file) => (std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned(), false),
+        None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
+    };
+    let hash = hash_password(&password)?;
+    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let made_of = store.bootstrap(&args.organization, &args.email, &hash).await.map_err(|error| error.to_string())?;
+    println!("organization  {} ({})", made_of.scope.organization(), args.organization);
+    println!("owner         {}", args.email);
+    if made {
+        println!("password      {password}");
+    }
+    println!("API key       {}", made_of.key.text);
+    store.close().await;
+    Ok(())
+}
+
+/// Argon2id with the crate's recommended cost.
+fn hash_password(password: &str) -> Result<String, String> {
+    use argon2::PasswordHasher as _;
+    argon2::Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|error| error.to_string())
+}
+
+async fn emulate(args: EmulateArgs) -> Result<(), String> {
+    let script = match &args.script {
+        None => emulator::Script::default(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
+        }
+    };
+    let settings = emulator::Settings {
+        delays: emulator::Delays {
+            stt_final_ms: args.stt_final_ms,
+            llm_first_token_ms: args.llm_first_token_ms,
+            llm_token_ms: args.llm_token_ms,
+            tts_first_byte_ms: args.tts_first_byte_ms,
+        },
+        script,
+        espeak: Some(args.espeak),
+    };
+    let running = emulator::start(args.listen, settings).await.map_err(|error| format!("{}: {error}", args.listen))?;
+    for order in &args.fault {
+        let (stage, fault) = order.split_once('=').ok_or_else(|| format!("{order:?} is not STAGE=FAULT"))?;
+        let fault = serde_json::from_value(serde_json::json!(fault)).map_err(|error| error.to_string())?;
+        if !running.faults.set(stage, Some(fault), u32::MAX) {
+            return Err(format!("{stage:?} is not one of stt, llm, tts"));
+        }
+    }
+    println!("emulating on {}", running.base_url());
+    println!("  TRUNKLINE_PROVIDERS__DEEPGRAM__BASE_URL={}", running.base_url());
+    println!("  TRUNKLINE_PROVIDERS__OPENAI__BASE_URL={}/v1", running.base_url());
+    println!("  TRUNKLINE_PROVIDERS__ELEVENLABS__BASE_URL={}", running.base_url());
+    println!("with any API key but \"invalid\"");
+    stop_signal().await;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What the types alone cannot say about the settings.
+
+use super::{Config, Fault};
+
+pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
+    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
+    let media = &config.media;
+    if media.port_first < 1_024 {
+        fault("media.port_first", "must be 1024 or higher".to_owned());
+    }
+    if media.port_last <= media.port_first.saturating_add(1) {
+        fault("media.port_last", format!("must be at least {} (port_first and one pair)", media.port_first.saturating_add(3)));
+    } else {
+        let pairs = usize::from(media.port_last - media.port_first).div_ceil(2);
+        if pairs < config.calls.calls_max {
+            fault("media.port_last", format!("{pairs} port pairs are too few for calls.calls_max = {}", config.calls.calls_max));
+        }
+    }
+    for (path, value, low, high) in [
+        ("media.network_timeout_ms", media.network_timeout_ms, 1_000, 600_000),
+        ("calls.ring_timeout_ms", config.calls.ring_timeout_ms, 1_000, 600_000),
+        ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),
+        ("calls.calls_max", config.calls.calls_max as u64, 1, 20_000),
+        ("providers.connect_timeout_ms", config.providers.connect_timeout_ms, 100, 60_000),
+        ("providers.first_byte_timeout_ms", config.providers.first_byte_timeout_ms, 100, 120_000),
+        ("providers.idle_timeout_ms", config.providers.idle_timeout_ms, 100, 120_000),
+        ("api.body_bytes_max", config.api.body_bytes_max as u64, 1_024, 100 << 20),
+    ] {
+        if !(low..=high).contains(&value) {
+            fault(path, format!("{value} is not between {low} and {high}"));
+        }
+    }
+    if !config.database.url.starts_with("sqlite:") {
+        fault("database.url", "must start with sqlite:".to_owned());
+    }
+    for (name, provider) in [
+        ("deepgram", &config.providers.deepgram),
+        ("openai", &config.providers.openai),
+        ("elevenlabs", &config.providers.elevenlabs),
+    ] {
+        let path = format!("providers.{name}.base_url");
+        match url::Url::parse(&provider.base_url) {
+            Ok(url) if matches!(url.scheme(), "https" | "wss") => {}
+            // Keys must not travel in the clear beyond this machine.
+            Ok(url) if matches!(url.scheme(), "http" | "ws") && is_loopback(&url) => {}
+            Ok(url) if matches!(url.scheme(), "http" | "ws") => {
+                fault(&path, "http and ws are accepted for loopback only".to_owned());
+            }
+            Ok(url) => fault(&path, format!("{} is not http, https, ws or wss", url.scheme())),
+            Err(error) => fault(&path, error.to_string()),
+        }
+    }
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

@@ -1,0 +1,180 @@
+//! File and environment. `TRUNKLINE_SIP__LISTEN=…` sets `sip.listen`: two underscores for each dot.
+
+use super::{Config, Provider};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// One thing wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// `sip.listen`, or the file's name.
+    pub path: String,
+    pub message: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+const PREFIX: &str = "TRUNKLINE_";
+
+/// Keys that the vendors' own tools read from the environment.
+const VENDOR_KEYS: [(&str, &str); 3] =
+    [("DEEPGRAM_API_KEY", "deepgram"), ("OPENAI_API_KEY", "openai"), ("ELEVENLABS_API_KEY", "elevenlabs")];
+
+/// Reads the file (a missing one counts as empty unless `required`) and the environment. All faults are
+/// returned together.
+pub fn load(
+    file: Option<&Path>, required: bool, environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut table = match file {
+        Some(path) => read(path, required, &mut faults),
+        None => Table::new(),
+    };
+    let mut vendor = Table::new();
+    for (name, value) in environment {
+        if let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) {
+            set(&mut table, &path.to_lowercase(), &value);
+        } else if let Some((_, provider)) = VENDOR_KEYS.iter().find(|(key, _)| *key == name) {
+            vendor.insert((*provider).to_owned(), Value::String(value));
+        }
+    }
+    let mut config = parse(table, &mut faults);
+    for (name, provider) in
+        [("deepgram", &mut config.providers.deepgram), ("openai", &mut config.providers.openai), ("elevenlabs", &mut config.providers.elevenlabs)]
+    {
+        finish_provider(name, provider, vendor.get(name).and_then(Value::as_str), &mut faults);
+    }
+    super::check::check(&config, &mut faults);
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn read(path: &Path, required: bool, faults: &mut Vec<Fault>) -> Table {
+    let fault = |message: String| Fault { path: path.display().to_string(), message };
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.parse::<Table>().unwrap_or_else(|error| {
+            faults.push(fault(error.message().to_owned()));
+            Table::new()
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Table::new(),
+        Err(error) => {
+            faults.push(fault(error.to_string()));
+            Table::new()
+        }
+    }
+}
+
+/// Numbers and booleans in the environment are text; they are taken for what they look like.
+fn set(table: &mut Table, path: &str, text: &str) {
+    let value = text
+        .parse::<i64>()
+        .map(Value::Integer)
+        .or_else(|_| text.parse::<bool>().map(Value::Boolean))
+        .unwrap_or_else(|_| Value::String(text.to_owned()));
+    let mut parts = path.split("__").peekable();
+    let mut here = table;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            here.insert(part.to_owned(), value);
+            return;
+        }
+        let next = here.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(next) = next else { return };
+        here = next;
+    }
+}
+
+/// Parses section by section, so that a fault in one does not hide those of the others.
+fn parse(table: Table, faults: &mut Vec<Fault>) -> Config {
+    let mut good = Table::new();
+    for (section, value) in table {
+        let mut alone = Table::new();
+        alone.insert(section.clone(), value.clone());
+        let parsed: Result<Config, _> = serde_path_to_error::deserialize(Value::Table(alone));
+        match parsed {
+            Ok(_) => {
+                good.insert(section, value);
+            }
+            Err(error) => {
+                let path = error.path().to_string();
+                let path = if path == "." { section } else { path };
+                faults.push(Fault { path, message: error.inner().to_string().trim().replace('\n', " ") });
+            }
+        }
+    }
+    Value::Table(good).try_into().unwrap_or_default()
+}
+
+fn finish_provider(name: &str, provider: &mut Provider, from_vendor: Option<&str>, faults: &mut Vec<Fault>) {
+    provider.base_url = provider.base_url.trim_end_matches('/').to_owned();
+    if provider.base_url.is_empty() {
+        // A section that sets only the key keeps the vendor's address.
+        let defaults = super::Providers::default();
+        provider.base_url = match name {
+            "deepgram" => defaults.deepgram.base_url,
+            "openai" => defaults.openai.base_url,
+            _ => defaults.elevenlabs.base_url,
+        };
+    }
+    if let Some(file) = &provider.api_key_file {
+        match std::fs::read_to_string(file) {
+            Ok(key) => provider.api_key = Some(key.trim().to_owned()),
+            Err(error) => {
+                let path = format!("providers.{name}.api_key_file");
+                faults.push(Fault { path, message: format!("{file}: {error}") });
+            }
+        }
+    }
+    if provider.api_key.is_none() {
+        provider.api_key = from_vendor.map(str::to_owned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_environment(pairs: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
+        load(None, false, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn defaults_and_the_repository_file_agree() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+        let from_file = load(Some(&file), true, std::iter::empty()).unwrap();
+        let defaults = load(None, false, std::iter::empty()).unwrap();
+        assert_eq!(format!("{from_file:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn the_environment_overrides() {
+        let config = from_environment(&[
+            ("TRUNKLINE_SIP__LISTEN", "127.0.0.1:5070"),
+            ("TRUNKLINE_PROVIDERS__OPENAI__BASE_URL", "http://127.0.0.1:9/v1/"),
+            ("TRUNKLINE_MEDIA__WORKERS", "3"),
+            ("DEEPGRAM_API_KEY", "secret"),
+        ])
+        .unwrap();
+        assert_eq!(config.sip.listen.port(), 5_070);
+        assert_eq!(config.providers.openai.base_url, "http://127.0.0.1:9/v1");
+        assert_eq!(config.media.workers, 3);
+        assert_eq!(config.providers.deepgram.api_key.as_deref(), Some("secret"));
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_fault_is_reported_with_its_path() {
+        let faults = from_environment(&[
+            ("TRUNKLINE_SIP__LISTEN", "nowhere"),
+            ("TRUNKLINE_API__LISTENN", "x"),
+            ("TRUNKLINE_MEDIA__PORT_FIRST", "50000"),
+            ("TRUNKLINE_PROVIDERS__DEEPGRAM__BASE_URL", "http://example.com"),
+        ])
+        .unwrap_err();
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, ["api.listenn", "sip.listen", "media.port_last", "providers.deepgram.base_url"], "{faults:?}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Settings: `config.toml`, then the environment, then a check that reports every fault at once.
+
+mod check;
+mod load;
+
+pub use load::{Fault, load};
+
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+
+/// Everything that can be set; `config.toml` in the repository explains each.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub api: Api,
+    pub database: Database,
+    pub sip: Sip,
+    pub media: Media,
+    pub calls: Calls,
+    pub recordings: Recordings,
+    pub log: Log,
+    pub providers: Providers,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    pub listen: SocketAddr,
+    pub body_bytes_max: usize,
+    pub public_url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    pub listen: SocketAddr,
+    pub advertised_address: Option<IpAddr>,
+    pub realm: String,
+    pub user_agent: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    pub bind_address: Option<IpAddr>,
+    pub port_first: u16,
+    pub port_last: u16,
+    /// 0: one less than there are cores, at least one.
+    pub workers: usize,
+    pub network_timeout_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calls {
+    pub calls_max: usize,
+    pub overload_retry_after_s: u32,
+    pub ring_timeout_ms: u64,
+    pub drain_timeout_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recordings {
+    pub folder: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Providers {
+    pub connect_timeout_ms: u64,
+    pub first_byte_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub deepgram: Provider,
+    pub openai: Provider,
+    pub elevenlabs: Provider,
+    pub local: Local,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    pub base_url: String,
+    pub api_key: Option<String>,
+    /// File the key is read from instead.
+    pub api_key_file: Option<String>,
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider").field("base_url", &self.base_url).field("key", &self.api_key.is_some()).finish()
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Local {
+    pub program: String,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 3_008));
+        Self { listen, body_bytes_max: 1 << 20, public_url: String::new() }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite://data/trunkline.db".to_owned() }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 5_060)),
+            advertised_address: None,
+            realm: "trunkline".to_owned(),
+            user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { bind_address: None, port_first: 40_000, port_last: 44_999, workers: 0, network_timeout_ms: 30_000 }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { calls_max: 1_000, overload_retry_after_s: 10, ring_timeout_ms: 60_000, drain_timeout_ms: 30_000 }
+    }
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Self { folder: "data/recordings".to_owned() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Pretty, filter: "info".to_owned() }
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { program: "espeak-ng".to_owned() }
+    }
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        let at = |base_url: &str| Provider { base_url: base_url.to_owned(), ..Provider::default() };
+        Self {
+            connect_timeout_ms: 3_000,
+            first_byte_timeout_ms: 8_000,
+            idle_timeout_ms: 5_000,
+            deepgram: at("https://api.deepgram.com"),
+            openai: at("https://api.openai.com/v1"),
+            elevenlabs: at("https://api.elevenlabs.io"),
+            local: Local::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Address in Via, Contact and SDP.
+    pub fn advertised(&self) -> IpAddr {
+        self.sip.advertised_address.unwrap_or(if self.sip.listen.ip().is_unspecified() {
+            primary_address().unwrap_or(self.sip.listen.ip())
+        } else {
+            self.sip.listen.ip()
+        })
+    }
+
+    pub fn media_bind(&self) -> IpAddr {
+        self.media.bind_address.unwrap_or(self.sip.listen.ip())
+    }
+}
+
+/// The address this machine reaches the world from. Connecting a UDP socket sends nothing; it only asks
+/// the routing table. 192.0.2.1 is a documentation address (RFC 5737).
+fn primary_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    socket.local_addr().ok().map(|addr| addr.ip())
+}

@@ -1,0 +1,47 @@
+//! What the model knows of the conversation: what was said and heard, nothing more.
+
+use crate::domain::chat::{ChatMessage, ToolCall};
+
+/// Messages kept besides the system prompt; the oldest go first. A turn is about 30 tokens, so this is
+/// far beyond any call and still a bound.
+const MESSAGES_MAX: usize = 400;
+
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    system: Vec<ChatMessage>,
+    messages: Vec<ChatMessage>,
+}
+
+impl History {
+    pub fn new(system: Vec<ChatMessage>) -> Self {
+        Self { system, messages: Vec::new() }
+    }
+
+    pub fn user(&mut self, text: &str) {
+        self.push(ChatMessage::User(text.to_owned()));
+    }
+
+    /// What the agent said; of an interrupted reply the heard part.
+    pub fn assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
+        if !content.is_empty() || !tool_calls.is_empty() {
+            self.push(ChatMessage::Assistant { content: content.to_owned(), tool_calls });
+        }
+    }
+
+    pub fn tool(&mut self, call_id: &str, content: &str) {
+        self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
+    }
+
+    pub fn messages(&self) -> Vec<ChatMessage> {
+        self.system.iter().chain(&self.messages).cloned().collect()
+    }
+
+    fn push(&mut self, message: ChatMessage) {
+        self.messages.push(message);
+        if self.messages.len() > MESSAGES_MAX {
+            // A tool result must not lose the call before it.
+            let start = self.messages.iter().skip(50).position(|m| matches!(m, ChatMessage::User(_))).unwrap_or(0) + 50;
+            self.messages.drain(..start);
+        }
+    }
+}

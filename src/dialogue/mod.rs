@@ -1,0 +1,9 @@
+//! The conversation: prompt, history, replies in speakable pieces, tools. Plain values; they refuse to
+//! know audio, sockets and providers.
+
+pub mod history;
+pub mod phrases;
+pub mod prompt;
+pub mod reply;
+pub mod sentences;
+pub mod tools;

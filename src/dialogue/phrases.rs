@@ -1,0 +1,42 @@
+//! What is said when something fails and no model can be asked.
+
+#[derive(Debug)]
+pub struct Phrases {
+    /// The model failed once: the caller is asked to repeat.
+    pub repeat: &'static str,
+    /// It failed again: the call is ended.
+    pub give_up: &'static str,
+    /// The longest time was reached.
+    pub time_is_up: &'static str,
+    pub goodbye: &'static str,
+}
+
+/// By language of the voice; English where there is none of our own.
+pub fn phrases(language: &str) -> &'static Phrases {
+    match language.split(['-', '_']).next().unwrap_or("") {
+        "nl" => &Phrases {
+            repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
+            give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
+            time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
+            goodbye: "Tot ziens.",
+        },
+        "de" => &Phrases {
+            repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
+            give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
+            time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
+            goodbye: "Auf Wiederhören.",
+        },
+        "fr" => &Phrases {
+            repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
+            give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
+            time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
+            goodbye: "Au revoir.",
+        },
+        _ => &Phrases {
+            repeat: "Sorry, something went wrong. Could you say that again?",
+            give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
+            time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
+            goodbye: "Goodbye.",
+        },
+    }
+}

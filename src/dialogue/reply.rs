@@ -1,0 +1,229 @@
+//! One reply of the agent: its pieces from the model's text to the caller's ear.
+
+use super::sentences::Cutter;
+use crate::domain::chat::ToolCall;
+use crate::domain::end_reason::EndReason;
+
+/// Speech rate assumed while the length of a piece is not known: characters a second.
+const CHARS_PER_SECOND: u64 = 15;
+const RATE_HZ: u64 = 8_000;
+
+/// What happens when the reply was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Listen,
+    HangUp(EndReason),
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    text: String,
+    /// Length, once the voice has finished it.
+    samples: Option<u64>,
+    heard: Heard,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Waiting,
+    Playing,
+    All,
+    /// The voice failed: nobody heard it.
+    Nothing,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub generation: u32,
+    pub then: Then,
+    pieces: Vec<Piece>,
+    cutter: Cutter,
+    model_done: bool,
+    pub tool_calls: Vec<ToolCall>,
+    /// When its first sound left, in milliseconds of the call.
+    pub started_at_ms: Option<u64>,
+    /// Place in the transcript, once something was heard.
+    pub position: Option<u32>,
+    /// Said by us, not by the model.
+    pub canned: bool,
+}
+
+impl Reply {
+    /// A reply that the model will write.
+    pub fn from_model(generation: u32) -> Self {
+        Self {
+            generation,
+            then: Then::Listen,
+            pieces: Vec::new(),
+            cutter: Cutter::default(),
+            model_done: false,
+            tool_calls: Vec::new(),
+            started_at_ms: None,
+            position: None,
+            canned: false,
+        }
+    }
+
+    /// A reply with a given text. Returns its pieces, to be spoken.
+    pub fn canned(generation: u32, text: &str, then: Then) -> (Self, Vec<(u32, String)>) {
+        let mut reply = Self { then, canned: true, ..Self::from_model(generation) };
+        let mut pieces = reply.text(text);
+        pieces.extend(reply.finish());
+        (reply, pieces)
+    }
+
+    /// Text from the model. Returns the pieces that became whole, with their numbers.
+    pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
+        let mut cut = Vec::new();
+        self.cutter.push(text, |piece| cut.push(piece));
+        cut.into_iter().map(|piece| self.add(piece)).collect()
+    }
+
+    /// The model has said everything.
+    pub fn finish(&mut self) -> Option<(u32, String)> {
+        self.model_done = true;
+        let last = self.cutter.finish()?;
+        Some(self.add(last))
+    }
+
+    /// More to say after the model's own words.
+    pub fn append(&mut self, text: &str) -> (u32, String) {
+        self.add(text.to_owned())
+    }
+
+    fn add(&mut self, text: String) -> (u32, String) {
+        let index = self.pieces.len() as u32;
+        self.pieces.push(Piece { text: text.clone(), samples: None, heard: Heard::Waiting });
+        (index, text)
+    }
+
+    pub fn voice_done(&mut self, index: u32, samples: u64) {
+        if let Some(piece) = self.pieces.get_mut(index as usize) {
+            piece.samples = Some(samples);
+        }
+    }
+
+    pub fn voice_failed(&mut self, index: u32) {
+        if let Some(piece) = self.pieces.get_mut(index as usize)
+            && piece.heard == Heard::Waiting
+        {
+            piece.heard = Heard::Nothing;
+        }
+    }
+
+    pub fn playing(&mut self, index: u32) {
+        if let Some(piece) = self.pieces.get_mut(index as usize) {
+            piece.heard = Heard::Playing;
+        }
+    }
+
+    pub fn played(&mut self, index: u32) {
+        if let Some(piece) = self.pieces.get_mut(index as usize) {
+            piece.heard = Heard::All;
+        }
+    }
+
+    pub fn has_words(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    pub fn is_model_done(&self) -> bool {
+        self.model_done
+    }
+
+    /// Nothing more will be heard.
+    pub fn is_over(&self) -> bool {
+        self.model_done && self.pieces.iter().all(|piece| matches!(piece.heard, Heard::All | Heard::Nothing))
+    }
+
+    /// No piece was heard although all are over: the voice failed altogether.
+    pub fn was_mute(&self) -> bool {
+        self.has_words() && self.pieces.iter().all(|piece| piece.heard == Heard::Nothing)
+    }
+
+    /// Everything said so far, as if the pieces being played were heard to their end.
+    pub fn said(&self) -> String {
+        join(self.pieces.iter().filter(|p| matches!(p.heard, Heard::Playing | Heard::All)).map(|p| p.text.as_str()))
+    }
+
+    /// The reply was cut off: what was heard and what was not, given the samples sent of each piece.
+    pub fn cut(&self, sent: &[(u32, u64)]) -> (String, String) {
+        let (mut heard, mut rest) = (Vec::new(), Vec::new());
+        for (index, piece) in self.pieces.iter().enumerate() {
+            let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
+            match (piece.heard, sent_of) {
+                (Heard::All, _) => heard.push(piece.text.as_str()),
+                (Heard::Nothing, _) => {}
+                (_, Some(samples)) if samples > 0 => {
+                    let (yes, no) = cut_text(&piece.text, samples, piece.samples);
+                    heard.push(yes);
+                    rest.push(no);
+                }
+                _ => rest.push(piece.text.as_str()),
+            }
+        }
+        (join(heard.into_iter()), join(rest.into_iter()))
+    }
+}
+
+fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The words whose share of the piece was sent. A word counts as heard when most of it was.
+fn cut_text(text: &str, sent: u64, total: Option<u64>) -> (&str, &str) {
+    let chars = text.chars().count() as u64;
+    let total = total.unwrap_or(chars * RATE_HZ / CHARS_PER_SECOND).max(1);
+    let heard_chars = (chars * sent.min(total)).div_ceil(total);
+    if heard_chars >= chars {
+        return (text, "");
+    }
+    let mut end = 0;
+    let mut word_start = 0;
+    for (count, (at, c)) in text.char_indices().enumerate() {
+        if c.is_whitespace() {
+            let middle = (word_start as u64 + count as u64) / 2;
+            if middle > heard_chars {
+                break;
+            }
+            end = at;
+            word_start = count + 1;
+        }
+    }
+    (&text[..end], text[end..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
+        let mut reply = Reply::from_model(1);
+        assert_eq!(reply.text("Your order was shipped. It will arrive on Monday morning. "), [
+            (0, "Your order was shipped.".to_owned()),
+            (1, "It will arrive on Monday morning.".to_owned()),
+        ]);
+        reply.playing(0);
+        reply.played(0);
+        reply.playing(1);
+        reply.voice_done(1, 16_000);
+        let (heard, rest) = reply.cut(&[(1, 8_000)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on", "Monday morning."));
+        let (heard, rest) = reply.cut(&[(1, 0)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped.", "It will arrive on Monday morning."));
+        let (heard, rest) = reply.cut(&[(1, 16_000)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on Monday morning.", ""));
+    }
+
+    #[test]
+    fn a_reply_is_over_when_all_of_it_was_heard() {
+        let (mut reply, pieces) = Reply::canned(3, "One. Two.", Then::Listen);
+        assert_eq!(pieces.len(), 2);
+        reply.played(0);
+        assert!(!reply.is_over());
+        reply.voice_failed(1);
+        assert!(reply.is_over() && !reply.was_mute());
+        assert_eq!(reply.said(), "One.");
+    }
+}

@@ -1,0 +1,140 @@
+//! Cuts a model's stream into pieces that can be spoken while the rest is still being written.
+
+/// A piece without any end is cut at a space after this many bytes.
+const PIECE_BYTES_MAX: usize = 240;
+/// The first piece may end at a comma once it is this long: the caller hears something sooner.
+const FIRST_CLAUSE_BYTES: usize = 24;
+/// Ends with a dot without being a sentence.
+const ABBREVIATIONS: &[&str] = &[
+    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "e.g", "i.e", "a.m", "p.m", "approx", "dhr", "mevr",
+    "mw", "bijv", "bv", "o.a", "t.a.v", "d.w.z", "z.b", "bzw", "ca", "inc", "ltd", "jr", "sr",
+];
+
+#[derive(Clone, Debug, Default)]
+pub struct Cutter {
+    pending: String,
+    pieces: usize,
+}
+
+impl Cutter {
+    /// Adds text and hands every finished piece on.
+    pub fn push(&mut self, text: &str, mut piece: impl FnMut(String)) {
+        self.pending.push_str(text);
+        while let Some(end) = self.find_end() {
+            let rest = self.pending.split_off(end);
+            let done = speakable(&std::mem::replace(&mut self.pending, rest));
+            if !done.is_empty() {
+                self.pieces += 1;
+                piece(done);
+            }
+        }
+    }
+
+    /// The last piece at the end of the stream.
+    pub fn finish(&mut self) -> Option<String> {
+        let rest = speakable(&std::mem::take(&mut self.pending));
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// End of the first piece, with its punctuation. A dot counts only once a space follows it, because
+    /// the next characters may make it a number or a domain.
+    fn find_end(&self) -> Option<usize> {
+        let text = &self.pending;
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            let end = at + c.len_utf8();
+            if c == '\n' && !text[..at].trim().is_empty() {
+                return Some(end);
+            }
+            let Some((_, next)) = chars.peek() else { break };
+            if !next.is_whitespace() {
+                continue;
+            }
+            let ends = match c {
+                '!' | '?' | '…' | ':' | ';' | '。' => true,
+                '.' => !is_abbreviation(&text[..at]),
+                ')' | '"' | '”' | '\'' => text[..at].ends_with(['.', '!', '?']),
+                ',' | '–' | '—' => self.pieces == 0 && at >= FIRST_CLAUSE_BYTES,
+                _ => false,
+            };
+            if ends && text[..at].chars().any(char::is_alphanumeric) {
+                return Some(end);
+            }
+        }
+        if text.len() <= PIECE_BYTES_MAX {
+            return None;
+        }
+        let limit = text.floor_char_boundary(PIECE_BYTES_MAX);
+        text[..limit].rfind(' ').map(|at| at + 1).or(Some(limit))
+    }
+}
+
+fn is_abbreviation(before: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("").to_lowercase();
+    // A single letter is an initial; "3" in "3." may be the start of a list.
+    let single = word.chars().count() == 1 && word.chars().all(char::is_alphanumeric);
+    single || ABBREVIATIONS.contains(&word.trim_start_matches('('))
+}
+
+/// Markup that a model may write and nobody wants to hear.
+fn speakable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let word = word.trim_matches(['*', '`', '#', '_']);
+        let cleaned: String = word.chars().filter(|c| !matches!(c, '*' | '`')).collect();
+        if !cleaned.is_empty() && cleaned != "-" {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&cleaned);
+        }
+    }
+    if out.chars().any(char::is_alphanumeric) { out } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, wanted: &[&str]) {
+        for size in [1, 2, 5, 1_000] {
+            let mut cutter = Cutter::default();
+            let mut pieces = vec![];
+            let chars: Vec<char> = text.chars().collect();
+            for chunk in chars.chunks(size) {
+                cutter.push(&chunk.iter().collect::<String>(), |piece| pieces.push(piece));
+            }
+            pieces.extend(cutter.finish());
+            assert_eq!(pieces, wanted, "in chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn sentences_are_cut_at_their_ends() {
+        check("Hello there. How are you? Fine!", &["Hello there.", "How are you?", "Fine!"]);
+        check("One\n\nTwo", &["One", "Two"]);
+        check("He said \"stop.\" Then he left.", &["He said \"stop.\"", "Then he left."]);
+    }
+
+    #[test]
+    fn numbers_abbreviations_and_domains_stay_whole() {
+        check("It costs 3.50 euro. Visit example.com today.", &["It costs 3.50 euro.", "Visit example.com today."]);
+        check("Ask Dr. Smith, e.g. at 9 a.m. tomorrow. Bye.", &["Ask Dr. Smith, e.g. at 9 a.m. tomorrow.", "Bye."]);
+    }
+
+    #[test]
+    fn the_first_piece_may_end_at_a_comma() {
+        check("Let me have a look at that, one moment, please. Done.", &["Let me have a look at that,", "one moment, please.", "Done."]);
+        check("Yes, of course.", &["Yes, of course."]);
+    }
+
+    #[test]
+    fn markup_is_not_spoken_and_endless_text_is_cut() {
+        check("**Bold** and `code`. - item", &["Bold and code.", "item"]);
+        check("... !", &[]);
+        let mut cutter = Cutter::default();
+        let mut pieces = vec![];
+        cutter.push(&"word ".repeat(100), |piece| pieces.push(piece));
+        assert!(pieces.len() == 2 && pieces.iter().all(|p| p.len() <= PIECE_BYTES_MAX));
+    }
+}

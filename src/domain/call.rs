@@ -1,0 +1,82 @@
+//! A call as it is kept.
+
+use super::end_reason::EndReason;
+use super::ids::{AgentId, CallId, OrganizationId, TaskId};
+use super::time::UnixMs;
+use serde_json::Value;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+impl Direction {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Inbound, Self::Outbound].into_iter().find(|direction| direction.name() == text)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStatus {
+    Initiated,
+    InProgress,
+    Completed,
+    Failed,
+}
+
+impl CallStatus {
+    pub const ALL: &[Self] = &[Self::Initiated, Self::InProgress, Self::Completed, Self::Failed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|status| status.name() == text)
+    }
+
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub id: CallId,
+    pub organization: OrganizationId,
+    pub agent: Option<AgentId>,
+    pub task: Option<TaskId>,
+    pub direction: Direction,
+    pub from_number: String,
+    pub to_number: String,
+    pub status: CallStatus,
+    pub end_reason: Option<EndReason>,
+    pub started_at: UnixMs,
+    pub answered_at: Option<UnixMs>,
+    pub ended_at: Option<UnixMs>,
+    pub sip_call_id: Option<String>,
+    /// Path of the recording relative to the recordings folder, once it is complete.
+    pub recording: Option<String>,
+    pub metrics: Option<Value>,
+    pub metadata: Option<Value>,
+}
+
+impl Call {
+    /// Whole seconds between answer and end.
+    pub fn duration_seconds(&self) -> Option<i64> {
+        Some((self.ended_at?.0 - self.answered_at?.0 + 500) / 1_000)
+    }
+}

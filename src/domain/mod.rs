@@ -1,0 +1,33 @@
+//! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
+
+pub mod agent;
+pub mod call;
+pub mod chat;
+pub mod dtmf_rules;
+pub mod end_reason;
+pub mod ids;
+pub mod phone_number;
+pub mod speech;
+pub mod task;
+pub mod time;
+pub mod transcript;
+pub mod trunk;
+pub mod turn_config;
+
+/// A value of a customer that was refused, with the path of the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFault {
+    pub field: String,
+    pub message: String,
+}
+
+impl FieldFault {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+
+    /// The same fault seen from the object that holds the field.
+    pub fn inside(self, parent: &str) -> Self {
+        Self { field: format!("{parent}.{}", self.field), message: self.message }
+    }
+}

@@ -1,0 +1,194 @@
+//! Recogniser, model and voice of an agent, as the customer writes them.
+
+use super::FieldFault;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SttConfig {
+    pub provider: SttProvider,
+    pub model: String,
+    pub language: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyterms: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SttProvider {
+    Deepgram,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LlmConfig {
+    pub provider: LlmProvider,
+    pub model: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<PromptMessage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+}
+
+/// Providers of the reference. Those without a client here yet are accepted and refused at execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LlmProvider {
+    Openai,
+    Anthropic,
+    Groq,
+    Mistral,
+    Xai,
+    XaiRealtime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptMessage {
+    pub role: String,
+    pub content: String,
+}
+
+/// A function tool in OpenAI's shape with our extensions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    #[serde(rename = "type", default = "function_type")]
+    pub kind: String,
+    pub function: ToolFunction,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
+    pub is_async: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filler: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolFunction {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+fn function_type() -> String {
+    "function".to_owned()
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TtsConfig {
+    pub provider: TtsProvider,
+    pub voice_id: String,
+    pub language: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity_boost: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_speaker_boost: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TtsProvider {
+    Openai,
+    Elevenlabs,
+    Cartesia,
+    Local,
+}
+
+/// ElevenLabs' `voice_settings`; `tts_config` wins field by field.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoiceSettings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity_boost: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub style: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_speaker_boost: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+}
+
+fn unit(field: &str, value: Option<f64>, low: f64, high: f64) -> Result<(), FieldFault> {
+    match value {
+        Some(value) if !(low..=high).contains(&value) => {
+            Err(FieldFault::new(field, format!("must be between {low} and {high}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn filled(field: &str, value: &str) -> Result<(), FieldFault> {
+    if value.trim().is_empty() { Err(FieldFault::new(field, "must not be empty")) } else { Ok(()) }
+}
+
+impl SttConfig {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        filled("stt_config.model", &self.model)?;
+        filled("stt_config.language", &self.language)?;
+        if self.keyterms.len() > 100 {
+            return Err(FieldFault::new("stt_config.keyterms", "at most 100"));
+        }
+        Ok(())
+    }
+}
+
+impl LlmConfig {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        filled("llm_config.model", &self.model)?;
+        unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
+        for (index, message) in self.messages.iter().enumerate() {
+            if !matches!(message.role.as_str(), "system" | "user" | "assistant") {
+                let field = format!("llm_config.messages[{index}].role");
+                return Err(FieldFault::new(field, "must be one of system, user, assistant"));
+            }
+        }
+        for (index, tool) in self.tools.iter().enumerate() {
+            let name = &tool.function.name;
+            let ok = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+            if !ok || tool.kind != "function" {
+                let field = format!("llm_config.tools[{index}].function.name");
+                return Err(FieldFault::new(field, "a function tool has a name of 1 to 64 letters, digits, _ and -"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TtsConfig {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        filled("tts_config.voice_id", &self.voice_id)?;
+        filled("tts_config.language", &self.language)?;
+        unit("tts_config.speed", self.speed, 0.5, 2.0)?;
+        unit("tts_config.stability", self.stability, 0.0, 1.0)?;
+        unit("tts_config.similarity_boost", self.similarity_boost, 0.0, 1.0)
+    }
+}
+
+impl VoiceSettings {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        unit("voice_settings.stability", self.stability, 0.0, 1.0)?;
+        unit("voice_settings.similarity_boost", self.similarity_boost, 0.0, 1.0)?;
+        unit("voice_settings.style", self.style, 0.0, 1.0)?;
+        unit("voice_settings.speed", self.speed, 0.5, 2.0)
+    }
+}

@@ -1,0 +1,99 @@
+//! A task: one call to be made.
+
+use super::FieldFault;
+use super::ids::{AgentId, OrganizationId, TaskId};
+use super::phone_number::Destination;
+use super::time::UnixMs;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskStatus {
+    Pending,
+    InProgress,
+    Completed,
+    Failed,
+}
+
+impl TaskStatus {
+    pub const ALL: &[Self] = &[Self::Pending, Self::InProgress, Self::Completed, Self::Failed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|status| status.name() == text)
+    }
+}
+
+/// What a customer writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskFields {
+    #[serde(default)]
+    pub name: Option<String>,
+    pub to_number: String,
+    /// The number shown to the callee, one of the organization's.
+    #[serde(default)]
+    pub from_number: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub starting_message: Option<String>,
+    #[serde(default)]
+    pub context_data: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub priority: i64,
+    #[serde(default)]
+    pub scheduled_at: Option<String>,
+    #[serde(default)]
+    pub webhook_url: Option<String>,
+    #[serde(default)]
+    pub webhook_events: Option<Vec<String>>,
+    #[serde(default)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    pub id: TaskId,
+    pub organization: OrganizationId,
+    pub agent: AgentId,
+    pub status: TaskStatus,
+    pub fields: TaskFields,
+    pub created_at: UnixMs,
+    pub updated_at: UnixMs,
+}
+
+/// Events a task's webhook may ask for.
+pub const WEBHOOK_EVENTS: &[&str] = &["call_started", "call_completed", "call_failed"];
+
+impl TaskFields {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        if Destination::parse(&self.to_number).is_none() {
+            return Err(FieldFault::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
+        }
+        if self.from_number.as_deref().is_some_and(|n| super::phone_number::PhoneNumber::parse(n).is_none()) {
+            return Err(FieldFault::new("from_number", "must be an E.164 number such as +31201234567"));
+        }
+        if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
+            return Err(FieldFault::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
+        }
+        if let Some(url) = &self.webhook_url
+            && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+        {
+            return Err(FieldFault::new("webhook_url", "must be an HTTPS URL"));
+        }
+        if let Some(bad) = self.webhook_events.iter().flatten().find(|e| !WEBHOOK_EVENTS.contains(&e.as_str())) {
+            let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
+            return Err(FieldFault::new("webhook_events", message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! What was said, as it was heard.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    User,
+    Assistant,
+    Tool,
+    System,
+}
+
+/// One turn. Times are milliseconds since the call was answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    pub role: Role,
+    /// Of an interrupted assistant turn only what the caller heard.
+    pub content: String,
+    pub started_at_ms: u64,
+    pub ended_at_ms: u64,
+    pub interrupted: bool,
+    pub confidence: Option<f32>,
+}

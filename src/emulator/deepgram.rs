@@ -1,0 +1,235 @@
+//! Deepgram `/v1/listen`: upgrade, audio in, results out, with the messages the vendor sends besides.
+
+use super::faults::Fault;
+use super::recogniser::{Heard, Listener};
+use super::{Emulator, stall, wait_ms};
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+use trunkline_media::codec::Law;
+
+/// A socket without audio or text for this long is closed (NET-0001).
+const IDLE: Duration = Duration::from_secs(10);
+
+pub(super) async fn listen(
+    State(emulator): State<Emulator>, headers: HeaderMap, uri: Uri, upgrade: WebSocketUpgrade,
+) -> Response {
+    let fault = emulator.faults.take("stt");
+    let refused = |status: StatusCode, code: &str, message: &str| {
+        let body = json!({"err_code": code, "err_msg": message, "request_id": request_id()}).to_string();
+        (status, [("dg-error", message.to_owned()), ("dg-request-id", request_id())], body).into_response()
+    };
+    match fault {
+        Some(Fault::Refuse) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
+        Some(Fault::RateLimit) => return refused(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests."),
+        Some(Fault::Unauthorized) => return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
+        _ => {}
+    }
+    let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
+    let known = token.split_once(' ').is_some_and(|(scheme, key)| matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && !key.is_empty() && key != "invalid");
+    if !known {
+        return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials.");
+    }
+    let query: HashMap<String, String> = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
+    let text = |name: &str| query.get(name).map(String::as_str);
+    if text("model").is_none() {
+        return refused(StatusCode::BAD_REQUEST, "Bad Request", "model is required.");
+    }
+    let encoding = match text("encoding") {
+        Some("mulaw") => Encoding::G711(Law::Mu),
+        Some("alaw") => Encoding::G711(Law::A),
+        Some("linear16") => Encoding::Linear,
+        _ => return refused(StatusCode::BAD_REQUEST, "Bad Request", "This emulator takes mulaw, alaw and linear16."),
+    };
+    if text("sample_rate") != Some("8000") {
+        return refused(StatusCode::BAD_REQUEST, "Bad Request", "This emulator takes a sample_rate of 8000.");
+    }
+    let flag = |name: &str| text(name) == Some("true");
+    let session = Session {
+        encoding,
+        interim: flag("interim_results"),
+        vad_events: flag("vad_events"),
+        utterance_end: text("utterance_end_ms").is_some(),
+        endpointing_ms: text("endpointing").and_then(|v| v.parse().ok()).unwrap_or(10),
+        request_id: request_id(),
+        listener: Listener::default(),
+        started_at: 0.0,
+        fault,
+        emulator,
+    };
+    let mut response = upgrade.on_upgrade(move |socket| session.run(socket));
+    if let Ok(value) = request_id().parse() {
+        response.headers_mut().insert("dg-request-id", value);
+    }
+    response
+}
+
+fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    G711(Law),
+    Linear,
+}
+
+struct Session {
+    encoding: Encoding,
+    interim: bool,
+    vad_events: bool,
+    utterance_end: bool,
+    endpointing_ms: u64,
+    request_id: String,
+    listener: Listener,
+    started_at: f64,
+    fault: Option<Fault>,
+    emulator: Emulator,
+}
+
+impl Session {
+    async fn run(mut self, mut socket: WebSocket) {
+        let mut finals = 0u32;
+        loop {
+            let message = match tokio::time::timeout(IDLE, socket.recv()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(_) => return,
+                Err(_) => {
+                    let reason = "Deepgram did not receive audio data or a text message within the timeout window. See https://dpgr.am/net0001";
+                    let frame = CloseFrame { code: 1011, reason: reason.into() };
+                    let _ = socket.send(Message::Close(Some(frame))).await;
+                    return;
+                }
+            };
+            let replies = match message {
+                Message::Binary(bytes) if bytes.is_empty() => {
+                    self.close(&mut socket).await;
+                    return;
+                }
+                Message::Binary(bytes) => self.audio(&bytes),
+                Message::Text(text) => match self.control(&text) {
+                    Some(replies) => replies,
+                    None => {
+                        self.close(&mut socket).await;
+                        return;
+                    }
+                },
+                Message::Close(_) => return,
+                _ => Vec::new(),
+            };
+            for reply in replies {
+                if reply["is_final"] == json!(true) && !reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("").is_empty() {
+                    finals += 1;
+                    wait_ms(self.emulator.delays.stt_final_ms).await;
+                    match self.fault {
+                        Some(Fault::Stall | Fault::StallMidStream) => stall().await,
+                        Some(Fault::Drop) => return,
+                        Some(Fault::Garbage) => {
+                            let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
+                            return;
+                        }
+                        Some(Fault::Empty) => continue,
+                        _ => {}
+                    }
+                }
+                if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
+                    return;
+                }
+            }
+            tracing::trace!(finals, "emulated recogniser");
+        }
+    }
+
+    fn audio(&mut self, bytes: &[u8]) -> Vec<Value> {
+        let samples: Vec<i16> = match self.encoding {
+            Encoding::G711(law) => bytes.iter().map(|code| law.decode(*code)).collect(),
+            Encoding::Linear => bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
+        };
+        let mut heard = Vec::new();
+        let recogniser = self.emulator.recogniser.clone();
+        self.listener.listen(&recogniser, &samples, self.endpointing_ms, |one| heard.push(one));
+        let now = self.seconds();
+        let mut replies = Vec::new();
+        for one in heard {
+            match one {
+                Heard::Started => {
+                    self.started_at = now;
+                    if self.vad_events {
+                        replies.push(json!({"type": "SpeechStarted", "channel": [0], "timestamp": now}));
+                    }
+                }
+                Heard::Interim(text) if self.interim => replies.push(self.results(&text, 0.9, false, false, false)),
+                Heard::Interim(_) => {}
+                Heard::Final { text, confidence } => {
+                    replies.push(self.results(&text, confidence, true, true, false));
+                    if self.utterance_end {
+                        replies.push(json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": now}));
+                    }
+                }
+            }
+        }
+        replies
+    }
+
+    /// `None` for the end of the stream.
+    fn control(&mut self, text: &str) -> Option<Vec<Value>> {
+        let message: Value = serde_json::from_str(text).unwrap_or_default();
+        Some(match message["type"].as_str() {
+            Some("KeepAlive") => Vec::new(),
+            Some("Finalize") => {
+                let recogniser = self.emulator.recogniser.clone();
+                match self.listener.finish(&recogniser) {
+                    Some(Heard::Final { text, confidence }) => vec![self.results(&text, confidence, true, true, true)],
+                    _ => vec![self.results("", 0.0, true, false, true)],
+                }
+            }
+            Some("CloseStream") => return None,
+            _ => vec![json!({"type": "Error", "variant": "SchemaError", "description": "unknown message", "message": text})],
+        })
+    }
+
+    async fn close(&mut self, socket: &mut WebSocket) {
+        let recogniser = self.emulator.recogniser.clone();
+        if let Some(Heard::Final { text, confidence }) = self.listener.finish(&recogniser) {
+            let last = self.results(&text, confidence, true, true, false);
+            let _ = socket.send(Message::Text(last.to_string().into())).await;
+        }
+        let metadata = json!({
+            "type": "Metadata", "transaction_key": "deprecated", "request_id": self.request_id,
+            "sha256": "0".repeat(64), "created": "2026-01-01T00:00:00.000Z", "duration": self.seconds(), "channels": 1,
+            "models": [], "model_info": {},
+        });
+        let _ = socket.send(Message::Text(metadata.to_string().into())).await;
+        let _ = socket.send(Message::Close(Some(CloseFrame { code: 1000, reason: "".into() }))).await;
+    }
+
+    fn seconds(&self) -> f64 {
+        self.listener.samples as f64 / 8_000.0
+    }
+
+    fn results(&self, text: &str, confidence: f32, is_final: bool, speech_final: bool, from_finalize: bool) -> Value {
+        let (start, end) = (self.started_at, self.seconds());
+        let count = text.split_whitespace().count().max(1) as f64;
+        let words: Vec<Value> = text
+            .split_whitespace()
+            .enumerate()
+            .map(|(index, word)| {
+                let at = |n: f64| start + (end - start) * n / count;
+                let plain: String = word.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+                json!({"word": plain, "start": at(index as f64), "end": at(index as f64 + 1.0),
+                    "confidence": confidence, "punctuated_word": word})
+            })
+            .collect();
+        json!({
+            "type": "Results", "channel_index": [0, 1], "duration": end - start, "start": start,
+            "is_final": is_final, "speech_final": speech_final, "from_finalize": from_finalize,
+            "channel": {"alternatives": [{"transcript": text, "confidence": confidence, "words": words}]},
+            "metadata": {"request_id": self.request_id, "model_uuid": "00000000-0000-0000-0000-000000000000",
+                "model_info": {"name": "emulator", "version": "1", "arch": "emulator"}},
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! ElevenLabs: `POST /v1/text-to-speech/{voice}/stream`.
+
+use super::Emulator;
+use super::faults::Fault;
+use super::openai::audio_response;
+use axum::extract::{Json, Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({"detail": {"status": code, "message": message}}))).into_response()
+}
+
+pub(super) async fn stream(
+    State(emulator): State<Emulator>, Path(voice): Path<String>, headers: HeaderMap, uri: Uri, Json(body): Json<Value>,
+) -> Response {
+    let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if key.is_empty() || key == "invalid" {
+        return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
+    }
+    let fault = emulator.faults.take("tts");
+    match fault {
+        Some(Fault::Refuse) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
+        Some(Fault::RateLimit) => return refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many"),
+        Some(Fault::Unauthorized) => return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
+        _ => {}
+    }
+    if voice == "unknown" {
+        return refusal(StatusCode::BAD_REQUEST, "voice_not_found", "A voice with that id was not found");
+    }
+    let Some(text) = body["text"].as_str() else {
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]}))).into_response();
+    };
+    let format = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes())
+        .find(|(name, _)| name == "output_format")
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_else(|| "mp3_44100_128".to_owned());
+    let audio = match format.as_str() {
+        "ulaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Law::Mu).await,
+        "alaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Law::A).await,
+        "pcm_8000" => emulator.voice.pcm(text, 8_000).await,
+        "pcm_16000" => emulator.voice.pcm(text, 16_000).await,
+        "pcm_24000" => emulator.voice.pcm(text, 24_000).await,
+        _ => return refusal(StatusCode::BAD_REQUEST, "invalid_output_format", "This emulator speaks ulaw, alaw and pcm"),
+    };
+    audio_response(&emulator, fault, audio, "audio/basic")
+}

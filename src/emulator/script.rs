@@ -1,0 +1,59 @@
+//! What the emulated model answers: the first rule whose words are in the last user message.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Any of these, without regard to case; none matches everything.
+    #[serde(default)]
+    pub words: Vec<String>,
+    #[serde(default)]
+    pub reply: String,
+    /// A tool called after the reply, if it was offered.
+    #[serde(default)]
+    pub tool: Option<ScriptedTool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedTool {
+    pub name: String,
+    pub arguments: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Script(pub Vec<Rule>);
+
+impl Default for Script {
+    fn default() -> Self {
+        let rule = |words: &[&str], reply: &str| Rule {
+            words: words.iter().map(|w| (*w).to_owned()).collect(),
+            reply: reply.to_owned(),
+            tool: None,
+        };
+        let mut goodbye = rule(&["goodbye", "bye"], "You're welcome. Goodbye!");
+        goodbye.tool = Some(ScriptedTool { name: "end_call".to_owned(), arguments: serde_json::json!({}) });
+        Self(vec![
+            goodbye,
+            rule(&["four two seven one", "4271", "order number"], "Thank you. Order four two seven one left our warehouse yesterday and will arrive on Monday morning, between nine and twelve. You will get a message with the exact time on the day itself, and you can follow the van on our website."),
+            rule(&["wait", "stop"], "Of course. What would you like to know?"),
+            rule(&["order", "pakket"], "I can look that up for you. What is your order number?"),
+            rule(&["opening hours", "open"], "We are open from nine to five on weekdays, and from ten to four on Saturdays."),
+            rule(&["human"], "I will ask a colleague to call you back this afternoon."),
+            rule(&["correct", "yes"], "Great, I have noted that down. Is there anything else?"),
+            rule(&["no, thank", "no thank"], "Alright. Have a nice day!"),
+            rule(&["hello", "good morning", "hallo"], "Good morning! How can I help you?"),
+            rule(&[], "I am not sure I understood that. Could you say it in other words?"),
+        ])
+    }
+}
+
+impl Script {
+    pub(super) fn answer(&self, message: &str) -> Option<&Rule> {
+        let message = message.to_lowercase();
+        self.0.iter().find(|rule| rule.words.is_empty() || rule.words.iter().any(|word| message.contains(&word.to_lowercase())))
+    }
+}

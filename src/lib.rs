@@ -1,0 +1,16 @@
+//! Trunkline: a telephony media server for AI voice agents.
+//!
+//! ARCHITECTURE.md has the map. This crate wires `signaling` and `media` to providers, store and API.
+
+pub mod api;
+pub mod app;
+pub mod call;
+pub mod caller;
+pub mod cli;
+pub mod config;
+pub mod dialogue;
+pub mod domain;
+pub mod emulator;
+pub mod providers;
+pub mod store;
+pub mod telemetry;

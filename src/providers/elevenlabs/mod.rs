@@ -1,0 +1,3 @@
+//! ElevenLabs: streaming speech over HTTP, the one transport that every model accepts.
+
+pub mod client;

@@ -1,0 +1,179 @@
+//! The write-behind journal of calls: their rows are written off the calls' way, in order, many in one
+//! transaction. What a call has said is on disk a few milliseconds later.
+
+use super::{OrgScope, Store, StoreError, text};
+use crate::domain::call::{Call, CallStatus};
+use crate::domain::ids::CallId;
+use crate::domain::task::TaskStatus;
+use crate::domain::transcript::{Role, Turn};
+use sqlx::{Sqlite, Transaction};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Entries waiting for the disk; a call that finds it full waits (tokio's side of a call can).
+const ENTRIES_MAX: usize = 16_384;
+/// Entries of one transaction.
+const BATCH_MAX: usize = 512;
+/// How often a failing batch is tried again before its entries are given up.
+const ATTEMPTS_MAX: u32 = 120;
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+enum Entry {
+    /// The whole row as it now is.
+    Call(Box<Call>),
+    Turn { call: CallId, position: u32, turn: Turn },
+    Recording { scope: OrgScope, call: CallId, path: String },
+    /// Answered when everything before it is on disk.
+    Flush(oneshot::Sender<()>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Journal {
+    entries: mpsc::Sender<Entry>,
+}
+
+impl Journal {
+    pub fn start(store: Store) -> Self {
+        let (entries, queue) = mpsc::channel(ENTRIES_MAX);
+        #[expect(clippy::disallowed_methods, reason = "the journal is a driver: one task that owns the writes")]
+        tokio::spawn(run(store, queue));
+        Self { entries }
+    }
+
+    /// Writes the row, and the task's status with it when the call is over.
+    pub async fn call(&self, call: Call) {
+        self.put(Entry::Call(Box::new(call))).await;
+    }
+
+    pub async fn turn(&self, call: CallId, position: u32, turn: Turn) {
+        self.put(Entry::Turn { call, position, turn }).await;
+    }
+
+    pub fn recording_blocking(&self, scope: OrgScope, call: CallId, path: String) {
+        if self.entries.blocking_send(Entry::Recording { scope, call, path }).is_err() {
+            tracing::error!("the journal ended before a recording was noted");
+        }
+    }
+
+    /// Waits until everything written so far is on disk.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        self.put(Entry::Flush(done)).await;
+        let _ = wait.await;
+    }
+
+    async fn put(&self, entry: Entry) {
+        if self.entries.send(entry).await.is_err() {
+            tracing::error!("the journal ended before its calls");
+        }
+    }
+}
+
+async fn run(store: Store, mut queue: mpsc::Receiver<Entry>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut attempt = 0;
+        while let Err(error) = write(&store, &batch).await {
+            attempt += 1;
+            tracing::error!(%error, attempt, entries = batch.len(), "calls cannot be written");
+            if attempt == ATTEMPTS_MAX {
+                break;
+            }
+            #[expect(clippy::disallowed_methods, reason = "the database's outage is waited out, off every call's way")]
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        for entry in batch.drain(..) {
+            if let Entry::Flush(done) = entry {
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+async fn write(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
+    let mut transaction = store.write.begin().await?;
+    for entry in batch {
+        match entry {
+            Entry::Call(call) => write_call(&mut transaction, call).await?,
+            Entry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
+            Entry::Recording { scope, call, path } => {
+                sqlx::query("UPDATE calls SET recording = ? WHERE id = ? AND organization_id = ?")
+                    .bind(path)
+                    .bind(call.to_string())
+                    .bind(scope.organization().to_string())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Entry::Flush(_) => {}
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn write_call(transaction: &mut Transaction<'_, Sqlite>, call: &Call) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO calls (id, organization_id, agent_id, task_id, direction, from_number, to_number, status, end_reason, \
+         started_at, answered_at, ended_at, sip_call_id, metrics, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, end_reason = excluded.end_reason, \
+         answered_at = excluded.answered_at, ended_at = excluded.ended_at, sip_call_id = excluded.sip_call_id, \
+         metrics = excluded.metrics, metadata = excluded.metadata",
+    )
+    .bind(call.id.to_string())
+    .bind(call.organization.to_string())
+    .bind(call.agent.map(|id| id.to_string()))
+    .bind(call.task.map(|id| id.to_string()))
+    .bind(call.direction.name())
+    .bind(&call.from_number)
+    .bind(&call.to_number)
+    .bind(call.status.name())
+    .bind(call.end_reason.map(|reason| reason.name()))
+    .bind(call.started_at.0)
+    .bind(call.answered_at.map(|at| at.0))
+    .bind(call.ended_at.map(|at| at.0))
+    .bind(&call.sip_call_id)
+    .bind(call.metrics.as_ref().map(text).transpose()?)
+    .bind(call.metadata.as_ref().map(text).transpose()?)
+    .execute(&mut **transaction)
+    .await?;
+    if let (true, Some(task)) = (call.status.is_over(), call.task) {
+        let status = if call.status == CallStatus::Completed { TaskStatus::Completed } else { TaskStatus::Failed };
+        // A task that was reset in the meantime keeps its new life.
+        sqlx::query("UPDATE tasks SET status = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = 'in_progress'")
+            .bind(status.name())
+            .bind(super::now().0)
+            .bind(task.to_string())
+            .bind(call.organization.to_string())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn write_turn(
+    transaction: &mut Transaction<'_, Sqlite>, call: CallId, position: u32, turn: &Turn,
+) -> Result<(), StoreError> {
+    let role = match turn.role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+        Role::System => "system",
+    };
+    sqlx::query(
+        "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
+         ended_at_ms = excluded.ended_at_ms, interrupted = excluded.interrupted",
+    )
+    .bind(call.to_string())
+    .bind(i64::from(position))
+    .bind(role)
+    .bind(&turn.content)
+    .bind(turn.started_at_ms as i64)
+    .bind(turn.ended_at_ms as i64)
+    .bind(turn.interrupted)
+    .bind(turn.confidence.map(f64::from))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

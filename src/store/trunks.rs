@@ -1,0 +1,84 @@
+//! SIP trunks.
+
+use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use crate::domain::ids::{OrganizationId, TrunkId};
+use crate::domain::time::UnixMs;
+use crate::domain::trunk::{Trunk, TrunkFields};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+fn trunk(row: &SqliteRow) -> Result<Trunk, StoreError> {
+    Ok(Trunk {
+        id: parsed(TrunkId::parse(row.try_get("id")?), "trunks.id")?,
+        organization: parsed(OrganizationId::parse(row.try_get("organization_id")?), "trunks.organization_id")?,
+        fields: document(row.try_get("fields")?)?,
+        created_at: UnixMs(row.try_get("created_at")?),
+        updated_at: UnixMs(row.try_get("updated_at")?),
+    })
+}
+
+impl Store {
+    pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
+        let at = now();
+        let trunk = Trunk { id: TrunkId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+        sqlx::query("INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(trunk.id.to_string())
+            .bind(scope.organization().to_string())
+            .bind(text(&trunk.fields)?)
+            .bind(at.0)
+            .bind(at.0)
+            .execute(&self.write)
+            .await?;
+        Ok(trunk)
+    }
+
+    pub async fn trunk(&self, scope: OrgScope, id: TrunkId) -> Result<Option<Trunk>, StoreError> {
+        let row = sqlx::query("SELECT * FROM trunks WHERE id = ? AND organization_id = ?")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(trunk).transpose()
+    }
+
+    pub async fn trunks(&self, scope: OrgScope, page: Page) -> Result<(Vec<Trunk>, i64), StoreError> {
+        let organization = scope.organization().to_string();
+        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM trunks WHERE organization_id = ?")
+            .bind(&organization)
+            .fetch_one(&self.read)
+            .await?;
+        let rows = sqlx::query("SELECT * FROM trunks WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?")
+            .bind(&organization)
+            .bind(page.limit)
+            .bind(page.offset)
+            .fetch_all(&self.read)
+            .await?;
+        Ok((rows.iter().map(trunk).collect::<Result<_, _>>()?, total))
+    }
+
+    pub async fn update_trunk(&self, scope: OrgScope, trunk: &Trunk) -> Result<(), StoreError> {
+        sqlx::query("UPDATE trunks SET fields = ?, updated_at = ? WHERE id = ? AND organization_id = ?")
+            .bind(text(&trunk.fields)?)
+            .bind(trunk.updated_at.0)
+            .bind(trunk.id.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn delete_trunk(&self, scope: OrgScope, id: TrunkId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM trunks WHERE id = ? AND organization_id = ?")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// All trunks of all organizations: the endpoint decides with them who may call in.
+    pub async fn trunks_of_everyone(&self) -> Result<Vec<Trunk>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM trunks ORDER BY created_at, id").fetch_all(&self.read).await?;
+        rows.iter().map(trunk).collect()
+    }
+}

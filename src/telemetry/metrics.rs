@@ -1,0 +1,29 @@
+//! The metrics page: names, units and buckets in one place.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Installs the recorder of this process.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let turn = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0];
+    let setup = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("trunkline_turn_seconds".to_owned()), &turn)?
+        .set_buckets_for_metric(Matcher::Full("trunkline_setup_seconds".to_owned()), &setup)?
+        .set_buckets_for_metric(Matcher::Full("trunkline_jitter_seconds".to_owned()), &setup)?
+        .install_recorder()?;
+    describe_counter!("trunkline_calls_started_total", "Calls begun, by direction");
+    describe_counter!("trunkline_calls_ended_total", "Calls ended, by direction and reason");
+    describe_gauge!("trunkline_calls", "Calls in progress");
+    describe_histogram!("trunkline_setup_seconds", Unit::Seconds, "INVITE to our 200");
+    describe_histogram!("trunkline_turn_seconds", Unit::Seconds, "Parts of a turn: response is the caller's last sound to our first packet, model is the request to its first token");
+    describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
+    describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");
+    describe_counter!("trunkline_rtp_packets_lost_total", "RTP packets lost on their way to us");
+    describe_counter!("trunkline_queue_overflows_total", "Entries lost to a full queue, by queue");
+    describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
+    describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
+    describe_counter!("trunkline_sip_messages_total", "SIP messages, by fate");
+    describe_counter!("trunkline_media_slot_lateness_total", "Frames by how late they left; le in seconds");
+    Ok(handle)
+}
