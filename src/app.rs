@@ -97,7 +97,8 @@ impl App {
         let (sip, incoming) = sip::start(config.sip.listen, sip_config, rand::random(), WAITING_CALLS_MAX)
             .await
             .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
-        let workers = Workers::start(workers(config)).map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+        let workers =
+            Workers::start(workers(config)).map_err(|source| AppError::Io { what: "media workers".into(), source })?;
         let context = Arc::new(Context {
             sip,
             workers,
@@ -154,7 +155,8 @@ impl App {
 pub async fn open_store(url: &str) -> Result<Store, AppError> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     if let Some(folder) = std::path::Path::new(path.split('?').next().unwrap_or(path)).parent() {
-        std::fs::create_dir_all(folder).map_err(|source| AppError::Io { what: folder.display().to_string(), source })?;
+        std::fs::create_dir_all(folder)
+            .map_err(|source| AppError::Io { what: folder.display().to_string(), source })?;
     }
     let store = Store::open(url).await?;
     store.migrate().await?;
@@ -171,10 +173,15 @@ fn workers(config: &Config) -> usize {
 fn providers(config: &Config) -> Result<Providers, AppError> {
     let ms = Duration::from_millis;
     let p = &config.providers;
-    let deadlines =
-        Deadlines { connect: ms(p.connect_timeout_ms), first_byte: ms(p.first_byte_timeout_ms), between_bytes: ms(p.idle_timeout_ms) };
-    let endpoint =
-        |provider: &crate::config::Provider| Endpoint { base_url: provider.base_url.clone(), api_key: provider.api_key.clone() };
+    let deadlines = Deadlines {
+        connect: ms(p.connect_timeout_ms),
+        first_byte: ms(p.first_byte_timeout_ms),
+        between_bytes: ms(p.idle_timeout_ms),
+    };
+    let endpoint = |provider: &crate::config::Provider| Endpoint {
+        base_url: provider.base_url.clone(),
+        api_key: provider.api_key.clone(),
+    };
     Ok(Providers {
         http: Providers::http_client(&deadlines).map_err(|error| AppError::Other(format!("HTTP client: {error}")))?,
         deadlines,

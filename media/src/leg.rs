@@ -12,10 +12,11 @@ use crate::limits;
 use crate::playout::pacer::Pacer;
 use crate::playout::queue::{Change, Heard, PieceId, Queue};
 use crate::record::align::Aligner;
+use crate::rtp::digits::DigitSender;
 use crate::rtp::packet::{Packet, is_rtcp};
 use crate::rtp::packetizer::Packetizer;
 use crate::rtp::rtcp::{self, NtpClock, Reception};
-use crate::rtp::telephone_event::{self, Step};
+use crate::rtp::telephone_event;
 use crate::stats::LegStats;
 use crate::turn::barge_in::{self, BargeIn};
 use crate::vad::{self, Detector, Voice};
@@ -67,45 +68,63 @@ pub enum Port {
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
     /// 20 ms of the caller in the stream's own law.
-    Audio { codes: [u8; SAMPLES] },
-    SpeechStarted { at: Instant },
+    Audio {
+        codes: [u8; SAMPLES],
+    },
+    SpeechStarted {
+        at: Instant,
+    },
     /// `last_sound` lies before the event by the hangover.
-    SpeechEnded { last_sound: Instant },
-    PieceStarted { piece: PieceId, at: Instant },
-    PieceFinished { heard: Heard, at: Instant },
+    SpeechEnded {
+        last_sound: Instant,
+    },
+    PieceStarted {
+        piece: PieceId,
+        at: Instant,
+    },
+    PieceFinished {
+        heard: Heard,
+        at: Instant,
+    },
     /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
     /// `generation` is the newest that was silenced.
-    Flushed { barge_in: bool, generation: u32, heard: Vec<Heard>, at: Instant },
-    Digit { digit: char },
+    Flushed {
+        barge_in: bool,
+        generation: u32,
+        heard: Vec<Heard>,
+        at: Instant,
+    },
+    Digit {
+        digit: char,
+    },
     /// The last digit asked for was sent.
     DigitsSent,
     /// First packet of the peer.
-    MediaStarted { at: Instant },
+    MediaStarted {
+        at: Instant,
+    },
     NetworkLost,
     /// Half a second of stereo recording.
-    Recorded { block: Vec<i16> },
+    Recorded {
+        block: Vec<i16>,
+    },
     /// The last event of a leg.
-    Closed { stats: LegStats },
+    Closed {
+        stats: LegStats,
+    },
 }
 
 /// Where packets are accepted from (RFC 3550 has no protection of its own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Latch {
     /// Nothing heard: the address of the description is believed at once, another after a few packets.
-    Open { candidate: Option<(SocketAddr, u32, u32)> },
-    Latched { source: SocketAddr },
+    Open {
+        candidate: Option<(SocketAddr, u32, u32)>,
+    },
+    Latched {
+        source: SocketAddr,
+    },
 }
-
-#[derive(Debug)]
-enum Digit {
-    Event(telephone_event::Sender),
-    /// No telephone-event negotiated: two tones in the audio, frames left.
-    Tone { event: u8, frames_left: u8, phase: u32 },
-}
-
-/// Frames of an in-band digit: 100 ms of tone and 60 ms of pause.
-const TONE_FRAMES: u8 = 5;
-const TONE_PAUSE_FRAMES: u8 = 3;
 
 pub struct Leg {
     stream: Stream,
@@ -125,8 +144,7 @@ pub struct Leg {
     queue: Queue,
     pacer: Pacer,
     packetizer: Packetizer,
-    digits_out: VecDeque<u8>,
-    digit: Option<Digit>,
+    digits_out: DigitSender,
     aligner: Option<Box<Aligner>>,
     spare_blocks: Vec<Vec<i16>>,
     deliver_audio: bool,
@@ -167,8 +185,7 @@ impl Leg {
             queue: Queue::default(),
             pacer: Pacer::new(now),
             packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
-            digits_out: VecDeque::new(),
-            digit: None,
+            digits_out: DigitSender::default(),
             aligner: config.record.then(Box::default),
             spare_blocks: Vec::new(),
             deliver_audio: config.deliver_audio,
@@ -187,7 +204,7 @@ impl Leg {
 
     /// When [`Leg::tick`] is due.
     pub fn due(&self, now: Instant) -> Instant {
-        if self.stream.sending && self.digit.is_none() && self.queue.is_ready() {
+        if self.stream.sending && !self.digits_out.is_sending() && self.queue.is_ready() {
             self.pacer.due_for_speech(now)
         } else {
             self.pacer.due()
@@ -235,8 +252,7 @@ impl Leg {
 
     /// Digits that are not 0-9, *, # or A-D are skipped.
     pub fn send_digits(&mut self, digits: &str) {
-        let room = limits::DIGITS_MAX - self.digits_out.len().min(limits::DIGITS_MAX);
-        self.digits_out.extend(digits.chars().filter_map(telephone_event::code).take(room));
+        self.digits_out.push(digits);
     }
 
     pub fn handle_rtp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
@@ -436,10 +452,14 @@ impl Leg {
             return self.recorded(&frame);
         }
         let mut buffer = [0; 12 + SAMPLES];
-        if let Some(event) = self.digit_step(timestamp, &mut frame) {
+        if let Some(step) = self.digits_out.step(timestamp, self.stream.telephone_event, &mut frame) {
             self.pacer.sent(due, false);
-            if let (Some(packet), Some(payload_type)) = (event, self.stream.telephone_event) {
-                let len = self.packetizer.write(payload_type, packet.marker, packet.timestamp, &packet.payload, &mut buffer);
+            if step.last {
+                self.event(LegEvent::DigitsSent);
+            }
+            if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
+                let (marker, at) = (packet.marker, packet.timestamp);
+                let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
                 self.transmit(&buffer[..len], send);
                 return self.recorded(&frame);
             }
@@ -482,38 +502,6 @@ impl Leg {
             self.stats.packets_sent += 1;
             send(Port::Rtp, remote, bytes);
         }
-    }
-
-    /// `None` when no digit is being sent; `Some(None)` for a frame of pause or in-band tone.
-    fn digit_step(&mut self, timestamp: u32, frame: &mut Frame) -> Option<Option<telephone_event::EventPacket>> {
-        if self.digit.is_none() {
-            let event = self.digits_out.pop_front()?;
-            self.digit = Some(match self.stream.telephone_event {
-                Some(_) => Digit::Event(telephone_event::Sender::new(event, timestamp)),
-                None => Digit::Tone { event, frames_left: TONE_FRAMES + TONE_PAUSE_FRAMES, phase: 0 },
-            });
-        }
-        let (packet, done) = match self.digit.as_mut()? {
-            Digit::Event(sender) => match sender.step() {
-                Step::Packet(packet) => (Some(packet), false),
-                Step::Pause => (None, false),
-                Step::Done => (None, true),
-            },
-            Digit::Tone { event, frames_left, phase } => {
-                *frames_left -= 1;
-                if *frames_left >= TONE_PAUSE_FRAMES {
-                    tone(*event, phase, frame);
-                }
-                (None, *frames_left == 0)
-            }
-        };
-        if done {
-            self.digit = None;
-            if self.digits_out.is_empty() {
-                self.event(LegEvent::DigitsSent);
-            }
-        }
-        Some(packet)
     }
 
     fn recorded(&mut self, frame: &Frame) {
@@ -602,16 +590,6 @@ impl Leg {
         } else {
             self.stats.events_dropped += 1;
         }
-    }
-}
-
-/// Two tones at -10 dBm0 each, continued over frames.
-fn tone(event: u8, phase: &mut u32, frame: &mut Frame) {
-    let (low, high) = telephone_event::frequencies_hz(event);
-    for sample in frame.iter_mut() {
-        let at = *phase as f32 / RATE_HZ as f32 * std::f32::consts::TAU;
-        *sample = (((at * low).sin() + (at * high).sin()) * 5_000.0) as i16;
-        *phase += 1;
     }
 }
 

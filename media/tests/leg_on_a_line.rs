@@ -94,7 +94,14 @@ impl Line {
     }
 
     fn send_packet(&mut self, payload_type: u8, payload: &[u8]) {
-        let packet = Packet { payload_type, marker: false, sequence: self.sequence, timestamp: self.timestamp, ssrc: 9, payload };
+        let packet = Packet {
+            payload_type,
+            marker: false,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: 9,
+            payload,
+        };
         let mut buffer = [0; 400];
         let len = packet.write(&mut buffer).unwrap();
         self.sequence = self.sequence.wrapping_add(1);
@@ -232,8 +239,11 @@ fn speech_starts_and_ends_are_found_within_a_tenth_of_a_second() {
     line.speak(&fixture("order_number"));
     let ended = line.now;
     line.silence_ms(1_000);
-    let starts: Vec<Instant> =
-        line.events.iter().filter_map(|e| if let LegEvent::SpeechStarted { at } = e { Some(*at) } else { None }).collect();
+    let starts: Vec<Instant> = line
+        .events
+        .iter()
+        .filter_map(|e| if let LegEvent::SpeechStarted { at } = e { Some(*at) } else { None })
+        .collect();
     let ends: Vec<Instant> = line
         .events
         .iter()
@@ -321,8 +331,11 @@ fn digits_arrive_without_marker_and_leave_as_events() {
     }
     line.leg.send_digits("1#x9");
     line.silence_ms(1_000);
-    let digits: String =
-        line.events.iter().filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None }).collect();
+    let digits: String = line
+        .events
+        .iter()
+        .filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None })
+        .collect();
     assert_eq!(digits, "42#");
     let events: Vec<u8> = line
         .sent
@@ -360,7 +373,14 @@ fn a_peer_behind_nat_is_followed_after_three_packets() {
     let mut line = Line::new(Law::Mu);
     let nat: SocketAddr = "127.0.0.2:9999".parse().unwrap();
     for n in 0..5u16 {
-        let packet = Packet { payload_type: 0, marker: false, sequence: n, timestamp: u32::from(n) * 160, ssrc: 9, payload: &[0; 160] };
+        let packet = Packet {
+            payload_type: 0,
+            marker: false,
+            sequence: n,
+            timestamp: u32::from(n) * 160,
+            ssrc: 9,
+            payload: &[0; 160],
+        };
         let mut buffer = [0; 200];
         let len = packet.write(&mut buffer).unwrap();
         line.leg.handle_rtp(line.now, nat, &buffer[..len]);

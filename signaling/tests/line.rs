@@ -408,7 +408,10 @@ fn hostile_and_odd_requests_get_the_answer_of_the_rfc() {
         (invite.replace("Max-Forwards: 70", "Max-Forwards: 0"), "SIP/2.0 483 Too Many Hops"),
         (invite.replace("Content-L", "Require: 100rel, foo\r\nContent-L"), "SIP/2.0 420 Bad Extension"),
         (invite.replace("sip:+31201234567@127.0.0.2 SIP", "mailto:x SIP"), "SIP/2.0 416 Unsupported URI Scheme"),
-        (invite.replace("Length: 0\r\n\r\n", "Length: 2\r\nContent-Type: text/plain\r\n\r\nhi"), "SIP/2.0 415 Unsupported Media Type"),
+        (
+            invite.replace("Length: 0\r\n\r\n", "Length: 2\r\nContent-Type: text/plain\r\n\r\nhi"),
+            "SIP/2.0 415 Unsupported Media Type",
+        ),
         (other("FROB"), "SIP/2.0 501 Not Implemented"),
         (other("REGISTER"), "SIP/2.0 405 Method Not Allowed"),
         (other("SUBSCRIBE"), "SIP/2.0 405 Method Not Allowed"),

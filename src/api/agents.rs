@@ -63,7 +63,9 @@ pub(super) async fn create(
     Ok(Answer::created(json!({"agent": view(&agent)})))
 }
 
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     Ok(Answer::ok(json!({"agent": view(&find(&api, scope, &id).await?)})))
 }
 
@@ -83,7 +85,9 @@ pub(super) async fn update(
     Ok(Answer::ok(json!({"agent": view(&agent)})))
 }
 
-pub(super) async fn delete(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn delete(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let agent = find(&api, scope, &id).await?;
     if !api.context.store.delete_agent(scope, agent.id).await? {
         return Err(ApiError::state("The agent has tasks that are pending or in progress"));

@@ -72,7 +72,9 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
     Ok(Answer::ok(json!({"calls": calls, "total": total, "limit": page.limit, "offset": page.offset})))
 }
 
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
     Ok(Answer::ok(json!({"call": with_transcript(&api, scope, &call).await?})))
 }
@@ -82,7 +84,9 @@ pub(super) async fn transcript(
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
     let turns = api.context.store.turns(scope, call.id).await?;
-    Ok(Answer::ok(json!({"call_id": call.id.to_string(), "status": call.status.name(), "transcript": turns_json(&turns)})))
+    Ok(Answer::ok(
+        json!({"call_id": call.id.to_string(), "status": call.status.name(), "transcript": turns_json(&turns)}),
+    ))
 }
 
 pub(super) async fn end(State(api): State<Api>, caller: Caller, id: Path<String>) -> Result<Answer, ApiError> {

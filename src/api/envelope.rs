@@ -20,7 +20,10 @@ pub(super) enum Payload {
     Success(Value),
     /// A delete: `{"success":true}` in both shapes.
     Deleted,
-    Failure { message: String, details: Value },
+    Failure {
+        message: String,
+        details: Value,
+    },
     /// As it stands in both shapes (health).
     Plain(Value),
 }

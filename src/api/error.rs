@@ -55,7 +55,9 @@ impl From<FieldFault> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Duplicate(what) => Self::new(StatusCode::BAD_REQUEST, "already_exists", format!("{what} exists already")),
+            StoreError::Duplicate(what) => {
+                Self::new(StatusCode::BAD_REQUEST, "already_exists", format!("{what} exists already"))
+            }
             other if other.is_unreachable() => {
                 tracing::error!(error = %other, "database is unreachable");
                 Self::unavailable("database_unavailable", "The database is unreachable")

@@ -42,8 +42,12 @@ pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     if let Some(snapshot) = api.context.sip.snapshot().await {
         let c = snapshot.counters;
         for (fate, count) in [
-            ("received", c.received), ("garbage", c.garbage), ("refused", c.refused),
-            ("retransmitted", c.retransmitted), ("forbidden", c.forbidden), ("overload", c.overload),
+            ("received", c.received),
+            ("garbage", c.garbage),
+            ("refused", c.refused),
+            ("retransmitted", c.retransmitted),
+            ("forbidden", c.forbidden),
+            ("overload", c.overload),
         ] {
             metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
         }

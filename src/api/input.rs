@@ -33,7 +33,9 @@ impl FromRequest<Api> for Object {
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object")),
-            Err(error) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}"))),
+            Err(error) => {
+                Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}")))
+            }
         }
     }
 }
@@ -45,7 +47,13 @@ pub(super) fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T
         let path = error.path().to_string();
         let named = message.strip_prefix("unknown field `").or(message.strip_prefix("missing field `"));
         let field = match named.and_then(|rest| rest.split('`').next()) {
-            Some(name) if path == "." || path.ends_with(name) => if path == "." { name.to_owned() } else { path },
+            Some(name) if path == "." || path.ends_with(name) => {
+                if path == "." {
+                    name.to_owned()
+                } else {
+                    path
+                }
+            }
             Some(name) => format!("{path}.{name}"),
             None => path,
         };
@@ -115,7 +123,9 @@ impl Query {
     }
 
     /// A value parsed by `parse`; `allowed` describes what would have been right.
-    pub(super) fn value<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>, allowed: &str) -> Result<Option<T>, ApiError> {
+    pub(super) fn value<T>(
+        &self, name: &str, parse: impl Fn(&str) -> Option<T>, allowed: &str,
+    ) -> Result<Option<T>, ApiError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(text) => parse(text).map(Some).ok_or_else(|| ApiError::field(name, format!("must be {allowed}"))),

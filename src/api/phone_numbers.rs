@@ -89,7 +89,9 @@ pub(super) async fn create(
     Ok(Answer::created(json!({"phone_number": view(&row)})))
 }
 
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     Ok(Answer::ok(json!({"phone_number": view(&find(&api, scope, &id).await?)})))
 }
 
@@ -118,7 +120,9 @@ pub(super) async fn update(
     Ok(Answer::ok(json!({"phone_number": view(&row)})))
 }
 
-pub(super) async fn delete(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn delete(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let row = find(&api, scope, &id).await?;
     api.context.store.delete_phone_number(scope, row.id).await?;
     Ok(Answer::deleted())

@@ -27,7 +27,8 @@ fn available(call: &Call) -> Result<&str, ApiError> {
 
 /// The proxy URL, on the mount it was asked on.
 pub(super) async fn locate(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, OriginalUri(uri): OriginalUri, headers: HeaderMap,
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
     available(&call)?;
@@ -99,14 +100,17 @@ enum Range {
 }
 
 fn byte_range(text: &str, size: u64) -> Range {
-    let Some((first, last)) = text.strip_prefix("bytes=").filter(|rest| !rest.contains(',')).and_then(|rest| rest.split_once('-'))
+    let Some((first, last)) =
+        text.strip_prefix("bytes=").filter(|rest| !rest.contains(',')).and_then(|rest| rest.split_once('-'))
     else {
         return Range::Ignored;
     };
     match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last && first < size => Range::Bytes(first, (last + 1).min(size)),
         (Ok(first), Err(_)) if last.trim().is_empty() && first < size => Range::Bytes(first, size),
-        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 && size > 0 => Range::Bytes(size.saturating_sub(count), size),
+        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 && size > 0 => {
+            Range::Bytes(size.saturating_sub(count), size)
+        }
         (Ok(first), Ok(last)) if first > last => Range::Ignored,
         (Ok(_), Ok(_)) | (Ok(_), Err(_)) | (Err(_), Ok(_)) => Range::Unsatisfiable,
         _ => Range::Ignored,

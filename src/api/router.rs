@@ -25,7 +25,10 @@ pub fn router(api: Api) -> Router {
         .route("/calls/{id}/end", post(calls::end))
         .route("/calls/{id}/cancel", post(calls::cancel))
         .route("/phone-numbers", get(phone_numbers::list).post(phone_numbers::create))
-        .route("/phone-numbers/{id}", get(phone_numbers::get).patch(phone_numbers::update).delete(phone_numbers::delete))
+        .route(
+            "/phone-numbers/{id}",
+            get(phone_numbers::get).patch(phone_numbers::update).delete(phone_numbers::delete),
+        )
         .route("/trunks", get(trunks::list).post(trunks::create))
         .route("/trunks/{id}", get(trunks::get).patch(trunks::update).delete(trunks::delete));
     Router::new()
@@ -35,7 +38,11 @@ pub fn router(api: Api) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(|| async { ApiError::not_found("Endpoint") })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This endpoint does not take that method")
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This endpoint does not take that method",
+            )
         })
         .layer(from_fn_with_state(api.clone(), envelope::wrap))
         .with_state(api)

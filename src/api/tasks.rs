@@ -81,7 +81,9 @@ pub(super) async fn create(
     Ok(Answer::created(json!({"task": view(&task)})))
 }
 
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
     let agent = api.context.store.agent(scope, task.agent).await?;
     let mut view = view(&task);
@@ -111,7 +113,9 @@ pub(super) async fn update(
     Ok(Answer::ok(json!({"task": view(&task)})))
 }
 
-pub(super) async fn delete(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn delete(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
     if !api.context.store.delete_task(scope, task.id).await? {
         return Err(ApiError::state("Only a pending or failed task can be deleted"));
@@ -119,13 +123,16 @@ pub(super) async fn delete(State(api): State<Api>, Caller(scope): Caller, Path(i
     Ok(Answer::deleted())
 }
 
-pub(super) async fn execute(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn execute(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
     let not_pending = || ApiError::state("Only a pending task can be executed");
     if task.status != TaskStatus::Pending {
         return Err(not_pending());
     }
-    let agent = api.context.store.agent(scope, task.agent).await?.ok_or_else(|| ApiError::state("The task's agent is gone"))?;
+    let agent =
+        api.context.store.agent(scope, task.agent).await?.ok_or_else(|| ApiError::state("The task's agent is gone"))?;
     if !agent.fields.is_active {
         return Err(ApiError::state("The task's agent is not active"));
     }
@@ -146,7 +153,8 @@ pub(super) async fn execute(State(api): State<Api>, Caller(scope): Caller, Path(
 fn require_providers(api: &Api, agent: &Agent) -> Result<(), ApiError> {
     let providers = &api.context.providers;
     let missing = |name: &str| {
-        let mut error = ApiError::unavailable("provider_not_configured", format!("The provider {name} is not configured"));
+        let mut error =
+            ApiError::unavailable("provider_not_configured", format!("The provider {name} is not configured"));
         error.details["provider"] = json!(name);
         Err(error)
     };
@@ -191,11 +199,14 @@ async fn choose_trunk(api: &Api, scope: OrgScope, task: &Task) -> Result<(Trunk,
         .find(|trunk| Some(trunk.id) == of_number && usable(trunk))
         .or_else(|| trunks.iter().find(|trunk| usable(trunk)))
         .cloned();
-    let trunk = chosen.ok_or_else(|| ApiError::unavailable("trunk_not_configured", "No trunk of this organization can call out"))?;
+    let trunk = chosen
+        .ok_or_else(|| ApiError::unavailable("trunk_not_configured", "No trunk of this organization can call out"))?;
     Ok((trunk, number.map(|row| row.number.to_string())))
 }
 
-pub(super) async fn reset(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn reset(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
     if task.status == TaskStatus::Pending {
         return Err(ApiError::state("The task is pending already"));

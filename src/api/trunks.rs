@@ -55,7 +55,9 @@ pub(super) async fn create(
     Ok(Answer::created(json!({"trunk": view(&trunk)})))
 }
 
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     Ok(Answer::ok(json!({"trunk": view(&find(&api, scope, &id).await?)})))
 }
 
@@ -75,7 +77,9 @@ pub(super) async fn update(
     Ok(Answer::ok(json!({"trunk": view(&trunk)})))
 }
 
-pub(super) async fn delete(State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>) -> Result<Answer, ApiError> {
+pub(super) async fn delete(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
     let trunk = find(&api, scope, &id).await?;
     api.context.store.delete_trunk(scope, trunk.id).await?;
     api.context.reload_trunks().await?;

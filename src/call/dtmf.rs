@@ -38,7 +38,11 @@ impl Keys {
         let timeout = self.rules.as_ref().map_or(DEFAULT_TIMEOUT, |r| Duration::from_millis(r.inter_digit_timeout_ms));
         self.deadline = Some(now + timeout);
         let exact = self.matching().is_some();
-        let longer = self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.len() > self.pressed.len() && r.digits.starts_with(&self.pressed));
+        let longer = self
+            .rules
+            .iter()
+            .flat_map(|r| &r.rules)
+            .any(|r| r.digits.len() > self.pressed.len() && r.digits.starts_with(&self.pressed));
         (exact && !longer).then(|| self.finish()).flatten()
     }
 
@@ -79,7 +83,11 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
         let rule = |digits: &str| Rule { digits: digits.into(), action: Action::SendToLlm, target: None, text: None };
-        let rules = DtmfRules { rules: vec![rule("1"), rule("12"), rule("*")], inter_digit_timeout_ms: 1_000, terminator: Some("#".into()) };
+        let rules = DtmfRules {
+            rules: vec![rule("1"), rule("12"), rule("*")],
+            inter_digit_timeout_ms: 1_000,
+            terminator: Some("#".into()),
+        };
         (now, Keys::new(Some(rules)))
     }
 

@@ -45,9 +45,14 @@ impl Script {
                 "say" => speech(rest).map(Step::Say),
                 "interrupt" => speech(rest).map(Step::Interrupt),
                 "dtmf" if !rest.is_empty() => Ok(Step::Digits(rest.to_owned())),
-                "pause" => rest.parse().map(|ms| Step::Pause(Duration::from_millis(ms))).map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
+                "pause" => rest
+                    .parse()
+                    .map(|ms| Step::Pause(Duration::from_millis(ms)))
+                    .map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
                 "hangup" => Ok(Step::HangUp),
-                _ => Err(format!("{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, pause MS, hangup")),
+                _ => Err(format!(
+                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, pause MS, hangup"
+                )),
             }
         });
         steps.collect::<Result<_, _>>().map(Self)
@@ -68,7 +73,11 @@ fn built_in(name: &str) -> Result<Vec<i16>, String> {
     let text = texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1));
     let known = || texts.lines().filter_map(|line| line.split('\t').next()).collect::<Vec<_>>().join(", ");
     let text = text.ok_or_else(|| format!("{name:?} is neither a .wav file nor one of {}", known()))?;
-    fixture_phrases().into_iter().find(|p| p.text == text).map(|p| p.samples).ok_or_else(|| format!("{name} is missing"))
+    fixture_phrases()
+        .into_iter()
+        .find(|p| p.text == text)
+        .map(|p| p.samples)
+        .ok_or_else(|| format!("{name} is missing"))
 }
 
 fn wav(path: &Path) -> Result<Vec<i16>, String> {

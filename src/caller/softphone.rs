@@ -60,7 +60,11 @@ impl Softphone {
             realm: "trunkline-call".to_owned(),
             calls_max: 20_000,
             retry_after_s: 1,
-            trunks: vec![TrunkRule { id: "peer".into(), allow: IpNet::parse("0.0.0.0/0").into_iter().collect(), credentials: None }],
+            trunks: vec![TrunkRule {
+                id: "peer".into(),
+                allow: IpNet::parse("0.0.0.0/0").into_iter().collect(),
+                credentials: None,
+            }],
         };
         let (sip, incoming) = sip::start(bind, config, rand::random(), 1_024).await?;
         let workers = Workers::start(1)?;
@@ -76,7 +80,9 @@ impl Softphone {
         report
     }
 
-    async fn try_dial(&self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport) -> Result<(), String> {
+    async fn try_dial(
+        &self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
+    ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
         let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.codecs, 1);
         let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
@@ -144,8 +150,8 @@ impl Softphone {
     }
 
     async fn talk(
-        &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream, ports: PortPair,
-        script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
+        &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream,
+        ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
     ) -> Result<(), String> {
         let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
         let config = leg_config(stream, recording.is_some());
@@ -154,7 +160,18 @@ impl Softphone {
         let leg = self.workers.add(config, ports, recording, sink).map_err(|_| "media is overloaded".to_owned())?;
         let mut ear = Ear::new(stream.law);
         let sip = self.sip.clone();
-        let mut talk = Talk { call, sip, leg, sip_events, leg_events, negotiation, ear: &mut ear, pieces: 0, gone: false, digits_sent: false };
+        let mut talk = Talk {
+            call,
+            sip,
+            leg,
+            sip_events,
+            leg_events,
+            negotiation,
+            ear: &mut ear,
+            pieces: 0,
+            gone: false,
+            digits_sent: false,
+        };
         let result = talk.follow(script, report).await;
         let gone = talk.gone;
         let Talk { leg, mut leg_events, .. } = talk;
@@ -276,7 +293,9 @@ impl Talk<'_> {
                 Step::Listen => {
                     let since = asked.unwrap_or(self.ear.started);
                     self.listen(since).await?;
-                    if let (Some(asked), Some((first, _))) = (asked.take(), self.ear.speech.filter(|(first, _)| *first > since)) {
+                    if let (Some(asked), Some((first, _))) =
+                        (asked.take(), self.ear.speech.filter(|(first, _)| *first > since))
+                    {
                         report.responses_ms.push((first - asked).as_secs_f64() * 1_000.0);
                     }
                 }
@@ -291,7 +310,9 @@ impl Talk<'_> {
                     let (first, last) = self.say(speech).await?;
                     asked = Some(last);
                     if let Some((_, fell_silent)) = self.ear.speech.filter(|(since, _)| *since < first) {
-                        report.barge_ins_ms.push((fell_silent.saturating_duration_since(first)).as_secs_f64() * 1_000.0);
+                        report
+                            .barge_ins_ms
+                            .push((fell_silent.saturating_duration_since(first)).as_secs_f64() * 1_000.0);
                     }
                 }
                 Step::Digits(digits) => {
@@ -311,8 +332,10 @@ impl Talk<'_> {
     /// Until the agent has spoken after `since` and fallen silent.
     async fn listen(&mut self, since: Instant) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
-        self.until(deadline, "the agent to speak", |talk| talk.ear.speech.is_some_and(|(_, last)| last > since)).await?;
-        self.until(deadline + PATIENCE, "the agent to finish", |talk| talk.ear.speaking_since(Instant::now()).is_none()).await
+        self.until(deadline, "the agent to speak", |talk| talk.ear.speech.is_some_and(|(_, last)| last > since))
+            .await?;
+        self.until(deadline + PATIENCE, "the agent to finish", |talk| talk.ear.speaking_since(Instant::now()).is_none())
+            .await
     }
 
     /// Speaks; returns when its first and last sound left.

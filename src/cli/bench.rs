@@ -1,10 +1,280 @@
-//! `trunkline bench`: filled in below.
+//! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
+//! the callers in this one. Prints what callers experience and what the server costs.
 
+use crate::caller::load::{Load, run as run_load};
+use crate::caller::report::{CallReport, percentile, summarize};
+use crate::caller::script::Script;
+use crate::caller::softphone::{Dial, Softphone};
+use crate::emulator;
 use clap::Args;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::message::Uri;
+
+const TURNS: &str = "+31200000001";
+const TALKER: &str = "+31200000002";
+/// Silence the recogniser waits for; part of every turn and no part of our own share.
+const ENDPOINTING_MS: f64 = 300.0;
+/// Clock ticks a second in `/proc/PID/stat` (fixed at 100 for user space on Linux).
+const TICKS: f64 = 100.0;
 
 #[derive(Debug, Args)]
-pub(super) struct BenchArgs {}
+pub(super) struct BenchArgs {
+    /// Calls at once for turns and barge-in.
+    #[arg(long, default_value_t = 100)]
+    calls: usize,
+    /// Calls at once for packet gaps, CPU and memory.
+    #[arg(long, default_value_t = 300)]
+    many: usize,
+    /// Set-ups a second for the set-up time.
+    #[arg(long, default_value_t = 100.0)]
+    setup_rate: f64,
+    /// Set-ups a second for the flood.
+    #[arg(long, default_value_t = 1000.0)]
+    flood_rate: f64,
+    /// Only these: turns, barge-in, many, setup, flood.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
 
-pub(super) async fn run(_args: BenchArgs) -> Result<(), String> {
+struct Bench {
+    server: Server,
+    phone: Arc<Softphone>,
+    delays: emulator::Delays,
+    _emulator: emulator::Running,
+}
+
+/// The server's process; ended with the bench.
+struct Server {
+    child: Child,
+    sip: SocketAddr,
+    folder: std::path::PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// CPU seconds and resident bytes of a process.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    cpu_s: f64,
+    resident_mb: f64,
+    at: Instant,
+}
+
+impl Server {
+    fn usage(&self) -> Usage {
+        let read =
+            |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default();
+        let stat = read("stat");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let tick = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+        let status = read("status");
+        let resident =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
+        Usage {
+            cpu_s: (tick(11) + tick(12)) / TICKS,
+            resident_mb: resident.unwrap_or(0.0) / 1_024.0,
+            at: Instant::now(),
+        }
+    }
+}
+
+pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
+    let _ = rlimit::increase_nofile_limit(1 << 20);
+    let bench = start().await?;
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let mut results = serde_json::Map::new();
+    let fresh = bench.server.usage();
+    // Caches, connections and the voice's texts are warm before anything counts.
+    bench.call(TURNS, "listen; say hello; listen; say where_is_my_order; listen; hangup", 4, 10.0, 4).await?;
+    bench.call(TALKER, "interrupt wait_stop; listen; hangup", 2, 10.0, 2).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = bench.server.usage();
+    if wanted("setup") {
+        results.insert("setup".into(), bench.setup(args.setup_rate, 5.0).await?);
+    }
+    if wanted("turns") {
+        results.insert("turns".into(), bench.turns(args.calls).await?);
+    }
+    if wanted("barge-in") {
+        results.insert("barge_in".into(), bench.barge_in(args.calls).await?);
+    }
+    if wanted("many") {
+        results.insert("many".into(), bench.many(args.many, idle).await?);
+    }
+    if wanted("flood") {
+        results.insert("flood".into(), bench.setup(args.flood_rate, 5.0).await?);
+    }
+    tokio::time::sleep(Duration::from_secs(40)).await; // SIP transactions linger for 32 s (timer J and L)
+    let after = bench.server.usage();
+    results.insert(
+        "memory_mb".into(),
+        json!({"start": fresh.resident_mb, "idle": idle.resident_mb, "after": after.resident_mb}),
+    );
+    println!("{}", serde_json::to_string_pretty(&results).unwrap_or_default());
+    Ok(())
+}
+
+impl Bench {
+    fn dial(&self, number: &str) -> Dial {
+        let local = self.phone.sip.local_udp();
+        Dial {
+            to: Uri::sip(Some(number), &self.server.sip.ip().to_string(), Some(self.server.sip.port())),
+            from: Uri::sip(Some("+15550100"), &local.ip().to_string(), Some(local.port())),
+            transport: Transport::Udp,
+            credentials: None,
+            codecs: vec!["PCMU".into()],
+        }
+    }
+
+    async fn call(
+        &self, number: &str, script: &str, calls: usize, per_second: f64, at_once: usize,
+    ) -> Result<Vec<CallReport>, String> {
+        let load = Load { calls, per_second, at_once, recordings: None };
+        Ok(run_load(self.phone.clone(), self.dial(number), Script::parse(script)?, load).await)
+    }
+
+    /// What the emulated providers take of every turn by design.
+    fn waited_ms(&self) -> f64 {
+        let d = self.delays;
+        ENDPOINTING_MS + (d.stt_final_ms + d.llm_first_token_ms + d.tts_first_byte_ms) as f64
+    }
+
+    async fn turns(&self, calls: usize) -> Result<Value, String> {
+        let script = "listen; say hello; listen; say where_is_my_order; listen; say opening_hours; listen; hangup";
+        let reports = self.call(TURNS, script, calls, calls as f64 / 4.0, calls).await?;
+        let mut own: Vec<f64> = reports.iter().flat_map(|r| &r.responses_ms).map(|ms| ms - self.waited_ms()).collect();
+        let mut at = |share| percentile(&mut own, share);
+        Ok(json!({"calls": calls, "waited_for_providers_ms": self.waited_ms(),
+            "own_part_ms": {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)}, "callers": summarize(&reports)}))
+    }
+
+    async fn barge_in(&self, calls: usize) -> Result<Value, String> {
+        let reports =
+            self.call(TALKER, "interrupt wait_stop; listen; hangup", calls, calls as f64 / 4.0, calls).await?;
+        Ok(json!({"calls": calls, "callers": summarize(&reports)}))
+    }
+
+    /// Calls that are being talked to, all at once: gaps, CPU, memory.
+    async fn many(&self, calls: usize, idle: Usage) -> Result<Value, String> {
+        let ramp = Duration::from_secs_f64(calls as f64 / 50.0 + 1.0);
+        let talking = Duration::from_secs(20);
+        let script = format!("pause {}; hangup", (ramp + talking + Duration::from_secs(2)).as_millis());
+        let measure = async {
+            tokio::time::sleep(ramp).await;
+            let from = self.server.usage();
+            tokio::time::sleep(talking).await;
+            (from, self.server.usage())
+        };
+        let (reports, (from, to)) = tokio::join!(self.call(TALKER, &script, calls, 50.0, calls), measure);
+        let cpu = (to.cpu_s - from.cpu_s) / (to.at - from.at).as_secs_f64();
+        Ok(json!({
+            "calls": calls,
+            "cpu_percent_of_a_core": cpu * 100.0,
+            "cpu_percent_per_call": cpu * 100.0 / calls as f64,
+            "memory_mb_per_call": (to.resident_mb - idle.resident_mb) / calls as f64,
+            "callers": summarize(&reports?),
+        }))
+    }
+
+    async fn setup(&self, per_second: f64, seconds: f64) -> Result<Value, String> {
+        let calls = (per_second * seconds) as usize;
+        let reports = self.call(TURNS, "pause 100; hangup", calls, per_second, calls).await?;
+        Ok(json!({"set_ups_per_second": per_second, "callers": summarize(&reports)}))
+    }
+}
+
+async fn start() -> Result<Bench, String> {
+    // No wait between tokens and a voice that is kept: what is measured is ours, not the emulator's.
+    let delays = emulator::Delays { stt_final_ms: 20, llm_first_token_ms: 50, llm_token_ms: 0, tts_first_byte_ms: 50 };
+    let settings =
+        emulator::Settings { delays, script: emulator::Script::default(), espeak: Some("espeak-ng".to_owned()) };
+    let emulator = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|e| e.to_string())?;
+    let folder = std::env::temp_dir().join(format!("trunkline-bench-{:016x}", rand::random::<u64>()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let (server, api, key) = start_server(&folder, &emulator)?;
+    let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
+    let (phone, _) =
+        Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
+    let bench = Bench { server, phone: Arc::new(phone), delays, _emulator: emulator };
+    set_up(&api, &key).await?;
+    Ok(bench)
+}
+
+fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, String), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let api = "127.0.0.1:13008";
+    let base = emulator.base_url();
+    let settings = [
+        ("API__LISTEN", api.to_owned()),
+        ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
+        ("DATABASE__URL", format!("sqlite://{}/bench.db", folder.display())),
+        ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
+        ("MEDIA__PORT_FIRST", "30000".to_owned()),
+        ("MEDIA__PORT_LAST", "49999".to_owned()),
+        ("CALLS__CALLS_MAX", "10000".to_owned()),
+        ("LOG__FILTER", "error".to_owned()),
+        ("PROVIDERS__DEEPGRAM__BASE_URL", base.clone()),
+        ("PROVIDERS__DEEPGRAM__API_KEY", "bench".to_owned()),
+        ("PROVIDERS__OPENAI__BASE_URL", format!("{base}/v1")),
+        ("PROVIDERS__OPENAI__API_KEY", "bench".to_owned()),
+        ("PROVIDERS__ELEVENLABS__BASE_URL", base),
+        ("PROVIDERS__ELEVENLABS__API_KEY", "bench".to_owned()),
+    ];
+    let command = |name: &str| {
+        let mut command = Command::new(&program);
+        command.arg(name).envs(settings.iter().map(|(name, value)| (format!("TRUNKLINE_{name}"), value)));
+        command
+    };
+    let made = command("bootstrap").args(["--organization", "Bench", "--email", "bench@example.com"]).output();
+    let made = made.map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&made.stdout).into_owned();
+    let key = text.lines().find_map(|line| line.strip_prefix("API key")).map(|key| key.trim().to_owned());
+    let key = key.ok_or_else(|| format!("bootstrap failed: {}", String::from_utf8_lossy(&made.stderr)))?;
+    let child = command("serve").stdin(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+    Ok((child, format!("http://{api}/api/v1"), key))
+}
+
+/// Two agents: one that answers, one that does not stop talking by itself.
+async fn set_up(api: &str, key: &str) -> Result<(), String> {
+    let http = reqwest::Client::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while http.get(format!("{api}/health")).send().await.is_err() {
+        if Instant::now() > deadline {
+            return Err("the server did not start".to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let post = async |path: &str, body: Value| -> Result<Value, String> {
+        let response =
+            http.post(format!("{api}{path}")).bearer_auth(key).json(&body).send().await.map_err(|e| e.to_string())?;
+        let body: Value = response.json().await.map_err(|error| error.to_string())?;
+        if body["success"] == json!(true) { Ok(body["data"].clone()) } else { Err(body.to_string()) }
+    };
+    let trunk =
+        post("/trunks", json!({"name": "Loopback", "allowed_addresses": ["127.0.0.0/8"]})).await?["trunk"]["id"]
+            .clone();
+    let long = "Thank you for calling. Before we begin, let me tell you what we do and how we do it, so that you know what to expect. ".repeat(8);
+    for (number, first) in [(TURNS, "Good morning."), (TALKER, long.as_str())] {
+        let agent = json!({
+            "name": "Bench", "first_message": first, "turn_config": {"endpointing_ms": ENDPOINTING_MS as u64},
+            "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
+            "llm_config": {"provider": "openai", "model": "gpt-4o-mini"},
+            "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "en"},
+        });
+        let agent = post("/agents", agent).await?["agent"]["id"].clone();
+        post("/phone-numbers", json!({"number": number, "agent_id": agent, "trunk_id": trunk})).await?;
+    }
     Ok(())
 }

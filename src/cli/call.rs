@@ -56,7 +56,8 @@ pub(super) async fn run(args: CallArgs) -> Result<(), String> {
     let ports = args.rtp_ports.split_once('-').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     let ports: (u16, u16) = ports.ok_or("--rtp-ports wants FIRST-LAST")?;
     let _ = rlimit::increase_nofile_limit(1 << 20);
-    let (phone, mut incoming) = Softphone::open(args.listen, ports).await.map_err(|error| format!("{}: {error}", args.listen))?;
+    let (phone, mut incoming) =
+        Softphone::open(args.listen, ports).await.map_err(|error| format!("{}: {error}", args.listen))?;
     let phone = Arc::new(phone);
     let Some(to) = &args.to else {
         println!("waiting for {} call(s) on {}", args.calls, phone.sip.local_udp());

@@ -51,7 +51,8 @@ struct Demo {
 pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
     let mut demo = start(&args).await?;
     let callee_line = SocketAddr::new(args.sip.ip(), 0);
-    let (phone, mut incoming) = Softphone::open(callee_line, (54_000, 54_999)).await.map_err(|error| error.to_string())?;
+    let (phone, mut incoming) =
+        Softphone::open(callee_line, (54_000, 54_999)).await.map_err(|error| error.to_string())?;
     let agent = demo.set_up(args.real_providers, phone.sip.local_udp()).await?;
 
     println!("\n── a call comes in for {NUMBER} ──");
@@ -73,7 +74,10 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         "context_data": {"customer_name": "Jan"}});
     let task = demo.post("/tasks", &body).await?["task"]["id"].as_str().unwrap_or_default().to_owned();
     println!("POST /api/v1/tasks/{task}/execute");
-    let call = demo.post(&format!("/tasks/{task}/execute"), &json!({})).await?["call_id"].as_str().unwrap_or_default().to_owned();
+    let call = demo.post(&format!("/tasks/{task}/execute"), &json!({})).await?["call_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let script = Script::parse(OUTBOUND)?;
     let answer = async {
         match tokio::time::timeout(Duration::from_secs(10), incoming.recv()).await {
@@ -112,8 +116,13 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let running = if args.real_providers {
         None
     } else {
-        let settings = emulator::Settings { espeak: Some(config.providers.local.program.clone()), ..emulator::Settings::default() };
-        let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|error| error.to_string())?;
+        let settings = emulator::Settings {
+            espeak: Some(config.providers.local.program.clone()),
+            ..emulator::Settings::default()
+        };
+        let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings)
+            .await
+            .map_err(|error| error.to_string())?;
         for (provider, base) in [
             (&mut config.providers.deepgram, running.base_url()),
             (&mut config.providers.openai, format!("{}/v1", running.base_url())),
@@ -153,7 +162,8 @@ impl Demo {
     }
 
     async fn data(response: Result<reqwest::Response, reqwest::Error>) -> Result<Value, String> {
-        let body: Value = response.map_err(|error| error.to_string())?.json().await.map_err(|error| error.to_string())?;
+        let body: Value =
+            response.map_err(|error| error.to_string())?.json().await.map_err(|error| error.to_string())?;
         match body["success"].as_bool() {
             Some(true) => Ok(body["data"].clone()),
             _ => Err(body["error"].as_str().unwrap_or("no answer").to_owned()),
@@ -181,14 +191,18 @@ impl Demo {
         let trunk = self.post("/trunks", &trunk).await?["trunk"]["id"].clone();
         let number = json!({"number": NUMBER, "agent_id": agent, "trunk_id": trunk});
         if let Err(error) = self.post("/phone-numbers", &number).await {
-            return Err(format!("{error} (an earlier demo's database? remove its folder or name another with --folder)"));
+            return Err(format!(
+                "{error} (an earlier demo's database? remove its folder or name another with --folder)"
+            ));
         }
         println!("agent         {agent}\nnumber        {NUMBER}");
         Ok(agent)
     }
 
     /// Prints a call's transcript while it grows.
-    async fn watch(&self, call: Option<String>, report: impl Future<Output = CallReport>) -> Result<CallReport, String> {
+    async fn watch(
+        &self, call: Option<String>, report: impl Future<Output = CallReport>,
+    ) -> Result<CallReport, String> {
         let mut report = std::pin::pin!(report);
         let mut printed = 0;
         let mut id = call;
@@ -221,7 +235,11 @@ impl Demo {
         for turn in turns.iter().take(until).skip(printed) {
             let at = turn["started_at_ms"].as_f64().unwrap_or(0.0) / 1_000.0;
             let mark = if turn["interrupted"] == json!(true) { "  ← interrupted" } else { "" };
-            println!("{at:7.2}s  {:9}  {}{mark}", turn["role"].as_str().unwrap_or(""), turn["content"].as_str().unwrap_or(""));
+            println!(
+                "{at:7.2}s  {:9}  {}{mark}",
+                turn["role"].as_str().unwrap_or(""),
+                turn["content"].as_str().unwrap_or("")
+            );
         }
         Ok(printed.max(until))
     }
@@ -231,9 +249,18 @@ impl Demo {
         println!("\n── what is kept ──");
         for call in calls["calls"].as_array().into_iter().flatten() {
             let id = call["id"].as_str().unwrap_or("");
-            let path = args.folder.join("recordings").join(call["organization_id"].as_str().unwrap_or("")).join(format!("{id}.wav"));
-            println!("{}  {}  {}  {}", call["direction"].as_str().unwrap_or(""), call["status"].as_str().unwrap_or(""),
-                call["end_reason"].as_str().unwrap_or(""), path.display());
+            let path = args
+                .folder
+                .join("recordings")
+                .join(call["organization_id"].as_str().unwrap_or(""))
+                .join(format!("{id}.wav"));
+            println!(
+                "{}  {}  {}  {}",
+                call["direction"].as_str().unwrap_or(""),
+                call["status"].as_str().unwrap_or(""),
+                call["end_reason"].as_str().unwrap_or(""),
+                path.display()
+            );
         }
         let id = calls["calls"][0]["id"].as_str().unwrap_or("");
         println!("\n── go on with ──");
@@ -251,6 +278,11 @@ fn show_report(report: &CallReport) {
     if !report.barge_ins_ms.is_empty() {
         println!("barge-in      {} ms (caller's first sound to agent's last)", list(&report.barge_ins_ms));
     }
-    println!("heard         {:.1} s at {:.0} dBFS, {} of {} packets lost", report.heard_seconds, report.level_dbfs,
-        report.packets_lost, report.packets_received + report.packets_lost);
+    println!(
+        "heard         {:.1} s at {:.0} dBFS, {} of {} packets lost",
+        report.heard_seconds,
+        report.level_dbfs,
+        report.packets_lost,
+        report.packets_received + report.packets_lost
+    );
 }

@@ -155,7 +155,10 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
         return Err(format!("{} is not an e-mail address", args.email));
     }
     let (password, made) = match &args.password_file {
-        Some(file) => (std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned(), false),
+        Some(file) => (
+            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned(),
+            false,
+        ),
         None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
     };
     let hash = hash_password(&password)?;
@@ -174,7 +177,10 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
 /// Argon2id with the crate's recommended cost.
 fn hash_password(password: &str) -> Result<String, String> {
     use argon2::PasswordHasher as _;
-    argon2::Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|error| error.to_string())
+    argon2::Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| error.to_string())
 }
 
 async fn emulate(args: EmulateArgs) -> Result<(), String> {

@@ -9,11 +9,17 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         fault("media.port_first", "must be 1024 or higher".to_owned());
     }
     if media.port_last <= media.port_first.saturating_add(1) {
-        fault("media.port_last", format!("must be at least {} (port_first and one pair)", media.port_first.saturating_add(3)));
+        fault(
+            "media.port_last",
+            format!("must be at least {} (port_first and one pair)", media.port_first.saturating_add(3)),
+        );
     } else {
         let pairs = usize::from(media.port_last - media.port_first).div_ceil(2);
         if pairs < config.calls.calls_max {
-            fault("media.port_last", format!("{pairs} port pairs are too few for calls.calls_max = {}", config.calls.calls_max));
+            fault(
+                "media.port_last",
+                format!("{pairs} port pairs are too few for calls.calls_max = {}", config.calls.calls_max),
+            );
         }
     }
     for (path, value, low, high) in [

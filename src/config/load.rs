@@ -43,9 +43,11 @@ pub fn load(
         }
     }
     let mut config = parse(table, &mut faults);
-    for (name, provider) in
-        [("deepgram", &mut config.providers.deepgram), ("openai", &mut config.providers.openai), ("elevenlabs", &mut config.providers.elevenlabs)]
-    {
+    for (name, provider) in [
+        ("deepgram", &mut config.providers.deepgram),
+        ("openai", &mut config.providers.openai),
+        ("elevenlabs", &mut config.providers.elevenlabs),
+    ] {
         finish_provider(name, provider, vendor.get(name).and_then(Value::as_str), &mut faults);
     }
     super::check::check(&config, &mut faults);
@@ -175,6 +177,10 @@ mod tests {
         ])
         .unwrap_err();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["api.listenn", "sip.listen", "media.port_last", "providers.deepgram.base_url"], "{faults:?}");
+        assert_eq!(
+            paths,
+            ["api.listenn", "sip.listen", "media.port_last", "providers.deepgram.base_url"],
+            "{faults:?}"
+        );
     }
 }

@@ -16,7 +16,8 @@ pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<Ch
         Some(prompt) => messages.push(ChatMessage::System(prompt.clone())),
         None if own.iter().all(|message| message.role != "system") => {
             let business = agent.business_name.as_deref().unwrap_or(&agent.name);
-            let prompt = format!("You are a friendly and efficient telephone assistant of {business}. Help the caller.");
+            let prompt =
+                format!("You are a friendly and efficient telephone assistant of {business}. Help the caller.");
             messages.push(ChatMessage::System(prompt));
         }
         None => {}

@@ -200,10 +200,10 @@ mod tests {
     #[test]
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
         let mut reply = Reply::from_model(1);
-        assert_eq!(reply.text("Your order was shipped. It will arrive on Monday morning. "), [
-            (0, "Your order was shipped.".to_owned()),
-            (1, "It will arrive on Monday morning.".to_owned()),
-        ]);
+        assert_eq!(
+            reply.text("Your order was shipped. It will arrive on Monday morning. "),
+            [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
+        );
         reply.playing(0);
         reply.played(0);
         reply.playing(1);

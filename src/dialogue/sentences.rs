@@ -6,8 +6,8 @@ const PIECE_BYTES_MAX: usize = 240;
 const FIRST_CLAUSE_BYTES: usize = 24;
 /// Ends with a dot without being a sentence.
 const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "e.g", "i.e", "a.m", "p.m", "approx", "dhr", "mevr",
-    "mw", "bijv", "bv", "o.a", "t.a.v", "d.w.z", "z.b", "bzw", "ca", "inc", "ltd", "jr", "sr",
+    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "e.g", "i.e", "a.m", "p.m", "approx", "dhr",
+    "mevr", "mw", "bijv", "bv", "o.a", "t.a.v", "d.w.z", "z.b", "bzw", "ca", "inc", "ltd", "jr", "sr",
 ];
 
 #[derive(Clone, Debug, Default)]
@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn the_first_piece_may_end_at_a_comma() {
-        check("Let me have a look at that, one moment, please. Done.", &["Let me have a look at that,", "one moment, please.", "Done."]);
+        check(
+            "Let me have a look at that, one moment, please. Done.",
+            &["Let me have a look at that,", "one moment, please.", "Done."],
+        );
         check("Yes, of course.", &["Yes, of course."]);
     }
 

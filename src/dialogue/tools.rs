@@ -7,8 +7,12 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Hang up once everything was said; `farewell` is spoken when the reply had no words.
-    EndCall { farewell: Option<String> },
-    SendDigits { digits: String },
+    EndCall {
+        farewell: Option<String>,
+    },
+    SendDigits {
+        digits: String,
+    },
     /// Told to the model.
     Invalid(String),
 }
@@ -40,7 +44,9 @@ pub fn action(call: &ToolCall) -> Action {
     match call.name.as_str() {
         "end_call" => Action::EndCall { farewell: text("farewell").filter(|text| !text.trim().is_empty()) },
         "send_dtmf" => match text("digits") {
-            Some(digits) if (1..=32).contains(&digits.len()) && digits.chars().all(|c| "0123456789*#ABCD".contains(c)) => {
+            Some(digits)
+                if (1..=32).contains(&digits.len()) && digits.chars().all(|c| "0123456789*#ABCD".contains(c)) =>
+            {
                 Action::SendDigits { digits }
             }
             _ => Action::Invalid("digits must be 1 to 32 of 0-9, *, # and A-D".to_owned()),
@@ -63,7 +69,11 @@ mod tests {
         check("end_call", "{}", &Action::EndCall { farewell: None });
         check("end_call", "{\"farewell\":\"Bye\"}", &Action::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &Action::SendDigits { digits: "12#".into() });
-        check("send_dtmf", "{\"digits\":\"x\"}", &Action::Invalid("digits must be 1 to 32 of 0-9, *, # and A-D".into()));
+        check(
+            "send_dtmf",
+            "{\"digits\":\"x\"}",
+            &Action::Invalid("digits must be 1 to 32 of 0-9, *, # and A-D".into()),
+        );
         check("fly", "{}", &Action::Invalid("there is no tool named fly".into()));
         check("end_call", "{", &Action::Invalid("the arguments are not valid JSON".into()));
     }

@@ -99,7 +99,10 @@ impl AgentFields {
             }
         }
         if self.max_duration_seconds.is_some_and(|s| !(10..=MAX_DURATION_SECONDS).contains(&s)) {
-            return Err(FieldFault::new("max_duration_seconds", format!("must be between 10 and {MAX_DURATION_SECONDS}")));
+            return Err(FieldFault::new(
+                "max_duration_seconds",
+                format!("must be between 10 and {MAX_DURATION_SECONDS}"),
+            ));
         }
         if self.notification_email.as_deref().is_some_and(|email| !is_email(email)) {
             return Err(FieldFault::new("notification_email", "is not an e-mail address"));
@@ -137,7 +140,11 @@ impl AgentFields {
 /// One `@` with something sensible on both sides; the mail server has the last word.
 pub fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| {
-        !user.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.')
-            && !text.contains(|c: char| c.is_whitespace() || c == ',' ) && !host.contains('@')
+        !user.is_empty()
+            && host.contains('.')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+            && !text.contains(|c: char| c.is_whitespace() || c == ',')
+            && !host.contains('@')
     })
 }

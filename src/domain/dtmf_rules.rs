@@ -41,13 +41,16 @@ fn default_timeout() -> u64 {
 
 impl DtmfRules {
     pub fn validate(&self) -> Result<(), FieldFault> {
-        let is_digits = |text: &str| !text.is_empty() && text.len() <= 32 && text.chars().all(|c| "0123456789*#ABCD".contains(c));
+        let is_digits =
+            |text: &str| !text.is_empty() && text.len() <= 32 && text.chars().all(|c| "0123456789*#ABCD".contains(c));
         for (index, rule) in self.rules.iter().enumerate() {
             let field = |name: &str| format!("dtmf_rules.rules[{index}].{name}");
             if !is_digits(&rule.digits) {
                 return Err(FieldFault::new(field("digits"), "must be 1 to 32 of 0-9, *, # and A-D"));
             }
-            if rule.action == Action::Transfer && rule.target.as_deref().is_none_or(|t| super::phone_number::Destination::parse(t).is_none()) {
+            if rule.action == Action::Transfer
+                && rule.target.as_deref().is_none_or(|t| super::phone_number::Destination::parse(t).is_none())
+            {
                 return Err(FieldFault::new(field("target"), "a transfer needs an E.164 number or SIP URI as target"));
             }
             if rule.action == Action::Say && rule.text.as_deref().is_none_or(str::is_empty) {

@@ -42,7 +42,8 @@ impl Destination {
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix("sip:") {
             let (user, host) = rest.split_once('@')?;
-            let clean = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "<>\"@,".contains(c));
+            let clean =
+                |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "<>\"@,".contains(c));
             return (clean(user) && clean(host) && text.len() <= 256).then(|| Self::SipUri(text.to_owned()));
         }
         PhoneNumber::parse(text).map(Self::Number)

@@ -164,7 +164,8 @@ impl LlmConfig {
         }
         for (index, tool) in self.tools.iter().enumerate() {
             let name = &tool.function.name;
-            let ok = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+            let ok =
+                (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
             if !ok || tool.kind != "function" {
                 let field = format!("llm_config.tools[{index}].function.name");
                 return Err(FieldFault::new(field, "a function tool has a name of 1 to 64 letters, digits, _ and -"));

@@ -82,8 +82,10 @@ impl TrunkFields {
         if self.name.trim().is_empty() {
             return Err(FieldFault::new("name", "must not be empty"));
         }
-        let clean = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "<>\"@;".contains(c));
-        for (field, value) in [("host", &self.host), ("from_user", &self.from_user), ("from_domain", &self.from_domain)] {
+        let clean =
+            |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "<>\"@;".contains(c));
+        for (field, value) in [("host", &self.host), ("from_user", &self.from_user), ("from_domain", &self.from_domain)]
+        {
             if value.as_deref().is_some_and(|value| !clean(value)) {
                 return Err(FieldFault::new(field, "must not be empty or hold spaces, <, >, @, ; or quotes"));
             }
@@ -121,7 +123,9 @@ mod tests {
     #[test]
     fn numbers_are_dialled_by_template() {
         let number = PhoneNumber::parse("+31201234567").unwrap();
-        for (template, wanted) in [("{e164}", "+31201234567"), ("{number}", "31201234567"), ("9{number}", "931201234567")] {
+        for (template, wanted) in
+            [("{e164}", "+31201234567"), ("{number}", "31201234567"), ("9{number}", "931201234567")]
+        {
             let fields = TrunkFields { dial_string: template.into(), ..TrunkFields::default() };
             assert_eq!(fields.dial(&number), wanted);
         }

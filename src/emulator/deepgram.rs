@@ -25,16 +25,21 @@ pub(super) async fn listen(
     };
     match fault {
         Some(Fault::Refuse) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
-        Some(Fault::RateLimit) => return refused(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests."),
+        Some(Fault::RateLimit) => {
+            return refused(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests.");
+        }
         Some(Fault::Unauthorized) => return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
         _ => {}
     }
     let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
-    let known = token.split_once(' ').is_some_and(|(scheme, key)| matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && !key.is_empty() && key != "invalid");
+    let known = token.split_once(' ').is_some_and(|(scheme, key)| {
+        matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && !key.is_empty() && key != "invalid"
+    });
     if !known {
         return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials.");
     }
-    let query: HashMap<String, String> = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
+    let query: HashMap<String, String> =
+        url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
     let text = |name: &str| query.get(name).map(String::as_str);
     if text("model").is_none() {
         return refused(StatusCode::BAD_REQUEST, "Bad Request", "model is required.");
@@ -122,7 +127,9 @@ impl Session {
                 _ => Vec::new(),
             };
             for reply in replies {
-                if reply["is_final"] == json!(true) && !reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("").is_empty() {
+                if reply["is_final"] == json!(true)
+                    && !reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("").is_empty()
+                {
                     finals += 1;
                     wait_ms(self.emulator.delays.stt_final_ms).await;
                     match self.fault {
@@ -188,7 +195,9 @@ impl Session {
                 }
             }
             Some("CloseStream") => return None,
-            _ => vec![json!({"type": "Error", "variant": "SchemaError", "description": "unknown message", "message": text})],
+            _ => vec![
+                json!({"type": "Error", "variant": "SchemaError", "description": "unknown message", "message": text}),
+            ],
         })
     }
 

@@ -22,7 +22,9 @@ pub(super) async fn stream(
     let fault = emulator.faults.take("tts");
     match fault {
         Some(Fault::Refuse) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
-        Some(Fault::RateLimit) => return refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many"),
+        Some(Fault::RateLimit) => {
+            return refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many");
+        }
         Some(Fault::Unauthorized) => return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
         _ => {}
     }
@@ -30,7 +32,11 @@ pub(super) async fn stream(
         return refusal(StatusCode::BAD_REQUEST, "voice_not_found", "A voice with that id was not found");
     }
     let Some(text) = body["text"].as_str() else {
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]}))).into_response();
+        return (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Json(json!({"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]})),
+        )
+            .into_response();
     };
     let format = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes())
         .find(|(name, _)| name == "output_format")
@@ -42,7 +48,13 @@ pub(super) async fn stream(
         "pcm_8000" => emulator.voice.pcm(text, 8_000).await,
         "pcm_16000" => emulator.voice.pcm(text, 16_000).await,
         "pcm_24000" => emulator.voice.pcm(text, 24_000).await,
-        _ => return refusal(StatusCode::BAD_REQUEST, "invalid_output_format", "This emulator speaks ulaw, alaw and pcm"),
+        _ => {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "invalid_output_format",
+                "This emulator speaks ulaw, alaw and pcm",
+            );
+        }
     };
     audio_response(&emulator, fault, audio, "audio/basic")
 }

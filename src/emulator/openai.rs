@@ -47,9 +47,11 @@ pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, J
     // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
     let last = messages.last();
     let said = messages.iter().rev().find(|m| m["role"] == "user").and_then(|m| m["content"].as_str());
-    let rule = if last.is_some_and(|m| m["role"] == "tool") { None } else { emulator.script.answer(said.unwrap_or("hello")) };
+    let rule =
+        if last.is_some_and(|m| m["role"] == "tool") { None } else { emulator.script.answer(said.unwrap_or("hello")) };
     let reply = rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned();
-    let offered = |name: &str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|t| t["function"]["name"] == name));
+    let offered =
+        |name: &str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|t| t["function"]["name"] == name));
     let tool = rule.and_then(|rule| rule.tool.clone()).filter(|tool| offered(&tool.name));
     let answer = Answer { model: model.to_owned(), reply, tool: tool.map(|t| (t.name, t.arguments.to_string())) };
     if body["stream"] != json!(true) {
@@ -93,7 +95,10 @@ impl Answer {
         })
     }
 
-    async fn stream(self, emulator: &Emulator, fault: Option<Fault>, with_usage: bool, sender: mpsc::Sender<Result<Bytes, std::io::Error>>) {
+    async fn stream(
+        self, emulator: &Emulator, fault: Option<Fault>, with_usage: bool,
+        sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
         let data = |value: &Value| format!("data: {value}\n\n");
         if fault == Some(Fault::Stall) {
@@ -106,7 +111,8 @@ impl Answer {
         wait_ms(emulator.delays.llm_first_token_ms).await;
         send(": keep-alive comment\n\n".to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
-        let words: Vec<&str> = if fault == Some(Fault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
+        let words: Vec<&str> =
+            if fault == Some(Fault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
         for (index, word) in words.iter().enumerate() {
             match fault {
                 Some(Fault::StallMidStream) if index == 4 => return stall().await,
@@ -126,7 +132,10 @@ impl Answer {
             reason = json!("tool_calls");
             let first = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}]});
             send(data(&self.chunk(&first, &Value::Null))).await;
-            send(data(&self.chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}), &Value::Null))).await;
+            send(data(
+                &self.chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}), &Value::Null),
+            ))
+            .await;
         }
         send(data(&self.chunk(&json!({}), &reason))).await;
         if with_usage {
@@ -148,7 +157,8 @@ pub(super) async fn speech(State(emulator): State<Emulator>, headers: HeaderMap,
     if let Some(response) = early_fault(fault) {
         return response;
     }
-    let (Some(_), Some(_), Some(text)) = (body["model"].as_str(), body["voice"].as_str(), body["input"].as_str()) else {
+    let (Some(_), Some(_), Some(text)) = (body["model"].as_str(), body["voice"].as_str(), body["input"].as_str())
+    else {
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "model, voice and input are required");
     };
     if body["response_format"].as_str() != Some("pcm") {

@@ -62,7 +62,8 @@ pub fn fixture_phrases() -> Vec<Phrase> {
     FILES
         .iter()
         .filter_map(|(name, bytes)| {
-            let text = texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1))?;
+            let text =
+                texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1))?;
             let samples = hound::WavReader::new(*bytes).ok()?.into_samples::<i16>().filter_map(Result::ok).collect();
             Some(Phrase { text: text.to_owned(), samples })
         })
@@ -159,7 +160,10 @@ pub(super) enum Heard {
     Started,
     Interim(String),
     /// An utterance is over: its words and how sure they are.
-    Final { text: String, confidence: f32 },
+    Final {
+        text: String,
+        confidence: f32,
+    },
 }
 
 /// One stream being listened to.
@@ -190,7 +194,9 @@ impl Listener {
     }
 
     /// Listens on; an utterance ends after `endpointing` of silence.
-    pub(super) fn listen(&mut self, recogniser: &Recogniser, samples: &[i16], endpointing_ms: u64, mut heard: impl FnMut(Heard)) {
+    pub(super) fn listen(
+        &mut self, recogniser: &Recogniser, samples: &[i16], endpointing_ms: u64, mut heard: impl FnMut(Heard),
+    ) {
         self.samples += samples.len() as u64;
         let end_after = (endpointing_ms as usize / 20).max(1);
         let mut new = Vec::new();
@@ -211,7 +217,8 @@ impl Listener {
                 if let Some(last) = self.finish(recogniser) {
                     heard(last);
                 }
-            } else if sound && self.frames.len() % 25 == 0
+            } else if sound
+                && self.frames.len() % 25 == 0
                 && let Some(interim) = self.interim(recogniser)
             {
                 heard(Heard::Interim(interim));

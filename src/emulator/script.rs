@@ -38,10 +38,16 @@ impl Default for Script {
         goodbye.tool = Some(ScriptedTool { name: "end_call".to_owned(), arguments: serde_json::json!({}) });
         Self(vec![
             goodbye,
-            rule(&["four two seven one", "4271", "order number"], "Thank you. Order four two seven one left our warehouse yesterday and will arrive on Monday morning, between nine and twelve. You will get a message with the exact time on the day itself, and you can follow the van on our website."),
+            rule(
+                &["four two seven one", "4271", "order number"],
+                "Thank you. Order four two seven one left our warehouse yesterday and will arrive on Monday morning, between nine and twelve. You will get a message with the exact time on the day itself, and you can follow the van on our website.",
+            ),
             rule(&["wait", "stop"], "Of course. What would you like to know?"),
             rule(&["order", "pakket"], "I can look that up for you. What is your order number?"),
-            rule(&["opening hours", "open"], "We are open from nine to five on weekdays, and from ten to four on Saturdays."),
+            rule(
+                &["opening hours", "open"],
+                "We are open from nine to five on weekdays, and from ten to four on Saturdays.",
+            ),
             rule(&["human"], "I will ask a colleague to call you back this afternoon."),
             rule(&["correct", "yes"], "Great, I have noted that down. Is there anything else?"),
             rule(&["no, thank", "no thank"], "Alright. Have a nice day!"),
@@ -54,6 +60,8 @@ impl Default for Script {
 impl Script {
     pub(super) fn answer(&self, message: &str) -> Option<&Rule> {
         let message = message.to_lowercase();
-        self.0.iter().find(|rule| rule.words.is_empty() || rule.words.iter().any(|word| message.contains(&word.to_lowercase())))
+        self.0
+            .iter()
+            .find(|rule| rule.words.is_empty() || rule.words.iter().any(|word| message.contains(&word.to_lowercase())))
     }
 }

@@ -69,7 +69,10 @@ impl Providers {
 pub enum Failure {
     NotConfigured,
     /// The provider said no; the text is the provider's.
-    Refused { status: u16, message: String },
+    Refused {
+        status: u16,
+        message: String,
+    },
     Unreachable(String),
     /// Which deadline passed.
     Deadline(&'static str),
@@ -120,7 +123,11 @@ impl std::fmt::Display for Failure {
 pub enum SttEvent {
     Ready,
     Interim(String),
-    Final { text: String, confidence: Option<f32>, speech_final: bool },
+    Final {
+        text: String,
+        confidence: Option<f32>,
+        speech_final: bool,
+    },
     UtteranceEnd,
     /// A connection was lost and is being made again; audio is kept meanwhile.
     Reconnecting(Failure),
@@ -134,7 +141,10 @@ pub enum LlmEvent {
     Text(String),
     /// The complete calls, after the text.
     Tools(Vec<ToolCall>),
-    Done { prompt_tokens: Option<u64>, completion_tokens: Option<u64> },
+    Done {
+        prompt_tokens: Option<u64>,
+        completion_tokens: Option<u64>,
+    },
     Failed(Failure),
 }
 

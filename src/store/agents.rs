@@ -20,7 +20,8 @@ fn agent(scope: OrgScope, row: &SqliteRow) -> Result<Agent, StoreError> {
 impl Store {
     pub async fn create_agent(&self, scope: OrgScope, fields: AgentFields) -> Result<Agent, StoreError> {
         let at = now();
-        let agent = Agent { id: AgentId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+        let agent =
+            Agent { id: AgentId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)")
             .bind(agent.id.to_string())
             .bind(scope.organization().to_string())
@@ -42,7 +43,9 @@ impl Store {
         row.as_ref().map(|row| agent(scope, row)).transpose()
     }
 
-    pub async fn agents(&self, scope: OrgScope, active: Option<bool>, page: Page) -> Result<(Vec<Agent>, i64), StoreError> {
+    pub async fn agents(
+        &self, scope: OrgScope, active: Option<bool>, page: Page,
+    ) -> Result<(Vec<Agent>, i64), StoreError> {
         const WHERE: &str = "FROM agents WHERE organization_id = ?1 AND (?2 IS NULL OR is_active = ?2)";
         let organization = scope.organization().to_string();
         let total: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) {WHERE}")))
@@ -50,13 +53,15 @@ impl Store {
             .bind(active)
             .fetch_one(&self.read)
             .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * {WHERE} ORDER BY created_at DESC, id DESC LIMIT ?3 OFFSET ?4")))
-            .bind(&organization)
-            .bind(active)
-            .bind(page.limit)
-            .bind(page.offset)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT * {WHERE} ORDER BY created_at DESC, id DESC LIMIT ?3 OFFSET ?4"
+        )))
+        .bind(&organization)
+        .bind(active)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(&self.read)
+        .await?;
         Ok((rows.iter().map(|row| agent(scope, row)).collect::<Result<_, _>>()?, total))
     }
 

@@ -28,25 +28,29 @@ impl Store {
         let secret: [u8; 32] = rand::random();
         let text = format!("va_{}", secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         let id = ApiKeyId::new();
-        sqlx::query("INSERT INTO api_keys (id, organization_id, name, prefix, hash, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(id.to_string())
-            .bind(scope.organization().to_string())
-            .bind(name)
-            .bind(&text[..11])
-            .bind(hash(&text))
-            .bind(now().0)
-            .execute(&self.write)
-            .await?;
+        sqlx::query(
+            "INSERT INTO api_keys (id, organization_id, name, prefix, hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(name)
+        .bind(&text[..11])
+        .bind(hash(&text))
+        .bind(now().0)
+        .execute(&self.write)
+        .await?;
         Ok(NewKey { id, text })
     }
 
     /// The organization a key belongs to; `None` for unknown and expired keys.
     pub async fn authenticate(&self, key: &str) -> Result<Option<OrgScope>, StoreError> {
-        let row = sqlx::query("SELECT organization_id FROM api_keys WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)")
-            .bind(hash(key))
-            .bind(now().0)
-            .fetch_optional(&self.read)
-            .await?;
+        let row = sqlx::query(
+            "SELECT organization_id FROM api_keys WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)",
+        )
+        .bind(hash(key))
+        .bind(now().0)
+        .fetch_optional(&self.read)
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let organization: String = row.try_get(0)?;
         Ok(Some(OrgScope::new(parsed(OrganizationId::parse(&organization), "api_keys.organization_id")?)))

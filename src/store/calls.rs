@@ -65,15 +65,17 @@ impl Store {
             .bind(status)
             .fetch_one(&self.read)
             .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * {WHERE} ORDER BY started_at DESC, id DESC LIMIT ?5 OFFSET ?6")))
-            .bind(&organization)
-            .bind(&task)
-            .bind(&agent)
-            .bind(status)
-            .bind(page.limit)
-            .bind(page.offset)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT * {WHERE} ORDER BY started_at DESC, id DESC LIMIT ?5 OFFSET ?6"
+        )))
+        .bind(&organization)
+        .bind(&task)
+        .bind(&agent)
+        .bind(status)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(&self.read)
+        .await?;
         Ok((rows.iter().map(|row| call(scope, row)).collect::<Result<_, _>>()?, total))
     }
 
@@ -94,9 +96,10 @@ impl Store {
     /// Recordings are playable up to their last half second and stay. Returns how many there were.
     pub async fn recover(&self, recording_of: impl Fn(&str, &str) -> Option<String>) -> Result<u64, StoreError> {
         let mut transaction = self.write.begin().await?;
-        let rows = sqlx::query("SELECT id, organization_id, task_id FROM calls WHERE status IN ('initiated', 'in_progress')")
-            .fetch_all(&mut *transaction)
-            .await?;
+        let rows =
+            sqlx::query("SELECT id, organization_id, task_id FROM calls WHERE status IN ('initiated', 'in_progress')")
+                .fetch_all(&mut *transaction)
+                .await?;
         for row in &rows {
             let (id, organization): (String, String) = (row.try_get("id")?, row.try_get("organization_id")?);
             sqlx::query("UPDATE calls SET status = 'failed', end_reason = ?, ended_at = ?, recording = ? WHERE id = ?")

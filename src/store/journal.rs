@@ -22,8 +22,16 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 enum Entry {
     /// The whole row as it now is.
     Call(Box<Call>),
-    Turn { call: CallId, position: u32, turn: Turn },
-    Recording { scope: OrgScope, call: CallId, path: String },
+    Turn {
+        call: CallId,
+        position: u32,
+        turn: Turn,
+    },
+    Recording {
+        scope: OrgScope,
+        call: CallId,
+        path: String,
+    },
     /// Answered when everything before it is on disk.
     Flush(oneshot::Sender<()>),
 }

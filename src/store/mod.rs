@@ -18,8 +18,8 @@ pub use phone_numbers::{PhoneNumberRow, Route};
 pub use scope::OrgScope;
 
 use crate::domain::time::UnixMs;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::str::FromStr as _;
 use std::time::Duration;
 

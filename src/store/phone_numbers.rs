@@ -42,10 +42,19 @@ fn number(row: &SqliteRow) -> Result<PhoneNumberRow, StoreError> {
 
 impl Store {
     pub async fn create_phone_number(
-        &self, scope: OrgScope, phone: &PhoneNumber, agent: Option<AgentId>, trunk: Option<TrunkId>, name: Option<String>,
+        &self, scope: OrgScope, phone: &PhoneNumber, agent: Option<AgentId>, trunk: Option<TrunkId>,
+        name: Option<String>,
     ) -> Result<PhoneNumberRow, StoreError> {
         let at = now();
-        let row = PhoneNumberRow { id: PhoneNumberId::new(), number: phone.clone(), agent, trunk, name, created_at: at, updated_at: at };
+        let row = PhoneNumberRow {
+            id: PhoneNumberId::new(),
+            number: phone.clone(),
+            agent,
+            trunk,
+            name,
+            created_at: at,
+            updated_at: at,
+        };
         sqlx::query("INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(row.id.to_string())
             .bind(scope.organization().to_string())
@@ -76,12 +85,14 @@ impl Store {
             .bind(&organization)
             .fetch_one(&self.read)
             .await?;
-        let rows = sqlx::query("SELECT * FROM phone_numbers WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?")
-            .bind(&organization)
-            .bind(page.limit)
-            .bind(page.offset)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM phone_numbers WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
+        )
+        .bind(&organization)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(&self.read)
+        .await?;
         Ok((rows.iter().map(number).collect::<Result<_, _>>()?, total))
     }
 
@@ -127,7 +138,8 @@ impl Store {
             if !fits || !trunks.iter().any(|trunk| trunk.to_string() == candidate) {
                 continue;
             }
-            let organization = parsed(OrganizationId::parse(row.try_get("organization_id")?), "agents.organization_id")?;
+            let organization =
+                parsed(OrganizationId::parse(row.try_get("organization_id")?), "agents.organization_id")?;
             let scope = OrgScope::new(organization);
             let agent = Agent {
                 id: parsed(AgentId::parse(row.try_get("id")?), "agents.id")?,

@@ -65,14 +65,16 @@ impl Store {
             .bind(status)
             .fetch_one(&self.read)
             .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * {WHERE} ORDER BY created_at DESC, id DESC LIMIT ?4 OFFSET ?5")))
-            .bind(&organization)
-            .bind(&agent)
-            .bind(status)
-            .bind(page.limit)
-            .bind(page.offset)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT * {WHERE} ORDER BY created_at DESC, id DESC LIMIT ?4 OFFSET ?5"
+        )))
+        .bind(&organization)
+        .bind(&agent)
+        .bind(status)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(&self.read)
+        .await?;
         Ok((rows.iter().map(|row| task(scope, row)).collect::<Result<_, _>>()?, total))
     }
 
@@ -91,25 +93,30 @@ impl Store {
 
     /// Moves a task from one status to another; false when it was not in the first. The database
     /// decides, so that two requests cannot both execute a task.
-    pub async fn move_task(&self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE tasks SET status = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = ?")
-            .bind(to.name())
-            .bind(now().0)
-            .bind(id.to_string())
-            .bind(scope.organization().to_string())
-            .bind(from.name())
-            .execute(&self.write)
-            .await?;
+    pub async fn move_task(
+        &self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE tasks SET status = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = ?",
+        )
+        .bind(to.name())
+        .bind(now().0)
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(from.name())
+        .execute(&self.write)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// False when the task is neither pending nor failed.
     pub async fn delete_task(&self, scope: OrgScope, id: TaskId) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM tasks WHERE id = ? AND organization_id = ? AND status IN ('pending', 'failed')")
-            .bind(id.to_string())
-            .bind(scope.organization().to_string())
-            .execute(&self.write)
-            .await?;
+        let done =
+            sqlx::query("DELETE FROM tasks WHERE id = ? AND organization_id = ? AND status IN ('pending', 'failed')")
+                .bind(id.to_string())
+                .bind(scope.organization().to_string())
+                .execute(&self.write)
+                .await?;
         Ok(done.rows_affected() == 1)
     }
 }

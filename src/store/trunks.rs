@@ -20,7 +20,8 @@ fn trunk(row: &SqliteRow) -> Result<Trunk, StoreError> {
 impl Store {
     pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
         let at = now();
-        let trunk = Trunk { id: TrunkId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+        let trunk =
+            Trunk { id: TrunkId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
         sqlx::query("INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES (?, ?, ?, ?, ?)")
             .bind(trunk.id.to_string())
             .bind(scope.organization().to_string())
@@ -47,12 +48,14 @@ impl Store {
             .bind(&organization)
             .fetch_one(&self.read)
             .await?;
-        let rows = sqlx::query("SELECT * FROM trunks WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?")
-            .bind(&organization)
-            .bind(page.limit)
-            .bind(page.offset)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM trunks WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
+        )
+        .bind(&organization)
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(&self.read)
+        .await?;
         Ok((rows.iter().map(trunk).collect::<Result<_, _>>()?, total))
     }
 

@@ -16,7 +16,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_calls_ended_total", "Calls ended, by direction and reason");
     describe_gauge!("trunkline_calls", "Calls in progress");
     describe_histogram!("trunkline_setup_seconds", Unit::Seconds, "INVITE to our 200");
-    describe_histogram!("trunkline_turn_seconds", Unit::Seconds, "Parts of a turn: response is the caller's last sound to our first packet, model is the request to its first token");
+    describe_histogram!(
+        "trunkline_turn_seconds",
+        Unit::Seconds,
+        "Parts of a turn: response is the caller's last sound to our first packet, model is the request to its first token"
+    );
     describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
     describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");
     describe_counter!("trunkline_rtp_packets_lost_total", "RTP packets lost on their way to us");

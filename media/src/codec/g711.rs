@@ -153,12 +153,21 @@ mod tests {
     fn anchor_values_of_the_standard() {
         // G.711 tables: positive full scale, first positive step, silence.
         for (law, code, sample) in [
-            (Law::Mu, 0x80, 32_124), (Law::Mu, 0x00, -32_124), (Law::Mu, 0xFF, 0), (Law::Mu, 0xFE, 8),
-            (Law::A, 0xAA, 32_256), (Law::A, 0x2A, -32_256), (Law::A, 0xD5, 8), (Law::A, 0x55, -8),
+            (Law::Mu, 0x80, 32_124),
+            (Law::Mu, 0x00, -32_124),
+            (Law::Mu, 0xFF, 0),
+            (Law::Mu, 0xFE, 8),
+            (Law::A, 0xAA, 32_256),
+            (Law::A, 0x2A, -32_256),
+            (Law::A, 0xD5, 8),
+            (Law::A, 0x55, -8),
         ] {
             assert_eq!(law.decode(code), sample, "{law:?} {code:#x}");
         }
-        assert_eq!((Law::Mu.encode(0), Law::Mu.encode(-1), Law::A.encode(0), Law::A.encode(-1)), (0xFF, 0x7F, 0xD5, 0x55));
+        assert_eq!(
+            (Law::Mu.encode(0), Law::Mu.encode(-1), Law::A.encode(0), Law::A.encode(-1)),
+            (0xFF, 0x7F, 0xD5, 0x55)
+        );
         assert_eq!((Law::Mu.encode(i16::MAX), Law::A.encode(i16::MIN)), (0x80, 0x2A));
     }
 }

@@ -81,7 +81,9 @@ impl PcmResampler {
         match self {
             Self::Same => out.extend(samples),
             Self::Convert(resampler) => {
-                resampler.push(samples.map(|s| f32::from(s) / 32_768.0), |block| out.extend(block.iter().map(|s| to_pcm(*s))));
+                resampler.push(samples.map(|s| f32::from(s) / 32_768.0), |block| {
+                    out.extend(block.iter().map(|s| to_pcm(*s)))
+                });
             }
         }
     }

@@ -49,7 +49,7 @@ impl PortPool {
             match (self.bind(port), self.bind(port + 1)) {
                 (Ok(rtp), Ok(rtcp)) => {
                     return Ok(PortPair { rtp, rtcp, lease: PortLease { port, free: self.free.clone() } });
-                },
+                }
                 _ => self.lock().push_back(port),
             }
         }

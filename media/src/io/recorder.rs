@@ -53,8 +53,9 @@ impl Recorder {
     }
 
     pub fn close(&self, leg: u64, done: Done) {
-        if let Err(TrySendError::Full(Order::Close { done, .. }) | TrySendError::Disconnected(Order::Close { done, .. })) =
-            self.orders.try_send(Order::Close { leg, done })
+        if let Err(
+            TrySendError::Full(Order::Close { done, .. }) | TrySendError::Disconnected(Order::Close { done, .. }),
+        ) = self.orders.try_send(Order::Close { leg, done })
         {
             done(Err("recorder is overloaded".into()));
         }

@@ -269,7 +269,9 @@ impl Worker {
                 Err(crossbeam_channel::TryRecvError::Disconnected) => return false,
             };
             match command {
-                Command::Add { leg, config, ports, recording, sink } => self.add(now, leg, *config, ports, recording, sink),
+                Command::Add { leg, config, ports, recording, sink } => {
+                    self.add(now, leg, *config, ports, recording, sink)
+                }
                 Command::Play { leg, piece, samples, ended } => {
                     self.with(leg, |seat| seat.leg.play(piece, samples, ended));
                     self.reschedule(now, leg);
@@ -300,7 +302,8 @@ impl Worker {
     }
 
     fn add(
-        &mut self, now: Instant, number: u64, config: Config, ports: PortPair, recording: Option<PathBuf>, mut sink: Sink,
+        &mut self, now: Instant, number: u64, config: Config, ports: PortPair, recording: Option<PathBuf>,
+        mut sink: Sink,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);

@@ -110,11 +110,13 @@ impl Queue {
         let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
         let mut frame: Frame = [0; SAMPLES];
         let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
-        if playing && self.next_frame(&mut frame, |change| {
-            if let Change::Finished(done) = change {
-                heard(done);
-            }
-        }) {
+        if playing
+            && self.next_frame(&mut frame, |change| {
+                if let Change::Finished(done) = change {
+                    heard(done);
+                }
+            })
+        {
             for (index, sample) in frame.iter_mut().enumerate() {
                 *sample = (i32::from(*sample) * (SAMPLES - index) as i32 / SAMPLES as i32) as i16;
             }
@@ -197,10 +199,13 @@ mod tests {
         play(&mut queue, 2);
         let mut heard = vec![];
         queue.flush(|one| heard.push(one));
-        assert_eq!(heard, [
-            Heard { piece: id(4, 0), sent_samples: 480, complete: false },
-            Heard { piece: id(4, 1), sent_samples: 0, complete: false },
-        ]);
+        assert_eq!(
+            heard,
+            [
+                Heard { piece: id(4, 0), sent_samples: 480, complete: false },
+                Heard { piece: id(4, 1), sent_samples: 0, complete: false },
+            ]
+        );
         queue.push(id(4, 2), vec![1_000; 1_000], true);
         let (frames, _) = play(&mut queue, 3);
         assert_eq!(frames.len(), 1, "one faded frame and nothing of the flushed reply");

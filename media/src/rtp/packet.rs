@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_packet_is_read_as_it_was_written() {
-        let packet = Packet { payload_type: 8, marker: true, sequence: 65_535, timestamp: 1 << 31, ssrc: 7, payload: b"abc" };
+        let packet =
+            Packet { payload_type: 8, marker: true, sequence: 65_535, timestamp: 1 << 31, ssrc: 7, payload: b"abc" };
         let mut buffer = [0; 64];
         let len = packet.write(&mut buffer).unwrap();
         assert_eq!(Packet::parse(&buffer[..len]), Some(packet));
@@ -87,7 +88,12 @@ mod tests {
 
     #[test]
     fn cut_packets_are_refused() {
-        for bytes in [&[0x80; 11][..], &[0x8F, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3], &[0x40; 20], &[0xA0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 200]] {
+        for bytes in [
+            &[0x80; 11][..],
+            &[0x8F, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+            &[0x40; 20],
+            &[0xA0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 200],
+        ] {
             assert_eq!(Packet::parse(bytes), None);
         }
     }

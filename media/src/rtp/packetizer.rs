@@ -28,7 +28,9 @@ impl Packetizer {
     }
 
     /// Writes a packet at the given timestamp and counts it.
-    pub fn write(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], buffer: &mut [u8]) -> usize {
+    pub fn write(
+        &mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], buffer: &mut [u8],
+    ) -> usize {
         let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         let len = packet.write(buffer).unwrap_or(0);
         self.sequence = self.sequence.wrapping_add(1);

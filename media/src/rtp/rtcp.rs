@@ -72,13 +72,7 @@ fn word(bytes: &[u8], index: usize) -> Option<u32> {
 
 fn report_block(block: &[u8]) -> ReportBlock {
     let at = |index| word(block, index).unwrap_or(0);
-    ReportBlock {
-        ssrc: at(0),
-        fraction_lost: block[4],
-        jitter: at(3),
-        last_sr: at(4),
-        delay_since_last_sr: at(5),
-    }
+    ReportBlock { ssrc: at(0), fraction_lost: block[4], jitter: at(3), last_sr: at(4), delay_since_last_sr: at(5) }
 }
 
 /// What goes into our report.
@@ -197,7 +191,16 @@ mod tests {
             last_sr: clock.middle(sent_at),
             delay_since_last_sr: 65_536 / 2,
         };
-        let out = Outgoing { ssrc: 1, ntp: 3 << 32, rtp_timestamp: 0, packets: 0, octets: 0, cname: "a@b", reception: Some(echo), bye: true };
+        let out = Outgoing {
+            ssrc: 1,
+            ntp: 3 << 32,
+            rtp_timestamp: 0,
+            packets: 0,
+            octets: 0,
+            cname: "a@b",
+            reception: Some(echo),
+            bye: true,
+        };
         let mut buffer = [0; 200];
         let len = write(&out, &mut buffer).unwrap();
         assert_eq!(len % 4, 0);

@@ -41,7 +41,8 @@ mod tests {
     fn only_long_enough_speech_over_a_playing_agent_interrupts() {
         let ms = Duration::from_millis;
         let barge_in = BargeIn::new(Config::default());
-        for (voiced, playing, wanted) in [(0, true, false), (144, true, false), (160, true, true), (400, false, false)] {
+        for (voiced, playing, wanted) in [(0, true, false), (144, true, false), (160, true, true), (400, false, false)]
+        {
             assert_eq!(barge_in.verdict(ms(voiced), playing), wanted, "{voiced} {playing}");
         }
         assert!(!BargeIn::new(Config { enabled: false, ..Config::default() }).verdict(ms(900), true));

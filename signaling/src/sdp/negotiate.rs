@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_first_common_codec_of_the_offer_wins() {
-        let (n, text) = answered("m=audio 4000 RTP/AVP 18 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\n");
+        let (n, text) =
+            answered("m=audio 4000 RTP/AVP 18 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\n");
         assert_eq!((n.codec, n.payload_type, n.telephone_event, n.ptime_ms), (Codec::Pcma, 8, Some(96), 30));
         assert!(text.contains("m=audio 30000 RTP/AVP 8 96\r\n"), "{text}");
         assert!(!text.contains("PCMU"), "an answer lists what is sent: {text}");
@@ -176,7 +177,8 @@ mod tests {
 
     #[test]
     fn dynamic_payload_types_for_g711_are_understood() {
-        let (n, _) = answered("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 pcmu/8000\r\na=rtcp:5001 IN IP4 198.51.100.10\r\n");
+        let (n, _) =
+            answered("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 pcmu/8000\r\na=rtcp:5001 IN IP4 198.51.100.10\r\n");
         assert_eq!((n.codec, n.payload_type), (Codec::Pcmu, 97));
         assert_eq!(n.remote_rtcp.to_string(), "198.51.100.10:5001");
     }
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn video_beside_audio_is_refused_line_by_line() {
-        let (n, text) = answered("m=video 5000 RTP/AVP 96 97\r\nm=audio 4000 RTP/AVP 0\r\nb=AS:64\r\na=unknown:stuff\r\n");
+        let (n, text) =
+            answered("m=video 5000 RTP/AVP 96 97\r\nm=audio 4000 RTP/AVP 0\r\nb=AS:64\r\na=unknown:stuff\r\n");
         assert_eq!(n.media_index, 1);
         assert!(text.contains("m=video 0 RTP/AVP 96 97\r\nm=audio 30000 RTP/AVP 0\r\n"), "{text}");
     }

@@ -111,7 +111,8 @@ fn attribute(media: &mut Media, value: &str) {
             format.fmtp = Some(parameters.trim().to_owned());
         }
     } else if let Some(value) = value.strip_prefix("ptime:") {
-        media.ptime_ms = value.trim().split('.').next().and_then(|ms| ms.parse().ok()).filter(|ms| (1..=200).contains(ms));
+        media.ptime_ms =
+            value.trim().split('.').next().and_then(|ms| ms.parse().ok()).filter(|ms| (1..=200).contains(ms));
     } else if let Some(value) = value.strip_prefix("rtcp:") {
         let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
         media.rtcp = port.parse().ok().map(|port| (port, connection(rest)));

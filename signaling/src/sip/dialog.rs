@@ -31,8 +31,7 @@ impl Dialog {
         let headers = &request.headers;
         let remote_target = headers.contact()?.ok()?.uri;
         let local = headers.get(&HeaderName::To)?;
-        let local =
-            if headers.to_tag().is_some() { local.to_owned() } else { format!("{local};tag={local_tag}") };
+        let local = if headers.to_tag().is_some() { local.to_owned() } else { format!("{local};tag={local_tag}") };
         Some(Self {
             call_id: headers.call_id().to_owned(),
             local_tag: local_tag.to_owned(),
@@ -149,8 +148,7 @@ mod tests {
 
     #[test]
     fn loose_routes_are_kept_in_order_and_the_target_is_the_request_uri() {
-        let mut dialog =
-            Dialog::from_request(&invite("Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n"), "l").unwrap();
+        let mut dialog = Dialog::from_request(&invite("Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n"), "l").unwrap();
         let bye = dialog.request(Method::Bye);
         assert_eq!(bye.next_hop.host, "p1");
         let text = String::from_utf8(print::request(&bye.request)).unwrap();
@@ -161,10 +159,14 @@ mod tests {
 
     #[test]
     fn a_strict_router_gets_its_own_uri() {
-        let mut dialog = Dialog::from_request(&invite("Record-Route: <sip:p1>\r\nRecord-Route: <sip:p2;lr>\r\n"), "l").unwrap();
+        let mut dialog =
+            Dialog::from_request(&invite("Record-Route: <sip:p1>\r\nRecord-Route: <sip:p2;lr>\r\n"), "l").unwrap();
         let bye = dialog.request(Method::Bye);
         assert_eq!(bye.request.uri.to_string(), "sip:p1");
-        assert_eq!(bye.request.headers.all(&HeaderName::Route).collect::<Vec<_>>(), ["<sip:p2;lr>", "<sip:a@10.0.0.9:5070>"]);
+        assert_eq!(
+            bye.request.headers.all(&HeaderName::Route).collect::<Vec<_>>(),
+            ["<sip:p2;lr>", "<sip:a@10.0.0.9:5070>"]
+        );
     }
 
     #[test]

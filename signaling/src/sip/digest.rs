@@ -31,7 +31,9 @@ pub enum Algorithm {
 
 impl Algorithm {
     fn parse(text: &str) -> Option<Self> {
-        [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess].into_iter().find(|a| a.name().eq_ignore_ascii_case(text))
+        [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess]
+            .into_iter()
+            .find(|a| a.name().eq_ignore_ascii_case(text))
     }
 
     fn name(self) -> &'static str {
@@ -128,7 +130,10 @@ impl ClientSession {
         });
         let mut value = format!(
             "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{uri}\", response=\"{response}\", algorithm={}",
-            quote(&credentials.username), quote(&c.realm), quote(&c.nonce), c.algorithm.name()
+            quote(&credentials.username),
+            quote(&c.realm),
+            quote(&c.nonce),
+            c.algorithm.name()
         );
         if let Some(opaque) = &c.opaque {
             value.push_str(&format!(", opaque=\"{}\"", quote(opaque)));
@@ -307,7 +312,11 @@ mod tests {
 
     #[test]
     fn the_strongest_challenge_is_chosen() {
-        let values = ["Digest realm=\"r\", nonce=\"n\"", "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256", "Basic realm=\"r\""];
+        let values = [
+            "Digest realm=\"r\", nonce=\"n\"",
+            "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256",
+            "Basic realm=\"r\"",
+        ];
         assert_eq!(Challenge::strongest(values.into_iter()).unwrap().nonce, "m");
     }
 
@@ -316,7 +325,8 @@ mod tests {
         let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
         let credentials = Credentials { username: "trunk".into(), password: "s\"ecret".into() };
         let check = |password: &str, algorithm: &str, second| {
-            let value = format!("Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}", nonce(1_000, keyed));
+            let value =
+                format!("Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}", nonce(1_000, keyed));
             let mut session = ClientSession::new(Challenge::parse(&value).unwrap(), "c".into());
             let theirs = Credentials { username: "trunk".into(), password: password.into() };
             let value = session.authorize(&theirs, "INVITE", "sip:h");

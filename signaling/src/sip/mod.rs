@@ -5,7 +5,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod failure;
 pub mod message;
-pub mod transaction;
 mod token;
+pub mod transaction;
 
 pub use token::TokenSource;

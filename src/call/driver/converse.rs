@@ -93,9 +93,8 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
-        let stt = async {
-            if self.stt_alive { self.c.stt.stream.events.recv().await } else { std::future::pending().await }
-        };
+        let stt =
+            async { if self.stt_alive { self.c.stt.stream.events.recv().await } else { std::future::pending().await } };
         tokio::select! {
             biased;
             event = self.c.sip_events.recv() => Happened::Sip(event),

@@ -33,7 +33,8 @@ pub async fn inbound(context: Shared, call: IncomingCall) {
         Err(_) => return context.sip.reject(incoming.call, 503, Some(10)).await,
     };
     let id = CallId::new();
-    let span = tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
+    let span =
+        tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
     answer(context, route, id, incoming, events, started).instrument(span).await;
 }
 

@@ -111,9 +111,11 @@ impl Context {
     fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let turn = brief.agent.turn();
-        let recording = brief.agent.recording_enabled.unwrap_or(true).then(|| {
-            format!("{}/{}.wav", record.scope.organization(), record.call.id)
-        });
+        let recording = brief
+            .agent
+            .recording_enabled
+            .unwrap_or(true)
+            .then(|| format!("{}/{}.wav", record.scope.organization(), record.call.id));
         let config = leg::Config {
             stream,
             ssrc: rand::random(),
@@ -164,7 +166,9 @@ fn ntp_clock() -> NtpClock {
 }
 
 /// Codecs a trunk offers and accepts, by its own settings.
-pub(super) async fn trunk_codecs(store: &Store, scope: OrgScope, trunk: Option<crate::domain::ids::TrunkId>) -> Vec<String> {
+pub(super) async fn trunk_codecs(
+    store: &Store, scope: OrgScope, trunk: Option<crate::domain::ids::TrunkId>,
+) -> Vec<String> {
     let Some(trunk) = trunk else { return Vec::new() };
     match store.trunk(scope, trunk).await {
         Ok(Some(trunk)) => trunk.fields.codecs,

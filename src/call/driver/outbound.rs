@@ -70,7 +70,8 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         tracing::error!("no RTP port is free");
         return record.ended(EndReason::Overload).await;
     };
-    let mut negotiation = Negotiation::new(context.media_addr, ports.port(), &order.trunk.fields.codecs, rand::random::<u32>().into());
+    let mut negotiation =
+        Negotiation::new(context.media_addr, ports.port(), &order.trunk.fields.codecs, rand::random::<u32>().into());
     let Some(invite) = invite(&context, &order, negotiation.offer()) else {
         return record.ended(EndReason::TrunkError).await;
     };
@@ -103,7 +104,11 @@ fn invite(context: &Shared, order: &OutboundOrder, sdp: Vec<u8>) -> Option<Invit
     let from_domain = trunk.from_domain.clone().unwrap_or_else(|| context.media_addr.to_string());
     let from_user = trunk.from_user.as_deref().or(order.from_number.as_deref()).or(trunk.username.as_deref());
     let from_port = trunk.from_domain.is_none().then(|| local.port());
-    let from = NameAddr { display: None, uri: Uri::sip(from_user.or(Some("anonymous")), &from_domain, from_port), params: String::new() };
+    let from = NameAddr {
+        display: None,
+        uri: Uri::sip(from_user.or(Some("anonymous")), &from_domain, from_port),
+        params: String::new(),
+    };
     let credentials = trunk.username.clone().zip(trunk.password.clone());
     let is_sip_uri = matches!(Destination::parse(&order.task.fields.to_number), Some(Destination::SipUri(_)));
     Some(Invite {
@@ -163,8 +168,9 @@ fn not_answered(cause: &Cause) -> EndReason {
 }
 
 async fn talk(
-    context: Shared, brief: Brief, mut record: Record, seat: Seat, sip_call: SipCall, sip_events: mpsc::Receiver<Event>,
-    mut negotiation: Negotiation, ports: PortPair, answer: &[u8], stt: Option<SttSession>,
+    context: Shared, brief: Brief, mut record: Record, seat: Seat, sip_call: SipCall,
+    sip_events: mpsc::Receiver<Event>, mut negotiation: Negotiation, ports: PortPair, answer: &[u8],
+    stt: Option<SttSession>,
 ) {
     let media = match negotiation.accept(answer) {
         Ok(stream) => context.start_leg(&brief, &record, stream, ports),

@@ -17,11 +17,23 @@ const OPENAI_MODEL: &str = "gpt-4o-mini-tts";
 
 #[derive(Debug, PartialEq)]
 pub(super) enum VoiceEvent {
-    Audio { piece: PieceId, samples: Vec<i16> },
-    Done { piece: PieceId, samples: Vec<i16>, total: u64 },
+    Audio {
+        piece: PieceId,
+        samples: Vec<i16>,
+    },
+    Done {
+        piece: PieceId,
+        samples: Vec<i16>,
+        total: u64,
+    },
     /// The agent's voice failed and the local one took over.
-    Fallback { failure: Failure },
-    Failed { piece: PieceId, failure: Failure },
+    Fallback {
+        failure: Failure,
+    },
+    Failed {
+        piece: PieceId,
+        failure: Failure,
+    },
 }
 
 struct Active {

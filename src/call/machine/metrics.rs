@@ -83,7 +83,8 @@ impl Metrics {
                 })
             })
             .collect();
-        let errors: serde_json::Map<String, Value> = self.errors.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
+        let errors: serde_json::Map<String, Value> =
+            self.errors.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
         json!({
             "turns": turns,
             "barge_ins": self.barge_ins,

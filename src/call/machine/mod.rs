@@ -64,25 +64,42 @@ impl Brief {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    AskModel { generation: u32, messages: Vec<ChatMessage>, tools: Vec<ToolOffer> },
+    AskModel {
+        generation: u32,
+        messages: Vec<ChatMessage>,
+        tools: Vec<ToolOffer>,
+    },
     CancelModel,
-    Speak { piece: PieceId, text: String },
+    Speak {
+        piece: PieceId,
+        text: String,
+    },
     /// Nothing of this generation and those before it is to be spoken or heard any more.
-    Silence { generation: u32 },
+    Silence {
+        generation: u32,
+    },
     /// A turn of the transcript, new or grown.
-    Turn { position: u32, turn: Turn },
+    Turn {
+        position: u32,
+        turn: Turn,
+    },
     SendDigits(String),
     FinalizeStt,
     RestartStt,
     /// The last output.
-    HangUp { reason: EndReason },
+    HangUp {
+        reason: EndReason,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Talking,
     /// Waiting for what is still on its way: the last words, the report of what was heard.
-    Ending { reason: EndReason, until: Instant },
+    Ending {
+        reason: EndReason,
+        until: Instant,
+    },
     Over,
 }
 
@@ -114,7 +131,10 @@ pub struct Machine {
 
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine").field("phase", &self.phase).field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Machine")
+            .field("phase", &self.phase)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +148,8 @@ impl Machine {
             silence: ms(turn.silence_ms),
             max_silence: ms(turn.max_silence_ms),
         };
-        let longest = brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
+        let longest =
+            brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
         let mut machine = Self {
             phrases: phrases(brief.language()),
             silence: brief.agent.silence(),
@@ -295,7 +316,9 @@ impl Machine {
     }
 
     pub fn handle_piece_finished(&mut self, heard: Heard, at: Instant) {
-        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == heard.piece.generation) else { return };
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == heard.piece.generation) else {
+            return;
+        };
         reply.played(heard.piece.index);
         let at_ms = self.ms(at);
         self.record_reply(at_ms, false, None);
@@ -336,7 +359,8 @@ impl Machine {
 
     /// The peer hung up: nobody listens any more, but its last words may still be on their way.
     pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
-        let pending = self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
+        let pending =
+            self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
         if self.is_talking() && pending {
             self.output(Output::FinalizeStt);
         }

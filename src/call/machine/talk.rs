@@ -239,7 +239,14 @@ impl Machine {
             let (position, at_ms) = (self.position, self.ms(now));
             self.position += 1;
             let content = format!("{}: {result}", call.name);
-            let turn = Turn { role: Role::Tool, content, started_at_ms: at_ms, ended_at_ms: at_ms, interrupted: false, confidence: None };
+            let turn = Turn {
+                role: Role::Tool,
+                content,
+                started_at_ms: at_ms,
+                ended_at_ms: at_ms,
+                interrupted: false,
+                confidence: None,
+            };
             self.output(Output::Turn { position, turn });
         }
         match end {
@@ -257,7 +264,9 @@ impl Machine {
     pub(super) fn after_cut(&mut self, now: Instant, then: Then, rest: Option<String>) {
         if let Phase::Ending { reason, until } = self.phase {
             // Words of a caller who hung up may still come; without any pending it is over.
-            if until.saturating_duration_since(now) <= Duration::from_millis(100) || self.endpoint.words().is_empty() && !self.endpoint.is_speaking() {
+            if until.saturating_duration_since(now) <= Duration::from_millis(100)
+                || self.endpoint.words().is_empty() && !self.endpoint.is_speaking()
+            {
                 self.finish(now, reason);
             }
             return;

@@ -1,0 +1,453 @@
+//! Calls in virtual time, named after what happens on the line.
+
+use super::*;
+use crate::domain::chat::ToolCall;
+use crate::providers::{Failure, LlmEvent};
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Line {
+    start: Instant,
+    now: Instant,
+    machine: Machine,
+    seen: Vec<Output>,
+    /// Pieces asked for and not yet played.
+    waiting: Vec<(PieceId, String)>,
+}
+
+fn agent() -> AgentFields {
+    AgentFields {
+        name: "A".into(),
+        is_active: true,
+        first_message: Some("Good morning.".into()),
+        ..AgentFields::default()
+    }
+}
+
+impl Line {
+    fn new(agent: AgentFields) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let start = Instant::now();
+        let machine = Machine::new(start, Brief { agent, task: None });
+        let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![] };
+        line.drain();
+        line
+    }
+
+    fn greeted() -> Self {
+        let mut line = Self::new(agent());
+        line.play_all();
+        line
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match &output {
+                Output::Speak { piece, text } => self.waiting.push((*piece, text.clone())),
+                Output::Silence { generation } => {
+                    let generation = *generation;
+                    self.waiting.retain(|(piece, _)| piece.generation > generation);
+                    self.machine.handle_flushed(self.now, false, generation, &[]);
+                }
+                _ => {}
+            }
+            self.seen.push(output);
+        }
+    }
+
+    fn pass_ms(&mut self, ms: u32) {
+        let end = self.now + ms * MS;
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// The agent's pieces are spoken and heard, half a second each.
+    fn play_all(&mut self) -> String {
+        let mut heard = vec![];
+        while !self.waiting.is_empty() {
+            let (piece, text) = self.waiting.remove(0);
+            self.machine.handle_voice_done(piece, 4_000);
+            self.machine.handle_piece_started(piece, self.now);
+            self.drain();
+            self.pass_ms(500);
+            self.machine.handle_piece_finished(Heard { piece, sent_samples: 4_000, complete: true }, self.now);
+            self.drain();
+            heard.push(text);
+        }
+        heard.join(" ")
+    }
+
+    fn caller_says(&mut self, text: &str) {
+        self.machine.handle_speech_started(self.now);
+        self.pass_ms(800);
+        let now = self.now;
+        self.machine.handle_speech_ended(now + 200 * MS, now);
+        self.pass_ms(300);
+        let event = SttEvent::Final { text: text.into(), confidence: Some(0.9), speech_final: true };
+        self.machine.handle_stt(self.now, event);
+        self.drain();
+    }
+
+    fn model_says(&mut self, text: &str) {
+        let generation = self.machine.generation;
+        self.machine.handle_model(self.now, generation, LlmEvent::Text(text.into()));
+        self.machine.handle_model(
+            self.now,
+            generation,
+            LlmEvent::Done { prompt_tokens: None, completion_tokens: None },
+        );
+        self.drain();
+    }
+
+    fn model_fails(&mut self) {
+        let generation = self.machine.generation;
+        self.machine.handle_model(self.now, generation, LlmEvent::Failed(Failure::Deadline("first token")));
+        self.drain();
+    }
+
+    fn asked(&self) -> usize {
+        self.seen.iter().filter(|o| matches!(o, Output::AskModel { .. })).count()
+    }
+
+    fn last_messages(&self) -> Vec<ChatMessage> {
+        let last = self.seen.iter().rev().find_map(|o| match o {
+            Output::AskModel { messages, .. } => Some(messages.clone()),
+            _ => None,
+        });
+        last.unwrap().into_iter().filter(|m| !matches!(m, ChatMessage::System(_))).collect()
+    }
+
+    fn hang_ups(&self) -> Vec<EndReason> {
+        let reason = |output: &Output| if let Output::HangUp { reason } = output { Some(*reason) } else { None };
+        self.seen.iter().filter_map(reason).collect()
+    }
+
+    /// The transcript: the last state of each position.
+    fn transcript(&self) -> Vec<String> {
+        let mut turns = std::collections::BTreeMap::new();
+        for output in &self.seen {
+            if let Output::Turn { position, turn } = output {
+                turns.insert(*position, turn.clone());
+            }
+        }
+        let role = |turn: &Turn| format!("{:?}", turn.role).to_lowercase();
+        turns.values().map(|t| format!("{}: {}{}", role(t), t.content, if t.interrupted { " /" } else { "" })).collect()
+    }
+}
+
+fn user(text: &str) -> ChatMessage {
+    ChatMessage::User(text.into())
+}
+
+fn assistant(text: &str) -> ChatMessage {
+    ChatMessage::Assistant { content: text.into(), tool_calls: vec![] }
+}
+
+#[test]
+fn caller_asks_and_is_answered() {
+    let mut line = Line::greeted();
+    line.caller_says("where is my order");
+    assert_eq!(line.asked(), 1);
+    line.model_says("It is on its way. It comes on Monday.");
+    assert_eq!(line.play_all(), "It is on its way. It comes on Monday.");
+    line.caller_says("thanks");
+    assert_eq!(
+        line.last_messages(),
+        [
+            assistant("Good morning."),
+            user("where is my order"),
+            assistant("It is on its way. It comes on Monday."),
+            user("thanks"),
+        ]
+    );
+    assert_eq!(
+        line.transcript(),
+        [
+            "assistant: Good morning.",
+            "user: where is my order",
+            "assistant: It is on its way. It comes on Monday.",
+            "user: thanks",
+        ]
+    );
+}
+
+#[test]
+fn caller_interrupts_and_only_what_was_heard_is_kept() {
+    let mut line = Line::greeted();
+    line.caller_says("tell me");
+    line.model_says("The first thing to know is this. The second thing is that.");
+    let (piece, _) = line.waiting.remove(0);
+    line.machine.handle_voice_done(piece, 8_000);
+    line.machine.handle_piece_started(piece, line.now);
+    line.pass_ms(500);
+    line.machine.handle_speech_started(line.now);
+    let heard = [Heard { piece, sent_samples: 4_000, complete: false }];
+    line.machine.handle_flushed(line.now, true, piece.generation, &heard);
+    line.drain();
+    assert!(line.seen.contains(&Output::CancelModel));
+    line.caller_says("stop");
+    assert_eq!(line.last_messages()[1..], [user("tell me"), assistant("The first thing"), user("stop")]);
+    assert_eq!(line.transcript()[2], "assistant: The first thing /");
+}
+
+#[test]
+fn noise_interrupts_and_the_agent_goes_on_where_it_was() {
+    let mut line = Line::greeted();
+    line.caller_says("tell me");
+    line.model_says("One sentence here. Another sentence there.");
+    let (piece, _) = line.waiting.remove(0);
+    line.machine.handle_voice_done(piece, 8_000);
+    line.machine.handle_piece_started(piece, line.now);
+    line.machine.handle_speech_started(line.now);
+    line.machine.handle_flushed(
+        line.now,
+        true,
+        piece.generation,
+        &[Heard { piece, sent_samples: 7_900, complete: false }],
+    );
+    line.machine.handle_speech_ended(line.now + 400 * MS, line.now + 200 * MS);
+    line.drain();
+    line.pass_ms(2_000);
+    assert_eq!(line.play_all(), "Another sentence there.");
+}
+
+#[test]
+fn callee_says_hello_before_the_first_words_are_out() {
+    let mut line = Line::new(agent());
+    line.caller_says("hello?");
+    assert_eq!((line.asked(), line.play_all().as_str()), (0, "Good morning."));
+    assert_eq!(line.transcript(), ["user: hello?", "assistant: Good morning."]);
+}
+
+#[test]
+fn caller_goes_on_while_the_model_thinks() {
+    let mut line = Line::greeted();
+    line.caller_says("I have a question");
+    line.caller_says("about my bill");
+    assert_eq!(line.last_messages()[1..], [user("I have a question"), user("about my bill")]);
+    line.model_says("Go ahead.");
+    assert_eq!(line.play_all(), "Go ahead.");
+}
+
+#[test]
+fn the_model_fails_once_and_then_again() {
+    let mut line = Line::greeted();
+    line.caller_says("hello");
+    line.model_fails();
+    assert!(line.play_all().starts_with("Sorry, something went wrong"));
+    line.caller_says("hello");
+    line.model_fails();
+    assert!(line.play_all().contains("try again later"));
+    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn the_model_breaks_off_in_mid_sentence() {
+    let mut line = Line::greeted();
+    line.caller_says("hello");
+    let generation = line.machine.generation;
+    line.machine.handle_model(line.now, generation, LlmEvent::Text("Half an answer. And".into()));
+    line.model_fails();
+    assert_eq!(line.play_all(), "Half an answer. And");
+    assert_eq!(line.hang_ups(), []);
+}
+
+#[test]
+fn every_voice_fails() {
+    let mut line = Line::new(agent());
+    for _ in 0..2 {
+        let (piece, _) = line.waiting.remove(0);
+        line.machine.handle_voice_failed(line.now, piece, &Failure::NotConfigured);
+        line.drain();
+        if line.hang_ups().is_empty() {
+            line.caller_says("hello?");
+            line.model_says("Yes.");
+        }
+    }
+    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn caller_is_silent_is_prompted_twice_and_the_call_ends() {
+    let mut line = Line::greeted();
+    for _ in 0..2 {
+        line.pass_ms(7_900);
+        assert!(line.waiting.is_empty());
+        line.pass_ms(200);
+        assert_eq!(line.play_all(), "Are you still there?");
+    }
+    line.pass_ms(8_100);
+    assert!(line.play_all().contains("Goodbye"));
+    assert_eq!(line.hang_ups(), [EndReason::Silence]);
+}
+
+#[test]
+fn silence_is_left_alone_when_the_agent_says_so() {
+    let mut line = Line::new(AgentFields { autonomous_silence_handling: Some(false), ..agent() });
+    line.play_all();
+    line.pass_ms(120_000);
+    assert!(line.waiting.is_empty() && line.hang_ups().is_empty());
+}
+
+#[test]
+fn the_longest_time_is_kept_whatever_else_happens() {
+    let mut line = Line::new(AgentFields { max_duration_seconds: Some(10), ..agent() });
+    line.pass_ms(9_900); // the greeting never plays: its report was lost
+    assert_eq!(line.hang_ups(), []);
+    line.pass_ms(25_000);
+    assert_eq!(line.hang_ups(), [EndReason::MaxDuration]);
+}
+
+#[test]
+fn last_words_before_a_hang_up_are_kept() {
+    let mut line = Line::greeted();
+    line.machine.handle_speech_started(line.now);
+    line.pass_ms(500);
+    line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
+    line.machine.handle_peer_gone(line.now, EndReason::CustomerHungUp);
+    line.drain();
+    assert!(line.seen.contains(&Output::FinalizeStt) && line.hang_ups().is_empty());
+    line.pass_ms(200);
+    let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: false };
+    line.machine.handle_stt(line.now, last);
+    line.drain();
+    assert_eq!(line.hang_ups(), [EndReason::CustomerHungUp]);
+    assert_eq!(line.transcript().last().unwrap(), "user: my number is seven");
+}
+
+#[test]
+fn last_words_that_never_come_do_not_hold_the_call() {
+    let mut line = Line::greeted();
+    line.machine.handle_stt(line.now, SttEvent::Interim("and another".into()));
+    line.machine.handle_peer_gone(line.now, EndReason::CustomerHungUp);
+    line.drain();
+    line.pass_ms(800);
+    assert_eq!(line.hang_ups(), [EndReason::CustomerHungUp]);
+    assert_eq!(line.transcript().last().unwrap(), "user: and another");
+}
+
+#[test]
+fn the_goodbye_is_played_out_before_the_line_is_cut() {
+    let mut line = Line::greeted();
+    line.caller_says("bye");
+    let generation = line.machine.generation;
+    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into() };
+    line.machine.handle_model(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
+    line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![end]));
+    line.machine.handle_model(line.now, generation, LlmEvent::Done { prompt_tokens: None, completion_tokens: None });
+    line.drain();
+    line.pass_ms(300);
+    assert_eq!(line.hang_ups(), []);
+    assert_eq!(line.play_all(), "Have a nice day!");
+    assert_eq!(line.hang_ups(), [EndReason::AgentHungUp]);
+}
+
+#[test]
+fn the_model_presses_keys_and_goes_on() {
+    let mut line = Line::greeted();
+    line.caller_says("press one for sales");
+    let generation = line.machine.generation;
+    let call = ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into() };
+    line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![call]));
+    line.machine.handle_model(line.now, generation, LlmEvent::Done { prompt_tokens: None, completion_tokens: None });
+    line.drain();
+    assert!(line.seen.contains(&Output::SendDigits("1".into())));
+    assert_eq!(line.asked(), 2);
+    assert!(matches!(line.last_messages().last(), Some(ChatMessage::Tool { .. })));
+}
+
+#[test]
+fn the_recogniser_says_nothing() {
+    let mut line = Line::greeted();
+    for _ in 0..3 {
+        line.machine.handle_speech_started(line.now);
+        line.pass_ms(1_000);
+        line.machine.handle_speech_ended(line.now, line.now - 200 * MS);
+        line.pass_ms(4_100);
+        line.play_all();
+    }
+    assert_eq!(line.seen.iter().filter(|o| **o == Output::RestartStt).count(), 2);
+    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn keys_without_rules_reach_the_model() {
+    let mut line = Line::greeted();
+    for digit in "42#".chars() {
+        line.machine.handle_digit(line.now, digit);
+    }
+    line.drain();
+    assert_eq!(line.last_messages().last(), Some(&user("[DTMF 42]")));
+}
+
+#[test]
+fn the_api_ends_a_call_in_mid_sentence() {
+    let mut line = Line::new(agent());
+    let (piece, _) = line.waiting.remove(0);
+    line.machine.handle_piece_started(piece, line.now);
+    line.machine.handle_command(line.now, EndReason::EndedByApi);
+    line.drain();
+    line.pass_ms(200);
+    assert_eq!(line.hang_ups(), [EndReason::EndedByApi]);
+}
+
+/// Whatever comes in whatever order: one end, nothing after it, and never later than the limit allows.
+#[test]
+fn any_sequence_of_events_ends_exactly_once() {
+    for seed in 1..400u64 {
+        let mut dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut roll = |below: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % below
+        };
+        let mut line = Line::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
+        for _ in 0..300 {
+            let now = line.now;
+            let piece = PieceId {
+                generation: (line.machine.generation as u64).saturating_sub(roll(2)) as u32,
+                index: roll(3) as u32,
+            };
+            let heard = Heard { piece, sent_samples: roll(9_000), complete: roll(2) == 0 };
+            let generation = piece.generation;
+            match roll(16) {
+                0 => line.machine.handle_speech_started(now),
+                1 => line.machine.handle_speech_ended(now, now - 200 * MS),
+                2 => line.machine.handle_stt(now, SttEvent::Interim("some".into())),
+                3 => line.machine.handle_stt(
+                    now,
+                    SttEvent::Final { text: "words".into(), confidence: None, speech_final: roll(2) == 0 },
+                ),
+                4 => line.machine.handle_stt(now, SttEvent::UtteranceEnd),
+                5 => line.machine.handle_model(now, generation, LlmEvent::Text("Some words. And ".into())),
+                6 => line.machine.handle_model(
+                    now,
+                    generation,
+                    LlmEvent::Done { prompt_tokens: None, completion_tokens: None },
+                ),
+                7 => line.machine.handle_model(now, generation, LlmEvent::Failed(Failure::NotConfigured)),
+                8 => line.machine.handle_piece_started(piece, now),
+                9 => line.machine.handle_piece_finished(heard, now),
+                10 => line.machine.handle_flushed(now, roll(2) == 0, generation, &[heard]),
+                11 => line.machine.handle_voice_failed(now, piece, &Failure::NotConfigured),
+                12 => line.machine.handle_digit(now, '5'),
+                13 if roll(30) == 0 => line.machine.handle_peer_gone(now, EndReason::CustomerHungUp),
+                14 if roll(30) == 0 => line.machine.handle_command(now, EndReason::Canceled),
+                15 if roll(30) == 0 => line.machine.handle_stt(now, SttEvent::Failed(Failure::NotConfigured)),
+                _ => {}
+            }
+            line.drain();
+            line.pass_ms(roll(400) as u32);
+        }
+        line.pass_ms(100_000);
+        assert_eq!(line.hang_ups().len(), 1, "seed {seed}: {:?}", line.seen.iter().rev().take(5).collect::<Vec<_>>());
+        assert!(matches!(line.seen.last(), Some(Output::HangUp { .. })), "seed {seed}");
+        assert!(line.machine.poll_timeout().is_none());
+        assert!(line.now.duration_since(line.start) < Duration::from_secs(300));
+    }
+}

@@ -117,11 +117,13 @@ impl Running {
     async fn connect(&self) -> Result<Socket, Failure> {
         let key = self.endpoint.api_key.as_deref().ok_or(Failure::NotConfigured)?;
         let url = self.url();
-        let mut request = url.as_str().into_client_request().map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let mut request =
+            url.as_str().into_client_request().map_err(|error| Failure::Unreachable(error.to_string()))?;
         let token = HeaderValue::from_str(&format!("Token {key}")).map_err(|_| Failure::NotConfigured)?;
         request.headers_mut().insert("authorization", token);
         // The default buffers are 128 kB each; a call needs a few hundred bytes at a time.
-        let config = WebSocketConfig::default().read_buffer_size(4_096).write_buffer_size(0).max_message_size(Some(1 << 20));
+        let config =
+            WebSocketConfig::default().read_buffer_size(4_096).write_buffer_size(0).max_message_size(Some(1 << 20));
         match timeout(self.deadlines.connect, connect_async_with_config(request, Some(config), true)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
@@ -216,4 +218,3 @@ impl Running {
         }
     }
 }
-

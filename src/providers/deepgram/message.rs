@@ -73,7 +73,10 @@ mod tests {
             parse(&results(true, true, "ja dat klopt")),
             Ok(Some(SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true }))
         );
-        assert_eq!(parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"), Ok(Some(SttEvent::UtteranceEnd)));
+        assert_eq!(
+            parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"),
+            Ok(Some(SttEvent::UtteranceEnd))
+        );
         assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(None));
         assert!(parse("{\"type\":\"Results\",\"channel\":7}").is_err());
         assert!(parse("<html>").is_err());

@@ -49,8 +49,7 @@ async fn stream(
     let mut collector = Collector::default();
     let mut done = false;
     while !done {
-        let deadline =
-            if *said { tokio::time::Instant::now() + providers.deadlines.between_bytes } else { first_byte };
+        let deadline = if *said { tokio::time::Instant::now() + providers.deadlines.between_bytes } else { first_byte };
         let chunk = match tokio::time::timeout_at(deadline, bytes.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => return Err(Failure::Dropped(error.to_string())),
@@ -98,7 +97,9 @@ pub fn speech(providers: &Providers, model: &str, voice: &str, speed: Option<f64
     let (providers, endpoint) = (providers.clone(), providers.openai.clone());
     let stream = Stream::spawn(|events| async move {
         let request = match endpoint.api_key.as_deref() {
-            Some(key) => Ok(providers.http.post(format!("{}/audio/speech", endpoint.base_url)).bearer_auth(key).json(&body)),
+            Some(key) => {
+                Ok(providers.http.post(format!("{}/audio/speech", endpoint.base_url)).bearer_auth(key).json(&body))
+            }
             None => Err(Failure::NotConfigured),
         };
         audio_body(&providers, request, &events).await;

@@ -204,11 +204,18 @@ mod tests {
         }
         assert_eq!(text, "One moment.");
         assert!(collector.is_finished());
-        let call = |id: &str, name: &str, arguments: &str| ToolCall { id: id.into(), name: name.into(), arguments: arguments.into() };
-        assert_eq!(collector.finish(), [
-            LlmEvent::Tools(vec![call("a", "book", "{\"day\":1}"), call("call_1", "look", "{\"x\":1}")]),
-            LlmEvent::Done { prompt_tokens: Some(8), completion_tokens: Some(3) },
-        ]);
+        let call = |id: &str, name: &str, arguments: &str| ToolCall {
+            id: id.into(),
+            name: name.into(),
+            arguments: arguments.into(),
+        };
+        assert_eq!(
+            collector.finish(),
+            [
+                LlmEvent::Tools(vec![call("a", "book", "{\"day\":1}"), call("call_1", "look", "{\"x\":1}")]),
+                LlmEvent::Done { prompt_tokens: Some(8), completion_tokens: Some(3) },
+            ]
+        );
     }
 
     #[test]

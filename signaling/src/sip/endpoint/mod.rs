@@ -115,15 +115,36 @@ pub struct Incoming {
 pub enum Event {
     Incoming(Box<Incoming>),
     /// Provisional response to our INVITE, with early media if it carries SDP.
-    Progress { call: CallId, status: u16, sdp: Option<Vec<u8>> },
+    Progress {
+        call: CallId,
+        status: u16,
+        sdp: Option<Vec<u8>>,
+    },
     /// Our INVITE was accepted; the ACK is already queued.
-    Answered { call: CallId, sdp: Option<Vec<u8>>, sip_call_id: String },
+    Answered {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+        sip_call_id: String,
+    },
     /// Our 200 was acknowledged; carries the answer to an offer of ours.
-    Confirmed { call: CallId, sdp: Option<Vec<u8>> },
+    Confirmed {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
     /// re-INVITE or UPDATE: answer with [`Endpoint::answer_reoffer`]. `None`: the peer wants our offer.
-    Reoffer { call: CallId, sdp: Option<Vec<u8>> },
-    Info { call: CallId, content_type: String, body: Vec<u8> },
-    Ended { call: CallId, cause: Cause },
+    Reoffer {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
+    Info {
+        call: CallId,
+        content_type: String,
+        body: Vec<u8>,
+    },
+    Ended {
+        call: CallId,
+        cause: Cause,
+    },
 }
 
 /// A command that does not fit the state of its call.
@@ -168,12 +189,23 @@ struct Authorization {
 #[derive(Debug)]
 enum SessionState {
     /// Inbound, no final answer yet.
-    Ringing { tx: Arc<str>, request: Box<Request> },
+    Ringing {
+        tx: Arc<str>,
+        request: Box<Request>,
+    },
     /// Inbound, 200 sent, ACK missing; `hang_up` sends BYE as soon as it comes.
-    AwaitingAck { tx: Arc<str>, dialog: Box<Dialog>, hang_up: bool },
+    AwaitingAck {
+        tx: Arc<str>,
+        dialog: Box<Dialog>,
+        hang_up: bool,
+    },
     /// Outbound, no final answer yet.
     Calling(Box<uac::Calling>),
-    Established { dialog: Box<Dialog>, ack: Option<uac::SentAck>, reoffer: Option<Arc<str>> },
+    Established {
+        dialog: Box<Dialog>,
+        ack: Option<uac::SentAck>,
+        reoffer: Option<Arc<str>>,
+    },
     /// BYE sent.
     Closing,
 }

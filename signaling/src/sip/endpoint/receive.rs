@@ -178,9 +178,7 @@ impl Endpoint {
     }
 
     /// Responds inside a server transaction with the headers every response of ours has.
-    pub(super) fn reply(
-        &mut self, now: Instant, key: &Arc<str>, status: u16, add: impl FnOnce(&mut Response),
-    ) -> bool {
+    pub(super) fn reply(&mut self, now: Instant, key: &Arc<str>, status: u16, add: impl FnOnce(&mut Response)) -> bool {
         let Some(tx) = self.servers.get(key) else { return false };
         let tag = tx
             .call
@@ -247,12 +245,24 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
 
 /// Only what responses copy is kept while a transaction lives.
 fn response_headers(headers: &Headers) -> Headers {
-    let kept = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq, HeaderName::RecordRoute];
+    let kept = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+        HeaderName::RecordRoute,
+    ];
     headers.iter().filter(|h| kept.contains(&h.name)).cloned().collect::<Vec<_>>().into()
 }
 
 fn merge_key(headers: &Headers) -> String {
-    format!("{}\n{}\n{}", headers.from_tag().unwrap_or(""), headers.call_id(), headers.get(&HeaderName::CSeq).unwrap_or(""))
+    format!(
+        "{}\n{}\n{}",
+        headers.from_tag().unwrap_or(""),
+        headers.call_id(),
+        headers.get(&HeaderName::CSeq).unwrap_or("")
+    )
 }
 
 /// Key of a server transaction (RFC 3261 section 17.2.3): branch, sent-by and method, ACK counted as

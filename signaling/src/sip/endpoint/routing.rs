@@ -85,7 +85,8 @@ pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: Soc
     }
     let stamped = format!("{stamped}{}", &value[start + first_len..]);
     headers.replace_first(&HeaderName::Via, stamped);
-    let port = if wants_rport || transport == Transport::Tcp { source.port() } else { via.port.unwrap_or(DEFAULT_PORT) };
+    let port =
+        if wants_rport || transport == Transport::Tcp { source.port() } else { via.port.unwrap_or(DEFAULT_PORT) };
     SocketAddr::new(source.ip(), port)
 }
 
@@ -113,11 +114,23 @@ mod tests {
 
     #[test]
     fn responses_go_where_rfc_3581_says() {
-        check("SIP/2.0/UDP 10.0.0.1:5070;branch=z9", "10.0.0.1:4000", "SIP/2.0/UDP 10.0.0.1:5070;branch=z9", "10.0.0.1:5070");
         check(
-            "SIP/2.0/UDP pbx.example;rport;branch=z9, SIP/2.0/UDP b", "9.9.9.9:4000",
-            "SIP/2.0/UDP pbx.example;rport=4000;branch=z9;received=9.9.9.9, SIP/2.0/UDP b", "9.9.9.9:4000",
+            "SIP/2.0/UDP 10.0.0.1:5070;branch=z9",
+            "10.0.0.1:4000",
+            "SIP/2.0/UDP 10.0.0.1:5070;branch=z9",
+            "10.0.0.1:5070",
         );
-        check("SIP/2.0/UDP 10.0.0.1;branch=z9", "9.9.9.9:4000", "SIP/2.0/UDP 10.0.0.1;branch=z9;received=9.9.9.9", "9.9.9.9:5060");
+        check(
+            "SIP/2.0/UDP pbx.example;rport;branch=z9, SIP/2.0/UDP b",
+            "9.9.9.9:4000",
+            "SIP/2.0/UDP pbx.example;rport=4000;branch=z9;received=9.9.9.9, SIP/2.0/UDP b",
+            "9.9.9.9:4000",
+        );
+        check(
+            "SIP/2.0/UDP 10.0.0.1;branch=z9",
+            "9.9.9.9:4000",
+            "SIP/2.0/UDP 10.0.0.1;branch=z9;received=9.9.9.9",
+            "9.9.9.9:5060",
+        );
     }
 }

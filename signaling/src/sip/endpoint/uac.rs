@@ -3,7 +3,8 @@
 use super::routing::target;
 use super::transactions::{ClientMachine, ClientTx};
 use super::{
-    ALLOW, Authorization, CallId, Endpoint, Event, Invite, Refusal, Session, SessionState, Target, Transport, dialog_key,
+    ALLOW, Authorization, CallId, Endpoint, Event, Invite, Refusal, Session, SessionState, Target, Transport,
+    dialog_key,
 };
 use crate::limits;
 use crate::sip::dialog::Dialog;
@@ -174,8 +175,7 @@ impl Endpoint {
     }
 
     fn send_ack(
-        &mut self, dialog: &Dialog, cseq: u32, transport: Transport,
-        source: Option<(Transport, std::net::SocketAddr)>,
+        &mut self, dialog: &Dialog, cseq: u32, transport: Transport, source: Option<(Transport, std::net::SocketAddr)>,
     ) -> SentAck {
         let outgoing = dialog.request_with_cseq(Method::Ack, cseq);
         let mut request = outgoing.request;

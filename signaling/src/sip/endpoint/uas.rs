@@ -2,9 +2,7 @@
 
 use super::receive::server_key;
 use super::transactions::ServerMachine;
-use super::{
-    ALLOW, CallId, Endpoint, Event, Incoming, Refusal, Session, SessionState, Transport, dialog_key,
-};
+use super::{ALLOW, CallId, Endpoint, Event, Incoming, Refusal, Session, SessionState, Transport, dialog_key};
 use crate::sip::dialog::Dialog;
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Method, Request, Response};
@@ -128,9 +126,10 @@ impl Endpoint {
             tx.call = call; // same To tag as the INVITE's answers
         }
         self.reply(now, key, 200, |_| {});
-        let open = self.servers.get(&invite_key).is_some_and(
-            |tx| matches!(&tx.machine, ServerMachine::Invite(machine) if machine.is_proceeding()),
-        );
+        let open = self
+            .servers
+            .get(&invite_key)
+            .is_some_and(|tx| matches!(&tx.machine, ServerMachine::Invite(machine) if machine.is_proceeding()));
         if !open {
             return;
         }
@@ -150,10 +149,7 @@ impl Endpoint {
     /// The ACK of a 2xx is a transaction of its own and found by its dialog.
     pub(super) fn handle_dialog_ack(&mut self, now: Instant, request: &Request) {
         let headers = &request.headers;
-        let call = headers
-            .to_tag()
-            .and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag)))
-            .copied();
+        let call = headers.to_tag().and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag))).copied();
         let Some(call) = call else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
         let Some(session) = self.sessions.get_mut(&call) else { return };

@@ -12,9 +12,16 @@ use crate::limits;
 pub enum Parsed {
     Message(Message),
     /// A request that must be refused: its headers as far as they could be read, and the status.
-    Refused { method: Method, headers: Headers, status: u16, reason: &'static str },
+    Refused {
+        method: Method,
+        headers: Headers,
+        status: u16,
+        reason: &'static str,
+    },
     /// CRLF keep-alive (RFC 5626 section 3.5.1); `ping` is the double CRLF that wants an answer.
-    KeepAlive { ping: bool },
+    KeepAlive {
+        ping: bool,
+    },
     /// Not answerable: counted and dropped.
     Garbage(&'static str),
 }
@@ -70,9 +77,12 @@ pub fn stream(buffer: &[u8]) -> Framed {
 
 fn refuse_oversized(head: &[u8]) -> Parsed {
     match message(head, &[]) {
-        Parsed::Message(Message::Request(request)) => {
-            Parsed::Refused { method: request.method, headers: request.headers, status: 513, reason: "Message Too Large" }
-        }
+        Parsed::Message(Message::Request(request)) => Parsed::Refused {
+            method: request.method,
+            headers: request.headers,
+            status: 513,
+            reason: "Message Too Large",
+        },
         Parsed::Refused { method, headers, .. } => {
             Parsed::Refused { method, headers, status: 513, reason: "Message Too Large" }
         }

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_echoed_exactly() {
-        let wire = b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: \"J\xF8rgen\" <sip:j@h>;tag=1\r\n\
+        let wire =
+            b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: \"J\xF8rgen\" <sip:j@h>;tag=1\r\n\
             To: <sip:h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
         let parse::Parsed::Message(Message::Request(parsed)) = parse::datagram(wire) else { panic!("not parsed") };
         assert_eq!(request(&parsed), wire);

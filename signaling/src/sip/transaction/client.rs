@@ -7,8 +7,14 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 enum State {
     /// Trying and Proceeding differ only in the retransmission interval.
-    Waiting { request: Wire, retransmit: Option<Backoff>, give_up: Instant },
-    Completed { until: Instant },
+    Waiting {
+        request: Wire,
+        retransmit: Option<Backoff>,
+        give_up: Instant,
+    },
+    Completed {
+        until: Instant,
+    },
     Terminated,
 }
 

@@ -6,13 +6,23 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 enum State {
-    Calling { request: Wire, retransmit: Option<Backoff>, give_up: Instant },
+    Calling {
+        request: Wire,
+        retransmit: Option<Backoff>,
+        give_up: Instant,
+    },
     /// A provisional response came. `give_up` is set once a CANCEL was sent (RFC 3261 section 9.1).
-    Proceeding { give_up: Option<Instant> },
+    Proceeding {
+        give_up: Option<Instant>,
+    },
     /// Non-2xx final response received.
-    Completed { until: Instant },
+    Completed {
+        until: Instant,
+    },
     /// 2xx received; further 2xx are forks or retransmissions and go to the user.
-    Accepted { until: Instant },
+    Accepted {
+        until: Instant,
+    },
     Terminated,
 }
 

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 enum State {
     /// Trying and Proceeding: no final response yet.
     Open,
-    Completed { response: Wire, until: Instant },
+    Completed {
+        response: Wire,
+        until: Instant,
+    },
     Terminated,
 }
 

@@ -9,13 +9,26 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 enum State {
-    Proceeding { last: Option<Wire> },
+    Proceeding {
+        last: Option<Wire>,
+    },
     /// Final non-2xx sent, ACK not seen.
-    Completed { response: Wire, retransmit: Option<Backoff>, give_up: Instant },
+    Completed {
+        response: Wire,
+        retransmit: Option<Backoff>,
+        give_up: Instant,
+    },
     /// ACK of a non-2xx seen.
-    Confirmed { until: Instant },
+    Confirmed {
+        until: Instant,
+    },
     /// 2xx sent; `retransmit` is gone once the ACK came.
-    Accepted { response: Wire, retransmit: Option<Backoff>, until: Instant, acknowledged: bool },
+    Accepted {
+        response: Wire,
+        retransmit: Option<Backoff>,
+        until: Instant,
+        acknowledged: bool,
+    },
     Terminated,
 }
 

@@ -1,0 +1,47 @@
+# Trunkline. `make demo` and `make test` work on a fresh Debian machine with the Rust toolchain alone.
+
+APT_PACKAGES := espeak-ng sip-tester cmake
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: demo test unit lint bench criterion fmt deps deps-demo
+
+# What the local voice needs; nothing is installed when it is there.
+deps-demo:
+	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
+
+deps:
+	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
+	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
+
+# A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
+demo: deps-demo
+	cargo build --release --quiet
+	rm -rf data/demo
+	./target/release/trunkline demo $(DEMO_FLAGS)
+
+# Everything: unit tests, scenarios, snapshots, real peers.
+test: deps
+	cargo build --workspace --all-targets
+	@if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace; else cargo test --workspace; fi
+
+unit:
+	cargo test --workspace --lib
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences not checked"; fi
+
+# Whole calls against the emulated providers.
+bench: deps-demo
+	cargo build --release --quiet
+	./target/release/trunkline bench $(BENCH_FLAGS)
+
+# Single paths.
+criterion:
+	cargo bench --bench paths
+
+fmt:
+	cargo fmt --all

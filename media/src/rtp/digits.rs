@@ -1,0 +1,83 @@
+//! Digits on their way out: as telephone events where they were negotiated, as two tones where not.
+
+use super::telephone_event::{self, EventPacket, Step};
+use crate::frame::{Frame, RATE_HZ};
+use crate::limits;
+use std::collections::VecDeque;
+
+/// Frames of an in-band digit: 100 ms of tone and 60 ms of pause.
+const TONE_FRAMES: u8 = 5;
+const TONE_PAUSE_FRAMES: u8 = 3;
+
+#[derive(Debug)]
+enum Digit {
+    Event(telephone_event::Sender),
+    Tone { event: u8, frames_left: u8, phase: u32 },
+}
+
+/// Digits waiting and the one being sent.
+#[derive(Debug, Default)]
+pub struct DigitSender {
+    waiting: VecDeque<u8>,
+    current: Option<Digit>,
+}
+
+/// What one frame of a digit sends.
+#[derive(Clone, Copy, Debug)]
+pub struct DigitStep {
+    /// An event packet in place of audio; without one the frame goes out (tone or pause).
+    pub packet: Option<EventPacket>,
+    /// The last digit is done.
+    pub last: bool,
+}
+
+impl DigitSender {
+    /// Digits that are not 0-9, *, # or A-D are skipped, as are those beyond the bound.
+    pub fn push(&mut self, digits: &str) {
+        let room = limits::DIGITS_MAX - self.waiting.len().min(limits::DIGITS_MAX);
+        self.waiting.extend(digits.chars().filter_map(telephone_event::code).take(room));
+    }
+
+    pub fn is_sending(&self) -> bool {
+        self.current.is_some() || !self.waiting.is_empty()
+    }
+
+    /// One frame; `None` when no digit is being sent.
+    pub fn step(&mut self, timestamp: u32, negotiated: Option<u8>, frame: &mut Frame) -> Option<DigitStep> {
+        if self.current.is_none() {
+            let event = self.waiting.pop_front()?;
+            self.current = Some(match negotiated {
+                Some(_) => Digit::Event(telephone_event::Sender::new(event, timestamp)),
+                None => Digit::Tone { event, frames_left: TONE_FRAMES + TONE_PAUSE_FRAMES, phase: 0 },
+            });
+        }
+        let (packet, done) = match self.current.as_mut()? {
+            Digit::Event(sender) => match sender.step() {
+                Step::Packet(packet) => (Some(packet), false),
+                Step::Pause => (None, false),
+                Step::Done => (None, true),
+            },
+            Digit::Tone { event, frames_left, phase } => {
+                *frames_left -= 1;
+                if *frames_left >= TONE_PAUSE_FRAMES {
+                    tone(*event, phase, frame);
+                }
+                (None, *frames_left == 0)
+            }
+        };
+        if done {
+            self.current = None;
+        }
+        Some(DigitStep { packet, last: done && self.waiting.is_empty() })
+    }
+}
+
+/// Two tones at -10 dBm0 each, continued over frames.
+fn tone(event: u8, phase: &mut u32, frame: &mut Frame) {
+    let (low, high) = telephone_event::frequencies_hz(event);
+    for sample in frame.iter_mut() {
+        let at = *phase as f32 / RATE_HZ as f32 * std::f32::consts::TAU;
+        *sample = (((at * low).sin() + (at * high).sin()) * 5_000.0) as i16;
+        *phase += 1;
+    }
+}

@@ -1,0 +1,201 @@
+//! The map is kept true: import edges, headers, what machines may not touch, and the ratchets on length.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Areas of the root crate and what each may import of the others (ARCHITECTURE.md says why).
+const EDGES: &[(&str, &[&str])] = &[
+    ("api", &["call", "domain", "store"]),
+    ("app", &["api", "call", "config", "domain", "providers", "store"]),
+    ("call", &["dialogue", "domain", "providers", "store"]),
+    ("caller", &["call::negotiate", "emulator"]),
+    ("cli", &["app", "caller", "config", "domain", "emulator", "telemetry"]),
+    ("config", &[]),
+    ("dialogue", &["domain"]),
+    ("domain", &[]),
+    ("emulator", &[]),
+    ("main", &["cli"]),
+    ("providers", &["domain"]),
+    ("store", &["domain"]),
+    ("telemetry", &["config"]),
+];
+
+/// Which areas may import the two crates of the workspace.
+const CRATES: &[(&str, &[&str])] = &[
+    ("trunkline_signaling", &["app", "call", "caller", "cli"]),
+    ("trunkline_media", &["api", "app", "call", "caller", "emulator"]),
+];
+
+/// Longest function and file; a longer one is listed with its length, which may only shrink.
+const FUNCTION_LINES_MAX: usize = 70;
+const FILE_LINES_MAX: usize = 600;
+const LONG_FUNCTIONS: &[(&str, usize)] = &[];
+const LONG_FILES: &[(&str, usize)] = &[];
+
+/// What machines may not touch, outside of `io`, `driver` and the call registry (the door between tasks).
+const FORBIDDEN: &[&str] = &[
+    "Instant::now",
+    "SystemTime::now",
+    "sleep(",
+    "sleep_until(",
+    "spawn(",
+    "Mutex",
+    "RwLock",
+    "unbounded",
+    "std::net::UdpSocket",
+    "tokio::net",
+];
+const MACHINES: &[&str] = &["media/src", "signaling/src", "src/call", "src/dialogue"];
+const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "src/call/registry.rs"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust source below a folder: path relative to the root, text.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&root().join(folder), &mut found);
+    found
+}
+
+fn everything() -> BTreeMap<String, String> {
+    ["src", "media/src", "signaling/src"].into_iter().flat_map(sources).collect()
+}
+
+/// The part of a file that is not its tests, comments dropped.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs")
+}
+
+fn area(name: &str) -> &str {
+    let rest = name.strip_prefix("src/").unwrap();
+    rest.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut faults = vec![];
+    for (name, text) in sources("src").iter().filter(|(name, _)| *name != "src/lib.rs" && !is_test(name)) {
+        let area = area(name);
+        let allowed =
+            EDGES.iter().find(|(from, _)| *from == area).unwrap_or_else(|| panic!("{area} is not on the map")).1;
+        let text = code(text);
+        for (at, _) in text.match_indices("crate::") {
+            let path: String =
+                text[at + 7..].chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
+            let to = path.split("::").next().unwrap();
+            let fits = to == area || allowed.iter().any(|one| *one == to || path.starts_with(one));
+            if !fits {
+                faults.push(format!("{name} imports {path}"));
+            }
+        }
+        for (krate, areas) in CRATES {
+            if text.contains(&format!("{krate}::")) && !areas.contains(&area) {
+                faults.push(format!("{name} imports {krate}"));
+            }
+        }
+    }
+    for (folder, foreign) in [("media/src", "trunkline_signaling"), ("signaling/src", "trunkline_media")] {
+        for (name, text) in sources(folder) {
+            if text.contains(foreign) || text.contains("trunkline::") {
+                faults.push(format!("{name} imports beyond its crate"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn signalling_and_media_meet_in_one_file() {
+    let both = |text: &str| text.contains("trunkline_signaling::sdp") && text.contains("trunkline_media::");
+    let meeting: Vec<String> =
+        sources("src").into_iter().filter(|(_, text)| both(text)).map(|(name, _)| name).collect();
+    assert_eq!(meeting, ["src/call/negotiate.rs"]);
+}
+
+#[test]
+fn only_the_store_speaks_sql_and_only_the_api_the_web_framework() {
+    let mut faults = vec![];
+    for (name, text) in sources("src") {
+        let text = code(&text);
+        if text.contains("sqlx::") && area(&name) != "store" {
+            faults.push(format!("{name}: sqlx"));
+        }
+        if text.contains("axum::") && !matches!(area(&name), "api" | "emulator" | "app") {
+            faults.push(format!("{name}: axum"));
+        }
+        if text.contains("reqwest::") && !matches!(area(&name), "providers" | "cli") {
+            faults.push(format!("{name}: reqwest"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn machines_do_not_touch_the_world() {
+    let mut faults = vec![];
+    for folder in MACHINES {
+        for (name, text) in sources(folder) {
+            if is_test(&name) || DRIVERS.iter().any(|driver| name.contains(driver)) {
+                continue;
+            }
+            let text = code(&text);
+            faults.extend(FORBIDDEN.iter().filter(|word| text.contains(**word)).map(|word| format!("{name}: {word}")));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<String> =
+        everything().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(name, _)| name).collect();
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn no_function_and_no_file_grows_too_long() {
+    let mut faults = vec![];
+    for (name, text) in everything().iter().filter(|(name, _)| !is_test(name)) {
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+        let lines: Vec<&str> = code.lines().collect();
+        let limit = LONG_FILES.iter().find(|(file, _)| file == name).map_or(FILE_LINES_MAX, |(_, limit)| *limit);
+        if lines.len() > limit {
+            faults.push(format!("{name}: {} lines", lines.len()));
+        }
+        for (start, line) in lines.iter().enumerate() {
+            let trimmed = line.trim_start();
+            let declaration = trimmed.split('(').next().unwrap_or("");
+            if !declaration.split(' ').any(|word| word == "fn") || trimmed.starts_with("//") || trimmed.ends_with(';') {
+                continue;
+            }
+            let closing = format!("{}}}", &line[..line.len() - trimmed.len()]);
+            let Some(length) = lines[start..].iter().position(|line| **line == closing) else { continue };
+            let function = declaration.rsplit(' ').next().unwrap_or("");
+            let id = format!("{name}::{function}");
+            let limit = LONG_FUNCTIONS.iter().find(|(f, _)| *f == id).map_or(FUNCTION_LINES_MAX, |(_, limit)| *limit);
+            if length + 1 > limit {
+                faults.push(format!("{id}: {} lines", length + 1));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
