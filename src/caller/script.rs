@@ -31,7 +31,7 @@ pub enum Step {
 pub struct Script(pub Vec<Step>);
 
 /// A frame louder than this is sound.
-pub(super) const SOUND_DBFS: f32 = -45.0;
+pub(super) const SOUND_DBFS: f32 = -48.0;
 
 impl Script {
     /// Parses a script; names are built-in phrases or paths of WAV files (8 kHz, mono, 16 bit).

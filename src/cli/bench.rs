@@ -37,7 +37,7 @@ pub(super) struct BenchArgs {
     /// Set-ups a second for the flood.
     #[arg(long, default_value_t = 1000.0)]
     flood_rate: f64,
-    /// Only these: turns, barge-in, many, setup, flood.
+    /// Only these: setup, turns, barge-in, many, flood, memory.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -116,7 +116,9 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     if wanted("flood") {
         results.insert("flood".into(), bench.setup(args.flood_rate, 5.0).await?);
     }
-    tokio::time::sleep(Duration::from_secs(40)).await; // SIP transactions linger for 32 s (timer J and L)
+    if wanted("memory") {
+        tokio::time::sleep(Duration::from_secs(40)).await; // SIP transactions linger for 32 s (timer J and L)
+    }
     let after = bench.server.usage();
     results.insert(
         "memory_mb".into(),

@@ -24,7 +24,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             endpointing_ms: 300,
-            min_silence_ms: 200,
+            min_silence_ms: 100,
             silence_ms: 900,
             max_silence_ms: 2_000,
             barge_in: true,

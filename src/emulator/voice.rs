@@ -72,6 +72,10 @@ fn speak(program: &str, text: &str) -> Option<Vec<i16>> {
     child.stdout.take()?.read_to_end(&mut wav).ok()?;
     let _ = child.wait();
     let body = wav.get(44..)?;
+    // espeak-ng begins with a little silence of varying length, which would count as latency.
+    let loud = |pair: &[u8]| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 500;
+    let start = body.chunks_exact(2).position(loud).unwrap_or(0) * 2;
+    let body = &body[start..];
     (!body.is_empty()).then(|| body.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
 }
 

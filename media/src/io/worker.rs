@@ -211,6 +211,7 @@ const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
     fn run(mut self) {
+        raise_priority();
         let mut events = Events::with_capacity(1_024);
         let mut turn_at = Instant::now();
         loop {
@@ -386,6 +387,19 @@ impl Worker {
             }
             deliver(seat, &self.recorder);
         }
+    }
+}
+
+/// Audio does not wait for anything else on the machine, where the system lets us say so.
+fn raise_priority() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), priority, policy).is_err() {
+        tracing::debug!("media thread runs at normal priority");
     }
 }
 

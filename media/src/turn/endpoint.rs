@@ -17,7 +17,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            min_silence: Duration::from_millis(200),
+            min_silence: Duration::from_millis(100),
             silence: Duration::from_millis(900),
             max_silence: Duration::from_millis(2_000),
         }

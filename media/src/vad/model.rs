@@ -22,8 +22,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        // Three of four model frames; a pause inside a word stays below 200 ms.
-        Self { onset_ms: 48, hangover_ms: 200 }
+        // Three of four model frames. The model itself goes on for about 100 ms after the last sound, so
+        // that a pause inside a word stays below this hangover.
+        Self { onset_ms: 48, hangover_ms: 120 }
     }
 }
 

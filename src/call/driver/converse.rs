@@ -51,7 +51,10 @@ struct Running {
     machine: Machine,
     voice: Voice,
     model: Option<(u32, Stream<LlmEvent>)>,
+    /// Sources that ended are not asked again: a closed channel answers at once, for ever.
     stt_alive: bool,
+    sip_alive: bool,
+    leg_alive: bool,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
 }
@@ -61,8 +64,17 @@ pub(super) async fn converse(mut conversation: Conversation) {
     conversation.record.answered().await;
     let machine = Machine::new(Instant::now(), conversation.brief.clone());
     let voice = Voice::new(conversation.context.providers.clone(), conversation.brief.clone());
-    let mut running =
-        Running { c: conversation, machine, voice, model: None, stt_alive: true, hang_up: None, stats: None };
+    let mut running = Running {
+        c: conversation,
+        machine,
+        voice,
+        model: None,
+        stt_alive: true,
+        sip_alive: true,
+        leg_alive: true,
+        hang_up: None,
+        stats: None,
+    };
     let reason = running.run().await;
     running.close(reason).await;
 }
@@ -97,9 +109,9 @@ impl Running {
             async { if self.stt_alive { self.c.stt.stream.events.recv().await } else { std::future::pending().await } };
         tokio::select! {
             biased;
-            event = self.c.sip_events.recv() => Happened::Sip(event),
+            event = self.c.sip_events.recv(), if self.sip_alive => Happened::Sip(event),
             command = self.c.seat.commands.recv() => Happened::Command(command),
-            event = self.c.media.events.recv() => Happened::Leg(event),
+            event = self.c.media.events.recv(), if self.leg_alive => Happened::Leg(event),
             event = stt => Happened::Stt(event),
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
@@ -111,7 +123,10 @@ impl Running {
         let now = Instant::now();
         match happened {
             Happened::Leg(Some(event)) => self.leg_event(now, event),
-            Happened::Leg(None) => self.machine.handle_network_lost(now),
+            Happened::Leg(None) => {
+                self.leg_alive = false;
+                self.machine.handle_network_lost(now);
+            }
             Happened::Stt(Some(event)) => {
                 self.stt_alive = !matches!(event, SttEvent::Failed(_));
                 self.machine.handle_stt(now, event);
@@ -148,8 +163,12 @@ impl Running {
             LegEvent::SpeechStarted { at } => self.machine.handle_speech_started(at),
             LegEvent::SpeechEnded { last_sound } => self.machine.handle_speech_ended(now, last_sound),
             LegEvent::PieceStarted { piece, at } => self.machine.handle_piece_started(piece, at),
-            LegEvent::PieceFinished { heard, at } => self.machine.handle_piece_finished(heard, at),
+            LegEvent::PieceFinished { heard, at } => {
+                self.voice.heard(heard.piece);
+                self.machine.handle_piece_finished(heard, at);
+            }
             LegEvent::Flushed { barge_in, generation, heard, at } => {
+                self.voice.silence(generation);
                 self.machine.handle_flushed(at, barge_in, generation, &heard);
             }
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
@@ -186,6 +205,7 @@ impl Running {
     }
 
     async fn sip_event(&mut self, now: Instant, event: Option<Event>) {
+        self.sip_alive = !matches!(event, Some(Event::Ended { .. }) | None);
         match event {
             Some(Event::Ended { cause, .. }) => self.machine.handle_peer_gone(now, ended_by(&cause)),
             None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),

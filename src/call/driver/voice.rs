@@ -10,8 +10,11 @@ use trunkline_media::codec::resample::PcmResampler;
 use trunkline_media::frame::RATE_HZ;
 use trunkline_media::playout::queue::PieceId;
 
-/// Sentences synthesised at once: the one being heard and the one after it.
-const AHEAD: usize = 2;
+/// Sentences ahead of the caller's ear, the one being heard included: enough that speech never waits
+/// for its next sentence, few enough that an interruption wastes little and memory stays small.
+const AHEAD: usize = 3;
+/// Requests at once: the sentence streaming in and the one after it.
+const REQUESTS: usize = 2;
 /// Model and voice of OpenAI where the agent names none.
 const OPENAI_MODEL: &str = "gpt-4o-mini-tts";
 
@@ -50,11 +53,13 @@ pub(super) struct Voice {
     brief: Brief,
     waiting: VecDeque<(PieceId, String)>,
     active: VecDeque<Active>,
+    /// Synthesised and not yet heard to the end.
+    unheard: VecDeque<PieceId>,
 }
 
 impl Voice {
     pub(super) fn new(providers: Providers, brief: Brief) -> Self {
-        Self { providers, brief, waiting: VecDeque::new(), active: VecDeque::new() }
+        Self { providers, brief, waiting: VecDeque::new(), active: VecDeque::new(), unheard: VecDeque::new() }
     }
 
     pub(super) fn speak(&mut self, piece: PieceId, text: String) {
@@ -66,11 +71,19 @@ impl Voice {
     pub(super) fn silence(&mut self, generation: u32) {
         self.waiting.retain(|(piece, _)| piece.generation > generation);
         self.active.retain(|active| active.piece.generation > generation);
+        self.unheard.retain(|piece| piece.generation > generation);
+        self.start_waiting();
+    }
+
+    /// A sentence was heard to its end.
+    pub(super) fn heard(&mut self, piece: PieceId) {
+        self.unheard.retain(|unheard| *unheard != piece);
         self.start_waiting();
     }
 
     fn start_waiting(&mut self) {
-        while self.active.len() < AHEAD
+        while self.active.len() < REQUESTS
+            && self.active.len() + self.unheard.len() < AHEAD
             && let Some((piece, text)) = self.waiting.pop_front()
         {
             let speech = self.synthesize(&text);
@@ -127,6 +140,7 @@ impl Voice {
                     active.converter.finish(&mut samples);
                     let total = active.total + samples.len() as u64;
                     self.active.pop_front();
+                    self.unheard.push_back(piece);
                     self.start_waiting();
                     return VoiceEvent::Done { piece, samples, total };
                 }
@@ -148,6 +162,7 @@ impl Voice {
         let Active { piece, text, total, is_fallback, .. } = active;
         if total > 0 {
             // Half a sentence was heard: it is over as it stands rather than said twice.
+            self.unheard.push_back(piece);
             self.start_waiting();
             return VoiceEvent::Done { piece, samples: Vec::new(), total };
         }

@@ -1,0 +1,225 @@
+//! The API as a customer reads it: success and refusals, on both mounts.
+
+use super::support::{NUMBER, Server, agent};
+use serde_json::{Value, json};
+
+async fn refusal(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, String, String) {
+    let (status, body) = server.send(method, path, body).await;
+    assert_eq!(body["success"], json!(false), "{method} {path}: {body}");
+    let details = &body["details"];
+    let name = |field: &str| details[field].as_str().unwrap_or("").to_owned();
+    (status, name("code"), name("field"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bare_body_is_what_the_envelope_carries() {
+    let server = Server::start().await;
+    let bare = |path: &str| format!("http://{}/v1{path}", server.app.api_addr);
+    for path in [
+        "/agents".to_owned(),
+        format!("/agents/{}", server.agent),
+        "/tasks".into(),
+        "/calls".into(),
+        "/trunks".into(),
+        "/phone-numbers".into(),
+    ] {
+        let (_, enveloped) = server.send("GET", &path, None).await;
+        let body: Value =
+            server.http.get(bare(&path)).bearer_auth(&server.key).send().await.unwrap().json().await.unwrap();
+        assert_eq!(enveloped["data"], body, "{path}");
+        assert!(enveloped["meta"]["timestamp"].is_string() && enveloped["meta"]["request_id"].is_string());
+    }
+    let response = server.http.get(bare("/agents/none")).bearer_auth(&server.key).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body, json!({"error": "Agent not found", "details": {"code": "not_found"}}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_plain_and_needs_no_key() {
+    let server = Server::start().await;
+    for path in ["/health", "/v1/health", "/api/v1/health"] {
+        let url = format!("http://{}{path}", server.app.api_addr);
+        let body: Value = server.http.get(url).send().await.unwrap().json().await.unwrap();
+        assert_eq!(body["status"], json!("ok"));
+        assert_eq!(body["checks"]["database"]["status"], json!("ok"));
+        assert!(
+            body["checks"]["database"]["latency_ms"].is_i64()
+                && body["version"].is_string()
+                && body["timestamp"].is_string()
+        );
+        assert_eq!(body.as_object().unwrap().len(), 4);
+    }
+    let metrics = server.http.get(format!("http://{}/metrics", server.app.api_addr)).send().await.unwrap();
+    assert_eq!(metrics.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_needed_and_request_ids_travel() {
+    let server = Server::start().await;
+    let url = server.url("/agents");
+    for key in ["", "va_wrong", "nonsense"] {
+        let response = server.http.get(&url).bearer_auth(key).send().await.unwrap();
+        assert_eq!(response.status(), 401);
+        assert!(response.headers().contains_key("x-request-id"));
+    }
+    let mine = "7b2f5c1e-3f0a-4e55-9d57-2f7f7a1f2b11";
+    let response = server.http.get(&url).bearer_auth(&server.key).header("x-request-id", mine).send().await.unwrap();
+    assert_eq!(response.headers()["x-request-id"], mine);
+    assert_eq!(response.json::<Value>().await.unwrap()["meta"]["request_id"], json!(mine));
+    let response =
+        server.http.get(&url).bearer_auth(&server.key).header("x-request-id", "not a uuid").send().await.unwrap();
+    assert_ne!(response.headers()["x-request-id"], "not a uuid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_are_made_changed_and_deleted_under_both_names() {
+    let server = Server::start().await;
+    let (status, made) = server
+        .send(
+            "POST",
+            "/agents",
+            Some(json!({"name": "B", "starting_message": "Hi", "enabled": false, "webhook_secret": "s"})),
+        )
+        .await;
+    assert_eq!(status, 201);
+    let made = made["data"]["agent"].clone();
+    for (name, value) in [
+        ("first_message", json!("Hi")),
+        ("starting_message", json!("Hi")),
+        ("is_active", json!(false)),
+        ("enabled", json!(false)),
+        ("webhook_secret_set", json!(true)),
+    ] {
+        assert_eq!(made[name], value, "{name}");
+    }
+    assert!(made.get("webhook_secret").is_none());
+    let path = format!("/agents/{}", made["id"].as_str().unwrap());
+    let (status, changed) =
+        server.send("PATCH", &path, Some(json!({"first_message": null, "max_duration_seconds": 900}))).await;
+    assert_eq!((status, &changed["data"]["agent"]["first_message"]), (200, &Value::Null));
+    assert_eq!(server.get("/agents?enabled=false").await["total"], json!(1));
+    let (status, deleted) = server.send("DELETE", &path, None).await;
+    assert_eq!((status, &deleted["success"], deleted.get("data")), (200, &json!(true), None));
+    assert_eq!(server.send("GET", &path, None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_names_the_field() {
+    let server = Server::start().await;
+    let with = |name: &str, value: Value| {
+        let mut body = agent();
+        body[name] = value;
+        body
+    };
+    for (body, field) in [
+        (json!({}), "name"),
+        (with("nmae", json!("x")), "nmae"),
+        (with("max_duration_seconds", json!(1)), "max_duration_seconds"),
+        (with("llm_config", json!({"provider": "skynet", "model": "x"})), "llm_config.provider"),
+        (with("llm_config", json!({"provider": "openai", "model": "x", "temperature": 3})), "llm_config.temperature"),
+        (
+            with("tts_config", json!({"provider": "openai", "voice_id": "x", "language": "en", "pitch": 1})),
+            "tts_config.pitch",
+        ),
+        (with("notification_email", json!("nobody")), "notification_email"),
+        (with("starting_message", json!("other")), "starting_message"),
+        (with("turn_config", json!({"silence_ms": 50})), "turn_config.silence_ms"),
+        (
+            with("dtmf_rules", json!({"rules": [{"digits": "x", "action": "say", "text": "y"}]})),
+            "dtmf_rules.rules[0].digits",
+        ),
+    ] {
+        assert_eq!(refusal(&server, "POST", "/agents", Some(body)).await, (400, "invalid_field".into(), field.into()));
+    }
+    for (body, field) in [
+        (json!({"to_number": "+15550199"}), "agent_id"),
+        (json!({"agent_id": server.agent, "to_number": "555"}), "to_number"),
+        (json!({"agent_id": server.agent, "to_number": "+15550199", "webhook_url": "http://x.example"}), "webhook_url"),
+        (json!({"agent_id": server.agent, "to_number": "+15550199", "webhook_events": ["x"]}), "webhook_events"),
+        (json!({"agent_id": server.agent, "to_number": "+15550199", "scheduled_at": "soon"}), "scheduled_at"),
+    ] {
+        assert_eq!(refusal(&server, "POST", "/tasks", Some(body)).await, (400, "invalid_field".into(), field.into()));
+    }
+    let bad = json!({"name": "T", "allowed_addresses": ["carrier.example"]});
+    assert_eq!(refusal(&server, "POST", "/trunks", Some(bad)).await.2, "allowed_addresses");
+    let taken = json!({"number": NUMBER});
+    assert_eq!(refusal(&server, "POST", "/phone-numbers", Some(taken)).await.1, "already_exists");
+    assert_eq!(refusal(&server, "GET", "/calls?status=ringing", None).await.2, "status");
+    assert_eq!(refusal(&server, "GET", "/agents?limit=1000", None).await.2, "limit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_itself_is_kept() {
+    let server = Server::start().await;
+    let request = || server.http.post(server.url("/agents")).bearer_auth(&server.key);
+    let large = request().header("content-type", "application/json").body(vec![b' '; 2 << 20]).send().await.unwrap();
+    assert_eq!(large.status(), 413);
+    assert_eq!(request().body("name=x").send().await.unwrap().status(), 415);
+    assert_eq!(request().header("content-type", "application/json").body("{").send().await.unwrap().status(), 400);
+    let wrong = server.http.put(server.url("/agents")).bearer_auth(&server.key).send().await.unwrap();
+    assert_eq!(wrong.status(), 405);
+    assert!(wrong.headers()["allow"].to_str().unwrap().contains("GET"));
+    assert_eq!(refusal(&server, "GET", "/nothing", None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_never_see_each_other() {
+    let server = Server::start().await;
+    let other = server.app.context.store.bootstrap("Other", "other@example.com", "x").await.unwrap().key.text;
+    let paths = [format!("/agents/{}", server.agent), format!("/trunks/{}", server.trunk)];
+    for path in paths {
+        for method in ["GET", "PATCH", "DELETE"] {
+            let request =
+                server.http.request(method.parse().unwrap(), server.url(&path)).bearer_auth(&other).json(&json!({}));
+            assert_eq!(request.send().await.unwrap().status(), 404, "{method} {path}");
+        }
+    }
+    let list: Value =
+        server.http.get(server.url("/agents")).bearer_auth(&other).send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["data"]["total"], json!(0));
+    let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
+    let response = server.http.post(server.url("/tasks")).bearer_auth(&other).json(&task).send().await.unwrap();
+    assert_eq!(response.status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_refused_where_it_cannot_be_called() {
+    let server = Server::start().await;
+    let mut other = agent();
+    other["llm_config"] = json!({"provider": "anthropic", "model": "claude"});
+    let other = server.post("/agents", other).await["agent"]["id"].clone();
+    let task = server.post("/tasks", json!({"agent_id": other, "to_number": "+15550199"})).await["task"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let refused = refusal(&server, "POST", &format!("/tasks/{task}/execute"), Some(json!({}))).await;
+    assert_eq!(refused, (503, "provider_not_configured".into(), String::new()));
+    assert_eq!(refusal(&server, "POST", &format!("/tasks/{task}/reset"), Some(json!({}))).await.1, "invalid_state");
+    assert_eq!(
+        refusal(&server, "DELETE", &format!("/agents/{}", other.as_str().unwrap()), None).await.1,
+        "invalid_state"
+    );
+    assert_eq!(server.send("DELETE", &format!("/tasks/{task}"), None).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_is_served_in_ranges() {
+    let server = Server::start().await;
+    server.call("listen; hangup").await;
+    let call = server.last_call().await;
+    let id = call["id"].as_str().unwrap();
+    let (caller, _) = server.recording(id).await;
+    assert!(caller.len() > 8_000);
+    let located = server.get(&format!("/calls/{id}/recording")).await;
+    let url = located["recording_url"].as_str().unwrap();
+    let part = server.http.get(url).bearer_auth(&server.key).header("range", "bytes=0-3").send().await.unwrap();
+    assert_eq!(
+        (part.status().as_u16(), part.headers()["content-range"].to_str().unwrap().starts_with("bytes 0-3/")),
+        (206, true)
+    );
+    assert_eq!(part.bytes().await.unwrap(), "RIFF");
+    let beyond = server.http.get(url).bearer_auth(&server.key).header("range", "bytes=99999999-").send().await.unwrap();
+    assert_eq!(beyond.status(), 416);
+    assert_eq!(server.http.get(url).send().await.unwrap().status(), 401);
+}

@@ -1,0 +1,142 @@
+//! The process dies in mid-call and comes back.
+
+use super::support::{NUMBER, agent, delays, loopback};
+use serde_json::{Value, json};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use trunkline::caller::script::Script;
+use trunkline::caller::softphone::{Dial, Softphone};
+use trunkline::emulator;
+use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::message::Uri;
+
+/// Ends the server with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Installation {
+    settings: Vec<(String, String)>,
+    api: String,
+    key: String,
+    http: reqwest::Client,
+}
+
+impl Installation {
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+        command.arg(name).envs(self.settings.iter().cloned()).stdin(Stdio::null());
+        command
+    }
+
+    async fn serve(&self) -> Process {
+        let process = Process(self.command("serve").stderr(Stdio::null()).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.http.get(format!("{}/health", self.api)).send().await.is_err() {
+            assert!(Instant::now() < deadline, "the server does not start");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        process
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let mut request =
+            self.http.request(method.parse().unwrap(), format!("{}{path}", self.api)).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap().json::<Value>().await.unwrap()["data"].clone()
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn install(folder: &std::path::Path, base: &str, api: u16, sip: u16) -> Installation {
+    let settings: Vec<(String, String)> = [
+        ("API__LISTEN", format!("127.0.0.1:{api}")),
+        ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
+        ("DATABASE__URL", format!("sqlite://{}/t.db", folder.display())),
+        ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
+        ("MEDIA__PORT_FIRST", "20000".into()),
+        ("MEDIA__PORT_LAST", "39999".into()),
+        ("PROVIDERS__DEEPGRAM__BASE_URL", base.into()),
+        ("PROVIDERS__DEEPGRAM__API_KEY", "k".into()),
+        ("PROVIDERS__OPENAI__BASE_URL", format!("{base}/v1")),
+        ("PROVIDERS__OPENAI__API_KEY", "k".into()),
+        ("PROVIDERS__ELEVENLABS__BASE_URL", base.into()),
+        ("PROVIDERS__ELEVENLABS__API_KEY", "k".into()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (format!("TRUNKLINE_{name}"), value))
+    .collect();
+    let api = format!("http://127.0.0.1:{api}/api/v1");
+    let mut installation = Installation { settings, api, key: String::new(), http: reqwest::Client::new() };
+    let output =
+        installation.command("bootstrap").args(["--organization", "T", "--email", "t@example.com"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    installation.key = text.lines().find_map(|l| l.strip_prefix("API key")).unwrap().trim().to_owned();
+    installation
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
+    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+    let emulator = emulator::start(loopback(0), settings).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sip = free_port();
+    let installation = install(folder.path(), &emulator.base_url(), free_port(), sip);
+    let mut process = installation.serve().await;
+    let trunk = json!({"name": "L", "allowed_addresses": ["127.0.0.1"]});
+    let trunk = installation.call("POST", "/trunks", Some(trunk)).await["trunk"]["id"].clone();
+    let made = installation.call("POST", "/agents", Some(agent())).await["agent"]["id"].clone();
+    let number = json!({"number": NUMBER, "agent_id": made, "trunk_id": trunk});
+    installation.call("POST", "/phone-numbers", Some(number)).await;
+
+    let (phone, _incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
+    let dial = Dial {
+        to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(sip)),
+        from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(phone.sip.local_udp().port())),
+        transport: Transport::Udp,
+        credentials: None,
+        codecs: vec!["PCMU".into()],
+    };
+    let script = Script::parse("listen; say hello; listen; pause 60000").unwrap();
+    tokio::select! {
+        report = phone.dial(&dial, &script, None) => panic!("the call ended early: {report:?}"),
+        () = async {
+            // The second answer is on disk: the server dies now.
+            loop {
+                let calls = installation.call("GET", "/calls", None).await;
+                if let Some(id) = calls["calls"][0]["id"].as_str() {
+                    let call = installation.call("GET", &format!("/calls/{id}"), None).await;
+                    if call["call"]["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
+                        return;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        } => {}
+    }
+    process.0.kill().unwrap(); // SIGKILL
+    process.0.wait().unwrap();
+
+    let _process = installation.serve().await;
+    let calls = installation.call("GET", "/calls", None).await;
+    let call = &calls["calls"][0];
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("server_crash")));
+    let id = call["id"].as_str().unwrap();
+    let whole = installation.call("GET", &format!("/calls/{id}"), None).await;
+    assert_eq!(whole["call"]["transcript"][1]["content"], json!("Hello, good morning."));
+    let organization = call["organization_id"].as_str().unwrap();
+    let path = folder.path().join(format!("recordings/{organization}/{id}.wav"));
+    let reader = hound::WavReader::open(path).unwrap();
+    assert!(reader.duration() > 2 * 8_000, "{} samples are playable", reader.duration());
+    assert_eq!(call["recording_available"], json!(true));
+}

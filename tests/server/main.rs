@@ -1,0 +1,11 @@
+//! A whole server with real sockets: calls over SIP, the emulated providers, the API, other people's
+//! programs as peers.
+#![expect(clippy::disallowed_methods, reason = "tests of real sockets run in real time")]
+
+mod api;
+mod calls;
+mod crash;
+mod faults;
+mod sipp;
+mod support;
+mod witnesses;

@@ -1,0 +1,100 @@
+//! sipp, which we did not write, calls and is called.
+
+use super::support::{NUMBER, Server};
+use serde_json::json;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs sipp to its end; it stops by itself after its calls or its time.
+async fn sipp(folder: &std::path::Path, arguments: Vec<String>) -> std::process::Output {
+    let folder = folder.to_owned();
+    let run = move || {
+        let mut command = Command::new("sipp");
+        command.args(&arguments).args(["-timeout", "40s", "-timeout_error", "-nostdin"]).current_dir(&folder);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap().expect("sipp is not installed (make test installs sip-tester)")
+}
+
+fn scenario(name: &str) -> String {
+    format!("{}/fixtures/sip/{name}.xml", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn arguments(server: &Server, transport: &str, extra: &[&str]) -> Vec<String> {
+    let base =
+        [&format!("127.0.0.1:{}", server.sip_port()), "-i", "127.0.0.1", "-t", transport, "-s", NUMBER, "-mp", "16000"];
+    base.iter().chain(extra).map(|s| (*s).to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sipp_calls_in_holds_and_hangs_up_over_udp_and_tcp() {
+    for transport in ["u1", "t1"] {
+        let server = Server::start().await;
+        let file = scenario("uac");
+        let output =
+            sipp(server.folder.path(), arguments(&server, transport, &["-sf", &file, "-m", "20", "-r", "10"])).await;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{transport}: {text}");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let done = server.get("/calls?status=completed").await["total"].clone();
+            if done == json!(20) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{done} calls are completed");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let call = server.last_call().await;
+        assert_eq!((&call["end_reason"], &call["from_number"]), (&json!("customer_hung_up"), &json!("+15550100")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sipp_is_called() {
+    let server = Server::start().await;
+    let port = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let body = json!({"host": "127.0.0.1", "port": port});
+    server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
+    let listen = ["-sn", "uas", "-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"].map(str::to_owned).to_vec();
+    let uas = sipp(server.folder.path(), listen);
+    let call = async {
+        tokio::time::sleep(Duration::from_millis(500)).await; // INVITE is retransmitted should sipp be slower
+        let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
+        let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+        let id =
+            server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned();
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
+            let spoken = call["transcript"].as_array().is_some_and(|turns| !turns.is_empty());
+            if spoken {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{call}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        server.post(&format!("/calls/{id}/end"), json!({})).await["call"].clone()
+    };
+    let (output, call) = tokio::join!(uas, call);
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("completed"), &json!("ended_by_api")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_numbers_and_addresses_are_refused() {
+    let server = Server::start().await;
+    let status = async |number: &str| {
+        use trunkline::caller::script::Script;
+        use trunkline_signaling::sip::endpoint::Transport;
+        let report =
+            server.phone.dial(&server.dial_to(number, Transport::Udp), &Script::parse("hangup").unwrap(), None).await;
+        report.failure.unwrap_or_default()
+    };
+    assert!(status("+31999999999").await.contains("status: 404"));
+    let body = json!({"allowed_addresses": ["10.0.0.0/8"]});
+    server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
+    assert!(status(NUMBER).await.contains("status: 403"));
+    let body = json!({"inbound_username": "carrier", "inbound_password": "secret"});
+    server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
+    assert!(status(NUMBER).await.contains("status: 401"));
+}

@@ -1,0 +1,181 @@
+//! A server, its emulator and a telephone for one test.
+
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline::app::App;
+use trunkline::caller::report::CallReport;
+use trunkline::caller::script::Script;
+use trunkline::caller::softphone::{Dial, Softphone};
+use trunkline::config::Config;
+use trunkline::emulator::{self, Delays};
+use trunkline_signaling::io::driver::IncomingCall;
+use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::message::Uri;
+
+pub const NUMBER: &str = "+31201234567";
+
+pub struct Server {
+    pub app: App,
+    pub emulator: emulator::Running,
+    pub phone: Softphone,
+    pub incoming: tokio::sync::mpsc::Receiver<IncomingCall>,
+    pub http: reqwest::Client,
+    pub key: String,
+    pub folder: tempfile::TempDir,
+    pub trunk: String,
+    pub agent: String,
+}
+
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+pub fn delays() -> Delays {
+    Delays { stt_final_ms: 10, llm_first_token_ms: 30, llm_token_ms: 1, tts_first_byte_ms: 30 }
+}
+
+pub fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
+    metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle()
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+        let emulator = emulator::start(loopback(0), settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.api.listen = loopback(0);
+        config.sip.listen = loopback(0);
+        config.media.port_first = 20_000;
+        config.media.port_last = 39_999;
+        config.database.url = format!("sqlite://{}/test.db", folder.path().display());
+        config.recordings.folder = folder.path().join("recordings").display().to_string();
+        config.providers.first_byte_timeout_ms = 1_500;
+        config.providers.idle_timeout_ms = 1_000;
+        let base = emulator.base_url();
+        for (provider, url) in [
+            (&mut config.providers.deepgram, base.clone()),
+            (&mut config.providers.openai, format!("{base}/v1")),
+            (&mut config.providers.elevenlabs, base.clone()),
+        ] {
+            provider.base_url = url;
+            provider.api_key = Some("test".into());
+        }
+        change(&mut config);
+        let store = trunkline::app::open_store(&config.database.url).await.unwrap();
+        let made = store.bootstrap("Test", "owner@example.com", "x").await.unwrap();
+        store.close().await;
+        let app = App::start(&config, metrics()).await.unwrap();
+        let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
+        let http = reqwest::Client::new();
+        let key = made.key.text;
+        let mut server =
+            Self { app, emulator, phone, incoming, http, key, folder, trunk: String::new(), agent: String::new() };
+        server.set_up().await;
+        server
+    }
+
+    async fn set_up(&mut self) {
+        let callee = self.phone.sip.local_udp();
+        let trunk = json!({"name": "Loopback", "host": callee.ip().to_string(), "port": callee.port(),
+            "allowed_addresses": ["127.0.0.1"], "allow_sip_uri": true});
+        self.trunk = self.post("/trunks", trunk).await["trunk"]["id"].as_str().unwrap().to_owned();
+        self.agent = self.post("/agents", agent()).await["agent"]["id"].as_str().unwrap().to_owned();
+        let number = json!({"number": NUMBER, "agent_id": self.agent, "trunk_id": self.trunk});
+        self.post("/phone-numbers", number).await;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/api/v1{path}", self.app.api_addr)
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method: reqwest::Method = method.parse().unwrap();
+        let mut request = self.http.request(method, self.url(path)).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, body) = self.send("POST", path, Some(body)).await;
+        assert!(status < 300, "{path}: {status} {body}");
+        body["data"].clone()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.send("GET", path, None).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body["data"].clone()
+    }
+
+    pub fn sip_port(&self) -> u16 {
+        self.app.context.sip.local_udp().port()
+    }
+
+    pub fn dial_to(&self, number: &str, transport: Transport) -> Dial {
+        let local = self.phone.sip.local_udp();
+        Dial {
+            to: Uri::sip(Some(number), "127.0.0.1", Some(self.sip_port())),
+            from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(local.port())),
+            transport,
+            credentials: None,
+            codecs: vec!["PCMA".into(), "PCMU".into()],
+        }
+    }
+
+    pub async fn call(&self, script: &str) -> CallReport {
+        self.phone.dial(&self.dial_to(NUMBER, Transport::Udp), &Script::parse(script).unwrap(), None).await
+    }
+
+    /// The newest call once it is over.
+    pub async fn last_call(&self) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let calls = self.get("/calls?limit=1").await;
+            let call = &calls["calls"][0];
+            let over = matches!(call["status"].as_str(), Some("completed" | "failed"));
+            if over {
+                return self.get(&format!("/calls/{}", call["id"].as_str().unwrap())).await["call"].clone();
+            }
+            assert!(Instant::now() < deadline, "the call does not end: {calls}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a call has its recording and returns it as caller and agent samples.
+    pub async fn recording(&self, id: &str) -> (Vec<i16>, Vec<i16>) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.get(&format!("/calls/{id}")).await["call"]["recording_available"] != json!(true) {
+            assert!(Instant::now() < deadline, "no recording");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let url = self.url(&format!("/calls/{id}/recording/stream"));
+        let bytes = self.http.get(url).bearer_auth(&self.key).send().await.unwrap().bytes().await.unwrap();
+        let mut reader = hound::WavReader::new(std::io::Cursor::new(bytes)).unwrap();
+        let samples: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).collect();
+        (samples.iter().step_by(2).copied().collect(), samples.iter().skip(1).step_by(2).copied().collect())
+    }
+}
+
+pub fn agent() -> Value {
+    json!({
+        "name": "Test", "first_message": "Good morning, this is Acme.", "system_prompt": "Be brief.",
+        "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
+        "llm_config": {"provider": "openai", "model": "gpt-4o-mini"},
+        "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "en"},
+    })
+}
+
+/// `role: content` of each turn.
+pub fn lines(call: &Value) -> Vec<String> {
+    let turns = call["transcript"].as_array().unwrap();
+    turns.iter().map(|t| format!("{}: {}", t["role"].as_str().unwrap(), t["content"].as_str().unwrap())).collect()
+}
