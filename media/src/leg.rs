@@ -99,6 +99,10 @@ pub enum LegEvent {
     },
     /// The last digit asked for was sent.
     DigitsSent,
+    /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
+    TalkSpurt {
+        at: Instant,
+    },
     /// First packet of the peer.
     MediaStarted {
         at: Instant,
@@ -286,6 +290,9 @@ impl Leg {
         }
         let is_audio = packet.payload_type == self.stream.payload_type || self.is_other_law(packet.payload_type);
         if is_audio {
+            if packet.marker {
+                self.event(LegEvent::TalkSpurt { at: now });
+            }
             if self.is_other_law(packet.payload_type) {
                 // Asymmetric senders exist: what it says is what it is (RFC 3551 section 6).
                 self.stream.law = if packet.payload_type == 0 { Law::Mu } else { Law::A };

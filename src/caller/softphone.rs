@@ -27,6 +27,8 @@ const SILENCE: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The agent speaks this long before it is interrupted.
 const BEFORE_INTERRUPTING: Duration = Duration::from_millis(1_200);
+/// A marked packet this shortly before a sound is its beginning.
+const SPURT_LEAD: Duration = Duration::from_millis(150);
 const SETUP_DEADLINE: Duration = Duration::from_secs(40);
 const LEG_EVENTS_MAX: usize = 1_024;
 
@@ -215,6 +217,8 @@ struct Ear {
     /// First and last sound of the present speech.
     speech: Option<(Instant, Instant)>,
     first_sound: Option<Instant>,
+    /// The last packet that was marked as the first of a talk spurt.
+    spurt: Option<Instant>,
     gaps_ms: Vec<f32>,
     sound_frames: u64,
     energy_db_sum: f64,
@@ -229,6 +233,7 @@ impl Ear {
             last_was_sound: false,
             speech: None,
             first_sound: None,
+            spurt: None,
             gaps_ms: Vec::new(),
             sound_frames: 0,
             energy_db_sum: 0.0,
@@ -244,7 +249,9 @@ impl Ear {
             self.first_sound.get_or_insert(at);
             self.speech = Some(match self.speech {
                 Some((first, last)) if at - last < SILENCE => (first, at),
-                _ => (at, at),
+                // Speech begins with its first packet, which may still be a breath; agents that mark
+                // none are taken at their first sound.
+                _ => (self.spurt.filter(|spurt| at - *spurt < SPURT_LEAD).unwrap_or(at), at),
             });
             self.sound_frames += 1;
             self.energy_db_sum += f64::from(dbfs);
@@ -383,6 +390,9 @@ impl Talk<'_> {
                     let (at, event) = event?;
                     if let LegEvent::Audio { codes } = &event {
                         self.ear.hear(at, codes);
+                    }
+                    if let LegEvent::TalkSpurt { at } = event {
+                        self.ear.spurt = Some(at);
                     }
                     self.digits_sent |= event == LegEvent::DigitsSent;
                     return Some((at, event));

@@ -46,6 +46,8 @@ struct Bench {
     server: Server,
     phone: Arc<Softphone>,
     delays: emulator::Delays,
+    api: String,
+    key: String,
     _emulator: emulator::Running,
 }
 
@@ -158,8 +160,29 @@ impl Bench {
         let reports = self.call(TURNS, script, calls, calls as f64 / 4.0, calls).await?;
         let mut own: Vec<f64> = reports.iter().flat_map(|r| &r.responses_ms).map(|ms| ms - self.waited_ms()).collect();
         let mut at = |share| percentile(&mut own, share);
-        Ok(json!({"calls": calls, "waited_for_providers_ms": self.waited_ms(),
+        let stages = self.stages(calls.min(100)).await?;
+        Ok(json!({"server_stages_ms_p50": stages,"calls": calls, "waited_for_providers_ms": self.waited_ms(),
             "own_part_ms": {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)}, "callers": summarize(&reports)}))
+    }
+
+    /// Where the time of a turn goes, as the server's own records have it.
+    async fn stages(&self, calls: usize) -> Result<Value, String> {
+        tokio::time::sleep(Duration::from_secs(2)).await; // the last calls are being written
+        let request = reqwest::Client::new().get(format!("{}/calls?limit={calls}", self.api)).bearer_auth(&self.key);
+        let body: Value = request.send().await.map_err(|e| e.to_string())?.json().await.map_err(|e| e.to_string())?;
+        let turns: Vec<&Value> = body["data"]["calls"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|c| c["metrics"]["turns"].as_array())
+            .flatten()
+            .collect();
+        let median = |name: &str| {
+            let mut values: Vec<f64> = turns.iter().filter_map(|turn| turn[name].as_f64()).collect();
+            percentile(&mut values, 0.5)
+        };
+        Ok(json!({"end_of_turn": median("end_of_turn_ms"), "first_token": median("first_token_ms"),
+            "first_audio": median("first_audio_ms"), "response": median("response_ms")}))
     }
 
     async fn barge_in(&self, calls: usize) -> Result<Value, String> {
@@ -209,7 +232,8 @@ async fn start() -> Result<Bench, String> {
     let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
     let (phone, _) =
         Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
-    let bench = Bench { server, phone: Arc::new(phone), delays, _emulator: emulator };
+    let bench =
+        Bench { server, phone: Arc::new(phone), delays, api: api.clone(), key: key.clone(), _emulator: emulator };
     set_up(&api, &key).await?;
     Ok(bench)
 }

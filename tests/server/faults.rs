@@ -23,7 +23,7 @@ async fn check(stage: &str, fault: Fault) {
     let call = server.call("listen; say hello; pause 6000; say opening_hours; pause 9000; hangup");
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();
     let call = server.last_call().await;
-    let what = format!("{stage} {fault:?}: {report:?} {call}");
+    let what = format!("{stage} {fault:?}: heard {} s, {:?}, {call}", report.heard_seconds, report.failure);
     assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
     assert!(call["end_reason"].is_string(), "{what}");
     let errors = call["metrics"]["provider_errors"].as_object().unwrap();

@@ -174,7 +174,10 @@ impl Running {
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
             LegEvent::NetworkLost => self.machine.handle_network_lost(now),
             LegEvent::Closed { stats } => self.stats = Some(stats),
-            LegEvent::DigitsSent | LegEvent::MediaStarted { .. } | LegEvent::Recorded { .. } => {}
+            LegEvent::DigitsSent
+            | LegEvent::TalkSpurt { .. }
+            | LegEvent::MediaStarted { .. }
+            | LegEvent::Recorded { .. } => {}
         }
     }
 

@@ -130,10 +130,7 @@ impl Machine {
                 self.speak(last.into_iter().collect());
                 self.model_finished(now);
             }
-            LlmEvent::Failed(failure) => {
-                self.metrics.provider_error("llm", failure.kind());
-                self.model_failed(now, &failure);
-            }
+            LlmEvent::Failed(failure) => self.model_failed(now, &failure),
         }
     }
 
@@ -152,6 +149,7 @@ impl Machine {
 
     fn model_failed(&mut self, now: Instant, failure: &Failure) {
         tracing::warn!(%failure, "model failed");
+        self.metrics.provider_error("llm", failure.kind());
         let Some(reply) = &mut self.reply else { return };
         reply.tool_calls.clear();
         if reply.has_words() {
