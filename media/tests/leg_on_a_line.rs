@@ -1,6 +1,7 @@
 //! One leg in virtual time on an unkind network: what the caller says arrives, what the agent says
 //! leaves in time, and whoever interrupts is heard.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -68,6 +69,7 @@ fn config(now: Instant, law: Law) -> Config {
         network_timeout: Duration::from_secs(10),
         record: true,
         deliver_audio: true,
+        speak_at_once: true,
         detect_voice: true,
     }
 }

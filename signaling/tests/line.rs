@@ -1,5 +1,6 @@
 //! Two endpoints in virtual time on an unkind network: every timer, both CANCEL races, authentication.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
@@ -241,8 +242,8 @@ fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
             let _ = line.sides[hanging_up].hang_up(line.now, call);
         }
         line.pass(Duration::from_secs(120));
-        for side in 0..2 {
-            assert!(line.ends(side).len() == usize::from(calls[side].is_some()), "seed {seed}: {:?}", line.ends(side));
+        for (side, call) in calls.iter().enumerate() {
+            assert!(line.ends(side).len() == usize::from(call.is_some()), "seed {seed}: {:?}", line.ends(side));
         }
         line.assert_nothing_is_held();
     }

@@ -4,6 +4,7 @@ use crate::emulator::fixture_phrases;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use trunkline_media::codec::Law;
 
 /// Telephone samples with where their sound begins and ends.
 #[derive(Clone, Debug)]
@@ -61,7 +62,9 @@ impl Script {
 
 fn speech(name: &str) -> Result<Speech, String> {
     let samples = if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? };
-    let sound = |frame: &[i16]| trunkline_media::frame::level_dbfs(frame) > SOUND_DBFS;
+    // Judged as it will be on the line: quantising lifts the last breath of a word.
+    let on_the_line = |frame: &[i16]| frame.iter().map(|s| Law::Mu.decode(Law::Mu.encode(*s))).collect::<Vec<i16>>();
+    let sound = |frame: &[i16]| trunkline_media::frame::level_dbfs(&on_the_line(frame)) > SOUND_DBFS;
     let frames: Vec<bool> = samples.chunks(160).map(sound).collect();
     let first = frames.iter().position(|sound| *sound).ok_or_else(|| format!("{name} is silent"))?;
     let last = frames.iter().rposition(|sound| *sound).unwrap_or(first);

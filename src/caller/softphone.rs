@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_millis(700);
 /// An agent that says nothing for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The agent speaks this long before it is interrupted.
-const BEFORE_INTERRUPTING: Duration = Duration::from_millis(1_200);
+const BEFORE_INTERRUPTING: Duration = Duration::from_millis(2_600);
 /// A marked packet this shortly before a sound is its beginning.
 const SPURT_LEAD: Duration = Duration::from_millis(150);
 const SETUP_DEADLINE: Duration = Duration::from_secs(40);
@@ -204,6 +204,7 @@ fn leg_config(stream: Stream, record: bool) -> Config {
         network_timeout: Duration::from_secs(3_600),
         record,
         deliver_audio: true,
+        speak_at_once: false,
         detect_voice: false,
     }
 }

@@ -218,7 +218,7 @@ impl Listener {
                     heard(last);
                 }
             } else if sound
-                && self.frames.len() % 25 == 0
+                && self.frames.len().is_multiple_of(25)
                 && let Some(interim) = self.interim(recogniser)
             {
                 heard(Heard::Interim(interim));

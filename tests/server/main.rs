@@ -1,6 +1,7 @@
 //! A whole server with real sockets: calls over SIP, the emulated providers, the API, other people's
 //! programs as peers.
 #![expect(clippy::disallowed_methods, reason = "tests of real sockets run in real time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
 mod calls;

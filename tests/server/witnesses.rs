@@ -37,7 +37,7 @@ async fn async_openai_chats_whole_and_streaming() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deepgram_crate_hears_a_phrase() {
-    use deepgram::common::options::{Encoding, Options};
+    use deepgram::common::options::{Encoding, Model, Options};
     let emulator = emulator().await;
     let base = format!("{}/", emulator.base_url());
     let client = deepgram::Deepgram::with_base_url_and_api_key(base.as_str(), "k").unwrap();
@@ -51,7 +51,7 @@ async fn the_deepgram_crate_hears_a_phrase() {
     });
     let transcription = client.transcription();
     let mut results = transcription
-        .stream_request_with_options(Options::builder().build())
+        .stream_request_with_options(Options::builder().model(Model::Nova3).build())
         .encoding(Encoding::Linear16)
         .sample_rate(8_000)
         .channels(1)

@@ -21,7 +21,7 @@ impl std::fmt::Debug for Resampler {
 impl Resampler {
     /// `None` for rates that are not multiples of 50 Hz or equal zero.
     pub fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
-        if from_hz == 0 || to_hz == 0 || from_hz % 50 != 0 || to_hz % 50 != 0 {
+        if from_hz == 0 || to_hz == 0 || !from_hz.is_multiple_of(50) || !to_hz.is_multiple_of(50) {
             return None;
         }
         let block_in = (from_hz / 50) as usize;

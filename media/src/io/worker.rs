@@ -250,9 +250,9 @@ impl Worker {
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
         // Edge triggered: read until there is nothing more.
         loop {
-            let socket = if token % 2 == 0 { &seat.rtp } else { &seat.rtcp };
+            let socket = if token.is_multiple_of(2) { &seat.rtp } else { &seat.rtcp };
             match socket.recv_from(&mut self.buffer) {
-                Ok((len, source)) if token % 2 == 0 => seat.leg.handle_rtp(now, source, &self.buffer[..len]),
+                Ok((len, source)) if token.is_multiple_of(2) => seat.leg.handle_rtp(now, source, &self.buffer[..len]),
                 Ok((len, _)) => seat.leg.handle_rtcp(now, &self.buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {} // ICMP of an earlier send

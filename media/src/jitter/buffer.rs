@@ -45,6 +45,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Buffer {
     slots: Vec<Option<Box<Slot>>>,
+    #[expect(clippy::vec_box, reason = "a slot moves between the lists without its payload being copied")]
     free: Vec<Box<Slot>>,
     held: usize,
     sequence: Extender<16>,

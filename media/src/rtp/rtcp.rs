@@ -209,6 +209,6 @@ mod tests {
         assert_eq!((received.sender_report, received.bye, block.fraction_lost), (Some(3 << 16), true, 64));
         let round_trip = clock.round_trip(sent_at + Duration::from_millis(620), &block).unwrap();
         assert!((round_trip.as_secs_f64() - 0.12).abs() < 0.001, "{round_trip:?}");
-        assert_eq!(parse(&buffer[..len - 1], 1).bye, false, "a cut tail is ignored");
+        assert!(!parse(&buffer[..len - 1], 1).bye, "a cut tail is ignored");
     }
 }

@@ -187,7 +187,11 @@ impl Running {
                 self.machine.handle_voice_audio(now, piece);
                 self.c.media.leg.play(piece, samples, false)
             }
-            VoiceEvent::Done { piece, samples, total } => {
+            VoiceEvent::Done { piece, samples, total, failure } => {
+                if let Some(failure) = failure {
+                    tracing::warn!(%failure, "voice broke off");
+                    self.machine.note_voice_fallback(&failure);
+                }
                 self.machine.handle_voice_done(piece, total);
                 self.c.media.leg.play(piece, samples, true)
             }

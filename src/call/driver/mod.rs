@@ -131,6 +131,7 @@ impl Context {
             network_timeout: self.limits.network_timeout,
             record: recording.is_some(),
             deliver_audio: true,
+            speak_at_once: true,
             detect_voice: true,
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));

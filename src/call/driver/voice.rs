@@ -24,10 +24,12 @@ pub(super) enum VoiceEvent {
         piece: PieceId,
         samples: Vec<i16>,
     },
+    /// `failure` when the voice broke off after its first sound.
     Done {
         piece: PieceId,
         samples: Vec<i16>,
         total: u64,
+        failure: Option<Failure>,
     },
     /// The agent's voice failed and the local one took over.
     Fallback {
@@ -142,7 +144,7 @@ impl Voice {
                     self.active.pop_front();
                     self.unheard.push_back(piece);
                     self.start_waiting();
-                    return VoiceEvent::Done { piece, samples, total };
+                    return VoiceEvent::Done { piece, samples, total, failure: None };
                 }
                 failed => {
                     let failure = match failed {
@@ -164,7 +166,7 @@ impl Voice {
             // Half a sentence was heard: it is over as it stands rather than said twice.
             self.unheard.push_back(piece);
             self.start_waiting();
-            return VoiceEvent::Done { piece, samples: Vec::new(), total };
+            return VoiceEvent::Done { piece, samples: Vec::new(), total, failure: Some(failure) };
         }
         let local = self.brief.agent.tts_config.as_ref().is_none_or(|c| c.provider == TtsProvider::Local);
         if is_fallback || local {

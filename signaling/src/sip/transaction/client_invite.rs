@@ -115,6 +115,7 @@ impl ClientInvite {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
     use super::*;

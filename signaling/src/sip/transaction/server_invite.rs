@@ -129,6 +129,7 @@ impl ServerInvite {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,13 +4,17 @@
 //! the `send` argument, everything else through [`Leg::poll_event`]. Nothing here allocates per packet
 //! once the leg has warmed up.
 
+mod types;
+
+pub use types::{Config, LegEvent, Port, Stream};
+
 use crate::codec::Law;
 use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
 use crate::jitter::buffer::{Buffer, Release};
 use crate::jitter::conceal::Concealer;
 use crate::limits;
 use crate::playout::pacer::Pacer;
-use crate::playout::queue::{Change, Heard, PieceId, Queue};
+use crate::playout::queue::{Change, PieceId, Queue};
 use crate::record::align::Aligner;
 use crate::rtp::digits::DigitSender;
 use crate::rtp::packet::{Packet, is_rtcp};
@@ -19,104 +23,10 @@ use crate::rtp::rtcp::{self, NtpClock, Reception};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
 use crate::turn::barge_in::{self, BargeIn};
-use crate::vad::{self, Detector, Voice};
+use crate::vad::{Detector, Voice};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-/// What the negotiation decided about the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream {
-    pub law: Law,
-    /// Payload type of the audio in both directions.
-    pub payload_type: u8,
-    pub telephone_event: Option<u8>,
-    pub remote: SocketAddr,
-    pub remote_rtcp: SocketAddr,
-    /// False while the peer holds us or asked not to hear us.
-    pub sending: bool,
-    /// False while the peer said that it sends nothing: its silence is no loss.
-    pub receiving: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub stream: Stream,
-    pub ssrc: u32,
-    pub first_sequence: u16,
-    pub first_timestamp: u32,
-    pub clock: NtpClock,
-    pub cname: String,
-    pub vad: vad::Config,
-    pub barge_in: barge_in::Config,
-    /// No packet for this long while one is expected: the network is lost.
-    pub network_timeout: Duration,
-    pub record: bool,
-    /// Hand every received frame on.
-    pub deliver_audio: bool,
-    /// Judge the received audio; load generators do without.
-    pub detect_voice: bool,
-}
-
-/// Which of the two sockets of a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
-    Rtp,
-    Rtcp,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum LegEvent {
-    /// 20 ms of the caller in the stream's own law.
-    Audio {
-        codes: [u8; SAMPLES],
-    },
-    SpeechStarted {
-        at: Instant,
-    },
-    /// `last_sound` lies before the event by the hangover.
-    SpeechEnded {
-        last_sound: Instant,
-    },
-    PieceStarted {
-        piece: PieceId,
-        at: Instant,
-    },
-    PieceFinished {
-        heard: Heard,
-        at: Instant,
-    },
-    /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
-    /// `generation` is the newest that was silenced.
-    Flushed {
-        barge_in: bool,
-        generation: u32,
-        heard: Vec<Heard>,
-        at: Instant,
-    },
-    Digit {
-        digit: char,
-    },
-    /// The last digit asked for was sent.
-    DigitsSent,
-    /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
-    TalkSpurt {
-        at: Instant,
-    },
-    /// First packet of the peer.
-    MediaStarted {
-        at: Instant,
-    },
-    NetworkLost,
-    /// Half a second of stereo recording.
-    Recorded {
-        block: Vec<i16>,
-    },
-    /// The last event of a leg.
-    Closed {
-        stats: LegStats,
-    },
-}
 
 /// Where packets are accepted from (RFC 3550 has no protection of its own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +62,7 @@ pub struct Leg {
     aligner: Option<Box<Aligner>>,
     spare_blocks: Vec<Vec<i16>>,
     deliver_audio: bool,
+    speak_at_once: bool,
     network_timeout: Duration,
     last_packet: Instant,
     network_lost: bool,
@@ -193,6 +104,7 @@ impl Leg {
             aligner: config.record.then(Box::default),
             spare_blocks: Vec::new(),
             deliver_audio: config.deliver_audio,
+            speak_at_once: config.speak_at_once,
             network_timeout: config.network_timeout,
             last_packet: now,
             network_lost: false,
@@ -208,7 +120,7 @@ impl Leg {
 
     /// When [`Leg::tick`] is due.
     pub fn due(&self, now: Instant) -> Instant {
-        if self.stream.sending && !self.digits_out.is_sending() && self.queue.is_ready() {
+        if self.speak_at_once && self.stream.sending && !self.digits_out.is_sending() && self.queue.is_ready() {
             self.pacer.due_for_speech(now)
         } else {
             self.pacer.due()
@@ -529,7 +441,7 @@ impl Leg {
         let (last_received, last_lost) = self.expected_prior;
         self.expected_prior = (received, lost);
         let (new_received, new_lost) = (received - last_received, lost - last_lost);
-        let fraction = if new_received + new_lost == 0 { 0 } else { new_lost * 256 / (new_received + new_lost) };
+        let fraction = (new_lost * 256).checked_div(new_received + new_lost).unwrap_or(0);
         let reception = self.remote_ssrc.map(|ssrc| {
             let (last_sr, at) = self.last_sr.unwrap_or((0, now));
             let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };

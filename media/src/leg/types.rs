@@ -1,0 +1,108 @@
+//! What a leg is given and what it says.
+
+use crate::codec::Law;
+use crate::frame::SAMPLES;
+use crate::playout::queue::{Heard, PieceId};
+use crate::rtp::rtcp::NtpClock;
+use crate::stats::LegStats;
+use crate::turn::barge_in;
+use crate::vad;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What the negotiation decided about the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub law: Law,
+    /// Payload type of the audio in both directions.
+    pub payload_type: u8,
+    pub telephone_event: Option<u8>,
+    pub remote: SocketAddr,
+    pub remote_rtcp: SocketAddr,
+    /// False while the peer holds us or asked not to hear us.
+    pub sending: bool,
+    /// False while the peer said that it sends nothing: its silence is no loss.
+    pub receiving: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub stream: Stream,
+    pub ssrc: u32,
+    pub first_sequence: u16,
+    pub first_timestamp: u32,
+    pub clock: NtpClock,
+    pub cname: String,
+    pub vad: vad::Config,
+    pub barge_in: barge_in::Config,
+    /// No packet for this long while one is expected: the network is lost.
+    pub network_timeout: Duration,
+    pub record: bool,
+    /// Hand every received frame on.
+    pub deliver_audio: bool,
+    /// A talk spurt leaves in the next turn instead of on the 20 ms grid: agents answer at once, a
+    /// person's telephone samples at its own pace.
+    pub speak_at_once: bool,
+    /// Judge the received audio; load generators do without.
+    pub detect_voice: bool,
+}
+
+/// Which of the two sockets of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Rtp,
+    Rtcp,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegEvent {
+    /// 20 ms of the caller in the stream's own law.
+    Audio {
+        codes: [u8; SAMPLES],
+    },
+    SpeechStarted {
+        at: Instant,
+    },
+    /// `last_sound` lies before the event by the hangover.
+    SpeechEnded {
+        last_sound: Instant,
+    },
+    PieceStarted {
+        piece: PieceId,
+        at: Instant,
+    },
+    PieceFinished {
+        heard: Heard,
+        at: Instant,
+    },
+    /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
+    /// `generation` is the newest that was silenced.
+    Flushed {
+        barge_in: bool,
+        generation: u32,
+        heard: Vec<Heard>,
+        at: Instant,
+    },
+    Digit {
+        digit: char,
+    },
+    /// The last digit asked for was sent.
+    DigitsSent,
+    /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
+    TalkSpurt {
+        at: Instant,
+    },
+    /// First packet of the peer.
+    MediaStarted {
+        at: Instant,
+    },
+    NetworkLost,
+    /// Half a second of stereo recording.
+    Recorded {
+        block: Vec<i16>,
+    },
+    /// The last event of a leg.
+    Closed {
+        stats: LegStats,
+    },
+}
