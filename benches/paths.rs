@@ -1,3 +1,142 @@
 //! Single paths: a frame's way in and out, SIP messages, session descriptions, sentences, provider messages.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-fn main() {}
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline::dialogue::sentences::Cutter;
+use trunkline::emulator::fixture_phrases;
+use trunkline::providers::deepgram::message;
+use trunkline_media::codec::Law;
+use trunkline_media::leg::{Config, Leg, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::packet::Packet;
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::{turn::barge_in, vad};
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+use trunkline_signaling::sip::message::parse::{self, Parsed};
+use trunkline_signaling::sip::message::{Message, print};
+
+const FRAME: Duration = Duration::from_millis(20);
+
+fn leg(now: Instant) -> Leg {
+    let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+    let stream = Stream {
+        law: Law::Mu,
+        payload_type: 0,
+        telephone_event: Some(101),
+        remote,
+        remote_rtcp: remote,
+        sending: true,
+        receiving: true,
+    };
+    Leg::new(
+        now,
+        Config {
+            stream,
+            ssrc: 1,
+            first_sequence: 0,
+            first_timestamp: 0,
+            clock: NtpClock { origin: now, ntp_origin: 0 },
+            cname: "bench".into(),
+            vad: vad::Config::default(),
+            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+            network_timeout: Duration::from_secs(3_600),
+            record: true,
+            deliver_audio: true,
+            speak_at_once: true,
+            detect_voice: true,
+        },
+    )
+}
+
+fn frames(c: &mut Criterion) {
+    let start = Instant::now();
+    let source: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+    let speech = &fixture_phrases()[1].samples;
+    let packets: Vec<Vec<u8>> =
+        speech.chunks_exact(160).map(|frame| frame.iter().map(|s| Law::Mu.encode(*s)).collect::<Vec<u8>>()).collect();
+    // In: parse, jitter, decode, voice activity, recording. Out: queue, encode, packet. Per 20 ms.
+    c.bench_function("frame in and out, speech both ways", |b| {
+        let mut leg = leg(start);
+        let (mut now, mut n) = (start, 0usize);
+        let mut buffer = [0; 200];
+        b.iter(|| {
+            now += FRAME;
+            let payload = &packets[n % packets.len()];
+            let packet = Packet {
+                payload_type: 0,
+                marker: false,
+                sequence: n as u16,
+                timestamp: n as u32 * 160,
+                ssrc: 9,
+                payload,
+            };
+            let len = packet.write(&mut buffer).unwrap();
+            leg.handle_rtp(now, source, &buffer[..len]);
+            leg.play(PieceId { generation: 1, index: 0 }, speech[..160].to_vec(), false);
+            leg.tick(now, now, &mut |_, _, bytes| {
+                black_box(bytes);
+            });
+            while let Some(event) = leg.poll_event() {
+                black_box(event);
+            }
+            n += 1;
+        });
+    });
+    c.bench_function("frame out, silence", |b| {
+        let mut leg = leg(start);
+        let mut now = start;
+        b.iter(|| {
+            now += FRAME;
+            leg.tick(now, now, &mut |_, _, bytes| {
+                black_box(bytes);
+            });
+            while let Some(event) = leg.poll_event() {
+                black_box(event);
+            }
+        });
+    });
+}
+
+const INVITE: &str = "INVITE sip:+31201234567@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.9:5060;branch=z9hG4bK776asdhds;rport\r\n\
+    Max-Forwards: 70\r\nFrom: \"Alice\" <sip:+15550100@198.51.100.9>;tag=1928301774\r\nTo: <sip:+31201234567@192.0.2.1>\r\n\
+    Call-ID: a84b4c76e66710@198.51.100.9\r\nCSeq: 314159 INVITE\r\nContact: <sip:+15550100@198.51.100.9:5060>\r\n\
+    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\nSupported: timer\r\nUser-Agent: carrier\r\nContent-Type: application/sdp\r\n";
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18 8 0 101\r\n\
+    a=rtpmap:18 G729/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n";
+
+fn texts(c: &mut Criterion) {
+    let wire = format!("{INVITE}Content-Length: {}\r\n\r\n{SDP}", SDP.len());
+    c.bench_function("SIP parse", |b| b.iter(|| black_box(parse::datagram(black_box(wire.as_bytes())))));
+    let Parsed::Message(Message::Request(request)) = parse::datagram(wire.as_bytes()) else { panic!("not parsed") };
+    c.bench_function("SIP print", |b| b.iter(|| black_box(print::request(black_box(&request)))));
+    let local = LocalMedia {
+        addr: "192.0.2.1".parse().unwrap(),
+        port: 30_000,
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        session_id: 1,
+        session_version: 1,
+    };
+    c.bench_function("SDP negotiate", |b| b.iter(|| black_box(negotiate::answer(black_box(SDP.as_bytes()), &local))));
+    let answer = "Thank you. Order four two seven one left our warehouse yesterday, and will arrive on Monday. ";
+    c.bench_function("sentences, word by word", |b| {
+        b.iter(|| {
+            let mut cutter = Cutter::default();
+            for word in answer.split_inclusive(' ') {
+                cutter.push(word, |piece| {
+                    black_box(piece);
+                });
+            }
+        });
+    });
+    let results = r#"{"type":"Results","channel_index":[0,1],"duration":1.02,"start":4.98,"is_final":true,"speech_final":true,
+        "channel":{"alternatives":[{"transcript":"ja dat klopt","confidence":0.97,"words":[{"word":"ja","start":5.02,"end":5.2,"confidence":0.99,"punctuated_word":"Ja"}]}]},
+        "metadata":{"request_id":"8c1","model_uuid":"2f"}}"#;
+    c.bench_function("Deepgram results", |b| b.iter(|| black_box(message::parse(black_box(results)))));
+}
+
+criterion_group!(paths, frames, texts);
+criterion_main!(paths);

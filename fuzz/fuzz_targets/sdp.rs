@@ -1,0 +1,17 @@
+//! Any bytes as a session description: never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+
+fuzz_target!(|bytes: &[u8]| {
+    let local = LocalMedia {
+        addr: std::net::IpAddr::from([192, 0, 2, 1]),
+        port: 30_000,
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        session_id: 1,
+        session_version: 1,
+    };
+    let _ = negotiate::answer(bytes, &local);
+    let _ = negotiate::accept_answer(bytes, &local);
+});

@@ -1,0 +1,57 @@
+//! The fuzz corpus, replayed on every change, and each entry damaged a little in every place.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+use trunkline_signaling::sip::message::parse::{self, Parsed};
+use trunkline_signaling::sip::message::{Message, print};
+
+fn corpus(folder: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 7);
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// The entry itself, and with one byte gone, changed or doubled.
+fn damaged(entry: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let variants = (0..entry.len()).flat_map(move |at| {
+        let mut gone = entry.to_vec();
+        gone.remove(at);
+        let mut doubled = entry.to_vec();
+        doubled.insert(at, entry[at]);
+        let changed = [0u8, b'\n', b':', b'"', 0xFF].map(|byte| {
+            let mut changed = entry.to_vec();
+            changed[at] = byte;
+            changed
+        });
+        [gone, doubled].into_iter().chain(changed)
+    });
+    std::iter::once(entry.to_vec()).chain(variants)
+}
+
+#[test]
+fn sip_messages_never_panic_and_what_parses_prints_and_parses_again() {
+    for entry in corpus("sip/corpus") {
+        for bytes in damaged(&entry) {
+            let _ = parse::stream(&bytes);
+            if let Parsed::Message(Message::Request(request)) = parse::datagram(&bytes) {
+                let again = parse::datagram(&print::request(&request));
+                assert!(matches!(again, Parsed::Message(_)), "{:?} {again:?}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+}
+
+#[test]
+fn session_descriptions_never_panic() {
+    let addr = "192.0.2.1".parse().unwrap();
+    let local = LocalMedia { addr, port: 30_000, codecs: vec![Codec::Pcmu], session_id: 1, session_version: 1 };
+    for entry in corpus("sdp/corpus") {
+        for bytes in damaged(&entry) {
+            let _ = negotiate::answer(&bytes, &local);
+            let _ = negotiate::accept_answer(&bytes, &local);
+        }
+    }
+}
