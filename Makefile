@@ -1,6 +1,5 @@
 # Trunkline. `make demo` and `make test` work on a fresh Debian machine with the Rust toolchain alone.
 
-APT_PACKAGES := espeak-ng sip-tester cmake
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: demo test unit lint bench criterion fmt deps deps-demo
