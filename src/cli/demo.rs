@@ -273,7 +273,9 @@ impl Demo {
 
 fn show_report(report: &CallReport) {
     let list = |values: &[f64]| values.iter().map(|v| format!("{v:.0}")).collect::<Vec<_>>().join(", ");
-    println!("set-up        {:.1} ms", report.setup_ms.unwrap_or_default());
+    if let Some(setup) = report.setup_ms {
+        println!("set-up        {setup:.1} ms (INVITE to 200)");
+    }
     println!("responses     {} ms (caller's last sound to agent's first)", list(&report.responses_ms));
     if !report.barge_ins_ms.is_empty() {
         println!("barge-in      {} ms (caller's first sound to agent's last)", list(&report.barge_ins_ms));

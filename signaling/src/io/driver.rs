@@ -130,10 +130,8 @@ type Resolved = (Transmit, (String, u16), Result<SocketAddr, String>);
 pub async fn start(
     bind: SocketAddr, mut config: Config, seed: [u8; 32], calls_waiting_max: usize,
 ) -> io::Result<(SipHandle, mpsc::Receiver<IncomingCall>)> {
-    let udp = bind_udp(bind)?;
+    let (udp, listener) = bind_both(bind).await?;
     let local_udp = udp.local_addr()?;
-    // With port 0 TCP follows the port that UDP got, so that one URI works for both.
-    let listener = TcpListener::bind(SocketAddr::new(bind.ip(), local_udp.port())).await?;
     let local_tcp = listener.local_addr()?;
     config.udp_port = local_udp.port();
     config.tcp_port = local_tcp.port();
@@ -154,6 +152,21 @@ pub async fn start(
     tokio::spawn(tcp::accept_loop(listener, tcp_events));
     tokio::spawn(driver.run(command_queue, tcp_queue, resolved_queue));
     Ok((SipHandle { commands, local_udp, local_tcp }, incoming_queue))
+}
+
+/// One port for both transports, so that one URI works for both. With port 0 a port is looked for that is
+/// free for both: the one UDP gets may be taken for TCP.
+async fn bind_both(bind: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let attempts = if bind.port() == 0 { 50 } else { 1 };
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..attempts {
+        let udp = bind_udp(bind)?;
+        match TcpListener::bind(SocketAddr::new(bind.ip(), udp.local_addr()?.port())).await {
+            Ok(listener) => return Ok((udp, listener)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn bind_udp(bind: SocketAddr) -> io::Result<UdpSocket> {
