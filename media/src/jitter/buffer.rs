@@ -67,7 +67,9 @@ pub struct Buffer {
 impl Default for Buffer {
     fn default() -> Self {
         Self {
-            slots: (0..limits::JITTER_PACKETS_MAX).map(|_| None).collect(),
+            // Filled by the first packet: the leg moves the buffer out and back for every packet, and what
+            // it leaves behind must not allocate.
+            slots: Vec::new(),
             free: Vec::new(),
             held: 0,
             sequence: Extender::default(),
@@ -135,6 +137,9 @@ impl Buffer {
     }
 
     fn store(&mut self, now: Instant, sequence: i64, timestamp: i64, payload: &[u8]) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(limits::JITTER_PACKETS_MAX, || None);
+        }
         let index = sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize;
         if self.slots[index].is_some() {
             self.counters.duplicate += 1;

@@ -5,14 +5,6 @@ use std::time::{Duration, Instant};
 /// Interval between reports (section 6.2); the first comes after half of it.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a peer said about the stream we send.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PeerReport {
-    pub fraction_lost: f32,
-    pub jitter_ms: f32,
-    pub round_trip: Option<Duration>,
-}
-
 /// What is in a compound packet, as far as a leg uses it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Received {
