@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::Workers;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall};
@@ -97,8 +98,8 @@ impl App {
         let (sip, incoming) = sip::start(config.sip.listen, sip_config, rand::random(), WAITING_CALLS_MAX)
             .await
             .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
-        let workers =
-            Workers::start(workers(config)).map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+        let workers = Workers::start(workers(config), Arrival::Turn)
+            .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
         let context = Arc::new(Context {
             sip,
             workers,

@@ -169,7 +169,7 @@ impl Line {
     fn heard(&self) -> Vec<i16> {
         let mut samples = vec![];
         for event in &self.events {
-            if let LegEvent::Audio { codes } = event {
+            if let LegEvent::Audio { codes, .. } = event {
                 samples.extend(codes.iter().map(|code| self.law.decode(*code)));
             }
         }

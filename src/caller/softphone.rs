@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_media::codec::Law;
 use trunkline_media::frame::{SAMPLES, level_dbfs};
+use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::worker::{LegHandle, Workers};
 use trunkline_media::leg::{Config, LegEvent, Stream};
@@ -69,7 +70,7 @@ impl Softphone {
             }],
         };
         let (sip, incoming) = sip::start(bind, config, rand::random(), 1_024).await?;
-        let workers = Workers::start(1)?;
+        let workers = Workers::start(1, Arrival::Kernel)?;
         Ok((Self { sip, workers, ports: PortPool::new(bind.ip(), ports.0, ports.1), addr: bind.ip() }, incoming))
     }
 
@@ -389,8 +390,8 @@ impl Talk<'_> {
             tokio::select! {
                 event = self.leg_events.recv() => {
                     let (at, event) = event?;
-                    if let LegEvent::Audio { codes } = &event {
-                        self.ear.hear(at, codes);
+                    if let LegEvent::Audio { codes, at } = &event {
+                        self.ear.hear(*at, codes);
                     }
                     if let LegEvent::TalkSpurt { at } = event {
                         self.ear.spurt = Some(at);

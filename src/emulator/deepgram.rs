@@ -2,14 +2,14 @@
 
 use super::faults::Fault;
 use super::recogniser::{Heard, Listener};
-use super::{Emulator, stall, wait_ms};
+use super::{Emulator, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trunkline_media::codec::Law;
 
 /// A socket without audio or text for this long is closed (NET-0001).
@@ -110,6 +110,7 @@ impl Session {
                     return;
                 }
             };
+            let arrived = Instant::now();
             let replies = match message {
                 Message::Binary(bytes) if bytes.is_empty() => {
                     self.close(&mut socket).await;
@@ -131,7 +132,7 @@ impl Session {
                     && !reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("").is_empty()
                 {
                     finals += 1;
-                    wait_ms(self.emulator.delays.stt_final_ms).await;
+                    self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
                     match self.fault {
                         Some(Fault::Stall | Fault::StallMidStream) => stall().await,
                         Some(Fault::Drop) => return,

@@ -7,6 +7,7 @@ use axum::extract::{Json, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use std::time::Instant;
 
 fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({"detail": {"status": code, "message": message}}))).into_response()
@@ -15,6 +16,7 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
 pub(super) async fn stream(
     State(emulator): State<Emulator>, Path(voice): Path<String>, headers: HeaderMap, uri: Uri, Json(body): Json<Value>,
 ) -> Response {
+    let arrived = Instant::now();
     let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
     if key.is_empty() || key == "invalid" {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
@@ -56,5 +58,5 @@ pub(super) async fn stream(
             );
         }
     };
-    audio_response(&emulator, fault, audio, "audio/basic")
+    audio_response(&emulator, arrived, fault, audio, "audio/basic")
 }

@@ -4,6 +4,7 @@
 //! `providers`, so that a mistake there is not made twice.
 #![expect(clippy::disallowed_methods, reason = "a server of its own: tasks, clocks and delays are its business")]
 
+mod clock;
 mod deepgram;
 mod elevenlabs;
 mod faults;
@@ -57,6 +58,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub(crate) struct Emulator {
     delays: Delays,
+    clock: clock::Clock,
     script: Arc<Script>,
     faults: Faults,
     recogniser: Arc<Recogniser>,
@@ -64,11 +66,12 @@ pub(crate) struct Emulator {
 }
 
 /// A running emulator.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "nothing to see")]
 pub struct Running {
     pub addr: SocketAddr,
     pub faults: Faults,
     task: tokio::task::AbortHandle,
+    _clock: clock::Stop,
 }
 
 impl Drop for Running {
@@ -88,8 +91,10 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
     let faults = Faults::default();
+    let (clock, stop) = clock::Clock::start()?;
     let emulator = Emulator {
         delays: settings.delays,
+        clock,
         script: Arc::new(settings.script),
         faults: faults.clone(),
         recogniser: Arc::new(Recogniser::new(fixture_phrases())),
@@ -112,7 +117,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         }
     })
     .abort_handle();
-    Ok(Running { addr, faults, task })
+    Ok(Running { addr, faults, task, _clock: stop })
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`
@@ -127,12 +132,6 @@ struct FaultOrder {
 async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultOrder>) -> StatusCode {
     let known = emulator.faults.set(&order.stage, order.fault, order.times.unwrap_or(u32::MAX));
     if known { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
-}
-
-async fn wait_ms(ms: u64) {
-    if ms > 0 {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-    }
 }
 
 /// Longer than any deadline of a client: what "stalls" means here.

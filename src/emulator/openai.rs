@@ -1,12 +1,13 @@
 //! OpenAI: chat completions as a stream or in one piece, and speech.
 
 use super::faults::Fault;
-use super::{Emulator, stall, wait_ms};
+use super::{Emulator, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub(super) fn refusal(status: StatusCode, kind: &str, message: &str) -> Response {
@@ -34,6 +35,7 @@ fn has_key(headers: &HeaderMap) -> bool {
 }
 
 pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    let arrived = Instant::now();
     if !has_key(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
@@ -55,12 +57,12 @@ pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, J
     let tool = rule.and_then(|rule| rule.tool.clone()).filter(|tool| offered(&tool.name));
     let answer = Answer { model: model.to_owned(), reply, tool: tool.map(|t| (t.name, t.arguments.to_string())) };
     if body["stream"] != json!(true) {
-        wait_ms(emulator.delays.llm_first_token_ms).await;
+        emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         return Json(answer.whole()).into_response();
     }
     let with_usage = body["stream_options"]["include_usage"] == json!(true);
     let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(async move { answer.stream(&emulator, fault, with_usage, sender).await });
+    tokio::spawn(async move { answer.stream(&emulator, arrived, fault, with_usage, sender).await });
     let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|item: Result<Bytes, std::io::Error>| (item, receiver))
     });
@@ -96,7 +98,7 @@ impl Answer {
     }
 
     async fn stream(
-        self, emulator: &Emulator, fault: Option<Fault>, with_usage: bool,
+        self, emulator: &Emulator, arrived: Instant, fault: Option<Fault>, with_usage: bool,
         sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
@@ -108,7 +110,7 @@ impl Answer {
             send("data: <html>502</html>\n\n".to_owned()).await;
             return;
         }
-        wait_ms(emulator.delays.llm_first_token_ms).await;
+        emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         send(": keep-alive comment\n\n".to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
         let words: Vec<&str> =
@@ -125,7 +127,7 @@ impl Answer {
             if !send(data(&self.chunk(&json!({"content": word}), &Value::Null))).await {
                 return;
             }
-            wait_ms(emulator.delays.llm_token_ms).await;
+            emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
         }
         let mut reason = json!("stop");
         if let (Some((name, arguments)), None) = (&self.tool, fault) {
@@ -150,6 +152,7 @@ impl Answer {
 }
 
 pub(super) async fn speech(State(emulator): State<Emulator>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    let arrived = Instant::now();
     if !has_key(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
@@ -165,34 +168,36 @@ pub(super) async fn speech(State(emulator): State<Emulator>, headers: HeaderMap,
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "This emulator speaks pcm");
     }
     let audio: Bytes = emulator.voice.pcm(text, 24_000).await;
-    audio_response(&emulator, fault, audio, "audio/pcm")
+    audio_response(&emulator, arrived, fault, audio, "audio/pcm")
 }
 
 /// Audio in chunks of odd length, after the configured wait.
-pub(super) fn audio_response(emulator: &Emulator, fault: Option<Fault>, audio: Bytes, kind: &'static str) -> Response {
-    let delay = emulator.delays.tts_first_byte_ms;
+pub(super) fn audio_response(
+    emulator: &Emulator, arrived: Instant, fault: Option<Fault>, audio: Bytes, kind: &'static str,
+) -> Response {
+    let (clock, delay) = (emulator.clock.clone(), emulator.delays.tts_first_byte_ms);
     if fault == Some(Fault::Garbage) {
         return ([("content-type", "text/html")], "<html>502 Bad Gateway</html>").into_response();
     }
-    let stream = futures_util::stream::unfold((audio, 0usize), move |(audio, at)| async move {
+    let stream = futures_util::stream::unfold((clock, audio, 0usize), move |(clock, audio, at)| async move {
         if at == 0 {
             if fault == Some(Fault::Stall) {
                 stall().await;
             }
-            wait_ms(delay).await;
+            clock.wait_ms(arrived, delay).await;
         }
         if at >= audio.len() || fault == Some(Fault::Empty) {
             return None;
         }
         if at > audio.len() / 2 {
             match fault {
-                Some(Fault::Drop) => return Some((Err(std::io::Error::other("dropped")), (Bytes::new(), 1))),
+                Some(Fault::Drop) => return Some((Err(std::io::Error::other("dropped")), (clock, Bytes::new(), 1))),
                 Some(Fault::StallMidStream) => stall().await,
                 _ => {}
             }
         }
         let end = (at + 4_801).min(audio.len());
-        Some((Ok(audio.slice(at..end)), (audio, end)))
+        Some((Ok(audio.slice(at..end)), (clock, audio, end)))
     });
     ([("content-type", kind)], Body::from_stream(stream)).into_response()
 }

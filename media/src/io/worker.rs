@@ -4,6 +4,7 @@
 //! sends. A leg waits in a dense array of due instants; scanning it costs a nanosecond a leg and lets a
 //! talk spurt start in the very next turn. Late turns are caught up, never skipped.
 
+use super::arrival::{self, Arrival, Moment};
 use super::ports::{PortLease, PortPair};
 use super::recorder::{Done, Recorder};
 use crate::leg::{Config, Leg, LegEvent, Port, Stream};
@@ -62,11 +63,11 @@ impl std::fmt::Debug for Workers {
 pub struct Overloaded;
 
 impl Workers {
-    pub fn start(count: usize) -> io::Result<Self> {
+    pub fn start(count: usize, arrival: Arrival) -> io::Result<Self> {
         let stats = Arc::new(WorkerStats::default());
         let recorder = Recorder::start(stats.clone())?;
         let workers = (0..count.max(1))
-            .map(|index| start_worker(index, stats.clone(), recorder.clone()))
+            .map(|index| start_worker(index, arrival, stats.clone(), recorder.clone()))
             .collect::<io::Result<_>>()?;
         Ok(Self { workers, next_leg: Arc::new(AtomicU64::new(1)), stats })
     }
@@ -159,13 +160,16 @@ impl Drop for LegHandle {
     }
 }
 
-fn start_worker(index: usize, stats: Arc<WorkerStats>, recorder: Recorder) -> io::Result<WorkerHandle> {
+fn start_worker(
+    index: usize, arrival: Arrival, stats: Arc<WorkerStats>, recorder: Recorder,
+) -> io::Result<WorkerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (commands, queue) = bounded(limits::WORKER_COMMANDS_MAX);
     let legs = Arc::new(AtomicU64::new(0));
     let worker = Worker {
         poll,
+        arrival,
         queue,
         seats: Vec::new(),
         due: Vec::new(),
@@ -194,6 +198,7 @@ struct Seat {
 
 struct Worker {
     poll: Poll,
+    arrival: Arrival,
     queue: Receiver<Command>,
     seats: Vec<Option<Box<Seat>>>,
     /// Next tick of each seat; far in the future for an empty one.
@@ -233,27 +238,36 @@ impl Worker {
                 }
             }
             let now = Instant::now();
+            let stamped = (self.arrival == Arrival::Kernel).then(|| Moment::new(now));
             for event in &events {
                 if event.token() != WAKE {
-                    self.receive(now, event.token().0);
+                    self.receive(now, stamped.as_ref(), event.token().0);
                 }
             }
-            if !self.commands(now) {
+            // What is due is judged by the turn's nominal instant: a leg keeps its turn, however late the
+            // thread woke, instead of slipping to the next one now and then.
+            if !self.commands(now, turn_at) {
                 return;
             }
-            self.tick(now);
+            self.tick(now, turn_at);
         }
     }
 
-    fn receive(&mut self, now: Instant, token: usize) {
+    fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: usize) {
         let index = token / 2;
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
         // Edge triggered: read until there is nothing more.
         loop {
             let socket = if token.is_multiple_of(2) { &seat.rtp } else { &seat.rtcp };
-            match socket.recv_from(&mut self.buffer) {
-                Ok((len, source)) if token.is_multiple_of(2) => seat.leg.handle_rtp(now, source, &self.buffer[..len]),
-                Ok((len, _)) => seat.leg.handle_rtcp(now, &self.buffer[..len]),
+            let received = match stamped {
+                None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
+                Some(moment) => arrival::receive(socket, &mut self.buffer, moment),
+            };
+            match received {
+                Ok((len, source, at)) if token.is_multiple_of(2) => {
+                    seat.leg.handle_rtp(at, source, &self.buffer[..len]);
+                }
+                Ok((len, _, at)) => seat.leg.handle_rtcp(at, &self.buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {} // ICMP of an earlier send
             }
@@ -262,7 +276,7 @@ impl Worker {
     }
 
     /// False when every handle is gone.
-    fn commands(&mut self, now: Instant) -> bool {
+    fn commands(&mut self, now: Instant, turn_at: Instant) -> bool {
         loop {
             let command = match self.queue.try_recv() {
                 Ok(command) => command,
@@ -271,11 +285,11 @@ impl Worker {
             };
             match command {
                 Command::Add { leg, config, ports, recording, sink } => {
-                    self.add(now, leg, *config, ports, recording, sink)
+                    self.add(turn_at, leg, *config, ports, recording, sink)
                 }
                 Command::Play { leg, piece, samples, ended } => {
                     self.with(leg, |seat| seat.leg.play(piece, samples, ended));
-                    self.reschedule(now, leg);
+                    self.reschedule(turn_at, leg);
                 }
                 Command::Flush { leg, generation } => self.with(leg, |seat| seat.leg.flush(now, generation)),
                 Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
@@ -294,24 +308,27 @@ impl Worker {
         }
     }
 
-    fn reschedule(&mut self, now: Instant, leg: u64) {
+    fn reschedule(&mut self, turn_at: Instant, leg: u64) {
         if let Some(index) = self.by_leg.get(&leg)
             && let Some(seat) = &self.seats[*index]
         {
-            self.due[*index] = seat.leg.due(now);
+            self.due[*index] = seat.leg.due(turn_at);
         }
     }
 
     fn add(
-        &mut self, now: Instant, number: u64, config: Config, ports: PortPair, recording: Option<PathBuf>,
+        &mut self, turn_at: Instant, number: u64, config: Config, ports: PortPair, recording: Option<PathBuf>,
         mut sink: Sink,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
-            self.due.push(now + NEVER);
+            self.due.push(turn_at + NEVER);
             self.seats.len() - 1
         });
         let PortPair { rtp, rtcp, lease } = ports;
+        if self.arrival == Arrival::Kernel && arrival::stamp(&rtp).is_err() {
+            tracing::debug!("the kernel stamps nothing: arrivals count from their turn");
+        }
         let sockets = register(&self.poll, rtp, rtcp, index);
         let Ok((rtp, rtcp)) = sockets else {
             self.free.push(index);
@@ -325,8 +342,8 @@ impl Worker {
         if let Some(path) = &recording {
             self.recorder.open(number, path.clone());
         }
-        let leg = Leg::new(now, config);
-        self.due[index] = leg.due(now);
+        let leg = Leg::new(turn_at, config);
+        self.due[index] = leg.due(turn_at);
         let seat = Seat { leg, number, rtp, rtcp, sink, recording: recording.is_some(), _lease: lease };
         self.seats[index] = Some(Box::new(seat));
         self.by_leg.insert(number, index);
@@ -366,24 +383,24 @@ impl Worker {
         self.count();
     }
 
-    fn tick(&mut self, now: Instant) {
+    fn tick(&mut self, now: Instant, turn_at: Instant) {
         for index in 0..self.due.len() {
-            if self.due[index] > now {
+            if self.due[index] > turn_at {
                 continue;
             }
             let Some(seat) = &mut self.seats[index] else { continue };
-            while self.due[index] <= now {
+            while self.due[index] <= turn_at {
                 let due = self.due[index];
                 let late = now - due;
                 self.stats.late_by(late);
                 if late > limits::CATCH_UP_MAX {
-                    seat.leg.restart_clock(now);
+                    seat.leg.restart_clock(turn_at);
                 }
                 let Seat { leg, rtp, rtcp, .. } = seat.as_mut();
                 leg.tick(now, due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due)), &mut |port, to, bytes| {
                     send(rtp, rtcp, port, to, bytes);
                 });
-                self.due[index] = leg.due(now);
+                self.due[index] = leg.due(turn_at);
             }
             deliver(seat, &self.recorder);
         }

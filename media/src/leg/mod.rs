@@ -319,7 +319,7 @@ impl Leg {
         if self.deliver_audio {
             let mut codes = [0; SAMPLES];
             self.stream.law.encode_into(&frame, &mut codes);
-            self.event(LegEvent::Audio { codes });
+            self.event(LegEvent::Audio { codes, at: now });
         }
         let Some(detector) = &mut self.detector else { return };
         let before = detector.voiced();

@@ -56,9 +56,10 @@ pub enum Port {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
-    /// 20 ms of the caller in the stream's own law.
+    /// 20 ms of the caller in the stream's own law; `at` is the arrival of the packet that filled it.
     Audio {
         codes: [u8; SAMPLES],
+        at: Instant,
     },
     SpeechStarted {
         at: Instant,

@@ -154,7 +154,7 @@ impl Running {
 
     fn leg_event(&mut self, now: Instant, event: LegEvent) {
         match event {
-            LegEvent::Audio { codes } => {
+            LegEvent::Audio { codes, .. } => {
                 // A recogniser that does not keep up loses audio here rather than delaying the call.
                 if self.stt_alive && self.c.stt.input.try_send(Input::Audio(Bytes::copy_from_slice(&codes))).is_err() {
                     metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);

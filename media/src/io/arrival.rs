@@ -1,0 +1,97 @@
+//! When a datagram arrived: at the turn that read it, or when the kernel had it.
+
+use nix::cmsg_space;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Which instant a datagram is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The turn's: one clock read for all of them, up to a turn late. What a server does.
+    Turn,
+    /// The kernel's stamp (`SO_TIMESTAMPNS`), free of this process's own scheduling. What a measuring
+    /// caller does.
+    Kernel,
+}
+
+/// Both clocks read at one moment, to carry the kernel's wall clock over to the monotonic one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    monotonic: Instant,
+    wall: Duration,
+}
+
+impl Moment {
+    pub(super) fn new(monotonic: Instant) -> Self {
+        Self { monotonic, wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
+    }
+
+    /// Never later than the moment itself.
+    fn at(&self, stamp: Duration) -> Instant {
+        let ago = self.wall.saturating_sub(stamp);
+        self.monotonic.checked_sub(ago).unwrap_or(self.monotonic)
+    }
+}
+
+/// Asks the kernel to stamp what this socket receives.
+pub(super) fn stamp(socket: &impl AsFd) -> io::Result<()> {
+    setsockopt(socket, ReceiveTimestampns, &true).map_err(io::Error::from)
+}
+
+/// One datagram with the kernel's stamp.
+pub(super) fn receive(
+    socket: &impl AsRawFd, buffer: &mut [u8], moment: &Moment,
+) -> io::Result<(usize, SocketAddr, Instant)> {
+    let mut control = cmsg_space!(TimeSpec);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_DONTWAIT)
+            .map_err(io::Error::from)?;
+    let stamp = message.cmsgs().ok().into_iter().flatten().find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
+    });
+    let source = message.address.as_ref().and_then(source_of).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((message.bytes, source, stamp.map_or(moment.monotonic, |stamp| moment.at(stamp))))
+}
+
+fn source_of(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
+    }
+    address.as_sockaddr_in6().map(|v6| SocketAddr::new(IpAddr::V6(v6.ip()), v6.port()))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the clock is what is tested")]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn a_datagram_has_the_instant_it_arrived_and_not_the_one_it_was_read() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        stamp(&receiver).unwrap();
+        let before = Instant::now();
+        sender.send_to(b"one", receiver.local_addr().unwrap()).unwrap();
+        let sent = Instant::now();
+        // Reading later changes nothing: the stamp is as old as the wait is long.
+        while sent.elapsed() < Duration::from_millis(30) {
+            std::hint::spin_loop();
+        }
+        let moment = Moment::new(Instant::now());
+        let mut buffer = [0; 100];
+        let (len, source, at) = receive(&receiver, &mut buffer, &moment).unwrap();
+        assert_eq!((len, source), (3, sender.local_addr().unwrap()));
+        assert!(at < sent + Duration::from_millis(10), "{:?} after it was sent", at - sent);
+        assert!(at + Duration::from_millis(10) > before);
+        let empty = receive(&receiver, &mut buffer, &moment).unwrap_err();
+        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+    }
+}
