@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// Gives the memory of ended calls back to the system, which the C library's allocator does not.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     trunkline::cli::run(trunkline::cli::Cli::parse())

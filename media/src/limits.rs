@@ -31,6 +31,10 @@ pub const RECORD_SKEW_SAMPLES_MAX: usize = 960;
 pub const CATCH_UP_MAX: Duration = Duration::from_millis(500);
 /// Datagrams read from one socket per turn: ten times the traffic of a call.
 pub const RECEIVE_BATCH_MAX: usize = 32;
+/// Sockets read before the clock is looked at again: 16 packets take about 0.2 ms.
+pub const SOCKETS_BATCH: usize = 16;
+/// Commands carried out before the clock is looked at again; starting a leg is the longest.
+pub const COMMANDS_BATCH: usize = 8;
 /// Events of a leg waiting inside it until the worker hands them on.
 pub const LEG_EVENTS_MAX: usize = 256;
 /// Packets of one foreign source before a leg latches to it instead of the address of the description.

@@ -23,9 +23,12 @@ pub async fn run(phone: Arc<Softphone>, dial: Dial, script: Script, load: Load) 
     let mut calls = JoinSet::new();
     let mut reports = Vec::with_capacity(load.calls);
     let mut next = tokio::time::Instant::now();
+    let interval = Duration::from_secs_f64(1.0 / load.per_second.max(0.01));
     for number in 0..load.calls {
-        tokio::time::sleep_until(next).await;
-        next += Duration::from_secs_f64(1.0 / load.per_second.max(0.01));
+        // Somewhere in its interval: callers do not dial in step, and calls in step would all send their
+        // packets at the same moment.
+        tokio::time::sleep_until(next + interval.mul_f64(rand::random())).await;
+        next += interval;
         let Ok(permit) = permits.clone().acquire_owned().await else { break };
         let (phone, dial, script) = (phone.clone(), dial.clone(), script.clone());
         let recording = load.recordings.as_ref().map(|folder| folder.join(format!("caller-{number}.wav")));

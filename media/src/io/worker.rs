@@ -28,7 +28,7 @@ const WAKE: Token = Token(usize::MAX);
 pub type Sink = Box<dyn FnMut(LegEvent) -> bool + Send>;
 
 enum Command {
-    Add { leg: u64, config: Box<Config>, ports: PortPair, recording: Option<PathBuf>, sink: Sink },
+    Add { number: u64, leg: Box<Leg>, ports: PortPair, recording: Option<PathBuf>, sink: Sink },
     Play { leg: u64, piece: PieceId, samples: Vec<i16>, ended: bool },
     Flush { leg: u64, generation: u32 },
     BargeIn { leg: u64, config: barge_in::Config },
@@ -86,7 +86,9 @@ impl Workers {
             return Err(Overloaded);
         }
         let handle = LegHandle { leg, worker, stats: self.stats.clone(), removed: false };
-        handle.send(Command::Add { leg, config: Box::new(config), ports, recording, sink })?;
+        // Built here: tables and buffers of a new leg are no work for the thread that others speak through.
+        let built = Box::new(Leg::new(Instant::now(), config));
+        handle.send(Command::Add { number: leg, leg: built, ports, recording, sink })?;
         Ok(handle)
     }
 }
@@ -179,6 +181,8 @@ fn start_worker(
         stats,
         legs: legs.clone(),
         buffer: vec![0; limits::PACKET_BYTES_MAX],
+        unread: Vec::new(),
+        gone: false,
     };
     std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, legs })
@@ -186,7 +190,7 @@ fn start_worker(
 
 /// A leg with its sockets and listener.
 struct Seat {
-    leg: Leg,
+    leg: Box<Leg>,
     number: u64,
     rtp: mio::net::UdpSocket,
     rtcp: mio::net::UdpSocket,
@@ -209,6 +213,10 @@ struct Worker {
     stats: Arc<WorkerStats>,
     legs: Arc<AtomicU64>,
     buffer: Vec<u8>,
+    /// Sockets with more than a batch.
+    unread: Vec<Token>,
+    /// Every handle is gone.
+    gone: bool,
 }
 
 /// An empty seat is never due.
@@ -237,34 +245,64 @@ impl Worker {
                     events.clear();
                 }
             }
-            let now = Instant::now();
-            let stamped = (self.arrival == Arrival::Kernel).then(|| Moment::new(now));
-            for event in &events {
-                if event.token() != WAKE {
-                    self.receive(now, stamped.as_ref(), event.token().0);
+            // What goes out comes first. What is due is judged by the turn's nominal instant: a leg keeps its
+            // turn, however late the thread woke, instead of slipping to the next one now and then.
+            let mut now = Instant::now();
+            self.tick(now, turn_at);
+            let mut ready = std::mem::take(&mut self.unread);
+            ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
+            for batch in ready.chunks(limits::SOCKETS_BATCH) {
+                now = self.keep_time(&mut turn_at);
+                let stamped = (self.arrival == Arrival::Kernel).then(|| Moment::new(now));
+                for token in batch {
+                    self.receive(now, stamped.as_ref(), *token);
                 }
             }
-            // What is due is judged by the turn's nominal instant: a leg keeps its turn, however late the
-            // thread woke, instead of slipping to the next one now and then.
-            if !self.commands(now, turn_at) {
+            ready.clear();
+            if self.unread.is_empty() {
+                self.unread = ready; // keeps its room
+            }
+            while self.commands(now, turn_at) {
+                now = self.keep_time(&mut turn_at);
+            }
+            if self.gone {
                 return;
             }
+            // Speech that came with the commands.
             self.tick(now, turn_at);
         }
     }
 
-    fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: usize) {
-        let index = token / 2;
+    /// A batch of work may take longer than a turn: the packets of the turns that began meanwhile leave
+    /// before the next batch.
+    fn keep_time(&mut self, turn_at: &mut Instant) -> Instant {
+        let now = Instant::now();
+        while *turn_at + TURN <= now && now - *turn_at <= limits::CATCH_UP_MAX {
+            *turn_at += TURN;
+            self.tick(now, *turn_at);
+        }
+        now
+    }
+
+    fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
+        let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
-        // Edge triggered: read until there is nothing more.
+        let socket = if is_rtp { &seat.rtp } else { &seat.rtcp };
+        let mut left = limits::RECEIVE_BATCH_MAX;
+        // Edge triggered: read until there is nothing more, or next turn again, so that a flood at one
+        // leg costs the others little.
         loop {
-            let socket = if token.is_multiple_of(2) { &seat.rtp } else { &seat.rtcp };
+            if left == 0 {
+                self.unread.push(token);
+                break;
+            }
+            left -= 1;
             let received = match stamped {
                 None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
                 Some(moment) => arrival::receive(socket, &mut self.buffer, moment),
             };
             match received {
-                Ok((len, source, at)) if token.is_multiple_of(2) => {
+                Ok((len, source, at)) if is_rtp => {
                     seat.leg.handle_rtp(at, source, &self.buffer[..len]);
                 }
                 Ok((len, _, at)) => seat.leg.handle_rtcp(at, &self.buffer[..len]),
@@ -275,17 +313,20 @@ impl Worker {
         deliver(seat, &self.recorder);
     }
 
-    /// False when every handle is gone.
+    /// Carries out a batch; true when there may be more.
     fn commands(&mut self, now: Instant, turn_at: Instant) -> bool {
-        loop {
+        for _ in 0..limits::COMMANDS_BATCH {
             let command = match self.queue.try_recv() {
                 Ok(command) => command,
-                Err(crossbeam_channel::TryRecvError::Empty) => return true,
-                Err(crossbeam_channel::TryRecvError::Disconnected) => return false,
+                Err(crossbeam_channel::TryRecvError::Empty) => return false,
+                Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    self.gone = true;
+                    return false;
+                }
             };
             match command {
-                Command::Add { leg, config, ports, recording, sink } => {
-                    self.add(turn_at, leg, *config, ports, recording, sink)
+                Command::Add { number, leg, ports, recording, sink } => {
+                    self.add(turn_at, number, leg, ports, recording, sink)
                 }
                 Command::Play { leg, piece, samples, ended } => {
                     self.with(leg, |seat| seat.leg.play(piece, samples, ended));
@@ -298,6 +339,7 @@ impl Worker {
                 Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
             }
         }
+        true
     }
 
     fn with(&mut self, leg: u64, act: impl FnOnce(&mut Seat)) {
@@ -317,7 +359,7 @@ impl Worker {
     }
 
     fn add(
-        &mut self, turn_at: Instant, number: u64, config: Config, ports: PortPair, recording: Option<PathBuf>,
+        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, ports: PortPair, recording: Option<PathBuf>,
         mut sink: Sink,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -342,7 +384,7 @@ impl Worker {
         if let Some(path) = &recording {
             self.recorder.open(number, path.clone());
         }
-        let leg = Leg::new(turn_at, config);
+        leg.restart_clock(turn_at);
         self.due[index] = leg.due(turn_at);
         let seat = Seat { leg, number, rtp, rtcp, sink, recording: recording.is_some(), _lease: lease };
         self.seats[index] = Some(Box::new(seat));
