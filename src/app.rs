@@ -138,8 +138,8 @@ impl App {
     /// Ends in order: no new requests and calls, calls may finish until the deadline, then they are ended.
     pub async fn drain(self) {
         self.stop.send_replace(true);
-        // Without rules nobody may call in.
-        self.context.sip.set_trunks(Vec::new()).await;
+        // Carriers take their calls to the next server (503 with Retry-After).
+        self.context.sip.set_calls_max(0).await;
         let registry = &self.context.registry;
         if registry.count() > 0 {
             tracing::info!(calls = registry.count(), "waiting for calls to end");

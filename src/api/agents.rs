@@ -2,29 +2,114 @@
 
 use super::Api;
 use super::auth::Caller;
-use super::envelope::Answer;
+use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{Object, Query, id, merge, typed, unify};
+use super::input::{IdPath, Object, Paging, Query, id, merge, typed, unify};
 use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::ids::AgentId;
+use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
+use crate::domain::turn_config::{SilenceConfig, TurnConfig};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// An agent as clients see it: both names of the fields that have two, secrets only as "is set".
-pub(super) fn view(agent: &Agent) -> Value {
-    let mut fields = serde_json::to_value(&agent.fields).unwrap_or_default();
-    fields["webhook_secret_set"] = json!(agent.fields.webhook_secret.is_some());
-    if let Value::Object(fields) = &mut fields {
-        fields.remove("webhook_secret");
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agent)]
+pub(super) struct AgentView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    name: String,
+    is_active: bool,
+    /// The same as `is_active`.
+    enabled: bool,
+    description: Option<String>,
+    business_name: Option<String>,
+    notification_email: Option<String>,
+    system_prompt: Option<String>,
+    first_message: Option<String>,
+    /// The same as `first_message`.
+    starting_message: Option<String>,
+    voice_settings: Option<VoiceSettings>,
+    dtmf_rules: Option<DtmfRules>,
+    voicemail_detection: Option<bool>,
+    voicemail_message: Option<String>,
+    max_duration_seconds: Option<u32>,
+    autonomous_silence_handling: Option<bool>,
+    silence_config: Option<SilenceConfig>,
+    turn_config: Option<TurnConfig>,
+    recording_enabled: Option<bool>,
+    webhook_url: Option<String>,
+    /// The secret itself is never shown.
+    webhook_secret_set: bool,
+    webhook_events: Option<Vec<String>>,
+    stt_config: Option<SttConfig>,
+    llm_config: Option<LlmConfig>,
+    tts_config: Option<TtsConfig>,
+    analysis_plan: Option<Value>,
+    fallbacks: Option<Value>,
+    metadata: Option<Map<String, Value>>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&Agent> for AgentView {
+    fn from(agent: &Agent) -> Self {
+        let fields = agent.fields.clone();
+        Self {
+            id: agent.id.to_string(),
+            organization_id: agent.organization.to_string(),
+            name: fields.name,
+            is_active: fields.is_active,
+            enabled: fields.is_active,
+            description: fields.description,
+            business_name: fields.business_name,
+            notification_email: fields.notification_email,
+            system_prompt: fields.system_prompt,
+            starting_message: fields.first_message.clone(),
+            first_message: fields.first_message,
+            voice_settings: fields.voice_settings,
+            dtmf_rules: fields.dtmf_rules,
+            voicemail_detection: fields.voicemail_detection,
+            voicemail_message: fields.voicemail_message,
+            max_duration_seconds: fields.max_duration_seconds,
+            autonomous_silence_handling: fields.autonomous_silence_handling,
+            silence_config: fields.silence_config,
+            turn_config: fields.turn_config,
+            recording_enabled: fields.recording_enabled,
+            webhook_url: fields.webhook_url,
+            webhook_secret_set: fields.webhook_secret.is_some(),
+            webhook_events: fields.webhook_events,
+            stt_config: fields.stt_config,
+            llm_config: fields.llm_config,
+            tts_config: fields.tts_config,
+            analysis_plan: fields.analysis_plan,
+            fallbacks: fields.fallbacks,
+            metadata: fields.metadata,
+            created_at: agent.created_at.rfc3339(),
+            updated_at: agent.updated_at.rfc3339(),
+        }
     }
-    fields["id"] = json!(agent.id.to_string());
-    fields["organization_id"] = json!(agent.organization.to_string());
-    fields["starting_message"] = json!(agent.fields.first_message);
-    fields["enabled"] = json!(agent.fields.is_active);
-    fields["created_at"] = json!(agent.created_at.rfc3339());
-    fields["updated_at"] = json!(agent.updated_at.rfc3339());
-    fields
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AgentBody {
+    agent: AgentView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AgentPage {
+    agents: Vec<AgentView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
 }
 
 fn fields(object: Map<String, Value>) -> Result<AgentFields, ApiError> {
@@ -33,9 +118,11 @@ fn fields(object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     Ok(fields)
 }
 
+/// Fields with two names: ours and the other one.
+pub(super) const NAMES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
+
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
-    unify(object, "first_message", "starting_message")?;
-    unify(object, "is_active", "enabled")
+    NAMES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))
 }
 
 pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
@@ -43,6 +130,8 @@ pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Agent
     api.context.store.agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
 }
 
+/// The agents of the organization, newest first.
+#[utoipa::path(get, path = "/agents", tag = "agents", params(Paging, ("enabled" = Option<bool>, Query, description = "Only agents that are or are not enabled.")), responses((status = 200, body = AgentPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let enabled = match query.flag("enabled")? {
@@ -50,25 +139,31 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
         None => query.flag("is_active")?,
     };
     let (agents, total) = api.context.store.agents(scope, enabled, page).await?;
-    let agents: Vec<Value> = agents.iter().map(view).collect();
-    Ok(Answer::ok(json!({"agents": agents, "total": total, "limit": page.limit, "offset": page.offset})))
+    let agents = agents.iter().map(AgentView::from).collect();
+    Ok(Answer::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset }))
 }
 
+/// Creates an agent.
+#[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentFields, responses((status = 201, body = AgentBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Answer, ApiError> {
     unify_names(&mut object)?;
     object.retain(|_, value| !value.is_null());
     let agent = api.context.store.create_agent(scope, fields(object)?).await?;
-    Ok(Answer::created(json!({"agent": view(&agent)})))
+    Ok(Answer::created(AgentBody { agent: (&agent).into() }))
 }
 
+/// One agent.
+#[utoipa::path(get, path = "/agents/{id}", tag = "agents", params(IdPath), responses((status = 200, body = AgentBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(json!({"agent": view(&find(&api, scope, &id).await?)})))
+    Ok(Answer::ok(AgentBody { agent: (&find(&api, scope, &id).await?).into() }))
 }
 
+/// Changes some fields; `null` clears one.
+#[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(mut changes): Object,
 ) -> Result<Answer, ApiError> {
@@ -82,9 +177,11 @@ pub(super) async fn update(
     agent.fields = fields(document)?;
     agent.updated_at = now();
     api.context.store.update_agent(scope, &agent).await?;
-    Ok(Answer::ok(json!({"agent": view(&agent)})))
+    Ok(Answer::ok(AgentBody { agent: (&agent).into() }))
 }
 
+/// Deletes an agent.
+#[utoipa::path(delete, path = "/agents/{id}", tag = "agents", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {

@@ -5,7 +5,7 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::Answer;
 use super::error::ApiError;
-use super::input::{Query, id};
+use super::input::{IdPath, Paging, Query, id};
 use crate::call::registry::Command;
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
@@ -13,40 +13,103 @@ use crate::domain::ids::{AgentId, CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::{CallFilter, OrgScope, Page};
 use axum::extract::{Path, State};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// How long an ended call may take to write its last state before the answer shows the one before it.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(3);
 const SETTLE_POLL: Duration = Duration::from_millis(20);
 
-fn view(call: &Call) -> Value {
-    json!({
-        "id": call.id.to_string(),
-        "organization_id": call.organization.to_string(),
-        "agent_id": call.agent.map(|id| id.to_string()),
-        "task_id": call.task.map(|id| id.to_string()),
-        "direction": call.direction.name(),
-        "transport": "sip",
-        "from_number": call.from_number,
-        "to_number": call.to_number,
-        "status": call.status.name(),
-        "end_reason": call.end_reason.map(EndReason::name),
-        "started_at": call.started_at.rfc3339(),
-        "answered_at": call.answered_at.map(|at| at.rfc3339()),
-        "ended_at": call.ended_at.map(|at| at.rfc3339()),
-        "duration_seconds": call.duration_seconds(),
-        "recording_available": call.recording.is_some(),
-        "metrics": call.metrics,
-        "cost": null,
-        "metadata": call.metadata,
-        "sip_call_id": call.sip_call_id,
-        "report": null,
-    })
+/// A call as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Call)]
+pub(super) struct CallView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    #[schema(format = "uuid")]
+    agent_id: Option<String>,
+    #[schema(format = "uuid")]
+    task_id: Option<String>,
+    /// `inbound`, `outbound` or `web`.
+    direction: &'static str,
+    /// `sip` or `webrtc`.
+    transport: &'static str,
+    from_number: String,
+    to_number: String,
+    /// `initiated`, `in_progress`, `completed` or `failed`.
+    status: &'static str,
+    /// One of a closed list, once the call is over.
+    end_reason: Option<&'static str>,
+    #[schema(format = "date-time")]
+    started_at: String,
+    #[schema(format = "date-time")]
+    answered_at: Option<String>,
+    #[schema(format = "date-time")]
+    ended_at: Option<String>,
+    duration_seconds: Option<i64>,
+    /// Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<Vec<Turn>>,
+    report: Option<Value>,
+    recording_available: bool,
+    /// Latency of every turn, packets, tokens and errors.
+    metrics: Option<Value>,
+    cost: Option<Value>,
+    metadata: Option<Value>,
+    sip_call_id: Option<String>,
 }
 
-fn turns_json(turns: &[Turn]) -> Value {
-    serde_json::to_value(turns).unwrap_or_default()
+impl From<&Call> for CallView {
+    fn from(call: &Call) -> Self {
+        Self {
+            id: call.id.to_string(),
+            organization_id: call.organization.to_string(),
+            agent_id: call.agent.map(|id| id.to_string()),
+            task_id: call.task.map(|id| id.to_string()),
+            direction: call.direction.name(),
+            transport: "sip",
+            from_number: call.from_number.clone(),
+            to_number: call.to_number.clone(),
+            status: call.status.name(),
+            end_reason: call.end_reason.map(EndReason::name),
+            started_at: call.started_at.rfc3339(),
+            answered_at: call.answered_at.map(|at| at.rfc3339()),
+            ended_at: call.ended_at.map(|at| at.rfc3339()),
+            duration_seconds: call.duration_seconds(),
+            transcript: None,
+            report: None,
+            recording_available: call.recording.is_some(),
+            metrics: call.metrics.clone(),
+            cost: None,
+            metadata: call.metadata.clone(),
+            sip_call_id: call.sip_call_id.clone(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallBody {
+    call: CallView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallPage {
+    calls: Vec<CallView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TranscriptBody {
+    #[schema(format = "uuid")]
+    call_id: String,
+    status: &'static str,
+    transcript: Vec<Turn>,
 }
 
 pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Call, ApiError> {
@@ -54,12 +117,13 @@ pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Call,
     api.context.store.call(scope, id).await?.ok_or_else(|| ApiError::not_found("Call"))
 }
 
-async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<Value, ApiError> {
-    let mut view = view(call);
-    view["transcript"] = turns_json(&api.context.store.turns(scope, call.id).await?);
-    Ok(view)
+async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<CallBody, ApiError> {
+    let transcript = api.context.store.turns(scope, call.id).await?;
+    Ok(CallBody { call: CallView { transcript: Some(transcript), ..call.into() } })
 }
 
+/// The calls of the organization, newest first.
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "One of initiated, in_progress, completed, failed.")), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let filter = CallFilter {
@@ -68,31 +132,37 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
         status: query.value("status", CallStatus::parse, "one of initiated, in_progress, completed, failed")?,
     };
     let (calls, total) = api.context.store.calls(scope, filter, page).await?;
-    let calls: Vec<Value> = calls.iter().map(view).collect();
-    Ok(Answer::ok(json!({"calls": calls, "total": total, "limit": page.limit, "offset": page.offset})))
+    let calls = calls.iter().map(CallView::from).collect();
+    Ok(Answer::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
 }
 
+/// One call with its transcript.
+#[utoipa::path(get, path = "/calls/{id}", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
-    Ok(Answer::ok(json!({"call": with_transcript(&api, scope, &call).await?})))
+    Ok(Answer::ok(with_transcript(&api, scope, &call).await?))
 }
 
+/// What was said, as it was heard.
+#[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = TranscriptBody)))]
 pub(super) async fn transcript(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let turns = api.context.store.turns(scope, call.id).await?;
-    Ok(Answer::ok(
-        json!({"call_id": call.id.to_string(), "status": call.status.name(), "transcript": turns_json(&turns)}),
-    ))
+    let transcript = api.context.store.turns(scope, call.id).await?;
+    Ok(Answer::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status.name(), transcript }))
 }
 
+/// Ends a call; it counts as completed.
+#[utoipa::path(post, path = "/calls/{id}/end", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
 pub(super) async fn end(State(api): State<Api>, caller: Caller, id: Path<String>) -> Result<Answer, ApiError> {
     stop(&api, caller.0, &id, EndReason::EndedByApi).await
 }
 
+/// Cancels a call; it counts as failed.
+#[utoipa::path(post, path = "/calls/{id}/cancel", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
 pub(super) async fn cancel(State(api): State<Api>, caller: Caller, id: Path<String>) -> Result<Answer, ApiError> {
     stop(&api, caller.0, &id, EndReason::Canceled).await
 }
@@ -103,7 +173,7 @@ async fn stop(api: &Api, scope: OrgScope, id: &str, reason: EndReason) -> Result
         return Err(ApiError::state("The call is not active"));
     }
     let call = settled(api, scope, call).await?;
-    Ok(Answer::ok(json!({"call": with_transcript(api, scope, &call).await?})))
+    Ok(Answer::ok(with_transcript(api, scope, &call).await?))
 }
 
 /// The call once its end is written.

@@ -8,8 +8,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,22 +30,34 @@ pub(super) enum Payload {
     Plain(Value),
 }
 
+/// What a delete answers, in both shapes.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes Payload::Deleted")]
+pub(super) struct Deleted {
+    success: bool,
+}
+
 /// A handler's success.
 #[derive(Debug)]
 pub(super) struct Answer(pub StatusCode, pub Payload);
 
 impl Answer {
-    pub(super) fn ok(body: Value) -> Self {
-        Self(StatusCode::OK, Payload::Success(body))
+    pub(super) fn ok(body: impl Serialize) -> Self {
+        Self(StatusCode::OK, Payload::Success(to_json(body)))
     }
 
-    pub(super) fn created(body: Value) -> Self {
-        Self(StatusCode::CREATED, Payload::Success(body))
+    pub(super) fn created(body: impl Serialize) -> Self {
+        Self(StatusCode::CREATED, Payload::Success(to_json(body)))
     }
 
     pub(super) fn deleted() -> Self {
         Self(StatusCode::OK, Payload::Deleted)
     }
+}
+
+/// Bodies are structs with string keys: they always have a JSON form.
+fn to_json(body: impl Serialize) -> Value {
+    serde_json::to_value(body).unwrap_or_default()
 }
 
 impl IntoResponse for Answer {

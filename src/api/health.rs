@@ -6,26 +6,52 @@ use crate::store::now;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
 use trunkline_media::stats::LATENESS_BOUNDS_US;
+use utoipa::ToSchema;
 
 /// A database that takes longer is as good as gone for a health check.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// Never enveloped, no key.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok` or `degraded`.
+    status: &'static str,
+    #[schema(format = "date-time")]
+    timestamp: String,
+    version: &'static str,
+    checks: Checks,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Checks {
+    database: DatabaseCheck,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DatabaseCheck {
+    /// `ok` or `error`.
+    status: &'static str,
+    latency_ms: i64,
+}
+
+/// Whether the server works.
+#[utoipa::path(get, path = "/health", tag = "health", security(()), responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn health(State(api): State<Api>) -> Answer {
     let started = now();
     let reachable = matches!(tokio::time::timeout(DEADLINE, api.context.store.ping()).await, Ok(Ok(())));
     let latency_ms = now().0 - started.0;
     let (code, status) = if reachable { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
     let check = if reachable { "ok" } else { "error" };
-    let body = json!({
-        "status": status,
-        "timestamp": now().rfc3339(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "checks": {"database": {"status": check, "latency_ms": latency_ms}},
-    });
-    Answer(code, Payload::Plain(body))
+    let body = Health {
+        status,
+        timestamp: now().rfc3339(),
+        version: env!("CARGO_PKG_VERSION"),
+        checks: Checks { database: DatabaseCheck { status: check, latency_ms } },
+    };
+    Answer(code, Payload::Plain(serde_json::to_value(body).unwrap_or_default()))
 }
 
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {

@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use utoipa::IntoParams;
 
 /// The JSON object of a request body.
 #[derive(Debug)]
@@ -85,6 +86,26 @@ pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) 
             into.insert(name, value);
         }
     }
+}
+
+/// What [`Query::page`] reads.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes Query::page")]
+pub(super) struct Paging {
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<i64>,
+    #[param(minimum = 0, default = 0)]
+    offset: Option<i64>,
+}
+
+/// The identifier in a path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes the path")]
+pub(super) struct IdPath {
+    #[param(format = "uuid")]
+    id: String,
 }
 
 /// The query string, decoded.

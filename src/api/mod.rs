@@ -8,6 +8,7 @@ mod envelope;
 mod error;
 mod health;
 mod input;
+pub mod openapi;
 mod phone_numbers;
 mod recordings;
 pub mod router;

@@ -5,18 +5,29 @@ use super::auth::Caller;
 use super::calls::find;
 use super::envelope::Answer;
 use super::error::ApiError;
+use super::input::IdPath;
 use crate::domain::call::Call;
 use axum::body::{Body, Bytes};
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use std::io::SeekFrom;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use utoipa::ToSchema;
 
 /// Bytes read from disk at a time.
 const CHUNK: usize = 64 * 1024;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct RecordingBody {
+    #[schema(format = "uuid")]
+    call_id: String,
+    /// Asks for the same key as everything else.
+    recording_url: String,
+    content_type: &'static str,
+}
 
 fn available(call: &Call) -> Result<&str, ApiError> {
     if !call.status.is_over() {
@@ -25,7 +36,8 @@ fn available(call: &Call) -> Result<&str, ApiError> {
     call.recording.as_deref().ok_or_else(|| ApiError::not_found("Recording"))
 }
 
-/// The proxy URL, on the mount it was asked on.
+/// Where the recording is, on the mount it was asked on.
+#[utoipa::path(get, path = "/calls/{id}/recording", tag = "calls", params(IdPath), responses((status = 200, body = RecordingBody)))]
 pub(super) async fn locate(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -39,9 +51,11 @@ pub(super) async fn locate(
         api.public_url.trim_end_matches('/').to_owned()
     };
     let url = format!("{base}{}/stream", uri.path().trim_end_matches('/'));
-    Ok(Answer::ok(json!({"call_id": call.id.to_string(), "recording_url": url, "content_type": "audio/wav"})))
+    Ok(Answer::ok(RecordingBody { call_id: call.id.to_string(), recording_url: url, content_type: "audio/wav" }))
 }
 
+/// The recording: stereo WAV, caller left, agent right; takes byte ranges.
+#[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<Response, ApiError> {

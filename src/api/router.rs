@@ -5,32 +5,36 @@ use super::{Api, agents, calls, envelope, health, phone_numbers, recordings, tas
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What both mounts answer.
+pub(super) fn mount() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::get, agents::update, agents::delete))
+        .routes(routes!(tasks::list, tasks::create))
+        .routes(routes!(tasks::get, tasks::update, tasks::delete))
+        .routes(routes!(tasks::execute))
+        .routes(routes!(tasks::reset))
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::get))
+        .routes(routes!(calls::transcript))
+        .routes(routes!(recordings::locate))
+        .routes(routes!(recordings::stream))
+        .routes(routes!(calls::end))
+        .routes(routes!(calls::cancel))
+        .routes(routes!(phone_numbers::list, phone_numbers::create))
+        .routes(routes!(phone_numbers::get, phone_numbers::update, phone_numbers::delete))
+        .routes(routes!(trunks::list, trunks::create))
+        .routes(routes!(trunks::get, trunks::update, trunks::delete))
+}
 
 /// Everything the server answers, on both mounts.
 pub fn router(api: Api) -> Router {
-    let mount = Router::new()
-        .route("/health", get(health::health))
-        .route("/agents", get(agents::list).post(agents::create))
-        .route("/agents/{id}", get(agents::get).patch(agents::update).delete(agents::delete))
-        .route("/tasks", get(tasks::list).post(tasks::create))
-        .route("/tasks/{id}", get(tasks::get).patch(tasks::update).delete(tasks::delete))
-        .route("/tasks/{id}/execute", post(tasks::execute))
-        .route("/tasks/{id}/reset", post(tasks::reset))
-        .route("/calls", get(calls::list))
-        .route("/calls/{id}", get(calls::get))
-        .route("/calls/{id}/transcript", get(calls::transcript))
-        .route("/calls/{id}/recording", get(recordings::locate))
-        .route("/calls/{id}/recording/stream", get(recordings::stream))
-        .route("/calls/{id}/end", post(calls::end))
-        .route("/calls/{id}/cancel", post(calls::cancel))
-        .route("/phone-numbers", get(phone_numbers::list).post(phone_numbers::create))
-        .route(
-            "/phone-numbers/{id}",
-            get(phone_numbers::get).patch(phone_numbers::update).delete(phone_numbers::delete),
-        )
-        .route("/trunks", get(trunks::list).post(trunks::create))
-        .route("/trunks/{id}", get(trunks::get).patch(trunks::update).delete(trunks::delete));
+    let (mount, _) = mount().split_for_parts();
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)

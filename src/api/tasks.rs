@@ -1,11 +1,12 @@
 //! `/tasks`: calls to be made, and making them.
 
 use super::Api;
+use super::agents::AgentView;
 use super::auth::Caller;
-use super::envelope::Answer;
+use super::calls;
+use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{Object, Query, id, merge, typed};
-use super::{agents, calls};
+use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
 use crate::call::driver::{OutboundOrder, outbound};
 use crate::call::registry::Command;
 use crate::domain::agent::Agent;
@@ -17,17 +18,87 @@ use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, Page, now};
 use axum::extract::{Path, State};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
-fn view(task: &Task) -> Value {
-    let mut fields = serde_json::to_value(&task.fields).unwrap_or_default();
-    fields["id"] = json!(task.id.to_string());
-    fields["organization_id"] = json!(task.organization.to_string());
-    fields["agent_id"] = json!(task.agent.to_string());
-    fields["status"] = json!(task.status.name());
-    fields["created_at"] = json!(task.created_at.rfc3339());
-    fields["updated_at"] = json!(task.updated_at.rfc3339());
-    fields
+/// A task as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
+pub(super) struct TaskView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    #[schema(format = "uuid")]
+    agent_id: String,
+    /// Only where one task is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentView>,
+    /// `pending`, `in_progress`, `completed` or `failed`.
+    status: &'static str,
+    name: Option<String>,
+    to_number: String,
+    from_number: Option<String>,
+    description: Option<String>,
+    starting_message: Option<String>,
+    context_data: Option<Map<String, Value>>,
+    priority: i64,
+    scheduled_at: Option<String>,
+    webhook_url: Option<String>,
+    webhook_events: Option<Vec<String>>,
+    metadata: Option<Map<String, Value>>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&Task> for TaskView {
+    fn from(task: &Task) -> Self {
+        let fields = task.fields.clone();
+        Self {
+            id: task.id.to_string(),
+            organization_id: task.organization.to_string(),
+            agent_id: task.agent.to_string(),
+            agent: None,
+            status: task.status.name(),
+            name: fields.name,
+            to_number: fields.to_number,
+            from_number: fields.from_number,
+            description: fields.description,
+            starting_message: fields.starting_message,
+            context_data: fields.context_data,
+            priority: fields.priority,
+            scheduled_at: fields.scheduled_at,
+            webhook_url: fields.webhook_url,
+            webhook_events: fields.webhook_events,
+            metadata: fields.metadata,
+            created_at: task.created_at.rfc3339(),
+            updated_at: task.updated_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TaskBody {
+    task: TaskView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TaskPage {
+    tasks: Vec<TaskView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Executed {
+    /// The call that is being set up.
+    #[schema(format = "uuid")]
+    call_id: String,
+    message: &'static str,
 }
 
 async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
@@ -63,34 +134,41 @@ async fn trunks(api: &Api, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
     Ok(api.context.store.trunks(scope, Page { limit: 1_000, offset: 0 }).await?.0)
 }
 
+/// The tasks of the organization, newest first.
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "One of pending, in_progress, completed, failed.")), responses((status = 200, body = TaskPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;
     let status = query.value("status", TaskStatus::parse, "one of pending, in_progress, completed, failed")?;
     let (tasks, total) = api.context.store.tasks(scope, agent, status, page).await?;
-    let tasks: Vec<Value> = tasks.iter().map(view).collect();
-    Ok(Answer::ok(json!({"tasks": tasks, "total": total, "limit": page.limit, "offset": page.offset})))
+    let tasks = tasks.iter().map(TaskView::from).collect();
+    Ok(Answer::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
 }
 
+/// Creates a task.
+#[utoipa::path(post, path = "/tasks", tag = "tasks", request_body = TaskFields, responses((status = 201, body = TaskBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Answer, ApiError> {
     object.retain(|_, value| !value.is_null());
     let (agent, fields) = check(&api, scope, object).await?;
     let task = api.context.store.create_task(scope, agent, fields).await?;
-    Ok(Answer::created(json!({"task": view(&task)})))
+    Ok(Answer::created(TaskBody { task: (&task).into() }))
 }
 
+/// One task.
+#[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(IdPath), responses((status = 200, body = TaskBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
     let agent = api.context.store.agent(scope, task.agent).await?;
-    let mut view = view(&task);
-    view["agent"] = agent.as_ref().map_or(Value::Null, agents::view);
-    Ok(Answer::ok(json!({"task": view})))
+    let view = TaskView { agent: agent.as_ref().map(AgentView::from), ..(&task).into() };
+    Ok(Answer::ok(TaskBody { task: view }))
 }
 
+/// Changes some fields; `null` clears one.
+#[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
 ) -> Result<Answer, ApiError> {
@@ -110,9 +188,11 @@ pub(super) async fn update(
     if !api.context.store.update_task(scope, &task).await? {
         return Err(not_pending());
     }
-    Ok(Answer::ok(json!({"task": view(&task)})))
+    Ok(Answer::ok(TaskBody { task: (&task).into() }))
 }
 
+/// Deletes a task.
+#[utoipa::path(delete, path = "/tasks/{id}", tag = "tasks", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
@@ -123,6 +203,8 @@ pub(super) async fn delete(
     Ok(Answer::deleted())
 }
 
+/// Calls the number of a pending task; answers while the call is being set up.
+#[utoipa::path(post, path = "/tasks/{id}/execute", tag = "tasks", params(IdPath), responses((status = 200, body = Executed)))]
 pub(super) async fn execute(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
@@ -146,7 +228,7 @@ pub(super) async fn execute(
     }
     let call = CallId::new();
     outbound(api.context.clone(), OutboundOrder { scope, call, task, agent, trunk, from_number }).await;
-    Ok(Answer::ok(json!({"call_id": call.to_string(), "message": "Call initiated"})))
+    Ok(Answer::ok(Executed { call_id: call.to_string(), message: "Call initiated" }))
 }
 
 /// A provider without a key or a client cannot hold the call: said before anybody's phone rings.
@@ -204,6 +286,8 @@ async fn choose_trunk(api: &Api, scope: OrgScope, task: &Task) -> Result<(Trunk,
     Ok((trunk, number.map(|row| row.number.to_string())))
 }
 
+/// Makes a task pending again; a live call is cancelled first.
+#[utoipa::path(post, path = "/tasks/{id}/reset", tag = "tasks", params(IdPath), responses((status = 200, body = TaskBody)))]
 pub(super) async fn reset(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
@@ -222,5 +306,5 @@ pub(super) async fn reset(
         }
     }
     let task = find(&api, scope, &id).await?;
-    Ok(Answer::ok(json!({"task": view(&task)})))
+    Ok(Answer::ok(TaskBody { task: (&task).into() }))
 }

@@ -2,30 +2,82 @@
 
 use super::Api;
 use super::auth::Caller;
-use super::envelope::Answer;
+use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{Object, Query, id, merge, typed};
+use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
 use crate::domain::ids::TrunkId;
-use crate::domain::trunk::{Trunk, TrunkFields};
+use crate::domain::trunk::{Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// A trunk as clients see it; passwords only as "is set".
-fn view(trunk: &Trunk) -> Value {
-    let mut fields = serde_json::to_value(&trunk.fields).unwrap_or_default();
-    for secret in ["password", "inbound_password"] {
-        let is_set = fields.get(secret).is_some_and(|value| !value.is_null());
-        fields[format!("{secret}_set")] = json!(is_set);
-        if let Value::Object(fields) = &mut fields {
-            fields.remove(secret);
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Trunk)]
+pub(super) struct TrunkView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    name: String,
+    host: Option<String>,
+    port: Option<u16>,
+    transport: Transport,
+    username: Option<String>,
+    password_set: bool,
+    from_user: Option<String>,
+    from_domain: Option<String>,
+    dial_string: String,
+    allowed_addresses: Vec<String>,
+    inbound_username: Option<String>,
+    inbound_password_set: bool,
+    codecs: Vec<String>,
+    allow_sip_uri: bool,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&Trunk> for TrunkView {
+    fn from(trunk: &Trunk) -> Self {
+        let fields = trunk.fields.clone();
+        Self {
+            id: trunk.id.to_string(),
+            organization_id: trunk.organization.to_string(),
+            name: fields.name,
+            host: fields.host,
+            port: fields.port,
+            transport: fields.transport,
+            username: fields.username,
+            password_set: fields.password.is_some(),
+            from_user: fields.from_user,
+            from_domain: fields.from_domain,
+            dial_string: fields.dial_string,
+            allowed_addresses: fields.allowed_addresses,
+            inbound_username: fields.inbound_username,
+            inbound_password_set: fields.inbound_password.is_some(),
+            codecs: fields.codecs,
+            allow_sip_uri: fields.allow_sip_uri,
+            created_at: trunk.created_at.rfc3339(),
+            updated_at: trunk.updated_at.rfc3339(),
         }
     }
-    fields["id"] = json!(trunk.id.to_string());
-    fields["organization_id"] = json!(trunk.organization.to_string());
-    fields["created_at"] = json!(trunk.created_at.rfc3339());
-    fields["updated_at"] = json!(trunk.updated_at.rfc3339());
-    fields
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TrunkBody {
+    trunk: TrunkView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TrunkPage {
+    trunks: Vec<TrunkView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
 }
 
 fn fields(object: Map<String, Value>) -> Result<TrunkFields, ApiError> {
@@ -39,28 +91,36 @@ async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Trunk, ApiError>
     api.context.store.trunk(scope, id).await?.ok_or_else(|| ApiError::not_found("Trunk"))
 }
 
+/// The trunks of the organization, newest first.
+#[utoipa::path(get, path = "/trunks", tag = "trunks", params(Paging), responses((status = 200, body = TrunkPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let (trunks, total) = api.context.store.trunks(scope, page).await?;
-    let trunks: Vec<Value> = trunks.iter().map(view).collect();
-    Ok(Answer::ok(json!({"trunks": trunks, "total": total, "limit": page.limit, "offset": page.offset})))
+    let trunks = trunks.iter().map(TrunkView::from).collect();
+    Ok(Answer::ok(TrunkPage { trunks, total, limit: page.limit, offset: page.offset }))
 }
 
+/// Creates a trunk.
+#[utoipa::path(post, path = "/trunks", tag = "trunks", request_body = TrunkFields, responses((status = 201, body = TrunkBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Answer, ApiError> {
     object.retain(|_, value| !value.is_null());
     let trunk = api.context.store.create_trunk(scope, fields(object)?).await?;
     api.context.reload_trunks().await?;
-    Ok(Answer::created(json!({"trunk": view(&trunk)})))
+    Ok(Answer::created(TrunkBody { trunk: (&trunk).into() }))
 }
 
+/// One trunk.
+#[utoipa::path(get, path = "/trunks/{id}", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(json!({"trunk": view(&find(&api, scope, &id).await?)})))
+    Ok(Answer::ok(TrunkBody { trunk: (&find(&api, scope, &id).await?).into() }))
 }
 
+/// Changes some fields; `null` clears one.
+#[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
 ) -> Result<Answer, ApiError> {
@@ -74,9 +134,11 @@ pub(super) async fn update(
     trunk.updated_at = now();
     api.context.store.update_trunk(scope, &trunk).await?;
     api.context.reload_trunks().await?;
-    Ok(Answer::ok(json!({"trunk": view(&trunk)})))
+    Ok(Answer::ok(TrunkBody { trunk: (&trunk).into() }))
 }
 
+/// Deletes a trunk.
+#[utoipa::path(delete, path = "/trunks/{id}", tag = "trunks", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {

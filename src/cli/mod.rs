@@ -38,6 +38,8 @@ enum Command {
     Bootstrap(BootstrapArgs),
     /// Bring the database to this version's schema.
     Migrate,
+    /// Print the description of the REST API (OpenAPI 3.1).
+    Openapi,
     /// Check the settings and report every fault with its path.
     CheckConfig,
     /// Emulate Deepgram, OpenAI and ElevenLabs on loopback, for tests without accounts.
@@ -115,6 +117,10 @@ async fn dispatch(cli: Cli) -> Result<(), String> {
         Command::CheckConfig => {
             config()?;
             println!("the settings are fine");
+            Ok(())
+        }
+        Command::Openapi => {
+            println!("{}", serde_json::to_string_pretty(&crate::api::openapi::document()).unwrap_or_default());
             Ok(())
         }
         Command::Emulate(args) => emulate(args).await,

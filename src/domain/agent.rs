@@ -8,6 +8,7 @@ use super::time::UnixMs;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// Longest call an agent may be set to hold: carriers cut at four hours themselves.
 const MAX_DURATION_SECONDS: u32 = 14_400;
@@ -16,7 +17,7 @@ const TEXT_BYTES_MAX: usize = 100_000;
 
 /// What a customer writes. The names are those of the API: an agent is the customer's document, stored
 /// and returned as it was written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentFields {
     pub name: String,

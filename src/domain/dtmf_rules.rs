@@ -2,8 +2,9 @@
 
 use super::FieldFault;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DtmfRules {
     pub rules: Vec<Rule>,
@@ -13,8 +14,9 @@ pub struct DtmfRules {
     pub terminator: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DtmfRule)]
 pub struct Rule {
     pub digits: String,
     pub action: Action,
@@ -26,8 +28,9 @@ pub struct Rule {
     pub text: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DtmfAction)]
 pub enum Action {
     Transfer,
     Say,

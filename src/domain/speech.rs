@@ -3,8 +3,9 @@
 use super::FieldFault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SttConfig {
     pub provider: SttProvider,
@@ -14,13 +15,13 @@ pub struct SttConfig {
     pub keyterms: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SttProvider {
     Deepgram,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlmConfig {
     pub provider: LlmProvider,
@@ -34,7 +35,7 @@ pub struct LlmConfig {
 }
 
 /// Providers of the reference. Those without a client here yet are accepted and refused at execute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LlmProvider {
     Openai,
@@ -45,7 +46,7 @@ pub enum LlmProvider {
     XaiRealtime,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromptMessage {
     pub role: String,
@@ -53,7 +54,7 @@ pub struct PromptMessage {
 }
 
 /// A function tool in OpenAI's shape with our extensions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     #[serde(rename = "type", default = "function_type")]
@@ -69,7 +70,7 @@ pub struct Tool {
     pub filler: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolFunction {
     pub name: String,
@@ -85,7 +86,7 @@ fn function_type() -> String {
     "function".to_owned()
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TtsConfig {
     pub provider: TtsProvider,
@@ -103,7 +104,7 @@ pub struct TtsConfig {
     pub use_speaker_boost: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TtsProvider {
     Openai,
@@ -113,7 +114,7 @@ pub enum TtsProvider {
 }
 
 /// ElevenLabs' `voice_settings`; `tts_config` wins field by field.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]

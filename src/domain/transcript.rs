@@ -1,9 +1,11 @@
 //! What was said, as it was heard.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TurnRole)]
 pub enum Role {
     User,
     Assistant,
@@ -12,7 +14,7 @@ pub enum Role {
 }
 
 /// One turn. Times are milliseconds since the call was answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Turn {
     pub role: Role,
     /// Of an interrupted assistant turn only what the caller heard.

@@ -4,8 +4,9 @@ use super::FieldFault;
 use super::ids::{OrganizationId, TrunkId};
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkFields {
     pub name: String,
@@ -44,8 +45,9 @@ pub struct TrunkFields {
     pub allow_sip_uri: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TrunkTransport)]
 pub enum Transport {
     #[default]
     Udp,

@@ -2,9 +2,10 @@
 
 use super::FieldFault;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `turn_config` of an agent. Every field has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
     /// Silence the recogniser waits for before it holds an utterance for finished.
@@ -34,7 +35,7 @@ impl Default for TurnConfig {
 }
 
 /// `silence_config` of an agent: what happens when the caller says nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SilenceConfig {
     /// Silence after the agent finished before it asks again.

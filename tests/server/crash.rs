@@ -1,4 +1,4 @@
-//! The process dies in mid-call and comes back.
+//! The process dies in mid-call and comes back, or is asked to stop and does.
 
 use super::support::{NUMBER, agent, delays, loopback};
 use serde_json::{Value, json};
@@ -85,21 +85,30 @@ fn install(folder: &std::path::Path, base: &str, api: u16, sip: u16) -> Installa
     installation
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
+/// A running installation with one agent, and how to call it.
+struct Line {
+    installation: Installation,
+    process: Process,
+    phone: Softphone,
+    dial: Dial,
+    folder: tempfile::TempDir,
+    _emulator: emulator::Running,
+}
+
+async fn line() -> Line {
     let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
     let emulator = emulator::start(loopback(0), settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sip = free_port();
     let installation = install(folder.path(), &emulator.base_url(), free_port(), sip);
-    let mut process = installation.serve().await;
+    let process = installation.serve().await;
     let trunk = json!({"name": "L", "allowed_addresses": ["127.0.0.1"]});
     let trunk = installation.call("POST", "/trunks", Some(trunk)).await["trunk"]["id"].clone();
     let made = installation.call("POST", "/agents", Some(agent())).await["agent"]["id"].clone();
     let number = json!({"number": NUMBER, "agent_id": made, "trunk_id": trunk});
     installation.call("POST", "/phone-numbers", Some(number)).await;
 
-    let (phone, _incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
+    let (phone, _) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
     let dial = Dial {
         to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(sip)),
         from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(phone.sip.local_udp().port())),
@@ -107,6 +116,12 @@ async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
         credentials: None,
         codecs: vec!["PCMU".into()],
     };
+    Line { installation, process, phone, dial, folder, _emulator: emulator }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
+    let Line { installation, mut process, phone, dial, folder, _emulator } = line().await;
     let script = Script::parse("listen; say hello; listen; pause 60000").unwrap();
     tokio::select! {
         report = phone.dial(&dial, &script, None) => panic!("the call ended early: {report:?}"),
@@ -139,4 +154,47 @@ async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
     let reader = hound::WavReader::open(path).unwrap();
     assert!(reader.duration() > 2 * 8_000, "{} samples are playable", reader.duration());
     assert_eq!(call["recording_available"], json!(true));
+}
+
+/// Asks a process to stop, as a service manager does.
+fn terminate(process: &Process) {
+    let asked = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_lets_calls_finish_and_takes_no_new_ones() {
+    let Line { installation, mut process, phone, dial, folder: _folder, _emulator } = line().await;
+    let script = Script::parse("listen; say hello; listen; say goodbye; listen").unwrap();
+    let call = phone.dial(&dial, &script, None);
+    let stop = async {
+        while installation.call("GET", "/calls", None).await["calls"][0]["status"] != json!("in_progress") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        terminate(&process);
+        // The new call is turned away while the first one goes on.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let second = phone.dial(&dial, &Script::parse("hangup").unwrap(), None).await;
+            if second.failure.as_deref().is_some_and(|why| why.contains("status: 503")) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{second:?}");
+        }
+    };
+    let (report, ()) = tokio::join!(call, stop);
+    assert!(report.failure.is_none() && report.ended_by_agent, "{report:?}");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let status = loop {
+        if let Some(status) = process.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the server does not stop after its last call");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(status.success());
+    let _process = installation.serve().await;
+    let calls = installation.call("GET", "/calls", None).await;
+    let first = calls["calls"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&first["status"], &first["end_reason"]), (&json!("completed"), &json!("agent_hung_up")));
 }

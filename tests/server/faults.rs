@@ -27,7 +27,13 @@ async fn check(stage: &str, fault: Fault) {
     assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
     assert!(call["end_reason"].is_string(), "{what}");
     let errors = call["metrics"]["provider_errors"].as_object().unwrap();
-    assert!(errors.keys().any(|name| name.starts_with(stage)) || stage == "stt", "{what}");
+    let turns = call["transcript"].as_array().unwrap();
+    // A recogniser that only withholds its last word is no error: the interim words carry the turn.
+    let carried = stage == "stt" && turns.iter().any(|turn| turn["role"] == "user");
+    assert!(carried || errors.keys().any(|name| name.starts_with(stage)), "no error is on record: {what}");
+    // The greeting needs neither recogniser nor model; something else has to follow or replace it.
+    let answered = turns.iter().any(|t| t["role"] == "assistant" && t["content"] != "Good morning, this is Acme.");
+    assert!(answered, "the caller was left without an answer: {what}");
     let (_, calls) = server.send("GET", "/calls", None).await;
     assert_eq!(calls["data"]["total"], json!(1));
     assert_eq!(server.app.context.registry.count(), 0);

@@ -8,5 +8,6 @@ mod calls;
 mod crash;
 mod faults;
 mod sipp;
+mod snapshots;
 mod support;
 mod witnesses;

@@ -49,6 +49,15 @@ async fn sipp_calls_in_holds_and_hangs_up_over_udp_and_tcp() {
     }
 }
 
+/// Until a process has the UDP port.
+async fn listens(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        assert!(Instant::now() < deadline, "sipp does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_is_called() {
     let server = Server::start().await;
@@ -58,7 +67,7 @@ async fn sipp_is_called() {
     let listen = ["-sn", "uas", "-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"].map(str::to_owned).to_vec();
     let uas = sipp(server.folder.path(), listen);
     let call = async {
-        tokio::time::sleep(Duration::from_millis(500)).await; // INVITE is retransmitted should sipp be slower
+        listens(port).await;
         let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
         let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
         let id =

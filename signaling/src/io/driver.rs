@@ -44,6 +44,7 @@ enum Command {
     AnswerReoffer { call: CallId, sdp: Option<Vec<u8>> },
     Info { call: CallId, content_type: &'static str, body: Vec<u8> },
     SetTrunks { trunks: Vec<TrunkRule> },
+    SetCallsMax { calls_max: usize },
     Snapshot { reply: oneshot::Sender<Snapshot> },
 }
 
@@ -94,6 +95,11 @@ impl SipHandle {
 
     pub async fn info(&self, call: CallId, content_type: &'static str, body: Vec<u8>) {
         self.send(Command::Info { call, content_type, body }).await;
+    }
+
+    /// Calls over this number are answered 503; 0 while the server drains.
+    pub async fn set_calls_max(&self, calls_max: usize) {
+        self.send(Command::SetCallsMax { calls_max }).await;
     }
 
     pub async fn set_trunks(&self, trunks: Vec<TrunkRule>) {
@@ -242,6 +248,10 @@ impl Driver {
             Command::HangUp { call } => endpoint.hang_up(now, call),
             Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
             Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
+            Command::SetCallsMax { calls_max } => {
+                endpoint.set_calls_max(calls_max);
+                Ok(())
+            }
             Command::SetTrunks { trunks } => {
                 endpoint.set_trunks(trunks);
                 Ok(())
@@ -272,7 +282,7 @@ impl Driver {
                     self.connections.remove(&peer);
                 }
             }
-            TcpEvent::Unreachable { transaction, why } => self.endpoint.handle_unreachable(now, &transaction, &why),
+            TcpEvent::Unreachable { transaction, why } => self.endpoint.handle_unreachable(&transaction, &why),
         }
     }
 
@@ -327,7 +337,7 @@ impl Driver {
 
     fn unreachable(&mut self, transmit: Transmit, why: &str) {
         if let Some(transaction) = transmit.transaction {
-            self.endpoint.handle_unreachable(Instant::now(), &transaction, why);
+            self.endpoint.handle_unreachable(&transaction, why);
         }
     }
 

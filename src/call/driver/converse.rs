@@ -216,7 +216,7 @@ impl Running {
         match event {
             Some(Event::Ended { cause, .. }) => self.machine.handle_peer_gone(now, ended_by(&cause)),
             None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),
-            Some(Event::Reoffer { call, sdp }) => self.reoffered(now, call, sdp).await,
+            Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
             Some(Event::Confirmed { sdp: Some(answer), .. }) => {
                 if let Ok(stream) = self.c.negotiation.accept(&answer) {
                     let _ = self.c.media.leg.renegotiate(stream);
@@ -231,7 +231,7 @@ impl Running {
         }
     }
 
-    async fn reoffered(&mut self, _now: Instant, call: SipCall, sdp: Option<Vec<u8>>) {
+    async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
         let answer = match sdp {
             Some(offer) => match self.c.negotiation.answer(&offer) {
                 Ok((stream, text)) => {

@@ -20,7 +20,7 @@ impl Machine {
             Some(text) => self.say(now, &text, Then::Listen),
             None => {
                 let hint = "The call has just been answered. Greet the other side and say how you can help.";
-                self.ask(now, Some(hint));
+                self.ask(Some(hint));
             }
         }
     }
@@ -99,11 +99,11 @@ impl Machine {
         self.rounds = 0;
         let (ended_ms, now_ms) = (self.ms(turn.ended), self.ms(now));
         self.metrics.turn(self.generation + 1, ended_ms, now_ms);
-        self.ask(now, None);
+        self.ask(None);
     }
 
     /// Asks the model with everything said so far.
-    fn ask(&mut self, _now: Instant, hint: Option<&str>) {
+    fn ask(&mut self, hint: Option<&str>) {
         self.generation += 1;
         let generation = self.generation;
         self.reply = Some(Reply::from_model(generation));
@@ -252,7 +252,7 @@ impl Machine {
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
             None if self.rounds < ROUNDS_MAX => {
                 self.rounds += 1;
-                self.ask(now, None);
+                self.ask(None);
             }
             None => self.arm_silence(now),
         }

@@ -259,6 +259,11 @@ impl Endpoint {
     }
 
     /// Replaces the inbound rules; calls in progress are not touched.
+    /// New calls over this number are refused with 503; those there are stay.
+    pub fn set_calls_max(&mut self, calls_max: usize) {
+        self.config.calls_max = calls_max;
+    }
+
     pub fn set_trunks(&mut self, trunks: Vec<TrunkRule>) {
         self.config.trunks = trunks;
     }

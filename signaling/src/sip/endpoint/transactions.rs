@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Entries whose room is never given back.
+const ROOM_KEPT: usize = 256;
+
 #[derive(Debug)]
 pub(super) enum ServerMachine {
     Invite(ServerInvite),
@@ -156,6 +159,28 @@ impl Endpoint {
             }
             self.arm_owner(owner);
         }
+        self.give_back_room();
+    }
+
+    /// Maps keep the room of their fullest hour for ever; a quiet endpoint gives it back.
+    fn give_back_room(&mut self) {
+        fn is_roomy(len: usize, capacity: usize) -> bool {
+            capacity > ROOM_KEPT && len < capacity / 8
+        }
+        if is_roomy(self.servers.len(), self.servers.capacity()) {
+            self.servers.shrink_to(ROOM_KEPT);
+            self.initial.shrink_to(ROOM_KEPT);
+        }
+        if is_roomy(self.clients.len(), self.clients.capacity()) {
+            self.clients.shrink_to(ROOM_KEPT);
+        }
+        if is_roomy(self.sessions.len(), self.sessions.capacity()) {
+            self.sessions.shrink_to(ROOM_KEPT);
+            self.dialogs.shrink_to(ROOM_KEPT);
+        }
+        if is_roomy(self.timers.len(), self.timers.capacity()) {
+            self.timers.shrink_to(ROOM_KEPT);
+        }
     }
 
     fn wake_server(&mut self, now: Instant, key: &Arc<str>) {
@@ -195,7 +220,7 @@ impl Endpoint {
         }
         if terminated && let Some(tx) = self.clients.remove(key) {
             if timed_out {
-                self.client_failed(now, tx, Cause::NoResponse);
+                self.client_failed(tx, Cause::NoResponse);
             } else if let (Method::Invite, Some(call)) = (&tx.request.method, tx.call) {
                 self.invite_done(call);
             }
@@ -214,13 +239,13 @@ impl Endpoint {
     }
 
     /// A message of this client transaction could not be sent.
-    pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
+    pub fn handle_unreachable(&mut self, transaction: &Arc<str>, why: &str) {
         if let Some(tx) = self.clients.remove(transaction) {
-            self.client_failed(now, tx, Cause::Unreachable(why.to_owned()));
+            self.client_failed(tx, Cause::Unreachable(why.to_owned()));
         }
     }
 
-    fn client_failed(&mut self, _now: Instant, tx: ClientTx, cause: Cause) {
+    fn client_failed(&mut self, tx: ClientTx, cause: Cause) {
         let Some(call) = tx.call else { return };
         match tx.request.method {
             Method::Invite | Method::Bye => {

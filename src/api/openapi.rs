@@ -1,0 +1,179 @@
+//! The API described by its handlers' own types (OpenAPI 3.1), for both mounts: the same operations, with
+//! the envelope under `/api/v1` and bare under `/v1`.
+
+use super::{agents, router};
+use serde_json::{Map, Value, json};
+
+const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
+
+/// The whole document.
+pub fn document() -> Value {
+    let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
+    let operations = described["paths"].take();
+    let mut schemas = described["components"]["schemas"].take();
+    two_names(&mut schemas["AgentFields"]);
+    // An agent belongs to a task besides its own fields.
+    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
+    require(&mut schemas["TaskFields"], "agent_id");
+    for name in ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"] {
+        schemas[format!("{name}Patch")] = patch_of(&schemas[name]);
+    }
+    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
+        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
+    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
+        "code": {"type": "string"}, "field": {"type": "string"}}});
+    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
+        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
+    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
+        "success": {"const": false}, "error": {"type": "string"},
+        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    let mut paths = Map::new();
+    for (prefix, enveloped) in [("/api/v1", true), ("/v1", false)] {
+        for (path, item) in operations.as_object().into_iter().flatten() {
+            let mut item = item.clone();
+            for method in METHODS {
+                if let Some(operation) = item.get_mut(method) {
+                    describe(operation, method, path, enveloped);
+                }
+            }
+            paths.insert(format!("{prefix}{path}"), item);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Trunkline",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Telephony media server for AI voice agents. Every operation exists twice: under /api/v1 in an envelope, under /v1 bare; the bare body is what the envelope carries in data.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: va_…"}},
+            "schemas": schemas,
+        },
+    })
+}
+
+/// Input takes either name of a field that has two.
+fn two_names(schema: &mut Value) {
+    for (canonical, alias) in agents::NAMES {
+        schema["properties"][alias] = schema["properties"][canonical].clone();
+        schema["properties"][alias]["description"] = json!(format!("The same as {canonical}."));
+    }
+}
+
+fn require(schema: &mut Value, field: &str) {
+    match schema["required"].as_array_mut() {
+        Some(required) => required.push(json!(field)),
+        None => schema["required"] = json!([field]),
+    }
+}
+
+/// The same fields, none of them required, each of them cleared by null.
+fn patch_of(schema: &Value) -> Value {
+    let mut patch = schema.clone();
+    if let Value::Object(patch) = &mut patch {
+        patch.remove("required");
+        for property in patch.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+        {
+            *property = json!({"anyOf": [property.take(), {"type": "null"}]});
+        }
+    }
+    patch
+}
+
+fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
+    let tag = operation["tags"][0].as_str().unwrap_or("").replace('-', "_");
+    let name = operation["operationId"].as_str().unwrap_or(method).to_owned();
+    operation["operationId"] = json!(format!("{tag}_{name}{}", if enveloped { "" } else { "_bare" }));
+    if method == "patch" {
+        let schema = &mut operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        *schema = json!(format!("{}Patch", schema.as_str().unwrap_or("")));
+    }
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if response["description"].as_str().is_none_or(str::is_empty) {
+            response["description"] = json!(match status.as_str() {
+                "201" => "Created.",
+                "206" => "The part that was asked for.",
+                "503" => "Does not work; the body says what.",
+                _ => "Done.",
+            });
+        }
+    }
+    if path == "/health" {
+        return;
+    }
+    if let Value::Object(responses) = &mut operation["responses"] {
+        for response in responses.values_mut() {
+            let schema = response.pointer_mut("/content/application~1json/schema");
+            if let (Some(schema), true) = (schema, enveloped) {
+                *schema = envelope(schema.take());
+            }
+        }
+        let refusal = if enveloped { "RefusalEnvelope" } else { "Refusal" };
+        let refused = |why: &str| {
+            json!({"description": why, "content": {"application/json": {
+                "schema": {"$ref": format!("#/components/schemas/{refusal}")}}}})
+        };
+        responses.insert("401".into(), refused("Missing or invalid API key."));
+        responses.insert("default".into(), refused("Refused; details.code says why, details.field where."));
+        if path.contains('{') {
+            responses.insert("404".into(), refused("There is none, or it is another organization's."));
+        }
+    }
+}
+
+fn envelope(data: Value) -> Value {
+    let meta = json!({"$ref": "#/components/schemas/Meta"});
+    if data["$ref"] == json!("#/components/schemas/Deleted") {
+        return json!({"type": "object", "required": ["success", "meta"], "properties": {
+            "success": {"const": true}, "meta": meta}});
+    }
+    json!({"type": "object", "required": ["success", "data", "meta"], "properties": {
+        "success": {"const": true}, "data": data, "meta": meta}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` of a value.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(array) => array.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_operation_is_there_twice() {
+        let document = document();
+        let mut found = vec![];
+        references(&document, &mut found);
+        assert!(found.len() > 50);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        }
+        let paths = document["paths"].as_object().unwrap();
+        let mut names = std::collections::HashSet::new();
+        for (path, item) in paths {
+            let twin = path.strip_prefix("/api").map_or_else(|| format!("/api{path}"), str::to_owned);
+            assert!(paths.contains_key(&twin), "{path} has no twin");
+            for operation in item.as_object().unwrap().values() {
+                assert!(names.insert(operation["operationId"].clone()), "{} is there twice", operation["operationId"]);
+                assert!(
+                    operation["description"].is_string() || operation["summary"].is_string(),
+                    "{path} says nothing"
+                );
+            }
+        }
+    }
+}

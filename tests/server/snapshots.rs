@@ -1,0 +1,269 @@
+//! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
+//! mounts. `UPDATE_SNAPSHOTS=1` writes them anew; a file that no request made is an orphan and fails.
+
+use super::support::{NUMBER, Server};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/api"))
+}
+
+/// Fields that say how long something took.
+const TIMED: [&str; 8] = [
+    "latency_ms",
+    "started_at_ms",
+    "ended_at_ms",
+    "end_of_turn_ms",
+    "first_audio_ms",
+    "first_token_ms",
+    "response_ms",
+    "speech_ended_at_ms",
+];
+
+struct Book<'a> {
+    server: &'a Server,
+    /// Identifiers of the present file; the same one has the same name.
+    ids: Vec<String>,
+    written: BTreeSet<String>,
+    differing: Vec<String>,
+}
+
+impl Book<'_> {
+    /// Asks both mounts, pins both answers, and returns the enveloped body.
+    async fn pin(&mut self, name: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+        self.ids.clear();
+        let mut text = format!("{method} {}\n", self.masked_path(path));
+        if let Some(body) = &body {
+            text += &format!("{}\n", pretty(&self.mask("", body.clone())));
+        }
+        let mut first = Value::Null;
+        for mount in ["/api/v1", "/v1"] {
+            let url = format!("http://{}{mount}{path}", self.server.app.api_addr);
+            let mut request = self.server.http.request(method.parse().unwrap(), url).bearer_auth(&self.server.key);
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let response = request.send().await.unwrap();
+            let status = response.status();
+            let answer: Value = response.json().await.unwrap();
+            text += &format!("\n{mount}: {status}\n{}\n", pretty(&self.mask("", answer.clone())));
+            if mount == "/api/v1" {
+                first = answer;
+            }
+        }
+        self.compare(name, &text);
+        first
+    }
+
+    fn compare(&mut self, name: &str, text: &str) {
+        let file = folder().join(format!("{name}.txt"));
+        self.written.insert(format!("{name}.txt"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::create_dir_all(folder()).unwrap();
+            std::fs::write(&file, text).unwrap();
+        } else if std::fs::read_to_string(&file).unwrap_or_default() != text {
+            self.differing.push(format!("{name}.txt should now be\n{text}"));
+        }
+    }
+
+    fn masked_path(&mut self, path: &str) -> String {
+        path.split('/').map(|part| self.mask_text(part)).collect::<Vec<_>>().join("/")
+    }
+
+    fn mask_text(&mut self, text: &str) -> String {
+        if text.len() == 36 && uuid::Uuid::try_parse(text).is_ok() {
+            let index = self.ids.iter().position(|id| id == text).unwrap_or_else(|| {
+                self.ids.push(text.to_owned());
+                self.ids.len() - 1
+            });
+            return format!("<id {}>", index + 1);
+        }
+        if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
+            return "<time>".to_owned();
+        }
+        text.replace(&self.server.app.api_addr.to_string(), "<host>")
+    }
+
+    fn mask(&mut self, name: &str, value: Value) -> Value {
+        match value {
+            Value::String(_) if name == "request_id" => json!("<request id>"),
+            Value::String(_) if name == "sip_call_id" => json!("<sip call id>"),
+            Value::String(text) => json!(self.mask_text(&text)),
+            // Which fields there are is pinned, how long things took is not.
+            Value::Number(_) if TIMED.contains(&name) => json!("<ms>"),
+            Value::Number(_) if ["duration_seconds", "confidence", "port"].contains(&name) => json!("<number>"),
+            Value::Object(_) if name == "media" => json!("<figures of the media leg>"),
+            Value::Array(items) => items.into_iter().map(|item| self.mask(name, item)).collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (name.clone(), self.mask(&name, value))).collect()
+            }
+            other => other,
+        }
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap()
+}
+
+fn id(body: &Value, what: &str) -> String {
+    body["data"][what]["id"].as_str().unwrap().to_owned()
+}
+
+async fn agents(book: &mut Book<'_>) {
+    let full = json!({
+        "name": "Support", "enabled": true, "description": "First line", "business_name": "Acme",
+        "notification_email": "team@example.com", "system_prompt": "You help customers of Acme.",
+        "starting_message": "Good morning.", "voicemail_detection": true, "voicemail_message": "We will call again.",
+        "max_duration_seconds": 600, "autonomous_silence_handling": true, "recording_enabled": true,
+        "silence_config": {"prompt_after_ms": 6000, "max_prompts": 1, "prompt": "Hello?", "goodbye": "Goodbye."},
+        "turn_config": {"endpointing_ms": 250, "barge_in_min_speech_ms": 200},
+        "dtmf_rules": {"rules": [{"digits": "0", "action": "end_call"}, {"digits": "1", "action": "say", "text": "One."}], "terminator": "#"},
+        "voice_settings": {"stability": 0.5, "similarity_boost": 0.75},
+        "webhook_url": "https://example.com/hooks", "webhook_secret": "whsec_x", "webhook_events": ["call_completed"],
+        "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en", "keyterms": ["Acme"]},
+        "llm_config": {"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.4, "messages": [{"role": "system", "content": "Be brief."}],
+            "tools": [{"type": "function", "function": {"name": "lookup", "description": "Looks up", "parameters": {"type": "object"}}, "url": "https://example.com/t"}]},
+        "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "en", "speed": 1.1},
+        "metadata": {"team": "north"},
+    });
+    let made = book.pin("agents_create_full", "POST", "/agents", Some(full)).await;
+    book.pin("agents_create_minimal", "POST", "/agents", Some(json!({"name": "B"}))).await;
+    for (name, body) in [
+        ("agents_create_without_name", json!({})),
+        ("agents_create_unknown_field", json!({"name": "A", "colour": "red"})),
+        ("agents_create_unknown_field_inside", json!({"name": "A", "turn_config": {"speed": 1}})),
+        ("agents_create_bad_provider", json!({"name": "A", "llm_config": {"provider": "acme", "model": "x"}})),
+        ("agents_create_two_values_of_one_field", json!({"name": "A", "first_message": "a", "starting_message": "b"})),
+        ("agents_create_bad_duration", json!({"name": "A", "max_duration_seconds": 5})),
+        ("agents_create_bad_email", json!({"name": "A", "notification_email": "nobody"})),
+        ("agents_create_wrong_type", json!({"name": 7})),
+    ] {
+        book.pin(name, "POST", "/agents", Some(body)).await;
+    }
+    let one = format!("/agents/{}", id(&made, "agent"));
+    book.pin("agents_get", "GET", &one, None).await;
+    book.pin("agents_get_none", "GET", "/agents/01a1fe5c-0000-7000-8000-000000000000", None).await;
+    book.pin("agents_list", "GET", "/agents?limit=2&enabled=true", None).await;
+    book.pin("agents_list_bad_limit", "GET", "/agents?limit=1000", None).await;
+    book.pin("agents_update", "PATCH", &one, Some(json!({"first_message": null, "turn_config": {"silence_ms": 700}})))
+        .await;
+    book.pin("agents_update_bad", "PATCH", &one, Some(json!({"name": ""}))).await;
+    let task = json!({"agent_id": id(&made, "agent"), "to_number": "+15550199"});
+    book.server.post("/tasks", task).await;
+    book.pin("agents_delete_refused", "DELETE", &one, None).await;
+    // The second mount finds nothing left to delete.
+    let gone = book.server.post("/agents", json!({"name": "C"})).await;
+    let gone = format!("/agents/{}", gone["agent"]["id"].as_str().unwrap());
+    book.pin("agents_delete", "DELETE", &gone, None).await;
+}
+
+async fn tasks(book: &mut Book<'_>) {
+    let agent = book.server.agent.clone();
+    let body = json!({
+        "agent_id": agent, "name": "Renewal", "to_number": "+15550199", "description": "Ask about the renewal.",
+        "starting_message": "Hello, this is Acme.", "context_data": {"customer": "Jan"}, "priority": 3,
+        "scheduled_at": "2030-01-01T12:00:00Z", "webhook_url": "https://example.com/tasks",
+        "webhook_events": ["call_completed"], "metadata": {"batch": 7},
+    });
+    let made = book.pin("tasks_create", "POST", "/tasks", Some(body)).await;
+    for (name, body) in [
+        ("tasks_create_without_agent", json!({"to_number": "+15550199"})),
+        (
+            "tasks_create_unknown_agent",
+            json!({"to_number": "+15550199", "agent_id": "01a1fe5c-0000-7000-8000-000000000000"}),
+        ),
+        ("tasks_create_bad_number", json!({"agent_id": agent, "to_number": "5550199"})),
+        (
+            "tasks_create_http_webhook",
+            json!({"agent_id": agent, "to_number": "+15550199", "webhook_url": "http://example.com"}),
+        ),
+        ("tasks_create_bad_time", json!({"agent_id": agent, "to_number": "+15550199", "scheduled_at": "tomorrow"})),
+        ("tasks_create_bad_event", json!({"agent_id": agent, "to_number": "+15550199", "webhook_events": ["rang"]})),
+    ] {
+        book.pin(name, "POST", "/tasks", Some(body)).await;
+    }
+    let one = format!("/tasks/{}", id(&made, "task"));
+    book.pin("tasks_get", "GET", &one, None).await;
+    book.pin("tasks_list", "GET", "/tasks?status=pending&limit=1", None).await;
+    book.pin("tasks_list_bad_status", "GET", "/tasks?status=done", None).await;
+    book.pin("tasks_update", "PATCH", &one, Some(json!({"priority": 9, "description": null}))).await;
+    book.pin("tasks_reset_pending", "POST", &format!("{one}/reset"), None).await;
+    book.pin("tasks_delete", "DELETE", &one, None).await;
+}
+
+async fn numbers_and_trunks(book: &mut Book<'_>) {
+    let trunk = json!({
+        "name": "Carrier", "host": "sip.example.com", "port": 5060, "transport": "tcp", "username": "acme",
+        "password": "secret", "from_user": "acme", "from_domain": "example.com", "dial_string": "9{number}",
+        "allowed_addresses": ["203.0.113.0/24"], "inbound_username": "in", "inbound_password": "secret",
+        "codecs": ["PCMA"], "allow_sip_uri": true,
+    });
+    let made = book.pin("trunks_create", "POST", "/trunks", Some(trunk)).await;
+    let trunk = format!("/trunks/{}", id(&made, "trunk"));
+    book.pin(
+        "trunks_create_bad_network",
+        "POST",
+        "/trunks",
+        Some(json!({"name": "T", "allowed_addresses": ["10.0.0.0/40"]})),
+    )
+    .await;
+    book.pin("trunks_create_bad_codec", "POST", "/trunks", Some(json!({"name": "T", "codecs": ["G729"]}))).await;
+    book.pin("trunks_create_bad_transport", "POST", "/trunks", Some(json!({"name": "T", "transport": "sctp"}))).await;
+    book.pin("trunks_create_half_credentials", "POST", "/trunks", Some(json!({"name": "T", "username": "a"}))).await;
+    book.pin("trunks_get", "GET", &trunk, None).await;
+    book.pin("trunks_list", "GET", "/trunks?limit=1", None).await;
+    book.pin("trunks_update", "PATCH", &trunk, Some(json!({"inbound_username": null, "inbound_password": null}))).await;
+    let number = json!({"number": "+31201234599", "agent_id": book.server.agent, "name": "Main line"});
+    // The second mount finds the number taken.
+    let made = book.pin("phone_numbers_create", "POST", "/phone-numbers", Some(number)).await;
+    let number = format!("/phone-numbers/{}", id(&made, "phone_number"));
+    book.pin("phone_numbers_create_bad", "POST", "/phone-numbers", Some(json!({"number": "0201234567"}))).await;
+    book.pin("phone_numbers_get", "GET", &number, None).await;
+    book.pin("phone_numbers_list", "GET", "/phone-numbers?limit=1", None).await;
+    book.pin("phone_numbers_update", "PATCH", &number, Some(json!({"agent_id": null}))).await;
+    book.pin("phone_numbers_update_number", "PATCH", &number, Some(json!({"number": NUMBER}))).await;
+    book.pin("phone_numbers_delete", "DELETE", &number, None).await;
+    book.pin("trunks_delete", "DELETE", &trunk, None).await;
+}
+
+async fn calls(book: &mut Book<'_>) {
+    book.pin("calls_list_empty", "GET", "/calls", None).await;
+    let report = book.server.call("listen; say hello; listen; say goodbye; listen").await;
+    assert!(report.failure.is_none(), "{report:?}");
+    let call = book.server.last_call().await;
+    let one = format!("/calls/{}", call["id"].as_str().unwrap());
+    book.server.recording(call["id"].as_str().unwrap()).await;
+    book.pin("calls_get", "GET", &one, None).await;
+    book.pin("calls_list", "GET", "/calls", None).await;
+    book.pin("calls_transcript", "GET", &format!("{one}/transcript"), None).await;
+    book.pin("calls_recording", "GET", &format!("{one}/recording"), None).await;
+    book.pin("calls_end_over", "POST", &format!("{one}/end"), None).await;
+    book.pin("calls_get_none", "GET", "/calls/none", None).await;
+    book.pin("calls_list_bad_status", "GET", "/calls?status=ringing", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_is_as_it_was() {
+    let server = Server::start().await;
+    let mut book = Book { server: &server, ids: Vec::new(), written: BTreeSet::new(), differing: Vec::new() };
+    book.pin("health", "GET", "/health", None).await;
+    book.pin("unknown_endpoint", "GET", "/nothing", None).await;
+    book.pin("method_not_allowed", "PUT", "/agents", Some(json!({}))).await;
+    agents(&mut book).await;
+    tasks(&mut book).await;
+    numbers_and_trunks(&mut book).await;
+    calls(&mut book).await;
+    let stray = Server { key: "va_wrong".into(), ..Server::start().await };
+    let mut wrong = Book { server: &stray, ids: Vec::new(), written: book.written, differing: book.differing };
+    wrong.pin("unauthorized", "GET", "/agents", None).await;
+    let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
+    wrong.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
+    let there: BTreeSet<String> =
+        std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let orphans: Vec<_> = there.difference(&wrong.written).collect();
+    assert!(orphans.is_empty(), "no request made these: {orphans:?}");
+    assert!(wrong.differing.is_empty(), "{}", wrong.differing.join("\n---\n"));
+}
