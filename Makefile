@@ -11,7 +11,9 @@ deps-demo:
 deps:
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
+	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
+	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
 
 # A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
 demo: deps-demo

@@ -11,7 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["api", "call", "config", "domain", "providers", "store"]),
     ("call", &["dialogue", "domain", "providers", "store"]),
     ("caller", &["call::negotiate", "emulator"]),
-    ("cli", &["app", "caller", "config", "domain", "emulator", "telemetry"]),
+    ("cli", &["api::openapi", "app", "caller", "config", "domain", "emulator", "telemetry"]),
     ("config", &[]),
     ("dialogue", &["domain"]),
     ("domain", &[]),

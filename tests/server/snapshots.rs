@@ -83,7 +83,10 @@ impl Book<'_> {
         if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
             return "<time>".to_owned();
         }
-        text.replace(&self.server.app.api_addr.to_string(), "<host>")
+        if let Some(rest) = text.strip_prefix(&format!("http://{}/", self.server.app.api_addr)) {
+            return format!("http://<host>/{}", self.masked_path(rest));
+        }
+        text.to_owned()
     }
 
     fn mask(&mut self, name: &str, value: Value) -> Value {
