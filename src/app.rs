@@ -6,7 +6,7 @@ use crate::call::driver::{Context, Limits, inbound};
 use crate::call::registry::{Command, Registry};
 use crate::config::Config;
 use crate::domain::end_reason::EndReason;
-use crate::providers::{Deadlines, Endpoint, Providers};
+use crate::providers::{Deadlines, Endpoint, Providers, Warmth};
 use crate::store::journal::Journal;
 use crate::store::{Store, StoreError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -41,6 +41,9 @@ pub enum AppError {
     #[error("{0}")]
     Other(String),
 }
+
+/// How long the last entries of ended calls may take.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running server.
 #[derive(Debug)]
@@ -148,7 +151,10 @@ impl App {
             registry.command_all(Command::End(EndReason::ServerShutdown));
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
-        self.context.journal.flush().await;
+        // A database that is away does not keep the process alive.
+        if tokio::time::timeout(FLUSH_DEADLINE, self.context.journal.flush()).await.is_err() {
+            tracing::error!("the database does not take the last entries");
+        }
         self.context.store.close().await;
     }
 }
@@ -189,6 +195,7 @@ fn providers(config: &Config) -> Result<Providers, AppError> {
         deepgram: endpoint(&p.deepgram),
         openai: endpoint(&p.openai),
         elevenlabs: endpoint(&p.elevenlabs),
+        warmth: Warmth::default(),
         espeak: p.local.program.clone(),
     })
 }

@@ -10,8 +10,11 @@ mod sse;
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use bytes::Bytes;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Events of one stream waiting for the call; a call that does not read ends its streams.
 pub const EVENTS_MAX: usize = 256;
@@ -49,6 +52,7 @@ pub struct Providers {
     pub elevenlabs: Endpoint,
     /// Program of the local voice.
     pub espeak: String,
+    pub warmth: Warmth,
 }
 
 impl Providers {
@@ -61,6 +65,44 @@ impl Providers {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))
             .build()
+    }
+}
+
+/// A connection used in this time is still open: servers keep idle ones for a minute and more.
+const WARM_FOR: Duration = Duration::from_secs(30);
+
+/// When each HTTP provider was last connected to, so that ringing calls do not all knock.
+#[derive(Clone, Debug, Default)]
+pub struct Warmth(Arc<Mutex<HashMap<String, Instant>>>);
+
+impl Warmth {
+    /// True when this caller should open the connection.
+    fn is_cold(&self, base_url: &str, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cold = last.get(base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_FOR);
+        if cold {
+            last.insert(base_url.to_owned(), now);
+        }
+        cold
+    }
+}
+
+impl Providers {
+    /// Opens the connections that a call will need while its phone rings: name, TCP and TLS are done when
+    /// the first word is asked for. The answer does not matter.
+    pub fn open_connections(&self, endpoints: &[&Endpoint]) -> Vec<JoinHandle<()>> {
+        let cold = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.api_key.is_some() && self.warmth.is_cold(&endpoint.base_url, Instant::now()));
+        cold.map(|endpoint| {
+            let knock = self.http.head(&endpoint.base_url).timeout(self.deadlines.connect);
+            tokio::spawn(async move {
+                if let Err(error) = knock.send().await {
+                    tracing::debug!(why = %unreachable(&error), "connection not opened ahead");
+                }
+            })
+        })
+        .collect()
     }
 }
 
@@ -226,4 +268,55 @@ pub(crate) fn unreachable(error: &reqwest::Error) -> Failure {
         source = inner.source();
     }
     Failure::Unreachable(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    async fn answer(stream: &mut tokio::net::TcpStream) -> String {
+        let mut request = vec![0; 4_096];
+        let len = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..len]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_opened_ahead_carries_the_first_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ms = Duration::from_millis;
+        let deadlines = Deadlines { connect: ms(1_000), first_byte: ms(1_000), between_bytes: ms(1_000) };
+        let endpoint =
+            Endpoint { base_url: format!("http://{}", listener.local_addr().unwrap()), api_key: Some("k".into()) };
+        let providers = Providers {
+            http: Providers::http_client(&deadlines).unwrap(),
+            deadlines,
+            deepgram: endpoint.clone(),
+            openai: endpoint.clone(),
+            elevenlabs: endpoint.clone(),
+            espeak: String::new(),
+            warmth: Warmth::default(),
+        };
+        // Two providers at one address and a second call: one knock.
+        let mut knocks = providers.open_connections(&[&endpoint, &endpoint]);
+        knocks.extend(providers.open_connections(&[&endpoint]));
+        assert_eq!(knocks.len(), 1);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (request, knocked) = tokio::join!(answer(&mut stream), knocks.remove(0));
+        knocked.unwrap();
+        assert!(request.starts_with("HEAD / "));
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // the client puts the connection back on its own task
+        }
+        let request = providers.http.get(format!("{}/first", endpoint.base_url)).send();
+        tokio::select! {
+            (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
+                assert_eq!(response.unwrap().status(), 404);
+                assert!(request.starts_with("GET /first "));
+            }
+            _ = listener.accept() => panic!("a second connection was made"),
+        }
+    }
 }

@@ -8,14 +8,17 @@ use crate::domain::task::TaskStatus;
 use crate::domain::transcript::{Role, Turn};
 use sqlx::{Sqlite, Transaction};
 use std::time::Duration;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
-/// Entries waiting for the disk; a call that finds it full waits (tokio's side of a call can).
-const ENTRIES_MAX: usize = 16_384;
+/// Entries waiting for the database: minutes of hundreds of calls. A call that finds it full loses the
+/// entry rather than its voice, which is counted.
+const ENTRIES_MAX: usize = 65_536;
 /// Entries of one transaction.
 const BATCH_MAX: usize = 512;
-/// How often a failing batch is tried again before its entries are given up.
-const ATTEMPTS_MAX: u32 = 120;
+/// How long a call waits for room.
+const ROOM_DEADLINE: Duration = Duration::from_millis(200);
+/// Between two attempts while the database is away; it is waited for as long as the process lives.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -72,8 +75,12 @@ impl Journal {
     }
 
     async fn put(&self, entry: Entry) {
-        if self.entries.send(entry).await.is_err() {
-            tracing::error!("the journal ended before its calls");
+        match self.entries.send_timeout(entry, ROOM_DEADLINE).await {
+            Ok(()) => {}
+            Err(SendTimeoutError::Timeout(_)) => {
+                metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
+            }
+            Err(SendTimeoutError::Closed(_)) => tracing::error!("the journal ended before its calls"),
         }
     }
 }
@@ -81,20 +88,34 @@ impl Journal {
 async fn run(store: Store, mut queue: mpsc::Receiver<Entry>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let mut attempt = 0;
-        while let Err(error) = write(&store, &batch).await {
-            attempt += 1;
-            tracing::error!(%error, attempt, entries = batch.len(), "calls cannot be written");
-            if attempt == ATTEMPTS_MAX {
-                break;
+        if let Err(error) = write_patiently(&store, &batch).await {
+            // One entry that the database refuses must not take the others with it.
+            tracing::error!(%error, entries = batch.len(), "calls cannot be written together");
+            for entry in &batch {
+                if let Err(error) = write_patiently(&store, std::slice::from_ref(entry)).await {
+                    tracing::error!(%error, "an entry of a call is lost");
+                    metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
+                }
             }
-            #[expect(clippy::disallowed_methods, reason = "the database's outage is waited out, off every call's way")]
-            tokio::time::sleep(RETRY_AFTER).await;
         }
         for entry in batch.drain(..) {
             if let Entry::Flush(done) = entry {
                 let _ = done.send(());
             }
+        }
+    }
+}
+
+/// Waits an outage out; fails only when the database answers and refuses.
+async fn write_patiently(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
+    loop {
+        match write(store, batch).await {
+            Err(error) if error.is_unreachable() => {
+                tracing::error!(%error, entries = batch.len(), "calls cannot be written yet");
+                #[expect(clippy::disallowed_methods, reason = "an outage is waited out, off every call's way")]
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            result => return result,
         }
     }
 }

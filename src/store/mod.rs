@@ -42,9 +42,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The database does not answer, as opposed to answering with an error.
+    /// The database does not answer, or cannot write anything at present, as opposed to refusing what it
+    /// was given.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed))
+        match self {
+            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed) => true,
+            // Primary result codes of SQLite: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14)),
+            _ => false,
+        }
     }
 }
 

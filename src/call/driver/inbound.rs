@@ -73,6 +73,7 @@ async fn answer(
     };
     let seat = context.registry.enter(scope, id, None);
     let brief = Brief { agent: agent.fields, task: None };
+    context.open_connections(&brief);
     let call = Call {
         id,
         organization: scope.organization(),

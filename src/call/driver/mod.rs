@@ -14,7 +14,7 @@ use super::machine::Brief;
 use super::registry::Registry;
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
-use crate::domain::speech::SttProvider;
+use crate::domain::speech::{LlmProvider, SttProvider, TtsProvider};
 use crate::providers::deepgram::client::{self as deepgram, Listen};
 use crate::providers::{Providers, deepgram::client::Session as SttSession};
 use crate::store::journal::Journal;
@@ -138,6 +138,21 @@ impl Context {
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
         let leg = self.workers.add(config, ports, path, sink).ok()?;
         Some(Media { leg, events, law: stream.law, recording })
+    }
+
+    /// Opens what model and voice will be asked over.
+    fn open_connections(&self, brief: &Brief) {
+        let agent = &brief.agent;
+        let model = agent.llm_config.as_ref().map_or(LlmProvider::Openai, |config| config.provider);
+        let voice = agent.tts_config.as_ref().map(|config| config.provider);
+        let mut endpoints = Vec::new();
+        if model == LlmProvider::Openai || voice == Some(TtsProvider::Openai) {
+            endpoints.push(&self.providers.openai);
+        }
+        if voice == Some(TtsProvider::Elevenlabs) {
+            endpoints.push(&self.providers.elevenlabs);
+        }
+        drop(self.providers.open_connections(&endpoints)); // they go on by themselves
     }
 
     /// Opens the recogniser; it connects while the phone rings.

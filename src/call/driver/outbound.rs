@@ -141,7 +141,10 @@ async fn ring(
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Progress { .. }) => {
-                    stt.get_or_insert_with(|| context.start_stt(brief, Law::Mu));
+                    if stt.is_none() {
+                        context.open_connections(brief);
+                        *stt = Some(context.start_stt(brief, Law::Mu));
+                    }
                 }
                 Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
                 Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError),

@@ -3,7 +3,7 @@
 
 use crate::call::machine::Brief;
 use crate::domain::speech::TtsProvider;
-use crate::providers::{AudioFormat, Failure, Providers, Speech, TtsEvent, elevenlabs, local, openai};
+use crate::providers::{AudioFormat, Failure, Providers, Speech, Stream, TtsEvent, elevenlabs, local, openai};
 use std::collections::VecDeque;
 use trunkline_media::codec::Law;
 use trunkline_media::codec::resample::PcmResampler;
@@ -110,7 +110,14 @@ impl Voice {
                     let model = config.model.as_deref().unwrap_or(OPENAI_MODEL);
                     openai::client::speech(&self.providers, model, &config.voice_id, config.speed, text)
                 }
-                TtsProvider::Local | TtsProvider::Cartesia => {
+                // Refused at execute; a caller is spoken to by the local voice, and the record says why.
+                TtsProvider::Cartesia => Speech {
+                    format: AudioFormat::Mulaw,
+                    stream: Stream::spawn(|events| async move {
+                        let _ = events.send(TtsEvent::Failed(Failure::NotConfigured)).await;
+                    }),
+                },
+                TtsProvider::Local => {
                     local::client::speech(&self.providers, &config.voice_id, &config.language, config.speed, text)
                 }
             },
