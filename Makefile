@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test unit lint bench criterion fmt deps deps-demo
+.PHONY: demo test unit lint deny bench criterion fmt deps deps-demo
 
 # What the local voice needs; nothing is installed when it is there.
 deps-demo:
@@ -33,7 +33,11 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences not checked"; fi
+
+# Licences, banned and doubled crates. Advisories need a database that not every machine can fetch: `cargo deny check`.
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	cargo deny --log-level error check licenses bans sources
 
 # Whole calls against the emulated providers.
 bench: deps-demo

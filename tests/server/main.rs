@@ -8,6 +8,7 @@ mod baresip;
 mod calls;
 mod crash;
 mod faults;
+mod provider_messages;
 mod sipp;
 mod snapshots;
 mod support;

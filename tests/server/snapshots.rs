@@ -1,14 +1,8 @@
 //! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
-//! mounts. `UPDATE_SNAPSHOTS=1` writes them anew; a file that no request made is an orphan and fails.
+//! mounts.
 
-use super::support::{NUMBER, Server};
+use super::support::{Golden, NUMBER, Server};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/api"))
-}
 
 /// Fields that say how long something took.
 const TIMED: [&str; 8] = [
@@ -26,8 +20,7 @@ struct Book<'a> {
     server: &'a Server,
     /// Identifiers of the present file; the same one has the same name.
     ids: Vec<String>,
-    written: BTreeSet<String>,
-    differing: Vec<String>,
+    golden: Golden,
 }
 
 impl Book<'_> {
@@ -53,19 +46,8 @@ impl Book<'_> {
                 first = answer;
             }
         }
-        self.compare(name, &text);
+        self.golden.compare(name, &text);
         first
-    }
-
-    fn compare(&mut self, name: &str, text: &str) {
-        let file = folder().join(format!("{name}.txt"));
-        self.written.insert(format!("{name}.txt"));
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            std::fs::create_dir_all(folder()).unwrap();
-            std::fs::write(&file, text).unwrap();
-        } else if std::fs::read_to_string(&file).unwrap_or_default() != text {
-            self.differing.push(format!("{name}.txt should now be\n{text}"));
-        }
     }
 
     fn masked_path(&mut self, path: &str) -> String {
@@ -251,7 +233,7 @@ async fn calls(book: &mut Book<'_>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_it_was() {
     let server = Server::start().await;
-    let mut book = Book { server: &server, ids: Vec::new(), written: BTreeSet::new(), differing: Vec::new() };
+    let mut book = Book { server: &server, ids: Vec::new(), golden: Golden::new("api") };
     book.pin("health", "GET", "/health", None).await;
     book.pin("unknown_endpoint", "GET", "/nothing", None).await;
     book.pin("method_not_allowed", "PUT", "/agents", Some(json!({}))).await;
@@ -260,13 +242,9 @@ async fn every_answer_is_as_it_was() {
     numbers_and_trunks(&mut book).await;
     calls(&mut book).await;
     let stray = Server { key: "va_wrong".into(), ..Server::start().await };
-    let mut wrong = Book { server: &stray, ids: Vec::new(), written: book.written, differing: book.differing };
+    let mut wrong = Book { server: &stray, ids: Vec::new(), golden: book.golden };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
-    wrong.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
-    let there: BTreeSet<String> =
-        std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let orphans: Vec<_> = there.difference(&wrong.written).collect();
-    assert!(orphans.is_empty(), "no request made these: {orphans:?}");
-    assert!(wrong.differing.is_empty(), "{}", wrong.differing.join("\n---\n"));
+    wrong.golden.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
+    wrong.golden.finish();
 }

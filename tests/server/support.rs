@@ -179,3 +179,40 @@ pub fn lines(call: &Value) -> Vec<String> {
     let turns = call["transcript"].as_array().unwrap();
     turns.iter().map(|t| format!("{}: {}", t["role"].as_str().unwrap(), t["content"].as_str().unwrap())).collect()
 }
+
+/// Texts pinned in `fixtures/FOLDER/*.txt`. `UPDATE_SNAPSHOTS=1` writes them anew; a file that nothing was
+/// compared with is an orphan and fails.
+pub struct Golden {
+    folder: std::path::PathBuf,
+    written: std::collections::BTreeSet<String>,
+    differing: Vec<String>,
+}
+
+impl Golden {
+    pub fn new(folder: &str) -> Self {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
+        Self { folder, written: Default::default(), differing: Vec::new() }
+    }
+
+    pub fn compare(&mut self, name: &str, text: &str) {
+        let name = format!("{name}.txt");
+        let file = self.folder.join(&name);
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::create_dir_all(&self.folder).unwrap();
+            std::fs::write(&file, text).unwrap();
+        } else if std::fs::read_to_string(&file).unwrap_or_default() != text {
+            self.differing.push(format!("{name} should now be\n{text}"));
+        }
+        self.written.insert(name);
+    }
+
+    pub fn finish(self) {
+        let there = std::fs::read_dir(&self.folder).unwrap();
+        let orphans: Vec<_> = there
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .filter(|n| !self.written.contains(n))
+            .collect();
+        assert!(orphans.is_empty(), "nothing was compared with {orphans:?}");
+        assert!(self.differing.is_empty(), "{}", self.differing.join("\n---\n"));
+    }
+}
