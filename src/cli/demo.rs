@@ -102,14 +102,24 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// The address, or another port of it where something else listens already.
+fn free(wanted: SocketAddr, what: &str) -> SocketAddr {
+    let taken = std::net::TcpListener::bind(wanted).is_err() || std::net::UdpSocket::bind(wanted).is_err();
+    if taken {
+        println!("{wanted} is taken: the {what} gets another port");
+        return SocketAddr::new(wanted.ip(), 0);
+    }
+    wanted
+}
+
 async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let mut config = config::load(None, false, std::env::vars()).unwrap_or_default();
     if !args.real_providers {
         config = Config::default();
     }
     config.log.filter = "warn".to_owned();
-    config.api.listen = args.api;
-    config.sip.listen = args.sip;
+    config.api.listen = free(args.api, "API");
+    config.sip.listen = free(args.sip, "SIP");
     config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display());
     config.recordings.folder = args.folder.join("recordings").display().to_string();
     telemetry::log::start(&config.log)?;

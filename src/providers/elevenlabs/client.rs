@@ -23,16 +23,27 @@ pub fn speech(providers: &Providers, config: &TtsConfig, settings: Option<&Voice
     let (providers, endpoint, voice_id) = (providers.clone(), providers.elevenlabs.clone(), config.voice_id.clone());
     let stream = Stream::spawn(|events| async move {
         let request = match endpoint.api_key.as_deref() {
-            Some(key) => {
-                let voice_id: String = url::form_urlencoded::byte_serialize(voice_id.as_bytes()).collect();
-                let url = format!("{}/v1/text-to-speech/{voice_id}/stream?output_format=ulaw_8000", endpoint.base_url);
-                Ok(providers.http.post(url).header("xi-api-key", key).json(&body))
-            }
+            Some(key) => address(&endpoint.base_url, &voice_id)
+                .map(|url| providers.http.post(url).header("xi-api-key", key).json(&body)),
             None => Err(Failure::NotConfigured),
         };
         audio_body(&providers, request, &events).await;
     });
     Speech { format: AudioFormat::Mulaw, stream }
+}
+
+/// The voice's identifier is a customer's text: it becomes one path segment, whatever it holds.
+fn address(base_url: &str, voice_id: &str) -> Result<url::Url, Failure> {
+    let wrong = |why: String| Failure::Unreachable(why);
+    let mut url = url::Url::parse(base_url).map_err(|error| wrong(format!("base_url: {error}")))?;
+    url.path_segments_mut().map_err(|()| wrong("base_url has no path".to_owned()))?.pop_if_empty().extend([
+        "v1",
+        "text-to-speech",
+        voice_id,
+        "stream",
+    ]);
+    url.set_query(Some("output_format=ulaw_8000"));
+    Ok(url)
 }
 
 fn voice_settings(config: &TtsConfig, settings: Option<&VoiceSettings>) -> Map<String, Value> {
