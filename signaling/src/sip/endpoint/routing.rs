@@ -84,7 +84,7 @@ pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: Soc
         stamped.push_str(&format!(";received={}", source.ip()));
     }
     let stamped = format!("{stamped}{}", &value[start + first_len..]);
-    headers.replace_first(&HeaderName::Via, stamped);
+    headers.replace_first(&HeaderName::Via, stamped.into());
     let port =
         if wants_rport || transport == Transport::Tcp { source.port() } else { via.port.unwrap_or(DEFAULT_PORT) };
     SocketAddr::new(source.ip(), port)

@@ -1,12 +1,13 @@
 //! Header names, the ordered header list and the typed views of the headers an endpoint reads.
 
 use super::uri::{self, NameAddr, UriFault};
+use compact_str::CompactString;
 
 macro_rules! header_names {
     ($($variant:ident $name:literal $($compact:literal)?),* $(,)?) => {
         /// A header's name; compact forms and letter case are gone after parsing.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum HeaderName { $($variant,)* Other(Box<str>) }
+        pub enum HeaderName { $($variant,)* Other(CompactString) }
 
         impl HeaderName {
             pub fn parse(text: &str) -> Self {
@@ -37,7 +38,8 @@ header_names! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub name: HeaderName,
-    pub value: String,
+    /// Most values are short and live in the header itself.
+    pub value: CompactString,
 }
 
 /// Headers in the order of the wire.
@@ -55,16 +57,16 @@ impl Headers {
         Self(Vec::with_capacity(count))
     }
 
-    pub fn push(&mut self, name: HeaderName, value: impl Into<String>) {
+    pub fn push(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         self.0.push(Header { name, value: value.into() });
     }
 
-    pub fn push_front(&mut self, name: HeaderName, value: impl Into<String>) {
+    pub fn push_front(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         self.0.insert(0, Header { name, value: value.into() });
     }
 
     /// Replaces every header of that name by one, in the place of the first.
-    pub fn set(&mut self, name: HeaderName, value: impl Into<String>) {
+    pub fn set(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         let value = value.into();
         match self.0.iter().position(|h| h.name == name) {
             Some(at) => {
@@ -80,7 +82,7 @@ impl Headers {
     }
 
     /// Changes the first header of that name and leaves the others.
-    pub fn replace_first(&mut self, name: &HeaderName, value: String) {
+    pub fn replace_first(&mut self, name: &HeaderName, value: CompactString) {
         if let Some(header) = self.0.iter_mut().find(|h| h.name == *name) {
             header.value = value;
         }
@@ -122,6 +124,16 @@ impl Headers {
 
     pub fn top_via(&self) -> Option<Via> {
         self.list(&HeaderName::Via).next().and_then(Via::parse)
+    }
+
+    /// There is a readable Via on top.
+    pub fn has_via(&self) -> bool {
+        self.list(&HeaderName::Via).next().and_then(ViaParts::split).is_some()
+    }
+
+    /// Branch of the topmost Via.
+    pub fn branch(&self) -> Option<&str> {
+        self.list(&HeaderName::Via).next().and_then(ViaParts::split).and_then(|via| branch_of(via.params))
     }
 
     pub fn from(&self) -> Option<Result<NameAddr, UriFault>> {
@@ -204,6 +216,34 @@ pub struct Via {
 
 impl Via {
     pub fn parse(text: &str) -> Option<Self> {
+        let parts = ViaParts::split(text)?;
+        Some(Self {
+            transport: parts.transport.to_ascii_uppercase(),
+            host: parts.host.to_owned(),
+            port: parts.port,
+            params: parts.params.trim_end().to_owned(),
+        })
+    }
+
+    pub fn branch(&self) -> Option<&str> {
+        branch_of(&self.params)
+    }
+}
+
+fn branch_of(params: &str) -> Option<&str> {
+    uri::param(params, "branch").filter(|branch| !branch.is_empty())
+}
+
+/// A Via element's parts inside its text.
+struct ViaParts<'a> {
+    transport: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+    params: &'a str,
+}
+
+impl<'a> ViaParts<'a> {
+    fn split(text: &'a str) -> Option<Self> {
         // "SIP / 2.0 / UDP host" with white space around the slashes is legal.
         let mut parts = text.splitn(3, '/');
         let name = parts.next()?.trim();
@@ -215,16 +255,7 @@ impl Via {
         let (transport, rest) = rest.split_once([' ', '\t'])?;
         let (sent_by, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
         let (host, port) = uri::split_host_port(sent_by.trim())?;
-        Some(Self {
-            transport: transport.to_ascii_uppercase(),
-            host: host.to_owned(),
-            port,
-            params: params.trim_end().to_owned(),
-        })
-    }
-
-    pub fn branch(&self) -> Option<&str> {
-        uri::param(&self.params, "branch").filter(|b| !b.is_empty())
+        Some(Self { transport, host, port, params })
     }
 }
 

@@ -4,8 +4,9 @@
 
 use super::headers::Header;
 use super::uri::UriFault;
-use super::{HeaderName, Headers, Message, Method, NameAddr, Request, Response, Uri, Via};
+use super::{HeaderName, Headers, Message, Method, NameAddr, Request, Response, Uri};
 use crate::limits;
+use std::borrow::Cow;
 
 /// What a datagram or one framed stream message turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,16 +122,16 @@ fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Bytes as text; bytes that are not UTF-8 become U+F700 plus the byte and are restored in `print`.
-fn text_of(bytes: &[u8]) -> String {
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut text = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().filter_map(|b| char::from_u32(0xF700 + u32::from(*b))));
     }
-    text
+    Cow::Owned(text)
 }
 
 fn message(head: &[u8], body: &[u8]) -> Parsed {
@@ -181,7 +182,7 @@ fn read_headers(bytes: &[u8]) -> (Headers, Option<&'static str>) {
             continue;
         }
         let value = line[colon + 1..].trim_ascii();
-        headers.push(Header { name: HeaderName::parse(name), value: text_of(value) });
+        headers.push(Header { name: HeaderName::parse(name), value: text_of(value).into() });
     }
     (headers.into(), fault)
 }
@@ -190,7 +191,7 @@ fn response(status_line: &str, headers: Headers, fault: Option<&'static str>, bo
     let (status, reason) = status_line.split_once(' ').unwrap_or((status_line, ""));
     let status = status.parse().ok().filter(|s| (100..700).contains(s) && status.len() == 3);
     let (Some(status), None) = (status, fault) else { return Parsed::Garbage("bad response") };
-    if headers.top_via().is_none() || headers.cseq().is_none() || headers.call_id().is_empty() {
+    if !headers.has_via() || headers.cseq().is_none() || headers.call_id().is_empty() {
         return Parsed::Garbage("response without Via, CSeq or Call-ID");
     }
     match body_of(&headers, body) {
@@ -206,7 +207,7 @@ fn request(start_line: &str, headers: Headers, fault: Option<&'static str>, body
         return Parsed::Garbage("not SIP");
     }
     let method = Method::parse(method_text);
-    if headers.top_via().is_none() {
+    if !headers.has_via() {
         return Parsed::Garbage("no Via to answer to");
     }
     let refused = |status, reason| {
@@ -264,13 +265,13 @@ fn check_mandatory(method: &Method, headers: &Headers) -> Result<(), (u16, &'sta
     if cseq.method != method.as_str() {
         return Err((400, "CSeq method does not match"));
     }
-    for (addr, reason) in [(headers.from(), "Malformed From"), (headers.to(), "Malformed To")] {
+    for (name, reason) in [(HeaderName::From, "Malformed From"), (HeaderName::To, "Malformed To")] {
         // A From or To of a foreign scheme is none of our business (RFC 4475 section 3.1.2.15).
-        if matches!(addr, None | Some(Err(UriFault::Malformed))) {
+        if matches!(headers.get(&name).map(NameAddr::check), None | Some(Err(UriFault::Malformed))) {
             return Err((400, reason));
         }
     }
-    if headers.from_tag().is_none() && headers.top_via().is_some_and(|via| is_rfc3261(&via)) {
+    if headers.from_tag().is_none() && headers.branch().is_some_and(|branch| branch.starts_with("z9hG4bK")) {
         return Err((400, "Missing From tag"));
     }
     if let Some(value) = headers.get(&HeaderName::MaxForwards)
@@ -278,7 +279,8 @@ fn check_mandatory(method: &Method, headers: &Headers) -> Result<(), (u16, &'sta
     {
         return Err((400, "Malformed Max-Forwards"));
     }
-    if let Some(Err(UriFault::Malformed)) = headers.contact().filter(|_| *method == Method::Invite) {
+    let contact = headers.list(&HeaderName::Contact).next().map(NameAddr::check);
+    if *method == Method::Invite && contact == Some(Err(UriFault::Malformed)) {
         return Err((400, "Malformed Contact"));
     }
     check_routes(headers)
@@ -286,7 +288,7 @@ fn check_mandatory(method: &Method, headers: &Headers) -> Result<(), (u16, &'sta
 
 fn check_routes(headers: &Headers) -> Result<(), (u16, &'static str)> {
     for name in [HeaderName::RecordRoute, HeaderName::Route] {
-        if headers.list(&name).any(|route| NameAddr::parse(route).is_err()) {
+        if headers.list(&name).any(|route| NameAddr::check(route).is_err()) {
             return Err((400, "Malformed route"));
         }
         if headers.list(&name).count() > limits::ROUTES_MAX {
@@ -294,10 +296,6 @@ fn check_routes(headers: &Headers) -> Result<(), (u16, &'static str)> {
         }
     }
     Ok(())
-}
-
-fn is_rfc3261(via: &Via) -> bool {
-    via.branch().is_some_and(|branch| branch.starts_with("z9hG4bK"))
 }
 
 /// Body cut to Content-Length; `None` when the header is unreadable or asks for more than there is.

@@ -45,13 +45,49 @@ impl Uri {
     }
 
     pub fn parse(text: &str) -> Result<Self, UriFault> {
+        let parts = UriParts::split(text)?;
+        Ok(Self {
+            scheme: parts.scheme,
+            user: parts.user.map(str::to_owned),
+            host: parts.host.to_owned(),
+            port: parts.port,
+            params: parts.params.to_owned(),
+            headers: parts.headers.to_owned(),
+        })
+    }
+
+    /// Value of a parameter; `Some("")` when it is there without a value.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        param(&self.params, name)
+    }
+
+    /// User part without password, parameters (`;phone-context=…`) and percent escapes.
+    pub fn user_plain(&self) -> Option<String> {
+        let user = self.user.as_deref()?;
+        let user = user.split([';', ':']).next().unwrap_or(user);
+        Some(unescape(user))
+    }
+}
+
+/// A URI's parts inside its text: enough to judge it without keeping it.
+struct UriParts<'a> {
+    scheme: Scheme,
+    user: Option<&'a str>,
+    host: &'a str,
+    port: Option<u16>,
+    params: &'a str,
+    headers: &'a str,
+}
+
+impl<'a> UriParts<'a> {
+    fn split(text: &'a str) -> Result<Self, UriFault> {
         let (scheme, rest) = text.split_once(':').ok_or(UriFault::Malformed)?;
         let scheme = if scheme.eq_ignore_ascii_case("sip") {
             Scheme::Sip
         } else if scheme.eq_ignore_ascii_case("sips") {
             Scheme::Sips
         } else if scheme.eq_ignore_ascii_case("tel") {
-            return parse_tel(rest);
+            return split_tel(rest);
         } else if is_scheme(scheme) {
             return Err(UriFault::UnknownScheme);
         } else {
@@ -71,42 +107,16 @@ impl Uri {
         let (rest, headers) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
         let (host_port, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
         let (host, port) = split_host_port(host_port).ok_or(UriFault::Malformed)?;
-        Ok(Self {
-            scheme,
-            user: user.map(str::to_owned),
-            host: host.to_owned(),
-            port,
-            params: params.to_owned(),
-            headers: headers.to_owned(),
-        })
-    }
-
-    /// Value of a parameter; `Some("")` when it is there without a value.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        param(&self.params, name)
-    }
-
-    /// User part without password, parameters (`;phone-context=…`) and percent escapes.
-    pub fn user_plain(&self) -> Option<String> {
-        let user = self.user.as_deref()?;
-        let user = user.split([';', ':']).next().unwrap_or(user);
-        Some(unescape(user))
+        Ok(Self { scheme, user, host, port, params, headers })
     }
 }
 
-fn parse_tel(rest: &str) -> Result<Uri, UriFault> {
+fn split_tel(rest: &str) -> Result<UriParts<'_>, UriFault> {
     let (number, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
     if number.is_empty() || number.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"+-.()*#".contains(&b))) {
         return Err(UriFault::Malformed);
     }
-    Ok(Uri {
-        scheme: Scheme::Tel,
-        user: Some(number.to_owned()),
-        host: String::new(),
-        port: None,
-        params: params.to_owned(),
-        headers: String::new(),
-    })
+    Ok(UriParts { scheme: Scheme::Tel, user: Some(number), host: "", port: None, params, headers: "" })
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -231,12 +241,39 @@ pub struct NameAddr {
 
 impl NameAddr {
     pub fn parse(text: &str) -> Result<Self, UriFault> {
+        let parts = NameAddrParts::split(text)?;
+        Ok(Self {
+            display: (!parts.display.is_empty()).then(|| parts.display.to_owned()),
+            uri: Uri::parse(parts.uri)?,
+            params: parts.params.to_owned(),
+        })
+    }
+
+    /// Whether the text parses, without keeping it.
+    pub fn check(text: &str) -> Result<(), UriFault> {
+        NameAddrParts::split(text).and_then(|parts| UriParts::split(parts.uri).map(|_| ()))
+    }
+
+    pub fn tag(&self) -> Option<&str> {
+        param(&self.params, "tag").filter(|tag| !tag.is_empty())
+    }
+}
+
+/// A name-addr's parts inside its text.
+struct NameAddrParts<'a> {
+    display: &'a str,
+    uri: &'a str,
+    params: &'a str,
+}
+
+impl<'a> NameAddrParts<'a> {
+    fn split(text: &'a str) -> Result<Self, UriFault> {
         let text = text.trim();
         let open = find_unquoted(text, b'<');
         let Some(open) = open else {
             // Without brackets every semicolon starts a header parameter.
             let (uri, params) = text.find(';').map_or((text, ""), |at| text.split_at(at));
-            return Ok(Self { display: None, uri: Uri::parse(uri.trim())?, params: params.to_owned() });
+            return Ok(Self { display: "", uri: uri.trim(), params });
         };
         let close = text[open..].find('>').ok_or(UriFault::Malformed)? + open;
         let display = text[..open].trim();
@@ -248,15 +285,7 @@ impl NameAddr {
         if !params.is_empty() && !params.starts_with(';') {
             return Err(UriFault::Malformed);
         }
-        Ok(Self {
-            display: (!display.is_empty()).then(|| display.to_owned()),
-            uri: Uri::parse(&text[open + 1..close])?,
-            params: params.to_owned(),
-        })
-    }
-
-    pub fn tag(&self) -> Option<&str> {
-        param(&self.params, "tag").filter(|tag| !tag.is_empty())
+        Ok(Self { display, uri: &text[open + 1..close], params })
     }
 }
 

@@ -1,0 +1,99 @@
+//! The audio path allocates nothing per packet once a leg has warmed up: packets in with voice activity
+//! and jitter, speech out, digits. Recording blocks are handed over whole and come back to be reused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+
+use allocation_counter::measure;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_media::codec::Law;
+use trunkline_media::frame::SAMPLES;
+use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::packet::Packet;
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::{turn::barge_in, vad};
+
+const FRAME: Duration = Duration::from_millis(20);
+
+fn leg(now: Instant, remote: SocketAddr) -> Leg {
+    let stream = Stream {
+        law: Law::Mu,
+        payload_type: 0,
+        telephone_event: Some(101),
+        remote,
+        remote_rtcp: remote,
+        sending: true,
+        receiving: true,
+    };
+    let config = Config {
+        stream,
+        ssrc: 1,
+        first_sequence: 0,
+        first_timestamp: 0,
+        clock: NtpClock { origin: now, ntp_origin: 0 },
+        cname: "test".into(),
+        vad: vad::Config::default(),
+        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+        network_timeout: Duration::from_secs(3_600),
+        record: true,
+        deliver_audio: true,
+        speak_at_once: true,
+        detect_voice: true,
+    };
+    Leg::new(now, config)
+}
+
+#[test]
+fn ten_seconds_of_talk_allocate_nothing() {
+    let start = Instant::now();
+    let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+    let mut leg = leg(start, remote);
+    // Sound with pauses, loud enough to be judged.
+    let sample = |at: usize| {
+        let tone = (at as f32 * 0.12).sin() * 6_000.0 + (at as f32 * 0.37).sin() * 3_000.0;
+        if at / 4_000 % 3 == 2 { 0 } else { tone as i16 }
+    };
+    let packet = |sequence: u16| {
+        let mut payload = [0; SAMPLES];
+        for (index, code) in payload.iter_mut().enumerate() {
+            *code = Law::Mu.encode(sample(usize::from(sequence) * SAMPLES + index));
+        }
+        let mut bytes = [0; 12 + SAMPLES];
+        let packet = Packet {
+            marker: sequence == 0,
+            payload_type: 0,
+            sequence,
+            timestamp: u32::from(sequence) * SAMPLES as u32,
+            ssrc: 7,
+            payload: &payload,
+        };
+        let len = packet.write(&mut bytes).unwrap();
+        (bytes, len)
+    };
+    let speech: Vec<i16> = (0..40 * 8_000).map(sample).collect();
+    leg.play(PieceId { generation: 1, index: 0 }, speech, true);
+    let turn = |leg: &mut Leg, number: u16| {
+        let now = start + FRAME * u32::from(number) + Duration::from_millis(3);
+        // One in fifty is lost, one in fifty comes late.
+        if number % 50 != 7 && number % 50 != 21 {
+            let (bytes, len) = packet(number);
+            leg.handle_rtp(now, remote, &bytes[..len]);
+        }
+        if number % 50 == 22 {
+            let (bytes, len) = packet(number - 1);
+            leg.handle_rtp(now, remote, &bytes[..len]);
+        }
+        let due = leg.due(now);
+        leg.tick(now, due.min(now), &mut |_, _, bytes| assert!(!bytes.is_empty()));
+        while let Some(event) = leg.poll_event() {
+            if let LegEvent::Recorded { block } = event {
+                leg.recycle(block);
+            }
+        }
+    };
+    (0..500).for_each(|number| turn(&mut leg, number));
+    let counted = measure(|| (500..1_000).for_each(|number| turn(&mut leg, number)));
+    assert_eq!(leg.stats().packets_lost, 20);
+    assert_eq!(counted.count_total, 0, "{counted:?} in 500 frames each way");
+}
