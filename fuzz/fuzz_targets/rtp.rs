@@ -1,0 +1,56 @@
+//! Any datagrams, some of them on the right stream, into a leg: never a panic, and the leg goes on sending.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_media::codec::Law;
+use trunkline_media::leg::{Config, Leg, Stream};
+use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::{turn::barge_in, vad};
+
+fuzz_target!(|bytes: &[u8]| {
+    let start = Instant::now();
+    let remote = SocketAddr::from(([127, 0, 0, 1], 4_000));
+    let stream = Stream {
+        law: Law::Mu,
+        payload_type: 0,
+        telephone_event: Some(101),
+        remote,
+        remote_rtcp: remote,
+        sending: true,
+        receiving: true,
+    };
+    let config = Config {
+        stream,
+        ssrc: 1,
+        first_sequence: 65_530,
+        first_timestamp: u32::MAX - 1_000,
+        clock: NtpClock { origin: start, ntp_origin: 0 },
+        cname: "fuzz".into(),
+        vad: vad::Config::default(),
+        barge_in: barge_in::Config::default(),
+        network_timeout: Duration::from_secs(3_600),
+        record: true,
+        deliver_audio: true,
+        speak_at_once: true,
+        detect_voice: false,
+    };
+    let mut leg = Leg::new(start, config);
+    let mut sent = 0;
+    // The first byte of each piece says how long the datagram is and how much time passes before it.
+    let (mut rest, mut now) = (bytes, start);
+    while let Some((first, after)) = rest.split_first() {
+        let (datagram, next) = after.split_at(after.len().min(usize::from(*first)));
+        now += Duration::from_millis(u64::from(*first % 41));
+        leg.handle_rtp(now, remote, datagram);
+        leg.handle_rtcp(now, datagram);
+        while leg.due(now) <= now {
+            let due = leg.due(now);
+            leg.tick(now, due, &mut |_, _, _| sent += 1);
+        }
+        while leg.poll_event().is_some() {}
+        rest = next;
+    }
+    assert!(sent > 0 || now - start < Duration::from_millis(20));
+});
