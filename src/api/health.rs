@@ -57,10 +57,14 @@ pub(super) async fn health(State(api): State<Api>) -> Answer {
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     metrics::gauge!("trunkline_calls").set(api.context.registry.count() as f64);
     let stats = api.context.workers.stats();
+    // In the form of a Prometheus histogram: each bucket holds the ones before it.
+    let mut so_far = 0;
     for (bucket, count) in stats.lateness().into_iter().enumerate() {
+        so_far += count;
         let le = LATENESS_BOUNDS_US.get(bucket).map_or("+Inf".to_owned(), |us| format!("{}", *us as f64 / 1e6));
-        metrics::counter!("trunkline_media_slot_lateness_total", "le" => le).absolute(count);
+        metrics::counter!("trunkline_media_slot_lateness_seconds_bucket", "le" => le).absolute(so_far);
     }
+    metrics::counter!("trunkline_media_slot_lateness_seconds_count").absolute(so_far);
     let dropped = stats.recording_blocks_dropped.load(std::sync::atomic::Ordering::Relaxed);
     metrics::counter!("trunkline_queue_overflows_total", "queue" => "recording").absolute(dropped);
     let refused = stats.commands_refused.load(std::sync::atomic::Ordering::Relaxed);

@@ -19,7 +19,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(
         "trunkline_turn_seconds",
         Unit::Seconds,
-        "Parts of a turn: response is the caller's last sound to our first packet, model is the request to its first token"
+        "Parts of a turn: end_of_turn is the caller's last sound to the decision that the turn is over, model the request to its first token, voice the first token to the first audio, response all of it to our first packet"
     );
     describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
     describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");
@@ -28,6 +28,8 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
     describe_counter!("trunkline_sip_messages_total", "SIP messages, by fate");
-    describe_counter!("trunkline_media_slot_lateness_total", "Frames by how late they left; le in seconds");
+    describe_counter!("trunkline_media_slot_lateness_seconds_bucket", "Frames that left at most this late");
+    describe_counter!("trunkline_media_slot_lateness_seconds_count", "Frames sent");
+    describe_counter!("trunkline_journal_entries_lost_total", "Entries of calls that the database refused");
     Ok(handle)
 }

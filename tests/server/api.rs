@@ -51,7 +51,10 @@ async fn health_is_plain_and_needs_no_key() {
         assert_eq!(body.as_object().unwrap().len(), 4);
     }
     let metrics = server.http.get(format!("http://{}/metrics", server.app.api_addr)).send().await.unwrap();
-    assert_eq!(metrics.status(), 200);
+    assert_eq!(
+        (metrics.status().as_u16(), metrics.headers()["content-type"].to_str().unwrap()),
+        (200, "text/plain; version=0.0.4")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

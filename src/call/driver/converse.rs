@@ -2,7 +2,7 @@
 
 use super::voice::{Voice, VoiceEvent};
 use super::{Media, Record, Shared};
-use crate::call::machine::{Brief, Machine, Output};
+use crate::call::machine::{Brief, Machine, Output, TurnFigures};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
 use crate::domain::end_reason::EndReason;
@@ -330,20 +330,25 @@ impl Running {
             metrics::counter!("trunkline_rtp_packets_received_total").increment(stats.packets_received);
             metrics::counter!("trunkline_rtp_packets_lost_total").increment(stats.packets_lost);
         }
-        for turn in &self.machine.metrics().turns {
-            if let Some(sound) = turn.first_sound_ms {
-                let response = sound.saturating_sub(turn.speech_ended_ms) as f64 / 1_000.0;
-                metrics::histogram!("trunkline_turn_seconds", "stage" => "response").record(response);
-            }
-            if let Some(token) = turn.first_token_ms {
-                let wait = token.saturating_sub(turn.decided_ms) as f64 / 1_000.0;
-                metrics::histogram!("trunkline_turn_seconds", "stage" => "model").record(wait);
-            }
-        }
+        self.machine.metrics().turns.iter().for_each(turn_histograms);
         self.c.record.call.metrics = Some(figures);
         self.c.record.ended(reason).await;
         tracing::info!(reason = reason.name(), "call ended");
     }
+}
+
+/// The stages of one turn; those it did not reach are left out.
+fn turn_histograms(turn: &TurnFigures) {
+    let mut stage = |name: &'static str, from: Option<u64>, to: Option<u64>| {
+        if let (Some(from), Some(to)) = (from, to) {
+            let seconds = to.saturating_sub(from) as f64 / 1_000.0;
+            metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
+        }
+    };
+    stage("end_of_turn", Some(turn.speech_ended_ms), Some(turn.decided_ms));
+    stage("model", Some(turn.decided_ms), turn.first_token_ms);
+    stage("voice", turn.first_token_ms, turn.first_audio_ms);
+    stage("response", Some(turn.speech_ended_ms), turn.first_sound_ms);
 }
 
 fn media_json(stats: &LegStats) -> serde_json::Value {

@@ -7,7 +7,7 @@ mod metrics;
 mod talk;
 mod timers;
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, TurnFigures};
 pub use timers::Timer;
 
 use super::dtmf::{Keys, Pressed};
