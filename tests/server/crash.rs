@@ -158,8 +158,8 @@ async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
 
 /// Asks a process to stop, as a service manager does.
 fn terminate(process: &Process) {
-    let asked = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
-    assert!(asked.success());
+    use nix::sys::signal::{Signal, kill};
+    kill(nix::unistd::Pid::from_raw(process.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

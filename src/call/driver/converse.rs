@@ -339,7 +339,7 @@ impl Running {
 
 /// The stages of one turn; those it did not reach are left out.
 fn turn_histograms(turn: &TurnFigures) {
-    let mut stage = |name: &'static str, from: Option<u64>, to: Option<u64>| {
+    let stage = |name: &'static str, from: Option<u64>, to: Option<u64>| {
         if let (Some(from), Some(to)) = (from, to) {
             let seconds = to.saturating_sub(from) as f64 / 1_000.0;
             metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);

@@ -258,7 +258,7 @@ fn check_mandatory(method: &Method, headers: &Headers) -> Result<(), (u16, &'sta
     if headers.count(&HeaderName::ContentLength) > 1 || headers.count(&HeaderName::MaxForwards) > 1 {
         return Err((400, "More than one Content-Length or Max-Forwards"));
     }
-    if headers.call_id().is_empty() || headers.call_id().contains(' ') {
+    if headers.call_id().is_empty() || headers.call_id().contains(|c: char| c <= ' ') {
         return Err((400, "Malformed Call-ID"));
     }
     let cseq = headers.cseq().ok_or((400, "Malformed CSeq"))?;
