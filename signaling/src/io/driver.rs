@@ -43,8 +43,8 @@ enum Command {
     HangUp { call: CallId },
     AnswerReoffer { call: CallId, sdp: Option<Vec<u8>> },
     Info { call: CallId, content_type: &'static str, body: Vec<u8> },
-    SetTrunks { trunks: Vec<TrunkRule> },
-    SetCallsMax { calls_max: usize },
+    SetTrunks { trunks: Vec<TrunkRule>, done: oneshot::Sender<()> },
+    SetCallsMax { calls_max: usize, done: oneshot::Sender<()> },
     Snapshot { reply: oneshot::Sender<Snapshot> },
 }
 
@@ -99,11 +99,16 @@ impl SipHandle {
 
     /// Calls over this number are answered 503; 0 while the server drains.
     pub async fn set_calls_max(&self, calls_max: usize) {
-        self.send(Command::SetCallsMax { calls_max }).await;
+        let (done, applied) = oneshot::channel();
+        self.send(Command::SetCallsMax { calls_max, done }).await;
+        let _ = applied.await;
     }
 
+    /// Who may call in; holds for every request read after this returns.
     pub async fn set_trunks(&self, trunks: Vec<TrunkRule>) {
-        self.send(Command::SetTrunks { trunks }).await;
+        let (done, applied) = oneshot::channel();
+        self.send(Command::SetTrunks { trunks, done }).await;
+        let _ = applied.await;
     }
 
     pub async fn snapshot(&self) -> Option<Snapshot> {
@@ -248,12 +253,14 @@ impl Driver {
             Command::HangUp { call } => endpoint.hang_up(now, call),
             Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
             Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
-            Command::SetCallsMax { calls_max } => {
+            Command::SetCallsMax { calls_max, done } => {
                 endpoint.set_calls_max(calls_max);
+                let _ = done.send(());
                 Ok(())
             }
-            Command::SetTrunks { trunks } => {
+            Command::SetTrunks { trunks, done } => {
                 endpoint.set_trunks(trunks);
+                let _ = done.send(());
                 Ok(())
             }
             Command::Snapshot { reply } => {
