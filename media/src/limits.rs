@@ -20,7 +20,7 @@ pub const DIGITS_MAX: usize = 64;
 /// Legs of one worker: at 0.2 % of a core each, more would not fit a core anyway.
 pub const LEGS_PER_WORKER_MAX: usize = 2_000;
 /// Commands waiting for a worker; over it the sender is told and its call ends.
-pub const WORKER_COMMANDS_MAX: usize = 65_536;
+pub const WORKER_COMMANDS_MAX: usize = 16_384;
 /// Recording blocks waiting for the disk over all calls: 16 kB each, 128 MiB at most. More are dropped and counted.
 pub const RECORD_BLOCKS_MAX: usize = 8_192;
 /// Stereo sample pairs in one recording block: half a second is lost at most when the process dies.
