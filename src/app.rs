@@ -45,6 +45,9 @@ pub enum AppError {
 /// How long the last entries of ended calls may take.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often metrics are tidied up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
 /// A running server.
 #[derive(Debug)]
 pub struct App {
@@ -131,6 +134,7 @@ impl App {
             body_bytes_max: config.api.body_bytes_max,
             public_url: config.api.public_url.clone(),
         };
+        tokio::spawn(keep_metrics(api.metrics.clone(), stopped.clone()));
         tokio::spawn(serve(listener, router(api), stopped));
         tokio::spawn(take_calls(context.clone(), incoming));
         let sip_addr = context.sip.local_udp();
@@ -168,6 +172,13 @@ pub async fn open_store(url: &str) -> Result<Store, AppError> {
     let store = Store::open(url).await?;
     store.migrate().await?;
     Ok(store)
+}
+
+/// Folds recorded values into their buckets; without it they pile up until somebody asks for them.
+async fn keep_metrics(prometheus: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
+    while tokio::time::timeout(METRICS_UPKEEP, stopped.changed()).await.is_err() {
+        prometheus.run_upkeep();
+    }
 }
 
 fn workers(config: &Config) -> usize {

@@ -19,8 +19,9 @@ pub const PLAYOUT_SAMPLES_MAX: usize = 60 * 8_000;
 pub const DIGITS_MAX: usize = 64;
 /// Legs of one worker: at 0.2 % of a core each, more would not fit a core anyway.
 pub const LEGS_PER_WORKER_MAX: usize = 2_000;
-/// Commands waiting for a worker; over it the sender is told and its call ends.
-pub const WORKER_COMMANDS_MAX: usize = 16_384;
+/// Commands waiting for a worker, two for each leg it may hold; over it the sender is told and its call
+/// ends. The room is taken once for good, so it is not larger than it need be.
+pub const WORKER_COMMANDS_MAX: usize = 4_096;
 /// Recording blocks waiting for the disk over all calls: 16 kB each, 128 MiB at most. More are dropped and counted.
 pub const RECORD_BLOCKS_MAX: usize = 8_192;
 /// Stereo sample pairs in one recording block: half a second is lost at most when the process dies.

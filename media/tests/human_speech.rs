@@ -146,7 +146,6 @@ fn a_person_is_heard_at_every_level_and_over_noise() {
     {
         let (median, worst, missed, taken) = over_all(dbfs, background);
         let figures = format!("{dbfs} dBFS over {background:?}: {median:?}, {worst:?}, {missed:.3}, {taken:.3}");
-        println!("{figures}");
         assert!(median <= Duration::from_millis(200) && worst <= Duration::from_millis(600), "late: {figures}");
         assert!(missed < 0.15, "speech is missed: {figures}");
         assert!(taken < 0.02, "silence is taken for speech: {figures}");
