@@ -128,13 +128,14 @@ impl App {
             .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
         let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
         let (stop, stopped) = watch::channel(false);
-        let api = Api {
-            context: context.clone(),
-            metrics: prometheus,
+        let settings = crate::api::Settings {
             body_bytes_max: config.api.body_bytes_max,
             public_url: config.api.public_url.clone(),
+            rate_limit_per_minute: config.api.rate_limit_per_minute,
+            token_secret: crate::store::live_tokens::TokenSecret::new(&config.api.token_secret),
         };
-        tokio::spawn(keep_metrics(api.metrics.clone(), stopped.clone()));
+        tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
+        let api = Api::new(context.clone(), prometheus, settings);
         tokio::spawn(serve(listener, router(api), stopped));
         tokio::spawn(take_calls(context.clone(), incoming));
         let sip_addr = context.sip.local_udp();

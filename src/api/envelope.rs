@@ -2,10 +2,12 @@
 //! around it is decided here, once, by the mount.
 
 use super::Api;
+use super::auth::QuotaSlot;
+use super::rate_limit::Quota;
 use crate::store::now;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -69,7 +71,7 @@ impl IntoResponse for Answer {
 }
 
 /// Outermost layer of both mounts.
-pub(super) async fn wrap(State(_): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next) -> Response {
     let request_id = request
         .headers()
         .get(&REQUEST_ID)
@@ -80,7 +82,12 @@ pub(super) async fn wrap(State(_): State<Api>, request: Request, next: Next) -> 
         .to_string();
     let enveloped = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!("request", %request_id, method = %request.method());
+    let slot = QuotaSlot::default();
+    request.extensions_mut().insert(slot.clone());
     let mut response = next.run(request).instrument(span).await;
+    if let Some(quota) = slot.0.get() {
+        rate_limit_headers(quota, response.headers_mut());
+    }
     if let Some(payload) = response.extensions_mut().remove::<Payload>() {
         let body = body(payload, enveloped, &request_id);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -91,6 +98,15 @@ pub(super) async fn wrap(State(_): State<Api>, request: Request, next: Next) -> 
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+fn rate_limit_headers(quota: &Quota, headers: &mut HeaderMap) {
+    headers.insert("x-ratelimit-limit", quota.limit.into());
+    headers.insert("x-ratelimit-remaining", quota.remaining.into());
+    headers.insert("x-ratelimit-reset", quota.reset.into());
+    if quota.retry_after_s > 0 {
+        headers.insert(header::RETRY_AFTER, quota.retry_after_s.into());
+    }
 }
 
 fn body(payload: Payload, enveloped: bool, request_id: &str) -> Value {

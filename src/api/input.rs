@@ -6,7 +6,7 @@ use crate::store::Page;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -134,6 +134,10 @@ impl Query {
         Ok(Page { limit: number("limit", 50, 1, 100)?, offset: number("offset", 0, 0, i64::from(i32::MAX))? })
     }
 
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.0.get(name).map(String::as_str) {
             None => Ok(None),
@@ -157,4 +161,13 @@ impl Query {
 /// An identifier of the path; one that is no UUID names nothing.
 pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, ApiError> {
     parse(text).ok_or_else(|| ApiError::not_found(what))
+}
+
+/// What links start with: the configured address, or the one the client used.
+pub(super) fn base_url(api: &Api, headers: &HeaderMap) -> String {
+    if api.public_url.is_empty() {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        return format!("http://{host}");
+    }
+    api.public_url.trim_end_matches('/').to_owned()
 }

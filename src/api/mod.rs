@@ -8,22 +8,45 @@ mod envelope;
 mod error;
 mod health;
 mod input;
+mod live;
 pub mod openapi;
 mod phone_numbers;
+mod rate_limit;
 mod recordings;
 pub mod router;
 mod tasks;
 mod trunks;
 
 use crate::call::driver::Context;
+use crate::store::live_tokens::TokenSecret;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rate_limit::RateLimit;
 use std::sync::Arc;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
 pub struct Api {
-    pub context: Arc<Context>,
-    pub metrics: PrometheusHandle,
+    context: Arc<Context>,
+    metrics: PrometheusHandle,
+    body_bytes_max: usize,
+    public_url: String,
+    rate_limit: RateLimit,
+    token_secret: TokenSecret,
+}
+
+/// The API's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
     pub body_bytes_max: usize,
     pub public_url: String,
+    pub rate_limit_per_minute: u32,
+    pub token_secret: TokenSecret,
+}
+
+impl Api {
+    pub fn new(context: Arc<Context>, metrics: PrometheusHandle, settings: Settings) -> Self {
+        let Settings { body_bytes_max, public_url, rate_limit_per_minute, token_secret } = settings;
+        let rate_limit = RateLimit::new(rate_limit_per_minute);
+        Self { context, metrics, body_bytes_max, public_url, rate_limit, token_secret }
+    }
 }

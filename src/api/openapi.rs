@@ -1,10 +1,26 @@
 //! The API described by its handlers' own types (OpenAPI 3.1), for both mounts: the same operations, with
 //! the envelope under `/api/v1` and bare under `/v1`.
 
+use super::envelope::{Answer, Payload};
 use super::{agents, router};
+use axum::http::StatusCode;
+use axum::response::Html;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
+
+/// `GET /openapi.json`: as it stands on both mounts.
+pub(super) async fn json() -> Answer {
+    Answer(StatusCode::OK, Payload::Plain(DOCUMENT.clone()))
+}
+
+/// `GET /docs`: a page that shows it.
+pub(super) async fn page() -> Html<&'static str> {
+    Html(include_str!("docs.html"))
+}
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// The whole document.
 pub fn document() -> Value {

@@ -5,7 +5,7 @@ use super::auth::Caller;
 use super::calls::find;
 use super::envelope::Answer;
 use super::error::ApiError;
-use super::input::IdPath;
+use super::input::{IdPath, base_url};
 use crate::domain::call::Call;
 use axum::body::{Body, Bytes};
 use axum::extract::{OriginalUri, Path, State};
@@ -44,13 +44,7 @@ pub(super) async fn locate(
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
     available(&call)?;
-    let base = if api.public_url.is_empty() {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        format!("http://{host}")
-    } else {
-        api.public_url.trim_end_matches('/').to_owned()
-    };
-    let url = format!("{base}{}/stream", uri.path().trim_end_matches('/'));
+    let url = format!("{}{}/stream", base_url(&api, &headers), uri.path().trim_end_matches('/'));
     Ok(Answer::ok(RecordingBody { call_id: call.id.to_string(), recording_url: url, content_type: "audio/wav" }))
 }
 

@@ -1,7 +1,7 @@
 //! The table of contents.
 
 use super::error::ApiError;
-use super::{Api, agents, calls, envelope, health, phone_numbers, recordings, tasks, trunks};
+use super::{Api, agents, calls, envelope, health, live, openapi, phone_numbers, recordings, tasks, trunks};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
@@ -22,6 +22,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
+        .routes(routes!(live::locate))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))
@@ -35,11 +36,14 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
 /// Everything the server answers, on both mounts.
 pub fn router(api: Api) -> Router {
     let (mount, _) = mount().split_for_parts();
+    let mount = mount.route("/openapi.json", get(openapi::json));
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
+        .route("/docs", get(openapi::page))
+        .route("/ws/calls/{id}", get(live::connect))
         .fallback(|| async { ApiError::not_found("Endpoint") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(

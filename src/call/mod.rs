@@ -2,6 +2,7 @@
 
 pub mod driver;
 pub mod dtmf;
+pub mod live;
 pub mod machine;
 pub mod negotiate;
 pub mod registry;

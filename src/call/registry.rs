@@ -1,11 +1,12 @@
 //! The calls of this process: how the API reaches one, and how many there are.
 
+use super::live::{self, Update};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::store::OrgScope;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// Commands waiting for one call; it reads them at once, so more than a few means a caller in a loop.
 const COMMANDS_MAX: usize = 16;
@@ -21,6 +22,7 @@ struct Entry {
     scope: OrgScope,
     task: Option<TaskId>,
     commands: mpsc::Sender<Command>,
+    live: broadcast::Sender<Update>,
 }
 
 /// Handed to the API; calls register themselves.
@@ -36,6 +38,8 @@ pub struct Seat {
     id: CallId,
     registry: Registry,
     pub commands: mpsc::Receiver<Command>,
+    /// Sending never waits; without listeners it does nothing.
+    pub live: broadcast::Sender<Update>,
 }
 
 impl Default for Registry {
@@ -47,11 +51,12 @@ impl Default for Registry {
 impl Registry {
     pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Seat {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let live = broadcast::Sender::new(live::UPDATES_MAX);
         let mut calls = self.lock();
-        calls.insert(id, Entry { scope, task, commands: sender });
+        calls.insert(id, Entry { scope, task, commands: sender, live: live.clone() });
         self.count.send_replace(calls.len());
         drop(calls);
-        Seat { id, registry: self.clone(), commands }
+        Seat { id, registry: self.clone(), commands, live }
     }
 
     /// False when no such call of this organization is live here.
@@ -59,6 +64,12 @@ impl Registry {
         let calls = self.lock();
         let entry = calls.get(&id).filter(|entry| entry.scope == scope);
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
+    }
+
+    /// Updates of a live call of this organization from now on; `None` when there is no such call here.
+    pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<broadcast::Receiver<Update>> {
+        let calls = self.lock();
+        calls.get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.subscribe())
     }
 
     /// Ends the live call of a task, if there is one.

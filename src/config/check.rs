@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         ("providers.connect_timeout_ms", config.providers.connect_timeout_ms, 100, 60_000),
         ("providers.first_byte_timeout_ms", config.providers.first_byte_timeout_ms, 100, 120_000),
         ("providers.idle_timeout_ms", config.providers.idle_timeout_ms, 100, 120_000),
+        ("api.rate_limit_per_minute", u64::from(config.api.rate_limit_per_minute), 1, 10_000_000),
         ("api.body_bytes_max", config.api.body_bytes_max as u64, 1_024, 100 << 20),
     ] {
         if !(low..=high).contains(&value) {

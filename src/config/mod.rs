@@ -28,6 +28,9 @@ pub struct Api {
     pub listen: SocketAddr,
     pub body_bytes_max: usize,
     pub public_url: String,
+    pub rate_limit_per_minute: u32,
+    /// Signs session tokens of live transcripts.
+    pub token_secret: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -121,7 +124,13 @@ pub struct Local {
 impl Default for Api {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 3_008));
-        Self { listen, body_bytes_max: 1 << 20, public_url: String::new() }
+        Self {
+            listen,
+            body_bytes_max: 1 << 20,
+            public_url: String::new(),
+            rate_limit_per_minute: 1_000,
+            token_secret: String::new(),
+        }
     }
 }
 

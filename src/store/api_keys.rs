@@ -42,17 +42,18 @@ impl Store {
         Ok(NewKey { id, text })
     }
 
-    /// The organization a key belongs to; `None` for unknown and expired keys.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<OrgScope>, StoreError> {
+    /// The key's identity and its organization; `None` for unknown and expired keys.
+    pub async fn authenticate(&self, key: &str) -> Result<Option<(ApiKeyId, OrgScope)>, StoreError> {
         let row = sqlx::query(
-            "SELECT organization_id FROM api_keys WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)",
+            "SELECT id, organization_id FROM api_keys WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)",
         )
         .bind(hash(key))
         .bind(now().0)
         .fetch_optional(&self.read)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let organization: String = row.try_get(0)?;
-        Ok(Some(OrgScope::new(parsed(OrganizationId::parse(&organization), "api_keys.organization_id")?)))
+        let (id, organization): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let id = parsed(ApiKeyId::parse(&id), "api_keys.id")?;
+        Ok(Some((id, OrgScope::new(parsed(OrganizationId::parse(&organization), "api_keys.organization_id")?))))
     }
 }

@@ -5,6 +5,7 @@ mod agents;
 mod api_keys;
 mod calls;
 pub mod journal;
+pub mod live_tokens;
 mod organizations;
 mod phone_numbers;
 mod scope;

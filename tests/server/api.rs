@@ -226,3 +226,33 @@ async fn a_recording_is_served_in_ranges() {
     assert_eq!(beyond.status(), 416);
     assert_eq!(server.http.get(url).send().await.unwrap().status(), 401);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_has_so_many_requests_a_minute() {
+    // Three requests set the server up.
+    let server = Server::start_with(|config| config.api.rate_limit_per_minute = 6).await;
+    let ask = async |mount: &str| {
+        let url = format!("http://{}{mount}/agents", server.app.api_addr);
+        let response = server.http.get(url).bearer_auth(&server.key).send().await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let headers = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"].map(header);
+        (response.status().as_u16(), headers, response.json::<Value>().await.unwrap())
+    };
+    for (mount, left) in [("/api/v1", "2"), ("/v1", "1"), ("/api/v1", "0")] {
+        let (status, [limit, remaining, reset, retry], _) = ask(mount).await;
+        assert_eq!((status, limit.as_deref(), remaining.as_deref()), (200, Some("6"), Some(left)));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let reset: u64 = reset.unwrap().parse().unwrap();
+        assert!((now + 40..=now + 61).contains(&reset), "{reset} at {now}");
+        assert_eq!(retry, None);
+    }
+    for mount in ["/api/v1", "/v1"] {
+        let (status, [_, remaining, _, retry], body) = ask(mount).await;
+        assert_eq!((status, remaining.as_deref(), &body["details"]["code"]), (429, Some("0"), &json!("rate_limited")));
+        assert!((40..=60).contains(&retry.unwrap().parse::<u64>().unwrap()));
+    }
+    // Health needs no key and is not counted.
+    let health = server.http.get(server.url("/health")).send().await.unwrap();
+    assert_eq!(health.status(), 200);
+    assert!(health.headers().get("x-ratelimit-limit").is_none());
+}

@@ -61,6 +61,7 @@ fn free_port() -> u16 {
 fn install(folder: &std::path::Path, base: &str, api: u16, sip: u16) -> Installation {
     let settings: Vec<(String, String)> = [
         ("API__LISTEN", format!("127.0.0.1:{api}")),
+        ("API__RATE_LIMIT_PER_MINUTE", "1000000".into()),
         ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
         ("DATABASE__URL", format!("sqlite://{}/t.db", folder.display())),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),

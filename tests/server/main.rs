@@ -8,6 +8,7 @@ mod baresip;
 mod calls;
 mod crash;
 mod faults;
+mod live;
 mod provider_messages;
 mod sipp;
 mod snapshots;

@@ -50,6 +50,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.api.listen = loopback(0);
+        config.api.rate_limit_per_minute = 1_000_000; // tests poll
         config.sip.listen = loopback(0);
         config.media.port_first = 20_000;
         config.media.port_last = 39_999;

@@ -2,6 +2,7 @@
 
 use super::voice::{Voice, VoiceEvent};
 use super::{Media, Record, Shared};
+use crate::call::live::Update;
 use crate::call::machine::{Brief, Machine, Output, TurnFigures};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
@@ -129,6 +130,11 @@ impl Running {
             }
             Happened::Stt(Some(event)) => {
                 self.stt_alive = !matches!(event, SttEvent::Failed(_));
+                if let SttEvent::Interim(text) = &event
+                    && !text.is_empty()
+                {
+                    let _ = self.c.seat.live.send(Update::Interim { text: text.clone() });
+                }
                 self.machine.handle_stt(now, event);
             }
             Happened::Stt(None) => {
@@ -262,6 +268,7 @@ impl Running {
                     }
                 }
                 Output::Turn { position, turn } => {
+                    let _ = self.c.seat.live.send(Update::Turn { position, turn: turn.clone() });
                     self.c.context.journal.turn(self.c.record.call.id, position, turn).await;
                 }
                 Output::SendDigits(digits) => {

@@ -92,7 +92,7 @@ async fn answer(
         metrics: None,
         metadata: brief.agent.metadata.clone().map(serde_json::Value::Object),
     };
-    let mut record = Record::new(&context, scope, call).await;
+    let mut record = Record::new(&context, scope, call, &seat).await;
     let stt = context.start_stt(&brief, stream.map_or(Law::Mu, |stream| stream.law));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(started.elapsed().as_secs_f64());

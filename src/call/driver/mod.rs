@@ -10,8 +10,9 @@ mod voice;
 pub use inbound::inbound;
 pub use outbound::{OutboundOrder, outbound};
 
+use super::live::Update;
 use super::machine::Brief;
-use super::registry::Registry;
+use super::registry::{Registry, Seat};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
 use crate::domain::speech::{LlmProvider, SttProvider, TtsProvider};
@@ -23,7 +24,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use trunkline_media::codec::Law;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::worker::{LegHandle, Workers};
@@ -65,17 +66,20 @@ pub(super) struct Record {
     pub scope: OrgScope,
     pub call: Call,
     journal: Journal,
+    live: broadcast::Sender<Update>,
 }
 
 impl Record {
-    async fn new(context: &Context, scope: OrgScope, call: Call) -> Self {
-        let record = Self { scope, call, journal: context.journal.clone() };
+    async fn new(context: &Context, scope: OrgScope, call: Call, seat: &Seat) -> Self {
+        let record = Self { scope, call, journal: context.journal.clone(), live: seat.live.clone() };
         record.write().await;
         record
     }
 
     async fn write(&self) {
         self.journal.call(self.call.clone()).await;
+        let Call { status, end_reason, .. } = self.call;
+        let _ = self.live.send(Update::Status { status, end_reason });
     }
 
     async fn answered(&mut self) {

@@ -58,7 +58,7 @@ pub async fn outbound(context: Shared, order: OutboundOrder) {
         metrics: None,
         metadata: metadata.map(serde_json::Value::Object),
     };
-    let record = Record::new(&context, order.scope, call).await;
+    let record = Record::new(&context, order.scope, call, &seat).await;
     context.journal.flush().await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");

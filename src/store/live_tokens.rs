@@ -1,0 +1,82 @@
+//! Session tokens for live transcripts: they name one call of one organization, for a few minutes, and
+//! are signed, so that a browser can be given one instead of a key.
+
+use super::OrgScope;
+use crate::domain::ids::{CallId, OrganizationId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+/// How long a token is good for.
+pub const VALID_S: u64 = 300;
+
+/// The key tokens are signed with.
+#[derive(Clone)]
+pub struct TokenSecret(Vec<u8>);
+
+impl std::fmt::Debug for TokenSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenSecret")
+    }
+}
+
+impl TokenSecret {
+    /// An empty text makes a secret of this process: its tokens are good here and until the next start.
+    pub fn new(text: &str) -> Self {
+        Self(if text.is_empty() { rand::random::<[u8; 32]>().to_vec() } else { text.as_bytes().to_vec() })
+    }
+
+    fn mac(&self, payload: &str) -> Hmac<Sha256> {
+        // HMAC takes keys of any length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!("any length fits"));
+        mac.update(b"trunkline live token 1\n");
+        mac.update(payload.as_bytes());
+        mac
+    }
+
+    /// A token for a call, good until `VALID_S` after `now_s`.
+    pub fn sign(&self, scope: OrgScope, call: CallId, now_s: u64) -> String {
+        let payload = format!("{} {call} {}", scope.organization(), now_s + VALID_S);
+        let tag = self.mac(&payload).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
+    }
+
+    /// The scope and call of a token that is ours and not too old.
+    pub fn verify(&self, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (tag, payload) = bytes.split_at_checked(32)?;
+        let payload = std::str::from_utf8(payload).ok()?;
+        self.mac(payload).verify_slice(tag).ok()?;
+        let mut parts = payload.split(' ');
+        let organization = OrganizationId::parse(parts.next()?)?;
+        let call = CallId::parse(parts.next()?)?;
+        let until: u64 = parts.next()?.parse().ok()?;
+        (now_s < until).then(|| (OrgScope::new(organization), call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bound_to_their_call_and_their_time() {
+        let secret = TokenSecret::new("a secret of some length");
+        let (scope, call) = (OrgScope::new(OrganizationId::new()), CallId::new());
+        let token = secret.sign(scope, call, 1_000);
+        assert_eq!(secret.verify(&token, 1_000), Some((scope, call)));
+        assert_eq!(secret.verify(&token, 1_299), Some((scope, call)));
+        assert_eq!(secret.verify(&token, 1_300), None);
+        assert_eq!(TokenSecret::new("").verify(&token, 1_000), None);
+        for at in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(secret.verify(&forged, 1_000), None, "{forged}");
+        }
+        for text in ["", "AAAA", "not base64!"] {
+            assert_eq!(secret.verify(text, 1_000), None);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Live transcripts over the WebSocket, as a customer's client sees them.
+
+use super::support::Server;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Client {
+    async fn connect(url: &str) -> Self {
+        Self(connect_async(url).await.unwrap().0)
+    }
+
+    /// The next message, or the close code.
+    async fn next(&mut self) -> Result<Value, u16> {
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(40), self.0.next()).await.expect("nothing came");
+            match message {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Everything until the close code.
+    async fn rest(&mut self) -> (Vec<Value>, u16) {
+        let mut all = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(message) => all.push(message),
+                Err(code) => return (all, code),
+            }
+        }
+    }
+}
+
+/// The id of the one call once it goes on.
+async fn live_call(server: &Server) -> String {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let calls = server.get("/calls?status=in_progress").await;
+        if let Some(id) = calls["calls"][0]["id"].as_str() {
+            return id.to_owned();
+        }
+        assert!(Instant::now() < deadline, "no call began");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The transcript a client has put together: final turns by their position.
+fn together(messages: &[Value]) -> Vec<String> {
+    let mut turns = std::collections::BTreeMap::new();
+    for message in messages.iter().filter(|message| message["type"] == "transcript_update") {
+        for turn in message["data"]["transcript"].as_array().unwrap() {
+            if turn["is_final"] == json!(true) {
+                let text = format!("{}: {}", turn["role"].as_str().unwrap(), turn["content"].as_str().unwrap());
+                turns.insert(turn["position"].as_u64().unwrap(), text);
+            }
+        }
+    }
+    turns.into_values().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listeners_get_every_turn_however_they_connect() {
+    let server = Server::start().await;
+    let host = server.app.api_addr;
+    let call = server.call("listen; say hello; listen; say goodbye; listen");
+    let listen = async {
+        let id = live_call(&server).await;
+        let info = server.get(&format!("/calls/{id}/live")).await;
+        let url = format!("ws://{host}/ws/calls/{id}");
+        assert_eq!((info["websocket_url"].as_str(), info["call_id"].as_str()), (Some(url.as_str()), Some(id.as_str())));
+        assert_eq!(info["connection_info"]["example"], json!(format!("{url}?api_key=YOUR_API_KEY")));
+        let token = info["temp_token"].as_str().unwrap().to_owned();
+        let mut first = Client::connect(&format!("{url}?api_key={}", server.key)).await;
+        assert_eq!(first.next().await.unwrap()["type"], json!("connected"));
+        first.0.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
+        let mut seen = Vec::new();
+        // The second listener comes when the caller has been understood, and misses nothing.
+        while !together(&seen).iter().any(|line| line.starts_with("user:")) {
+            seen.push(first.next().await.unwrap());
+        }
+        let mut second = Client::connect(&format!("{url}?session_token={token}")).await;
+        let ((mut rest, code), (late, late_code)) = tokio::join!(first.rest(), second.rest());
+        seen.append(&mut rest);
+        (id, seen, code, late, late_code)
+    };
+    let (report, (id, seen, code, late, late_code)) = tokio::join!(call, listen);
+    assert!(report.failure.is_none(), "{report:?}");
+    let stored: Vec<String> = super::support::lines(&server.last_call().await);
+    assert_eq!(together(&seen), stored);
+    assert_eq!(together(&late), stored);
+    assert_eq!((code, late_code), (1000, 1000));
+    assert!(seen.iter().any(|message| message["type"] == "pong"));
+    let interim = |message: &&Value| message["data"]["transcript"][0]["is_final"] == json!(false);
+    let interim = seen.iter().find(interim).expect("no interim turn came");
+    assert_eq!(interim["data"]["transcript"][0]["role"], json!("user"));
+    let last = seen.iter().rfind(|message| message["type"] == "call_status_update").unwrap();
+    assert_eq!(last["data"], json!({"call_id": id, "status": "completed", "end_reason": "agent_hung_up"}), "{seen:?}");
+    // Who comes after the end gets all of it and the end.
+    let mut after = Client::connect(&format!("ws://{host}/ws/calls/{id}?api_key={}", server.key)).await;
+    let (messages, code) = after.rest().await;
+    assert_eq!((together(&messages), code), (stored, 1000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_are_turned_away_by_close_code() {
+    let server = Server::start().await;
+    let other = Server::start().await;
+    let report = server.call("listen; hangup").await;
+    assert!(report.failure.is_none(), "{report:?}");
+    let id = server.last_call().await["id"].as_str().unwrap().to_owned();
+    let token = server.get(&format!("/calls/{id}/live")).await["temp_token"].as_str().unwrap().to_owned();
+    let none = "01a1fe5c-0000-7000-8000-000000000000";
+    for (call, query, wanted) in [
+        (id.as_str(), String::new(), 4401),
+        (&id, "?api_key=va_wrong".into(), 4401),
+        (&id, "?session_token=AAAA".into(), 4401),
+        (none, format!("?session_token={token}"), 4401), // bound to its call
+        (none, format!("?api_key={}", server.key), 4404),
+        ("nonsense", format!("?api_key={}", server.key), 4404),
+        (&id, format!("?api_key={}", server.key), 1000),
+        (&id, format!("?session_token={token}"), 1000),
+    ] {
+        let url = format!("ws://{}/ws/calls/{call}{query}", server.app.api_addr);
+        let (messages, code) = Client::connect(&url).await.rest().await;
+        assert_eq!(code, wanted, "{query}: {messages:?}");
+        let first = if wanted == 1000 { "connected" } else { "error" };
+        assert_eq!(messages[0]["type"], json!(first), "{query}");
+    }
+    // Another server signs with another secret; its tenants are strangers here.
+    let theirs = format!("ws://{}/ws/calls/{id}?session_token={token}", other.app.api_addr);
+    assert_eq!(Client::connect(&theirs).await.rest().await.1, 4401);
+}
