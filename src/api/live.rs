@@ -1,5 +1,4 @@
 //! Live transcripts: `/calls/{id}/live` says where, `/ws/calls/{id}` is the WebSocket itself.
-#![expect(clippy::disallowed_methods, reason = "a socket has deadlines")]
 
 use super::Api;
 use super::auth::{Caller, authenticate, unix_s};
