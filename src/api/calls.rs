@@ -123,7 +123,7 @@ async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<Call
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "One of initiated, in_progress, completed, failed.")), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query)), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let filter = CallFilter {

@@ -95,7 +95,7 @@ pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) 
 pub(super) struct Paging {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<i64>,
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 2147483647, default = 0)]
     offset: Option<i64>,
 }
 

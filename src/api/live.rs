@@ -61,7 +61,7 @@ pub(super) struct ConnectionInfo {
 
 /// Where the live transcript of a call is, and a token for it.
 #[utoipa::path(get, path = "/calls/{id}/live", tag = "calls", params(IdPath), responses((status = 200, body = LiveBody)))]
-pub(super) async fn locate(
+pub(super) async fn live(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;

@@ -3,10 +3,13 @@
 
 use super::envelope::{Answer, Payload};
 use super::{agents, router};
+use crate::domain::call::CallStatus;
+use crate::domain::task::TaskStatus;
 use axum::http::StatusCode;
 use axum::response::Html;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
+use utoipa::PartialSchema as _;
 
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
@@ -27,6 +30,9 @@ pub fn document() -> Value {
     let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
     let operations = described["paths"].take();
     let mut schemas = described["components"]["schemas"].take();
+    // Types that only queries use.
+    schemas["TaskStatus"] = serde_json::to_value(TaskStatus::schema()).unwrap_or_default();
+    schemas["CallStatus"] = serde_json::to_value(CallStatus::schema()).unwrap_or_default();
     two_names(&mut schemas["AgentFields"]);
     // An agent belongs to a task besides its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});

@@ -22,7 +22,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript))
-        .routes(routes!(live::locate))
+        .routes(routes!(live::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))

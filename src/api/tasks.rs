@@ -135,7 +135,7 @@ async fn trunks(api: &Api, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
 }
 
 /// The tasks of the organization, newest first.
-#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "One of pending, in_progress, completed, failed.")), responses((status = 200, body = TaskPage)))]
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<TaskStatus>, Query)), responses((status = 200, body = TaskPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;

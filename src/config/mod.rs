@@ -22,7 +22,7 @@ pub struct Config {
     pub providers: Providers,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
     pub listen: SocketAddr,
@@ -31,6 +31,18 @@ pub struct Api {
     pub rate_limit_per_minute: u32,
     /// Signs session tokens of live transcripts.
     pub token_secret: String,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api")
+            .field("listen", &self.listen)
+            .field("body_bytes_max", &self.body_bytes_max)
+            .field("public_url", &self.public_url)
+            .field("rate_limit_per_minute", &self.rate_limit_per_minute)
+            .field("signs_with_own_key", &!self.token_secret.is_empty())
+            .finish()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

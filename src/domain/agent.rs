@@ -20,6 +20,7 @@ const TEXT_BYTES_MAX: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentFields {
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     #[serde(default = "yes")]
     pub is_active: bool,
@@ -28,6 +29,7 @@ pub struct AgentFields {
     #[serde(default)]
     pub business_name: Option<String>,
     #[serde(default)]
+    #[schema(format = "email")]
     pub notification_email: Option<String>,
     #[serde(default)]
     pub system_prompt: Option<String>,
@@ -42,6 +44,7 @@ pub struct AgentFields {
     #[serde(default)]
     pub voicemail_message: Option<String>,
     #[serde(default)]
+    #[schema(minimum = 10, maximum = 14_400)]
     pub max_duration_seconds: Option<u32>,
     #[serde(default)]
     pub autonomous_silence_handling: Option<bool>,
@@ -52,6 +55,8 @@ pub struct AgentFields {
     #[serde(default)]
     pub recording_enabled: Option<bool>,
     #[serde(default)]
+    /// http or https.
+    #[schema(format = "uri")]
     pub webhook_url: Option<String>,
     #[serde(default)]
     pub webhook_secret: Option<String>,
@@ -86,7 +91,7 @@ pub struct Agent {
 
 impl AgentFields {
     pub fn validate(&self) -> Result<(), FieldFault> {
-        if self.name.trim().is_empty() || self.name.len() > 200 {
+        if self.name.trim().is_empty() || self.name.chars().count() > 200 {
             return Err(FieldFault::new("name", "must have 1 to 200 characters"));
         }
         for (field, text) in [

@@ -4,6 +4,7 @@ use super::end_reason::EndReason;
 use super::ids::{AgentId, CallId, OrganizationId, TaskId};
 use super::time::UnixMs;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -24,7 +25,8 @@ impl Direction {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum CallStatus {
     Initiated,
     InProgress,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 pub struct DtmfRules {
     pub rules: Vec<Rule>,
     #[serde(default = "default_timeout")]
+    #[schema(minimum = 100, maximum = 30_000)]
     pub inter_digit_timeout_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminator: Option<String>,
@@ -18,6 +19,7 @@ pub struct DtmfRules {
 #[serde(deny_unknown_fields)]
 #[schema(as = DtmfRule)]
 pub struct Rule {
+    #[schema(pattern = "^[0-9*#A-D]{1,32}$")]
     pub digits: String,
     pub action: Action,
     /// Of `transfer`.

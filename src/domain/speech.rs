@@ -27,6 +27,7 @@ pub struct LlmConfig {
     pub provider: LlmProvider,
     pub model: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<PromptMessage>,
@@ -95,10 +96,13 @@ pub struct TtsConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.5, maximum = 2)]
     pub speed: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub stability: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub similarity_boost: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
@@ -118,14 +122,18 @@ pub enum TtsProvider {
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub stability: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub similarity_boost: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub style: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.5, maximum = 2)]
     pub speed: Option<f64>,
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum TaskStatus {
     Pending,
     InProgress,
@@ -39,6 +40,8 @@ impl TaskStatus {
 pub struct TaskFields {
     #[serde(default)]
     pub name: Option<String>,
+    /// E.164, or a SIP URI where a trunk allows it.
+    #[schema(example = "+31201234567")]
     pub to_number: String,
     /// The number shown to the callee, one of the organization's.
     #[serde(default)]
@@ -52,10 +55,14 @@ pub struct TaskFields {
     #[serde(default)]
     pub priority: i64,
     #[serde(default)]
+    #[schema(format = "date-time")]
     pub scheduled_at: Option<String>,
     #[serde(default)]
+    /// https only.
+    #[schema(format = "uri")]
     pub webhook_url: Option<String>,
     #[serde(default)]
+    /// call_started, call_completed, call_failed; none set means all.
     pub webhook_events: Option<Vec<String>>,
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,

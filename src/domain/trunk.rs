@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkFields {
+    #[schema(min_length = 1)]
     pub name: String,
     /// Where our calls go: host name or address. A trunk without one only receives.
     #[serde(default)]
@@ -40,6 +41,8 @@ pub struct TrunkFields {
     #[serde(default)]
     pub inbound_password: Option<String>,
     #[serde(default = "default_codecs")]
+    /// PCMU, PCMA.
+    #[schema(min_items = 1)]
     pub codecs: Vec<String>,
     #[serde(default)]
     pub allow_sip_uri: bool,

@@ -9,15 +9,20 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
     /// Silence the recogniser waits for before it holds an utterance for finished.
+    #[schema(minimum = 10, maximum = 5000)]
     pub endpointing_ms: u64,
     /// A turn never ends before this much silence.
+    #[schema(minimum = 0, maximum = 5000)]
     pub min_silence_ms: u64,
     /// Silence that ends a turn when the recogniser has not said that it is finished.
+    #[schema(minimum = 0, maximum = 10000)]
     pub silence_ms: u64,
     /// Silence that ends a turn even with unfinished words.
+    #[schema(minimum = 0, maximum = 20000)]
     pub max_silence_ms: u64,
     pub barge_in: bool,
     /// Voiced sound of the caller that counts as an interruption.
+    #[schema(minimum = 48, maximum = 2000)]
     pub barge_in_min_speech_ms: u64,
 }
 
@@ -39,8 +44,10 @@ impl Default for TurnConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct SilenceConfig {
     /// Silence after the agent finished before it asks again.
+    #[schema(minimum = 1000, maximum = 120000)]
     pub prompt_after_ms: u64,
     /// How often it asks before it says goodbye.
+    #[schema(maximum = 10)]
     pub max_prompts: u32,
     pub prompt: String,
     pub goodbye: String,
