@@ -46,7 +46,7 @@ pub(super) struct CallArgs {
     /// Calls at once.
     #[arg(long, default_value_t = 100)]
     at_once: usize,
-    /// Folder for a stereo recording of each call (us left reversed: agent left, caller right).
+    /// Folder for a stereo recording of each call (left what was heard, right what was said).
     #[arg(long)]
     record: Option<PathBuf>,
 }
