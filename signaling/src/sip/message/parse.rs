@@ -134,6 +134,13 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// A header's value. A CR without its LF is no line end (RFC 3261 section 7); it is read as the white space
+/// it is written as, so that both sides of us see the same value.
+fn value_of(bytes: &[u8]) -> Cow<'_, str> {
+    let text = text_of(bytes);
+    if text.contains('\r') { Cow::Owned(text.replace('\r', " ")) } else { text }
+}
+
 fn message(head: &[u8], body: &[u8]) -> Parsed {
     let line_end = head.iter().position(|b| *b == b'\n').unwrap_or(head.len());
     let start_line = text_of(head[..line_end].strip_suffix(b"\r").unwrap_or(&head[..line_end]));
@@ -162,7 +169,7 @@ fn read_headers(bytes: &[u8]) -> (Headers, Option<&'static str>) {
             match headers.last_mut() {
                 Some(last) => {
                     last.value.push(' ');
-                    last.value.push_str(text_of(line).trim());
+                    last.value.push_str(value_of(line).trim());
                 }
                 None => fault = fault.or(Some("folded line before any header")),
             }
@@ -182,7 +189,7 @@ fn read_headers(bytes: &[u8]) -> (Headers, Option<&'static str>) {
             continue;
         }
         let value = line[colon + 1..].trim_ascii();
-        headers.push(Header { name: HeaderName::parse(name), value: text_of(value).into() });
+        headers.push(Header { name: HeaderName::parse(name), value: value_of(value).into() });
     }
     (headers.into(), fault)
 }
