@@ -157,7 +157,7 @@ impl App {
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
         // A database that is away does not keep the process alive.
-        if tokio::time::timeout(FLUSH_DEADLINE, self.context.journal.flush()).await.is_err() {
+        if !self.context.journal.flush(FLUSH_DEADLINE).await {
             tracing::error!("the database does not take the last entries");
         }
         self.context.store.close().await;

@@ -145,7 +145,7 @@ impl Listener {
         if !self.send(hello).await {
             return gone;
         }
-        let _ = tokio::time::timeout(FLUSH_DEADLINE, api.context.journal.flush()).await;
+        api.context.journal.flush(FLUSH_DEADLINE).await;
         let turns = api.context.store.turns(scope, call.id).await.unwrap_or_default();
         let so_far: Vec<Value> = turns.iter().zip(0..).map(|(turn, position)| turn_json(position, turn)).collect();
         if !so_far.is_empty() && !self.send(self.transcript(so_far)).await {

@@ -51,7 +51,7 @@ impl Window {
             self.counts[(self.newest % WINDOW_S) as usize] += 1;
             self.total += 1;
         }
-        let oldest = (self.newest + 1 - WINDOW_S..=self.newest)
+        let oldest = ((self.newest + 1).saturating_sub(WINDOW_S)..=self.newest)
             .find(|second| self.counts[(*second % WINDOW_S) as usize] > 0)
             .unwrap_or(self.newest);
         let reset = oldest + WINDOW_S;

@@ -61,17 +61,20 @@ impl Journal {
         self.put(Entry::Turn { call, position, turn }).await;
     }
 
-    pub fn recording_blocking(&self, scope: OrgScope, call: CallId, path: String) {
-        if self.entries.blocking_send(Entry::Recording { scope, call, path }).is_err() {
-            tracing::error!("the journal ended before a recording was noted");
+    /// Called on the recorder's thread, which must not wait for a database: other calls are being written.
+    pub fn recording(&self, scope: OrgScope, call: CallId, path: String) {
+        if self.entries.try_send(Entry::Recording { scope, call, path }).is_err() {
+            metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
         }
     }
 
-    /// Waits until everything written so far is on disk.
-    pub async fn flush(&self) {
+    /// Waits until everything written so far is on disk; false when it is not by the deadline, because the
+    /// database is away.
+    pub async fn flush(&self, deadline: Duration) -> bool {
         let (done, wait) = oneshot::channel();
         self.put(Entry::Flush(done)).await;
-        let _ = wait.await;
+        let waited = tokio::time::timeout(deadline, wait).await;
+        matches!(waited, Ok(Ok(())))
     }
 
     async fn put(&self, entry: Entry) {
@@ -205,4 +208,73 @@ async fn write_turn(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::call::Direction;
+    use crate::domain::ids::OrganizationId;
+
+    async fn store() -> (Store, OrgScope) {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        let made = store.bootstrap("Test", "owner@example.com", "x").await.unwrap();
+        (store, made.scope)
+    }
+
+    fn call(organization: OrganizationId) -> Call {
+        Call {
+            id: CallId::new(),
+            organization,
+            agent: None,
+            task: None,
+            direction: Direction::Inbound,
+            from_number: "+15550100".into(),
+            to_number: "+31201234567".into(),
+            status: CallStatus::InProgress,
+            end_reason: None,
+            started_at: super::super::now(),
+            answered_at: None,
+            ended_at: None,
+            sip_call_id: None,
+            recording: None,
+            metrics: None,
+            metadata: None,
+        }
+    }
+
+    fn turn(content: &str) -> Turn {
+        Turn {
+            role: Role::User,
+            content: content.into(),
+            started_at_ms: 0,
+            ended_at_ms: 1,
+            interrupted: false,
+            confidence: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_the_database_refuses_takes_no_other_with_it() {
+        let (store, scope) = store().await;
+        let journal = Journal::start(store.clone());
+        let call = call(scope.organization());
+        let id = call.id;
+        journal.call(call).await;
+        journal.turn(CallId::new(), 0, turn("of a call that does not exist")).await;
+        journal.turn(id, 0, turn("hello")).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        let turns = store.turns(scope, id).await.unwrap();
+        assert_eq!(turns.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>(), ["hello"]);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_keeps_nobody_waiting() {
+        let (store, scope) = store().await;
+        let journal = Journal::start(store.clone());
+        store.close().await;
+        journal.call(call(scope.organization())).await;
+        assert!(!journal.flush(Duration::from_millis(50)).await);
+    }
 }

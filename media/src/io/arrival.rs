@@ -43,15 +43,18 @@ pub(super) fn stamp(socket: &impl AsFd) -> io::Result<()> {
     setsockopt(socket, ReceiveTimestampns, &true).map_err(io::Error::from)
 }
 
+/// Room for the stamp of one datagram.
+pub(super) fn control() -> Vec<u8> {
+    cmsg_space!(TimeSpec)
+}
+
 /// One datagram with the kernel's stamp.
 pub(super) fn receive(
-    socket: &impl AsRawFd, buffer: &mut [u8], moment: &Moment,
+    socket: &impl AsRawFd, buffer: &mut [u8], control: &mut [u8], moment: &Moment,
 ) -> io::Result<(usize, SocketAddr, Instant)> {
-    let mut control = cmsg_space!(TimeSpec);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message =
-        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_DONTWAIT)
-            .map_err(io::Error::from)?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT)
+        .map_err(io::Error::from)?;
     let stamp = message.cmsgs().ok().into_iter().flatten().find_map(|control| match control {
         ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
         _ => None,
@@ -90,7 +93,7 @@ mod tests {
                 std::hint::spin_loop();
             }
             let moment = Moment::new(Instant::now());
-            let (len, source, at) = receive(&receiver, &mut buffer, &moment).unwrap();
+            let (len, source, at) = receive(&receiver, &mut buffer, &mut control(), &moment).unwrap();
             assert_eq!((len, source), (3, sender.local_addr().unwrap()));
             assert!(at + Duration::from_millis(10) > before && at <= moment.monotonic);
             if at < before + Duration::from_millis(10) {
@@ -99,7 +102,7 @@ mod tests {
             assert!(Instant::now() < deadline, "the kernel stamps nothing");
         }
         let moment = Moment::new(Instant::now());
-        let empty = receive(&receiver, &mut buffer, &moment).unwrap_err();
+        let empty = receive(&receiver, &mut buffer, &mut control(), &moment).unwrap_err();
         assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
     }
 }

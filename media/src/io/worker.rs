@@ -181,6 +181,7 @@ fn start_worker(
         stats,
         legs: legs.clone(),
         buffer: vec![0; limits::PACKET_BYTES_MAX],
+        control: arrival::control(),
         unread: Vec::new(),
         gone: false,
     };
@@ -213,6 +214,8 @@ struct Worker {
     stats: Arc<WorkerStats>,
     legs: Arc<AtomicU64>,
     buffer: Vec<u8>,
+    /// Room for the kernel's stamp.
+    control: Vec<u8>,
     /// Sockets with more than a batch.
     unread: Vec<Token>,
     /// Every handle is gone.
@@ -299,7 +302,7 @@ impl Worker {
             left -= 1;
             let received = match stamped {
                 None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
-                Some(moment) => arrival::receive(socket, &mut self.buffer, moment),
+                Some(moment) => arrival::receive(socket, &mut self.buffer, &mut self.control, moment),
             };
             match received {
                 Ok((len, source, at)) if is_rtp => {

@@ -315,7 +315,7 @@ impl Running {
         let (journal, scope, id) = (self.c.context.journal.clone(), self.c.record.scope, self.c.record.call.id);
         let recorded = self.c.media.recording.clone().map(|path| {
             let done: trunkline_media::io::recorder::Done = Box::new(move |result| match result {
-                Ok(samples) if samples > 0 => journal.recording_blocking(scope, id, path),
+                Ok(samples) if samples > 0 => journal.recording(scope, id, path),
                 Ok(_) => {}
                 Err(error) => tracing::error!(call = %id, %error, "recording failed"),
             });

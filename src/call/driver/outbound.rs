@@ -14,6 +14,7 @@ use crate::domain::task::Task;
 use crate::domain::trunk::{Transport as TrunkTransport, Trunk};
 use crate::providers::deepgram::client::Session as SttSession;
 use crate::store::{OrgScope, now};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
@@ -22,6 +23,9 @@ use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite, Transport};
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+
+/// How long the first row of a call may take.
+const ROW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A task that was claimed, with everything its call needs.
 #[derive(Debug)]
@@ -59,7 +63,9 @@ pub async fn outbound(context: Shared, order: OutboundOrder) {
         metadata: metadata.map(serde_json::Value::Object),
     };
     let record = Record::new(&context, order.scope, call, &seat).await;
-    context.journal.flush().await;
+    // The answer to `execute` names the call: it should be found by then, but a database that is away does
+    // not keep the answer.
+    context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
     tokio::spawn(dial(context, order, brief, record, seat).instrument(span));
