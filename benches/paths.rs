@@ -13,8 +13,6 @@ use trunkline_media::codec::Law;
 use trunkline_media::leg::{Config, Leg, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::packet::Packet;
-use trunkline_media::rtp::rtcp::NtpClock;
-use trunkline_media::{turn::barge_in, vad};
 use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
 use trunkline_signaling::sip::message::parse::{self, Parsed};
 use trunkline_signaling::sip::message::{Message, print};
@@ -22,34 +20,7 @@ use trunkline_signaling::sip::message::{Message, print};
 const FRAME: Duration = Duration::from_millis(20);
 
 fn leg(now: Instant) -> Leg {
-    let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-    let stream = Stream {
-        law: Law::Mu,
-        payload_type: 0,
-        telephone_event: Some(101),
-        remote,
-        remote_rtcp: remote,
-        sending: true,
-        receiving: true,
-    };
-    Leg::new(
-        now,
-        Config {
-            stream,
-            ssrc: 1,
-            first_sequence: 0,
-            first_timestamp: 0,
-            clock: NtpClock { origin: now, ntp_origin: 0 },
-            cname: "bench".into(),
-            vad: vad::Config::default(),
-            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
-            network_timeout: Duration::from_secs(3_600),
-            record: true,
-            deliver_audio: true,
-            speak_at_once: true,
-            detect_voice: true,
-        },
-    )
+    Leg::new(now, Config::plain(now, Stream::pcmu(SocketAddr::from(([127, 0, 0, 1], 4_000)))))
 }
 
 fn frames(c: &mut Criterion) {

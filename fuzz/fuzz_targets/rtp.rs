@@ -4,37 +4,18 @@
 use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
 use trunkline_media::leg::{Config, Leg, Stream};
-use trunkline_media::rtp::rtcp::NtpClock;
-use trunkline_media::{turn::barge_in, vad};
+use trunkline_media::turn::barge_in;
 
 fuzz_target!(|bytes: &[u8]| {
     let start = Instant::now();
     let remote = SocketAddr::from(([127, 0, 0, 1], 4_000));
-    let stream = Stream {
-        law: Law::Mu,
-        payload_type: 0,
-        telephone_event: Some(101),
-        remote,
-        remote_rtcp: remote,
-        sending: true,
-        receiving: true,
-    };
     let config = Config {
-        stream,
-        ssrc: 1,
+        // Both counters wrap early.
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 1_000,
-        clock: NtpClock { origin: start, ntp_origin: 0 },
-        cname: "fuzz".into(),
-        vad: vad::Config::default(),
         barge_in: barge_in::Config::default(),
-        network_timeout: Duration::from_secs(3_600),
-        record: true,
-        deliver_audio: true,
-        speak_at_once: true,
-        detect_voice: false,
+        ..Config::plain(start, Stream::pcmu(remote))
     };
     let mut leg = Leg::new(start, config);
     let mut sent = 0;

@@ -10,44 +10,14 @@ use trunkline_media::frame::SAMPLES;
 use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::packet::Packet;
-use trunkline_media::rtp::rtcp::NtpClock;
-use trunkline_media::{turn::barge_in, vad};
 
 const FRAME: Duration = Duration::from_millis(20);
-
-fn leg(now: Instant, remote: SocketAddr) -> Leg {
-    let stream = Stream {
-        law: Law::Mu,
-        payload_type: 0,
-        telephone_event: Some(101),
-        remote,
-        remote_rtcp: remote,
-        sending: true,
-        receiving: true,
-    };
-    let config = Config {
-        stream,
-        ssrc: 1,
-        first_sequence: 0,
-        first_timestamp: 0,
-        clock: NtpClock { origin: now, ntp_origin: 0 },
-        cname: "test".into(),
-        vad: vad::Config::default(),
-        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
-        network_timeout: Duration::from_secs(3_600),
-        record: true,
-        deliver_audio: true,
-        speak_at_once: true,
-        detect_voice: true,
-    };
-    Leg::new(now, config)
-}
 
 #[test]
 fn ten_seconds_of_talk_allocate_nothing() {
     let start = Instant::now();
     let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-    let mut leg = leg(start, remote);
+    let mut leg = Leg::new(start, Config::plain(start, Stream::pcmu(remote)));
     // Sound with pauses, loud enough to be judged.
     let sample = |at: usize| {
         let tone = (at as f32 * 0.12).sin() * 6_000.0 + (at as f32 * 0.37).sin() * 3_000.0;

@@ -25,6 +25,21 @@ pub struct Stream {
     pub receiving: bool,
 }
 
+impl Stream {
+    /// PCMU both ways with telephone events as 101, RTP and RTCP at one address.
+    pub fn pcmu(remote: SocketAddr) -> Self {
+        Self {
+            law: Law::Mu,
+            payload_type: 0,
+            telephone_event: Some(101),
+            remote,
+            remote_rtcp: remote,
+            sending: true,
+            receiving: true,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Config {
     pub stream: Stream,
@@ -45,6 +60,28 @@ pub struct Config {
     pub speak_at_once: bool,
     /// Judge the received audio; load generators do without.
     pub detect_voice: bool,
+}
+
+impl Config {
+    /// An agent's leg that records, listens and is not interrupted, numbered from zero: a base for tests
+    /// and benches, which change what they are about.
+    pub fn plain(origin: Instant, stream: Stream) -> Self {
+        Self {
+            stream,
+            ssrc: 1,
+            first_sequence: 0,
+            first_timestamp: 0,
+            clock: NtpClock { origin, ntp_origin: 0 },
+            cname: "plain".into(),
+            vad: vad::Config::default(),
+            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+            network_timeout: Duration::from_secs(3_600),
+            record: true,
+            deliver_audio: true,
+            speak_at_once: true,
+            detect_voice: true,
+        }
+    }
 }
 
 /// Which of the two sockets of a leg.
