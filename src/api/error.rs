@@ -80,6 +80,10 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer"));
         }
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read: the connection cannot carry another request.
+            response.headers_mut().insert("connection", axum::http::HeaderValue::from_static("close"));
+        }
         response.extensions_mut().insert(Payload::Failure { message: self.message, details: self.details });
         response
     }
