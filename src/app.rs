@@ -2,13 +2,20 @@
 #![expect(clippy::disallowed_methods, reason = "the root starts the tasks of the process")]
 
 use crate::api::{Api, router::router};
-use crate::call::driver::{Context, Limits, inbound};
+use crate::call::driver::{Context, Limits, Remote, inbound, wrap_up};
+use crate::call::links::Links;
 use crate::call::registry::{Command, Registry};
 use crate::config::Config;
 use crate::domain::end_reason::EndReason;
+use crate::outbox::driver::{self as outbox, Outbox};
+use crate::outbox::mail::{Mailer, SmtpSettings};
 use crate::providers::{Deadlines, Endpoint, Providers, Warmth};
+use crate::scheduler::driver as scheduler;
 use crate::store::journal::Journal;
+use crate::store::live_tokens::TokenSecret;
+use crate::store::secrets::MasterKey;
 use crate::store::{Store, StoreError};
+use crate::webhooks::sender::Sender;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -18,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::Workers;
@@ -45,6 +53,9 @@ pub enum AppError {
 /// How long the last entries of ended calls may take.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a delivery or a report that is under way may take.
+const WORKERS_DEADLINE: Duration = Duration::from_secs(15);
+
 /// How often metrics are tidied up.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -55,6 +66,10 @@ pub struct App {
     pub api_addr: SocketAddr,
     drain_timeout: Duration,
     stop: watch::Sender<bool>,
+    /// Sent when the last call is over.
+    stop_workers: watch::Sender<bool>,
+    /// Deliveries, reports, the schedule.
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Context {
@@ -80,67 +95,68 @@ impl App {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
         let store = open_store(&config.database.url).await?;
-        let recordings = PathBuf::from(&config.recordings.folder);
-        let recovered = store
-            .recover(|organization, call| {
-                let path = format!("{organization}/{call}.wav");
-                recordings.join(&path).exists().then_some(path)
-            })
-            .await?;
-        if recovered > 0 {
-            tracing::warn!(calls = recovered, "calls were cut by a crash and are marked failed");
-        }
         let advertised = config.advertised();
-        let sip_config = SipConfig {
-            advertised,
-            udp_port: config.sip.listen.port(),
-            tcp_port: config.sip.listen.port(),
-            user_agent: config.sip.user_agent.clone(),
-            realm: config.sip.realm.clone(),
-            calls_max: config.calls.calls_max,
-            retry_after_s: config.calls.overload_retry_after_s,
-            trunks: Vec::new(),
-        };
-        let (sip, incoming) = sip::start(config.sip.listen, sip_config, rand::random(), WAITING_CALLS_MAX)
+        let (sip, incoming) = sip::start(config.sip.listen, sip_config(config), rand::random(), WAITING_CALLS_MAX)
             .await
             .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
         let workers = Workers::start(workers(config), Arrival::Turn)
             .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+        let listener = TcpListener::bind(config.api.listen)
+            .await
+            .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
+        let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
+        let registry = Registry::default();
         let context = Arc::new(Context {
             sip,
             workers,
             ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
             providers: providers(config)?,
             journal: Journal::start(store.clone()),
-            store,
-            registry: Registry::default(),
+            remote: Remote::start(&store, &registry),
+            registry,
             media_addr: advertised,
-            recordings,
-            limits: Limits {
-                ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
-                network_timeout: Duration::from_millis(config.media.network_timeout_ms),
-                calls_max: config.calls.calls_max,
-            },
+            recordings: PathBuf::from(&config.recordings.folder),
+            limits: limits(config),
+            webhooks: Sender::new(config.webhooks.allow_private)
+                .map_err(|error| AppError::Other(format!("webhook client: {error}")))?,
+            prices: config.prices.clone(),
+            links: links(config, &store, api_addr).await?,
+            node: if config.node.name.is_empty() { uuid::Uuid::new_v4().to_string() } else { config.node.name.clone() },
+            master_key: (!config.secrets.master_key.is_empty()).then(|| MasterKey::new(&config.secrets.master_key)),
+            sends_mail: !config.smtp.host.is_empty(),
+            store,
         });
+        scheduler::sweep(&context, true).await?;
         context.reload_trunks().await?;
-        let listener = TcpListener::bind(config.api.listen)
-            .await
-            .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
-        let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
         let (stop, stopped) = watch::channel(false);
+        let (stop_workers, drained) = watch::channel(false);
         let settings = crate::api::Settings {
             body_bytes_max: config.api.body_bytes_max,
             public_url: config.api.public_url.clone(),
             rate_limit_per_minute: config.api.rate_limit_per_minute,
-            token_secret: crate::store::live_tokens::TokenSecret::new(&config.api.token_secret),
         };
         tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
+        let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };
+        let workers = vec![
+            tokio::spawn(outbox::run(outbox, drained.clone())),
+            tokio::spawn(wrap_up(context.clone(), drained.clone())),
+            tokio::spawn(scheduler::run(context.clone(), stopped.clone())),
+            tokio::spawn(follow_trunks(context.clone(), stopped.clone())),
+            tokio::spawn(scheduler::keep_house(context.clone(), drained)),
+        ];
         let api = Api::new(context.clone(), prometheus, settings);
         tokio::spawn(serve(listener, router(api), stopped));
         tokio::spawn(take_calls(context.clone(), incoming));
         let sip_addr = context.sip.local_udp();
         tracing::info!(api = %api_addr, sip = %sip_addr, advertised = %advertised, "trunkline is ready");
-        Ok(Self { context, api_addr, drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms), stop })
+        Ok(Self {
+            context,
+            api_addr,
+            drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms),
+            stop,
+            stop_workers,
+            workers,
+        })
     }
 
     /// Ends in order: no new requests and calls, calls may finish until the deadline, then they are ended.
@@ -160,19 +176,91 @@ impl App {
         if !self.context.journal.flush(FLUSH_DEADLINE).await {
             tracing::error!("the database does not take the last entries");
         }
+        // What they are doing is finished; what they have not begun is in the database.
+        self.stop_workers.send_replace(true);
+        for worker in self.workers {
+            let _ = tokio::time::timeout(WORKERS_DEADLINE, worker).await;
+        }
+        let _ = self.context.store.leave(&self.context.node).await;
         self.context.store.close().await;
     }
 }
 
 pub async fn open_store(url: &str) -> Result<Store, AppError> {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    if let Some(folder) = std::path::Path::new(path.split('?').next().unwrap_or(path)).parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| AppError::Io { what: folder.display().to_string(), source })?;
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.trim_start_matches("//");
+        if let Some(folder) = std::path::Path::new(path.split('?').next().unwrap_or(path)).parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| AppError::Io { what: folder.display().to_string(), source })?;
+        }
     }
     let store = Store::open(url).await?;
     store.migrate().await?;
     Ok(store)
+}
+
+fn sip_config(config: &Config) -> SipConfig {
+    SipConfig {
+        advertised: config.advertised(),
+        udp_port: config.sip.listen.port(),
+        tcp_port: config.sip.listen.port(),
+        user_agent: config.sip.user_agent.clone(),
+        realm: config.sip.realm.clone(),
+        calls_max: config.calls.calls_max,
+        retry_after_s: config.calls.overload_retry_after_s,
+        trunks: Vec::new(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
+        network_timeout: Duration::from_millis(config.media.network_timeout_ms),
+        calls_max: config.calls.calls_max,
+    }
+}
+
+/// Trunks that another process changed hold here too.
+async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = context.remote.trunks_changed() => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(error) = context.reload_trunks().await {
+            tracing::error!(%error, "trunks cannot be read again");
+        }
+    }
+}
+
+/// What links start with, and what signs them: the same after a restart, and on every node.
+async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<Links, AppError> {
+    let base_url = match config.api.public_url.trim_end_matches('/') {
+        "" => format!("http://{api_addr}"),
+        url => url.to_owned(),
+    };
+    let made: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = match config.api.token_secret.as_str() {
+        "" => store.setting("token_secret", &made).await?,
+        secret => secret.to_owned(),
+    };
+    Ok(Links { base_url, secret: TokenSecret::new(&secret) })
+}
+
+fn mailer(config: &Config) -> Result<Option<Mailer>, AppError> {
+    let smtp = &config.smtp;
+    if smtp.host.is_empty() {
+        return Ok(None);
+    }
+    let settings = SmtpSettings {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        username: smtp.username.clone(),
+        password: smtp.password.clone(),
+        from: smtp.from.clone(),
+        tls: smtp.tls,
+    };
+    Mailer::new(&settings).map(Some).map_err(|error| AppError::Other(format!("smtp: {error}")))
 }
 
 /// Folds recorded values into their buckets; without it they pile up until somebody asks for them.

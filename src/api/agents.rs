@@ -4,8 +4,9 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, merge, typed, unify};
+use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed, unify};
 use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::ids::AgentId;
 use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
@@ -51,7 +52,7 @@ pub(super) struct AgentView {
     stt_config: Option<SttConfig>,
     llm_config: Option<LlmConfig>,
     tts_config: Option<TtsConfig>,
-    analysis_plan: Option<Value>,
+    analysis_plan: Option<AnalysisPlan>,
     fallbacks: Option<Value>,
     metadata: Option<Map<String, Value>>,
     #[schema(format = "date-time")]
@@ -112,9 +113,16 @@ pub(super) struct AgentPage {
     offset: i64,
 }
 
-fn fields(object: Map<String, Value>) -> Result<AgentFields, ApiError> {
+fn fields(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
     fields.validate()?;
+    if let Some(url) = &fields.webhook_url {
+        check_webhook_url(api, "webhook_url", url)?;
+    }
+    let tools = fields.llm_config.iter().flat_map(|config| &config.tools);
+    for (index, url) in tools.enumerate().filter_map(|(index, tool)| Some((index, tool.url.as_ref()?))) {
+        check_webhook_url(api, &format!("llm_config.tools[{index}].url"), url)?;
+    }
     Ok(fields)
 }
 
@@ -150,7 +158,7 @@ pub(super) async fn create(
 ) -> Result<Answer, ApiError> {
     unify_names(&mut object)?;
     object.retain(|_, value| !value.is_null());
-    let agent = api.context.store.create_agent(scope, fields(object)?).await?;
+    let agent = api.context.store.create_agent(scope, fields(&api, object)?).await?;
     Ok(Answer::created(AgentBody { agent: (&agent).into() }))
 }
 
@@ -174,7 +182,7 @@ pub(super) async fn update(
     };
     document.retain(|_, value| !value.is_null());
     merge(&mut document, changes);
-    agent.fields = fields(document)?;
+    agent.fields = fields(&api, document)?;
     agent.updated_at = now();
     api.context.store.update_agent(scope, &agent).await?;
     Ok(Answer::ok(AgentBody { agent: (&agent).into() }))

@@ -1,48 +1,140 @@
-//! Who asks: the API key of the Authorization header becomes an organization's scope.
+//! Who asks: an API key or a session cookie becomes an organization's scope, and what may be done in it.
 
 use super::Api;
 use super::error::ApiError;
 use super::rate_limit::Quota;
-use crate::store::{OrgScope, now};
-use axum::extract::FromRequestParts;
-use axum::http::header;
+use crate::domain::permission::{KeyScope, Role};
+use crate::store::{Key, OrgScope, Session, now};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
 use std::sync::{Arc, OnceLock};
+
+/// Name of the session cookie.
+pub(super) const COOKIE: &str = "trunkline_session";
 
 /// Where authentication leaves the key's quota for the headers of the answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QuotaSlot(pub Arc<OnceLock<Quota>>);
 
-/// The caller of a keyed endpoint.
+/// The caller of an endpoint that works with a key; people who are logged in may use it too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller(pub OrgScope);
+
+/// A person who is logged in: the management endpoints are for people (document A).
+#[derive(Clone, Debug)]
+pub(super) struct Person(pub Session);
+
+impl Person {
+    pub(super) fn scope(&self) -> OrgScope {
+        self.0.scope
+    }
+
+    /// 403 unless the person's role is at least this.
+    pub(super) fn require(&self, role: Role) -> Result<(), ApiError> {
+        if self.0.user.role.includes(role) {
+            return Ok(());
+        }
+        Err(ApiError::forbidden("insufficient_role", format!("This needs the role {}", role.name())))
+    }
+
+    /// Writes down what the person did.
+    pub(super) async fn audit(&self, api: &Api, action: &str, target: impl ToString) -> Result<(), ApiError> {
+        let store = &api.context.store;
+        Ok(store.audit(self.scope(), &self.0.user.email, action, Some(target.to_string())).await?)
+    }
+}
 
 impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key = value
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, key)| key.trim())
-            .filter(|key| key.starts_with("va_"))
-            .ok_or_else(ApiError::unauthorized)?;
-        let (scope, quota) = authenticate(api, key).await?;
-        if let Some(slot) = parts.extensions.get::<QuotaSlot>() {
-            slot.0.set(quota).ok();
+        if let Some(text) = bearer(&parts.headers) {
+            let (key, quota) = authenticate(api, text).await?;
+            take(parts, quota)?;
+            permit(parts, &key)?;
+            return Ok(Self(key.scope));
         }
-        if quota.retry_after_s > 0 {
-            return Err(ApiError::too_many_requests());
+        if cookie(&parts.headers).is_some() {
+            return Person::from_request_parts(parts, api).await.map(|person| Self(person.scope()));
         }
-        Ok(Self(scope))
+        Err(ApiError::unauthorized())
     }
 }
 
-/// A key's scope and what is left of its minute, this request counted.
-pub(super) async fn authenticate(api: &Api, key: &str) -> Result<(OrgScope, Quota), ApiError> {
-    let (id, scope) = api.context.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
-    Ok((scope, api.rate_limit.take(id, unix_s())))
+impl FromRequestParts<Api> for Person {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let Some(token) = cookie(&parts.headers) else {
+            let Some(text) = bearer(&parts.headers) else { return Err(ApiError::unauthorized()) };
+            // A key that is good for everything is still not a person.
+            let (_, quota) = authenticate(api, text).await?;
+            take(parts, quota)?;
+            let message = "This endpoint is for people: log in with POST /auth/login";
+            return Err(ApiError::forbidden("session_required", message));
+        };
+        check_origin(api, &parts.method, &parts.headers)?;
+        api.context.store.session(token).await?.map(Self).ok_or_else(ApiError::unauthorized)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    Some(key.trim()).filter(|key| scheme.eq_ignore_ascii_case("bearer") && key.starts_with("va_"))
+}
+
+/// The session token among the cookies.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}
+
+/// A browser says where a request that changes something comes from: another site's is refused.
+pub(super) fn check_origin(api: &Api, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
+    let ours = authority == host || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/');
+    if method.is_safe() || ours {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("bad_origin", "This request comes from another site"))
+}
+
+fn take(parts: &Parts, quota: Quota) -> Result<(), ApiError> {
+    if let Some(slot) = parts.extensions.get::<QuotaSlot>() {
+        slot.0.set(quota).ok();
+    }
+    if quota.retry_after_s > 0 { Err(ApiError::too_many_requests()) } else { Ok(()) }
+}
+
+/// What a key with scopes may do is told by the first word of the path.
+fn permit(parts: &Parts, key: &Key) -> Result<(), ApiError> {
+    if key.scopes.is_none() {
+        return Ok(());
+    }
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
+    let path = uri.path().trim_start_matches("/api").trim_start_matches("/v1").trim_start_matches('/');
+    let resource = path.split('/').next().unwrap_or_default();
+    let needed = KeyScope::needed(resource, !parts.method.is_safe());
+    if needed.is_some_and(|needed| key.may(needed)) {
+        return Ok(());
+    }
+    let message = needed
+        .map_or("This key may not do that".to_owned(), |needed| format!("This key lacks the scope {}", needed.name()));
+    Err(ApiError::forbidden("insufficient_scope", message))
+}
+
+/// A key and what is left of its minute, this request counted.
+pub(super) async fn authenticate(api: &Api, key: &str) -> Result<(Key, Quota), ApiError> {
+    let key = api.context.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
+    let quota = api.rate_limit.take(key.id, unix_s());
+    Ok((key, quota))
 }
 
 pub(super) fn unix_s() -> u64 {

@@ -54,7 +54,10 @@ pub(super) struct CallView {
     /// Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     transcript: Option<Vec<Turn>>,
+    summary: Option<String>,
     report: Option<Value>,
+    /// By the agent's `structured_data_plan`.
+    extracted_data: Option<Value>,
     recording_available: bool,
     /// Latency of every turn, packets, tokens and errors.
     metrics: Option<Value>,
@@ -81,10 +84,12 @@ impl From<&Call> for CallView {
             ended_at: call.ended_at.map(|at| at.rfc3339()),
             duration_seconds: call.duration_seconds(),
             transcript: None,
-            report: None,
+            summary: call.outcome.summary.clone(),
+            extracted_data: call.outcome.extracted_data.clone(),
+            report: call.outcome.report.clone(),
             recording_available: call.recording.is_some(),
             metrics: call.metrics.clone(),
-            cost: None,
+            cost: call.outcome.cost.clone(),
             metadata: call.metadata.clone(),
             sip_call_id: call.sip_call_id.clone(),
         }
@@ -169,7 +174,12 @@ pub(super) async fn cancel(State(api): State<Api>, caller: Caller, id: Path<Stri
 
 async fn stop(api: &Api, scope: OrgScope, id: &str, reason: EndReason) -> Result<Answer, ApiError> {
     let call = find(api, scope, id).await?;
-    if call.status.is_over() || !api.context.registry.command(scope, call.id, Command::End(reason)) {
+    let context = &api.context;
+    let ended = !call.status.is_over()
+        && (context.registry.command(scope, call.id, Command::End(reason))
+            || context.store.cancel_queued(scope, call.id, EndReason::Canceled).await?
+            || context.remote.end(scope, call.id, reason).await);
+    if !ended {
         return Err(ApiError::state("The call is not active"));
     }
     let call = settled(api, scope, call).await?;

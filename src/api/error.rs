@@ -41,6 +41,25 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Missing or invalid API key")
     }
 
+    pub fn forbidden(code: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    pub fn wrong_password() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "Wrong e-mail address or password")
+    }
+
+    pub fn login_throttled(wait_s: u64) -> Self {
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "login_throttled", "Too many wrong passwords; try again later");
+        error.details["retry_after_seconds"] = json!(wait_s);
+        error
+    }
+
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
+    }
+
     pub fn too_many_requests() -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; Retry-After says when to go on")
     }
@@ -68,7 +87,7 @@ impl From<StoreError> for ApiError {
             }
             other => {
                 tracing::error!(error = %other, "store failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
+                Self::internal()
             }
         }
     }
@@ -83,6 +102,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest of the body is not read: the connection cannot carry another request.
             response.headers_mut().insert("connection", axum::http::HeaderValue::from_static("close"));
+        }
+        if let Some(wait) = self.details["retry_after_seconds"].as_u64() {
+            response.headers_mut().insert("retry-after", wait.into());
         }
         response.extensions_mut().insert(Payload::Failure { message: self.message, details: self.details });
         response

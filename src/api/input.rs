@@ -158,6 +158,14 @@ impl Query {
     }
 }
 
+/// A webhook must not lead into our own network.
+pub(super) fn check_webhook_url(api: &Api, field: &str, url: &str) -> Result<(), ApiError> {
+    match api.context.webhooks.refuses(url) {
+        Some(why) => Err(ApiError::field(field, why)),
+        None => Ok(()),
+    }
+}
+
 /// An identifier of the path; one that is no UUID names nothing.
 pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, ApiError> {
     parse(text).ok_or_else(|| ApiError::not_found(what))

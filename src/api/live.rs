@@ -9,8 +9,10 @@ use super::input::{IdPath, Query, base_url};
 use crate::call::live::Update;
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
+use crate::domain::permission::KeyScope;
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
+use crate::store::live_tokens::Purpose;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -70,7 +72,7 @@ pub(super) async fn live(
     Ok(Answer::ok(LiveBody {
         websocket_url: url.clone(),
         call_id: call.id.to_string(),
-        temp_token: api.token_secret.sign(scope, call.id, unix_s()),
+        temp_token: api.context.links.secret.sign(Purpose::Live, scope, call.id, unix_s()),
         connection_info: ConnectionInfo {
             auth_method: "query_param",
             auth_param: "api_key",
@@ -107,11 +109,12 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), (
     let wanted = CallId::parse(id);
     let scope = match (query.text("api_key"), query.text("session_token")) {
         (Some(key), _) => match authenticate(api, key).await {
-            Ok((scope, quota)) if quota.retry_after_s == 0 => scope,
-            Ok(_) => return Err((DROPPED, "Too many requests")),
+            Ok((key, quota)) if quota.retry_after_s == 0 && key.may(KeyScope::CallsRead) => key.scope,
+            Ok((_, quota)) if quota.retry_after_s > 0 => return Err((DROPPED, "Too many requests")),
+            Ok(_) => return Err((BAD_CREDENTIALS, "The key lacks the scope calls:read")),
             Err(_) => return Err(refused),
         },
-        (None, Some(token)) => match api.token_secret.verify(token, unix_s()) {
+        (None, Some(token)) => match api.context.links.secret.verify(Purpose::Live, token, unix_s()) {
             Some((scope, call)) if Some(call) == wanted => scope,
             _ => return Err(refused),
         },
@@ -139,7 +142,10 @@ impl Listener {
     async fn follow(&mut self, api: &Api, scope: OrgScope, call: Call) -> (u16, &'static str) {
         // Listening starts before the turns so far are read: one that comes in between is seen twice
         // rather than not at all, and its position says so.
-        let updates = api.context.registry.listen(scope, call.id);
+        let updates = match api.context.registry.listen(scope, call.id) {
+            None if !call.status.is_over() => api.context.remote.listen(scope, call.id).await,
+            here => here,
+        };
         let gone = (NORMAL, "");
         let hello = json!({"type": "connected", "data": {"call_id": self.call, "status": call.status.name()}});
         if !self.send(hello).await {

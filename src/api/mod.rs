@@ -2,6 +2,8 @@
 //! or sound. Mounted twice: `/api/v1` with the envelope, `/v1` with the bare body.
 
 mod agents;
+mod api_keys;
+mod audit_log;
 mod auth;
 mod calls;
 mod envelope;
@@ -10,17 +12,24 @@ mod health;
 mod input;
 mod live;
 pub mod openapi;
+mod organizations;
 mod phone_numbers;
 mod rate_limit;
 mod recordings;
+mod reports;
 pub mod router;
+mod secrets;
+mod sessions;
 mod tasks;
 mod trunks;
+mod usage;
+mod users;
+mod webhook_deliveries;
 
 use crate::call::driver::Context;
-use crate::store::live_tokens::TokenSecret;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate_limit::RateLimit;
+use sessions::Passwords;
 use std::sync::Arc;
 
 /// What handlers share.
@@ -31,7 +40,7 @@ pub struct Api {
     body_bytes_max: usize,
     public_url: String,
     rate_limit: RateLimit,
-    token_secret: TokenSecret,
+    passwords: Passwords,
 }
 
 /// The API's settings.
@@ -40,13 +49,12 @@ pub struct Settings {
     pub body_bytes_max: usize,
     pub public_url: String,
     pub rate_limit_per_minute: u32,
-    pub token_secret: TokenSecret,
 }
 
 impl Api {
     pub fn new(context: Arc<Context>, metrics: PrometheusHandle, settings: Settings) -> Self {
-        let Settings { body_bytes_max, public_url, rate_limit_per_minute, token_secret } = settings;
+        let Settings { body_bytes_max, public_url, rate_limit_per_minute } = settings;
         let rate_limit = RateLimit::new(rate_limit_per_minute);
-        Self { context, metrics, body_bytes_max, public_url, rate_limit, token_secret }
+        Self { context, metrics, body_bytes_max, public_url, rate_limit, passwords: Passwords::default() }
     }
 }

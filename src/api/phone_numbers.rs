@@ -4,10 +4,10 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
+use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
-use crate::store::{OrgScope, PhoneNumberRow, now};
+use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PhoneNumberFields)]
-pub(super) struct PhoneNumberFields {
+pub(super) struct PhoneNumberInput {
     /// E.164.
     number: String,
     #[serde(default)]
@@ -25,14 +25,12 @@ pub(super) struct PhoneNumberFields {
     trunk_id: Option<String>,
     #[serde(default)]
     name: Option<String>,
-}
-
-/// A body whose references were looked up.
-struct Checked {
-    number: PhoneNumber,
-    agent: Option<AgentId>,
-    trunk: Option<TrunkId>,
-    name: Option<String>,
+    /// Where no agent is set: asked who answers (`{webhook_url}/assistant-request`).
+    #[serde(default)]
+    #[schema(format = "uri")]
+    webhook_url: Option<String>,
+    #[serde(default)]
+    webhook_secret: Option<String>,
 }
 
 /// A number as clients see it.
@@ -47,6 +45,8 @@ pub(super) struct PhoneNumberView {
     #[schema(format = "uuid")]
     trunk_id: Option<String>,
     name: Option<String>,
+    webhook_url: Option<String>,
+    webhook_secret_set: bool,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -57,10 +57,12 @@ impl From<&PhoneNumberRow> for PhoneNumberView {
     fn from(row: &PhoneNumberRow) -> Self {
         Self {
             id: row.id.to_string(),
-            number: row.number.to_string(),
-            agent_id: row.agent.map(|id| id.to_string()),
-            trunk_id: row.trunk.map(|id| id.to_string()),
-            name: row.name.clone(),
+            number: row.fields.number.to_string(),
+            agent_id: row.fields.agent.map(|id| id.to_string()),
+            trunk_id: row.fields.trunk.map(|id| id.to_string()),
+            name: row.fields.name.clone(),
+            webhook_url: row.fields.webhook_url.clone(),
+            webhook_secret_set: row.fields.webhook_secret.is_some(),
             created_at: row.created_at.rfc3339(),
             updated_at: row.updated_at.rfc3339(),
         }
@@ -80,8 +82,8 @@ pub(super) struct PhoneNumberPage {
     offset: i64,
 }
 
-async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<Checked, ApiError> {
-    let body: PhoneNumberFields = typed(object)?;
+async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
+    let body: PhoneNumberInput = typed(object)?;
     let number = PhoneNumber::parse(&body.number)
         .ok_or_else(|| ApiError::field("number", "must be an E.164 number such as +31201234567"))?;
     let store = &api.context.store;
@@ -101,7 +103,11 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }
     };
-    Ok(Checked { number, agent, trunk, name: body.name })
+    if let Some(url) = &body.webhook_url {
+        check_webhook_url(api, "webhook_url", url)?;
+    }
+    let PhoneNumberInput { name, webhook_url, webhook_secret, .. } = body;
+    Ok(PhoneNumberFields { number, agent, trunk, name, webhook_url, webhook_secret })
 }
 
 async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
@@ -119,13 +125,13 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 }
 
 /// Creates a phone number.
-#[utoipa::path(post, path = "/phone-numbers", tag = "phone-numbers", request_body = PhoneNumberFields, responses((status = 201, body = PhoneNumberBody)))]
+#[utoipa::path(post, path = "/phone-numbers", tag = "phone-numbers", request_body = PhoneNumberInput, responses((status = 201, body = PhoneNumberBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Answer, ApiError> {
     object.retain(|_, value| !value.is_null());
-    let Checked { number, agent, trunk, name } = check(&api, scope, object).await?;
-    let row = api.context.store.create_phone_number(scope, &number, agent, trunk, name).await?;
+    let fields = check(&api, scope, object).await?;
+    let row = api.context.store.create_phone_number(scope, fields).await?;
     Ok(Answer::created(PhoneNumberBody { phone_number: (&row).into() }))
 }
 
@@ -138,17 +144,19 @@ pub(super) async fn get(
 }
 
 /// Changes some fields; `null` clears one.
-#[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), request_body = PhoneNumberFields, responses((status = 200, body = PhoneNumberBody)))]
+#[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
 ) -> Result<Answer, ApiError> {
     let mut row = find(&api, scope, &id).await?;
     let mut document = Map::new();
-    document.insert("number".to_owned(), json!(row.number.as_str()));
+    document.insert("number".to_owned(), json!(row.fields.number.as_str()));
     for (name, value) in [
-        ("agent_id", row.agent.map(|id| id.to_string())),
-        ("trunk_id", row.trunk.map(|id| id.to_string())),
-        ("name", row.name.clone()),
+        ("agent_id", row.fields.agent.map(|id| id.to_string())),
+        ("trunk_id", row.fields.trunk.map(|id| id.to_string())),
+        ("name", row.fields.name.clone()),
+        ("webhook_url", row.fields.webhook_url.clone()),
+        ("webhook_secret", row.fields.webhook_secret.clone()),
     ] {
         if let Some(value) = value {
             document.insert(name.to_owned(), json!(value));
@@ -156,10 +164,10 @@ pub(super) async fn update(
     }
     merge(&mut document, changes);
     let checked = check(&api, scope, document).await?;
-    if checked.number != row.number {
+    if checked.number != row.fields.number {
         return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
     }
-    (row.agent, row.trunk, row.name, row.updated_at) = (checked.agent, checked.trunk, checked.name, now());
+    (row.fields, row.updated_at) = (checked, now());
     api.context.store.update_phone_number(scope, &row).await?;
     Ok(Answer::ok(PhoneNumberBody { phone_number: (&row).into() }))
 }

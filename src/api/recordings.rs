@@ -1,14 +1,18 @@
 //! `/calls/{id}/recording`: where the audio is, and the audio itself with byte ranges (RFC 9110 section 14).
 
 use super::Api;
-use super::auth::Caller;
+use super::auth::{Caller, unix_s};
 use super::calls::find;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, base_url};
 use crate::domain::call::Call;
+use crate::domain::ids::CallId;
+use crate::store::OrgScope;
+use crate::store::live_tokens::Purpose;
 use axum::body::{Body, Bytes};
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{FromRequestParts, OriginalUri, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -27,6 +31,25 @@ pub(super) struct RecordingBody {
     /// Asks for the same key as everything else.
     recording_url: String,
     content_type: &'static str,
+}
+
+/// Somebody with a key, or with the link of a report.
+pub(super) struct Listener(OrgScope);
+
+impl FromRequestParts<Api> for Listener {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
+        let Some(token) = token.map(|(_, token)| token.into_owned()) else {
+            return Caller::from_request_parts(parts, api).await.map(|Caller(scope)| Self(scope));
+        };
+        let Path(id) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| ApiError::not_found("Call"))?;
+        let opened = api.context.links.secret.verify(Purpose::Recording, &token, unix_s());
+        let fits = opened.filter(|(_, call)| CallId::parse(&id) == Some(*call));
+        fits.map(|(scope, _)| Self(scope)).ok_or_else(ApiError::unauthorized)
+    }
 }
 
 fn available(call: &Call) -> Result<&str, ApiError> {
@@ -49,9 +72,9 @@ pub(super) async fn locate(
 }
 
 /// The recording: stereo WAV, caller left, agent right; takes byte ranges.
-#[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
+#[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, headers: HeaderMap,
+    State(api): State<Api>, Listener(scope): Listener, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let call = find(&api, scope, &id).await?;
     let path = api.context.recordings.join(available(&call)?);

@@ -1,7 +1,10 @@
 //! The table of contents.
 
 use super::error::ApiError;
-use super::{Api, agents, calls, envelope, health, live, openapi, phone_numbers, recordings, tasks, trunks};
+use super::{
+    Api, agents, api_keys, audit_log, calls, envelope, health, live, openapi, organizations, phone_numbers, recordings,
+    reports, secrets, sessions, tasks, trunks, usage, users, webhook_deliveries,
+};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
@@ -21,7 +24,8 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::reset))
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
-        .routes(routes!(calls::transcript))
+        .routes(routes!(calls::transcript, reports::process_transcript))
+        .routes(routes!(reports::report))
         .routes(routes!(live::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
@@ -31,6 +35,25 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(phone_numbers::get, phone_numbers::update, phone_numbers::delete))
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
+        .routes(routes!(usage::get))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::get))
+        .routes(routes!(webhook_deliveries::resend))
+        .routes(routes!(sessions::login))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::me))
+        .routes(routes!(organizations::list, organizations::create))
+        .routes(routes!(organizations::get, organizations::update))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::delete))
+        .routes(routes!(api_keys::regenerate))
+        .routes(routes!(users::list))
+        .routes(routes!(users::invite))
+        .routes(routes!(users::update, users::delete))
+        .routes(routes!(users::accept))
+        .routes(routes!(secrets::list, secrets::create))
+        .routes(routes!(secrets::delete))
+        .routes(routes!(audit_log::list))
 }
 
 /// Everything the server answers, on both mounts.

@@ -6,14 +6,13 @@ use super::auth::Caller;
 use super::calls;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
-use crate::call::driver::{OutboundOrder, outbound};
+use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use crate::call::driver::{OrderFault, Placed, place};
 use crate::call::registry::Command;
-use crate::domain::agent::Agent;
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{AgentId, CallId, TaskId};
+use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::phone_number::Destination;
-use crate::domain::speech::{LlmProvider, TtsProvider};
+use crate::domain::schedule::{CallingWindow, RetryPolicy};
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, Page, now};
@@ -48,6 +47,8 @@ pub(super) struct TaskView {
     webhook_url: Option<String>,
     webhook_events: Option<Vec<String>>,
     metadata: Option<Map<String, Value>>,
+    retry_policy: Option<RetryPolicy>,
+    calling_windows: Vec<CallingWindow>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -74,6 +75,8 @@ impl From<&Task> for TaskView {
             webhook_url: fields.webhook_url,
             webhook_events: fields.webhook_events,
             metadata: fields.metadata,
+            retry_policy: fields.retry_policy,
+            calling_windows: fields.calling_windows,
             created_at: task.created_at.rfc3339(),
             updated_at: task.updated_at.rfc3339(),
         }
@@ -119,8 +122,8 @@ async fn check(api: &Api, scope: OrgScope, mut object: Map<String, Value>) -> Re
     };
     let fields: TaskFields = typed(object)?;
     fields.validate()?;
-    if fields.webhook_url.as_deref().is_some_and(|url| !url.starts_with("https://")) {
-        return Err(ApiError::field("webhook_url", "must be an HTTPS URL"));
+    if let Some(url) = &fields.webhook_url {
+        check_webhook_url(api, "webhook_url", url)?;
     }
     if let Some(Destination::SipUri(_)) = Destination::parse(&fields.to_number)
         && !trunks(api, scope).await?.iter().any(|trunk| trunk.fields.allow_sip_uri)
@@ -209,81 +212,33 @@ pub(super) async fn execute(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
-    let not_pending = || ApiError::state("Only a pending task can be executed");
-    if task.status != TaskStatus::Pending {
-        return Err(not_pending());
-    }
-    let agent =
-        api.context.store.agent(scope, task.agent).await?.ok_or_else(|| ApiError::state("The task's agent is gone"))?;
-    if !agent.fields.is_active {
-        return Err(ApiError::state("The task's agent is not active"));
-    }
-    require_providers(&api, &agent)?;
-    let (trunk, from_number) = choose_trunk(&api, scope, &task).await?;
-    if api.context.registry.count() >= api.context.limits.calls_max {
-        return Err(ApiError::unavailable("overloaded", "This server holds as many calls as it may"));
-    }
-    if !api.context.store.move_task(scope, task.id, TaskStatus::Pending, TaskStatus::InProgress).await? {
-        return Err(not_pending());
-    }
-    let call = CallId::new();
-    outbound(api.context.clone(), OutboundOrder { scope, call, task, agent, trunk, from_number }).await;
-    Ok(Answer::ok(Executed { call_id: call.to_string(), message: "Call initiated" }))
-}
-
-/// A provider without a key or a client cannot hold the call: said before anybody's phone rings.
-fn require_providers(api: &Api, agent: &Agent) -> Result<(), ApiError> {
-    let providers = &api.context.providers;
-    let missing = |name: &str| {
-        let mut error =
-            ApiError::unavailable("provider_not_configured", format!("The provider {name} is not configured"));
-        error.details["provider"] = json!(name);
-        Err(error)
+    let placed = place(&api.context, scope, task.id, true).await?;
+    let (call, message) = match placed {
+        Placed::Calling(call) => (call, "Call initiated"),
+        Placed::Waiting(call) => (call, "Call queued: the organization makes as many calls as it may"),
     };
-    if providers.deepgram.api_key.is_none() {
-        return missing("deepgram");
-    }
-    match agent.fields.llm_config.as_ref().map_or(LlmProvider::Openai, |c| c.provider) {
-        LlmProvider::Openai if providers.openai.api_key.is_some() => {}
-        LlmProvider::Openai => return missing("openai"),
-        LlmProvider::Anthropic => return missing("anthropic"),
-        LlmProvider::Groq => return missing("groq"),
-        LlmProvider::Mistral => return missing("mistral"),
-        LlmProvider::Xai | LlmProvider::XaiRealtime => return missing("xai"),
-    }
-    match agent.fields.tts_config.as_ref().map(|c| c.provider) {
-        Some(TtsProvider::Openai) if providers.openai.api_key.is_none() => missing("openai"),
-        Some(TtsProvider::Elevenlabs) if providers.elevenlabs.api_key.is_none() => missing("elevenlabs"),
-        Some(TtsProvider::Cartesia) => missing("cartesia"),
-        _ => Ok(()),
-    }
+    Ok(Answer::ok(Executed { call_id: call.to_string(), message }))
 }
 
-/// The trunk of the number the task calls from; without one, the first trunk that can call out.
-async fn choose_trunk(api: &Api, scope: OrgScope, task: &Task) -> Result<(Trunk, Option<String>), ApiError> {
-    let store = &api.context.store;
-    let (numbers, _) = store.phone_numbers(scope, Page { limit: 1_000, offset: 0 }).await?;
-    let wanted = task.fields.from_number.as_deref();
-    let number = match wanted {
-        Some(wanted) => {
-            let own = numbers.into_iter().find(|row| row.number.as_str() == wanted);
-            Some(own.ok_or_else(|| ApiError::field("from_number", "is not a number of this organization"))?)
+impl From<OrderFault> for ApiError {
+    fn from(fault: OrderFault) -> Self {
+        let message = fault.to_string();
+        match fault {
+            OrderFault::NotFound => Self::not_found("Task"),
+            OrderFault::NotPending | OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::OutsideWindow => {
+                Self::state(message)
+            }
+            OrderFault::ForeignNumber => Self::field("from_number", "is not a number of this organization"),
+            OrderFault::ProviderMissing(provider) => {
+                let mut error = Self::unavailable("provider_not_configured", message);
+                error.details["provider"] = json!(provider);
+                error
+            }
+            OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
+            OrderFault::Overloaded => Self::unavailable("overloaded", message),
+            OrderFault::Store(error) => error.into(),
         }
-        None => numbers.iter().find(|row| row.agent == Some(task.agent)).or(numbers.first()).cloned(),
-    };
-    let is_uri = matches!(Destination::parse(&task.fields.to_number), Some(Destination::SipUri(_)));
-    let usable = |trunk: &Trunk| trunk.fields.host.is_some() && (!is_uri || trunk.fields.allow_sip_uri);
-    let mut trunks = trunks(api, scope).await?;
-    trunks.reverse(); // oldest first
-    let of_number = number.as_ref().and_then(|row| row.trunk);
-    let chosen = trunks
-        .iter()
-        .find(|trunk| Some(trunk.id) == of_number && usable(trunk))
-        .or_else(|| trunks.iter().find(|trunk| usable(trunk)))
-        .cloned();
-    let trunk = chosen
-        .ok_or_else(|| ApiError::unavailable("trunk_not_configured", "No trunk of this organization can call out"))?;
-    Ok((trunk, number.map(|row| row.number.to_string())))
+    }
 }
 
 /// Makes a task pending again; a live call is cancelled first.
@@ -296,7 +251,9 @@ pub(super) async fn reset(
         return Err(ApiError::state("The task is pending already"));
     }
     if task.status == TaskStatus::InProgress {
-        api.context.registry.command_task(scope, task.id, Command::End(EndReason::Canceled));
+        if !api.context.registry.command_task(scope, task.id, Command::End(EndReason::Canceled)) {
+            api.context.remote.end_task(scope, task.id, EndReason::Canceled).await;
+        }
         calls::task_is_free(&api, scope, task.id).await;
     }
     let store = &api.context.store;

@@ -35,6 +35,8 @@ pub(super) struct TrunkView {
     inbound_password_set: bool,
     codecs: Vec<String>,
     allow_sip_uri: bool,
+    max_concurrent_calls: Option<u32>,
+    calls_per_second: Option<f64>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -61,6 +63,8 @@ impl From<&Trunk> for TrunkView {
             inbound_password_set: fields.inbound_password.is_some(),
             codecs: fields.codecs,
             allow_sip_uri: fields.allow_sip_uri,
+            max_concurrent_calls: fields.max_concurrent_calls,
+            calls_per_second: fields.calls_per_second,
             created_at: trunk.created_at.rfc3339(),
             updated_at: trunk.updated_at.rfc3339(),
         }
@@ -108,6 +112,7 @@ pub(super) async fn create(
     object.retain(|_, value| !value.is_null());
     let trunk = api.context.store.create_trunk(scope, fields(object)?).await?;
     api.context.reload_trunks().await?;
+    api.context.remote.tell_trunks_changed().await;
     Ok(Answer::created(TrunkBody { trunk: (&trunk).into() }))
 }
 
@@ -134,6 +139,7 @@ pub(super) async fn update(
     trunk.updated_at = now();
     api.context.store.update_trunk(scope, &trunk).await?;
     api.context.reload_trunks().await?;
+    api.context.remote.tell_trunks_changed().await;
     Ok(Answer::ok(TrunkBody { trunk: (&trunk).into() }))
 }
 
@@ -145,5 +151,6 @@ pub(super) async fn delete(
     let trunk = find(&api, scope, &id).await?;
     api.context.store.delete_trunk(scope, trunk.id).await?;
     api.context.reload_trunks().await?;
+    api.context.remote.tell_trunks_changed().await;
     Ok(Answer::deleted())
 }

@@ -1,7 +1,9 @@
 //! A call: the machine that decides, and the driver that carries.
 
+pub mod assistant;
 pub mod driver;
 pub mod dtmf;
+pub mod links;
 pub mod live;
 pub mod machine;
 pub mod negotiate;

@@ -1,11 +1,12 @@
 //! `trunkline demo`: a server, emulated providers and real calls through loopback.
 
-use super::{hash_password, stop_signal};
+use super::stop_signal;
 use crate::app::{App, open_store};
 use crate::caller::report::CallReport;
 use crate::caller::script::Script;
 use crate::caller::softphone::{Dial, Softphone};
 use crate::config::{self, Config};
+use crate::domain::password;
 use crate::emulator;
 use crate::telemetry;
 use clap::Args;
@@ -147,7 +148,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     // The first organization is made before the server opens the database.
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
     let email = format!("owner-{:08x}@example.com", rand::random::<u32>());
-    let hash = hash_password(&format!("{:032x}", rand::random::<u128>()))?;
+    let hash = password::hash(&format!("{:032x}", rand::random::<u128>()))?;
     let made = store.bootstrap("Demo", &email, &hash).await.map_err(|error| error.to_string())?;
     store.close().await;
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;

@@ -167,7 +167,7 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
         ),
         None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
     };
-    let hash = hash_password(&password)?;
+    let hash = crate::domain::password::hash(&password)?;
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
     let made_of = store.bootstrap(&args.organization, &args.email, &hash).await.map_err(|error| error.to_string())?;
     println!("organization  {} ({})", made_of.scope.organization(), args.organization);
@@ -178,15 +178,6 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
     println!("API key       {}", made_of.key.text);
     store.close().await;
     Ok(())
-}
-
-/// Argon2id with the crate's recommended cost.
-fn hash_password(password: &str) -> Result<String, String> {
-    use argon2::PasswordHasher as _;
-    argon2::Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|error| error.to_string())
 }
 
 async fn emulate(args: EmulateArgs) -> Result<(), String> {

@@ -37,8 +37,22 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
             fault(path, format!("{value} is not between {low} and {high}"));
         }
     }
-    if !config.database.url.starts_with("sqlite:") {
-        fault("database.url", "must start with sqlite:".to_owned());
+    if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {
+        fault("database.url", "must start with sqlite: or postgres:".to_owned());
+    }
+    let smtp = &config.smtp;
+    if !smtp.host.is_empty() && !smtp.tls && !matches!(smtp.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
+        fault("smtp.tls", "only a server on loopback may do without".to_owned());
+    }
+    if smtp.username.is_some() != smtp.password.is_some() {
+        fault("smtp.password", "username and password come together".to_owned());
+    }
+    let key = &config.secrets.master_key;
+    if !key.is_empty() && key.len() < 16 {
+        fault("secrets.master_key", "must have at least 16 characters".to_owned());
+    }
+    if !config.api.token_secret.is_empty() && config.api.token_secret.len() < 16 {
+        fault("api.token_secret", "must have at least 16 characters".to_owned());
     }
     for (name, provider) in [
         ("deepgram", &config.providers.deepgram),

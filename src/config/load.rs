@@ -157,14 +157,17 @@ mod tests {
             ("TRUNKLINE_SIP__LISTEN", "127.0.0.1:5070"),
             ("TRUNKLINE_PROVIDERS__OPENAI__BASE_URL", "http://127.0.0.1:9/v1/"),
             ("TRUNKLINE_MEDIA__WORKERS", "3"),
-            ("DEEPGRAM_API_KEY", "secret"),
+            ("DEEPGRAM_API_KEY", "hidden-key"),
+            ("TRUNKLINE_SECRETS__MASTER_KEY", "hidden-master-key"),
+            ("TRUNKLINE_SMTP__PASSWORD", "hidden-password"),
+            ("TRUNKLINE_SMTP__USERNAME", "us"),
         ])
         .unwrap();
         assert_eq!(config.sip.listen.port(), 5_070);
         assert_eq!(config.providers.openai.base_url, "http://127.0.0.1:9/v1");
         assert_eq!(config.media.workers, 3);
-        assert_eq!(config.providers.deepgram.api_key.as_deref(), Some("secret"));
-        assert!(!format!("{config:?}").contains("secret"));
+        assert_eq!(config.providers.deepgram.api_key.as_deref(), Some("hidden-key"));
+        assert!(!format!("{config:?}").contains("hidden"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod load;
 
 pub use load::{Fault, load};
 
+use crate::domain::price::PriceTable;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,6 +21,57 @@ pub struct Config {
     pub recordings: Recordings,
     pub log: Log,
     pub providers: Providers,
+    pub webhooks: Webhooks,
+    pub smtp: Smtp,
+    pub secrets: Secrets,
+    pub node: Node,
+    pub prices: PriceTable,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhooks {
+    /// Loopback, private addresses and http are allowed: for development and tests.
+    pub allow_private: bool,
+}
+
+/// Where mail goes out; without a host none is sent.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub from: String,
+    /// STARTTLS; without it only to loopback.
+    pub tls: bool,
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).field("tls", &self.tls).finish()
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secrets {
+    /// Encrypts the provider keys of organizations.
+    pub master_key: String,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secrets").field("configured", &!self.master_key.is_empty()).finish()
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// One for each process that shares a database; empty: a new one at each start.
+    pub name: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -142,6 +194,19 @@ impl Default for Api {
             public_url: String::new(),
             rate_limit_per_minute: 1_000,
             token_secret: String::new(),
+        }
+    }
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 587,
+            username: None,
+            password: None,
+            from: "trunkline@localhost".to_owned(),
+            tls: true,
         }
     }
 }

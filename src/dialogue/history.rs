@@ -32,6 +32,24 @@ impl History {
         self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
     }
 
+    /// The result of a tool that is known only now; false when its call was so long ago that it is gone.
+    pub fn replace_tool(&mut self, id: &str, result: &str) -> bool {
+        for message in self.messages.iter_mut().rev() {
+            if let ChatMessage::Tool { call_id, content } = message
+                && call_id == id
+            {
+                result.clone_into(content);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Something the model should know that nobody said.
+    pub fn note(&mut self, text: String) {
+        self.push(ChatMessage::System(text));
+    }
+
     pub fn messages(&self) -> Vec<ChatMessage> {
         self.system.iter().chain(&self.messages).cloned().collect()
     }

@@ -5,5 +5,6 @@ pub mod history;
 pub mod phrases;
 pub mod prompt;
 pub mod reply;
+pub mod report;
 pub mod sentences;
 pub mod tools;

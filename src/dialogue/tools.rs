@@ -1,6 +1,7 @@
-//! The built-in tools: ending the call and pressing keys.
+//! The tools of a call: the built-in ones (ending the call, pressing keys) and those of the agent.
 
 use crate::domain::chat::{ToolCall, ToolOffer};
+use crate::domain::speech::Tool;
 use serde_json::{Value, json};
 
 /// What a tool call asks of the call.
@@ -13,11 +14,29 @@ pub enum Action {
     SendDigits {
         digits: String,
     },
+    /// A tool of the agent's: the customer's server runs it.
+    Custom {
+        /// The conversation goes on without a result.
+        is_async: bool,
+        /// Said while the result is waited for.
+        filler: Option<String>,
+    },
     /// Told to the model.
     Invalid(String),
 }
 
-pub fn offers() -> Vec<ToolOffer> {
+/// The agent's tools, and the built-in ones it has not replaced by its own.
+pub fn offers(custom: &[Tool]) -> Vec<ToolOffer> {
+    let own = custom.iter().map(|tool| ToolOffer {
+        name: tool.function.name.clone(),
+        description: tool.function.description.clone().unwrap_or_default(),
+        parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+    });
+    let built_in = built_in().into_iter().filter(|offer| custom.iter().all(|tool| tool.function.name != offer.name));
+    own.chain(built_in).collect()
+}
+
+fn built_in() -> Vec<ToolOffer> {
     vec![
         ToolOffer {
             name: "end_call".to_owned(),
@@ -36,10 +55,13 @@ pub fn offers() -> Vec<ToolOffer> {
     ]
 }
 
-pub fn action(call: &ToolCall) -> Action {
+pub fn action(call: &ToolCall, custom: &[Tool]) -> Action {
     let Ok(arguments) = serde_json::from_str::<Value>(&call.arguments) else {
         return Action::Invalid("the arguments are not valid JSON".to_owned());
     };
+    if let Some(tool) = custom.iter().find(|tool| tool.function.name == call.name) {
+        return Action::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+    }
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
     match call.name.as_str() {
         "end_call" => Action::EndCall { farewell: text("farewell").filter(|text| !text.trim().is_empty()) },
@@ -61,7 +83,7 @@ mod tests {
 
     fn check(name: &str, arguments: &str, wanted: &Action) {
         let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into() };
-        assert_eq!(action(&call), *wanted);
+        assert_eq!(action(&call, &[]), *wanted);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! An agent: how a call is answered, understood, thought about and spoken.
 
 use super::FieldFault;
+use super::analysis::AnalysisPlan;
 use super::dtmf_rules::DtmfRules;
 use super::ids::{AgentId, OrganizationId};
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
@@ -12,6 +13,8 @@ use utoipa::ToSchema;
 
 /// Longest call an agent may be set to hold: carriers cut at four hours themselves.
 const MAX_DURATION_SECONDS: u32 = 14_400;
+/// Events an agent's webhook may ask for; none set means all.
+pub const WEBHOOK_EVENTS: &[&str] = &["assistant-request", "tool-calls", "status-update", "end-of-call-report"];
 /// Longest text a customer may give in one field; a model's window is larger, a mistake usually too.
 const TEXT_BYTES_MAX: usize = 100_000;
 
@@ -69,7 +72,7 @@ pub struct AgentFields {
     #[serde(default)]
     pub tts_config: Option<TtsConfig>,
     #[serde(default)]
-    pub analysis_plan: Option<Value>,
+    pub analysis_plan: Option<AnalysisPlan>,
     #[serde(default)]
     pub fallbacks: Option<Value>,
     #[serde(default)]
@@ -118,6 +121,11 @@ impl AgentFields {
         {
             return Err(FieldFault::new("webhook_url", "is not an http or https URL"));
         }
+        if let Some(bad) = self.webhook_events.iter().flatten().find(|event| !WEBHOOK_EVENTS.contains(&event.as_str()))
+        {
+            let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
+            return Err(FieldFault::new("webhook_events", message));
+        }
         let mut all = Ok(());
         for result in [
             self.dtmf_rules.as_ref().map(DtmfRules::validate),
@@ -127,6 +135,7 @@ impl AgentFields {
             self.stt_config.as_ref().map(SttConfig::validate),
             self.llm_config.as_ref().map(LlmConfig::validate),
             self.tts_config.as_ref().map(TtsConfig::validate),
+            self.analysis_plan.as_ref().map(AnalysisPlan::validate),
         ] {
             all = all.and(result.unwrap_or(Ok(())));
         }

@@ -1,7 +1,7 @@
 //! A call as it is kept.
 
 use super::end_reason::EndReason;
-use super::ids::{AgentId, CallId, OrganizationId, TaskId};
+use super::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use super::time::UnixMs;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -74,9 +74,71 @@ pub struct Call {
     pub recording: Option<String>,
     pub metrics: Option<Value>,
     pub metadata: Option<Value>,
+    pub trunk: Option<TrunkId>,
+    /// The process that holds it.
+    pub node: Option<String>,
+    /// The configuration it runs with, as webhooks show it.
+    pub assistant: Option<Value>,
+    pub outcome: Outcome,
+}
+
+/// What is known of a call once it was thought about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub summary: Option<String>,
+    pub report: Option<Value>,
+    pub extracted_data: Option<Value>,
+    pub cost: Option<Value>,
+}
+
+/// What a call used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// `2026-03-27`, of its end in UTC.
+    pub day: String,
+    pub seconds: i64,
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub characters: i64,
+    /// Millionths of the price table's currency.
+    pub micros: i64,
 }
 
 impl Call {
+    /// A call that begins now and was not answered yet.
+    pub fn begun(id: CallId, organization: OrganizationId, direction: Direction, now: UnixMs) -> Self {
+        Self {
+            id,
+            organization,
+            agent: None,
+            task: None,
+            direction,
+            from_number: String::new(),
+            to_number: String::new(),
+            status: CallStatus::Initiated,
+            end_reason: None,
+            started_at: now,
+            answered_at: None,
+            ended_at: None,
+            sip_call_id: None,
+            recording: None,
+            metrics: None,
+            metadata: None,
+            trunk: None,
+            node: None,
+            assistant: None,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The number at the other end.
+    pub fn other_party(&self) -> &str {
+        match self.direction {
+            Direction::Inbound => &self.from_number,
+            Direction::Outbound => &self.to_number,
+        }
+    }
+
     /// Whole seconds between answer and end.
     pub fn duration_seconds(&self) -> Option<i64> {
         Some((self.ended_at?.0 - self.answered_at?.0 + 500) / 1_000)

@@ -35,5 +35,6 @@ macro_rules! ids {
 }
 
 ids! {
-    OrganizationId, UserId, ApiKeyId, AgentId, TaskId, CallId, PhoneNumberId, TrunkId,
+    OrganizationId, UserId, ApiKeyId, AgentId, TaskId, CallId, PhoneNumberId, TrunkId, InvitationId, SecretId,
+    DeliveryId, AuditId,
 }

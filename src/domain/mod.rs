@@ -1,12 +1,19 @@
 //! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
 
 pub mod agent;
+pub mod analysis;
 pub mod call;
 pub mod chat;
+pub mod delivery;
 pub mod dtmf_rules;
 pub mod end_reason;
 pub mod ids;
+pub mod organization;
+pub mod password;
+pub mod permission;
 pub mod phone_number;
+pub mod price;
+pub mod schedule;
 pub mod speech;
 pub mod task;
 pub mod time;

@@ -3,6 +3,7 @@
 use super::FieldFault;
 use super::ids::{AgentId, OrganizationId, TaskId};
 use super::phone_number::Destination;
+use super::schedule::{CallingWindow, RetryPolicy, next_allowed, validate_windows};
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,6 +67,11 @@ pub struct TaskFields {
     pub webhook_events: Option<Vec<String>>,
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub retry_policy: Option<RetryPolicy>,
+    /// When the callee may be called; without any at all times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calling_windows: Vec<CallingWindow>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +89,18 @@ pub struct Task {
 pub const WEBHOOK_EVENTS: &[&str] = &["call_started", "call_completed", "call_failed"];
 
 impl TaskFields {
+    /// Where an event goes, if it is wanted; without a list all are.
+    pub fn webhook(&self, event: &str) -> Option<String> {
+        let wanted =
+            self.webhook_events.as_ref().is_none_or(|all| all.is_empty() || all.iter().any(|one| one == event));
+        self.webhook_url.clone().filter(|_| wanted)
+    }
+
+    /// When the scheduler is to make the call, if somebody set a time.
+    pub fn due_at(&self) -> Option<UnixMs> {
+        Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
+    }
+
     pub fn validate(&self) -> Result<(), FieldFault> {
         if Destination::parse(&self.to_number).is_none() {
             return Err(FieldFault::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
@@ -102,6 +120,9 @@ impl TaskFields {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
             return Err(FieldFault::new("webhook_events", message));
         }
-        Ok(())
+        if let Some(policy) = &self.retry_policy {
+            policy.validate()?;
+        }
+        validate_windows(&self.calling_windows)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::FieldFault;
 use super::ids::{OrganizationId, TrunkId};
+use super::organization::Limits;
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -46,6 +47,14 @@ pub struct TrunkFields {
     pub codecs: Vec<String>,
     #[serde(default)]
     pub allow_sip_uri: bool,
+    /// Calls at once over this trunk; tasks wait beyond it.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub max_concurrent_calls: Option<u32>,
+    /// Outbound calls started in a second.
+    #[serde(default)]
+    #[schema(minimum = 0.01, maximum = 1_000)]
+    pub calls_per_second: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -111,7 +120,11 @@ impl TrunkFields {
         if !self.dial_string.contains("{e164}") && !self.dial_string.contains("{number}") {
             return Err(FieldFault::new("dial_string", "must contain {e164} or {number}"));
         }
-        Ok(())
+        self.limits().validate()
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits { max_concurrent_calls: self.max_concurrent_calls, calls_per_second: self.calls_per_second }
     }
 
     /// User part of the Request-URI for a number.

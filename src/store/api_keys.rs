@@ -1,59 +1,193 @@
 //! API keys: shown once, kept as a hash.
 
-use super::{OrgScope, Store, StoreError, now, parsed};
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{ApiKeyId, OrganizationId};
+use crate::domain::permission::KeyScope;
+use crate::domain::time::UnixMs;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// How often the last use of a key is written down.
+const USE_RESOLUTION_MS: i64 = 60_000;
 
 /// A key just made; its text is not stored anywhere.
 #[derive(Clone)]
 pub struct NewKey {
-    pub id: ApiKeyId,
+    pub row: ApiKeyRow,
     pub text: String,
 }
 
 impl std::fmt::Debug for NewKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("NewKey").field("id", &self.row.id).finish_non_exhaustive()
+    }
+}
+
+/// A key as its owner may see it again.
+#[derive(Clone, Debug)]
+pub struct ApiKeyRow {
+    pub id: ApiKeyId,
+    pub name: String,
+    /// What a person recognises it by.
+    pub prefix: String,
+    /// `None`: everything.
+    pub scopes: Option<Vec<KeyScope>>,
+    pub expires_at: Option<UnixMs>,
+    pub last_used_at: Option<UnixMs>,
+    pub created_at: UnixMs,
+}
+
+/// Whose key a request came with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: ApiKeyId,
+    pub scope: OrgScope,
+    pub scopes: Option<Vec<KeyScope>>,
+    expires_at: Option<UnixMs>,
+}
+
+impl Key {
+    pub fn may(&self, what: KeyScope) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&what))
     }
 }
 
 /// 256 random bits need no salt and no slow hash.
-fn hash(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hash(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 256 random bits as text.
+pub(super) fn random_text() -> String {
+    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn scopes(row: &AnyRow) -> Result<Option<Vec<KeyScope>>, StoreError> {
+    row.try_get::<Option<String>, _>("scopes")?.as_deref().map(document).transpose()
+}
+
+fn key(row: &AnyRow) -> Result<ApiKeyRow, StoreError> {
+    Ok(ApiKeyRow {
+        id: parsed(ApiKeyId::parse(row.try_get("id")?), "api_keys.id")?,
+        name: row.try_get("name")?,
+        prefix: row.try_get("prefix")?,
+        scopes: scopes(row)?,
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
+        last_used_at: row.try_get::<Option<i64>, _>("last_used_at")?.map(UnixMs),
+        created_at: UnixMs(row.try_get("created_at")?),
+    })
 }
 
 impl Store {
-    pub async fn create_key(&self, scope: OrgScope, name: &str) -> Result<NewKey, StoreError> {
-        let secret: [u8; 32] = rand::random();
-        let text = format!("va_{}", secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let id = ApiKeyId::new();
+    pub async fn create_key(
+        &self, scope: OrgScope, name: &str, scopes: Option<Vec<KeyScope>>, expires_at: Option<UnixMs>,
+    ) -> Result<NewKey, StoreError> {
+        let key = format!("va_{}", random_text());
+        let row = ApiKeyRow {
+            id: ApiKeyId::new(),
+            name: name.to_owned(),
+            prefix: key[..11].to_owned(),
+            scopes,
+            expires_at,
+            last_used_at: None,
+            created_at: now(),
+        };
         sqlx::query(
-            "INSERT INTO api_keys (id, organization_id, name, prefix, hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO api_keys (id, organization_id, name, prefix, hash, scopes, expires_at, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
-        .bind(id.to_string())
+        .bind(row.id.to_string())
         .bind(scope.organization().to_string())
         .bind(name)
-        .bind(&text[..11])
-        .bind(hash(&text))
-        .bind(now().0)
+        .bind(&row.prefix)
+        .bind(hash(&key))
+        .bind(row.scopes.as_ref().map(text).transpose()?)
+        .bind(expires_at.map(|at| at.0))
+        .bind(row.created_at.0)
         .execute(&self.write)
         .await?;
-        Ok(NewKey { id, text })
+        Ok(NewKey { row, text: key })
     }
 
-    /// The key's identity and its organization; `None` for unknown and expired keys.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<(ApiKeyId, OrgScope)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, organization_id FROM api_keys WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)",
+    pub async fn keys(&self, scope: OrgScope, page: Page) -> Result<(Vec<ApiKeyRow>, i64), StoreError> {
+        let binds = [Bind::Text(scope.organization().to_string())];
+        self.list("*", "FROM api_keys WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, key).await
+    }
+
+    /// False when there is none.
+    pub async fn delete_key(&self, scope: OrgScope, id: ApiKeyId) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM api_keys WHERE id = $1 AND organization_id = $2")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&self.write)
+            .await?;
+        self.cache.forget_key(id);
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The same key with a new text; the old one stops working.
+    pub async fn regenerate_key(&self, scope: OrgScope, id: ApiKeyId) -> Result<Option<NewKey>, StoreError> {
+        let text = format!("va_{}", random_text());
+        let organization = scope.organization().to_string();
+        let done = sqlx::query(
+            "UPDATE api_keys SET prefix = $1, hash = $2, last_used_at = NULL WHERE id = $3 AND organization_id = $4",
         )
-        .bind(hash(key))
-        .bind(now().0)
-        .fetch_optional(&self.read)
+        .bind(&text[..11])
+        .bind(hash(&text))
+        .bind(id.to_string())
+        .bind(&organization)
+        .execute(&self.write)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (id, organization): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let id = parsed(ApiKeyId::parse(&id), "api_keys.id")?;
-        Ok(Some((id, OrgScope::new(parsed(OrganizationId::parse(&organization), "api_keys.organization_id")?))))
+        self.cache.forget_key(id);
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let row = sqlx::query("SELECT * FROM api_keys WHERE id = $1 AND organization_id = $2")
+            .bind(id.to_string())
+            .bind(&organization)
+            .fetch_one(&self.write)
+            .await?;
+        Ok(Some(NewKey { row: key(&row)?, text }))
+    }
+
+    /// Whose key it is; `None` for unknown and expired keys.
+    pub async fn authenticate(&self, key: &str) -> Result<Option<Key>, StoreError> {
+        let hash = hash(key);
+        let found = match self.cache.key(&hash) {
+            Some(found) => found,
+            None => {
+                let row = sqlx::query("SELECT * FROM api_keys WHERE hash = $1")
+                    .bind(&hash)
+                    .fetch_optional(&self.read)
+                    .await?;
+                let Some(row) = row else { return Ok(None) };
+                let organization = OrganizationId::parse(row.try_get("organization_id")?);
+                let found = Key {
+                    id: parsed(ApiKeyId::parse(row.try_get("id")?), "api_keys.id")?,
+                    scope: OrgScope::new(parsed(organization, "api_keys.organization_id")?),
+                    scopes: scopes(&row)?,
+                    expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
+                };
+                self.used(&found, row.try_get("last_used_at")?).await?;
+                self.cache.put_key(hash, found.clone());
+                found
+            }
+        };
+        Ok(found.expires_at.is_none_or(|at| at > now()).then_some(found))
+    }
+
+    async fn used(&self, key: &Key, last: Option<i64>) -> Result<(), StoreError> {
+        let at = now().0;
+        if last.is_none_or(|last| at - last > USE_RESOLUTION_MS) {
+            sqlx::query("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND organization_id = $3")
+                .bind(at)
+                .bind(key.id.to_string())
+                .bind(key.scope.organization().to_string())
+                .execute(&self.write)
+                .await?;
+        }
+        Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! Calls and their turns, as they are read. They are written through the journal.
 
+use super::list::Bind;
+use super::schedule::task_ended;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed};
-use crate::domain::call::{Call, CallStatus, Direction};
+use crate::domain::call::{Call, CallStatus, Direction, Outcome};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{AgentId, CallId, TaskId};
+use crate::domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::{Role, Turn};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 /// Filters of a list of calls.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,10 +19,10 @@ pub struct CallFilter {
     pub status: Option<CallStatus>,
 }
 
-fn call(scope: OrgScope, row: &SqliteRow) -> Result<Call, StoreError> {
+fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
     let text = |name: &str| row.try_get::<Option<String>, _>(name);
-    let metrics = text("metrics")?;
-    let metadata = text("metadata")?;
+    let json = |name: &str| text(name)?.as_deref().map(document).transpose();
+    let at = |name: &str| row.try_get::<Option<i64>, _>(name).map(|at| at.map(UnixMs));
     Ok(Call {
         id: parsed(CallId::parse(row.try_get("id")?), "calls.id")?,
         organization: scope.organization(),
@@ -32,18 +34,27 @@ fn call(scope: OrgScope, row: &SqliteRow) -> Result<Call, StoreError> {
         status: parsed(CallStatus::parse(row.try_get("status")?), "calls.status")?,
         end_reason: text("end_reason")?.as_deref().and_then(EndReason::parse),
         started_at: UnixMs(row.try_get("started_at")?),
-        answered_at: row.try_get::<Option<i64>, _>("answered_at")?.map(UnixMs),
-        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs),
+        answered_at: at("answered_at")?,
+        ended_at: at("ended_at")?,
         sip_call_id: text("sip_call_id")?,
         recording: text("recording")?,
-        metrics: metrics.as_deref().map(document).transpose()?,
-        metadata: metadata.as_deref().map(document).transpose()?,
+        metrics: json("metrics")?,
+        metadata: json("metadata")?,
+        trunk: text("trunk_id")?.as_deref().and_then(TrunkId::parse),
+        node: text("node")?,
+        assistant: json("assistant")?,
+        outcome: Outcome {
+            summary: text("summary")?,
+            report: json("report")?,
+            extracted_data: json("extracted_data")?,
+            cost: json("cost")?,
+        },
     })
 }
 
 impl Store {
     pub async fn call(&self, scope: OrgScope, id: CallId) -> Result<Option<Call>, StoreError> {
-        let row = sqlx::query("SELECT * FROM calls WHERE id = ? AND organization_id = ?")
+        let row = sqlx::query("SELECT * FROM calls WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
@@ -52,38 +63,22 @@ impl Store {
     }
 
     pub async fn calls(&self, scope: OrgScope, filter: CallFilter, page: Page) -> Result<(Vec<Call>, i64), StoreError> {
-        const WHERE: &str = "FROM calls WHERE organization_id = ?1 AND (?2 IS NULL OR task_id = ?2) \
-            AND (?3 IS NULL OR agent_id = ?3) AND (?4 IS NULL OR status = ?4)";
-        let organization = scope.organization().to_string();
-        let task = filter.task.map(|id| id.to_string());
-        let agent = filter.agent.map(|id| id.to_string());
-        let status = filter.status.map(CallStatus::name);
-        let total: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) {WHERE}")))
-            .bind(&organization)
-            .bind(&task)
-            .bind(&agent)
-            .bind(status)
-            .fetch_one(&self.read)
-            .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT * {WHERE} ORDER BY started_at DESC, id DESC LIMIT ?5 OFFSET ?6"
-        )))
-        .bind(&organization)
-        .bind(&task)
-        .bind(&agent)
-        .bind(status)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.read)
-        .await?;
-        Ok((rows.iter().map(|row| call(scope, row)).collect::<Result<_, _>>()?, total))
+        let from = "FROM calls WHERE organization_id = $1 AND ($2 IS NULL OR task_id = $2) \
+            AND ($3 IS NULL OR agent_id = $3) AND ($4 IS NULL OR status = $4)";
+        let binds = [
+            Bind::Text(scope.organization().to_string()),
+            Bind::MaybeText(filter.task.map(|id| id.to_string())),
+            Bind::MaybeText(filter.agent.map(|id| id.to_string())),
+            Bind::MaybeText(filter.status.map(|status| status.name().to_owned())),
+        ];
+        self.list("*", from, "started_at DESC, id DESC", &binds, page, |row| call(scope, row)).await
     }
 
     /// The turns of a call in order; empty for a call of another organization.
     pub async fn turns(&self, scope: OrgScope, id: CallId) -> Result<Vec<Turn>, StoreError> {
         let rows = sqlx::query(
             "SELECT t.* FROM turns t JOIN calls c ON c.id = t.call_id \
-             WHERE t.call_id = ? AND c.organization_id = ? ORDER BY t.position",
+             WHERE t.call_id = $1 AND c.organization_id = $2 ORDER BY t.position",
         )
         .bind(id.to_string())
         .bind(scope.organization().to_string())
@@ -92,34 +87,71 @@ impl Store {
         rows.iter().map(turn).collect()
     }
 
-    /// After a crash: calls that were live when the process died are failed, and so are their tasks.
-    /// Recordings are playable up to their last half second and stay. Returns how many there were.
-    pub async fn recover(&self, recording_of: impl Fn(&str, &str) -> Option<String>) -> Result<u64, StoreError> {
+    /// Calls whose process died are failed, with their tasks. Recordings are playable up to their last half
+    /// second and stay. Returns how many there were. `seen_since`: processes that were seen later are alive.
+    pub async fn recover(
+        &self, node: &str, seen_since: UnixMs, recording_of: impl Fn(&str, &str) -> Option<String>,
+    ) -> Result<u64, StoreError> {
         let mut transaction = self.write.begin().await?;
+        // A call without a process waits for its task's turn.
+        let dead = format!(
+            "SELECT * FROM calls WHERE status IN ('initiated', 'in_progress') AND {} AND NOT (node IS NULL AND EXISTS \
+             (SELECT 1 FROM tasks t WHERE t.call_id = calls.id AND (t.status = 'pending' OR t.lease_until > 0)))",
+            self.is_dead()
+        );
         let rows =
-            sqlx::query("SELECT id, organization_id, task_id FROM calls WHERE status IN ('initiated', 'in_progress')")
-                .fetch_all(&mut *transaction)
-                .await?;
+            sqlx::query(sqlx::AssertSqlSafe(dead)).bind(node).bind(seen_since.0).fetch_all(&mut *transaction).await?;
         for row in &rows {
             let (id, organization): (String, String) = (row.try_get("id")?, row.try_get("organization_id")?);
-            sqlx::query("UPDATE calls SET status = 'failed', end_reason = ?, ended_at = ?, recording = ? WHERE id = ?")
-                .bind(EndReason::ServerCrash.name())
-                .bind(now().0)
-                .bind(recording_of(&organization, &id))
-                .bind(&id)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        sqlx::query("UPDATE tasks SET status = 'failed', updated_at = ? WHERE status = 'in_progress'")
+            sqlx::query(
+                "UPDATE calls SET status = 'failed', end_reason = $1, ended_at = $2, recording = $3, wrap_up = 'pending' WHERE id = $4",
+            )
+            .bind(EndReason::ServerCrash.name())
             .bind(now().0)
+            .bind(recording_of(&organization, &id))
+            .bind(&id)
             .execute(&mut *transaction)
             .await?;
+            let organization = parsed(OrganizationId::parse(&organization), "calls.organization_id")?;
+            let dead = call(OrgScope::new(organization), row)?;
+            if let Some(task) = dead.task {
+                task_ended(&mut transaction, organization, task, dead.id, true, Some(EndReason::ServerCrash)).await?;
+            }
+        }
         transaction.commit().await?;
         Ok(rows.len() as u64)
     }
+
+    /// Takes a call that is only promised to a waiting task back; false when it is more than that.
+    pub async fn cancel_queued(&self, scope: OrgScope, id: CallId, reason: EndReason) -> Result<bool, StoreError> {
+        let mut transaction = self.write.begin().await?;
+        let freed = sqlx::query(
+            "UPDATE tasks SET status = 'failed', due_at = NULL, call_id = NULL, updated_at = $1 \
+             WHERE call_id = $2 AND organization_id = $3 AND status = 'pending'",
+        )
+        .bind(now().0)
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&mut *transaction)
+        .await?;
+        if freed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE calls SET status = 'failed', end_reason = $1, ended_at = $2 WHERE id = $3 AND organization_id = $4 AND node IS NULL",
+        )
+        .bind(reason.name())
+        .bind(now().0)
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
 }
 
-fn turn(row: &SqliteRow) -> Result<Turn, StoreError> {
+fn turn(row: &AnyRow) -> Result<Turn, StoreError> {
     let role: String = row.try_get("role")?;
     Ok(Turn {
         role: match role.as_str() {

@@ -1,12 +1,14 @@
 //! The write-behind journal of calls: their rows are written off the calls' way, in order, many in one
 //! transaction. What a call has said is on disk a few milliseconds later.
 
+use super::deliveries::enqueue;
+use super::schedule::task_ended;
 use super::{OrgScope, Store, StoreError, text};
 use crate::domain::call::{Call, CallStatus};
+use crate::domain::delivery::{Delivery, Progress};
 use crate::domain::ids::CallId;
-use crate::domain::task::TaskStatus;
 use crate::domain::transcript::{Role, Turn};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 use std::time::Duration;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +37,8 @@ enum Entry {
         call: CallId,
         path: String,
     },
+    /// Something to be sent, in its place among the rows.
+    Delivery(Box<Delivery>, Option<Progress>),
     /// Answered when everything before it is on disk.
     Flush(oneshot::Sender<()>),
 }
@@ -59,6 +63,16 @@ impl Journal {
 
     pub async fn turn(&self, call: CallId, position: u32, turn: Turn) {
         self.put(Entry::Turn { call, position, turn }).await;
+    }
+
+    /// Puts something into the outbox after the rows before it.
+    pub async fn delivery(&self, delivery: Delivery) {
+        self.put(Entry::Delivery(Box::new(delivery), None)).await;
+    }
+
+    /// Writes down a webhook whose answer was waited for.
+    pub async fn delivered(&self, delivery: Delivery, progress: Progress) {
+        self.put(Entry::Delivery(Box::new(delivery), Some(progress))).await;
     }
 
     /// Called on the recorder's thread, which must not wait for a database: other calls are being written.
@@ -130,27 +144,38 @@ async fn write(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
             Entry::Call(call) => write_call(&mut transaction, call).await?,
             Entry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
             Entry::Recording { scope, call, path } => {
-                sqlx::query("UPDATE calls SET recording = ? WHERE id = ? AND organization_id = ?")
+                sqlx::query("UPDATE calls SET recording = $1 WHERE id = $2 AND organization_id = $3")
                     .bind(path)
                     .bind(call.to_string())
                     .bind(scope.organization().to_string())
                     .execute(&mut *transaction)
                     .await?;
             }
+            Entry::Delivery(delivery, progress) => enqueue(&mut transaction, delivery, progress.as_ref()).await?,
             Entry::Flush(_) => {}
         }
     }
     transaction.commit().await?;
+    for entry in batch {
+        match entry {
+            Entry::Delivery(..) => store.wakes().outbox.notify_one(),
+            Entry::Call(call) if call.status.is_over() => store.wakes().wrap_up.notify_one(),
+            _ => {}
+        }
+    }
     Ok(())
 }
 
-async fn write_call(transaction: &mut Transaction<'_, Sqlite>, call: &Call) -> Result<(), StoreError> {
+async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO calls (id, organization_id, agent_id, task_id, direction, from_number, to_number, status, end_reason, \
-         started_at, answered_at, ended_at, sip_call_id, metrics, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         started_at, answered_at, ended_at, sip_call_id, metrics, metadata, trunk_id, node, assistant, wrap_up) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, end_reason = excluded.end_reason, \
+         agent_id = excluded.agent_id, from_number = excluded.from_number, to_number = excluded.to_number, \
          answered_at = excluded.answered_at, ended_at = excluded.ended_at, sip_call_id = excluded.sip_call_id, \
-         metrics = excluded.metrics, metadata = excluded.metadata",
+         metrics = excluded.metrics, metadata = excluded.metadata, trunk_id = excluded.trunk_id, node = excluded.node, \
+         assistant = excluded.assistant, wrap_up = excluded.wrap_up",
     )
     .bind(call.id.to_string())
     .bind(call.organization.to_string())
@@ -167,24 +192,21 @@ async fn write_call(transaction: &mut Transaction<'_, Sqlite>, call: &Call) -> R
     .bind(&call.sip_call_id)
     .bind(call.metrics.as_ref().map(text).transpose()?)
     .bind(call.metadata.as_ref().map(text).transpose()?)
+    .bind(call.trunk.map(|id| id.to_string()))
+    .bind(&call.node)
+    .bind(call.assistant.as_ref().map(text).transpose()?)
+    .bind(call.status.is_over().then_some("pending"))
     .execute(&mut **transaction)
     .await?;
     if let (true, Some(task)) = (call.status.is_over(), call.task) {
-        let status = if call.status == CallStatus::Completed { TaskStatus::Completed } else { TaskStatus::Failed };
-        // A task that was reset in the meantime keeps its new life.
-        sqlx::query("UPDATE tasks SET status = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = 'in_progress'")
-            .bind(status.name())
-            .bind(super::now().0)
-            .bind(task.to_string())
-            .bind(call.organization.to_string())
-            .execute(&mut **transaction)
-            .await?;
+        let failed = call.status == CallStatus::Failed;
+        task_ended(transaction, call.organization, task, call.id, failed, call.end_reason).await?;
     }
     Ok(())
 }
 
 async fn write_turn(
-    transaction: &mut Transaction<'_, Sqlite>, call: CallId, position: u32, turn: &Turn,
+    transaction: &mut Transaction<'_, Any>, call: CallId, position: u32, turn: &Turn,
 ) -> Result<(), StoreError> {
     let role = match turn.role {
         Role::User => "user",
@@ -194,7 +216,7 @@ async fn write_turn(
     };
     sqlx::query(
         "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
          ended_at_ms = excluded.ended_at_ms, interrupted = excluded.interrupted",
     )
     .bind(call.to_string())
@@ -203,7 +225,7 @@ async fn write_turn(
     .bind(&turn.content)
     .bind(turn.started_at_ms as i64)
     .bind(turn.ended_at_ms as i64)
-    .bind(turn.interrupted)
+    .bind(i64::from(turn.interrupted))
     .bind(turn.confidence.map(f64::from))
     .execute(&mut **transaction)
     .await?;
@@ -224,24 +246,7 @@ mod tests {
     }
 
     fn call(organization: OrganizationId) -> Call {
-        Call {
-            id: CallId::new(),
-            organization,
-            agent: None,
-            task: None,
-            direction: Direction::Inbound,
-            from_number: "+15550100".into(),
-            to_number: "+31201234567".into(),
-            status: CallStatus::InProgress,
-            end_reason: None,
-            started_at: super::super::now(),
-            answered_at: None,
-            ended_at: None,
-            sip_call_id: None,
-            recording: None,
-            metrics: None,
-            metadata: None,
-        }
+        Call::begun(CallId::new(), organization, Direction::Inbound, super::super::now())
     }
 
     fn turn(content: &str) -> Turn {

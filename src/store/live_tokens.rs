@@ -1,5 +1,5 @@
-//! Session tokens for live transcripts: they name one call of one organization, for a few minutes, and
-//! are signed, so that a browser can be given one instead of a key.
+//! Signed tokens: they name one call of one organization and what they are good for, for a while, so that
+//! a browser or a reader of a report can be given one instead of a key.
 
 use super::OrgScope;
 use crate::domain::ids::{CallId, OrganizationId};
@@ -8,8 +8,30 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-/// How long a token is good for.
-pub const VALID_S: u64 = 300;
+/// What a token opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The live transcript: five minutes (document A).
+    Live,
+    /// The recording, in links of reports: a week.
+    Recording,
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Recording => "recording",
+        }
+    }
+
+    fn valid_s(self) -> u64 {
+        match self {
+            Self::Live => 300,
+            Self::Recording => 7 * 86_400,
+        }
+    }
+}
 
 /// The key tokens are signed with.
 #[derive(Clone)]
@@ -27,27 +49,29 @@ impl TokenSecret {
         Self(if text.is_empty() { rand::random::<[u8; 32]>().to_vec() } else { text.as_bytes().to_vec() })
     }
 
-    fn mac(&self, payload: &str) -> Hmac<Sha256> {
+    fn mac(&self, purpose: Purpose, payload: &str) -> Hmac<Sha256> {
         // HMAC takes keys of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!("any length fits"));
-        mac.update(b"trunkline live token 1\n");
+        mac.update(b"trunkline token 2 ");
+        mac.update(purpose.name().as_bytes());
+        mac.update(b"\n");
         mac.update(payload.as_bytes());
         mac
     }
 
-    /// A token for a call, good until `VALID_S` after `now_s`.
-    pub fn sign(&self, scope: OrgScope, call: CallId, now_s: u64) -> String {
-        let payload = format!("{} {call} {}", scope.organization(), now_s + VALID_S);
-        let tag = self.mac(&payload).finalize().into_bytes();
+    /// A token for a call.
+    pub fn sign(&self, purpose: Purpose, scope: OrgScope, call: CallId, now_s: u64) -> String {
+        let payload = format!("{} {call} {}", scope.organization(), now_s + purpose.valid_s());
+        let tag = self.mac(purpose, &payload).finalize().into_bytes();
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
     }
 
     /// The scope and call of a token that is ours and not too old.
-    pub fn verify(&self, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
+    pub fn verify(&self, purpose: Purpose, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (tag, payload) = bytes.split_at_checked(32)?;
         let payload = std::str::from_utf8(payload).ok()?;
-        self.mac(payload).verify_slice(tag).ok()?;
+        self.mac(purpose, payload).verify_slice(tag).ok()?;
         let mut parts = payload.split(' ');
         let organization = OrganizationId::parse(parts.next()?)?;
         let call = CallId::parse(parts.next()?)?;
@@ -64,19 +88,20 @@ mod tests {
     fn tokens_are_bound_to_their_call_and_their_time() {
         let secret = TokenSecret::new("a secret of some length");
         let (scope, call) = (OrgScope::new(OrganizationId::new()), CallId::new());
-        let token = secret.sign(scope, call, 1_000);
-        assert_eq!(secret.verify(&token, 1_000), Some((scope, call)));
-        assert_eq!(secret.verify(&token, 1_299), Some((scope, call)));
-        assert_eq!(secret.verify(&token, 1_300), None);
-        assert_eq!(TokenSecret::new("").verify(&token, 1_000), None);
+        let token = secret.sign(Purpose::Live, scope, call, 1_000);
+        assert_eq!(secret.verify(Purpose::Live, &token, 1_000), Some((scope, call)));
+        assert_eq!(secret.verify(Purpose::Live, &token, 1_299), Some((scope, call)));
+        assert_eq!(secret.verify(Purpose::Live, &token, 1_300), None);
+        assert_eq!(secret.verify(Purpose::Recording, &token, 1_000), None);
+        assert_eq!(TokenSecret::new("").verify(Purpose::Live, &token, 1_000), None);
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(forged).unwrap();
-            assert_eq!(secret.verify(&forged, 1_000), None, "{forged}");
+            assert_eq!(secret.verify(Purpose::Live, &forged, 1_000), None, "{forged}");
         }
         for text in ["", "AAAA", "not base64!"] {
-            assert_eq!(secret.verify(text, 1_000), None);
+            assert_eq!(secret.verify(Purpose::Live, text, 1_000), None);
         }
     }
 }

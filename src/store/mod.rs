@@ -3,31 +3,56 @@
 
 mod agents;
 mod api_keys;
+mod audit;
+pub mod bus;
+mod cache;
 mod calls;
+mod deliveries;
 pub mod journal;
+mod list;
 pub mod live_tokens;
+mod nodes;
 mod organizations;
+mod people;
 mod phone_numbers;
+mod schedule;
 mod scope;
+pub mod secrets;
+mod settings;
 mod tasks;
 mod trunks;
+mod usage;
+mod wakes;
+mod wrap_up;
 
-pub use api_keys::NewKey;
+pub use api_keys::{ApiKeyRow, Key, NewKey};
+pub use audit::AuditEntry;
 pub use calls::CallFilter;
+pub use deliveries::{Claimed, DeliveryFilter};
 pub use organizations::Bootstrapped;
-pub use phone_numbers::{PhoneNumberRow, Route};
+pub use people::{Invitation, NewUser, Session, User};
+pub use phone_numbers::{PhoneNumberFields, PhoneNumberRow, Route};
+pub use schedule::{Claim, Due};
 pub use scope::OrgScope;
+pub use secrets::SecretRow;
+pub use usage::UsageDay;
+pub use wrap_up::WrapUp;
 
 use crate::domain::time::UnixMs;
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::str::FromStr as _;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Executor as _};
 use std::time::Duration;
 
 /// How long a caller waits for a connection or a lock before the database counts as unreachable.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Connections that read while the one writer writes.
+/// Connections that read a SQLite file while the one writer writes.
 const READERS: u32 = 4;
+/// Connections to a PostgreSQL server.
+const CONNECTIONS: u32 = 16;
+/// Settings of every SQLite connection: a cache of half a megabyte instead of two, because rows are small
+/// and the system caches the file.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+    PRAGMA busy_timeout = 5000; PRAGMA cache_size = -512";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,13 +71,19 @@ impl StoreError {
     /// The database does not answer, or cannot write anything at present, as opposed to refusing what it
     /// was given.
     pub fn is_unreachable(&self) -> bool {
+        use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
         match self {
-            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed) => true,
-            // Primary result codes of SQLite: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
-            Self::Database(sqlx::Error::Database(error)) => error
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14)),
+            Self::Database(PoolTimedOut | Io(_) | PoolClosed | Protocol(_) | Tls(_) | WorkerCrashed) => true,
+            Self::Database(Database(error)) => {
+                let code = error.code();
+                let code = code.as_deref().unwrap_or_default();
+                match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                    // Connection exceptions, resources, operator intervention, and conflicts worth another try.
+                    Some(_) => matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) || code == "25006",
+                    // Primary result codes of SQLite: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+                    None => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14)),
+                }
+            }
             _ => false,
         }
     }
@@ -65,32 +96,73 @@ pub struct Page {
     pub offset: i64,
 }
 
+/// Which database a store talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// One file, one process.
+    Sqlite,
+    /// A server that several processes may share.
+    Postgres,
+}
+
 #[derive(Clone, Debug)]
 pub struct Store {
-    read: SqlitePool,
-    write: SqlitePool,
+    read: AnyPool,
+    write: AnyPool,
+    backend: Backend,
+    url: String,
+    cache: cache::Cache,
+    wakes: wakes::Wakes,
 }
 
 impl Store {
-    /// Opens (and creates) a SQLite database: `sqlite://path` or `sqlite::memory:`.
+    /// Opens a database: `sqlite://path` (created if it is not there), `sqlite::memory:` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(DEADLINE)
-            // Half a megabyte a connection instead of two: rows are small and the system caches the file.
-            .pragma("cache_size", "-512");
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(DEADLINE);
-        let write = pool(1).connect_with(options.clone()).await?;
+        sqlx::any::install_default_drivers();
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(DEADLINE);
+            let pool = options.connect(url).await?;
+            let (read, write, url) = (pool.clone(), pool, url.to_owned());
+            return Ok(Self {
+                read,
+                write,
+                backend: Backend::Postgres,
+                url,
+                cache: cache::Cache::default(),
+                wakes: wakes::Wakes::default(),
+            });
+        }
+        let file =
+            if url.contains('?') || url.contains(":memory:") { url.to_owned() } else { format!("{url}?mode=rwc") };
+        let pool = |connections| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(DEADLINE)
+                .after_connect(|connection, _| Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) }))
+        };
+        let write = pool(1).connect(&file).await?;
         // An in-memory database belongs to its one connection.
-        let read = if url.contains(":memory:") { write.clone() } else { pool(READERS).connect_with(options).await? };
-        Ok(Self { read, write })
+        let read = if url.contains(":memory:") { write.clone() } else { pool(READERS).connect(&file).await? };
+        Ok(Self {
+            read,
+            write,
+            backend: Backend::Sqlite,
+            url: url.to_owned(),
+            cache: cache::Cache::default(),
+            wakes: wakes::Wakes::default(),
+        })
+    }
+
+    pub fn wakes(&self) -> &wakes::Wakes {
+        &self.wakes
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::migrate!("migrations/sqlite").run(&self.write).await?;
+        sqlx::migrate!("./migrations").run(&self.write).await?;
         Ok(())
     }
 

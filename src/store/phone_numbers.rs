@@ -1,40 +1,65 @@
 //! Numbers: which agent answers them and which trunk they come over.
 
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed};
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, now, parsed};
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct PhoneNumberRow {
-    pub id: PhoneNumberId,
+/// What a customer says about a number.
+#[derive(Clone, PartialEq)]
+pub struct PhoneNumberFields {
     pub number: PhoneNumber,
     pub agent: Option<AgentId>,
     pub trunk: Option<TrunkId>,
     pub name: Option<String>,
+    /// Asked who answers where no agent is set.
+    pub webhook_url: Option<String>,
+    pub webhook_secret: Option<String>,
+}
+
+impl std::fmt::Debug for PhoneNumberFields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PhoneNumberFields").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhoneNumberRow {
+    pub id: PhoneNumberId,
+    pub fields: PhoneNumberFields,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }
 
-/// Who answers a call that came in.
+/// Who answers a call that came in: an agent, or whomever the number's webhook names.
 #[derive(Clone, Debug)]
 pub struct Route {
     pub scope: OrgScope,
-    pub agent: Agent,
+    pub agent: Option<Agent>,
+    pub number: PhoneNumberFields,
+    pub trunk: TrunkId,
 }
 
-fn number(row: &SqliteRow) -> Result<PhoneNumberRow, StoreError> {
-    let agent: Option<String> = row.try_get("agent_id")?;
-    let trunk: Option<String> = row.try_get("trunk_id")?;
+fn fields(row: &AnyRow) -> Result<PhoneNumberFields, StoreError> {
+    let text = |name: &str| row.try_get::<Option<String>, _>(name);
+    Ok(PhoneNumberFields {
+        number: parsed(PhoneNumber::parse(row.try_get("number")?), "phone_numbers.number")?,
+        agent: text("agent_id")?.as_deref().and_then(AgentId::parse),
+        trunk: text("trunk_id")?.as_deref().and_then(TrunkId::parse),
+        name: text("name")?,
+        webhook_url: text("webhook_url")?,
+        webhook_secret: text("webhook_secret")?,
+    })
+}
+
+fn number(row: &AnyRow) -> Result<PhoneNumberRow, StoreError> {
     Ok(PhoneNumberRow {
         id: parsed(PhoneNumberId::parse(row.try_get("id")?), "phone_numbers.id")?,
-        number: parsed(PhoneNumber::parse(row.try_get("number")?), "phone_numbers.number")?,
-        agent: agent.as_deref().and_then(AgentId::parse),
-        trunk: trunk.as_deref().and_then(TrunkId::parse),
-        name: row.try_get("name")?,
+        fields: fields(row)?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -42,36 +67,32 @@ fn number(row: &SqliteRow) -> Result<PhoneNumberRow, StoreError> {
 
 impl Store {
     pub async fn create_phone_number(
-        &self, scope: OrgScope, phone: &PhoneNumber, agent: Option<AgentId>, trunk: Option<TrunkId>,
-        name: Option<String>,
+        &self, scope: OrgScope, fields: PhoneNumberFields,
     ) -> Result<PhoneNumberRow, StoreError> {
         let at = now();
-        let row = PhoneNumberRow {
-            id: PhoneNumberId::new(),
-            number: phone.clone(),
-            agent,
-            trunk,
-            name,
-            created_at: at,
-            updated_at: at,
-        };
-        sqlx::query("INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-            .bind(row.id.to_string())
-            .bind(scope.organization().to_string())
-            .bind(phone.as_str())
-            .bind(agent.map(|id| id.to_string()))
-            .bind(trunk.map(|id| id.to_string()))
-            .bind(&row.name)
-            .bind(at.0)
-            .bind(at.0)
-            .execute(&self.write)
-            .await
-            .map_err(|error| super::unique(error, "this number"))?;
+        let row = PhoneNumberRow { id: PhoneNumberId::new(), fields, created_at: at, updated_at: at };
+        sqlx::query(
+            "INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, webhook_url, webhook_secret, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(row.id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(row.fields.number.as_str())
+        .bind(row.fields.agent.map(|id| id.to_string()))
+        .bind(row.fields.trunk.map(|id| id.to_string()))
+        .bind(&row.fields.name)
+        .bind(&row.fields.webhook_url)
+        .bind(&row.fields.webhook_secret)
+        .bind(at.0)
+        .bind(at.0)
+        .execute(&self.write)
+        .await
+        .map_err(|error| super::unique(error, "this number"))?;
         Ok(row)
     }
 
     pub async fn phone_number(&self, scope: OrgScope, id: PhoneNumberId) -> Result<Option<PhoneNumberRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM phone_numbers WHERE id = ? AND organization_id = ?")
+        let row = sqlx::query("SELECT * FROM phone_numbers WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
@@ -80,37 +101,32 @@ impl Store {
     }
 
     pub async fn phone_numbers(&self, scope: OrgScope, page: Page) -> Result<(Vec<PhoneNumberRow>, i64), StoreError> {
-        let organization = scope.organization().to_string();
-        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM phone_numbers WHERE organization_id = ?")
-            .bind(&organization)
-            .fetch_one(&self.read)
-            .await?;
-        let rows = sqlx::query(
-            "SELECT * FROM phone_numbers WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
-        )
-        .bind(&organization)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.read)
-        .await?;
-        Ok((rows.iter().map(number).collect::<Result<_, _>>()?, total))
+        let binds = [Bind::Text(scope.organization().to_string())];
+        let from = "FROM phone_numbers WHERE organization_id = $1";
+        self.list("*", from, "created_at DESC, id DESC", &binds, page, number).await
     }
 
+    /// Changes everything but the number itself.
     pub async fn update_phone_number(&self, scope: OrgScope, row: &PhoneNumberRow) -> Result<(), StoreError> {
-        sqlx::query("UPDATE phone_numbers SET agent_id = ?, trunk_id = ?, name = ?, updated_at = ? WHERE id = ? AND organization_id = ?")
-            .bind(row.agent.map(|id| id.to_string()))
-            .bind(row.trunk.map(|id| id.to_string()))
-            .bind(&row.name)
-            .bind(row.updated_at.0)
-            .bind(row.id.to_string())
-            .bind(scope.organization().to_string())
-            .execute(&self.write)
-            .await?;
+        sqlx::query(
+            "UPDATE phone_numbers SET agent_id = $1, trunk_id = $2, name = $3, webhook_url = $4, webhook_secret = $5, \
+             updated_at = $6 WHERE id = $7 AND organization_id = $8",
+        )
+        .bind(row.fields.agent.map(|id| id.to_string()))
+        .bind(row.fields.trunk.map(|id| id.to_string()))
+        .bind(&row.fields.name)
+        .bind(&row.fields.webhook_url)
+        .bind(&row.fields.webhook_secret)
+        .bind(row.updated_at.0)
+        .bind(row.id.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&self.write)
+        .await?;
         Ok(())
     }
 
     pub async fn delete_phone_number(&self, scope: OrgScope, id: PhoneNumberId) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM phone_numbers WHERE id = ? AND organization_id = ?")
+        sqlx::query("DELETE FROM phone_numbers WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .execute(&self.write)
@@ -118,38 +134,45 @@ impl Store {
         Ok(())
     }
 
-    /// The active agent of a dialled number, if the number belongs to the organization of one of the
-    /// trunks the call may have come over. The user part of the Request-URI is matched with and
-    /// without its plus.
+    /// Who answers a dialled number, if the number belongs to the organization of one of the trunks the
+    /// call may have come over. The user part of the Request-URI is matched with and without its plus.
     pub async fn route(&self, dialled: &str, trunks: &[TrunkId]) -> Result<Option<Route>, StoreError> {
         let plus = format!("+{}", dialled.trim_start_matches('+'));
         let rows = sqlx::query(
-            "SELECT p.trunk_id AS via, t.id AS candidate, a.id, a.fields, a.created_at, a.updated_at, a.organization_id \
-             FROM phone_numbers p JOIN agents a ON a.id = p.agent_id JOIN trunks t ON t.organization_id = p.organization_id \
-             WHERE p.number = ? AND a.is_active = 1",
+            "SELECT p.*, t.id AS candidate FROM phone_numbers p JOIN trunks t ON t.organization_id = p.organization_id \
+             WHERE p.number = $1",
         )
         .bind(plus)
         .fetch_all(&self.read)
         .await?;
         for row in &rows {
-            let via: Option<String> = row.try_get("via")?;
-            let candidate: String = row.try_get("candidate")?;
-            let fits = via.is_none_or(|via| via == candidate);
-            if !fits || !trunks.iter().any(|trunk| trunk.to_string() == candidate) {
+            let fields = fields(row)?;
+            let candidate = parsed(TrunkId::parse(row.try_get("candidate")?), "trunks.id")?;
+            if fields.trunk.is_some_and(|via| via != candidate) || !trunks.contains(&candidate) {
                 continue;
             }
-            let organization =
-                parsed(OrganizationId::parse(row.try_get("organization_id")?), "agents.organization_id")?;
-            let scope = OrgScope::new(organization);
-            let agent = Agent {
-                id: parsed(AgentId::parse(row.try_get("id")?), "agents.id")?,
-                organization,
-                fields: document(row.try_get("fields")?)?,
-                created_at: UnixMs(row.try_get("created_at")?),
-                updated_at: UnixMs(row.try_get("updated_at")?),
+            let organization = OrganizationId::parse(row.try_get("organization_id")?);
+            let scope = OrgScope::new(parsed(organization, "phone_numbers.organization_id")?);
+            let agent = match fields.agent {
+                Some(id) => self.agent(scope, id).await?.filter(|agent| agent.fields.is_active),
+                None => None,
             };
-            return Ok(Some(Route { scope, agent }));
+            // An agent that is switched off does not answer, whatever a webhook would say.
+            let answers = agent.is_some() || fields.agent.is_none() && fields.webhook_url.is_some();
+            return Ok(answers.then_some(Route { scope, agent, number: fields, trunk: candidate }));
         }
         Ok(None)
+    }
+
+    /// The secret that signs webhooks of calls to a number.
+    pub async fn secret_of_number(&self, scope: OrgScope, dialled: &str) -> Result<Option<String>, StoreError> {
+        let plus = format!("+{}", dialled.trim_start_matches('+'));
+        let secret: Option<Option<String>> =
+            sqlx::query_scalar("SELECT webhook_secret FROM phone_numbers WHERE number = $1 AND organization_id = $2")
+                .bind(plus)
+                .bind(scope.organization().to_string())
+                .fetch_optional(&self.read)
+                .await?;
+        Ok(secret.flatten())
     }
 }

@@ -1,13 +1,14 @@
 //! Tasks.
 
+use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
-fn task(scope: OrgScope, row: &SqliteRow) -> Result<Task, StoreError> {
+fn task(scope: OrgScope, row: &AnyRow) -> Result<Task, StoreError> {
     Ok(Task {
         id: parsed(TaskId::parse(row.try_get("id")?), "tasks.id")?,
         organization: scope.organization(),
@@ -31,11 +32,13 @@ impl Store {
             created_at: at,
             updated_at: at,
         };
-        sqlx::query("INSERT INTO tasks (id, organization_id, agent_id, status, fields, created_at, updated_at) VALUES (?, ?, ?, 'pending', ?, ?, ?)")
+        sqlx::query("INSERT INTO tasks (id, organization_id, agent_id, status, fields, priority, due_at, created_at, updated_at) VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)")
             .bind(task.id.to_string())
             .bind(scope.organization().to_string())
             .bind(agent.to_string())
             .bind(text(&task.fields)?)
+            .bind(task.fields.priority)
+            .bind(task.fields.due_at().map(|at| at.0))
             .bind(at.0)
             .bind(at.0)
             .execute(&self.write)
@@ -44,7 +47,7 @@ impl Store {
     }
 
     pub async fn task(&self, scope: OrgScope, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tasks WHERE id = ? AND organization_id = ?")
+        let row = sqlx::query("SELECT * FROM tasks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
@@ -55,34 +58,23 @@ impl Store {
     pub async fn tasks(
         &self, scope: OrgScope, agent: Option<AgentId>, status: Option<TaskStatus>, page: Page,
     ) -> Result<(Vec<Task>, i64), StoreError> {
-        const WHERE: &str =
-            "FROM tasks WHERE organization_id = ?1 AND (?2 IS NULL OR agent_id = ?2) AND (?3 IS NULL OR status = ?3)";
-        let organization = scope.organization().to_string();
-        let (agent, status) = (agent.map(|id| id.to_string()), status.map(TaskStatus::name));
-        let total: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) {WHERE}")))
-            .bind(&organization)
-            .bind(&agent)
-            .bind(status)
-            .fetch_one(&self.read)
-            .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT * {WHERE} ORDER BY created_at DESC, id DESC LIMIT ?4 OFFSET ?5"
-        )))
-        .bind(&organization)
-        .bind(&agent)
-        .bind(status)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.read)
-        .await?;
-        Ok((rows.iter().map(|row| task(scope, row)).collect::<Result<_, _>>()?, total))
+        let from =
+            "FROM tasks WHERE organization_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
+        let binds = [
+            Bind::Text(scope.organization().to_string()),
+            Bind::MaybeText(agent.map(|id| id.to_string())),
+            Bind::MaybeText(status.map(|status| status.name().to_owned())),
+        ];
+        self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| task(scope, row)).await
     }
 
     /// Changes the fields of a pending task; false when it is not pending any more.
     pub async fn update_task(&self, scope: OrgScope, task: &Task) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE tasks SET agent_id = ?, fields = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = 'pending'")
+        let done = sqlx::query("UPDATE tasks SET agent_id = $1, fields = $2, priority = $3, due_at = CASE WHEN call_id IS NULL THEN $4 ELSE COALESCE($4, due_at) END, updated_at = $5 WHERE id = $6 AND organization_id = $7 AND status = 'pending'")
             .bind(task.agent.to_string())
             .bind(text(&task.fields)?)
+            .bind(task.fields.priority)
+            .bind(task.fields.due_at().map(|at| at.0))
             .bind(task.updated_at.0)
             .bind(task.id.to_string())
             .bind(scope.organization().to_string())
@@ -97,7 +89,7 @@ impl Store {
         &self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE tasks SET status = ?, updated_at = ? WHERE id = ? AND organization_id = ? AND status = ?",
+            "UPDATE tasks SET status = $1, updated_at = $2, due_at = NULL, call_id = NULL, lease_until = 0, attempts = 0 WHERE id = $3 AND organization_id = $4 AND status = $5",
         )
         .bind(to.name())
         .bind(now().0)
@@ -112,7 +104,7 @@ impl Store {
     /// False when the task is neither pending nor failed.
     pub async fn delete_task(&self, scope: OrgScope, id: TaskId) -> Result<bool, StoreError> {
         let done =
-            sqlx::query("DELETE FROM tasks WHERE id = ? AND organization_id = ? AND status IN ('pending', 'failed')")
+            sqlx::query("DELETE FROM tasks WHERE id = $1 AND organization_id = $2 AND status IN ('pending', 'failed')")
                 .bind(id.to_string())
                 .bind(scope.organization().to_string())
                 .execute(&self.write)

@@ -1,13 +1,14 @@
 //! SIP trunks.
 
+use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, TrunkId};
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::{Trunk, TrunkFields};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
-fn trunk(row: &SqliteRow) -> Result<Trunk, StoreError> {
+fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
     Ok(Trunk {
         id: parsed(TrunkId::parse(row.try_get("id")?), "trunks.id")?,
         organization: parsed(OrganizationId::parse(row.try_get("organization_id")?), "trunks.organization_id")?,
@@ -22,19 +23,21 @@ impl Store {
         let at = now();
         let trunk =
             Trunk { id: TrunkId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
-        sqlx::query("INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES (?, ?, ?, ?, ?)")
-            .bind(trunk.id.to_string())
-            .bind(scope.organization().to_string())
-            .bind(text(&trunk.fields)?)
-            .bind(at.0)
-            .bind(at.0)
-            .execute(&self.write)
-            .await?;
+        sqlx::query(
+            "INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(trunk.id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(text(&trunk.fields)?)
+        .bind(at.0)
+        .bind(at.0)
+        .execute(&self.write)
+        .await?;
         Ok(trunk)
     }
 
     pub async fn trunk(&self, scope: OrgScope, id: TrunkId) -> Result<Option<Trunk>, StoreError> {
-        let row = sqlx::query("SELECT * FROM trunks WHERE id = ? AND organization_id = ?")
+        let row = sqlx::query("SELECT * FROM trunks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
@@ -43,24 +46,12 @@ impl Store {
     }
 
     pub async fn trunks(&self, scope: OrgScope, page: Page) -> Result<(Vec<Trunk>, i64), StoreError> {
-        let organization = scope.organization().to_string();
-        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM trunks WHERE organization_id = ?")
-            .bind(&organization)
-            .fetch_one(&self.read)
-            .await?;
-        let rows = sqlx::query(
-            "SELECT * FROM trunks WHERE organization_id = ? ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
-        )
-        .bind(&organization)
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(&self.read)
-        .await?;
-        Ok((rows.iter().map(trunk).collect::<Result<_, _>>()?, total))
+        let binds = [Bind::Text(scope.organization().to_string())];
+        self.list("*", "FROM trunks WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, trunk).await
     }
 
     pub async fn update_trunk(&self, scope: OrgScope, trunk: &Trunk) -> Result<(), StoreError> {
-        sqlx::query("UPDATE trunks SET fields = ?, updated_at = ? WHERE id = ? AND organization_id = ?")
+        sqlx::query("UPDATE trunks SET fields = $1, updated_at = $2 WHERE id = $3 AND organization_id = $4")
             .bind(text(&trunk.fields)?)
             .bind(trunk.updated_at.0)
             .bind(trunk.id.to_string())
@@ -71,7 +62,7 @@ impl Store {
     }
 
     pub async fn delete_trunk(&self, scope: OrgScope, id: TrunkId) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM trunks WHERE id = ? AND organization_id = ?")
+        sqlx::query("DELETE FROM trunks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .execute(&self.write)

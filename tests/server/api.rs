@@ -1,6 +1,6 @@
 //! The API as a customer reads it: success and refusals, on both mounts.
 
-use super::support::{NUMBER, Server, agent};
+use super::support::{NUMBER, Server, agent, strict};
 use serde_json::{Value, json};
 
 async fn refusal(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, String, String) {
@@ -109,7 +109,7 @@ async fn agents_are_made_changed_and_deleted_under_both_names() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_input_names_the_field() {
-    let server = Server::start().await;
+    let server = Server::start_with(strict).await;
     let with = |name: &str, value: Value| {
         let mut body = agent();
         body[name] = value;

@@ -72,7 +72,7 @@ fn conversation() -> ChatRequest {
             },
             ChatMessage::Tool { call_id: "call_1".into(), content: "the call ends".into() },
         ],
-        tools: trunkline::dialogue::tools::offers(),
+        tools: trunkline::dialogue::tools::offers(&[]),
     }
 }
 

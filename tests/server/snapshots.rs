@@ -1,7 +1,7 @@
 //! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
 //! mounts.
 
-use super::support::{Golden, NUMBER, Server};
+use super::support::{Golden, NUMBER, Server, strict};
 use serde_json::{Value, json};
 
 /// Fields that say how long something took.
@@ -232,7 +232,7 @@ async fn calls(book: &mut Book<'_>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_it_was() {
-    let server = Server::start().await;
+    let server = Server::start_with(strict).await;
     let mut book = Book { server: &server, ids: Vec::new(), golden: Golden::new("api") };
     book.pin("health", "GET", "/health", None).await;
     book.pin("unknown_endpoint", "GET", "/nothing", None).await;
@@ -241,7 +241,7 @@ async fn every_answer_is_as_it_was() {
     tasks(&mut book).await;
     numbers_and_trunks(&mut book).await;
     calls(&mut book).await;
-    let stray = Server { key: "va_wrong".into(), ..Server::start().await };
+    let stray = Server { key: "va_wrong".into(), ..Server::start_with(strict).await };
     let mut wrong = Book { server: &stray, ids: Vec::new(), golden: book.golden };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();

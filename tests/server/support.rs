@@ -39,6 +39,19 @@ pub fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
     metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle()
 }
 
+/// A database of its own: a file, or, where `TRUNKLINE_TEST_POSTGRES` names a server, a database there.
+pub async fn database_url(folder: &std::path::Path) -> String {
+    match std::env::var("TRUNKLINE_TEST_POSTGRES") {
+        Ok(server) => super::postgres::create_database(&server).await,
+        Err(_) => format!("sqlite://{}/test.db", folder.display()),
+    }
+}
+
+/// What a carrier's customer has: no webhooks into private networks.
+pub fn strict(config: &mut Config) {
+    config.webhooks.allow_private = false;
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -54,8 +67,10 @@ impl Server {
         config.sip.listen = loopback(0);
         config.media.port_first = 20_000;
         config.media.port_last = 39_999;
-        config.database.url = format!("sqlite://{}/test.db", folder.path().display());
+        config.database.url = database_url(folder.path()).await;
         config.recordings.folder = folder.path().join("recordings").display().to_string();
+        config.webhooks.allow_private = true;
+        config.secrets.master_key = "a master key of the tests".into();
         config.providers.first_byte_timeout_ms = 1_500;
         config.providers.idle_timeout_ms = 1_000;
         let base = emulator.base_url();

@@ -1,11 +1,12 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
 use super::voice::{Voice, VoiceEvent};
-use super::{Media, Record, Shared};
+use super::{Media, Record, Shared, tools};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Machine, Output, TurnFigures};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
+use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 use crate::domain::speech::LlmProvider;
 use crate::providers::deepgram::client::{Input, Session as SttSession};
@@ -13,6 +14,7 @@ use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, openai}
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use trunkline_media::leg::LegEvent;
 use trunkline_media::stats::LegStats;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
@@ -44,6 +46,8 @@ enum Happened {
     Voice(VoiceEvent),
     Sip(Option<Event>),
     Command(Option<Command>),
+    /// A tool answered; never before its call was made.
+    Tool(Option<(String, String)>),
     Timeout,
 }
 
@@ -56,6 +60,7 @@ struct Running {
     stt_alive: bool,
     sip_alive: bool,
     leg_alive: bool,
+    tools: JoinSet<(String, String)>,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
 }
@@ -73,6 +78,7 @@ pub(super) async fn converse(mut conversation: Conversation) {
         stt_alive: true,
         sip_alive: true,
         leg_alive: true,
+        tools: JoinSet::new(),
         hang_up: None,
         stats: None,
     };
@@ -116,6 +122,7 @@ impl Running {
             event = stt => Happened::Stt(event),
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
+            Some(result) = self.tools.join_next() => Happened::Tool(result.ok()),
             () = timer => Happened::Timeout,
         }
     }
@@ -154,6 +161,8 @@ impl Running {
             Happened::Sip(event) => self.sip_event(now, event).await,
             Happened::Command(Some(Command::End(reason))) => self.machine.handle_command(now, reason),
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
+            Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
+            Happened::Tool(None) => tracing::error!("a tool's task broke"),
             Happened::Timeout => self.machine.handle_timeout(now),
         }
     }
@@ -274,6 +283,7 @@ impl Running {
                 Output::SendDigits(digits) => {
                     let _ = self.c.media.leg.send_digits(digits);
                 }
+                Output::CallTool { call, is_async } => self.call_tool(call, is_async),
                 Output::FinalizeStt => {
                     let _ = self.c.stt.input.try_send(Input::Finalize);
                 }
@@ -282,6 +292,19 @@ impl Running {
                 }
                 Output::HangUp { reason } => self.hang_up = Some(reason),
             }
+        }
+    }
+
+    /// A tool that is waited for ends with the call; one that is not runs on by itself.
+    fn call_tool(&mut self, call: ToolCall, is_async: bool) {
+        let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        let Some(tool) = tools.iter().find(|tool| tool.function.name == call.name).cloned() else { return };
+        let (id, record) = (call.id.clone(), &self.c.record);
+        let run = tools::run(self.c.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
+        if is_async {
+            tokio::spawn(run);
+        } else {
+            self.tools.spawn(async move { (id, run.await) });
         }
     }
 
@@ -338,6 +361,11 @@ impl Running {
             metrics::counter!("trunkline_rtp_packets_lost_total").increment(stats.packets_lost);
         }
         self.machine.metrics().turns.iter().for_each(turn_histograms);
+        if let Some(serde_json::Value::Object(before)) = self.c.record.call.metrics.take() {
+            for (name, value) in before {
+                figures[name] = value;
+            }
+        }
         self.c.record.call.metrics = Some(figures);
         self.c.record.ended(reason).await;
         tracing::info!(reason = reason.name(), "call ended");

@@ -1,14 +1,20 @@
 //! A call that comes in: who answers it, with which media, and then the conversation.
 
 use super::converse::{Conversation, converse};
-use super::{Record, Shared, trunk_codecs};
+use super::hooks::Hooks;
+use super::{Context, Record, Shared, trunk_codecs};
+use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
-use crate::domain::call::{Call, CallStatus, Direction};
+use crate::call::registry::{Command, Seat};
+use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TrunkId};
 use crate::store::{Route, StoreError, now};
+use crate::webhooks::event;
+use serde_json::{Map, json};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_signaling::io::driver::IncomingCall;
@@ -16,6 +22,8 @@ use trunkline_signaling::sip::endpoint::{Event, Incoming};
 
 /// A database that does not answer in this time refuses the call.
 const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
+/// Document B: the customer's server says in five seconds who answers.
+const ASSISTANT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the peer has to acknowledge our 200 before the endpoint gives up (64 T1, plus a second).
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
@@ -35,7 +43,7 @@ pub async fn inbound(context: Shared, call: IncomingCall) {
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(context, route, id, incoming, events, started).instrument(span).await;
+    answer(Ringing { context, route, id, incoming, events, started }).instrument(span).await;
 }
 
 async fn route(context: &Shared, incoming: &Incoming) -> Result<Option<Route>, StoreError> {
@@ -48,19 +56,33 @@ fn trunk_ids(incoming: &Incoming) -> Vec<TrunkId> {
     incoming.trunks.iter().filter_map(|id| TrunkId::parse(id)).collect()
 }
 
-async fn answer(
-    context: Shared, route: Route, id: CallId, incoming: Incoming, mut events: tokio::sync::mpsc::Receiver<Event>,
+/// An inbound call that has a number and is not answered yet.
+struct Ringing {
+    context: Shared,
+    route: Route,
+    id: CallId,
+    incoming: Incoming,
+    events: mpsc::Receiver<Event>,
     started: Instant,
-) {
-    let Route { scope, agent } = route;
-    let sip_call = incoming.call;
-    let codecs = trunk_codecs(&context.store, scope, trunk_ids(&incoming).first().copied()).await;
+}
+
+/// What is known once it was decided who answers.
+struct Chosen {
+    brief: Brief,
+    record: Record,
+    seat: Seat,
+}
+
+async fn answer(mut ringing: Ringing) {
+    let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
+    let scope = ringing.route.scope;
+    let codecs = trunk_codecs(&context.store, scope, Some(ringing.route.trunk)).await;
     let Ok(ports) = context.ports.take() else {
         tracing::error!("no RTP port is free");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
     let mut negotiation = Negotiation::new(context.media_addr, ports.port(), &codecs, sip_call.0);
-    let (stream, sdp) = match &incoming.sdp {
+    let (stream, sdp) = match &ringing.incoming.sdp {
         Some(offer) => match negotiation.answer(offer) {
             Ok((stream, text)) => (Some(stream), text),
             Err(refusal) => {
@@ -71,33 +93,14 @@ async fn answer(
         // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
         None => (None, negotiation.offer()),
     };
-    let seat = context.registry.enter(scope, id, None);
-    let brief = Brief { agent: agent.fields, task: None };
+    let Some(Chosen { brief, mut record, seat }) = choose(&mut ringing).await else { return };
+    let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
-    let call = Call {
-        id,
-        organization: scope.organization(),
-        agent: Some(agent.id),
-        task: None,
-        direction: Direction::Inbound,
-        from_number: incoming.from.uri.user_plain().unwrap_or_else(|| "anonymous".to_owned()),
-        to_number: incoming.request_uri.user_plain().unwrap_or_default(),
-        status: CallStatus::Initiated,
-        end_reason: None,
-        started_at: now(),
-        answered_at: None,
-        ended_at: None,
-        sip_call_id: Some(incoming.sip_call_id.clone()),
-        recording: None,
-        metrics: None,
-        metadata: brief.agent.metadata.clone().map(serde_json::Value::Object),
-    };
-    let mut record = Record::new(&context, scope, call, &seat).await;
     let stt = context.start_stt(&brief, stream.map_or(Law::Mu, |stream| stream.law));
     context.sip.answer(sip_call, sdp).await;
-    metrics::histogram!("trunkline_setup_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
-    let confirmed = match confirmed(&mut events).await {
+    let confirmed = match confirmed(&mut ringing.events).await {
         Ok(sdp) => sdp,
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
@@ -115,12 +118,127 @@ async fn answer(
         return record.ended(EndReason::TrunkError).await;
     };
     tracing::info!("call answered");
-    let sip_events = events;
+    let sip_events = ringing.events;
     converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media, stt }).await;
 }
 
+/// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,
+/// and the caller was told.
+async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
+    let Ringing { context, route, id, incoming, .. } = &*ringing;
+    let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
+    call.from_number = incoming.from.uri.user_plain().unwrap_or_else(|| "anonymous".to_owned());
+    call.to_number = incoming.request_uri.user_plain().unwrap_or_default();
+    call.sip_call_id = Some(incoming.sip_call_id.clone());
+    call.trunk = Some(route.trunk);
+    let mut seat = context.registry.enter(route.scope, *id, None);
+    let saved = route.agent.clone();
+    let hooks = match &saved {
+        Some(agent) => Hooks::new(Some(agent.id), &agent.fields),
+        None => Hooks::of_number(&route.number),
+    };
+    let mut resolved = saved.as_ref().map(Resolved::saved);
+    if let Some(target) = hooks.target(event::ASSISTANT_REQUEST) {
+        match ask_who(ringing, &mut seat, &call, &hooks, target).await {
+            Ok(decided) => resolved = decided.or(resolved),
+            Err(Turned { reason, sip_status, note }) => {
+                call.agent = saved.as_ref().map(|agent| agent.id);
+                call.metrics = note.map(|note| json!({"assistant_request": {"rejected": note}}));
+                if let Some(status) = sip_status {
+                    ringing.context.sip.reject(ringing.incoming.call, status, None).await;
+                }
+                Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat)
+                    .await
+                    .ended(reason)
+                    .await;
+                return None;
+            }
+        }
+    }
+    let Some(resolved) = resolved else {
+        tracing::warn!("nobody answers: the number has no agent and its webhook named none");
+        ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
+        let record = Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat);
+        record.await.ended(EndReason::Rejected).await;
+        return None;
+    };
+    if !resolved.faults.is_empty() {
+        tracing::warn!(faults = resolved.faults.len(), "parts of the assistant were not taken");
+        call.metrics = Some(json!({"assistant_request": {"faults": resolved.faults}}));
+    }
+    call.agent = resolved.agent;
+    call.metadata = resolved.fields.metadata.clone().map(serde_json::Value::Object);
+    call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
+    let hooks = hooks.for_call(resolved.agent, &resolved.fields);
+    let record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat).await;
+    Some(Chosen { brief: Brief { agent: resolved.fields, task: None }, record, seat })
+}
+
+/// The call was turned away, or went away, before it was answered.
+struct Turned {
+    reason: EndReason,
+    /// What the caller is told; nothing when the caller is gone.
+    sip_status: Option<u16>,
+    note: Option<String>,
+}
+
+/// Asks the customer's server, while the caller hears ringing and may give up. `None` for the saved agent.
+async fn ask_who(
+    ringing: &mut Ringing, seat: &mut Seat, call: &Call, hooks: &Hooks, target: String,
+) -> Result<Option<Resolved>, Turned> {
+    let context = ringing.context.clone();
+    context.sip.progress(ringing.incoming.call, 180, None).await;
+    let saved = ringing.route.agent.clone();
+    let mut asked = call.clone();
+    asked.agent = saved.as_ref().map(|agent| agent.id);
+    asked.assistant = saved.as_ref().map(|agent| event::assistant(Some(agent.id), &agent.fields, &Map::new()));
+    let body = |id| event::assistant_request(id, &asked, now());
+    let question = context.ask_customer(hooks, &asked, event::ASSISTANT_REQUEST, target, body, ASSISTANT_DEADLINE);
+    let gone = |reason| Turned { reason, sip_status: None, note: None };
+    let answer = tokio::select! {
+        answer = question => answer,
+        () = canceled(&mut ringing.events) => return Err(gone(EndReason::Canceled)),
+        Some(Command::End(reason)) = seat.commands.recv() => {
+            return Err(Turned { reason, sip_status: Some(480), note: None });
+        }
+    };
+    let decision = match &answer {
+        Ok(body) => assistant::decide(body),
+        Err(failure) => Decision::Saved(Some(failure.to_string())),
+    };
+    match decision {
+        Decision::Saved(fault) => {
+            if let Some(why) = fault {
+                tracing::warn!(why, "assistant-request failed, the saved agent answers");
+            }
+            Ok(None)
+        }
+        Decision::Transient(fields) => Ok(Some(assistant::transient(fields, saved.as_ref()))),
+        Decision::Hybrid { agent, changes } => match context.store.agent(ringing.route.scope, agent).await {
+            Ok(Some(agent)) => Ok(Some(assistant::hybrid(&agent, changes))),
+            _ => {
+                tracing::warn!("assistant_id names no agent of the organization, the saved one answers");
+                Ok(None)
+            }
+        },
+        Decision::Reject { reason, sip_status } => {
+            Err(Turned { reason: EndReason::Rejected, sip_status: Some(sip_status), note: Some(reason) })
+        }
+    }
+}
+
+/// Returns when the caller gives up.
+async fn canceled(events: &mut mpsc::Receiver<Event>) {
+    loop {
+        match events.recv().await {
+            Some(Event::Ended { .. }) | None => return,
+            Some(_) => {}
+        }
+    }
+}
+
 /// Waits for the ACK; its body when there is one.
-async fn confirmed(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>, EndReason> {
+async fn confirmed(events: &mut mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>, EndReason> {
     loop {
         match tokio::time::timeout(CONFIRM_DEADLINE, events.recv()).await {
             Ok(Some(Event::Confirmed { sdp, .. })) => return Ok(sdp),

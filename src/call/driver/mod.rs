@@ -3,23 +3,36 @@
 #![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
 
 mod converse;
+mod hooks;
 mod inbound;
+mod order;
 mod outbound;
+mod remote;
+mod tools;
 mod voice;
+mod wrap_up;
 
 pub use inbound::inbound;
+pub use order::{OrderFault, Placed, place};
 pub use outbound::{OutboundOrder, outbound};
+pub use remote::Remote;
+pub use wrap_up::{Found, wrap_up};
 
+use super::links::Links;
 use super::live::Update;
 use super::machine::Brief;
 use super::registry::{Registry, Seat};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
+use crate::domain::price::PriceTable;
 use crate::domain::speech::{LlmProvider, SttProvider, TtsProvider};
 use crate::providers::deepgram::client::{self as deepgram, Listen};
 use crate::providers::{Providers, deepgram::client::Session as SttSession};
 use crate::store::journal::Journal;
+use crate::store::secrets::MasterKey;
 use crate::store::{OrgScope, Store, now};
+use crate::webhooks::sender::Sender;
+use hooks::Hooks;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,22 +69,68 @@ pub struct Context {
     pub store: Store,
     pub journal: Journal,
     pub registry: Registry,
+    pub remote: Remote,
     pub media_addr: IpAddr,
     pub recordings: PathBuf,
     pub limits: Limits,
+    pub webhooks: Sender,
+    pub prices: PriceTable,
+    pub links: Links,
+    /// This process among those that share the database.
+    pub node: String,
+    /// Opens the provider keys of organizations.
+    pub master_key: Option<MasterKey>,
+    /// Without SMTP settings nobody is written to.
+    pub sends_mail: bool,
+}
+
+/// How long the keys of an organization may take to be read.
+const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
+
+impl Context {
+    /// The same with the organization's own provider keys, where it has any.
+    pub async fn of_organization(context: &Shared, scope: OrgScope) -> Shared {
+        let Some(master) = &context.master_key else { return context.clone() };
+        let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
+        let secrets = match read {
+            Ok(Ok(secrets)) => secrets,
+            failed => {
+                if let Ok(Err(error)) = failed {
+                    tracing::error!(%error, "provider keys of the organization cannot be read");
+                }
+                Vec::new()
+            }
+        };
+        if secrets.is_empty() {
+            return context.clone();
+        }
+        let mut own = Self::clone(context);
+        for (provider, key) in secrets {
+            let endpoint = match provider.as_str() {
+                "deepgram" => &mut own.providers.deepgram,
+                "openai" => &mut own.providers.openai,
+                "elevenlabs" => &mut own.providers.elevenlabs,
+                _ => continue,
+            };
+            endpoint.api_key = Some(key);
+        }
+        Arc::new(own)
+    }
 }
 
 /// The call's row as it changes.
 pub(super) struct Record {
     pub scope: OrgScope,
     pub call: Call,
+    hooks: Hooks,
     journal: Journal,
     live: broadcast::Sender<Update>,
 }
 
 impl Record {
-    async fn new(context: &Context, scope: OrgScope, call: Call, seat: &Seat) -> Self {
-        let record = Self { scope, call, journal: context.journal.clone(), live: seat.live.clone() };
+    async fn new(context: &Context, scope: OrgScope, mut call: Call, hooks: Hooks, seat: &Seat) -> Self {
+        call.node = Some(context.node.clone());
+        let record = Self { scope, call, hooks, journal: context.journal.clone(), live: seat.live.clone() };
         record.write().await;
         record
     }
@@ -86,6 +145,7 @@ impl Record {
         self.call.status = CallStatus::InProgress;
         self.call.answered_at = Some(now());
         self.write().await;
+        self.status_update().await;
     }
 
     /// The one terminal state.
@@ -96,6 +156,7 @@ impl Record {
         self.call.end_reason = Some(reason);
         self.call.ended_at = Some(now());
         self.write().await;
+        self.status_update().await;
         metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
             .increment(1);
     }
@@ -196,4 +257,4 @@ pub(super) async fn trunk_codecs(
     }
 }
 
-pub(super) type Shared = Arc<Context>;
+pub type Shared = Arc<Context>;

@@ -1,12 +1,13 @@
 //! A call we make for a task: ring, and when somebody answers, the conversation.
 
 use super::converse::{Conversation, converse};
+use super::hooks::Hooks;
 use super::{Record, Shared};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
 use crate::domain::agent::Agent;
-use crate::domain::call::{Call, CallStatus, Direction};
+use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
@@ -14,6 +15,8 @@ use crate::domain::task::Task;
 use crate::domain::trunk::{Transport as TrunkTransport, Trunk};
 use crate::providers::deepgram::client::Session as SttSession;
 use crate::store::{OrgScope, now};
+use crate::webhooks::event;
+use serde_json::Map;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
@@ -42,27 +45,21 @@ pub struct OutboundOrder {
 /// Makes the call. The row of the call exists when this returns; the rest runs on its own.
 pub async fn outbound(context: Shared, order: OutboundOrder) {
     let seat = context.registry.enter(order.scope, order.call, Some(order.task.id));
-    let brief = Brief { agent: order.agent.fields.clone(), task: Some(order.task.fields.clone()) };
-    let metadata = order.task.fields.metadata.clone().or(brief.agent.metadata.clone());
-    let call = Call {
-        id: order.call,
-        organization: order.scope.organization(),
-        agent: Some(order.agent.id),
-        task: Some(order.task.id),
-        direction: Direction::Outbound,
-        from_number: order.from_number.clone().unwrap_or_else(|| "anonymous".to_owned()),
-        to_number: order.task.fields.to_number.clone(),
-        status: CallStatus::Initiated,
-        end_reason: None,
-        started_at: now(),
-        answered_at: None,
-        ended_at: None,
-        sip_call_id: None,
-        recording: None,
-        metrics: None,
-        metadata: metadata.map(serde_json::Value::Object),
-    };
-    let record = Record::new(&context, order.scope, call, &seat).await;
+    let mut agent = order.agent.fields.clone();
+    // What the task says about itself is what its events echo.
+    agent.metadata = order.task.fields.metadata.clone().or(agent.metadata);
+    let mut call = Call::begun(order.call, order.scope.organization(), Direction::Outbound, now());
+    call.agent = Some(order.agent.id);
+    call.task = Some(order.task.id);
+    call.trunk = Some(order.trunk.id);
+    call.from_number = order.from_number.clone().unwrap_or_else(|| "anonymous".to_owned());
+    call.to_number.clone_from(&order.task.fields.to_number);
+    call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
+    call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
+    let hooks = Hooks::new(call.agent, &agent);
+    let brief = Brief { agent, task: Some(order.task.fields.clone()) };
+    let record = Record::new(&context, order.scope, call, hooks, &seat).await;
+    record.task_started(&order.task).await;
     // The answer to `execute` names the call: it should be found by then, but a database that is away does
     // not keep the answer.
     context.journal.flush(ROW_DEADLINE).await;

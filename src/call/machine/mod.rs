@@ -6,6 +6,7 @@
 mod metrics;
 mod talk;
 mod timers;
+mod tools;
 
 pub use metrics::{Metrics, TurnFigures};
 pub use timers::Timer;
@@ -16,7 +17,7 @@ use crate::dialogue::phrases::{Phrases, phrases};
 use crate::dialogue::prompt;
 use crate::dialogue::reply::Reply;
 use crate::domain::agent::AgentFields;
-use crate::domain::chat::{ChatMessage, ToolOffer};
+use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::dtmf_rules::Action;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
@@ -84,6 +85,11 @@ pub enum Output {
         turn: Turn,
     },
     SendDigits(String),
+    /// A tool of the agent's; a result comes back for each one that is waited for.
+    CallTool {
+        call: ToolCall,
+        is_async: bool,
+    },
     FinalizeStt,
     RestartStt,
     /// The last output.
@@ -124,6 +130,7 @@ pub struct Machine {
     model_failures: u32,
     voice_failures: u32,
     stt_stalls: u32,
+    tools: tools::Pending,
     timers: timers::Timers,
     metrics: Metrics,
     outputs: VecDeque<Output>,
@@ -168,6 +175,7 @@ impl Machine {
             model_failures: 0,
             voice_failures: 0,
             stt_stalls: 0,
+            tools: tools::Pending::default(),
             timers: timers::Timers::default(),
             metrics: Metrics::default(),
             outputs: VecDeque::new(),
@@ -220,6 +228,9 @@ impl Machine {
         self.timers.set(Timer::SttStall, now + STT_STALL);
         if self.unsaid.is_some() {
             self.timers.set(Timer::Resume, now + RESUME_AFTER);
+        }
+        if self.tools.has_news() {
+            self.timers.set(Timer::ToolResult, now + RESUME_AFTER);
         }
         self.arm_silence(now);
         self.check_turn(now);

@@ -2,17 +2,13 @@
 
 use super::{FAILURES_MAX, GOODBYE_MAX, Machine, Output, Phase, Timer};
 use crate::dialogue::reply::{Reply, Then};
-use crate::dialogue::tools::{self, Action};
-use crate::domain::chat::{ChatMessage, ToolCall};
+use crate::dialogue::tools;
+use crate::domain::chat::ChatMessage;
 use crate::domain::end_reason::EndReason;
-use crate::domain::transcript::{Role, Turn};
 use crate::providers::{Failure, LlmEvent};
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::endpoint;
-
-/// Times the model may be asked again with tool results before the caller gets a turn.
-const ROUNDS_MAX: u32 = 5;
 
 impl Machine {
     pub(super) fn greet(&mut self, now: Instant) {
@@ -103,13 +99,14 @@ impl Machine {
     }
 
     /// Asks the model with everything said so far.
-    fn ask(&mut self, hint: Option<&str>) {
+    pub(super) fn ask(&mut self, hint: Option<&str>) {
         self.generation += 1;
         let generation = self.generation;
         self.reply = Some(Reply::from_model(generation));
         let mut messages = self.history.messages();
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
-        self.output(Output::AskModel { generation, messages, tools: tools::offers() });
+        self.tools.told();
+        self.output(Output::AskModel { generation, messages, tools: tools::offers(self.custom_tools()) });
     }
 
     pub fn handle_model(&mut self, now: Instant, generation: u32, event: LlmEvent) {
@@ -214,47 +211,8 @@ impl Machine {
             Then::Listen => {
                 self.timers.clear(Timer::Goodbye);
                 self.arm_silence(now);
+                self.read_results(now);
             }
-        }
-    }
-
-    fn run_tools(&mut self, now: Instant, calls: &[ToolCall], said_something: bool) {
-        let mut end = None;
-        for call in calls {
-            let result = match tools::action(call) {
-                Action::EndCall { farewell } => {
-                    end = Some(farewell);
-                    "the call ends".to_owned()
-                }
-                Action::SendDigits { digits } => {
-                    let result = format!("pressed {digits}");
-                    self.output(Output::SendDigits(digits));
-                    result
-                }
-                Action::Invalid(why) => format!("error: {why}"),
-            };
-            self.history.tool(&call.id, &result);
-            let (position, at_ms) = (self.position, self.ms(now));
-            self.position += 1;
-            let content = format!("{}: {result}", call.name);
-            let turn = Turn {
-                role: Role::Tool,
-                content,
-                started_at_ms: at_ms,
-                ended_at_ms: at_ms,
-                interrupted: false,
-                confidence: None,
-            };
-            self.output(Output::Turn { position, turn });
-        }
-        match end {
-            Some(Some(farewell)) if !said_something => self.say(now, &farewell, Then::HangUp(EndReason::AgentHungUp)),
-            Some(_) => self.handle_command(now, EndReason::AgentHungUp),
-            None if self.rounds < ROUNDS_MAX => {
-                self.rounds += 1;
-                self.ask(None);
-            }
-            None => self.arm_silence(now),
         }
     }
 
@@ -288,6 +246,7 @@ impl Machine {
             self.timers.set(Timer::Resume, now + super::RESUME_AFTER);
         } else {
             self.arm_silence(now);
+            self.read_results(now);
         }
     }
 

@@ -20,9 +20,11 @@ pub enum Timer {
     SttStall,
     /// What was still on its way has not come.
     LastWords,
+    /// A tool's result came while somebody spoke, and nothing was said after all.
+    ToolResult,
 }
 
-const COUNT: usize = 6;
+const COUNT: usize = 7;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -50,8 +52,15 @@ impl Timers {
 
     /// Takes a timer that is due.
     fn due(&mut self, now: Instant) -> Option<Timer> {
-        const ALL: [Timer; COUNT] =
-            [Timer::MaxDuration, Timer::Goodbye, Timer::Silence, Timer::Resume, Timer::SttStall, Timer::LastWords];
+        const ALL: [Timer; COUNT] = [
+            Timer::MaxDuration,
+            Timer::Goodbye,
+            Timer::Silence,
+            Timer::Resume,
+            Timer::SttStall,
+            Timer::LastWords,
+            Timer::ToolResult,
+        ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
         self.clear(timer);
         Some(timer)
@@ -101,6 +110,7 @@ impl Machine {
                 }
             }
             Timer::SttStall => self.recogniser_stalled(now),
+            Timer::ToolResult => self.read_results(now),
             Timer::LastWords => {
                 if let Phase::Ending { reason, .. } = self.phase {
                     self.finish(now, reason);
@@ -124,7 +134,9 @@ impl Machine {
 
     /// Starts the wait for the caller, if it is the caller's turn.
     pub(super) fn arm_silence(&mut self, now: Instant) {
-        if let (Some(config), None, true) = (&self.silence, &self.reply, self.is_talking()) {
+        // While a tool works the caller waits for us.
+        let ours = !self.is_talking() || self.tools.is_waiting();
+        if let (Some(config), None, false) = (&self.silence, &self.reply, ours) {
             let after = Duration::from_millis(config.prompt_after_ms);
             self.timers.set(Timer::Silence, now + after);
         }

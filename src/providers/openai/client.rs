@@ -1,7 +1,7 @@
 //! Requests to an OpenAI-compatible server. Dropping the stream closes the connection, which cancels
 //! the generation.
 
-use super::message::{Collector, Fault, request_body};
+use super::message::{Collector, Fault, StructuredRequest, request_body, structured_body, whole_answer};
 use crate::providers::sse::Parser;
 use crate::providers::{
     AudioFormat, ChatRequest, Endpoint, Failure, LlmEvent, Providers, Speech, Stream, TtsEvent, refusal, unreachable,
@@ -9,6 +9,7 @@ use crate::providers::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -86,6 +87,46 @@ async fn stream(
         let _ = events.send(event).await;
     }
     Ok(())
+}
+
+/// A whole answer, and what it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    pub text: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// Asks for one answer in the shape of a JSON schema. One retry is made inside.
+pub async fn complete(
+    providers: &Providers, endpoint: &Endpoint, request: &StructuredRequest<'_>, deadline: Duration,
+) -> Result<Completion, Failure> {
+    let body = structured_body(request);
+    match complete_once(providers, endpoint, &body, deadline).await {
+        Err(failure) if failure.is_retryable() => {
+            metrics::counter!("trunkline_provider_retries_total", "stage" => "analysis").increment(1);
+            complete_once(providers, endpoint, &body, deadline).await
+        }
+        result => result,
+    }
+}
+
+async fn complete_once(
+    providers: &Providers, endpoint: &Endpoint, body: &serde_json::Value, deadline: Duration,
+) -> Result<Completion, Failure> {
+    let key = endpoint.api_key.as_deref().ok_or(Failure::NotConfigured)?;
+    let request = providers.http.post(format!("{}/chat/completions", endpoint.base_url)).bearer_auth(key).json(body);
+    let exchange = async {
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let body = response.bytes().await.map_err(|error| Failure::Dropped(error.to_string()))?;
+        whole_answer(&body).map_err(Failure::Garbage)
+    };
+    let (text, prompt_tokens, completion_tokens) =
+        timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline("answer")))?;
+    Ok(Completion { text, prompt_tokens, completion_tokens })
 }
 
 /// Speaks a text with `POST /audio/speech`.

@@ -31,6 +31,33 @@ pub fn request_body(request: &ChatRequest) -> Value {
     body
 }
 
+/// A request for one answer in the shape of a schema.
+#[derive(Clone, Copy, Debug)]
+pub struct StructuredRequest<'a> {
+    pub model: &'a str,
+    pub messages: &'a [ChatMessage],
+    pub schema: &'a Value,
+}
+
+/// Not `strict`: that takes only schemas without optional fields, and customers write their own. The
+/// answer is held against the schema here.
+pub fn structured_body(request: &StructuredRequest<'_>) -> Value {
+    json!({
+        "model": request.model,
+        "messages": request.messages.iter().map(message).collect::<Vec<_>>(),
+        "response_format": {"type": "json_schema", "json_schema": {
+            "name": "report", "schema": request.schema, "strict": false}},
+    })
+}
+
+/// Text and tokens of an answer that came in one piece.
+pub fn whole_answer(body: &[u8]) -> Result<(String, u64, u64), String> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let text = body["choices"][0]["message"]["content"].as_str().ok_or("no content in the answer")?;
+    let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
+    Ok((text.to_owned(), tokens("prompt_tokens"), tokens("completion_tokens")))
+}
+
 fn message(message: &ChatMessage) -> Value {
     match message {
         ChatMessage::System(content) => json!({"role": "system", "content": content}),

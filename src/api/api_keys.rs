@@ -1,0 +1,157 @@
+//! `/api-keys`: made, shown once, replaced and taken back by people.
+
+use super::Api;
+use super::auth::Person;
+use super::envelope::{Answer, Deleted};
+use super::error::ApiError;
+use super::input::{IdPath, Object, Paging, Query, id, typed};
+use crate::domain::ids::ApiKeyId;
+use crate::domain::organization::check_name;
+use crate::domain::permission::{KeyScope, Role};
+use crate::domain::time::UnixMs;
+use crate::store::{ApiKeyRow, NewKey, now};
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub(super) struct ApiKeyView {
+    #[schema(format = "uuid")]
+    id: String,
+    name: String,
+    /// The first characters, to recognise it by.
+    prefix: String,
+    /// What it may do; `null`: everything.
+    scopes: Option<Vec<KeyScope>>,
+    #[schema(format = "date-time")]
+    expires_at: Option<String>,
+    /// To the minute.
+    #[schema(format = "date-time")]
+    last_used_at: Option<String>,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+impl From<&ApiKeyRow> for ApiKeyView {
+    fn from(row: &ApiKeyRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            name: row.name.clone(),
+            prefix: row.prefix.clone(),
+            scopes: row.scopes.clone(),
+            expires_at: row.expires_at.map(UnixMs::rfc3339),
+            last_used_at: row.last_used_at.map(UnixMs::rfc3339),
+            created_at: row.created_at.rfc3339(),
+        }
+    }
+}
+
+/// A key with its text, the only time it is shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewApiKey)]
+pub(super) struct NewKeyView {
+    #[serde(flatten)]
+    row: ApiKeyView,
+    /// `va_…`; shown once.
+    key: String,
+}
+
+impl From<NewKey> for NewKeyView {
+    fn from(made: NewKey) -> Self {
+        Self { row: (&made.row).into(), key: made.text }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewKeyBody {
+    api_key: NewKeyView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiKeyPage {
+    api_keys: Vec<ApiKeyView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyFields)]
+pub(super) struct ApiKeyInput {
+    #[schema(min_length = 1, max_length = 200, example = "CRM")]
+    name: String,
+    /// Without any the key may do everything.
+    #[serde(default)]
+    #[schema(min_items = 1)]
+    scopes: Option<Vec<KeyScope>>,
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    expires_at: Option<String>,
+}
+
+/// The keys of the organization, newest first; never their text.
+#[utoipa::path(get, path = "/api-keys", tag = "api-keys", security(("session" = [])), params(Paging), responses((status = 200, body = ApiKeyPage)))]
+pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    let (rows, total) = api.context.store.keys(person.scope(), page).await?;
+    let api_keys = rows.iter().map(ApiKeyView::from).collect();
+    Ok(Answer::ok(ApiKeyPage { api_keys, total, limit: page.limit, offset: page.offset }))
+}
+
+/// Creates a key; its text is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api-keys", tag = "api-keys", security(("session" = [])), request_body = ApiKeyInput, responses((status = 201, body = NewKeyBody)))]
+pub(super) async fn create(
+    State(api): State<Api>, person: Person, Object(mut object): Object,
+) -> Result<Answer, ApiError> {
+    object.retain(|_, value| !value.is_null());
+    let input: ApiKeyInput = typed(object)?;
+    person.require(Role::Admin)?;
+    check_name(&input.name)?;
+    if input.scopes.as_ref().is_some_and(Vec::is_empty) {
+        return Err(ApiError::field("scopes", "must not be empty; leave it out for a key that may do everything"));
+    }
+    let expires_at = match &input.expires_at {
+        None => None,
+        Some(text) => {
+            let at = UnixMs::parse(text).ok_or_else(|| {
+                ApiError::field("expires_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z")
+            })?;
+            if at <= now() {
+                return Err(ApiError::field("expires_at", "must be in the future"));
+            }
+            Some(at)
+        }
+    };
+    let made = api.context.store.create_key(person.scope(), &input.name, input.scopes, expires_at).await?;
+    person.audit(&api, "api_key.create", made.row.id).await?;
+    Ok(Answer::created(NewKeyBody { api_key: made.into() }))
+}
+
+/// Takes a key back; it stops working at once.
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
+pub(super) async fn delete(
+    State(api): State<Api>, person: Person, Path(text): Path<String>,
+) -> Result<Answer, ApiError> {
+    let id = id(&text, ApiKeyId::parse, "API key")?;
+    person.require(Role::Admin)?;
+    if !api.context.store.delete_key(person.scope(), id).await? {
+        return Err(ApiError::not_found("API key"));
+    }
+    person.audit(&api, "api_key.delete", id).await?;
+    Ok(Answer::deleted())
+}
+
+/// A new text for the same key; the old one stops working.
+#[utoipa::path(post, path = "/api-keys/{id}/regenerate", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = NewKeyBody)))]
+pub(super) async fn regenerate(
+    State(api): State<Api>, person: Person, Path(text): Path<String>,
+) -> Result<Answer, ApiError> {
+    let id = id(&text, ApiKeyId::parse, "API key")?;
+    person.require(Role::Admin)?;
+    let made = api.context.store.regenerate_key(person.scope(), id).await?;
+    let made = made.ok_or_else(|| ApiError::not_found("API key"))?;
+    person.audit(&api, "api_key.regenerate", id).await?;
+    Ok(Answer::ok(NewKeyBody { api_key: made.into() }))
+}

@@ -1,0 +1,49 @@
+//! `/audit-log`: who managed what.
+
+use super::Api;
+use super::auth::Person;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::{Paging, Query};
+use crate::domain::permission::Role;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditEntryView {
+    #[schema(format = "uuid")]
+    id: String,
+    /// E-mail address of the person.
+    actor: String,
+    action: String,
+    /// Id of what was managed.
+    target: Option<String>,
+    #[schema(format = "date-time")]
+    at: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditPage {
+    entries: Vec<AuditEntryView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+/// What people changed, newest first.
+#[utoipa::path(get, path = "/audit-log", tag = "audit-log", security(("session" = [])), params(Paging), responses((status = 200, body = AuditPage)))]
+pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    person.require(Role::Admin)?;
+    let (rows, total) = api.context.store.audit_log(person.scope(), page).await?;
+    let entry = |row: crate::store::AuditEntry| AuditEntryView {
+        id: row.id,
+        actor: row.actor,
+        action: row.action,
+        target: row.target,
+        at: row.at.rfc3339(),
+    };
+    let entries = rows.into_iter().map(entry).collect();
+    Ok(Answer::ok(AuditPage { entries, total, limit: page.limit, offset: page.offset }))
+}

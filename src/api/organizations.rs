@@ -1,0 +1,200 @@
+//! `/organizations`: the person's own and those below it.
+
+use super::Api;
+use super::api_keys::NewKeyView;
+use super::auth::Person;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::{IdPath, Object, Paging, Query, id, typed};
+use crate::domain::agent::is_email;
+use crate::domain::ids::OrganizationId;
+use crate::domain::organization::{Limits, Organization, check_name};
+use crate::domain::permission::Role;
+use crate::store::now;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Milliseconds the owner of a new organization has to accept the invitation.
+const INVITATION_MS: i64 = 14 * 86_400_000;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Organization)]
+pub(super) struct OrganizationView {
+    #[schema(format = "uuid")]
+    id: String,
+    name: String,
+    #[schema(format = "uuid")]
+    parent_org_id: Option<String>,
+    /// Who pays: itself, or the root of its parents.
+    #[schema(format = "uuid")]
+    billing_org_id: String,
+    max_concurrent_calls: Option<u32>,
+    calls_per_second: Option<f64>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&Organization> for OrganizationView {
+    fn from(one: &Organization) -> Self {
+        Self {
+            id: one.id.to_string(),
+            name: one.name.clone(),
+            parent_org_id: one.parent.map(|id| id.to_string()),
+            billing_org_id: one.billed_to.to_string(),
+            max_concurrent_calls: one.limits.max_concurrent_calls,
+            calls_per_second: one.limits.calls_per_second,
+            created_at: one.created_at.rfc3339(),
+            updated_at: one.updated_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrganizationBody {
+    organization: OrganizationView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrganizationCreated {
+    organization: OrganizationView,
+    /// Shown once.
+    api_key: NewKeyView,
+    /// For `owner_email`: what `POST /invitations/accept` takes. Shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation_token: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrganizationPage {
+    organizations: Vec<OrganizationView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrganizationFields)]
+pub(super) struct OrganizationInput {
+    #[schema(min_length = 1, max_length = 200, example = "Reseller's customer")]
+    name: String,
+    /// The new organization is below this one and bills to its root.
+    #[serde(default)]
+    #[schema(format = "uuid")]
+    parent_org_id: Option<String>,
+    /// Invited to own it.
+    #[serde(default)]
+    #[schema(format = "email")]
+    owner_email: Option<String>,
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100_000)]
+    max_concurrent_calls: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 0.01, maximum = 1_000)]
+    calls_per_second: Option<f64>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrganizationPatch {
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
+    max_concurrent_calls: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 1_000)]
+    calls_per_second: Option<Option<f64>>,
+}
+
+/// Tells `null` from a field that is not there.
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+async fn find(api: &Api, person: &Person, text: &str) -> Result<Organization, ApiError> {
+    let id = id(text, OrganizationId::parse, "Organization")?;
+    api.context.store.organization(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("Organization"))
+}
+
+/// The person's organization and those below it.
+#[utoipa::path(get, path = "/organizations", tag = "organizations", security(("session" = [])), params(Paging), responses((status = 200, body = OrganizationPage)))]
+pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    let (rows, total) = api.context.store.organizations(person.scope(), page).await?;
+    let organizations = rows.iter().map(OrganizationView::from).collect();
+    Ok(Answer::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
+}
+
+/// Creates an organization; with `parent_org_id` below that one and billed to its root. Its API key is
+/// returned only once.
+#[utoipa::path(post, path = "/organizations", tag = "organizations", security(("session" = [])), request_body = OrganizationInput, responses((status = 201, body = OrganizationCreated)))]
+pub(super) async fn create(
+    State(api): State<Api>, person: Person, Object(mut object): Object,
+) -> Result<Answer, ApiError> {
+    object.retain(|_, value| !value.is_null());
+    let input: OrganizationInput = typed(object)?;
+    person.require(Role::Owner)?;
+    check_name(&input.name)?;
+    if input.owner_email.as_deref().is_some_and(|email| !is_email(email)) {
+        return Err(ApiError::field("owner_email", "is not an e-mail address"));
+    }
+    let limits = Limits { max_concurrent_calls: input.max_concurrent_calls, calls_per_second: input.calls_per_second };
+    limits.validate()?;
+    let parent = match &input.parent_org_id {
+        None => None,
+        Some(text) => {
+            let unknown = |_| ApiError::field("parent_org_id", "is not an organization of yours");
+            Some(find(&api, &person, text).await.map_err(unknown)?)
+        }
+    };
+    let store = &api.context.store;
+    let made = store.create_organization(parent.as_ref(), &input.name, limits).await?;
+    let scope = store.scope_of_created(&made);
+    let key = store.create_key(scope, "first key", None, None).await?;
+    let invitation_token = match &input.owner_email {
+        Some(email) => Some(store.invite(scope, email, Role::Owner, INVITATION_MS).await?.1),
+        None => None,
+    };
+    person.audit(&api, "organization.create", made.id).await?;
+    Ok(Answer::created(OrganizationCreated { organization: (&made).into(), api_key: key.into(), invitation_token }))
+}
+
+/// One organization.
+#[utoipa::path(get, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath), responses((status = 200, body = OrganizationBody)))]
+pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<String>) -> Result<Answer, ApiError> {
+    Ok(Answer::ok(OrganizationBody { organization: (&find(&api, &person, &id).await?).into() }))
+}
+
+/// Changes name or limits; `null` lifts a limit.
+#[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
+pub(super) async fn update(
+    State(api): State<Api>, person: Person, Path(id): Path<String>, Object(object): Object,
+) -> Result<Answer, ApiError> {
+    let mut one = find(&api, &person, &id).await?;
+    if object.get("name").is_some_and(Value::is_null) {
+        return Err(ApiError::field("name", "cannot be cleared"));
+    }
+    let patch: OrganizationPatch = typed(object)?;
+    person.require(Role::Owner)?;
+    if let Some(name) = patch.name {
+        check_name(&name)?;
+        one.name = name;
+    }
+    if let Some(max) = patch.max_concurrent_calls {
+        one.limits.max_concurrent_calls = max;
+    }
+    if let Some(cps) = patch.calls_per_second {
+        one.limits.calls_per_second = cps;
+    }
+    one.limits.validate()?;
+    one.updated_at = now();
+    api.context.store.update_organization(person.scope(), &one).await?;
+    person.audit(&api, "organization.update", one.id).await?;
+    Ok(Answer::ok(OrganizationBody { organization: (&one).into() }))
+}

@@ -1,0 +1,91 @@
+//! `/calls/{id}/report` and processing a transcript again.
+
+use super::Api;
+use super::auth::Caller;
+use super::calls::find;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::IdPath;
+use crate::domain::call::{Call, Outcome};
+use crate::domain::transcript::Turn;
+use crate::store::OrgScope;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReportBody {
+    #[schema(format = "uuid")]
+    call_id: String,
+    summary: Option<String>,
+    /// success, success_reason, sentiment, follow_up; `analysed` says whether a model looked at the call.
+    report: Option<Value>,
+    /// By the agent's `structured_data_plan`.
+    extracted_data: Option<Value>,
+    cost: Option<Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProcessedBody {
+    #[schema(format = "uuid")]
+    call_id: String,
+    transcript: Vec<Turn>,
+    extracted_data: Option<Value>,
+    report: Option<Value>,
+}
+
+/// Thinks about the call (again) and keeps what came of it.
+async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<Outcome, ApiError> {
+    if !call.status.is_over() {
+        return Err(ApiError::state("The call is still going on"));
+    }
+    let context = crate::call::driver::Context::of_organization(&api.context, scope).await;
+    let found = context.analyse(call, turns).await;
+    let failed = found.outcome.report.as_ref().and_then(|report| report["error"].as_str()).map(str::to_owned);
+    if let Some(kind) = failed {
+        let code = if kind == "not_configured" { "provider_not_configured" } else { "provider_failed" };
+        return Err(ApiError::unavailable(code, "The model that writes the report did not answer"));
+    }
+    let added = context.bill_analysis(&found);
+    api.context.store.put_outcome(scope, call.id, &found.outcome, &added).await?;
+    Ok(found.outcome)
+}
+
+/// What the call was about; written now if it is not there yet.
+#[utoipa::path(get, path = "/calls/{id}/report", tag = "calls", params(IdPath), responses((status = 200, body = ReportBody)))]
+pub(super) async fn report(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
+    let call = find(&api, scope, &id).await?;
+    let there = call.outcome.report.as_ref().is_some_and(|report| report.get("error").is_none());
+    let outcome = if there {
+        call.outcome.clone()
+    } else {
+        let turns = api.context.store.turns(scope, call.id).await?;
+        process(&api, scope, &call, &turns).await?
+    };
+    Ok(Answer::ok(ReportBody {
+        call_id: call.id.to_string(),
+        summary: outcome.summary,
+        report: outcome.report,
+        extracted_data: outcome.extracted_data,
+        cost: call.outcome.cost,
+    }))
+}
+
+/// Processes the transcript again: report and extracted data are written anew and stored.
+#[utoipa::path(post, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = ProcessedBody)))]
+pub(super) async fn process_transcript(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
+    let call = find(&api, scope, &id).await?;
+    let transcript = api.context.store.turns(scope, call.id).await?;
+    let outcome = process(&api, scope, &call, &transcript).await?;
+    Ok(Answer::ok(ProcessedBody {
+        call_id: call.id.to_string(),
+        transcript,
+        extracted_data: outcome.extracted_data,
+        report: outcome.report,
+    }))
+}

@@ -1,0 +1,126 @@
+//! `/secrets`: the organization's own provider keys. They go in and never come out.
+
+use super::Api;
+use super::auth::Person;
+use super::envelope::{Answer, Deleted};
+use super::error::ApiError;
+use super::input::{IdPath, Object, Paging, Query, id, typed};
+use crate::domain::ids::SecretId;
+use crate::domain::organization::check_name;
+use crate::domain::permission::Role;
+use crate::store::SecretRow;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A provider whose key can be stored. `xai` is also the key of `xai_realtime`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SecretProvider {
+    Deepgram,
+    Openai,
+    Anthropic,
+    Groq,
+    Mistral,
+    Xai,
+    Elevenlabs,
+    Cartesia,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Secret)]
+pub(super) struct SecretView {
+    #[schema(format = "uuid")]
+    id: String,
+    name: String,
+    provider: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&SecretRow> for SecretView {
+    fn from(row: &SecretRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            name: row.name.clone(),
+            provider: row.provider.clone(),
+            created_at: row.created_at.rfc3339(),
+            updated_at: row.updated_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SecretBody {
+    secret: SecretView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SecretPage {
+    secrets: Vec<SecretView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+    /// Id of the key that `xai` and `xai_realtime` share.
+    #[schema(format = "uuid")]
+    xai_secret_id: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SecretFields)]
+pub(super) struct SecretInput {
+    #[schema(min_length = 1, max_length = 200, example = "Our OpenAI account")]
+    name: String,
+    provider: SecretProvider,
+    /// The provider's key; never returned.
+    #[schema(min_length = 1, max_length = 4096)]
+    value: String,
+}
+
+/// The stored keys, without their text.
+#[utoipa::path(get, path = "/secrets", tag = "secrets", security(("session" = [])), params(Paging), responses((status = 200, body = SecretPage)))]
+pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    let (rows, total) = api.context.store.secrets(person.scope(), page).await?;
+    let secrets: Vec<SecretView> = rows.iter().map(SecretView::from).collect();
+    let xai_secret_id = secrets.iter().find(|secret| secret.provider == "xai").map(|secret| secret.id.clone());
+    Ok(Answer::ok(SecretPage { secrets, total, limit: page.limit, offset: page.offset, xai_secret_id }))
+}
+
+/// Stores the key of a provider, in place of the one before. Calls of the organization use it instead of
+/// the server's.
+#[utoipa::path(post, path = "/secrets", tag = "secrets", security(("session" = [])), request_body = SecretInput, responses((status = 201, body = SecretBody)))]
+pub(super) async fn create(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
+    let input: SecretInput = typed(object)?;
+    person.require(Role::Admin)?;
+    check_name(&input.name)?;
+    if input.value.trim().is_empty() || input.value.len() > 4_096 || !input.value.is_ascii() {
+        return Err(ApiError::field("value", "must have 1 to 4096 ASCII characters"));
+    }
+    let Some(master) = &api.context.master_key else {
+        return Err(ApiError::unavailable("master_key_not_configured", "secrets.master_key is not configured"));
+    };
+    let provider = serde_json::to_value(input.provider).unwrap_or_default();
+    let provider = provider.as_str().unwrap_or_default();
+    let store = &api.context.store;
+    let row = store.put_secret(person.scope(), master, &input.name, provider, input.value.trim()).await?;
+    person.audit(&api, "secret.put", row.id).await?;
+    Ok(Answer::created(SecretBody { secret: (&row).into() }))
+}
+
+/// Forgets a key.
+#[utoipa::path(delete, path = "/secrets/{id}", tag = "secrets", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
+pub(super) async fn delete(
+    State(api): State<Api>, person: Person, Path(text): Path<String>,
+) -> Result<Answer, ApiError> {
+    let id = id(&text, SecretId::parse, "Secret")?;
+    person.require(Role::Admin)?;
+    if !api.context.store.delete_secret(person.scope(), id).await? {
+        return Err(ApiError::not_found("Secret"));
+    }
+    person.audit(&api, "secret.delete", id).await?;
+    Ok(Answer::deleted())
+}

@@ -1,0 +1,94 @@
+//! `/usage`: seconds, tokens, characters and cost for each organization and day.
+
+use super::Api;
+use super::auth::Caller;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::Query;
+use crate::domain::time::UnixMs;
+use crate::store::{UsageDay, now};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Days shown where no range is asked for, and at most.
+const DAYS_DEFAULT: i64 = 30;
+const DAYS_MAX: i64 = 366;
+const DAY_MS: i64 = 86_400_000;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageDay)]
+pub(super) struct UsageDayView {
+    #[schema(format = "uuid")]
+    organization_id: String,
+    #[schema(format = "date")]
+    day: String,
+    calls: i64,
+    seconds: i64,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    characters: i64,
+    cost: f64,
+}
+
+impl From<&UsageDay> for UsageDayView {
+    fn from(day: &UsageDay) -> Self {
+        Self {
+            organization_id: day.organization.to_string(),
+            day: day.day.clone(),
+            calls: day.calls,
+            seconds: day.seconds,
+            prompt_tokens: day.prompt_tokens,
+            completion_tokens: day.completion_tokens,
+            characters: day.characters,
+            cost: day.micros as f64 / 1e6,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UsageTotal {
+    calls: i64,
+    seconds: i64,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    characters: i64,
+    cost: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UsageBody {
+    #[schema(format = "date")]
+    from: String,
+    #[schema(format = "date")]
+    to: String,
+    currency: String,
+    /// Newest first; of the organization itself and of those billed to it.
+    usage: Vec<UsageDayView>,
+    total: UsageTotal,
+}
+
+/// What was used between two days (UTC, both included; the last 30 days without them).
+#[utoipa::path(get, path = "/usage", tag = "usage", params(("from" = Option<String>, Query, format = "date"), ("to" = Option<String>, Query, format = "date")), responses((status = 200, body = UsageBody)))]
+pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+    let day = |text: &str| UnixMs::parse(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
+    let to = query.value("to", day, "a day such as 2026-03-27")?.unwrap_or_else(now);
+    let from = query.value("from", day, "a day such as 2026-03-27")?;
+    let from = from.unwrap_or(UnixMs(to.0 - (DAYS_DEFAULT - 1) * DAY_MS));
+    if from > to || to.0 - from.0 > DAYS_MAX * DAY_MS {
+        return Err(ApiError::field("from", format!("must lie at most {DAYS_MAX} days before to")));
+    }
+    let (from, to) = (from.rfc3339()[..10].to_owned(), to.rfc3339()[..10].to_owned());
+    let days = api.context.store.usage(scope, &from, &to).await?;
+    let sum = |of: fn(&UsageDay) -> i64| days.iter().map(of).sum::<i64>();
+    let total = UsageTotal {
+        calls: sum(|day| day.calls),
+        seconds: sum(|day| day.seconds),
+        prompt_tokens: sum(|day| day.prompt_tokens),
+        completion_tokens: sum(|day| day.completion_tokens),
+        characters: sum(|day| day.characters),
+        cost: sum(|day| day.micros) as f64 / 1e6,
+    };
+    let usage = days.iter().map(UsageDayView::from).collect();
+    Ok(Answer::ok(UsageBody { from, to, currency: api.context.prices.currency.clone(), usage, total }))
+}

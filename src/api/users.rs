@@ -1,0 +1,211 @@
+//! `/users` and `/invitations`: the people of an organization.
+
+use super::Api;
+use super::auth::{Person, check_origin};
+use super::envelope::{Answer, Deleted};
+use super::error::ApiError;
+use super::input::{IdPath, Object, Paging, Query, id, typed};
+use super::sessions::logged_in;
+use crate::domain::agent::is_email;
+use crate::domain::ids::UserId;
+use crate::domain::organization::check_name;
+use crate::domain::password;
+use crate::domain::permission::Role;
+use crate::store::{Invitation, User};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Milliseconds an invitation is good for.
+const INVITATION_MS: i64 = 7 * 86_400_000;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    email: String,
+    name: Option<String>,
+    role: Role,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            organization_id: user.organization.to_string(),
+            email: user.email.clone(),
+            name: user.name.clone(),
+            role: user.role,
+            created_at: user.created_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserBody {
+    user: UserView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserPage {
+    users: Vec<UserView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invite {
+    #[schema(format = "email", example = "colleague@example.com")]
+    email: String,
+    #[serde(default = "member")]
+    role: Role,
+}
+
+fn member() -> Role {
+    Role::Member
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Invitation)]
+pub(super) struct InvitationView {
+    #[schema(format = "uuid")]
+    id: String,
+    email: String,
+    role: Role,
+    /// What `POST /invitations/accept` takes; shown once.
+    token: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+impl InvitationView {
+    fn new(made: &Invitation, token: String) -> Self {
+        Self {
+            id: made.id.to_string(),
+            email: made.email.clone(),
+            role: made.role,
+            token,
+            created_at: made.created_at.rfc3339(),
+            expires_at: made.expires_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct InvitationBody {
+    invitation: InvitationView,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acceptance {
+    token: String,
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    #[schema(min_length = 10, max_length = 256)]
+    password: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleChange {
+    role: Role,
+}
+
+async fn find(api: &Api, person: &Person, text: &str) -> Result<User, ApiError> {
+    let id = id(text, UserId::parse, "User")?;
+    api.context.store.user(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("User"))
+}
+
+/// The people of the organization.
+#[utoipa::path(get, path = "/users", tag = "users", security(("session" = [])), params(Paging), responses((status = 200, body = UserPage)))]
+pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    let (rows, total) = api.context.store.users(person.scope(), page).await?;
+    let users = rows.iter().map(UserView::from).collect();
+    Ok(Answer::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
+}
+
+/// Invites somebody; nobody is given a role above one's own.
+#[utoipa::path(post, path = "/users/invite", tag = "users", security(("session" = [])), request_body = Invite, responses((status = 201, body = InvitationBody)))]
+pub(super) async fn invite(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
+    let Invite { email, role } = typed(object)?;
+    person.require(Role::Admin)?;
+    person.require(role)?;
+    if !is_email(&email) {
+        return Err(ApiError::field("email", "is not an e-mail address"));
+    }
+    let (made, token) = api.context.store.invite(person.scope(), &email, role, INVITATION_MS).await?;
+    person.audit(&api, "user.invite", made.id).await?;
+    Ok(Answer::created(InvitationBody { invitation: InvitationView::new(&made, token) }))
+}
+
+/// The invited person becomes a user and is logged in.
+#[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
+pub(super) async fn accept(
+    State(api): State<Api>, headers: HeaderMap, Object(mut object): Object,
+) -> Result<Response, ApiError> {
+    check_origin(&api, &Method::POST, &headers)?;
+    object.retain(|_, value| !value.is_null());
+    let Acceptance { token, name, password } = typed(object)?;
+    password::validate(&password)?;
+    if let Some(name) = &name {
+        check_name(name)?;
+    }
+    let store = &api.context.store;
+    // Asked before the slow hash, so that guessing tokens costs the guesser.
+    if !store.is_invited(&token).await? {
+        return Err(ApiError::field("token", "is unknown, used or expired"));
+    }
+    let hash = api.passwords.hash(password).await?;
+    let user = store.accept_invitation(&token, name.as_deref(), &hash).await?;
+    let user = user.ok_or_else(|| ApiError::field("token", "is unknown, used or expired"))?;
+    let mut response = logged_in(&api, &headers, &user).await?;
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// Changes a person's role; the last owner stays one.
+#[utoipa::path(patch, path = "/users/{id}", tag = "users", security(("session" = [])), params(IdPath), request_body = RoleChange, responses((status = 200, body = UserBody)))]
+pub(super) async fn update(
+    State(api): State<Api>, person: Person, Path(text): Path<String>, Object(object): Object,
+) -> Result<Answer, ApiError> {
+    let mut user = find(&api, &person, &text).await?;
+    let RoleChange { role } = typed(object)?;
+    person.require(Role::Owner)?;
+    change(&api, &person, &user, Some(role)).await?;
+    user.role = role;
+    person.audit(&api, "user.role", user.id).await?;
+    Ok(Answer::ok(UserBody { user: (&user).into() }))
+}
+
+/// Removes a person, with their sessions.
+#[utoipa::path(delete, path = "/users/{id}", tag = "users", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
+pub(super) async fn delete(
+    State(api): State<Api>, person: Person, Path(text): Path<String>,
+) -> Result<Answer, ApiError> {
+    let user = find(&api, &person, &text).await?;
+    person.require(Role::Owner)?;
+    change(&api, &person, &user, None).await?;
+    person.audit(&api, "user.remove", user.id).await?;
+    Ok(Answer::deleted())
+}
+
+async fn change(api: &Api, person: &Person, user: &User, role: Option<Role>) -> Result<(), ApiError> {
+    if !api.context.store.change_user(person.scope(), user.id, role).await? {
+        return Err(ApiError::state("An organization keeps at least one owner"));
+    }
+    Ok(())
+}

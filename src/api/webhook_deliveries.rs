@@ -1,0 +1,125 @@
+//! `/webhook-deliveries`: what was sent, what came of it, and sending it again.
+
+use super::Api;
+use super::auth::Caller;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::{IdPath, Paging, Query, id};
+use crate::domain::delivery::{Delivery, DeliveryStatus, Progress};
+use crate::domain::ids::{CallId, DeliveryId, TaskId};
+use crate::domain::time::UnixMs;
+use crate::store::{DeliveryFilter, OrgScope};
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookDelivery)]
+pub(super) struct DeliveryView {
+    /// Also the header `webhook-id` and the body's `message_id`.
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    call_id: Option<String>,
+    #[schema(format = "uuid")]
+    task_id: Option<String>,
+    #[schema(format = "uuid")]
+    agent_id: Option<String>,
+    event_type: String,
+    url: String,
+    /// `pending`, `delivered` or `failed`.
+    status: &'static str,
+    attempts: i64,
+    #[schema(format = "date-time")]
+    next_attempt_at: Option<String>,
+    /// Of the last attempt.
+    response_status: Option<i64>,
+    error: Option<String>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    delivered_at: Option<String>,
+    /// What was sent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Value>,
+}
+
+impl From<&(Delivery, Progress)> for DeliveryView {
+    fn from((delivery, progress): &(Delivery, Progress)) -> Self {
+        Self {
+            id: delivery.id.to_string(),
+            call_id: delivery.call.map(|id| id.to_string()),
+            task_id: delivery.task.map(|id| id.to_string()),
+            agent_id: delivery.agent.map(|id| id.to_string()),
+            event_type: delivery.event_type.clone(),
+            url: delivery.target.clone(),
+            status: progress.status.name(),
+            attempts: progress.attempts,
+            next_attempt_at: progress.next_attempt_at.map(UnixMs::rfc3339),
+            response_status: progress.response_status,
+            error: progress.error.clone(),
+            created_at: delivery.created_at.rfc3339(),
+            delivered_at: progress.delivered_at.map(UnixMs::rfc3339),
+            payload: None,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryBody {
+    webhook_delivery: DeliveryView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryPage {
+    webhook_deliveries: Vec<DeliveryView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<(Delivery, Progress), ApiError> {
+    let id = id(text, DeliveryId::parse, "Webhook delivery")?;
+    api.context.store.delivery(scope, id).await?.ok_or_else(|| ApiError::not_found("Webhook delivery"))
+}
+
+fn body(found: &(Delivery, Progress)) -> DeliveryBody {
+    let payload = serde_json::from_str(&found.0.body).ok();
+    DeliveryBody { webhook_delivery: DeliveryView { payload, ..found.into() } }
+}
+
+/// Webhooks that were or are to be sent, newest first.
+#[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, format = "uuid"), ("task_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "pending, delivered or failed"), ("event_type" = Option<String>, Query)), responses((status = 200, body = DeliveryPage)))]
+pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+    let page = query.page()?;
+    let filter = DeliveryFilter {
+        call: query.value("call_id", CallId::parse, "a UUID")?,
+        task: query.value("task_id", TaskId::parse, "a UUID")?,
+        status: query.value("status", DeliveryStatus::parse, "one of pending, delivered, failed")?,
+        event_type: query.value("event_type", |text| Some(text.to_owned()), "an event")?,
+    };
+    let (rows, total) = api.context.store.deliveries(scope, filter, page).await?;
+    let webhook_deliveries = rows.iter().map(DeliveryView::from).collect();
+    Ok(Answer::ok(DeliveryPage { webhook_deliveries, total, limit: page.limit, offset: page.offset }))
+}
+
+/// One delivery with what was sent.
+#[utoipa::path(get, path = "/webhook-deliveries/{id}", tag = "webhook-deliveries", params(IdPath), responses((status = 200, body = DeliveryBody)))]
+pub(super) async fn get(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
+    Ok(Answer::ok(body(&find(&api, scope, &id).await?)))
+}
+
+/// Sends a webhook that was delivered or given up again.
+#[utoipa::path(post, path = "/webhook-deliveries/{id}/resend", tag = "webhook-deliveries", params(IdPath), responses((status = 200, body = DeliveryBody)))]
+pub(super) async fn resend(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
+    let (delivery, _) = find(&api, scope, &id).await?;
+    if !api.context.store.resend(scope, delivery.id).await? {
+        return Err(ApiError::state("The webhook is still pending"));
+    }
+    Ok(Answer::ok(body(&find(&api, scope, &id).await?)))
+}

@@ -1,0 +1,248 @@
+//! What a customer's server answers before a call is answered, and which configuration comes of it.
+
+use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::ids::AgentId;
+use serde_json::{Map, Value, json};
+
+/// Fields that a server may not set for one call.
+const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
+/// Names that clients of an agent see and that mean nothing here.
+const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", "webhook_secret_set"];
+const ALIASES: [(&str, &str); 2] = [("starting_message", "first_message"), ("enabled", "is_active")];
+
+/// The configuration of one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The saved agent it is based on.
+    pub agent: Option<AgentId>,
+    pub fields: AgentFields,
+    /// Fields we do not know, echoed in every later event.
+    pub added: Map<String, Value>,
+    /// What was not taken, and why.
+    pub faults: Vec<String>,
+}
+
+impl Resolved {
+    pub fn saved(agent: &Agent) -> Self {
+        Self { agent: Some(agent.id), fields: agent.fields.clone(), added: Map::new(), faults: Vec::new() }
+    }
+}
+
+/// What an answer to `assistant-request` wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The saved configuration; with a reason where something was wrong.
+    Saved(Option<String>),
+    /// A configuration that stands alone.
+    Transient(Map<String, Value>),
+    /// A saved agent with some blocks replaced.
+    Hybrid {
+        agent: AgentId,
+        changes: Map<String, Value>,
+    },
+    Reject {
+        reason: String,
+        sip_status: u16,
+    },
+}
+
+/// Reads an answer's body.
+pub fn decide(body: &[u8]) -> Decision {
+    let saved = |why: &str| Decision::Saved(Some(why.to_owned()));
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Decision::Saved(None);
+    }
+    let Ok(Value::Object(mut answer)) = serde_json::from_slice::<Value>(body) else {
+        return saved("the answer is not a JSON object");
+    };
+    match answer.remove("reject") {
+        Some(Value::Object(reject)) => return rejected(&reject),
+        Some(Value::Bool(true)) => return rejected(&Map::new()),
+        Some(Value::String(reason)) => return rejected(&Map::from_iter([("reason".to_owned(), json!(reason))])),
+        _ => {}
+    }
+    if let Some(id) = answer.get("assistant_id").filter(|id| !id.is_null()) {
+        let Some(agent) = id.as_str().and_then(AgentId::parse) else { return saved("assistant_id is not a UUID") };
+        return match answer.remove("assistant_override") {
+            None | Some(Value::Null) => Decision::Hybrid { agent, changes: Map::new() },
+            Some(Value::Object(changes)) => Decision::Hybrid { agent, changes },
+            Some(_) => saved("assistant_override is not an object"),
+        };
+    }
+    match answer.remove("assistant") {
+        Some(Value::Object(fields)) => Decision::Transient(fields),
+        None | Some(Value::Null) => Decision::Saved(None),
+        Some(_) => saved("assistant is not an object"),
+    }
+}
+
+fn rejected(reject: &Map<String, Value>) -> Decision {
+    let reason = reject.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let status = reject.get("sip_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    // 603 Decline: the person at the other end does not want the call (RFC 3261 section 21.6.2).
+    Decision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
+}
+
+/// A configuration that stands alone. Where it goes on reporting, and blocks that cannot be used, come
+/// from the saved agent.
+pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>) -> Resolved {
+    let fallback = saved.map(|agent| agent.fields.clone());
+    let mut base = AgentFields { name: "Assistant".to_owned(), is_active: true, ..AgentFields::default() };
+    if let Some(saved) = &fallback {
+        base.name.clone_from(&saved.name);
+        base.webhook_url.clone_from(&saved.webhook_url);
+        base.webhook_secret.clone_from(&saved.webhook_secret);
+        base.webhook_events.clone_from(&saved.webhook_events);
+    }
+    overlay(saved.map(|agent| agent.id), base, fallback.as_ref(), fields)
+}
+
+/// The saved configuration with the given blocks in place of its own.
+pub fn hybrid(agent: &Agent, changes: Map<String, Value>) -> Resolved {
+    overlay(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes)
+}
+
+fn overlay(
+    agent: Option<AgentId>, base: AgentFields, fallback: Option<&AgentFields>, changes: Map<String, Value>,
+) -> Resolved {
+    let known = document(&AgentFields::default());
+    let fallback = fallback.map(document).unwrap_or_default();
+    let mut resolved = Resolved { agent, fields: base, added: Map::new(), faults: Vec::new() };
+    for (name, value) in changes {
+        let name =
+            ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, field)| (*field).to_owned());
+        if NOT_FOR_ONE_CALL.contains(&name.as_str()) {
+            resolved.faults.push(format!("{name}: cannot be set for one call"));
+        } else if known.contains_key(&name) {
+            let saved = fallback.get(&name).cloned().unwrap_or_default();
+            set(&mut resolved, &name, completed(&name, value, &saved), saved);
+        } else if !IGNORED.contains(&name.as_str()) {
+            resolved.added.insert(name, value);
+        }
+    }
+    resolved
+}
+
+/// Takes a value if the whole is valid with it, else the saved one.
+fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value) {
+    let with = |value: Value| {
+        let mut object = document(&resolved.fields);
+        object.insert(name.to_owned(), value);
+        object.retain(|_, value| !value.is_null());
+        let fields: AgentFields =
+            serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| error.to_string())?;
+        fields.validate().map_err(|fault| format!("{}: {}", fault.field, fault.message))?;
+        Ok::<_, String>(fields)
+    };
+    match with(value) {
+        Ok(fields) => resolved.fields = fields,
+        Err(fault) => {
+            if let Ok(fields) = with(saved) {
+                resolved.fields = fields;
+            }
+            resolved.faults.push(fault);
+        }
+    }
+}
+
+fn document(fields: &AgentFields) -> Map<String, Value> {
+    match serde_json::to_value(fields) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    }
+}
+
+/// A block that leaves out what it needs (document B's own examples do) takes that from the saved block
+/// or the defaults; what is optional stays replaced.
+fn completed(name: &str, mut value: Value, saved: &Value) -> Value {
+    let defaults = match name {
+        "stt_config" => json!({"provider": "deepgram", "model": "nova-3-general", "language": "en"}),
+        "llm_config" => json!({"provider": "openai", "model": "gpt-4o-mini"}),
+        "tts_config" => json!({"provider": "elevenlabs", "language": "en"}),
+        _ => return value,
+    };
+    if let (Value::Object(block), Value::Object(defaults)) = (&mut value, defaults) {
+        for (field, default) in defaults {
+            let from = saved.get(&field).filter(|saved| !saved.is_null()).cloned().unwrap_or(default);
+            block.entry(field).or_insert(from);
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::OrganizationId;
+    use crate::domain::time::UnixMs;
+
+    fn agent() -> Agent {
+        let fields = json!({"name": "Saved", "first_message": "Hi", "webhook_url": "https://a.example", "webhook_secret": "s",
+            "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "nl", "speed": 1.5},
+            "metadata": {"kept": true}});
+        Agent {
+            id: AgentId::new(),
+            organization: OrganizationId::new(),
+            fields: serde_json::from_value(fields).unwrap(),
+            created_at: UnixMs(0),
+            updated_at: UnixMs(0),
+        }
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        for saved in ["", " ", "{}", r#"{"assistant":null}"#] {
+            assert_eq!(decide(saved.as_bytes()), Decision::Saved(None), "{saved}");
+        }
+        for wrong in ["<html>", "[]", r#"{"assistant":1}"#, r#"{"assistant_id":"x"}"#] {
+            assert!(matches!(decide(wrong.as_bytes()), Decision::Saved(Some(_))), "{wrong}");
+        }
+        let reject = |text: &str| match decide(text.as_bytes()) {
+            Decision::Reject { reason, sip_status } => (reason, sip_status),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reject(r#"{"reject":{"reason":"closed","sip_code":486}}"#), ("closed".to_owned(), 486));
+        assert_eq!(reject(r#"{"reject":{"reason":"closed","sip_code":200}}"#), ("closed".to_owned(), 603));
+        let id = AgentId::new();
+        let hybrid = decide(format!(r#"{{"assistant_id":"{id}","assistant_override":{{"a":1}}}}"#).as_bytes());
+        assert_eq!(hybrid, Decision::Hybrid { agent: id, changes: object(json!({"a": 1})) });
+    }
+
+    #[test]
+    fn a_hybrid_replaces_whole_blocks_and_keeps_what_it_does_not_know() {
+        let changes = json!({"tts_config": {"voice_id": "female"}, "starting_message": "Hello John!",
+            "metadata": {"crm_id": "12345"}, "campaign": "spring"});
+        let resolved = hybrid(&agent(), object(changes));
+        assert!(resolved.faults.is_empty(), "{:?}", resolved.faults);
+        let tts = resolved.fields.tts_config.unwrap();
+        assert_eq!((tts.voice_id.as_str(), tts.language.as_str(), tts.speed), ("female", "nl", None));
+        assert_eq!(resolved.fields.first_message.as_deref(), Some("Hello John!"));
+        assert_eq!(resolved.fields.metadata, Some(object(json!({"crm_id": "12345"}))));
+        assert_eq!(resolved.added, object(json!({"campaign": "spring"})));
+    }
+
+    #[test]
+    fn a_bad_block_falls_back_to_the_saved_one_and_says_so() {
+        let bad = json!({"tts_config": {"voice_id": "x", "speed": 9}, "max_duration_seconds": "long", "first_message": "Yes"});
+        let resolved = transient(object(bad), Some(&agent()));
+        assert_eq!(resolved.faults.len(), 2, "{:?}", resolved.faults);
+        assert_eq!(resolved.fields.tts_config.unwrap().voice_id, "v");
+        assert_eq!(resolved.fields.first_message.as_deref(), Some("Yes"));
+        assert_eq!(resolved.fields.webhook_url.as_deref(), Some("https://a.example"));
+        assert_eq!(resolved.fields.metadata, None, "a transient stands alone");
+    }
+
+    #[test]
+    fn a_transient_alone_is_enough() {
+        let alone = transient(
+            object(json!({"first_message": "Hello John!", "tts_config": {"voice_id": "v"}, "webhook_secret": "x"})),
+            None,
+        );
+        assert_eq!((alone.agent, alone.fields.first_message.as_deref()), (None, Some("Hello John!")));
+        assert_eq!(alone.faults, ["webhook_secret: cannot be set for one call"]);
+    }
+}

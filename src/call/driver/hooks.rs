@@ -1,0 +1,132 @@
+//! What a call tells the customer's server, and what it asks it.
+
+use super::{Context, Record};
+use crate::domain::agent::AgentFields;
+use crate::domain::call::Call;
+use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use crate::domain::ids::{AgentId, DeliveryId};
+use crate::domain::task::Task;
+use crate::store::{PhoneNumberFields, now};
+use crate::webhooks::event;
+use crate::webhooks::sender::{Failure, Message};
+use bytes::Bytes;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Where a call's events go.
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    /// Whose secret signs what waits in the outbox.
+    pub agent: Option<AgentId>,
+    pub url: Option<String>,
+    secret: Option<String>,
+    events: Option<Vec<String>>,
+}
+
+impl Hooks {
+    pub(super) fn new(agent: Option<AgentId>, fields: &AgentFields) -> Self {
+        Self {
+            agent,
+            url: fields.webhook_url.clone(),
+            secret: fields.webhook_secret.clone(),
+            events: fields.webhook_events.clone(),
+        }
+    }
+
+    /// Of a number without an agent.
+    pub(super) fn of_number(number: &PhoneNumberFields) -> Self {
+        Self { agent: None, url: number.webhook_url.clone(), secret: number.webhook_secret.clone(), events: None }
+    }
+
+    /// The same for a call whose configuration was settled; a server that named its own webhook gets the
+    /// events, one that did not gets them as before.
+    pub(super) fn for_call(self, agent: Option<AgentId>, fields: &AgentFields) -> Self {
+        let own = Self::new(agent, fields);
+        if own.url.is_some() { Self { secret: own.secret.or(self.secret), ..own } } else { Self { agent, ..self } }
+    }
+
+    /// Where an event goes, if it is wanted; without a list all are.
+    pub(super) fn target(&self, name: &str) -> Option<String> {
+        let wanted =
+            self.events.as_ref().is_none_or(|events| events.is_empty() || events.iter().any(|event| event == name));
+        self.url.as_deref().filter(|_| wanted).map(|url| event::url(url, name))
+    }
+}
+
+fn delivery(hooks: &Hooks, call: &Call, id: DeliveryId, name: &str, target: String, body: &Value) -> Delivery {
+    Delivery {
+        id,
+        organization: call.organization,
+        channel: Channel::Webhook,
+        order_key: format!("{} agent", call.id),
+        call: Some(call.id),
+        task: call.task,
+        agent: hooks.agent,
+        event_type: name.to_owned(),
+        target,
+        body: body.to_string(),
+        created_at: now(),
+    }
+}
+
+impl Record {
+    /// Tells the customer's server that the status changed.
+    pub(super) async fn status_update(&self) {
+        let Some(target) = self.hooks.target(event::STATUS_UPDATE) else { return };
+        let id = DeliveryId::new();
+        let body = event::status_update(id, &self.call, now());
+        self.journal.delivery(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body)).await;
+    }
+}
+
+impl Record {
+    /// Document A: the call of a task is initiated.
+    pub(super) async fn task_started(&self, task: &Task) {
+        const EVENT: &str = "call_started";
+        let Some(target) = task.fields.webhook(EVENT) else { return };
+        let body = event::task_event(EVENT, task.id, &self.call, &[]);
+        let id = DeliveryId::new();
+        let one = Delivery {
+            order_key: format!("{} task", self.call.id),
+            ..delivery(&self.hooks, &self.call, id, EVENT, target, &body)
+        };
+        self.journal.delivery(one).await;
+    }
+}
+
+impl Context {
+    /// Posts a question and waits for its answer; written down like every webhook.
+    pub(super) async fn ask_customer(
+        &self, hooks: &Hooks, call: &Call, name: &str, target: String, body: impl FnOnce(DeliveryId) -> Value,
+        deadline: Duration,
+    ) -> Result<Bytes, Failure> {
+        let id = DeliveryId::new();
+        let body = body(id);
+        let one = delivery(hooks, call, id, name, target, &body);
+        let text = id.to_string();
+        let message = Message {
+            id: &text,
+            url: &one.target,
+            body: &one.body,
+            secret: hooks.secret.as_deref(),
+            at_s: now().0 / 1_000,
+        };
+        let answer = self.webhooks.post(message, deadline).await;
+        let status = answer.as_ref().ok().map(|(status, _)| *status);
+        let result = match answer {
+            Ok((status, body)) if (200..300).contains(&status) => Ok(body),
+            Ok((status, _)) => Err(Failure::Status(status)),
+            Err(failure) => Err(failure),
+        };
+        let progress = Progress {
+            status: if result.is_ok() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed },
+            attempts: 1,
+            next_attempt_at: None,
+            response_status: status.map(i64::from),
+            error: result.as_ref().err().map(Failure::to_string),
+            delivered_at: result.is_ok().then(now),
+        };
+        self.journal.delivered(one, progress).await;
+        result
+    }
+}

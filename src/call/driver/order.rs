@@ -1,0 +1,157 @@
+//! From a task to its call: who may be called now, over which trunk, and by whom the call is made when
+//! several processes want to.
+
+use super::{Context, OutboundOrder, Shared, outbound};
+use crate::domain::agent::Agent;
+use crate::domain::call::{Call, Direction};
+use crate::domain::ids::{CallId, TaskId};
+use crate::domain::phone_number::Destination;
+use crate::domain::schedule::next_allowed;
+use crate::domain::speech::{LlmProvider, TtsProvider};
+use crate::domain::task::{Task, TaskStatus};
+use crate::domain::trunk::Trunk;
+use crate::providers::Providers;
+use crate::store::{Claim, OrgScope, Page, StoreError, now};
+use std::time::Duration;
+
+/// How long the row of a call that waits may take.
+const ROW_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Why a task cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderFault {
+    #[error("Task not found")]
+    NotFound,
+    #[error("Only a pending task can be executed")]
+    NotPending,
+    #[error("The task's agent is gone")]
+    AgentGone,
+    #[error("The task's agent is not active")]
+    AgentInactive,
+    #[error("The provider {0} is not configured")]
+    ProviderMissing(&'static str),
+    #[error("No trunk of this organization can call out")]
+    TrunkMissing,
+    #[error("from_number is not a number of this organization")]
+    ForeignNumber,
+    #[error("The calling windows of the task do not allow a call now")]
+    OutsideWindow,
+    #[error("This server holds as many calls as it may")]
+    Overloaded,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What becomes of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The call is being made.
+    Calling(CallId),
+    /// It is made as soon as the organization's limits allow another one.
+    Waiting(CallId),
+}
+
+struct Ready {
+    task: Task,
+    agent: Agent,
+    trunk: Trunk,
+    from_number: Option<String>,
+    context: Shared,
+}
+
+/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`).
+pub async fn place(context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool) -> Result<Placed, OrderFault> {
+    let Ready { task, agent, trunk, from_number, context } = prepare(context, scope, task).await?;
+    if context.registry.count() >= context.limits.calls_max {
+        return Err(OrderFault::Overloaded);
+    }
+    let store = &context.store;
+    let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits()).await? {
+        Claim::Yours(call) => call,
+        Claim::Gone => return Err(OrderFault::NotPending),
+        Claim::Busy if may_wait => {
+            let call = store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;
+            let mut row = Call::begun(call, scope.organization(), Direction::Outbound, now());
+            row.task = Some(task.id);
+            row.agent = Some(agent.id);
+            row.from_number = from_number.unwrap_or_default();
+            row.to_number.clone_from(&task.fields.to_number);
+            context.journal.call(row).await;
+            context.journal.flush(ROW_DEADLINE).await;
+            return Ok(Placed::Waiting(call));
+        }
+        Claim::Busy => return Err(OrderFault::Overloaded),
+    };
+    if !store.begin_call(scope, task.id, call, &context.node).await? {
+        return Err(OrderFault::NotPending);
+    }
+    outbound(context.clone(), OutboundOrder { scope, call, task, agent, trunk, from_number }).await;
+    Ok(Placed::Calling(call))
+}
+
+async fn prepare(context: &Shared, scope: OrgScope, task: TaskId) -> Result<Ready, OrderFault> {
+    let store = &context.store;
+    let task = store.task(scope, task).await?.ok_or(OrderFault::NotFound)?;
+    if task.status != TaskStatus::Pending {
+        return Err(OrderFault::NotPending);
+    }
+    let agent = store.agent(scope, task.agent).await?.ok_or(OrderFault::AgentGone)?;
+    if !agent.fields.is_active {
+        return Err(OrderFault::AgentInactive);
+    }
+    let at = now();
+    if next_allowed(&task.fields.calling_windows, at) > at {
+        return Err(OrderFault::OutsideWindow);
+    }
+    let context = Context::of_organization(context, scope).await;
+    if let Some(missing) = missing_provider(&context.providers, &agent) {
+        return Err(OrderFault::ProviderMissing(missing));
+    }
+    let (trunk, from_number) = choose_trunk(&context, scope, &task).await?;
+    Ok(Ready { task, agent, trunk, from_number, context })
+}
+
+/// A provider without a key or a client cannot hold the call: said before anybody's phone rings.
+fn missing_provider(providers: &Providers, agent: &Agent) -> Option<&'static str> {
+    if providers.deepgram.api_key.is_none() {
+        return Some("deepgram");
+    }
+    match agent.fields.llm_config.as_ref().map_or(LlmProvider::Openai, |c| c.provider) {
+        LlmProvider::Openai if providers.openai.api_key.is_some() => {}
+        LlmProvider::Openai => return Some("openai"),
+        LlmProvider::Anthropic => return Some("anthropic"),
+        LlmProvider::Groq => return Some("groq"),
+        LlmProvider::Mistral => return Some("mistral"),
+        LlmProvider::Xai | LlmProvider::XaiRealtime => return Some("xai"),
+    }
+    match agent.fields.tts_config.as_ref().map(|c| c.provider) {
+        Some(TtsProvider::Openai) if providers.openai.api_key.is_none() => Some("openai"),
+        Some(TtsProvider::Elevenlabs) if providers.elevenlabs.api_key.is_none() => Some("elevenlabs"),
+        Some(TtsProvider::Cartesia) => Some("cartesia"),
+        _ => None,
+    }
+}
+
+/// The trunk of the number the task calls from; without one, the first trunk that can call out.
+async fn choose_trunk(context: &Context, scope: OrgScope, task: &Task) -> Result<(Trunk, Option<String>), OrderFault> {
+    let all = Page { limit: 1_000, offset: 0 };
+    let (numbers, _) = context.store.phone_numbers(scope, all).await?;
+    let number = match task.fields.from_number.as_deref() {
+        Some(wanted) => {
+            let own = numbers.into_iter().find(|row| row.fields.number.as_str() == wanted);
+            Some(own.ok_or(OrderFault::ForeignNumber)?)
+        }
+        None => numbers.iter().find(|row| row.fields.agent == Some(task.agent)).or(numbers.first()).cloned(),
+    };
+    let is_uri = matches!(Destination::parse(&task.fields.to_number), Some(Destination::SipUri(_)));
+    let usable = |trunk: &Trunk| trunk.fields.host.is_some() && (!is_uri || trunk.fields.allow_sip_uri);
+    let (mut trunks, _) = context.store.trunks(scope, all).await?;
+    trunks.reverse(); // oldest first
+    let of_number = number.as_ref().and_then(|row| row.fields.trunk);
+    let chosen = trunks
+        .iter()
+        .find(|trunk| Some(trunk.id) == of_number && usable(trunk))
+        .or_else(|| trunks.iter().find(|trunk| usable(trunk)))
+        .cloned();
+    Ok((chosen.ok_or(OrderFault::TrunkMissing)?, number.map(|row| row.fields.number.to_string())))
+}

@@ -1,0 +1,284 @@
+//! Calls of other processes that share the database: commands go to whoever holds the call, updates come
+//! back to whoever has listeners.
+
+use crate::call::live::{self, Update};
+use crate::call::registry::{Command, Registry};
+use crate::domain::call::CallStatus;
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::{CallId, OrganizationId, TaskId};
+use crate::domain::transcript::Turn;
+use crate::store::bus::{Bus, MESSAGE_BYTES_MAX};
+use crate::store::{OrgScope, Store};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, broadcast};
+
+/// How often listeners say that they are still there.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Updates are sent for this long after listeners were last heard of.
+const LISTENED_FOR: Duration = Duration::from_secs(15);
+/// A turn too long for a message is read from the database, which has it in a moment.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(150);
+const READS_MAX: usize = 10;
+
+/// What processes say to each other. Identifiers travel as text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Message {
+    End { organization: String, call: String, reason: String },
+    EndTask { organization: String, task: String, reason: String },
+    Listen { organization: String, call: String },
+    Turn { call: String, position: u32, turn: Turn },
+    LongTurn { call: String, position: u32 },
+    Interim { call: String, text: String },
+    Status { call: String, status: String, end_reason: Option<String> },
+    Over { call: String },
+    Trunks,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    scope: OrgScope,
+    updates: broadcast::Sender<Update>,
+}
+
+/// The door to the other processes; without a bus there are none.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    bus: Option<Bus>,
+    registry: Registry,
+    store: Store,
+    /// Calls held elsewhere that somebody here listens to.
+    listeners: Arc<Mutex<HashMap<CallId, Listeners>>>,
+    /// Calls held here that somebody elsewhere listens to, and until when.
+    sending: Arc<Mutex<HashMap<CallId, Instant>>>,
+    trunks_changed: Arc<Notify>,
+}
+
+impl Remote {
+    pub fn start(store: &Store, registry: &Registry) -> Self {
+        let remote = Self {
+            bus: Bus::start(store),
+            registry: registry.clone(),
+            store: store.clone(),
+            listeners: Arc::default(),
+            sending: Arc::default(),
+            trunks_changed: Arc::default(),
+        };
+        if let Some(bus) = &remote.bus {
+            tokio::spawn(remote.clone().hear(bus.subscribe()));
+            tokio::spawn(remote.clone().renew());
+        }
+        remote
+    }
+
+    /// Another process changed a trunk.
+    pub async fn trunks_changed(&self) {
+        self.trunks_changed.notified().await;
+    }
+
+    /// Tells the other processes that a trunk changed here.
+    pub async fn tell_trunks_changed(&self) {
+        self.say(&Message::Trunks).await;
+    }
+
+    /// Ends a call wherever it is held; false when there is no other process.
+    pub async fn end(&self, scope: OrgScope, call: CallId, reason: EndReason) -> bool {
+        let organization = scope.organization().to_string();
+        self.say(&Message::End { organization, call: call.to_string(), reason: reason.name().to_owned() }).await
+    }
+
+    /// The same for the live call of a task.
+    pub async fn end_task(&self, scope: OrgScope, task: TaskId, reason: EndReason) -> bool {
+        let organization = scope.organization().to_string();
+        self.say(&Message::EndTask { organization, task: task.to_string(), reason: reason.name().to_owned() }).await
+    }
+
+    /// Updates of a call that another process holds; `None` when there is no other process.
+    pub async fn listen(&self, scope: OrgScope, call: CallId) -> Option<broadcast::Receiver<Update>> {
+        self.bus.as_ref()?;
+        let updates = {
+            let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Listeners { scope, updates: broadcast::Sender::new(live::UPDATES_MAX) };
+            all.entry(call).or_insert_with(new).updates.subscribe()
+        };
+        let organization = scope.organization().to_string();
+        self.say(&Message::Listen { organization, call: call.to_string() }).await;
+        Some(updates)
+    }
+
+    async fn say(&self, message: &Message) -> bool {
+        let Some(bus) = &self.bus else { return false };
+        let text = serde_json::to_string(message).unwrap_or_default();
+        if let Err(error) = bus.publish(&text).await {
+            tracing::error!(%error, "other processes cannot be told");
+        }
+        true
+    }
+
+    async fn hear(self, mut heard: broadcast::Receiver<String>) {
+        loop {
+            let text = match heard.recv().await {
+                Ok(text) => text,
+                Err(broadcast::error::RecvError::Lagged(count)) => {
+                    metrics::counter!("trunkline_queue_overflows_total", "queue" => "bus").increment(count);
+                    continue;
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            };
+            match serde_json::from_str(&text) {
+                Ok(message) => self.heard(message),
+                // A newer version may know more messages.
+                Err(error) => tracing::debug!(%error, "a message of another process is not understood"),
+            }
+        }
+    }
+
+    fn heard(&self, message: Message) {
+        match message {
+            Message::End { organization, call, reason } => {
+                let known = scope_of(&organization).zip(CallId::parse(&call)).zip(EndReason::parse(&reason));
+                if let Some(((scope, call), reason)) = known {
+                    self.registry.command(scope, call, Command::End(reason));
+                }
+            }
+            Message::EndTask { organization, task, reason } => {
+                let known = scope_of(&organization).zip(TaskId::parse(&task)).zip(EndReason::parse(&reason));
+                if let Some(((scope, task), reason)) = known {
+                    self.registry.command_task(scope, task, Command::End(reason));
+                }
+            }
+            Message::Listen { organization, call } => {
+                if let Some((scope, call)) = scope_of(&organization).zip(CallId::parse(&call)) {
+                    self.send_updates(scope, call);
+                }
+            }
+            Message::Turn { call, position, turn } => self.pass_on(&call, Update::Turn { position, turn }),
+            Message::LongTurn { call, position } => {
+                tokio::spawn(self.clone().read_turn(call, position));
+            }
+            Message::Interim { call, text } => self.pass_on(&call, Update::Interim { text }),
+            Message::Status { call, status, end_reason } => {
+                if let Some(status) = CallStatus::parse(&status) {
+                    let end_reason = end_reason.as_deref().and_then(EndReason::parse);
+                    self.pass_on(&call, Update::Status { status, end_reason });
+                }
+            }
+            Message::Over { call } => self.forget(&call),
+            Message::Trunks => self.trunks_changed.notify_one(),
+        }
+    }
+
+    fn pass_on(&self, call: &str, update: Update) {
+        let all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listeners) = CallId::parse(call).and_then(|call| all.get(&call)) {
+            let _ = listeners.updates.send(update);
+        }
+    }
+
+    /// Closes the listeners of a call.
+    fn forget(&self, call: &str) {
+        if let Some(call) = CallId::parse(call) {
+            self.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        }
+    }
+
+    async fn read_turn(self, call: String, position: u32) {
+        let Some(id) = CallId::parse(&call) else { return };
+        let scope = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(|one| one.scope);
+        let Some(scope) = scope else { return };
+        for _ in 0..READS_MAX {
+            if let Ok(turns) = self.store.turns(scope, id).await
+                && let Some(turn) = turns.into_iter().nth(position as usize)
+            {
+                return self.pass_on(&call, Update::Turn { position, turn });
+            }
+            tokio::time::sleep(READ_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Sends the updates of a call held here to the other processes while somebody listens there.
+    fn send_updates(&self, scope: OrgScope, call: CallId) {
+        let Some(updates) = self.registry.listen(scope, call) else { return };
+        let until = Instant::now() + LISTENED_FOR;
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        if sending.insert(call, until).is_none() {
+            tokio::spawn(self.clone().forward(call, updates));
+        }
+    }
+
+    async fn forward(self, call: CallId, mut updates: broadcast::Receiver<Update>) {
+        loop {
+            let until = self.sending.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied();
+            let until = until.unwrap_or_else(Instant::now);
+            match tokio::time::timeout_at(until.into(), updates.recv()).await {
+                Ok(Ok(update)) => {
+                    self.say(&message(call, update)).await;
+                }
+                Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
+                Ok(Err(broadcast::error::RecvError::Closed)) => {
+                    self.say(&Message::Over { call: call.to_string() }).await;
+                    break;
+                }
+                Err(_) => {
+                    let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+                    if sending.get(&call).is_none_or(|until| *until <= Instant::now()) {
+                        sending.remove(&call);
+                        return;
+                    }
+                }
+            }
+        }
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+    }
+
+    /// Says which calls are still listened to; those that are over, or nobody listens to, are forgotten.
+    async fn renew(self) {
+        let mut tick = tokio::time::interval(RENEW_EVERY);
+        loop {
+            tick.tick().await;
+            let wanted: Vec<(CallId, OrgScope)> = {
+                let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+                all.retain(|_, listeners| listeners.updates.receiver_count() > 0);
+                all.iter().map(|(call, listeners)| (*call, listeners.scope)).collect()
+            };
+            for (call, scope) in wanted {
+                let over = matches!(self.store.call(scope, call).await, Ok(Some(found)) if found.status.is_over());
+                if over {
+                    // Its process may have died without a word.
+                    self.forget(&call.to_string());
+                    continue;
+                }
+                let organization = scope.organization().to_string();
+                self.say(&Message::Listen { organization, call: call.to_string() }).await;
+            }
+        }
+    }
+}
+
+fn scope_of(organization: &str) -> Option<OrgScope> {
+    OrganizationId::parse(organization).map(OrgScope::of_another_process)
+}
+
+fn message(call: CallId, update: Update) -> Message {
+    let call = call.to_string();
+    match update {
+        Update::Turn { position, turn } => {
+            // Escapes may make six bytes of one, and the rest of the message needs some.
+            let fits = turn.content.len() < MESSAGE_BYTES_MAX / 6 - 100
+                || serde_json::to_string(&turn).is_ok_and(|text| text.len() < MESSAGE_BYTES_MAX - 300);
+            if fits { Message::Turn { call, position, turn } } else { Message::LongTurn { call, position } }
+        }
+        Update::Interim { mut text } => {
+            text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX / 6 - 100));
+            Message::Interim { call, text }
+        }
+        Update::Status { status, end_reason } => Message::Status {
+            call,
+            status: status.name().to_owned(),
+            end_reason: end_reason.map(|reason| reason.name().to_owned()),
+        },
+    }
+}

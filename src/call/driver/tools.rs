@@ -1,0 +1,40 @@
+//! Runs an agent's tools on the customer's server.
+
+use super::Shared;
+use super::hooks::Hooks;
+use crate::domain::call::Call;
+use crate::domain::chat::ToolCall;
+use crate::domain::speech::Tool;
+use crate::store::now;
+use crate::webhooks::event;
+use std::time::Duration;
+
+/// Document B: a tool answers within ten seconds.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Characters of a result that the model is told.
+const RESULT_CHARS_MAX: usize = 16_000;
+
+/// Calls a tool and returns what the model is told of it; never more than the deadline later.
+pub(super) async fn run(context: Shared, hooks: Hooks, call: Call, tool: Tool, wanted: ToolCall) -> String {
+    let own = tool.url.clone();
+    let Some(target) = own.or_else(|| hooks.url.as_deref().map(|url| event::url(url, event::TOOL_CALLS))) else {
+        return "error: this tool has no URL".to_owned();
+    };
+    let deadline = tool.timeout_ms.map_or(DEADLINE, Duration::from_millis).min(DEADLINE);
+    let body = |id| event::tool_calls(id, &call, &[&wanted], now());
+    let answer = context.ask_customer(&hooks, &call, event::TOOL_CALLS, target, body, deadline).await;
+    let result = match answer {
+        Ok(body) => event::tool_result(&body, &wanted.id),
+        Err(failure) => {
+            tracing::warn!(tool = wanted.name, %failure, "tool failed");
+            // The model needs to know that it failed, not where our customers' servers are.
+            Err("the tool did not answer".to_owned())
+        }
+    };
+    let text = match result {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(value) => value.to_string(),
+        Err(error) => format!("error: {error}"),
+    };
+    text.chars().take(RESULT_CHARS_MAX).collect()
+}

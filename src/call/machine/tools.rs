@@ -1,0 +1,134 @@
+//! Tools of a call: what the model wants done, and results that come when they come.
+
+use super::{Machine, Output, Phase};
+use crate::dialogue::reply::Then;
+use crate::dialogue::tools::{self, Action};
+use crate::domain::chat::ToolCall;
+use crate::domain::end_reason::EndReason;
+use crate::domain::speech::Tool;
+use crate::domain::transcript::{Role, Turn};
+use std::time::Instant;
+
+/// Times the model may be asked again with tool results before the caller gets a turn.
+const ROUNDS_MAX: u32 = 5;
+/// What the model reads in place of a result that is not there yet.
+const NOT_YET: &str = "still being worked on; the result will follow by itself, do not call this again";
+/// What it reads where none will come.
+const STARTED: &str = "started; there will be no result";
+
+/// Results that are waited for, and whether the model has read those that came.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    waiting: Vec<ToolCall>,
+    unread: bool,
+}
+
+impl Pending {
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.unread
+    }
+
+    /// The model is asked with everything there is.
+    pub(super) fn told(&mut self) {
+        self.unread = false;
+    }
+}
+
+impl Machine {
+    pub(super) fn custom_tools(&self) -> &[Tool] {
+        self.brief.agent.llm_config.as_ref().map_or(&[], |config| &config.tools)
+    }
+
+    pub(super) fn run_tools(&mut self, now: Instant, calls: &[ToolCall], said_something: bool) {
+        let mut end = None;
+        let mut filler = None;
+        for call in calls {
+            let result = match tools::action(call, self.custom_tools()) {
+                Action::EndCall { farewell } => {
+                    end = Some(farewell);
+                    "the call ends".to_owned()
+                }
+                Action::SendDigits { digits } => {
+                    let result = format!("pressed {digits}");
+                    self.output(Output::SendDigits(digits));
+                    result
+                }
+                Action::Custom { is_async, filler: words } => {
+                    self.output(Output::CallTool { call: call.clone(), is_async });
+                    if !is_async {
+                        self.tools.waiting.push(call.clone());
+                        self.history.tool(&call.id, NOT_YET);
+                        filler = filler.or(words);
+                        continue;
+                    }
+                    STARTED.to_owned()
+                }
+                Action::Invalid(why) => format!("error: {why}"),
+            };
+            self.history.tool(&call.id, &result);
+            self.record_tool(now, &call.name, &result);
+        }
+        match end {
+            Some(Some(farewell)) if !said_something => self.say(now, &farewell, Then::HangUp(EndReason::AgentHungUp)),
+            Some(_) => self.handle_command(now, EndReason::AgentHungUp),
+            None if self.tools.is_waiting() => {
+                if let Some(words) = filler.filter(|words| !said_something && !words.trim().is_empty()) {
+                    self.say(now, &words, Then::Listen);
+                }
+            }
+            None => self.next_round(now),
+        }
+    }
+
+    /// A tool has answered, or failed in words the model can speak about.
+    pub fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) {
+        let Some(index) = self.tools.waiting.iter().position(|call| call.id == id) else { return };
+        let call = self.tools.waiting.remove(index);
+        if !self.history.replace_tool(id, result) {
+            self.history.note(format!("The tool {} answered: {result}", call.name));
+        }
+        self.record_tool(now, &call.name, result);
+        self.tools.unread = true;
+        self.read_results(now);
+    }
+
+    /// Asks the model again when a result came and nobody is speaking. Otherwise whoever speaks goes
+    /// first; the result is in the history for whatever is asked next.
+    pub(super) fn read_results(&mut self, now: Instant) {
+        let quiet = self.phase == Phase::Talking
+            && self.reply.is_none()
+            && self.waiting_turn.is_none()
+            && !self.endpoint.is_speaking()
+            && self.endpoint.words().is_empty();
+        if self.tools.unread && quiet && !self.tools.is_waiting() {
+            self.next_round(now);
+        }
+    }
+
+    fn next_round(&mut self, now: Instant) {
+        if self.rounds < ROUNDS_MAX {
+            self.rounds += 1;
+            self.ask(None);
+        } else {
+            self.arm_silence(now);
+        }
+    }
+
+    fn record_tool(&mut self, now: Instant, name: &str, result: &str) {
+        let (position, at_ms) = (self.position, self.ms(now));
+        self.position += 1;
+        let turn = Turn {
+            role: Role::Tool,
+            content: format!("{name}: {result}"),
+            started_at_ms: at_ms,
+            ended_at_ms: at_ms,
+            interrupted: false,
+            confidence: None,
+        };
+        self.output(Output::Turn { position, turn });
+    }
+}

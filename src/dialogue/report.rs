@@ -1,0 +1,142 @@
+//! What is asked of a model about a call that is over, and what its answer is worth.
+
+use crate::domain::analysis::AnalysisPlan;
+use crate::domain::chat::ChatMessage;
+use crate::domain::transcript::{Role, Turn};
+use serde_json::{Value, json};
+
+/// Characters of a transcript that are looked at; the middle of a longer one is left out.
+const TRANSCRIPT_CHARS_MAX: usize = 200_000;
+
+/// A question to the model, with the shape its answer must have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    pub messages: Vec<ChatMessage>,
+    pub schema: Value,
+}
+
+/// What a model said about a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Analysis {
+    pub summary: String,
+    pub report: Value,
+    pub structured_data: Option<Value>,
+}
+
+/// Whether there is enough to look at: turns of caller and agent, and a word of the caller.
+pub fn is_worth_it(turns: &[Turn], plan: Option<&AnalysisPlan>) -> bool {
+    let spoken = turns.iter().filter(|turn| matches!(turn.role, Role::User | Role::Assistant)).count();
+    let threshold = plan.and_then(|plan| plan.min_messages_threshold).unwrap_or(1) as usize;
+    spoken >= threshold.max(1) && turns.iter().any(|turn| turn.role == Role::User)
+}
+
+fn transcript(turns: &[Turn]) -> String {
+    let line = |turn: &Turn| {
+        let who = match turn.role {
+            Role::User => "Caller",
+            Role::Assistant => "Agent",
+            Role::Tool => "Tool",
+            Role::System => "Note",
+        };
+        format!("{who}: {}", turn.content)
+    };
+    let text = turns.iter().map(line).collect::<Vec<_>>().join("\n");
+    let length = text.chars().count();
+    if length <= TRANSCRIPT_CHARS_MAX {
+        return text;
+    }
+    let half = TRANSCRIPT_CHARS_MAX / 2;
+    let (head, tail): (String, String) =
+        (text.chars().take(half).collect(), text.chars().skip(length - half).collect());
+    format!("{head}\n[…]\n{tail}")
+}
+
+/// The question about a call.
+pub fn question(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> Question {
+    let criteria = plan.and_then(|plan| plan.success_criteria.as_deref());
+    let criteria = criteria.unwrap_or("The caller's request was dealt with, or the purpose of the call was reached.");
+    let mut properties = json!({
+        "summary": {"type": "string", "description": "The call in two or three sentences."},
+        "success": {"type": "boolean", "description": "Whether the call was a success."},
+        "success_reason": {"type": "string", "description": "Why, in one sentence."},
+        "sentiment": {"type": "string", "enum": ["positive", "neutral", "negative"], "description": "The caller's mood at the end."},
+        "follow_up": {"type": "string", "description": "What was promised or is left to do; empty if nothing is."},
+    });
+    let mut required = vec!["summary", "success", "success_reason", "sentiment", "follow_up"];
+    if let Some(schema) = plan.and_then(|plan| plan.structured_data_plan.as_ref()) {
+        properties["structured_data"] = schema.clone();
+        required.push("structured_data");
+    }
+    let instructions = format!(
+        "You review telephone calls. Read the transcript and answer with one JSON object of the given schema, written in the \
+         language with the code {language}. Use only what was said; where something was not said, leave optional fields out. \
+         A call is a success when: {criteria}"
+    );
+    let messages =
+        vec![ChatMessage::System(instructions), ChatMessage::User(format!("Transcript:\n{}", transcript(turns)))];
+    let schema =
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    Question { messages, schema }
+}
+
+impl Question {
+    /// The answer, if it has the shape that was asked for; what is wrong with it otherwise.
+    pub fn read(&self, answer: &str) -> Result<Analysis, String> {
+        let answer = answer.trim().trim_start_matches("```json").trim_start_matches("```").trim_end_matches("```");
+        let value: Value = serde_json::from_str(answer).map_err(|error| format!("not JSON: {error}"))?;
+        let validator = jsonschema::validator_for(&self.schema).map_err(|error| error.to_string())?;
+        let faults: Vec<String> =
+            validator.iter_errors(&value).take(10).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        let mut report = value;
+        let structured_data = report.as_object_mut().and_then(|object| object.remove("structured_data"));
+        let summary = report["summary"].as_str().unwrap_or_default().to_owned();
+        Ok(Analysis { summary, report, structured_data })
+    }
+
+    /// The same question once more, with what was wrong.
+    pub fn repair(&self, answer: &str, fault: &str) -> Self {
+        let mut again = self.clone();
+        again.messages.push(ChatMessage::Assistant { content: answer.to_owned(), tool_calls: Vec::new() });
+        let hint = format!("That does not fit the schema: {fault}. Answer again with the corrected JSON object only.");
+        again.messages.push(ChatMessage::User(hint));
+        again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(role: Role, content: &str) -> Turn {
+        Turn { role, content: content.into(), started_at_ms: 0, ended_at_ms: 0, interrupted: false, confidence: None }
+    }
+
+    fn plan() -> AnalysisPlan {
+        let schema =
+            json!({"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]});
+        AnalysisPlan { structured_data_plan: Some(schema), min_messages_threshold: Some(2), success_criteria: None }
+    }
+
+    #[test]
+    fn a_threshold_counts_what_was_spoken() {
+        let one = [turn(Role::User, "Hi")];
+        let two = [turn(Role::Assistant, "Hello"), turn(Role::User, "Hi")];
+        assert!(is_worth_it(&one, None) && !is_worth_it(&one, Some(&plan())) && is_worth_it(&two, Some(&plan())));
+        assert!(!is_worth_it(&[turn(Role::Assistant, "Hello")], None), "nobody answered");
+    }
+
+    #[test]
+    fn answers_are_held_against_the_schema() {
+        let question = question(&[turn(Role::User, "Order 42")], Some(&plan()), "en");
+        let good = r#"{"summary":"S","success":true,"success_reason":"R","sentiment":"neutral","follow_up":"","structured_data":{"order_id":"42"}}"#;
+        let analysis = question.read(&format!("```json\n{good}\n```")).unwrap();
+        assert_eq!((analysis.summary.as_str(), analysis.structured_data), ("S", Some(json!({"order_id": "42"}))));
+        let fault = question.read(&good.replace("\"42\"", "42")).unwrap_err();
+        assert!(fault.contains("order_id"), "{fault}");
+        assert!(question.read("I would say it went well").is_err());
+        assert_eq!(question.repair("x", "y").messages.len(), 4);
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may do what: scopes of API keys, roles of people.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        pub enum $name { $(#[serde(rename = $text)] $variant),* }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == text)
+            }
+        }
+    };
+}
+
+named! {
+    /// What a key that is not for everything may do.
+    KeyScope {
+        AgentsRead "agents:read", AgentsWrite "agents:write",
+        TasksRead "tasks:read", TasksWrite "tasks:write",
+        CallsRead "calls:read", CallsWrite "calls:write",
+        PhoneNumbersRead "phone-numbers:read", PhoneNumbersWrite "phone-numbers:write",
+        TrunksRead "trunks:read", TrunksWrite "trunks:write",
+        UsageRead "usage:read",
+        WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
+    }
+}
+
+named! {
+    /// A person's role in an organization. Members read, admins manage keys, people and secrets, owners
+    /// also the organization itself.
+    Role { Owner "owner", Admin "admin", Member "member" }
+}
+
+impl KeyScope {
+    /// What a request needs: the first word of its path, and whether it changes anything.
+    pub fn needed(resource: &str, writes: bool) -> Option<Self> {
+        Self::parse(&format!("{resource}:{}", if writes { "write" } else { "read" }))
+    }
+}
+
+impl Role {
+    /// At least as much as the other.
+    pub fn includes(self, other: Self) -> bool {
+        let rank = |role| match role {
+            Self::Owner => 2,
+            Self::Admin => 1,
+            Self::Member => 0,
+        };
+        rank(self) >= rank(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_roles_are_ordered() {
+        for scope in KeyScope::ALL {
+            assert_eq!(KeyScope::parse(scope.name()), Some(*scope));
+        }
+        assert_eq!(KeyScope::needed("agents", true), Some(KeyScope::AgentsWrite));
+        assert_eq!(KeyScope::needed("usage", true), None);
+        assert!(Role::Owner.includes(Role::Admin) && !Role::Member.includes(Role::Admin));
+    }
+}

@@ -1,0 +1,129 @@
+//! What a call costs, from a table of prices.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Tokens of a model, in the table's currency for a million.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    pub prompt_per_million: f64,
+    pub completion_per_million: f64,
+}
+
+/// Keys are `provider/model`; `provider/*` is for every other model of a provider.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceTable {
+    pub currency: String,
+    /// A minute of a call, whatever it says.
+    pub telephony_per_minute: f64,
+    pub stt_per_minute: BTreeMap<String, f64>,
+    pub tts_per_million_characters: BTreeMap<String, f64>,
+    pub llm: BTreeMap<String, ModelPrice>,
+}
+
+impl Default for PriceTable {
+    fn default() -> Self {
+        Self {
+            currency: "USD".to_owned(),
+            telephony_per_minute: 0.0,
+            stt_per_minute: BTreeMap::new(),
+            tts_per_million_characters: BTreeMap::new(),
+            llm: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a call used of each provider.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Used {
+    pub seconds: i64,
+    /// `provider/model`.
+    pub stt: String,
+    pub tts: String,
+    pub llm: String,
+    pub characters: i64,
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    /// The model that looked at the call afterwards, with its tokens.
+    pub analysis: String,
+    pub analysis_prompt_tokens: i64,
+    pub analysis_completion_tokens: i64,
+}
+
+fn of<'a, P>(table: &'a BTreeMap<String, P>, key: &str) -> Option<&'a P> {
+    let provider = key.split('/').next().unwrap_or_default();
+    table.get(key).or_else(|| table.get(&format!("{provider}/*")))
+}
+
+impl PriceTable {
+    fn tokens(&self, model: &str, prompt: i64, completion: i64) -> Option<f64> {
+        let price = of(&self.llm, model)?;
+        Some((prompt as f64 * price.prompt_per_million + completion as f64 * price.completion_per_million) / 1e6)
+    }
+
+    /// The bill as customers read it, and its total in millionths. What the table does not know has the
+    /// cost `null` and counts nothing.
+    pub fn bill(&self, used: &Used) -> (Value, i64) {
+        let minutes = used.seconds as f64 / 60.0;
+        let stt = of(&self.stt_per_minute, &used.stt).map(|price| price * minutes);
+        let tts = of(&self.tts_per_million_characters, &used.tts).map(|price| price * used.characters as f64 / 1e6);
+        let llm = self.tokens(&used.llm, used.prompt_tokens, used.completion_tokens);
+        let analysis = self.tokens(&used.analysis, used.analysis_prompt_tokens, used.analysis_completion_tokens);
+        let telephony = self.telephony_per_minute * minutes;
+        let total: f64 = telephony + [stt, tts, llm, analysis].into_iter().flatten().sum::<f64>();
+        let micros = |cost: f64| (cost * 1e6).round() as i64;
+        let money = |cost: Option<f64>| cost.map(|cost| micros(cost) as f64 / 1e6);
+        let mut items = vec![json!({"kind": "telephony", "seconds": used.seconds, "cost": money(Some(telephony))})];
+        let mut item = |kind: &str, name: &str, amount: Value, cost: Option<f64>| {
+            let Some((provider, model)) = name.split_once('/') else { return };
+            let mut one = json!({"kind": kind, "provider": provider, "model": model, "cost": money(cost)});
+            if let (Value::Object(one), Value::Object(amount)) = (&mut one, amount) {
+                one.extend(amount);
+            }
+            items.push(one);
+        };
+        item("stt", &used.stt, json!({"seconds": used.seconds}), stt);
+        let tokens = |prompt: i64, completion: i64| json!({"prompt_tokens": prompt, "completion_tokens": completion});
+        item("llm", &used.llm, tokens(used.prompt_tokens, used.completion_tokens), llm);
+        item("tts", &used.tts, json!({"characters": used.characters}), tts);
+        if used.analysis_prompt_tokens + used.analysis_completion_tokens > 0 {
+            let amount = tokens(used.analysis_prompt_tokens, used.analysis_completion_tokens);
+            item("analysis", &used.analysis, amount, analysis);
+        }
+        (json!({"currency": self.currency, "total": money(Some(total)), "items": items}), micros(total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bill_is_the_sum_of_what_is_known() {
+        let table: PriceTable = toml::from_str(
+            "telephony_per_minute = 0.01\nstt_per_minute = { \"deepgram/*\" = 0.006 }\n\
+             [llm.\"openai/gpt-4o-mini\"]\nprompt_per_million = 0.15\ncompletion_per_million = 0.6",
+        )
+        .unwrap();
+        let used = Used {
+            seconds: 120,
+            stt: "deepgram/nova-3-general".into(),
+            tts: "elevenlabs/x".into(),
+            llm: "openai/gpt-4o-mini".into(),
+            characters: 500,
+            prompt_tokens: 10_000,
+            completion_tokens: 1_000,
+            ..Used::default()
+        };
+        let (bill, micros) = table.bill(&used);
+        assert_eq!(micros, 20_000 + 12_000 + 1_500 + 600);
+        assert_eq!(bill["total"], json!(0.0341));
+        assert_eq!(
+            bill["items"][3],
+            json!({"kind": "tts", "provider": "elevenlabs", "model": "x", "characters": 500, "cost": null})
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! When a task may call, and when it tries again.
+
+use super::FieldFault;
+use super::end_reason::EndReason;
+use super::time::UnixMs;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+const ATTEMPTS_MAX: u32 = 20;
+const DELAY_SECONDS_MAX: u64 = 7 * 86_400;
+const WINDOWS_MAX: usize = 20;
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// Another attempt after a call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// Calls in all, the first one included.
+    #[schema(minimum = 1, maximum = 20)]
+    pub max_attempts: u32,
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub delay_seconds: u64,
+    /// End reasons that are worth another call; without any busy and no_answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<String>,
+}
+
+/// Hours in which a person may be called, in that person's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallingWindow {
+    /// Of the IANA database.
+    #[schema(example = "Europe/Amsterdam")]
+    pub time_zone: String,
+    /// mon, tue, wed, thu, fri, sat, sun; without any all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<String>,
+    #[schema(example = "09:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    pub start: String,
+    /// At or before `start`: on the next day.
+    #[schema(example = "18:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    pub end: String,
+}
+
+impl RetryPolicy {
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        if !(1..=ATTEMPTS_MAX).contains(&self.max_attempts) {
+            return Err(FieldFault::new("retry_policy.max_attempts", format!("must be between 1 and {ATTEMPTS_MAX}")));
+        }
+        if !(1..=DELAY_SECONDS_MAX).contains(&self.delay_seconds) {
+            let message = format!("must be between 1 and {DELAY_SECONDS_MAX}");
+            return Err(FieldFault::new("retry_policy.delay_seconds", message));
+        }
+        let worth = |reason: &EndReason| {
+            reason.is_failure() && *reason != EndReason::Canceled || *reason == EndReason::Voicemail
+        };
+        for (index, name) in self.on.iter().enumerate() {
+            if !EndReason::parse(name).is_some_and(|reason| worth(&reason)) {
+                let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| worth(r)).map(|r| r.name()).collect();
+                let message = format!("{name} is not one of {}", allowed.join(", "));
+                return Err(FieldFault::new(format!("retry_policy.on[{index}]"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next call is due after one that ended so, if one is.
+    pub fn next(&self, reason: EndReason, attempts: u32, now: UnixMs) -> Option<UnixMs> {
+        let meant = match self.on.as_slice() {
+            [] => matches!(reason, EndReason::Busy | EndReason::NoAnswer),
+            on => on.iter().any(|name| name == reason.name()),
+        };
+        (meant && attempts < self.max_attempts).then(|| UnixMs(now.0 + self.delay_seconds as i64 * 1_000))
+    }
+}
+
+impl CallingWindow {
+    fn zone(&self) -> Option<TimeZone> {
+        TimeZone::get(&self.time_zone).ok()
+    }
+
+    fn times(&self) -> Option<(Time, Time)> {
+        let time = |text: &str| (text.len() == 5).then(|| Time::strptime("%H:%M", text).ok()).flatten();
+        Some((time(&self.start)?, time(&self.end)?))
+    }
+
+    fn is_on(&self, day: Weekday) -> bool {
+        let name = DAYS[usize::from(day.to_monday_zero_offset().unsigned_abs())];
+        self.days.is_empty() || self.days.iter().any(|one| one == name)
+    }
+
+    /// The first instant at or after `at` that lies in the window.
+    fn next(&self, at: UnixMs) -> Option<UnixMs> {
+        let (zone, (start, end)) = (self.zone()?, self.times()?);
+        let today = Timestamp::from_millisecond(at.0).ok()?.to_zoned(zone.clone()).date();
+        // From yesterday, whose window may reach into today, to a week ahead.
+        for offset in -1..=8i64 {
+            let day = today.checked_add(offset.days()).ok()?;
+            if !self.is_on(day.weekday()) {
+                continue;
+            }
+            let last = if end > start { day } else { day.tomorrow().ok()? };
+            let instant = |date: jiff::civil::Date, time: Time| {
+                Some(date.to_datetime(time).to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+            };
+            let (opens, closes) = (instant(day, start)?, instant(last, end)?);
+            if at.0 < closes {
+                return Some(UnixMs(at.0.max(opens)));
+            }
+        }
+        None
+    }
+}
+
+pub fn validate_windows(windows: &[CallingWindow]) -> Result<(), FieldFault> {
+    if windows.len() > WINDOWS_MAX {
+        return Err(FieldFault::new("calling_windows", format!("at most {WINDOWS_MAX}")));
+    }
+    for (index, window) in windows.iter().enumerate() {
+        let fault =
+            |field: &str, message: &str| Err(FieldFault::new(format!("calling_windows[{index}].{field}"), message));
+        if window.zone().is_none() {
+            return fault("time_zone", "is not a time zone of the IANA database such as Europe/Amsterdam");
+        }
+        if window.times().is_none() {
+            return fault("start", "start and end must be times such as 09:00");
+        }
+        if window.days.iter().any(|day| !DAYS.contains(&day.as_str())) {
+            return fault("days", "must be of mon, tue, wed, thu, fri, sat, sun");
+        }
+    }
+    Ok(())
+}
+
+/// The first instant at or after `at` that any window allows; without windows, `at` itself.
+pub fn next_allowed(windows: &[CallingWindow], at: UnixMs) -> UnixMs {
+    windows.iter().filter_map(|window| window.next(at)).min().unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(days: &[&str], start: &str, end: &str) -> CallingWindow {
+        CallingWindow {
+            time_zone: "Europe/Amsterdam".into(),
+            days: days.iter().map(|day| (*day).to_owned()).collect(),
+            start: start.into(),
+            end: end.into(),
+        }
+    }
+
+    fn check(windows: &[CallingWindow], at: &str, wanted: &str) {
+        validate_windows(windows).unwrap();
+        assert_eq!(next_allowed(windows, UnixMs::parse(at).unwrap()).rfc3339(), wanted, "{at}");
+    }
+
+    #[test]
+    fn a_call_waits_for_the_callees_morning() {
+        let office = [window(&["mon", "tue", "wed", "thu", "fri"], "09:00", "18:00")];
+        check(&office, "2026-03-27T10:00:00Z", "2026-03-27T10:00:00.000Z"); // a Friday, 11:00 there
+        check(&office, "2026-03-27T17:00:00Z", "2026-03-30T07:00:00.000Z"); // after hours; summer time begins on Sunday
+        check(&office, "2026-03-27T05:00:00Z", "2026-03-27T08:00:00.000Z");
+        check(&[], "2026-03-27T05:00:00Z", "2026-03-27T05:00:00.000Z");
+    }
+
+    #[test]
+    fn a_window_may_reach_over_midnight() {
+        let night = [window(&["fri"], "22:00", "02:00")];
+        check(&night, "2026-03-28T00:30:00Z", "2026-03-28T00:30:00.000Z"); // Saturday 01:30, of Friday's window
+        check(&night, "2026-03-28T01:30:00Z", "2026-04-03T20:00:00.000Z");
+    }
+
+    #[test]
+    fn another_attempt_by_cause() {
+        let policy = RetryPolicy { max_attempts: 3, delay_seconds: 60, on: vec![] };
+        assert_eq!(policy.next(EndReason::Busy, 1, UnixMs(0)), Some(UnixMs(60_000)));
+        assert_eq!(policy.next(EndReason::Busy, 3, UnixMs(0)), None);
+        assert_eq!(policy.next(EndReason::Rejected, 1, UnixMs(0)), None);
+        let bad = RetryPolicy { on: vec!["canceled".into()], ..policy };
+        assert_eq!(bad.validate().unwrap_err().field, "retry_policy.on[0]");
+    }
+}

@@ -1,0 +1,146 @@
+//! The loop: claim what is due, send each on its own, write down how it went.
+#![expect(clippy::disallowed_methods, reason = "the outbox is a driver: tasks and clocks are its business")]
+
+use super::mail::{Mail, Mailer};
+use super::retry::next_ms;
+use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use crate::domain::time::UnixMs;
+use crate::store::{Claimed, OrgScope, Store, now};
+use crate::webhooks::sender::{DEADLINE, Failure, Message, Sender};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Deliveries on their way at once.
+const AT_ONCE: usize = 32;
+/// How long a claim holds; longer than any attempt takes.
+const LEASE_MS: i64 = 90_000;
+/// How often the database is asked when nobody says that something is due.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Everything a delivery needs.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    pub store: Store,
+    pub sender: Sender,
+    pub mailer: Option<Mailer>,
+}
+
+/// Runs until it is stopped; what is on its way then is finished.
+pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
+    let mut sending = JoinSet::new();
+    loop {
+        let room = AT_ONCE - sending.len();
+        let claimed = match outbox.store.claim_deliveries(room as i64, LEASE_MS).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::error!(%error, "deliveries cannot be read");
+                Vec::new()
+            }
+        };
+        let all = claimed.len() == room;
+        for one in claimed {
+            let outbox = outbox.clone();
+            sending.spawn(async move { outbox.deliver(one).await });
+        }
+        if all && sending.len() < AT_ONCE {
+            continue;
+        }
+        tokio::select! {
+            // One more of the same call may be due as soon as the one before it is done.
+            Some(_) = sending.join_next() => {}
+            () = outbox.store.wakes().outbox.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    while sending.join_next().await.is_some() {}
+}
+
+impl Outbox {
+    async fn deliver(&self, claimed: Claimed) {
+        let Claimed { scope, delivery, attempts } = claimed;
+        let result = match delivery.channel {
+            Channel::Webhook => self.webhook(scope, &delivery).await,
+            Channel::Mail => self.mail(&delivery).await.map(|()| None).map_err(Fault::retry),
+        };
+        let attempts = attempts + 1;
+        let progress = progress(attempts, result, now(), rand::random());
+        metrics::counter!("trunkline_deliveries_total", "channel" => delivery.channel.name(), "status" => progress.status.name())
+            .increment(1);
+        if let Some(error) = &progress.error {
+            tracing::warn!(delivery = %delivery.id, event = delivery.event_type, attempts, error, "not delivered");
+        }
+        if let Err(error) = self.store.delivery_attempted(scope, delivery.id, &progress).await {
+            // The lease ends and it is sent again: at least once.
+            tracing::error!(%error, "an attempt cannot be written down");
+        }
+    }
+
+    async fn webhook(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<u16>, Fault> {
+        let secret = self.store.webhook_secret(scope, delivery).await;
+        let secret = secret.map_err(|error| Fault::retry(error.to_string()))?;
+        let id = delivery.id.to_string();
+        let message = Message {
+            id: &id,
+            url: &delivery.target,
+            body: &delivery.body,
+            secret: secret.as_deref(),
+            at_s: now().0 / 1_000,
+        };
+        match self.sender.post(message, DEADLINE).await {
+            Ok((status, _)) if (200..300).contains(&status) => Ok(Some(status)),
+            Ok((status, _)) => {
+                // 410: the receiver does not want it any more.
+                let error = Failure::Status(status).to_string();
+                Err(Fault { error, status: Some(status), is_final: status == 410 })
+            }
+            Err(failure) => {
+                let is_final = matches!(failure, Failure::Refused(_));
+                Err(Fault { error: failure.to_string(), status: None, is_final })
+            }
+        }
+    }
+
+    async fn mail(&self, delivery: &Delivery) -> Result<(), String> {
+        let mailer = self.mailer.as_ref().ok_or("no SMTP server is configured")?;
+        let mail: Mail = serde_json::from_str(&delivery.body).map_err(|error| error.to_string())?;
+        mailer.send(&delivery.id.to_string(), &delivery.target, &mail).await
+    }
+}
+
+struct Fault {
+    error: String,
+    status: Option<u16>,
+    is_final: bool,
+}
+
+impl Fault {
+    fn retry(error: String) -> Self {
+        Self { error, status: None, is_final: false }
+    }
+}
+
+fn progress(attempts: i64, result: Result<Option<u16>, Fault>, now: UnixMs, dice: f64) -> Progress {
+    match result {
+        Ok(status) => Progress {
+            status: DeliveryStatus::Delivered,
+            attempts,
+            next_attempt_at: None,
+            response_status: status.map(i64::from),
+            error: None,
+            delivered_at: Some(now),
+        },
+        Err(fault) => {
+            let next = (!fault.is_final).then(|| next_ms(attempts, dice)).flatten();
+            Progress {
+                status: if next.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed },
+                attempts,
+                next_attempt_at: next.map(|wait| UnixMs(now.0 + wait)),
+                response_status: fault.status.map(i64::from),
+                error: Some(fault.error),
+                delivered_at: None,
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Makes the calls of tasks when they are due.
+
+pub mod driver;

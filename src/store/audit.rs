@@ -1,0 +1,51 @@
+//! Who managed what: one row for each change made by a person.
+
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, now};
+use crate::domain::ids::AuditId;
+use crate::domain::time::UnixMs;
+use sqlx::Row as _;
+
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    pub id: String,
+    /// E-mail address of the person.
+    pub actor: String,
+    /// `api_key.create`, `user.invite`, …
+    pub action: String,
+    pub target: Option<String>,
+    pub at: UnixMs,
+}
+
+impl Store {
+    pub async fn audit(
+        &self, scope: OrgScope, actor: &str, action: &str, target: Option<String>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO audit_log (id, organization_id, actor, action, target, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(AuditId::new().to_string())
+        .bind(scope.organization().to_string())
+        .bind(actor)
+        .bind(action)
+        .bind(target)
+        .bind(now().0)
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    pub async fn audit_log(&self, scope: OrgScope, page: Page) -> Result<(Vec<AuditEntry>, i64), StoreError> {
+        let binds = [Bind::Text(scope.organization().to_string())];
+        self.list("*", "FROM audit_log WHERE organization_id = $1", "at DESC, id DESC", &binds, page, |row| {
+            Ok(AuditEntry {
+                id: row.try_get("id")?,
+                actor: row.try_get("actor")?,
+                action: row.try_get("action")?,
+                target: row.try_get("target")?,
+                at: UnixMs(row.try_get("at")?),
+            })
+        })
+        .await
+    }
+}

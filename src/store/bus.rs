@@ -1,0 +1,66 @@
+//! Messages between the processes that share a PostgreSQL server (LISTEN and NOTIFY). Nothing is kept
+//! for a process that is away: whatever matters is in tables as well.
+#![expect(clippy::disallowed_methods, reason = "the bus is a driver: one task that listens")]
+
+use super::{Backend, Store, StoreError};
+use sqlx::postgres::PgListener;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+const CHANNEL: &str = "trunkline";
+/// Longest payload PostgreSQL takes is 8000 bytes.
+pub const MESSAGE_BYTES_MAX: usize = 7_900;
+/// Messages a reader may lag behind by; a reader that lags further misses some.
+const WAITING_MAX: usize = 4_096;
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What other processes say.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    store: Store,
+    heard: broadcast::Sender<String>,
+}
+
+impl Bus {
+    /// `None` for a database that belongs to one process.
+    pub fn start(store: &Store) -> Option<Self> {
+        if store.backend != Backend::Postgres {
+            return None;
+        }
+        let bus = Self { store: store.clone(), heard: broadcast::Sender::new(WAITING_MAX) };
+        tokio::spawn(listen(store.url.clone(), bus.heard.clone()));
+        Some(bus)
+    }
+
+    /// Everything that is said from now on, by this process too.
+    pub fn subscribe(&self) -> broadcast::Receiver<String> {
+        self.heard.subscribe()
+    }
+
+    /// Says something to every process.
+    pub async fn publish(&self, message: &str) -> Result<(), StoreError> {
+        sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(message).execute(&self.store.write).await?;
+        Ok(())
+    }
+}
+
+async fn listen(url: String, heard: broadcast::Sender<String>) {
+    loop {
+        match connected(&url).await {
+            Ok(mut listener) => {
+                while let Ok(message) = listener.recv().await {
+                    let _ = heard.send(message.payload().to_owned());
+                }
+                tracing::warn!("the connection that listens to other processes was lost");
+            }
+            Err(error) => tracing::warn!(%error, "other processes cannot be listened to"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+async fn connected(url: &str) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}

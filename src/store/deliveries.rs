@@ -1,0 +1,208 @@
+//! The outbox: webhooks and mail that wait, and what became of those that went out.
+
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, now, parsed};
+use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
+use crate::domain::time::UnixMs;
+use sqlx::Row as _;
+use sqlx::Transaction;
+use sqlx::any::{Any, AnyRow};
+
+/// Which deliveries a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub call: Option<CallId>,
+    pub task: Option<TaskId>,
+    pub status: Option<DeliveryStatus>,
+    pub event_type: Option<String>,
+}
+
+/// A delivery this process has claimed, and the scope it acts in.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub scope: OrgScope,
+    pub delivery: Delivery,
+    /// Attempts before this one.
+    pub attempts: i64,
+}
+
+fn delivery(row: &AnyRow) -> Result<Delivery, StoreError> {
+    let optional = |name: &str| row.try_get::<Option<String>, _>(name);
+    let organization: String = row.try_get("organization_id")?;
+    Ok(Delivery {
+        id: parsed(DeliveryId::parse(row.try_get("id")?), "deliveries.id")?,
+        organization: parsed(OrganizationId::parse(&organization), "deliveries.organization_id")?,
+        channel: parsed(Channel::parse(row.try_get("channel")?), "deliveries.channel")?,
+        order_key: row.try_get("order_key")?,
+        call: optional("call_id")?.as_deref().and_then(CallId::parse),
+        task: optional("task_id")?.as_deref().and_then(TaskId::parse),
+        agent: optional("agent_id")?.as_deref().and_then(AgentId::parse),
+        event_type: row.try_get("event_type")?,
+        target: row.try_get("target")?,
+        body: row.try_get("body")?,
+        created_at: UnixMs(row.try_get("created_at")?),
+    })
+}
+
+fn with_progress(row: &AnyRow) -> Result<(Delivery, Progress), StoreError> {
+    let at = |name: &str| row.try_get::<Option<i64>, _>(name).map(|at| at.map(UnixMs));
+    let progress = Progress {
+        status: parsed(DeliveryStatus::parse(row.try_get("status")?), "deliveries.status")?,
+        attempts: row.try_get("attempts")?,
+        next_attempt_at: at("next_attempt_at")?,
+        response_status: row.try_get("response_status")?,
+        error: row.try_get("error")?,
+        delivered_at: at("delivered_at")?,
+    };
+    Ok((delivery(row)?, progress))
+}
+
+/// Puts a delivery into the outbox, due at once, or with what became of it already; twice is once.
+pub(super) async fn enqueue(
+    transaction: &mut Transaction<'_, Any>, one: &Delivery, progress: Option<&Progress>,
+) -> Result<(), StoreError> {
+    let due = Progress {
+        status: DeliveryStatus::Pending,
+        attempts: 0,
+        next_attempt_at: Some(one.created_at),
+        response_status: None,
+        error: None,
+        delivered_at: None,
+    };
+    let progress = progress.unwrap_or(&due);
+    sqlx::query(
+        "INSERT INTO deliveries (id, organization_id, channel, order_key, call_id, task_id, agent_id, event_type, target, \
+         body, status, attempts, next_attempt_at, response_status, error, delivered_at, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(one.id.to_string())
+    .bind(one.organization.to_string())
+    .bind(one.channel.name())
+    .bind(&one.order_key)
+    .bind(one.call.map(|id| id.to_string()))
+    .bind(one.task.map(|id| id.to_string()))
+    .bind(one.agent.map(|id| id.to_string()))
+    .bind(&one.event_type)
+    .bind(&one.target)
+    .bind(&one.body)
+    .bind(progress.status.name())
+    .bind(progress.attempts)
+    .bind(progress.next_attempt_at.map(|at| at.0))
+    .bind(progress.response_status)
+    .bind(&progress.error)
+    .bind(progress.delivered_at.map(|at| at.0))
+    .bind(one.created_at.0)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Deliveries that are due, each claimed for this process until the lease ends. Of one order key only
+    /// the oldest that is pending is ever handed out.
+    pub async fn claim_deliveries(&self, max: i64, lease_ms: i64) -> Result<Vec<Claimed>, StoreError> {
+        let at = now().0;
+        let rows = sqlx::query(
+            "SELECT d.* FROM deliveries d WHERE d.status = 'pending' AND d.next_attempt_at <= $1 AND d.lease_until <= $2 \
+             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id) \
+             ORDER BY d.next_attempt_at, d.id LIMIT $3",
+        )
+        .bind(at)
+        .bind(at)
+        .bind(max)
+        .fetch_all(&self.read)
+        .await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let delivery = delivery(row)?;
+            let done = sqlx::query(
+                "UPDATE deliveries SET lease_until = $1 WHERE id = $2 AND status = 'pending' AND lease_until <= $3",
+            )
+            .bind(at + lease_ms)
+            .bind(delivery.id.to_string())
+            .bind(at)
+            .execute(&self.write)
+            .await?;
+            if done.rows_affected() == 1 {
+                let scope = OrgScope::new(delivery.organization);
+                claimed.push(Claimed { scope, delivery, attempts: row.try_get("attempts")? });
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Writes down how an attempt went.
+    pub async fn delivery_attempted(
+        &self, scope: OrgScope, id: DeliveryId, progress: &Progress,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE deliveries SET status = $1, attempts = $2, next_attempt_at = $3, response_status = $4, error = $5, \
+             delivered_at = $6, lease_until = 0 WHERE id = $7 AND organization_id = $8",
+        )
+        .bind(progress.status.name())
+        .bind(progress.attempts)
+        .bind(progress.next_attempt_at.map(|at| at.0))
+        .bind(progress.response_status)
+        .bind(&progress.error)
+        .bind(progress.delivered_at.map(|at| at.0))
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a delivery that is over due again; false while it is pending.
+    pub async fn resend(&self, scope: OrgScope, id: DeliveryId) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE deliveries SET status = 'pending', attempts = 0, next_attempt_at = $1, lease_until = 0, error = NULL, \
+             delivered_at = NULL WHERE id = $2 AND organization_id = $3 AND status <> 'pending'",
+        )
+        .bind(now().0)
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&self.write)
+        .await?;
+        self.wakes.outbox.notify_one();
+        Ok(done.rows_affected() == 1)
+    }
+
+    pub async fn delivery(&self, scope: OrgScope, id: DeliveryId) -> Result<Option<(Delivery, Progress)>, StoreError> {
+        let row =
+            sqlx::query("SELECT * FROM deliveries WHERE id = $1 AND organization_id = $2 AND channel = 'webhook'")
+                .bind(id.to_string())
+                .bind(scope.organization().to_string())
+                .fetch_optional(&self.read)
+                .await?;
+        row.as_ref().map(with_progress).transpose()
+    }
+
+    /// Webhook deliveries of the organization, newest first.
+    pub async fn deliveries(
+        &self, scope: OrgScope, filter: DeliveryFilter, page: Page,
+    ) -> Result<(Vec<(Delivery, Progress)>, i64), StoreError> {
+        let from = "FROM deliveries WHERE organization_id = $1 AND channel = 'webhook' AND ($2 IS NULL OR call_id = $2) \
+            AND ($3 IS NULL OR task_id = $3) AND ($4 IS NULL OR status = $4) AND ($5 IS NULL OR event_type = $5)";
+        let binds = [
+            Bind::Text(scope.organization().to_string()),
+            Bind::MaybeText(filter.call.map(|id| id.to_string())),
+            Bind::MaybeText(filter.task.map(|id| id.to_string())),
+            Bind::MaybeText(filter.status.map(|status| status.name().to_owned())),
+            Bind::MaybeText(filter.event_type),
+        ];
+        self.list("*", from, "created_at DESC, id DESC", &binds, page, with_progress).await
+    }
+
+    /// The secret that signs a webhook: of its agent, or of the number where no agent is set.
+    pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<String>, StoreError> {
+        match (delivery.agent, delivery.call) {
+            (Some(agent), _) => Ok(self.agent(scope, agent).await?.and_then(|agent| agent.fields.webhook_secret)),
+            (None, Some(call)) => match self.call(scope, call).await? {
+                Some(call) => self.secret_of_number(scope, &call.to_number).await,
+                None => Ok(None),
+            },
+            (None, None) => Ok(None),
+        }
+    }
+}

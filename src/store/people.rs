@@ -1,0 +1,244 @@
+//! Users, their sessions, and invitations.
+
+use super::api_keys::{hash, random_text};
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, now, parsed, unique};
+use crate::domain::ids::{InvitationId, OrganizationId, UserId};
+use crate::domain::permission::Role;
+use crate::domain::time::UnixMs;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+#[derive(Clone, Debug)]
+pub struct User {
+    pub id: UserId,
+    pub organization: OrganizationId,
+    pub email: String,
+    pub name: Option<String>,
+    pub role: Role,
+    pub created_at: UnixMs,
+}
+
+/// A user to be created; the password comes hashed.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a> {
+    pub email: &'a str,
+    pub name: Option<&'a str>,
+    pub role: Role,
+    pub password_hash: &'a str,
+}
+
+impl std::fmt::Debug for NewUser<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewUser").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    pub id: InvitationId,
+    pub email: String,
+    pub role: Role,
+    pub created_at: UnixMs,
+    pub expires_at: UnixMs,
+}
+
+/// Whose session a request came with.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub scope: OrgScope,
+    pub user: User,
+}
+
+fn user(row: &AnyRow) -> Result<User, StoreError> {
+    let organization: String = row.try_get("organization_id")?;
+    Ok(User {
+        id: parsed(UserId::parse(row.try_get("id")?), "users.id")?,
+        organization: parsed(OrganizationId::parse(&organization), "users.organization_id")?,
+        email: row.try_get("email")?,
+        name: row.try_get("name")?,
+        role: parsed(Role::parse(row.try_get("role")?), "users.role")?,
+        created_at: UnixMs(row.try_get("created_at")?),
+    })
+}
+
+impl Store {
+    pub async fn create_user(&self, scope: OrgScope, new: NewUser<'_>) -> Result<User, StoreError> {
+        let made = User {
+            id: UserId::new(),
+            organization: scope.organization(),
+            email: new.email.to_lowercase(),
+            name: new.name.map(str::to_owned),
+            role: new.role,
+            created_at: now(),
+        };
+        sqlx::query("INSERT INTO users (id, organization_id, email, name, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(made.id.to_string())
+            .bind(scope.organization().to_string())
+            .bind(&made.email)
+            .bind(&made.name)
+            .bind(new.password_hash)
+            .bind(new.role.name())
+            .bind(made.created_at.0)
+            .bind(made.created_at.0)
+            .execute(&self.write)
+            .await
+            .map_err(|error| unique(error, "a user with this e-mail address"))?;
+        Ok(made)
+    }
+
+    pub async fn user(&self, scope: OrgScope, id: UserId) -> Result<Option<User>, StoreError> {
+        let row = sqlx::query("SELECT * FROM users WHERE id = $1 AND organization_id = $2")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    pub async fn users(&self, scope: OrgScope, page: Page) -> Result<(Vec<User>, i64), StoreError> {
+        let binds = [Bind::Text(scope.organization().to_string())];
+        self.list("*", "FROM users WHERE organization_id = $1", "created_at, id", &binds, page, user).await
+    }
+
+    /// Changes a role or (`None`) removes the user with its sessions; false when that would leave the
+    /// organization without an owner.
+    pub async fn change_user(&self, scope: OrgScope, id: UserId, role: Option<Role>) -> Result<bool, StoreError> {
+        let organization = scope.organization().to_string();
+        let mut transaction = self.write.begin().await?;
+        // Serialises changes of one organization's people on both databases.
+        sqlx::query("UPDATE organizations SET updated_at = updated_at WHERE id = $1")
+            .bind(&organization)
+            .execute(&mut *transaction)
+            .await?;
+        let query = match role {
+            Some(role) => {
+                sqlx::query("UPDATE users SET role = $3, updated_at = $4 WHERE id = $1 AND organization_id = $2")
+                    .bind(id.to_string())
+                    .bind(&organization)
+                    .bind(role.name())
+                    .bind(now().0)
+            }
+            None => sqlx::query("DELETE FROM users WHERE id = $1 AND organization_id = $2")
+                .bind(id.to_string())
+                .bind(&organization),
+        };
+        query.execute(&mut *transaction).await?;
+        let owners: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE organization_id = $1 AND role = 'owner'")
+                .bind(&organization)
+                .fetch_one(&mut *transaction)
+                .await?;
+        if owners == 0 {
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The user who logs in with this address, and the hash of the password.
+    pub async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
+        let row = sqlx::query("SELECT * FROM users WHERE email = $1")
+            .bind(email.to_lowercase())
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(|row| Ok((user(row)?, row.try_get("password_hash")?))).transpose()
+    }
+
+    /// A session's token; what is stored is its hash.
+    pub async fn create_session(&self, user: &User, lasts_ms: i64) -> Result<String, StoreError> {
+        let (token, at) = (random_text(), now().0);
+        sqlx::query(
+            "INSERT INTO sessions (hash, user_id, organization_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(hash(&token))
+        .bind(user.id.to_string())
+        .bind(user.organization.to_string())
+        .bind(at)
+        .bind(at + lasts_ms)
+        .execute(&self.write)
+        .await?;
+        sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(at).execute(&self.write).await?;
+        Ok(token)
+    }
+
+    pub async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
+        let row = sqlx::query(
+            "SELECT u.* FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.expires_at > $2",
+        )
+        .bind(hash(token))
+        .bind(now().0)
+        .fetch_optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let user = user(&row)?;
+        Ok(Some(Session { scope: OrgScope::new(user.organization), user }))
+    }
+
+    pub async fn end_session(&self, token: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash(token)).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// An invitation and its token, which is shown once.
+    pub async fn invite(
+        &self, scope: OrgScope, email: &str, role: Role, lasts_ms: i64,
+    ) -> Result<(Invitation, String), StoreError> {
+        let (token, at) = (random_text(), now());
+        let made = Invitation {
+            id: InvitationId::new(),
+            email: email.to_lowercase(),
+            role,
+            created_at: at,
+            expires_at: UnixMs(at.0 + lasts_ms),
+        };
+        sqlx::query("INSERT INTO invitations (id, organization_id, email, role, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+            .bind(made.id.to_string())
+            .bind(scope.organization().to_string())
+            .bind(&made.email)
+            .bind(role.name())
+            .bind(hash(&token))
+            .bind(at.0)
+            .bind(made.expires_at.0)
+            .execute(&self.write)
+            .await?;
+        Ok((made, token))
+    }
+
+    /// Whether a token could be accepted.
+    pub async fn is_invited(&self, token: &str) -> Result<bool, StoreError> {
+        let found: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM invitations WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2",
+        )
+        .bind(hash(token))
+        .bind(now().0)
+        .fetch_one(&self.read)
+        .await?;
+        Ok(found > 0)
+    }
+
+    /// The invited person as a user of the organization; `None` for a token that is unknown, used or old.
+    pub async fn accept_invitation(
+        &self, token: &str, name: Option<&str>, password_hash: &str,
+    ) -> Result<Option<User>, StoreError> {
+        let at = now().0;
+        let row = sqlx::query("SELECT * FROM invitations WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2")
+            .bind(hash(token))
+            .bind(at)
+            .fetch_optional(&self.read)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let organization: String = row.try_get("organization_id")?;
+        let scope = OrgScope::new(parsed(OrganizationId::parse(&organization), "invitations.organization_id")?);
+        let role = parsed(Role::parse(row.try_get("role")?), "invitations.role")?;
+        let email: String = row.try_get("email")?;
+        // An address becomes a user once: of two who accept at the same time the second is refused here.
+        let user = self.create_user(scope, NewUser { email: &email, name, role, password_hash }).await?;
+        sqlx::query("UPDATE invitations SET accepted_at = $1 WHERE hash = $2")
+            .bind(at)
+            .bind(hash(token))
+            .execute(&self.write)
+            .await?;
+        Ok(Some(user))
+    }
+}

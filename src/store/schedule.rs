@@ -1,0 +1,313 @@
+//! The queue of calls to be made: claims are leases, so that a task is called once although several
+//! processes look for it and any of them may die.
+
+use super::{Backend, OrgScope, Store, StoreError, document, now, parsed};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::{CallId, OrganizationId, TaskId, TrunkId};
+use crate::domain::organization::Limits;
+use crate::domain::schedule::next_allowed;
+use crate::domain::task::{TaskFields, TaskStatus};
+use crate::domain::time::UnixMs;
+use sqlx::any::Any;
+use sqlx::{Row as _, Transaction};
+
+/// How long a claimed task may take to become a call.
+const LEASE_MS: i64 = 10_000;
+
+/// A task that may be called now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub scope: OrgScope,
+    pub task: TaskId,
+}
+
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This process makes this call.
+    Yours(CallId),
+    /// The organization or the trunk makes as many calls as it may.
+    Busy,
+    /// Somebody else has it, or it is not pending any more.
+    Gone,
+}
+
+impl Store {
+    /// Tasks that are due, most urgent first.
+    pub async fn due_tasks(&self, max: i64) -> Result<Vec<Due>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, organization_id FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL AND due_at <= $1 \
+             ORDER BY priority DESC, due_at, id LIMIT $2",
+        )
+        .bind(now().0)
+        .bind(max)
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let organization: String = row.try_get("organization_id")?;
+                let scope = OrgScope::new(parsed(OrganizationId::parse(&organization), "tasks.organization_id")?);
+                Ok(Due { scope, task: parsed(TaskId::parse(row.try_get("id")?), "tasks.id")? })
+            })
+            .collect()
+    }
+
+    /// Takes a pending task for this process, if the limits of organization and trunk allow another call.
+    /// The call still has to be begun before the lease ends.
+    pub async fn claim_task(
+        &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &Limits,
+    ) -> Result<Claim, StoreError> {
+        let organization = scope.organization().to_string();
+        let mut transaction = self.write.begin().await?;
+        // Serialises the claims of one organization, on both databases.
+        sqlx::query("UPDATE organizations SET updated_at = updated_at WHERE id = $1")
+            .bind(&organization)
+            .execute(&mut *transaction)
+            .await?;
+        let row = sqlx::query("SELECT settings FROM organizations WHERE id = $1")
+            .bind(&organization)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let limits: Limits = document(row.try_get("settings")?)?;
+        let trunk = trunk.to_string();
+        if !has_room(&mut transaction, "organization_id", &organization, &limits).await?
+            || !has_room(&mut transaction, "trunk_id", &trunk, trunk_limits).await?
+        {
+            return Ok(Claim::Busy);
+        }
+        let call = CallId::new();
+        let at = now().0;
+        // A task whose call was promised keeps that call.
+        let done = sqlx::query(
+            "UPDATE tasks SET status = 'in_progress', lease_until = $1, call_id = COALESCE(call_id, $2), attempts = attempts + 1, \
+             updated_at = $3 WHERE id = $4 AND organization_id = $5 AND status = 'pending'",
+        )
+        .bind(at + LEASE_MS)
+        .bind(call.to_string())
+        .bind(at)
+        .bind(task.to_string())
+        .bind(&organization)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Claim::Gone);
+        }
+        let call: String = sqlx::query_scalar("SELECT call_id FROM tasks WHERE id = $1")
+            .bind(task.to_string())
+            .fetch_one(&mut *transaction)
+            .await?;
+        // Counted at once, so that the next claim sees it.
+        sqlx::query(
+            "INSERT INTO calls (id, organization_id, task_id, trunk_id, direction, from_number, to_number, status, started_at) \
+             VALUES ($1, $2, $3, $4, 'outbound', '', '', 'initiated', $5) \
+             ON CONFLICT (id) DO UPDATE SET trunk_id = excluded.trunk_id, started_at = excluded.started_at",
+        )
+        .bind(&call)
+        .bind(&organization)
+        .bind(task.to_string())
+        .bind(&trunk)
+        .bind(at)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Claim::Yours(parsed(CallId::parse(&call), "tasks.call_id")?))
+    }
+
+    /// The call of a claimed task begins: from here on it is made once or counted as failed. False when
+    /// the lease ran out in the meantime.
+    pub async fn begin_call(
+        &self, scope: OrgScope, task: TaskId, call: CallId, node: &str,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tasks SET lease_until = 0 WHERE id = $1 AND organization_id = $2 AND call_id = $3 AND status = 'in_progress' \
+             AND lease_until > $4",
+        )
+        .bind(task.to_string())
+        .bind(scope.organization().to_string())
+        .bind(call.to_string())
+        .bind(now().0)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("UPDATE calls SET node = $1 WHERE id = $2 AND organization_id = $3")
+            .bind(node)
+            .bind(call.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// A claim that cannot be used is given back; the task is due again after `wait_ms`, and when it
+    /// cannot work at all (`None`) it fails.
+    pub async fn release_task(
+        &self, scope: OrgScope, task: TaskId, call: CallId, wait_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let (at, organization) = (now().0, scope.organization().to_string());
+        let mut transaction = self.write.begin().await?;
+        let status = if wait_ms.is_some() { TaskStatus::Pending } else { TaskStatus::Failed };
+        sqlx::query(
+            "UPDATE tasks SET status = $1, due_at = $2, lease_until = 0, attempts = attempts - 1, updated_at = $3, call_id = NULL \
+             WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND call_id = $6",
+        )
+        .bind(status.name())
+        .bind(wait_ms.map(|wait| at + wait))
+        .bind(at)
+        .bind(task.to_string())
+        .bind(&organization)
+        .bind(call.to_string())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM calls WHERE id = $1 AND organization_id = $2 AND status = 'initiated' AND node IS NULL",
+        )
+        .bind(call.to_string())
+        .bind(&organization)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// A pending task is not looked at before this time.
+    pub async fn postpone(&self, scope: OrgScope, task: TaskId, until: UnixMs) -> Result<(), StoreError> {
+        sqlx::query("UPDATE tasks SET due_at = $1 WHERE id = $2 AND organization_id = $3 AND status = 'pending'")
+            .bind(until.0)
+            .bind(task.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// The same until its calling windows open.
+    pub async fn postpone_to_window(&self, scope: OrgScope, task: TaskId) -> Result<(), StoreError> {
+        match self.task(scope, task).await? {
+            Some(found) => self.postpone(scope, task, next_allowed(&found.fields.calling_windows, now())).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks for a task to be called as soon as the limits allow; the call it will be. `None` when the
+    /// task is not pending.
+    pub async fn queue_task(&self, scope: OrgScope, task: TaskId) -> Result<Option<CallId>, StoreError> {
+        let at = now().0;
+        let done = sqlx::query(
+            "UPDATE tasks SET due_at = $1, call_id = COALESCE(call_id, $2), updated_at = $3 \
+             WHERE id = $4 AND organization_id = $5 AND status = 'pending'",
+        )
+        .bind(at)
+        .bind(CallId::new().to_string())
+        .bind(at)
+        .bind(task.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&self.write)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let call: Option<String> =
+            sqlx::query_scalar("SELECT call_id FROM tasks WHERE id = $1 AND organization_id = $2")
+                .bind(task.to_string())
+                .bind(scope.organization().to_string())
+                .fetch_one(&self.write)
+                .await?;
+        Ok(call.as_deref().and_then(CallId::parse))
+    }
+
+    /// Claims whose process died before the call began are due again.
+    pub async fn expire_claims(&self, at_start: bool) -> Result<u64, StoreError> {
+        let at = now().0;
+        // A file has one process: at its start every claim is a dead one's.
+        let until = if at_start && self.backend == Backend::Sqlite { i64::MAX } else { at };
+        let mut transaction = self.write.begin().await?;
+        sqlx::query(
+            "DELETE FROM calls WHERE status = 'initiated' AND node IS NULL AND id IN (SELECT call_id FROM tasks \
+             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= $1)",
+        )
+        .bind(until)
+        .execute(&mut *transaction)
+        .await?;
+        let done = sqlx::query(
+            "UPDATE tasks SET status = 'pending', due_at = COALESCE(due_at, $1), lease_until = 0, attempts = attempts - 1 \
+             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= $2",
+        )
+        .bind(at)
+        .bind(until)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Another call fits into the limits; calls that are being claimed count.
+async fn has_room(
+    transaction: &mut Transaction<'_, Any>, column: &str, id: &str, limits: &Limits,
+) -> Result<bool, StoreError> {
+    if let Some(max) = limits.max_concurrent_calls {
+        let open = format!(
+            "SELECT COUNT(*) FROM calls WHERE {column} = $1 AND status IN ('initiated', 'in_progress') AND (node IS NOT NULL OR trunk_id IS NOT NULL)"
+        );
+        let open: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(open)).bind(id.to_owned()).fetch_one(&mut **transaction).await?;
+        if open >= i64::from(max) {
+            return Ok(false);
+        }
+    }
+    if let Some((max, window_ms)) = limits.rate_window() {
+        let recent = format!(
+            "SELECT COUNT(*) FROM calls WHERE {column} = $1 AND direction = 'outbound' AND started_at > $2 AND trunk_id IS NOT NULL"
+        );
+        let recent: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(recent))
+            .bind(id.to_owned())
+            .bind(now().0 - window_ms)
+            .fetch_one(&mut **transaction)
+            .await?;
+        if recent >= max {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The task of a call that ended: completed, failed, or due again by its retry policy.
+pub(super) async fn task_ended(
+    transaction: &mut Transaction<'_, Any>, organization: OrganizationId, task: TaskId, call: CallId, failed: bool,
+    reason: Option<EndReason>,
+) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT fields, attempts FROM tasks WHERE id = $1 AND organization_id = $2")
+        .bind(task.to_string())
+        .bind(organization.to_string())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let fields: TaskFields = document(row.try_get("fields")?)?;
+    let attempts: i64 = row.try_get("attempts")?;
+    let again = fields.retry_policy.as_ref().zip(reason);
+    let again = again.and_then(|(policy, reason)| policy.next(reason, attempts.max(1) as u32, now()));
+    let again = again.map(|at| next_allowed(&fields.calling_windows, at));
+    let status = match (again, failed) {
+        (Some(_), _) => TaskStatus::Pending,
+        (None, true) => TaskStatus::Failed,
+        (None, false) => TaskStatus::Completed,
+    };
+    // A task that was reset in the meantime keeps its new life.
+    sqlx::query(
+        "UPDATE tasks SET status = $1, due_at = $2, call_id = NULL, lease_until = 0, updated_at = $3 \
+         WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND (call_id IS NULL OR call_id = $6)",
+    )
+    .bind(status.name())
+    .bind(again.map(|at| at.0))
+    .bind(now().0)
+    .bind(task.to_string())
+    .bind(organization.to_string())
+    .bind(call.to_string())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

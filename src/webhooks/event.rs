@@ -1,0 +1,212 @@
+//! What webhooks say: document B's server messages and document A's task events.
+
+use crate::domain::agent::AgentFields;
+use crate::domain::call::{Call, CallStatus};
+use crate::domain::chat::ToolCall;
+use crate::domain::ids::{AgentId, DeliveryId, TaskId};
+use crate::domain::time::UnixMs;
+use crate::domain::transcript::Turn;
+use serde_json::{Map, Value, json};
+
+pub const ASSISTANT_REQUEST: &str = "assistant-request";
+pub const TOOL_CALLS: &str = "tool-calls";
+pub const STATUS_UPDATE: &str = "status-update";
+pub const END_OF_CALL_REPORT: &str = "end-of-call-report";
+
+/// Characters of an excerpt in a task's event.
+const EXCERPT_CHARS: usize = 500;
+
+/// Where document B's messages go: `{webhook_url}/tool-calls`.
+pub fn url(webhook_url: &str, event: &str) -> String {
+    match webhook_url.split_once('?') {
+        Some((path, query)) => format!("{}/{event}?{query}", path.trim_end_matches('/')),
+        None => format!("{}/{event}", webhook_url.trim_end_matches('/')),
+    }
+}
+
+/// An agent as webhooks show it: everything but its secret, both names of a field, and whatever the
+/// customer's server added.
+pub fn assistant(id: Option<AgentId>, fields: &AgentFields, added: &Map<String, Value>) -> Value {
+    let mut json = serde_json::to_value(fields).unwrap_or_default();
+    if let Value::Object(object) = &mut json {
+        object.remove("webhook_secret");
+        object.retain(|_, value| !value.is_null());
+        object.insert("id".to_owned(), json!(id.map(|id| id.to_string())));
+        for (name, alias) in [("first_message", "starting_message"), ("is_active", "enabled")] {
+            if let Some(value) = object.get(name).cloned() {
+                object.insert(alias.to_owned(), value);
+            }
+        }
+        for (name, value) in added {
+            object.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    json
+}
+
+/// The head of every server message.
+fn message(id: DeliveryId, event: &str, call: &Call, now: UnixMs) -> Value {
+    json!({
+        "type": event,
+        "message_id": id.to_string(),
+        "timestamp": now.rfc3339(),
+        "call": {
+            "id": call.id.to_string(),
+            "direction": call.direction.name(),
+            "from_number": call.from_number,
+            "to_number": call.to_number,
+            "status": call.status.name(),
+            "task_id": call.task.map(|id| id.to_string()),
+        },
+        "assistant": call.assistant,
+    })
+}
+
+pub fn assistant_request(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
+    message(id, ASSISTANT_REQUEST, call, now)
+}
+
+pub fn tool_calls(id: DeliveryId, call: &Call, calls: &[&ToolCall], now: UnixMs) -> Value {
+    let mut json = message(id, TOOL_CALLS, call, now);
+    json["tool_calls"] = calls
+        .iter()
+        .map(|call| {
+            let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments));
+            json!({"id": call.id, "name": call.name, "arguments": arguments})
+        })
+        .collect();
+    json
+}
+
+/// `in-progress`, `ended` or `ended-with-error`.
+pub fn status_update(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
+    let mut json = message(id, STATUS_UPDATE, call, now);
+    json["status"] = json!(match call.status {
+        CallStatus::Initiated | CallStatus::InProgress => "in-progress",
+        CallStatus::Completed => "ended",
+        CallStatus::Failed => "ended-with-error",
+    });
+    json["end_reason"] = json!(call.end_reason.map(|reason| reason.name()));
+    json
+}
+
+pub fn end_of_call_report(
+    id: DeliveryId, call: &Call, turns: &[Turn], recording_url: Option<String>, now: UnixMs,
+) -> Value {
+    let mut json = message(id, END_OF_CALL_REPORT, call, now);
+    let more = json!({
+        "end_reason": call.end_reason.map(|reason| reason.name()),
+        "started_at": call.started_at.rfc3339(),
+        "answered_at": call.answered_at.map(UnixMs::rfc3339),
+        "ended_at": call.ended_at.map(UnixMs::rfc3339),
+        "duration_seconds": call.duration_seconds().unwrap_or(0),
+        "summary": call.outcome.summary,
+        "messages": turns,
+        "structured_data": call.outcome.extracted_data,
+        "analysis": call.outcome.report,
+        "recording_url": recording_url,
+        "cost": call.outcome.cost,
+    });
+    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
+        json.extend(more);
+    }
+    json
+}
+
+/// Document A's event of a task.
+pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Value {
+    let transcript: Vec<String> = turns
+        .iter()
+        .map(|turn| {
+            format!("{}: {}", serde_json::to_value(turn.role).unwrap_or_default().as_str().unwrap_or(""), turn.content)
+        })
+        .collect();
+    let excerpt = |text: &str| text.chars().take(EXCERPT_CHARS).collect::<String>();
+    json!({
+        "event_type": event,
+        "task_id": task.to_string(),
+        "call_id": call.id.to_string(),
+        "status": call.status.name(),
+        "data": {
+            "transcript_excerpt": excerpt(&transcript.join("\n")),
+            "report_excerpt": excerpt(call.outcome.summary.as_deref().unwrap_or("")),
+        },
+    })
+}
+
+/// What a server answered to `tool-calls`, for one call. `Err` is told to the model as a failure.
+pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
+    if answer.iter().all(u8::is_ascii_whitespace) {
+        return Ok(json!("done"));
+    }
+    let answer: Value = serde_json::from_slice(answer).map_err(|_| "the answer is not JSON".to_owned())?;
+    let Value::Object(object) = &answer else { return Ok(answer) };
+    if let Some(Value::Array(results)) = object.get("results") {
+        let of_call = |one: &&Value| one["tool_call_id"].as_str() == Some(call_id);
+        let named = |one: &&Value| one.get("tool_call_id").is_some_and(|id| !id.is_null());
+        let found = results.iter().find(of_call).or_else(|| match results.as_slice() {
+            [one] if !named(&one) => Some(one),
+            _ => None,
+        });
+        let found = found.ok_or_else(|| "the answer has no result for this call".to_owned())?;
+        return match (found.get("result"), found.get("error")) {
+            (_, Some(error)) if !error.is_null() => Err(plain(error)),
+            (Some(result), _) => Ok(result.clone()),
+            (None, _) => Ok(found.clone()),
+        };
+    }
+    if let Some(error) = object.get("error").filter(|error| !error.is_null()) {
+        return Err(plain(error));
+    }
+    match object.get("result") {
+        Some(result) if object.len() == 1 => Ok(result.clone()),
+        _ => Ok(answer),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(answer: &str, wanted: Result<Value, &str>) {
+        assert_eq!(tool_result(answer.as_bytes(), "tool_abc123"), wanted.map_err(str::to_owned), "{answer}");
+    }
+
+    #[test]
+    fn the_four_formats_of_a_tool_result() {
+        check(
+            r#"{"results": [{"tool_call_id": "tool_abc123", "result": {"name": "Jan"}}]}"#,
+            Ok(json!({"name": "Jan"})),
+        );
+        check(
+            r#"{"results": [{"tool_call_id": "x", "result": 1}, {"tool_call_id": "tool_abc123", "result": 2}]}"#,
+            Ok(json!(2)),
+        );
+        check(r#"{"results": [{"tool_call_id": "x", "result": 1}]}"#, Err("the answer has no result for this call"));
+        check(r#"{"results": [{"tool_call_id": "tool_abc123", "error": "gone"}]}"#, Err("gone"));
+        check(r#"{"result": {"name": "Jan"}}"#, Ok(json!({"name": "Jan"})));
+        check(r#"{"name": "Jan"}"#, Ok(json!({"name": "Jan"})));
+        check(r#"{"error": "Contact not found"}"#, Err("Contact not found"));
+        check("[1]", Ok(json!([1])));
+        check("", Ok(json!("done")));
+        check("<html>", Err("the answer is not JSON"));
+    }
+
+    #[test]
+    fn events_go_below_the_webhook_url() {
+        assert_eq!(url("https://a.example/hook/", "tool-calls"), "https://a.example/hook/tool-calls");
+        assert_eq!(url("https://a.example/hook?k=1", "tool-calls"), "https://a.example/hook/tool-calls?k=1");
+    }
+
+    #[test]
+    fn an_assistant_has_no_secret_and_keeps_what_was_added() {
+        let fields = AgentFields { name: "A".into(), webhook_secret: Some("s".into()), ..AgentFields::default() };
+        let added = Map::from_iter([("crm".to_owned(), json!(7)), ("name".to_owned(), json!("other"))]);
+        let json = assistant(None, &fields, &added);
+        assert_eq!((&json["crm"], &json["name"], json.get("webhook_secret")), (&json!(7), &json!("A"), None));
+    }
+}

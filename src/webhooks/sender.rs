@@ -1,0 +1,213 @@
+//! Sends one webhook and waits for the answer. The client resolves names itself, so that no address is
+//! connected to that the guard has not seen.
+#![expect(clippy::disallowed_methods, reason = "the sender drives sockets: clocks and deadlines are its business")]
+
+use super::address_guard::{is_public, refuse};
+use super::signature::sign;
+use bytes::Bytes;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::{Action, Attempt, Policy};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use url::Url;
+
+/// Document A: ten seconds, then the webhook counts as failed.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Redirects followed; only those that keep method and body (307, 308).
+const REDIRECTS_MAX: usize = 3;
+
+/// Why a webhook got no useful answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The address guard stopped it: trying again will not help.
+    Refused(&'static str),
+    Deadline,
+    Unreachable(String),
+    /// The answer is larger than what is read.
+    TooLarge,
+    Status(u16),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) => write!(f, "the URL {why}"),
+            Self::Deadline => f.write_str("no answer in time"),
+            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Self::TooLarge => write!(f, "the answer is larger than {ANSWER_BYTES_MAX} bytes"),
+            Self::Status(status) => write!(f, "answered with status {status}"),
+        }
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub id: &'a str,
+    pub url: &'a str,
+    pub body: &'a str,
+    pub secret: Option<&'a str>,
+    /// Unix time in seconds.
+    pub at_s: i64,
+}
+
+/// Shared by everything that sends webhooks.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    http: reqwest::Client,
+    allow_private: bool,
+}
+
+#[derive(Debug)]
+struct GuardedDns;
+
+impl Resolve for GuardedDns {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|addr| is_public(addr.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn redirect(attempt: Attempt<'_>, allow_private: bool) -> Action {
+    if !matches!(attempt.status().as_u16(), 307 | 308) {
+        return attempt.stop();
+    }
+    if attempt.previous().len() > REDIRECTS_MAX {
+        return attempt.error("too many redirects");
+    }
+    match refuse(attempt.url(), allow_private) {
+        Some(why) => attempt.error(why),
+        None => attempt.follow(),
+    }
+}
+
+impl Sender {
+    pub fn new(allow_private: bool) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(16)
+            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::custom(move |attempt| redirect(attempt, allow_private)));
+        if !allow_private {
+            builder = builder.dns_resolver(Arc::new(GuardedDns));
+        }
+        Ok(Self { http: builder.build()?, allow_private })
+    }
+
+    /// Why this URL may not be a webhook's, if it may not.
+    pub fn refuses(&self, url: &str) -> Option<&'static str> {
+        match Url::parse(url) {
+            Ok(url) => refuse(&url, self.allow_private),
+            Err(_) => Some("is not a URL"),
+        }
+    }
+
+    /// Posts a message; the answer's status and body, whatever the status is.
+    pub async fn post(&self, message: Message<'_>, deadline: Duration) -> Result<(u16, Bytes), Failure> {
+        if let Some(why) = self.refuses(message.url) {
+            return Err(Failure::Refused(why));
+        }
+        let mut request = self
+            .http
+            .post(message.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", message.id)
+            .header("webhook-timestamp", message.at_s)
+            .body(message.body.to_owned());
+        if let Some(secret) = message.secret {
+            request = request.header("webhook-signature", sign(secret, message.id, message.at_s, message.body));
+        }
+        let exchange = async {
+            let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+            let status = response.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+                if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                    return Err(Failure::TooLarge);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok((status, Bytes::from(body)))
+        };
+        timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline))
+    }
+}
+
+/// The innermost reason; a URL may hold a customer's token and stays out.
+fn unreachable(error: &reqwest::Error) -> Failure {
+    let mut why = if error.is_redirect() { "redirect not followed".to_owned() } else { "request failed".to_owned() };
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        why = inner.to_string();
+        source = inner.source();
+    }
+    Failure::Unreachable(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    fn message(url: &str) -> Message<'_> {
+        Message { id: "1", url, body: "{}", secret: Some("s"), at_s: 5 }
+    }
+
+    /// Answers one request and returns it.
+    async fn answer(listener: &TcpListener, response: &str) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4_096];
+        let len = stream.read(&mut request).await.unwrap();
+        stream.write_all(response.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&request[..len]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_home_are_not_connected_to() {
+        let sender = Sender::new(false).unwrap();
+        // The resolver is asked below the URL's own check, which knows this name already.
+        let request = sender.http.post("https://localhost:1/").send().await.unwrap_err();
+        assert_eq!(unreachable(&request), Failure::Unreachable("the name has no public address".into()));
+        let failure = sender.post(message("https://127.0.0.1/"), DEADLINE).await.unwrap_err();
+        assert!(matches!(failure, Failure::Refused(_)));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_keeps_the_message_and_is_guarded() {
+        let sender = Sender::new(true).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let url = format!("http://{addr}/first");
+        let moved = format!(
+            "HTTP/1.1 307 Moved\r\nlocation: http://{addr}/second\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        let serve = async {
+            answer(&listener, &moved).await;
+            answer(&listener, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await
+        };
+        let (sent, second) = tokio::join!(sender.post(message(&url), DEADLINE), serve);
+        assert_eq!(sent.unwrap(), (200, Bytes::from_static(b"hi")));
+        assert!(second.starts_with("POST /second ") && second.contains("webhook-signature: v1,"));
+        // A redirect that would turn the message into a question is an answer of its own.
+        let found = "HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n";
+        let (sent, _) = tokio::join!(sender.post(message(&url), DEADLINE), answer(&listener, found));
+        assert_eq!(sent.unwrap().0, 302);
+        // The guard asks again where it leads.
+        let away = "HTTP/1.1 308 Moved\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n";
+        let (sent, _) = tokio::join!(sender.post(message(&url), DEADLINE), answer(&listener, away));
+        assert!(!matches!(sent, Ok((200, _))), "{sent:?}");
+    }
+}
