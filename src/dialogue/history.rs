@@ -45,6 +45,22 @@ impl History {
         false
     }
 
+    /// What was said while the tools of the last answer worked belongs to that answer.
+    pub fn said_meanwhile(&mut self, words: &str) {
+        let last = self.messages.iter_mut().rev().find(|message| matches!(message, ChatMessage::Assistant { .. }));
+        if let Some(ChatMessage::Assistant { content, .. }) = last {
+            if !content.is_empty() {
+                content.push(' ');
+            }
+            content.push_str(words);
+        }
+    }
+
+    /// Nothing was said since a tool's result.
+    pub fn ends_with_tool(&self) -> bool {
+        matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
+    }
+
     /// Something the model should know that nobody said.
     pub fn note(&mut self, text: String) {
         self.push(ChatMessage::System(text));

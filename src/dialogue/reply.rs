@@ -46,6 +46,8 @@ pub struct Reply {
     pub position: Option<u32>,
     /// Said by us, not by the model.
     pub canned: bool,
+    /// Said while a tool works: the history has it already.
+    pub is_filler: bool,
 }
 
 impl Reply {
@@ -61,6 +63,7 @@ impl Reply {
             started_at_ms: None,
             position: None,
             canned: false,
+            is_filler: false,
         }
     }
 

@@ -49,9 +49,26 @@ pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, J
     // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
     let last = messages.last();
     let said = messages.iter().rev().find(|m| m["role"] == "user").and_then(|m| m["content"].as_str());
-    let rule =
-        if last.is_some_and(|m| m["role"] == "tool") { None } else { emulator.script.answer(said.unwrap_or("hello")) };
-    let reply = rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned();
+    if body["response_format"]["type"] == "json_schema" {
+        return structured(&emulator, arrived, fault, &body).await;
+    }
+    let rule = emulator.script.answer(said.unwrap_or("hello"));
+    // A result may also come as news, when the conversation has gone on.
+    let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
+    let late = last.filter(|m| m["role"] == "system").map(words).filter(|text| text.starts_with("The tool "));
+    let (result, rule) = match late.as_deref().and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
+        Some((tool, result)) => {
+            let of_tool = emulator.script.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));
+            (Some(result.to_owned()), of_tool)
+        }
+        None => (last.filter(|m| m["role"] == "tool").map(words), rule),
+    };
+    let reply = match (&result, rule) {
+        (Some(result), Some(rule)) => rule.after_tool.as_deref().unwrap_or("Done.").replace("{result}", result),
+        (Some(_), None) => "Done.".to_owned(),
+        (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
+    };
+    let rule = rule.filter(|_| result.is_none());
     let offered =
         |name: &str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|t| t["function"]["name"] == name));
     let tool = rule.and_then(|rule| rule.tool.clone()).filter(|tool| offered(&tool.name));
@@ -67,6 +84,37 @@ pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, J
         receiver.recv().await.map(|item: Result<Bytes, std::io::Error>| (item, receiver))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(stream)).into_response()
+}
+
+/// An answer in the shape that was asked for, made up from the schema.
+async fn structured(emulator: &Emulator, arrived: Instant, fault: Option<Fault>, body: &Value) -> Response {
+    emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
+    if matches!(fault, Some(Fault::Stall | Fault::StallMidStream)) {
+        stall().await;
+    }
+    let made_up = instance(&body["response_format"]["json_schema"]["schema"]);
+    let content =
+        if fault == Some(Fault::Garbage) { "I would rather not say.".to_owned() } else { made_up.to_string() };
+    let answer = Answer { model: body["model"].as_str().unwrap_or("").to_owned(), reply: content, tool: None };
+    Json(answer.whole()).into_response()
+}
+
+/// The simplest value that fits a schema.
+fn instance(schema: &Value) -> Value {
+    if let Some(first) = schema["enum"].as_array().and_then(|all| all.first()) {
+        return first.clone();
+    }
+    match schema["type"].as_str().or(schema["type"][0].as_str()).unwrap_or("object") {
+        "string" => json!("emulated"),
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        "boolean" => json!(true),
+        "array" => json!([instance(&schema["items"])]),
+        "null" => Value::Null,
+        _ => {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            Value::Object(properties.map(|(name, schema)| (name.clone(), instance(schema))).collect())
+        }
+    }
 }
 
 struct Answer {

@@ -14,6 +14,9 @@ pub struct Rule {
     /// A tool called after the reply, if it was offered.
     #[serde(default)]
     pub tool: Option<ScriptedTool>,
+    /// What is said when the tool has answered; `{result}` is its answer.
+    #[serde(default)]
+    pub after_tool: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,7 @@ impl Default for Script {
             words: words.iter().map(|w| (*w).to_owned()).collect(),
             reply: reply.to_owned(),
             tool: None,
+            after_tool: None,
         };
         let mut goodbye = rule(&["goodbye", "bye"], "You're welcome. Goodbye!");
         goodbye.tool = Some(ScriptedTool { name: "end_call".to_owned(), arguments: serde_json::json!({}) });

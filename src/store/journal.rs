@@ -216,7 +216,7 @@ async fn write_turn(
     };
     sqlx::query(
         "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, CAST($8 AS DOUBLE PRECISION)) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
          ended_at_ms = excluded.ended_at_ms, interrupted = excluded.interrupted",
     )
     .bind(call.to_string())
@@ -226,7 +226,9 @@ async fn write_turn(
     .bind(turn.started_at_ms as i64)
     .bind(turn.ended_at_ms as i64)
     .bind(i64::from(turn.interrupted))
-    .bind(turn.confidence.map(f64::from))
+    // As text: sqlx sends a missing double as another type than one that is there, and PostgreSQL keeps the
+    // first one it saw.
+    .bind(turn.confidence.map(|confidence| confidence.to_string()))
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -14,6 +14,8 @@ use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
 pub const NUMBER: &str = "+31201234567";
+pub const OWNER: &str = "owner@example.com";
+pub const PASSWORD: &str = "correct horse battery";
 
 pub struct Server {
     pub app: App,
@@ -58,7 +60,12 @@ impl Server {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+        Self::start_scripted(emulator::Script::default(), change).await
+    }
+
+    /// With a model that says something else.
+    pub async fn start_scripted(script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
+        let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), script };
         let emulator = emulator::start(loopback(0), settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -84,7 +91,8 @@ impl Server {
         }
         change(&mut config);
         let store = trunkline::app::open_store(&config.database.url).await.unwrap();
-        let made = store.bootstrap("Test", "owner@example.com", "x").await.unwrap();
+        let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
+        let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
         store.close().await;
         let app = App::start(&config, metrics()).await.unwrap();
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
@@ -230,5 +238,129 @@ impl Golden {
             .collect();
         assert!(orphans.is_empty(), "nothing was compared with {orphans:?}");
         assert!(self.differing.is_empty(), "{}", self.differing.join("\n---\n"));
+    }
+}
+
+/// A customer's server: keeps what it is told and answers what it is taught.
+pub struct Receiver {
+    pub url: String,
+    told: std::sync::Arc<std::sync::Mutex<Vec<Told>>>,
+}
+
+/// One request to a customer's server.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub path: String,
+    pub headers: std::collections::HashMap<String, String>,
+    pub text: String,
+    pub body: Value,
+}
+
+/// Status, body, and how long it takes.
+pub type Taught = (u16, String, Duration);
+
+pub fn at_once(body: &Value) -> Taught {
+    (200, body.to_string(), Duration::ZERO)
+}
+
+impl Receiver {
+    pub async fn start(answer: impl Fn(&Told) -> Taught + Send + Sync + 'static) -> Self {
+        use axum::body::Bytes;
+        use axum::http::{HeaderMap, StatusCode, Uri};
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (kept, answer) = (told.clone(), std::sync::Arc::new(answer));
+        let handle = async move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let headers = headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or("").to_owned())).collect();
+            let body = serde_json::from_str(&text).unwrap_or_default();
+            let one = Told { path: uri.path().to_owned(), headers, text, body };
+            let (status, text, wait) = answer(&one);
+            kept.lock().unwrap().push(one);
+            tokio::time::sleep(wait).await;
+            (StatusCode::from_u16(status).unwrap(), text)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(handle);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, told }
+    }
+
+    /// What came to a path so far.
+    pub fn told(&self, path: &str) -> Vec<Told> {
+        self.told.lock().unwrap().iter().filter(|one| one.path == path).cloned().collect()
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.told.lock().unwrap().iter().map(|one| one.path.clone()).collect()
+    }
+
+    /// Waits for as many to a path.
+    pub async fn wait(&self, path: &str, count: usize) -> Vec<Told> {
+        let deadline = Instant::now() + Duration::from_secs(25);
+        loop {
+            let told = self.told(path);
+            if told.len() >= count {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{path} came {} times; {:?}", told.len(), self.paths());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Waits until something holds.
+pub async fn until<F: Future<Output = Option<T>>, T>(what: &str, check: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + Duration::from_secs(25);
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} does not happen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Somebody who is logged in with a browser of their own.
+pub struct Browser {
+    http: reqwest::Client,
+    base: String,
+    pub cookie: String,
+}
+
+impl Browser {
+    pub async fn log_in(server: &Server, email: &str, password: &str) -> Self {
+        let http = reqwest::Client::new();
+        let base = format!("http://{}/api/v1", server.app.api_addr);
+        let login = json!({"email": email, "password": password});
+        let answer = http.post(format!("{base}/auth/login")).json(&login).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        Self { http, base, cookie }
+    }
+
+    pub async fn owner(server: &Server) -> Self {
+        Self::log_in(server, OWNER, PASSWORD).await
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let pair = self.cookie.split(';').next().unwrap();
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.base)).header("cookie", pair)
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// What succeeded.
+    pub async fn done(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, answer) = self.send(method, path, body).await;
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer["data"].clone()
     }
 }

@@ -155,7 +155,7 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
             }
         }
     }
-    let Some(resolved) = resolved else {
+    let Some(mut resolved) = resolved else {
         tracing::warn!("nobody answers: the number has no agent and its webhook named none");
         ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
         let record = Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat);
@@ -165,6 +165,9 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     if !resolved.faults.is_empty() {
         tracing::warn!(faults = resolved.faults.len(), "parts of the assistant were not taken");
         call.metrics = Some(json!({"assistant_request": {"faults": resolved.faults}}));
+    }
+    if resolved.fields.webhook_url.is_none() {
+        resolved.fields.webhook_url.clone_from(&hooks.url);
     }
     call.agent = resolved.agent;
     call.metadata = resolved.fields.metadata.clone().map(serde_json::Value::Object);

@@ -353,7 +353,7 @@ impl Machine {
             self.output(Output::Silence { generation });
         }
         let at_ms = self.ms(now);
-        if reply.position.is_some() {
+        if reply.position.is_some() && !reply.is_filler {
             self.history.assistant(&said, Vec::new());
         }
         let then = reply.then;

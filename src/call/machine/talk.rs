@@ -43,7 +43,9 @@ impl Machine {
             // What was heard of it up to its finished pieces stays in the history.
             if reply.position.is_some() {
                 let said = reply.said();
-                self.history.assistant(&said, Vec::new());
+                if !reply.is_filler {
+                    self.history.assistant(&said, Vec::new());
+                }
                 let at_ms = self.ms(now);
                 self.reply = Some(reply);
                 self.record_reply(at_ms, true, None);
@@ -204,7 +206,9 @@ impl Machine {
         }
         let said = reply.said();
         let calls = reply.tool_calls.clone();
-        self.history.assistant(&said, calls.clone());
+        if !reply.is_filler {
+            self.history.assistant(&said, calls.clone());
+        }
         match reply.then {
             Then::HangUp(reason) => self.handle_command(now, reason),
             Then::Listen if !calls.is_empty() => self.run_tools(now, &calls, !said.is_empty()),

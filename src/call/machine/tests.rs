@@ -451,3 +451,98 @@ fn any_sequence_of_events_ends_exactly_once() {
         assert!(line.now.duration_since(line.start) < Duration::from_secs(300));
     }
 }
+
+fn with_tool(filler: Option<&str>) -> AgentFields {
+    let tool = serde_json::json!({"function": {"name": "find"}, "filler": filler});
+    let config = serde_json::json!({"provider": "openai", "model": "m", "tools": [tool]});
+    AgentFields { llm_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
+}
+
+impl Line {
+    /// The messages of the last question to the model, as `role: content`.
+    fn last_question(&self) -> Vec<String> {
+        let asked = self.seen.iter().rev().find_map(|output| match output {
+            Output::AskModel { messages, .. } => Some(messages),
+            _ => None,
+        });
+        asked
+            .unwrap()
+            .iter()
+            .skip(2)
+            .map(|message| match message {
+                ChatMessage::System(text) => format!("system: {text}"),
+                ChatMessage::User(text) => format!("user: {text}"),
+                ChatMessage::Assistant { content, tool_calls } => format!("assistant: {content} +{}", tool_calls.len()),
+                ChatMessage::Tool { content, .. } => format!("tool: {content}"),
+            })
+            .collect()
+    }
+
+    /// The model wants the tool.
+    fn wants_tool(&mut self) {
+        let generation = self.machine.generation;
+        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into() };
+        self.machine.handle_model(self.now, generation, LlmEvent::Tools(vec![call]));
+        let done = LlmEvent::Done { prompt_tokens: None, completion_tokens: None };
+        self.machine.handle_model(self.now, generation, done);
+        self.drain();
+    }
+
+    fn result(&mut self, text: &str) {
+        self.machine.handle_tool_result(self.now, "1", text);
+        self.drain();
+    }
+}
+
+#[test]
+fn a_result_that_comes_during_the_filler_is_read_when_it_was_heard() {
+    let mut line = Line::new(with_tool(Some("One moment.")));
+    line.play_all();
+    line.caller_says("Where is it?");
+    line.wants_tool();
+    assert!(line.seen.iter().any(|output| matches!(output, Output::CallTool { is_async: false, .. })));
+    let before = line.asked();
+    line.result("here");
+    assert_eq!(line.asked(), before, "the filler is still being said");
+    assert_eq!(line.play_all(), "One moment.");
+    assert_eq!(line.asked(), before + 1);
+    assert_eq!(line.last_question()[1..], ["user: Where is it?", "assistant: One moment. +1", "tool: here"]);
+}
+
+#[test]
+fn a_result_that_comes_while_the_caller_speaks_waits_for_the_turn() {
+    let mut line = Line::new(with_tool(None));
+    line.play_all();
+    line.caller_says("Where is it?");
+    line.wants_tool();
+    let before = line.asked();
+    line.machine.handle_speech_started(line.now);
+    line.result("here");
+    assert_eq!(line.asked(), before);
+    // It was only a cough: the result is told after all.
+    line.machine.handle_speech_ended(line.now, line.now);
+    line.pass_ms(2_000);
+    assert_eq!(line.asked(), before + 1);
+}
+
+#[test]
+fn a_result_that_comes_after_another_question_is_news() {
+    let mut line = Line::new(with_tool(None));
+    line.play_all();
+    line.caller_says("Where is it?");
+    line.wants_tool();
+    line.caller_says("And are you open?");
+    assert!(
+        line.last_question().iter().any(|m| m.starts_with("tool: still being worked on")),
+        "{:?}",
+        line.last_question()
+    );
+    line.model_says("We are.");
+    let before = line.asked();
+    line.play_all();
+    line.result("here");
+    assert_eq!(line.asked(), before + 1);
+    let asked = line.last_question();
+    assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
+    assert_eq!(asked.last().unwrap(), "system: The tool find answered: here");
+}

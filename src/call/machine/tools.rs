@@ -21,6 +21,8 @@ const STARTED: &str = "started; there will be no result";
 pub(super) struct Pending {
     waiting: Vec<ToolCall>,
     unread: bool,
+    /// Results that came when the conversation had moved on.
+    news: Vec<String>,
 }
 
 impl Pending {
@@ -35,6 +37,7 @@ impl Pending {
     /// The model is asked with everything there is.
     pub(super) fn told(&mut self) {
         self.unread = false;
+        self.news.clear();
     }
 }
 
@@ -77,7 +80,11 @@ impl Machine {
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
             None if self.tools.is_waiting() => {
                 if let Some(words) = filler.filter(|words| !said_something && !words.trim().is_empty()) {
+                    self.history.said_meanwhile(&words);
                     self.say(now, &words, Then::Listen);
+                    if let Some(reply) = &mut self.reply {
+                        reply.is_filler = true;
+                    }
                 }
             }
             None => self.next_round(now),
@@ -92,6 +99,10 @@ impl Machine {
             self.history.note(format!("The tool {} answered: {result}", call.name));
         }
         self.record_tool(now, &call.name, result);
+        if !self.history.ends_with_tool() {
+            // The conversation has gone on: the model is told where it is now.
+            self.tools.news.push(format!("The tool {} answered: {result}", call.name));
+        }
         self.tools.unread = true;
         self.read_results(now);
     }
@@ -112,7 +123,8 @@ impl Machine {
     fn next_round(&mut self, now: Instant) {
         if self.rounds < ROUNDS_MAX {
             self.rounds += 1;
-            self.ask(None);
+            let news = std::mem::take(&mut self.tools.news).join("\n");
+            self.ask(Some(news.as_str()).filter(|news| !news.is_empty()));
         } else {
             self.arm_silence(now);
         }
