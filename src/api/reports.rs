@@ -74,13 +74,38 @@ pub(super) async fn report(
     }))
 }
 
-/// Processes the transcript again: report and extracted data are written anew and stored.
+/// The conversation a call was on ElevenLabs' side, where it ran there.
+fn elsewhere(call: &Call) -> Option<&str> {
+    let named = [&call.metrics, &call.metadata].into_iter().flatten();
+    named.filter_map(|json| json["elevenlabs_conversation_id"].as_str()).next()
+}
+
+/// The turns as ElevenLabs has them; they replace those that are stored.
+async fn fetched(api: &Api, scope: OrgScope, call: &Call, conversation: &str) -> Result<Vec<Turn>, ApiError> {
+    if !call.status.is_over() {
+        return Err(ApiError::state("The call is still going on"));
+    }
+    let context = crate::call::driver::Context::of_organization(&api.context, scope).await;
+    let turns = context.foreign_transcript(conversation).await.map_err(|failure| {
+        tracing::warn!(%failure, "conversation cannot be fetched");
+        let code = if failure.kind() == "not_configured" { "provider_not_configured" } else { "provider_failed" };
+        ApiError::unavailable(code, "ElevenLabs did not give the conversation")
+    })?;
+    api.context.store.replace_turns(scope, call.id, &turns).await?;
+    Ok(turns)
+}
+
+/// Fetches the transcript from ElevenLabs where the call ran there (`elevenlabs_conversation_id` in its
+/// metadata) and processes it; processes the stored turns again for any other call. Report and extracted data are written anew and stored.
 #[utoipa::path(post, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = ProcessedBody)))]
 pub(super) async fn process_transcript(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let transcript = api.context.store.turns(scope, call.id).await?;
+    let transcript = match elsewhere(&call) {
+        Some(conversation) => fetched(&api, scope, &call, conversation).await?,
+        None => api.context.store.turns(scope, call.id).await?,
+    };
     let outcome = process(&api, scope, &call, &transcript).await?;
     Ok(Answer::ok(ProcessedBody {
         call_id: call.id.to_string(),

@@ -13,6 +13,31 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({"detail": {"status": code, "message": message}}))).into_response()
 }
 
+/// A conversation that took place on their side; identifiers that do not begin with `conv_` are unknown.
+pub(super) async fn conversation(Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if key.is_empty() || key == "invalid" {
+        return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
+    }
+    if !id.starts_with("conv_") {
+        return refusal(StatusCode::NOT_FOUND, "conversation_not_found", "Conversation not found");
+    }
+    let entry = |role: &str, message: Option<&str>, at: u32| {
+        json!({"role": role, "message": message, "time_in_call_secs": at, "interrupted": false, "tool_calls": [],
+            "tool_results": [], "conversation_turn_metrics": {}})
+    };
+    Json(json!({
+        "agent_id": "agent_1", "conversation_id": id, "status": "done", "user_id": null, "has_audio": true,
+        "metadata": {"start_time_unix_secs": 1_763_700_000, "call_duration_secs": 12, "cost": 312, "termination_reason": "",
+            "phone_call": {"type": "sip_trunking"}, "error": null, "warnings": []},
+        "analysis": {"call_successful": "success", "transcript_summary": "A greeting."},
+        "transcript": [entry("agent", Some("Good afternoon, how can I help?"), 0), entry("user", Some("I would like to order tea."), 4),
+            entry("agent", None, 7), entry("agent", Some("Tea it is."), 8)],
+        "conversation_initiation_client_data": {"dynamic_variables": {}},
+    }))
+    .into_response()
+}
+
 pub(super) async fn stream(
     State(emulator): State<Emulator>, Path(voice): Path<String>, headers: HeaderMap, uri: Uri, Json(body): Json<Value>,
 ) -> Response {

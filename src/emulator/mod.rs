@@ -105,6 +105,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/audio/speech", post(openai::speech))
         .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::stream))
+        .route("/v1/convai/conversations/{id}", get(elevenlabs::conversation))
         .route("/emulator/faults", post(set_fault))
         .with_state(emulator);
     use axum::serve::ListenerExt as _;

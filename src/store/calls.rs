@@ -1,5 +1,6 @@
 //! Calls and their turns, as they are read. They are written through the journal.
 
+use super::journal::write_turn;
 use super::list::Bind;
 use super::schedule::task_ended;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed};
@@ -120,6 +121,21 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(rows.len() as u64)
+    }
+
+    /// Other turns in place of those that are stored.
+    pub async fn replace_turns(&self, scope: OrgScope, id: CallId, turns: &[Turn]) -> Result<(), StoreError> {
+        let mut transaction = self.write.begin().await?;
+        sqlx::query("DELETE FROM turns WHERE call_id IN (SELECT id FROM calls WHERE id = $1 AND organization_id = $2)")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&mut *transaction)
+            .await?;
+        for (turn, position) in turns.iter().zip(0..) {
+            write_turn(&mut transaction, id, position, turn).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Takes a call that is only promised to a waiting task back; false when it is more than that.

@@ -205,7 +205,7 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     Ok(())
 }
 
-async fn write_turn(
+pub(super) async fn write_turn(
     transaction: &mut Transaction<'_, Any>, call: CallId, position: u32, turn: &Turn,
 ) -> Result<(), StoreError> {
     let role = match turn.role {

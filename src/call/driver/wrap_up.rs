@@ -15,7 +15,7 @@ use crate::domain::transcript::Turn;
 use crate::outbox::mail::Mail;
 use crate::providers::openai::client::Completion;
 use crate::providers::openai::message::StructuredRequest;
-use crate::providers::{Failure, openai};
+use crate::providers::{Failure, elevenlabs, openai};
 use crate::store::{OrgScope, StoreError, WrapUp, now};
 use crate::webhooks::event;
 use serde_json::{Value, json};
@@ -206,6 +206,11 @@ impl Context {
             micros,
         };
         (cost, billed)
+    }
+
+    /// What was said in a call that ran on ElevenLabs' conversational agent.
+    pub async fn foreign_transcript(&self, conversation: &str) -> Result<Vec<Turn>, Failure> {
+        elevenlabs::conversation::transcript(&self.providers, conversation).await
     }
 
     /// What a report that was asked for adds to the bill.

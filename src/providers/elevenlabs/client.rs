@@ -32,17 +32,17 @@ pub fn speech(providers: &Providers, config: &TtsConfig, settings: Option<&Voice
     Speech { format: AudioFormat::Mulaw, stream }
 }
 
-/// The voice's identifier is a customer's text: it becomes one path segment, whatever it holds.
 fn address(base_url: &str, voice_id: &str) -> Result<url::Url, Failure> {
+    let mut url = segments(base_url, &["v1", "text-to-speech", voice_id, "stream"])?;
+    url.set_query(Some("output_format=ulaw_8000"));
+    Ok(url)
+}
+
+/// Identifiers are customers' texts: each becomes one path segment, whatever it holds.
+pub(super) fn segments(base_url: &str, path: &[&str]) -> Result<url::Url, Failure> {
     let wrong = |why: String| Failure::Unreachable(why);
     let mut url = url::Url::parse(base_url).map_err(|error| wrong(format!("base_url: {error}")))?;
-    url.path_segments_mut().map_err(|()| wrong("base_url has no path".to_owned()))?.pop_if_empty().extend([
-        "v1",
-        "text-to-speech",
-        voice_id,
-        "stream",
-    ]);
-    url.set_query(Some("output_format=ulaw_8000"));
+    url.path_segments_mut().map_err(|()| wrong("base_url has no path".to_owned()))?.pop_if_empty().extend(path);
     Ok(url)
 }
 
