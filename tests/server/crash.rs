@@ -11,7 +11,7 @@ use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
 /// Ends the server with the test.
-struct Process(Child);
+pub struct Process(pub Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -20,11 +20,11 @@ impl Drop for Process {
     }
 }
 
-struct Installation {
-    settings: Vec<(String, String)>,
-    api: String,
-    key: String,
-    http: reqwest::Client,
+pub struct Installation {
+    pub settings: Vec<(String, String)>,
+    pub api: String,
+    pub key: String,
+    pub http: reqwest::Client,
 }
 
 impl Installation {
@@ -34,7 +34,7 @@ impl Installation {
         command
     }
 
-    async fn serve(&self) -> Process {
+    pub async fn serve(&self) -> Process {
         let process = Process(self.command("serve").stderr(Stdio::null()).spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.http.get(format!("{}/health", self.api)).send().await.is_err() {
@@ -44,7 +44,7 @@ impl Installation {
         process
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let mut request =
             self.http.request(method.parse().unwrap(), format!("{}{path}", self.api)).bearer_auth(&self.key);
         if let Some(body) = body {
@@ -54,16 +54,16 @@ impl Installation {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn install(folder: &std::path::Path, base: &str, api: u16, sip: u16) -> Installation {
+pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, sip: u16) -> Installation {
     let settings: Vec<(String, String)> = [
         ("API__LISTEN", format!("127.0.0.1:{api}")),
         ("API__RATE_LIMIT_PER_MINUTE", "1000000".into()),
         ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
-        ("DATABASE__URL", format!("sqlite://{}/t.db", folder.display())),
+        ("DATABASE__URL", database.into()),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
         ("MEDIA__PORT_FIRST", "20000".into()),
         ("MEDIA__PORT_LAST", "39999".into()),
@@ -101,7 +101,8 @@ async fn line() -> Line {
     let emulator = emulator::start(loopback(0), settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sip = free_port();
-    let installation = install(folder.path(), &emulator.base_url(), free_port(), sip);
+    let database = super::support::database_url(folder.path()).await;
+    let installation = install(folder.path(), &emulator.base_url(), &database, free_port(), sip);
     let process = installation.serve().await;
     let trunk = json!({"name": "L", "allowed_addresses": ["127.0.0.1"]});
     let trunk = installation.call("POST", "/trunks", Some(trunk)).await["trunk"]["id"].clone();
