@@ -12,8 +12,11 @@ deps:
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
+	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
+	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	@[ -x target/venv/bin/schemathesis ] || { python3 -m venv target/venv && target/venv/bin/pip install --quiet schemathesis==4.32.5; }
 
 # A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
 demo: deps-demo
@@ -21,10 +24,12 @@ demo: deps-demo
 	rm -rf data/demo
 	./target/release/trunkline demo $(DEMO_FLAGS)
 
-# Everything: unit tests, scenarios, snapshots, real peers.
+# Everything: unit tests, scenarios, snapshots, real peers; the server's tests on SQLite, then on PostgreSQL.
 test: deps
 	cargo build --workspace --all-targets
 	@if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace; else cargo test --workspace; fi
+	@if command -v cargo-nextest >/dev/null; then .ci/with-postgres cargo nextest run --test server; \
+	else .ci/with-postgres cargo test --test server; fi
 
 unit:
 	cargo test --workspace --lib

@@ -156,8 +156,8 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Answer, ApiError> {
-    unify_names(&mut object)?;
     object.retain(|_, value| !value.is_null());
+    unify_names(&mut object)?;
     let agent = api.context.store.create_agent(scope, fields(&api, object)?).await?;
     Ok(Answer::created(AgentBody { agent: (&agent).into() }))
 }

@@ -9,7 +9,7 @@ use crate::domain::ids::ApiKeyId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::{KeyScope, Role};
 use crate::domain::time::UnixMs;
-use crate::store::{ApiKeyRow, NewKey, now};
+use crate::store::{ApiKeyRow, NewKey};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,6 +86,7 @@ pub(super) struct ApiKeyInput {
     #[serde(default)]
     #[schema(min_items = 1)]
     scopes: Option<Vec<KeyScope>>,
+    /// From then on it does not work.
     #[serde(default)]
     #[schema(format = "date-time")]
     expires_at: Option<String>,
@@ -118,9 +119,6 @@ pub(super) async fn create(
             let at = UnixMs::parse(text).ok_or_else(|| {
                 ApiError::field("expires_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z")
             })?;
-            if at <= now() {
-                return Err(ApiError::field("expires_at", "must be in the future"));
-            }
             Some(at)
         }
     };

@@ -28,6 +28,13 @@ impl ApiError {
         }
     }
 
+    /// A field that names something that does not exist, or is somebody else's.
+    pub fn no_reference(field: &str, message: &str) -> Self {
+        let mut error = Self::new(StatusCode::NOT_FOUND, "not_found", format!("{field}: {message}"));
+        error.details["field"] = json!(field);
+        error
+    }
+
     /// The same for a thing that does not exist and one that is somebody else's.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
@@ -84,6 +91,9 @@ impl From<StoreError> for ApiError {
             other if other.is_unreachable() => {
                 tracing::error!(error = %other, "database is unreachable");
                 Self::unavailable("database_unavailable", "The database is unreachable")
+            }
+            other if other.is_unstorable() => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_text", "A text holds the character U+0000")
             }
             other => {
                 tracing::error!(error = %other, "store failed");

@@ -28,6 +28,13 @@ pub(super) struct Health {
 #[derive(Serialize, ToSchema)]
 struct Checks {
     database: DatabaseCheck,
+    mail: MailCheck,
+}
+
+#[derive(Serialize, ToSchema)]
+struct MailCheck {
+    /// `ok`, or `not_configured`: no mail is sent then.
+    status: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -45,11 +52,12 @@ pub(super) async fn health(State(api): State<Api>) -> Answer {
     let latency_ms = now().0 - started.0;
     let (code, status) = if reachable { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
     let check = if reachable { "ok" } else { "error" };
+    let mail = if api.context.sends_mail { "ok" } else { "not_configured" };
     let body = Health {
         status,
         timestamp: now().rfc3339(),
         version: env!("CARGO_PKG_VERSION"),
-        checks: Checks { database: DatabaseCheck { status: check, latency_ms } },
+        checks: Checks { database: DatabaseCheck { status: check, latency_ms }, mail: MailCheck { status: mail } },
     };
     Answer(code, Payload::Plain(serde_json::to_value(body).unwrap_or_default()))
 }

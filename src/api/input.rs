@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use utoipa::IntoParams;
+use utoipa::ToSchema;
 
 /// The JSON object of a request body.
 #[derive(Debug)]
@@ -32,7 +33,10 @@ impl FromRequest<Api> for Object {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
         })?;
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(Value::Object(mut object)) => {
+                object.values_mut().for_each(whole_numbers);
+                Ok(Self(object))
+            }
             Ok(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object")),
             Err(error) => {
                 Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}")))
@@ -41,8 +45,30 @@ impl FromRequest<Api> for Object {
     }
 }
 
+/// JSON has one kind of number: 260.0 is 260 where a whole number is wanted.
+fn whole_numbers(value: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT) {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
 /// Reads an object into a type; the refusal names the field.
-pub(super) fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
+pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) -> Result<T, ApiError> {
+    let name = T::name();
+    let read = read(object.clone())?;
+    super::shapes::check(&name, &object)?;
+    Ok(read)
+}
+
+fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
         let message = error.inner().to_string();
         let path = error.path().to_string();

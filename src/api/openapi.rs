@@ -1,9 +1,11 @@
 //! The API described by its handlers' own types (OpenAPI 3.1), for both mounts: the same operations, with
 //! the envelope under `/api/v1` and bare under `/v1`.
 
+use super::auth::COOKIE;
 use super::envelope::{Answer, Payload};
-use super::{agents, router};
+use super::{agents, constraints, examples, router};
 use crate::domain::call::CallStatus;
+use crate::domain::delivery::DeliveryStatus;
 use crate::domain::task::TaskStatus;
 use axum::http::StatusCode;
 use axum::response::Html;
@@ -11,6 +13,8 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use utoipa::PartialSchema as _;
 
+/// Bodies of creates whose patches are the same with nothing required and `null` to clear.
+const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"];
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 /// `GET /openapi.json`: as it stands on both mounts.
@@ -32,13 +36,27 @@ pub fn document() -> Value {
     let mut schemas = described["components"]["schemas"].take();
     // Types that only queries use.
     schemas["TaskStatus"] = serde_json::to_value(TaskStatus::schema()).unwrap_or_default();
+    schemas["DeliveryStatus"] = serde_json::to_value(DeliveryStatus::schema()).unwrap_or_default();
     schemas["CallStatus"] = serde_json::to_value(CallStatus::schema()).unwrap_or_default();
     two_names(&mut schemas["AgentFields"]);
     // An agent belongs to a task besides its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
     require(&mut schemas["TaskFields"], "agent_id");
-    for name in ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"] {
-        schemas[format!("{name}Patch")] = patch_of(&schemas[name]);
+    constraints::add(&mut schemas);
+    for name in PATCHED {
+        clearable(&mut schemas[name]);
+        schemas[format!("{name}Patch")] = schemas[name].clone();
+        if let Some(patch) = schemas[format!("{name}Patch")].as_object_mut() {
+            patch.remove("required");
+        }
+    }
+    // Both names with the same text are fine, which a schema cannot say.
+    if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
+        rules.remove(0);
+    }
+    // The number itself stays.
+    if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
+        fields.remove("number");
     }
     schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
         "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
@@ -56,6 +74,7 @@ pub fn document() -> Value {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
                     describe(operation, method, path, enveloped);
+                    examples::add(operation, &schemas);
                 }
             }
             paths.insert(format!("{prefix}{path}"), item);
@@ -70,10 +89,13 @@ pub fn document() -> Value {
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: va_…"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key: va_…"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by POST /auth/login."},
+            },
             "schemas": schemas,
         },
     })
@@ -94,17 +116,15 @@ fn require(schema: &mut Value, field: &str) {
     }
 }
 
-/// The same fields, none of them required, each of them cleared by null.
-fn patch_of(schema: &Value) -> Value {
-    let mut patch = schema.clone();
-    if let Value::Object(patch) = &mut patch {
-        patch.remove("required");
-        for property in patch.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
-        {
+/// `null` is as good as leaving a field out, and in a patch it clears; what is required stays.
+fn clearable(schema: &mut Value) {
+    let required = schema["required"].clone();
+    let needed = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+        if !needed(name) {
             *property = json!({"anyOf": [property.take(), {"type": "null"}]});
         }
     }
-    patch
 }
 
 fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
@@ -113,7 +133,10 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     operation["operationId"] = json!(format!("{tag}_{name}{}", if enveloped { "" } else { "_bare" }));
     if method == "patch" {
         let schema = &mut operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-        *schema = json!(format!("{}Patch", schema.as_str().unwrap_or("")));
+        let name = schema.as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
+        if PATCHED.contains(&name) {
+            *schema = json!(format!("{}Patch", schema.as_str().unwrap_or("")));
+        }
     }
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if response["description"].as_str().is_none_or(str::is_empty) {

@@ -102,7 +102,7 @@ pub(super) struct OrganizationInput {
 #[serde(deny_unknown_fields)]
 pub(super) struct OrganizationPatch {
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
     name: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
@@ -149,7 +149,7 @@ pub(super) async fn create(
     let parent = match &input.parent_org_id {
         None => None,
         Some(text) => {
-            let unknown = |_| ApiError::field("parent_org_id", "is not an organization of yours");
+            let unknown = |_| ApiError::no_reference("parent_org_id", "is not an organization of yours");
             Some(find(&api, &person, text).await.map_err(unknown)?)
         }
     };

@@ -90,7 +90,7 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
     let agent = match body.agent_id.as_deref() {
         None => None,
         Some(text) => {
-            let unknown = || ApiError::field("agent_id", "is not an agent of this organization");
+            let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
             let id = AgentId::parse(text).ok_or_else(unknown)?;
             Some(store.agent(scope, id).await?.ok_or_else(unknown)?.id)
         }
@@ -98,7 +98,7 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
     let trunk = match body.trunk_id.as_deref() {
         None => None,
         Some(text) => {
-            let unknown = || ApiError::field("trunk_id", "is not a trunk of this organization");
+            let unknown = || ApiError::no_reference("trunk_id", "is not a trunk of this organization");
             let id = TrunkId::parse(text).ok_or_else(unknown)?;
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }

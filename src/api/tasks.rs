@@ -113,7 +113,7 @@ async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Task, ApiError> 
 async fn check(api: &Api, scope: OrgScope, mut object: Map<String, Value>) -> Result<(AgentId, TaskFields), ApiError> {
     let agent = match object.remove("agent_id") {
         Some(Value::String(text)) => {
-            let unknown = || ApiError::field("agent_id", "is not an agent of this organization");
+            let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
             let id = AgentId::parse(&text).ok_or_else(unknown)?;
             api.context.store.agent(scope, id).await?.ok_or_else(unknown)?.id
         }

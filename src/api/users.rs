@@ -167,11 +167,11 @@ pub(super) async fn accept(
     let store = &api.context.store;
     // Asked before the slow hash, so that guessing tokens costs the guesser.
     if !store.is_invited(&token).await? {
-        return Err(ApiError::field("token", "is unknown, used or expired"));
+        return Err(ApiError::no_reference("token", "is unknown, used or expired"));
     }
     let hash = api.passwords.hash(password).await?;
     let user = store.accept_invitation(&token, name.as_deref(), &hash).await?;
-    let user = user.ok_or_else(|| ApiError::field("token", "is unknown, used or expired"))?;
+    let user = user.ok_or_else(|| ApiError::no_reference("token", "is unknown, used or expired"))?;
     let mut response = logged_in(&api, &headers, &user).await?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

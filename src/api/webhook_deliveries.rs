@@ -90,7 +90,7 @@ fn body(found: &(Delivery, Progress)) -> DeliveryBody {
 }
 
 /// Webhooks that were or are to be sent, newest first.
-#[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, format = "uuid"), ("task_id" = Option<String>, Query, format = "uuid"), ("status" = Option<String>, Query, description = "pending, delivered or failed"), ("event_type" = Option<String>, Query)), responses((status = 200, body = DeliveryPage)))]
+#[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, format = "uuid"), ("task_id" = Option<String>, Query, format = "uuid"), ("status" = Option<DeliveryStatus>, Query), ("event_type" = Option<String>, Query)), responses((status = 200, body = DeliveryPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let filter = DeliveryFilter {

@@ -4,6 +4,7 @@ use super::FieldFault;
 use super::analysis::AnalysisPlan;
 use super::dtmf_rules::DtmfRules;
 use super::ids::{AgentId, OrganizationId};
+use super::organization::check_name;
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::time::UnixMs;
 use super::turn_config::{SilenceConfig, TurnConfig};
@@ -94,9 +95,7 @@ pub struct Agent {
 
 impl AgentFields {
     pub fn validate(&self) -> Result<(), FieldFault> {
-        if self.name.trim().is_empty() || self.name.chars().count() > 200 {
-            return Err(FieldFault::new("name", "must have 1 to 200 characters"));
-        }
+        check_name(&self.name)?;
         for (field, text) in [
             ("system_prompt", &self.system_prompt),
             ("first_message", &self.first_message),

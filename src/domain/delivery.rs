@@ -2,6 +2,7 @@
 
 use super::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
 use super::time::UnixMs;
+use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
@@ -22,7 +23,8 @@ impl Channel {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// Not delivered yet; another attempt will be made.
     Pending,

@@ -51,6 +51,11 @@ impl EndReason {
         Self::ALL.iter().copied().find(|reason| reason.name() == text)
     }
 
+    /// Another call may end better (`retry_policy.on`).
+    pub fn is_retryable(self) -> bool {
+        self.is_failure() && self != Self::Canceled || self == Self::Voicemail
+    }
+
     /// What a SIP refusal of our INVITE means.
     pub fn from_sip_status(status: u16) -> Self {
         match status {

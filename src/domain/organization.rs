@@ -49,8 +49,8 @@ pub struct Organization {
 
 /// A name of 1 to 200 characters.
 pub fn check_name(name: &str) -> Result<(), FieldFault> {
-    if name.trim().is_empty() || name.chars().count() > NAME_MAX {
-        return Err(FieldFault::new("name", "must have 1 to 200 characters"));
+    if name.trim().is_empty() || name.chars().count() > NAME_MAX || name.contains('\0') {
+        return Err(FieldFault::new("name", "must have 1 to 200 characters, none of them U+0000"));
     }
     Ok(())
 }

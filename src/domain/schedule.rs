@@ -54,12 +54,9 @@ impl RetryPolicy {
             let message = format!("must be between 1 and {DELAY_SECONDS_MAX}");
             return Err(FieldFault::new("retry_policy.delay_seconds", message));
         }
-        let worth = |reason: &EndReason| {
-            reason.is_failure() && *reason != EndReason::Canceled || *reason == EndReason::Voicemail
-        };
         for (index, name) in self.on.iter().enumerate() {
-            if !EndReason::parse(name).is_some_and(|reason| worth(&reason)) {
-                let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| worth(r)).map(|r| r.name()).collect();
+            if !EndReason::parse(name).is_some_and(EndReason::is_retryable) {
+                let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
                 let message = format!("{name} is not one of {}", allowed.join(", "));
                 return Err(FieldFault::new(format!("retry_policy.on[{index}]"), message));
             }

@@ -173,6 +173,12 @@ impl LlmConfig {
         }
         for (index, tool) in self.tools.iter().enumerate() {
             let name = &tool.function.name;
+            if tool.timeout_ms.is_some_and(|ms| !(1..=10_000).contains(&ms)) {
+                return Err(FieldFault::new(
+                    format!("llm_config.tools[{index}].timeout_ms"),
+                    "must be between 1 and 10000",
+                ));
+            }
             let ok =
                 (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
             if !ok || tool.kind != "function" {

@@ -85,6 +85,9 @@ pub struct Task {
     pub updated_at: UnixMs,
 }
 
+/// Far more ranks than anybody tells apart.
+const PRIORITY_MAX: i64 = 1_000_000;
+
 /// Events a task's webhook may ask for.
 pub const WEBHOOK_EVENTS: &[&str] = &["call_started", "call_completed", "call_failed"];
 
@@ -119,6 +122,9 @@ impl TaskFields {
         if let Some(bad) = self.webhook_events.iter().flatten().find(|e| !WEBHOOK_EVENTS.contains(&e.as_str())) {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
             return Err(FieldFault::new("webhook_events", message));
+        }
+        if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&self.priority) {
+            return Err(FieldFault::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
         }
         if let Some(policy) = &self.retry_policy {
             policy.validate()?;

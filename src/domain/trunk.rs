@@ -2,7 +2,7 @@
 
 use super::FieldFault;
 use super::ids::{OrganizationId, TrunkId};
-use super::organization::Limits;
+use super::organization::{Limits, check_name};
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,9 +93,7 @@ fn is_network(text: &str) -> bool {
 
 impl TrunkFields {
     pub fn validate(&self) -> Result<(), FieldFault> {
-        if self.name.trim().is_empty() {
-            return Err(FieldFault::new("name", "must not be empty"));
-        }
+        check_name(&self.name)?;
         let clean =
             |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "<>\"@;".contains(c));
         for (field, value) in [("host", &self.host), ("from_user", &self.from_user), ("from_domain", &self.from_domain)]

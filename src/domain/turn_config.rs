@@ -14,10 +14,11 @@ pub struct TurnConfig {
     /// A turn never ends before this much silence.
     #[schema(minimum = 0, maximum = 5000)]
     pub min_silence_ms: u64,
-    /// Silence that ends a turn when the recogniser has not said that it is finished.
+    /// Silence that ends a turn when the recogniser has not said that it is finished; at least
+    /// `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
     pub silence_ms: u64,
-    /// Silence that ends a turn even with unfinished words.
+    /// Silence that ends a turn even with unfinished words; at least `silence_ms`.
     #[schema(minimum = 0, maximum = 20000)]
     pub max_silence_ms: u64,
     pub barge_in: bool,
@@ -76,8 +77,8 @@ impl TurnConfig {
     pub fn validate(&self) -> Result<(), FieldFault> {
         range("turn_config.endpointing_ms", self.endpointing_ms, 10, 5_000)?;
         range("turn_config.min_silence_ms", self.min_silence_ms, 0, 5_000)?;
-        range("turn_config.silence_ms", self.silence_ms, self.min_silence_ms, 10_000)?;
-        range("turn_config.max_silence_ms", self.max_silence_ms, self.silence_ms, 20_000)?;
+        range("turn_config.silence_ms", self.silence_ms, 0, 10_000)?;
+        range("turn_config.max_silence_ms", self.max_silence_ms, 0, 20_000)?;
         range("turn_config.barge_in_min_speech_ms", self.barge_in_min_speech_ms, 48, 2_000)
     }
 }

@@ -68,6 +68,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A text with a character that PostgreSQL cannot keep (U+0000).
+    pub fn is_unstorable(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("22021" | "22P05")),
+            _ => false,
+        }
+    }
+
     /// The database does not answer, or cannot write anything at present, as opposed to refusing what it
     /// was given.
     pub fn is_unreachable(&self) -> bool {

@@ -15,6 +15,7 @@ mod postgres;
 mod provider_messages;
 mod reports;
 mod scheduler;
+mod schemathesis;
 mod sipp;
 mod snapshots;
 mod support;

@@ -92,7 +92,6 @@ async fn keys_are_for_people_to_manage_and_shown_once() {
         (json!({"name": ""}), "name"),
         (json!({"name": "k", "scopes": []}), "scopes"),
         (json!({"name": "k", "scopes": ["fly"]}), "scopes[0]"),
-        (json!({"name": "k", "expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
         (json!({"name": "k", "expires_at": "soon"}), "expires_at"),
     ] {
         let (status, answer) = owner.send("POST", "/api-keys", Some(body)).await;
@@ -119,11 +118,11 @@ async fn people_are_invited_and_do_what_their_role_allows() {
         server.http.post(server.url("/invitations/accept")).json(&body).send()
     };
     assert_eq!(accept(token, "short").await.unwrap().status(), 400);
-    assert_eq!(accept("guess", "long enough it is").await.unwrap().status(), 400);
+    assert_eq!(accept("guess", "long enough it is").await.unwrap().status(), 404);
     let accepted = accept(token, "long enough it is").await.unwrap();
     assert_eq!(accepted.status(), 201);
     assert!(accepted.headers().contains_key("set-cookie"));
-    assert_eq!(accept(token, "long enough it is").await.unwrap().status(), 400, "a token is good once");
+    assert_eq!(accept(token, "long enough it is").await.unwrap().status(), 404, "a token is good once");
     let member = Browser::log_in(&server, "new@example.com", "long enough it is").await;
     assert_eq!(member.done("GET", "/users", None).await["total"], json!(2));
     for (method, path, body) in [
@@ -180,7 +179,7 @@ async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     assert_eq!(below.done("GET", "/organizations", None).await["total"], json!(2));
     assert_eq!(below.send("GET", &format!("/organizations/{root}"), None).await.0, 404);
     let foreign = json!({"name": "x", "parent_org_id": root});
-    assert_eq!(below.send("POST", "/organizations", Some(foreign)).await.0, 400);
+    assert_eq!(below.send("POST", "/organizations", Some(foreign)).await.0, 404);
     let changed = owner
         .done(
             "PATCH",

@@ -152,8 +152,8 @@ impl Machine {
         let ms = Duration::from_millis;
         let config = endpoint::Config {
             min_silence: ms(turn.min_silence_ms),
-            silence: ms(turn.silence_ms),
-            max_silence: ms(turn.max_silence_ms),
+            silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
+            max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
         };
         let longest =
             brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));

@@ -1,0 +1,119 @@
+//! What the handlers check beyond their types, said in the document's schemas: patterns, closed lists,
+//! fields that need each other.
+
+use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
+use crate::domain::end_reason::EndReason;
+use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
+use serde_json::{Value, json};
+
+const E164: &str = "^\\+[1-9][0-9]{6,14}$";
+/// A public host name; addresses are judged one by one.
+const HTTPS: &str = "^https://[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\\.[A-Za-z]{2,10}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.~-]*)?$";
+/// Something besides space, and nothing a database cannot keep.
+const NAME: &str = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";
+const HOST: &str = "^[A-Za-z0-9.-]+$";
+
+/// Schema, property, and what is added to it.
+fn rules() -> Vec<(&'static str, &'static str, Value)> {
+    let name = || json!({"pattern": NAME, "minLength": 1, "maxLength": 200});
+    let https = || json!({"pattern": HTTPS, "example": "https://your-app.example.com/webhooks"});
+    let number = || json!({"pattern": E164, "example": "+31201234567"});
+    let retryable: Vec<&str> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
+    let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([12]?[0-9]|3[0-2]))?$";
+    vec![
+        ("AgentFields", "name", name()),
+        ("AgentFields", "webhook_url", https()),
+        ("AgentFields", "webhook_events", json!({"items": {"type": "string", "enum": AGENT_EVENTS}})),
+        ("TaskFields", "to_number", number()),
+        ("TaskFields", "from_number", number()),
+        ("TaskFields", "webhook_url", https()),
+        ("TaskFields", "webhook_events", json!({"items": {"type": "string", "enum": TASK_EVENTS}})),
+        ("TaskFields", "priority", json!({"minimum": -1_000_000, "maximum": 1_000_000})),
+        ("TaskFields", "calling_windows", json!({"maxItems": 20})),
+        (
+            "CallingWindow",
+            "time_zone",
+            json!({"enum": ["Europe/Amsterdam", "Europe/London", "America/New_York", "UTC"],
+            "description": "Any zone of the IANA database; these are examples."}),
+        ),
+        (
+            "CallingWindow",
+            "days",
+            json!({"items": {"type": "string", "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}}),
+        ),
+        ("RetryPolicy", "on", json!({"items": {"type": "string", "enum": retryable}})),
+        ("PhoneNumberFields", "number", number()),
+        ("PhoneNumberFields", "agent_id", json!({"format": "uuid"})),
+        ("PhoneNumberFields", "trunk_id", json!({"format": "uuid"})),
+        ("PhoneNumberFields", "name", json!({"pattern": "^[^\\u0000]*$", "maxLength": 200})),
+        ("PhoneNumberFields", "webhook_url", https()),
+        ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[!-~]+$"})),
+        ("TrunkFields", "name", name()),
+        ("TrunkFields", "host", json!({"pattern": HOST})),
+        ("TrunkFields", "from_user", json!({"pattern": HOST})),
+        ("TrunkFields", "from_domain", json!({"pattern": HOST})),
+        ("TrunkFields", "port", json!({"minimum": 0, "maximum": 65_535})),
+        ("TrunkFields", "dial_string", json!({"pattern": "\\{(e164|number)\\}", "example": "{e164}"})),
+        (
+            "TrunkFields",
+            "allowed_addresses",
+            json!({"items": {"type": "string", "pattern": network, "example": "203.0.113.0/24"},
+            "description": "IPv4 addresses and networks; IPv6 is taken too."}),
+        ),
+        ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": ["PCMU", "PCMA"]}, "minItems": 1})),
+        ("DtmfRule", "digits", json!({"example": "1"})),
+        ("DtmfRules", "terminator", json!({"pattern": "^[0-9*#A-D]$", "example": "#"})),
+        ("DtmfRules", "rules", json!({"uniqueItems": true})),
+        ("SilenceConfig", "prompt", json!({"pattern": "\\S"})),
+        ("SilenceConfig", "goodbye", json!({"pattern": "\\S"})),
+        ("SttConfig", "model", json!({"pattern": "\\S", "example": "nova-3-general"})),
+        ("SttConfig", "language", json!({"pattern": "\\S", "example": "en"})),
+        ("SttConfig", "keyterms", json!({"maxItems": 100})),
+        ("LlmConfig", "model", json!({"pattern": "\\S", "example": "gpt-4o-mini"})),
+        ("PromptMessage", "role", json!({"enum": ["system", "user", "assistant"]})),
+        ("Tool", "type", json!({"enum": ["function"]})),
+        ("Tool", "url", https()),
+        ("Tool", "timeout_ms", json!({"minimum": 1, "maximum": 10_000})),
+        ("ToolFunction", "name", json!({"pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "find_order"})),
+        ("TtsConfig", "voice_id", json!({"pattern": "\\S", "example": "EXAVITQu4vr4xnSDxMaL"})),
+        ("TtsConfig", "language", json!({"pattern": "\\S", "example": "en"})),
+        ("OrganizationFields", "name", name()),
+        ("OrganizationPatch", "name", name()),
+        ("ApiKeyFields", "name", name()),
+        ("SecretFields", "name", name()),
+        ("SecretFields", "value", json!({"pattern": "^[!-~]+$"})),
+        ("Acceptance", "name", name()),
+    ]
+}
+
+/// Adds the constraints to the schemas.
+pub(super) fn add(schemas: &mut Value) {
+    for (schema, property, added) in rules() {
+        let target = &mut schemas[schema]["properties"][property];
+        if let (Value::Object(target), Value::Object(added)) = (target, added) {
+            target.extend(added);
+        }
+    }
+    let together = |user: &str, password: &str| {
+        json!({"anyOf": [
+            {"properties": {user: {"type": "string"}, password: {"type": "string"}}, "required": [user, password]},
+            {"properties": {user: {"type": "null"}, password: {"type": "null"}}},
+        ]})
+    };
+    schemas["TrunkFields"]["allOf"] =
+        json!([together("username", "password"), together("inbound_username", "inbound_password")]);
+    // What an action needs.
+    schemas["DtmfRule"]["example"] = json!({"digits": "0", "action": "end_call"});
+    schemas["DtmfRule"]["anyOf"] = json!([
+        {"properties": {"action": {"enum": ["end_call", "send_to_llm"]}}},
+        {"properties": {"action": {"const": "say"}, "text": {"type": "string", "minLength": 1}}, "required": ["text"]},
+        {"properties": {"action": {"const": "transfer"}, "target": {"type": "string", "pattern": E164}}, "required": ["target"]},
+    ]);
+    // One name or the other.
+    schemas["AgentFields"]["allOf"] = json!([
+        {"not": {"required": ["first_message", "starting_message"],
+            "properties": {"first_message": {"type": "string"}, "starting_message": {"type": "string"}}}},
+        {"not": {"required": ["is_active", "enabled"], "properties": {"is_active": {"const": true}, "enabled": {"const": false}}}},
+        {"not": {"required": ["is_active", "enabled"], "properties": {"is_active": {"const": false}, "enabled": {"const": true}}}},
+    ]);
+}

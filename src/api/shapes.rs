@@ -1,0 +1,62 @@
+//! Holds a body against the schema of its type. Reading into a type is not enough: a struct is also read
+//! from an array, an enum from an object.
+
+use super::error::ApiError;
+use super::router;
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static SHAPES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+    let described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
+    let components = &described["components"];
+    let names = components["schemas"].as_object().into_iter().flatten().map(|(name, _)| name);
+    names
+        .filter_map(|name| {
+            let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": components});
+            Some((name.clone(), jsonschema::validator_for(&schema).ok()?))
+        })
+        .collect()
+});
+
+/// Refuses an object that has not the shape of its schema, by the path of the first fault.
+pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), ApiError> {
+    let Some(validator) = SHAPES.get(schema) else { return Ok(()) };
+    // Fields that are not set are as good as not there.
+    let object: Map<String, Value> = object
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let value = Value::Object(object);
+    let Some(fault) = validator.iter_errors(&value).next() else { return Ok(()) };
+    let path = fault.instance_path().to_string();
+    let mut field = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        match part.parse::<usize>() {
+            Ok(index) => field.push_str(&format!("[{index}]")),
+            Err(_) if field.is_empty() => field.push_str(part),
+            Err(_) => field.push_str(&format!(".{part}")),
+        }
+    }
+    Err(ApiError::field(if field.is_empty() { "body" } else { &field }, fault.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_no_objects_and_objects_no_names() {
+        let agent = |more: Value| {
+            let mut object = json!({"name": "A"}).as_object().unwrap().clone();
+            object.extend(more.as_object().unwrap().clone());
+            check("AgentFields", &object).map_err(|error| error.details["field"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(agent(json!({"voice_settings": {"stability": 0.5}, "description": null})), Ok(()));
+        assert_eq!(agent(json!({"voice_settings": [null, null]})), Err("voice_settings".into()));
+        let trunk = json!({"name": "T", "transport": {"udp": null}});
+        assert!(check("TrunkFields", trunk.as_object().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! schemathesis, a fuzzer for OpenAPI, against the running server: what the document says, the server does.
+
+use super::support::{Browser, Server, strict};
+use std::path::Path;
+use std::process::Stdio;
+
+async fn run(server: &Server, cookie: &str, mount: &str, examples: u32) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = root.join("target/venv/bin/schemathesis");
+    let program = if own.exists() { own } else { "schemathesis".into() };
+    let document = format!("http://{}/api/v1/openapi.json", server.app.api_addr);
+    let token = cookie.split(';').next().unwrap().split_once('=').unwrap().1;
+    let output = tokio::process::Command::new(program)
+        .arg("--config-file")
+        .arg(root.join("tests/schemathesis.toml"))
+        .args(["run", &document, "--include-path-regex", mount, "--exclude-path-regex", "auth/log"])
+        .args([
+            "--max-examples",
+            &examples.to_string(),
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--continue-on-failure",
+        ])
+        .args(["--generation-deterministic", "--no-color"])
+        .envs([("TRUNKLINE_KEY", server.key.as_str()), ("TRUNKLINE_SESSION", token)])
+        .current_dir(server.folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("schemathesis is installed by `make deps`");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("generated"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_does_what_its_document_says() {
+    let server = Server::start_with(strict).await;
+    let owner = Browser::owner(&server).await;
+    run(&server, &owner.cookie, "^/api/v1", 8).await;
+    run(&server, &owner.cookie, "^/v1", 2).await;
+}
