@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 static SHAPES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
-    let described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
-    let components = &described["components"];
+    let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
+    let mut components = described["components"].take();
+    types_only(&mut components);
+    let components = &components;
     let names = components["schemas"].as_object().into_iter().flatten().map(|(name, _)| name);
     names
         .filter_map(|name| {
@@ -19,6 +21,21 @@ static SHAPES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+/// Ranges and patterns are the domain's to refuse, in better words.
+fn types_only(schema: &mut Value) {
+    const NOT_TYPES: [&str; 8] =
+        ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "format"];
+    match schema {
+        Value::Object(fields) => {
+            // A property may have such a name; what it holds is an object then.
+            fields.retain(|name, value| value.is_object() || !NOT_TYPES.contains(&name.as_str()));
+            fields.values_mut().for_each(types_only);
+        }
+        Value::Array(items) => items.iter_mut().for_each(types_only),
+        _ => {}
+    }
+}
 
 /// Refuses an object that has not the shape of its schema, by the path of the first fault.
 pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), ApiError> {

@@ -183,7 +183,7 @@ async fn tenants_never_see_each_other() {
     assert_eq!(list["data"]["total"], json!(0));
     let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
     let response = server.http.post(server.url("/tasks")).bearer_auth(&other).json(&task).send().await.unwrap();
-    assert_eq!(response.status(), 400);
+    assert_eq!(response.status(), 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ mod provider_messages;
 mod reports;
 mod scheduler;
 mod schemathesis;
+mod seeds;
 mod sipp;
 mod snapshots;
 mod support;
