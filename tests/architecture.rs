@@ -204,3 +204,41 @@ fn no_function_and_no_file_grows_too_long() {
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
+
+/// The test functions of a file, by name.
+fn tests_of(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_test = |at: usize| {
+        lines[at.saturating_sub(3)..at].iter().any(|line| line.contains("test]") || line.contains("::test("))
+    };
+    let named = |line: &str| line.trim_start().trim_start_matches("async ").strip_prefix("fn ").map(str::to_owned);
+    let found = lines.iter().enumerate().filter(|(at, _)| is_test(*at)).filter_map(|(_, line)| named(line));
+    found.filter_map(|rest| rest.split('(').next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_sentence_of_the_reference_documents_has_its_test() {
+    let mut known = std::collections::HashSet::new();
+    for (name, text) in sources("tests/server") {
+        let module = name.trim_start_matches("tests/server/").trim_end_matches(".rs").to_owned();
+        known.extend(tests_of(&text).into_iter().map(|test| format!("{module}::{test}")));
+    }
+    for (name, text) in sources("src") {
+        let module =
+            name.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
+        let module = module.trim_end_matches("::tests");
+        known.extend(tests_of(&text).into_iter().map(|test| format!("{module}::tests::{test}")));
+    }
+    let document = fs::read_to_string(root().join("docs/contract.md")).unwrap();
+    let rows: Vec<&str> =
+        document.lines().filter(|line| line.starts_with("| A |") || line.starts_with("| B |")).collect();
+    assert!(rows.len() > 120, "{} rows", rows.len());
+    let mut faults = vec![];
+    for row in rows {
+        let proofs: Vec<&str> =
+            row.rsplit('|').nth(1).unwrap().split(',').map(|t| t.trim().trim_matches('`')).collect();
+        let missing = proofs.iter().filter(|proof| !known.contains(**proof));
+        faults.extend(missing.map(|proof| format!("{proof:?} in {row}")));
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}

@@ -61,6 +61,18 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
             "description": "IPv4 addresses and networks; IPv6 is taken too."}),
         ),
         ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": ["PCMU", "PCMA"]}, "minItems": 1})),
+        ("OrganizationFields", "name", name()),
+        ("OrganizationPatch", "name", name()),
+        ("ApiKeyFields", "name", name()),
+        ("SecretFields", "name", name()),
+        ("SecretFields", "value", json!({"pattern": "^[!-~]+$"})),
+        ("Acceptance", "name", name()),
+    ]
+}
+
+/// The same for what an agent hears, thinks and says.
+fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
         ("DtmfRule", "digits", json!({"example": "1"})),
         ("DtmfRules", "terminator", json!({"pattern": "^[0-9*#A-D]$", "example": "#"})),
         ("DtmfRules", "rules", json!({"uniqueItems": true})),
@@ -72,23 +84,17 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("LlmConfig", "model", json!({"pattern": "\\S", "example": "gpt-4o-mini"})),
         ("PromptMessage", "role", json!({"enum": ["system", "user", "assistant"]})),
         ("Tool", "type", json!({"enum": ["function"]})),
-        ("Tool", "url", https()),
+        ("Tool", "url", json!({"pattern": HTTPS, "example": "https://your-app.example.com/tools"})),
         ("Tool", "timeout_ms", json!({"minimum": 1, "maximum": 10_000})),
         ("ToolFunction", "name", json!({"pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "find_order"})),
         ("TtsConfig", "voice_id", json!({"pattern": "\\S", "example": "EXAVITQu4vr4xnSDxMaL"})),
         ("TtsConfig", "language", json!({"pattern": "\\S", "example": "en"})),
-        ("OrganizationFields", "name", name()),
-        ("OrganizationPatch", "name", name()),
-        ("ApiKeyFields", "name", name()),
-        ("SecretFields", "name", name()),
-        ("SecretFields", "value", json!({"pattern": "^[!-~]+$"})),
-        ("Acceptance", "name", name()),
     ]
 }
 
 /// Adds the constraints to the schemas.
 pub(super) fn add(schemas: &mut Value) {
-    for (schema, property, added) in rules() {
+    for (schema, property, added) in rules().into_iter().chain(conversation_rules()) {
         let target = &mut schemas[schema]["properties"][property];
         if let (Value::Object(target), Value::Object(added)) = (target, added) {
             target.extend(added);

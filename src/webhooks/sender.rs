@@ -185,6 +185,16 @@ mod tests {
         assert!(matches!(failure, Failure::Refused(_)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_is_silent_is_given_up_at_the_deadline() {
+        let sender = Sender::new(true).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let began = tokio::time::Instant::now();
+        assert_eq!(sender.post(message(&url), DEADLINE).await, Err(Failure::Deadline));
+        assert_eq!(began.elapsed().as_secs(), 10);
+    }
+
     #[tokio::test]
     async fn a_redirect_keeps_the_message_and_is_guarded() {
         let sender = Sender::new(true).unwrap();

@@ -109,6 +109,8 @@ async fn the_api_ends_a_call_and_reset_cancels_a_task() {
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         };
+        let (status, body) = server.send("GET", &format!("/calls/{id}/recording"), None).await;
+        assert_eq!((status, &body["details"]["code"]), (400, &json!("invalid_state")), "not before the end");
         server.post(&format!("/calls/{id}/end"), json!({})).await
     });
     assert!(report.ended_by_agent);

@@ -46,6 +46,9 @@ async fn a_scheduled_task_is_called_at_its_time_and_once() {
     assert_eq!(server.last_call().await["task_id"], json!(id));
     assert_eq!(server.get(&format!("/tasks/{id}")).await["task"]["status"], json!("completed"));
     assert_eq!(server.get(&format!("/calls?task_id={id}")).await["total"], json!(1));
+    let (status, body) = server.send("PATCH", &format!("/tasks/{id}"), Some(json!({"name": "late"}))).await;
+    assert_eq!((status, &body["details"]["code"]), (400, &json!("invalid_state")));
+    assert_eq!(server.send("DELETE", &format!("/tasks/{id}"), None).await.0, 400, "nor is it deleted");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,91 +1,46 @@
 //! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
 //! mounts.
 
-use super::support::{Golden, NUMBER, Server, strict};
+use super::support::{Browser, Golden, Mask, NUMBER, OWNER, Server, strict, until};
 use serde_json::{Value, json};
-
-/// Fields that say how long something took.
-const TIMED: [&str; 8] = [
-    "latency_ms",
-    "started_at_ms",
-    "ended_at_ms",
-    "end_of_turn_ms",
-    "first_audio_ms",
-    "first_token_ms",
-    "response_ms",
-    "speech_ended_at_ms",
-];
 
 struct Book<'a> {
     server: &'a Server,
-    /// Identifiers of the present file; the same one has the same name.
-    ids: Vec<String>,
+    /// People manage with a cookie, programs with a key.
+    owner: Option<&'a Browser>,
+    mask: Mask,
     golden: Golden,
 }
 
 impl Book<'_> {
     /// Asks both mounts, pins both answers, and returns the enveloped body.
     async fn pin(&mut self, name: &str, method: &str, path: &str, body: Option<Value>) -> Value {
-        self.ids.clear();
-        let mut text = format!("{method} {}\n", self.masked_path(path));
+        self.mask.clear();
+        let mut text = format!("{method} {}\n", self.mask.path(path));
         if let Some(body) = &body {
-            text += &format!("{}\n", pretty(&self.mask("", body.clone())));
+            text += &format!("{}\n", pretty(&self.mask.value("", body.clone())));
         }
         let mut first = Value::Null;
         for mount in ["/api/v1", "/v1"] {
             let url = format!("http://{}{mount}{path}", self.server.app.api_addr);
-            let mut request = self.server.http.request(method.parse().unwrap(), url).bearer_auth(&self.server.key);
+            let mut request = self.server.http.request(method.parse().unwrap(), url);
+            request = match self.owner {
+                Some(owner) => request.header("cookie", owner.cookie.split(';').next().unwrap()),
+                None => request.bearer_auth(&self.server.key),
+            };
             if let Some(body) = &body {
                 request = request.json(body);
             }
             let response = request.send().await.unwrap();
             let status = response.status();
             let answer: Value = response.json().await.unwrap();
-            text += &format!("\n{mount}: {status}\n{}\n", pretty(&self.mask("", answer.clone())));
+            text += &format!("\n{mount}: {status}\n{}\n", pretty(&self.mask.value("", answer.clone())));
             if mount == "/api/v1" {
                 first = answer;
             }
         }
         self.golden.compare(name, &text);
         first
-    }
-
-    fn masked_path(&mut self, path: &str) -> String {
-        path.split('/').map(|part| self.mask_text(part)).collect::<Vec<_>>().join("/")
-    }
-
-    fn mask_text(&mut self, text: &str) -> String {
-        if text.len() == 36 && uuid::Uuid::try_parse(text).is_ok() {
-            let index = self.ids.iter().position(|id| id == text).unwrap_or_else(|| {
-                self.ids.push(text.to_owned());
-                self.ids.len() - 1
-            });
-            return format!("<id {}>", index + 1);
-        }
-        if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
-            return "<time>".to_owned();
-        }
-        if let Some(rest) = text.strip_prefix(&format!("http://{}/", self.server.app.api_addr)) {
-            return format!("http://<host>/{}", self.masked_path(rest));
-        }
-        text.to_owned()
-    }
-
-    fn mask(&mut self, name: &str, value: Value) -> Value {
-        match value {
-            Value::String(_) if name == "request_id" => json!("<request id>"),
-            Value::String(_) if name == "sip_call_id" => json!("<sip call id>"),
-            Value::String(text) => json!(self.mask_text(&text)),
-            // Which fields there are is pinned, how long things took is not.
-            Value::Number(_) if TIMED.contains(&name) => json!("<ms>"),
-            Value::Number(_) if ["duration_seconds", "confidence", "port"].contains(&name) => json!("<number>"),
-            Value::Object(_) if name == "media" => json!("<figures of the media leg>"),
-            Value::Array(items) => items.into_iter().map(|item| self.mask(name, item)).collect(),
-            Value::Object(fields) => {
-                fields.into_iter().map(|(name, value)| (name.clone(), self.mask(&name, value))).collect()
-            }
-            other => other,
-        }
     }
 }
 
@@ -221,7 +176,13 @@ async fn calls(book: &mut Book<'_>) {
     let call = book.server.last_call().await;
     let one = format!("/calls/{}", call["id"].as_str().unwrap());
     book.server.recording(call["id"].as_str().unwrap()).await;
+    until("a report", || async { (!book.server.get(&one).await["call"]["report"].is_null()).then_some(()) }).await;
     book.pin("calls_get", "GET", &one, None).await;
+    book.pin("calls_report", "GET", &format!("{one}/report"), None).await;
+    book.pin("calls_process_transcript", "POST", &format!("{one}/transcript"), None).await;
+    book.pin("usage", "GET", "/usage", None).await;
+    book.pin("webhook_deliveries_list", "GET", "/webhook-deliveries", None).await;
+    book.pin("webhook_deliveries_none", "GET", "/webhook-deliveries/none", None).await;
     book.pin("calls_list", "GET", "/calls", None).await;
     book.pin("calls_transcript", "GET", &format!("{one}/transcript"), None).await;
     book.pin("calls_recording", "GET", &format!("{one}/recording"), None).await;
@@ -230,10 +191,51 @@ async fn calls(book: &mut Book<'_>) {
     book.pin("calls_list_bad_status", "GET", "/calls?status=ringing", None).await;
 }
 
+async fn management(book: &mut Book<'_>) {
+    book.pin("auth_login_wrong", "POST", "/auth/login", Some(json!({"email": OWNER, "password": "wrong"}))).await;
+    book.pin("auth_me", "GET", "/auth/me", None).await;
+    let made = book
+        .pin("organizations_create", "POST", "/organizations", Some(json!({"name": "Child", "calls_per_second": 2})))
+        .await;
+    let foreign = format!("/organizations/{}", id(&made, "organization"));
+    book.pin("organizations_get_foreign", "GET", &foreign, None).await;
+    book.pin(
+        "organizations_create_bad",
+        "POST",
+        "/organizations",
+        Some(json!({"name": "C", "max_concurrent_calls": 0})),
+    )
+    .await;
+    book.pin("organizations_list", "GET", "/organizations", None).await;
+    let made =
+        book.pin("api_keys_create", "POST", "/api-keys", Some(json!({"name": "CRM", "scopes": ["calls:read"]}))).await;
+    let key = format!("/api-keys/{}", id(&made, "api_key"));
+    book.pin("api_keys_create_bad_scope", "POST", "/api-keys", Some(json!({"name": "CRM", "scopes": ["fly"]}))).await;
+    book.pin("api_keys_regenerate", "POST", &format!("{key}/regenerate"), None).await;
+    book.pin("api_keys_list", "GET", "/api-keys?limit=1", None).await;
+    book.pin("api_keys_delete", "DELETE", &key, None).await;
+    book.pin("users_list", "GET", "/users", None).await;
+    book.pin("users_invite", "POST", "/users/invite", Some(json!({"email": "new@example.com"}))).await;
+    book.pin(
+        "invitations_accept_unknown",
+        "POST",
+        "/invitations/accept",
+        Some(json!({"token": "x", "password": "long enough"})),
+    )
+    .await;
+    let secret = json!({"name": "Ours", "provider": "openai", "value": "sk-secret"});
+    let made = book.pin("secrets_create", "POST", "/secrets", Some(secret)).await;
+    book.pin("secrets_list", "GET", "/secrets", None).await;
+    book.pin("secrets_delete", "DELETE", &format!("/secrets/{}", id(&made, "secret")), None).await;
+    book.pin("audit_log_list", "GET", "/audit-log?limit=2", None).await;
+    book.owner = None;
+    book.pin("session_required", "GET", "/users", None).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_it_was() {
     let server = Server::start_with(strict).await;
-    let mut book = Book { server: &server, ids: Vec::new(), golden: Golden::new("api") };
+    let mut book = Book { server: &server, owner: None, mask: Mask::new(&server), golden: Golden::new("api") };
     book.pin("health", "GET", "/health", None).await;
     book.pin("unknown_endpoint", "GET", "/nothing", None).await;
     book.pin("method_not_allowed", "PUT", "/agents", Some(json!({}))).await;
@@ -241,8 +243,11 @@ async fn every_answer_is_as_it_was() {
     tasks(&mut book).await;
     numbers_and_trunks(&mut book).await;
     calls(&mut book).await;
+    let owner = Browser::owner(&server).await;
+    book.owner = Some(&owner);
+    management(&mut book).await;
     let stray = Server { key: "va_wrong".into(), ..Server::start_with(strict).await };
-    let mut wrong = Book { server: &stray, ids: Vec::new(), golden: book.golden };
+    let mut wrong = Book { server: &stray, owner: None, mask: Mask::new(&stray), golden: book.golden };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
     wrong.golden.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));

@@ -364,3 +364,79 @@ impl Browser {
         answer["data"].clone()
     }
 }
+
+/// Fields that say how long something took.
+const TIMED: [&str; 8] = [
+    "latency_ms",
+    "started_at_ms",
+    "ended_at_ms",
+    "end_of_turn_ms",
+    "first_audio_ms",
+    "first_token_ms",
+    "response_ms",
+    "speech_ended_at_ms",
+];
+
+/// Fields whose figure is another one each time.
+const COUNTED: [&str; 8] =
+    ["duration_seconds", "seconds", "confidence", "port", "prompt_tokens", "completion_tokens", "calls", "cost"];
+
+/// Replaces what differs from run to run, so that the rest can be pinned.
+pub struct Mask {
+    /// Identifiers of the present text; the same one has the same name.
+    ids: Vec<String>,
+    host: String,
+}
+
+impl Mask {
+    pub fn new(server: &Server) -> Self {
+        Self { ids: Vec::new(), host: server.app.api_addr.to_string() }
+    }
+
+    pub fn clear(&mut self) {
+        self.ids.clear();
+    }
+
+    pub fn path(&mut self, path: &str) -> String {
+        path.split('/').map(|part| self.text(part)).collect::<Vec<_>>().join("/")
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        if text.len() == 36 && uuid::Uuid::try_parse(text).is_ok() {
+            let index = self.ids.iter().position(|id| id == text).unwrap_or_else(|| {
+                self.ids.push(text.to_owned());
+                self.ids.len() - 1
+            });
+            return format!("<id {}>", index + 1);
+        }
+        if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
+            return "<time>".to_owned();
+        }
+        if let Some(rest) = text.strip_prefix(&format!("http://{}/", self.host)) {
+            return format!("http://<host>/{}", self.path(rest));
+        }
+        text.to_owned()
+    }
+
+    pub fn value(&mut self, name: &str, value: Value) -> Value {
+        match value {
+            Value::String(_) if name == "request_id" => json!("<request id>"),
+            Value::String(_) if name == "sip_call_id" => json!("<sip call id>"),
+            // Which fields there are is pinned, how long things took is not.
+            Value::Number(_) if TIMED.contains(&name) => json!("<ms>"),
+            Value::Number(_) if COUNTED.contains(&name) => json!("<number>"),
+            Value::String(text) if ["key", "token", "invitation_token"].contains(&name) && text.len() > 20 => {
+                json!("<secret>")
+            }
+            Value::String(text) if name == "prefix" && text.starts_with("va_") => json!("<start of the key>"),
+            Value::String(text) if text.len() == 10 && text.starts_with("20") => json!("<day>"),
+            Value::String(text) => json!(self.text(&text)),
+            Value::Object(_) if name == "media" => json!("<figures of the media leg>"),
+            Value::Array(items) => items.into_iter().map(|item| self.value(name, item)).collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (name.clone(), self.value(&name, value))).collect()
+            }
+            other => other,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A customer's server beside real calls: who answers, tools, status, reports, and a receiver that is away.
 
-use super::support::{NUMBER, Receiver, Server, Told, agent, at_once, lines, strict, until};
+use super::support::{Golden, Mask, NUMBER, Receiver, Server, Told, agent, at_once, lines, strict, until};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -79,6 +79,25 @@ async fn the_customers_server_chooses_a_hybrid_and_reads_its_metadata_in_every_e
     let order = receiver.paths();
     assert_eq!(order.last().unwrap(), "/end-of-call-report", "{order:?}");
     check_report(&server, &call, &report.body).await;
+    let mut golden = Golden::new("webhooks");
+    for (name, body) in [
+        ("assistant_request", &request.body),
+        ("status_update", &updates[1].body),
+        ("end_of_call_report", &report.body),
+    ] {
+        pin(&mut golden, &server, name, body);
+    }
+    golden.finish();
+}
+
+/// Pins what a customer's server is sent.
+fn pin(golden: &mut Golden, server: &Server, name: &str, body: &Value) {
+    let mut masked = Mask::new(server).value("", body.clone());
+    if let Some(url) = masked.get("recording_url").and_then(Value::as_str) {
+        masked["recording_url"] = json!(format!("{}?token=<token>", url.split("?token=").next().unwrap()));
+    }
+    masked["assistant"]["webhook_url"] = json!("<the receiver>");
+    golden.compare(name, &format!("{}\n", serde_json::to_string_pretty(&masked).unwrap()));
 }
 
 /// The report is the call as it was.
@@ -315,4 +334,49 @@ async fn webhooks_do_not_reach_into_our_own_network() {
     tools["name"] = json!("A");
     let (status, body) = server.send("POST", "/agents", Some(tools)).await;
     assert_eq!((status, &body["details"]["field"]), (400, &json!("llm_config.tools[0].url")), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completed_task_says_so_with_its_excerpts() {
+    let mut server = Server::start().await;
+    let receiver = Receiver::start(|_| at_once(&json!({}))).await;
+    let plan = json!({"structured_data_plan": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}});
+    hook(&server, &receiver, json!({"webhook_events": ["end-of-call-report"], "analysis_plan": plan})).await;
+    let task = json!({"agent_id": server.agent, "to_number": "+15550199", "webhook_url": format!("{}/task", receiver.url),
+        "webhook_events": ["call_completed"], "metadata": {"crm": 7}});
+    let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+    server.post(&format!("/tasks/{task}/execute"), json!({})).await;
+    let incoming = server.incoming.recv().await.unwrap();
+    let script = trunkline::caller::script::Script::parse("listen; say goodbye; listen").unwrap();
+    server.phone.answer(incoming, &script, None).await;
+    let told = receiver.wait("/task", 1).await;
+    let body = &told[0].body;
+    assert_eq!((told.len(), &body["event_type"], &body["status"]), (1, &json!("call_completed"), &json!("completed")));
+    assert!(body["data"]["transcript_excerpt"].as_str().unwrap().contains("assistant: Good morning, this is Acme."));
+    assert_eq!(body["data"]["report_excerpt"], json!("emulated"));
+    let report = &receiver.wait("/end-of-call-report", 1).await[0].body;
+    assert_eq!(
+        (&report["structured_data"], &report["assistant"]["metadata"]),
+        (&json!({"ok": true}), &json!({"crm": 7}))
+    );
+    assert!(receiver.told("/status-update").is_empty(), "only what is wanted is sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_fails_ends_with_error() {
+    let mut server = Server::start().await;
+    let receiver = Receiver::start(|_| (200, "<html>whatever".into(), Duration::ZERO)).await;
+    hook(&server, &receiver, json!({})).await;
+    let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
+    let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+    server.post(&format!("/tasks/{task}/execute"), json!({})).await;
+    let call = server.incoming.recv().await.unwrap();
+    server.phone.sip.reject(call.incoming.call, 486, None).await;
+    let told = &receiver.wait("/status-update", 1).await[0].body;
+    assert_eq!((&told["status"], &told["end_reason"]), (&json!("ended-with-error"), &json!("busy")));
+    assert_eq!(receiver.wait("/end-of-call-report", 1).await[0].body["duration_seconds"], json!(0));
+    until("both are delivered, whatever the answer says", || async {
+        (server.get("/webhook-deliveries?status=delivered").await["total"] == json!(2)).then_some(())
+    })
+    .await;
 }
