@@ -1,6 +1,7 @@
 //! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
 //! the callers in this one. Prints what callers experience and what the server costs.
 
+use super::{bench_api, bench_live};
 use crate::caller::load::{Load, run as run_load};
 use crate::caller::report::{CallReport, percentile, summarize};
 use crate::caller::script::Script;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
+/// Where the server under test answers.
+const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);
 const TURNS: &str = "+31200000001";
 const TALKER: &str = "+31200000002";
 /// Silence the recogniser waits for; part of every turn and no part of our own share.
@@ -39,18 +42,21 @@ pub(super) struct BenchArgs {
     /// Set-ups a second for the flood.
     #[arg(long, default_value_t = 1000.0)]
     flood_rate: f64,
-    /// Only these: setup, turns, barge-in, many, flood, memory.
+    /// Only these: api, setup, turns, live, barge-in, many, flood, memory.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Serve a bare "hello" for comparison, and nothing else.
+    #[arg(long, hide = true)]
+    hello: bool,
 }
 
-struct Bench {
+pub(super) struct Bench {
     server: Server,
     phone: Arc<Softphone>,
     delays: emulator::Delays,
     api: String,
     key: String,
-    _emulator: emulator::Running,
+    emulator: emulator::Running,
 }
 
 /// The server's process; ended with the bench.
@@ -95,6 +101,9 @@ impl Server {
 }
 
 pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
+    if args.hello {
+        return bench_api::hello().await;
+    }
     let _ = rlimit::increase_nofile_limit(1 << 20);
     let bench = start().await?;
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
@@ -105,11 +114,18 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     bench.call(TALKER, "interrupt wait_stop; listen; hangup", 2, 10.0, 2).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = bench.server.usage();
+    if wanted("api") {
+        let agent = bench.agent().await?;
+        results.insert("api".into(), bench_api::throughput(API, &bench.key, &agent).await?);
+    }
     if wanted("setup") {
         results.insert("setup".into(), bench.setup(args.setup_rate, 5.0).await?);
     }
     if wanted("turns") {
         results.insert("turns".into(), bench.turns(args.calls).await?);
+    }
+    if wanted("live") {
+        results.insert("live".into(), bench.live().await?);
     }
     if wanted("barge-in") {
         results.insert("barge_in".into(), bench.barge_in(args.calls).await?);
@@ -206,15 +222,53 @@ impl Bench {
             tokio::time::sleep(talking).await;
             (from, self.server.usage())
         };
-        let (reports, (from, to)) = tokio::join!(self.call(TALKER, &script, calls, 50.0, calls), measure);
+        let agent = self.agent().await?;
+        let requests = async {
+            tokio::time::sleep(ramp).await;
+            bench_api::beside(API, &self.key, &agent).await
+        };
+        let calling = self.call(TALKER, &script, calls, 50.0, calls);
+        let (reports, (from, to), requests) = tokio::join!(calling, measure, requests);
         let cpu = (to.cpu_s - from.cpu_s) / (to.at - from.at).as_secs_f64();
         Ok(json!({
             "calls": calls,
             "cpu_percent_of_a_core": cpu * 100.0,
             "cpu_percent_per_call": cpu * 100.0 / calls as f64,
             "memory_mb_per_call": (to.resident_mb - idle.resident_mb) / calls as f64,
+            "api_requests_beside": requests?,
             "callers": summarize(&reports?),
         }))
+    }
+
+    /// From the recogniser's result to the listener: the emulator's clock and the listener's are one.
+    async fn live(&self) -> Result<Value, String> {
+        bench_live::run(self).await
+    }
+
+    /// What the emulated recogniser says from now on.
+    pub(super) fn results(&self) -> tokio::sync::broadcast::Receiver<(Instant, String)> {
+        self.emulator.results.subscribe()
+    }
+
+    /// One call that goes by a script.
+    pub(super) async fn one(&self, script: String) -> Result<Vec<CallReport>, String> {
+        self.call(TURNS, &script, 1, 1.0, 1).await
+    }
+
+    /// Where to listen to the calls that go on.
+    pub(super) async fn live_urls(&self) -> Result<Vec<String>, String> {
+        let url = format!("{}/calls?status=in_progress", self.api);
+        let request = reqwest::Client::new().get(url).bearer_auth(&self.key);
+        let body: Value = request.send().await.map_err(|e| e.to_string())?.json().await.map_err(|e| e.to_string())?;
+        let ids = body["data"]["calls"].as_array().into_iter().flatten().filter_map(|call| call["id"].as_str());
+        Ok(ids.map(|id| format!("ws://{API}/ws/calls/{id}?api_key={}", self.key)).collect())
+    }
+
+    /// One of the agents.
+    async fn agent(&self) -> Result<String, String> {
+        let request = reqwest::Client::new().get(format!("{}/agents?limit=1", self.api)).bearer_auth(&self.key);
+        let body: Value = request.send().await.map_err(|e| e.to_string())?.json().await.map_err(|e| e.to_string())?;
+        Ok(body["data"]["agents"][0]["id"].as_str().unwrap_or_default().to_owned())
     }
 
     async fn setup(&self, per_second: f64, seconds: f64) -> Result<Value, String> {
@@ -236,18 +290,18 @@ async fn start() -> Result<Bench, String> {
     let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
     let (phone, _) =
         Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
-    let bench =
-        Bench { server, phone: Arc::new(phone), delays, api: api.clone(), key: key.clone(), _emulator: emulator };
+    let bench = Bench { server, phone: Arc::new(phone), delays, api: api.clone(), key: key.clone(), emulator };
     set_up(&api, &key).await?;
     Ok(bench)
 }
 
 fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, String), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let api = "127.0.0.1:13008";
+    let api = API;
     let base = emulator.base_url();
     let settings = [
-        ("API__LISTEN", api.to_owned()),
+        ("API__LISTEN", api.to_string()),
+        ("API__RATE_LIMIT_PER_MINUTE", "10000000".to_owned()),
         ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
         ("DATABASE__URL", format!("sqlite://{}/bench.db", folder.display())),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),

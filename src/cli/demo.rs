@@ -118,6 +118,11 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     if !args.real_providers {
         config = Config::default();
     }
+    // A demo's webhooks and secrets stay on this machine.
+    config.webhooks.allow_private = true;
+    if config.secrets.master_key.is_empty() {
+        config.secrets.master_key = format!("{:032x}", rand::random::<u128>());
+    }
     config.log.filter = "warn".to_owned();
     config.api.listen = free(args.api, "API");
     config.sip.listen = free(args.sip, "SIP");
@@ -148,7 +153,8 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     // The first organization is made before the server opens the database.
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
     let email = format!("owner-{:08x}@example.com", rand::random::<u32>());
-    let hash = password::hash(&format!("{:032x}", rand::random::<u128>()))?;
+    let word = format!("{:016x}", rand::random::<u64>());
+    let hash = password::hash(&word)?;
     let made = store.bootstrap("Demo", &email, &hash).await.map_err(|error| error.to_string())?;
     store.close().await;
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
@@ -156,6 +162,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     println!("API           http://{}/api/v1", app.api_addr);
     println!("SIP           {} (UDP and TCP)", app.context.sip.local_udp());
     println!("organization  {}", made.scope.organization());
+    println!("owner         {email}, password {word}");
     println!("API key       {}", made.key.text);
     let base = format!("http://{}/api/v1", app.api_addr);
     Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, _emulator: running })

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "commands are programs: they read clocks and start tasks")]
 
 mod bench;
+mod bench_api;
+mod bench_live;
 mod call;
 mod demo;
 

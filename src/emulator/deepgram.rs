@@ -144,6 +144,9 @@ impl Session {
                         _ => {}
                     }
                 }
+                if let Some(text) = reply["channel"]["alternatives"][0]["transcript"].as_str() {
+                    let _ = self.emulator.results.send((Instant::now(), text.to_owned()));
+                }
                 if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
                     return;
                 }

@@ -24,8 +24,12 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+/// Results kept for whoever measures.
+const RESULTS_MAX: usize = 16_384;
 
 /// How long the emulated providers take.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -63,6 +67,7 @@ pub(crate) struct Emulator {
     faults: Faults,
     recogniser: Arc<Recogniser>,
     voice: voice::Voice,
+    results: broadcast::Sender<(Instant, String)>,
 }
 
 /// A running emulator.
@@ -70,6 +75,8 @@ pub(crate) struct Emulator {
 pub struct Running {
     pub addr: SocketAddr,
     pub faults: Faults,
+    /// What the recogniser said, and when: for measuring.
+    pub results: broadcast::Sender<(Instant, String)>,
     task: tokio::task::AbortHandle,
     _clock: clock::Stop,
 }
@@ -99,7 +106,9 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         faults: faults.clone(),
         recogniser: Arc::new(Recogniser::new(fixture_phrases())),
         voice: voice::Voice::new(settings.espeak),
+        results: broadcast::Sender::new(RESULTS_MAX),
     };
+    let results = emulator.results.clone();
     let router = Router::new()
         .route("/v1/listen", get(deepgram::listen))
         .route("/v1/chat/completions", post(openai::chat))
@@ -118,7 +127,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         }
     })
     .abort_handle();
-    Ok(Running { addr, faults, task, _clock: stop })
+    Ok(Running { addr, faults, results, task, _clock: stop })
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`

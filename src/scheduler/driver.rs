@@ -1,5 +1,4 @@
 //! The loop: tasks that are due, most urgent first; claims of processes that died; signs of life.
-#![expect(clippy::disallowed_methods, reason = "the scheduler is a driver: it waits for the clock")]
 
 use crate::call::driver::{OrderFault, Placed, Shared, place};
 use crate::domain::task::TaskStatus;
