@@ -131,7 +131,7 @@ fn permit(parts: &Parts, key: &Key) -> Result<(), ApiError> {
 }
 
 /// A key and what is left of its minute, this request counted.
-pub(super) async fn authenticate(api: &Api, key: &str) -> Result<(Key, Quota), ApiError> {
+pub(super) async fn authenticate(api: &Api, key: &str) -> Result<(Arc<Key>, Quota), ApiError> {
     let key = api.context.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
     let quota = api.rate_limit.take(key.id, unix_s());
     Ok((key, quota))

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,7 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a handler answered.
 #[derive(Clone, Debug)]
 pub(super) enum Payload {
-    Success(Value),
+    /// JSON text of the data.
+    Success(Arc<str>),
     /// A delete: `{"success":true}` in both shapes.
     Deleted,
     Failure {
@@ -48,6 +50,11 @@ impl Answer {
         Self(StatusCode::OK, Payload::Success(to_json(body)))
     }
 
+    /// Data that was put into JSON before.
+    pub(super) fn written(data: Arc<str>) -> Self {
+        Self(StatusCode::OK, Payload::Success(data))
+    }
+
     pub(super) fn created(body: impl Serialize) -> Self {
         Self(StatusCode::CREATED, Payload::Success(to_json(body)))
     }
@@ -58,8 +65,8 @@ impl Answer {
 }
 
 /// Bodies are structs with string keys: they always have a JSON form.
-fn to_json(body: impl Serialize) -> Value {
-    serde_json::to_value(body).unwrap_or_default()
+pub(super) fn to_json(body: impl Serialize) -> Arc<str> {
+    serde_json::to_string(&body).unwrap_or_default().into()
 }
 
 impl IntoResponse for Answer {
@@ -92,7 +99,7 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
         let body = body(payload, enveloped, &request_id);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(body.to_string());
+        *response.body_mut() = Body::from(body);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -109,17 +116,18 @@ fn rate_limit_headers(quota: &Quota, headers: &mut HeaderMap) {
     }
 }
 
-fn body(payload: Payload, enveloped: bool, request_id: &str) -> Value {
-    let meta = || json!({"timestamp": now().rfc3339(), "request_id": request_id});
+fn body(payload: Payload, enveloped: bool, request_id: &str) -> String {
+    let meta = || format!("{{\"timestamp\":\"{}\",\"request_id\":\"{request_id}\"}}", now().rfc3339());
     match (payload, enveloped) {
-        (Payload::Success(data), true) => json!({"success": true, "data": data, "meta": meta()}),
-        (Payload::Success(data), false) => data,
-        (Payload::Deleted, true) => json!({"success": true, "meta": meta()}),
-        (Payload::Deleted, false) => json!({"success": true}),
+        (Payload::Success(data), true) => format!("{{\"success\":true,\"data\":{data},\"meta\":{}}}", meta()),
+        (Payload::Success(data), false) => (*data).to_owned(),
+        (Payload::Deleted, true) => format!("{{\"success\":true,\"meta\":{}}}", meta()),
+        (Payload::Deleted, false) => "{\"success\":true}".to_owned(),
         (Payload::Failure { message, details }, true) => {
-            json!({"success": false, "error": message, "details": details, "meta": meta()})
+            let error = Value::String(message);
+            format!("{{\"success\":false,\"error\":{error},\"details\":{details},\"meta\":{}}}", meta())
         }
-        (Payload::Failure { message, details }, false) => json!({"error": message, "details": details}),
-        (Payload::Plain(value), _) => value,
+        (Payload::Failure { message, details }, false) => json!({"error": message, "details": details}).to_string(),
+        (Payload::Plain(value), _) => value.to_string(),
     }
 }

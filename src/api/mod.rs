@@ -44,6 +44,7 @@ pub struct Api {
     public_url: String,
     rate_limit: RateLimit,
     passwords: Passwords,
+    written: agents::Written,
 }
 
 /// The API's settings.
@@ -58,6 +59,14 @@ impl Api {
     pub fn new(context: Arc<Context>, metrics: PrometheusHandle, settings: Settings) -> Self {
         let Settings { body_bytes_max, public_url, rate_limit_per_minute } = settings;
         let rate_limit = RateLimit::new(rate_limit_per_minute);
-        Self { context, metrics, body_bytes_max, public_url, rate_limit, passwords: Passwords::default() }
+        Self {
+            context,
+            metrics,
+            body_bytes_max,
+            public_url,
+            rate_limit,
+            passwords: Passwords::default(),
+            written: agents::Written::default(),
+        }
     }
 }

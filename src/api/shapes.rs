@@ -6,21 +6,52 @@ use super::router;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-static SHAPES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+/// The types of the document.
+static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
     let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
-    let mut components = described["components"].take();
-    types_only(&mut components);
-    let components = &components;
-    let names = components["schemas"].as_object().into_iter().flatten().map(|(name, _)| name);
-    names
-        .filter_map(|name| {
-            let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": components});
-            Some((name.clone(), jsonschema::validator_for(&schema).ok()?))
-        })
-        .collect()
+    let mut schemas = described["components"]["schemas"].take();
+    types_only(&mut schemas);
+    schemas
 });
+
+/// Built when a body of the type comes first; there are a dozen.
+static SHAPES: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+
+fn shape(name: &str) -> Option<Arc<Validator>> {
+    let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = shapes.get(name) {
+        return Some(known.clone());
+    }
+    let mut used = Map::new();
+    collect(name, &mut used);
+    let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": used}});
+    let built = Arc::new(jsonschema::validator_for(&schema).ok()?);
+    shapes.insert(name.to_owned(), built.clone());
+    Some(built)
+}
+
+/// A schema and those it refers to.
+fn collect(name: &str, used: &mut Map<String, Value>) {
+    let Some(schema) = SCHEMAS.get(name) else { return };
+    if used.insert(name.to_owned(), schema.clone()).is_some() {
+        return;
+    }
+    let mut waiting = vec![schema];
+    while let Some(one) = waiting.pop() {
+        match one {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    collect(reference.rsplit('/').next().unwrap_or_default(), used);
+                }
+                waiting.extend(fields.values());
+            }
+            Value::Array(items) => waiting.extend(items),
+            _ => {}
+        }
+    }
+}
 
 /// Ranges and patterns are the domain's to refuse, in better words.
 fn types_only(schema: &mut Value) {
@@ -39,7 +70,7 @@ fn types_only(schema: &mut Value) {
 
 /// Refuses an object that has not the shape of its schema, by the path of the first fault.
 pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), ApiError> {
-    let Some(validator) = SHAPES.get(schema) else { return Ok(()) };
+    let Some(validator) = shape(schema) else { return Ok(()) };
     // Fields that are not set are as good as not there.
     let object: Map<String, Value> = object
         .iter()

@@ -235,7 +235,7 @@ impl From<OrderFault> for ApiError {
                 error
             }
             OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
-            OrderFault::Overloaded => Self::unavailable("overloaded", message),
+            OrderFault::Busy | OrderFault::Overloaded => Self::unavailable("overloaded", message),
             OrderFault::Store(error) => error.into(),
         }
     }

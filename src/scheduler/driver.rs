@@ -3,15 +3,21 @@
 use crate::call::driver::{OrderFault, Placed, Shared, place};
 use crate::domain::task::TaskStatus;
 use crate::domain::time::UnixMs;
-use crate::store::{Due, StoreError, now};
-use std::collections::HashSet;
+use crate::store::{Due, OrgScope, StoreError, now};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// A scheduled call starts at most this late, and then some for setting it up.
 const TICK: Duration = Duration::from_millis(250);
-/// Tasks looked at in one tick.
-const TASKS_MAX: i64 = 200;
+/// Tasks looked at in one tick, and of one organization, so that a long queue keeps nobody else waiting.
+const TASKS_MAX: i64 = 400;
+const OF_ONE_MAX: i64 = 20;
+const REFUSED_MAX: u32 = 3;
+/// What is delivered or given up is kept for so long.
+const KEPT_MS: i64 = 30 * 86_400_000;
+/// Signs of life between two looks at what is too old.
+const BEATS_PER_CLEANING: u32 = 1_200;
 /// How often this process says that it lives.
 const BEAT: Duration = Duration::from_secs(3);
 /// A process that was not heard of for this long is dead, and its calls with it.
@@ -35,17 +41,18 @@ pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
 }
 
 async fn call_due(context: &Shared) -> Result<(), StoreError> {
-    // Organizations that make as many calls as they may are not asked again in this tick.
-    let mut full = HashSet::new();
-    for Due { scope, task } in context.store.due_tasks(TASKS_MAX).await? {
-        if full.contains(&scope) {
+    // An organization whose tasks find no free line is left alone until the next tick; a few are tried,
+    // because another trunk may have one.
+    let mut refused: HashMap<OrgScope, u32> = HashMap::new();
+    for Due { scope, task } in context.store.due_tasks(OF_ONE_MAX, TASKS_MAX).await? {
+        if refused.get(&scope).is_some_and(|times| *times >= REFUSED_MAX) {
             continue;
         }
-        match place(context, scope, task, true).await {
-            Ok(Placed::Calling(call)) => tracing::info!(%task, %call, "scheduled call is made"),
-            Ok(Placed::Waiting(_)) => {
-                full.insert(scope);
+        match place(context, scope, task, false).await {
+            Ok(Placed::Calling(call) | Placed::Waiting(call)) => {
+                tracing::info!(%task, %call, "scheduled call is made");
             }
+            Err(OrderFault::Busy) => *refused.entry(scope).or_default() += 1,
             Err(OrderFault::NotPending | OrderFault::NotFound) => {}
             Err(OrderFault::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
             Err(fault @ (OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::ForeignNumber)) => {
@@ -62,10 +69,10 @@ async fn call_due(context: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says that this process lives, and takes care of what dead ones left behind. `recording_of` finds the
-/// recording of a call by organization and call.
+/// Says that this process lives, and takes care of what dead ones left behind.
 pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut beat = tokio::time::interval(BEAT);
+    let mut beats = 0u32;
     loop {
         tokio::select! {
             _ = beat.tick() => {}
@@ -74,6 +81,12 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = sweep(&context, false).await {
             tracing::error!(%error, "dead calls cannot be looked for");
         }
+        if beats % BEATS_PER_CLEANING == 0
+            && let Err(error) = context.store.forget_deliveries(UnixMs(now().0 - KEPT_MS)).await
+        {
+            tracing::error!(%error, "old deliveries cannot be forgotten");
+        }
+        beats = beats.wrapping_add(1);
     }
 }
 

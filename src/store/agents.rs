@@ -7,6 +7,7 @@ use crate::domain::ids::AgentId;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::sync::Arc;
 
 fn agent(scope: OrgScope, row: &AnyRow) -> Result<Agent, StoreError> {
     Ok(Agent {
@@ -36,6 +37,11 @@ impl Store {
     }
 
     pub async fn agent(&self, scope: OrgScope, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        Ok(self.shared_agent(scope, id).await?.map(|agent| Agent::clone(&agent)))
+    }
+
+    /// The same without a copy; the same value for as long as it is remembered.
+    pub async fn shared_agent(&self, scope: OrgScope, id: AgentId) -> Result<Option<Arc<Agent>>, StoreError> {
         if let Some(agent) = self.cache.agent(scope.organization(), id) {
             return Ok(Some(agent));
         }
@@ -44,7 +50,7 @@ impl Store {
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
             .await?;
-        let found = row.as_ref().map(|row| agent(scope, row)).transpose()?;
+        let found = row.as_ref().map(|row| agent(scope, row)).transpose()?.map(Arc::new);
         if let Some(agent) = &found {
             self.cache.put_agent(agent);
         }

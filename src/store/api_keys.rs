@@ -8,6 +8,7 @@ use crate::domain::time::UnixMs;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::sync::Arc;
 
 /// How often the last use of a key is written down.
 const USE_RESOLUTION_MS: i64 = 60_000;
@@ -56,12 +57,20 @@ impl Key {
 
 /// 256 random bits need no salt and no slow hash.
 pub(super) fn hash(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest(secret))
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// 256 random bits as text.
 pub(super) fn random_text() -> String {
-    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&rand::random::<[u8; 32]>())
 }
 
 fn scopes(row: &AnyRow) -> Result<Option<Vec<KeyScope>>, StoreError> {
@@ -153,25 +162,25 @@ impl Store {
     }
 
     /// Whose key it is; `None` for unknown and expired keys.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<Key>, StoreError> {
-        let hash = hash(key);
-        let found = match self.cache.key(&hash) {
+    pub async fn authenticate(&self, key: &str) -> Result<Option<Arc<Key>>, StoreError> {
+        let digest = digest(key);
+        let found = match self.cache.key(&digest) {
             Some(found) => found,
             None => {
                 let row = sqlx::query("SELECT * FROM api_keys WHERE hash = $1")
-                    .bind(&hash)
+                    .bind(hex(&digest))
                     .fetch_optional(&self.read)
                     .await?;
                 let Some(row) = row else { return Ok(None) };
                 let organization = OrganizationId::parse(row.try_get("organization_id")?);
-                let found = Key {
+                let found = Arc::new(Key {
                     id: parsed(ApiKeyId::parse(row.try_get("id")?), "api_keys.id")?,
                     scope: OrgScope::new(parsed(organization, "api_keys.organization_id")?),
                     scopes: scopes(&row)?,
                     expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
-                };
+                });
                 self.used(&found, row.try_get("last_used_at")?).await?;
-                self.cache.put_key(hash, found.clone());
+                self.cache.put_key(digest, found.clone());
                 found
             }
         };

@@ -2,7 +2,8 @@
 //! for a process that is away: whatever matters is in tables as well.
 #![expect(clippy::disallowed_methods, reason = "the bus is a driver: one task that listens")]
 
-use super::{Backend, Store, StoreError};
+use super::{Backend, OrgScope, Store, StoreError};
+use crate::domain::ids::OrganizationId;
 use sqlx::postgres::PgListener;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -35,6 +36,11 @@ impl Bus {
     /// Everything that is said from now on, by this process too.
     pub fn subscribe(&self) -> broadcast::Receiver<String> {
         self.heard.subscribe()
+    }
+
+    /// The scope of a message that another process of this installation sent.
+    pub fn scope(&self, organization: &str) -> Option<OrgScope> {
+        OrganizationId::parse(organization).map(OrgScope::new)
     }
 
     /// Says something to every process.

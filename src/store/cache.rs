@@ -42,13 +42,16 @@ impl<K: Hash + Eq, V: Clone> Table<K, V> {
     }
 }
 
+/// SHA-256 of a key.
+type Digest = [u8; 32];
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cache(Arc<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    keys: Table<String, Key>,
-    agents: Table<(OrganizationId, AgentId), Agent>,
+    keys: Table<Digest, Arc<Key>>,
+    agents: Table<(OrganizationId, AgentId), Arc<Agent>>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "age is measured by the clock")]
@@ -57,11 +60,11 @@ fn clock() -> Instant {
 }
 
 impl Cache {
-    pub(super) fn key(&self, hash: &String) -> Option<Key> {
+    pub(super) fn key(&self, hash: &Digest) -> Option<Arc<Key>> {
         self.0.keys.get(hash, clock())
     }
 
-    pub(super) fn put_key(&self, hash: String, key: Key) {
+    pub(super) fn put_key(&self, hash: Digest, key: Arc<Key>) {
         self.0.keys.put(hash, key, clock());
     }
 
@@ -69,11 +72,11 @@ impl Cache {
         self.0.keys.retain(|_, key| key.id != id);
     }
 
-    pub(super) fn agent(&self, organization: OrganizationId, id: AgentId) -> Option<Agent> {
+    pub(super) fn agent(&self, organization: OrganizationId, id: AgentId) -> Option<Arc<Agent>> {
         self.0.agents.get(&(organization, id), clock())
     }
 
-    pub(super) fn put_agent(&self, agent: &Agent) {
+    pub(super) fn put_agent(&self, agent: &Arc<Agent>) {
         self.0.agents.put((agent.organization, agent.id), agent.clone(), clock());
     }
 

@@ -153,6 +153,15 @@ impl Store {
         Ok(())
     }
 
+    /// Deliveries of everybody that were over before this time are forgotten.
+    pub async fn forget_deliveries(&self, before: UnixMs) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1")
+            .bind(before.0)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
     /// Makes a delivery that is over due again; false while it is pending.
     pub async fn resend(&self, scope: OrgScope, id: DeliveryId) -> Result<bool, StoreError> {
         let done = sqlx::query(

@@ -33,13 +33,15 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Tasks that are due, most urgent first.
-    pub async fn due_tasks(&self, max: i64) -> Result<Vec<Due>, StoreError> {
+    /// Tasks that are due, so many of each organization, its most urgent ones first.
+    pub async fn due_tasks(&self, of_one: i64, max: i64) -> Result<Vec<Due>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, organization_id FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL AND due_at <= $1 \
-             ORDER BY priority DESC, due_at, id LIMIT $2",
+            "SELECT id, organization_id FROM (SELECT id, organization_id, ROW_NUMBER() OVER \
+             (PARTITION BY organization_id ORDER BY priority DESC, due_at, id) AS place FROM tasks \
+             WHERE status = 'pending' AND due_at IS NOT NULL AND due_at <= $1) due WHERE place <= $2 ORDER BY place, id LIMIT $3",
         )
         .bind(now().0)
+        .bind(of_one)
         .bind(max)
         .fetch_all(&self.read)
         .await?;

@@ -12,11 +12,6 @@ impl OrgScope {
         Self(organization)
     }
 
-    /// Of a message that another process of this installation sent over the database.
-    pub fn of_another_process(organization: OrganizationId) -> Self {
-        Self(organization)
-    }
-
     pub fn organization(self) -> OrganizationId {
         self.0
     }

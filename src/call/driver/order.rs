@@ -36,6 +36,8 @@ pub enum OrderFault {
     ForeignNumber,
     #[error("The calling windows of the task do not allow a call now")]
     OutsideWindow,
+    #[error("The organization or the trunk makes as many calls as it may")]
+    Busy,
     #[error("This server holds as many calls as it may")]
     Overloaded,
     #[error(transparent)]
@@ -80,7 +82,7 @@ pub async fn place(context: &Shared, scope: OrgScope, task: TaskId, may_wait: bo
             context.journal.flush(ROW_DEADLINE).await;
             return Ok(Placed::Waiting(call));
         }
-        Claim::Busy => return Err(OrderFault::Overloaded),
+        Claim::Busy => return Err(OrderFault::Busy),
     };
     if !store.begin_call(scope, task.id, call, &context.node).await? {
         return Err(OrderFault::NotPending);

@@ -5,7 +5,7 @@ use crate::call::live::{self, Update};
 use crate::call::registry::{Command, Registry};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{CallId, OrganizationId, TaskId};
+use crate::domain::ids::{CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::bus::{Bus, MESSAGE_BYTES_MAX};
 use crate::store::{OrgScope, Store};
@@ -139,19 +139,19 @@ impl Remote {
     fn heard(&self, message: Message) {
         match message {
             Message::End { organization, call, reason } => {
-                let known = scope_of(&organization).zip(CallId::parse(&call)).zip(EndReason::parse(&reason));
+                let known = self.scope(&organization).zip(CallId::parse(&call)).zip(EndReason::parse(&reason));
                 if let Some(((scope, call), reason)) = known {
                     self.registry.command(scope, call, Command::End(reason));
                 }
             }
             Message::EndTask { organization, task, reason } => {
-                let known = scope_of(&organization).zip(TaskId::parse(&task)).zip(EndReason::parse(&reason));
+                let known = self.scope(&organization).zip(TaskId::parse(&task)).zip(EndReason::parse(&reason));
                 if let Some(((scope, task), reason)) = known {
                     self.registry.command_task(scope, task, Command::End(reason));
                 }
             }
             Message::Listen { organization, call } => {
-                if let Some((scope, call)) = scope_of(&organization).zip(CallId::parse(&call)) {
+                if let Some((scope, call)) = self.scope(&organization).zip(CallId::parse(&call)) {
                     self.send_updates(scope, call);
                 }
             }
@@ -169,6 +169,10 @@ impl Remote {
             Message::Over { call } => self.forget(&call),
             Message::Trunks => self.trunks_changed.notify_one(),
         }
+    }
+
+    fn scope(&self, organization: &str) -> Option<OrgScope> {
+        self.bus.as_ref()?.scope(organization)
     }
 
     fn pass_on(&self, call: &str, update: Update) {
@@ -256,10 +260,6 @@ impl Remote {
             }
         }
     }
-}
-
-fn scope_of(organization: &str) -> Option<OrgScope> {
-    OrganizationId::parse(organization).map(OrgScope::of_another_process)
 }
 
 fn message(call: CallId, update: Update) -> Message {
