@@ -26,12 +26,18 @@ demo: deps-demo
 	rm -rf data/demo
 	./target/release/trunkline demo $(DEMO_FLAGS)
 
-# Everything: unit tests, scenarios, snapshots, real peers; the server's tests on SQLite, then on PostgreSQL.
+# Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
+ON_POSTGRES := api:: calls:: crash:: live:: management:: reports:: scheduler:: seeds:: snapshots:: webhooks::
+empty :=
+space := $(empty) $(empty)
 test: deps
 	cargo build --workspace --all-targets
-	@if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace; else cargo test --workspace; fi
-	@if command -v cargo-nextest >/dev/null; then .ci/with-postgres cargo nextest run --test server; \
-	else .ci/with-postgres cargo test --test server; fi
+	@if command -v cargo-nextest >/dev/null; then \
+		cargo nextest run --workspace && \
+		.ci/with-postgres cargo nextest run --test server -E 'test(/^($(subst $(space),|,$(ON_POSTGRES)))/)'; \
+	else \
+		cargo test --workspace && .ci/with-postgres cargo test --test server -- $(ON_POSTGRES); \
+	fi
 
 unit:
 	cargo test --workspace --lib

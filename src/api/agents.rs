@@ -110,13 +110,16 @@ pub(super) struct AgentBody {
 /// Agents that were put into JSON, for as long as the store remembers the same value: most requests ask
 /// for what was asked for a moment ago.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written(Arc<Mutex<HashMap<AgentId, (Weak<Agent>, Arc<str>)>>>);
+pub(super) struct Written(Arc<Mutex<HashMap<AgentId, (Weak<Agent>, Text)>>>);
+
+/// JSON text.
+type Text = Arc<str>;
 
 /// A full table is emptied.
 const WRITTEN_MAX: usize = 2_000;
 
 impl Written {
-    fn agent(&self, agent: &Arc<Agent>) -> Arc<str> {
+    fn agent(&self, agent: &Arc<Agent>) -> Text {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, text)) = all.get(&agent.id)
             && std::ptr::eq(of.as_ptr(), Arc::as_ptr(agent))

@@ -22,5 +22,11 @@ pub struct Turn {
     pub started_at_ms: u64,
     pub ended_at_ms: u64,
     pub interrupted: bool,
+    /// Between 0 and 1, to four places.
+    #[serde(serialize_with = "four_places")]
     pub confidence: Option<f32>,
+}
+
+fn four_places<S: serde::Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| (f64::from(value) * 10_000.0).round() / 10_000.0).serialize(serializer)
 }

@@ -81,7 +81,7 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = sweep(&context, false).await {
             tracing::error!(%error, "dead calls cannot be looked for");
         }
-        if beats % BEATS_PER_CLEANING == 0
+        if beats.is_multiple_of(BEATS_PER_CLEANING)
             && let Err(error) = context.store.forget_deliveries(UnixMs(now().0 - KEPT_MS)).await
         {
             tracing::error!(%error, "old deliveries cannot be forgotten");

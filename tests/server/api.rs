@@ -127,7 +127,7 @@ async fn bad_input_names_the_field() {
         ),
         (with("notification_email", json!("nobody")), "notification_email"),
         (with("starting_message", json!("other")), "starting_message"),
-        (with("turn_config", json!({"silence_ms": 50})), "turn_config.silence_ms"),
+        (with("turn_config", json!({"silence_ms": 50_000})), "turn_config.silence_ms"),
         (
             with("dtmf_rules", json!({"rules": [{"digits": "x", "action": "say", "text": "y"}]})),
             "dtmf_rules.rules[0].digits",

@@ -206,34 +206,34 @@ fn tool_script() -> Script {
     ]))
 }
 
+/// A call in which the tool answers so; what the caller hears then.
+async fn tool_answers(answer: Value, heard: &str) {
+    let server = Server::start_scripted(tool_script(), |_| {}).await;
+    let taught = answer.clone();
+    let receiver = Receiver::start(move |told| match told.path.as_str() {
+        "/tool-calls" => at_once(&taught),
+        _ => at_once(&json!({})),
+    })
+    .await;
+    hook(&server, &receiver, with_tools(None)).await;
+    server.call("listen; say where_is_my_order; listen; listen; say goodbye; listen").await;
+    let all = lines(&server.last_call().await);
+    assert!(all.iter().any(|line| line == &format!("assistant: {heard}")), "{answer}: {all:?}");
+    assert!(all.iter().any(|line| line == "assistant: One moment."), "{all:?}");
+    let told = &receiver.told("/tool-calls")[0].body;
+    assert_eq!(told["tool_calls"], json!([{"id": "call_1", "name": "find_order", "arguments": {"number": "4271"}}]));
+    assert_eq!((&told["type"], &told["call"]["status"]), (&json!("tool-calls"), &json!("in_progress")));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tools_run_on_the_customers_server_in_all_four_formats() {
-    let server = Server::start_scripted(tool_script(), |_| {}).await;
-    for (answer, heard) in [
-        (json!({"results": [{"tool_call_id": "call_1", "result": {"name": "Jan"}}]}), "I found {\"name\":\"Jan\"}."),
-        (json!({"result": "a red bicycle"}), "I found a red bicycle."),
-        (json!({"name": "Jan"}), "I found {\"name\":\"Jan\"}."),
-        (json!({"error": "Contact not found"}), "I found error: Contact not found."),
-    ] {
-        let taught = answer.clone();
-        let receiver = Receiver::start(move |told| match told.path.as_str() {
-            "/tool-calls" => at_once(&taught),
-            _ => at_once(&json!({})),
-        })
-        .await;
-        hook(&server, &receiver, with_tools(None)).await;
-        server.call("listen; say where_is_my_order; listen; listen; say goodbye; listen").await;
-        let call = server.last_call().await;
-        let all = lines(&call);
-        assert!(all.iter().any(|line| line == &format!("assistant: {heard}")), "{answer}: {all:?}");
-        assert!(all.iter().any(|line| line == "assistant: One moment."), "{all:?}");
-        let told = &receiver.told("/tool-calls")[0].body;
-        assert_eq!(
-            told["tool_calls"],
-            json!([{"id": "call_1", "name": "find_order", "arguments": {"number": "4271"}}])
-        );
-        assert_eq!((&told["type"], &told["call"]["status"]), (&json!("tool-calls"), &json!("in_progress")));
-    }
+    let object = json!({"results": [{"tool_call_id": "call_1", "result": {"name": "Jan"}}]});
+    tokio::join!(
+        tool_answers(object, "I found {\"name\":\"Jan\"}."),
+        tool_answers(json!({"result": "a red bicycle"}), "I found a red bicycle."),
+        tool_answers(json!({"name": "Jan"}), "I found {\"name\":\"Jan\"}."),
+        tool_answers(json!({"error": "Contact not found"}), "I found error: Contact not found."),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
