@@ -110,10 +110,11 @@ pub(super) struct AgentBody {
 /// Agents that were put into JSON, for as long as the store remembers the same value: most requests ask
 /// for what was asked for a moment ago.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written(Arc<Mutex<HashMap<AgentId, (Weak<Agent>, Text)>>>);
+pub(super) struct Written(Arc<Mutex<Texts>>);
 
 /// JSON text.
 type Text = Arc<str>;
+type Texts = HashMap<AgentId, (Weak<Agent>, Text)>;
 
 /// A full table is emptied.
 const WRITTEN_MAX: usize = 2_000;
