@@ -206,9 +206,15 @@ impl Bench {
     }
 
     async fn barge_in(&self, calls: usize) -> Result<Value, String> {
-        let reports =
-            self.call(TALKER, "interrupt wait_stop; listen; hangup", calls, calls as f64 / 4.0, calls).await?;
-        Ok(json!({"calls": calls, "callers": summarize(&reports)}))
+        let agent = self.agent().await?;
+        let calling = self.call(TALKER, "interrupt wait_stop; listen; hangup", calls, calls as f64 / 4.0, calls);
+        let requests = async {
+            tokio::time::sleep(Duration::from_secs(4)).await; // all of them talk
+            bench_api::beside(API, &self.key, &agent).await
+        };
+        let (reports, requests) = tokio::join!(calling, requests);
+        let reports = reports?;
+        Ok(json!({"calls": calls, "api_requests_beside": requests?, "callers": summarize(&reports)}))
     }
 
     /// Calls that are being talked to, all at once: gaps, CPU, memory.

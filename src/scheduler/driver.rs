@@ -82,9 +82,9 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
             tracing::error!(%error, "dead calls cannot be looked for");
         }
         if beats.is_multiple_of(BEATS_PER_CLEANING)
-            && let Err(error) = context.store.forget_deliveries(UnixMs(now().0 - KEPT_MS)).await
+            && let Err(error) = context.store.forget(UnixMs(now().0 - KEPT_MS)).await
         {
-            tracing::error!(%error, "old deliveries cannot be forgotten");
+            tracing::error!(%error, "what is old cannot be forgotten");
         }
         beats = beats.wrapping_add(1);
     }

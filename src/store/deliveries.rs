@@ -153,12 +153,15 @@ impl Store {
         Ok(())
     }
 
-    /// Deliveries of everybody that were over before this time are forgotten.
-    pub async fn forget_deliveries(&self, before: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1")
-            .bind(before.0)
-            .execute(&self.write)
-            .await?;
+    /// Deliveries of everybody that were over before this time are forgotten, and processes that have not
+    /// been seen since.
+    pub async fn forget(&self, before: UnixMs) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
+            "DELETE FROM nodes WHERE seen_at < $1",
+        ] {
+            sqlx::query(sql).bind(before.0).execute(&self.write).await?;
+        }
         Ok(())
     }
 

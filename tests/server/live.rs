@@ -138,3 +138,36 @@ async fn strangers_are_turned_away_by_close_code() {
     let theirs = format!("ws://{}/ws/calls/{id}?session_token={token}", other.app.api_addr);
     assert_eq!(Client::connect(&theirs).await.rest().await.1, 4401);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
+    use trunkline::call::live::Update;
+    use trunkline::domain::call::{Call, Direction};
+    let server = Server::start().await;
+    let context = server.app.context.clone();
+    let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+    let id = trunkline::domain::ids::CallId::new();
+    let seat = context.registry.enter(scope, id, None);
+    let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
+    call.node = Some(context.node.clone());
+    context.journal.call(call).await;
+    context.journal.flush(Duration::from_secs(5)).await;
+    let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
+    let mut slow = Client::connect(&url).await;
+    assert_eq!(slow.next().await.unwrap()["type"], json!("connected"));
+    // More at once than anybody keeps up with; sending waits for nobody.
+    let text = "word ".repeat(200);
+    let began = Instant::now();
+    for _ in 0..20_000 {
+        let _ = seat.live.send(Update::Interim { text: text.clone() });
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let (messages, code) = slow.rest().await;
+    assert_eq!((messages.last().unwrap()["type"].clone(), code), (json!("error"), 1008));
+    assert!(messages.last().unwrap()["error"].as_str().unwrap().contains("too slow"));
+    // Whoever connects again goes on listening.
+    let mut again = Client::connect(&url).await;
+    assert_eq!(again.next().await.unwrap()["type"], json!("connected"));
+    let _ = seat.live.send(Update::Interim { text: "still there".into() });
+    assert_eq!(again.next().await.unwrap()["data"]["transcript"][0]["content"], json!("still there"));
+}
