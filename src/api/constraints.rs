@@ -1,6 +1,7 @@
 //! What the handlers check beyond their types, said in the document's schemas: patterns, closed lists,
 //! fields that need each other.
 
+use super::lengths::SHORT;
 use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
@@ -92,6 +93,32 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
+/// Schemas of bodies; what is inside of them has the same lengths.
+const BODIES: [&str; 16] = [
+    "AgentFields",
+    "TaskFields",
+    "PhoneNumberFields",
+    "TrunkFields",
+    "OrganizationFields",
+    "OrganizationPatch",
+    "ApiKeyFields",
+    "SecretFields",
+    "Login",
+    "Invite",
+    "Acceptance",
+    "LlmConfig",
+    "SttConfig",
+    "TtsConfig",
+    "Tool",
+    "CallingWindow",
+];
+
+/// Texts of bodies that are short by nature.
+fn lengths_of(schemas: &Value) -> Vec<(&'static str, &'static str, usize)> {
+    let all = BODIES.iter().flat_map(|schema| SHORT.iter().map(move |(field, max)| (*schema, *field, *max)));
+    all.filter(|(schema, field, _)| schemas[schema]["properties"].get(field).is_some()).collect()
+}
+
 /// Adds the constraints to the schemas.
 pub(super) fn add(schemas: &mut Value) {
     for (schema, property, added) in rules().into_iter().chain(conversation_rules()) {
@@ -99,6 +126,9 @@ pub(super) fn add(schemas: &mut Value) {
         if let (Value::Object(target), Value::Object(added)) = (target, added) {
             target.extend(added);
         }
+    }
+    for (schema, property, max) in lengths_of(schemas) {
+        schemas[schema]["properties"][property]["maxLength"] = json!(max);
     }
     let together = |user: &str, password: &str| {
         json!({"anyOf": [

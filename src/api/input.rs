@@ -65,6 +65,7 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     let name = T::name();
     let read = read(object.clone())?;
     super::shapes::check(&name, &object)?;
+    super::lengths::check(&object)?;
     Ok(read)
 }
 

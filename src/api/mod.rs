@@ -12,6 +12,7 @@ mod error;
 mod examples;
 mod health;
 mod input;
+mod lengths;
 mod live;
 pub mod openapi;
 mod organizations;

@@ -1,0 +1,95 @@
+//! How long a customer's texts may be, by the name of their field; the document says the same.
+
+use super::error::ApiError;
+use serde_json::{Map, Value};
+
+/// A text nobody thought of: a model's window is larger, a mistake usually too.
+const CHARS_MAX: usize = 100_000;
+/// JSON text of what customers keep with an agent, a task or a schema.
+const FREE_BYTES_MAX: usize = 65_536;
+/// Entries of a list.
+const ITEMS_MAX: usize = 1_000;
+
+/// Fields whose content is the customer's own.
+const FREE: [&str; 5] = ["metadata", "context_data", "structured_data_plan", "parameters", "fallbacks"];
+
+/// Characters of fields that are short by nature.
+pub(super) const SHORT: [(&str, usize); 22] = [
+    ("name", 200),
+    ("business_name", 200),
+    ("email", 320),
+    ("notification_email", 320),
+    ("owner_email", 320),
+    ("password", 256),
+    ("token", 256),
+    ("webhook_url", 2_048),
+    ("url", 2_048),
+    ("webhook_secret", 1_024),
+    ("value", 4_096),
+    ("host", 253),
+    ("from_domain", 253),
+    ("from_user", 256),
+    ("username", 256),
+    ("inbound_username", 256),
+    ("inbound_password", 256),
+    ("dial_string", 100),
+    ("model", 200),
+    ("voice_id", 200),
+    ("language", 35),
+    ("time_zone", 64),
+];
+
+/// Refuses an object with a text that is too long, by its path.
+pub(super) fn check(object: &Map<String, Value>) -> Result<(), ApiError> {
+    object.iter().try_for_each(|(name, value)| walk(name, name, value))
+}
+
+fn walk(path: &str, name: &str, value: &Value) -> Result<(), ApiError> {
+    if FREE.contains(&name) {
+        if value.to_string().len() > FREE_BYTES_MAX {
+            return Err(ApiError::field(path, format!("must not be longer than {FREE_BYTES_MAX} bytes of JSON")));
+        }
+        return Ok(());
+    }
+    match value {
+        Value::String(text) => {
+            let max = SHORT.iter().find(|(short, _)| *short == name).map_or(CHARS_MAX, |(_, max)| *max);
+            if text.chars().count() > max {
+                return Err(ApiError::field(path, format!("must not be longer than {max} characters")));
+            }
+            Ok(())
+        }
+        Value::Array(items) if items.len() > ITEMS_MAX => {
+            Err(ApiError::field(path, format!("must not have more than {ITEMS_MAX} entries")))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(index, item)| walk(&format!("{path}[{index}]"), name, item))
+        }
+        Value::Object(fields) => {
+            fields.iter().try_for_each(|(name, value)| walk(&format!("{path}.{name}"), name, value))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(body: &Value) -> Option<String> {
+        check(body.as_object().unwrap()).err().map(|error| error.details["field"].as_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn long_texts_are_refused_by_their_path() {
+        let long = |length: usize| "é".repeat(length);
+        assert_eq!(field(&json!({"name": long(200), "system_prompt": long(100_000)})), None);
+        assert_eq!(field(&json!({"name": long(201)})), Some("name".into()));
+        assert_eq!(field(&json!({"llm_config": {"model": long(201)}})), Some("llm_config.model".into()));
+        let messages = json!({"llm_config": {"messages": [{"content": "x"}, {"content": long(100_001)}]}});
+        assert_eq!(field(&messages), Some("llm_config.messages[1].content".into()));
+        assert_eq!(field(&json!({"metadata": {"name": long(40_000)}})), Some("metadata".into()));
+        assert_eq!(field(&json!({"metadata": {"name": long(1_000)}})), None);
+    }
+}
