@@ -96,7 +96,7 @@ pub async fn sweep(context: &Shared, at_start: bool) -> Result<(), StoreError> {
     store.beat(&context.node).await?;
     let since = UnixMs(now().0 - DEAD_AFTER_MS);
     let recovered = store
-        .recover(&context.node, since, |organization, call| {
+        .recover(&context.node, since, at_start, |organization, call| {
             let path = format!("{organization}/{call}.wav");
             recordings.join(&path).exists().then_some(path)
         })

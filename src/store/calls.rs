@@ -91,14 +91,14 @@ impl Store {
     /// Calls whose process died are failed, with their tasks. Recordings are playable up to their last half
     /// second and stay. Returns how many there were. `seen_since`: processes that were seen later are alive.
     pub async fn recover(
-        &self, node: &str, seen_since: UnixMs, recording_of: impl Fn(&str, &str) -> Option<String>,
+        &self, node: &str, seen_since: UnixMs, at_start: bool, recording_of: impl Fn(&str, &str) -> Option<String>,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write.begin().await?;
         // A call without a process waits for its task's turn.
         let dead = format!(
             "SELECT * FROM calls WHERE status IN ('initiated', 'in_progress') AND {} AND NOT (node IS NULL AND EXISTS \
              (SELECT 1 FROM tasks t WHERE t.call_id = calls.id AND (t.status = 'pending' OR t.lease_until > 0)))",
-            self.is_dead()
+            self.is_dead(at_start)
         );
         let rows =
             sqlx::query(sqlx::AssertSqlSafe(dead)).bind(node).bind(seen_since.0).fetch_all(&mut *transaction).await?;

@@ -22,11 +22,16 @@ impl Store {
     }
 
     /// Condition on `calls.node`: the process that held the call is gone. A file has one process, so
-    /// whatever another one left there is dead.
-    pub(super) fn is_dead(&self) -> &'static str {
-        match self.backend {
-            Backend::Sqlite => "(node IS NULL OR node <> $1) AND $2 = $2",
-            Backend::Postgres => {
+    /// whatever another one left there is dead; and a process that has just started holds nothing yet,
+    /// whatever is there under its name.
+    pub(super) fn is_dead(&self, at_start: bool) -> &'static str {
+        match (self.backend, at_start) {
+            (Backend::Sqlite, true) => "($1 = $1 AND $2 = $2)",
+            (Backend::Sqlite, false) => "(node IS NULL OR node <> $1) AND $2 = $2",
+            (Backend::Postgres, true) => {
+                "(node IS NULL OR node = $1 OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node AND n.seen_at > $2))"
+            }
+            (Backend::Postgres, false) => {
                 "(node IS NULL OR (node <> $1 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node AND n.seen_at > $2)))"
             }
         }

@@ -65,6 +65,7 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
         ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
         ("DATABASE__URL", database.into()),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
+        ("NODE__NAME", "first".into()),
         ("MEDIA__PORT_FIRST", "20000".into()),
         ("MEDIA__PORT_LAST", "39999".into()),
         ("PROVIDERS__DEEPGRAM__BASE_URL", base.into()),

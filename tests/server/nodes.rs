@@ -43,6 +43,7 @@ async fn pair() -> Pair {
     for (name, value) in &mut settings {
         match name.as_str() {
             "TRUNKLINE_API__LISTEN" => *value = format!("127.0.0.1:{api}"),
+            "TRUNKLINE_NODE__NAME" => *value = "second".into(),
             "TRUNKLINE_SIP__LISTEN" => *value = format!("127.0.0.1:{}", free_port()),
             _ => {}
         }
