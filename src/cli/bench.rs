@@ -114,10 +114,6 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     bench.call(TALKER, "interrupt wait_stop; listen; hangup", 2, 10.0, 2).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = bench.server.usage();
-    if wanted("api") {
-        let agent = bench.agent().await?;
-        results.insert("api".into(), bench_api::throughput(API, &bench.key, &agent).await?);
-    }
     if wanted("setup") {
         results.insert("setup".into(), bench.setup(args.setup_rate, 5.0).await?);
     }
@@ -135,6 +131,10 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     }
     if wanted("flood") {
         results.insert("flood".into(), bench.setup(args.flood_rate, 5.0).await?);
+    }
+    if wanted("api") {
+        let agent = bench.agent().await?;
+        results.insert("api".into(), bench_api::throughput(API, &bench.key, &agent).await?);
     }
     let mut memory = json!({"start": fresh.resident_mb, "idle": idle.resident_mb});
     if wanted("memory") {
