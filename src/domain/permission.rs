@@ -47,8 +47,8 @@ named! {
 }
 
 named! {
-    /// A person's role in an organization. Members read, admins manage keys, people and secrets, owners
-    /// also the organization itself.
+    /// A person's role in an organization. Members work with agents, tasks and calls and see who is there,
+    /// admins also manage keys, people and secrets, owners also the organization itself.
     Role { Owner "owner", Admin "admin", Member "member" }
 }
 

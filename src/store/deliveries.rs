@@ -206,15 +206,28 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, with_progress).await
     }
 
-    /// The secret that signs a webhook: of its agent, or of the number where no agent is set.
+    /// The secret that signs a webhook: of its agent; where that has none or there is no agent, of the
+    /// number that was called, or of the number's agent, if the webhook is theirs.
     pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<String>, StoreError> {
-        match (delivery.agent, delivery.call) {
-            (Some(agent), _) => Ok(self.agent(scope, agent).await?.and_then(|agent| agent.fields.webhook_secret)),
-            (None, Some(call)) => match self.call(scope, call).await? {
-                Some(call) => self.secret_of_number(scope, &call.to_number).await,
-                None => Ok(None),
-            },
-            (None, None) => Ok(None),
+        if let Some(agent) = delivery.agent
+            && let Some(agent) = self.shared_agent(scope, agent).await?
+            && agent.fields.webhook_secret.is_some()
+        {
+            return Ok(agent.fields.webhook_secret.clone());
         }
+        let Some(call) = delivery.call else { return Ok(None) };
+        let Some(call) = self.call(scope, call).await? else { return Ok(None) };
+        let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(None) };
+        let theirs = |url: &Option<String>| {
+            url.as_deref().is_some_and(|url| {
+                delivery.target.starts_with(url.split('?').next().unwrap_or(url).trim_end_matches('/'))
+            })
+        };
+        if theirs(&number.webhook_url) {
+            return Ok(number.webhook_secret);
+        }
+        let Some(agent) = number.agent else { return Ok(None) };
+        let agent = self.shared_agent(scope, agent).await?.filter(|agent| theirs(&agent.fields.webhook_url));
+        Ok(agent.and_then(|agent| agent.fields.webhook_secret.clone()))
     }
 }

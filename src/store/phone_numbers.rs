@@ -164,15 +164,15 @@ impl Store {
         Ok(None)
     }
 
-    /// The secret that signs webhooks of calls to a number.
-    pub async fn secret_of_number(&self, scope: OrgScope, dialled: &str) -> Result<Option<String>, StoreError> {
-        let plus = format!("+{}", dialled.trim_start_matches('+'));
-        let secret: Option<Option<String>> =
-            sqlx::query_scalar("SELECT webhook_secret FROM phone_numbers WHERE number = $1 AND organization_id = $2")
-                .bind(plus)
-                .bind(scope.organization().to_string())
-                .fetch_optional(&self.read)
-                .await?;
-        Ok(secret.flatten())
+    /// A number of the organization by how it was dialled.
+    pub(super) async fn number_called(
+        &self, scope: OrgScope, dialled: &str,
+    ) -> Result<Option<PhoneNumberFields>, StoreError> {
+        let row = sqlx::query("SELECT * FROM phone_numbers WHERE number = $1 AND organization_id = $2")
+            .bind(format!("+{}", dialled.trim_start_matches('+')))
+            .bind(scope.organization().to_string())
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(fields).transpose()
     }
 }

@@ -380,3 +380,20 @@ async fn a_call_that_fails_ends_with_error() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_without_a_webhook_reports_to_the_one_that_asked_for_it() {
+    let server = Server::start().await;
+    let other = server.post("/agents", json!({"name": "Other", "first_message": "Saved words."})).await;
+    let answer = json!({"assistant_id": other["agent"]["id"]});
+    let receiver = Receiver::start(move |told| match told.path.as_str() {
+        "/assistant-request" => at_once(&answer),
+        _ => at_once(&json!({})),
+    })
+    .await;
+    hook(&server, &receiver, json!({"webhook_secret": "of the number's agent"})).await;
+    server.call(SHORT).await;
+    let report = &receiver.wait("/end-of-call-report", 1).await[0];
+    assert!(is_signed(report, b"of the number's agent"), "{:?}", report.headers);
+    assert_eq!(report.body["assistant"]["name"], json!("Other"));
+}
