@@ -144,37 +144,6 @@ impl Store {
         Ok(true)
     }
 
-    /// A claim that cannot be used is given back; the task is due again after `wait_ms`, and when it
-    /// cannot work at all (`None`) it fails.
-    pub async fn release_task(
-        &self, scope: OrgScope, task: TaskId, call: CallId, wait_ms: Option<i64>,
-    ) -> Result<(), StoreError> {
-        let (at, organization) = (now().0, scope.organization().to_string());
-        let mut transaction = self.write.begin().await?;
-        let status = if wait_ms.is_some() { TaskStatus::Pending } else { TaskStatus::Failed };
-        sqlx::query(
-            "UPDATE tasks SET status = $1, due_at = $2, lease_until = 0, attempts = attempts - 1, updated_at = $3, call_id = NULL \
-             WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND call_id = $6",
-        )
-        .bind(status.name())
-        .bind(wait_ms.map(|wait| at + wait))
-        .bind(at)
-        .bind(task.to_string())
-        .bind(&organization)
-        .bind(call.to_string())
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query(
-            "DELETE FROM calls WHERE id = $1 AND organization_id = $2 AND status = 'initiated' AND node IS NULL",
-        )
-        .bind(call.to_string())
-        .bind(&organization)
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
     /// A pending task is not looked at before this time.
     pub async fn postpone(&self, scope: OrgScope, task: TaskId, until: UnixMs) -> Result<(), StoreError> {
         sqlx::query("UPDATE tasks SET due_at = $1 WHERE id = $2 AND organization_id = $3 AND status = 'pending'")
