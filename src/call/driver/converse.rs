@@ -12,6 +12,8 @@ use crate::domain::speech::LlmProvider;
 use crate::providers::deepgram::client::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, openai};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -304,7 +306,9 @@ impl Running {
         if is_async {
             tokio::spawn(run);
         } else {
-            self.tools.spawn(async move { (id, run.await) });
+            // A tool that panics is one that failed: the conversation must not wait for it.
+            let run = AssertUnwindSafe(run).catch_unwind();
+            self.tools.spawn(async move { (id, run.await.unwrap_or_else(|_| "error: the tool broke".to_owned())) });
         }
     }
 
