@@ -7,9 +7,10 @@ use crate::call::links::Links;
 use crate::call::registry::{Command, Registry};
 use crate::config::Config;
 use crate::domain::end_reason::EndReason;
+use crate::domain::provider::Account;
 use crate::outbox::driver::{self as outbox, Outbox};
 use crate::outbox::mail::{Mailer, SmtpSettings};
-use crate::providers::{Deadlines, Endpoint, Providers, Warmth};
+use crate::providers::{Deadlines, Endpoint, Programs, Providers, Settings, Timeouts};
 use crate::scheduler::driver as scheduler;
 use crate::store::journal::Journal;
 use crate::store::live_tokens::TokenSecret;
@@ -278,26 +279,33 @@ fn workers(config: &Config) -> usize {
 }
 
 fn providers(config: &Config) -> Result<Providers, AppError> {
-    let ms = Duration::from_millis;
     let p = &config.providers;
-    let deadlines = Deadlines {
-        connect: ms(p.connect_timeout_ms),
-        first_byte: ms(p.first_byte_timeout_ms),
-        between_bytes: ms(p.idle_timeout_ms),
+    let deadlines = |one: crate::config::StageTimeouts| Deadlines {
+        connect: Duration::from_millis(one.connect_ms),
+        first_byte: Duration::from_millis(one.first_byte_ms),
+        between_bytes: Duration::from_millis(one.between_bytes_ms),
     };
-    let endpoint = |provider: &crate::config::Provider| Endpoint {
-        base_url: provider.base_url.clone(),
-        api_key: provider.api_key.clone(),
+    let endpoint = |account: &Account| {
+        let own = p.account(*account);
+        Endpoint {
+            account: *account,
+            base_url: own.base_url.clone(),
+            api_key: own.api_key.clone(),
+            api_version: own.api_version.clone(),
+            concurrency_max: own.concurrency_max,
+            is_customers: false,
+        }
     };
-    Ok(Providers {
-        http: Providers::http_client(&deadlines).map_err(|error| AppError::Other(format!("HTTP client: {error}")))?,
-        deadlines,
-        deepgram: endpoint(&p.deepgram),
-        openai: endpoint(&p.openai),
-        elevenlabs: endpoint(&p.elevenlabs),
-        warmth: Warmth::default(),
-        espeak: p.local.program.clone(),
-    })
+    let timeouts = Timeouts {
+        stt: deadlines(p.timeouts.stt),
+        llm: deadlines(p.timeouts.llm),
+        tts: deadlines(p.timeouts.tts),
+        engine: deadlines(p.timeouts.engine),
+    };
+    let programs = Programs { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
+    let endpoints = Account::ALL.iter().map(endpoint).collect();
+    Providers::new(Settings { timeouts, endpoints, programs, allow_private: p.allow_private })
+        .map_err(|error| AppError::Other(format!("HTTP client: {error}")))
 }
 
 async fn take_calls(context: Arc<Context>, mut incoming: mpsc::Receiver<IncomingCall>) {

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod dialogue;
 pub mod domain;
+pub mod egress;
 pub mod emulator;
 pub mod outbox;
 pub mod providers;

@@ -8,6 +8,7 @@ use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, 
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
+use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
 use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
@@ -55,7 +56,7 @@ pub(super) struct AgentView {
     llm_config: Option<LlmConfig>,
     tts_config: Option<TtsConfig>,
     analysis_plan: Option<AnalysisPlan>,
-    fallbacks: Option<Value>,
+    fallbacks: Option<Fallbacks>,
     metadata: Option<Map<String, Value>>,
     #[schema(format = "date-time")]
     created_at: String,
@@ -150,6 +151,7 @@ fn fields(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError
     if let Some(url) = &fields.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;
     }
+    check_servers(api, &fields)?;
     let tools = fields.llm_config.iter().flat_map(|config| &config.tools);
     for (index, url) in tools.enumerate().filter_map(|(index, tool)| Some((index, tool.url.as_ref()?))) {
         check_webhook_url(api, &format!("llm_config.tools[{index}].url"), url)?;
@@ -159,6 +161,27 @@ fn fields(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError
 
 /// Fields with two names: ours and the other one.
 pub(super) const NAMES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
+
+/// Servers of the customer's own: as public as webhooks, unless the settings say otherwise.
+fn check_servers(api: &Api, fields: &AgentFields) -> Result<(), ApiError> {
+    let mut servers = vec![
+        ("stt_config.base_url".to_owned(), fields.stt_config.as_ref().and_then(|c| c.base_url.as_deref())),
+        ("llm_config.base_url".to_owned(), fields.llm_config.as_ref().and_then(|c| c.base_url.as_deref())),
+        ("tts_config.base_url".to_owned(), fields.tts_config.as_ref().and_then(|c| c.base_url.as_deref())),
+    ];
+    if let Some(fallbacks) = &fields.fallbacks {
+        let place = |stage: &str, index: usize| format!("fallbacks.{stage}[{index}].base_url");
+        servers.extend(fallbacks.stt.iter().enumerate().map(|(i, c)| (place("stt", i), c.base_url.as_deref())));
+        servers.extend(fallbacks.llm.iter().enumerate().map(|(i, c)| (place("llm", i), c.base_url.as_deref())));
+        servers.extend(fallbacks.tts.iter().enumerate().map(|(i, c)| (place("tts", i), c.base_url.as_deref())));
+    }
+    for (field, url) in servers {
+        if let Some(why) = url.and_then(|url| api.context.providers.refuses(url)) {
+            return Err(ApiError::field(&field, why));
+        }
+    }
+    Ok(())
+}
 
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
     NAMES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))

@@ -73,6 +73,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
 
 /// The same for what an agent hears, thinks and says.
 fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
+    let server = || json!({"pattern": HTTPS, "example": "https://models.example.com/v1"});
     vec![
         ("DtmfRule", "digits", json!({"example": "1"})),
         ("DtmfRules", "terminator", json!({"pattern": "^[0-9*#A-D]$", "example": "#"})),
@@ -82,6 +83,11 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("SttConfig", "model", json!({"pattern": "\\S", "example": "nova-3-general"})),
         ("SttConfig", "language", json!({"pattern": "\\S", "example": "en"})),
         ("SttConfig", "keyterms", json!({"maxItems": 100})),
+        ("SttConfig", "base_url", server()),
+        ("LlmConfig", "base_url", server()),
+        ("LlmFallback", "base_url", server()),
+        ("TtsConfig", "base_url", server()),
+        ("LlmFallback", "model", json!({"pattern": "\\S", "example": "claude-haiku-5-5"})),
         ("LlmConfig", "model", json!({"pattern": "\\S", "example": "gpt-4o-mini"})),
         ("PromptMessage", "role", json!({"enum": ["system", "user", "assistant"]})),
         ("Tool", "type", json!({"enum": ["function"]})),
@@ -94,7 +100,7 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Schemas of bodies; what is inside of them has the same lengths.
-const BODIES: [&str; 16] = [
+const BODIES: [&str; 17] = [
     "AgentFields",
     "TaskFields",
     "PhoneNumberFields",
@@ -107,6 +113,7 @@ const BODIES: [&str; 16] = [
     "Invite",
     "Acceptance",
     "LlmConfig",
+    "LlmFallback",
     "SttConfig",
     "TtsConfig",
     "Tool",
@@ -138,6 +145,11 @@ pub(super) fn add(schemas: &mut Value) {
     };
     schemas["TrunkFields"]["allOf"] =
         json!([together("username", "password"), together("inbound_username", "inbound_password")]);
+    // Engines have voices of their own, and stand in for nobody.
+    let engines = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
+    schemas["LlmConfig"]["anyOf"] =
+        json!([{"properties": {"provider": {"enum": engines}}}, {"properties": {"voice": {"type": "null"}}}]);
+    schemas["LlmFallback"]["not"] = json!({"properties": {"provider": {"enum": engines}}});
     // What an action needs.
     schemas["DtmfRule"]["example"] = json!({"digits": "0", "action": "end_call"});
     schemas["DtmfRule"]["anyOf"] = json!([

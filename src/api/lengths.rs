@@ -11,10 +11,10 @@ const FREE_BYTES_MAX: usize = 65_536;
 const ITEMS_MAX: usize = 1_000;
 
 /// Fields whose content is the customer's own.
-const FREE: [&str; 5] = ["metadata", "context_data", "structured_data_plan", "parameters", "fallbacks"];
+const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
 
 /// Characters of fields that are short by nature.
-pub(super) const SHORT: [(&str, usize); 22] = [
+pub(super) const SHORT: [(&str, usize); 24] = [
     ("name", 200),
     ("business_name", 200),
     ("email", 320),
@@ -24,6 +24,7 @@ pub(super) const SHORT: [(&str, usize); 22] = [
     ("token", 256),
     ("webhook_url", 2_048),
     ("url", 2_048),
+    ("base_url", 2_048),
     ("webhook_secret", 1_024),
     ("value", 4_096),
     ("host", 253),
@@ -35,6 +36,7 @@ pub(super) const SHORT: [(&str, usize); 22] = [
     ("dial_string", 100),
     ("model", 200),
     ("voice_id", 200),
+    ("voice", 200),
     ("language", 35),
     ("time_zone", 64),
 ];

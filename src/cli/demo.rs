@@ -7,6 +7,7 @@ use crate::caller::script::Script;
 use crate::caller::softphone::{Dial, Softphone};
 use crate::config::{self, Config};
 use crate::domain::password;
+use crate::domain::provider::Account;
 use crate::emulator;
 use crate::telemetry;
 use clap::Args;
@@ -139,12 +140,9 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
         let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings)
             .await
             .map_err(|error| error.to_string())?;
-        for (provider, base) in [
-            (&mut config.providers.deepgram, running.base_url()),
-            (&mut config.providers.openai, format!("{}/v1", running.base_url())),
-            (&mut config.providers.elevenlabs, running.base_url()),
-        ] {
-            provider.base_url = base;
+        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+            let provider = config.providers.account_mut(*account);
+            provider.base_url = running.address_of(account.name());
             provider.api_key = Some("emulated".to_owned());
         }
         println!("providers     emulated on {}", running.base_url());
@@ -190,7 +188,7 @@ impl Demo {
 
     /// Agent, trunk and number through the API, as a customer would. Returns the agent.
     async fn set_up(&mut self, real: bool, callee: SocketAddr) -> Result<String, String> {
-        let voice = if real && self.app.context.providers.elevenlabs.api_key.is_none() {
+        let voice = if real && !self.app.context.providers.endpoint(Account::Elevenlabs, None).is_usable() {
             json!({"provider": "openai", "voice_id": "alloy", "language": "en"})
         } else {
             json!({"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM", "language": "en"})

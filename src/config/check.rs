@@ -1,6 +1,7 @@
 //! What the types alone cannot say about the settings.
 
 use super::{Config, Fault};
+use crate::domain::provider::Account;
 
 pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
@@ -27,9 +28,6 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         ("calls.ring_timeout_ms", config.calls.ring_timeout_ms, 1_000, 600_000),
         ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),
         ("calls.calls_max", config.calls.calls_max as u64, 1, 20_000),
-        ("providers.connect_timeout_ms", config.providers.connect_timeout_ms, 100, 60_000),
-        ("providers.first_byte_timeout_ms", config.providers.first_byte_timeout_ms, 100, 120_000),
-        ("providers.idle_timeout_ms", config.providers.idle_timeout_ms, 100, 120_000),
         ("api.rate_limit_per_minute", u64::from(config.api.rate_limit_per_minute), 1, 10_000_000),
         ("api.body_bytes_max", config.api.body_bytes_max as u64, 1_024, 100 << 20),
     ] {
@@ -54,12 +52,23 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     if !config.api.token_secret.is_empty() && config.api.token_secret.len() < 16 {
         fault("api.token_secret", "must have at least 16 characters".to_owned());
     }
-    for (name, provider) in [
-        ("deepgram", &config.providers.deepgram),
-        ("openai", &config.providers.openai),
-        ("elevenlabs", &config.providers.elevenlabs),
-    ] {
-        let path = format!("providers.{name}.base_url");
+    let timeouts = &config.providers.timeouts;
+    for (stage, one) in
+        [("stt", timeouts.stt), ("llm", timeouts.llm), ("tts", timeouts.tts), ("engine", timeouts.engine)]
+    {
+        for (name, value) in [
+            ("connect_ms", one.connect_ms),
+            ("first_byte_ms", one.first_byte_ms),
+            ("between_bytes_ms", one.between_bytes_ms),
+        ] {
+            if !(100..=120_000).contains(&value) {
+                fault(&format!("providers.timeouts.{stage}.{name}"), format!("{value} is not between 100 and 120000"));
+            }
+        }
+    }
+    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+        let provider = config.providers.account(*account);
+        let path = format!("providers.{}.base_url", account.name());
         match url::Url::parse(&provider.base_url) {
             Ok(url) if matches!(url.scheme(), "https" | "wss") => {}
             // Keys must not travel in the clear beyond this machine.

@@ -1,6 +1,7 @@
 //! File and environment. `TRUNKLINE_SIP__LISTEN=…` sets `sip.listen`: two underscores for each dot.
 
 use super::{Config, Provider};
+use crate::domain::provider::Account;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -20,10 +21,6 @@ impl std::fmt::Display for Fault {
 
 const PREFIX: &str = "TRUNKLINE_";
 
-/// Keys that the vendors' own tools read from the environment.
-const VENDOR_KEYS: [(&str, &str); 3] =
-    [("DEEPGRAM_API_KEY", "deepgram"), ("OPENAI_API_KEY", "openai"), ("ELEVENLABS_API_KEY", "elevenlabs")];
-
 /// Reads the file (a missing one counts as empty unless `required`) and the environment. All faults are
 /// returned together.
 pub fn load(
@@ -38,17 +35,16 @@ pub fn load(
     for (name, value) in environment {
         if let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) {
             set(&mut table, &path.to_lowercase(), &value);
-        } else if let Some((_, provider)) = VENDOR_KEYS.iter().find(|(key, _)| *key == name) {
-            vendor.insert((*provider).to_owned(), Value::String(value));
+        } else if let Some(account) = Account::ALL.iter().find(|account| account.environment() == name) {
+            vendor.insert(account.name().to_owned(), Value::String(value));
         }
     }
     let mut config = parse(table, &mut faults);
-    for (name, provider) in [
-        ("deepgram", &mut config.providers.deepgram),
-        ("openai", &mut config.providers.openai),
-        ("elevenlabs", &mut config.providers.elevenlabs),
-    ] {
-        finish_provider(name, provider, vendor.get(name).and_then(Value::as_str), &mut faults);
+    let defaults = super::Providers::default();
+    for account in Account::ALL {
+        let provider = config.providers.account_mut(*account);
+        let from_vendor = vendor.get(account.name()).and_then(Value::as_str);
+        finish_provider(account.name(), provider, defaults.account(*account), from_vendor, &mut faults);
     }
     super::check::check(&config, &mut faults);
     if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -110,17 +106,21 @@ fn parse(table: Table, faults: &mut Vec<Fault>) -> Config {
     Value::Table(good).try_into().unwrap_or_default()
 }
 
-fn finish_provider(name: &str, provider: &mut Provider, from_vendor: Option<&str>, faults: &mut Vec<Fault>) {
-    provider.base_url = provider.base_url.trim_end_matches('/').to_owned();
-    if provider.base_url.is_empty() {
-        // A section that sets only the key keeps the vendor's address.
-        let defaults = super::Providers::default();
-        provider.base_url = match name {
-            "deepgram" => defaults.deepgram.base_url,
-            "openai" => defaults.openai.base_url,
-            _ => defaults.elevenlabs.base_url,
-        };
+fn finish_provider(
+    name: &str, provider: &mut Provider, default: &Provider, from_vendor: Option<&str>, faults: &mut Vec<Fault>,
+) {
+    // A section that sets only the key keeps the vendor's address.
+    for (own, default) in [
+        (&mut provider.base_url, &default.base_url),
+        (&mut provider.api_version, &default.api_version),
+        (&mut provider.program, &default.program),
+        (&mut provider.flite_program, &default.flite_program),
+    ] {
+        if own.is_empty() {
+            own.clone_from(default);
+        }
     }
+    provider.base_url = provider.base_url.trim_end_matches('/').to_owned();
     if let Some(file) = &provider.api_key_file {
         match std::fs::read_to_string(file) {
             Ok(key) => provider.api_key = Some(key.trim().to_owned()),

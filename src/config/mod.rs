@@ -6,6 +6,7 @@ mod load;
 pub use load::{Fault, load};
 
 use crate::domain::price::PriceTable;
+use crate::domain::provider::{Account, provider_table};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -152,16 +153,73 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+macro_rules! accounts {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+        $($stages:tt)*
+    } )*) => {
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Providers {
+            /// Customers' own servers (`base_url` of an agent) may be on private addresses, and speak http.
+            pub allow_private: bool,
+            pub timeouts: Timeouts,
+            $( pub $field: Provider, )*
+        }
+
+        impl Default for Providers {
+            fn default() -> Self {
+                let at = |base_url: &str, api_version: &str| Provider {
+                    base_url: base_url.to_owned(),
+                    api_version: api_version.to_owned(),
+                    ..Provider::default()
+                };
+                let mut providers =
+                    Self { allow_private: false, timeouts: Timeouts::default(), $( $field: at($url, $version), )* };
+                providers.local.program = "espeak-ng".to_owned();
+                providers.local.flite_program = "flite".to_owned();
+                providers
+            }
+        }
+
+        impl Providers {
+            pub fn account(&self, account: Account) -> &Provider {
+                match account { $( Account::$account => &self.$field, )* }
+            }
+
+            pub fn account_mut(&mut self, account: Account) -> &mut Provider {
+                match account { $( Account::$account => &mut self.$field, )* }
+            }
+        }
+    };
+}
+provider_table!(accounts);
+
+/// Deadlines by what a provider does.
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Providers {
-    pub connect_timeout_ms: u64,
-    pub first_byte_timeout_ms: u64,
-    pub idle_timeout_ms: u64,
-    pub deepgram: Provider,
-    pub openai: Provider,
-    pub elevenlabs: Provider,
-    pub local: Local,
+pub struct Timeouts {
+    pub stt: StageTimeouts,
+    pub llm: StageTimeouts,
+    pub tts: StageTimeouts,
+    pub engine: StageTimeouts,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageTimeouts {
+    /// TCP, TLS and upgrade.
+    pub connect_ms: u64,
+    /// From a request to its first token or audio.
+    pub first_byte_ms: u64,
+    /// Between two of them; of a socket that only listens, for a sign of life.
+    pub between_bytes_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let of = |first_byte_ms, between_bytes_ms| StageTimeouts { connect_ms: 3_000, first_byte_ms, between_bytes_ms };
+        Self { stt: of(4_000, 4_000), llm: of(8_000, 5_000), tts: of(5_000, 4_000), engine: of(6_000, 4_000) }
+    }
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -171,18 +229,26 @@ pub struct Provider {
     pub api_key: Option<String>,
     /// File the key is read from instead.
     pub api_key_file: Option<String>,
+    /// Of providers whose requests name one.
+    pub api_version: String,
+    /// Streams at once that the account allows; 0: no limit of ours.
+    pub concurrency_max: usize,
+    /// Of the local voices: espeak-ng.
+    pub program: String,
+    pub flite_program: String,
 }
 
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Provider").field("base_url", &self.base_url).field("key", &self.api_key.is_some()).finish()
+        f.debug_struct("Provider")
+            .field("base_url", &self.base_url)
+            .field("key", &self.api_key.is_some())
+            .field("api_version", &self.api_version)
+            .field("concurrency_max", &self.concurrency_max)
+            .field("program", &self.program)
+            .field("flite_program", &self.flite_program)
+            .finish()
     }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Local {
-    pub program: String,
 }
 
 impl Default for Api {
@@ -249,27 +315,6 @@ impl Default for Recordings {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Pretty, filter: "info".to_owned() }
-    }
-}
-
-impl Default for Local {
-    fn default() -> Self {
-        Self { program: "espeak-ng".to_owned() }
-    }
-}
-
-impl Default for Providers {
-    fn default() -> Self {
-        let at = |base_url: &str| Provider { base_url: base_url.to_owned(), ..Provider::default() };
-        Self {
-            connect_timeout_ms: 3_000,
-            first_byte_timeout_ms: 8_000,
-            idle_timeout_ms: 5_000,
-            deepgram: at("https://api.deepgram.com"),
-            openai: at("https://api.openai.com/v1"),
-            elevenlabs: at("https://api.elevenlabs.io"),
-            local: Local::default(),
-        }
     }
 }
 

@@ -20,6 +20,8 @@ struct Piece {
     text: String,
     /// Length, once the voice has finished it.
     samples: Option<u64>,
+    /// Samples, and the characters that are spoken by then; where the voice says where its words are.
+    marks: Vec<(u64, u32)>,
     heard: Heard,
 }
 
@@ -96,13 +98,20 @@ impl Reply {
 
     fn add(&mut self, text: String) -> (u32, String) {
         let index = self.pieces.len() as u32;
-        self.pieces.push(Piece { text: text.clone(), samples: None, heard: Heard::Waiting });
+        self.pieces.push(Piece { text: text.clone(), samples: None, marks: Vec::new(), heard: Heard::Waiting });
         (index, text)
     }
 
     pub fn voice_done(&mut self, index: u32, samples: u64) {
         if let Some(piece) = self.pieces.get_mut(index as usize) {
             piece.samples = Some(samples);
+        }
+    }
+
+    /// The voice says where its words are.
+    pub fn voice_marks(&mut self, index: u32, marks: &[(u64, u32)]) {
+        if let Some(piece) = self.pieces.get_mut(index as usize) {
+            piece.marks.extend_from_slice(marks);
         }
     }
 
@@ -158,7 +167,7 @@ impl Reply {
                 (Heard::All, _) => heard.push(piece.text.as_str()),
                 (Heard::Nothing, _) => {}
                 (_, Some(samples)) if samples > 0 => {
-                    let (yes, no) = cut_text(&piece.text, samples, piece.samples);
+                    let (yes, no) = spoken(&piece.text, samples, piece.samples, &piece.marks);
                     heard.push(yes);
                     rest.push(no);
                 }
@@ -173,11 +182,21 @@ fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The words whose share of the piece was sent. A word counts as heard when most of it was.
-fn cut_text(text: &str, sent: u64, total: Option<u64>) -> (&str, &str) {
+/// A text up to the words that were spoken in so many samples, and the rest. The marks of the voice say
+/// it; without any, the share of the whole does, and a word counts when most of it was.
+pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u32)]) -> (&'a str, &'a str) {
     let chars = text.chars().count() as u64;
-    let total = total.unwrap_or(chars * RATE_HZ / CHARS_PER_SECOND).max(1);
-    let heard_chars = (chars * sent.min(total)).div_ceil(total);
+    // Marks end with words; half a second on either side of them is guesswork again.
+    let last = marks.iter().rev().find(|(at, _)| *at <= sent);
+    let known = marks.last().is_some_and(|(at, _)| sent <= at + RATE_HZ / 2);
+    let heard_chars = match last {
+        Some((_, chars)) if known => u64::from(*chars),
+        None if known => 0,
+        _ => {
+            let total = total.unwrap_or(chars * RATE_HZ / CHARS_PER_SECOND).max(1);
+            (chars * sent.min(total)).div_ceil(total)
+        }
+    };
     if heard_chars >= chars {
         return (text, "");
     }
@@ -217,6 +236,18 @@ mod tests {
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped.", "It will arrive on Monday morning."));
         let (heard, rest) = reply.cut(&[(1, 16_000)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on Monday morning.", ""));
+    }
+
+    #[test]
+    fn marks_of_the_voice_say_what_was_heard() {
+        let text = "Slowly now. It will arrive on Monday.";
+        // The first two words take almost all of the time.
+        let marks = [(8_000, 7), (14_000, 11), (14_500, 14), (15_000, 19), (15_400, 26), (15_600, 29), (16_000, 37)];
+        let spoken = |sent| spoken(text, sent, Some(16_000), &marks);
+        assert_eq!(spoken(4_000), ("", text));
+        assert_eq!(spoken(14_100), ("Slowly now.", "It will arrive on Monday."));
+        assert_eq!(spoken(15_500), ("Slowly now. It will arrive", "on Monday."));
+        assert_eq!(spoken(16_000), (text, ""));
     }
 
     #[test]

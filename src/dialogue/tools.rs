@@ -31,6 +31,7 @@ pub fn offers(custom: &[Tool]) -> Vec<ToolOffer> {
         name: tool.function.name.clone(),
         description: tool.function.description.clone().unwrap_or_default(),
         parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+        strict: tool.function.strict.unwrap_or(false),
     });
     let built_in = built_in().into_iter().filter(|offer| custom.iter().all(|tool| tool.function.name != offer.name));
     own.chain(built_in).collect()
@@ -44,6 +45,7 @@ fn built_in() -> Vec<ToolOffer> {
             parameters: json!({"type": "object", "properties": {
                 "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
                 "additionalProperties": false}),
+            strict: false,
         },
         ToolOffer {
             name: "send_dtmf".to_owned(),
@@ -51,6 +53,7 @@ fn built_in() -> Vec<ToolOffer> {
             parameters: json!({"type": "object", "properties": {
                 "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
                 "required": ["digits"], "additionalProperties": false}),
+            strict: false,
         },
     ]
 }

@@ -3,6 +3,7 @@
 use super::FieldFault;
 use super::analysis::AnalysisPlan;
 use super::dtmf_rules::DtmfRules;
+use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
@@ -75,7 +76,7 @@ pub struct AgentFields {
     #[serde(default)]
     pub analysis_plan: Option<AnalysisPlan>,
     #[serde(default)]
-    pub fallbacks: Option<Value>,
+    pub fallbacks: Option<Fallbacks>,
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
 }
@@ -135,6 +136,7 @@ impl AgentFields {
             self.llm_config.as_ref().map(LlmConfig::validate),
             self.tts_config.as_ref().map(TtsConfig::validate),
             self.analysis_plan.as_ref().map(AnalysisPlan::validate),
+            self.fallbacks.as_ref().map(Fallbacks::validate),
         ] {
             all = all.and(result.unwrap_or(Ok(())));
         }

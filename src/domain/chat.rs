@@ -24,4 +24,6 @@ pub struct ToolOffer {
     pub name: String,
     pub description: String,
     pub parameters: Value,
+    /// The provider is to keep to the schema, where it can.
+    pub strict: bool,
 }

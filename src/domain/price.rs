@@ -42,11 +42,10 @@ pub struct Used {
     pub seconds: i64,
     /// `provider/model`.
     pub stt: String,
-    pub tts: String,
-    pub llm: String,
-    pub characters: i64,
-    pub prompt_tokens: i64,
-    pub completion_tokens: i64,
+    /// Voices and the characters they spoke.
+    pub tts: Vec<(String, i64)>,
+    /// Models with prompt and completion tokens.
+    pub llm: Vec<(String, i64, i64)>,
     /// The model that looked at the call afterwards, with its tokens.
     pub analysis: String,
     pub analysis_prompt_tokens: i64,
@@ -69,11 +68,15 @@ impl PriceTable {
     pub fn bill(&self, used: &Used) -> (Value, i64) {
         let minutes = used.seconds as f64 / 60.0;
         let stt = of(&self.stt_per_minute, &used.stt).map(|price| price * minutes);
-        let tts = of(&self.tts_per_million_characters, &used.tts).map(|price| price * used.characters as f64 / 1e6);
-        let llm = self.tokens(&used.llm, used.prompt_tokens, used.completion_tokens);
+        let tts = |name: &str, characters: i64| {
+            of(&self.tts_per_million_characters, name).map(|price| price * characters as f64 / 1e6)
+        };
+        let spoken: Vec<Option<f64>> = used.tts.iter().map(|(name, characters)| tts(name, *characters)).collect();
+        let thought: Vec<Option<f64>> = used.llm.iter().map(|(name, p, c)| self.tokens(name, *p, *c)).collect();
         let analysis = self.tokens(&used.analysis, used.analysis_prompt_tokens, used.analysis_completion_tokens);
         let telephony = self.telephony_per_minute * minutes;
-        let total: f64 = telephony + [stt, tts, llm, analysis].into_iter().flatten().sum::<f64>();
+        let known = [stt, analysis].into_iter().chain(spoken.iter().copied()).chain(thought.iter().copied()).flatten();
+        let total: f64 = telephony + known.sum::<f64>();
         let micros = |cost: f64| (cost * 1e6).round() as i64;
         let money = |cost: Option<f64>| cost.map(|cost| micros(cost) as f64 / 1e6);
         let mut items = vec![json!({"kind": "telephony", "seconds": used.seconds, "cost": money(Some(telephony))})];
@@ -87,8 +90,12 @@ impl PriceTable {
         };
         item("stt", &used.stt, json!({"seconds": used.seconds}), stt);
         let tokens = |prompt: i64, completion: i64| json!({"prompt_tokens": prompt, "completion_tokens": completion});
-        item("llm", &used.llm, tokens(used.prompt_tokens, used.completion_tokens), llm);
-        item("tts", &used.tts, json!({"characters": used.characters}), tts);
+        for ((name, prompt, completion), cost) in used.llm.iter().zip(thought) {
+            item("llm", name, tokens(*prompt, *completion), cost);
+        }
+        for ((name, characters), cost) in used.tts.iter().zip(spoken) {
+            item("tts", name, json!({"characters": characters}), cost);
+        }
         if used.analysis_prompt_tokens + used.analysis_completion_tokens > 0 {
             let amount = tokens(used.analysis_prompt_tokens, used.analysis_completion_tokens);
             item("analysis", &used.analysis, amount, analysis);
@@ -111,11 +118,8 @@ mod tests {
         let used = Used {
             seconds: 120,
             stt: "deepgram/nova-3-general".into(),
-            tts: "elevenlabs/x".into(),
-            llm: "openai/gpt-4o-mini".into(),
-            characters: 500,
-            prompt_tokens: 10_000,
-            completion_tokens: 1_000,
+            tts: vec![("elevenlabs/x".into(), 500)],
+            llm: vec![("openai/gpt-4o-mini".into(), 10_000, 1_000)],
             ..Used::default()
         };
         let (bill, micros) = table.bill(&used);

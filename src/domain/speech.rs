@@ -1,6 +1,7 @@
 //! Recogniser, model and voice of an agent, as the customer writes them.
 
 use super::FieldFault;
+pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,12 +14,10 @@ pub struct SttConfig {
     pub language: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keyterms: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SttProvider {
-    Deepgram,
+    /// A server of the customer's that speaks the provider's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    pub base_url: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -33,18 +32,13 @@ pub struct LlmConfig {
     pub messages: Vec<PromptMessage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-}
-
-/// Providers of the reference. Those without a client here yet are accepted and refused at execute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LlmProvider {
-    Openai,
-    Anthropic,
-    Groq,
-    Mistral,
-    Xai,
-    XaiRealtime,
+    /// A server of the customer's that speaks the provider's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    pub base_url: Option<String>,
+    /// Voice of a speech-to-speech engine; text models are spoken by `tts_config`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -106,15 +100,10 @@ pub struct TtsConfig {
     pub similarity_boost: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TtsProvider {
-    Openai,
-    Elevenlabs,
-    Cartesia,
-    Local,
+    /// A server of the customer's that speaks the provider's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    pub base_url: Option<String>,
 }
 
 /// ElevenLabs' `voice_settings`; `tts_config` wins field by field.
@@ -150,6 +139,15 @@ fn filled(field: &str, value: &str) -> Result<(), FieldFault> {
     if value.trim().is_empty() { Err(FieldFault::new(field, "must not be empty")) } else { Ok(()) }
 }
 
+/// http and ws are judged where the server's own settings are known.
+fn address(field: &str, url: Option<&str>) -> Result<(), FieldFault> {
+    match url.map(url::Url::parse) {
+        Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => Ok(()),
+        None => Ok(()),
+        _ => Err(FieldFault::new(field, "must be an http or https URL without a query")),
+    }
+}
+
 impl SttConfig {
     pub fn validate(&self) -> Result<(), FieldFault> {
         filled("stt_config.model", &self.model)?;
@@ -157,7 +155,7 @@ impl SttConfig {
         if self.keyterms.len() > 100 {
             return Err(FieldFault::new("stt_config.keyterms", "at most 100"));
         }
-        Ok(())
+        address("stt_config.base_url", self.base_url.as_deref())
     }
 }
 
@@ -165,6 +163,10 @@ impl LlmConfig {
     pub fn validate(&self) -> Result<(), FieldFault> {
         filled("llm_config.model", &self.model)?;
         unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
+        address("llm_config.base_url", self.base_url.as_deref())?;
+        if self.voice.is_some() && !self.provider.is_engine() {
+            return Err(FieldFault::new("llm_config.voice", "only a speech-to-speech engine has a voice of its own"));
+        }
         for (index, message) in self.messages.iter().enumerate() {
             if !matches!(message.role.as_str(), "system" | "user" | "assistant") {
                 let field = format!("llm_config.messages[{index}].role");
@@ -194,6 +196,7 @@ impl TtsConfig {
     pub fn validate(&self) -> Result<(), FieldFault> {
         filled("tts_config.voice_id", &self.voice_id)?;
         filled("tts_config.language", &self.language)?;
+        address("tts_config.base_url", self.base_url.as_deref())?;
         unit("tts_config.speed", self.speed, 0.5, 2.0)?;
         unit("tts_config.stability", self.stability, 0.0, 1.0)?;
         unit("tts_config.similarity_boost", self.similarity_boost, 0.0, 1.0)

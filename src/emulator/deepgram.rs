@@ -2,7 +2,7 @@
 
 use super::faults::Fault;
 use super::recogniser::{Heard, Listener};
-use super::{Emulator, stall};
+use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -15,44 +15,46 @@ use trunkline_media::codec::Law;
 /// A socket without audio or text for this long is closed (NET-0001).
 const IDLE: Duration = Duration::from_secs(10);
 
+/// What the vendor says to a request it does not take.
+pub(super) fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({"err_code": code, "err_msg": message, "request_id": request_id()}).to_string();
+    let mut response =
+        (status, [("dg-error", message.to_owned()), ("dg-request-id", request_id())], body).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert("retry-after", axum::http::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// Faults that happen before the upgrade.
+pub(super) fn early(fault: Option<Fault>) -> Option<Response> {
+    Some(match fault? {
+        Fault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
+        Fault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests."),
+        Fault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
+        _ => return None,
+    })
+}
+
 pub(super) async fn listen(
     State(emulator): State<Emulator>, headers: HeaderMap, uri: Uri, upgrade: WebSocketUpgrade,
 ) -> Response {
-    let fault = emulator.faults.take("stt");
-    let refused = |status: StatusCode, code: &str, message: &str| {
-        let body = json!({"err_code": code, "err_msg": message, "request_id": request_id()}).to_string();
-        (status, [("dg-error", message.to_owned()), ("dg-request-id", request_id())], body).into_response()
-    };
-    match fault {
-        Some(Fault::Refuse) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
-        Some(Fault::RateLimit) => {
-            return refused(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests.");
-        }
-        Some(Fault::Unauthorized) => return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
-        _ => {}
+    let fault = emulator.faults.take("stt", "deepgram");
+    if let Some(response) = early(fault) {
+        return response;
     }
-    let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
-    let known = token.split_once(' ').is_some_and(|(scheme, key)| {
-        matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && !key.is_empty() && key != "invalid"
-    });
-    if !known {
-        return refused(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials.");
+    if !has_token(&headers) {
+        return refusal(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials.");
     }
-    let query: HashMap<String, String> =
-        url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
+    let query = query(&uri);
     let text = |name: &str| query.get(name).map(String::as_str);
     if text("model").is_none() {
-        return refused(StatusCode::BAD_REQUEST, "Bad Request", "model is required.");
+        return refusal(StatusCode::BAD_REQUEST, "Bad Request", "model is required.");
     }
-    let encoding = match text("encoding") {
-        Some("mulaw") => Encoding::G711(Law::Mu),
-        Some("alaw") => Encoding::G711(Law::A),
-        Some("linear16") => Encoding::Linear,
-        _ => return refused(StatusCode::BAD_REQUEST, "Bad Request", "This emulator takes mulaw, alaw and linear16."),
+    let Some(encoding) = Encoding::parse(&query) else {
+        let takes = "This emulator takes mulaw, alaw and linear16 at a sample_rate of 8000.";
+        return refusal(StatusCode::BAD_REQUEST, "Bad Request", takes);
     };
-    if text("sample_rate") != Some("8000") {
-        return refused(StatusCode::BAD_REQUEST, "Bad Request", "This emulator takes a sample_rate of 8000.");
-    }
     let flag = |name: &str| text(name) == Some("true");
     let session = Session {
         encoding,
@@ -73,14 +75,35 @@ pub(super) async fn listen(
     response
 }
 
-fn request_id() -> String {
+pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
 #[derive(Clone, Copy)]
-enum Encoding {
+pub(super) enum Encoding {
     G711(Law),
     Linear,
+}
+
+impl Encoding {
+    /// Of a query, at the telephone's rate.
+    pub(super) fn parse(query: &HashMap<String, String>) -> Option<Self> {
+        let text = |name: &str| query.get(name).map(String::as_str);
+        let encoding = match text("encoding")? {
+            "mulaw" => Self::G711(Law::Mu),
+            "alaw" => Self::G711(Law::A),
+            "linear16" => Self::Linear,
+            _ => return None,
+        };
+        (text("sample_rate") == Some("8000")).then_some(encoding)
+    }
+
+    pub(super) fn decode(self, bytes: &[u8]) -> Vec<i16> {
+        match self {
+            Self::G711(law) => bytes.iter().map(|code| law.decode(*code)).collect(),
+            Self::Linear => bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
+        }
+    }
 }
 
 struct Session {
@@ -134,7 +157,15 @@ impl Session {
                     finals += 1;
                     self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
                     match self.fault {
-                        Some(Fault::Stall | Fault::StallMidStream) => stall().await,
+                        Some(Fault::HalfOpen) => stall().await,
+                        // Pings are answered, and nothing else.
+                        Some(Fault::Stall | Fault::StallMidStream) => continue,
+                        Some(Fault::OddChunks) => {
+                            for part in in_words(&reply) {
+                                send(&mut socket, &part).await;
+                            }
+                            continue;
+                        }
                         Some(Fault::Drop) => return,
                         Some(Fault::Garbage) => {
                             let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
@@ -156,10 +187,7 @@ impl Session {
     }
 
     fn audio(&mut self, bytes: &[u8]) -> Vec<Value> {
-        let samples: Vec<i16> = match self.encoding {
-            Encoding::G711(law) => bytes.iter().map(|code| law.decode(*code)).collect(),
-            Encoding::Linear => bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
-        };
+        let samples = self.encoding.decode(bytes);
         let mut heard = Vec::new();
         let recogniser = self.emulator.recogniser.clone();
         self.listener.listen(&recogniser, &samples, self.endpointing_ms, |one| heard.push(one));
@@ -245,4 +273,29 @@ impl Session {
                 "model_info": {"name": "emulator", "version": "1", "arch": "emulator"}},
         })
     }
+}
+
+/// The same final result as one for each word, of which only the last ends the utterance.
+fn in_words(reply: &Value) -> Vec<Value> {
+    let alternative = &reply["channel"]["alternatives"][0];
+    let words: Vec<&str> = alternative["transcript"].as_str().unwrap_or("").split_whitespace().collect();
+    let duration = reply["duration"].as_f64().unwrap_or(0.0) / words.len().max(1) as f64;
+    let start = reply["start"].as_f64().unwrap_or(0.0);
+    let part = |(index, word): (usize, &&str)| {
+        let mut part = reply.clone();
+        part["channel"]["alternatives"][0]["transcript"] = json!(word);
+        part["speech_final"] = json!(index + 1 == words.len());
+        part["start"] = json!(start + duration * index as f64);
+        part["duration"] = json!(duration);
+        part
+    };
+    words.iter().enumerate().map(part).collect()
+}
+
+/// What a key is good for.
+pub(super) async fn projects(headers: HeaderMap) -> Response {
+    if !has_token(&headers) {
+        return refusal(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials.");
+    }
+    axum::Json(json!({"projects": [{"project_id": request_id(), "name": "emulated"}]})).into_response()
 }

@@ -9,8 +9,32 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
-    (status, Json(json!({"detail": {"status": code, "message": message}}))).into_response()
+pub(super) fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let mut response = (status, Json(json!({"detail": {"status": code, "message": message}}))).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert("retry-after", axum::http::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// Faults that happen before anything is answered.
+pub(super) fn early_fault(fault: Option<Fault>) -> Option<Response> {
+    Some(match fault? {
+        Fault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
+        Fault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many"),
+        Fault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
+        _ => return None,
+    })
+}
+
+/// Who a key belongs to.
+pub(super) async fn user(headers: HeaderMap) -> Response {
+    let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if !super::is_key(key) {
+        return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
+    }
+    Json(json!({"user_id": "emulated", "subscription": {"tier": "free", "character_count": 0, "character_limit": 10_000}}))
+        .into_response()
 }
 
 /// A conversation that took place on their side; identifiers that do not begin with `conv_` are unknown.
@@ -46,14 +70,9 @@ pub(super) async fn stream(
     if key.is_empty() || key == "invalid" {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
     }
-    let fault = emulator.faults.take("tts");
-    match fault {
-        Some(Fault::Refuse) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
-        Some(Fault::RateLimit) => {
-            return refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many");
-        }
-        Some(Fault::Unauthorized) => return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
-        _ => {}
+    let fault = emulator.faults.take("tts", "elevenlabs");
+    if let Some(response) = early_fault(fault) {
+        return response;
     }
     if voice == "unknown" {
         return refusal(StatusCode::BAD_REQUEST, "voice_not_found", "A voice with that id was not found");

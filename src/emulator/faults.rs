@@ -1,9 +1,10 @@
-//! Faults on order: which stage fails how, and how often.
+//! Faults on order: which stage fails how, and how often; for one provider only, or for all of a stage.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// 500 before anything else.
@@ -22,35 +23,55 @@ pub enum Fault {
     Garbage,
     /// A proper answer with nothing in it.
     Empty,
+    /// A proper answer in pieces of odd sizes: no fault of theirs.
+    OddChunks,
+    /// The other end is gone and nobody says so: everything is taken, nothing is answered, not even a ping.
+    HalfOpen,
 }
 
-#[derive(Debug, Default)]
-struct Stage {
-    fault: Option<Fault>,
-    times: u32,
+impl Fault {
+    pub const ALL: [Self; 10] = [
+        Self::Refuse,
+        Self::Unauthorized,
+        Self::RateLimit,
+        Self::Stall,
+        Self::StallMidStream,
+        Self::Drop,
+        Self::Garbage,
+        Self::Empty,
+        Self::OddChunks,
+        Self::HalfOpen,
+    ];
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<[Stage; 3]>>);
+pub struct Faults(Arc<Mutex<HashMap<String, (Fault, u32)>>>);
 
-const STAGES: [&str; 3] = ["stt", "llm", "tts"];
+const STAGES: [&str; 4] = ["stt", "llm", "tts", "engine"];
 
 impl Faults {
-    /// False for an unknown stage.
-    pub fn set(&self, stage: &str, fault: Option<Fault>, times: u32) -> bool {
-        let Some(index) = STAGES.iter().position(|name| *name == stage) else { return false };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[index] = Stage { fault, times };
+    /// `llm`, or `llm.groq`. False for an unknown stage.
+    pub fn set(&self, target: &str, fault: Option<Fault>, times: u32) -> bool {
+        if !STAGES.contains(&target.split('.').next().unwrap_or(target)) {
+            return false;
+        }
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Some(fault) => all.insert(target.to_owned(), (fault, times)),
+            None => all.remove(target),
+        };
         true
     }
 
-    /// The fault for one request of a stage.
-    pub(super) fn take(&self, stage: &str) -> Option<Fault> {
-        let index = STAGES.iter().position(|name| *name == stage)?;
-        let stage = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner)[index];
-        if stage.times == 0 {
-            return None;
+    /// The fault for one request.
+    pub(super) fn take(&self, stage: &str, provider: &str) -> Option<Fault> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for target in [format!("{stage}.{provider}"), stage.to_owned()] {
+            if let Some((fault, times)) = all.get_mut(&target).filter(|(_, times)| *times > 0) {
+                *times -= 1;
+                return Some(*fault);
+            }
         }
-        stage.times -= 1;
-        stage.fault
+        None
     }
 }

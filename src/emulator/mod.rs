@@ -4,24 +4,33 @@
 //! `providers`, so that a mistake there is not made twice.
 #![expect(clippy::disallowed_methods, reason = "a server of its own: tasks, clocks and delays are its business")]
 
+mod anthropic;
+mod cartesia;
 mod clock;
+mod convai;
 mod deepgram;
 mod elevenlabs;
 mod faults;
+mod flux;
 mod openai;
+mod realtime;
 mod recogniser;
 mod script;
 mod voice;
+mod voice_sockets;
 
 pub use faults::{Fault, Faults};
 pub use recogniser::{Phrase, Recogniser, fixture_phrases};
 pub use script::{Rule, Script};
 
 use axum::Router;
+use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Json, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,6 +100,20 @@ impl Running {
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }
+
+    /// What a provider's `base_url` is set to.
+    pub fn address_of(&self, provider: &str) -> String {
+        let path = match provider {
+            "openai" => "/v1",
+            "groq" => "/groq/openai/v1",
+            "mistral" => "/mistral/v1",
+            "xai" => "/xai/v1",
+            "anthropic" => "/anthropic",
+            "cartesia" => "/cartesia",
+            _ => "",
+        };
+        format!("{}{path}", self.base_url())
+    }
 }
 
 /// Serves all emulated providers on one address.
@@ -111,10 +134,30 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
     let results = emulator.results.clone();
     let router = Router::new()
         .route("/v1/listen", get(deepgram::listen))
+        .route("/v2/listen", get(flux::listen))
+        .route("/v1/projects", get(deepgram::projects))
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/groq/openai/v1/chat/completions", post(openai::groq))
+        .route("/mistral/v1/chat/completions", post(openai::mistral))
+        .route("/xai/v1/chat/completions", post(openai::xai))
+        .route("/v1/models", get(openai::models))
+        .route("/groq/openai/v1/models", get(openai::models))
+        .route("/mistral/v1/models", get(openai::models))
+        .route("/xai/v1/models", get(openai::models))
         .route("/v1/audio/speech", post(openai::speech))
+        .route("/v1/realtime", get(realtime::openai))
+        .route("/xai/v1/realtime", get(realtime::xai))
+        .route("/anthropic/v1/messages", post(anthropic::messages))
+        .route("/anthropic/v1/models", get(anthropic::models))
+        .route("/v1/user", get(elevenlabs::user))
         .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::stream))
+        .route("/v1/text-to-speech/{voice}/stream-input", get(voice_sockets::single))
+        .route("/v1/text-to-speech/{voice}/multi-stream-input", get(voice_sockets::multi))
+        .route("/v1/text-to-dialogue/multi-stream-input", get(voice_sockets::dialogue))
+        .route("/v1/convai/conversation", get(convai::conversation))
         .route("/v1/convai/conversations/{id}", get(elevenlabs::conversation))
+        .route("/cartesia/tts/websocket", get(cartesia::websocket))
+        .route("/cartesia/voices", get(cartesia::voices))
         .route("/emulator/faults", post(set_fault))
         .with_state(emulator);
     use axum::serve::ListenerExt as _;
@@ -142,6 +185,28 @@ struct FaultOrder {
 async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultOrder>) -> StatusCode {
     let known = emulator.faults.set(&order.stage, order.fault, order.times.unwrap_or(u32::MAX));
     if known { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
+}
+
+/// The pairs of a query.
+fn query(uri: &Uri) -> HashMap<String, String> {
+    url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect()
+}
+
+/// `Authorization: Bearer …` or `Token …` with any key but "invalid".
+fn has_token(headers: &HeaderMap) -> bool {
+    let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
+    token
+        .split_once(' ')
+        .is_some_and(|(scheme, key)| matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && is_key(key))
+}
+
+fn is_key(key: &str) -> bool {
+    !key.is_empty() && key != "invalid"
+}
+
+/// False when the client is gone.
+async fn send(socket: &mut WebSocket, message: &Value) -> bool {
+    socket.send(Message::Text(message.to_string().into())).await.is_ok()
 }
 
 /// Longer than any deadline of a client: what "stalls" means here.

@@ -1,7 +1,7 @@
 //! OpenAI: chat completions as a stream or in one piece, and speech.
 
 use super::faults::Fault;
-use super::{Emulator, stall};
+use super::{Emulator, has_token, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -29,59 +29,167 @@ pub(super) fn early_fault(fault: Option<Fault>) -> Option<Response> {
     }
 }
 
-fn has_key(headers: &HeaderMap) -> bool {
-    let value = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
-    value.strip_prefix("Bearer ").is_some_and(|key| !key.is_empty() && key != "invalid")
+/// Who is emulated: what they refuse and how their chunks look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vendor {
+    Openai,
+    Groq,
+    Mistral,
+    Xai,
 }
 
-pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    let arrived = Instant::now();
-    if !has_key(&headers) {
+impl Vendor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Groq => "groq",
+            Self::Mistral => "mistral",
+            Self::Xai => "xai",
+        }
+    }
+
+    /// Refusals of a body that other vendors take.
+    fn refuses(self, body: &Value) -> Option<Response> {
+        let model = body["model"].as_str().unwrap_or("");
+        let bad = |message: &str| Some(refusal(StatusCode::BAD_REQUEST, "unsupported_value", message));
+        match self {
+            Self::Openai if model.starts_with("o1") && !body["temperature"].is_null() => {
+                bad("Unsupported parameter: 'temperature' is not supported with this model.")
+            }
+            Self::Openai if model == "no-such-model" => {
+                Some(refusal(StatusCode::NOT_FOUND, "model_not_found", "The model `no-such-model` does not exist"))
+            }
+            Self::Mistral => {
+                let detail = |what: &str| json!({"detail": [{"loc": ["body", what], "msg": format!("Extra inputs are not permitted: {what}"), "type": "extra_forbidden"}]});
+                let extra = ["stream_options", "seed", "store", "max_completion_tokens", "reasoning_effort"];
+                if let Some(name) = extra.iter().find(|name| !body[**name].is_null()) {
+                    return Some((StatusCode::UNPROCESSABLE_ENTITY, Json(detail(name))).into_response());
+                }
+                let messages = body["messages"].as_array()?;
+                let role = |m: &Value| m["role"].as_str().unwrap_or("").to_owned();
+                let late = messages.iter().skip_while(|m| role(m) == "system").any(|m| role(m) == "system");
+                let jump = messages.windows(2).any(|two| role(&two[0]) == "tool" && role(&two[1]) == "user");
+                let ids = messages.iter().filter_map(|m| m["tool_call_id"].as_str()).any(|id| id.len() != 9);
+                (late || jump || ids)
+                    .then(|| (StatusCode::UNPROCESSABLE_ENTITY, Json(detail("messages"))).into_response())
+            }
+            Self::Xai if !body["reasoning_effort"].is_null() => {
+                let flat = json!({"code": "Client specified an invalid argument",
+                    "error": "Argument not supported on this model: reasoningEffort"});
+                Some((StatusCode::BAD_REQUEST, Json(flat)).into_response())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a key may use.
+pub(super) async fn models(headers: HeaderMap) -> Response {
+    if !has_token(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
-    let fault = emulator.faults.take("llm");
+    Json(json!({"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model", "created": 1, "owned_by": "emulator"}]}))
+        .into_response()
+}
+
+pub(super) async fn chat(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
+    answer(emulator.0, &headers, body.0, Vendor::Openai).await
+}
+
+pub(super) async fn groq(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
+    answer(emulator.0, &headers, body.0, Vendor::Groq).await
+}
+
+pub(super) async fn mistral(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
+    answer(emulator.0, &headers, body.0, Vendor::Mistral).await
+}
+
+pub(super) async fn xai(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
+    answer(emulator.0, &headers, body.0, Vendor::Xai).await
+}
+
+/// What the model says to a conversation, whoever's model it is: its words, and the tools it calls.
+pub(super) struct Said {
+    pub reply: String,
+    /// Names and arguments.
+    pub tools: Vec<(String, String)>,
+}
+
+impl Emulator {
+    /// `messages` in OpenAI's shape; `offered` are the names of the tools.
+    pub(super) fn think(&self, messages: &[Value], offered: &[String]) -> Said {
+        // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
+        let last = messages.last();
+        let said = messages.iter().rev().find(|m| m["role"] == "user").and_then(|m| m["content"].as_str());
+        let rule = self.script.answer(said.unwrap_or("hello"));
+        // A result may also come as news, when the conversation has gone on.
+        let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
+        let late = last.filter(|m| m["role"] != "tool").map(words);
+        let late =
+            late.as_deref().map(|text| text.trim_matches(['[', ']'])).filter(|text| text.starts_with("The tool "));
+        let (result, rule) = match late.and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
+            Some((tool, result)) => {
+                let of_tool = self.script.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));
+                (Some(result.to_owned()), of_tool)
+            }
+            None => (last.filter(|m| m["role"] == "tool").map(words), rule),
+        };
+        let reply = match (&result, rule) {
+            (Some(result), Some(rule)) => rule.after_tool.as_deref().unwrap_or("Done.").replace("{result}", result),
+            (Some(_), None) => "Done.".to_owned(),
+            (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
+        };
+        let rule = rule.filter(|_| result.is_none());
+        let called = rule.into_iter().flat_map(|rule| rule.tool.iter().chain(&rule.more_tools));
+        let tools = called.filter(|tool| offered.contains(&tool.name));
+        Said { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }
+    }
+}
+
+async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Vendor) -> Response {
+    let arrived = Instant::now();
+    if !has_token(headers) {
+        return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
+    }
+    let fault = emulator.faults.take("llm", vendor.name());
     if let Some(response) = early_fault(fault) {
+        return response;
+    }
+    if let Some(response) = vendor.refuses(&body) {
         return response;
     }
     let (Some(model), Some(messages)) = (body["model"].as_str(), body["messages"].as_array()) else {
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "model and messages are required");
     };
-    // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
-    let last = messages.last();
-    let said = messages.iter().rev().find(|m| m["role"] == "user").and_then(|m| m["content"].as_str());
     if body["response_format"]["type"] == "json_schema" {
         return structured(&emulator, arrived, fault, &body).await;
     }
-    let rule = emulator.script.answer(said.unwrap_or("hello"));
-    // A result may also come as news, when the conversation has gone on.
-    let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
-    let late = last.filter(|m| m["role"] == "system").map(words).filter(|text| text.starts_with("The tool "));
-    let (result, rule) = match late.as_deref().and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
-        Some((tool, result)) => {
-            let of_tool = emulator.script.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));
-            (Some(result.to_owned()), of_tool)
-        }
-        None => (last.filter(|m| m["role"] == "tool").map(words), rule),
-    };
-    let reply = match (&result, rule) {
-        (Some(result), Some(rule)) => rule.after_tool.as_deref().unwrap_or("Done.").replace("{result}", result),
-        (Some(_), None) => "Done.".to_owned(),
-        (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
-    };
-    let rule = rule.filter(|_| result.is_none());
-    let offered =
-        |name: &str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|t| t["function"]["name"] == name));
-    let tool = rule.and_then(|rule| rule.tool.clone()).filter(|tool| offered(&tool.name));
-    let answer = Answer { model: model.to_owned(), reply, tool: tool.map(|t| (t.name, t.arguments.to_string())) };
+    let names = body["tools"].as_array().into_iter().flatten();
+    let names: Vec<String> = names.filter_map(|t| t["function"]["name"].as_str().map(str::to_owned)).collect();
+    let Said { reply, tools } = emulator.think(messages, &names);
+    let answer = Answer { vendor, model: model.to_owned(), reply, tools };
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         return Json(answer.whole()).into_response();
     }
-    let with_usage = body["stream_options"]["include_usage"] == json!(true);
+    let with_usage = body["stream_options"]["include_usage"] == json!(true) || vendor == Vendor::Mistral;
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move { answer.stream(&emulator, arrived, fault, with_usage, sender).await });
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|item: Result<Bytes, std::io::Error>| (item, receiver))
+    events(receiver, fault)
+}
+
+/// A stream of server-sent events; in pieces of odd sizes where that is wanted.
+pub(super) fn events(receiver: mpsc::Receiver<Result<Bytes, std::io::Error>>, fault: Option<Fault>) -> Response {
+    let odd = fault == Some(Fault::OddChunks);
+    let stream = futures_util::stream::unfold((receiver, Bytes::new()), move |(mut receiver, mut rest)| async move {
+        if rest.is_empty() {
+            rest = match receiver.recv().await? {
+                Ok(bytes) => bytes,
+                Err(error) => return Some((Err(error), (receiver, rest))),
+            };
+        }
+        let piece = rest.split_to(if odd { rest.len().min(7) } else { rest.len() });
+        Some((Ok(piece), (receiver, rest)))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(stream)).into_response()
 }
@@ -89,18 +197,19 @@ pub(super) async fn chat(State(emulator): State<Emulator>, headers: HeaderMap, J
 /// An answer in the shape that was asked for, made up from the schema.
 async fn structured(emulator: &Emulator, arrived: Instant, fault: Option<Fault>, body: &Value) -> Response {
     emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
-    if matches!(fault, Some(Fault::Stall | Fault::StallMidStream)) {
+    if matches!(fault, Some(Fault::Stall | Fault::StallMidStream | Fault::HalfOpen)) {
         stall().await;
     }
     let made_up = instance(&body["response_format"]["json_schema"]["schema"]);
     let content =
         if fault == Some(Fault::Garbage) { "I would rather not say.".to_owned() } else { made_up.to_string() };
-    let answer = Answer { model: body["model"].as_str().unwrap_or("").to_owned(), reply: content, tool: None };
+    let model = body["model"].as_str().unwrap_or("").to_owned();
+    let answer = Answer { vendor: Vendor::Openai, model, reply: content, tools: Vec::new() };
     Json(answer.whole()).into_response()
 }
 
 /// The simplest value that fits a schema.
-fn instance(schema: &Value) -> Value {
+pub(super) fn instance(schema: &Value) -> Value {
     if let Some(first) = schema["enum"].as_array().and_then(|all| all.first()) {
         return first.clone();
     }
@@ -118,15 +227,19 @@ fn instance(schema: &Value) -> Value {
 }
 
 struct Answer {
+    vendor: Vendor,
     model: String,
     reply: String,
-    tool: Option<(String, String)>,
+    tools: Vec<(String, String)>,
 }
 
 impl Answer {
     fn whole(&self) -> Value {
-        let calls = self.tool.as_ref().map(|(name, arguments)| {
-            json!([{"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}])
+        let calls = (!self.tools.is_empty()).then(|| {
+            let call = |(index, (name, arguments)): (usize, &(String, String))| {
+                json!({"id": format!("call_{}", index + 1), "type": "function", "function": {"name": name, "arguments": arguments}})
+            };
+            self.tools.iter().enumerate().map(call).collect::<Vec<_>>()
         });
         let reason = if calls.is_some() { "tool_calls" } else { "stop" };
         json!({
@@ -142,7 +255,34 @@ impl Answer {
             "id": "chatcmpl-emulator", "object": "chat.completion.chunk", "created": 1_763_700_000, "model": self.model,
             "service_tier": "default", "system_fingerprint": null, "obfuscation": "xyz",
             "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}], "usage": null,
+            "x_groq": if self.vendor == Vendor::Groq { json!({"id": "req_emulated"}) } else { Value::Null },
         })
+    }
+
+    /// The calls as they are streamed: in fragments that take turns, or each in one piece.
+    fn tool_deltas(&self) -> Vec<Value> {
+        let whole = matches!(self.vendor, Vendor::Mistral | Vendor::Xai);
+        let mut deltas = Vec::new();
+        for (index, (name, arguments)) in self.tools.iter().enumerate() {
+            let id = if self.vendor == Vendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };
+            let mut first =
+                json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
+            if whole {
+                let object: Value = serde_json::from_str(arguments).unwrap_or_default();
+                first["function"]["arguments"] = if self.vendor == Vendor::Mistral { object } else { json!(arguments) };
+            }
+            deltas.push(first);
+        }
+        if !whole {
+            for half in 0..2 {
+                for (index, (_, arguments)) in self.tools.iter().enumerate() {
+                    let middle = arguments.floor_char_boundary(arguments.len() / 2);
+                    let part = if half == 0 { &arguments[..middle] } else { &arguments[middle..] };
+                    deltas.push(json!({"index": index, "function": {"arguments": part}}));
+                }
+            }
+        }
+        deltas
     }
 
     async fn stream(
@@ -151,7 +291,7 @@ impl Answer {
     ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
         let data = |value: &Value| format!("data: {value}\n\n");
-        if fault == Some(Fault::Stall) {
+        if matches!(fault, Some(Fault::Stall | Fault::HalfOpen)) {
             return stall().await;
         }
         if fault == Some(Fault::Garbage) {
@@ -172,26 +312,30 @@ impl Answer {
                 }
                 _ => {}
             }
-            if !send(data(&self.chunk(&json!({"content": word}), &Value::Null))).await {
+            // Mistral's content may be a list of parts.
+            let content = if self.vendor == Vendor::Mistral && index == 0 {
+                json!([{"type": "text", "text": word}])
+            } else {
+                json!(word)
+            };
+            if !send(data(&self.chunk(&json!({"content": content}), &Value::Null))).await {
                 return;
             }
             emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
         }
         let mut reason = json!("stop");
-        if let (Some((name, arguments)), None) = (&self.tool, fault) {
+        if !self.tools.is_empty() && matches!(fault, None | Some(Fault::OddChunks)) {
             reason = json!("tool_calls");
-            let first = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}]});
-            send(data(&self.chunk(&first, &Value::Null))).await;
-            send(data(
-                &self.chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}), &Value::Null),
-            ))
-            .await;
+            for delta in self.tool_deltas() {
+                send(data(&self.chunk(&json!({"tool_calls": [delta]}), &Value::Null))).await;
+            }
         }
         send(data(&self.chunk(&json!({}), &reason))).await;
         if with_usage {
             let usage = json!({
                 "id": "chatcmpl-emulator", "object": "chat.completion.chunk", "created": 1_763_700_000, "model": self.model,
-                "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": words.len(), "total_tokens": 10 + words.len()},
+                "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": words.len(), "total_tokens": 10 + words.len(),
+                    "prompt_tokens_details": {"cached_tokens": 4}},
             });
             send(data(&usage)).await;
         }
@@ -201,10 +345,10 @@ impl Answer {
 
 pub(super) async fn speech(State(emulator): State<Emulator>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let arrived = Instant::now();
-    if !has_key(&headers) {
+    if !has_token(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
-    let fault = emulator.faults.take("tts");
+    let fault = emulator.faults.take("tts", "openai");
     if let Some(response) = early_fault(fault) {
         return response;
     }
@@ -229,7 +373,7 @@ pub(super) fn audio_response(
     }
     let stream = futures_util::stream::unfold((clock, audio, 0usize), move |(clock, audio, at)| async move {
         if at == 0 {
-            if fault == Some(Fault::Stall) {
+            if matches!(fault, Some(Fault::Stall | Fault::HalfOpen)) {
                 stall().await;
             }
             clock.wait_ms(arrived, delay).await;
@@ -244,7 +388,8 @@ pub(super) fn audio_response(
                 _ => {}
             }
         }
-        let end = (at + 4_801).min(audio.len());
+        let size = if fault == Some(Fault::OddChunks) { 333 } else { 4_801 };
+        let end = (at + size).min(audio.len());
         Some((Ok(audio.slice(at..end)), (clock, audio, end)))
     });
     ([("content-type", kind)], Body::from_stream(stream)).into_response()

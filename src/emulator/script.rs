@@ -14,6 +14,9 @@ pub struct Rule {
     /// A tool called after the reply, if it was offered.
     #[serde(default)]
     pub tool: Option<ScriptedTool>,
+    /// Tools called together with it.
+    #[serde(default)]
+    pub more_tools: Vec<ScriptedTool>,
     /// What is said when the tool has answered; `{result}` is its answer.
     #[serde(default)]
     pub after_tool: Option<String>,
@@ -36,6 +39,7 @@ impl Default for Script {
             words: words.iter().map(|w| (*w).to_owned()).collect(),
             reply: reply.to_owned(),
             tool: None,
+            more_tools: Vec::new(),
             after_tool: None,
         };
         let mut goodbye = rule(&["goodbye", "bye"], "You're welcome. Goodbye!");

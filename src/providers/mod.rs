@@ -1,30 +1,52 @@
-//! Clients of the speech and model providers. Each protocol has a folder: `message` is the wire,
-//! `client` the connection. They refuse to know calls; what they say comes as events over a channel.
+//! Clients of the speech and model providers. Each protocol has a folder: `message` is the wire, as values
+//! without sockets; `registry` finds the folder for a name; `chat`, `listen` and `engine` carry messages
+//! for all of them, with their deadlines, their retries and whoever stands in. They refuse to know calls;
+//! what they say comes as events over a channel.
 #![expect(clippy::disallowed_methods, reason = "clients drive sockets: tasks, clocks and deadlines are theirs")]
 
+pub mod anthropic;
+pub mod cartesia;
+pub mod chat;
 pub mod deepgram;
 pub mod elevenlabs;
+pub mod engine;
+pub mod gate;
+pub mod groq;
+pub mod listen;
 pub mod local;
+pub mod mistral;
+pub mod net;
 pub mod openai;
-mod sse;
+mod quirks;
+pub mod registry;
+pub mod speech;
+pub mod sse;
+pub mod xai;
+
+pub use registry::{Programs, Providers, Settings, Timeouts};
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use crate::domain::provider::{Account, Stage};
 use bytes::Bytes;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 /// Events of one stream waiting for the call; a call that does not read ends its streams.
 pub const EVENTS_MAX: usize = 256;
 
-/// Where a provider is and how long it may take.
+/// Where a provider is, and with whose key.
 #[derive(Clone)]
 pub struct Endpoint {
+    pub account: Account,
     /// Without a slash at the end.
     pub base_url: String,
     pub api_key: Option<String>,
+    /// Version of the API, where requests name one.
+    pub api_version: String,
+    /// Streams at once that the provider allows; 0: it does not say.
+    pub concurrency_max: usize,
+    /// A customer named the address: it is asked for at every resolution, and our own keys stay here.
+    pub is_customers: bool,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -33,77 +55,30 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Customers' own servers may do without a key; vendors never do.
+    pub fn is_usable(&self) -> bool {
+        self.api_key.is_some() || self.is_customers || !self.account.needs_key()
+    }
+
+    pub(crate) fn key(&self) -> Result<&str, Failure> {
+        match &self.api_key {
+            Some(key) => Ok(key),
+            None if self.is_customers => Ok("none"),
+            None => Err(Failure::NotConfigured),
+        }
+    }
+}
+
+/// How long one stage of a provider may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
+    /// TCP, TLS and upgrade.
     pub connect: Duration,
     /// From the request to the first useful byte.
     pub first_byte: Duration,
     /// Between two bytes after that.
     pub between_bytes: Duration,
-}
-
-/// Everything a call needs to reach its providers; shared by all calls.
-#[derive(Clone, Debug)]
-pub struct Providers {
-    pub http: reqwest::Client,
-    pub deadlines: Deadlines,
-    pub deepgram: Endpoint,
-    pub openai: Endpoint,
-    pub elevenlabs: Endpoint,
-    /// Program of the local voice.
-    pub espeak: String,
-    pub warmth: Warmth,
-}
-
-impl Providers {
-    /// The shared HTTP client: connections are kept warm between turns.
-    pub fn http_client(deadlines: &Deadlines) -> Result<reqwest::Client, reqwest::Error> {
-        reqwest::Client::builder()
-            .connect_timeout(deadlines.connect)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .pool_max_idle_per_host(64)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(15))
-            .build()
-    }
-}
-
-/// A connection used in this time is still open: servers keep idle ones for a minute and more.
-const WARM_FOR: Duration = Duration::from_secs(30);
-
-/// When each HTTP provider was last connected to, so that ringing calls do not all knock.
-#[derive(Clone, Debug, Default)]
-pub struct Warmth(Arc<Mutex<HashMap<String, Instant>>>);
-
-impl Warmth {
-    /// True when this caller should open the connection.
-    fn is_cold(&self, base_url: &str, now: Instant) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cold = last.get(base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_FOR);
-        if cold {
-            last.insert(base_url.to_owned(), now);
-        }
-        cold
-    }
-}
-
-impl Providers {
-    /// Opens the connections that a call will need while its phone rings: name, TCP and TLS are done when
-    /// the first word is asked for. The answer does not matter.
-    pub fn open_connections(&self, endpoints: &[&Endpoint]) -> Vec<JoinHandle<()>> {
-        let cold = endpoints
-            .iter()
-            .filter(|endpoint| endpoint.api_key.is_some() && self.warmth.is_cold(&endpoint.base_url, Instant::now()));
-        cold.map(|endpoint| {
-            let knock = self.http.head(&endpoint.base_url).timeout(self.deadlines.connect);
-            tokio::spawn(async move {
-                if let Err(error) = knock.send().await {
-                    tracing::debug!(why = %unreachable(&error), "connection not opened ahead");
-                }
-            })
-        })
-        .collect()
-    }
 }
 
 /// What went wrong at a provider.
@@ -114,6 +89,8 @@ pub enum Failure {
     Refused {
         status: u16,
         message: String,
+        /// When it may be asked again.
+        retry_after: Option<Duration>,
     },
     Unreachable(String),
     /// Which deadline passed.
@@ -122,9 +99,17 @@ pub enum Failure {
     Dropped(String),
     /// Not the provider's protocol.
     Garbage(String),
+    /// It is not asked at the moment: it failed often, or as many streams are open as it allows.
+    Closed(&'static str),
 }
 
 impl Failure {
+    pub(crate) fn refused(status: u16, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(300));
+        Self::Refused { status, message, retry_after: None }
+    }
+
     /// Worth another try with the same request.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -138,11 +123,14 @@ impl Failure {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NotConfigured => "not_configured",
+            Self::Refused { status: 401 | 403, .. } => "unauthorized",
+            Self::Refused { status: 429, .. } => "rate_limited",
             Self::Refused { .. } => "refused",
             Self::Unreachable(_) => "unreachable",
             Self::Deadline(_) => "deadline",
             Self::Dropped(_) => "dropped",
             Self::Garbage(_) => "garbage",
+            Self::Closed(_) => "closed",
         }
     }
 }
@@ -151,13 +139,27 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotConfigured => f.write_str("no key configured"),
-            Self::Refused { status, message } => write!(f, "refused with {status}: {message}"),
+            Self::Refused { status, message, .. } => write!(f, "refused with {status}: {message}"),
             Self::Unreachable(why) => write!(f, "unreachable: {why}"),
             Self::Deadline(which) => write!(f, "no {which} in time"),
             Self::Dropped(why) => write!(f, "dropped: {why}"),
             Self::Garbage(what) => write!(f, "not understood: {what}"),
+            Self::Closed(why) => write!(f, "not asked: {why}"),
         }
     }
+}
+
+/// One provider took over from another in the middle of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    pub stage: Stage,
+    /// `provider/model`.
+    pub from: String,
+    pub to: String,
+    /// Kind of the failure, or `slow` where the other one was only faster.
+    pub why: &'static str,
+    /// What the failure cost: from the request to the decision.
+    pub after: Duration,
 }
 
 /// What a recogniser hears.
@@ -171,10 +173,32 @@ pub enum SttEvent {
         speech_final: bool,
     },
     UtteranceEnd,
+    /// The caller began to speak, in the recogniser's opinion.
+    StartOfTurn,
+    /// The turn is likely over; `TurnResumed` takes it back.
+    EagerEndOfTurn,
+    TurnResumed,
+    /// A turn model is sure: the words are those of the whole turn.
+    EndOfTurn {
+        text: String,
+        confidence: Option<f32>,
+    },
     /// A connection was lost and is being made again; audio is kept meanwhile.
     Reconnecting(Failure),
+    Switched(Switch),
     /// No further attempt is made.
     Failed(Failure),
+}
+
+/// What an answer took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// `provider/model` that said it.
+    pub model: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    /// Of the prompt, read from the provider's cache.
+    pub cached_tokens: u64,
 }
 
 /// What a model says.
@@ -183,17 +207,26 @@ pub enum LlmEvent {
     Text(String),
     /// The complete calls, after the text.
     Tools(Vec<ToolCall>),
-    Done {
-        prompt_tokens: Option<u64>,
-        completion_tokens: Option<u64>,
-    },
+    Done(Usage),
+    /// Another model is asked, or has won.
+    Switched(Switch),
     Failed(Failure),
+}
+
+/// Up to here a text is spoken when this much of its audio was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub at_ms: u32,
+    /// Characters of the text.
+    pub chars: u32,
 }
 
 /// What a voice says, in the format of its [`Speech`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtsEvent {
     Audio(Bytes),
+    /// Where the words are, as far as they are known.
+    Marks(Vec<Mark>),
     Done,
     Failed(Failure),
 }
@@ -239,21 +272,26 @@ pub struct Speech {
 }
 
 /// A request to a model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ChatRequest {
     pub model: String,
+    /// What the agent asks for; `None`: the default of the reference, where the model takes one.
     pub temperature: Option<f64>,
     pub messages: Vec<ChatMessage>,
     pub tools: Vec<ToolOffer>,
+    /// Requests of one agent begin alike: providers that cache prompts by name get this one.
+    pub cache_key: Option<String>,
 }
 
 /// A refusal with the start of its body, for the log and the call.
 pub(crate) async fn refusal(response: reqwest::Response) -> Failure {
     let status = response.status().as_u16();
+    let retry_after = net::retry_after(response.headers());
     let body = tokio::time::timeout(Duration::from_secs(2), response.text()).await;
-    let mut message = body.ok().and_then(Result::ok).unwrap_or_default();
+    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let mut message = net::error_text(&body).unwrap_or(body);
     message.truncate(message.floor_char_boundary(300));
-    Failure::Refused { status, message }
+    Failure::Refused { status, message, retry_after }
 }
 
 pub(crate) fn unreachable(error: &reqwest::Error) -> Failure {
@@ -268,55 +306,4 @@ pub(crate) fn unreachable(error: &reqwest::Error) -> Failure {
         source = inner.source();
     }
     Failure::Unreachable(why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    async fn answer(stream: &mut tokio::net::TcpStream) -> String {
-        let mut request = vec![0; 4_096];
-        let len = stream.read(&mut request).await.unwrap();
-        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-        String::from_utf8_lossy(&request[..len]).into_owned()
-    }
-
-    #[tokio::test]
-    async fn a_connection_opened_ahead_carries_the_first_request() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ms = Duration::from_millis;
-        let deadlines = Deadlines { connect: ms(1_000), first_byte: ms(1_000), between_bytes: ms(1_000) };
-        let endpoint =
-            Endpoint { base_url: format!("http://{}", listener.local_addr().unwrap()), api_key: Some("k".into()) };
-        let providers = Providers {
-            http: Providers::http_client(&deadlines).unwrap(),
-            deadlines,
-            deepgram: endpoint.clone(),
-            openai: endpoint.clone(),
-            elevenlabs: endpoint.clone(),
-            espeak: String::new(),
-            warmth: Warmth::default(),
-        };
-        // Two providers at one address and a second call: one knock.
-        let mut knocks = providers.open_connections(&[&endpoint, &endpoint]);
-        knocks.extend(providers.open_connections(&[&endpoint]));
-        assert_eq!(knocks.len(), 1);
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let (request, knocked) = tokio::join!(answer(&mut stream), knocks.remove(0));
-        knocked.unwrap();
-        assert!(request.starts_with("HEAD / "));
-        for _ in 0..20 {
-            tokio::task::yield_now().await; // the client puts the connection back on its own task
-        }
-        let request = providers.http.get(format!("{}/first", endpoint.base_url)).send();
-        tokio::select! {
-            (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
-                assert_eq!(response.unwrap().status(), 404);
-                assert!(request.starts_with("GET /first "));
-            }
-            _ = listener.accept() => panic!("a second connection was made"),
-        }
-    }
 }

@@ -1,12 +1,11 @@
 //! Sends one webhook and waits for the answer. The client resolves names itself, so that no address is
 //! connected to that the guard has not seen.
 
-use super::address_guard::{is_public, refuse};
 use super::signature::sign;
+use crate::egress::GuardedDns;
+use crate::egress::address_guard::refuse;
 use bytes::Bytes;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Action, Attempt, Policy};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -59,22 +58,6 @@ pub struct Message<'a> {
 pub struct Sender {
     http: reqwest::Client,
     allow_private: bool,
-}
-
-#[derive(Debug)]
-struct GuardedDns;
-
-impl Resolve for GuardedDns {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|addr| is_public(addr.ip())).collect();
-            if public.is_empty() {
-                return Err("the name has no public address".into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
 }
 
 fn redirect(attempt: Attempt<'_>, allow_private: bool) -> Action {

@@ -188,7 +188,7 @@ async fn tenants_never_see_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_is_refused_where_it_cannot_be_called() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.providers.anthropic.api_key = None).await;
     let mut other = agent();
     other["llm_config"] = json!({"provider": "anthropic", "model": "claude"});
     let other = server.post("/agents", other).await["agent"]["id"].clone();

@@ -147,12 +147,16 @@ async fn every_voice_speaks_and_a_language_of_its_own_is_used() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_voice_that_cannot_speak_is_replaced_and_on_record() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.providers.cartesia.api_key = None).await;
     let voice = json!({"tts_config": {"provider": "cartesia", "voice_id": "v", "language": "en"}});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(voice)).await;
     let report = server.call("listen; hangup").await;
     assert!(report.failure.is_none() && report.heard_seconds > 0.5, "{report:?}");
     let call = server.last_call().await;
     assert_eq!(call["metrics"]["provider_errors"]["tts_not_configured"], json!(1), "{call}");
+    let replaced = &call["metrics"]["failovers"][0];
+    let wanted = ("cartesia/default", "local/default", "not_configured");
+    let text = |name: &str| replaced[name].as_str().unwrap();
+    assert_eq!((text("from"), text("to"), text("why")), wanted);
     assert_eq!(lines(&call), ["assistant: Good morning, this is Acme."]);
 }

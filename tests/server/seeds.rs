@@ -364,7 +364,7 @@ async fn every_status_code_of_the_table_is_given() {
 
 /// What executing a task of an agent whose provider has no key answers.
 async fn executed_without_a_key(body: Value) -> u16 {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.providers.mistral.api_key = None).await;
     let id = server.post("/agents", body).await["agent"]["id"].clone();
     let task = server.post("/tasks", json!({"agent_id": id, "to_number": "+15550199"})).await["task"]["id"].clone();
     server.send("POST", &format!("/tasks/{}/execute", task.as_str().unwrap()), None).await.0

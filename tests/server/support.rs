@@ -7,7 +7,8 @@ use trunkline::app::App;
 use trunkline::caller::report::CallReport;
 use trunkline::caller::script::Script;
 use trunkline::caller::softphone::{Dial, Softphone};
-use trunkline::config::Config;
+use trunkline::config::{Config, StageTimeouts, Timeouts};
+use trunkline::domain::provider::Account;
 use trunkline::emulator::{self, Delays};
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::Transport;
@@ -78,15 +79,12 @@ impl Server {
         config.recordings.folder = folder.path().join("recordings").display().to_string();
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
-        config.providers.first_byte_timeout_ms = 1_500;
-        config.providers.idle_timeout_ms = 1_000;
-        let base = emulator.base_url();
-        for (provider, url) in [
-            (&mut config.providers.deepgram, base.clone()),
-            (&mut config.providers.openai, format!("{base}/v1")),
-            (&mut config.providers.elevenlabs, base.clone()),
-        ] {
-            provider.base_url = url;
+        let brisk = StageTimeouts { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };
+        config.providers.timeouts = Timeouts { stt: brisk, llm: brisk, tts: brisk, engine: brisk };
+        config.providers.allow_private = true;
+        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+            let provider = config.providers.account_mut(*account);
+            provider.base_url = emulator.address_of(account.name());
             provider.api_key = Some("test".into());
         }
         change(&mut config);

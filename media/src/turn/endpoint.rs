@@ -49,6 +49,8 @@ pub struct Endpoint {
     interim: String,
     confidences: (f32, u32),
     recogniser_done: bool,
+    /// A turn model is sure: the line need not fall silent.
+    turn_over: bool,
     /// When the last words arrived: silence counts from here for a caller the detector cannot hear.
     heard: Option<Instant>,
 }
@@ -63,6 +65,7 @@ impl Endpoint {
             interim: String::new(),
             confidences: (0.0, 0),
             recogniser_done: false,
+            turn_over: false,
             heard: None,
         }
     }
@@ -114,6 +117,18 @@ impl Endpoint {
         self.recogniser_done = true;
     }
 
+    /// A recogniser that models turns says that this one is over; its words are those of the whole turn.
+    pub fn handle_end_of_turn(&mut self, now: Instant, text: &str, confidence: Option<f32>) {
+        self.handle_final(now, text, confidence, true);
+        self.turn_over = !self.finals.is_empty();
+    }
+
+    /// What was held for the likely end was none.
+    pub fn handle_turn_resumed(&mut self) {
+        self.recogniser_done = false;
+        self.turn_over = false;
+    }
+
     fn quiet_since(&self) -> Option<Instant> {
         match self.line {
             Some(Line::Quiet { since }) => Some(since),
@@ -126,6 +141,9 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.finals.is_empty() && self.interim.is_empty() {
             return None;
+        }
+        if self.turn_over {
+            return self.heard;
         }
         // A recogniser that is sure overrules a line that never falls silent (music, traffic).
         let quiet = match (self.quiet_since(), self.recogniser_done) {
@@ -159,6 +177,7 @@ impl Endpoint {
         self.interim.clear();
         self.confidences = (0.0, 0);
         self.recogniser_done = false;
+        self.turn_over = false;
         self.heard = None;
         if self.is_speaking() {
             self.started = Some(now); // what follows belongs to the next turn
@@ -237,6 +256,19 @@ mod tests {
         let mut e = Endpoint::new(Config::default());
         e.handle_final(t, "whisper", None, true);
         assert_eq!(e.poll_turn(t + 200 * MS).unwrap().text, "whisper");
+    }
+
+    #[test]
+    fn a_turn_model_ends_the_turn_without_waiting_for_silence() {
+        let (t, mut e) = start();
+        e.handle_interim(t + 500 * MS, "my number");
+        e.handle_utterance_end();
+        e.handle_turn_resumed();
+        e.handle_speech_ended(t + 900 * MS);
+        e.handle_interim(t + 950 * MS, "my number is seven");
+        assert_eq!(e.poll_turn(t + 1_000 * MS), None);
+        e.handle_end_of_turn(t + 1_050 * MS, "my number is seven", Some(0.8));
+        assert_eq!(e.poll_turn(t + 1_050 * MS).unwrap().text, "my number is seven");
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
 use super::voice::{Voice, VoiceEvent};
-use super::{Media, Record, Shared, tools};
+use super::{Media, Record, Shared, plan, tools};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Machine, Output, TurnFigures};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
-use crate::domain::chat::ToolCall;
+use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
-use crate::domain::speech::LlmProvider;
-use crate::providers::deepgram::client::{Input, Session as SttSession};
-use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, openai};
+use crate::providers::listen::{Input, Session as SttSession};
+use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -24,8 +23,6 @@ use trunkline_signaling::sip::failure::Cause;
 
 /// How long the figures of a removed leg are waited for.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// Model where the agent names none.
-const DEFAULT_MODEL: &str = "gpt-4o-mini";
 
 /// Everything an answered call holds.
 pub(super) struct Conversation {
@@ -154,7 +151,7 @@ impl Running {
                 let Some((generation, _)) = &self.model else { return };
                 let generation = *generation;
                 let event = event.unwrap_or_else(|| LlmEvent::Failed(Failure::Dropped("model ended".to_owned())));
-                if matches!(event, LlmEvent::Done { .. } | LlmEvent::Failed(_)) {
+                if matches!(event, LlmEvent::Done(_) | LlmEvent::Failed(_)) {
                     self.model = None;
                 }
                 self.machine.handle_model(now, generation, event);
@@ -177,8 +174,14 @@ impl Running {
                     metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
                 }
             }
-            LegEvent::SpeechStarted { at } => self.machine.handle_speech_started(at),
-            LegEvent::SpeechEnded { last_sound } => self.machine.handle_speech_ended(now, last_sound),
+            LegEvent::SpeechStarted { at } => {
+                let _ = self.c.stt.input.try_send(Input::Speaking);
+                self.machine.handle_speech_started(at);
+            }
+            LegEvent::SpeechEnded { last_sound } => {
+                let _ = self.c.stt.input.try_send(Input::Quiet);
+                self.machine.handle_speech_ended(now, last_sound);
+            }
             LegEvent::PieceStarted { piece, at } => self.machine.handle_piece_started(piece, at),
             LegEvent::PieceFinished { heard, at } => {
                 self.voice.heard(heard.piece);
@@ -204,17 +207,22 @@ impl Running {
                 self.machine.handle_voice_audio(now, piece);
                 self.c.media.leg.play(piece, samples, false)
             }
-            VoiceEvent::Done { piece, samples, total, failure } => {
-                if let Some(failure) = failure {
-                    tracing::warn!(%failure, "voice broke off");
-                    self.machine.note_voice_fallback(&failure);
-                }
+            VoiceEvent::Marks { piece, marks } => {
+                self.machine.handle_voice_marks(piece, &marks);
+                Ok(())
+            }
+            VoiceEvent::Done { piece, samples, total } => {
                 self.machine.handle_voice_done(piece, total);
                 self.c.media.leg.play(piece, samples, true)
             }
-            VoiceEvent::Fallback { failure } => {
-                tracing::warn!(%failure, "voice failed, the local one takes over");
-                self.machine.note_voice_fallback(&failure);
+            VoiceEvent::Asked { voice, characters } => {
+                self.machine.note_spoken(&voice, characters);
+                Ok(())
+            }
+            VoiceEvent::Switched { switch, failure } => {
+                tracing::warn!(%failure, "voice failed");
+                self.machine.note_voice_failure(&failure);
+                self.machine.note_switch(now, &switch);
                 Ok(())
             }
             VoiceEvent::Failed { piece, failure } => {
@@ -267,8 +275,7 @@ impl Running {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::AskModel { generation, messages, tools } => {
-                    let request = self.chat_request(messages, tools);
-                    self.model = Some((generation, self.ask(&request)));
+                    self.model = Some((generation, self.ask(messages, tools)));
                 }
                 Output::CancelModel => self.model = None,
                 Output::Speak { piece, text } => self.voice.speak(piece, text),
@@ -312,27 +319,11 @@ impl Running {
         }
     }
 
-    fn chat_request(
-        &self, messages: Vec<crate::domain::chat::ChatMessage>, tools: Vec<crate::domain::chat::ToolOffer>,
-    ) -> ChatRequest {
-        let config = self.c.brief.agent.llm_config.as_ref();
-        ChatRequest {
-            model: config.map_or_else(|| DEFAULT_MODEL.to_owned(), |c| c.model.clone()),
-            temperature: Some(config.and_then(|c| c.temperature).unwrap_or(0.7)),
-            messages,
-            tools,
-        }
-    }
-
-    fn ask(&self, request: &ChatRequest) -> Stream<LlmEvent> {
+    fn ask(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> Stream<LlmEvent> {
         let providers = &self.c.context.providers;
-        match self.c.brief.agent.llm_config.as_ref().map_or(LlmProvider::Openai, |c| c.provider) {
-            LlmProvider::Openai => openai::client::chat(providers, &providers.openai, request),
-            // Refused before the call; an agent changed in between fails like one without a key.
-            _ => Stream::spawn(|events| async move {
-                let _ = events.send(LlmEvent::Failed(Failure::NotConfigured)).await;
-            }),
-        }
+        let plan = plan::models(providers, &self.c.brief.agent);
+        let cache_key = self.c.record.call.agent.map(|agent| agent.to_string());
+        chat::ask(providers, plan, ChatRequest { messages, tools, cache_key, ..ChatRequest::default() })
     }
 
     /// The end of everything the call holds, and the call's last state.

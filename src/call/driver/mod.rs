@@ -7,6 +7,7 @@ mod hooks;
 mod inbound;
 mod order;
 mod outbound;
+mod plan;
 mod remote;
 mod tools;
 mod voice;
@@ -25,9 +26,9 @@ use super::registry::{Registry, Seat};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
 use crate::domain::price::PriceTable;
-use crate::domain::speech::{LlmProvider, SttProvider, TtsProvider};
-use crate::providers::deepgram::client::{self as deepgram, Listen};
-use crate::providers::{Providers, deepgram::client::Session as SttSession};
+use crate::domain::provider::Account;
+use crate::providers::Providers;
+use crate::providers::listen::{self, Session as SttSession};
 use crate::store::journal::Journal;
 use crate::store::secrets::MasterKey;
 use crate::store::{OrgScope, Store, now};
@@ -88,33 +89,27 @@ pub struct Context {
 const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Context {
-    /// The same with the organization's own provider keys, where it has any.
+    /// The same for one organization: with its own provider keys, where it has any.
     pub async fn of_organization(context: &Shared, scope: OrgScope) -> Shared {
-        let Some(master) = &context.master_key else { return context.clone() };
-        let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
-        let secrets = match read {
-            Ok(Ok(secrets)) => secrets,
-            failed => {
-                if let Ok(Err(error)) = failed {
-                    tracing::error!(%error, "provider keys of the organization cannot be read");
+        let keys = match &context.master_key {
+            Some(master) => {
+                let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
+                match read {
+                    Ok(Ok(secrets)) => secrets,
+                    failed => {
+                        if let Ok(Err(error)) = failed {
+                            tracing::error!(%error, "provider keys of the organization cannot be read");
+                        }
+                        Vec::new()
+                    }
                 }
-                Vec::new()
             }
+            None => Vec::new(),
         };
-        if secrets.is_empty() {
-            return context.clone();
-        }
-        let mut own = Self::clone(context);
-        for (provider, key) in secrets {
-            let endpoint = match provider.as_str() {
-                "deepgram" => &mut own.providers.deepgram,
-                "openai" => &mut own.providers.openai,
-                "elevenlabs" => &mut own.providers.elevenlabs,
-                _ => continue,
-            };
-            endpoint.api_key = Some(key);
-        }
-        Arc::new(own)
+        let known = |(name, key): (String, String)| Some((Account::parse(&name)?, key));
+        let keys = keys.into_iter().filter_map(known).collect();
+        let providers = context.providers.of_organization(&scope.organization().to_string(), keys);
+        Arc::new(Self { providers, ..Self::clone(context) })
     }
 }
 
@@ -207,36 +202,13 @@ impl Context {
 
     /// Opens what model and voice will be asked over.
     fn open_connections(&self, brief: &Brief) {
-        let agent = &brief.agent;
-        let model = agent.llm_config.as_ref().map_or(LlmProvider::Openai, |config| config.provider);
-        let voice = agent.tts_config.as_ref().map(|config| config.provider);
-        let mut endpoints = Vec::new();
-        if model == LlmProvider::Openai || voice == Some(TtsProvider::Openai) {
-            endpoints.push(&self.providers.openai);
-        }
-        if voice == Some(TtsProvider::Elevenlabs) {
-            endpoints.push(&self.providers.elevenlabs);
-        }
+        let endpoints = plan::http_endpoints(&self.providers, brief);
         drop(self.providers.open_connections(&endpoints)); // they go on by themselves
     }
 
     /// Opens the recogniser; it connects while the phone rings.
     fn start_stt(&self, brief: &Brief, law: Law) -> SttSession {
-        let turn = brief.agent.turn();
-        let config = brief.agent.stt_config.as_ref();
-        let listen = Listen {
-            model: config.map_or_else(|| "nova-3-general".to_owned(), |c| c.model.clone()),
-            language: config.map_or_else(|| brief.language().to_owned(), |c| c.language.clone()),
-            keyterms: config.map(|c| c.keyterms.clone()).unwrap_or_default(),
-            encoding: match law {
-                Law::Mu => "mulaw",
-                Law::A => "alaw",
-            },
-            endpointing_ms: turn.endpointing_ms,
-        };
-        match config.map_or(SttProvider::Deepgram, |c| c.provider) {
-            SttProvider::Deepgram => deepgram::listen(&self.providers.deepgram, self.providers.deadlines, listen),
-        }
+        listen::listen(&self.providers, plan::listeners(&self.providers, brief, law))
     }
 }
 

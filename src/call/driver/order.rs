@@ -1,16 +1,14 @@
 //! From a task to its call: who may be called now, over which trunk, and by whom the call is made when
 //! several processes want to.
 
-use super::{Context, OutboundOrder, Shared, outbound};
+use super::{Context, OutboundOrder, Shared, outbound, plan};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::ids::{CallId, TaskId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::next_allowed;
-use crate::domain::speech::{LlmProvider, TtsProvider};
 use crate::domain::task::{Task, TaskStatus};
 use crate::domain::trunk::Trunk;
-use crate::providers::Providers;
 use crate::store::{Claim, OrgScope, Page, StoreError, now};
 use std::time::Duration;
 
@@ -106,32 +104,11 @@ async fn prepare(context: &Shared, scope: OrgScope, task: TaskId) -> Result<Read
         return Err(OrderFault::OutsideWindow);
     }
     let context = Context::of_organization(context, scope).await;
-    if let Some(missing) = missing_provider(&context.providers, &agent) {
+    if let Some(missing) = plan::missing(&context.providers, &agent.fields) {
         return Err(OrderFault::ProviderMissing(missing));
     }
     let (trunk, from_number) = choose_trunk(&context, scope, &task).await?;
     Ok(Ready { task, agent, trunk, from_number, context })
-}
-
-/// A provider without a key or a client cannot hold the call: said before anybody's phone rings.
-fn missing_provider(providers: &Providers, agent: &Agent) -> Option<&'static str> {
-    if providers.deepgram.api_key.is_none() {
-        return Some("deepgram");
-    }
-    match agent.fields.llm_config.as_ref().map_or(LlmProvider::Openai, |c| c.provider) {
-        LlmProvider::Openai if providers.openai.api_key.is_some() => {}
-        LlmProvider::Openai => return Some("openai"),
-        LlmProvider::Anthropic => return Some("anthropic"),
-        LlmProvider::Groq => return Some("groq"),
-        LlmProvider::Mistral => return Some("mistral"),
-        LlmProvider::Xai | LlmProvider::XaiRealtime => return Some("xai"),
-    }
-    match agent.fields.tts_config.as_ref().map(|c| c.provider) {
-        Some(TtsProvider::Openai) if providers.openai.api_key.is_none() => Some("openai"),
-        Some(TtsProvider::Elevenlabs) if providers.elevenlabs.api_key.is_none() => Some("elevenlabs"),
-        Some(TtsProvider::Cartesia) => Some("cartesia"),
-        _ => None,
-    }
 }
 
 /// The trunk of the number the task calls from; without one, the first trunk that can call out.

@@ -13,7 +13,7 @@ use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::{Transport as TrunkTransport, Trunk};
-use crate::providers::deepgram::client::Session as SttSession;
+use crate::providers::listen::Session as SttSession;
 use crate::store::{OrgScope, now};
 use crate::webhooks::event;
 use serde_json::Map;

@@ -1,10 +1,14 @@
-//! The voice of a call: sentences in order, the next one synthesised while the present one streams, and
-//! the local voice where the agent's own fails.
+//! The voice of a call: sentences in order, the next one synthesised while the present one streams. Where
+//! the agent's voice fails, the next one says what is left of the sentence, and everything after it.
 
+use super::plan;
 use crate::call::machine::Brief;
-use crate::domain::speech::TtsProvider;
-use crate::providers::{AudioFormat, Failure, Providers, Speech, Stream, TtsEvent, elevenlabs, local, openai};
+use crate::dialogue::reply::spoken;
+use crate::domain::provider::Stage;
+use crate::domain::speech::TtsConfig;
+use crate::providers::{AudioFormat, Failure, Mark, Providers, Speech, Switch, TtsEvent, speech};
 use std::collections::VecDeque;
+use std::time::Instant;
 use trunkline_media::codec::Law;
 use trunkline_media::codec::resample::PcmResampler;
 use trunkline_media::frame::RATE_HZ;
@@ -15,8 +19,6 @@ use trunkline_media::playout::queue::PieceId;
 const AHEAD: usize = 3;
 /// Requests at once: the sentence streaming in and the one after it.
 const REQUESTS: usize = 2;
-/// Model and voice of OpenAI where the agent names none.
-const OPENAI_MODEL: &str = "gpt-4o-mini-tts";
 
 #[derive(Debug, PartialEq)]
 pub(super) enum VoiceEvent {
@@ -24,16 +26,25 @@ pub(super) enum VoiceEvent {
         piece: PieceId,
         samples: Vec<i16>,
     },
-    /// `failure` when the voice broke off after its first sound.
+    /// Samples, and characters spoken by then.
+    Marks {
+        piece: PieceId,
+        marks: Vec<(u64, u32)>,
+    },
     Done {
         piece: PieceId,
         samples: Vec<i16>,
         total: u64,
-        failure: Option<Failure>,
     },
-    /// The agent's voice failed and the local one took over.
-    Fallback {
+    /// One voice failed and the next one took over.
+    Switched {
+        switch: Switch,
         failure: Failure,
+    },
+    /// A voice was asked to say something: its name and the number of characters.
+    Asked {
+        voice: String,
+        characters: u64,
     },
     Failed {
         piece: PieceId,
@@ -43,28 +54,76 @@ pub(super) enum VoiceEvent {
 
 struct Active {
     piece: PieceId,
+    /// What is being said now: of a sentence that was taken over, the rest.
     text: String,
+    /// The place of its voice among the candidates.
+    voice: usize,
     speech: Speech,
     converter: Converter,
+    began: Instant,
+    /// Samples and characters that another voice has said before.
+    before: (u64, u32),
     total: u64,
-    is_fallback: bool,
+    marks: Vec<(u64, u32)>,
+}
+
+struct Candidate {
+    config: TtsConfig,
+    name: String,
+    voice: Option<Box<dyn speech::Voice>>,
 }
 
 pub(super) struct Voice {
     providers: Providers,
     brief: Brief,
+    candidates: Vec<Candidate>,
+    /// The one that speaks; it does not go back, a caller hears two voices at most once.
+    current: usize,
     waiting: VecDeque<(PieceId, String)>,
     active: VecDeque<Active>,
     /// Synthesised and not yet heard to the end.
     unheard: VecDeque<PieceId>,
+    /// To be told before anything else.
+    news: VecDeque<VoiceEvent>,
+    /// Samples and characters of whole sentences of the present voice: how fast it speaks.
+    pace: (u64, u64),
 }
 
 impl Voice {
     pub(super) fn new(providers: Providers, brief: Brief) -> Self {
-        Self { providers, brief, waiting: VecDeque::new(), active: VecDeque::new(), unheard: VecDeque::new() }
+        let candidates = plan::voices(&brief).into_iter().map(|config| Candidate {
+            name: plan::voice_name(&config),
+            config,
+            voice: None,
+        });
+        let mut voice = Self {
+            candidates: candidates.collect(),
+            providers,
+            brief,
+            current: 0,
+            waiting: VecDeque::new(),
+            active: VecDeque::new(),
+            unheard: VecDeque::new(),
+            news: VecDeque::new(),
+            pace: (0, 0),
+        };
+        voice.open();
+        voice
+    }
+
+    /// The present voice, opened: one with a socket connects now.
+    fn open(&mut self) -> Option<&mut Box<dyn speech::Voice>> {
+        let settings = self.brief.agent.voice_settings.clone().unwrap_or_default();
+        let candidate = self.candidates.get_mut(self.current)?;
+        Some(candidate.voice.get_or_insert_with(|| self.providers.voice(&candidate.config, &settings)))
     }
 
     pub(super) fn speak(&mut self, piece: PieceId, text: String) {
+        let standing_by = self.candidates.iter().skip(self.current);
+        let endpoints: Vec<_> = standing_by
+            .map(|c| self.providers.endpoint(c.config.provider.account(), c.config.base_url.as_deref()))
+            .collect();
+        self.providers.keep_spares(endpoints.iter(), Stage::Tts);
         self.waiting.push_back((piece, text));
         self.start_waiting();
     }
@@ -88,50 +147,28 @@ impl Voice {
             && self.active.len() + self.unheard.len() < AHEAD
             && let Some((piece, text)) = self.waiting.pop_front()
         {
-            let speech = self.synthesize(&text);
-            self.activate(piece, text, speech, false);
+            if let Some(active) = self.synthesize(piece, text, (0, 0)) {
+                self.active.push_back(active);
+            }
         }
     }
 
-    fn activate(&mut self, piece: PieceId, text: String, speech: Speech, front: bool) {
+    fn synthesize(&mut self, piece: PieceId, text: String, before: (u64, u32)) -> Option<Active> {
+        let (voice, alone) = (self.current, self.current + 2 >= self.candidates.len());
+        let speech = self.open()?.speak(&text, alone);
+        let characters = text.chars().count() as u64;
+        self.news.push_back(VoiceEvent::Asked { voice: self.candidates[voice].name.clone(), characters });
         let converter = Converter::new(speech.format);
-        let active = Active { piece, text, speech, converter, total: 0, is_fallback: front };
-        if front { self.active.push_front(active) } else { self.active.push_back(active) }
-    }
-
-    fn synthesize(&self, text: &str) -> Speech {
-        let agent = &self.brief.agent;
-        match &agent.tts_config {
-            Some(config) => match config.provider {
-                TtsProvider::Elevenlabs => {
-                    elevenlabs::client::speech(&self.providers, config, agent.voice_settings.as_ref(), text)
-                }
-                TtsProvider::Openai => {
-                    let model = config.model.as_deref().unwrap_or(OPENAI_MODEL);
-                    openai::client::speech(&self.providers, model, &config.voice_id, config.speed, text)
-                }
-                // Refused at execute; a caller is spoken to by the local voice, and the record says why.
-                TtsProvider::Cartesia => Speech {
-                    format: AudioFormat::Mulaw,
-                    stream: Stream::spawn(|events| async move {
-                        let _ = events.send(TtsEvent::Failed(Failure::NotConfigured)).await;
-                    }),
-                },
-                TtsProvider::Local => {
-                    local::client::speech(&self.providers, &config.voice_id, &config.language, config.speed, text)
-                }
-            },
-            None => self.synthesize_locally(text),
-        }
-    }
-
-    fn synthesize_locally(&self, text: &str) -> Speech {
-        local::client::speech(&self.providers, "", self.brief.language(), None, text)
+        let (began, marks) = (Instant::now(), Vec::new());
+        Some(Active { piece, text, voice, speech, converter, began, before, total: 0, marks })
     }
 
     /// The next thing that happens; cancel safe. Pends while nothing is being synthesised.
     pub(super) async fn next(&mut self) -> VoiceEvent {
         loop {
+            if let Some(news) = self.news.pop_front() {
+                return news;
+            }
             let Some(active) = self.active.front_mut() else { return std::future::pending().await };
             let event = active.speech.stream.events.recv().await;
             let piece = active.piece;
@@ -144,45 +181,97 @@ impl Voice {
                         return VoiceEvent::Audio { piece, samples };
                     }
                 }
+                Some(TtsEvent::Marks(marks)) => {
+                    let (samples, chars) = active.before;
+                    let at = |mark: &Mark| {
+                        (samples + u64::from(mark.at_ms) * u64::from(RATE_HZ) / 1_000, chars + mark.chars)
+                    };
+                    let marks: Vec<_> = marks.iter().map(at).collect();
+                    active.marks.extend_from_slice(&marks);
+                    return VoiceEvent::Marks { piece, marks };
+                }
                 Some(TtsEvent::Done) => {
                     let mut samples = Vec::new();
                     active.converter.finish(&mut samples);
                     let total = active.total + samples.len() as u64;
+                    if active.voice == self.current {
+                        self.pace.0 += total;
+                        self.pace.1 += active.text.chars().count() as u64;
+                    }
+                    let total = active.before.0 + total;
                     self.active.pop_front();
-                    self.unheard.push_back(piece);
-                    self.start_waiting();
-                    return VoiceEvent::Done { piece, samples, total, failure: None };
+                    return self.done(piece, samples, total);
                 }
                 failed => {
                     let failure = match failed {
                         Some(TtsEvent::Failed(failure)) => failure,
                         _ => Failure::Dropped("voice ended".to_owned()),
                     };
-                    return self.failed(failure);
+                    if let Some(event) = self.failed(failure) {
+                        return event;
+                    }
                 }
             }
         }
     }
 
-    fn failed(&mut self, failure: Failure) -> VoiceEvent {
-        let Some(active) = self.active.pop_front() else {
-            return VoiceEvent::Fallback { failure };
+    fn done(&mut self, piece: PieceId, samples: Vec<i16>, total: u64) -> VoiceEvent {
+        self.unheard.push_back(piece);
+        self.start_waiting();
+        VoiceEvent::Done { piece, samples, total }
+    }
+
+    fn failed(&mut self, failure: Failure) -> Option<VoiceEvent> {
+        let active = self.active.pop_front()?;
+        if active.voice == self.current {
+            // Its other sentences would be half in one voice and half in the other.
+            self.current += 1;
+            self.pace = (0, 0);
+            for later in std::mem::take(&mut self.active).into_iter().rev() {
+                self.waiting.push_front((later.piece, later.text));
+            }
+        }
+        let Active { piece, text, total, voice, began, before: (samples, chars), marks, .. } = active;
+        let Some(next) = self.candidates.get(self.current) else {
+            if samples + total > 0 {
+                // Half a sentence was heard: it is over as it stands.
+                self.news.push_back(VoiceEvent::Failed { piece, failure });
+                return Some(self.done(piece, Vec::new(), samples + total));
+            }
+            self.current = self.candidates.len().saturating_sub(1);
+            self.start_waiting();
+            return Some(VoiceEvent::Failed { piece, failure });
         };
-        let Active { piece, text, total, is_fallback, .. } = active;
-        if total > 0 {
-            // Half a sentence was heard: it is over as it stands rather than said twice.
-            self.unheard.push_back(piece);
-            self.start_waiting();
-            return VoiceEvent::Done { piece, samples: Vec::new(), total, failure: Some(failure) };
+        let switch = Switch {
+            stage: Stage::Tts,
+            from: self.candidates[voice].name.clone(),
+            to: next.name.clone(),
+            why: failure.kind(),
+            after: began.elapsed(),
+        };
+        let own: Vec<(u64, u32)> = marks.iter().map(|(at, count)| (at - samples, count - chars)).collect();
+        let said = self.pace_of(&text);
+        let (heard, rest) = if total == 0 { ("", text.as_str()) } else { spoken(&text, total, Some(said), &own) };
+        self.news.push_back(VoiceEvent::Switched { switch, failure });
+        if rest.is_empty() {
+            return Some(self.done(piece, Vec::new(), samples + total));
         }
-        let local = self.brief.agent.tts_config.as_ref().is_none_or(|c| c.provider == TtsProvider::Local);
-        if is_fallback || local {
-            self.start_waiting();
-            return VoiceEvent::Failed { piece, failure };
+        let skipped = (heard.chars().count() + usize::from(!heard.is_empty())) as u32;
+        let (rest, before) = (rest.to_owned(), (samples + total, chars + skipped));
+        if let Some(active) = self.synthesize(piece, rest, before) {
+            self.active.push_front(active);
         }
-        let speech = self.synthesize_locally(&text);
-        self.activate(piece, text, speech, true);
-        VoiceEvent::Fallback { failure }
+        self.start_waiting();
+        None
+    }
+
+    /// Samples that a text takes, as fast as the voice has spoken so far.
+    fn pace_of(&self, text: &str) -> u64 {
+        let chars = text.chars().count() as u64;
+        match self.pace {
+            (samples, said) if said > 0 => chars * samples / said,
+            _ => chars * u64::from(RATE_HZ) / 15,
+        }
     }
 }
 

@@ -10,12 +10,10 @@ use crate::domain::call::{Billed, Call, Outcome};
 use crate::domain::delivery::{Channel, Delivery};
 use crate::domain::ids::DeliveryId;
 use crate::domain::price::Used;
-use crate::domain::speech::LlmProvider;
 use crate::domain::transcript::Turn;
 use crate::outbox::mail::Mail;
-use crate::providers::openai::client::Completion;
-use crate::providers::openai::message::StructuredRequest;
-use crate::providers::{Failure, elevenlabs, openai};
+use crate::providers::chat::{self, Completion, Plan};
+use crate::providers::{Failure, elevenlabs};
 use crate::store::{OrgScope, StoreError, WrapUp, now};
 use crate::webhooks::event;
 use serde_json::{Value, json};
@@ -33,7 +31,6 @@ const POLL: Duration = Duration::from_secs(1);
 const ANALYSIS_DEADLINE: Duration = Duration::from_secs(45);
 /// The recording's last block is written in this time.
 const RECORDING_DEADLINE: Duration = Duration::from_secs(5);
-const DEFAULT_MODEL: &str = "gpt-4o-mini";
 
 /// What was found out, and the tokens it took.
 #[derive(Debug, Default)]
@@ -135,10 +132,9 @@ impl Context {
                 ..Found::default()
             };
         }
-        let config = fields.llm_config.as_ref().filter(|config| config.provider == LlmProvider::Openai);
-        let model = config.map_or(DEFAULT_MODEL, |config| &config.model);
-        let mut found = Found { model: format!("openai/{model}"), ..Found::default() };
-        match self.ask_about(turns, plan, language(&fields), model, &mut found).await {
+        let models = self.analysts(&fields);
+        let mut found = Found::default();
+        match self.ask_about(turns, plan, language(&fields), &models, &mut found).await {
             Ok(Analysis { summary, mut report, structured_data }) => {
                 report["analysed"] = json!(true);
                 found.outcome.summary = Some(summary);
@@ -153,17 +149,26 @@ impl Context {
         found
     }
 
+    /// The agent's own models; after a call with an engine, which writes no reports, the default one.
+    fn analysts(&self, fields: &AgentFields) -> Plan {
+        let models = super::plan::models(&self.providers, fields);
+        if models.candidates.is_empty() {
+            return super::plan::models(&self.providers, &AgentFields::default());
+        }
+        models
+    }
+
     /// Asks, and where the answer has the wrong shape, once more.
     async fn ask_about(
-        &self, turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str, model: &str, found: &mut Found,
+        &self, turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str, models: &Plan, found: &mut Found,
     ) -> Result<Analysis, Failure> {
         let mut question = report::question(turns, plan, language);
         let mut last = String::new();
         for _ in 0..2 {
-            let request = StructuredRequest { model, messages: &question.messages, schema: &question.schema };
-            let endpoint = &self.providers.openai;
-            let asked = openai::client::complete(&self.providers, endpoint, &request, ANALYSIS_DEADLINE).await?;
-            let Completion { text, prompt_tokens, completion_tokens } = asked;
+            let asked =
+                chat::complete(&self.providers, models, &question.messages, &question.schema, ANALYSIS_DEADLINE).await;
+            let (Completion { text, prompt_tokens, completion_tokens }, model) = asked?;
+            found.model = model;
             found.prompt_tokens += prompt_tokens as i64;
             found.completion_tokens += completion_tokens as i64;
             match question.read(&text) {
@@ -181,17 +186,21 @@ impl Context {
     pub fn bill(&self, call: &Call, found: &Found) -> (Value, Billed) {
         let fields = agent_fields(call);
         let metric = |name: &str| call.metrics.as_ref().and_then(|m| m[name].as_i64()).unwrap_or(0);
+        let by_name = |stage: &str| {
+            let used = call.metrics.as_ref().and_then(|metrics| metrics["used"][stage].as_object());
+            used.into_iter().flatten().map(|(name, amount)| (name.clone(), amount.clone()))
+        };
+        let tokens = |amount: &Value, name: &str| amount[name].as_i64().unwrap_or(0);
+        let recognised = !super::plan::llm(&fields).provider.is_engine();
+        let stt =
+            fields.stt_config.as_ref().map_or("deepgram/nova-3-general".to_owned(), |c| key(c.provider, &c.model));
         let used = Used {
             seconds: call.duration_seconds().unwrap_or(0),
-            stt: fields.stt_config.as_ref().map_or("deepgram/nova-3-general".to_owned(), |c| key(c.provider, &c.model)),
-            tts: fields
-                .tts_config
-                .as_ref()
-                .map_or("local/default".to_owned(), |c| key(c.provider, c.model.as_deref().unwrap_or("default"))),
-            llm: fields.llm_config.as_ref().map_or(format!("openai/{DEFAULT_MODEL}"), |c| key(c.provider, &c.model)),
-            characters: metric("characters_spoken"),
-            prompt_tokens: metric("prompt_tokens"),
-            completion_tokens: metric("completion_tokens"),
+            stt: if recognised { stt } else { String::new() },
+            tts: by_name("tts").map(|(name, count)| (name, count.as_i64().unwrap_or(0))).collect(),
+            llm: by_name("llm")
+                .map(|(name, amount)| (name, tokens(&amount, "prompt_tokens"), tokens(&amount, "completion_tokens")))
+                .collect(),
             analysis: found.model.clone(),
             analysis_prompt_tokens: found.prompt_tokens,
             analysis_completion_tokens: found.completion_tokens,
@@ -200,9 +209,9 @@ impl Context {
         let billed = Billed {
             day: call.ended_at.unwrap_or_else(now).rfc3339()[..10].to_owned(),
             seconds: used.seconds,
-            prompt_tokens: used.prompt_tokens + used.analysis_prompt_tokens,
-            completion_tokens: used.completion_tokens + used.analysis_completion_tokens,
-            characters: used.characters,
+            prompt_tokens: metric("prompt_tokens") + used.analysis_prompt_tokens,
+            completion_tokens: metric("completion_tokens") + used.analysis_completion_tokens,
+            characters: metric("characters_spoken"),
             micros,
         };
         (cost, billed)

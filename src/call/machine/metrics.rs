@@ -1,6 +1,8 @@
 //! Figures of one call: how long each turn took and where the time went.
 
+use crate::providers::{Switch, Usage};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Turns whose figures are kept: four hours of fast conversation.
 const TURNS_MAX: usize = 2_000;
@@ -19,15 +21,24 @@ pub struct TurnFigures {
     pub first_sound_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     pub turns: Vec<TurnFigures>,
     pub barge_ins: u32,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+    pub cached_tokens: u64,
     pub characters_spoken: u64,
     errors: Vec<(String, u32)>,
+    /// Tokens by `provider/model`: prompt and completion.
+    models: BTreeMap<String, (u64, u64)>,
+    /// Characters by `provider/model` of the voice.
+    voices: BTreeMap<String, u64>,
+    switches: Vec<Value>,
 }
+
+/// Replacements of providers that are listed; a call with more has had them counted.
+const SWITCHES_MAX: usize = 50;
 
 impl Metrics {
     pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, decided_ms: u64) {
@@ -58,6 +69,37 @@ impl Metrics {
         }
     }
 
+    /// What an answer took.
+    pub(super) fn used(&mut self, usage: &Usage) {
+        self.prompt_tokens += usage.prompt_tokens;
+        self.completion_tokens += usage.completion_tokens;
+        self.cached_tokens += usage.cached_tokens;
+        let of_model = self.models.entry(usage.model.clone()).or_default();
+        of_model.0 += usage.prompt_tokens;
+        of_model.1 += usage.completion_tokens;
+    }
+
+    /// A voice was given a text.
+    pub fn spoken(&mut self, voice: &str, characters: u64) {
+        self.characters_spoken += characters;
+        match self.voices.get_mut(voice) {
+            Some(count) => *count += characters,
+            None => drop(self.voices.insert(voice.to_owned(), characters)),
+        }
+    }
+
+    pub(super) fn switched(&mut self, at_ms: u64, switch: &Switch) {
+        let stage = switch.stage.name();
+        metrics::counter!("trunkline_provider_failovers_total", "stage" => stage, "why" => switch.why).increment(1);
+        metrics::histogram!("trunkline_provider_failover_seconds", "stage" => stage).record(switch.after.as_secs_f64());
+        if self.switches.len() < SWITCHES_MAX {
+            self.switches.push(json!({
+                "stage": stage, "from": switch.from, "to": switch.to, "why": switch.why, "at_ms": at_ms,
+                "added_ms": switch.after.as_millis() as u64,
+            }));
+        }
+    }
+
     pub(super) fn provider_error(&mut self, stage: &'static str, kind: &'static str) {
         metrics::counter!("trunkline_provider_errors_total", "stage" => stage, "kind" => kind).increment(1);
         let name = format!("{stage}_{kind}");
@@ -85,13 +127,23 @@ impl Metrics {
             .collect();
         let errors: serde_json::Map<String, Value> =
             self.errors.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
+        let models: BTreeMap<&str, Value> = self
+            .models
+            .iter()
+            .map(|(name, (prompt, completion))| {
+                (name.as_str(), json!({"prompt_tokens": prompt, "completion_tokens": completion}))
+            })
+            .collect();
         json!({
             "turns": turns,
             "barge_ins": self.barge_ins,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
             "characters_spoken": self.characters_spoken,
             "provider_errors": errors,
+            "failovers": self.switches,
+            "used": {"llm": models, "tts": self.voices},
         })
     }
 }

@@ -23,7 +23,7 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
 use crate::domain::transcript::{Role, Turn};
 use crate::domain::turn_config::SilenceConfig;
-use crate::providers::SttEvent;
+use crate::providers::{SttEvent, Switch};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::{Heard, PieceId};
@@ -254,13 +254,35 @@ impl Machine {
                 }
             }
             SttEvent::UtteranceEnd => self.endpoint.handle_utterance_end(),
+            SttEvent::EndOfTurn { text, confidence } => {
+                self.timers.clear(Timer::SttStall);
+                self.words_heard(&text);
+                self.endpoint.handle_end_of_turn(now, &text, confidence);
+            }
+            SttEvent::EagerEndOfTurn => self.endpoint.handle_utterance_end(),
+            SttEvent::TurnResumed => self.endpoint.handle_turn_resumed(),
+            SttEvent::StartOfTurn => {}
             SttEvent::Reconnecting(failure) => self.metrics.provider_error("stt", failure.kind()),
+            SttEvent::Switched(switch) => self.note_switch(now, &switch),
             SttEvent::Failed(failure) => {
                 self.metrics.provider_error("stt", failure.kind());
                 self.give_up(now);
             }
         }
         self.check_turn(now);
+    }
+
+    /// One provider took over from another.
+    pub fn note_switch(&mut self, now: Instant, switch: &Switch) {
+        tracing::warn!(
+            stage = switch.stage.name(),
+            from = switch.from,
+            to = switch.to,
+            why = switch.why,
+            "provider replaced"
+        );
+        let at_ms = self.ms(now);
+        self.metrics.switched(at_ms, switch);
     }
 
     fn words_heard(&mut self, text: &str) {

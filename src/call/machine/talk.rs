@@ -57,7 +57,6 @@ impl Machine {
     fn speak(&mut self, pieces: Vec<(u32, String)>) {
         let generation = self.generation;
         for (index, text) in pieces {
-            self.metrics.characters_spoken += text.chars().count() as u64;
             self.output(Output::Speak { piece: PieceId { generation, index }, text });
         }
     }
@@ -122,10 +121,10 @@ impl Machine {
                 self.speak(pieces);
             }
             LlmEvent::Tools(calls) => reply.tool_calls = calls,
-            LlmEvent::Done { prompt_tokens, completion_tokens } => {
+            LlmEvent::Switched(switch) => self.note_switch(now, &switch),
+            LlmEvent::Done(usage) => {
                 let last = reply.finish();
-                self.metrics.prompt_tokens += prompt_tokens.unwrap_or(0);
-                self.metrics.completion_tokens += completion_tokens.unwrap_or(0);
+                self.metrics.used(&usage);
                 self.speak(last.into_iter().collect());
                 self.model_finished(now);
             }
@@ -178,6 +177,13 @@ impl Machine {
         }
     }
 
+    /// The voice says where the words of a piece are: samples, and characters spoken by then.
+    pub fn handle_voice_marks(&mut self, piece: PieceId, marks: &[(u64, u32)]) {
+        if let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) {
+            reply.voice_marks(piece.index, marks);
+        }
+    }
+
     /// Neither the agent's voice nor the local one could speak a piece.
     pub fn handle_voice_failed(&mut self, now: Instant, piece: PieceId, failure: &Failure) {
         self.metrics.provider_error("tts", failure.kind());
@@ -187,8 +193,13 @@ impl Machine {
         }
     }
 
-    /// A voice failed and another one took over.
-    pub fn note_voice_fallback(&mut self, failure: &Failure) {
+    /// A voice was asked to say something.
+    pub fn note_spoken(&mut self, voice: &str, characters: u64) {
+        self.metrics.spoken(voice, characters);
+    }
+
+    /// A voice failed; whether another one took over is told apart.
+    pub fn note_voice_failure(&mut self, failure: &Failure) {
         self.metrics.provider_error("tts", failure.kind());
     }
 

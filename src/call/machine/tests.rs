@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::chat::ToolCall;
-use crate::providers::{Failure, LlmEvent};
+use crate::providers::{Failure, LlmEvent, Usage};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -95,11 +95,7 @@ impl Line {
     fn model_says(&mut self, text: &str) {
         let generation = self.machine.generation;
         self.machine.handle_model(self.now, generation, LlmEvent::Text(text.into()));
-        self.machine.handle_model(
-            self.now,
-            generation,
-            LlmEvent::Done { prompt_tokens: None, completion_tokens: None },
-        );
+        self.machine.handle_model(self.now, generation, LlmEvent::Done(Usage::default()));
         self.drain();
     }
 
@@ -338,7 +334,7 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
     let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into() };
     line.machine.handle_model(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
     line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![end]));
-    line.machine.handle_model(line.now, generation, LlmEvent::Done { prompt_tokens: None, completion_tokens: None });
+    line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
     line.drain();
     line.pass_ms(300);
     assert_eq!(line.hang_ups(), []);
@@ -353,7 +349,7 @@ fn the_model_presses_keys_and_goes_on() {
     let generation = line.machine.generation;
     let call = ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into() };
     line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![call]));
-    line.machine.handle_model(line.now, generation, LlmEvent::Done { prompt_tokens: None, completion_tokens: None });
+    line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
     line.drain();
     assert!(line.seen.contains(&Output::SendDigits("1".into())));
     assert_eq!(line.asked(), 2);
@@ -425,11 +421,7 @@ fn any_sequence_of_events_ends_exactly_once() {
                 ),
                 4 => line.machine.handle_stt(now, SttEvent::UtteranceEnd),
                 5 => line.machine.handle_model(now, generation, LlmEvent::Text("Some words. And ".into())),
-                6 => line.machine.handle_model(
-                    now,
-                    generation,
-                    LlmEvent::Done { prompt_tokens: None, completion_tokens: None },
-                ),
+                6 => line.machine.handle_model(now, generation, LlmEvent::Done(Usage::default())),
                 7 => line.machine.handle_model(now, generation, LlmEvent::Failed(Failure::NotConfigured)),
                 8 => line.machine.handle_piece_started(piece, now),
                 9 => line.machine.handle_piece_finished(heard, now),
@@ -483,7 +475,7 @@ impl Line {
         let generation = self.machine.generation;
         let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into() };
         self.machine.handle_model(self.now, generation, LlmEvent::Tools(vec![call]));
-        let done = LlmEvent::Done { prompt_tokens: None, completion_tokens: None };
+        let done = LlmEvent::Done(Usage::default());
         self.machine.handle_model(self.now, generation, done);
         self.drain();
     }

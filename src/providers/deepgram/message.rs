@@ -1,7 +1,76 @@
-//! Messages of the listen socket. Unknown types and fields are skipped: the provider adds some often.
+//! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
 
-use crate::providers::SttEvent;
+use crate::providers::listen::{Heard, Setup, Wire};
+use crate::providers::net::Upgrade;
+use crate::providers::{Endpoint, Failure, SttEvent};
+use bytes::Bytes;
 use serde::Deserialize;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+/// A socket without audio is held by a KeepAlive at least every ten seconds (close code NET-0001).
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+
+/// One connection to Nova.
+#[derive(Debug)]
+pub struct Nova {
+    setup: Setup,
+}
+
+impl Nova {
+    pub fn new(setup: Setup) -> Self {
+        Self { setup }
+    }
+}
+
+impl Wire for Nova {
+    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+        let endpointing = self.setup.endpointing_ms.to_string();
+        let mut query = vec![
+            ("model", self.setup.model.as_str()),
+            ("language", &self.setup.language),
+            ("encoding", self.setup.encoding),
+            ("sample_rate", "8000"),
+            ("channels", "1"),
+            ("interim_results", "true"),
+            ("smart_format", "true"),
+            ("vad_events", "false"),
+            ("endpointing", &endpointing),
+            ("utterance_end_ms", "1000"),
+        ];
+        query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
+        Ok(Upgrade::at(endpoint, "/v1/listen", &query).header("authorization", format!("Token {}", endpoint.key()?)))
+    }
+
+    fn hello(&self) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn audio(&mut self, codes: &[u8]) -> Option<Frame> {
+        // An empty frame would mean the end of the stream.
+        (!codes.is_empty()).then(|| Frame::Binary(Bytes::copy_from_slice(codes)))
+    }
+
+    fn idle(&mut self) -> (Duration, Frame) {
+        (KEEP_ALIVE, Frame::text("{\"type\":\"KeepAlive\"}"))
+    }
+
+    fn quiet(&mut self) -> Option<Frame> {
+        None
+    }
+
+    fn finalize(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"Finalize\"}"))
+    }
+
+    fn close(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"CloseStream\"}"))
+    }
+
+    fn read(&mut self, text: &str) -> Result<Heard, Failure> {
+        parse(text)
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
@@ -12,6 +81,11 @@ enum Message {
         is_final: bool,
         #[serde(default)]
         speech_final: bool,
+        /// Seconds of the connection's audio.
+        #[serde(default)]
+        start: f64,
+        #[serde(default)]
+        duration: f64,
     },
     UtteranceEnd {},
     Error {
@@ -35,23 +109,26 @@ struct Alternative {
     confidence: Option<f32>,
 }
 
-/// What a text frame means; `Ok(None)` for messages that carry nothing for us.
-pub fn parse(text: &str) -> Result<Option<SttEvent>, String> {
-    let message: Message = serde_json::from_str(text).map_err(|error| error.to_string())?;
+/// What a text frame means.
+pub fn parse(text: &str) -> Result<Heard, Failure> {
+    let message: Message = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
     Ok(match message {
-        Message::Results { channel, is_final, speech_final } => {
+        Message::Results { channel, is_final, speech_final, start, duration } => {
             let best = channel.alternatives.into_iter().next();
             let (text, confidence) = best.map(|a| (a.transcript, a.confidence)).unwrap_or_default();
             if is_final {
                 let confidence = confidence.filter(|_| !text.is_empty());
-                Some(SttEvent::Final { text, confidence, speech_final })
+                let settled_ms = Some(((start + duration).max(0.0) * 1_000.0) as u64);
+                Heard { events: vec![SttEvent::Final { text, confidence, speech_final }], settled_ms }
+            } else if text.is_empty() {
+                Heard::default()
             } else {
-                (!text.is_empty()).then_some(SttEvent::Interim(text))
+                Heard::one(SttEvent::Interim(text))
             }
         }
-        Message::UtteranceEnd {} => Some(SttEvent::UtteranceEnd),
-        Message::Error { description } => return Err(description),
-        Message::Unknown => None,
+        Message::UtteranceEnd {} => Heard::one(SttEvent::UtteranceEnd),
+        Message::Error { description } => return Err(Failure::Garbage(description)),
+        Message::Unknown => Heard::default(),
     })
 }
 
@@ -63,21 +140,23 @@ mod tests {
     fn results_become_events_and_the_rest_is_skipped() {
         let results = |is_final: bool, speech_final: bool, transcript: &str| {
             format!(
-                "{{\"type\":\"Results\",\"channel_index\":[0,1],\"duration\":1.0,\"start\":0.0,\"is_final\":{is_final},\
+                "{{\"type\":\"Results\",\"channel_index\":[0,1],\"duration\":1.5,\"start\":2.0,\"is_final\":{is_final},\
                  \"speech_final\":{speech_final},\"channel\":{{\"alternatives\":[{{\"transcript\":\"{transcript}\",\"confidence\":0.9,\"words\":[]}}]}}}}"
             )
         };
-        assert_eq!(parse(&results(false, false, "ja")), Ok(Some(SttEvent::Interim("ja".into()))));
-        assert_eq!(parse(&results(false, false, "")), Ok(None));
+        let one = |event: SttEvent| Ok(Heard::one(event));
+        assert_eq!(parse(&results(false, false, "ja")), one(SttEvent::Interim("ja".into())));
+        assert_eq!(parse(&results(false, false, "")), Ok(Heard::default()));
+        let last = SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true };
         assert_eq!(
             parse(&results(true, true, "ja dat klopt")),
-            Ok(Some(SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true }))
+            Ok(Heard { events: vec![last], settled_ms: Some(3_500) })
         );
         assert_eq!(
             parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"),
-            Ok(Some(SttEvent::UtteranceEnd))
+            one(SttEvent::UtteranceEnd)
         );
-        assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(None));
+        assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(Heard::default()));
         assert!(parse("{\"type\":\"Results\",\"channel\":7}").is_err());
         assert!(parse("<html>").is_err());
     }

@@ -1,6 +1,7 @@
 //! `GET /v1/convai/conversations/{id}`: what was said in a call that ran on ElevenLabs' conversational agent.
 
-use super::client::segments;
+use super::http::segments;
+use crate::domain::provider::{Account, Stage};
 use crate::domain::transcript::{Role, Turn};
 use crate::providers::{Failure, Providers, refusal, unreachable};
 use serde::Deserialize;
@@ -41,13 +42,13 @@ struct Entry {
 
 /// The turns of a conversation, once the vendor has processed it.
 pub async fn transcript(providers: &Providers, id: &str) -> Result<Vec<Turn>, Failure> {
-    let endpoint = &providers.elevenlabs;
-    let key = endpoint.api_key.as_deref().ok_or(Failure::NotConfigured)?;
+    let endpoint = providers.endpoint(Account::Elevenlabs, None);
+    let key = endpoint.key()?;
     let url = segments(&endpoint.base_url, &["v1", "convai", "conversations", id])?;
     let deadline = Instant::now() + DEADLINE;
     let mut wait = FIRST_WAIT;
     loop {
-        let request = providers.http.get(url.clone()).header("xi-api-key", key).send();
+        let request = providers.http(Stage::Tts).of(&endpoint).get(url.clone()).header("xi-api-key", key).send();
         let late = |_| Failure::Deadline("conversation");
         let response = timeout_at(deadline, request).await.map_err(late)?.map_err(|error| unreachable(&error))?;
         if !response.status().is_success() {

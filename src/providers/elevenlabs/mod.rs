@@ -1,4 +1,68 @@
-//! ElevenLabs: streaming speech over HTTP, the one transport that every model accepts.
+//! ElevenLabs: speech over the transport that takes the model, what was said on their own agent, and that
+//! agent as an engine. <https://elevenlabs.io/docs/api-reference>
 
-pub mod client;
+pub mod agent;
+pub mod contexts;
 pub mod conversation;
+pub mod dialogue;
+pub mod http;
+
+use super::speech::{Setup, SocketVoice, Voice, VoiceProvider};
+use crate::domain::speech::{TtsConfig, VoiceSettings};
+use serde_json::{Map, Value, json};
+
+/// Vendor's fastest model, the default of the reference.
+const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
+
+pub static VOICE: Voices = Voices;
+pub use agent::AGENT;
+
+#[derive(Debug)]
+pub struct Voices;
+
+impl VoiceProvider for Voices {
+    fn open(&self, setup: Setup) -> Box<dyn Voice> {
+        match model(&setup.config) {
+            // The expressive models are refused on the ordinary sockets.
+            name if name.starts_with("eleven_v3") || name.starts_with("eleven_v4") => {
+                let wire = dialogue::Dialogue::new(&setup);
+                Box::new(SocketVoice::open(setup, Box::new(wire)))
+            }
+            // The first generation is HTTP's.
+            name if name.ends_with("_v1") => Box::new(http::Http(setup)),
+            _ => {
+                let wire = contexts::Contexts::new(&setup);
+                Box::new(SocketVoice::open(setup, Box::new(wire)))
+            }
+        }
+    }
+}
+
+fn model(config: &TtsConfig) -> &str {
+    config.model.as_deref().unwrap_or(DEFAULT_MODEL)
+}
+
+/// Multilingual v2 and the first generation refuse a language code.
+fn takes_language(model: &str) -> bool {
+    !model.contains("multilingual") && !model.ends_with("_v1")
+}
+
+fn voice_settings(config: &TtsConfig, settings: &VoiceSettings) -> Map<String, Value> {
+    let mut voice = Map::new();
+    let numbers = [
+        ("stability", config.stability.or(settings.stability)),
+        ("similarity_boost", config.similarity_boost.or(settings.similarity_boost)),
+        ("style", settings.style),
+        // The reference allows 0.5 to 2.0, the vendor 0.7 to 1.2.
+        ("speed", config.speed.or(settings.speed).map(|speed| speed.clamp(0.7, 1.2))),
+    ];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            voice.insert(name.to_owned(), json!(value));
+        }
+    }
+    if let Some(boost) = config.use_speaker_boost.or(settings.use_speaker_boost) {
+        voice.insert("use_speaker_boost".to_owned(), json!(boost));
+    }
+    voice
+}

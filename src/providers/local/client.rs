@@ -1,21 +1,49 @@
 //! One child a sentence; a synthesis takes tens of milliseconds. The child dies with its stream.
 
+use crate::providers::speech::{Setup, Voice, VoiceProvider};
 use crate::providers::{AudioFormat, Failure, Providers, Speech, Stream, TtsEvent};
 use bytes::Bytes;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// Sampling rate of espeak-ng's voices.
 const RATE_HZ: u32 = 22_050;
+/// Sampling rate of flite's better voices (`slt`, `rms`, `awb`, `kal16`).
+const FLITE_RATE_HZ: u32 = 16_000;
 /// Words a minute at speed 1.0 (the program's own default).
 const WORDS_PER_MINUTE: f64 = 175.0;
-/// Bytes of the WAV header that espeak-ng writes to a pipe.
+/// Bytes of the WAV header that both programs write.
 const HEADER_BYTES: usize = 44;
 /// Children at once: synthesis is a thousand times faster than speech, so a few serve every call.
 static CHILDREN: Semaphore = Semaphore::const_new(8);
+
+#[derive(Debug)]
+pub struct Voices;
+
+impl VoiceProvider for Voices {
+    fn open(&self, setup: Setup) -> Box<dyn Voice> {
+        Box::new(Local(setup))
+    }
+}
+
+struct Local(Setup);
+
+impl Voice for Local {
+    fn speak(&mut self, text: &str, _alone: bool) -> Speech {
+        let config = &self.0.config;
+        match config.voice_id.strip_prefix("flite") {
+            Some(voice) => {
+                let voice = voice.trim_start_matches(':');
+                flite(&self.0.providers, if voice.is_empty() { "slt" } else { voice }, config.speed, text)
+            }
+            None => speech(&self.0.providers, &config.voice_id, &config.language, config.speed, text),
+        }
+    }
+}
 
 /// Speaks a text. The voice is espeak-ng's own name, or the language where it has none of that name.
 pub fn speech(providers: &Providers, voice: &str, language: &str, speed: Option<f64>, text: &str) -> Speech {
@@ -32,6 +60,74 @@ pub fn speech(providers: &Providers, voice: &str, language: &str, speed: Option<
     Speech { format: AudioFormat::Pcm16 { rate_hz: RATE_HZ }, stream }
 }
 
+/// The second local voice: English only, and a person's.
+fn flite(providers: &Providers, voice: &str, speed: Option<f64>, text: &str) -> Speech {
+    let (providers, text) = (providers.clone(), text.to_owned());
+    let voice = if voice.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') { voice } else { "slt" }.to_owned();
+    let stretch = 1.0 / speed.unwrap_or(1.0).clamp(0.5, 2.0);
+    let stream = Stream::spawn(move |events| async move {
+        // It writes to files only.
+        let file = std::env::temp_dir().join(format!("trunkline-{}.wav", uuid::Uuid::new_v4()));
+        let result = flite_to(&providers, &voice, stretch, &text, &file).await;
+        let read = tokio::fs::read(&file).await;
+        let _ = tokio::fs::remove_file(&file).await;
+        let last = match (result, read) {
+            (Ok(()), Ok(wav)) if wav.len() > HEADER_BYTES => {
+                let _ = events.send(TtsEvent::Audio(Bytes::from(wav).slice(HEADER_BYTES..))).await;
+                TtsEvent::Done
+            }
+            (Ok(()), _) => TtsEvent::Failed(Failure::Dropped("the local voice said nothing".to_owned())),
+            (Err(failure), _) => TtsEvent::Failed(failure),
+        };
+        let _ = events.send(last).await;
+    });
+    // `kal` is the one voice at 8 kHz.
+    Speech { format: AudioFormat::Pcm16 { rate_hz: FLITE_RATE_HZ }, stream }
+}
+
+async fn flite_to(
+    providers: &Providers, voice: &str, stretch: f64, text: &str, file: &std::path::Path,
+) -> Result<(), Failure> {
+    let _permit = turn(providers).await?;
+    let program = &providers.programs().flite;
+    let stretch = format!("duration_stretch={stretch:.2}");
+    let mut child = Command::new(program)
+        .args(["-voice", voice, "--setf", &stretch, "-f", "-", "-o"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Failure::Unreachable(format!("{program}: {error}")))?;
+    let limit = providers.timeouts.tts.first_byte;
+    dictate(&mut child, text, limit).await?;
+    let done = timeout(limit, child.wait()).await.map_err(|_| Failure::Deadline("local voice"))?;
+    match done {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::Dropped(format!("the local voice ended with {status}"))),
+        Err(error) => Err(Failure::Dropped(error.to_string())),
+    }
+}
+
+async fn turn(providers: &Providers) -> Result<tokio::sync::SemaphorePermit<'static>, Failure> {
+    timeout(providers.timeouts.tts.first_byte, CHILDREN.acquire())
+        .await
+        .map_err(|_| Failure::Deadline("turn for the local voice"))?
+        .map_err(|_| Failure::Unreachable("closed".to_owned()))
+}
+
+/// The text goes in on standard input: it is never seen in a process list.
+async fn dictate(child: &mut Child, text: &str, limit: Duration) -> Result<(), Failure> {
+    let Some(mut stdin) = child.stdin.take() else { return Err(Failure::Unreachable("no pipe".to_owned())) };
+    let write = async {
+        stdin.write_all(text.as_bytes()).await?;
+        stdin.shutdown().await
+    };
+    let written = timeout(limit, write).await.map_err(|_| Failure::Deadline("local voice"))?;
+    written.map_err(|error| Failure::Dropped(error.to_string()))
+}
+
 /// espeak-ng's voices are language codes, possibly with a variant: `en-us+f3`, `nl`.
 fn is_voice(voice: &str) -> bool {
     let base = voice.split('+').next().unwrap_or(voice);
@@ -41,36 +137,24 @@ fn is_voice(voice: &str) -> bool {
 async fn synthesize(
     providers: &Providers, voice: &str, words_per_minute: u32, text: &str, events: &mpsc::Sender<TtsEvent>,
 ) -> Result<(), Failure> {
-    let _permit = timeout(providers.deadlines.first_byte, CHILDREN.acquire())
-        .await
-        .map_err(|_| Failure::Deadline("turn for the local voice"))?
-        .map_err(|_| Failure::Unreachable("closed".to_owned()))?;
-    let mut child = Command::new(&providers.espeak)
+    let _permit = turn(providers).await?;
+    let program = &providers.programs().espeak;
+    let limit = providers.timeouts.tts.first_byte;
+    let mut child = Command::new(program)
         .args(["--stdin", "--stdout", "-v", voice, "-s", &words_per_minute.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| Failure::Unreachable(format!("{}: {error}", providers.espeak)))?;
-    let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(Failure::Unreachable("no pipes".to_owned()));
-    };
-    // The text goes in on standard input: it is never seen in a process list.
-    let write = async {
-        stdin.write_all(text.as_bytes()).await?;
-        stdin.shutdown().await
-    };
-    timeout(providers.deadlines.first_byte, write)
-        .await
-        .map_err(|_| Failure::Deadline("local voice"))?
-        .map_err(|error| Failure::Dropped(error.to_string()))?;
-    drop(stdin);
+        .map_err(|error| Failure::Unreachable(format!("{program}: {error}")))?;
+    let Some(mut stdout) = child.stdout.take() else { return Err(Failure::Unreachable("no pipe".to_owned())) };
+    dictate(&mut child, text, limit).await?;
     let mut header_left = HEADER_BYTES;
     let mut heard = false;
     loop {
         let mut buffer = vec![0; 8_192];
-        let count = timeout(providers.deadlines.first_byte, stdout.read(&mut buffer))
+        let count = timeout(limit, stdout.read(&mut buffer))
             .await
             .map_err(|_| Failure::Deadline("local voice"))?
             .map_err(|error| Failure::Dropped(error.to_string()))?;

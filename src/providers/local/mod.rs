@@ -1,3 +1,6 @@
-//! The local voice: espeak-ng as a child process, so that its licence stays outside of our binary.
+//! The local voices: espeak-ng, and flite as `flite:slt`, as child processes, so that their licences stay
+//! outside of our binary.
 
 pub mod client;
+
+pub static VOICE: client::Voices = client::Voices;

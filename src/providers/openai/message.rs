@@ -1,61 +1,101 @@
-//! Bodies of chat completions and their stream of chunks.
+//! Bodies of chat completions and their stream of chunks, with what differs between the servers that
+//! speak them.
 
 use crate::domain::chat::{ChatMessage, ToolCall};
-use crate::providers::{ChatRequest, LlmEvent};
+use crate::providers::chat::{Completion, Outgoing, Reader, StructuredRequest, TextModel};
+use crate::providers::{ChatRequest, Endpoint, Failure, LlmEvent, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Most tool calls of one answer that are taken.
 const TOOL_CALLS_MAX: usize = 16;
+/// Document B: default of `temperature`.
+const TEMPERATURE: f64 = 0.7;
 
-pub fn request_body(request: &ChatRequest) -> Value {
-    let mut body = json!({
-        "model": request.model,
-        "stream": true,
-        "stream_options": {"include_usage": true},
-        "messages": request.messages.iter().map(message).collect::<Vec<_>>(),
-    });
-    if let Some(temperature) = request.temperature {
-        body["temperature"] = json!(temperature);
+/// A server that speaks chat completions.
+#[derive(Debug)]
+pub struct ChatCompletions {
+    /// `stream_options` asks for the usage of a stream.
+    pub has_stream_options: bool,
+    /// `prompt_cache_key` is known.
+    pub has_cache_key: bool,
+    /// Whether a model thinks before it speaks, and how little it can be asked to.
+    pub effort: fn(&str) -> Option<&'static str>,
+    /// Rules about the order of messages.
+    pub arrange: fn(Vec<Value>) -> Vec<Value>,
+}
+
+/// Any order of messages is taken.
+pub fn as_they_are(messages: Vec<Value>) -> Vec<Value> {
+    messages
+}
+
+impl ChatCompletions {
+    fn outgoing(&self, endpoint: &Endpoint, body: Value) -> Result<Outgoing, Failure> {
+        let headers = vec![("authorization", format!("Bearer {}", endpoint.key()?))];
+        Ok(Outgoing { path: "/chat/completions", headers, body })
     }
-    if !request.tools.is_empty() {
-        body["tools"] = request
-            .tools
-            .iter()
-            .map(|tool| {
-                json!({"type": "function", "function": {
-                    "name": tool.name, "description": tool.description, "parameters": tool.parameters}})
-            })
-            .collect();
+
+    fn messages(&self, messages: &[ChatMessage]) -> Vec<Value> {
+        (self.arrange)(messages.iter().map(message).collect())
     }
-    body
 }
 
-/// A request for one answer in the shape of a schema.
-#[derive(Clone, Copy, Debug)]
-pub struct StructuredRequest<'a> {
-    pub model: &'a str,
-    pub messages: &'a [ChatMessage],
-    pub schema: &'a Value,
-}
+impl TextModel for ChatCompletions {
+    fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure> {
+        let mut body = json!({"model": request.model, "stream": true, "messages": self.messages(&request.messages)});
+        if self.has_stream_options {
+            body["stream_options"] = json!({"include_usage": true});
+        }
+        let effort = (self.effort)(&request.model).filter(|_| !endpoint.is_customers);
+        if let Some(effort) = effort {
+            body["reasoning_effort"] = json!(effort);
+        }
+        // A model that thinks takes the temperature only where it was asked for, if at all.
+        if let Some(temperature) = request.temperature.or(effort.is_none().then_some(TEMPERATURE)) {
+            body["temperature"] = json!(temperature);
+        }
+        if let (Some(key), true, false) = (&request.cache_key, self.has_cache_key, endpoint.is_customers) {
+            body["prompt_cache_key"] = json!(key);
+        }
+        if !request.tools.is_empty() {
+            let tools = request.tools.iter().map(|tool| {
+                let mut function =
+                    json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters});
+                if tool.strict {
+                    function["strict"] = json!(true);
+                }
+                json!({"type": "function", "function": function})
+            });
+            body["tools"] = tools.collect();
+        }
+        self.outgoing(endpoint, body)
+    }
 
-/// Not `strict`: that takes only schemas without optional fields, and customers write their own. The
-/// answer is held against the schema here.
-pub fn structured_body(request: &StructuredRequest<'_>) -> Value {
-    json!({
-        "model": request.model,
-        "messages": request.messages.iter().map(message).collect::<Vec<_>>(),
-        "response_format": {"type": "json_schema", "json_schema": {
-            "name": "report", "schema": request.schema, "strict": false}},
-    })
-}
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(Collector::default())
+    }
 
-/// Text and tokens of an answer that came in one piece.
-pub fn whole_answer(body: &[u8]) -> Result<(String, u64, u64), String> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let text = body["choices"][0]["message"]["content"].as_str().ok_or("no content in the answer")?;
-    let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
-    Ok((text.to_owned(), tokens("prompt_tokens"), tokens("completion_tokens")))
+    /// Not `strict`: that takes only schemas without optional fields, and customers write their own. The
+    /// answer is held against the schema here.
+    fn structured(&self, endpoint: &Endpoint, request: &StructuredRequest<'_>) -> Result<Outgoing, Failure> {
+        let body = json!({
+            "model": request.model,
+            "messages": self.messages(request.messages),
+            "response_format": {"type": "json_schema", "json_schema": {
+                "name": "report", "schema": request.schema, "strict": false}},
+        });
+        self.outgoing(endpoint, body)
+    }
+
+    fn whole(&self, body: &[u8]) -> Result<Completion, Failure> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| Failure::Garbage(error.to_string()))?;
+        let text = text_of(&body["choices"][0]["message"]["content"]);
+        let text = text.ok_or_else(|| Failure::Garbage("no content in the answer".to_owned()))?;
+        let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
+        let (prompt_tokens, completion_tokens) = (tokens("prompt_tokens"), tokens("completion_tokens"));
+        Ok(Completion { text, prompt_tokens, completion_tokens })
+    }
 }
 
 fn message(message: &ChatMessage) -> Value {
@@ -77,12 +117,35 @@ fn message(message: &ChatMessage) -> Value {
     }
 }
 
+/// Content is a text, or a list of parts of which some are text (Mistral).
+fn text_of(content: &Value) -> Option<String> {
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            Some(parts.iter().filter(|part| part["type"] == "text").filter_map(|part| part["text"].as_str()).collect())
+        }
+        _ => None,
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Chunk {
     #[serde(default)]
     choices: Vec<Choice>,
     #[serde(default)]
-    usage: Option<Usage>,
+    usage: Option<ChunkUsage>,
+    /// A text in xAI's flat shape, an object everywhere else.
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    x_groq: Option<Groq>,
+}
+
+/// What Groq adds to the first and the last chunk.
+#[derive(Debug, Deserialize)]
+struct Groq {
+    #[serde(default)]
+    usage: Option<ChunkUsage>,
     #[serde(default)]
     error: Option<Value>,
 }
@@ -98,7 +161,9 @@ struct Choice {
 #[derive(Debug, Default, Deserialize)]
 struct Delta {
     #[serde(default)]
-    content: Option<String>,
+    content: Option<Value>,
+    #[serde(default)]
+    refusal: Option<String>,
     #[serde(default)]
     tool_calls: Option<Vec<ToolDelta>>,
 }
@@ -121,47 +186,94 @@ struct FunctionDelta {
     arguments: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Usage {
+#[derive(Debug, Default, Deserialize)]
+struct ChunkUsage {
+    #[serde(default)]
     prompt_tokens: Option<u64>,
+    #[serde(default)]
     completion_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PromptDetails {
+    #[serde(default)]
+    cached_tokens: Option<u64>,
 }
 
 /// Collects a stream of chunks.
 #[derive(Debug, Default)]
 pub struct Collector {
     tools: Vec<ToolCall>,
-    usage: Option<Usage>,
+    usage: Option<ChunkUsage>,
     finished: bool,
 }
 
-/// A chunk that cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The server reported an error inside the stream.
-    Error(String),
-    Garbage(String),
+/// The server reported an error inside the stream: what it said, as a refusal that may be tried again.
+fn stream_error(error: &Value) -> Failure {
+    let text = error.get("message").and_then(Value::as_str).or(error.as_str());
+    Failure::refused(500, text.map_or_else(|| error.to_string(), str::to_owned))
 }
 
-impl Collector {
-    /// Text of one chunk, if it has any.
-    pub fn chunk(&mut self, data: &str) -> Result<Option<String>, Fault> {
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| Fault::Garbage(error.to_string()))?;
-        if let Some(error) = chunk.error {
-            let text = error.get("message").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned);
-            return Err(Fault::Error(text));
+impl Reader for Collector {
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, Failure> {
+        if data == "[DONE]" {
+            return Ok(true);
         }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage);
+        let chunk: Chunk = serde_json::from_str(data).map_err(|error| Failure::Garbage(error.to_string()))?;
+        if let Some(error) = &chunk.error {
+            return Err(stream_error(error));
         }
-        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };
+        if let Some(groq) = chunk.x_groq {
+            if let Some(error) = &groq.error {
+                return Err(stream_error(error));
+            }
+            self.usage = groq.usage.or(self.usage.take());
+        }
+        self.usage = chunk.usage.or(self.usage.take());
+        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(false) };
         for delta in choice.delta.tool_calls.into_iter().flatten() {
             self.tool(delta);
         }
         self.finished |= choice.finish_reason.is_some();
-        Ok(choice.delta.content.filter(|text| !text.is_empty()))
+        let words = choice.delta.content.as_ref().and_then(text_of).or(choice.delta.refusal);
+        said.extend(words.filter(|text| !text.is_empty()));
+        Ok(false)
     }
 
+    /// A finish reason was seen: an end of the stream without `[DONE]` is then complete too.
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn finish(&mut self) -> Vec<LlmEvent> {
+        let mut events = Vec::new();
+        let mut tools = std::mem::take(&mut self.tools);
+        tools.retain(|call| !call.name.is_empty());
+        for (index, call) in tools.iter_mut().enumerate() {
+            if call.id.is_empty() {
+                call.id = format!("call_{index}");
+            }
+            if call.arguments.trim().is_empty() {
+                call.arguments = "{}".to_owned();
+            }
+        }
+        if !tools.is_empty() {
+            events.push(LlmEvent::Tools(tools));
+        }
+        let usage = self.usage.take().unwrap_or_default();
+        events.push(LlmEvent::Done(Usage {
+            model: String::new(),
+            prompt_tokens: usage.prompt_tokens.unwrap_or(0),
+            completion_tokens: usage.completion_tokens.unwrap_or(0),
+            cached_tokens: usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0),
+        }));
+        events
+    }
+}
+
+impl Collector {
     fn tool(&mut self, delta: ToolDelta) {
         if delta.index >= TOOL_CALLS_MAX {
             return;
@@ -184,53 +296,33 @@ impl Collector {
             _ => {}
         }
     }
-
-    /// A finish reason was seen: an end of the stream without `[DONE]` is then complete too.
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// What is left to say at the end of the stream.
-    pub fn finish(mut self) -> Vec<LlmEvent> {
-        let mut events = Vec::new();
-        self.tools.retain(|call| !call.name.is_empty());
-        for (index, call) in self.tools.iter_mut().enumerate() {
-            if call.id.is_empty() {
-                call.id = format!("call_{index}");
-            }
-            if call.arguments.trim().is_empty() {
-                call.arguments = "{}".to_owned();
-            }
-        }
-        if !self.tools.is_empty() {
-            events.push(LlmEvent::Tools(self.tools));
-        }
-        let usage = self.usage.unwrap_or(Usage { prompt_tokens: None, completion_tokens: None });
-        events.push(LlmEvent::Done { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens });
-        events
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn done(prompt_tokens: u64, completion_tokens: u64, cached_tokens: u64) -> LlmEvent {
+        LlmEvent::Done(Usage { model: String::new(), prompt_tokens, completion_tokens, cached_tokens })
+    }
+
     #[test]
     fn interleaved_tool_calls_are_put_together_after_the_text() {
         let mut collector = Collector::default();
-        let mut text = String::new();
+        let mut said = vec![];
         for data in [
             r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}"#,
             r#"{"choices":[{"index":0,"delta":{"content":"One moment."}}],"obfuscation":"xx"}"#,
             r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"book","arguments":""}}]}}]}"#,
             r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"null","function":{"name":"look","arguments":{"x":1}}}]}}]}"#,
             r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"day\":1}"}}]},"finish_reason":"tool_calls"}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":3,"total_tokens":11}}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":3,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":5}}}"#,
         ] {
-            text.extend(collector.chunk(data).unwrap());
+            assert_eq!(collector.event(data, &mut said), Ok(false));
         }
-        assert_eq!(text, "One moment.");
+        assert_eq!(said, ["One moment."]);
         assert!(collector.is_finished());
+        assert_eq!(collector.event("[DONE]", &mut said), Ok(true));
         let call = |id: &str, name: &str, arguments: &str| ToolCall {
             id: id.into(),
             name: name.into(),
@@ -240,15 +332,37 @@ mod tests {
             collector.finish(),
             [
                 LlmEvent::Tools(vec![call("a", "book", "{\"day\":1}"), call("call_1", "look", "{\"x\":1}")]),
-                LlmEvent::Done { prompt_tokens: Some(8), completion_tokens: Some(3) },
+                done(8, 3, 5),
             ]
         );
     }
 
     #[test]
+    fn other_vendors_chunks_are_read_as_well() {
+        let mut collector = Collector::default();
+        let mut said = vec![];
+        for data in [
+            r#"{"x_groq":{"id":"req_1"},"choices":[{"delta":{"reasoning":"hm"}}]}"#,
+            r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"Ja."}]}}]}"#,
+            r#"{"x_groq":{"usage":{"prompt_tokens":2,"completion_tokens":1}},"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        ] {
+            assert_eq!(collector.event(data, &mut said), Ok(false));
+        }
+        assert_eq!(said, ["Ja."]);
+        assert_eq!(collector.finish(), [done(2, 1, 0)]);
+    }
+
+    #[test]
     fn errors_inside_the_stream_are_told_apart_from_garbage() {
         let mut collector = Collector::default();
-        assert_eq!(collector.chunk(r#"{"error":{"message":"overloaded"}}"#), Err(Fault::Error("overloaded".into())));
-        assert!(matches!(collector.chunk("<html>"), Err(Fault::Garbage(_))));
+        let mut event = |data: &str| collector.event(data, &mut vec![]);
+        for data in [
+            r#"{"error":{"message":"overloaded"}}"#,
+            r#"{"code":"x","error":"overloaded"}"#,
+            r#"{"x_groq":{"error":"overloaded"},"choices":[]}"#,
+        ] {
+            assert_eq!(event(data), Err(Failure::refused(500, "overloaded")));
+        }
+        assert!(matches!(event("<html>"), Err(Failure::Garbage(_))));
     }
 }

@@ -1,4 +1,44 @@
-//! OpenAI-compatible servers: chat completions as server-sent events, and speech.
+//! OpenAI, and servers that speak its protocols: chat completions, speech, transcription sessions and the
+//! Realtime API. <https://platform.openai.com/docs/api-reference>
 
-pub mod client;
 pub mod message;
+pub mod realtime;
+pub mod speech;
+pub mod transcribe;
+
+use message::{ChatCompletions, as_they_are};
+
+pub static CHAT: ChatCompletions =
+    ChatCompletions { has_stream_options: true, has_cache_key: true, effort, arrange: as_they_are };
+pub static SPEECH: speech::Voices = speech::Voices;
+pub static TRANSCRIBE: transcribe::Transcribe = transcribe::Transcribe;
+pub static REALTIME: realtime::Realtime = realtime::OPENAI;
+
+/// Callers wait for the first word: models that think are asked to think as little as they can. A value
+/// that one does not take is learnt from its refusal.
+fn effort(model: &str) -> Option<&'static str> {
+    let series =
+        |prefix: &str| model.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    match model {
+        "gpt-5" | "gpt-5-mini" | "gpt-5-nano" => Some("minimal"),
+        _ if model.contains("chat-latest") => None,
+        _ if model.starts_with("gpt-5") || model.starts_with("gpt-6") => Some("none"),
+        _ if series("o") => Some("low"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_that_think_are_known_by_their_names() {
+        assert_eq!(effort("gpt-4o-mini"), None);
+        assert_eq!(effort("gpt-5.4-mini"), Some("none"));
+        assert_eq!(effort("gpt-5-mini"), Some("minimal"));
+        assert_eq!(effort("o3"), Some("low"));
+        assert_eq!(effort("omni-moderation"), None);
+        assert_eq!(effort("llama3.1:8b"), None);
+    }
+}

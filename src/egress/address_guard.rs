@@ -1,4 +1,4 @@
-//! Where webhooks may go: a customer's URL must not reach into our own network. Asked for every address
+//! Where requests may go: a customer's URL must not reach into our own network. Asked for every address
 //! a name resolves to, and again at every redirect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,0 +1,120 @@
+//! Which providers a call has at hand, from its agent: the chosen one of each stage and those that stand in.
+
+use crate::call::machine::Brief;
+use crate::domain::agent::AgentFields;
+use crate::domain::provider::{Account, Stage};
+use crate::domain::speech::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
+use crate::providers::chat::Plan;
+use crate::providers::{Endpoint, Providers, listen};
+use std::time::Duration;
+use trunkline_media::codec::Law;
+
+/// Model where the agent names none.
+const DEFAULT_MODEL: &str = "gpt-4o-mini";
+/// Recogniser where the agent names none.
+const DEFAULT_RECOGNISER: &str = "nova-3-general";
+
+/// The agent's model, or the default.
+pub(super) fn llm(agent: &AgentFields) -> LlmConfig {
+    agent.llm_config.clone().unwrap_or_else(|| LlmConfig {
+        provider: LlmProvider::Openai,
+        model: DEFAULT_MODEL.to_owned(),
+        temperature: None,
+        messages: Vec::new(),
+        tools: Vec::new(),
+        base_url: None,
+        voice: None,
+    })
+}
+
+/// Recognisers in order.
+fn recognisers(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
+    let own = agent.stt_config.clone().unwrap_or_else(|| SttConfig {
+        provider: SttProvider::Deepgram,
+        model: DEFAULT_RECOGNISER.to_owned(),
+        language: language.to_owned(),
+        keyterms: Vec::new(),
+        base_url: None,
+    });
+    let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.stt.iter().cloned());
+    std::iter::once(own).chain(others).collect()
+}
+
+/// Voices in order; the local one is always the last.
+pub(super) fn voices(brief: &Brief) -> Vec<TtsConfig> {
+    let agent = &brief.agent;
+    let local = TtsConfig {
+        provider: TtsProvider::Local,
+        voice_id: String::new(),
+        language: brief.language().to_owned(),
+        model: None,
+        speed: None,
+        stability: None,
+        similarity_boost: None,
+        use_speaker_boost: None,
+        base_url: None,
+    };
+    let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.tts.iter().cloned());
+    agent.tts_config.iter().cloned().chain(others).chain(std::iter::once(local)).collect()
+}
+
+/// `provider/model` of a voice, as prices and records have it.
+pub(super) fn voice_name(config: &TtsConfig) -> String {
+    format!("{}/{}", config.provider.name(), config.model.as_deref().unwrap_or("default"))
+}
+
+/// The recognisers a call may use; the chosen one even without a key, so that its failure is shown.
+pub(super) fn listeners(providers: &Providers, brief: &Brief, law: Law) -> Vec<listen::Candidate> {
+    let endpointing_ms = brief.agent.turn().endpointing_ms;
+    let encoding = match law {
+        Law::Mu => "mulaw",
+        Law::A => "alaw",
+    };
+    let candidates = recognisers(&brief.agent, brief.language()).into_iter().map(|config| {
+        let SttConfig { provider, model, language, keyterms, base_url } = config;
+        let setup = listen::Setup { model, language, keyterms, encoding, endpointing_ms };
+        providers.stt_candidate(provider, base_url.as_deref(), setup)
+    });
+    candidates.enumerate().filter(|(index, one)| *index == 0 || one.endpoint.is_usable()).map(|(_, one)| one).collect()
+}
+
+/// The text models a call may ask; none for an engine without one to stand in.
+pub(super) fn models(providers: &Providers, agent: &AgentFields) -> Plan {
+    let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
+    let candidates = std::iter::once(llm(agent)).chain(others).filter_map(|config| {
+        providers.chat_candidate(config.provider, &config.model, config.temperature, config.base_url.as_deref())
+    });
+    let candidates: Vec<_> = candidates
+        .enumerate()
+        .filter(|(index, one)| *index == 0 || one.endpoint.is_usable())
+        .map(|(_, one)| one)
+        .collect();
+    let hedge_ms = agent.fallbacks.as_ref().map_or(0, |fallbacks| fallbacks.hedge_after_ms());
+    let hedge_after = (hedge_ms > 0 && candidates.len() > 1).then(|| Duration::from_millis(hedge_ms));
+    Plan { candidates, hedge_after }
+}
+
+/// What a call will ask over HTTP.
+pub(super) fn http_endpoints(providers: &Providers, brief: &Brief) -> Vec<(Endpoint, Stage)> {
+    let models = models(providers, &brief.agent).candidates.into_iter().map(|one| (one.endpoint, Stage::Llm));
+    let voices = voices(brief).into_iter().filter(|config| config.provider == TtsProvider::Openai);
+    let voices = voices.map(|c| (providers.endpoint(c.provider.account(), c.base_url.as_deref()), Stage::Tts));
+    models.chain(voices).collect()
+}
+
+/// A provider without a key cannot hold the call: said before anybody's phone rings.
+pub(super) fn missing(providers: &Providers, agent: &AgentFields) -> Option<&'static str> {
+    let lacks = |account: Account, base_url: Option<&str>| {
+        (!providers.endpoint(account, base_url).is_usable()).then(|| account.name())
+    };
+    let llm = llm(agent);
+    let model = lacks(llm.provider.account(), llm.base_url.as_deref());
+    if llm.provider.is_engine() {
+        return model;
+    }
+    let stt = recognisers(agent, "en").swap_remove(0);
+    let tts = agent.tts_config.as_ref();
+    lacks(stt.provider.account(), stt.base_url.as_deref())
+        .or(model)
+        .or_else(|| tts.and_then(|tts| lacks(tts.provider.account(), tts.base_url.as_deref())))
+}

@@ -1,0 +1,125 @@
+//! Who stands in for whom: `fallbacks` of an agent, by stage and in order.
+
+use super::FieldFault;
+use super::speech::{LlmProvider, SttConfig, TtsConfig};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Providers that stand in for one stage; each costs its deadlines before the next is tried.
+const FALLBACKS_MAX: usize = 3;
+/// A model that has said nothing for this long is joined by the next one.
+const HEDGE_AFTER_MS: u64 = 1_500;
+
+/// `fallbacks` of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fallbacks {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 3)]
+    pub stt: Vec<SttConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 3)]
+    pub llm: Vec<LlmFallback>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 3)]
+    pub tts: Vec<TtsConfig>,
+    /// Time without a token after which the next model is asked as well; the first token wins. 0: only
+    /// after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 30_000)]
+    pub hedge_after_ms: Option<u64>,
+}
+
+/// Another model for the same prompt and tools.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LlmFallback {
+    pub provider: LlmProvider,
+    pub model: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2)]
+    pub temperature: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    pub base_url: Option<String>,
+}
+
+impl Fallbacks {
+    pub fn hedge_after_ms(&self) -> u64 {
+        self.hedge_after_ms.unwrap_or(HEDGE_AFTER_MS)
+    }
+
+    pub fn validate(&self) -> Result<(), FieldFault> {
+        let at = |list: &str, index: usize| format!("fallbacks.{list}[{index}]");
+        for (list, count) in [("stt", self.stt.len()), ("llm", self.llm.len()), ("tts", self.tts.len())] {
+            if count > FALLBACKS_MAX {
+                return Err(FieldFault::new(format!("fallbacks.{list}"), format!("at most {FALLBACKS_MAX}")));
+            }
+        }
+        if self.hedge_after_ms.is_some_and(|ms| ms > 30_000) {
+            return Err(FieldFault::new("fallbacks.hedge_after_ms", "must be between 0 and 30000"));
+        }
+        let strip = |fault: FieldFault, parent: String| {
+            let field = fault.field.split_once('.').map_or(fault.field.as_str(), |(_, field)| field);
+            FieldFault::new(format!("{parent}.{field}"), fault.message)
+        };
+        for (index, one) in self.stt.iter().enumerate() {
+            one.validate().map_err(|fault| strip(fault, at("stt", index)))?;
+        }
+        for (index, one) in self.tts.iter().enumerate() {
+            one.validate().map_err(|fault| strip(fault, at("tts", index)))?;
+        }
+        for (index, one) in self.llm.iter().enumerate() {
+            one.validate().map_err(|fault| strip(fault, at("llm", index)))?;
+        }
+        Ok(())
+    }
+}
+
+impl LlmFallback {
+    fn validate(&self) -> Result<(), FieldFault> {
+        if self.provider.is_engine() {
+            return Err(FieldFault::new("llm.provider", "a speech-to-speech engine cannot stand in for a model"));
+        }
+        self.as_config().validate()
+    }
+
+    /// The same as a model of its own.
+    pub fn as_config(&self) -> super::speech::LlmConfig {
+        super::speech::LlmConfig {
+            provider: self.provider,
+            model: self.model.clone(),
+            temperature: self.temperature,
+            messages: Vec::new(),
+            tools: Vec::new(),
+            base_url: self.base_url.clone(),
+            voice: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fault_names_its_place() {
+        let check = |value: serde_json::Value| {
+            let fallbacks: Fallbacks = serde_json::from_value(value).unwrap();
+            fallbacks.validate().map_err(|fault| fault.field)
+        };
+        let voice = json!({"provider": "openai", "voice_id": "alloy", "language": "en"});
+        assert_eq!(check(json!({"tts": [voice], "hedge_after_ms": 800})), Ok(()));
+        let fast = json!({"provider": "openai", "voice_id": "alloy", "language": "en", "speed": 9});
+        assert_eq!(check(json!({"tts": [voice, fast]})), Err("fallbacks.tts[1].speed".into()));
+        let engine = json!({"provider": "xai_realtime", "model": "grok-voice-latest"});
+        assert_eq!(check(json!({"llm": [engine]})), Err("fallbacks.llm[0].provider".into()));
+        let hot = json!({"provider": "groq", "model": "m", "temperature": 3});
+        assert_eq!(check(json!({"llm": [hot]})), Err("fallbacks.llm[0].temperature".into()));
+        assert_eq!(
+            check(json!({"stt": vec![json!({"provider": "deepgram", "model": "m", "language": "en"}); 4]})),
+            Err("fallbacks.stt".into())
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! The registry of providers: one row each. Whoever needs something of every provider (names, settings,
+//! clients) expands the same table; `docs/providers.md` shows how one is added.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `Account field name at ADDRESS env VARIABLE version VERSION { stage CLIENT; … }`
+///
+/// The address and version are defaults of the settings. Clients are paths inside of `providers`; `engine`
+/// is a speech-to-speech engine, which has a name of its own among the models.
+macro_rules! provider_table {
+    ($expand:ident) => {
+        $expand! {
+            Deepgram deepgram "deepgram" at "https://api.deepgram.com" env "DEEPGRAM_API_KEY" version "" {
+                stt Deepgram deepgram::LISTEN;
+            }
+            Openai openai "openai" at "https://api.openai.com/v1" env "OPENAI_API_KEY" version "" {
+                stt Openai openai::TRANSCRIBE; llm Openai openai::CHAT; tts Openai openai::SPEECH;
+                engine OpenaiRealtime "openai_realtime" openai::REALTIME;
+            }
+            Anthropic anthropic "anthropic" at "https://api.anthropic.com" env "ANTHROPIC_API_KEY" version "2026-10-21" {
+                llm Anthropic anthropic::MESSAGES;
+            }
+            Groq groq "groq" at "https://api.groq.com/openai/v1" env "GROQ_API_KEY" version "" {
+                llm Groq groq::CHAT;
+            }
+            Mistral mistral "mistral" at "https://api.mistral.ai/v1" env "MISTRAL_API_KEY" version "" {
+                llm Mistral mistral::CHAT;
+            }
+            Xai xai "xai" at "https://api.x.ai/v1" env "XAI_API_KEY" version "" {
+                llm Xai xai::CHAT;
+                engine XaiRealtime "xai_realtime" xai::REALTIME;
+            }
+            Elevenlabs elevenlabs "elevenlabs" at "https://api.elevenlabs.io" env "ELEVENLABS_API_KEY" version "" {
+                tts Elevenlabs elevenlabs::VOICE;
+                engine ElevenlabsAgent "elevenlabs_agent" elevenlabs::AGENT;
+            }
+            Cartesia cartesia "cartesia" at "https://api.cartesia.ai" env "CARTESIA_API_KEY" version "2026-08-14" {
+                tts Cartesia cartesia::VOICE;
+            }
+            Local local "local" at "" env "" version "" {
+                tts Local local::VOICE;
+            }
+        }
+    };
+}
+pub(crate) use provider_table;
+
+macro_rules! names {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+        $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
+        $(engine $engine:ident $engine_name:literal $converse:path;)?
+    } )*) => {
+        /// Whose key and address a stage uses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Account { $($account),* }
+
+        /// Recognisers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum SttProvider { $( $( $stt, )? )* }
+
+        /// Text models, and engines that hear and speak by themselves.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum LlmProvider {
+            $( $( $llm, )? )*
+            $( $( $engine, )? )*
+        }
+
+        /// Voices.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum TtsProvider { $( $( $tts, )? )* }
+
+        impl Account {
+            pub const ALL: &[Self] = &[$(Self::$account),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$account => $name),* }
+            }
+
+            /// Variable of the environment that the vendor's own tools read.
+            pub fn environment(self) -> &'static str {
+                match self { $(Self::$account => $env),* }
+            }
+        }
+
+        impl SttProvider {
+            pub fn account(self) -> Account {
+                match self { $( $( Self::$stt => Account::$account, )? )* }
+            }
+        }
+
+        impl LlmProvider {
+            pub fn account(self) -> Account {
+                match self {
+                    $( $( Self::$llm => Account::$account, )? )*
+                    $( $( Self::$engine => Account::$account, )? )*
+                }
+            }
+
+            /// It hears and speaks by itself: no recogniser and no voice of the agent are asked.
+            pub fn is_engine(self) -> bool {
+                match self {
+                    $( $( Self::$llm => false, )? )*
+                    $( $( Self::$engine => true, )? )*
+                }
+            }
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $( $( Self::$llm => $name, )? )*
+                    $( $( Self::$engine => $engine_name, )? )*
+                }
+            }
+        }
+
+        impl TtsProvider {
+            pub fn account(self) -> Account {
+                match self { $( $( Self::$tts => Account::$account, )? )* }
+            }
+        }
+    };
+}
+provider_table!(names);
+
+impl Account {
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|account| account.name() == name)
+    }
+
+    /// The local voice is a program of this machine.
+    pub fn needs_key(self) -> bool {
+        !self.environment().is_empty()
+    }
+}
+
+impl SttProvider {
+    pub fn name(self) -> &'static str {
+        self.account().name()
+    }
+}
+
+impl TtsProvider {
+    pub fn name(self) -> &'static str {
+        self.account().name()
+    }
+}
+
+/// What a provider does in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Stt,
+    Llm,
+    Tts,
+    /// Speech to speech.
+    Engine,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stt => "stt",
+            Self::Llm => "llm",
+            Self::Tts => "tts",
+            Self::Engine => "engine",
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Anthropic: `POST /v1/messages`, whole and streamed.
+
+use super::faults::Fault;
+use super::openai::{Said, events, instance};
+use super::{Emulator, has_token, is_key, stall};
+use axum::body::Bytes;
+use axum::extract::{Json, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+fn refusal(status: u16, kind: &str, message: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_emulated"});
+    let mut response = (status, Json(body)).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn is_known(headers: &HeaderMap) -> bool {
+    let key = headers.get("x-api-key").and_then(|v| v.to_str().ok());
+    key.map_or_else(|| has_token(headers), is_key)
+}
+
+pub(super) async fn models(headers: HeaderMap) -> Response {
+    if !is_known(&headers) {
+        return refusal(401, "authentication_error", "invalid x-api-key");
+    }
+    Json(json!({"data": [{"type": "model", "id": "claude-haiku-5-5", "display_name": "Haiku", "created_at": "2026-01-01T00:00:00Z"}],
+        "has_more": false}))
+    .into_response()
+}
+
+/// What the vendor checks of a body.
+fn invalid(headers: &HeaderMap, body: &Value) -> Option<String> {
+    let version = headers.get("anthropic-version").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if !matches!(version, "2023-06-01" | "2026-10-21") {
+        return Some("anthropic-version: header is required".to_owned());
+    }
+    if version == "2026-10-21"
+        && let Some(name) = ["temperature", "top_p", "top_k"].iter().find(|name| !body[**name].is_null())
+    {
+        return Some(format!("{name}: Extra inputs are not permitted"));
+    }
+    if !body["max_tokens"].is_u64() {
+        return Some("max_tokens: Field required".to_owned());
+    }
+    let model = body["model"].as_str().unwrap_or("");
+    if model.contains("opus-5-5") && body["thinking"]["type"] == "disabled" {
+        return Some("thinking: disabled is not supported on this model".to_owned());
+    }
+    let messages = body["messages"].as_array()?;
+    if messages.first().is_none_or(|first| first["role"] != "user") {
+        return Some("messages: first message must use the \"user\" role".to_owned());
+    }
+    if messages.iter().any(|m| !matches!(m["role"].as_str(), Some("user" | "assistant"))) {
+        return Some("messages: roles must be user or assistant".to_owned());
+    }
+    let calls = |message: &Value| -> Vec<String> {
+        let blocks = message["content"].as_array().into_iter().flatten();
+        blocks.filter(|b| b["type"] == "tool_use").filter_map(|b| b["id"].as_str().map(str::to_owned)).collect()
+    };
+    let answered = |message: &Value, id: &str| {
+        message["content"].as_array().is_some_and(|blocks| blocks.iter().any(|b| b["tool_use_id"] == id))
+    };
+    let open = messages.windows(2).find_map(|two| calls(&two[0]).into_iter().find(|id| !answered(&two[1], id)));
+    open.map(|id| format!("messages: tool_use {id} was found without a tool_result block immediately after"))
+}
+
+pub(super) async fn messages(
+    State(emulator): State<Emulator>, headers: HeaderMap, Json(body): Json<Value>,
+) -> Response {
+    let arrived = Instant::now();
+    if !is_known(&headers) {
+        return refusal(401, "authentication_error", "invalid x-api-key");
+    }
+    let fault = emulator.faults.take("llm", "anthropic");
+    match fault {
+        Some(Fault::Refuse) => return refusal(500, "api_error", "Internal server error"),
+        Some(Fault::RateLimit) => return refusal(429, "rate_limit_error", "This request would exceed your rate limit"),
+        Some(Fault::Unauthorized) => return refusal(401, "authentication_error", "invalid x-api-key"),
+        _ => {}
+    }
+    if let Some(message) = invalid(&headers, &body) {
+        return refusal(400, "invalid_request_error", &message);
+    }
+    let answer = if body["output_config"]["format"]["type"] == "json_schema" {
+        let reply = if fault == Some(Fault::Garbage) {
+            "I would rather not say.".to_owned()
+        } else {
+            instance(&body["output_config"]["format"]["schema"]).to_string()
+        };
+        Said { reply, tools: Vec::new() }
+    } else {
+        let names = body["tools"].as_array().into_iter().flatten();
+        let names: Vec<String> = names.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
+        emulator.think(&plain(&body), &names)
+    };
+    let model = body["model"].as_str().unwrap_or("").to_owned();
+    if body["stream"] != json!(true) {
+        emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
+        if matches!(fault, Some(Fault::Stall | Fault::StallMidStream | Fault::HalfOpen)) {
+            stall().await;
+        }
+        return Json(whole(&model, &answer)).into_response();
+    }
+    let (sender, receiver) = mpsc::channel(64);
+    tokio::spawn(async move { stream(&emulator, arrived, fault, &model, &answer, sender).await });
+    events(receiver, fault)
+}
+
+/// The conversation in the shape that the script is asked with.
+fn plain(body: &Value) -> Vec<Value> {
+    let mut messages = Vec::new();
+    for message in body["messages"].as_array().into_iter().flatten() {
+        let role = &message["role"];
+        if let Some(text) = message["content"].as_str() {
+            messages.push(json!({"role": role, "content": text}));
+        }
+        for block in message["content"].as_array().into_iter().flatten() {
+            match block["type"].as_str() {
+                Some("text") => messages.push(json!({"role": role, "content": block["text"]})),
+                Some("tool_result") => messages.push(json!({"role": "tool", "content": block["content"]})),
+                _ => {}
+            }
+        }
+    }
+    messages
+}
+
+fn whole(model: &str, answer: &Said) -> Value {
+    let mut content = vec![json!({"type": "text", "text": answer.reply})];
+    for (index, (name, arguments)) in answer.tools.iter().enumerate() {
+        let input: Value = serde_json::from_str(arguments).unwrap_or_default();
+        content.push(json!({"type": "tool_use", "id": format!("toolu_{index}"), "name": name, "input": input}));
+    }
+    let reason = if answer.tools.is_empty() { "end_turn" } else { "tool_use" };
+    json!({"id": "msg_emulated", "type": "message", "role": "assistant", "model": model, "content": content,
+        "stop_reason": reason, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 10}})
+}
+
+async fn stream(
+    emulator: &Emulator, arrived: Instant, fault: Option<Fault>, model: &str, answer: &Said,
+    sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
+) {
+    let send = async |event: &Value| {
+        let name = event["type"].as_str().unwrap_or("");
+        sender.send(Ok(Bytes::from(format!("event: {name}\ndata: {event}\n\n")))).await.is_ok()
+    };
+    match fault {
+        Some(Fault::Stall | Fault::HalfOpen) => return stall().await,
+        Some(Fault::Garbage) => {
+            let _ = sender.send(Ok(Bytes::from_static(b"data: <html>502</html>\n\n"))).await;
+            return;
+        }
+        _ => {}
+    }
+    emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
+    send(&json!({"type": "message_start", "message": {"id": "msg_emulated", "type": "message", "role": "assistant",
+        "model": model, "content": [], "stop_reason": null, "stop_sequence": null,
+        "usage": {"input_tokens": 6, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 4, "output_tokens": 1}}}))
+    .await;
+    send(&json!({"type": "ping"})).await;
+    // The words are not always the first block.
+    send(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}})).await;
+    send(&json!({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "x"}}))
+        .await;
+    send(&json!({"type": "content_block_stop", "index": 0})).await;
+    let words: Vec<&str> =
+        if fault == Some(Fault::Empty) { Vec::new() } else { answer.reply.split_inclusive(' ').collect() };
+    if !words.is_empty() {
+        send(&json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}})).await;
+    }
+    for (index, word) in words.iter().enumerate() {
+        match fault {
+            Some(Fault::StallMidStream) if index == 4 => return stall().await,
+            Some(Fault::Drop) if index == 4 => {
+                send(&json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})).await;
+                return;
+            }
+            _ => {}
+        }
+        let delta = json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": word}});
+        if !send(&delta).await {
+            return;
+        }
+        emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
+    }
+    if !words.is_empty() {
+        send(&json!({"type": "content_block_stop", "index": 1})).await;
+    }
+    let mut reason = "end_turn";
+    if matches!(fault, None | Some(Fault::OddChunks)) {
+        for (index, (name, arguments)) in answer.tools.iter().enumerate() {
+            reason = "tool_use";
+            let block = json!({"type": "tool_use", "id": format!("toolu_{index}"), "name": name, "input": {}});
+            send(&json!({"type": "content_block_start", "index": index + 2, "content_block": block})).await;
+            let middle = arguments.floor_char_boundary(arguments.len() / 2);
+            for part in ["", &arguments[..middle], &arguments[middle..]] {
+                let delta = json!({"type": "input_json_delta", "partial_json": part});
+                send(&json!({"type": "content_block_delta", "index": index + 2, "delta": delta})).await;
+            }
+            send(&json!({"type": "content_block_stop", "index": index + 2})).await;
+        }
+    }
+    send(&json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null},
+        "usage": {"output_tokens": words.len()}}))
+    .await;
+    send(&json!({"type": "message_stop"})).await;
+}

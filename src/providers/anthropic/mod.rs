@@ -1,0 +1,5 @@
+//! Anthropic: the Messages API. <https://docs.claude.com/en/api/messages>
+
+pub mod message;
+
+pub static MESSAGES: message::Messages = message::Messages;

@@ -1,0 +1,438 @@
+//! Asks text models: one stream of events from whichever of the agent's models answers. The first that
+//! says something wins; before that a failure costs nothing but its time.
+
+use super::gate::{Pass, Refusal};
+use super::quirks::leave_out;
+use super::sse::Parser;
+use super::{ChatRequest, Deadlines, Endpoint, Failure, LlmEvent, Providers, Stream, Switch, refusal, unreachable};
+use crate::domain::chat::ChatMessage;
+use crate::domain::provider::Stage;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout, timeout_at};
+
+/// A request on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Below the endpoint's address.
+    pub path: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Value,
+}
+
+/// A request for one answer in the shape of a schema.
+#[derive(Clone, Copy, Debug)]
+pub struct StructuredRequest<'a> {
+    pub model: &'a str,
+    pub messages: &'a [ChatMessage],
+    pub schema: &'a Value,
+}
+
+/// A whole answer, and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    pub text: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// The wire of a text model, without sockets.
+pub trait TextModel: Sync {
+    fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure>;
+
+    /// Reads the stream of one answer.
+    fn reader(&self) -> Box<dyn Reader>;
+
+    fn structured(&self, endpoint: &Endpoint, request: &StructuredRequest<'_>) -> Result<Outgoing, Failure>;
+
+    /// Reads an answer that came in one piece.
+    fn whole(&self, body: &[u8]) -> Result<Completion, Failure>;
+}
+
+/// Collects the events of one answer.
+pub trait Reader: Send {
+    /// One server-sent event; true when it was the last.
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, Failure>;
+
+    /// Enough was read for the answer to count when the stream ends here.
+    fn is_finished(&self) -> bool;
+
+    /// What is left to say at the end: tool calls, then what it took.
+    fn finish(&mut self) -> Vec<LlmEvent>;
+}
+
+/// A model that may be asked.
+#[derive(Clone)]
+pub struct Candidate {
+    pub model: &'static dyn TextModel,
+    pub endpoint: Endpoint,
+    /// `provider/model`, for the record.
+    pub name: String,
+    pub id: String,
+    pub temperature: Option<f64>,
+}
+
+impl std::fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Candidate").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// An agent's models in order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub candidates: Vec<Candidate>,
+    /// A model that has said nothing for this long is joined by the next.
+    pub hedge_after: Option<Duration>,
+}
+
+/// Asks; dropping the stream cancels whatever is on its way.
+pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<LlmEvent> {
+    let providers = providers.clone();
+    Stream::spawn(|events| async move {
+        if let Err(failure) = Asking::new(&providers, &plan, &request, &events).run().await {
+            let _ = events.send(LlmEvent::Failed(failure)).await;
+        }
+    })
+}
+
+/// What one attempt brought first.
+enum First {
+    /// Something to hear: the attempt goes on as the answer.
+    Said(Attempt, Vec<LlmEvent>),
+    /// The whole answer at once.
+    Whole(Vec<LlmEvent>),
+    Failed(Failure),
+}
+
+struct Asking<'a> {
+    providers: &'a Providers,
+    plan: &'a Plan,
+    request: &'a ChatRequest,
+    events: &'a mpsc::Sender<LlmEvent>,
+    began: Instant,
+    /// The next candidate to be asked.
+    next: usize,
+    /// The last that failed, and how.
+    last: Option<(usize, Failure)>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(
+        providers: &'a Providers, plan: &'a Plan, request: &'a ChatRequest, events: &'a mpsc::Sender<LlmEvent>,
+    ) -> Self {
+        Self { providers, plan, request, events, began: Instant::now(), next: 0, last: None }
+    }
+
+    async fn run(&mut self) -> Result<(), Failure> {
+        let mut running = FuturesUnordered::new();
+        let mut retried = false;
+        loop {
+            if running.is_empty() {
+                match self.start(true).await {
+                    Some(attempt) => running.push(attempt),
+                    None => {
+                        let (index, failure) = self.last.take().unwrap_or((0, Failure::NotConfigured));
+                        // With nobody to stand in, the same one is asked once more.
+                        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
+                            return Err(failure);
+                        }
+                        retried = true;
+                        self.next = index;
+                        metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
+                        continue;
+                    }
+                }
+            }
+            let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
+            let hedge = async {
+                match self.plan.hedge_after.filter(|_| may_hedge) {
+                    Some(after) => sleep_until((self.began + after * self.next as u32).into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let first = tokio::select! {
+                first = running.next() => first,
+                () = hedge => {
+                    if let Some(attempt) = self.start(false).await {
+                        metrics::counter!("trunkline_provider_hedges_total", "stage" => "llm").increment(1);
+                        running.push(attempt);
+                    }
+                    continue;
+                }
+            };
+            match first {
+                Some((index, First::Failed(failure))) => self.last = Some((index, failure)),
+                Some((index, first)) => {
+                    drop(running); // the losers are cancelled
+                    return self.win(index, first).await;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Starts the next candidate that may be asked. The last one is waited for where waiting can help.
+    async fn start(&mut self, may_wait: bool) -> Option<impl Future<Output = (usize, First)> + use<'a>> {
+        while let Some(candidate) = self.plan.candidates.get(self.next) {
+            let index = self.next;
+            self.next += 1;
+            let (gates, tenant) = (&self.providers.gates, self.providers.tenant());
+            let is_last = self.next == self.plan.candidates.len();
+            let entered = if is_last && may_wait {
+                let limit = self.providers.timeouts.llm.first_byte;
+                let limit = limit.saturating_sub(self.began.elapsed());
+                gates.enter_in(tenant, &candidate.endpoint, Stage::Llm, limit).await
+            } else {
+                gates.enter(tenant, &candidate.endpoint, Stage::Llm, Instant::now(), false)
+            };
+            match entered {
+                Ok(pass) => return Some(attempt(self.providers, self.request, candidate, index, pass)),
+                Err(refusal) => self.last = Some((index, closed(&refusal))),
+            }
+        }
+        None
+    }
+
+    async fn win(&self, index: usize, first: First) -> Result<(), Failure> {
+        let winner = &self.plan.candidates[index];
+        if index > 0 {
+            let (from, why) = match &self.last {
+                Some((failed, failure)) => (*failed, failure.kind()),
+                None => (0, "slow"),
+            };
+            let switch = Switch {
+                stage: Stage::Llm,
+                from: self.plan.candidates[from.min(index - 1)].name.clone(),
+                to: winner.name.clone(),
+                why,
+                after: self.began.elapsed(),
+            };
+            let _ = self.events.send(LlmEvent::Switched(switch)).await;
+        }
+        match first {
+            First::Whole(events) => {
+                self.forward(events).await;
+                Ok(())
+            }
+            First::Said(mut attempt, events) => {
+                self.forward(events).await;
+                loop {
+                    let (events, over) = attempt.read().await?;
+                    self.forward(events).await;
+                    if over {
+                        return Ok(());
+                    }
+                }
+            }
+            First::Failed(failure) => Err(failure),
+        }
+    }
+
+    async fn forward(&self, events: Vec<LlmEvent>) {
+        for event in events {
+            let _ = self.events.send(event).await;
+        }
+    }
+}
+
+fn closed(refusal: &Refusal) -> Failure {
+    metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
+    refusal.failure()
+}
+
+/// One request to one model, until its first word.
+fn attempt<'a>(
+    providers: &'a Providers, request: &'a ChatRequest, candidate: &'a Candidate, index: usize, pass: Pass,
+) -> impl Future<Output = (usize, First)> + use<'a> {
+    async move {
+        let mut attempt = match Attempt::open(providers, request, candidate, pass).await {
+            Ok(attempt) => attempt,
+            Err(failure) => return (index, First::Failed(failure)),
+        };
+        loop {
+            match attempt.read().await {
+                Ok((events, true)) if events.len() <= 1 && !attempt.said => {
+                    let failure = Failure::Garbage("empty answer".to_owned());
+                    attempt.pass.failed(Instant::now(), &failure);
+                    return (index, First::Failed(failure));
+                }
+                Ok((events, true)) => return (index, First::Whole(events)),
+                Ok((events, false)) if events.is_empty() => {}
+                Ok((events, false)) => return (index, First::Said(attempt, events)),
+                Err(failure) => return (index, First::Failed(failure)),
+            }
+        }
+    }
+}
+
+/// A stream that was opened.
+struct Attempt {
+    pass: Pass,
+    name: String,
+    deadlines: Deadlines,
+    first_byte: tokio::time::Instant,
+    bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    parser: Parser,
+    reader: Box<dyn Reader>,
+    said: bool,
+    /// Read together with words that came before it.
+    pending: Option<Failure>,
+}
+
+impl Attempt {
+    async fn open(
+        providers: &Providers, request: &ChatRequest, candidate: &Candidate, pass: Pass,
+    ) -> Result<Self, Failure> {
+        let deadlines = providers.timeouts.llm;
+        let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
+        let request =
+            ChatRequest { model: candidate.id.clone(), temperature: candidate.temperature, ..request.clone() };
+        let outgoing = candidate.model.request(&candidate.endpoint, &request)?;
+        let sent = send(providers, candidate, outgoing);
+        let response = match timeout_at(first_byte, sent).await.unwrap_or(Err(Failure::Deadline("first token"))) {
+            Ok(response) => response,
+            Err(failure) => {
+                pass.failed(Instant::now(), &failure);
+                return Err(failure);
+            }
+        };
+        let bytes = response.bytes_stream().boxed();
+        let reader = candidate.model.reader();
+        let name = candidate.name.clone();
+        let parser = Parser::default();
+        Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said: false, pending: None })
+    }
+
+    /// The next events; true when they are the last.
+    async fn read(&mut self) -> Result<(Vec<LlmEvent>, bool), Failure> {
+        let result = self.read_on().await;
+        match &result {
+            Ok((events, _)) if !events.is_empty() => self.pass.succeeded(),
+            Ok(_) => {}
+            Err(failure) => self.pass.failed(Instant::now(), failure),
+        }
+        result
+    }
+
+    async fn read_on(&mut self) -> Result<(Vec<LlmEvent>, bool), Failure> {
+        if let Some(failure) = self.pending.take() {
+            return Err(failure);
+        }
+        let (deadline, what) = if self.said {
+            (tokio::time::Instant::now() + self.deadlines.between_bytes, "next token")
+        } else {
+            (self.first_byte, "first token")
+        };
+        let chunk = match timeout_at(deadline, self.bytes.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(error))) => return Err(Failure::Dropped(error.to_string())),
+            Ok(None) if self.reader.is_finished() => return Ok((self.last(), true)),
+            Ok(None) => return Err(Failure::Dropped("end of stream".to_owned())),
+            Err(_) => return Err(Failure::Deadline(what)),
+        };
+        let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
+        let reader = &mut self.reader;
+        let fits = self.parser.push(&chunk, |data| {
+            if fault.is_none() && !over {
+                match reader.event(data, &mut texts) {
+                    Ok(last) => over = last,
+                    Err(failure) => fault = Some(failure),
+                }
+            }
+        });
+        let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
+        self.said |= !events.is_empty();
+        match fault {
+            // What was said before it still counts; the failure comes with the next read.
+            Some(failure) if events.is_empty() => return Err(failure),
+            Some(failure) => self.pending = Some(failure),
+            None if !fits => return Err(Failure::Garbage("endless event".to_owned())),
+            None => {}
+        }
+        if over {
+            events.extend(self.last());
+        }
+        Ok((events, over))
+    }
+
+    fn last(&mut self) -> Vec<LlmEvent> {
+        let mut events = self.reader.finish();
+        for event in &mut events {
+            if let LlmEvent::Done(usage) = event {
+                usage.model.clone_from(&self.name);
+            }
+        }
+        events
+    }
+}
+
+/// Sends a request, once more without a parameter that was refused.
+async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) -> Result<reqwest::Response, Failure> {
+    let Outgoing { path, headers, mut body } = outgoing;
+    let endpoint = &candidate.endpoint;
+    let model = format!("{} {}", endpoint.base_url, candidate.id);
+    let mut tries = 0;
+    loop {
+        leave_out(&mut body, &providers.quirks.of(&model));
+        let mut request = providers.http(Stage::Llm).of(endpoint).post(format!("{}{path}", endpoint.base_url));
+        for (name, value) in &headers {
+            request = request.header(*name, value);
+        }
+        let response = request.json(&body).send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let failure = refusal(response).await;
+        tries += 1;
+        let Failure::Refused { status, message, .. } = &failure else { return Err(failure) };
+        // The model wrote a tool call that Groq could not read (`tool_use_failed`): another try often works.
+        let stumbled = *status == 400 && tries == 1 && message.contains("Failed to call a function");
+        if tries > 4 || !(stumbled || providers.quirks.learn(&model, &body, *status, message)) {
+            return Err(failure);
+        }
+    }
+}
+
+/// Asks for one answer in the shape of a JSON schema, from the first model that gives one.
+pub async fn complete(
+    providers: &Providers, plan: &Plan, messages: &[ChatMessage], schema: &Value, deadline: Duration,
+) -> Result<(Completion, String), Failure> {
+    let mut last = Failure::NotConfigured;
+    let again = if plan.candidates.len() == 1 { 2 } else { 1 };
+    for candidate in plan.candidates.iter().flat_map(|candidate| std::iter::repeat_n(candidate, again)) {
+        if !matches!(last, Failure::NotConfigured) {
+            metrics::counter!("trunkline_provider_retries_total", "stage" => "analysis").increment(1);
+        }
+        match complete_once(providers, candidate, messages, schema, deadline).await {
+            Ok(completion) => return Ok((completion, candidate.name.clone())),
+            Err(failure) if failure.is_retryable() || plan.candidates.len() > 1 => last = failure,
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(last)
+}
+
+async fn complete_once(
+    providers: &Providers, candidate: &Candidate, messages: &[ChatMessage], schema: &Value, deadline: Duration,
+) -> Result<Completion, Failure> {
+    let (gates, tenant) = (&providers.gates, providers.tenant());
+    let entered = gates.enter_in(tenant, &candidate.endpoint, Stage::Llm, deadline).await;
+    let pass = entered.map_err(|refusal| closed(&refusal))?;
+    let request = StructuredRequest { model: &candidate.id, messages, schema };
+    let outgoing = candidate.model.structured(&candidate.endpoint, &request)?;
+    let exchange = async {
+        let response = send(providers, candidate, outgoing).await?;
+        let body = response.bytes().await.map_err(|error| Failure::Dropped(error.to_string()))?;
+        candidate.model.whole(&body)
+    };
+    let result = timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline("answer")));
+    match &result {
+        Ok(_) => pass.succeeded(),
+        Err(failure) => pass.failed(Instant::now(), failure),
+    }
+    result
+}

@@ -1,0 +1,223 @@
+//! ElevenLabs' conversational agent: `/v1/convai/conversation`. The agent is one that the customer made
+//! there (`model` is its id); prompt, first message, language and voice of ours go in as overrides, which
+//! that agent has to allow. <https://elevenlabs.io/docs/conversational-ai/api-reference>
+
+use super::contexts::upgrade;
+use crate::domain::chat::ToolCall;
+use crate::providers::engine::{Engine, Event, Input, Setup, Wire};
+use crate::providers::net::Upgrade;
+use crate::providers::{Endpoint, Failure, Usage};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+pub static AGENT: Agent = Agent;
+
+#[derive(Debug)]
+pub struct Agent;
+
+impl Engine for Agent {
+    fn open(&self, setup: Setup) -> Box<dyn Wire> {
+        Box::new(Session { setup, item: 0, speaking: false, interrupted: 0 })
+    }
+
+    fn can_say(&self) -> bool {
+        false
+    }
+
+    fn greets(&self) -> bool {
+        true
+    }
+}
+
+struct Session {
+    setup: Setup,
+    /// The answer being given; each has one item.
+    item: u32,
+    speaking: bool,
+    /// Sound up to this event was made before the last interruption.
+    interrupted: i64,
+}
+
+impl Session {
+    /// A new answer begins with its first sign.
+    fn begun(&mut self, events: &mut Vec<Event>) -> u32 {
+        if !std::mem::replace(&mut self.speaking, true) {
+            self.item += 1;
+            events.push(Event::ResponseStarted);
+        }
+        self.item
+    }
+
+    /// Not every agent is set to say that an answer is complete: then silence or the next thing ends it.
+    fn ended(&mut self, events: &mut Vec<Event>) {
+        if std::mem::replace(&mut self.speaking, false) {
+            events.push(Event::ItemDone { item: self.item });
+            events.push(Event::ResponseDone(Usage::default()));
+        }
+    }
+}
+
+impl Wire for Session {
+    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+        upgrade(endpoint, &["v1", "convai", "conversation"], &[("agent_id", &self.setup.model)])
+    }
+
+    fn hello(&mut self) -> Vec<Message> {
+        let setup = &self.setup;
+        let mut agent = json!({"prompt": {"prompt": setup.instructions}, "language": setup.language_code()});
+        if let Some(text) = &setup.first_message {
+            agent["first_message"] = json!(text);
+        }
+        let mut overrides = json!({"agent": agent});
+        if let Some(voice) = &setup.voice {
+            overrides["tts"] = json!({"voice_id": voice});
+        }
+        let data = json!({"type": "conversation_initiation_client_data", "conversation_config_override": overrides,
+            "dynamic_variables": {}});
+        vec![Message::text(data.to_string())]
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Message> {
+        let message = match input {
+            Input::Audio(codes) => json!({"user_audio_chunk": STANDARD.encode(codes)}),
+            Input::User(text) => json!({"type": "user_message", "text": text}),
+            Input::Ask(Some(hint)) => json!({"type": "contextual_update", "text": hint}),
+            Input::ToolResult { id, result } => {
+                json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
+            }
+            // It answers by itself, decides itself what was interrupted, and says no words of ours.
+            Input::Ask(None) | Input::Say(_) | Input::Interrupted { .. } => return Vec::new(),
+        };
+        vec![Message::text(message.to_string())]
+    }
+
+    fn read(&mut self, text: &str) -> Result<(Vec<Event>, Vec<Message>), Failure> {
+        let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        match message.kind.as_str() {
+            "conversation_initiation_metadata" => {
+                let told = message.metadata.unwrap_or_default();
+                let format = |name: &str| told[name].as_str().unwrap_or("ulaw_8000").to_owned();
+                for name in ["agent_output_audio_format", "user_input_audio_format"] {
+                    if format(name) != "ulaw_8000" {
+                        let why = format!("the agent's {name} is {}, and has to be ulaw_8000", format(name));
+                        return Err(Failure::refused(400, why));
+                    }
+                }
+                events.extend(told["conversation_id"].as_str().map(|id| Event::Conversation(id.to_owned())));
+                events.push(Event::Ready);
+            }
+            "audio" => {
+                let audio = message.audio.unwrap_or_default();
+                if audio["event_id"].as_i64().is_some_and(|id| id <= self.interrupted) {
+                    return Ok((events, answers));
+                }
+                let codes = STANDARD.decode(audio["audio_base_64"].as_str().unwrap_or_default());
+                let codes: Vec<u8> = codes.map_err(|error| Failure::Garbage(error.to_string()))?;
+                let item = self.begun(&mut events);
+                events.push(Event::Audio { item, codes: codes.into() });
+            }
+            "agent_response" => {
+                let text = message.agent_response.unwrap_or_default();
+                let item = self.begun(&mut events);
+                let text = text["agent_response"].as_str().unwrap_or_default().trim().to_owned();
+                events.push(Event::WholeText { item, text });
+            }
+            "agent_response_complete" => self.ended(&mut events),
+            "user_transcript" => {
+                self.ended(&mut events);
+                let text = message.user.unwrap_or_default();
+                events.push(Event::SpeechStopped);
+                let text = text["user_transcript"].as_str().unwrap_or_default().trim().to_owned();
+                events.push(Event::UserFinal(text));
+            }
+            "interruption" => {
+                self.interrupted = message.interruption.unwrap_or_default()["event_id"].as_i64().unwrap_or(0);
+                events.push(Event::Interrupted);
+                self.ended(&mut events);
+            }
+            "client_tool_call" => {
+                let call = message.tool.unwrap_or_default();
+                let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
+                let arguments =
+                    if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
+                let call = ToolCall { id: text("tool_call_id"), name: text("tool_name"), arguments };
+                self.begun(&mut events);
+                events.push(Event::Tools(vec![call]));
+                self.ended(&mut events);
+            }
+            "ping" => {
+                let id = message.ping.unwrap_or_default()["event_id"].clone();
+                answers.push(Message::text(json!({"type": "pong", "event_id": id}).to_string()));
+            }
+            _ => {}
+        }
+        Ok((events, answers))
+    }
+
+    fn quiet(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.ended(&mut events);
+        events
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Incoming {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(rename = "conversation_initiation_metadata_event", default)]
+    metadata: Option<Value>,
+    #[serde(rename = "audio_event", default)]
+    audio: Option<Value>,
+    #[serde(rename = "agent_response_event", default)]
+    agent_response: Option<Value>,
+    #[serde(rename = "user_transcription_event", default)]
+    user: Option<Value>,
+    #[serde(rename = "client_tool_call", default)]
+    tool: Option<Value>,
+    #[serde(rename = "interruption_event", default)]
+    interruption: Option<Value>,
+    #[serde(rename = "ping_event", default)]
+    ping: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_begins_with_its_sound_and_ends_with_what_follows() {
+        let setup = Setup {
+            model: "agent_1".into(),
+            voice: None,
+            instructions: "Be brief.".into(),
+            first_message: Some("Hello.".into()),
+            language: "en".into(),
+            tools: vec![],
+            encoding: "mulaw",
+            silence_ms: 300,
+        };
+        let mut wire = AGENT.open(setup);
+        assert!(wire.hello()[0].to_text().unwrap().contains("\"first_message\":\"Hello.\""));
+        let mut read = |message: Value| wire.read(&message.to_string()).unwrap();
+        let metadata = json!({"type": "conversation_initiation_metadata", "conversation_initiation_metadata_event":
+            {"conversation_id": "conv_1", "agent_output_audio_format": "ulaw_8000", "user_input_audio_format": "ulaw_8000"}});
+        assert_eq!(read(metadata).0, [Event::Conversation("conv_1".into()), Event::Ready]);
+        let audio =
+            |id: i64| json!({"type": "audio", "audio_event": {"audio_base_64": STANDARD.encode([1]), "event_id": id}});
+        let sound = Event::Audio { item: 1, codes: vec![1].into() };
+        assert_eq!(read(audio(3)).0, [Event::ResponseStarted, sound]);
+        let said = json!({"type": "agent_response", "agent_response_event": {"agent_response": " Hello. "}});
+        assert_eq!(read(said).0, [Event::WholeText { item: 1, text: "Hello.".into() }]);
+        let cut = json!({"type": "interruption", "interruption_event": {"event_id": 4}});
+        let ends = [Event::Interrupted, Event::ItemDone { item: 1 }, Event::ResponseDone(Usage::default())];
+        assert_eq!(read(cut).0, ends);
+        assert_eq!(read(audio(4)).0, [], "made before the interruption");
+        let ping = read(json!({"type": "ping", "ping_event": {"event_id": 7, "ping_ms": 50}}));
+        assert_eq!(ping.1[0].to_text().unwrap(), "{\"event_id\":7,\"type\":\"pong\"}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Text-to-Dialogue sockets: the transport of the expressive models (v3, v4).
+
+use super::contexts::{Progress, refused, upgrade};
+use super::model;
+use crate::providers::net::Upgrade;
+use crate::providers::speech::{Setup, Wire};
+use crate::providers::{AudioFormat, Endpoint, Failure, TtsEvent};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::HashMap;
+use tokio_tungstenite::tungstenite::Message;
+
+const CONTEXTS_MAX: usize = 5;
+
+#[derive(Debug)]
+pub struct Dialogue {
+    voice: String,
+    model: String,
+    language: String,
+    /// The one setting that these models honour.
+    stability: Option<f64>,
+    progress: HashMap<String, Progress>,
+}
+
+impl Dialogue {
+    pub fn new(setup: &Setup) -> Self {
+        Self {
+            voice: setup.config.voice_id.clone(),
+            model: model(&setup.config).to_owned(),
+            language: setup.language_code().to_owned(),
+            stability: setup.config.stability.or(setup.settings.stability),
+            progress: HashMap::new(),
+        }
+    }
+}
+
+impl Wire for Dialogue {
+    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+        let query = [
+            ("model_id", self.model.as_str()),
+            ("output_format", "ulaw_8000"),
+            ("sync_alignment", "true"),
+            ("language_code", &self.language),
+        ];
+        upgrade(endpoint, &["v1", "text-to-dialogue", "multi-stream-input"], &query)
+    }
+
+    fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
+        self.progress.insert(context.to_owned(), Progress::default());
+        let mut first = json!({"context_id": context, "voices": [self.voice]});
+        if let Some(stability) = self.stability {
+            first["voice_settings"] = json!({"stability": stability});
+        }
+        let input = json!({"voice_id": self.voice, "text": format!("{text} "), "new_turn": true});
+        let said = json!({"context_id": context, "inputs": [input]});
+        // Without a flush nothing is said before forty characters have come.
+        let flush = json!({"context_id": context, "flush": true});
+        let close = json!({"context_id": context, "close_context": true});
+        [first, said, flush, close].iter().map(|message| Message::text(message.to_string())).collect()
+    }
+
+    fn cancel(&mut self, context: &str) -> Vec<Message> {
+        self.progress.remove(context);
+        vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
+    }
+
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
+        let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+        if let Some(error) = message.error {
+            return Err(refused(&error, message.message));
+        }
+        let Some(context) = message.context_id else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
+            let bytes = STANDARD.decode(audio).map_err(|error| Failure::Garbage(error.to_string()))?;
+            if let (Some(alignment), Some(progress)) = (message.alignment, self.progress.get_mut(&context)) {
+                let marks = progress.marks(bytes.len(), &alignment.chars, &alignment.char_start_times_ms);
+                events.push((context.clone(), TtsEvent::Marks(marks)));
+            }
+            events.push((context.clone(), TtsEvent::Audio(bytes.into())));
+        }
+        if message.is_final == Some(true) {
+            self.progress.remove(&context);
+            events.push((context, TtsEvent::Done));
+        }
+        Ok(events)
+    }
+
+    fn format(&self) -> AudioFormat {
+        AudioFormat::Mulaw
+    }
+
+    fn contexts_max(&self) -> usize {
+        CONTEXTS_MAX
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Incoming {
+    #[serde(default)]
+    audio: Option<String>,
+    #[serde(default)]
+    is_final: Option<bool>,
+    #[serde(default)]
+    context_id: Option<String>,
+    #[serde(default)]
+    alignment: Option<Alignment>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alignment {
+    #[serde(default)]
+    chars: Vec<String>,
+    #[serde(default)]
+    char_start_times_ms: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_flushed_and_ends_with_its_context() {
+        let mut wire = Dialogue {
+            voice: "v".into(),
+            model: "eleven_v3".into(),
+            language: "nl".into(),
+            stability: Some(0.3),
+            progress: HashMap::new(),
+        };
+        let sent: Vec<String> = wire.speak("s0", "[warm] Hallo.").iter().map(Message::to_string).collect();
+        assert_eq!(sent[0], "{\"context_id\":\"s0\",\"voice_settings\":{\"stability\":0.3},\"voices\":[\"v\"]}");
+        assert!(sent[1].contains("[warm] Hallo. ") && sent[2].contains("flush"), "{sent:?}");
+        let mut read = |text: &str| wire.read(text).unwrap();
+        assert_eq!(read("{\"is_final_audio_for_turn\":true,\"context_id\":\"s0\"}"), []);
+        assert_eq!(read("{\"is_final\":true,\"context_id\":\"s0\"}"), [("s0".into(), TtsEvent::Done)]);
+        assert!(wire.read("{\"message\":\"m\",\"error\":\"e\",\"code\":1008,\"param\":\"voices\"}").is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! Whether a provider is asked at the moment: a circuit breaker, the wait it has ordered, and as many
+//! streams at once as it allows. One gate for each organization, provider and stage, shared by all calls.
+
+use super::Failure;
+use crate::domain::provider::{Account, Stage};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Failures in a row that close a provider.
+const FAILURES_MAX: u32 = 5;
+/// First wait before it is tried again; doubled at each failed try.
+const COOL_DOWN: Duration = Duration::from_secs(5);
+const COOL_DOWN_MAX: Duration = Duration::from_secs(60);
+/// A try that says nothing for this long has failed: the next call may try.
+const PROBE_MAX: Duration = Duration::from_secs(15);
+/// Gates kept; a full table is emptied of those that are open.
+const GATES_MAX: usize = 10_000;
+
+/// A circuit breaker: closed while failures are rare, then open, then one try at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    /// Requests go through.
+    Passing { failures: u32 },
+    /// None does until then.
+    Stopped { until: Instant, wait: Duration },
+    /// One is on its way to find out.
+    Probing { since: Instant, wait: Duration },
+}
+
+impl Breaker {
+    /// May a request go through?
+    pub fn admit(&mut self, now: Instant) -> bool {
+        match *self {
+            Self::Passing { .. } => true,
+            Self::Stopped { until, .. } if now < until => false,
+            Self::Probing { since, .. } if now < since + PROBE_MAX => false,
+            Self::Stopped { wait, .. } | Self::Probing { wait, .. } => {
+                *self = Self::Probing { since: now, wait };
+                true
+            }
+        }
+    }
+
+    pub fn succeeded(&mut self) {
+        *self = Self::Passing { failures: 0 };
+    }
+
+    /// `for_good`: trying again soon cannot help (a refused key).
+    pub fn failed(&mut self, now: Instant, for_good: bool) {
+        *self = match *self {
+            Self::Passing { failures } if failures + 1 < FAILURES_MAX && !for_good => {
+                Self::Passing { failures: failures + 1 }
+            }
+            Self::Passing { .. } => Self::Stopped { until: now + COOL_DOWN, wait: COOL_DOWN },
+            // A late failure of a request from before says nothing new.
+            stopped @ Self::Stopped { .. } => stopped,
+            Self::Probing { wait, .. } => {
+                let wait = (wait * 2).min(COOL_DOWN_MAX);
+                Self::Stopped { until: now + wait, wait }
+            }
+        };
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: Arc<str>,
+    account: Account,
+    stage: Stage,
+    /// Of a customer's own server.
+    base_url: String,
+}
+
+#[derive(Debug)]
+struct Gate {
+    breaker: Breaker,
+    /// The provider has ordered to wait.
+    not_before: Option<Instant>,
+    streams: Option<Arc<Semaphore>>,
+}
+
+/// All gates of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Gates(Arc<Mutex<HashMap<Key, Gate>>>);
+
+/// One stream that was let through. Dropping it makes room for the next.
+#[derive(Debug)]
+pub struct Pass {
+    gates: Gates,
+    key: Key,
+    _stream: Option<OwnedSemaphorePermit>,
+}
+
+/// Why nobody is let through now.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    Broken,
+    /// Until then, by the provider's order.
+    Ordered(Duration),
+    /// As many streams as it allows are open; one may end.
+    Full(Arc<Semaphore>),
+}
+
+impl Refusal {
+    pub fn failure(&self) -> Failure {
+        Failure::Closed(match self {
+            Self::Broken => "it failed too often",
+            Self::Ordered(_) => "it ordered a wait",
+            Self::Full(_) => "as many streams as it allows are open",
+        })
+    }
+}
+
+impl Gates {
+    /// Asks to be let through at once. `insist`: nobody else can be asked, so that a provider that failed
+    /// before is tried all the same.
+    pub fn enter(
+        &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, insist: bool,
+    ) -> Result<Pass, Refusal> {
+        let base_url = if endpoint.is_customers { endpoint.base_url.clone() } else { String::new() };
+        let key = Key { tenant: tenant.clone(), account: endpoint.account, stage, base_url };
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if gates.len() >= GATES_MAX && !gates.contains_key(&key) {
+            gates.retain(|_, gate| !matches!(gate.breaker, Breaker::Passing { .. }) || gate.not_before.is_some());
+        }
+        let limit = endpoint.concurrency_max;
+        let gate = gates.entry(key.clone()).or_insert_with(|| Gate {
+            breaker: Breaker::Passing { failures: 0 },
+            not_before: None,
+            streams: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
+        });
+        if let Some(at) = gate.not_before.filter(|at| *at > now) {
+            return Err(Refusal::Ordered(at - now));
+        }
+        let stream = match &gate.streams {
+            Some(streams) => match streams.clone().try_acquire_owned() {
+                Ok(stream) => Some(stream),
+                Err(_) => return Err(Refusal::Full(streams.clone())),
+            },
+            None => None,
+        };
+        if !gate.breaker.admit(now) && !insist {
+            return Err(Refusal::Broken);
+        }
+        Ok(Pass { gates: self.clone(), key, _stream: stream })
+    }
+
+    /// The last one that can be asked: where room is missing or a short wait was ordered, that is waited for.
+    pub async fn enter_in(
+        &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, limit: Duration,
+    ) -> Result<Pass, Refusal> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let now = Instant::now();
+            let refusal = match self.enter(tenant, endpoint, stage, now, true) {
+                Ok(pass) => return Ok(pass),
+                Err(refusal) => refusal,
+            };
+            let left = deadline.saturating_duration_since(now);
+            match &refusal {
+                Refusal::Ordered(wait) if *wait <= left => tokio::time::sleep(*wait).await,
+                Refusal::Full(streams) if tokio::time::timeout(left, streams.acquire()).await.is_ok() => {}
+                _ => return Err(refusal),
+            }
+        }
+    }
+}
+
+impl Pass {
+    pub fn succeeded(&self) {
+        self.change(|gate| {
+            gate.breaker.succeeded();
+            gate.not_before = None;
+        });
+    }
+
+    /// A request that was let through has failed.
+    pub fn failed(&self, now: Instant, failure: &Failure) {
+        self.change(|gate| match failure {
+            Failure::Refused { status: 429, retry_after, .. } => {
+                // Busy is not broken: it is left alone for as long as it says.
+                gate.not_before = retry_after.map(|wait| now + wait);
+            }
+            Failure::Refused { status: 401 | 402 | 403, .. } => gate.breaker.failed(now, true),
+            // The request was wrong, not the provider.
+            Failure::Refused { status: 400..500, .. } | Failure::NotConfigured | Failure::Closed(_) => {}
+            _ => gate.breaker.failed(now, false),
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Gate)) {
+        let mut gates = self.gates.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get_mut(&self.key) {
+            change(gate);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::Endpoint;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn endpoint(concurrency_max: usize) -> Endpoint {
+        Endpoint {
+            account: Account::Groq,
+            base_url: String::new(),
+            api_key: None,
+            api_version: String::new(),
+            concurrency_max,
+            is_customers: false,
+        }
+    }
+
+    #[test]
+    fn a_provider_that_fails_often_is_left_alone_and_then_tried_by_one() {
+        let t = Instant::now();
+        let mut breaker = Breaker::Passing { failures: 0 };
+        for _ in 0..4 {
+            breaker.failed(t, false);
+            assert!(breaker.admit(t));
+        }
+        breaker.failed(t, false);
+        assert!(!breaker.admit(t + 4 * SECOND));
+        assert!(breaker.admit(t + 5 * SECOND), "the first one tries");
+        assert!(!breaker.admit(t + 5 * SECOND), "the second one does not");
+        breaker.failed(t + 6 * SECOND, false);
+        assert!(!breaker.admit(t + 15 * SECOND), "the wait has doubled");
+        assert!(breaker.admit(t + 16 * SECOND));
+        assert!(breaker.admit(t + 31 * SECOND), "a try that never ends is given up");
+        breaker.succeeded();
+        assert!(breaker.admit(t + 31 * SECOND));
+    }
+
+    #[test]
+    fn failures_must_come_in_a_row() {
+        let t = Instant::now();
+        let mut breaker = Breaker::Passing { failures: 0 };
+        for _ in 0..20 {
+            breaker.failed(t, false);
+            breaker.failed(t, false);
+            breaker.succeeded();
+        }
+        assert!(breaker.admit(t));
+        breaker.failed(t, true);
+        assert!(!breaker.admit(t), "a refused key is not asked about again and again");
+    }
+
+    #[test]
+    fn organizations_do_not_share_a_gate_and_calls_of_one_do() {
+        let (gates, t) = (Gates::default(), Instant::now());
+        let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
+        let refused = Failure::refused(401, "bad key");
+        gates.enter(&one, &endpoint(0), Stage::Llm, t, false).unwrap().failed(t, &refused);
+        assert!(matches!(gates.enter(&one, &endpoint(0), Stage::Llm, t, false), Err(Refusal::Broken)));
+        assert!(gates.enter(&one, &endpoint(0), Stage::Tts, t, false).is_ok());
+        assert!(gates.enter(&other, &endpoint(0), Stage::Llm, t, false).is_ok());
+    }
+
+    #[test]
+    fn an_ordered_wait_is_kept() {
+        let (gates, t, tenant) = (Gates::default(), Instant::now(), Arc::<str>::from("t"));
+        let busy = Failure::Refused { status: 429, message: String::new(), retry_after: Some(2 * SECOND) };
+        gates.enter(&tenant, &endpoint(0), Stage::Llm, t, false).unwrap().failed(t, &busy);
+        assert!(
+            matches!(gates.enter(&tenant, &endpoint(0), Stage::Llm, t + SECOND, false), Err(Refusal::Ordered(left)) if left == SECOND)
+        );
+        assert!(gates.enter(&tenant, &endpoint(0), Stage::Llm, t + 2 * SECOND, false).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_full_provider_is_waited_for() {
+        let (gates, tenant) = (Gates::default(), Arc::<str>::from("t"));
+        let first = gates.enter(&tenant, &endpoint(1), Stage::Tts, Instant::now(), false).unwrap();
+        assert!(matches!(gates.enter(&tenant, &endpoint(1), Stage::Tts, Instant::now(), false), Err(Refusal::Full(_))));
+        assert!(gates.enter_in(&tenant, &endpoint(1), Stage::Tts, Duration::from_millis(20)).await.is_err());
+        let limited = endpoint(1);
+        let second = gates.enter_in(&tenant, &limited, Stage::Tts, 10 * SECOND);
+        tokio::pin!(second);
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("two streams where one is allowed"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(first);
+        assert!(second.await.is_ok());
+    }
+}

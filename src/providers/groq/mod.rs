@@ -1,0 +1,11 @@
+//! Groq: chat completions. <https://console.groq.com/docs/openai>
+
+use super::openai::message::{ChatCompletions, as_they_are};
+
+pub static CHAT: ChatCompletions =
+    ChatCompletions { has_stream_options: true, has_cache_key: false, effort, arrange: as_they_are };
+
+/// The open-weight reasoning models think unless they are asked not to.
+fn effort(model: &str) -> Option<&'static str> {
+    model.contains("gpt-oss").then_some("low")
+}

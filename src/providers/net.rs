@@ -1,0 +1,379 @@
+//! Connections: HTTP clients by stage, WebSockets, and spare connections that are ready before they are
+//! needed.
+
+use super::{Deadlines, Endpoint, Failure};
+use crate::egress::GuardedDns;
+use crate::egress::address_guard::is_public;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Error};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use url::Url;
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Longest message of a provider: a second of base64 audio is 64 kB, a transcript less.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// A spare connection is used in this time: servers give up on clients that send nothing.
+const SPARE_FOR: Duration = Duration::from_secs(8);
+/// Longest wait a provider may order; longer ones are as good as a refusal.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
+
+/// HTTP clients: one for addresses of ours, one that asks the guard for those of customers.
+#[derive(Clone, Debug)]
+pub struct Http {
+    ours: reqwest::Client,
+    customers: reqwest::Client,
+    /// When each address was last connected to, so that ringing calls do not all knock.
+    warmth: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+/// A connection used in this time is still open: servers keep idle ones for a minute and more.
+const WARM_FOR: Duration = Duration::from_secs(30);
+
+impl Http {
+    pub fn new(deadlines: &Deadlines, allow_private: bool) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(deadlines.connect)
+                .pool_idle_timeout(Duration::from_secs(90))
+                .pool_max_idle_per_host(64)
+                .tcp_nodelay(true)
+                .tcp_keepalive(Duration::from_secs(15))
+        };
+        let mut guarded = builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        if !allow_private {
+            guarded = guarded.dns_resolver(Arc::new(GuardedDns));
+        }
+        Ok(Self { ours: builder().build()?, customers: guarded.build()?, warmth: Arc::default() })
+    }
+
+    pub fn of(&self, endpoint: &Endpoint) -> &reqwest::Client {
+        if endpoint.is_customers { &self.customers } else { &self.ours }
+    }
+
+    /// True when this caller should open the connection.
+    pub fn is_cold(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        let mut last = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
+        let cold = last.get(&endpoint.base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_FOR);
+        if cold {
+            last.retain(|_, at| now.saturating_duration_since(*at) <= WARM_FOR);
+            last.insert(endpoint.base_url.clone(), now);
+        }
+        cold
+    }
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds; dates are not used by any of the vendors.
+pub fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
+    (wait <= RETRY_AFTER_MAX).then_some(wait)
+}
+
+/// The sentence in a vendor's error body, in whichever of their shapes.
+pub fn error_text(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let paths = [
+        "/error/message",
+        "/error",
+        "/err_msg",
+        "/message",
+        "/detail/message",
+        "/detail/0/msg",
+        "/detail",
+        "/description",
+        "/title",
+    ];
+    paths.iter().find_map(|path| body.pointer(path).and_then(Value::as_str)).map(str::to_owned)
+}
+
+/// A WebSocket to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Upgrade {
+    /// Path and query below an endpoint's address, with the scheme of a WebSocket.
+    pub fn at(endpoint: &Endpoint, path: &str, query: &[(&str, &str)]) -> Self {
+        let base = endpoint.base_url.replacen("http", "ws", 1);
+        let mut text = url::form_urlencoded::Serializer::new(String::new());
+        text.extend_pairs(query);
+        let text = text.finish();
+        let mark = if text.is_empty() { "" } else { "?" };
+        Self { url: format!("{base}{path}{mark}{text}"), headers: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// Connections to WebSocket hosts that have done TCP and TLS, one for each host.
+#[derive(Clone, Debug, Default)]
+pub struct Spares(Arc<Mutex<HashMap<String, Spare>>>);
+
+#[derive(Debug)]
+enum Spare {
+    Being { since: Instant },
+    Ready { stream: Box<MaybeTlsStream<TcpStream>>, since: Instant },
+}
+
+impl Spares {
+    /// Sees to it that one is ready soon. Addresses of customers have none: they are few and their own.
+    pub fn prepare(&self, endpoint: &Endpoint, deadlines: &Deadlines) {
+        if endpoint.is_customers || !endpoint.is_usable() {
+            return;
+        }
+        let Ok(place) = Place::of(&endpoint.base_url) else { return };
+        let now = Instant::now();
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = spares.get(&place.key).is_some_and(|spare| match spare {
+            Spare::Being { since } | Spare::Ready { since, .. } => now.duration_since(*since) < SPARE_FOR,
+        });
+        if fresh {
+            return;
+        }
+        spares.insert(place.key.clone(), Spare::Being { since: now });
+        let (own, limit) = (self.clone(), deadlines.connect);
+        tokio::spawn(async move {
+            let made = timeout(limit, place.connect(false)).await;
+            let mut spares = own.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match made {
+                Ok(Ok(stream)) => {
+                    let spare = Spare::Ready { stream: Box::new(stream), since: Instant::now() };
+                    spares.insert(place.key, spare);
+                }
+                _ => {
+                    spares.remove(&place.key);
+                }
+            }
+        });
+    }
+
+    fn take(&self, key: &str) -> Option<MaybeTlsStream<TcpStream>> {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match spares.remove(key)? {
+            Spare::Ready { stream, since } if since.elapsed() < SPARE_FOR && is_open(&stream) => Some(*stream),
+            _ => None,
+        }
+    }
+}
+
+/// The other side has not closed it; what it may have sent already (TLS tickets) is no end.
+fn is_open(stream: &MaybeTlsStream<TcpStream>) -> bool {
+    let tcp = match stream {
+        MaybeTlsStream::Plain(tcp) => tcp,
+        MaybeTlsStream::Rustls(tls) => tls.get_ref().0,
+        _ => return false,
+    };
+    let mut one = [std::mem::MaybeUninit::uninit(); 1];
+    !matches!(socket2::SockRef::from(tcp).peek(&mut one), Ok(0))
+}
+
+/// Host and port behind an address.
+struct Place {
+    key: String,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+static TLS: LazyLock<TlsConnector> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    TlsConnector::from(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+});
+
+impl Place {
+    fn of(url: &str) -> Result<Self, Failure> {
+        let wrong = |why: &str| Failure::Unreachable(format!("address: {why}"));
+        let url = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
+        let tls = matches!(url.scheme(), "https" | "wss");
+        let host = url.host_str().ok_or_else(|| wrong("no host"))?.to_owned();
+        let port = url.port().unwrap_or(if tls { 443 } else { 80 });
+        Ok(Self { key: format!("{tls} {host}:{port}"), host, port, tls })
+    }
+
+    async fn connect(&self, guarded: bool) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+        let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::net::lookup_host((host, self.port)).await.map_err(unreachable)?;
+        let mut last = Failure::Unreachable("the name has no address".to_owned());
+        for addr in found {
+            if guarded && !is_public(addr.ip()) {
+                last = Failure::Unreachable("the name has no public address".to_owned());
+                continue;
+            }
+            match TcpStream::connect(addr).await {
+                Ok(stream) => return self.secured(stream).await,
+                Err(error) => last = unreachable(error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn secured(&self, stream: TcpStream) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+        let _ = stream.set_nodelay(true);
+        // A peer that is gone without a word is noticed by the kernel as well.
+        let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(15));
+        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        if !self.tls {
+            return Ok(MaybeTlsStream::Plain(stream));
+        }
+        let name = ServerName::try_from(self.host.clone()).map_err(|e| Failure::Unreachable(e.to_string()))?;
+        let secured = TLS.connect(name, stream).await.map_err(|e| Failure::Unreachable(e.to_string()))?;
+        Ok(MaybeTlsStream::Rustls(secured))
+    }
+}
+
+/// Opens a WebSocket in the time of `deadlines.connect`; a spare connection saves TCP and TLS.
+pub async fn open(
+    spares: &Spares, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines, allow_private: bool,
+) -> Result<Socket, Failure> {
+    let opening = async {
+        let place = Place::of(&endpoint.base_url)?;
+        let guarded = endpoint.is_customers && !allow_private;
+        if let Some(stream) = spares.take(&place.key) {
+            metrics::counter!("trunkline_provider_connections_total", "kind" => "spare").increment(1);
+            match upgraded(upgrade, stream).await {
+                // It may have been closed just now: that says nothing about the provider.
+                Err(Failure::Dropped(_)) => {}
+                done => return done,
+            }
+        }
+        metrics::counter!("trunkline_provider_connections_total", "kind" => "new").increment(1);
+        upgraded(upgrade, place.connect(guarded).await?).await
+    };
+    timeout(deadlines.connect, opening).await.unwrap_or(Err(Failure::Deadline("connection")))
+}
+
+async fn upgraded(upgrade: &Upgrade, stream: MaybeTlsStream<TcpStream>) -> Result<Socket, Failure> {
+    let mut request =
+        upgrade.url.as_str().into_client_request().map_err(|error| Failure::Unreachable(error.to_string()))?;
+    for (name, value) in &upgrade.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| Failure::NotConfigured)?;
+        request.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    // The default buffers are 128 kB each; a call needs a few hundred bytes at a time.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4_096)
+        .write_buffer_size(0)
+        .max_message_size(Some(MESSAGE_BYTES_MAX));
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => {
+            let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned();
+            let mut failure = Failure::refused(response.status().as_u16(), error_text(&body).unwrap_or(body));
+            if let Failure::Refused { retry_after, .. } = &mut failure {
+                *retry_after = self::retry_after(response.headers());
+            }
+            Err(failure)
+        }
+        Err(error) => Err(Failure::Dropped(error.to_string())),
+    }
+}
+
+/// A peer is asked for a sign of life this often.
+const PING: Duration = Duration::from_secs(2);
+
+/// Finds out that the other end of a socket is gone: such a socket takes everything and answers nothing.
+#[derive(Debug)]
+pub struct Pulse {
+    limit: Duration,
+    /// A sign of life was asked for and nothing has come since.
+    asked: Option<tokio::time::Instant>,
+    next: tokio::time::Instant,
+}
+
+impl Pulse {
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, asked: None, next: tokio::time::Instant::now() + PING }
+    }
+
+    /// Something came.
+    pub fn felt(&mut self) {
+        self.asked = None;
+    }
+
+    pub async fn due(&self) {
+        tokio::time::sleep_until(self.next).await;
+    }
+
+    /// What is to be sent now that it is due; an error when nothing came for too long.
+    pub fn ask(&mut self) -> Result<Option<tungstenite::Message>, Failure> {
+        let now = tokio::time::Instant::now();
+        match self.asked {
+            Some(since) if now >= since + self.limit => Err(Failure::Deadline("sign of life")),
+            Some(since) => {
+                self.next = since + self.limit;
+                Ok(None)
+            }
+            None => {
+                self.asked = Some(now);
+                self.next = now + PING.min(self.limit);
+                Ok(Some(tungstenite::Message::Ping(bytes::Bytes::new())))
+            }
+        }
+    }
+}
+
+/// Why a socket ended, from what it read last.
+pub fn ended(message: Option<Result<tungstenite::Message, Error>>) -> Failure {
+    match message {
+        Some(Ok(tungstenite::Message::Close(Some(frame)))) => {
+            Failure::Dropped(format!("{} {}", frame.code, frame.reason))
+        }
+        Some(Ok(tungstenite::Message::Close(None))) => Failure::Dropped("closed".to_owned()),
+        Some(Err(error)) => Failure::Dropped(error.to_string()),
+        _ => Failure::Dropped("end of stream".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_read_and_bounded() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            pairs.iter().map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v))).collect()
+        };
+        assert_eq!(retry_after(&headers(&[("retry-after", "2")])), Some(Duration::from_secs(2)));
+        let both = headers(&[("retry-after", "2"), ("retry-after-ms", "250")]);
+        assert_eq!(retry_after(&both), Some(Duration::from_millis(250)));
+        assert_eq!(retry_after(&headers(&[("retry-after", "86400")])), None);
+        assert_eq!(retry_after(&headers(&[("retry-after", "-1")])), None);
+        assert_eq!(retry_after(&headers(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")])), None);
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_vendors_shape() {
+        for (body, text) in [
+            (r#"{"error":{"message":"a","type":"t","code":null}}"#, "a"),
+            (r#"{"code":"invalid","error":"Argument not supported"}"#, "Argument not supported"),
+            (r#"{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials."}"#, "Invalid credentials."),
+            (r#"{"detail":{"status":"voice_not_found","message":"b"}}"#, "b"),
+            (r#"{"detail":[{"loc":["body","x"],"msg":"field required"}]}"#, "field required"),
+            (r#"{"error_code":"x","title":"Too many","message":"c"}"#, "c"),
+        ] {
+            assert_eq!(error_text(body).as_deref(), Some(text));
+        }
+        assert_eq!(error_text("<html>"), None);
+    }
+}

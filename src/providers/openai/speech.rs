@@ -1,0 +1,35 @@
+//! `POST /audio/speech`, of OpenAI and of servers that speak its protocol.
+
+use crate::providers::speech::{Setup, Voice, VoiceProvider, over_http};
+use crate::providers::{AudioFormat, Speech};
+use serde_json::json;
+
+/// Model where the agent names none.
+const DEFAULT_MODEL: &str = "gpt-4o-mini-tts";
+
+#[derive(Debug)]
+pub struct Voices;
+
+impl VoiceProvider for Voices {
+    fn open(&self, setup: Setup) -> Box<dyn Voice> {
+        Box::new(Http(setup))
+    }
+}
+
+struct Http(Setup);
+
+impl Voice for Http {
+    fn speak(&mut self, text: &str, alone: bool) -> Speech {
+        let setup = &self.0;
+        let model = setup.config.model.as_deref().unwrap_or(DEFAULT_MODEL);
+        let mut body = json!({"model": model, "voice": setup.config.voice_id, "input": text, "response_format": "pcm"});
+        if let Some(speed) = setup.config.speed {
+            body["speed"] = json!(speed);
+        }
+        // The provider's own rate; it offers no telephone format.
+        over_http(setup, alone, AudioFormat::Pcm16 { rate_hz: 24_000 }, |http| {
+            let url = format!("{}/audio/speech", setup.endpoint.base_url);
+            Ok(http.post(url).bearer_auth(setup.endpoint.key()?).json(&body))
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Parameters that a model does not take. Ids pass through, so that what a model accepts is only known
+//! when it refuses something: what it refused is left out from then on.
+
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Parameters that are worth having and that an answer can do without.
+const DISPENSABLE: [&str; 8] = [
+    "temperature",
+    "stream_options",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "strict",
+    "cache_control",
+    "thinking",
+];
+/// Models remembered; a full table is emptied.
+const MODELS_MAX: usize = 1_000;
+
+/// Shared by all calls; by address and model.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks(Arc<Mutex<HashMap<String, Vec<&'static str>>>>);
+
+impl Quirks {
+    /// What a model has refused so far.
+    pub fn of(&self, model: &str) -> Vec<&'static str> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(model).cloned().unwrap_or_default()
+    }
+
+    /// Reads a refusal; true when it names something that can be left out next time.
+    pub fn learn(&self, model: &str, sent: &Value, status: u16, message: &str) -> bool {
+        if !matches!(status, 400 | 422) {
+            return false;
+        }
+        let message = message.to_lowercase().replace(['_', ' ', '-'], "");
+        let named = DISPENSABLE.into_iter().find(|name| {
+            message.contains(&name.replace('_', "")) && mentions(sent, name) && !self.of(model).contains(name)
+        });
+        let Some(named) = named else { return false };
+        tracing::info!(model, parameter = named, "a model does not take a parameter; it is left out from now on");
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MODELS_MAX {
+            all.clear();
+        }
+        all.entry(model.to_owned()).or_default().push(named);
+        true
+    }
+}
+
+/// Customers' own schemas, whose properties may have any name.
+const FOREIGN: [&str; 3] = ["parameters", "input_schema", "schema"];
+
+/// The body has a field of this name somewhere.
+fn mentions(body: &Value, name: &str) -> bool {
+    match body {
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| key == name || (!FOREIGN.contains(&key.as_str()) && mentions(value, name)))
+        }
+        Value::Array(items) => items.iter().any(|item| mentions(item, name)),
+        _ => false,
+    }
+}
+
+/// Takes fields out wherever they are.
+pub fn leave_out(body: &mut Value, names: &[&str]) {
+    match body {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !names.contains(&key.as_str()));
+            let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
+            own.for_each(|(_, value)| leave_out(value, names));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| leave_out(item, names)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_refused_parameter_is_learnt_once() {
+        let quirks = Quirks::default();
+        let mut sent =
+            json!({"model": "o", "temperature": 0.7, "messages": [{"role": "user", "content": "temperature"}]});
+        let refusal = "Unsupported value: 'temperature' does not support 0.7 with this model.";
+        assert!(quirks.learn("u o", &sent, 400, refusal));
+        assert!(!quirks.learn("u o", &sent, 400, refusal), "it was left out already");
+        assert!(!quirks.learn("u o", &sent, 401, refusal));
+        assert!(!quirks.learn("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"), "not sent");
+        leave_out(&mut sent, &quirks.of("u o"));
+        assert_eq!(sent, json!({"model": "o", "messages": [{"role": "user", "content": "temperature"}]}));
+    }
+}

@@ -1,0 +1,226 @@
+//! From a provider's name to its client, and what all clients share. The rows are in `domain/provider.rs`.
+
+use super::chat::{self, TextModel};
+use super::engine::Engine;
+use super::gate::Gates;
+use super::listen::{self, Recogniser};
+use super::net::{self, Http, Socket, Spares, Upgrade};
+use super::quirks::Quirks;
+use super::speech::{self, VoiceProvider};
+use super::{
+    Deadlines, Endpoint, Failure, anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai,
+};
+use crate::domain::provider::{Account, LlmProvider, Stage, SttProvider, TtsProvider, provider_table};
+use crate::egress::address_guard::refuse;
+use std::sync::Arc;
+use std::time::Instant;
+
+macro_rules! clients {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+        $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
+        $(engine $engine:ident $engine_name:literal $converse:path;)?
+    } )*) => {
+        pub fn recogniser(provider: SttProvider) -> &'static dyn Recogniser {
+            match provider { $( $( SttProvider::$stt => &$listen, )? )* }
+        }
+
+        /// `None` for an engine.
+        pub fn text_model(provider: LlmProvider) -> Option<&'static dyn TextModel> {
+            match provider {
+                $( $( LlmProvider::$llm => Some(&$chat), )? )*
+                $( $( LlmProvider::$engine => None, )? )*
+            }
+        }
+
+        /// `None` for a text model.
+        pub fn engine(provider: LlmProvider) -> Option<&'static dyn Engine> {
+            match provider {
+                $( $( LlmProvider::$llm => None, )? )*
+                $( $( LlmProvider::$engine => Some(&$converse), )? )*
+            }
+        }
+
+        pub fn voices(provider: TtsProvider) -> &'static dyn VoiceProvider {
+            match provider { $( $( TtsProvider::$tts => &$speak, )? )* }
+        }
+    };
+}
+provider_table!(clients);
+
+/// Deadlines of each stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub stt: Deadlines,
+    pub llm: Deadlines,
+    pub tts: Deadlines,
+    pub engine: Deadlines,
+}
+
+/// Programs of the local voices.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub espeak: String,
+    pub flite: String,
+}
+
+/// Everything that is set for the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub timeouts: Timeouts,
+    /// One for each account, in the order of [`Account::ALL`].
+    pub endpoints: Vec<Endpoint>,
+    pub programs: Programs,
+    /// Customers' own servers may be on loopback and private addresses.
+    pub allow_private: bool,
+}
+
+/// Everything a call needs to reach its providers. Clones share connections, gates and what was learnt.
+#[derive(Clone, Debug)]
+pub struct Providers {
+    pub timeouts: Timeouts,
+    endpoints: Arc<Vec<Endpoint>>,
+    programs: Arc<Programs>,
+    /// Accounts whose key is the organization's own.
+    own: Arc<Vec<Account>>,
+    http_llm: Http,
+    http_tts: Http,
+    pub(super) gates: Gates,
+    pub(super) quirks: Quirks,
+    pub(super) spares: Spares,
+    tenant: Arc<str>,
+    allow_private: bool,
+}
+
+impl Providers {
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        let Settings { timeouts, endpoints, programs, allow_private } = settings;
+        Ok(Self {
+            timeouts,
+            endpoints: Arc::new(endpoints),
+            programs: Arc::new(programs),
+            own: Arc::default(),
+            http_llm: Http::new(&timeouts.llm, allow_private)?,
+            http_tts: Http::new(&timeouts.tts, allow_private)?,
+            gates: Gates::default(),
+            quirks: Quirks::default(),
+            spares: Spares::default(),
+            tenant: "".into(),
+            allow_private,
+        })
+    }
+
+    /// For an organization, with those keys it has of its own.
+    #[must_use]
+    pub fn of_organization(&self, tenant: &str, keys: Vec<(Account, String)>) -> Self {
+        let mut own = Self { tenant: tenant.into(), ..self.clone() };
+        if !keys.is_empty() {
+            own.own = Arc::new(keys.iter().map(|(account, _)| *account).collect());
+            let mut endpoints = Vec::clone(&self.endpoints);
+            for (account, key) in keys {
+                endpoints[account as usize].api_key = Some(key);
+            }
+            own.endpoints = Arc::new(endpoints);
+        }
+        own
+    }
+
+    /// Where an account is asked; at a customer's own server only with a key that is the customer's.
+    pub fn endpoint(&self, account: Account, base_url: Option<&str>) -> Endpoint {
+        let mut endpoint = self.endpoints[account as usize].clone();
+        if let Some(base_url) = base_url {
+            base_url.trim_end_matches('/').clone_into(&mut endpoint.base_url);
+            endpoint.is_customers = true;
+            endpoint.concurrency_max = 0;
+            endpoint.api_key = endpoint.api_key.filter(|_| self.own.contains(&account));
+        }
+        endpoint
+    }
+
+    pub fn http(&self, stage: Stage) -> &Http {
+        if stage == Stage::Llm { &self.http_llm } else { &self.http_tts }
+    }
+
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Why a customer's own server may not be asked, if it may not.
+    pub fn refuses(&self, base_url: &str) -> Option<&'static str> {
+        match url::Url::parse(base_url) {
+            Ok(url) => refuse(&url, self.allow_private),
+            Err(_) => Some("is not a URL"),
+        }
+    }
+
+    pub(super) fn tenant(&self) -> &Arc<str> {
+        &self.tenant
+    }
+
+    pub(super) async fn open(
+        &self, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines,
+    ) -> Result<Socket, Failure> {
+        net::open(&self.spares, endpoint, upgrade, deadlines, self.allow_private).await
+    }
+
+    /// Sees to it that a connection to each of these is ready when it is needed.
+    pub fn keep_spares<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>, stage: Stage) {
+        let deadlines = match stage {
+            Stage::Stt => &self.timeouts.stt,
+            Stage::Tts => &self.timeouts.tts,
+            Stage::Llm | Stage::Engine => &self.timeouts.engine,
+        };
+        // The first is in use; those after it stand by.
+        for endpoint in endpoints.skip(1) {
+            self.spares.prepare(endpoint, deadlines);
+        }
+    }
+
+    /// Opens the HTTP connections that a call will need while its phone rings: name, TCP and TLS are done
+    /// when the first word is asked for. The answer does not matter.
+    pub fn open_connections(&self, endpoints: &[(Endpoint, Stage)]) -> Vec<tokio::task::JoinHandle<()>> {
+        let cold = endpoints
+            .iter()
+            .filter(|(endpoint, stage)| endpoint.is_usable() && self.http(*stage).is_cold(endpoint, Instant::now()));
+        cold.map(|(endpoint, stage)| {
+            let deadlines = if *stage == Stage::Llm { self.timeouts.llm } else { self.timeouts.tts };
+            let knock = self.http(*stage).of(endpoint).head(&endpoint.base_url).timeout(deadlines.connect);
+            tokio::spawn(async move {
+                if let Err(error) = knock.send().await {
+                    tracing::debug!(why = %super::unreachable(&error), "connection not opened ahead");
+                }
+            })
+        })
+        .collect()
+    }
+
+    pub fn chat_candidate(
+        &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
+    ) -> Option<chat::Candidate> {
+        Some(chat::Candidate {
+            model: text_model(provider)?,
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{model}", provider.name()),
+            id: model.to_owned(),
+            temperature,
+        })
+    }
+
+    pub fn stt_candidate(
+        &self, provider: SttProvider, base_url: Option<&str>, setup: listen::Setup,
+    ) -> listen::Candidate {
+        listen::Candidate {
+            recogniser: recogniser(provider),
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{}", provider.name(), setup.model),
+            setup,
+        }
+    }
+
+    pub fn voice(
+        &self, config: &crate::domain::speech::TtsConfig, settings: &crate::domain::speech::VoiceSettings,
+    ) -> Box<dyn speech::Voice> {
+        let endpoint = self.endpoint(config.provider.account(), config.base_url.as_deref());
+        let (config, settings) = (config.clone(), settings.clone());
+        voices(config.provider).open(speech::Setup { providers: self.clone(), endpoint, config, settings })
+    }
+}

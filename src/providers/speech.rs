@@ -1,0 +1,412 @@
+//! Voices: what every one of them can do, those that are asked over HTTP, and those that keep a socket for
+//! the call with one context for each sentence.
+
+use super::gate::Pass;
+use super::net::{self, Socket, Upgrade};
+use super::{AudioFormat, Endpoint, Failure, Providers, Speech, Stream, TtsEvent, refusal, unreachable};
+use crate::domain::provider::Stage;
+use crate::domain::speech::{TtsConfig, VoiceSettings};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Sentences waiting for the socket of one call.
+const COMMANDS_MAX: usize = 16;
+
+/// A vendor's voices.
+pub trait VoiceProvider: Sync {
+    fn open(&self, setup: Setup) -> Box<dyn Voice>;
+}
+
+/// What a voice is opened with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub providers: Providers,
+    pub endpoint: Endpoint,
+    pub config: TtsConfig,
+    /// The agent's `voice_settings`; `config` wins field by field.
+    pub settings: VoiceSettings,
+}
+
+/// The voice of one call.
+pub trait Voice: Send {
+    /// Speaks one text. `alone`: nobody can stand in, so that a provider that is busy is waited for.
+    fn speak(&mut self, text: &str, alone: bool) -> Speech;
+}
+
+impl Setup {
+    /// `nl` of `nl-BE`.
+    pub fn language_code(&self) -> &str {
+        self.config.language.split(['-', '_']).next().unwrap_or(&self.config.language)
+    }
+
+    async fn enter(&self, alone: bool) -> Result<Pass, Failure> {
+        let (gates, tenant) = (&self.providers.gates, self.providers.tenant());
+        let entered = if alone {
+            gates.enter_in(tenant, &self.endpoint, Stage::Tts, self.providers.timeouts.tts.first_byte).await
+        } else {
+            gates.enter(tenant, &self.endpoint, Stage::Tts, std::time::Instant::now(), false)
+        };
+        entered.map_err(|refusal| refusal.failure())
+    }
+}
+
+/// Speaks with one HTTP request; `build` makes it.
+pub fn over_http(
+    setup: &Setup, alone: bool, format: AudioFormat,
+    build: impl FnOnce(&reqwest::Client) -> Result<reqwest::RequestBuilder, Failure>,
+) -> Speech {
+    let request = build(setup.providers.http(Stage::Tts).of(&setup.endpoint));
+    let setup = setup.clone();
+    let stream = Stream::spawn(move |events| async move {
+        let last = match spoken(&setup, alone, request, &events).await {
+            Ok(()) => TtsEvent::Done,
+            Err(failure) => TtsEvent::Failed(failure),
+        };
+        let _ = events.send(last).await;
+    });
+    Speech { format, stream }
+}
+
+/// Streams the bytes of an audio answer. Where nobody can stand in, one retry is made before the first byte.
+async fn spoken(
+    setup: &Setup, alone: bool, request: Result<reqwest::RequestBuilder, Failure>, events: &mpsc::Sender<TtsEvent>,
+) -> Result<(), Failure> {
+    let request = request?;
+    let again = request.try_clone().filter(|_| alone);
+    let mut heard = false;
+    match (spoken_once(setup, alone, request, events, &mut heard).await, again) {
+        (Err(failure), Some(again)) if !heard && failure.is_retryable() => {
+            metrics::counter!("trunkline_provider_retries_total", "stage" => "tts").increment(1);
+            spoken_once(setup, alone, again, events, &mut heard).await
+        }
+        (result, _) => result,
+    }
+}
+
+async fn spoken_once(
+    setup: &Setup, alone: bool, request: reqwest::RequestBuilder, events: &mpsc::Sender<TtsEvent>, heard: &mut bool,
+) -> Result<(), Failure> {
+    let pass = setup.enter(alone).await?;
+    let result = audio_body(setup, request, events, heard, &pass).await;
+    if let Err(failure) = &result {
+        pass.failed(std::time::Instant::now(), failure);
+    }
+    result
+}
+
+async fn audio_body(
+    setup: &Setup, request: reqwest::RequestBuilder, events: &mpsc::Sender<TtsEvent>, heard: &mut bool, pass: &Pass,
+) -> Result<(), Failure> {
+    let deadlines = setup.providers.timeouts.tts;
+    let response = match timeout(deadlines.first_byte, request.send()).await {
+        Ok(Ok(response)) if response.status().is_success() => response,
+        Ok(Ok(response)) => return Err(refusal(response).await),
+        Ok(Err(error)) => return Err(unreachable(&error)),
+        Err(_) => return Err(Failure::Deadline("first audio")),
+    };
+    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if kind.starts_with("application/json") || kind.starts_with("text/") {
+        return Err(Failure::Garbage(format!("content type {kind}")));
+    }
+    let mut bytes = response.bytes_stream();
+    loop {
+        let limit = if *heard { deadlines.between_bytes } else { deadlines.first_byte };
+        let chunk: Bytes = match timeout(limit, bytes.next()).await {
+            Ok(Some(Ok(chunk))) if chunk.is_empty() => continue,
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(error))) => return Err(Failure::Dropped(error.to_string())),
+            Ok(None) if *heard => return Ok(()),
+            Ok(None) => return Err(Failure::Dropped("no audio at all".to_owned())),
+            Err(_) => return Err(Failure::Deadline("next audio")),
+        };
+        if !std::mem::replace(heard, true) {
+            pass.succeeded();
+        }
+        if events.send(TtsEvent::Audio(chunk)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The wire of a voice with a socket, without the socket.
+pub trait Wire: Send + Sync {
+    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure>;
+    /// A whole text in a context of its own, spoken at once.
+    fn speak(&mut self, context: &str, text: &str) -> Vec<Message>;
+    fn cancel(&mut self, context: &str) -> Vec<Message>;
+    /// Reads a text frame: what it means for which context.
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure>;
+    fn format(&self) -> AudioFormat;
+    /// Contexts of one socket that may be open together.
+    fn contexts_max(&self) -> usize;
+}
+
+struct Sentence {
+    text: String,
+    events: mpsc::Sender<TtsEvent>,
+    pass: Pass,
+}
+
+enum Command {
+    Speak(Sentence),
+    /// Nobody listens any more to the sentence with this number.
+    Cancel(u64),
+}
+
+/// A voice on a socket of its own, opened before the first word is needed.
+pub struct SocketVoice {
+    setup: Setup,
+    format: AudioFormat,
+    commands: mpsc::Sender<Command>,
+}
+
+impl std::fmt::Debug for SocketVoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SocketVoice").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl SocketVoice {
+    pub fn open(setup: Setup, wire: Box<dyn Wire>) -> Self {
+        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
+        let format = wire.format();
+        let own = commands.downgrade();
+        let speaking = Speaking { setup: setup.clone(), wire, queue, own, open: HashMap::new(), left: 0, next: 0 };
+        tokio::spawn(speaking.run());
+        Self { setup, format, commands }
+    }
+}
+
+impl Voice for SocketVoice {
+    fn speak(&mut self, text: &str, alone: bool) -> Speech {
+        let (setup, commands, text) = (self.setup.clone(), self.commands.clone(), text.to_owned());
+        let stream = Stream::spawn(move |events| async move {
+            let failure = match setup.enter(alone).await {
+                Ok(pass) => {
+                    let sentence = Sentence { text, events: events.clone(), pass };
+                    if commands.send(Command::Speak(sentence)).await.is_ok() {
+                        return;
+                    }
+                    Failure::Dropped("voice ended".to_owned())
+                }
+                Err(failure) => failure,
+            };
+            let _ = events.send(TtsEvent::Failed(failure)).await;
+        });
+        Speech { format: self.format, stream }
+    }
+}
+
+/// A sentence that is being spoken.
+struct Open {
+    sentence: Sentence,
+    heard: bool,
+    retried: bool,
+    deadline: Instant,
+}
+
+/// The socket of one call.
+struct Speaking {
+    setup: Setup,
+    wire: Box<dyn Wire>,
+    queue: mpsc::Receiver<Command>,
+    own: mpsc::WeakSender<Command>,
+    open: HashMap<u64, Open>,
+    /// Contexts that were cancelled on this socket and have not ended.
+    left: usize,
+    next: u64,
+}
+
+/// What the loop of a socket ended with.
+enum End {
+    /// The call is over.
+    Finished,
+    Broken(Failure),
+    /// Nothing wrong with it, but no context can be opened on it.
+    Used,
+}
+
+impl Speaking {
+    async fn run(mut self) {
+        loop {
+            let (failure, connected) = match self.connect().await {
+                Ok(mut socket) => {
+                    let end = self.serve(&mut socket).await;
+                    let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
+                    match end {
+                        End::Finished => return,
+                        End::Used => continue,
+                        End::Broken(failure) => (failure, true),
+                    }
+                }
+                Err(failure) => (failure, false),
+            };
+            self.fail_open(&failure, connected).await;
+            if self.open.is_empty() {
+                // Nobody waits: the next sentence opens the next socket.
+                match self.queue.recv().await {
+                    Some(Command::Speak(sentence)) => drop(self.begin(sentence)),
+                    Some(Command::Cancel(_)) => {}
+                    None => return,
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Socket, Failure> {
+        self.left = 0;
+        let upgrade = self.wire.upgrade(&self.setup.endpoint)?;
+        let deadlines = self.setup.providers.timeouts.tts;
+        self.setup.providers.open(&self.setup.endpoint, &upgrade, &deadlines).await
+    }
+
+    /// Sentences that made no sound yet are spoken again on the next socket, once.
+    async fn fail_open(&mut self, failure: &Failure, connected: bool) {
+        let now = Instant::now();
+        let numbers: Vec<u64> = self.open.keys().copied().collect();
+        for number in numbers {
+            let Some(open) = self.open.get_mut(&number) else { continue };
+            let again = connected && !open.heard && !open.retried && failure.is_retryable();
+            if again && !matches!(failure, Failure::Deadline(_)) {
+                open.retried = true;
+                open.deadline = now + self.setup.providers.timeouts.tts.first_byte;
+                continue;
+            }
+            if let Some(Open { sentence, .. }) = self.open.remove(&number) {
+                sentence.pass.failed(std::time::Instant::now(), failure);
+                let _ = sentence.events.send(TtsEvent::Failed(failure.clone())).await;
+            }
+        }
+    }
+
+    fn begin(&mut self, sentence: Sentence) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let (events, own) = (sentence.events.clone(), self.own.clone());
+        // The task ends with the sentence: its receiver is dropped at the latest when the call ends.
+        tokio::spawn(async move {
+            events.closed().await;
+            if let Some(own) = own.upgrade() {
+                let _ = own.send(Command::Cancel(number)).await;
+            }
+        });
+        let deadline = Instant::now() + self.setup.providers.timeouts.tts.first_byte;
+        self.open.insert(number, Open { sentence, heard: false, retried: false, deadline });
+        number
+    }
+
+    async fn serve(&mut self, socket: &mut Socket) -> End {
+        let mut waiting: Vec<u64> = self.open.keys().copied().collect();
+        waiting.sort_unstable();
+        for number in waiting {
+            if let Err(failure) = self.tell(socket, number).await {
+                return End::Broken(failure);
+            }
+        }
+        loop {
+            let deadline = self.open.values().map(|open| open.deadline).min();
+            let late = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let result = tokio::select! {
+                command = self.queue.recv() => match command {
+                    Some(Command::Speak(sentence)) => {
+                        let number = self.begin(sentence);
+                        if self.left + self.open.len() > self.wire.contexts_max() {
+                            return End::Used;
+                        }
+                        self.tell(socket, number).await
+                    }
+                    Some(Command::Cancel(number)) => self.cancel(socket, number).await,
+                    None => return End::Finished,
+                },
+                message = socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => match self.wire.read(&text) {
+                        Ok(events) => {
+                            self.deliver(events).await;
+                            Ok(())
+                        }
+                        Err(failure) => Err(failure),
+                    },
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => Err(net::ended(message)),
+                    Some(Ok(_)) => Ok(()),
+                },
+                () = late => Err(Failure::Deadline("audio")),
+            };
+            if let Err(failure) = result {
+                return End::Broken(failure);
+            }
+        }
+    }
+
+    async fn tell(&mut self, socket: &mut Socket, number: u64) -> Result<(), Failure> {
+        let Some(Open { sentence, .. }) = self.open.get(&number) else { return Ok(()) };
+        let messages = self.wire.speak(&name(number), &sentence.text);
+        self.send(socket, messages).await
+    }
+
+    async fn cancel(&mut self, socket: &mut Socket, number: u64) -> Result<(), Failure> {
+        if self.open.remove(&number).is_none() {
+            return Ok(());
+        }
+        self.left += 1;
+        let messages = self.wire.cancel(&name(number));
+        self.send(socket, messages).await
+    }
+
+    async fn send(&self, socket: &mut Socket, messages: Vec<Message>) -> Result<(), Failure> {
+        let limit = self.setup.providers.timeouts.tts.between_bytes;
+        for message in messages {
+            match timeout(limit, socket.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(Failure::Dropped(error.to_string())),
+                Err(_) => return Err(Failure::Deadline("room to send")),
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, events: Vec<(String, TtsEvent)>) {
+        for (context, event) in events {
+            let Some(number) = context.strip_prefix('s').and_then(|number| number.parse().ok()) else { continue };
+            let over = matches!(event, TtsEvent::Done | TtsEvent::Failed(_));
+            let Some(open) = self.open.get_mut(&number) else {
+                // Late sound of a cancelled sentence; its end makes room for another.
+                self.left -= usize::from(over && self.left > 0);
+                continue;
+            };
+            let sentence = &open.sentence;
+            let event = match event {
+                TtsEvent::Done if !open.heard => TtsEvent::Failed(Failure::Dropped("no audio at all".to_owned())),
+                event => event,
+            };
+            match &event {
+                TtsEvent::Audio(_) => {
+                    open.deadline = Instant::now() + self.setup.providers.timeouts.tts.between_bytes;
+                    if !std::mem::replace(&mut open.heard, true) {
+                        sentence.pass.succeeded();
+                    }
+                }
+                TtsEvent::Failed(failure) => sentence.pass.failed(std::time::Instant::now(), failure),
+                TtsEvent::Marks(_) | TtsEvent::Done => {}
+            }
+            // A call that has left finds out by its own cancel.
+            let _ = sentence.events.send(event).await;
+            if over {
+                self.open.remove(&number);
+            }
+        }
+    }
+}
+
+fn name(number: u64) -> String {
+    format!("s{number}")
+}

@@ -1,0 +1,10 @@
+//! xAI: chat completions, and the voice agent in OpenAI's realtime shape with its own differences.
+//! <https://docs.x.ai/docs/api-reference>
+
+use super::openai::message::{ChatCompletions, as_they_are};
+use super::openai::realtime::{Dialect, Realtime};
+
+/// Reasoning is part of the model's name: `reasoning_effort` is refused by most.
+pub static CHAT: ChatCompletions =
+    ChatCompletions { has_stream_options: true, has_cache_key: false, effort: |_| None, arrange: as_they_are };
+pub static REALTIME: Realtime = Realtime(Dialect::Xai);
