@@ -61,6 +61,16 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
     }
 
+    /// Nobody has said anything.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The caller spoke last and was not answered.
+    pub fn ends_with_user(&self) -> bool {
+        matches!(self.messages.last(), Some(ChatMessage::User(_)))
+    }
+
     /// Something the model should know that nobody said.
     pub fn note(&mut self, text: String) {
         self.push(ChatMessage::System(text));

@@ -96,6 +96,26 @@ impl Reply {
         self.add(text.to_owned())
     }
 
+    /// A piece whose words come with its sound or after it.
+    pub fn open(&mut self) -> u32 {
+        self.add(String::new()).0
+    }
+
+    /// More of the words of a piece, or all of them in place of what came before.
+    pub fn words(&mut self, index: u32, text: &str, whole: bool) {
+        if let Some(piece) = self.pieces.get_mut(index as usize) {
+            if whole {
+                piece.text.clear();
+            }
+            piece.text.push_str(text);
+        }
+    }
+
+    /// The first piece that was not heard to its end.
+    pub fn unfinished(&self) -> Option<u32> {
+        self.pieces.iter().position(|piece| piece.heard != Heard::All).map(|index| index as u32)
+    }
+
     fn add(&mut self, text: String) -> (u32, String) {
         let index = self.pieces.len() as u32;
         self.pieces.push(Piece { text: text.clone(), samples: None, marks: Vec::new(), heard: Heard::Waiting });

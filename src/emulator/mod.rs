@@ -21,7 +21,7 @@ mod voice_sockets;
 
 pub use faults::{Fault, Faults};
 pub use recogniser::{Phrase, Recogniser, fixture_phrases};
-pub use script::{Rule, Script};
+pub use script::{Rule, Script, ScriptedTool};
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket};

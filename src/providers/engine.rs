@@ -112,6 +112,10 @@ pub trait Engine: Sync {
     fn can_say(&self) -> bool;
     /// It says the first message without being told.
     fn greets(&self) -> bool;
+    /// The encoding it speaks and hears, on a line with this one.
+    fn encoding(&self, line: &'static str) -> &'static str {
+        line
+    }
 }
 
 /// The wire of one session, without its socket.

@@ -162,17 +162,20 @@ impl Providers {
         net::open(&self.spares, endpoint, upgrade, deadlines, self.allow_private).await
     }
 
-    /// Sees to it that a connection to each of these is ready when it is needed.
+    /// Sees to it that a connection to each of these is ready when it is needed. The first is in use; those
+    /// after it stand by.
     pub fn keep_spares<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>, stage: Stage) {
+        endpoints.skip(1).for_each(|endpoint| self.stand_by(endpoint, stage));
+    }
+
+    /// Sees to it that a connection is ready when it is needed.
+    pub fn stand_by(&self, endpoint: &Endpoint, stage: Stage) {
         let deadlines = match stage {
             Stage::Stt => &self.timeouts.stt,
             Stage::Tts => &self.timeouts.tts,
             Stage::Llm | Stage::Engine => &self.timeouts.engine,
         };
-        // The first is in use; those after it stand by.
-        for endpoint in endpoints.skip(1) {
-            self.spares.prepare(endpoint, deadlines);
-        }
+        self.spares.prepare(endpoint, deadlines);
     }
 
     /// Opens the HTTP connections that a call will need while its phone rings: name, TCP and TLS are done

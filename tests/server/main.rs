@@ -7,6 +7,7 @@ mod api;
 mod baresip;
 mod calls;
 mod crash;
+mod engines;
 mod faults;
 mod live;
 mod management;

@@ -1,13 +1,14 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
 use super::voice::{Voice, VoiceEvent};
-use super::{Media, Record, Shared, plan, tools};
+use super::{Hearing, Media, Record, Shared, engine, plan, tools};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Machine, Output, TurnFigures};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
+use crate::providers::engine::Event as EngineEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
 use bytes::Bytes;
@@ -34,13 +35,13 @@ pub(super) struct Conversation {
     pub sip_events: mpsc::Receiver<Event>,
     pub negotiation: Negotiation,
     pub media: Media,
-    pub stt: SttSession,
 }
 
 /// What one turn of the loop brought.
 enum Happened {
     Leg(Option<LegEvent>),
     Stt(Option<SttEvent>),
+    Engine(Option<EngineEvent>),
     Model(Option<LlmEvent>),
     Voice(VoiceEvent),
     Sip(Option<Event>),
@@ -55,8 +56,9 @@ struct Running {
     machine: Machine,
     voice: Voice,
     model: Option<(u32, Stream<LlmEvent>)>,
-    /// Sources that ended are not asked again: a closed channel answers at once, for ever.
-    stt_alive: bool,
+    /// The recogniser or the engine, while it works. A closed channel would answer at once, for ever.
+    stt: Option<SttSession>,
+    engine: Option<engine::Side>,
     sip_alive: bool,
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
@@ -65,16 +67,25 @@ struct Running {
 }
 
 /// Runs the conversation to its end and writes the call's last state.
-pub(super) async fn converse(mut conversation: Conversation) {
+pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing) {
     conversation.record.answered().await;
-    let machine = Machine::new(Instant::now(), conversation.brief.clone());
-    let voice = Voice::new(conversation.context.providers.clone(), conversation.brief.clone());
+    let (stt, engine) = match hearing {
+        Hearing::Stt(stt) => (Some(stt), None),
+        Hearing::Engine(side) => (None, Some(side)),
+    };
+    let (now, brief) = (Instant::now(), conversation.brief.clone());
+    let machine = match &engine {
+        Some(side) => Machine::with_engine(now, brief, side.traits.clone()),
+        None => Machine::new(now, brief),
+    };
+    let voice = Voice::new(conversation.context.providers.clone(), conversation.brief.clone(), engine.is_none());
     let mut running = Running {
         c: conversation,
         machine,
         voice,
         model: None,
-        stt_alive: true,
+        stt,
+        engine,
         sip_alive: true,
         leg_alive: true,
         tools: JoinSet::new(),
@@ -111,14 +122,25 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
-        let stt =
-            async { if self.stt_alive { self.c.stt.stream.events.recv().await } else { std::future::pending().await } };
+        let stt = async {
+            match &mut self.stt {
+                Some(stt) => stt.stream.events.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let engine = async {
+            match &mut self.engine {
+                Some(side) => side.next().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             event = self.c.sip_events.recv(), if self.sip_alive => Happened::Sip(event),
             command = self.c.seat.commands.recv() => Happened::Command(command),
             event = self.c.media.events.recv(), if self.leg_alive => Happened::Leg(event),
             event = stt => Happened::Stt(event),
+            event = engine => Happened::Engine(event),
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
             Some(result) = self.tools.join_next() => Happened::Tool(result.ok()),
@@ -135,7 +157,9 @@ impl Running {
                 self.machine.handle_network_lost(now);
             }
             Happened::Stt(Some(event)) => {
-                self.stt_alive = !matches!(event, SttEvent::Failed(_));
+                if matches!(event, SttEvent::Failed(_)) {
+                    self.stt = None;
+                }
                 if let SttEvent::Interim(text) = &event
                     && !text.is_empty()
                 {
@@ -144,8 +168,12 @@ impl Running {
                 self.machine.handle_stt(now, event);
             }
             Happened::Stt(None) => {
-                self.stt_alive = false;
+                self.stt = None;
                 self.machine.handle_stt(now, SttEvent::Failed(Failure::Dropped("recogniser ended".to_owned())));
+            }
+            Happened::Engine(event) => {
+                let ended = || EngineEvent::Failed(Failure::Dropped("engine ended".to_owned()));
+                self.engine_event(now, event.unwrap_or_else(ended));
             }
             Happened::Model(event) => {
                 let Some((generation, _)) = &self.model else { return };
@@ -170,16 +198,19 @@ impl Running {
         match event {
             LegEvent::Audio { codes, .. } => {
                 // A recogniser that does not keep up loses audio here rather than delaying the call.
-                if self.stt_alive && self.c.stt.input.try_send(Input::Audio(Bytes::copy_from_slice(&codes))).is_err() {
+                let codes = Bytes::copy_from_slice(&codes);
+                if let Some(side) = &self.engine {
+                    side.hear(codes);
+                } else if !self.tell_stt(Input::Audio(codes)) {
                     metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
                 }
             }
             LegEvent::SpeechStarted { at } => {
-                let _ = self.c.stt.input.try_send(Input::Speaking);
+                self.tell_stt(Input::Speaking);
                 self.machine.handle_speech_started(at);
             }
             LegEvent::SpeechEnded { last_sound } => {
-                let _ = self.c.stt.input.try_send(Input::Quiet);
+                self.tell_stt(Input::Quiet);
                 self.machine.handle_speech_ended(now, last_sound);
             }
             LegEvent::PieceStarted { piece, at } => self.machine.handle_piece_started(piece, at),
@@ -198,6 +229,37 @@ impl Running {
             | LegEvent::TalkSpurt { .. }
             | LegEvent::MediaStarted { .. }
             | LegEvent::Recorded { .. } => {}
+        }
+    }
+
+    /// False when it was lost: a recogniser that does not keep up, or none.
+    fn tell_stt(&self, input: Input) -> bool {
+        self.stt.as_ref().is_none_or(|stt| stt.input.try_send(input).is_ok())
+    }
+
+    fn engine_event(&mut self, now: Instant, event: EngineEvent) {
+        let Some(side) = &mut self.engine else { return };
+        if let EngineEvent::UserInterim(text) = &event
+            && !text.is_empty()
+        {
+            let _ = self.c.seat.live.send(Update::Interim { text: text.clone() });
+        }
+        let played = side.event(now, event, &mut self.machine, &self.c.media.leg);
+        if let Some(id) = side.conversation.take() {
+            let metadata = self.c.record.call.metadata.get_or_insert_with(|| serde_json::json!({}));
+            metadata["elevenlabs_conversation_id"] = serde_json::json!(id);
+        }
+        if played.is_err() {
+            self.machine.handle_command(now, EndReason::Overload);
+        }
+    }
+
+    /// Recogniser, model and voice take over, where the agent has a model to stand in.
+    fn leave_engine(&mut self) {
+        let Some(mut side) = self.engine.take() else { return };
+        let _ = side.end(None, &mut self.machine, &self.c.media.leg);
+        if side.traits.stand_in.is_some() {
+            self.stt = Some(self.c.context.start_stt(&self.c.brief, self.c.media.law));
         }
     }
 
@@ -293,12 +355,14 @@ impl Running {
                     let _ = self.c.media.leg.send_digits(digits);
                 }
                 Output::CallTool { call, is_async } => self.call_tool(call, is_async),
-                Output::FinalizeStt => {
-                    let _ = self.c.stt.input.try_send(Input::Finalize);
+                Output::FinalizeStt => drop(self.tell_stt(Input::Finalize)),
+                Output::RestartStt => drop(self.tell_stt(Input::Restart)),
+                Output::Engine(input) => {
+                    if let Some(side) = &self.engine {
+                        side.tell(input);
+                    }
                 }
-                Output::RestartStt => {
-                    let _ = self.c.stt.input.try_send(Input::Restart);
-                }
+                Output::LeaveEngine => self.leave_engine(),
                 Output::HangUp { reason } => self.hang_up = Some(reason),
             }
         }

@@ -96,7 +96,7 @@ async fn answer(mut ringing: Ringing) {
     let Some(Chosen { brief, mut record, seat }) = choose(&mut ringing).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
-    let stt = context.start_stt(&brief, stream.map_or(Law::Mu, |stream| stream.law));
+    let hearing = context.start_hearing(&brief, stream.map_or(Law::Mu, |stream| stream.law));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
@@ -119,7 +119,7 @@ async fn answer(mut ringing: Ringing) {
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media, stt }).await;
+    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing).await;
 }
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
 
 mod converse;
+mod engine;
 mod hooks;
 mod inbound;
 mod order;
@@ -26,7 +27,7 @@ use super::registry::{Registry, Seat};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
 use crate::domain::price::PriceTable;
-use crate::domain::provider::Account;
+use crate::domain::provider::{Account, Stage};
 use crate::providers::Providers;
 use crate::providers::listen::{self, Session as SttSession};
 use crate::store::journal::Journal;
@@ -157,6 +158,12 @@ impl Record {
     }
 }
 
+/// Who listens to the caller.
+enum Hearing {
+    Stt(SttSession),
+    Engine(engine::Side),
+}
+
 /// A leg with its events.
 pub(super) struct Media {
     pub leg: LegHandle,
@@ -206,7 +213,24 @@ impl Context {
         drop(self.providers.open_connections(&endpoints)); // they go on by themselves
     }
 
-    /// Opens the recogniser; it connects while the phone rings.
+    /// Opens the recogniser, or the engine in its place; it connects while the phone rings.
+    fn start_hearing(&self, brief: &Brief, law: Law) -> Hearing {
+        match engine::Side::open(&self.providers, brief, law) {
+            Some(side) => Hearing::Engine(side),
+            None => Hearing::Stt(self.start_stt(brief, law)),
+        }
+    }
+
+    /// Has a connection to the agent's engine ready; false when it has none.
+    fn prepare_engine(&self, brief: &Brief) -> bool {
+        let config = plan::llm(&brief.agent);
+        let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
+        if config.provider.is_engine() {
+            self.providers.stand_by(&endpoint, Stage::Engine);
+        }
+        config.provider.is_engine()
+    }
+
     fn start_stt(&self, brief: &Brief, law: Law) -> SttSession {
         listen::listen(&self.providers, plan::listeners(&self.providers, brief, law))
     }

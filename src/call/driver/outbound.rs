@@ -2,7 +2,7 @@
 
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
-use super::{Record, Shared};
+use super::{Hearing, Record, Shared};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
@@ -146,7 +146,8 @@ async fn ring(
                 Some(Event::Progress { .. }) => {
                     if stt.is_none() {
                         context.open_connections(brief);
-                        *stt = Some(context.start_stt(brief, Law::Mu));
+                        // An engine begins to talk once it is connected: not before somebody listens.
+                        *stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, Law::Mu));
                     }
                 }
                 Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
@@ -190,10 +191,10 @@ async fn talk(
         return record.ended(EndReason::TrunkError).await;
     };
     // The encoding is part of the recogniser's connection: made for mu-law while it rang.
-    let stt = match stt {
-        Some(stt) if media.law == Law::Mu => stt,
-        _ => context.start_stt(&brief, media.law),
+    let hearing = match stt {
+        Some(stt) if media.law == Law::Mu => Hearing::Stt(stt),
+        _ => context.start_hearing(&brief, media.law),
     };
     tracing::info!("call answered");
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media, stt }).await;
+    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing).await;
 }

@@ -63,13 +63,18 @@ pub(super) fn voice_name(config: &TtsConfig) -> String {
     format!("{}/{}", config.provider.name(), config.model.as_deref().unwrap_or("default"))
 }
 
+/// The line's codec, as recognisers and engines name it.
+pub(super) fn encoding(law: Law) -> &'static str {
+    match law {
+        Law::Mu => "mulaw",
+        Law::A => "alaw",
+    }
+}
+
 /// The recognisers a call may use; the chosen one even without a key, so that its failure is shown.
 pub(super) fn listeners(providers: &Providers, brief: &Brief, law: Law) -> Vec<listen::Candidate> {
     let endpointing_ms = brief.agent.turn().endpointing_ms;
-    let encoding = match law {
-        Law::Mu => "mulaw",
-        Law::A => "alaw",
-    };
+    let encoding = encoding(law);
     let candidates = recognisers(&brief.agent, brief.language()).into_iter().map(|config| {
         let SttConfig { provider, model, language, keyterms, base_url } = config;
         let setup = listen::Setup { model, language, keyterms, encoding, endpointing_ms };

@@ -90,7 +90,8 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    pub(super) fn new(providers: Providers, brief: Brief) -> Self {
+    /// `at_once`: it will be needed, so that a voice with a socket connects now.
+    pub(super) fn new(providers: Providers, brief: Brief, at_once: bool) -> Self {
         let candidates = plan::voices(&brief).into_iter().map(|config| Candidate {
             name: plan::voice_name(&config),
             config,
@@ -107,7 +108,9 @@ impl Voice {
             news: VecDeque::new(),
             pace: (0, 0),
         };
-        voice.open();
+        if at_once {
+            voice.open();
+        }
         voice
     }
 

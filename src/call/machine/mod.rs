@@ -3,11 +3,13 @@
 //! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
 //! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
 
+mod engine;
 mod metrics;
 mod talk;
 mod timers;
 mod tools;
 
+pub use engine::EngineTraits;
 pub use metrics::{Metrics, TurnFigures};
 pub use timers::Timer;
 
@@ -23,6 +25,7 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
 use crate::domain::transcript::{Role, Turn};
 use crate::domain::turn_config::SilenceConfig;
+use crate::providers::engine as engine_wire;
 use crate::providers::{SttEvent, Switch};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -51,7 +54,7 @@ pub struct Brief {
 
 impl Brief {
     /// A task's own first words go before the agent's.
-    fn first_message(&self) -> Option<&str> {
+    pub fn first_message(&self) -> Option<&str> {
         let task = self.task.as_ref().and_then(|task| task.starting_message.as_deref());
         task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
     }
@@ -92,6 +95,10 @@ pub enum Output {
     },
     FinalizeStt,
     RestartStt,
+    /// For the speech-to-speech engine.
+    Engine(engine_wire::Input),
+    /// The engine is given up: recogniser, model and voice take over.
+    LeaveEngine,
     /// The last output.
     HangUp {
         reason: EndReason,
@@ -130,6 +137,10 @@ pub struct Machine {
     model_failures: u32,
     voice_failures: u32,
     stt_stalls: u32,
+    /// Who hears and speaks, while it does.
+    engine: Option<engine::State>,
+    /// An engine broke off in the middle of an answer: the model goes on with it.
+    cut_off: bool,
     tools: tools::Pending,
     timers: timers::Timers,
     metrics: Metrics,
@@ -148,6 +159,15 @@ impl std::fmt::Debug for Machine {
 impl Machine {
     /// The call was just answered.
     pub fn new(now: Instant, brief: Brief) -> Self {
+        Self::with(now, brief, None)
+    }
+
+    /// The same with an engine that hears and speaks by itself.
+    pub fn with_engine(now: Instant, brief: Brief, traits: EngineTraits) -> Self {
+        Self::with(now, brief, Some(engine::State::new(traits)))
+    }
+
+    fn with(now: Instant, brief: Brief, engine: Option<engine::State>) -> Self {
         let turn = brief.agent.turn();
         let ms = Duration::from_millis;
         let config = endpoint::Config {
@@ -175,6 +195,8 @@ impl Machine {
             model_failures: 0,
             voice_failures: 0,
             stt_stalls: 0,
+            engine,
+            cut_off: false,
             tools: tools::Pending::default(),
             timers: timers::Timers::default(),
             metrics: Metrics::default(),
@@ -225,7 +247,9 @@ impl Machine {
 
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         self.endpoint.handle_speech_ended(last_sound);
-        self.timers.set(Timer::SttStall, now + STT_STALL);
+        if self.engine.is_none() {
+            self.timers.set(Timer::SttStall, now + STT_STALL);
+        }
         if self.unsaid.is_some() {
             self.timers.set(Timer::Resume, now + RESUME_AFTER);
         }
@@ -379,6 +403,7 @@ impl Machine {
             self.history.assistant(&said, Vec::new());
         }
         let then = reply.then;
+        self.engine_cut(&reply, &sent);
         self.reply = Some(reply);
         self.record_reply(at_ms, true, Some(said));
         self.reply = None;
@@ -394,7 +419,7 @@ impl Machine {
     pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
         let pending =
             self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
-        if self.is_talking() && pending {
+        if self.is_talking() && pending && self.engine.is_none() {
             self.output(Output::FinalizeStt);
         }
         self.begin_end(now, reason, if pending { LAST_WORDS } else { Duration::from_millis(60) });

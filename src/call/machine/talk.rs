@@ -12,17 +12,23 @@ use trunkline_media::turn::endpoint;
 
 impl Machine {
     pub(super) fn greet(&mut self, now: Instant) {
+        if self.engine_greets(now) {
+            return;
+        }
         match self.brief.first_message().map(str::to_owned) {
             Some(text) => self.say(now, &text, Then::Listen),
             None => {
                 let hint = "The call has just been answered. Greet the other side and say how you can help.";
-                self.ask(Some(hint));
+                self.ask(now, Some(hint));
             }
         }
     }
 
     /// Says a text of ours, when nothing else is being said.
     pub(super) fn say(&mut self, now: Instant, text: &str, then: Then) {
+        if self.engine_says(now, text, then) {
+            return;
+        }
         self.generation += 1;
         let generation = self.generation;
         let (reply, pieces) = Reply::canned(generation, text, then);
@@ -40,6 +46,7 @@ impl Machine {
             let generation = reply.generation;
             self.output(Output::CancelModel);
             self.output(Output::Silence { generation });
+            self.engine_cut(&reply, &[]);
             // What was heard of it up to its finished pieces stays in the history.
             if reply.position.is_some() {
                 let said = reply.said();
@@ -67,6 +74,9 @@ impl Machine {
         self.timers.clear(Timer::Resume);
         self.timers.clear(Timer::SttStall);
         self.unsaid = None;
+        if self.engine.is_some() {
+            return self.tell_engine(&turn);
+        }
         if let Some(reply) = &self.reply {
             let (generation, heard) = (reply.generation, reply.position.is_some());
             if reply.canned && !heard {
@@ -96,11 +106,14 @@ impl Machine {
         self.rounds = 0;
         let (ended_ms, now_ms) = (self.ms(turn.ended), self.ms(now));
         self.metrics.turn(self.generation + 1, ended_ms, now_ms);
-        self.ask(None);
+        self.ask(now, None);
     }
 
     /// Asks the model with everything said so far.
-    pub(super) fn ask(&mut self, hint: Option<&str>) {
+    pub(super) fn ask(&mut self, now: Instant, hint: Option<&str>) {
+        if self.engine_asked(now, hint) {
+            return;
+        }
         self.generation += 1;
         let generation = self.generation;
         self.reply = Some(Reply::from_model(generation));
@@ -252,6 +265,9 @@ impl Machine {
         }
         if let Some(turn) = self.waiting_turn.take() {
             return self.answer_turn(now, &turn);
+        }
+        if self.go_on_after_engine(now) {
+            return;
         }
         self.unsaid = rest.filter(|rest| !rest.is_empty());
         if self.endpoint.is_speaking() {

@@ -3,6 +3,7 @@
 use super::{Machine, Phase};
 use crate::dialogue::reply::Then;
 use crate::domain::end_reason::EndReason;
+use crate::providers::Failure;
 use std::time::{Duration, Instant};
 
 /// Why a call woke up.
@@ -22,9 +23,11 @@ pub enum Timer {
     LastWords,
     /// A tool's result came while somebody spoke, and nothing was said after all.
     ToolResult,
+    /// The engine was asked for something, or is in the middle of it, and says nothing.
+    EngineStall,
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -60,6 +63,7 @@ impl Timers {
             Timer::SttStall,
             Timer::LastWords,
             Timer::ToolResult,
+            Timer::EngineStall,
         ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
         self.clear(timer);
@@ -111,6 +115,7 @@ impl Machine {
             }
             Timer::SttStall => self.recogniser_stalled(now),
             Timer::ToolResult => self.read_results(now),
+            Timer::EngineStall => self.engine_failed(now, &Failure::Deadline("answer")),
             Timer::LastWords => {
                 if let Phase::Ending { reason, .. } = self.phase {
                     self.finish(now, reason);

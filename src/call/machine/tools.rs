@@ -73,6 +73,7 @@ impl Machine {
                 Action::Invalid(why) => format!("error: {why}"),
             };
             self.history.tool(&call.id, &result);
+            self.engine_result(&call.id, &result);
             self.record_tool(now, &call.name, &result);
         }
         match end {
@@ -98,6 +99,7 @@ impl Machine {
         if !self.history.replace_tool(id, result) {
             self.history.note(format!("The tool {} answered: {result}", call.name));
         }
+        self.engine_result(id, result);
         self.record_tool(now, &call.name, result);
         if !self.history.ends_with_tool() {
             // The conversation has gone on: the model is told where it is now.
@@ -124,7 +126,7 @@ impl Machine {
         if self.rounds < ROUNDS_MAX {
             self.rounds += 1;
             let news = std::mem::take(&mut self.tools.news).join("\n");
-            self.ask(Some(news.as_str()).filter(|news| !news.is_empty()));
+            self.ask(now, Some(news.as_str()).filter(|news| !news.is_empty()));
         } else {
             self.arm_silence(now);
         }

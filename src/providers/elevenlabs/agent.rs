@@ -30,6 +30,11 @@ impl Engine for Agent {
     fn greets(&self) -> bool {
         true
     }
+
+    /// A-law is not among its formats.
+    fn encoding(&self, _line: &'static str) -> &'static str {
+        "mulaw"
+    }
 }
 
 struct Session {
@@ -145,9 +150,7 @@ impl Wire for Session {
                 let arguments =
                     if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
                 let call = ToolCall { id: text("tool_call_id"), name: text("tool_name"), arguments };
-                self.begun(&mut events);
                 events.push(Event::Tools(vec![call]));
-                self.ended(&mut events);
             }
             "ping" => {
                 let id = message.ping.unwrap_or_default()["event_id"].clone();
