@@ -120,10 +120,12 @@ impl Emulator {
     pub(super) fn think(&self, messages: &[Value], offered: &[String]) -> Said {
         // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
         let last = messages.last();
-        let said = messages.iter().rev().find(|m| m["role"] == "user").and_then(|m| m["content"].as_str());
-        let rule = self.script.answer(said.unwrap_or("hello"));
-        // A result may also come as news, when the conversation has gone on.
         let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
+        // Notes that nobody said come as the user's where a vendor has no other place for them.
+        let note = |text: &str| text.starts_with("[The tool ") || text.contains("cut off by a technical fault");
+        let said = messages.iter().rev().filter(|m| m["role"] == "user").map(words).find(|text| !note(text));
+        let rule = self.script.answer(said.as_deref().unwrap_or("hello"));
+        // A result may also come as news, when the conversation has gone on.
         let late = last.filter(|m| m["role"] != "tool").map(words);
         let late =
             late.as_deref().map(|text| text.trim_matches(['[', ']'])).filter(|text| text.starts_with("The tool "));
@@ -140,6 +142,13 @@ impl Emulator {
             (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
         };
         let rule = rule.filter(|_| result.is_none());
+        // Another model's answer was cut off: it is gone on with.
+        let told = last.is_some_and(|m| words(m).contains("cut off by a technical fault"));
+        let begun = messages.iter().rev().find(|m| m["role"] == "assistant").map(words).filter(|_| told);
+        let reply = match begun.and_then(|begun| reply.strip_prefix(begun.trim_end()).map(str::to_owned)) {
+            Some(rest) => rest.trim_start().to_owned(),
+            None => reply,
+        };
         let called = rule.into_iter().flat_map(|rule| rule.tool.iter().chain(&rule.more_tools));
         let tools = called.filter(|tool| offered.contains(&tool.name));
         Said { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }

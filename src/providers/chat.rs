@@ -5,11 +5,12 @@ use super::gate::{Pass, Refusal};
 use super::quirks::leave_out;
 use super::sse::Parser;
 use super::{ChatRequest, Deadlines, Endpoint, Failure, LlmEvent, Providers, Stream, Switch, refusal, unreachable};
-use crate::domain::chat::ChatMessage;
+use crate::domain::chat::{ChatMessage, GO_ON};
 use crate::domain::provider::Stage;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -93,7 +94,7 @@ pub struct Plan {
 pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<LlmEvent> {
     let providers = providers.clone();
     Stream::spawn(|events| async move {
-        if let Err(failure) = Asking::new(&providers, &plan, &request, &events).run().await {
+        if let Err(failure) = Asking::new(&providers, &plan, request, &events).run().await {
             let _ = events.send(LlmEvent::Failed(failure)).await;
         }
     })
@@ -111,23 +112,46 @@ enum First {
 struct Asking<'a> {
     providers: &'a Providers,
     plan: &'a Plan,
-    request: &'a ChatRequest,
+    request: Arc<ChatRequest>,
     events: &'a mpsc::Sender<LlmEvent>,
     began: Instant,
     /// The next candidate to be asked.
     next: usize,
     /// The last that failed, and how.
     last: Option<(usize, Failure)>,
+    /// The answer so far.
+    said: String,
 }
 
 impl<'a> Asking<'a> {
-    fn new(
-        providers: &'a Providers, plan: &'a Plan, request: &'a ChatRequest, events: &'a mpsc::Sender<LlmEvent>,
-    ) -> Self {
-        Self { providers, plan, request, events, began: Instant::now(), next: 0, last: None }
+    fn new(providers: &'a Providers, plan: &'a Plan, request: ChatRequest, events: &'a mpsc::Sender<LlmEvent>) -> Self {
+        let (began, request) = (Instant::now(), Arc::new(request));
+        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new() }
     }
 
     async fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            let (index, first) = self.first().await?;
+            let failure = match self.win(index, first).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if self.next >= self.plan.candidates.len() {
+                return Err(failure);
+            }
+            // In the middle of an answer: the next one goes on where this one broke off.
+            self.last = Some((index, failure));
+            self.began = Instant::now();
+            let mut request = ChatRequest::clone(&self.request);
+            let content = std::mem::take(&mut self.said);
+            request.messages.push(ChatMessage::Assistant { content, tool_calls: Vec::new() });
+            request.messages.push(ChatMessage::System(GO_ON.to_owned()));
+            self.request = Arc::new(request);
+        }
+    }
+
+    /// The first attempt that brings something.
+    async fn first(&mut self) -> Result<(usize, First), Failure> {
         let mut running = FuturesUnordered::new();
         let mut retried = false;
         loop {
@@ -166,10 +190,8 @@ impl<'a> Asking<'a> {
             };
             match first {
                 Some((index, First::Failed(failure))) => self.last = Some((index, failure)),
-                Some((index, first)) => {
-                    drop(running); // the losers are cancelled
-                    return self.win(index, first).await;
-                }
+                // The losers are cancelled as they are dropped.
+                Some((index, first)) => return Ok((index, first)),
                 None => {}
             }
         }
@@ -190,14 +212,14 @@ impl<'a> Asking<'a> {
                 gates.enter(tenant, &candidate.endpoint, Stage::Llm, Instant::now(), false)
             };
             match entered {
-                Ok(pass) => return Some(attempt(self.providers, self.request, candidate, index, pass)),
+                Ok(pass) => return Some(attempt(self.providers, self.request.clone(), candidate, index, pass)),
                 Err(refusal) => self.last = Some((index, closed(&refusal))),
             }
         }
         None
     }
 
-    async fn win(&self, index: usize, first: First) -> Result<(), Failure> {
+    async fn win(&mut self, index: usize, first: First) -> Result<(), Failure> {
         let winner = &self.plan.candidates[index];
         if index > 0 {
             let (from, why) = match &self.last {
@@ -232,8 +254,11 @@ impl<'a> Asking<'a> {
         }
     }
 
-    async fn forward(&self, events: Vec<LlmEvent>) {
+    async fn forward(&mut self, events: Vec<LlmEvent>) {
         for event in events {
+            if let LlmEvent::Text(text) = &event {
+                self.said.push_str(text);
+            }
             let _ = self.events.send(event).await;
         }
     }
@@ -246,10 +271,10 @@ fn closed(refusal: &Refusal) -> Failure {
 
 /// One request to one model, until its first word.
 fn attempt<'a>(
-    providers: &'a Providers, request: &'a ChatRequest, candidate: &'a Candidate, index: usize, pass: Pass,
+    providers: &'a Providers, request: Arc<ChatRequest>, candidate: &'a Candidate, index: usize, pass: Pass,
 ) -> impl Future<Output = (usize, First)> + use<'a> {
     async move {
-        let mut attempt = match Attempt::open(providers, request, candidate, pass).await {
+        let mut attempt = match Attempt::open(providers, &request, candidate, pass).await {
             Ok(attempt) => attempt,
             Err(failure) => return (index, First::Failed(failure)),
         };

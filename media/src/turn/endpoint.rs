@@ -74,6 +74,11 @@ impl Endpoint {
         matches!(self.line, Some(Line::Speaking { .. }))
     }
 
+    /// There are words of which the recogniser has not said that they are final.
+    pub fn is_waiting_for_final(&self) -> bool {
+        !self.interim.is_empty()
+    }
+
     /// Words of the present turn so far.
     pub fn words(&self) -> String {
         join(&self.finals, &self.interim)

@@ -3,6 +3,7 @@
 
 use super::{Machine, Output, Phase, Timer};
 use crate::dialogue::reply::{Reply, Then};
+use crate::domain::chat::GO_ON;
 use crate::domain::transcript::{Role, Turn};
 use crate::providers::engine::{Event, Input};
 use crate::providers::{Failure, Switch};
@@ -12,9 +13,6 @@ use trunkline_media::turn::endpoint;
 
 /// An engine that was spoken to and says nothing for this long does not work.
 const STALL: Duration = Duration::from_secs(6);
-/// What the model that takes over is told when the engine broke off in the middle of an answer.
-const CUT_OFF: &str =
-    "Your last answer was cut off by a technical fault. Go on from where it stopped, without repeating it.";
 /// In the middle of an answer it says something all the time.
 const STALL_MID_ANSWER: Duration = Duration::from_secs(3);
 /// Samples in a millisecond.
@@ -256,7 +254,7 @@ impl Machine {
     pub(super) fn go_on_after_engine(&mut self, now: Instant) -> bool {
         let cut_off = std::mem::take(&mut self.cut_off);
         if cut_off {
-            self.ask(now, Some(CUT_OFF));
+            self.ask(now, Some(GO_ON));
         }
         cut_off
     }

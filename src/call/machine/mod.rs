@@ -40,6 +40,9 @@ const LAST_WORDS: Duration = Duration::from_millis(700);
 const GOODBYE_MAX: Duration = Duration::from_secs(20);
 /// Speech without a word from the recogniser for this long: it is stuck.
 const STT_STALL: Duration = Duration::from_secs(4);
+/// Silence without the recogniser's last word after which another one is asked, where there is one: well
+/// before interim words have to do.
+const STT_LATE: Duration = Duration::from_millis(1_200);
 /// After an interruption that turned out to be noise, the agent goes on where it was.
 const RESUME_AFTER: Duration = Duration::from_millis(1_500);
 /// Failures of one kind in a row that end a call.
@@ -243,12 +246,16 @@ impl Machine {
         self.timers.clear(Timer::Silence);
         self.timers.clear(Timer::Resume);
         self.timers.clear(Timer::SttStall);
+        self.timers.clear(Timer::SttLate);
     }
 
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         self.endpoint.handle_speech_ended(last_sound);
         if self.engine.is_none() {
             self.timers.set(Timer::SttStall, now + STT_STALL);
+            if self.brief.agent.fallbacks.as_ref().is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
+                self.timers.set(Timer::SttLate, last_sound + STT_LATE);
+            }
         }
         if self.unsaid.is_some() {
             self.timers.set(Timer::Resume, now + RESUME_AFTER);
@@ -269,6 +276,7 @@ impl Machine {
             }
             SttEvent::Final { text, confidence, speech_final } => {
                 self.timers.clear(Timer::SttStall);
+                self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_final(now, &text, confidence, speech_final);
                 if let Phase::Ending { reason, .. } = self.phase
@@ -280,6 +288,7 @@ impl Machine {
             SttEvent::UtteranceEnd => self.endpoint.handle_utterance_end(),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.timers.clear(Timer::SttStall);
+                self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_end_of_turn(now, &text, confidence);
             }

@@ -134,7 +134,12 @@ impl Machine {
                 self.speak(pieces);
             }
             LlmEvent::Tools(calls) => reply.tool_calls = calls,
-            LlmEvent::Switched(switch) => self.note_switch(now, &switch),
+            LlmEvent::Switched(switch) => {
+                if switch.why != "slow" {
+                    self.metrics.provider_error("llm", switch.why);
+                }
+                self.note_switch(now, &switch);
+            }
             LlmEvent::Done(usage) => {
                 let last = reply.finish();
                 self.metrics.used(&usage);
@@ -290,6 +295,14 @@ impl Machine {
         if !ending {
             let text = self.phrases.give_up;
             self.say_instead(now, text, Then::HangUp(EndReason::ProviderError));
+        }
+    }
+
+    /// Interim words came and no final ones: what was heard of them is played to the next recogniser.
+    pub(super) fn recogniser_late(&mut self) {
+        if self.is_talking() && self.endpoint.is_waiting_for_final() && !self.endpoint.is_speaking() {
+            self.metrics.provider_error("stt", "late");
+            self.output(Output::RestartStt);
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Timer {
     Resume,
     /// Speech was heard, the recogniser says nothing.
     SttStall,
+    /// The caller fell silent, and the recogniser has not said its last word.
+    SttLate,
     /// What was still on its way has not come.
     LastWords,
     /// A tool's result came while somebody spoke, and nothing was said after all.
@@ -27,7 +29,7 @@ pub enum Timer {
     EngineStall,
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -61,6 +63,7 @@ impl Timers {
             Timer::Silence,
             Timer::Resume,
             Timer::SttStall,
+            Timer::SttLate,
             Timer::LastWords,
             Timer::ToolResult,
             Timer::EngineStall,
@@ -114,6 +117,7 @@ impl Machine {
                 }
             }
             Timer::SttStall => self.recogniser_stalled(now),
+            Timer::SttLate => self.recogniser_late(),
             Timer::ToolResult => self.read_results(now),
             Timer::EngineStall => self.engine_failed(now, &Failure::Deadline("answer")),
             Timer::LastWords => {
