@@ -8,8 +8,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 deps-demo:
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
+# Peers from PyPI: the API's fuzzer, and the vendors' own clients.
+PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0
+
 deps:
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
+	command -v flite >/dev/null || missing="$$missing flite"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
@@ -18,7 +22,8 @@ deps:
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
-	@[ -x target/venv/bin/schemathesis ] || { python3 -m venv target/venv && target/venv/bin/pip install --quiet schemathesis==4.32.5; }
+	@[ -x target/venv/bin/python ] || python3 -m venv target/venv
+	@[ -f target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16) ] || { target/venv/bin/pip install --quiet $(PYTHON_PEERS) && touch target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16); }
 
 # A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
 demo: deps-demo

@@ -157,7 +157,11 @@ impl Session {
                 Kind::Multi => json!({"isFinal": true, "contextId": id}),
                 Kind::Dialogue => json!({"is_final": true, "context_id": id}),
             };
-            return send(socket, &last).await && !ends;
+            let told = send(socket, &last).await;
+            if ends {
+                let _ = socket.send(Message::Close(Some(CloseFrame { code: 1000, reason: "".into() }))).await;
+            }
+            return told && !ends;
         }
         true
     }

@@ -68,3 +68,19 @@ async fn the_deepgram_crate_hears_a_phrase() {
     }
     assert!(finals.contains(&phrase.text), "{finals:?}");
 }
+
+/// The vendors' own SDKs for Python, in the environment that `make test` sets up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vendors_sdks_are_satisfied() {
+    let emulator = emulator().await;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = tokio::process::Command::new(root.join("target/venv/bin/python"))
+        .arg(root.join("tests/witnesses/sdks.py"))
+        .args([emulator.base_url(), root.join("fixtures/audio").display().to_string()])
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(200), run).await.unwrap().unwrap();
+    let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let all = ["openai_sdk", "anthropic_sdk", "deepgram_sdk", "elevenlabs_sdk", "cartesia_sdk"];
+    assert_eq!(said.lines().collect::<Vec<_>>(), all, "{complaints}");
+}
