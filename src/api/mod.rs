@@ -17,6 +17,7 @@ mod live;
 pub mod openapi;
 mod organizations;
 mod phone_numbers;
+mod providers;
 mod rate_limit;
 mod recordings;
 mod reports;

@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::{
-    Api, agents, api_keys, audit_log, calls, envelope, health, live, openapi, organizations, phone_numbers, recordings,
-    reports, secrets, sessions, tasks, trunks, usage, users, webhook_deliveries,
+    Api, agents, api_keys, audit_log, calls, envelope, health, live, openapi, organizations, phone_numbers, providers,
+    recordings, reports, secrets, sessions, tasks, trunks, usage, users, webhook_deliveries,
 };
 use axum::Router;
 use axum::http::StatusCode;
@@ -36,6 +36,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
         .routes(routes!(usage::get))
+        .routes(routes!(providers::test))
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
         .routes(routes!(webhook_deliveries::resend))

@@ -154,7 +154,7 @@ pub enum LogFormat {
 }
 
 macro_rules! accounts {
-    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
         $($stages:tt)*
     } )*) => {
         #[derive(Clone, Debug, Deserialize)]

@@ -4,41 +4,41 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `Account field name at ADDRESS env VARIABLE version VERSION { stage CLIENT; … }`
+/// `Account field name at ADDRESS env VARIABLE version VERSION probe PATH AUTH { stage Name CLIENT; … }`
 ///
 /// The address and version are defaults of the settings. Clients are paths inside of `providers`; `engine`
 /// is a speech-to-speech engine, which has a name of its own among the models.
 macro_rules! provider_table {
     ($expand:ident) => {
         $expand! {
-            Deepgram deepgram "deepgram" at "https://api.deepgram.com" env "DEEPGRAM_API_KEY" version "" {
+            Deepgram deepgram "deepgram" at "https://api.deepgram.com" env "DEEPGRAM_API_KEY" version "" probe "/v1/projects" "Token" {
                 stt Deepgram deepgram::LISTEN;
             }
-            Openai openai "openai" at "https://api.openai.com/v1" env "OPENAI_API_KEY" version "" {
+            Openai openai "openai" at "https://api.openai.com/v1" env "OPENAI_API_KEY" version "" probe "/models" "Bearer" {
                 stt Openai openai::TRANSCRIBE; llm Openai openai::CHAT; tts Openai openai::SPEECH;
                 engine OpenaiRealtime "openai_realtime" openai::REALTIME;
             }
-            Anthropic anthropic "anthropic" at "https://api.anthropic.com" env "ANTHROPIC_API_KEY" version "2026-10-21" {
+            Anthropic anthropic "anthropic" at "https://api.anthropic.com" env "ANTHROPIC_API_KEY" version "2026-10-21" probe "/v1/models" "x-api-key" {
                 llm Anthropic anthropic::MESSAGES;
             }
-            Groq groq "groq" at "https://api.groq.com/openai/v1" env "GROQ_API_KEY" version "" {
+            Groq groq "groq" at "https://api.groq.com/openai/v1" env "GROQ_API_KEY" version "" probe "/models" "Bearer" {
                 llm Groq groq::CHAT;
             }
-            Mistral mistral "mistral" at "https://api.mistral.ai/v1" env "MISTRAL_API_KEY" version "" {
+            Mistral mistral "mistral" at "https://api.mistral.ai/v1" env "MISTRAL_API_KEY" version "" probe "/models" "Bearer" {
                 llm Mistral mistral::CHAT;
             }
-            Xai xai "xai" at "https://api.x.ai/v1" env "XAI_API_KEY" version "" {
+            Xai xai "xai" at "https://api.x.ai/v1" env "XAI_API_KEY" version "" probe "/models" "Bearer" {
                 llm Xai xai::CHAT;
                 engine XaiRealtime "xai_realtime" xai::REALTIME;
             }
-            Elevenlabs elevenlabs "elevenlabs" at "https://api.elevenlabs.io" env "ELEVENLABS_API_KEY" version "" {
+            Elevenlabs elevenlabs "elevenlabs" at "https://api.elevenlabs.io" env "ELEVENLABS_API_KEY" version "" probe "/v1/user" "xi-api-key" {
                 tts Elevenlabs elevenlabs::VOICE;
                 engine ElevenlabsAgent "elevenlabs_agent" elevenlabs::AGENT;
             }
-            Cartesia cartesia "cartesia" at "https://api.cartesia.ai" env "CARTESIA_API_KEY" version "2026-08-14" {
+            Cartesia cartesia "cartesia" at "https://api.cartesia.ai" env "CARTESIA_API_KEY" version "2026-08-14" probe "/voices?limit=1" "Bearer" {
                 tts Cartesia cartesia::VOICE;
             }
-            Local local "local" at "" env "" version "" {
+            Local local "local" at "" env "" version "" probe "" "" {
                 tts Local local::VOICE;
             }
         }
@@ -47,7 +47,7 @@ macro_rules! provider_table {
 pub(crate) use provider_table;
 
 macro_rules! names {
-    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
         $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
         $(engine $engine:ident $engine_name:literal $converse:path;)?
     } )*) => {
@@ -78,6 +78,12 @@ macro_rules! names {
 
             pub fn name(self) -> &'static str {
                 match self { $(Self::$account => $name),* }
+            }
+
+            /// What is asked for to see whether a key works, and how the key is sent: a scheme of
+            /// `Authorization`, or a header of its own.
+            pub fn probe(self) -> (&'static str, &'static str) {
+                match self { $(Self::$account => ($probe, $auth)),* }
             }
 
             /// Variable of the environment that the vendor's own tools read.

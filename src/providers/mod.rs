@@ -21,6 +21,7 @@ mod quirks;
 pub mod registry;
 pub mod speech;
 pub mod sse;
+pub mod trial;
 pub mod xai;
 
 pub use registry::{Programs, Providers, Settings, Timeouts};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 macro_rules! clients {
-    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
         $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
         $(engine $engine:ident $engine_name:literal $converse:path;)?
     } )*) => {
@@ -134,6 +134,10 @@ impl Providers {
             endpoint.api_key = endpoint.api_key.filter(|_| self.own.contains(&account));
         }
         endpoint
+    }
+
+    pub fn has_own_key(&self, account: Account) -> bool {
+        self.own.contains(&account)
     }
 
     pub fn http(&self, stage: Stage) -> &Http {

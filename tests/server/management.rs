@@ -346,3 +346,28 @@ async fn everything_still_there(server: &Server, owner: &Browser, ids: &Ids) -> 
     assert!(!server.get("/agents").await.to_string().contains("taken over"));
     there
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_tried_with_the_key_that_calls_would_use() {
+    let server = Server::start_with(|config| config.providers.groq.api_key = None).await;
+    let owner = Browser::owner(&server).await;
+    let test = async |name: &str| owner.done("POST", &format!("/providers/{name}/test"), None).await;
+    for name in ["deepgram", "openai", "anthropic", "mistral", "xai", "elevenlabs", "cartesia", "local"] {
+        let tried = test(name).await;
+        assert_eq!((&tried["ok"], &tried["problem"]), (&json!(true), &json!(null)), "{tried}");
+    }
+    assert_eq!(test("groq").await["problem"]["kind"], json!("not_configured"));
+    for name in ["deepgram", "openai", "anthropic", "groq", "mistral", "xai", "elevenlabs", "cartesia"] {
+        let secret = json!({"name": "Ours", "provider": name, "value": "invalid"});
+        owner.done("POST", "/secrets", Some(secret)).await;
+        let tried = test(name).await;
+        assert_eq!((&tried["ok"], &tried["problem"]["kind"]), (&json!(false), &json!("unauthorized")), "{tried}");
+        assert!(tried["problem"]["message"].as_str().unwrap().starts_with("refused with 401: "), "{tried}");
+    }
+    assert_eq!(owner.send("POST", "/providers/acme/test", None).await.0, 404);
+    // The server's own key that does not work is its own business.
+    let broken = Server::start_with(|config| config.providers.openai.api_key = Some("invalid".into())).await;
+    let (_, tried) = broken.send("POST", "/providers/openai/test", None).await;
+    let message = "the provider cannot be used with the server's key (unauthorized)";
+    assert_eq!(tried["data"]["problem"], json!({"kind": "unauthorized", "message": message}));
+}

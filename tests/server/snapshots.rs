@@ -181,6 +181,8 @@ async fn calls(book: &mut Book<'_>) {
     book.pin("calls_report", "GET", &format!("{one}/report"), None).await;
     book.pin("calls_process_transcript", "POST", &format!("{one}/transcript"), None).await;
     book.pin("usage", "GET", "/usage", None).await;
+    book.pin("providers_test", "POST", "/providers/elevenlabs/test", None).await;
+    book.pin("providers_test_unknown", "POST", "/providers/acme/test", None).await;
     book.pin("webhook_deliveries_list", "GET", "/webhook-deliveries", None).await;
     book.pin("webhook_deliveries_none", "GET", "/webhook-deliveries/none", None).await;
     book.pin("calls_list", "GET", "/calls", None).await;

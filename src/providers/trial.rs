@@ -1,0 +1,69 @@
+//! Tries a provider's key: the cheapest request there is, and what is wrong in words.
+
+use super::{Failure, Providers, refusal, unreachable};
+use crate::domain::provider::{Account, Stage};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// Somebody waits for the answer.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// How a trial went.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub latency: Duration,
+    /// What is wrong, if anything is.
+    pub failure: Option<Failure>,
+    /// The key is the organization's own, so that what the provider says about it may be shown.
+    pub is_own_key: bool,
+}
+
+impl Providers {
+    /// Asks once, whatever the breaker says: somebody wants to know.
+    pub async fn try_out(&self, account: Account) -> Trial {
+        let began = Instant::now();
+        let asked = timeout(DEADLINE, self.ask_once(account)).await;
+        let failure = asked.unwrap_or(Err(Failure::Deadline("answer"))).err();
+        Trial { latency: began.elapsed(), failure, is_own_key: self.has_own_key(account) }
+    }
+
+    async fn ask_once(&self, account: Account) -> Result<(), Failure> {
+        let endpoint = self.endpoint(account, None);
+        let (path, auth) = account.probe();
+        if !account.needs_key() {
+            return runs(&self.programs().espeak).await;
+        }
+        let key = endpoint.key()?;
+        let request = self.http(Stage::Llm).of(&endpoint).get(format!("{}{path}", endpoint.base_url));
+        let request = match auth {
+            "Bearer" | "Token" => request.header("authorization", format!("{auth} {key}")),
+            header => request.header(header, key),
+        };
+        let version = match account {
+            Account::Cartesia => "cartesia-version",
+            _ => "anthropic-version",
+        };
+        let request =
+            if endpoint.api_version.is_empty() { request } else { request.header(version, &endpoint.api_version) };
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+    }
+}
+
+/// The program is there and starts.
+async fn runs(program: &str) -> Result<(), Failure> {
+    let status = tokio::process::Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::Dropped(format!("{program} ended with {status}"))),
+        Err(error) => Err(Failure::Unreachable(format!("{program}: {error}"))),
+    }
+}
