@@ -2,13 +2,21 @@
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline::dialogue::sentences::Cutter;
+use trunkline::domain::provider::{LlmProvider, SttProvider};
+use trunkline::domain::speech::{TtsConfig, VoiceSettings};
 use trunkline::emulator::fixture_phrases;
-use trunkline::providers::deepgram::message;
+use trunkline::providers::cartesia::message::Contexts as CartesiaContexts;
+use trunkline::providers::deepgram::{flux, message};
+use trunkline::providers::elevenlabs::contexts::Contexts;
+use trunkline::providers::speech::Wire as _;
+use trunkline::providers::{engine, listen, registry, sse};
 use trunkline_media::codec::Law;
 use trunkline_media::leg::{Config, Leg, Stream};
 use trunkline_media::playout::queue::PieceId;
@@ -109,5 +117,91 @@ fn texts(c: &mut Criterion) {
     c.bench_function("Deepgram results", |b| b.iter(|| black_box(message::parse(black_box(results)))));
 }
 
-criterion_group!(paths, frames, texts);
+/// From a provider's bytes to our event.
+fn providers(c: &mut Criterion) {
+    let mut group = c.benchmark_group("provider event");
+    let setup = listen::Setup {
+        model: String::new(),
+        language: "nl".into(),
+        keyterms: vec![],
+        encoding: "mulaw",
+        endpointing_ms: 300,
+    };
+    let turn = r#"{"type":"TurnInfo","request_id":"b1","sequence_id":7,"event":"Update","turn_index":2,"audio_window_start":3.2,"audio_window_end":4.4,
+        "transcript":"ik wil graag","words":[{"word":"ik","confidence":0.98,"start":3.3,"end":3.4},{"word":"wil","confidence":0.98,"start":3.4,"end":3.6},{"word":"graag","confidence":0.9,"start":3.6,"end":4.0}],
+        "end_of_turn_confidence":0.12,"languages":["nl"],"languages_hinted":["nl"]}"#;
+    group.bench_function("deepgram flux", |b| b.iter(|| black_box(flux::parse(black_box(turn)))));
+    let delta = r#"{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"i","content_index":0,"delta":"graag "}"#;
+    group.bench_function("openai transcription", |b| {
+        let mut wire = registry::recogniser(SttProvider::Openai).open(&setup);
+        b.iter(|| black_box(wire.read(black_box(delta))));
+    });
+    let openai = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1763700000,\"model\":\"gpt-x\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Goede\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
+    let anthropic = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Prima\"}}\n\n";
+    for (name, provider, chunk) in [
+        ("openai chat", LlmProvider::Openai, openai),
+        ("groq chat", LlmProvider::Groq, openai),
+        ("mistral chat", LlmProvider::Mistral, openai),
+        ("xai chat", LlmProvider::Xai, openai),
+        ("anthropic messages", LlmProvider::Anthropic, anthropic),
+    ] {
+        group.bench_function(name, |b| {
+            let model = registry::text_model(provider).unwrap();
+            let (mut parser, mut reader, mut said) = (sse::Parser::default(), model.reader(), vec![]);
+            b.iter(|| {
+                parser.push(black_box(chunk.as_bytes()), |data| {
+                    black_box(reader.event(data, &mut said)).unwrap();
+                });
+                said.clear();
+            });
+        });
+    }
+    // A fifth of a second of mu-law.
+    let audio = STANDARD.encode([0x7F; 1_600]);
+    let spoken =
+        format!(r#"{{"audio":"{audio}","contextId":"s1","isFinal":null,"alignment":null,"normalizedAlignment":null}}"#);
+    let chunk = format!(
+        r#"{{"type":"chunk","context_id":"s1","status_code":206,"done":false,"step_time":84.1,"data":"{audio}","flush_id":1}}"#
+    );
+    let config = |provider: &str| {
+        serde_json::from_value::<TtsConfig>(
+            serde_json::json!({"provider": provider, "voice_id": "v", "language": "nl"}),
+        )
+        .unwrap()
+    };
+    group.bench_function("elevenlabs audio, 200 ms", |b| {
+        let mut wire = Contexts::new(&config("elevenlabs"), &VoiceSettings::default());
+        b.iter(|| black_box(wire.read(black_box(&spoken))));
+    });
+    group.bench_function("cartesia audio, 200 ms", |b| {
+        let mut wire = CartesiaContexts::new(&config("cartesia"), &VoiceSettings::default());
+        b.iter(|| black_box(wire.read(black_box(&chunk))));
+    });
+    let engine_setup = engine::Setup {
+        model: "m".into(),
+        voice: None,
+        instructions: String::new(),
+        first_message: None,
+        language: "nl".into(),
+        tools: vec![],
+        encoding: "mulaw",
+        silence_ms: 300,
+    };
+    let realtime = format!(
+        r#"{{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":0,"delta":"{audio}"}}"#
+    );
+    let convai = format!(r#"{{"type":"audio","audio_event":{{"audio_base_64":"{audio}","event_id":7}}}}"#);
+    for (name, provider, message) in [
+        ("openai realtime audio, 200 ms", LlmProvider::OpenaiRealtime, &realtime),
+        ("xai realtime audio, 200 ms", LlmProvider::XaiRealtime, &realtime),
+        ("elevenlabs agent audio, 200 ms", LlmProvider::ElevenlabsAgent, &convai),
+    ] {
+        group.bench_function(name, |b| {
+            let mut wire = registry::engine(provider).unwrap().open(engine_setup.clone());
+            b.iter(|| black_box(wire.read(black_box(message))));
+        });
+    }
+}
+
+criterion_group!(paths, frames, texts, providers);
 criterion_main!(paths);

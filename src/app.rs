@@ -267,6 +267,7 @@ fn mailer(config: &Config) -> Result<Option<Mailer>, AppError> {
 /// Folds recorded values into their buckets; without it they pile up until somebody asks for them.
 async fn keep_metrics(prometheus: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
     while tokio::time::timeout(METRICS_UPKEEP, stopped.changed()).await.is_err() {
+        metrics::gauge!("trunkline_tasks").set(tokio::runtime::Handle::current().metrics().num_alive_tasks() as f64);
         prometheus.run_upkeep();
     }
 }

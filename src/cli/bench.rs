@@ -1,11 +1,12 @@
 //! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
 //! the callers in this one. Prints what callers experience and what the server costs.
 
-use super::{bench_api, bench_live};
+use super::{bench_api, bench_live, bench_providers};
 use crate::caller::load::{Load, run as run_load};
 use crate::caller::report::{CallReport, percentile, summarize};
 use crate::caller::script::Script;
 use crate::caller::softphone::{Dial, Softphone};
+use crate::domain::provider::Account;
 use crate::emulator;
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,12 +20,14 @@ use trunkline_signaling::sip::message::Uri;
 
 /// Where the server under test answers.
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);
-const TURNS: &str = "+31200000001";
+pub(super) const TURNS: &str = "+31200000001";
 const TALKER: &str = "+31200000002";
+/// Its agent has somebody to stand in at every stage.
+pub(super) const DOUBLED: &str = "+31200000003";
 /// Silence the recogniser waits for; part of every turn and no part of our own share.
 const ENDPOINTING_MS: f64 = 300.0;
 /// SIP transactions linger for 32 s (timers J and L), freed memory for a second more.
-const LINGER: Duration = Duration::from_secs(40);
+pub(super) const LINGER: Duration = Duration::from_secs(40);
 /// Clock ticks a second in `/proc/PID/stat` (fixed at 100 for user space on Linux).
 const TICKS: f64 = 100.0;
 
@@ -42,7 +45,7 @@ pub(super) struct BenchArgs {
     /// Set-ups a second for the flood.
     #[arg(long, default_value_t = 1000.0)]
     flood_rate: f64,
-    /// Only these: api, setup, turns, live, barge-in, many, flood, memory.
+    /// Only these: api, setup, turns, live, barge-in, many, flood, failover, faults, memory.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Serve a bare "hello" for comparison, and nothing else.
@@ -72,6 +75,14 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holdings {
+    pub resident_mb: f64,
+    pub descriptors: usize,
+    pub tasks: f64,
 }
 
 /// CPU seconds and resident bytes of a process.
@@ -132,6 +143,12 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     if wanted("flood") {
         results.insert("flood".into(), bench.setup(args.flood_rate, 5.0).await?);
     }
+    if wanted("failover") {
+        results.insert("failover".into(), bench_providers::failover(&bench).await?);
+    }
+    if wanted("faults") {
+        results.insert("faults".into(), bench_providers::faults(&bench).await?);
+    }
     if wanted("api") {
         let agent = bench.agent().await?;
         results.insert("api".into(), bench_api::throughput(API, &bench.key, &agent).await?);
@@ -162,7 +179,7 @@ impl Bench {
         }
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self, number: &str, script: &str, calls: usize, per_second: f64, at_once: usize,
     ) -> Result<Vec<CallReport>, String> {
         let load = Load { calls, per_second, at_once, recordings: None };
@@ -270,6 +287,27 @@ impl Bench {
         Ok(ids.map(|id| format!("ws://{API}/ws/calls/{id}?api_key={}", self.key)).collect())
     }
 
+    /// What the server holds now.
+    pub(super) async fn holdings(&self) -> Result<Holdings, String> {
+        let text = reqwest::get(format!("http://{API}/metrics")).await.map_err(|e| e.to_string())?.text().await;
+        let text = text.map_err(|error| error.to_string())?;
+        let tasks = text.lines().find_map(|line| line.strip_prefix("trunkline_tasks ")?.parse().ok());
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.server.child.id())).map_or(0, Iterator::count);
+        let resident_mb = self.server.usage().resident_mb;
+        Ok(Holdings { resident_mb, descriptors, tasks: tasks.unwrap_or(0.0) })
+    }
+
+    pub(super) fn emulator(&self) -> &emulator::Running {
+        &self.emulator
+    }
+
+    /// Calls of the last minutes, newest first.
+    pub(super) async fn calls(&self, limit: usize) -> Result<Vec<Value>, String> {
+        let request = reqwest::Client::new().get(format!("{}/calls?limit={limit}", self.api)).bearer_auth(&self.key);
+        let body: Value = request.send().await.map_err(|e| e.to_string())?.json().await.map_err(|e| e.to_string())?;
+        Ok(body["data"]["calls"].as_array().cloned().unwrap_or_default())
+    }
+
     /// One of the agents.
     async fn agent(&self) -> Result<String, String> {
         let request = reqwest::Client::new().get(format!("{}/agents?limit=1", self.api)).bearer_auth(&self.key);
@@ -304,8 +342,7 @@ async fn start() -> Result<Bench, String> {
 fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, String), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let api = API;
-    let base = emulator.base_url();
-    let settings = [
+    let mut settings: Vec<(String, String)> = [
         ("API__LISTEN", api.to_string()),
         ("API__RATE_LIMIT_PER_MINUTE", "10000000".to_owned()),
         ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
@@ -315,13 +352,14 @@ fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, S
         ("MEDIA__PORT_LAST", "49999".to_owned()),
         ("CALLS__CALLS_MAX", "10000".to_owned()),
         ("LOG__FILTER", "error".to_owned()),
-        ("PROVIDERS__DEEPGRAM__BASE_URL", base.clone()),
-        ("PROVIDERS__DEEPGRAM__API_KEY", "bench".to_owned()),
-        ("PROVIDERS__OPENAI__BASE_URL", format!("{base}/v1")),
-        ("PROVIDERS__OPENAI__API_KEY", "bench".to_owned()),
-        ("PROVIDERS__ELEVENLABS__BASE_URL", base),
-        ("PROVIDERS__ELEVENLABS__API_KEY", "bench".to_owned()),
-    ];
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+        let name = format!("PROVIDERS__{}", account.name().to_uppercase());
+        settings.push((format!("{name}__BASE_URL"), emulator.address_of(account.name())));
+        settings.push((format!("{name}__API_KEY"), "bench".to_owned()));
+    }
     let command = |name: &str| {
         let mut command = Command::new(&program);
         command.arg(name).envs(settings.iter().map(|(name, value)| (format!("TRUNKLINE_{name}"), value)));
@@ -356,13 +394,20 @@ async fn set_up(api: &str, key: &str) -> Result<(), String> {
         post("/trunks", json!({"name": "Loopback", "allowed_addresses": ["127.0.0.0/8"]})).await?["trunk"]["id"]
             .clone();
     let long = "Thank you for calling. Before we begin, let me tell you what we do and how we do it, so that you know what to expect. ".repeat(8);
-    for (number, first) in [(TURNS, "Good morning."), (TALKER, long.as_str())] {
-        let agent = json!({
+    for (number, first) in [(TURNS, "Good morning."), (TALKER, long.as_str()), (DOUBLED, "Good morning.")] {
+        let mut agent = json!({
             "name": "Bench", "first_message": first, "turn_config": {"endpointing_ms": ENDPOINTING_MS as u64},
             "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
             "llm_config": {"provider": "openai", "model": "gpt-4o-mini"},
             "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "en"},
         });
+        if number == DOUBLED {
+            agent["fallbacks"] = json!({
+                "stt": [{"provider": "openai", "model": "gpt-4o-transcribe", "language": "en"}],
+                "llm": [{"provider": "groq", "model": "openai/gpt-oss-20b"}],
+                "tts": [{"provider": "cartesia", "voice_id": "v", "language": "en"}],
+            });
+        }
         let agent = post("/agents", agent).await?["agent"]["id"].clone();
         post("/phone-numbers", json!({"number": number, "agent_id": agent, "trunk_id": trunk})).await?;
     }

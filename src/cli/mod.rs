@@ -5,11 +5,13 @@
 mod bench;
 mod bench_api;
 mod bench_live;
+mod bench_providers;
 mod call;
 mod demo;
 
 use crate::app::{App, open_store};
 use crate::config::{self, Config};
+use crate::domain::provider::Account;
 use crate::emulator;
 use crate::telemetry;
 use clap::{Args, Parser, Subcommand};
@@ -205,13 +207,14 @@ async fn emulate(args: EmulateArgs) -> Result<(), String> {
         let (stage, fault) = order.split_once('=').ok_or_else(|| format!("{order:?} is not STAGE=FAULT"))?;
         let fault = serde_json::from_value(serde_json::json!(fault)).map_err(|error| error.to_string())?;
         if !running.faults.set(stage, Some(fault), u32::MAX) {
-            return Err(format!("{stage:?} is not one of stt, llm, tts"));
+            return Err(format!("{stage:?} is not one of stt, llm, tts, engine, or one with a provider (llm.groq)"));
         }
     }
     println!("emulating on {}", running.base_url());
-    println!("  TRUNKLINE_PROVIDERS__DEEPGRAM__BASE_URL={}", running.base_url());
-    println!("  TRUNKLINE_PROVIDERS__OPENAI__BASE_URL={}/v1", running.base_url());
-    println!("  TRUNKLINE_PROVIDERS__ELEVENLABS__BASE_URL={}", running.base_url());
+    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+        let name = account.name();
+        println!("  TRUNKLINE_PROVIDERS__{}__BASE_URL={}", name.to_uppercase(), running.address_of(name));
+    }
     println!("with any API key but \"invalid\"");
     stop_signal().await;
     Ok(())

@@ -25,14 +25,16 @@ pub use script::{Rule, Script, ScriptedTool};
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket};
-use axum::extract::{Json, State};
+use axum::extract::{Json, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -79,11 +81,21 @@ pub(crate) struct Emulator {
     results: broadcast::Sender<(Instant, String)>,
 }
 
+/// What came to the emulator.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub connections: AtomicU64,
+    /// Requests that became sockets, and all others.
+    pub upgrades: AtomicU64,
+    pub requests: AtomicU64,
+}
+
 /// A running emulator.
 #[expect(missing_debug_implementations, reason = "nothing to see")]
 pub struct Running {
     pub addr: SocketAddr,
     pub faults: Faults,
+    pub counts: Arc<Counts>,
     /// What the recogniser said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
     task: tokio::task::AbortHandle,
@@ -160,8 +172,17 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         .route("/cartesia/voices", get(cartesia::voices))
         .route("/emulator/faults", post(set_fault))
         .with_state(emulator);
+    let counts = Arc::new(Counts::default());
+    let (of_requests, of_connections) = (counts.clone(), counts.clone());
+    let router = router.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
+        let counter =
+            if request.headers().contains_key("upgrade") { &of_requests.upgrades } else { &of_requests.requests };
+        counter.fetch_add(1, Ordering::Relaxed);
+        next.run(request)
+    }));
     use axum::serve::ListenerExt as _;
-    let listener = listener.tap_io(|stream| {
+    let listener = listener.tap_io(move |stream| {
+        of_connections.connections.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
     });
     let task = tokio::spawn(async move {
@@ -170,7 +191,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         }
     })
     .abort_handle();
-    Ok(Running { addr, faults, results, task, _clock: stop })
+    Ok(Running { addr, faults, counts, results, task, _clock: stop })
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`

@@ -270,26 +270,24 @@ fn closed(refusal: &Refusal) -> Failure {
 }
 
 /// One request to one model, until its first word.
-fn attempt<'a>(
-    providers: &'a Providers, request: Arc<ChatRequest>, candidate: &'a Candidate, index: usize, pass: Pass,
-) -> impl Future<Output = (usize, First)> + use<'a> {
-    async move {
-        let mut attempt = match Attempt::open(providers, &request, candidate, pass).await {
-            Ok(attempt) => attempt,
-            Err(failure) => return (index, First::Failed(failure)),
-        };
-        loop {
-            match attempt.read().await {
-                Ok((events, true)) if events.len() <= 1 && !attempt.said => {
-                    let failure = Failure::Garbage("empty answer".to_owned());
-                    attempt.pass.failed(Instant::now(), &failure);
-                    return (index, First::Failed(failure));
-                }
-                Ok((events, true)) => return (index, First::Whole(events)),
-                Ok((events, false)) if events.is_empty() => {}
-                Ok((events, false)) => return (index, First::Said(attempt, events)),
-                Err(failure) => return (index, First::Failed(failure)),
+async fn attempt(
+    providers: &Providers, request: Arc<ChatRequest>, candidate: &Candidate, index: usize, pass: Pass,
+) -> (usize, First) {
+    let mut attempt = match Attempt::open(providers, &request, candidate, pass).await {
+        Ok(attempt) => attempt,
+        Err(failure) => return (index, First::Failed(failure)),
+    };
+    loop {
+        match attempt.read().await {
+            Ok((events, true)) if events.len() <= 1 && !attempt.said => {
+                let failure = Failure::Garbage("empty answer".to_owned());
+                attempt.pass.failed(Instant::now(), &failure);
+                return (index, First::Failed(failure));
             }
+            Ok((events, true)) => return (index, First::Whole(events)),
+            Ok((events, false)) if events.is_empty() => {}
+            Ok((events, false)) => return (index, First::Said(attempt, events)),
+            Err(failure) => return (index, First::Failed(failure)),
         }
     }
 }

@@ -183,7 +183,7 @@ impl Pass {
                 // Busy is not broken: it is left alone for as long as it says.
                 gate.not_before = retry_after.map(|wait| now + wait);
             }
-            Failure::Refused { status: 401 | 402 | 403, .. } => gate.breaker.failed(now, true),
+            Failure::Refused { status: 401..=403, .. } => gate.breaker.failed(now, true),
             // The request was wrong, not the provider.
             Failure::Refused { status: 400..500, .. } | Failure::NotConfigured | Failure::Closed(_) => {}
             _ => gate.breaker.failed(now, false),

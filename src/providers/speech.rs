@@ -38,12 +38,12 @@ pub trait Voice: Send {
     fn speak(&mut self, text: &str, alone: bool) -> Speech;
 }
 
-impl Setup {
-    /// `nl` of `nl-BE`.
-    pub fn language_code(&self) -> &str {
-        self.config.language.split(['-', '_']).next().unwrap_or(&self.config.language)
-    }
+/// `nl` of `nl-BE`.
+pub fn language_code(config: &TtsConfig) -> &str {
+    config.language.split(['-', '_']).next().unwrap_or(&config.language)
+}
 
+impl Setup {
     async fn enter(&self, alone: bool) -> Result<Pass, Failure> {
         let (gates, tenant) = (&self.providers.gates, self.providers.tenant());
         let entered = if alone {

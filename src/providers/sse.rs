@@ -5,14 +5,14 @@
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub struct Parser {
     buffer: Vec<u8>,
     data: String,
 }
 
 impl Parser {
     /// Adds bytes and hands every complete event's data on. False when an event is too large.
-    pub(super) fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) -> bool {
+    pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) -> bool {
         self.buffer.extend_from_slice(bytes);
         let mut start = 0;
         while let Some(end) = self.buffer[start..].iter().position(|b| *b == b'\n') {

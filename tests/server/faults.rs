@@ -81,11 +81,7 @@ async fn check_alone(stage: &str, failing: Failing) {
     let harmless = failing == Failing::Fault(Fault::OddChunks);
     // A recogniser that only withholds its last word is no error: the interim words carry the turn.
     let carried = stage == "stt" && turns.iter().any(|turn| turn["role"] == "user");
-    assert_eq!(
-        harmless || carried || errors.keys().any(|name| name.starts_with(stage)),
-        true,
-        "nothing is on record: {what}"
-    );
+    assert!(harmless || carried || errors.keys().any(|name| name.starts_with(stage)), "nothing is on record: {what}");
     assert!(!harmless || errors.is_empty(), "odd sizes are no fault: {what}");
     // The greeting needs neither recogniser nor model; something else has to follow or replace it.
     let answered = turns.iter().any(|t| t["role"] == "assistant" && t["content"] != "Good morning, this is Acme.");

@@ -197,12 +197,10 @@ enum Block {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    Json { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -258,8 +256,8 @@ impl Reader for Collector {
                 }
             }
             Event::ContentBlockDelta { index, delta } => match delta {
-                Delta::TextDelta { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
-                Delta::InputJsonDelta { partial_json } => {
+                Delta::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
+                Delta::Json { partial_json } => {
                     if let Some(Some(call)) = self.tools.get_mut(index) {
                         call.arguments.push_str(&partial_json);
                     }

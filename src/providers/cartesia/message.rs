@@ -1,7 +1,8 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
+use crate::domain::speech::{TtsConfig, VoiceSettings};
 use crate::providers::net::Upgrade;
-use crate::providers::speech::{Setup, Wire};
+use crate::providers::speech::{Wire, language_code};
 use crate::providers::{AudioFormat, Endpoint, Failure, Mark, TtsEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,13 +34,13 @@ struct Progress {
 }
 
 impl Contexts {
-    pub fn new(setup: &Setup) -> Self {
+    pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         Self {
-            voice: setup.config.voice_id.clone(),
-            model: setup.config.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
-            language: setup.language_code().to_owned(),
+            voice: config.voice_id.clone(),
+            model: config.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            language: language_code(config).to_owned(),
             // The reference allows 0.5 to 2.0, the vendor 0.6 to 1.5.
-            speed: setup.config.speed.or(setup.settings.speed).map(|speed| speed.clamp(0.6, 1.5)),
+            speed: config.speed.or(settings.speed).map(|speed| speed.clamp(0.6, 1.5)),
             progress: HashMap::new(),
         }
     }

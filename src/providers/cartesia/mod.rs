@@ -11,7 +11,7 @@ pub struct Voices;
 
 impl VoiceProvider for Voices {
     fn open(&self, setup: Setup) -> Box<dyn Voice> {
-        let wire = message::Contexts::new(&setup);
+        let wire = message::Contexts::new(&setup.config, &setup.settings);
         Box::new(SocketVoice::open(setup, Box::new(wire)))
     }
 }

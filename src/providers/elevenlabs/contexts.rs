@@ -2,8 +2,9 @@
 
 use super::http::segments;
 use super::{model, takes_language, voice_settings};
+use crate::domain::speech::{TtsConfig, VoiceSettings};
 use crate::providers::net::Upgrade;
-use crate::providers::speech::{Setup, Wire};
+use crate::providers::speech::{Wire, language_code};
 use crate::providers::{AudioFormat, Endpoint, Failure, Mark, TtsEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,8 +50,8 @@ pub struct Contexts {
 }
 
 impl Contexts {
-    pub fn new(setup: &Setup) -> Self {
-        let name = model(&setup.config);
+    pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
+        let name = model(config);
         let mut query = vec![
             ("model_id", name.to_owned()),
             ("output_format", "ulaw_8000".to_owned()),
@@ -60,10 +61,10 @@ impl Contexts {
             ("inactivity_timeout", "180".to_owned()),
         ];
         if takes_language(name) {
-            query.push(("language_code", setup.language_code().to_owned()));
+            query.push(("language_code", language_code(config).to_owned()));
         }
-        let settings = Value::Object(voice_settings(&setup.config, &setup.settings));
-        Self { voice: setup.config.voice_id.clone(), query, settings, progress: HashMap::new() }
+        let settings = Value::Object(voice_settings(config, settings));
+        Self { voice: config.voice_id.clone(), query, settings, progress: HashMap::new() }
     }
 }
 

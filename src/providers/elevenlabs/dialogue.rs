@@ -3,7 +3,7 @@
 use super::contexts::{Progress, refused, upgrade};
 use super::model;
 use crate::providers::net::Upgrade;
-use crate::providers::speech::{Setup, Wire};
+use crate::providers::speech::{Setup, Wire, language_code};
 use crate::providers::{AudioFormat, Endpoint, Failure, TtsEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,7 +29,7 @@ impl Dialogue {
         Self {
             voice: setup.config.voice_id.clone(),
             model: model(&setup.config).to_owned(),
-            language: setup.language_code().to_owned(),
+            language: language_code(&setup.config).to_owned(),
             stability: setup.config.stability.or(setup.settings.stability),
             progress: HashMap::new(),
         }

@@ -2,7 +2,7 @@
 //! before v4 accepts.
 
 use super::{model, takes_language, voice_settings};
-use crate::providers::speech::{Setup, Voice, over_http};
+use crate::providers::speech::{Setup, Voice, language_code, over_http};
 use crate::providers::{AudioFormat, Failure, Speech};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ impl Voice for Http {
         let config = &setup.config;
         let mut body = json!({"text": text, "model_id": model(config)});
         if takes_language(model(config)) {
-            body["language_code"] = json!(setup.language_code());
+            body["language_code"] = json!(language_code(config));
         }
         let voice = voice_settings(config, &setup.settings);
         if !voice.is_empty() {

@@ -31,7 +31,7 @@ impl VoiceProvider for Voices {
             // The first generation is HTTP's.
             name if name.ends_with("_v1") => Box::new(http::Http(setup)),
             _ => {
-                let wire = contexts::Contexts::new(&setup);
+                let wire = contexts::Contexts::new(&setup.config, &setup.settings);
                 Box::new(SocketVoice::open(setup, Box::new(wire)))
             }
         }
