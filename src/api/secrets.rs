@@ -8,24 +8,11 @@ use super::input::{IdPath, Object, Paging, Query, id, typed};
 use crate::domain::ids::SecretId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::Role;
+use crate::domain::provider::Account;
 use crate::store::SecretRow;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// A provider whose key can be stored. `xai` is also the key of `xai_realtime`.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SecretProvider {
-    Deepgram,
-    Openai,
-    Anthropic,
-    Groq,
-    Mistral,
-    Xai,
-    Elevenlabs,
-    Cartesia,
-}
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Secret)]
@@ -74,7 +61,8 @@ pub(super) struct SecretPage {
 pub(super) struct SecretInput {
     #[schema(min_length = 1, max_length = 200, example = "Our OpenAI account")]
     name: String,
-    provider: SecretProvider,
+    /// `xai` is also the key of `xai_realtime`.
+    provider: Account,
     /// The provider's key; never returned.
     #[schema(min_length = 1, max_length = 4096)]
     value: String,
@@ -103,8 +91,10 @@ pub(super) async fn create(State(api): State<Api>, person: Person, Object(object
     let Some(master) = &api.context.master_key else {
         return Err(ApiError::unavailable("master_key_not_configured", "secrets.master_key is not configured"));
     };
-    let provider = serde_json::to_value(input.provider).unwrap_or_default();
-    let provider = provider.as_str().unwrap_or_default();
+    if !input.provider.needs_key() {
+        return Err(ApiError::field("provider", "needs no key"));
+    }
+    let provider = input.provider.name();
     let store = &api.context.store;
     let row = store.put_secret(person.scope(), master, &input.name, provider, input.value.trim()).await?;
     person.audit(&api, "secret.put", row.id).await?;

@@ -23,8 +23,8 @@ pub struct Fallbacks {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 3)]
     pub tts: Vec<TtsConfig>,
-    /// Time without a token after which the next model is asked as well; the first token wins. 0: only
-    /// after a failure.
+    /// Time without a token after which the next model is asked as well, the first token wins; time without a
+    /// sound after which the next voice speaks. 0: only after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 30_000)]
     pub hedge_after_ms: Option<u64>,

@@ -52,7 +52,8 @@ macro_rules! names {
         $(engine $engine:ident $engine_name:literal $converse:path;)?
     } )*) => {
         /// Whose key and address a stage uses.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub enum Account { $($account),* }
 
         /// Recognisers.

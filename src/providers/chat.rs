@@ -224,7 +224,11 @@ impl<'a> Asking<'a> {
         if index > 0 {
             let (from, why) = match &self.last {
                 Some((failed, failure)) => (*failed, failure.kind()),
-                None => (0, "slow"),
+                None => {
+                    // The next call does not wait for it as long, if it goes on like this.
+                    self.providers.note_slow(&self.plan.candidates[0].endpoint, Stage::Llm);
+                    (0, "slow")
+                }
             };
             let switch = Switch {
                 stage: Stage::Llm,

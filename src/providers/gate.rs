@@ -73,12 +73,30 @@ struct Key {
     base_url: String,
 }
 
+fn key(tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage) -> Key {
+    let base_url = if endpoint.is_customers { endpoint.base_url.clone() } else { String::new() };
+    Key { tenant: tenant.clone(), account: endpoint.account, stage, base_url }
+}
+
 #[derive(Debug)]
 struct Gate {
     breaker: Breaker,
     /// The provider has ordered to wait.
     not_before: Option<Instant>,
     streams: Option<Arc<Semaphore>>,
+}
+
+impl Gate {
+    fn failed(&mut self, now: Instant, failure: &Failure) {
+        match failure {
+            // Busy is not broken: it is left alone for as long as it says.
+            Failure::Refused { status: 429, retry_after, .. } => self.not_before = retry_after.map(|wait| now + wait),
+            Failure::Refused { status: 401..=403, .. } => self.breaker.failed(now, true),
+            // The request was wrong, not the provider.
+            Failure::Refused { status: 400..500, .. } | Failure::NotConfigured | Failure::Closed(_) => {}
+            _ => self.breaker.failed(now, false),
+        }
+    }
 }
 
 /// All gates of the process.
@@ -119,8 +137,15 @@ impl Gates {
     pub fn enter(
         &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, insist: bool,
     ) -> Result<Pass, Refusal> {
-        let base_url = if endpoint.is_customers { endpoint.base_url.clone() } else { String::new() };
-        let key = Key { tenant: tenant.clone(), account: endpoint.account, stage, base_url };
+        self.enter_with(tenant, endpoint, stage, now, insist, None)
+    }
+
+    /// `stream`: room that was waited for.
+    fn enter_with(
+        &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, insist: bool,
+        stream: Option<OwnedSemaphorePermit>,
+    ) -> Result<Pass, Refusal> {
+        let key = key(tenant, endpoint, stage);
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if gates.len() >= GATES_MAX && !gates.contains_key(&key) {
             gates.retain(|_, gate| !matches!(gate.breaker, Breaker::Passing { .. }) || gate.not_before.is_some());
@@ -134,12 +159,12 @@ impl Gates {
         if let Some(at) = gate.not_before.filter(|at| *at > now) {
             return Err(Refusal::Ordered(at - now));
         }
-        let stream = match &gate.streams {
-            Some(streams) => match streams.clone().try_acquire_owned() {
+        let stream = match (&gate.streams, stream) {
+            (Some(streams), None) => match streams.clone().try_acquire_owned() {
                 Ok(stream) => Some(stream),
                 Err(_) => return Err(Refusal::Full(streams.clone())),
             },
-            None => None,
+            (_, stream) => stream,
         };
         if !gate.breaker.admit(now) && !insist {
             return Err(Refusal::Broken);
@@ -147,21 +172,34 @@ impl Gates {
         Ok(Pass { gates: self.clone(), key, _stream: stream })
     }
 
+    /// Somebody was let through and said nothing for so long that another one was asked.
+    pub fn failed(&self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, failure: &Failure) {
+        if let Some(gate) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key(tenant, endpoint, stage))
+        {
+            gate.failed(now, failure);
+        }
+    }
+
     /// The last one that can be asked: where room is missing or a short wait was ordered, that is waited for.
     pub async fn enter_in(
         &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, limit: Duration,
     ) -> Result<Pass, Refusal> {
         let deadline = Instant::now() + limit;
+        let mut room = None;
         loop {
             let now = Instant::now();
-            let refusal = match self.enter(tenant, endpoint, stage, now, true) {
+            let refusal = match self.enter_with(tenant, endpoint, stage, now, true, room.take()) {
                 Ok(pass) => return Ok(pass),
                 Err(refusal) => refusal,
             };
             let left = deadline.saturating_duration_since(now);
             match &refusal {
                 Refusal::Ordered(wait) if *wait <= left => tokio::time::sleep(*wait).await,
-                Refusal::Full(streams) if tokio::time::timeout(left, streams.acquire()).await.is_ok() => {}
+                // Whoever has waited longest keeps the room: nobody is passed over.
+                Refusal::Full(streams) => match tokio::time::timeout(left, streams.clone().acquire_owned()).await {
+                    Ok(Ok(stream)) => room = Some(stream),
+                    _ => return Err(refusal),
+                },
                 _ => return Err(refusal),
             }
         }
@@ -178,16 +216,7 @@ impl Pass {
 
     /// A request that was let through has failed.
     pub fn failed(&self, now: Instant, failure: &Failure) {
-        self.change(|gate| match failure {
-            Failure::Refused { status: 429, retry_after, .. } => {
-                // Busy is not broken: it is left alone for as long as it says.
-                gate.not_before = retry_after.map(|wait| now + wait);
-            }
-            Failure::Refused { status: 401..=403, .. } => gate.breaker.failed(now, true),
-            // The request was wrong, not the provider.
-            Failure::Refused { status: 400..500, .. } | Failure::NotConfigured | Failure::Closed(_) => {}
-            _ => gate.breaker.failed(now, false),
-        });
+        self.change(|gate| gate.failed(now, failure));
     }
 
     fn change(&self, change: impl FnOnce(&mut Gate)) {

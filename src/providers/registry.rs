@@ -156,6 +156,11 @@ impl Providers {
         }
     }
 
+    /// A provider has said nothing for so long that another one was asked.
+    pub fn note_slow(&self, endpoint: &Endpoint, stage: Stage) {
+        self.gates.failed(&self.tenant, endpoint, stage, Instant::now(), &Failure::Deadline("first word"));
+    }
+
     pub(super) fn tenant(&self) -> &Arc<str> {
         &self.tenant
     }

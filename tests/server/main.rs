@@ -14,6 +14,7 @@ mod management;
 mod nodes;
 mod postgres;
 mod provider_messages;
+mod providers;
 mod reports;
 mod scheduler;
 mod schemathesis;

@@ -66,7 +66,16 @@ impl Server {
 
     /// With a model that says something else.
     pub async fn start_scripted(script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
-        let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), script };
+        Self::start_on(delays(), script, change).await
+    }
+
+    /// With providers that take their time.
+    pub async fn start_slow(delays: Delays) -> Self {
+        Self::start_on(delays, emulator::Script::default(), |_| {}).await
+    }
+
+    async fn start_on(delays: Delays, script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
+        let settings = emulator::Settings { delays, espeak: Some("espeak-ng".into()), script };
         let emulator = emulator::start(loopback(0), settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();

@@ -8,7 +8,7 @@ use crate::domain::provider::Stage;
 use crate::domain::speech::TtsConfig;
 use crate::providers::{AudioFormat, Failure, Mark, Providers, Speech, Switch, TtsEvent, speech};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trunkline_media::codec::Law;
 use trunkline_media::codec::resample::PcmResampler;
 use trunkline_media::frame::RATE_HZ;
@@ -172,8 +172,15 @@ impl Voice {
             if let Some(news) = self.news.pop_front() {
                 return news;
             }
+            let patience = self.patience();
             let Some(active) = self.active.front_mut() else { return std::future::pending().await };
-            let event = active.speech.stream.events.recv().await;
+            let received = active.speech.stream.events.recv();
+            let received = match patience.filter(|_| active.total == 0) {
+                Some(patience) => tokio::time::timeout_at((active.began + patience).into(), received).await,
+                None => Ok(received.await),
+            };
+            let event = received.unwrap_or_else(|_| self.slow());
+            let Some(active) = self.active.front_mut() else { continue };
             let piece = active.piece;
             match event {
                 Some(TtsEvent::Audio(bytes)) => {
@@ -216,6 +223,21 @@ impl Voice {
                 }
             }
         }
+    }
+
+    /// How long the first sound is waited for while another voice stands by; the stage's own deadline holds
+    /// for the last one.
+    fn patience(&self) -> Option<Duration> {
+        let fallbacks = self.brief.agent.fallbacks.as_ref()?;
+        let hedge_ms = fallbacks.hedge_after_ms();
+        (hedge_ms > 0 && self.current < fallbacks.tts.len()).then(|| Duration::from_millis(hedge_ms))
+    }
+
+    fn slow(&self) -> Option<TtsEvent> {
+        let config = &self.candidates.get(self.current)?.config;
+        let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
+        self.providers.note_slow(&endpoint, Stage::Tts);
+        Some(TtsEvent::Failed(Failure::Deadline("first audio")))
     }
 
     fn done(&mut self, piece: PieceId, samples: Vec<i16>, total: u64) -> VoiceEvent {

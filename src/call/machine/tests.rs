@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::domain::chat::ToolCall;
+use crate::domain::fallback::Fallbacks;
+use crate::domain::speech::{SttConfig, SttProvider};
+use crate::providers::engine::{Event, Input};
 use crate::providers::{Failure, LlmEvent, Usage};
 
 const MS: Duration = Duration::from_millis(1);
@@ -26,9 +29,26 @@ fn agent() -> AgentFields {
 
 impl Line {
     fn new(agent: AgentFields) -> Self {
+        Self::with(agent, None)
+    }
+
+    /// A caller who talks to an engine.
+    fn on_engine(stand_in: Option<&str>) -> Self {
+        let stand_in = stand_in.map(str::to_owned);
+        Self::with(
+            agent(),
+            Some(EngineTraits { name: "xai_realtime/m".into(), can_say: true, greets: false, stand_in }),
+        )
+    }
+
+    fn with(agent: AgentFields, engine: Option<EngineTraits>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let start = Instant::now();
-        let machine = Machine::new(start, Brief { agent, task: None });
+        let brief = Brief { agent, task: None };
+        let machine = match engine {
+            Some(traits) => Machine::with_engine(start, brief, traits),
+            None => Machine::new(start, brief),
+        };
         let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![] };
         line.drain();
         line
@@ -103,6 +123,27 @@ impl Line {
         let generation = self.machine.generation;
         self.machine.handle_model(self.now, generation, LlmEvent::Failed(Failure::Deadline("first token")));
         self.drain();
+    }
+
+    fn engine(&mut self, event: Event) {
+        self.machine.handle_engine(self.now, event);
+        self.drain();
+    }
+
+    /// The engine says something of this length, and the caller begins to hear it.
+    fn engine_says(&mut self, item: u32, text: &str, samples: u64) -> PieceId {
+        self.engine(Event::ResponseStarted);
+        self.engine(Event::Text { item, text: text.into() });
+        let piece = self.machine.handle_engine_audio(self.now, item).unwrap();
+        self.machine.handle_voice_done(piece, samples);
+        self.machine.handle_piece_started(piece, self.now);
+        self.drain();
+        piece
+    }
+
+    fn told_engine(&self) -> Vec<Input> {
+        let told = |output: &Output| if let Output::Engine(input) = output { Some(input.clone()) } else { None };
+        self.seen.iter().filter_map(told).collect()
     }
 
     fn asked(&self) -> usize {
@@ -537,4 +578,122 @@ fn a_result_that_comes_after_another_question_is_news() {
     let asked = line.last_question();
     assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
     assert_eq!(asked.last().unwrap(), "system: The tool find answered: here");
+}
+
+#[test]
+fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
+    let mut line = Line::on_engine(None);
+    assert_eq!(line.told_engine(), [Input::Say("Good morning.".into())]);
+    let greeting = line.engine_says(0, "Good morning.", 8_000);
+    line.engine(Event::ResponseDone(Usage::default()));
+    line.machine.handle_piece_finished(Heard { piece: greeting, sent_samples: 8_000, complete: true }, line.now);
+    line.engine(Event::SpeechStarted);
+    line.pass_ms(900);
+    line.engine(Event::SpeechStopped);
+    // The answer begins before the caller's words are written.
+    let answer = line.engine_says(1, "Your order was shipped yesterday and arrives on Monday.", 32_000);
+    line.engine(Event::UserFinal("where is my order".into()));
+    line.pass_ms(2_000);
+    line.machine.handle_speech_started(line.now);
+    let heard = [Heard { piece: answer, sent_samples: 16_000, complete: false }];
+    line.machine.handle_flushed(line.now, true, answer.generation, &heard);
+    line.drain();
+    assert_eq!(line.told_engine().last(), Some(&Input::Interrupted { item: Some((1, 2_000)) }));
+    assert_eq!(line.machine.handle_engine_audio(line.now, 1), None, "what comes late is not heard");
+    assert_eq!(
+        line.transcript(),
+        ["assistant: Good morning.", "user: where is my order", "assistant: Your order was shipped yesterday /"]
+    );
+}
+
+#[test]
+fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
+    let mut line = Line::on_engine(Some("openai/m"));
+    line.engine(Event::SpeechStopped);
+    line.engine(Event::UserFinal("where is my order".into()));
+    let answer = line.engine_says(0, "Your order was shipped", 12_000);
+    line.pass_ms(1_000);
+    line.machine.handle_engine(line.now, Event::Failed(Failure::Dropped("gone".into())));
+    let heard = [Heard { piece: answer, sent_samples: 12_000, complete: true }];
+    line.machine.handle_flushed(line.now, false, answer.generation, &heard);
+    line.drain();
+    assert!(line.seen.contains(&Output::LeaveEngine));
+    assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
+    line.model_says("yesterday.");
+    assert_eq!(line.play_all(), "yesterday.");
+    assert_eq!(line.machine.metrics().to_json()["failovers"][0]["to"], "openai/m");
+    // From now on the call is one like any other.
+    line.caller_says("thanks");
+    assert_eq!(line.asked(), 2);
+}
+
+#[test]
+fn engine_says_nothing_and_nobody_stands_in() {
+    let mut line = Line::on_engine(None);
+    line.pass_ms(6_000);
+    assert!(line.seen.contains(&Output::LeaveEngine));
+    assert!(line.play_all().starts_with("Sorry, I can't help you right now."));
+    line.pass_ms(1_000);
+    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn engine_calls_a_tool_after_what_it_said_was_heard() {
+    let mut line = Line::on_engine(None);
+    let piece = line.engine_says(0, "One moment.", 8_000);
+    let call = ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into() };
+    line.engine(Event::Tools(vec![call]));
+    line.engine(Event::ResponseDone(Usage::default()));
+    assert!(!line.seen.contains(&Output::SendDigits("1".into())));
+    line.machine.handle_piece_finished(Heard { piece, sent_samples: 8_000, complete: true }, line.now);
+    line.drain();
+    assert!(line.seen.contains(&Output::SendDigits("1".into())));
+    let told = line.told_engine();
+    assert_eq!(told[1..], [Input::ToolResult { id: "c".into(), result: "pressed 1".into() }, Input::Ask(None)]);
+}
+
+#[test]
+fn engine_gets_keys_as_a_message() {
+    let mut line = Line::on_engine(None);
+    line.machine.handle_digit(line.now, '4');
+    line.pass_ms(2_100);
+    assert_eq!(line.told_engine().last(), Some(&Input::User("[DTMF 4]".into())));
+}
+
+#[test]
+fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
+    let stt = SttConfig {
+        provider: SttProvider::Openai,
+        model: "m".into(),
+        language: "en".into(),
+        keyterms: vec![],
+        base_url: None,
+    };
+    let fallbacks = Some(Fallbacks { stt: vec![stt], ..Fallbacks::default() });
+    let mut line = Line::new(AgentFields { fallbacks, ..agent() });
+    line.play_all();
+    line.machine.handle_speech_started(line.now);
+    line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
+    line.pass_ms(600);
+    let silent_from = line.now;
+    line.pass_ms(200);
+    line.machine.handle_speech_ended(line.now, silent_from);
+    line.pass_ms(900);
+    assert!(!line.seen.contains(&Output::RestartStt));
+    line.pass_ms(150);
+    assert!(line.seen.contains(&Output::RestartStt));
+    let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: true };
+    line.machine.handle_stt(line.now, last);
+    line.drain();
+    assert_eq!(line.last_messages().last(), Some(&user("my number is seven")));
+}
+
+#[test]
+fn turn_model_ends_the_turn_before_the_line_is_quiet() {
+    let mut line = Line::greeted();
+    line.machine.handle_speech_started(line.now);
+    line.pass_ms(700);
+    line.machine.handle_stt(line.now, SttEvent::EndOfTurn { text: "where is my order".into(), confidence: Some(0.9) });
+    line.drain();
+    assert_eq!(line.asked(), 1);
 }

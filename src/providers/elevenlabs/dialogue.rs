@@ -2,8 +2,9 @@
 
 use super::contexts::{Progress, refused, upgrade};
 use super::model;
+use crate::domain::speech::{TtsConfig, VoiceSettings};
 use crate::providers::net::Upgrade;
-use crate::providers::speech::{Setup, Wire, language_code};
+use crate::providers::speech::{Wire, language_code};
 use crate::providers::{AudioFormat, Endpoint, Failure, TtsEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,12 +26,12 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    pub fn new(setup: &Setup) -> Self {
+    pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         Self {
-            voice: setup.config.voice_id.clone(),
-            model: model(&setup.config).to_owned(),
-            language: language_code(&setup.config).to_owned(),
-            stability: setup.config.stability.or(setup.settings.stability),
+            voice: config.voice_id.clone(),
+            model: model(config).to_owned(),
+            language: language_code(config).to_owned(),
+            stability: config.stability.or(settings.stability),
             progress: HashMap::new(),
         }
     }

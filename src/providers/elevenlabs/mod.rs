@@ -25,7 +25,7 @@ impl VoiceProvider for Voices {
         match model(&setup.config) {
             // The expressive models are refused on the ordinary sockets.
             name if name.starts_with("eleven_v3") || name.starts_with("eleven_v4") => {
-                let wire = dialogue::Dialogue::new(&setup);
+                let wire = dialogue::Dialogue::new(&setup.config, &setup.settings);
                 Box::new(SocketVoice::open(setup, Box::new(wire)))
             }
             // The first generation is HTTP's.
