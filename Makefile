@@ -35,6 +35,8 @@ demo: deps-demo
 ON_POSTGRES := api:: calls:: crash:: live:: management:: reports:: scheduler:: seeds:: snapshots:: webhooks::
 empty :=
 space := $(empty) $(empty)
+# Calls take their real time and little of the processor: more of them than cores go on together.
+test: export RUST_TEST_THREADS := 4
 test: deps
 	cargo build --workspace --all-targets
 	@if command -v cargo-nextest >/dev/null; then \
