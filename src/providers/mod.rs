@@ -245,12 +245,15 @@ pub enum AudioFormat {
 #[derive(Debug)]
 pub struct Stream<E> {
     pub events: mpsc::Receiver<E>,
-    task: tokio::task::AbortHandle,
+    /// Of a stream that has a task of its own.
+    task: Option<tokio::task::AbortHandle>,
 }
 
 impl<E> Drop for Stream<E> {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -260,8 +263,14 @@ impl<E: Send + 'static> Stream<E> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let task = tokio::spawn(run(sender)).abort_handle();
+        let task = Some(tokio::spawn(run(sender)).abort_handle());
         Self { events, task }
+    }
+
+    /// Of somebody who notices that nobody listens any more.
+    pub(crate) fn channel() -> (mpsc::Sender<E>, Self) {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        (sender, Self { events, task: None })
     }
 }
 

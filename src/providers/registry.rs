@@ -236,3 +236,112 @@ impl Providers {
         voices(config.provider).open(speech::Setup { providers: self.clone(), endpoint, config, settings })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Every provider at one address of this machine.
+    fn providers(base_url: &str) -> Providers {
+        let second = Duration::from_secs(1);
+        let deadlines = Deadlines { connect: second, first_byte: second, between_bytes: second };
+        let endpoint = |account: &Account| Endpoint {
+            account: *account,
+            base_url: base_url.to_owned(),
+            api_key: Some("ours".to_owned()),
+            api_version: String::new(),
+            concurrency_max: 0,
+            is_customers: false,
+        };
+        Providers::new(Settings {
+            timeouts: Timeouts { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
+            endpoints: Account::ALL.iter().map(endpoint).collect(),
+            programs: Programs { espeak: String::new(), flite: String::new() },
+            allow_private: true,
+        })
+        .unwrap()
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut request = vec![0; 4_096];
+        let len = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..len]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_opened_ahead_carries_the_first_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let providers = providers(&base_url);
+        let endpoint = providers.endpoint(Account::Openai, None);
+        // Two models at one address and a second call: one knock.
+        let both = [(endpoint.clone(), Stage::Llm), (providers.endpoint(Account::Groq, None), Stage::Llm)];
+        let mut knocks = providers.open_connections(&both);
+        knocks.extend(providers.open_connections(&both));
+        assert_eq!(knocks.len(), 1);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (request, knocked) = tokio::join!(answer(&mut stream), knocks.remove(0));
+        knocked.unwrap();
+        assert!(request.starts_with("HEAD / "));
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // the client puts the connection back on its own task
+        }
+        let request = providers.http(Stage::Llm).of(&endpoint).get(format!("{base_url}/first")).send();
+        tokio::select! {
+            (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
+                assert_eq!(response.unwrap().status(), 404);
+                assert!(request.starts_with("GET /first "));
+            }
+            _ = listener.accept() => panic!("a second connection was made"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_opens_on_the_connection_that_stands_by() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let providers = providers(&format!("http://{}", listener.local_addr().unwrap()));
+        let endpoint = providers.endpoint(Account::Deepgram, None);
+        for _ in 0..3 {
+            providers.stand_by(&endpoint, Stage::Stt);
+        }
+        let (stream, _) = listener.accept().await.unwrap();
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // the connection is put aside on its own task
+        }
+        let (upgrade, deadlines) = (Upgrade::at(&endpoint, "/v1/listen", &[]), providers.timeouts.stt);
+        let opening = providers.open(&endpoint, &upgrade, &deadlines);
+        tokio::select! {
+            (opened, accepted) = async { tokio::join!(opening, tokio_tungstenite::accept_async(stream)) } => {
+                assert!(opened.is_ok() && accepted.is_ok());
+            }
+            _ = listener.accept() => panic!("a second connection was made"),
+        }
+        // One that was closed in the meantime is not used.
+        providers.stand_by(&endpoint, Stage::Stt);
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(stream);
+        let opening = providers.open(&endpoint, &upgrade, &deadlines);
+        let serving = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await
+        };
+        let (opened, accepted) = tokio::join!(opening, serving);
+        assert!(opened.is_ok() && accepted.is_ok());
+    }
+
+    #[test]
+    fn our_keys_stay_at_our_addresses() {
+        let ours = providers("https://api.example.com");
+        assert_eq!(ours.endpoint(Account::Openai, None).api_key.as_deref(), Some("ours"));
+        assert_eq!(ours.endpoint(Account::Openai, Some("https://own.example.com/v1/")).api_key, None);
+        let theirs = ours.of_organization("o", vec![(Account::Openai, "theirs".to_owned())]);
+        let own = theirs.endpoint(Account::Openai, Some("https://own.example.com/v1/"));
+        assert_eq!((own.api_key.as_deref(), own.base_url.as_str()), (Some("theirs"), "https://own.example.com/v1"));
+        assert_eq!(theirs.endpoint(Account::Groq, Some("https://own.example.com")).api_key, None);
+        assert_eq!(ours.endpoint(Account::Openai, None).api_key.as_deref(), Some("ours"));
+    }
+}

@@ -184,9 +184,35 @@ impl SocketVoice {
 
 impl Voice for SocketVoice {
     fn speak(&mut self, text: &str, alone: bool) -> Speech {
-        let (setup, commands, text) = (self.setup.clone(), self.commands.clone(), text.to_owned());
-        let stream = Stream::spawn(move |events| async move {
-            let failure = match setup.enter(alone).await {
+        let (events, stream) = Stream::channel();
+        let (setup, text) = (&self.setup, text.to_owned());
+        let now = std::time::Instant::now();
+        // Sentences go out in their order: the way to the socket is a queue, not a task for each.
+        match setup.providers.gates.enter(setup.providers.tenant(), &setup.endpoint, Stage::Tts, now, alone) {
+            Ok(pass) => {
+                let command = Command::Speak(Sentence { text, events: events.clone(), pass });
+                if self.commands.try_send(command).is_err() {
+                    let failure = Failure::Dropped("the voice takes no more".to_owned());
+                    let _ = events.try_send(TtsEvent::Failed(failure));
+                }
+            }
+            Err(_) if alone => self.wait(text, events),
+            Err(refusal) => drop(events.try_send(TtsEvent::Failed(refusal.failure()))),
+        }
+        Speech { format: self.format, stream }
+    }
+}
+
+impl SocketVoice {
+    /// The provider is busy and nobody stands in: spoken when it has room.
+    fn wait(&self, text: String, events: mpsc::Sender<TtsEvent>) {
+        let (setup, commands) = (self.setup.clone(), self.commands.clone());
+        tokio::spawn(async move {
+            let entered = tokio::select! {
+                entered = setup.enter(true) => entered,
+                () = events.closed() => return,
+            };
+            let failure = match entered {
                 Ok(pass) => {
                     let sentence = Sentence { text, events: events.clone(), pass };
                     if commands.send(Command::Speak(sentence)).await.is_ok() {
@@ -198,7 +224,6 @@ impl Voice for SocketVoice {
             };
             let _ = events.send(TtsEvent::Failed(failure)).await;
         });
-        Speech { format: self.format, stream }
     }
 }
 

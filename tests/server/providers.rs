@@ -160,6 +160,30 @@ async fn a_customers_own_server_is_asked_without_our_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recogniser_and_a_voice_of_ones_own_are_asked_at_their_address() {
+    // Nothing of the vendors is there: only the customer's own servers can be what is heard.
+    let server = Server::start_with(|config| {
+        config.providers.openai.base_url = "http://127.0.0.1:9".to_owned();
+        config.providers.openai.api_key = None;
+    })
+    .await;
+    let own = server.emulator.address_of("openai");
+    let stt = json!({"provider": "openai", "model": "whisper-large", "language": "en", "base_url": own});
+    let llm = json!({"provider": "openai", "model": "qwen3:8b", "base_url": own});
+    let tts = voice("openai", json!({"model": "kokoro", "base_url": own}));
+    change(&server, json!({"stt_config": stt, "llm_config": llm, "tts_config": tts})).await;
+    let report = server.call("listen; say hello; listen; hangup").await;
+    let call = server.last_call().await;
+    assert!(report.failure.is_none(), "{report:?}");
+    assert_eq!(
+        lines(&call)[1..],
+        ["user: Hello, good morning.", "assistant: Good morning! How can I help you?"],
+        "{call}"
+    );
+    assert_eq!(call["metrics"]["provider_errors"], json!({}), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_model_is_joined_by_the_next_and_the_first_word_wins() {
     let server = Server::start().await;
     server.emulator.faults.set("llm.openai", Some(Fault::Stall), u32::MAX);

@@ -55,6 +55,10 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn can_say(&self) -> bool {
+        self.traits.can_say
+    }
+
     pub(super) fn new(traits: EngineTraits) -> Self {
         Self { traits, answering: None, items: Vec::new(), then: None, spoken: None, speech_started: None, turn: None }
     }

@@ -274,7 +274,9 @@ impl Machine {
         if self.go_on_after_engine(now) {
             return;
         }
-        self.unsaid = rest.filter(|rest| !rest.is_empty());
+        // An engine that says no words of ours goes on by itself, or not at all.
+        let resumable = self.engine.as_ref().is_none_or(super::engine::State::can_say);
+        self.unsaid = rest.filter(|rest| !rest.is_empty() && resumable);
         if self.endpoint.is_speaking() {
             return;
         }
