@@ -240,9 +240,15 @@ impl Machine {
         }
         match reply.then {
             Then::HangUp(reason) => self.handle_command(now, reason),
-            Then::Listen if !calls.is_empty() => self.run_tools(now, &calls, !said.is_empty()),
             Then::Listen => {
                 self.timers.clear(Timer::Goodbye);
+                // The last sound of an engine that broke off was heard to its end before it was silenced.
+                if self.go_on_after_engine(now) {
+                    return;
+                }
+                if !calls.is_empty() {
+                    return self.run_tools(now, &calls, !said.is_empty());
+                }
                 self.arm_silence(now);
                 self.read_results(now);
             }

@@ -628,6 +628,22 @@ fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
 }
 
 #[test]
+fn engine_breaks_off_and_its_last_sound_is_heard_before_it_is_silenced() {
+    let mut line = Line::on_engine(Some("openai/m"));
+    line.engine(Event::SpeechStopped);
+    line.engine(Event::UserFinal("where is my order".into()));
+    let piece = line.engine_says(0, "Your order was shipped", 12_000);
+    line.pass_ms(1_500);
+    line.machine.handle_engine(line.now, Event::Failed(Failure::Dropped("gone".into())));
+    line.machine.handle_piece_finished(Heard { piece, sent_samples: 12_000, complete: true }, line.now);
+    line.drain();
+    assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
+    assert_eq!(line.asked(), 1, "the report of the silence asks no second time");
+    line.model_says("yesterday.");
+    assert_eq!(line.play_all(), "yesterday.");
+}
+
+#[test]
 fn engine_says_nothing_and_nobody_stands_in() {
     let mut line = Line::on_engine(None);
     line.pass_ms(6_000);
