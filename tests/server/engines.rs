@@ -117,10 +117,17 @@ async fn engines_use_the_tools_of_the_agent() {
     futures_util::future::join_all(calls).await;
 }
 
-async fn check_fault(provider: &str, model: &str, fault: Fault, stand_in: bool) {
-    let server = Server::start().await;
+/// `None`: nothing listens at its address.
+async fn check_fault(provider: &str, model: &str, fault: Option<Fault>, stand_in: bool) {
     let account = if provider == "elevenlabs_agent" { "elevenlabs" } else { provider.trim_end_matches("_realtime") };
-    server.emulator.faults.set(&format!("engine.{account}"), Some(fault), u32::MAX);
+    let server = Server::start_with(|config| {
+        if fault.is_none() {
+            let account = trunkline::domain::provider::Account::parse(account).unwrap();
+            config.providers.account_mut(account).base_url = "http://127.0.0.1:9".to_owned();
+        }
+    })
+    .await;
+    server.emulator.faults.set(&format!("engine.{account}"), fault, u32::MAX);
     let fallbacks = json!({"llm": [{"provider": "groq", "model": "openai/gpt-oss-20b"}]});
     let more = if stand_in { json!({"fallbacks": fallbacks}) } else { json!({}) };
     on_engine(&server, provider, model, more).await;
@@ -129,7 +136,7 @@ async fn check_fault(provider: &str, model: &str, fault: Fault, stand_in: bool) 
     let call = server.last_call().await;
     let what = format!("{provider} {fault:?}: {} s, {call}", report.heard_seconds);
     assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
-    if fault == Fault::OddChunks {
+    if fault == Some(Fault::OddChunks) {
         assert_eq!(call["metrics"]["provider_errors"], json!({}), "{what}");
         return;
     }
@@ -143,16 +150,24 @@ async fn check_fault(provider: &str, model: &str, fault: Fault, stand_in: bool) 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_fails_is_replaced_by_the_model_that_stands_in() {
-    for chunk in Fault::ALL.chunks(5) {
-        let (provider, model) = ENGINES[1];
-        futures_util::future::join_all(chunk.iter().map(|fault| check_fault(provider, model, *fault, true))).await;
+/// Every way of one engine, six at a time.
+async fn in_every_way(stand_in: bool) {
+    let all: Vec<Option<Fault>> = Fault::ALL.into_iter().map(Some).chain([None]).collect();
+    let (provider, model) = ENGINES[1];
+    for chunk in all.chunks(6) {
+        futures_util::future::join_all(chunk.iter().map(|fault| check_fault(provider, model, *fault, stand_in))).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_fails_is_replaced_by_the_model_that_stands_in() {
+    in_every_way(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_fails_with_nobody_to_stand_in_ends_the_call_with_words() {
-    let calls = ENGINES.map(|(provider, model)| check_fault(provider, model, Fault::Drop, false));
+    in_every_way(false).await;
+    let others = [ENGINES[0], ENGINES[2]];
+    let calls = others.map(|(provider, model)| check_fault(provider, model, Some(Fault::Drop), false));
     futures_util::future::join_all(calls).await;
 }
