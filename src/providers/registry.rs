@@ -78,6 +78,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Providers {
     pub timeouts: Timeouts,
+    /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<Endpoint>>,
     programs: Arc<Programs>,
     /// Accounts whose key is the organization's own.

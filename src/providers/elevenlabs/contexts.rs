@@ -100,25 +100,7 @@ impl Wire for Contexts {
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
-        let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
-        if let Some(error) = message.error {
-            return Err(refused(&error, message.message));
-        }
-        let Some(context) = message.context_id else { return Ok(Vec::new()) };
-        let mut events = Vec::new();
-        if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
-            let bytes = STANDARD.decode(audio).map_err(|error| Failure::Garbage(error.to_string()))?;
-            if let (Some(alignment), Some(progress)) = (message.alignment, self.progress.get_mut(&context)) {
-                let marks = progress.marks(bytes.len(), &alignment.chars, &alignment.starts_ms);
-                events.push((context.clone(), TtsEvent::Marks(marks)));
-            }
-            events.push((context.clone(), TtsEvent::Audio(bytes.into())));
-        }
-        if message.is_final == Some(true) {
-            self.progress.remove(&context);
-            events.push((context, TtsEvent::Done));
-        }
-        Ok(events)
+        read(&mut self.progress, text)
     }
 
     fn format(&self) -> AudioFormat {
@@ -128,6 +110,31 @@ impl Wire for Contexts {
     fn contexts_max(&self) -> usize {
         CONTEXTS_MAX
     }
+}
+
+/// What a text frame of either kind of socket means.
+pub(super) fn read(progress: &mut HashMap<String, Progress>, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
+    let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+    if let Some(error) = message.error {
+        return Err(refused(&error, message.message));
+    }
+    let Some(context) = message.context_id else { return Ok(Vec::new()) };
+    let mut events = Vec::new();
+    if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
+        let bytes = STANDARD.decode(audio).map_err(|error| Failure::Garbage(error.to_string()))?;
+        // Sound without an alignment takes its time all the same.
+        let Alignment { chars, starts_ms } = message.alignment.unwrap_or_default();
+        let marks = progress.get_mut(&context).map(|one| one.marks(bytes.len(), &chars, &starts_ms));
+        if let Some(marks) = marks.filter(|marks| !marks.is_empty()) {
+            events.push((context.clone(), TtsEvent::Marks(marks)));
+        }
+        events.push((context.clone(), TtsEvent::Audio(bytes.into())));
+    }
+    if message.is_final == Some(true) {
+        progress.remove(&context);
+        events.push((context, TtsEvent::Done));
+    }
+    Ok(events)
 }
 
 /// An error frame; its name says what kind of refusal it is.
@@ -142,13 +149,14 @@ pub(super) fn refused(name: &str, message: Option<String>) -> Failure {
     Failure::refused(status, message.unwrap_or_else(|| name.to_owned()))
 }
 
+/// The sockets differ in how they spell their fields.
 #[derive(Debug, Deserialize)]
 struct Incoming {
     #[serde(default)]
     audio: Option<String>,
-    #[serde(rename = "isFinal", default)]
+    #[serde(rename = "isFinal", alias = "is_final", default)]
     is_final: Option<bool>,
-    #[serde(rename = "contextId", default)]
+    #[serde(rename = "contextId", alias = "context_id", default)]
     context_id: Option<String>,
     #[serde(default)]
     alignment: Option<Alignment>,
@@ -158,11 +166,11 @@ struct Incoming {
     message: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Alignment {
     #[serde(default)]
     chars: Vec<String>,
-    #[serde(rename = "charStartTimesMs", default)]
+    #[serde(rename = "charStartTimesMs", alias = "char_start_times_ms", default)]
     starts_ms: Vec<f64>,
 }
 
@@ -190,6 +198,8 @@ pub(super) mod tests {
         assert_eq!(first, [("s1".into(), TtsEvent::Marks(vec![Mark { at_ms: 90, chars: 3 }])), ("s1".into(), sound)]);
         let second = read(chunk(&audio));
         assert_eq!(second[0].1, TtsEvent::Marks(vec![Mark { at_ms: 190, chars: 6 }]));
+        assert_eq!(read(json!({"audio": audio, "contextId": "s1", "alignment": null})).len(), 1);
+        assert_eq!(read(chunk(&audio))[0].1, TtsEvent::Marks(vec![Mark { at_ms: 390, chars: 9 }]));
         assert_eq!(read(json!({"isFinal": true, "contextId": "s1"})), [("s1".into(), TtsEvent::Done)]);
         assert_eq!(read(json!({"type": "flush_done"})), []);
         let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});

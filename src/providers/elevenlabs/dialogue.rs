@@ -1,14 +1,11 @@
 //! Text-to-Dialogue sockets: the transport of the expressive models (v3, v4).
 
-use super::contexts::{Progress, refused, upgrade};
+use super::contexts::{Progress, read, upgrade};
 use super::model;
 use crate::domain::speech::{TtsConfig, VoiceSettings};
 use crate::providers::net::Upgrade;
 use crate::providers::speech::{Wire, language_code};
 use crate::providers::{AudioFormat, Endpoint, Failure, TtsEvent};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
@@ -68,25 +65,7 @@ impl Wire for Dialogue {
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
-        let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
-        if let Some(error) = message.error {
-            return Err(refused(&error, message.message));
-        }
-        let Some(context) = message.context_id else { return Ok(Vec::new()) };
-        let mut events = Vec::new();
-        if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
-            let bytes = STANDARD.decode(audio).map_err(|error| Failure::Garbage(error.to_string()))?;
-            if let (Some(alignment), Some(progress)) = (message.alignment, self.progress.get_mut(&context)) {
-                let marks = progress.marks(bytes.len(), &alignment.chars, &alignment.char_start_times_ms);
-                events.push((context.clone(), TtsEvent::Marks(marks)));
-            }
-            events.push((context.clone(), TtsEvent::Audio(bytes.into())));
-        }
-        if message.is_final == Some(true) {
-            self.progress.remove(&context);
-            events.push((context, TtsEvent::Done));
-        }
-        Ok(events)
+        read(&mut self.progress, text)
     }
 
     fn format(&self) -> AudioFormat {
@@ -96,30 +75,6 @@ impl Wire for Dialogue {
     fn contexts_max(&self) -> usize {
         CONTEXTS_MAX
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct Incoming {
-    #[serde(default)]
-    audio: Option<String>,
-    #[serde(default)]
-    is_final: Option<bool>,
-    #[serde(default)]
-    context_id: Option<String>,
-    #[serde(default)]
-    alignment: Option<Alignment>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Alignment {
-    #[serde(default)]
-    chars: Vec<String>,
-    #[serde(default)]
-    char_start_times_ms: Vec<f64>,
 }
 
 #[cfg(test)]
