@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod codec;
+pub mod detect;
 pub mod frame;
 pub mod io;
 pub mod jitter;

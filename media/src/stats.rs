@@ -23,6 +23,9 @@ pub struct LegStats {
     pub underruns: u64,
     pub playout_overflow_ms: u64,
     pub events_dropped: u64,
+    /// The path by which our own voice came back, and how long it was heard.
+    pub echo: Option<crate::detect::echo::Path>,
+    pub echo_ms: u64,
     pub recording_blocks_dropped: u64,
 }
 

@@ -71,6 +71,7 @@ fn config(now: Instant, law: Law) -> Config {
         deliver_audio: true,
         speak_at_once: true,
         detect_voice: true,
+        detect_tones: false,
     }
 }
 
@@ -290,16 +291,18 @@ fn caller_talks_over_greeting_on_lossy_line() {
     line.leg.play(piece(1, 0), greeting, true);
     line.silence_ms(1_500);
     let began = line.now;
-    line.speak(&fixture("wait_stop"));
+    line.speak(&fixture("speak_to_human"));
     line.silence_ms(500);
     let last = *line.voiced().last().unwrap();
     assert!(last - began <= 300 * MS, "agent went on for {:?}", last - began);
     let flushed = line.events.iter().find_map(|event| match event {
-        LegEvent::Flushed { barge_in, heard, at, .. } => Some((*barge_in, heard.clone(), *at)),
+        LegEvent::Flushed { barge_in, heard, .. } => Some((*barge_in, heard.clone())),
         _ => None,
     });
-    let (barge_in, heard, at) = flushed.unwrap();
+    let (barge_in, heard) = flushed.unwrap();
     assert!(barge_in && !heard[0].complete);
+    let held = line.events.iter().find_map(|e| if let LegEvent::Held { at, .. } = e { Some(*at) } else { None });
+    let at = held.unwrap();
     let sent_ms = heard[0].sent_samples / 8;
     assert!(u128::from(sent_ms).abs_diff(line.ms(at)) <= 60, "heard {sent_ms} ms at {} ms", line.ms(at));
     // What arrives of the interrupted reply afterwards is never heard.
@@ -309,6 +312,104 @@ fn caller_talks_over_greeting_on_lossy_line() {
     assert_eq!(line.voiced().len(), before);
 }
 
+/// The peer's room: what we send comes back after a while, weaker, and the peer speaks on top of it.
+fn in_a_room(line: &mut Line, words: &[i16], ms: usize, delay_ms: u32, level_db: f32) {
+    let gain = 10f32.powf(level_db / 20.0);
+    for step in 0..ms / 20 {
+        let then = line.now.checked_sub(delay_ms * MS).unwrap_or(line.now);
+        let from = line.sent.iter().rposition(|(at, _)| *at <= then);
+        let packet = from.and_then(|at| Packet::parse(&line.sent[at].1)).filter(|packet| packet.payload.len() == SAMPLES);
+        let echo: Vec<i16> = packet.map_or_else(
+            || vec![0; SAMPLES],
+            |packet| packet.payload.iter().map(|code| (f32::from(line.law.decode(*code)) * gain) as i16).collect(),
+        );
+        let said = words.get(step * SAMPLES..).unwrap_or(&[]);
+        let both: Vec<i16> = echo.iter().enumerate().map(|(n, e)| e.saturating_add(*said.get(n).unwrap_or(&0))).collect();
+        line.speak(&both);
+    }
+}
+
+fn held(line: &Line) -> usize {
+    line.events.iter().filter(|event| matches!(event, LegEvent::Held { .. })).count()
+}
+
+#[test]
+fn a_cough_holds_the_agent_who_goes_on_without_a_word_lost() {
+    let mut line = Line::new(Law::Mu);
+    let speech: Vec<i16> = (0..3).flat_map(|_| fixture("opening_hours")).collect();
+    line.leg.play(piece(1, 0), speech.clone(), true);
+    line.silence_ms(700);
+    let began = line.now;
+    line.speak(&fixture("yes_correct")[..2_400]);
+    line.silence_ms(400);
+    assert_eq!(held(&line), 1);
+    let last = *line.voiced().last().unwrap();
+    assert!(last - began <= 200 * MS, "the agent spoke on for {:?}", last - began);
+    assert!(!line.events.iter().any(|event| matches!(event, LegEvent::Flushed { .. })));
+    line.leg.resume();
+    line.silence_ms(speech.len() / 8 + 500);
+    let finished = line.events.iter().find_map(|event| match event {
+        LegEvent::PieceFinished { heard, .. } => Some(*heard),
+        _ => None,
+    });
+    assert_eq!(finished.map(|heard| (heard.sent_samples, heard.complete)), Some((speech.len() as u64, true)));
+}
+
+#[test]
+fn a_speakerphone_gives_our_voice_back_and_nobody_interrupted() {
+    let speech: Vec<i16> = (0..4).flat_map(|_| fixture("opening_hours")).collect();
+    for (delay_ms, level_db) in [(40, -15.0), (180, -15.0), (460, -15.0), (200, -25.0), (240, -9.0)] {
+        let mut line = Line::new(Law::Mu);
+        line.leg.play(piece(1, 0), speech.clone(), true);
+        in_a_room(&mut line, &[], speech.len() / 8 + 1_000, delay_ms, level_db);
+        assert_eq!(held(&line), 0, "echo after {delay_ms} ms at {level_db} dB");
+        let path = line.leg.stats().echo.unwrap_or_else(|| panic!("no path at {delay_ms} ms {level_db} dB"));
+        assert!(path.delay_ms.abs_diff(delay_ms) <= 60, "{path:?} of {delay_ms} ms");
+        assert!((path.level_db - level_db).abs() < 7.0, "{path:?} of {level_db} dB");
+    }
+}
+
+#[test]
+fn caller_interrupts_through_the_echo_of_the_agent() {
+    let speech: Vec<i16> = (0..6).flat_map(|_| fixture("opening_hours")).collect();
+    let mut line = Line::new(Law::A);
+    line.leg.play(piece(1, 0), speech, true);
+    in_a_room(&mut line, &[], 4_000, 180, -15.0);
+    let began = line.now;
+    let words: Vec<i16> = [fixture("wait_stop"), fixture("speak_to_human")].concat();
+    in_a_room(&mut line, &words, 3_000, 180, -15.0);
+    let last = *line.voiced().last().unwrap();
+    assert!(last - began <= 400 * MS, "the agent spoke on for {:?}", last - began);
+    assert!(line.events.iter().any(|event| matches!(event, LegEvent::Flushed { barge_in: true, .. })));
+}
+
+#[test]
+fn a_reply_that_is_protected_is_not_interrupted() {
+    let mut line = Line::new(Law::Mu);
+    line.leg.protect(1);
+    line.leg.play(piece(1, 0), (0..4).flat_map(|_| fixture("opening_hours")).collect(), true);
+    line.silence_ms(500);
+    line.speak(&fixture("speak_to_human"));
+    line.silence_ms(300);
+    assert_eq!(held(&line), 0);
+    assert!(!line.events.iter().any(|event| matches!(event, LegEvent::Flushed { .. })));
+}
+
+#[test]
+fn keys_pressed_as_tones_arrive_once_and_interrupt_nobody() {
+    let mut line = Line::new(Law::A);
+    line.leg.play(piece(1, 0), (0..2).flat_map(|_| fixture("opening_hours")).collect(), true);
+    line.silence_ms(400);
+    for (row, column) in [(770.0, 1_336.0), (941.0, 1_477.0)] {
+        let tone = |hz: f64, n: usize| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin() * 5_000.0;
+        line.speak(&(0..1_200).map(|n| (tone(row, n) + tone(column, n)) as i16).collect::<Vec<_>>());
+        line.silence_ms(200);
+    }
+    let digits: String =
+        line.events.iter().filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None }).collect();
+    assert_eq!((digits.as_str(), held(&line)), ("5#", 0));
+}
+
 #[test]
 fn a_short_click_does_not_interrupt() {
     let mut line = Line::new(Law::Mu);
@@ -316,7 +417,7 @@ fn a_short_click_does_not_interrupt() {
     line.silence_ms(500);
     line.speak(&[20_000; 320]);
     line.silence_ms(2_000);
-    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::Flushed { .. })));
+    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::Flushed { .. } | LegEvent::Held { .. })));
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn leg_config(stream: Stream, record: bool) -> Config {
         deliver_audio: true,
         speak_at_once: false,
         detect_voice: false,
+        detect_tones: false,
     }
 }
 

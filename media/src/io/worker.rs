@@ -30,7 +30,9 @@ pub type Sink = Box<dyn FnMut(LegEvent) -> bool + Send>;
 enum Command {
     Add { number: u64, leg: Box<Leg>, ports: PortPair, recording: Option<PathBuf>, sink: Sink },
     Play { leg: u64, piece: PieceId, samples: Vec<i16>, ended: bool },
-    Flush { leg: u64, generation: u32 },
+    Flush { leg: u64, generation: u32, barge_in: bool },
+    Resume { leg: u64 },
+    Protect { leg: u64, generation: u32 },
     BargeIn { leg: u64, config: barge_in::Config },
     Digits { leg: u64, digits: String },
     Renegotiate { leg: u64, stream: Stream },
@@ -112,8 +114,16 @@ impl LegHandle {
         self.send(Command::Play { leg: self.leg, piece, samples, ended })
     }
 
-    pub fn flush(&self, generation: u32) -> Result<(), Overloaded> {
-        self.send(Command::Flush { leg: self.leg, generation })
+    pub fn flush(&self, generation: u32, barge_in: bool) -> Result<(), Overloaded> {
+        self.send(Command::Flush { leg: self.leg, generation, barge_in })
+    }
+
+    pub fn resume(&self) -> Result<(), Overloaded> {
+        self.send(Command::Resume { leg: self.leg })
+    }
+
+    pub fn protect(&self, generation: u32) -> Result<(), Overloaded> {
+        self.send(Command::Protect { leg: self.leg, generation })
     }
 
     pub fn set_barge_in(&self, config: barge_in::Config) -> Result<(), Overloaded> {
@@ -335,7 +345,17 @@ impl Worker {
                     self.with(leg, |seat| seat.leg.play(piece, samples, ended));
                     self.reschedule(turn_at, leg);
                 }
-                Command::Flush { leg, generation } => self.with(leg, |seat| seat.leg.flush(now, generation)),
+                Command::Flush { leg, generation, barge_in } => {
+                    self.with(leg, |seat| seat.leg.flush(now, generation, barge_in));
+                }
+                Command::Resume { leg } => {
+                    self.with(leg, |seat| seat.leg.resume());
+                    self.reschedule(turn_at, leg);
+                }
+                Command::Protect { leg, generation } => {
+                    self.with(leg, |seat| seat.leg.protect(generation));
+                    self.reschedule(turn_at, leg);
+                }
                 Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
                 Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
                 Command::Renegotiate { leg, stream } => self.with(leg, |seat| seat.leg.renegotiate(now, stream)),

@@ -4,8 +4,10 @@
 //! the `send` argument, everything else through [`Leg::poll_event`]. Nothing here allocates per packet
 //! once the leg has warmed up.
 
+mod ears;
 mod types;
 
+use ears::Ears;
 pub use types::{Config, LegEvent, Port, Stream};
 
 use crate::codec::Law;
@@ -22,8 +24,8 @@ use crate::rtp::packetizer::Packetizer;
 use crate::rtp::rtcp::{self, NtpClock, Reception};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
-use crate::turn::barge_in::{self, BargeIn};
-use crate::vad::{Detector, Voice};
+use crate::turn::barge_in::{self, Verdict};
+use crate::vad::Voice;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -51,10 +53,11 @@ pub struct Leg {
     capture: Frame,
     captured: usize,
     digits_in: telephone_event::Receiver,
-    detector: Option<Detector>,
-    barge_in: BargeIn,
-    /// Voiced sound of the caller while the agent was being heard.
-    voiced_over: Duration,
+    ears: Ears,
+    /// Key of the last telephone event, and whether there ever was one: then tones in the audio are its shadow.
+    has_events: bool,
+    /// A reply that nobody may interrupt.
+    protected: Option<u32>,
     queue: Queue,
     pacer: Pacer,
     packetizer: Packetizer,
@@ -94,9 +97,9 @@ impl Leg {
             capture: [0; SAMPLES],
             captured: 0,
             digits_in: telephone_event::Receiver::default(),
-            detector: config.detect_voice.then(|| Detector::new(config.vad)),
-            barge_in: BargeIn::new(config.barge_in),
-            voiced_over: Duration::ZERO,
+            ears: Ears::new(config.detect_voice.then_some(config.vad), config.barge_in, config.detect_tones),
+            has_events: false,
+            protected: None,
             queue: Queue::default(),
             pacer: Pacer::new(now),
             packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
@@ -155,15 +158,31 @@ impl Leg {
         self.queue.push(piece, samples, ended);
     }
 
-    /// Stops what is playing and bars the generation.
-    pub fn flush(&mut self, now: Instant, generation: u32) {
+    /// Stops what is playing and bars the generation; `barge_in` because the caller wants to speak.
+    pub fn flush(&mut self, now: Instant, generation: u32, barge_in: bool) {
         let mut all = Vec::new();
         self.queue.flush_generation(generation, |heard| all.push(heard));
-        self.event(LegEvent::Flushed { barge_in: false, generation, heard: all, at: now });
+        self.ears.release();
+        self.event(LegEvent::Flushed { barge_in, generation, heard: all, at: now });
+    }
+
+    /// What held the agent back was nothing: it goes on where it was.
+    pub fn resume(&mut self) {
+        self.queue.release();
+        self.ears.release();
+    }
+
+    /// Nobody interrupts this reply.
+    pub fn protect(&mut self, generation: u32) {
+        self.protected = Some(generation);
+        if self.queue.current().is_some_and(|(current, _)| current == generation) {
+            self.resume();
+        }
     }
 
     pub fn set_barge_in(&mut self, config: barge_in::Config) {
-        self.barge_in = BargeIn::new(config);
+        self.ears.set_barge_in(config);
+        self.queue.release();
     }
 
     /// Digits that are not 0-9, *, # or A-D are skipped.
@@ -197,6 +216,7 @@ impl Leg {
         }
         self.highest_sequence = u32::from(packet.sequence);
         let is_event = Some(packet.payload_type) == self.stream.telephone_event;
+        self.has_events |= is_event;
         if is_event && let Some(digit) = self.digits_in.handle(packet.timestamp, packet.payload) {
             self.event(LegEvent::Digit { digit });
         }
@@ -316,32 +336,50 @@ impl Leg {
         if let Some(aligner) = &mut self.aligner {
             aligner.caller(&frame);
         }
+        let playing = self.may_be_interrupted();
+        let heard = self.ears.handle_frame(now, &frame, playing);
         if self.deliver_audio {
-            let mut codes = [0; SAMPLES];
-            self.stream.law.encode_into(&frame, &mut codes);
+            let mut codes = [self.stream.law.silence(); SAMPLES];
+            if !heard.echo {
+                self.stream.law.encode_into(&frame, &mut codes);
+            }
             self.event(LegEvent::Audio { codes, at: now });
         }
-        let Some(detector) = &mut self.detector else { return };
-        let before = detector.voiced();
-        let change = detector.handle_frame(now, &frame);
-        let (after, speaking) = (detector.voiced(), detector.is_speaking());
-        match change {
+        if let Some(path) = heard.path_found.then(|| self.ears.echo.path()).flatten() {
+            self.event(LegEvent::Echo { path });
+        }
+        if let Some(digit) = heard.key.filter(|_| !self.has_events) {
+            self.event(LegEvent::Digit { digit });
+        }
+        if let Some(tone) = heard.tone {
+            self.event(LegEvent::Tone { tone, at: now });
+        }
+        match heard.voice {
             Some(Voice::Started(at)) => self.event(LegEvent::SpeechStarted { at }),
             Some(Voice::Ended(last_sound)) => self.event(LegEvent::SpeechEnded { last_sound }),
             None => {}
         }
-        let playing = self.queue.is_active();
-        if !speaking || !playing {
-            self.voiced_over = Duration::ZERO;
-        } else {
-            self.voiced_over += after.saturating_sub(if change.is_some() { Duration::ZERO } else { before });
+        match heard.verdict {
+            Some(Verdict::Hold) => self.hold(now),
+            Some(Verdict::Stop) => {
+                let mut all = Vec::new();
+                self.queue.flush(|heard| all.push(heard));
+                let generation = all.iter().map(|heard| heard.piece.generation).max().unwrap_or(0);
+                self.event(LegEvent::Flushed { barge_in: true, generation, heard: all, at: now });
+            }
+            None => {}
         }
-        if self.barge_in.verdict(self.voiced_over, playing) {
-            self.voiced_over = Duration::ZERO;
-            let mut all = Vec::new();
-            self.queue.flush(|heard| all.push(heard));
-            let generation = all.iter().map(|heard| heard.piece.generation).max().unwrap_or(0);
-            self.event(LegEvent::Flushed { barge_in: true, generation, heard: all, at: now });
+    }
+
+    fn may_be_interrupted(&self) -> bool {
+        let current = self.queue.current().map(|(generation, _)| generation);
+        self.queue.is_active() && (current.is_none() || current != self.protected)
+    }
+
+    fn hold(&mut self, now: Instant) {
+        if let Some((generation, _)) = self.queue.current().filter(|_| !self.queue.is_held()) {
+            self.queue.hold();
+            self.event(LegEvent::Held { generation, at: now });
         }
     }
 
@@ -384,6 +422,11 @@ impl Leg {
             }
             return self.send_audio(timestamp, false, &frame, &mut buffer, send);
         }
+        // The first words of a reply wait for a caller who is in the middle of a word.
+        let begins = self.queue.is_ready() && self.queue.current().is_some_and(|(_, heard)| !heard);
+        if begins && self.may_be_interrupted() && self.ears.would_hold() {
+            self.hold(now);
+        }
         let events = &mut self.events;
         let speech = self.queue.next_frame(&mut frame, |change| {
             if events.len() < limits::LEG_EVENTS_MAX {
@@ -394,9 +437,10 @@ impl Leg {
             }
         });
         // An unfinished piece without samples: the voice is slower than speech.
-        let dry = !speech && self.queue.is_active();
+        let dry = !speech && self.queue.is_active() && !self.queue.is_held();
         self.stats.underruns += u64::from(dry && !self.underrun);
         self.underrun = dry;
+        self.ears.echo.handle_sent(&frame, speech);
         let marker = self.pacer.sent(due, speech);
         self.send_audio(timestamp, marker, &frame, &mut buffer, send);
     }
@@ -493,6 +537,8 @@ impl Leg {
             packets_duplicate: counters.duplicate,
             packets_reordered: counters.reordered,
             jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / RATE_HZ as f32,
+            echo: self.ears.echo.path(),
+            echo_ms: self.ears.echo.echo_frames * 20,
             playout_overflow_ms: self.queue.overflow_samples / 8,
             ..self.stats
         }

@@ -1,6 +1,7 @@
 //! What a leg is given and what it says.
 
 use crate::codec::Law;
+use crate::detect::{echo, tone};
 use crate::frame::SAMPLES;
 use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
@@ -60,6 +61,8 @@ pub struct Config {
     pub speak_at_once: bool,
     /// Judge the received audio; load generators do without.
     pub detect_voice: bool,
+    /// Tell of single tones: beeps of mailboxes, fax machines.
+    pub detect_tones: bool,
 }
 
 impl Config {
@@ -80,6 +83,7 @@ impl Config {
             deliver_audio: true,
             speak_at_once: true,
             detect_voice: true,
+            detect_tones: false,
         }
     }
 }
@@ -111,6 +115,20 @@ pub enum LegEvent {
     },
     PieceFinished {
         heard: Heard,
+        at: Instant,
+    },
+    /// The caller made a sound over the agent, who is silent until told to go on or to stop.
+    Held {
+        generation: u32,
+        at: Instant,
+    },
+    /// Our own voice comes back, by this path.
+    Echo {
+        path: echo::Path,
+    },
+    /// A single steady tone.
+    Tone {
+        tone: tone::Tone,
         at: Instant,
     },
     /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.

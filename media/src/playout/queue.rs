@@ -44,6 +44,9 @@ pub struct Queue {
     flushed: Option<u32>,
     /// The faded rest of what was playing when it was flushed.
     tail: Option<Box<Frame>>,
+    /// Nothing is taken from the queue until it goes on; `rising` while its next frame is to be faded in.
+    held: bool,
+    rising: bool,
     pub overflow_samples: u64,
 }
 
@@ -71,7 +74,35 @@ impl Queue {
 
     /// Something can be played now.
     pub fn is_ready(&self) -> bool {
-        self.tail.is_some() || self.queued_samples > 0 || self.pieces.front().is_some_and(|piece| piece.ended)
+        let waiting = self.queued_samples > 0 || self.pieces.front().is_some_and(|piece| piece.ended);
+        self.tail.is_some() || waiting && !self.held
+    }
+
+    /// The reply whose turn it is; whether any of its present piece was heard.
+    pub fn current(&self) -> Option<(u32, bool)> {
+        self.pieces.front().map(|piece| (piece.id.generation, piece.sent_samples > 0))
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Falls silent within a frame and loses nothing: what is faded out comes again when it goes on.
+    pub fn hold(&mut self) {
+        if self.held {
+            return;
+        }
+        self.held = true;
+        let mut frame: Frame = [0; SAMPLES];
+        if self.pieces.front().is_some_and(|piece| piece.sent_samples > 0 && piece.peek(&mut frame)) {
+            fade_out(&mut frame);
+            self.tail = Some(Box::new(frame));
+        }
+    }
+
+    /// Goes on where it was held.
+    pub fn release(&mut self) {
+        self.rising |= std::mem::take(&mut self.held);
     }
 
     /// Speech that was not flushed is playing or waiting, or a piece has begun and more is to come.
@@ -89,6 +120,10 @@ impl Queue {
             *frame = *tail;
             return true;
         }
+        if self.held {
+            frame.fill(0);
+            return false;
+        }
         let mut filled = 0;
         while let Some(piece) = self.pieces.front_mut() {
             filled += piece.copy_into(&mut frame[filled..], &mut changed);
@@ -102,24 +137,30 @@ impl Queue {
         }
         self.queued_samples -= filled;
         frame[filled..].fill(0);
+        if filled > 0 && std::mem::take(&mut self.rising) {
+            for (index, sample) in frame.iter_mut().enumerate() {
+                *sample = (i32::from(*sample) * index as i32 / SAMPLES as i32) as i16;
+            }
+        }
         filled > 0
     }
 
     /// Empties the queue and says what was heard. What would have come next is faded out over one frame.
     pub fn flush(&mut self, mut heard: impl FnMut(Heard)) {
         let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
+        let was_held = std::mem::take(&mut self.held);
+        self.rising = false;
         let mut frame: Frame = [0; SAMPLES];
         let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
         if playing
+            && !was_held
             && self.next_frame(&mut frame, |change| {
                 if let Change::Finished(done) = change {
                     heard(done);
                 }
             })
         {
-            for (index, sample) in frame.iter_mut().enumerate() {
-                *sample = (i32::from(*sample) * (SAMPLES - index) as i32 / SAMPLES as i32) as i16;
-            }
+            fade_out(&mut frame);
             self.tail = Some(Box::new(frame));
         }
         for piece in self.pieces.drain(..) {
@@ -136,7 +177,24 @@ impl Queue {
     }
 }
 
+fn fade_out(frame: &mut Frame) {
+    for (index, sample) in frame.iter_mut().enumerate() {
+        *sample = (i32::from(*sample) * (SAMPLES - index) as i32 / SAMPLES as i32) as i16;
+    }
+}
+
 impl Piece {
+    /// The next frame of the piece without taking it; false when there is nothing.
+    fn peek(&self, out: &mut Frame) -> bool {
+        let coming = self.chunks.iter().flatten().skip(self.offset);
+        let mut any = false;
+        for (sample, next) in out.iter_mut().zip(coming) {
+            *sample = *next;
+            any = true;
+        }
+        any
+    }
+
     fn copy_into(&mut self, out: &mut [i16], changed: &mut impl FnMut(Change)) -> usize {
         let mut filled = 0;
         while filled < out.len() {
@@ -212,6 +270,38 @@ mod tests {
         assert!(frames[0][0] == 1_000 && frames[0][159] < 10);
         queue.push(id(5, 0), vec![7; 160], true);
         assert_eq!(play(&mut queue, 1).0.len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_comes_again_whole_and_fades_at_both_ends() {
+        let mut queue = Queue::default();
+        let ramp: Vec<i16> = (0..1_600).collect();
+        queue.push(id(1, 0), ramp[..900].to_vec(), false);
+        assert_eq!(play(&mut queue, 2).0.len(), 2);
+        queue.hold();
+        let (faded, changes) = play(&mut queue, 5);
+        assert!(faded.len() == 1 && faded[0][0] == 320 && faded[0][159] < 5 && changes.is_empty());
+        assert!(queue.is_active() && !queue.is_ready());
+        queue.push(id(1, 0), ramp[900..].to_vec(), true);
+        queue.release();
+        let (frames, changes) = play(&mut queue, 9);
+        assert!(frames[0][0] == 0 && frames[0][159] > 400, "faded in from where it was held");
+        assert_eq!((frames.len(), frames[1][0], frames[7][159]), (8, 480, 1_599));
+        assert_eq!(changes, [Change::Finished(Heard { piece: id(1, 0), sent_samples: 1_600, complete: true })]);
+    }
+
+    #[test]
+    fn what_is_dropped_while_it_is_held_was_heard_up_to_there() {
+        let mut queue = Queue::default();
+        queue.push(id(1, 0), vec![1_000; 1_000], true);
+        play(&mut queue, 2);
+        queue.hold();
+        play(&mut queue, 3);
+        let mut heard = vec![];
+        queue.flush(|one| heard.push(one));
+        assert_eq!(heard, [Heard { piece: id(1, 0), sent_samples: 320, complete: false }]);
+        queue.push(id(2, 0), vec![7; 320], true);
+        assert_eq!(play(&mut queue, 3).0[0], [7; SAMPLES], "the next reply is neither held nor faded");
     }
 
     #[test]

@@ -1,35 +1,86 @@
-//! Does the caller interrupt? Decided frame by frame where the audio is, so that the agent falls
-//! silent in the same tick.
+//! Does the caller interrupt? Decided frame by frame where the audio is: the agent is held back with the first
+//! sound, which may still turn out to be a cough, and stopped by speech that lasts. Words are judged elsewhere;
+//! they may stop or release what is held here.
 
 use std::time::Duration;
+
+/// Voiced sound that holds the agent back.
+const HOLD_AFTER: Duration = Duration::from_millis(48);
+/// A pause of the caller after which sound counts anew.
+const GAP_MAX: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub enabled: bool,
-    /// Voiced sound of the caller that makes it an interruption; a cough or "mhm" is shorter.
+    /// Voiced sound of the caller that is an interruption without a word being recognised; "mhm" and a cough are
+    /// shorter.
     pub min_speech: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, min_speech: Duration::from_millis(160) }
+        Self { enabled: true, min_speech: Duration::from_millis(500) }
     }
+}
+
+/// What is done with the agent's voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Silent from the next frame on, nothing is lost.
+    Hold,
+    /// It is an interruption.
+    Stop,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct BargeIn {
     config: Config,
+    /// Voiced sound of the caller over the agent.
+    over: Duration,
+    gap: Duration,
+    held: bool,
 }
 
 impl BargeIn {
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self { config, over: Duration::ZERO, gap: Duration::ZERO, held: false }
     }
 
-    /// `voiced` is the voiced time of the speech going on, zero when nobody speaks; `playing` whether
-    /// the agent is being heard and may be interrupted.
-    pub fn verdict(&self, voiced: Duration, playing: bool) -> bool {
-        self.config.enabled && playing && !voiced.is_zero() && voiced >= self.config.min_speech
+    /// One frame: `voiced` is the caller's voiced sound in it, as far as it is loud enough and not our echo;
+    /// `playing` whether the agent has something to say and may be interrupted.
+    pub fn handle_frame(&mut self, voiced: Duration, speaking: bool, playing: bool) -> Option<Verdict> {
+        if !self.config.enabled || !playing {
+            self.release();
+            return None;
+        }
+        self.gap = if voiced.is_zero() { self.gap + crate::frame::DURATION } else { Duration::ZERO };
+        if !speaking || self.gap >= GAP_MAX {
+            self.over = Duration::ZERO;
+        }
+        self.over += voiced;
+        if self.over >= self.config.min_speech {
+            self.release();
+            return Some(Verdict::Stop);
+        }
+        let holds = !self.held && self.over >= HOLD_AFTER;
+        self.held |= holds;
+        holds.then_some(Verdict::Hold)
+    }
+
+    /// Held before a sound was made; false when nobody interrupts or it is held already.
+    pub fn hold(&mut self) -> bool {
+        let holds = self.config.enabled && !self.held;
+        self.held |= holds;
+        holds
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// The agent goes on, or has nothing to say any more.
+    pub fn release(&mut self) {
+        *self = Self::new(self.config);
     }
 }
 
@@ -37,14 +88,38 @@ impl BargeIn {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_long_enough_speech_over_a_playing_agent_interrupts() {
-        let ms = Duration::from_millis;
-        let barge_in = BargeIn::new(Config::default());
-        for (voiced, playing, wanted) in [(0, true, false), (144, true, false), (160, true, true), (400, false, false)]
-        {
-            assert_eq!(barge_in.verdict(ms(voiced), playing), wanted, "{voiced} {playing}");
+    /// Frames of voiced milliseconds; the frame of each verdict.
+    fn check(config: Config, voiced_ms: &[u64], playing: bool) -> (Option<usize>, Option<usize>) {
+        let mut barge_in = BargeIn::new(config);
+        let (mut held, mut stopped) = (None, None);
+        for (frame, ms) in voiced_ms.iter().enumerate() {
+            match barge_in.handle_frame(Duration::from_millis(*ms), *ms > 0, playing) {
+                Some(Verdict::Hold) => held = held.or(Some(frame)),
+                Some(Verdict::Stop) => stopped = stopped.or(Some(frame)),
+                None => {}
+            }
         }
-        assert!(!BargeIn::new(Config { enabled: false, ..Config::default() }).verdict(ms(900), true));
+        (held, stopped)
+    }
+
+    #[test]
+    fn the_first_sound_holds_and_lasting_speech_stops() {
+        let config = Config::default();
+        assert_eq!(check(config, &[48; 1], true), (Some(0), None));
+        assert_eq!(check(config, &[16, 16, 0, 16, 16], true), (None, None), "clicks");
+        assert_eq!(check(config, &[20; 30], true), (Some(2), Some(24)));
+        assert_eq!(check(config, &[20; 30], false), (None, None), "nothing to interrupt");
+        assert_eq!(check(Config { enabled: false, ..config }, &[20; 90], true), (None, None));
+    }
+
+    #[test]
+    fn a_second_cough_holds_again_once_the_agent_went_on() {
+        let mut barge_in = BargeIn::new(Config::default());
+        let cough = Duration::from_millis(60);
+        assert_eq!(barge_in.handle_frame(cough, true, true), Some(Verdict::Hold));
+        assert_eq!(barge_in.handle_frame(Duration::ZERO, false, true), None);
+        assert_eq!(barge_in.handle_frame(cough, true, true), None, "held already");
+        barge_in.release();
+        assert_eq!(barge_in.handle_frame(cough, true, true), Some(Verdict::Hold));
     }
 }
