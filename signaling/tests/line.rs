@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{
-    CallId, Config, Endpoint, Event, Invite, IpNet, Target, Transport, TrunkRule,
+    CallId, Config, Endpoint, Event, Invite, IpNet, Referral, Target, Transport, TrunkRule,
 };
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
@@ -221,6 +221,27 @@ fn caller_is_answered_and_hangs_up() {
         assert_eq!([line.count("INVITE"), line.count("200"), line.count("ACK"), line.count("BYE")], [1, 2, 1, 1]);
         line.assert_nothing_is_held();
     }
+}
+
+#[test]
+fn a_transfer_is_refused_by_a_peer_that_knows_none_and_the_call_goes_on() {
+    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let call = line.dial(None);
+    line.pass_ms(50);
+    let theirs = line.incoming().unwrap();
+    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    line.pass_ms(50);
+    assert!(line.sides[0].refer(line.now, call, "tel:+1555\r\nX: y").is_err(), "no headers through a target");
+    line.sides[0].refer(line.now, call, "tel:+15550100").unwrap();
+    line.pass_ms(50);
+    let news = line.events[0].iter().find_map(|event| match event {
+        Event::Referral { referral, .. } => Some(*referral),
+        _ => None,
+    });
+    assert_eq!(news, Some(Referral::Refused { status: 405 }));
+    assert!(line.ends(0).is_empty());
+    line.sides[0].hang_up(line.now, call).unwrap();
+    line.assert_nothing_is_held();
 }
 
 #[test]

@@ -6,6 +6,9 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 /// far beyond any call and still a bound.
 const MESSAGES_MAX: usize = 400;
 
+/// What the model reads behind an answer that was cut short.
+const INTERRUPTED: &str = "The caller interrupted you here: what you were going to say after these words was not heard.";
+
 #[derive(Clone, Debug, Default)]
 pub struct History {
     system: Vec<ChatMessage>,
@@ -74,6 +77,16 @@ impl History {
     /// Something the model should know that nobody said.
     pub fn note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
+    }
+
+    /// The caller cut in after what was said last.
+    pub fn interrupted(&mut self) {
+        self.push(self.interruption());
+    }
+
+    /// What is to be known of it.
+    pub fn interruption(&self) -> ChatMessage {
+        ChatMessage::System(INTERRUPTED.to_owned())
     }
 
     pub fn messages(&self) -> Vec<ChatMessage> {

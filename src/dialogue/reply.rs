@@ -50,6 +50,10 @@ pub struct Reply {
     pub canned: bool,
     /// Said while a tool works: the history has it already.
     pub is_filler: bool,
+    /// Pieces that are not the model's.
+    fillers: usize,
+    /// Nobody interrupts it.
+    pub protected: bool,
 }
 
 impl Reply {
@@ -66,6 +70,8 @@ impl Reply {
             position: None,
             canned: false,
             is_filler: false,
+            fillers: 0,
+            protected: false,
         }
     }
 
@@ -91,8 +97,9 @@ impl Reply {
         Some(self.add(last))
     }
 
-    /// More to say after the model's own words.
-    pub fn append(&mut self, text: &str) -> (u32, String) {
+    /// Something to say while the model is slow; no words of its own.
+    pub fn fill(&mut self, text: &str) -> (u32, String) {
+        self.fillers += 1;
         self.add(text.to_owned())
     }
 
@@ -156,7 +163,7 @@ impl Reply {
     }
 
     pub fn has_words(&self) -> bool {
-        !self.pieces.is_empty()
+        self.pieces.len() > self.fillers
     }
 
     pub fn is_model_done(&self) -> bool {

@@ -4,6 +4,10 @@ use super::FieldFault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Words and texts of a list at most.
+const TEXTS_MAX: usize = 50;
+const TEXT_CHARS_MAX: usize = 500;
+
 /// `turn_config` of an agent. Every field has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -14,17 +18,37 @@ pub struct TurnConfig {
     /// A turn never ends before this much silence.
     #[schema(minimum = 0, maximum = 5000)]
     pub min_silence_ms: u64,
+    /// Silence that ends a complete answer ("yes, please") when the recogniser has not said that it is finished;
+    /// at most `silence_ms`.
+    #[schema(minimum = 0, maximum = 5000)]
+    pub complete_silence_ms: u64,
     /// Silence that ends a turn when the recogniser has not said that it is finished; at least
     /// `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
     pub silence_ms: u64,
+    /// Silence that ends an unfinished clause ("my number is"), digits, letters and addresses, whatever the
+    /// recogniser says.
+    #[schema(minimum = 0, maximum = 10000)]
+    pub unfinished_silence_ms: u64,
     /// Silence that ends a turn even with unfinished words; at least `silence_ms`.
     #[schema(minimum = 0, maximum = 20000)]
     pub max_silence_ms: u64,
+    /// The model starts on a likely end of the turn and is cancelled when the caller goes on: faster, for more
+    /// tokens.
+    pub eager: bool,
     pub barge_in: bool,
-    /// Voiced sound of the caller that counts as an interruption.
+    /// Voiced sound of the caller that is an interruption without any word; the agent is held back at once and
+    /// goes on when it was shorter.
     #[schema(minimum = 48, maximum = 2000)]
     pub barge_in_min_speech_ms: u64,
+    /// Words that interrupt nobody, beside those of the language ("mhm", "I see").
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub backchannels: Vec<String>,
+    /// Whether the first message can be interrupted.
+    pub first_message_interruptible: bool,
+    /// Whether what is said while tools work can be interrupted.
+    pub tool_speech_interruptible: bool,
 }
 
 impl Default for TurnConfig {
@@ -32,10 +56,16 @@ impl Default for TurnConfig {
         Self {
             endpointing_ms: 300,
             min_silence_ms: 100,
+            complete_silence_ms: 300,
             silence_ms: 900,
+            unfinished_silence_ms: 1_500,
             max_silence_ms: 2_000,
+            eager: false,
             barge_in: true,
-            barge_in_min_speech_ms: 160,
+            barge_in_min_speech_ms: 500,
+            backchannels: Vec::new(),
+            first_message_interruptible: true,
+            tool_speech_interruptible: true,
         }
     }
 }
@@ -50,8 +80,22 @@ pub struct SilenceConfig {
     /// How often it asks before it says goodbye.
     #[schema(maximum = 10)]
     pub max_prompts: u32,
+    /// What it asks with.
     pub prompt: String,
+    /// More ways to ask; one after the other is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub prompts: Vec<String>,
+    /// The model words the question, from what was said before.
+    pub generate_prompts: bool,
     pub goodbye: String,
+    /// Said when a tool or the model takes longer; never the same twice in a row. None: nothing is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub fillers: Vec<String>,
+    /// How long a tool or the model may take before a filler is said.
+    #[schema(minimum = 300, maximum = 20000)]
+    pub filler_after_ms: u64,
 }
 
 impl Default for SilenceConfig {
@@ -60,6 +104,10 @@ impl Default for SilenceConfig {
             prompt_after_ms: 8_000,
             max_prompts: 2,
             prompt: "Are you still there?".to_owned(),
+            prompts: Vec::new(),
+            generate_prompts: false,
+            fillers: Vec::new(),
+            filler_after_ms: 1_500,
             goodbye: "I can't hear you, so I will end the call now. Goodbye.".to_owned(),
         }
     }
@@ -73,13 +121,33 @@ fn range(field: &str, value: u64, low: u64, high: u64) -> Result<(), FieldFault>
     }
 }
 
+fn texts(field: &str, texts: &[String]) -> Result<(), FieldFault> {
+    if texts.len() > TEXTS_MAX {
+        return Err(FieldFault::new(field, format!("at most {TEXTS_MAX}")));
+    }
+    match texts.iter().position(|text| text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX) {
+        Some(index) => {
+            Err(FieldFault::new(format!("{field}[{index}]"), format!("must have 1 to {TEXT_CHARS_MAX} characters")))
+        }
+        None => Ok(()),
+    }
+}
+
 impl TurnConfig {
     pub fn validate(&self) -> Result<(), FieldFault> {
         range("turn_config.endpointing_ms", self.endpointing_ms, 10, 5_000)?;
         range("turn_config.min_silence_ms", self.min_silence_ms, 0, 5_000)?;
         range("turn_config.silence_ms", self.silence_ms, 0, 10_000)?;
         range("turn_config.max_silence_ms", self.max_silence_ms, 0, 20_000)?;
-        range("turn_config.barge_in_min_speech_ms", self.barge_in_min_speech_ms, 48, 2_000)
+        range("turn_config.complete_silence_ms", self.complete_silence_ms, 0, 5_000)?;
+        range("turn_config.unfinished_silence_ms", self.unfinished_silence_ms, 0, 10_000)?;
+        range("turn_config.barge_in_min_speech_ms", self.barge_in_min_speech_ms, 48, 2_000)?;
+        texts("turn_config.backchannels", &self.backchannels)?;
+        if self.max_silence_ms < self.min_silence_ms {
+            let message = format!("must not be less than min_silence_ms ({})", self.min_silence_ms);
+            return Err(FieldFault::new("turn_config.max_silence_ms", message));
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +158,8 @@ impl SilenceConfig {
         if self.prompt.trim().is_empty() || self.goodbye.trim().is_empty() {
             return Err(FieldFault::new("silence_config.prompt", "prompt and goodbye must not be empty"));
         }
-        Ok(())
+        range("silence_config.filler_after_ms", self.filler_after_ms, 300, 20_000)?;
+        texts("silence_config.prompts", &self.prompts)?;
+        texts("silence_config.fillers", &self.fillers)
     }
 }

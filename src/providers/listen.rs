@@ -35,6 +35,8 @@ pub struct Setup {
     /// `mulaw` or `alaw`: the line's own codec, passed through.
     pub encoding: &'static str,
     pub endpointing_ms: u64,
+    /// Tell of likely ends of a turn before it is certain.
+    pub eager: bool,
 }
 
 impl Setup {

@@ -209,6 +209,7 @@ async fn requests_leave_as_the_vendors_document_them() {
             keyterms: vec!["Acme".into(), "Jansen & Zn".into()],
             encoding: "alaw",
             endpointing_ms: 300,
+            eager: false,
         };
         let candidate = providers.stt_candidate(provider, None, setup);
         let session = listen::listen(&providers, vec![candidate]);
@@ -249,6 +250,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
             keyterms: vec![],
             encoding: "mulaw",
             endpointing_ms: 300,
+            eager: false,
         };
         let mut wire = registry::recogniser(provider).open(&setup);
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));

@@ -1,25 +1,43 @@
-//! Has the caller finished? Silence on the line and the recogniser's own opinion decide together.
+//! Has the caller finished? Silence on the line, the recogniser's opinion, the words themselves and the
+//! caller's own rhythm decide together.
 //!
 //! Owned by the call, not by the leg: the words it waits for arrive there.
 
+use super::evidence::{self, Words};
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Pauses of a caller inside of turns that are remembered.
+const PAUSES_MAX: usize = 8;
+/// Added to the longest of them before words that could go on are held for finished.
+const PAUSE_MARGIN: Duration = Duration::from_millis(100);
+/// Shorter gaps are between words, not between thoughts.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// A turn never ends before this much silence, whatever the recogniser says.
     pub min_silence: Duration,
+    /// Silence that ends a complete answer without the recogniser's word for it.
+    pub complete_silence: Duration,
     /// Silence after which finished words end the turn without the recogniser's word for it.
     pub silence: Duration,
+    /// Silence that ends a clause without its end, and digits or letters, even with the recogniser's word.
+    pub unfinished_silence: Duration,
     /// Silence after which even interim words end the turn: the recogniser is late or stuck.
     pub max_silence: Duration,
+    /// Of the words: `en-US`.
+    pub language: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             min_silence: Duration::from_millis(100),
+            complete_silence: Duration::from_millis(300),
             silence: Duration::from_millis(900),
+            unfinished_silence: Duration::from_millis(1_500),
             max_silence: Duration::from_millis(2_000),
+            language: "en".to_owned(),
         }
     }
 }
@@ -31,6 +49,8 @@ pub struct Turn {
     pub confidence: Option<f32>,
     pub started: Instant,
     pub ended: Instant,
+    /// When the recogniser's last final words came.
+    pub final_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +71,10 @@ pub struct Endpoint {
     recogniser_done: bool,
     /// A turn model is sure: the line need not fall silent.
     turn_over: bool,
+    /// Pauses after which the caller went on, newest last.
+    pauses: Vec<Duration>,
+    /// When the last final words arrived.
+    final_at: Option<Instant>,
     /// When the last words arrived: silence counts from here for a caller the detector cannot hear.
     heard: Option<Instant>,
 }
@@ -66,6 +90,8 @@ impl Endpoint {
             confidences: (0.0, 0),
             recogniser_done: false,
             turn_over: false,
+            pauses: Vec::with_capacity(PAUSES_MAX),
+            final_at: None,
             heard: None,
         }
     }
@@ -84,7 +110,45 @@ impl Endpoint {
         join(&self.finals, &self.interim)
     }
 
+    /// What the words of the present turn say about its end.
+    pub fn judge(&self) -> Words {
+        evidence::judge(&self.words(), &self.config.language)
+    }
+
+    /// The words stand by themselves, the line is quiet, and only the recogniser has not said its last word.
+    pub fn is_likely_over(&self) -> bool {
+        let quiet = matches!(self.line, Some(Line::Quiet { .. }));
+        quiet && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
+    }
+
+    /// The turn that was taken last was none: the caller goes on after this pause.
+    pub fn note_cut_off(&mut self, pause: Duration) {
+        self.note_pause(pause);
+    }
+
+    fn note_pause(&mut self, pause: Duration) {
+        if pause >= PAUSE_MIN && pause <= self.config.max_silence {
+            if self.pauses.len() == PAUSES_MAX {
+                self.pauses.remove(0);
+            }
+            self.pauses.push(pause);
+        }
+    }
+
+    /// How long this caller's pauses are, with a margin; one long pause in a while is no habit.
+    fn rhythm(&self) -> Duration {
+        let mut pauses = self.pauses.clone();
+        pauses.sort_unstable();
+        let usual = if pauses.len() > 2 { pauses.len() - 2 } else { pauses.len().saturating_sub(1) };
+        pauses.get(usual).map_or(Duration::ZERO, |pause| *pause + PAUSE_MARGIN)
+    }
+
     pub fn handle_speech_started(&mut self, at: Instant) {
+        if let Some(Line::Quiet { since }) = self.line
+            && !self.words().is_empty()
+        {
+            self.note_pause(at.saturating_duration_since(since));
+        }
         self.line = Some(Line::Speaking { since: at });
         self.started.get_or_insert(at);
         self.recogniser_done = false;
@@ -108,6 +172,7 @@ impl Endpoint {
         self.interim.clear();
         if !text.is_empty() {
             self.heard = Some(now);
+            self.final_at = Some(now);
             self.started.get_or_insert(now);
             self.finals = join(&self.finals, text);
             if let Some(confidence) = confidence {
@@ -156,13 +221,17 @@ impl Endpoint {
             (None, true) => return self.heard.map(|heard| heard + self.config.silence),
             (None, false) => return None,
         };
-        let wait = if !self.interim.is_empty() {
-            self.config.max_silence
-        } else if self.recogniser_done {
-            self.config.min_silence
-        } else {
-            self.config.silence
+        let Config { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } = self.config;
+        let wait = match (self.judge(), self.recogniser_done, self.interim.is_empty()) {
+            (_, _, false) => max_silence,
+            (Words::Complete, true, _) => min_silence,
+            (Words::Complete, false, _) => complete_silence.min(silence),
+            (Words::Open, true, _) => self.rhythm().clamp(min_silence, silence),
+            (Words::Open, false, _) => silence,
+            (Words::Unfinished | Words::Dictation, true, _) => unfinished_silence,
+            (Words::Unfinished | Words::Dictation, false, _) => unfinished_silence.max(silence),
         };
+        let wait = wait.max(min_silence);
         Some(quiet + wait)
     }
 
@@ -187,7 +256,8 @@ impl Endpoint {
         if self.is_speaking() {
             self.started = Some(now); // what follows belongs to the next turn
         }
-        (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started) })
+        let final_at = self.final_at.take();
+        (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started), final_at })
     }
 }
 
@@ -229,13 +299,13 @@ mod tests {
     fn caller_thinks_in_the_middle_of_a_sentence() {
         let (t, mut e) = start();
         e.handle_speech_ended(t + 500 * MS);
-        e.handle_final(t + 800 * MS, "my number is", None, false);
+        e.handle_final(t + 800 * MS, "my address is", None, false);
         assert_eq!(e.poll_turn(t + 1_300 * MS), None);
         e.handle_speech_started(t + 1_350 * MS);
         assert_eq!(e.poll_turn(t + 3_000 * MS), None);
         e.handle_speech_ended(t + 3_000 * MS);
-        e.handle_final(t + 3_200 * MS, "four two", None, true);
-        assert_eq!(e.poll_turn(t + 3_200 * MS).unwrap().text, "my number is four two");
+        e.handle_final(t + 3_200 * MS, "Elm Street.", None, true);
+        assert_eq!(e.poll_turn(t + 3_200 * MS).unwrap().text, "my address is Elm Street.");
     }
 
     #[test]
@@ -274,6 +344,42 @@ mod tests {
         assert_eq!(e.poll_turn(t + 1_000 * MS), None);
         e.handle_end_of_turn(t + 1_050 * MS, "my number is seven", Some(0.8));
         assert_eq!(e.poll_turn(t + 1_050 * MS).unwrap().text, "my number is seven");
+    }
+
+    #[test]
+    fn caller_dictates_a_number_and_pauses_between_its_parts() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 900 * MS);
+        e.handle_final(t + 1_200 * MS, "zero six one two", None, true);
+        assert_eq!(e.poll_turn(t + 2_300 * MS), None, "more digits may come");
+        e.handle_speech_started(t + 2_350 * MS);
+        e.handle_speech_ended(t + 3_000 * MS);
+        e.handle_final(t + 3_300 * MS, "three four. That's all.", None, true);
+        assert_eq!(e.poll_turn(t + 3_300 * MS).unwrap().text, "zero six one two three four. That's all.");
+    }
+
+    #[test]
+    fn a_complete_answer_does_not_wait_for_the_recogniser() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 500 * MS);
+        e.handle_final(t + 600 * MS, "Yes, please.", None, false);
+        assert_eq!(e.poll_timeout(), Some(t + 800 * MS));
+    }
+
+    #[test]
+    fn a_caller_who_thinks_slowly_is_waited_for() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 500 * MS);
+        e.handle_final(t + 800 * MS, "I want to go", None, false);
+        e.handle_speech_started(t + 1_100 * MS);
+        e.handle_speech_ended(t + 2_000 * MS);
+        e.handle_final(t + 2_300 * MS, "somewhere warm", None, true);
+        assert_eq!(e.poll_timeout(), Some(t + 2_700 * MS), "its pause of 600 ms, and a margin");
+        assert!(e.poll_turn(t + 2_700 * MS).is_some());
+        e.handle_speech_started(t + 3_000 * MS);
+        e.handle_speech_ended(t + 4_000 * MS);
+        e.handle_final(t + 4_200 * MS, "Goodbye.", None, true);
+        assert!(e.poll_turn(t + 4_200 * MS).is_some(), "a complete answer is one whatever the rhythm");
     }
 
     #[test]

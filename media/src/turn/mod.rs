@@ -2,3 +2,4 @@
 
 pub mod barge_in;
 pub mod endpoint;
+pub mod evidence;

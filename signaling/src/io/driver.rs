@@ -43,6 +43,7 @@ enum Command {
     HangUp { call: CallId },
     AnswerReoffer { call: CallId, sdp: Option<Vec<u8>> },
     Info { call: CallId, content_type: &'static str, body: Vec<u8> },
+    Refer { call: CallId, target: String },
     SetTrunks { trunks: Vec<TrunkRule>, done: oneshot::Sender<()> },
     SetCallsMax { calls_max: usize, done: oneshot::Sender<()> },
     Snapshot { reply: oneshot::Sender<Snapshot> },
@@ -95,6 +96,11 @@ impl SipHandle {
 
     pub async fn info(&self, call: CallId, content_type: &'static str, body: Vec<u8>) {
         self.send(Command::Info { call, content_type, body }).await;
+    }
+
+    /// Asks the peer to call somebody else; the outcome comes as events.
+    pub async fn refer(&self, call: CallId, target: String) {
+        self.send(Command::Refer { call, target }).await;
     }
 
     /// Calls over this number are answered 503; 0 while the server drains.
@@ -253,6 +259,7 @@ impl Driver {
             Command::HangUp { call } => endpoint.hang_up(now, call),
             Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
             Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
+            Command::Refer { call, target } => endpoint.refer(now, call, &target),
             Command::SetCallsMax { calls_max, done } => {
                 endpoint.set_calls_max(calls_max);
                 let _ = done.send(());
@@ -385,6 +392,7 @@ impl Driver {
             | Event::Confirmed { call, .. }
             | Event::Reoffer { call, .. }
             | Event::Info { call, .. }
+            | Event::Referral { call, .. }
             | Event::Ended { call, .. } => call,
         };
         let ended = matches!(event, Event::Ended { .. });

@@ -17,6 +17,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use trunkline_media::io::worker::{LegHandle, Overloaded};
 use trunkline_media::leg::LegEvent;
 use trunkline_media::stats::LegStats;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
@@ -222,10 +223,13 @@ impl Running {
                 self.voice.silence(generation);
                 self.machine.handle_flushed(at, barge_in, generation, &heard);
             }
+            LegEvent::Held { generation, at } => self.machine.handle_held(at, generation),
+            LegEvent::Echo { .. } => self.machine.handle_echo(),
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
             LegEvent::NetworkLost => self.machine.handle_network_lost(now),
             LegEvent::Closed { stats } => self.stats = Some(stats),
             LegEvent::DigitsSent
+            | LegEvent::Tone { .. }
             | LegEvent::TalkSpurt { .. }
             | LegEvent::MediaStarted { .. }
             | LegEvent::Recorded { .. } => {}
@@ -343,10 +347,11 @@ impl Running {
                 Output::Speak { piece, text } => self.voice.speak(piece, text),
                 Output::Silence { generation } => {
                     self.voice.silence(generation);
-                    if self.c.media.leg.flush(generation).is_err() {
-                        self.machine.handle_command(Instant::now(), EndReason::Overload);
-                    }
+                    self.told(|leg| leg.flush(generation, false));
                 }
+                Output::Interrupt { generation } => self.told(|leg| leg.flush(generation, true)),
+                Output::Resume => self.told(LegHandle::resume),
+                Output::Protect { generation } => self.told(|leg| leg.protect(generation)),
                 Output::Turn { position, turn } => {
                     let _ = self.c.seat.live.send(Update::Turn { position, turn: turn.clone() });
                     self.c.context.journal.turn(self.c.record.call.id, position, turn).await;
@@ -365,6 +370,13 @@ impl Running {
                 Output::LeaveEngine => self.leave_engine(),
                 Output::HangUp { reason } => self.hang_up = Some(reason),
             }
+        }
+    }
+
+    /// A leg that cannot be told anything is lost.
+    fn told(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), Overloaded>) {
+        if tell(&self.c.media.leg).is_err() {
+            self.machine.handle_command(Instant::now(), EndReason::Overload);
         }
     }
 
@@ -458,6 +470,9 @@ fn media_json(stats: &LegStats) -> serde_json::Value {
         "concealed_ms": stats.concealed_ms,
         "underruns": stats.underruns,
         "playout_overflow_ms": stats.playout_overflow_ms,
+        "echo": stats.echo.map(|path| serde_json::json!({
+            "delay_ms": path.delay_ms, "level_db": path.level_db.round(), "heard_ms": stats.echo_ms,
+        })),
     })
 }
 

@@ -73,11 +73,12 @@ pub(super) fn encoding(law: Law) -> &'static str {
 
 /// The recognisers a call may use; the chosen one even without a key, so that its failure is shown.
 pub(super) fn listeners(providers: &Providers, brief: &Brief, law: Law) -> Vec<listen::Candidate> {
-    let endpointing_ms = brief.agent.turn().endpointing_ms;
+    let turn = brief.agent.turn();
+    let (endpointing_ms, eager) = (turn.endpointing_ms, turn.eager);
     let encoding = encoding(law);
     let candidates = recognisers(&brief.agent, brief.language()).into_iter().map(|config| {
         let SttConfig { provider, model, language, keyterms, base_url } = config;
-        let setup = listen::Setup { model, language, keyterms, encoding, endpointing_ms };
+        let setup = listen::Setup { model, language, keyterms, encoding, endpointing_ms, eager };
         providers.stt_candidate(provider, base_url.as_deref(), setup)
     });
     candidates.enumerate().filter(|(index, one)| *index == 0 || one.endpoint.is_usable()).map(|(_, one)| one).collect()

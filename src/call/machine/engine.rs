@@ -171,7 +171,7 @@ impl Machine {
         self.reply = Some(reply);
         if let Some((speech_ended, decided)) = turn {
             let (speech_ended, decided) = (self.ms(speech_ended), self.ms(decided));
-            self.metrics.turn(generation, speech_ended, decided);
+            self.metrics.turn(generation, speech_ended, None, decided);
         }
         self.timers.clear(Timer::Silence);
         self.timers.set(Timer::EngineStall, now + STALL);

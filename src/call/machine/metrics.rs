@@ -13,9 +13,13 @@ pub struct TurnFigures {
     pub generation: u32,
     /// The caller's last sound.
     pub speech_ended_ms: u64,
+    /// The recogniser's last final words.
+    pub final_ms: Option<u64>,
     /// The turn was held for finished.
     pub decided_ms: u64,
     pub first_token_ms: Option<u64>,
+    /// The model had written something that can be spoken.
+    pub first_piece_ms: Option<u64>,
     pub first_audio_ms: Option<u64>,
     /// The first packet left.
     pub first_sound_ms: Option<u64>,
@@ -25,6 +29,15 @@ pub struct TurnFigures {
 pub struct Metrics {
     pub turns: Vec<TurnFigures>,
     pub barge_ins: u32,
+    /// Times the agent was held back, went on after it, and times the caller only showed that they listen.
+    pub holds: u32,
+    pub resumes: u32,
+    pub backchannels: u32,
+    /// Turns held for finished although the caller went on.
+    pub cut_offs: u32,
+    /// Answers begun on a likely end of the turn: used, and thrown away.
+    pub eager_used: u32,
+    pub eager_discarded: u32,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_tokens: u64,
@@ -41,9 +54,9 @@ pub struct Metrics {
 const SWITCHES_MAX: usize = 50;
 
 impl Metrics {
-    pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, decided_ms: u64) {
+    pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64) {
         if self.turns.len() < TURNS_MAX {
-            self.turns.push(TurnFigures { generation, speech_ended_ms, decided_ms, ..TurnFigures::default() });
+            self.turns.push(TurnFigures { generation, speech_ended_ms, final_ms, decided_ms, ..TurnFigures::default() });
         }
     }
 
@@ -54,6 +67,12 @@ impl Metrics {
     pub(super) fn first_token(&mut self, generation: u32, at_ms: u64) {
         if let Some(turn) = self.of(generation) {
             turn.first_token_ms.get_or_insert(at_ms);
+        }
+    }
+
+    pub(super) fn first_piece(&mut self, generation: u32, at_ms: u64) {
+        if let Some(turn) = self.of(generation) {
+            turn.first_piece_ms.get_or_insert(at_ms);
         }
     }
 
@@ -137,6 +156,12 @@ impl Metrics {
         json!({
             "turns": turns,
             "barge_ins": self.barge_ins,
+            "interruptions": {
+                "held": self.holds, "resumed": self.resumes, "stopped": self.barge_ins,
+                "backchannels": self.backchannels,
+            },
+            "cut_offs": self.cut_offs,
+            "eager": {"used": self.eager_used, "discarded": self.eager_discarded},
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "cached_tokens": self.cached_tokens,

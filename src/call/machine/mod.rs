@@ -3,7 +3,9 @@
 //! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
 //! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
 
+mod ahead;
 mod engine;
+mod interrupt;
 mod metrics;
 mod talk;
 mod timers;
@@ -62,6 +64,12 @@ impl Brief {
         task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
     }
 
+    /// Language of what the other side says.
+    pub fn heard_language(&self) -> &str {
+        let stt = self.agent.stt_config.as_ref().map(|stt| stt.language.as_str());
+        stt.filter(|language| *language != "multi").unwrap_or(self.language())
+    }
+
     /// Language of the phrases we say ourselves.
     pub fn language(&self) -> &str {
         let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
@@ -83,6 +91,16 @@ pub enum Output {
     },
     /// Nothing of this generation and those before it is to be spoken or heard any more.
     Silence {
+        generation: u32,
+    },
+    /// The same because the caller wants to speak.
+    Interrupt {
+        generation: u32,
+    },
+    /// What was held goes on where it was.
+    Resume,
+    /// Nobody is to interrupt this reply.
+    Protect {
         generation: u32,
     },
     /// A turn of the transcript, new or grown.
@@ -136,6 +154,19 @@ pub struct Machine {
     keys: Keys,
     /// What an interruption left unsaid, in case it was only noise.
     unsaid: Option<String>,
+    /// The reply that is held until it is known whether the caller interrupts it.
+    held: Option<u32>,
+    /// The last reply was cut short, and the model has not been told.
+    was_cut: bool,
+    /// Our own voice comes back on this line.
+    has_echo: bool,
+    /// A recogniser that models turns: it is not hurried.
+    turn_model: bool,
+    /// When the caller's last turn ended.
+    last_turn: Option<Instant>,
+    /// The model's answer to a turn that is likely over.
+    ahead: Option<ahead::Ahead>,
+    last_filler: Option<String>,
     silence_prompts: u32,
     model_failures: u32,
     voice_failures: u32,
@@ -175,6 +206,9 @@ impl Machine {
         let ms = Duration::from_millis;
         let config = endpoint::Config {
             min_silence: ms(turn.min_silence_ms),
+            complete_silence: ms(turn.complete_silence_ms),
+            unfinished_silence: ms(turn.unfinished_silence_ms),
+            language: brief.heard_language().to_owned(),
             silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
             max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
         };
@@ -194,6 +228,13 @@ impl Machine {
             rounds: 0,
             keys: Keys::new(brief.agent.dtmf_rules.clone()),
             unsaid: None,
+            held: None,
+            was_cut: false,
+            has_echo: false,
+            turn_model: false,
+            last_turn: None,
+            ahead: None,
+            last_filler: None,
             silence_prompts: 0,
             model_failures: 0,
             voice_failures: 0,
@@ -243,8 +284,11 @@ impl Machine {
 
     pub fn handle_speech_started(&mut self, at: Instant) {
         self.endpoint.handle_speech_started(at);
+        self.caller_goes_on(at);
         self.timers.clear(Timer::Silence);
-        self.timers.clear(Timer::Resume);
+        if self.held.is_none() {
+            self.timers.clear(Timer::Resume);
+        }
         self.timers.clear(Timer::SttStall);
         self.timers.clear(Timer::SttLate);
     }
@@ -257,9 +301,12 @@ impl Machine {
                 self.timers.set(Timer::SttLate, last_sound + STT_LATE);
             }
         }
-        if self.unsaid.is_some() {
+        if self.held.is_some() {
+            self.timers.set(Timer::Resume, now + interrupt::VERDICT_AFTER);
+        } else if self.unsaid.is_some() {
             self.timers.set(Timer::Resume, now + RESUME_AFTER);
         }
+        self.likely_over(now);
         if self.tools.has_news() {
             self.timers.set(Timer::ToolResult, now + RESUME_AFTER);
         }
@@ -268,17 +315,21 @@ impl Machine {
     }
 
     pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
-        match event {
+        match self.without_echo(event) {
             SttEvent::Ready => {}
             SttEvent::Interim(text) => {
                 self.words_heard(&text);
                 self.endpoint.handle_interim(now, &text);
+                self.judge_words(now, false);
+                self.likely_over(now);
             }
             SttEvent::Final { text, confidence, speech_final } => {
                 self.timers.clear(Timer::SttStall);
                 self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_final(now, &text, confidence, speech_final);
+                self.judge_words(now, true);
+                self.likely_over(now);
                 if let Phase::Ending { reason, .. } = self.phase
                     && self.reply.is_none()
                 {
@@ -291,10 +342,14 @@ impl Machine {
                 self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_end_of_turn(now, &text, confidence);
+                self.judge_words(now, true);
             }
-            SttEvent::EagerEndOfTurn => self.endpoint.handle_utterance_end(),
-            SttEvent::TurnResumed => self.endpoint.handle_turn_resumed(),
-            SttEvent::StartOfTurn => {}
+            SttEvent::EagerEndOfTurn => self.think_ahead(now),
+            SttEvent::TurnResumed => {
+                self.discard_ahead();
+                self.endpoint.handle_turn_resumed();
+            }
+            SttEvent::StartOfTurn => self.turn_model = true,
             SttEvent::Reconnecting(failure) => self.metrics.provider_error("stt", failure.kind()),
             SttEvent::Switched(switch) => self.note_switch(now, &switch),
             SttEvent::Failed(failure) => {
@@ -362,7 +417,7 @@ impl Machine {
             Pressed::Digits(digits) => digits,
         };
         let text = format!("[DTMF {digits}]");
-        self.handle_turn(now, endpoint::Turn { text, confidence: None, started: now, ended: now });
+        self.handle_turn(now, endpoint::Turn { text, confidence: None, started: now, ended: now, final_at: None });
     }
 
     pub fn handle_piece_started(&mut self, piece: PieceId, at: Instant) {
@@ -412,6 +467,8 @@ impl Machine {
             self.history.assistant(&said, Vec::new());
         }
         let then = reply.then;
+        self.held = None;
+        self.was_cut = reply.position.is_some() && !rest.is_empty();
         self.engine_cut(&reply, &sent);
         self.reply = Some(reply);
         self.record_reply(at_ms, true, Some(said));

@@ -16,7 +16,12 @@ impl Machine {
             return;
         }
         match self.brief.first_message().map(str::to_owned) {
-            Some(text) => self.say(now, &text, Then::Listen),
+            Some(text) => {
+                self.say(now, &text, Then::Listen);
+                if !self.brief.agent.turn().first_message_interruptible {
+                    self.protect();
+                }
+            }
             None => {
                 let hint = "The call has just been answered. Greet the other side and say how you can help.";
                 self.ask(now, Some(hint));
@@ -26,6 +31,7 @@ impl Machine {
 
     /// Says a text of ours, when nothing else is being said.
     pub(super) fn say(&mut self, now: Instant, text: &str, then: Then) {
+        self.discard_ahead();
         if self.engine_says(now, text, then) {
             return;
         }
@@ -42,6 +48,7 @@ impl Machine {
 
     /// Says a text in place of whatever is being said or thought.
     pub(super) fn say_instead(&mut self, now: Instant, text: &str, then: Then) {
+        self.held = None;
         if let Some(reply) = self.reply.take() {
             let generation = reply.generation;
             self.output(Output::CancelModel);
@@ -61,7 +68,7 @@ impl Machine {
         self.say(now, text, then);
     }
 
-    fn speak(&mut self, pieces: Vec<(u32, String)>) {
+    pub(super) fn speak(&mut self, pieces: Vec<(u32, String)>) {
         let generation = self.generation;
         for (index, text) in pieces {
             self.output(Output::Speak { piece: PieceId { generation, index }, text });
@@ -77,8 +84,16 @@ impl Machine {
         if self.engine.is_some() {
             return self.tell_engine(&turn);
         }
+        if self.is_listening(&turn.text) {
+            // "Mhm" belongs into the transcript and stops nobody.
+            self.record_user(&turn);
+            return self.go_on();
+        }
         if let Some(reply) = &self.reply {
             let (generation, heard) = (reply.generation, reply.position.is_some());
+            if reply.protected {
+                return self.wait_with(turn);
+            }
             if reply.canned && !heard {
                 // "Hello?" before our first words are out: they are the answer to it.
                 self.record_user(&turn);
@@ -89,11 +104,7 @@ impl Machine {
             self.output(Output::Silence { generation });
             if heard {
                 // What was heard of the reply comes first in the history: wait for the report.
-                self.waiting_turn = Some(match self.waiting_turn.take() {
-                    Some(first) => endpoint::Turn { text: format!("{} {}", first.text, turn.text), ..turn },
-                    None => turn,
-                });
-                return;
+                return self.wait_with(turn);
             }
             self.reply = None;
         }
@@ -102,11 +113,27 @@ impl Machine {
 
     fn answer_turn(&mut self, now: Instant, turn: &endpoint::Turn) {
         self.record_user(turn);
+        if std::mem::take(&mut self.was_cut) {
+            self.history.interrupted();
+        }
         self.history.user(&turn.text);
         self.rounds = 0;
+        self.last_turn = Some(turn.ended);
         let (ended_ms, now_ms) = (self.ms(turn.ended), self.ms(now));
-        self.metrics.turn(self.generation + 1, ended_ms, now_ms);
+        let final_ms = turn.final_at.map(|at| self.ms(at));
+        if self.take_ahead(now, turn) {
+            return;
+        }
+        self.metrics.turn(self.generation + 1, ended_ms, final_ms, now_ms);
         self.ask(now, None);
+    }
+
+    /// A turn that is dealt with once the present reply is over or cut.
+    fn wait_with(&mut self, turn: endpoint::Turn) {
+        self.waiting_turn = Some(match self.waiting_turn.take() {
+            Some(first) => endpoint::Turn { text: format!("{} {}", first.text, turn.text), ..turn },
+            None => turn,
+        });
     }
 
     /// Asks the model with everything said so far.
@@ -114,9 +141,11 @@ impl Machine {
         if self.engine_asked(now, hint) {
             return;
         }
+        self.discard_ahead();
         self.generation += 1;
         let generation = self.generation;
         self.reply = Some(Reply::from_model(generation));
+        self.arm_filler(now);
         let mut messages = self.history.messages();
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
         self.tools.told();
@@ -125,10 +154,17 @@ impl Machine {
 
     pub fn handle_model(&mut self, now: Instant, generation: u32, event: LlmEvent) {
         let at_ms = self.ms(now);
+        if self.ahead_hears(now, generation, &event) {
+            return;
+        }
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == generation) else { return };
         match event {
             LlmEvent::Text(text) => {
                 let pieces = reply.text(&text);
+                if !pieces.is_empty() {
+                    self.timers.clear(Timer::Filler);
+                    self.metrics.first_piece(generation, at_ms);
+                }
                 self.metrics.first_token(generation, at_ms);
                 self.model_failures = 0;
                 self.speak(pieces);
@@ -150,7 +186,7 @@ impl Machine {
         }
     }
 
-    fn model_finished(&mut self, now: Instant) {
+    pub(super) fn model_finished(&mut self, now: Instant) {
         let Some(reply) = &mut self.reply else { return };
         if reply.has_words() {
             self.model_failures = 0;
@@ -224,6 +260,8 @@ impl Machine {
     /// Goes on when everything of the reply was heard.
     pub(super) fn advance(&mut self, now: Instant) {
         let Some(reply) = self.reply.take_if(|reply| reply.is_over()) else { return };
+        self.held = None;
+        self.timers.clear(Timer::Filler);
         if let Phase::Ending { reason, .. } = self.phase {
             return self.finish(now, reason);
         }
@@ -248,6 +286,9 @@ impl Machine {
                 }
                 if !calls.is_empty() {
                     return self.run_tools(now, &calls, !said.is_empty());
+                }
+                if let Some(turn) = self.waiting_turn.take() {
+                    return self.answer_turn(now, &turn);
                 }
                 self.arm_silence(now);
                 self.read_results(now);

@@ -1,5 +1,7 @@
 //! Calls in virtual time, named after what happens on the line.
 
+mod turns;
+
 use super::*;
 use crate::domain::chat::ToolCall;
 use crate::domain::fallback::Fallbacks;
@@ -16,6 +18,8 @@ struct Line {
     seen: Vec<Output>,
     /// Pieces asked for and not yet played.
     waiting: Vec<(PieceId, String)>,
+    /// What was sent of the piece in the caller's ear.
+    sounding: Vec<Heard>,
 }
 
 fn agent() -> AgentFields {
@@ -49,7 +53,7 @@ impl Line {
             Some(traits) => Machine::with_engine(start, brief, traits),
             None => Machine::new(start, brief),
         };
-        let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![] };
+        let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![], sounding: vec![] };
         line.drain();
         line
     }
@@ -68,6 +72,11 @@ impl Line {
                     let generation = *generation;
                     self.waiting.retain(|(piece, _)| piece.generation > generation);
                     self.machine.handle_flushed(self.now, false, generation, &[]);
+                }
+                Output::Interrupt { generation } => {
+                    let (generation, sent) = (*generation, std::mem::take(&mut self.sounding));
+                    self.waiting.retain(|(piece, _)| piece.generation > generation);
+                    self.machine.handle_flushed(self.now, true, generation, &sent);
                 }
                 _ => {}
             }
@@ -265,6 +274,8 @@ fn caller_goes_on_while_the_model_thinks() {
     let mut line = Line::greeted();
     line.caller_says("I have a question");
     line.caller_says("about my bill");
+    line.pass_ms(300);
+    assert_eq!(line.machine.metrics().cut_offs, 1, "the pause is remembered");
     assert_eq!(line.last_messages()[1..], [user("I have a question"), user("about my bill")]);
     line.model_says("Go ahead.");
     assert_eq!(line.play_all(), "Go ahead.");

@@ -25,11 +25,17 @@ pub enum Timer {
     LastWords,
     /// A tool's result came while somebody spoke, and nothing was said after all.
     ToolResult,
+    /// A tool or the model takes its time: something is said meanwhile.
+    Filler,
     /// The engine was asked for something, or is in the middle of it, and says nothing.
     EngineStall,
 }
 
-const COUNT: usize = 9;
+/// What the model is told when the caller says nothing.
+const STILL_THERE: &str = "The caller has said nothing for a while. Ask in one short sentence whether they are still \
+there or need a moment, in words that fit the conversation and that you have not used before.";
+
+const COUNT: usize = 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -66,6 +72,7 @@ impl Timers {
             Timer::SttLate,
             Timer::LastWords,
             Timer::ToolResult,
+            Timer::Filler,
             Timer::EngineStall,
         ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
@@ -109,13 +116,8 @@ impl Machine {
                 self.handle_command(now, reason);
             }
             Timer::Silence => self.silence_passed(now),
-            Timer::Resume => {
-                if let Some(text) = self.unsaid.take().filter(|text| !text.is_empty()) {
-                    self.say(now, &text, Then::Listen);
-                } else {
-                    self.arm_silence(now);
-                }
-            }
+            Timer::Resume => self.resume(now),
+            Timer::Filler => self.fill(now),
             Timer::SttStall => self.recogniser_stalled(now),
             Timer::SttLate => self.recogniser_late(),
             Timer::ToolResult => self.read_results(now),
@@ -134,8 +136,13 @@ impl Machine {
             return;
         }
         if self.silence_prompts < config.max_prompts {
+            let asked = self.silence_prompts as usize;
             self.silence_prompts += 1;
-            self.say(now, &config.prompt, Then::Listen);
+            if config.generate_prompts {
+                return self.ask(now, Some(STILL_THERE));
+            }
+            let ways: Vec<&String> = std::iter::once(&config.prompt).chain(&config.prompts).collect();
+            self.say(now, ways[asked % ways.len()], Then::Listen);
         } else {
             self.say(now, &config.goodbye, Then::HangUp(EndReason::Silence));
         }

@@ -1,13 +1,14 @@
 //! Tools of a call: what the model wants done, and results that come when they come.
 
-use super::{Machine, Output, Phase};
+use super::{Machine, Output, Phase, Timer};
 use crate::dialogue::reply::Then;
 use crate::dialogue::tools::{self, Action};
 use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 use crate::domain::speech::Tool;
 use crate::domain::transcript::{Role, Turn};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use trunkline_media::playout::queue::PieceId;
 
 /// Times the model may be asked again with tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
@@ -80,15 +81,57 @@ impl Machine {
             Some(Some(farewell)) if !said_something => self.say(now, &farewell, Then::HangUp(EndReason::AgentHungUp)),
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
             None if self.tools.is_waiting() => {
-                if let Some(words) = filler.filter(|words| !said_something && !words.trim().is_empty()) {
-                    self.history.said_meanwhile(&words);
-                    self.say(now, &words, Then::Listen);
-                    if let Some(reply) = &mut self.reply {
-                        reply.is_filler = true;
-                    }
+                let new = |words: &String| {
+                    !said_something && !words.trim().is_empty() && Some(words) != self.last_filler.as_ref()
+                };
+                match filler.filter(new) {
+                    Some(words) => self.say_meanwhile(now, words),
+                    None => self.arm_filler(now),
                 }
             }
             None => self.next_round(now),
+        }
+    }
+
+    /// Something to hear while tools work.
+    pub(super) fn say_meanwhile(&mut self, now: Instant, words: String) {
+        self.history.said_meanwhile(&words);
+        self.say(now, &words, Then::Listen);
+        if let Some(reply) = &mut self.reply {
+            reply.is_filler = true;
+            if !self.brief.agent.turn().tool_speech_interruptible {
+                self.protect();
+            }
+        }
+        self.last_filler = Some(words);
+    }
+
+    /// A tool or the model takes longer than callers like.
+    pub(super) fn fill(&mut self, now: Instant) {
+        let Some(words) = self.next_filler().filter(|_| self.is_talking()) else { return };
+        if let Some(reply) = self.reply.as_mut().filter(|reply| !reply.canned && !reply.has_words()) {
+            let generation = reply.generation;
+            let (index, text) = reply.fill(&words);
+            self.last_filler = Some(words);
+            self.output(Output::Speak { piece: PieceId { generation, index }, text });
+        } else if self.reply.is_none() && self.tools.is_waiting() && !self.endpoint.is_speaking() {
+            self.say_meanwhile(now, words);
+        }
+    }
+
+    /// The filler after the one that was used last; none when it is the only one.
+    fn next_filler(&self) -> Option<String> {
+        let fillers = &self.silence.as_ref()?.fillers;
+        let last = self.last_filler.as_ref();
+        let after = last.and_then(|last| fillers.iter().position(|one| one == last)).map_or(0, |at| at + 1);
+        let next = fillers.get(after % fillers.len().max(1))?;
+        (Some(next) != last).then(|| next.clone())
+    }
+
+    pub(super) fn arm_filler(&mut self, now: Instant) {
+        if let Some(config) = self.silence.as_ref().filter(|config| !config.fillers.is_empty()) {
+            let after = Duration::from_millis(config.filler_after_ms);
+            self.timers.set(Timer::Filler, now + after);
         }
     }
 

@@ -185,6 +185,7 @@ mod tests {
             keyterms: vec!["IBAN".into()],
             encoding: "alaw",
             endpointing_ms: 300,
+            eager: false,
         };
         let mut wire = Transcribe.open(&setup);
         let Frame::Text(hello) = &wire.hello()[0] else { panic!("no text") };

@@ -32,6 +32,7 @@ impl Endpoint {
             Method::Bye => self.handle_bye(now, call, &key),
             Method::Invite | Method::Update => self.handle_reoffer(now, call, key, request),
             Method::Info => self.handle_info(now, call, &key, request),
+            Method::Notify => self.handle_notify(now, call, &key, &request),
             Method::Options => {
                 self.reply(now, &key, 200, capabilities);
             }

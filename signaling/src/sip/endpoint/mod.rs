@@ -7,12 +7,14 @@
 mod guard;
 mod in_dialog;
 mod receive;
+mod refer;
 mod routing;
 mod transactions;
 mod uac;
 mod uas;
 
 pub use guard::{IpNet, TrunkRule};
+pub use refer::Referral;
 
 use super::dialog::Dialog;
 use super::digest::{ClientSession, Credentials};
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Methods this endpoint answers, as its `Allow` header.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
@@ -140,6 +142,11 @@ pub enum Event {
         call: CallId,
         content_type: String,
         body: Vec<u8>,
+    },
+    /// News of a transfer that was asked for with [`Endpoint::refer`].
+    Referral {
+        call: CallId,
+        referral: Referral,
     },
     Ended {
         call: CallId,

@@ -252,6 +252,7 @@ impl Endpoint {
                 self.end(call, cause);
                 self.remove_session(call);
             }
+            Method::Refer => self.refer_response(call, 408),
             // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
             _ => {}
         }

@@ -91,10 +91,11 @@ impl Endpoint {
             Method::Invite => self.invite_response(now, key, call, response),
             Method::Bye if response.status >= 200 => self.remove_session(call),
             // RFC 3261 section 12.2.1.2: the dialog is gone on the other side.
-            Method::Info if matches!(response.status, 408 | 481) => {
+            Method::Info | Method::Refer if matches!(response.status, 408 | 481) => {
                 self.end(call, Cause::DialogLost);
                 self.remove_session(call);
             }
+            Method::Refer => self.refer_response(call, response.status),
             _ => {}
         }
     }

@@ -32,6 +32,7 @@ header_names! {
     RetryAfter "Retry-After", Reason "Reason", Warning "Warning", SessionExpires "Session-Expires" "x",
     MinSe "Min-SE", PAssertedIdentity "P-Asserted-Identity", Privacy "Privacy", RSeq "RSeq", RAck "RAck",
     Date "Date", Subject "Subject" "s", ContentEncoding "Content-Encoding" "e", ReferTo "Refer-To" "r",
+    ReferredBy "Referred-By" "b", Event "Event" "o", SubscriptionState "Subscription-State",
     AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
 }
 

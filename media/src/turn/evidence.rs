@@ -1,0 +1,214 @@
+//! What the words so far say about whether more will come: a complete answer, an unfinished clause, a number or
+//! a name being spelt. Languages differ in their small words; what is not known here waits like any other.
+
+/// How finished words sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// An answer that stands by itself, or a sentence with its end.
+    Complete,
+    /// Could go on or not.
+    Open,
+    /// A clause that lacks its end: "my number is", "and".
+    Unfinished,
+    /// Digits, letters or an address, given piece by piece.
+    Dictation,
+}
+
+/// Small words of a language.
+#[derive(Debug)]
+struct Language {
+    /// Nobody ends on these.
+    unfinished: &'static [&'static str],
+    /// Whole answers.
+    complete: &'static [&'static str],
+    digits: &'static [&'static str],
+    /// "At", "dot" and the like between the parts of an address.
+    joints: &'static [&'static str],
+}
+
+const ENGLISH: Language = Language {
+    unfinished: &[
+        "um", "uh", "er", "erm", "hmm", "and", "or", "but", "because", "so", "the", "a", "an", "my", "your", "his",
+        "her", "our", "their", "is", "are", "was", "were", "am", "be", "to", "of", "with", "for", "from", "in", "on", "by", "if", "when",
+        "while", "that", "which", "who", "i", "i'm", "we're", "it's", "that's", "like", "about", "well", "maybe",
+        "then", "into", "than", "as", "would", "could", "should", "will", "can", "have", "has", "not", "also",
+        "let me see", "let me think", "hold on", "you know", "one moment", "one second", "wait a minute",
+    ],
+    complete: &[
+        "yes", "yeah", "yep", "no", "nope", "okay", "ok", "sure", "right", "correct", "exactly", "thanks", "thank you",
+        "goodbye", "bye", "hello", "hi", "please", "that's right", "that's correct", "that's all", "of course",
+        "not yet", "never mind", "i don't know", "no thank you", "no thanks", "yes please", "stop",
+    ],
+    digits: &[
+        "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+        "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+        "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "double", "triple",
+    ],
+    joints: &["at", "dot", "dash", "hyphen", "underscore", "slash", "point", "plus"],
+};
+
+const DUTCH: Language = Language {
+    unfinished: &[
+        "eh", "ehm", "uh", "uhm", "en", "of", "maar", "want", "omdat", "dus", "de", "het", "een", "mijn", "uw", "jouw",
+        "zijn", "haar", "ons", "onze", "is", "was", "ben", "om", "van", "met", "voor", "naar", "in", "op", "bij",
+        "als", "wanneer", "dat", "die", "ik", "wij", "we", "ook", "nou", "even kijken", "even denken", "momentje", "te",
+    ],
+    complete: &[
+        "ja", "nee", "oké", "ok", "prima", "goed", "klopt", "dat klopt", "precies", "bedankt", "dank u", "dank je",
+        "dank je wel", "dank u wel", "tot ziens", "dag", "hallo", "graag", "ja graag", "nee dank u", "natuurlijk",
+        "dat was het", "weet ik niet", "stop",
+    ],
+    digits: &[
+        "nul", "een", "één", "twee", "drie", "vier", "vijf", "zes", "zeven", "acht", "negen", "tien", "elf", "twaalf",
+        "dertien", "veertien", "vijftien", "zestien", "zeventien", "achttien", "negentien", "twintig", "dertig",
+        "veertig", "vijftig", "zestig", "zeventig", "tachtig", "negentig", "honderd", "dubbel",
+    ],
+    joints: &["apenstaartje", "at", "punt", "streepje", "koppelteken", "plus"],
+};
+
+const GERMAN: Language = Language {
+    unfinished: &[
+        "äh", "ähm", "hm", "und", "oder", "aber", "weil", "also", "der", "die", "das", "ein", "eine", "einen", "mein",
+        "meine", "ihr", "ihre", "unser", "ist", "war", "bin", "zu", "von", "mit", "für", "aus", "in", "auf", "bei",
+        "wenn", "dass", "ich", "wir", "auch", "moment", "einen moment", "mal sehen", "den", "dem", "zum", "zur", "im", "am",
+    ],
+    complete: &[
+        "ja", "nein", "okay", "ok", "gut", "genau", "richtig", "stimmt", "das stimmt", "danke", "vielen dank",
+        "auf wiederhören", "tschüss", "hallo", "gerne", "ja bitte", "nein danke", "natürlich", "das war's",
+        "weiß ich nicht", "stopp",
+    ],
+    digits: &[
+        "null", "eins", "zwei", "zwo", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf",
+        "zwölf", "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn", "zwanzig",
+        "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig", "hundert", "doppel",
+    ],
+    joints: &["at", "punkt", "minus", "bindestrich", "unterstrich", "plus"],
+};
+
+const FRENCH: Language = Language {
+    unfinished: &[
+        "euh", "et", "ou", "mais", "parce que", "donc", "le", "la", "les", "un", "une", "des", "mon", "ma", "mes",
+        "votre", "vos", "notre", "est", "sont", "était", "à", "de", "du", "avec", "pour", "dans", "sur", "chez", "si",
+        "quand", "que", "qui", "je", "j'ai", "c'est", "nous", "aussi", "alors", "un instant", "attendez", "voyons",
+    ],
+    complete: &[
+        "oui", "non", "d'accord", "ok", "exactement", "c'est ça", "c'est exact", "merci", "merci beaucoup",
+        "au revoir", "bonjour", "allô", "oui s'il vous plaît", "non merci", "bien sûr", "c'est tout", "je ne sais pas",
+        "stop",
+    ],
+    digits: &[
+        "zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze",
+        "treize", "quatorze", "quinze", "seize", "vingt", "trente", "quarante", "cinquante", "soixante", "cent",
+        "double",
+    ],
+    joints: &["arobase", "point", "tiret", "plus"],
+};
+
+fn language(code: &str) -> &'static Language {
+    match code.split(['-', '_']).next().unwrap_or("") {
+        "nl" => &DUTCH,
+        "de" => &GERMAN,
+        "fr" => &FRENCH,
+        _ => &ENGLISH,
+    }
+}
+
+/// Judges the words of a turn so far.
+pub fn judge(text: &str, code: &str) -> Words {
+    let language = language(code);
+    let text = text.trim();
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '@' && c != '\''))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let Some(last) = words.last() else { return Words::Open };
+    let whole = words.join(" ");
+    if language.complete.contains(&whole.as_str()) {
+        return Words::Complete;
+    }
+    if is_dictation(language, &words) {
+        return Words::Dictation;
+    }
+    let ends_with = |list: &[&str]| {
+        list.iter().any(|entry| match entry.contains(' ') {
+            true => whole.ends_with(entry),
+            false => last == entry,
+        })
+    };
+    if text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...") || ends_with(language.unfinished) {
+        return Words::Unfinished;
+    }
+    let ends = text.ends_with(['.', '?', '!', '。', '？']);
+    // "Yes, that is correct" is as finished as "correct", whatever the recogniser's punctuation.
+    if ends && words.len() > 1 || words.len() <= 4 && ends_with(language.complete) {
+        return Words::Complete;
+    }
+    Words::Open
+}
+
+/// A string of digits or letters at the end, or an address that has begun and not ended.
+fn is_dictation(language: &Language, words: &[&str]) -> bool {
+    let is_digits = |word: &str| word.len() >= 3 && word.chars().all(|c| c.is_ascii_digit() || c == '-');
+    let is_piece = |word: &&&str| {
+        language.digits.contains(*word)
+            || language.joints.contains(*word)
+            || word.chars().count() == 1 && **word != "i"
+            || word.chars().all(|c| c.is_ascii_digit())
+    };
+    let Some(last) = words.last() else { return false };
+    let pieces = words.iter().rev().take_while(is_piece).count();
+    let address = words.iter().rev().take(4).any(|word| word.contains('@'));
+    if address {
+        return last.rsplit_once('.').is_none_or(|(_, end)| end.len() < 2);
+    }
+    // A year or a price ends a sentence too; a number of three and more digits is more often the start of one.
+    pieces >= 2 || is_digits(last) || language.joints.contains(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, code: &str, wanted: Words) {
+        assert_eq!(judge(text, code), wanted, "{text}");
+    }
+
+    #[test]
+    fn answers_that_stand_by_themselves() {
+        for text in ["yes", "No, thank you.", "that's right", "I would like to order a pizza.", "what time is it?"] {
+            check(text, "en", Words::Complete);
+        }
+        check("ja graag", "nl-NL", Words::Complete);
+        check("das stimmt", "de", Words::Complete);
+        check("non merci", "fr", Words::Complete);
+    }
+
+    #[test]
+    fn clauses_that_lack_their_end() {
+        for text in ["my number is", "I want to, um", "and", "I'd like a table for", "Well,", "let me think.", "because"] {
+            check(text, "en", Words::Unfinished);
+        }
+        check("ik wil graag een", "nl", Words::Unfinished);
+        check("ich brauche einen", "de", Words::Unfinished);
+    }
+
+    #[test]
+    fn caller_spells_or_dictates() {
+        for text in
+            ["four two", "my number is 0 6 1 2", "it's 555", "J O H N", "john at example dot", "john@example", "M as in Mike, R S"]
+        {
+            check(text, "en", Words::Dictation);
+        }
+        check("nul zes een twee", "nl", Words::Dictation);
+        check("john@example.com", "en", Words::Open);
+    }
+
+    #[test]
+    fn anything_else_waits_as_usual() {
+        for text in ["I want to order a pizza", "two", "john@example.com"] {
+            check(text, "en", Words::Open);
+        }
+    }
+}

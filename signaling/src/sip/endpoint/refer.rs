@@ -1,0 +1,88 @@
+//! Handing a call to somebody else (RFC 3515, RFC 3892): REFER inside the dialog, and the NOTIFYs that say how the
+//! call to the other party goes. The subscription is the implicit one of the REFER.
+
+use super::{CallId, Endpoint, Event, Refusal, SessionState};
+use crate::sip::message::{HeaderName, Method, NameAddr, Request};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How far a transfer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referral {
+    /// The peer will try (202).
+    Accepted,
+    /// The peer will not (or cannot): the status of its answer, 408 when there was none.
+    Refused { status: u16 },
+    /// What the other party's side has answered so far: 180 rings, 200 is there, 486 is busy.
+    Progress { status: u16, last: bool },
+}
+
+impl Endpoint {
+    /// Asks the peer to call `target`, written as given: `tel:` stays `tel:`.
+    pub fn refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), Refusal> {
+        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
+        let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
+        // It becomes part of a header: nothing that ends one may be in it.
+        if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>')) {
+            return Err(Refusal::WrongState);
+        }
+        let mut outgoing = dialog.request(Method::Refer);
+        let headers = &mut outgoing.request.headers;
+        let referrer = headers.get(&HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
+        headers.push(HeaderName::ReferTo, format!("<{target}>"));
+        if let Some(referrer) = referrer {
+            headers.push(HeaderName::ReferredBy, format!("<{}>", referrer.uri));
+        }
+        self.send_in_dialog(now, call, outgoing);
+        Ok(())
+    }
+
+    pub(super) fn refer_response(&mut self, call: CallId, status: u16) {
+        let referral = match status {
+            100..200 => return,
+            200..300 => Referral::Accepted,
+            _ => Referral::Refused { status },
+        };
+        self.events.push_back(Event::Referral { call, referral });
+    }
+
+    pub(super) fn handle_notify(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
+        let header = |name| request.headers.get(&name).unwrap_or("");
+        let package = header(HeaderName::Event).split(';').next().unwrap_or("").trim();
+        if !package.eq_ignore_ascii_case("refer") {
+            // RFC 6665 section 4.1.3: an event that was not asked for.
+            self.reply(now, key, 489, |_| {});
+            return;
+        }
+        self.reply(now, key, 200, |_| {});
+        let over = header(HeaderName::SubscriptionState).trim_start().to_ascii_lowercase().starts_with("terminated");
+        // Without a body the subscription only starts or ends.
+        let status = sipfrag_status(&request.body).or(over.then_some(200));
+        if let Some(status) = status {
+            let last = status >= 200 || over;
+            self.events.push_back(Event::Referral { call, referral: Referral::Progress { status, last } });
+        }
+    }
+}
+
+/// The status of a `message/sipfrag` body (RFC 3420): `SIP/2.0 180 Ringing`.
+fn sipfrag_status(body: &[u8]) -> Option<u16> {
+    let line = body.split(|b| matches!(b, b'\r' | b'\n')).next()?;
+    let text = std::str::from_utf8(line).ok()?;
+    let status = text.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
+    (100..700).contains(&status).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_of_a_fragment() {
+        assert_eq!(sipfrag_status(b"SIP/2.0 180 Ringing\r\nTo: <sip:a@b>\r\n"), Some(180));
+        assert_eq!(sipfrag_status(b"SIP/2.0 603"), Some(603));
+        for bad in [&b""[..], b"HTTP/1.1 200 OK", b"SIP/2.0 x", b"SIP/2.0 999 No", b"SIP/2.0 20"] {
+            assert_eq!(sipfrag_status(bad), None);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Sounds and words with which a listener says "go on": they interrupt nobody.
+
+/// Always said by a listener.
+fn listening(language: &str) -> &'static [&'static str] {
+    match language {
+        "nl" => &["mhm", "hm", "hmm", "aha", "o", "oh", "oké", "ok", "ja ja", "jaja", "precies", "zo", "tja", "echt"],
+        "de" => &["mhm", "hm", "hmm", "aha", "ach so", "achso", "ah", "oh", "okay", "ok", "genau", "ja ja", "jaja", "so"],
+        "fr" => &["mhm", "hm", "hmm", "ah", "oh", "d'accord", "ok", "je vois", "bien", "voilà", "ouais"],
+        _ => &[
+            "mhm", "mm", "mmm", "mm-hmm", "mmhmm", "hm", "hmm", "uh-huh", "uh huh", "aha", "ah", "oh", "i see", "right",
+            "okay", "ok", "sure", "got it", "wow", "really", "great", "all right", "alright",
+        ],
+    }
+}
+
+/// Said by a listener too, but also an answer to a question.
+fn answers(language: &str) -> &'static [&'static str] {
+    match language {
+        "nl" => &["ja", "goed", "prima"],
+        "de" => &["ja", "gut"],
+        "fr" => &["oui"],
+        _ => &["yes", "yeah", "yep", "yup", "good"],
+    }
+}
+
+/// What is said when somebody picks up a telephone: no reason not to greet.
+fn pick_ups(language: &str) -> &'static [&'static str] {
+    match language {
+        "nl" => &["hallo", "ja", "ja hallo", "hoi", "dag"],
+        "de" => &["hallo", "ja", "ja hallo", "ja bitte", "guten tag"],
+        "fr" => &["allô", "oui", "oui allô", "bonjour"],
+        _ => &["hello", "hi", "hey", "yes", "yeah", "yes hello", "hello hello", "good morning", "good afternoon"],
+    }
+}
+
+fn plain(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        word.to_lowercase()
+    });
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn short(language: &str) -> &str {
+    language.split(['-', '_']).next().unwrap_or("")
+}
+
+/// Whether a text is made of such sounds and nothing else. `asked`: the agent has just asked something, so that
+/// "yes" is an answer. `own`: words of the agent's configuration.
+pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -> bool {
+    let language = short(language);
+    let text = plain(text);
+    let known = |part: &str| {
+        listening(language).contains(&part)
+            || !asked && answers(language).contains(&part)
+            || own.iter().any(|one| plain(one) == part)
+    };
+    // "Okay, okay, right": word by word, or as one of the expressions of several words.
+    !text.is_empty() && (known(&text) || text.split(' ').count() <= 4 && text.split(' ').all(known))
+}
+
+/// Whether somebody has only picked up the telephone.
+pub fn is_pick_up(text: &str, language: &str) -> bool {
+    pick_ups(short(language)).contains(&plain(text).as_str())
+}
+
+/// Whether words are ours that came back: most of them were just said by us, in this order.
+pub fn is_echo_of(text: &str, said: &str) -> bool {
+    let (text, said) = (plain(text), plain(said));
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut rest = said.split(' ');
+    let found = words.iter().filter(|word| rest.clone().any(|one| one == **word) && rest.any(|one| one == **word)).count();
+    words.len() >= 2 && found * 10 >= words.len() * 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, language: &str, asked: bool, wanted: bool) {
+        assert_eq!(is_backchannel(text, language, asked, &["roger".to_owned()]), wanted, "{text}");
+    }
+
+    #[test]
+    fn listeners_say_go_on() {
+        for text in ["Mhm.", "uh-huh", "Okay, right.", "I see.", "Yeah.", "Roger!"] {
+            check(text, "en-GB", false, true);
+        }
+        check("ja ja", "nl", false, true);
+        check("ach so", "de", false, true);
+    }
+
+    #[test]
+    fn callers_want_something() {
+        for text in ["wait", "stop", "no", "okay but wait", "yes I have a question", ""] {
+            check(text, "en", false, false);
+        }
+        check("yeah", "en", true, false);
+        check("mhm", "en", true, true);
+    }
+
+    #[test]
+    fn our_words_come_back() {
+        let said = "Good morning, this is the pizza place on Elm Street. How can I help you?";
+        assert!(is_echo_of("this is the pizza place", said));
+        assert!(is_echo_of("the pizza place on elm treat", said));
+        assert!(!is_echo_of("I would like a pizza", said));
+        assert!(!is_echo_of("help", said), "one word is too little to say");
+    }
+}
