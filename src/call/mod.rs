@@ -8,3 +8,4 @@ pub mod live;
 pub mod machine;
 pub mod negotiate;
 pub mod registry;
+pub mod voicemail;

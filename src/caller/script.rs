@@ -1,4 +1,4 @@
-//! What the caller does: `listen; say hello; interrupt wait_stop; dtmf 12#; pause 500; hangup`.
+//! What the caller does: `listen; say hello; interrupt wait_stop; dtmf 12#; tones 5; beep 1000 400; pause 500; hangup`.
 
 use crate::emulator::fixture_phrases;
 use std::path::Path;
@@ -45,6 +45,8 @@ impl Script {
                 "listen" => Ok(Step::Listen),
                 "say" => speech(rest).map(Step::Say),
                 "interrupt" => speech(rest).map(Step::Interrupt),
+                "tones" => key_tones(rest).map(Step::Say),
+                "beep" => beep(rest).map(Step::Say),
                 "dtmf" if !rest.is_empty() => Ok(Step::Digits(rest.to_owned())),
                 "pause" => rest
                     .parse()
@@ -52,7 +54,7 @@ impl Script {
                     .map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
                 "hangup" => Ok(Step::HangUp),
                 _ => Err(format!(
-                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, pause MS, hangup"
+                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, hangup"
                 )),
             }
         });
@@ -60,8 +62,38 @@ impl Script {
     }
 }
 
+/// Sine waves of the same level for so many milliseconds.
+fn sines(hz: &[f64], ms: usize) -> Vec<i16> {
+    let sample = |n: usize| hz.iter().map(|hz| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin() * 5_000.0).sum::<f64>();
+    (0..ms * 8).map(|n| sample(n) as i16).collect()
+}
+
+fn beep(text: &str) -> Result<Speech, String> {
+    let (hz, ms) = text.split_once(' ').ok_or("beep wants a frequency and milliseconds")?;
+    match (hz.parse::<f64>(), ms.trim().parse::<usize>()) {
+        (Ok(hz), Ok(ms)) => sounding(text, sines(&[hz], ms)),
+        _ => Err(format!("beep wants a frequency and milliseconds, not {text:?}")),
+    }
+}
+
+/// Keys as tones in the audio (ITU-T Q.23).
+fn key_tones(digits: &str) -> Result<Speech, String> {
+    const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+    const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
+    let mut samples = Vec::new();
+    for digit in digits.chars() {
+        let at = "123A456B789C*0#D".find(digit).ok_or_else(|| format!("{digit:?} is no key"))?;
+        samples.extend(sines(&[ROWS[at / 4], COLUMNS[at % 4]], 120));
+        samples.extend([0; 800]);
+    }
+    sounding(digits, samples)
+}
+
 fn speech(name: &str) -> Result<Speech, String> {
-    let samples = if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? };
+    sounding(name, if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? })
+}
+
+fn sounding(name: &str, samples: Vec<i16>) -> Result<Speech, String> {
     // Judged as it will be on the line: quantising lifts the last breath of a word.
     let on_the_line = |frame: &[i16]| frame.iter().map(|s| Law::Mu.decode(Law::Mu.encode(*s))).collect::<Vec<i16>>();
     let sound = |frame: &[i16]| trunkline_media::frame::level_dbfs(&on_the_line(frame)) > SOUND_DBFS;

@@ -1,6 +1,7 @@
 //! The conversation: prompt, history, replies in speakable pieces, tools. Plain values; they refuse to
 //! know audio, sockets and providers.
 
+pub mod answerer;
 pub mod backchannel;
 pub mod history;
 pub mod phrases;

@@ -29,6 +29,8 @@ reasons! {
     Silence "silence" false,
     Voicemail "voicemail" false,
     Transferred "transferred" false,
+    /// A fax machine answered.
+    Fax "fax" true,
     Busy "busy" true,
     NoAnswer "no_answer" true,
     Rejected "rejected" true,

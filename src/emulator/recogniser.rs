@@ -57,6 +57,9 @@ pub fn fixture_phrases() -> Vec<Phrase> {
         ("goodbye", include_bytes!("../../fixtures/audio/goodbye.wav")),
         ("speak_to_human", include_bytes!("../../fixtures/audio/speak_to_human.wav")),
         ("pakket_nl", include_bytes!("../../fixtures/audio/pakket_nl.wav")),
+        ("mailbox", include_bytes!("../../fixtures/audio/mailbox.wav")),
+        ("leave_message", include_bytes!("../../fixtures/audio/leave_message.wav")),
+        ("screening", include_bytes!("../../fixtures/audio/screening.wav")),
     ];
     let texts = include_str!("../../fixtures/audio/phrases.tsv");
     FILES

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const PAUSES_MAX: usize = 8;
 /// Added to the longest of them before words that could go on are held for finished.
 const PAUSE_MARGIN: Duration = Duration::from_millis(100);
+/// After final words that are not called the last, more of them may be on their way.
+const SETTLE: Duration = Duration::from_millis(80);
 /// Shorter gaps are between words, not between thoughts.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
@@ -232,7 +234,10 @@ impl Endpoint {
             (Words::Unfinished | Words::Dictation, false, _) => unfinished_silence.max(silence),
         };
         let wait = wait.max(min_silence);
-        Some(quiet + wait)
+        let due = quiet + wait;
+        // Final words come in bursts: what is not the last of them is followed by more at once.
+        let more = self.final_at.filter(|_| !self.recogniser_done && self.interim.is_empty()).map(|at| at + SETTLE);
+        Some(more.map_or(due, |more| due.max(more)))
     }
 
     /// The finished turn, when its time has come.

@@ -228,8 +228,8 @@ impl Running {
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
             LegEvent::NetworkLost => self.machine.handle_network_lost(now),
             LegEvent::Closed { stats } => self.stats = Some(stats),
+            LegEvent::Tone { tone, at } => self.machine.handle_tone(at, &tone),
             LegEvent::DigitsSent
-            | LegEvent::Tone { .. }
             | LegEvent::TalkSpurt { .. }
             | LegEvent::MediaStarted { .. }
             | LegEvent::Recorded { .. } => {}

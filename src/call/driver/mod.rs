@@ -200,7 +200,7 @@ impl Context {
             deliver_audio: true,
             speak_at_once: true,
             detect_voice: true,
-            detect_tones: false,
+            detect_tones: brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false),
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));
         let sink = Box::new(move |event| sender.try_send(event).is_ok());

@@ -145,7 +145,9 @@ impl Machine {
 
     fn engine_answers(&mut self, now: Instant) {
         let ending = self.reply.as_ref().is_some_and(|reply| reply.canned && matches!(reply.then, Then::HangUp(_)));
-        if !self.is_talking() || ending {
+        // What an engine has to say to an announcement nobody is to hear; our message is its next answer.
+        let announcement = self.mailbox.is_some() && self.engine.as_ref().is_none_or(|state| state.then.is_none());
+        if !self.is_talking() || ending || announcement {
             return self.output(Output::Engine(Input::Interrupted { item: None }));
         }
         if let Some(reply) = self.reply.take() {

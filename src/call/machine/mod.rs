@@ -6,6 +6,7 @@
 mod ahead;
 mod engine;
 mod interrupt;
+mod mailbox;
 mod metrics;
 mod talk;
 mod timers;
@@ -16,6 +17,7 @@ pub use metrics::{Metrics, TurnFigures};
 pub use timers::Timer;
 
 use super::dtmf::{Keys, Pressed};
+use super::voicemail::Detection;
 use crate::dialogue::history::History;
 use crate::dialogue::phrases::{Phrases, phrases};
 use crate::dialogue::prompt;
@@ -167,6 +169,12 @@ pub struct Machine {
     /// The model's answer to a turn that is likely over.
     ahead: Option<ahead::Ahead>,
     last_filler: Option<String>,
+    /// Who has answered, while that is being found out, and what follows from it.
+    detection: Option<Detection>,
+    mailbox: Option<mailbox::Mailbox>,
+    mailbox_message: Option<String>,
+
+
     silence_prompts: u32,
     model_failures: u32,
     voice_failures: u32,
@@ -214,6 +222,7 @@ impl Machine {
         };
         let longest =
             brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
+        let detects = brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false);
         let mut machine = Self {
             phrases: phrases(brief.language()),
             silence: brief.agent.silence(),
@@ -235,6 +244,10 @@ impl Machine {
             last_turn: None,
             ahead: None,
             last_filler: None,
+            detection: detects.then(|| Detection::new(now)),
+            mailbox: None,
+            mailbox_message: None,
+
             silence_prompts: 0,
             model_failures: 0,
             voice_failures: 0,
@@ -250,6 +263,16 @@ impl Machine {
         machine.timers.set(Timer::MaxDuration, now + longest);
         machine.greet(now);
         machine
+    }
+
+    /// What was heard before the answer.
+    pub fn handle_early(&mut self, now: Instant, mut early: Detection) {
+        if self.detection.is_some() {
+            early.handle_answered(now);
+            let found = early.verdict();
+            self.detection = Some(early);
+            self.answered_by(now, found);
+        }
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -284,6 +307,10 @@ impl Machine {
 
     pub fn handle_speech_started(&mut self, at: Instant) {
         self.endpoint.handle_speech_started(at);
+        if let Some(detection) = &mut self.detection {
+            detection.handle_speech_started(at);
+        }
+        self.mailbox_speaks(at, true);
         self.caller_goes_on(at);
         self.timers.clear(Timer::Silence);
         if self.held.is_none() {
@@ -295,6 +322,10 @@ impl Machine {
 
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         self.endpoint.handle_speech_ended(last_sound);
+        if let Some(detection) = &mut self.detection {
+            detection.handle_speech_ended(last_sound);
+        }
+        self.mailbox_speaks(now, false);
         if self.engine.is_none() {
             self.timers.set(Timer::SttStall, now + STT_STALL);
             if self.brief.agent.fallbacks.as_ref().is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
@@ -320,6 +351,7 @@ impl Machine {
             SttEvent::Interim(text) => {
                 self.words_heard(&text);
                 self.endpoint.handle_interim(now, &text);
+                self.judge_answerer(now, &text, false);
                 self.judge_words(now, false);
                 self.likely_over(now);
             }
@@ -328,6 +360,7 @@ impl Machine {
                 self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_final(now, &text, confidence, speech_final);
+                self.judge_answerer(now, &text, true);
                 self.judge_words(now, true);
                 self.likely_over(now);
                 if let Phase::Ending { reason, .. } = self.phase
@@ -342,6 +375,7 @@ impl Machine {
                 self.timers.clear(Timer::SttLate);
                 self.words_heard(&text);
                 self.endpoint.handle_end_of_turn(now, &text, confidence);
+                self.judge_answerer(now, &text, true);
                 self.judge_words(now, true);
             }
             SttEvent::EagerEndOfTurn => self.think_ahead(now),
@@ -371,6 +405,11 @@ impl Machine {
         );
         let at_ms = self.ms(now);
         self.metrics.switched(at_ms, switch);
+    }
+
+    fn judge_answerer(&mut self, now: Instant, text: &str, is_final: bool) {
+        let found = self.detection.as_mut().and_then(|detection| detection.handle_words(now, text, is_final));
+        self.answered_by(now, found);
     }
 
     fn words_heard(&mut self, text: &str) {

@@ -81,6 +81,11 @@ impl Machine {
         self.timers.clear(Timer::Resume);
         self.timers.clear(Timer::SttStall);
         self.unsaid = None;
+        if self.mailbox.is_some() {
+            // An announcement wants no answer.
+            self.record_user(&turn);
+            return self.history.user(&turn.text);
+        }
         if self.engine.is_some() {
             return self.tell_engine(&turn);
         }
@@ -356,7 +361,7 @@ impl Machine {
     }
 
     pub(super) fn recogniser_stalled(&mut self, now: Instant) {
-        if self.reply.is_some() || !self.is_talking() {
+        if self.reply.is_some() || !self.is_talking() || self.mailbox.is_some() {
             return;
         }
         self.stt_stalls += 1;

@@ -1,5 +1,6 @@
 //! Calls in virtual time, named after what happens on the line.
 
+mod answerers;
 mod turns;
 
 use super::*;
@@ -46,9 +47,12 @@ impl Line {
     }
 
     fn with(agent: AgentFields, engine: Option<EngineTraits>) -> Self {
+        Self::briefed(Brief { agent, task: None }, engine)
+    }
+
+    fn briefed(brief: Brief, engine: Option<EngineTraits>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let start = Instant::now();
-        let brief = Brief { agent, task: None };
         let machine = match engine {
             Some(traits) => Machine::with_engine(start, brief, traits),
             None => Machine::new(start, brief),

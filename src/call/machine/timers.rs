@@ -1,6 +1,7 @@
 //! The timers of a call, each with a name.
 
 use super::{Machine, Phase};
+use crate::call::voicemail::Detection;
 use crate::dialogue::reply::Then;
 use crate::domain::end_reason::EndReason;
 use crate::providers::Failure;
@@ -27,6 +28,8 @@ pub enum Timer {
     ToolResult,
     /// A tool or the model takes its time: something is said meanwhile.
     Filler,
+    /// A mailbox has heard enough, or waits for our message.
+    Mailbox,
     /// The engine was asked for something, or is in the middle of it, and says nothing.
     EngineStall,
 }
@@ -35,7 +38,7 @@ pub enum Timer {
 const STILL_THERE: &str = "The caller has said nothing for a while. Ask in one short sentence whether they are still \
 there or need a moment, in words that fit the conversation and that you have not used before.";
 
-const COUNT: usize = 10;
+const COUNT: usize = 11;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -73,6 +76,7 @@ impl Timers {
             Timer::LastWords,
             Timer::ToolResult,
             Timer::Filler,
+            Timer::Mailbox,
             Timer::EngineStall,
         ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
@@ -88,7 +92,8 @@ impl Machine {
         }
         let talking = self.is_talking();
         let turn = self.endpoint.poll_timeout().filter(|_| talking && self.waiting_turn.is_none());
-        [self.timers.next(), turn, self.keys.poll_timeout().filter(|_| talking)].into_iter().flatten().min()
+        let who = self.detection.as_ref().and_then(Detection::poll_timeout).filter(|_| talking);
+        [self.timers.next(), turn, who, self.keys.poll_timeout().filter(|_| talking)].into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -96,6 +101,8 @@ impl Machine {
             tracing::trace!(?timer, "call wakes");
             self.handle_timer(now, timer);
         }
+        let found = self.detection.as_mut().and_then(|detection| detection.handle_timeout(now));
+        self.answered_by(now, found);
         if let Some(pressed) = self.keys.handle_timeout(now) {
             self.pressed(now, pressed);
         }
@@ -118,6 +125,7 @@ impl Machine {
             Timer::Silence => self.silence_passed(now),
             Timer::Resume => self.resume(now),
             Timer::Filler => self.fill(now),
+            Timer::Mailbox => self.mailbox_listens(now),
             Timer::SttStall => self.recogniser_stalled(now),
             Timer::SttLate => self.recogniser_late(),
             Timer::ToolResult => self.read_results(now),
@@ -151,7 +159,7 @@ impl Machine {
     /// Starts the wait for the caller, if it is the caller's turn.
     pub(super) fn arm_silence(&mut self, now: Instant) {
         // While a tool works the caller waits for us.
-        let ours = !self.is_talking() || self.tools.is_waiting();
+        let ours = !self.is_talking() || self.tools.is_waiting() || self.mailbox.is_some();
         if let (Some(config), None, false) = (&self.silence, &self.reply, ours) {
             let after = Duration::from_millis(config.prompt_after_ms);
             self.timers.set(Timer::Silence, now + after);

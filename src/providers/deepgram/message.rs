@@ -81,6 +81,8 @@ enum Message {
         is_final: bool,
         #[serde(default)]
         speech_final: bool,
+        #[serde(default)]
+        from_finalize: bool,
         /// Seconds of the connection's audio.
         #[serde(default)]
         start: f64,
@@ -113,7 +115,9 @@ struct Alternative {
 pub fn parse(text: &str) -> Result<Heard, Failure> {
     let message: Message = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
     Ok(match message {
-        Message::Results { channel, is_final, speech_final, start, duration } => {
+        Message::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
+            // What it was asked for before its time is all it has.
+            let speech_final = speech_final || from_finalize;
             let best = channel.alternatives.into_iter().next();
             let (text, confidence) = best.map(|a| (a.transcript, a.confidence)).unwrap_or_default();
             if is_final {

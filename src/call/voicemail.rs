@@ -1,0 +1,216 @@
+//! Who has answered the call we made, and when a mailbox listens. A plain value fed with voice, words and tones;
+//! the call's machine acts on what it says. It delays nobody: a person is spoken to while it still listens.
+
+use crate::dialogue::answerer::{Answerer, announces};
+use std::time::{Duration, Instant};
+use trunkline_media::detect::tone::Tone;
+
+/// A mailbox announces itself within this time after the answer.
+const LISTENS_FOR: Duration = Duration::from_secs(25);
+/// Speech without a pause that nobody answers a telephone with, when no words are known.
+const MONOLOGUE: Duration = Duration::from_millis(6_000);
+/// A pause that ends an utterance.
+const PAUSE: Duration = Duration::from_millis(700);
+/// Somebody who said this little and waits is a person.
+const SHORT: Duration = Duration::from_millis(3_500);
+/// Fax machines answer at 2100 Hz (CED) and call with half seconds of 1100 Hz (CNG), within 15 Hz.
+const CED_HZ: u32 = 2_100;
+const CNG_HZ: u32 = 1_100;
+const FAX_DRIFT_HZ: u32 = 25;
+/// A beep is at least this long and at most that.
+const BEEP_MS: std::ops::RangeInclusive<u32> = 120..=2_500;
+
+#[derive(Clone, Debug)]
+pub struct Detection {
+    since: Instant,
+    speaking: Option<Instant>,
+    last_sound: Option<Instant>,
+    /// Beginning of the present run of speech, its pauses included.
+    run: Option<Instant>,
+    words: String,
+    verdict: Option<Answerer>,
+    /// When it was reached.
+    pub decided_at: Option<Instant>,
+}
+
+impl Detection {
+    /// The other side can be heard from now on, in early media or as the answer.
+    pub fn new(now: Instant) -> Self {
+        Self { since: now, speaking: None, last_sound: None, run: None, words: String::new(), verdict: None, decided_at: None }
+    }
+
+    /// The call is answered: what was heard before was the way there, unless it was a machine.
+    pub fn handle_answered(&mut self, now: Instant) {
+        if self.verdict.is_none() {
+            *self = Self::new(now);
+        }
+    }
+
+    pub fn verdict(&self) -> Option<Answerer> {
+        self.verdict
+    }
+
+    /// Nothing more will be learnt.
+    pub fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) > LISTENS_FOR
+            || self.verdict.is_some_and(|verdict| verdict != Answerer::Human)
+    }
+
+    pub fn handle_speech_started(&mut self, at: Instant) {
+        self.speaking = Some(at);
+        let paused = self.last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
+        if paused || self.run.is_none() {
+            self.run = Some(at);
+        }
+    }
+
+    pub fn handle_speech_ended(&mut self, last_sound: Instant) {
+        self.speaking = None;
+        self.last_sound = Some(last_sound);
+    }
+
+    /// Words of the other side, interim ones included: `text` is what was said since the last final ones.
+    pub fn handle_words(&mut self, now: Instant, text: &str, is_final: bool) -> Option<Answerer> {
+        if self.is_over(now) || text.is_empty() {
+            return None;
+        }
+        let all = format!("{} {text}", self.words);
+        let found = announces(&all);
+        if is_final {
+            self.words = all;
+        }
+        // "Is not available" may be said by somebody's secretary; after a conversation has begun it is.
+        if let Some(answerer) = found {
+            return self.decide(now, answerer);
+        }
+        None
+    }
+
+    pub fn handle_tone(&mut self, now: Instant, tone: &Tone) -> Option<Answerer> {
+        if self.is_over(now) {
+            return None;
+        }
+        let near = |hz: u32| tone.frequency_hz.abs_diff(hz) <= FAX_DRIFT_HZ;
+        if near(CED_HZ) && tone.duration_ms >= 900 || near(CNG_HZ) && (400..=700).contains(&tone.duration_ms) {
+            return self.decide(now, Answerer::Fax);
+        }
+        // A beep after something was said: a mailbox whose words were not understood.
+        let spoke = self.run.is_some() || !self.words.is_empty();
+        (is_beep(tone) && spoke).then(|| self.decide(now, Answerer::Voicemail)).flatten()
+    }
+
+    /// Time alone: a person waits for an answer, a machine goes on.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Answerer> {
+        if self.verdict.is_some() {
+            return None;
+        }
+        match (self.speaking, self.run, self.last_sound) {
+            (Some(_), Some(run), _) if self.words.is_empty() && now.saturating_duration_since(run) >= MONOLOGUE => {
+                self.decide(now, Answerer::Voicemail)
+            }
+            (None, Some(run), Some(last)) if now.saturating_duration_since(last) >= PAUSE => {
+                let short = last.saturating_duration_since(run) <= SHORT;
+                short.then(|| self.decide(now, Answerer::Human)).flatten()
+            }
+            _ => None,
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.verdict.is_some() {
+            return None;
+        }
+        match (self.speaking, self.run, self.last_sound) {
+            (Some(_), Some(run), _) if self.words.is_empty() => Some(run + MONOLOGUE),
+            (None, Some(run), Some(last)) if last.saturating_duration_since(run) <= SHORT => Some(last + PAUSE),
+            _ => None,
+        }
+    }
+
+    fn decide(&mut self, now: Instant, answerer: Answerer) -> Option<Answerer> {
+        if self.verdict == Some(answerer) {
+            return None;
+        }
+        self.verdict = Some(answerer);
+        self.decided_at = Some(now);
+        Some(answerer)
+    }
+}
+
+/// The tone after which a mailbox listens.
+pub fn is_beep(tone: &Tone) -> bool {
+    !tone.lasting && BEEP_MS.contains(&tone.duration_ms) && tone.frequency_hz.abs_diff(CED_HZ) > FAX_DRIFT_HZ
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn answered() -> (Instant, Detection) {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        (now, Detection::new(now))
+    }
+
+    fn tone(frequency_hz: u32, duration_ms: u32) -> Tone {
+        Tone { frequency_hz, duration_ms, lasting: duration_ms >= 1_000 }
+    }
+
+    #[test]
+    fn somebody_says_hello_and_waits() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 800 * MS);
+        assert_eq!(d.handle_words(t + 1_000 * MS, "Hello?", true), None);
+        assert_eq!(d.poll_timeout(), Some(t + 1_500 * MS));
+        assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(Answerer::Human));
+    }
+
+    #[test]
+    fn a_mailbox_that_begins_like_a_person() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 1_500 * MS);
+        assert_eq!(d.handle_timeout(t + 2_300 * MS), Some(Answerer::Human), "Hi, this is John.");
+        d.handle_speech_started(t + 2_400 * MS);
+        let words = "Hi, this is John. I can't come to the phone";
+        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), Some(Answerer::Voicemail));
+        assert_eq!(d.handle_words(t + 5_000 * MS, "press one", true), None, "decided is decided");
+    }
+
+    #[test]
+    fn a_mailbox_in_a_language_nobody_understands() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_timeout(t + 6_300 * MS), Some(Answerer::Voicemail));
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 5_000 * MS);
+        assert_eq!(d.handle_timeout(t + 5_700 * MS), None, "too long for a person, and it waits: nothing is certain");
+        assert_eq!(d.handle_tone(t + 6_000 * MS, &tone(1_000, 400)), Some(Answerer::Voicemail));
+    }
+
+    #[test]
+    fn fax_machines_are_known_by_their_tones() {
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(2_098, 1_000)), Some(Answerer::Fax));
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(1_102, 500)), Some(Answerer::Fax));
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(425, 1_000)), None, "still ringing");
+    }
+
+    #[test]
+    fn a_mailbox_in_early_media_is_still_one_when_it_answers() {
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(Answerer::Voicemail));
+        d.handle_answered(t + 4_000 * MS);
+        assert_eq!(d.verdict(), Some(Answerer::Voicemail));
+        let (t, mut d) = answered();
+        d.handle_speech_started(t);
+        d.handle_answered(t + 4_000 * MS);
+        assert_eq!(d.poll_timeout(), None, "an announcement on the way is forgotten");
+    }
+}
