@@ -72,6 +72,7 @@ fn config(now: Instant, law: Law) -> Config {
         speak_at_once: true,
         detect_voice: true,
         detect_tones: false,
+        backdrop: None,
     }
 }
 

@@ -208,6 +208,7 @@ fn leg_config(stream: Stream, record: bool) -> Config {
         speak_at_once: false,
         detect_voice: false,
         detect_tones: false,
+        backdrop: None,
     }
 }
 

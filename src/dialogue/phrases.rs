@@ -9,6 +9,10 @@ pub struct Phrases {
     /// The longest time was reached.
     pub time_is_up: &'static str,
     pub goodbye: &'static str,
+    /// Before somebody else is called.
+    pub connecting: &'static str,
+    /// To whom a caller is put through who has not said why.
+    pub caller_waits: &'static str,
 }
 
 /// By language of the voice; English where there is none of our own.
@@ -19,24 +23,32 @@ pub fn phrases(language: &str) -> &'static Phrases {
             give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
             time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
             goodbye: "Tot ziens.",
+            connecting: "Een ogenblik, ik verbind u door.",
+            caller_waits: "Er is een beller voor u. Ik verbind u door.",
         },
         "de" => &Phrases {
             repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
             give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
             time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
             goodbye: "Auf Wiederhören.",
+            connecting: "Einen Moment bitte, ich verbinde Sie.",
+            caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
         },
         "fr" => &Phrases {
             repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
             give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
             time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
             goodbye: "Au revoir.",
+            connecting: "Un instant, je vous mets en relation.",
+            caller_waits: "Un appel pour vous. Je vous mets en relation.",
         },
         _ => &Phrases {
             repeat: "Sorry, something went wrong. Could you say that again?",
             give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
             time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
             goodbye: "Goodbye.",
+            connecting: "One moment, I will put you through.",
+            caller_waits: "There is a caller for you. I am putting them through.",
         },
     }
 }

@@ -13,6 +13,8 @@ const RATE_HZ: u64 = 8_000;
 pub enum Then {
     Listen,
     HangUp(EndReason),
+    /// The caller is put through.
+    Transfer,
 }
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,24 @@
-//! The tools of a call: the built-in ones (ending the call, pressing keys) and those of the agent.
+//! The tools of a call: the built-in ones (ending the call, putting the caller through, pressing keys, leaving a
+//! message), those of the agent, and those of servers that offer some (MCP).
 
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::speech::Tool;
+use crate::domain::transfer::TransferDestination;
 use serde_json::{Value, json};
+
+/// Faults of arguments that a model is told of at once.
+const FAULTS_MAX: usize = 5;
+
+/// What a call can do besides talking.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Abilities<'a> {
+    pub custom: &'a [Tool],
+    /// Of servers, as they describe them.
+    pub remote: &'a [ToolOffer],
+    pub destinations: &'a [TransferDestination],
+    /// A mailbox may have answered.
+    pub voicemail: bool,
+}
 
 /// What a tool call asks of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +27,17 @@ pub enum Action {
     EndCall {
         farewell: Option<String>,
     },
+    /// Put the caller through to a destination, by its place in the list.
+    Transfer {
+        destination: usize,
+        /// What the other party is told first.
+        briefing: Option<String>,
+    },
     SendDigits {
         digits: String,
+    },
+    LeaveVoicemail {
+        message: Option<String>,
     },
     /// A tool of the agent's: the customer's server runs it.
     Custom {
@@ -25,59 +50,133 @@ pub enum Action {
     Invalid(String),
 }
 
-/// The agent's tools, and the built-in ones it has not replaced by its own.
-pub fn offers(custom: &[Tool]) -> Vec<ToolOffer> {
-    let own = custom.iter().map(|tool| ToolOffer {
-        name: tool.function.name.clone(),
-        description: tool.function.description.clone().unwrap_or_default(),
-        parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
-        strict: tool.function.strict.unwrap_or(false),
-    });
-    let built_in = built_in().into_iter().filter(|offer| custom.iter().all(|tool| tool.function.name != offer.name));
-    own.chain(built_in).collect()
-}
-
-fn built_in() -> Vec<ToolOffer> {
-    vec![
-        ToolOffer {
-            name: "end_call".to_owned(),
-            description: "Ends the phone call. Use it when the conversation is finished; say goodbye first.".to_owned(),
-            parameters: json!({"type": "object", "properties": {
-                "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
-                "additionalProperties": false}),
-            strict: false,
-        },
-        ToolOffer {
-            name: "send_dtmf".to_owned(),
-            description: "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
-            parameters: json!({"type": "object", "properties": {
-                "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
-                "required": ["digits"], "additionalProperties": false}),
-            strict: false,
-        },
-    ]
-}
-
-pub fn action(call: &ToolCall, custom: &[Tool]) -> Action {
-    let Ok(arguments) = serde_json::from_str::<Value>(&call.arguments) else {
-        return Action::Invalid("the arguments are not valid JSON".to_owned());
-    };
-    if let Some(tool) = custom.iter().find(|tool| tool.function.name == call.name) {
-        return Action::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+impl Abilities<'_> {
+    fn functions(&self) -> impl Iterator<Item = &Tool> {
+        self.custom.iter().filter(|tool| tool.is_function())
     }
-    let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
-    match call.name.as_str() {
-        "end_call" => Action::EndCall { farewell: text("farewell").filter(|text| !text.trim().is_empty()) },
-        "send_dtmf" => match text("digits") {
-            Some(digits)
-                if (1..=32).contains(&digits.len()) && digits.chars().all(|c| "0123456789*#ABCD".contains(c)) =>
-            {
-                Action::SendDigits { digits }
+
+    /// The agent's tools, those of its servers, and the built-in ones it has not replaced by its own.
+    pub fn offers(&self) -> Vec<ToolOffer> {
+        let own = self.functions().map(|tool| ToolOffer {
+            name: tool.function.name.clone(),
+            description: tool.function.description.clone().unwrap_or_default(),
+            parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+            strict: tool.function.strict.unwrap_or(false),
+        });
+        let mut offers: Vec<ToolOffer> = own.collect();
+        for offer in self.remote.iter().cloned().chain(self.built_in()) {
+            if offers.iter().all(|known| known.name != offer.name) {
+                offers.push(offer);
             }
-            _ => Action::Invalid("digits must be 1 to 32 of 0-9, *, # and A-D".to_owned()),
-        },
-        other => Action::Invalid(format!("there is no tool named {other}")),
+        }
+        offers
     }
+
+    fn built_in(&self) -> Vec<ToolOffer> {
+        let offer = |name: &str, description: String, parameters: Value| ToolOffer {
+            name: name.to_owned(),
+            description,
+            parameters,
+            strict: false,
+        };
+        let mut offers = vec![
+            offer(
+                "end_call",
+                "Ends the phone call. Use it when the conversation is finished; say goodbye first.".to_owned(),
+                json!({"type": "object", "properties": {
+                    "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
+                    "additionalProperties": false}),
+            ),
+            offer(
+                "send_dtmf",
+                "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
+                json!({"type": "object", "properties": {
+                    "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
+                    "required": ["digits"], "additionalProperties": false}),
+            ),
+        ];
+        if !self.destinations.is_empty() {
+            offers.push(offer("transfer_call", self.describe_transfer(), self.transfer_schema()));
+        }
+        if self.voicemail {
+            offers.push(offer(
+                "leave_voicemail",
+                "Use it as soon as you notice that an answering machine or mailbox has answered: the message is left \
+                 after the beep and the call ends."
+                    .to_owned(),
+                json!({"type": "object", "properties": {
+                    "message": {"type": "string", "description": "What to say; the agent's own message without it."}},
+                    "additionalProperties": false}),
+            ));
+        }
+        offers
+    }
+
+    fn describe_transfer(&self) -> String {
+        let about = |one: &TransferDestination| match &one.description {
+            Some(about) => format!("{}: {about}", one.name),
+            None => one.name.clone(),
+        };
+        let list = self.destinations.iter().map(about).collect::<Vec<_>>().join("; ");
+        format!("Puts the caller through to somebody else. Say so first. Destinations: {list}")
+    }
+
+    fn transfer_schema(&self) -> Value {
+        let names: Vec<&str> = self.destinations.iter().map(|one| one.name.as_str()).collect();
+        json!({"type": "object", "properties": {
+            "destination": {"type": "string", "enum": names},
+            "briefing": {"type": "string", "description":
+                "One or two sentences for whoever picks up: who is calling, what about, what was done so far."}},
+            "required": ["destination"], "additionalProperties": false})
+    }
+
+    /// What a call of the model's asks for. Arguments that do not fit their schema never leave the call.
+    pub fn action(&self, call: &ToolCall) -> Action {
+        let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+        let Ok(arguments) = serde_json::from_str::<Value>(text) else {
+            return Action::Invalid("the arguments are not valid JSON".to_owned());
+        };
+        let Some(offer) = self.offers().into_iter().find(|offer| offer.name == call.name) else {
+            return Action::Invalid(format!("there is no tool named {}", call.name));
+        };
+        if let Some(fault) = misfit(&offer.parameters, &arguments) {
+            return Action::Invalid(fault);
+        }
+        if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
+            return Action::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+        }
+        if self.remote.iter().any(|tool| tool.name == call.name) {
+            return Action::Custom { is_async: false, filler: None };
+        }
+        let text = |name: &str| {
+            arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+        };
+        match call.name.as_str() {
+            "end_call" => Action::EndCall { farewell: text("farewell") },
+            "send_dtmf" => Action::SendDigits { digits: text("digits").unwrap_or_default() },
+            "leave_voicemail" => Action::LeaveVoicemail { message: text("message") },
+            _ => {
+                let wanted = text("destination");
+                let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
+                Action::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
+            }
+        }
+    }
+}
+
+/// How arguments fail their schema, with the place of each fault; a schema that is none fits everything, it was
+/// refused when it was saved or is a server's own.
+fn misfit(schema: &Value, arguments: &Value) -> Option<String> {
+    let validator = jsonschema::validator_for(schema).ok()?;
+    let faults: Vec<String> = validator
+        .iter_errors(arguments)
+        .take(FAULTS_MAX)
+        .map(|fault| match fault.instance_path().to_string().trim_start_matches('/') {
+            "" => fault.to_string(),
+            place => format!("{place}: {fault}"),
+        })
+        .collect();
+    (!faults.is_empty()).then(|| format!("the arguments do not fit: {}", faults.join("; ")))
 }
 
 #[cfg(test)]
@@ -85,21 +184,48 @@ mod tests {
     use super::*;
 
     fn check(name: &str, arguments: &str, wanted: &Action) {
+        let destinations: Vec<TransferDestination> =
+            serde_json::from_value(json!([{"name": "desk", "target": "+31201234567"}, {"name": "billing", "target": "+31201234568"}])).unwrap();
+        let find: Tool = serde_json::from_value(json!({"function": {"name": "find", "parameters": {
+            "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
+        .unwrap();
+        let custom = [find];
+        let abilities = Abilities { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
         let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into() };
-        assert_eq!(action(&call, &[]), *wanted);
+        assert_eq!(abilities.action(&call), *wanted);
+    }
+
+    fn invalid(name: &str, arguments: &str, wanted: &str) {
+        check(name, arguments, &Action::Invalid(wanted.to_owned()));
     }
 
     #[test]
-    fn arguments_are_checked() {
+    fn arguments_are_read() {
         check("end_call", "{}", &Action::EndCall { farewell: None });
+        check("end_call", "", &Action::EndCall { farewell: None });
         check("end_call", "{\"farewell\":\"Bye\"}", &Action::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &Action::SendDigits { digits: "12#".into() });
-        check(
-            "send_dtmf",
-            "{\"digits\":\"x\"}",
-            &Action::Invalid("digits must be 1 to 32 of 0-9, *, # and A-D".into()),
-        );
-        check("fly", "{}", &Action::Invalid("there is no tool named fly".into()));
-        check("end_call", "{", &Action::Invalid("the arguments are not valid JSON".into()));
+        check("leave_voicemail", "{}", &Action::LeaveVoicemail { message: None });
+        check("find", "{\"order\":4}", &Action::Custom { is_async: false, filler: None });
+        let billing = Action::Transfer { destination: 1, briefing: Some("An invoice.".into()) };
+        check("transfer_call", "{\"destination\":\"billing\",\"briefing\":\"An invoice.\"}", &billing);
+    }
+
+    #[test]
+    fn arguments_that_do_not_fit_never_leave_the_call() {
+        invalid("find", "{\"order\":\"four\"}", "the arguments do not fit: order: \"four\" is not of type \"integer\"");
+        invalid("find", "{}", "the arguments do not fit: \"order\" is a required property");
+        invalid("send_dtmf", "{\"digits\":\"x\"}", "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-D]{1,32}$\"");
+        invalid("transfer_call", "{\"destination\":\"+4412345678\"}", "the arguments do not fit: destination: \"+4412345678\" is not one of \"desk\" or \"billing\"");
+        invalid("fly", "{}", "there is no tool named fly");
+        invalid("end_call", "{", "the arguments are not valid JSON");
+    }
+
+    #[test]
+    fn only_what_can_be_done_is_offered() {
+        let names = |abilities: Abilities<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
+        assert_eq!(names(Abilities::default()), ["end_call", "send_dtmf"]);
+        let remote = [ToolOffer { name: "end_call".into(), ..ToolOffer::default() }];
+        assert_eq!(names(Abilities { remote: &remote, voicemail: true, ..Abilities::default() }), ["end_call", "send_dtmf", "leave_voicemail"]);
     }
 }

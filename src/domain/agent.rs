@@ -2,12 +2,14 @@
 
 use super::FieldFault;
 use super::analysis::AnalysisPlan;
+use super::background::Background;
 use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::time::UnixMs;
+use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -44,6 +46,10 @@ pub struct AgentFields {
     pub voice_settings: Option<VoiceSettings>,
     #[serde(default)]
     pub dtmf_rules: Option<DtmfRules>,
+    #[serde(default)]
+    pub transfer_config: Option<TransferConfig>,
+    #[serde(default)]
+    pub background: Option<Background>,
     #[serde(default)]
     pub voicemail_detection: Option<bool>,
     #[serde(default)]
@@ -129,6 +135,8 @@ impl AgentFields {
         let mut all = Ok(());
         for result in [
             self.dtmf_rules.as_ref().map(DtmfRules::validate),
+            self.transfer_config.as_ref().map(TransferConfig::validate),
+            self.background.as_ref().map(Background::validate),
             self.voice_settings.as_ref().map(VoiceSettings::validate),
             self.turn_config.as_ref().map(TurnConfig::validate),
             self.silence_config.as_ref().map(SilenceConfig::validate),
@@ -140,7 +148,25 @@ impl AgentFields {
         ] {
             all = all.and(result.unwrap_or(Ok(())));
         }
-        all
+        all.and(self.rules_fit_tools())
+    }
+
+    /// A key that calls a tool needs one.
+    fn rules_fit_tools(&self) -> Result<(), FieldFault> {
+        let tools = self.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        for (index, rule) in self.dtmf_rules.iter().flat_map(|rules| rules.rules.iter().enumerate()) {
+            if let Some(name) = &rule.tool
+                && !tools.iter().any(|tool| tool.function.name == *name && tool.kind == "function")
+            {
+                let message = format!("there is no tool named {name} in llm_config.tools");
+                return Err(FieldFault::new(format!("dtmf_rules.rules[{index}].tool"), message));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn transfers(&self) -> TransferConfig {
+        self.transfer_config.clone().unwrap_or_default()
     }
 
     pub fn turn(&self) -> TurnConfig {

@@ -23,7 +23,7 @@ pub struct ToolCall {
 }
 
 /// A tool offered to the model: name, description and JSON schema of its arguments.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolOffer {
     pub name: String,
     pub description: String,

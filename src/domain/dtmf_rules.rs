@@ -25,6 +25,9 @@ pub struct Rule {
     /// Of `transfer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Of `tool`: the name of one of `llm_config.tools`; it is called without arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
     /// Of `say`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -38,6 +41,7 @@ pub enum Action {
     Say,
     EndCall,
     SendToLlm,
+    Tool,
 }
 
 fn default_timeout() -> u64 {
@@ -54,9 +58,27 @@ impl DtmfRules {
                 return Err(FieldFault::new(field("digits"), "must be 1 to 32 of 0-9, *, # and A-D"));
             }
             if rule.action == Action::Transfer
-                && rule.target.as_deref().is_none_or(|t| super::phone_number::Destination::parse(t).is_none())
+                && rule.target.as_deref().is_none_or(|target| super::transfer::Target::parse(target).is_none())
             {
-                return Err(FieldFault::new(field("target"), "a transfer needs an E.164 number or SIP URI as target"));
+                let message = "a transfer needs an E.164 number, a tel: or a SIP URI as target";
+                return Err(FieldFault::new(field("target"), message));
+            }
+            for (name, belongs, there) in [
+                ("target", Action::Transfer, rule.target.is_some()),
+                ("text", Action::Say, rule.text.is_some()),
+                ("tool", Action::Tool, rule.tool.is_some()),
+            ] {
+                if there && rule.action != belongs {
+                    return Err(FieldFault::new(field(name), "does not belong to this action"));
+                }
+            }
+            if rule.action == Action::Tool && rule.tool.as_deref().is_none_or(str::is_empty) {
+                return Err(FieldFault::new(field("tool"), "needs the name of a tool"));
+            }
+            // The terminator ends what is being entered: digits after it are never part of the same entry.
+            let end = self.terminator.as_deref().and_then(|terminator| rule.digits.find(terminator));
+            if end.is_some_and(|at| at > 0 && at + 1 < rule.digits.len()) {
+                return Err(FieldFault::new(field("digits"), "cannot be reached: the terminator ends the entry before"));
             }
             if rule.action == Action::Say && rule.text.as_deref().is_none_or(str::is_empty) {
                 return Err(FieldFault::new(field("text"), "say needs a text"));

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod analysis;
+pub mod background;
 pub mod call;
 pub mod chat;
 pub mod delivery;
@@ -20,6 +21,7 @@ pub mod speech;
 pub mod task;
 pub mod time;
 pub mod transcript;
+pub mod transfer;
 pub mod trunk;
 pub mod turn_config;
 

@@ -52,9 +52,23 @@ pub struct PromptMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
+    /// `function`, or `mcp` for a server that offers tools itself (Model Context Protocol, streamable HTTP).
     #[serde(rename = "type", default = "function_type")]
     pub kind: String,
+    /// Of `function`.
+    #[serde(default, skip_serializing_if = "ToolFunction::is_none")]
     pub function: ToolFunction,
+    /// Of `mcp`: where the server is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri")]
+    pub server_url: Option<String>,
+    /// Of `mcp`: sent as `Authorization`; never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub authorization: Option<String>,
+    /// Of `mcp`: which of its tools the model may use; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +79,7 @@ pub struct Tool {
     pub filler: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolFunction {
     pub name: String,
@@ -75,6 +89,66 @@ pub struct ToolFunction {
     pub parameters: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+}
+
+impl ToolFunction {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Tool {
+    pub fn is_function(&self) -> bool {
+        self.kind == "function"
+    }
+
+    /// Where its tools come from, if it is a server.
+    pub fn server(&self) -> Option<&str> {
+        self.server_url.as_deref().filter(|_| self.kind == "mcp")
+    }
+
+    fn validate(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldFault> {
+        if self.timeout_ms.is_some_and(|ms| !(1..=10_000).contains(&ms)) {
+            return Err(FieldFault::new(field("timeout_ms"), "must be between 1 and 10000"));
+        }
+        match self.kind.as_str() {
+            "function" => self.validate_function(field),
+            "mcp" => {
+                let usable = |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+                if !self.server_url.as_deref().is_some_and(usable) {
+                    return Err(FieldFault::new(field("server_url"), "must be an http or https URL"));
+                }
+                if self.authorization.as_ref().is_some_and(|text| text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b))) {
+                    return Err(FieldFault::new(field("authorization"), "must be the value of a header"));
+                }
+                if !self.function.is_none() || self.url.is_some() {
+                    return Err(FieldFault::new(field("function"), "a server describes its functions itself"));
+                }
+                Ok(())
+            }
+            _ => Err(FieldFault::new(field("type"), "must be one of function, mcp")),
+        }
+    }
+
+    fn validate_function(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldFault> {
+        let name = &self.function.name;
+        let ok = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !ok {
+            let message = "a function tool has a name of 1 to 64 letters, digits, _ and -";
+            return Err(FieldFault::new(field("function.name"), message));
+        }
+        if self.server_url.is_some() || self.authorization.is_some() || self.allowed_tools.is_some() {
+            return Err(FieldFault::new(field("server_url"), "belongs to tools of type mcp"));
+        }
+        if let Some(schema) = &self.function.parameters {
+            let fault = |message: String| FieldFault::new(field("function.parameters"), message);
+            if schema.get("type").is_some_and(|kind| kind != "object") || !schema.is_object() {
+                return Err(fault("must be the JSON schema of an object".to_owned()));
+            }
+            jsonschema::validator_for(schema).map_err(|error| fault(format!("is not a JSON schema: {error}")))?;
+        }
+        Ok(())
+    }
 }
 
 fn function_type() -> String {
@@ -174,18 +248,11 @@ impl LlmConfig {
             }
         }
         for (index, tool) in self.tools.iter().enumerate() {
-            let name = &tool.function.name;
-            if tool.timeout_ms.is_some_and(|ms| !(1..=10_000).contains(&ms)) {
-                return Err(FieldFault::new(
-                    format!("llm_config.tools[{index}].timeout_ms"),
-                    "must be between 1 and 10000",
-                ));
-            }
-            let ok =
-                (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-            if !ok || tool.kind != "function" {
-                let field = format!("llm_config.tools[{index}].function.name");
-                return Err(FieldFault::new(field, "a function tool has a name of 1 to 64 letters, digits, _ and -"));
+            let field = |name: &str| format!("llm_config.tools[{index}].{name}");
+            tool.validate(&field)?;
+            let twice = |earlier: &Tool| earlier.is_function() && earlier.function.name == tool.function.name;
+            if tool.is_function() && self.tools[..index].iter().any(twice) {
+                return Err(FieldFault::new(field("function.name"), "is there twice"));
             }
         }
         Ok(())

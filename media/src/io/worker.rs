@@ -9,6 +9,8 @@ use super::ports::{PortLease, PortPair};
 use super::recorder::{Done, Recorder};
 use crate::leg::{Config, Leg, LegEvent, Port, Stream};
 use crate::limits;
+use crate::frame::Frame;
+use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::PieceId;
 use crate::stats::WorkerStats;
 use crate::turn::barge_in;
@@ -32,6 +34,9 @@ enum Command {
     Play { leg: u64, piece: PieceId, samples: Vec<i16>, ended: bool },
     Flush { leg: u64, generation: u32, barge_in: bool },
     Resume { leg: u64 },
+    Answered { leg: u64, record: bool },
+    Backdrop { leg: u64, backdrop: Option<Box<Backdrop>> },
+    Relay { leg: u64, frame: Box<Frame> },
     Protect { leg: u64, generation: u32 },
     BargeIn { leg: u64, config: barge_in::Config },
     Digits { leg: u64, digits: String },
@@ -122,6 +127,20 @@ impl LegHandle {
         self.send(Command::Resume { leg: self.leg })
     }
 
+    pub fn set_backdrop(&self, backdrop: Option<Backdrop>) -> Result<(), Overloaded> {
+        self.send(Command::Backdrop { leg: self.leg, backdrop: backdrop.map(Box::new) })
+    }
+
+    /// A door to the leg's other side, for the party it is bridged with.
+    pub fn relay(&self) -> Relay {
+        Relay { worker: self.worker.clone(), leg: self.leg }
+    }
+
+    /// A leg that was started in early media goes on as that of the call.
+    pub fn answered(&self, record: bool) -> Result<(), Overloaded> {
+        self.send(Command::Answered { leg: self.leg, record })
+    }
+
     pub fn protect(&self, generation: u32) -> Result<(), Overloaded> {
         self.send(Command::Protect { leg: self.leg, generation })
     }
@@ -161,6 +180,26 @@ impl LegHandle {
                 Err(Overloaded)
             }
         }
+    }
+}
+
+/// Hands the frames of another party to a leg; holds nothing of it.
+#[derive(Clone)]
+pub struct Relay {
+    leg: u64,
+    worker: WorkerHandle,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("leg", &self.leg).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// A frame that finds no room is lost: conversations do not wait.
+    pub fn send(&self, frame: Frame) {
+        let _ = self.worker.commands.try_send(Command::Relay { leg: self.leg, frame: Box::new(frame) });
     }
 }
 
@@ -352,6 +391,11 @@ impl Worker {
                     self.with(leg, |seat| seat.leg.resume());
                     self.reschedule(turn_at, leg);
                 }
+                Command::Backdrop { leg, backdrop } => {
+                    self.with(leg, |seat| seat.leg.set_backdrop(backdrop.map(|backdrop| *backdrop)));
+                }
+                Command::Relay { leg, frame } => self.with(leg, |seat| seat.leg.relay(&frame)),
+                Command::Answered { leg, record } => self.with(leg, |seat| seat.leg.answered(now, record)),
                 Command::Protect { leg, generation } => {
                     self.with(leg, |seat| seat.leg.protect(generation));
                     self.reschedule(turn_at, leg);

@@ -15,8 +15,10 @@ use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
 use crate::jitter::buffer::{Buffer, Release};
 use crate::jitter::conceal::Concealer;
 use crate::limits;
+use crate::playout::backdrop::Backdrop;
 use crate::playout::pacer::Pacer;
 use crate::playout::queue::{Change, PieceId, Queue};
+use crate::playout::relay::Relay;
 use crate::record::align::Aligner;
 use crate::rtp::digits::DigitSender;
 use crate::rtp::packet::{Packet, is_rtcp};
@@ -59,6 +61,8 @@ pub struct Leg {
     /// A reply that nobody may interrupt.
     protected: Option<u32>,
     queue: Queue,
+    backdrop: Option<Backdrop>,
+    relay: Option<Box<Relay>>,
     pacer: Pacer,
     packetizer: Packetizer,
     digits_out: DigitSender,
@@ -101,6 +105,8 @@ impl Leg {
             has_events: false,
             protected: None,
             queue: Queue::default(),
+            backdrop: config.backdrop,
+            relay: None,
             pacer: Pacer::new(now),
             packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
             digits_out: DigitSender::default(),
@@ -156,6 +162,23 @@ impl Leg {
     /// Speech of a piece; `ended` with its last samples.
     pub fn play(&mut self, piece: PieceId, samples: Vec<i16>, ended: bool) {
         self.queue.push(piece, samples, ended);
+    }
+
+    /// What is heard under the voice from now on.
+    pub fn set_backdrop(&mut self, backdrop: Option<Backdrop>) {
+        self.backdrop = backdrop;
+    }
+
+    /// A frame of the party that this leg is bridged with.
+    pub fn relay(&mut self, frame: &Frame) {
+        self.relay.get_or_insert_default().push(frame);
+    }
+
+    /// The call is answered: what came before was not part of it.
+    pub fn answered(&mut self, now: Instant, record: bool) {
+        self.aligner = record.then(Box::default);
+        self.network_lost = false;
+        self.last_packet = now;
     }
 
     /// Stops what is playing and bars the generation; `barge_in` because the caller wants to speak.
@@ -440,7 +463,11 @@ impl Leg {
         let dry = !speech && self.queue.is_active() && !self.queue.is_held();
         self.stats.underruns += u64::from(dry && !self.underrun);
         self.underrun = dry;
-        self.ears.echo.handle_sent(&frame, speech);
+        if let Some(backdrop) = &mut self.backdrop {
+            backdrop.mix(&mut frame, speech);
+        }
+        let relayed = self.relay.as_mut().is_some_and(|relay| relay.mix(&mut frame));
+        self.ears.echo.handle_sent(&frame, speech || relayed);
         let marker = self.pacer.sent(due, speech);
         self.send_audio(timestamp, marker, &frame, &mut buffer, send);
     }

@@ -3,6 +3,7 @@
 use crate::codec::Law;
 use crate::detect::{echo, tone};
 use crate::frame::SAMPLES;
+use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;
@@ -63,6 +64,8 @@ pub struct Config {
     pub detect_voice: bool,
     /// Tell of single tones: beeps of mailboxes, fax machines.
     pub detect_tones: bool,
+    /// What is heard under the voice.
+    pub backdrop: Option<Backdrop>,
 }
 
 impl Config {
@@ -84,6 +87,7 @@ impl Config {
             speak_at_once: true,
             detect_voice: true,
             detect_tones: false,
+            backdrop: None,
         }
     }
 }

@@ -1,13 +1,19 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
 use super::voice::{Voice, VoiceEvent};
-use super::{Hearing, Media, Record, Shared, engine, plan, tools};
+use super::consult::{Consultation, Party, trunk_of};
+use super::figures::{ended_by, info_digit, media_json, referral_news, turn_histograms};
+use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools};
 use crate::call::live::Update;
-use crate::call::machine::{Brief, Machine, Output, TurnFigures};
+use crate::call::machine::{Brief, Consult, Machine, Output};
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
+use crate::call::voicemail::Detection;
+use crate::domain::call::Direction;
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
+use crate::domain::phone_number::Destination;
+use crate::domain::transfer::Target;
 use crate::providers::engine::Event as EngineEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
@@ -17,11 +23,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use trunkline_media::io::worker::{LegHandle, Overloaded};
+use trunkline_media::frame::SAMPLES;
+use trunkline_media::io::worker::{LegHandle, Overloaded, Relay};
 use trunkline_media::leg::LegEvent;
+use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::stats::LegStats;
+use trunkline_media::turn::barge_in;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
-use trunkline_signaling::sip::failure::Cause;
 
 /// How long the figures of a removed leg are waited for.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -49,6 +57,7 @@ enum Happened {
     Command(Option<Command>),
     /// A tool answered; never before its call was made.
     Tool(Option<(String, String)>),
+    Consult(Option<(Consult, Option<Relay>)>),
     Timeout,
 }
 
@@ -63,22 +72,29 @@ struct Running {
     sip_alive: bool,
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
+    /// The call to whoever the caller is being put through to.
+    consult: Option<Consultation>,
+    /// The caller talks to them.
+    connected: bool,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
 }
 
 /// Runs the conversation to its end and writes the call's last state.
-pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing) {
+pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing, early: Option<Detection>) {
     conversation.record.answered().await;
     let (stt, engine) = match hearing {
         Hearing::Stt(stt) => (Some(stt), None),
         Hearing::Engine(side) => (None, Some(side)),
     };
     let (now, brief) = (Instant::now(), conversation.brief.clone());
-    let machine = match &engine {
+    let mut machine = match &engine {
         Some(side) => Machine::with_engine(now, brief, side.traits.clone()),
         None => Machine::new(now, brief),
     };
+    if let Some(early) = early {
+        machine.handle_early(now, early);
+    }
     let voice = Voice::new(conversation.context.providers.clone(), conversation.brief.clone(), engine.is_none());
     let mut running = Running {
         c: conversation,
@@ -90,6 +106,8 @@ pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing) {
         sip_alive: true,
         leg_alive: true,
         tools: JoinSet::new(),
+        consult: None,
+        connected: false,
         hang_up: None,
         stats: None,
     };
@@ -135,6 +153,12 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
+        let consult = async {
+            match &mut self.consult {
+                Some(consult) => consult.news.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             event = self.c.sip_events.recv(), if self.sip_alive => Happened::Sip(event),
@@ -144,6 +168,7 @@ impl Running {
             event = engine => Happened::Engine(event),
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
+            news = consult => Happened::Consult(news),
             Some(result) = self.tools.join_next() => Happened::Tool(result.ok()),
             () = timer => Happened::Timeout,
         }
@@ -191,6 +216,16 @@ impl Running {
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
             Happened::Tool(None) => tracing::error!("a tool's task broke"),
+            Happened::Consult(Some((news, relay))) => {
+                if let (Some(consult), Some(relay)) = (&mut self.consult, relay) {
+                    consult.relay = Some(relay);
+                }
+                self.machine.handle_consult(now, news);
+            }
+            Happened::Consult(None) => {
+                self.consult = None;
+                self.machine.handle_consult(now, Consult::Ended(EndReason::TrunkError));
+            }
             Happened::Timeout => self.machine.handle_timeout(now),
         }
     }
@@ -199,6 +234,9 @@ impl Running {
         match event {
             LegEvent::Audio { codes, .. } => {
                 // A recogniser that does not keep up loses audio here rather than delaying the call.
+                if self.connected {
+                    return self.pass_on(&codes);
+                }
                 let codes = Bytes::copy_from_slice(&codes);
                 if let Some(side) = &self.engine {
                     side.hear(codes);
@@ -233,6 +271,15 @@ impl Running {
             | LegEvent::TalkSpurt { .. }
             | LegEvent::MediaStarted { .. }
             | LegEvent::Recorded { .. } => {}
+        }
+    }
+
+    /// The caller's sound to the other party.
+    fn pass_on(&self, codes: &[u8; SAMPLES]) {
+        if let Some(relay) = self.consult.as_ref().and_then(|consult| consult.relay.as_ref()) {
+            let mut frame = [0; SAMPLES];
+            self.c.media.law.decode_into(codes, &mut frame);
+            relay.send(frame);
         }
     }
 
@@ -313,6 +360,7 @@ impl Running {
                     let _ = self.c.media.leg.renegotiate(stream);
                 }
             }
+            Some(Event::Referral { referral, .. }) => self.machine.handle_referral(now, referral_news(referral)),
             Some(Event::Info { content_type, body, .. }) => {
                 if let Some(digit) = info_digit(&content_type, &body) {
                     self.machine.handle_digit(now, digit);
@@ -360,6 +408,23 @@ impl Running {
                     let _ = self.c.media.leg.send_digits(digits);
                 }
                 Output::CallTool { call, is_async } => self.call_tool(call, is_async),
+                Output::Refer { target } => self.refer(target),
+                Output::Consult { target } => self.call_them(target),
+                Output::Hold { music } => {
+                    let scene = if music { Scene::Music } else { Scene::Room };
+                    self.told(|leg| leg.set_backdrop(Some(Backdrop::new(scene, 0.0))));
+                }
+                Output::Brief { text } => {
+                    if let Some(consult) = &self.consult {
+                        consult.brief(text);
+                    }
+                }
+                Output::Connect => self.connect(),
+                Output::EndConsult => {
+                    self.consult = None;
+                    let ambience = backdrop(&self.c.brief.agent);
+                    self.told(|leg| leg.set_backdrop(ambience));
+                }
                 Output::FinalizeStt => drop(self.tell_stt(Input::Finalize)),
                 Output::RestartStt => drop(self.tell_stt(Input::Restart)),
                 Output::Engine(input) => {
@@ -378,6 +443,55 @@ impl Running {
         if tell(&self.c.media.leg).is_err() {
             self.machine.handle_command(Instant::now(), EndReason::Overload);
         }
+    }
+
+    /// Asks the trunk to call somebody; a bare number becomes a URI at the trunk.
+    fn refer(&self, target: Target) {
+        let (context, call) = (self.c.context.clone(), self.c.sip_call);
+        let (scope, trunk) = (self.c.record.scope, self.c.record.call.trunk);
+        tokio::spawn(async move {
+            let uri = match (target.uri(), target.destination()) {
+                (None, Some(Destination::Number(number))) => {
+                    let trunk = trunk_of(&context, scope, trunk).await.map(|trunk| trunk.fields);
+                    let host = trunk.as_ref().and_then(|trunk| Some((trunk, trunk.host.as_deref()?)));
+                    host.map_or(format!("tel:{number}"), |(trunk, host)| {
+                        let port = trunk.port.map_or(String::new(), |port| format!(":{port}"));
+                        format!("sip:{}@{host}{port}", trunk.dial(&number))
+                    })
+                }
+                (uri, _) => uri.unwrap_or(target.as_str()).to_owned(),
+            };
+            context.sip.refer(call, uri).await;
+        });
+    }
+
+    fn call_them(&mut self, target: Target) {
+        let call = &self.c.record.call;
+        let from_number = match call.direction {
+            Direction::Inbound => call.to_number.clone(),
+            Direction::Outbound => call.from_number.clone(),
+        };
+        let party = Party {
+            scope: self.c.record.scope,
+            trunk: call.trunk,
+            from_number,
+            target,
+            brief: self.c.brief.clone(),
+        };
+        self.consult = Some(Consultation::start(self.c.context.clone(), party));
+    }
+
+    /// The agent is out of it: nobody listens, thinks or speaks any more.
+    fn connect(&mut self) {
+        let caller = self.c.media.leg.relay();
+        if let Some(consult) = &self.consult {
+            consult.connect(caller);
+        }
+        self.connected = true;
+        (self.stt, self.engine, self.model) = (None, None, None);
+        self.told(|leg| leg.set_backdrop(None));
+        let quiet = barge_in::Config { enabled: false, ..barge_in::Config::default() };
+        self.told(|leg| leg.set_barge_in(quiet));
     }
 
     /// A tool that is waited for ends with the call; one that is not runs on by itself.
@@ -440,81 +554,5 @@ impl Running {
         self.c.record.call.metrics = Some(figures);
         self.c.record.ended(reason).await;
         tracing::info!(reason = reason.name(), "call ended");
-    }
-}
-
-/// The stages of one turn; those it did not reach are left out.
-fn turn_histograms(turn: &TurnFigures) {
-    let stage = |name: &'static str, from: Option<u64>, to: Option<u64>| {
-        if let (Some(from), Some(to)) = (from, to) {
-            let seconds = to.saturating_sub(from) as f64 / 1_000.0;
-            metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
-        }
-    };
-    stage("end_of_turn", Some(turn.speech_ended_ms), Some(turn.decided_ms));
-    stage("model", Some(turn.decided_ms), turn.first_token_ms);
-    stage("voice", turn.first_token_ms, turn.first_audio_ms);
-    stage("response", Some(turn.speech_ended_ms), turn.first_sound_ms);
-}
-
-fn media_json(stats: &LegStats) -> serde_json::Value {
-    serde_json::json!({
-        "packets_received": stats.packets_received,
-        "packets_lost": stats.packets_lost,
-        "packets_late": stats.packets_late,
-        "packets_ignored": stats.packets_ignored,
-        "packets_sent": stats.packets_sent,
-        "jitter_ms": stats.jitter_ms,
-        "round_trip_ms": stats.round_trip_ms,
-        "remote_loss": stats.remote_loss,
-        "concealed_ms": stats.concealed_ms,
-        "underruns": stats.underruns,
-        "playout_overflow_ms": stats.playout_overflow_ms,
-        "echo": stats.echo.map(|path| serde_json::json!({
-            "delay_ms": path.delay_ms, "level_db": path.level_db.round(), "heard_ms": stats.echo_ms,
-        })),
-    })
-}
-
-/// Why an answered call is over, as the endpoint saw it.
-fn ended_by(cause: &Cause) -> EndReason {
-    match cause {
-        Cause::RemoteBye | Cause::RemoteCancel => EndReason::CustomerHungUp,
-        Cause::NotAcknowledged | Cause::NoResponse | Cause::DialogLost => EndReason::NetworkLost,
-        Cause::Unreachable(_) | Cause::Refused { .. } => EndReason::TrunkError,
-        Cause::Local => EndReason::AgentHungUp,
-    }
-}
-
-/// A digit of `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
-fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
-    let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
-    let text = std::str::from_utf8(body).ok()?;
-    let signal = match kind.as_str() {
-        "application/dtmf-relay" => text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
-        })?,
-        "application/dtmf" => text.trim(),
-        _ => return None,
-    };
-    match signal {
-        "10" => Some('*'),
-        "11" => Some('#'),
-        _ => signal.chars().next().filter(|c| signal.len() == 1 && "0123456789*#ABCD".contains(*c)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_in_info_bodies() {
-        assert_eq!(info_digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(info_digit("application/dtmf-relay; x", b"signal= *\n"), Some('*'));
-        assert_eq!(info_digit("application/dtmf", b"11"), Some('#'));
-        assert_eq!(info_digit("text/plain", b"5"), None);
-        assert_eq!(info_digit("application/dtmf", b"55"), None);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::plan;
 use crate::call::machine::{Brief, EngineTraits, Machine};
-use crate::dialogue::{prompt, tools};
+use crate::dialogue::prompt;
+use crate::dialogue::tools::Abilities;
 use crate::domain::chat::ChatMessage;
 use crate::providers::engine::{self, Event, Input, Session, Setup};
 use crate::providers::{Providers, registry};
@@ -35,14 +36,21 @@ impl Side {
             ChatMessage::System(text) => Some(text.clone()),
             _ => None,
         };
+        let transfers = brief.agent.transfers();
         let instructions: Vec<String> = messages.iter().filter_map(words).collect();
+        let abilities = Abilities {
+            custom: &config.tools,
+            destinations: &transfers.destinations,
+            voicemail: brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false),
+            remote: &[],
+        };
         let setup = Setup {
             model: config.model.clone(),
             voice: config.voice.clone(),
             instructions: instructions.join("\n\n"),
             first_message: brief.first_message().map(str::to_owned),
             language: brief.language().to_owned(),
-            tools: tools::offers(&config.tools),
+            tools: abilities.offers(),
             encoding: engine.encoding(plan::encoding(law)),
             silence_ms: brief.agent.turn().endpointing_ms,
         };

@@ -112,14 +112,14 @@ async fn answer(mut ringing: Ringing) {
         (None, Some(answer)) => negotiation.accept(&answer).ok(),
         (None, None) => None,
     };
-    let media = stream.and_then(|stream| context.start_leg(&brief, &record, stream, ports));
+    let media = stream.and_then(|stream| context.start_leg(&brief, &record, stream, ports, false));
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
         return record.ended(EndReason::TrunkError).await;
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing).await;
+    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing, None).await;
 }
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,

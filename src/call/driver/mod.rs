@@ -2,8 +2,10 @@
 //! that the machine can decide.
 #![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
 
+mod consult;
 mod converse;
 mod engine;
+mod figures;
 mod hooks;
 mod inbound;
 mod order;
@@ -24,6 +26,8 @@ use super::links::Links;
 use super::live::Update;
 use super::machine::Brief;
 use super::registry::{Registry, Seat};
+use crate::domain::agent::AgentFields;
+use crate::domain::background::BackgroundSound;
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
 use crate::domain::price::PriceTable;
@@ -44,6 +48,7 @@ use trunkline_media::codec::Law;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::worker::{LegHandle, Workers};
 use trunkline_media::leg::{self, LegEvent, Stream};
+use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
@@ -174,8 +179,10 @@ pub(super) struct Media {
 }
 
 impl Context {
-    /// Starts the leg of a call.
-    fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair) -> Option<Media> {
+    /// Starts the leg of a call; an early one records nothing before it is answered.
+    fn start_leg(
+        &self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair, early: bool,
+    ) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let turn = brief.agent.turn();
         let recording = brief
@@ -196,11 +203,12 @@ impl Context {
                 min_speech: Duration::from_millis(turn.barge_in_min_speech_ms),
             },
             network_timeout: self.limits.network_timeout,
-            record: recording.is_some(),
+            record: recording.is_some() && !early,
             deliver_audio: true,
             speak_at_once: true,
             detect_voice: true,
             detect_tones: brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false),
+            backdrop: backdrop(&brief.agent),
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
@@ -235,6 +243,17 @@ impl Context {
     fn start_stt(&self, brief: &Brief, law: Law) -> SttSession {
         listen::listen(&self.providers, plan::listeners(&self.providers, brief, law))
     }
+}
+
+/// What is heard under the agent's voice.
+fn backdrop(agent: &AgentFields) -> Option<Backdrop> {
+    agent.background.map(|background| {
+        let scene = match background.sound {
+            BackgroundSound::Room => Scene::Room,
+            BackgroundSound::Office => Scene::Office,
+        };
+        Backdrop::new(scene, background.level_db as f32)
+    })
 }
 
 fn ntp_clock() -> NtpClock {

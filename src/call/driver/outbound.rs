@@ -2,10 +2,11 @@
 
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
-use super::{Hearing, Record, Shared};
+use super::{Context, Hearing, Media, Record, Shared};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
 use crate::call::registry::{Command, Seat};
+use crate::call::voicemail::Detection;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -13,15 +14,18 @@ use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::{Transport as TrunkTransport, Trunk};
-use crate::providers::listen::Session as SttSession;
+use crate::providers::SttEvent;
+use crate::providers::listen::{Input, Session as SttSession};
 use crate::store::{OrgScope, now};
 use crate::webhooks::event;
-use serde_json::Map;
-use std::time::Duration;
+use bytes::Bytes;
+use serde_json::{Map, json};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_media::io::ports::PortPair;
+use trunkline_media::leg::LegEvent;
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite, Transport};
 use trunkline_signaling::sip::failure::Cause;
@@ -73,23 +77,29 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         tracing::error!("no RTP port is free");
         return record.ended(EndReason::Overload).await;
     };
-    let mut negotiation =
+    let negotiation =
         Negotiation::new(context.media_addr, ports.port(), &order.trunk.fields.codecs, rand::random::<u32>().into());
-    let Some(invite) = invite(&context, &order, negotiation.offer()) else {
+    let mut way = Way { negotiation, ports: Some(ports), media: None, stt: None, detection: None };
+    let Some(invite) = invite(&context, &order, way.negotiation.offer()) else {
         return record.ended(EndReason::TrunkError).await;
     };
     let (sip_call, mut events) = match context.sip.invite(invite).await {
         Ok(call) => call,
         Err(_) => return record.ended(EndReason::Overload).await,
     };
-    let mut stt = None;
-    match ring(&context, &brief, &mut seat, &mut events, &mut stt).await {
+    match way.ring(&context, &brief, &record, &mut seat, &mut events).await {
         Ok(Answer { sdp, sip_call_id }) => {
             record.call.sip_call_id = Some(sip_call_id);
-            talk(context, brief, record, seat, sip_call, events, negotiation, ports, &sdp, stt).await;
+            way.talk(context, brief, record, seat, sip_call, events, &sdp).await;
         }
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
+            if let Some(who) = way.detection.as_ref().and_then(Detection::verdict) {
+                record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
+            }
+            if let Some(media) = way.media {
+                media.leg.remove(None);
+            }
             tracing::info!(reason = reason.name(), "call was not answered");
             record.ended(reason).await;
         }
@@ -97,15 +107,23 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
 }
 
 fn invite(context: &Shared, order: &OutboundOrder, sdp: Vec<u8>) -> Option<Invite> {
-    let trunk = &order.trunk.fields;
+    let destination = Destination::parse(&order.task.fields.to_number)?;
+    invite_to(context, &order.trunk, order.from_number.as_deref(), &destination, sdp)
+}
+
+/// An INVITE over a trunk; none when the trunk only receives.
+pub(super) fn invite_to(
+    context: &Context, trunk: &Trunk, from_number: Option<&str>, destination: &Destination, sdp: Vec<u8>,
+) -> Option<Invite> {
+    let trunk = &trunk.fields;
     let host = trunk.host.as_deref()?;
-    let request_uri = match Destination::parse(&order.task.fields.to_number)? {
-        Destination::Number(number) => Uri::sip(Some(&trunk.dial(&number)), host, trunk.port),
-        Destination::SipUri(uri) => Uri::parse(&uri).ok()?,
+    let request_uri = match destination {
+        Destination::Number(number) => Uri::sip(Some(&trunk.dial(number)), host, trunk.port),
+        Destination::SipUri(uri) => Uri::parse(uri).ok()?,
     };
     let local = context.sip.local_udp();
     let from_domain = trunk.from_domain.clone().unwrap_or_else(|| context.media_addr.to_string());
-    let from_user = trunk.from_user.as_deref().or(order.from_number.as_deref()).or(trunk.username.as_deref());
+    let from_user = trunk.from_user.as_deref().or(from_number).or(trunk.username.as_deref());
     let from_port = trunk.from_domain.is_none().then(|| local.port());
     let from = NameAddr {
         display: None,
@@ -113,7 +131,7 @@ fn invite(context: &Shared, order: &OutboundOrder, sdp: Vec<u8>) -> Option<Invit
         params: String::new(),
     };
     let credentials = trunk.username.clone().zip(trunk.password.clone());
-    let is_sip_uri = matches!(Destination::parse(&order.task.fields.to_number), Some(Destination::SipUri(_)));
+    let is_sip_uri = matches!(destination, Destination::SipUri(_));
     Some(Invite {
         to: NameAddr { display: None, uri: request_uri.clone(), params: String::new() },
         request_uri,
@@ -135,34 +153,144 @@ struct Answer {
     sip_call_id: String,
 }
 
-/// Waits for the answer. The recogniser connects with the first ringing.
-async fn ring(
-    context: &Shared, brief: &Brief, seat: &mut Seat, events: &mut mpsc::Receiver<Event>, stt: &mut Option<SttSession>,
-) -> Result<Answer, EndReason> {
-    let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Progress { .. }) => {
-                    if stt.is_none() {
-                        context.open_connections(brief);
-                        // An engine begins to talk once it is connected: not before somebody listens.
-                        *stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, Law::Mu));
-                    }
+/// The way to an answer, with what can be heard on it: announcements and mailboxes speak before they answer.
+struct Way {
+    negotiation: Negotiation,
+    /// Until the leg has them.
+    ports: Option<PortPair>,
+    media: Option<Media>,
+    stt: Option<SttSession>,
+    detection: Option<Detection>,
+}
+
+impl Way {
+    /// Waits for the answer. The recogniser connects with the first ringing.
+    async fn ring(
+        &mut self, context: &Shared, brief: &Brief, record: &Record, seat: &mut Seat,
+        events: &mut mpsc::Receiver<Event>,
+    ) -> Result<Answer, EndReason> {
+        let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
+        loop {
+            let heard = async {
+                match &mut self.media {
+                    Some(media) => media.events.recv().await,
+                    None => std::future::pending().await,
                 }
-                Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
-                Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError),
-                Some(Event::Ended { cause, .. }) => return Err(not_answered(&cause)),
-                Some(_) => {}
-                None => return Err(EndReason::TrunkError),
-            },
-            command = seat.commands.recv() => match command {
-                // Nobody answered yet: an end is a cancel.
-                Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled),
-                Some(Command::End(reason)) => return Err(reason),
-            },
-            () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer),
+            };
+            let words = async {
+                match &mut self.stt {
+                    Some(stt) => stt.stream.events.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(Event::Progress { sdp, .. }) => self.progress(context, brief, record, sdp),
+                    Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
+                    Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError),
+                    Some(Event::Ended { cause, .. }) => return Err(not_answered(&cause)),
+                    Some(_) => {}
+                    None => return Err(EndReason::TrunkError),
+                },
+                command = seat.commands.recv() => match command {
+                    // Nobody answered yet: an end is a cancel.
+                    Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled),
+                    Some(Command::End(reason)) => return Err(reason),
+                },
+                event = heard => self.heard(event),
+                event = words => self.understood(event),
+                () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer),
+            }
         }
+    }
+
+    /// It rings, or something is to be heard already (183, or 180 with a description).
+    fn progress(&mut self, context: &Shared, brief: &Brief, record: &Record, sdp: Option<Vec<u8>>) {
+        let stream = sdp.and_then(|sdp| self.negotiation.accept(&sdp).ok());
+        if let (Some(stream), Some(media)) = (stream, &self.media) {
+            let _ = media.leg.renegotiate(stream);
+        } else if let Some(stream) = stream
+            && let Some(ports) = self.ports.take()
+        {
+            self.media = context.start_leg(brief, record, stream, ports, true);
+            self.detection = Some(Detection::new(Instant::now()));
+        }
+        if self.stt.is_none() {
+            context.open_connections(brief);
+            // The encoding is part of the recogniser's connection. An engine begins to talk once it is
+            // connected: not before somebody listens.
+            let law = stream.map_or(Law::Mu, |stream| stream.law);
+            self.stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, law));
+        }
+    }
+
+    fn heard(&mut self, event: Option<LegEvent>) {
+        let (now, Some(detection)) = (Instant::now(), &mut self.detection) else { return };
+        let tell = |input| {
+            if let Some(stt) = &self.stt {
+                let _ = stt.input.try_send(input); // early media is worth no waiting
+            }
+        };
+        match event {
+            Some(LegEvent::Audio { codes, .. }) => tell(Input::Audio(Bytes::copy_from_slice(&codes))),
+            Some(LegEvent::SpeechStarted { at }) => detection.handle_speech_started(at),
+            Some(LegEvent::SpeechEnded { last_sound }) => detection.handle_speech_ended(last_sound),
+            Some(LegEvent::Tone { tone, .. }) => {
+                detection.handle_tone(now, &tone);
+            },
+            Some(_) => {}
+            // The leg is gone with its worker: an answer finds no media.
+            None => self.media = None,
+        }
+    }
+
+    fn understood(&mut self, event: Option<SttEvent>) {
+        let now = Instant::now();
+        match (event, &mut self.detection) {
+            (Some(SttEvent::Interim(text)), Some(detection)) => {
+                detection.handle_words(now, &text, false);
+            }
+            (Some(SttEvent::Final { text, .. } | SttEvent::EndOfTurn { text, .. }), Some(detection)) => {
+                detection.handle_words(now, &text, true);
+            }
+            (Some(SttEvent::Failed(_)) | None, _) => self.stt = None,
+            _ => {}
+        }
+    }
+
+    async fn talk(
+        mut self, context: Shared, brief: Brief, mut record: Record, seat: Seat, sip_call: SipCall,
+        sip_events: mpsc::Receiver<Event>, answer: &[u8],
+    ) {
+        let early_law = self.media.as_ref().map(|media| media.law);
+        let media = match (self.negotiation.accept(answer), self.media, self.ports) {
+            (Ok(stream), Some(mut media), _) => {
+                media.law = stream.law;
+                let told = media.leg.renegotiate(stream).and_then(|()| media.leg.answered(media.recording.is_some()));
+                told.is_ok().then_some(media)
+            }
+            (Ok(stream), None, Some(ports)) => context.start_leg(&brief, &record, stream, ports, false),
+            (Ok(_), None, None) => None,
+            (Err(refusal), media, _) => {
+                tracing::warn!(why = refusal.why, "answer cannot be used");
+                if let Some(media) = media {
+                    media.leg.remove(None);
+                }
+                None
+            }
+        };
+        let Some(media) = media else {
+            context.sip.hang_up(sip_call).await;
+            return record.ended(EndReason::TrunkError).await;
+        };
+        let hearing = match self.stt {
+            Some(stt) if media.law == early_law.unwrap_or(Law::Mu) => Hearing::Stt(stt),
+            _ => context.start_hearing(&brief, media.law),
+        };
+        tracing::info!("call answered");
+        let negotiation = self.negotiation;
+        let conversation = Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media };
+        converse(conversation, hearing, self.detection).await;
     }
 }
 
@@ -172,29 +300,4 @@ fn not_answered(cause: &Cause) -> EndReason {
         Cause::Local => EndReason::Canceled,
         _ => EndReason::TrunkError,
     }
-}
-
-async fn talk(
-    context: Shared, brief: Brief, mut record: Record, seat: Seat, sip_call: SipCall,
-    sip_events: mpsc::Receiver<Event>, mut negotiation: Negotiation, ports: PortPair, answer: &[u8],
-    stt: Option<SttSession>,
-) {
-    let media = match negotiation.accept(answer) {
-        Ok(stream) => context.start_leg(&brief, &record, stream, ports),
-        Err(refusal) => {
-            tracing::warn!(why = refusal.why, "answer cannot be used");
-            None
-        }
-    };
-    let Some(media) = media else {
-        context.sip.hang_up(sip_call).await;
-        return record.ended(EndReason::TrunkError).await;
-    };
-    // The encoding is part of the recogniser's connection: made for mu-law while it rang.
-    let hearing = match stt {
-        Some(stt) if media.law == Law::Mu => Hearing::Stt(stt),
-        _ => context.start_hearing(&brief, media.law),
-    };
-    tracing::info!("call answered");
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing).await;
 }

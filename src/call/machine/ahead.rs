@@ -3,7 +3,6 @@
 
 use super::{Machine, Output};
 use crate::dialogue::reply::Reply;
-use crate::dialogue::tools;
 use crate::domain::chat::ChatMessage;
 use crate::providers::LlmEvent;
 use std::time::Instant;
@@ -62,7 +61,7 @@ impl Machine {
             first_piece_ms: None,
             done: false,
         });
-        self.output(Output::AskModel { generation, messages, tools: tools::offers(self.custom_tools()) });
+        self.output(Output::AskModel { generation, messages, tools: self.offers() });
     }
 
     pub(super) fn discard_ahead(&mut self) {

@@ -145,9 +145,10 @@ impl Machine {
 
     fn engine_answers(&mut self, now: Instant) {
         let ending = self.reply.as_ref().is_some_and(|reply| reply.canned && matches!(reply.then, Then::HangUp(_)));
+        let announced = self.engine.as_ref().is_some_and(|state| state.then.is_some());
         // What an engine has to say to an announcement nobody is to hear; our message is its next answer.
         let announcement = self.mailbox.is_some() && self.engine.as_ref().is_none_or(|state| state.then.is_none());
-        if !self.is_talking() || ending || announcement {
+        if !self.is_talking() || ending || announcement || self.is_transferring() && !announced {
             return self.output(Output::Engine(Input::Interrupted { item: None }));
         }
         if let Some(reply) = self.reply.take() {

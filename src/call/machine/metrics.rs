@@ -33,6 +33,8 @@ pub struct Metrics {
     pub holds: u32,
     pub resumes: u32,
     pub backchannels: u32,
+    /// When the caller was put through to somebody.
+    pub transferred: Option<u64>,
     /// Who answered, and when in the call that was known.
     pub answered_by: Option<(&'static str, u64)>,
     /// Turns held for finished although the caller went on.
@@ -163,6 +165,7 @@ impl Metrics {
                 "backchannels": self.backchannels,
             },
             "cut_offs": self.cut_offs,
+            "transferred_at_ms": self.transferred,
             "answered_by": self.answered_by.map(|(who, at_ms)| json!({"who": who, "known_at_ms": at_ms})),
             "eager": {"used": self.eager_used, "discarded": self.eager_discarded},
             "prompt_tokens": self.prompt_tokens,

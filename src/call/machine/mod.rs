@@ -8,13 +8,17 @@ mod engine;
 mod interrupt;
 mod mailbox;
 mod metrics;
+mod output;
 mod talk;
 mod timers;
 mod tools;
+mod transfer;
 
 pub use engine::EngineTraits;
 pub use metrics::{Metrics, TurnFigures};
+pub use output::Output;
 pub use timers::Timer;
+pub use transfer::{Consult, Referral};
 
 use super::dtmf::{Keys, Pressed};
 use super::voicemail::Detection;
@@ -23,13 +27,13 @@ use crate::dialogue::phrases::{Phrases, phrases};
 use crate::dialogue::prompt;
 use crate::dialogue::reply::Reply;
 use crate::domain::agent::AgentFields;
-use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use crate::domain::chat::{ChatMessage, ToolOffer};
 use crate::domain::dtmf_rules::Action;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
 use crate::domain::transcript::{Role, Turn};
+use crate::domain::transfer::{Target, TransferMode};
 use crate::domain::turn_config::SilenceConfig;
-use crate::providers::engine as engine_wire;
 use crate::providers::{SttEvent, Switch};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -79,55 +83,6 @@ impl Brief {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    AskModel {
-        generation: u32,
-        messages: Vec<ChatMessage>,
-        tools: Vec<ToolOffer>,
-    },
-    CancelModel,
-    Speak {
-        piece: PieceId,
-        text: String,
-    },
-    /// Nothing of this generation and those before it is to be spoken or heard any more.
-    Silence {
-        generation: u32,
-    },
-    /// The same because the caller wants to speak.
-    Interrupt {
-        generation: u32,
-    },
-    /// What was held goes on where it was.
-    Resume,
-    /// Nobody is to interrupt this reply.
-    Protect {
-        generation: u32,
-    },
-    /// A turn of the transcript, new or grown.
-    Turn {
-        position: u32,
-        turn: Turn,
-    },
-    SendDigits(String),
-    /// A tool of the agent's; a result comes back for each one that is waited for.
-    CallTool {
-        call: ToolCall,
-        is_async: bool,
-    },
-    FinalizeStt,
-    RestartStt,
-    /// For the speech-to-speech engine.
-    Engine(engine_wire::Input),
-    /// The engine is given up: recogniser, model and voice take over.
-    LeaveEngine,
-    /// The last output.
-    HangUp {
-        reason: EndReason,
-    },
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Talking,
@@ -173,6 +128,8 @@ pub struct Machine {
     detection: Option<Detection>,
     mailbox: Option<mailbox::Mailbox>,
     mailbox_message: Option<String>,
+    /// The caller is being put through.
+    transfer: Option<transfer::Transfer>,
 
 
     silence_prompts: u32,
@@ -184,6 +141,8 @@ pub struct Machine {
     /// An engine broke off in the middle of an answer: the model goes on with it.
     cut_off: bool,
     tools: tools::Pending,
+    /// Tools that servers offer.
+    remote_tools: Vec<ToolOffer>,
     timers: timers::Timers,
     metrics: Metrics,
     outputs: VecDeque<Output>,
@@ -247,6 +206,7 @@ impl Machine {
             detection: detects.then(|| Detection::new(now)),
             mailbox: None,
             mailbox_message: None,
+            transfer: None,
 
             silence_prompts: 0,
             model_failures: 0,
@@ -255,6 +215,7 @@ impl Machine {
             engine,
             cut_off: false,
             tools: tools::Pending::default(),
+            remote_tools: Vec::new(),
             timers: timers::Timers::default(),
             metrics: Metrics::default(),
             outputs: VecDeque::new(),
@@ -438,7 +399,7 @@ impl Machine {
     }
 
     fn pressed(&mut self, now: Instant, pressed: Pressed) {
-        if !self.is_talking() {
+        if !self.is_talking() || self.is_transferring() {
             return;
         }
         let digits = match pressed {
@@ -451,6 +412,20 @@ impl Machine {
                 let goodbye = self.phrases.goodbye;
                 self.say_instead(now, goodbye, crate::dialogue::reply::Then::HangUp(EndReason::AgentHungUp));
                 return;
+            }
+            Pressed::Rule(rule) if rule.action == Action::Transfer => {
+                if let Some(target) = rule.target.as_deref().and_then(Target::parse) {
+                    let config = self.brief.agent.transfers();
+                    let known = config.destinations.iter().find(|one| one.target == target.as_str());
+                    let mode = known.and_then(|one| one.mode).unwrap_or(config.mode);
+                    let name = known.map_or(target.as_str(), |one| &one.name).to_owned();
+                    let briefing = (mode == TransferMode::Attended).then(|| self.phrases.caller_waits.to_owned());
+                    self.transfer(now, transfer::Transfer::new(name, target, mode, briefing, None), false);
+                }
+                return;
+            }
+            Pressed::Rule(rule) if rule.action == Action::Tool => {
+                return self.press_tool(now, &rule.digits, rule.tool.unwrap_or_default());
             }
             Pressed::Rule(rule) => rule.digits,
             Pressed::Digits(digits) => digits,
@@ -522,6 +497,7 @@ impl Machine {
 
     /// The peer hung up: nobody listens any more, but its last words may still be on their way.
     pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
+        let reason = self.gone_after_transfer(reason);
         let pending =
             self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
         if self.is_talking() && pending && self.engine.is_none() {

@@ -2,7 +2,6 @@
 
 use super::{FAILURES_MAX, GOODBYE_MAX, Machine, Output, Phase, Timer};
 use crate::dialogue::reply::{Reply, Then};
-use crate::dialogue::tools;
 use crate::domain::chat::ChatMessage;
 use crate::domain::end_reason::EndReason;
 use crate::providers::{Failure, LlmEvent};
@@ -81,7 +80,7 @@ impl Machine {
         self.timers.clear(Timer::Resume);
         self.timers.clear(Timer::SttStall);
         self.unsaid = None;
-        if self.mailbox.is_some() {
+        if self.mailbox.is_some() || self.is_transferring() {
             // An announcement wants no answer.
             self.record_user(&turn);
             return self.history.user(&turn.text);
@@ -154,7 +153,7 @@ impl Machine {
         let mut messages = self.history.messages();
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
         self.tools.told();
-        self.output(Output::AskModel { generation, messages, tools: tools::offers(self.custom_tools()) });
+        self.output(Output::AskModel { generation, messages, tools: self.offers() });
     }
 
     pub fn handle_model(&mut self, now: Instant, generation: u32, event: LlmEvent) {
@@ -283,6 +282,7 @@ impl Machine {
         }
         match reply.then {
             Then::HangUp(reason) => self.handle_command(now, reason),
+            Then::Transfer => self.start_transfer(now),
             Then::Listen => {
                 self.timers.clear(Timer::Goodbye);
                 // The last sound of an engine that broke off was heard to its end before it was silenced.
@@ -317,6 +317,7 @@ impl Machine {
             Then::HangUp(reason @ (EndReason::MaxDuration | EndReason::ProviderError)) => {
                 return self.handle_command(now, reason);
             }
+            Then::Transfer => return self.start_transfer(now),
             // A caller who speaks up during our goodbye wants to go on.
             Then::HangUp(_) | Then::Listen => {}
         }
@@ -361,7 +362,7 @@ impl Machine {
     }
 
     pub(super) fn recogniser_stalled(&mut self, now: Instant) {
-        if self.reply.is_some() || !self.is_talking() || self.mailbox.is_some() {
+        if self.reply.is_some() || !self.is_talking() || self.mailbox.is_some() || self.is_transferring() {
             return;
         }
         self.stt_stalls += 1;

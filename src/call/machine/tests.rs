@@ -1,6 +1,7 @@
 //! Calls in virtual time, named after what happens on the line.
 
 mod answerers;
+mod transfers;
 mod turns;
 
 use super::*;

@@ -1,5 +1,6 @@
 //! The timers of a call, each with a name.
 
+use super::transfer::Transfer;
 use super::{Machine, Phase};
 use crate::call::voicemail::Detection;
 use crate::dialogue::reply::Then;
@@ -30,6 +31,8 @@ pub enum Timer {
     Filler,
     /// A mailbox has heard enough, or waits for our message.
     Mailbox,
+    /// Whoever the caller is put through to does not come to the telephone.
+    Transfer,
     /// The engine was asked for something, or is in the middle of it, and says nothing.
     EngineStall,
 }
@@ -38,7 +41,7 @@ pub enum Timer {
 const STILL_THERE: &str = "The caller has said nothing for a while. Ask in one short sentence whether they are still \
 there or need a moment, in words that fit the conversation and that you have not used before.";
 
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -77,6 +80,7 @@ impl Timers {
             Timer::ToolResult,
             Timer::Filler,
             Timer::Mailbox,
+            Timer::Transfer,
             Timer::EngineStall,
         ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
@@ -111,7 +115,12 @@ impl Machine {
 
     fn handle_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
+            // People who talk to each other are not talked to.
+            Timer::MaxDuration if self.transfer.as_ref().is_some_and(Transfer::is_connected) => {
+                self.handle_command(now, EndReason::MaxDuration);
+            }
             Timer::MaxDuration => {
+                self.transfer = None;
                 let text = self.phrases.time_is_up;
                 self.say_instead(now, text, Then::HangUp(EndReason::MaxDuration));
             }
@@ -125,6 +134,7 @@ impl Machine {
             Timer::Silence => self.silence_passed(now),
             Timer::Resume => self.resume(now),
             Timer::Filler => self.fill(now),
+            Timer::Transfer => self.transfer_timed_out(now),
             Timer::Mailbox => self.mailbox_listens(now),
             Timer::SttStall => self.recogniser_stalled(now),
             Timer::SttLate => self.recogniser_late(),
@@ -159,7 +169,7 @@ impl Machine {
     /// Starts the wait for the caller, if it is the caller's turn.
     pub(super) fn arm_silence(&mut self, now: Instant) {
         // While a tool works the caller waits for us.
-        let ours = !self.is_talking() || self.tools.is_waiting() || self.mailbox.is_some();
+        let ours = !self.is_talking() || self.tools.is_waiting() || self.mailbox.is_some() || self.is_transferring();
         if let (Some(config), None, false) = (&self.silence, &self.reply, ours) {
             let after = Duration::from_millis(config.prompt_after_ms);
             self.timers.set(Timer::Silence, now + after);

@@ -2,13 +2,15 @@
 
 use super::{Machine, Output, Phase, Timer};
 use crate::dialogue::reply::Then;
-use crate::dialogue::tools::{self, Action};
-use crate::domain::chat::ToolCall;
+use super::transfer::Transfer;
+use crate::dialogue::tools::{Abilities, Action};
+use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
-use crate::domain::speech::Tool;
 use crate::domain::transcript::{Role, Turn};
+use crate::domain::transfer::{Target, TransferConfig};
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::PieceId;
+use trunkline_media::turn::endpoint;
 
 /// Times the model may be asked again with tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
@@ -35,6 +37,11 @@ impl Pending {
         self.unread
     }
 
+    /// Nobody waits for anything any more.
+    pub(super) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// The model is asked with everything there is.
     pub(super) fn told(&mut self) {
         self.unread = false;
@@ -43,15 +50,45 @@ impl Pending {
 }
 
 impl Machine {
-    pub(super) fn custom_tools(&self) -> &[Tool] {
-        self.brief.agent.llm_config.as_ref().map_or(&[], |config| &config.tools)
+    /// A server of the agent's has said what it offers.
+    pub fn add_tools(&mut self, tools: Vec<ToolOffer>) {
+        self.remote_tools.extend(tools);
+    }
+
+    pub(super) fn offers(&self) -> Vec<ToolOffer> {
+        let transfers = self.brief.agent.transfers();
+        self.abilities(&transfers).offers()
+    }
+
+    fn abilities<'a>(&'a self, transfers: &'a TransferConfig) -> Abilities<'a> {
+        Abilities {
+            custom: self.brief.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
+            remote: &self.remote_tools,
+            destinations: &transfers.destinations,
+            voicemail: self.detection.is_some() && self.mailbox.is_none(),
+        }
+    }
+
+    /// A key that calls a tool.
+    pub(super) fn press_tool(&mut self, now: Instant, digits: &str, name: String) {
+        let turn = endpoint::Turn { text: format!("[DTMF {digits}]"), confidence: None, started: now, ended: now, final_at: None };
+        self.record_user(&turn);
+        self.history.user(&turn.text);
+        self.generation += 1;
+        let call = ToolCall { id: format!("key-{}", self.generation), name, arguments: "{}".to_owned() };
+        self.history.assistant("", vec![call.clone()]);
+        self.rounds = 0;
+        self.run_tools(now, &[call], false);
     }
 
     pub(super) fn run_tools(&mut self, now: Instant, calls: &[ToolCall], said_something: bool) {
         let mut end = None;
         let mut filler = None;
+        let mut transfer = None;
+        let transfers = self.brief.agent.transfers();
         for call in calls {
-            let result = match tools::action(call, self.custom_tools()) {
+            let action = self.abilities(&transfers).action(call);
+            let result = match action {
                 Action::EndCall { farewell } => {
                     end = Some(farewell);
                     "the call ends".to_owned()
@@ -60,6 +97,20 @@ impl Machine {
                     let result = format!("pressed {digits}");
                     self.output(Output::SendDigits(digits));
                     result
+                }
+                Action::Transfer { destination, briefing } if transfer.is_none() => {
+                    let one = &transfers.destinations[destination];
+                    let Some(target) = Target::parse(&one.target) else { continue };
+                    let (mode, id) = (one.mode.unwrap_or(transfers.mode), Some(call.id.clone()));
+                    transfer = Some(Transfer::new(one.name.clone(), target, mode, briefing, id));
+                    self.tools.waiting.push(call.clone());
+                    self.history.tool(&call.id, NOT_YET);
+                    continue;
+                }
+                Action::Transfer { .. } => "error: the caller can be put through to one destination only".to_owned(),
+                Action::LeaveVoicemail { message } => {
+                    self.leave_voicemail(now, message);
+                    "the message is left after the beep, and the call ends".to_owned()
                 }
                 Action::Custom { is_async, filler: words } => {
                     self.output(Output::CallTool { call: call.clone(), is_async });
@@ -76,6 +127,12 @@ impl Machine {
             self.history.tool(&call.id, &result);
             self.engine_result(&call.id, &result);
             self.record_tool(now, &call.name, &result);
+        }
+        if self.mailbox.is_some() || !self.is_talking() {
+            return;
+        }
+        if let Some(transfer) = transfer {
+            return self.transfer(now, transfer, said_something);
         }
         match end {
             Some(Some(farewell)) if !said_something => self.say(now, &farewell, Then::HangUp(EndReason::AgentHungUp)),
@@ -175,7 +232,7 @@ impl Machine {
         }
     }
 
-    fn record_tool(&mut self, now: Instant, name: &str, result: &str) {
+    pub(super) fn record_tool(&mut self, now: Instant, name: &str, result: &str) {
         let (position, at_ms) = (self.position, self.ms(now));
         self.position += 1;
         let turn = Turn {

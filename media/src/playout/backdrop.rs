@@ -1,0 +1,181 @@
+//! What is heard under the agent's voice and in place of it: a room, an office, music for who is on hold. Made here
+//! once and shared by all legs; a leg keeps its place in the loop.
+
+use crate::frame::{Frame, RATE_HZ, SAMPLES};
+use std::f32::consts::TAU;
+use std::sync::{Arc, OnceLock};
+
+/// How fast a backdrop comes, goes and makes way for the voice: 40 ms for all of it.
+const STEP: f32 = 0.5;
+/// Under the voice it is this much weaker: 8 dB.
+const DUCKED: f32 = 0.4;
+
+/// A sound that can go on for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// The quiet of a room: the line is not dead.
+    Room,
+    /// A room with people typing in it.
+    Office,
+    /// Music for who waits.
+    Music,
+}
+
+/// A scene at a level.
+#[derive(Clone, Debug)]
+pub struct Backdrop {
+    samples: Arc<[i16]>,
+    at: usize,
+    gain: f32,
+    present: f32,
+}
+
+impl Backdrop {
+    /// `level_db` relative to how the scene was made: a room at -50 dBFS, an office at -42, music at -26.
+    pub fn new(scene: Scene, level_db: f32) -> Self {
+        static SCENES: [OnceLock<Arc<[i16]>>; 3] = [const { OnceLock::new() }; 3];
+        let samples = SCENES[scene as usize].get_or_init(|| match scene {
+            Scene::Room => room(12).into(),
+            Scene::Office => office().into(),
+            Scene::Music => music().into(),
+        });
+        Self { samples: samples.clone(), at: 0, gain: 10f32.powf(level_db / 20.0), present: 0.0 }
+    }
+
+    /// Puts the next 20 ms under a frame; `voice` when it holds speech.
+    pub fn mix(&mut self, frame: &mut Frame, voice: bool) {
+        let wanted = if voice { self.gain * DUCKED } else { self.gain };
+        let next = self.present + (wanted - self.present) * STEP;
+        for (index, sample) in frame.iter_mut().enumerate() {
+            let gain = self.present + (next - self.present) * index as f32 / SAMPLES as f32;
+            *sample = sample.saturating_add((f32::from(self.samples[self.at]) * gain) as i16);
+            self.at = (self.at + 1) % self.samples.len();
+        }
+        self.present = next;
+    }
+}
+
+/// Noise from a seed, between -1 and 1.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+}
+
+fn at_level(samples: &[f32], dbfs: f32) -> Vec<i16> {
+    let rms = (samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32).sqrt().max(1e-9);
+    let gain = 32_768.0 * 10f32.powf(dbfs / 20.0) / rms;
+    samples.iter().map(|s| (s * gain).clamp(-32_768.0, 32_767.0) as i16).collect()
+}
+
+/// Low noise of air and machines; its end runs into its beginning.
+fn murmur(seconds: usize) -> Vec<f32> {
+    let (mut noise, length, seam) = (Noise(7), seconds * RATE_HZ as usize, 4_000);
+    let mut state = 0.0;
+    let long: Vec<f32> = (0..length + seam)
+        .map(|_| {
+            state += (noise.next() - state) * 0.08;
+            state
+        })
+        .collect();
+    (0..length)
+        .map(|n| {
+            let fade = (n as f32 / seam as f32).min(1.0);
+            if n < seam { long[n] * fade.sqrt() + long[length + n] * (1.0 - fade).sqrt() } else { long[n] }
+        })
+        .collect()
+}
+
+fn room(seconds: usize) -> Vec<i16> {
+    at_level(&murmur(seconds), -50.0)
+}
+
+fn office() -> Vec<i16> {
+    let mut samples = murmur(20);
+    let level = (samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32).sqrt();
+    let mut noise = Noise(11);
+    let mut at = 4_000;
+    // Bursts of typing: eight keys a second, then a pause.
+    while at + 4_000 < samples.len() {
+        for _ in 0..6 + (noise.next().abs() * 14.0) as usize {
+            let loud = level * (3.0 + 4.0 * noise.next().abs());
+            for n in 0..120.min(samples.len() - at) {
+                samples[at + n] += noise.next() * loud * (-(n as f32) / 25.0).exp();
+            }
+            at += 700 + (noise.next().abs() * 900.0) as usize;
+            if at + 4_000 >= samples.len() {
+                break;
+            }
+        }
+        at += 8_000 + (noise.next().abs() * 20_000.0) as usize;
+    }
+    at_level(&samples, -42.0)
+}
+
+/// Four soft chords, broken upwards; sixteen seconds.
+fn music() -> Vec<i16> {
+    const CHORDS_HZ: [[f32; 4]; 4] = [
+        [261.63, 329.63, 392.0, 523.25],
+        [220.0, 261.63, 329.63, 440.0],
+        [174.61, 261.63, 349.23, 440.0],
+        [196.0, 246.94, 293.66, 392.0],
+    ];
+    let note = 4_000;
+    let mut samples = vec![0.0; 32 * note];
+    for index in 0..32 {
+        let chord = CHORDS_HZ[index / 8];
+        let hz = chord[[0, 1, 2, 3, 2, 1, 2, 1][index % 8]];
+        for n in 0..note * 3 {
+            let t = n as f32 / RATE_HZ as f32;
+            let swell = (n as f32 / 240.0).min(1.0) * (-t * 2.2).exp();
+            let tone = (TAU * hz * t).sin() + 0.35 * (TAU * 2.0 * hz * t).sin() + 0.1 * (TAU * 3.0 * hz * t).sin();
+            let place = (index * note + n) % samples.len();
+            samples[place] += tone * swell;
+        }
+    }
+    at_level(&samples, -26.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::level_dbfs;
+
+    fn play(scene: Scene, frames: usize, voice: bool) -> Vec<i16> {
+        let mut backdrop = Backdrop::new(scene, 0.0);
+        let mut all = vec![];
+        for _ in 0..frames {
+            let mut frame = [0; SAMPLES];
+            backdrop.mix(&mut frame, voice);
+            all.extend(frame);
+        }
+        all
+    }
+
+    #[test]
+    fn scenes_have_their_level_and_make_way_for_the_voice() {
+        for (scene, dbfs) in [(Scene::Room, -50.0), (Scene::Office, -42.0), (Scene::Music, -26.0)] {
+            let alone = level_dbfs(&play(scene, 1_500, false));
+            let under = level_dbfs(&play(scene, 1_500, true));
+            assert!((alone - dbfs).abs() < 1.5, "{scene:?} {alone}");
+            assert!((alone - under - 8.0).abs() < 1.0, "{scene:?} {alone} {under}");
+        }
+    }
+
+    #[test]
+    fn loops_have_no_click_at_their_seam() {
+        for scene in [Scene::Room, Scene::Music] {
+            let samples = play(scene, 1_700, false);
+            let step = |from: usize, to: usize| {
+                samples[from..to].windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max().unwrap()
+            };
+            let seam = if scene == Scene::Room { 12 * 8_000 } else { 16 * 8_000 };
+            assert!(step(seam - 20, seam + 20) <= step(8_000, seam - 100), "{scene:?}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The call to whoever a caller is put through to: rings, tells them what the agent has to say, and connects both
+//! legs. A task of its own; it ends with its handle, so that nobody's telephone rings on after the caller left.
+
+use super::outbound::invite_to;
+use super::voice::{Voice, VoiceEvent};
+use super::{Context, LEG_EVENTS_MAX, Shared, ntp_clock};
+use crate::call::machine::{Brief, Consult};
+use crate::call::negotiate::Negotiation;
+use crate::dialogue::reply::{Reply, Then};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::TrunkId;
+use crate::domain::transfer::Target;
+use crate::domain::trunk::Trunk;
+use crate::store::OrgScope;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+use trunkline_media::codec::Law;
+use trunkline_media::frame::SAMPLES;
+use trunkline_media::io::worker::{LegHandle, Relay};
+use trunkline_media::leg::{self, LegEvent};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::turn::barge_in;
+use trunkline_media::vad;
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
+use trunkline_signaling::sip::failure::Cause;
+
+/// Questions and news between the caller's call and this one: there are never more than a handful.
+const QUEUE_MAX: usize = 8;
+/// How long the trunk's settings may take to be read.
+const TRUNK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What the other party's call is told.
+enum Ask {
+    Brief(String),
+    Connect(Relay),
+}
+
+/// Whom to call, and in whose name.
+pub(super) struct Party {
+    pub scope: OrgScope,
+    pub trunk: Option<TrunkId>,
+    pub from_number: String,
+    pub target: Target,
+    pub brief: Brief,
+}
+
+/// The caller's side of it.
+pub(super) struct Consultation {
+    asks: mpsc::Sender<Ask>,
+    pub news: mpsc::Receiver<(Consult, Option<Relay>)>,
+    /// Where the caller's sound goes, once both are connected.
+    pub relay: Option<Relay>,
+}
+
+impl Consultation {
+    pub(super) fn start(context: Shared, party: Party) -> Self {
+        let (asks, asked) = mpsc::channel(QUEUE_MAX);
+        let (tell, news) = mpsc::channel(QUEUE_MAX);
+        let run = async move {
+            let why = call(&context, party, asked, &tell).await;
+            let _ = tell.send((Consult::Ended(why), None)).await;
+        };
+        tokio::spawn(run.instrument(tracing::info_span!("consult")));
+        Self { asks, news, relay: None }
+    }
+
+    pub(super) fn brief(&self, text: String) {
+        let _ = self.asks.try_send(Ask::Brief(text));
+    }
+
+    pub(super) fn connect(&self, caller: Relay) {
+        let _ = self.asks.try_send(Ask::Connect(caller));
+    }
+}
+
+/// The trunk of a call, for what is to be done over it besides.
+pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<TrunkId>) -> Option<Trunk> {
+    let read = context.store.trunk(scope, trunk?);
+    tokio::time::timeout(TRUNK_DEADLINE, read).await.ok()?.ok()?
+}
+
+async fn call(
+    context: &Shared, party: Party, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
+) -> EndReason {
+    let Some(trunk) = trunk_of(context, party.scope, party.trunk).await else { return EndReason::TrunkError };
+    let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
+    let Ok(ports) = context.ports.take() else { return EndReason::Overload };
+    let codecs = &trunk.fields.codecs;
+    let mut negotiation = Negotiation::new(context.media_addr, ports.port(), codecs, rand::random::<u32>().into());
+    let Some(invite) = invite_to(context, &trunk, Some(&party.from_number), &destination, negotiation.offer()) else {
+        return EndReason::TrunkError;
+    };
+    let Ok((sip_call, mut events)) = context.sip.invite(invite).await else { return EndReason::Overload };
+    let answer = loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Progress { .. }) => drop(tell.try_send((Consult::Ringing, None))),
+                Some(Event::Answered { sdp: Some(sdp), .. }) => break sdp,
+                Some(Event::Ended { cause: Cause::Refused { status, .. }, .. }) => {
+                    return EndReason::from_sip_status(status);
+                }
+                Some(Event::Answered { .. } | Event::Ended { .. }) | None => break Vec::new(),
+                Some(_) => {}
+            },
+            // The caller is gone, or was waiting for too long.
+            None = asked.recv() => {
+                context.sip.hang_up(sip_call).await;
+                return EndReason::Canceled;
+            }
+        }
+    };
+    let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
+    let leg = negotiation.accept(&answer).ok().and_then(|stream| {
+        let config = leg::Config {
+            ssrc: rand::random(),
+            first_sequence: rand::random(),
+            first_timestamp: rand::random(),
+            clock: ntp_clock(),
+            cname: sip_call.0.to_string(),
+            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+            vad: vad::Config::default(),
+            network_timeout: context.limits.network_timeout,
+            record: false,
+            detect_voice: false,
+            ..leg::Config::plain(std::time::Instant::now(), stream)
+        };
+        let sink = Box::new(move |event| sender.try_send(event).is_ok());
+        Some((context.workers.add(config, ports, None, sink).ok()?, stream.law))
+    });
+    let Some((leg, law)) = leg else {
+        context.sip.hang_up(sip_call).await;
+        return EndReason::TrunkError;
+    };
+    let relay = leg.relay();
+    let party = Talk {
+        context: context.clone(),
+        brief: party.brief,
+        sip_call,
+        events,
+        negotiation,
+        leg,
+        leg_events,
+        law,
+        voice: None,
+        unheard: VecDeque::new(),
+        caller: None,
+    };
+    let _ = tell.send((Consult::Answered, Some(relay))).await;
+    party.run(asked, tell).await
+}
+
+/// The other party is on the telephone.
+struct Talk {
+    context: Shared,
+    brief: Brief,
+    sip_call: SipCall,
+    events: mpsc::Receiver<Event>,
+    negotiation: Negotiation,
+    leg: LegHandle,
+    leg_events: mpsc::Receiver<LegEvent>,
+    law: Law,
+    voice: Option<Voice>,
+    /// Sentences of the briefing that they have not heard to the end.
+    unheard: VecDeque<PieceId>,
+    /// Where their sound goes.
+    caller: Option<Relay>,
+}
+
+impl Talk {
+    async fn run(
+        mut self, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
+    ) -> EndReason {
+        loop {
+            let voice = async {
+                match &mut self.voice {
+                    Some(voice) => voice.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let over = tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(ask) => {
+                        self.asked(ask);
+                        None
+                    }
+                    None => Some(EndReason::AgentHungUp),
+                },
+                event = self.events.recv() => self.sip_event(event).await,
+                event = self.leg_events.recv() => match event {
+                    Some(event) => self.leg_event(event, tell),
+                    None => Some(EndReason::NetworkLost),
+                },
+                event = voice => {
+                    self.spoken(event, tell);
+                    None
+                }
+            };
+            if let Some(why) = over {
+                self.context.sip.hang_up(self.sip_call).await;
+                self.leg.remove(None);
+                return why;
+            }
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Brief(text) => {
+                let (_, pieces) = Reply::canned(1, &text, Then::Listen);
+                let mut voice = Voice::new(self.context.providers.clone(), self.brief.clone(), true);
+                for (index, text) in pieces {
+                    let piece = PieceId { generation: 1, index };
+                    self.unheard.push_back(piece);
+                    voice.speak(piece, text);
+                }
+                self.voice = Some(voice);
+            }
+            Ask::Connect(caller) => {
+                self.caller = Some(caller);
+                self.voice = None;
+            }
+        }
+    }
+
+    fn spoken(&mut self, event: VoiceEvent, tell: &mpsc::Sender<(Consult, Option<Relay>)>) {
+        match event {
+            VoiceEvent::Audio { piece, samples } => drop(self.leg.play(piece, samples, false)),
+            VoiceEvent::Done { piece, samples, .. } => drop(self.leg.play(piece, samples, true)),
+            VoiceEvent::Failed { piece, .. } => self.heard(piece, tell),
+            VoiceEvent::Marks { .. } | VoiceEvent::Switched { .. } | VoiceEvent::Asked { .. } => {}
+        }
+    }
+
+    fn heard(&mut self, piece: PieceId, tell: &mpsc::Sender<(Consult, Option<Relay>)>) {
+        self.unheard.retain(|one| *one != piece);
+        if let Some(voice) = &mut self.voice {
+            voice.heard(piece);
+        }
+        if self.unheard.is_empty() && self.caller.is_none() {
+            let _ = tell.try_send((Consult::Briefed, None));
+        }
+    }
+
+    fn leg_event(&mut self, event: LegEvent, tell: &mpsc::Sender<(Consult, Option<Relay>)>) -> Option<EndReason> {
+        match event {
+            LegEvent::Audio { codes, .. } => {
+                if let Some(caller) = &self.caller {
+                    let mut frame = [0; SAMPLES];
+                    self.law.decode_into(&codes, &mut frame);
+                    caller.send(frame);
+                }
+            }
+            LegEvent::PieceFinished { heard, .. } => self.heard(heard.piece, tell),
+            LegEvent::NetworkLost => return Some(EndReason::NetworkLost),
+            _ => {}
+        }
+        None
+    }
+
+    async fn sip_event(&mut self, event: Option<Event>) -> Option<EndReason> {
+        match event {
+            Some(Event::Reoffer { call, sdp }) => {
+                let answer = match sdp {
+                    Some(offer) => self.negotiation.answer(&offer).ok().map(|(stream, text)| {
+                        let _ = self.leg.renegotiate(stream);
+                        text
+                    }),
+                    None => Some(self.negotiation.offer()),
+                };
+                self.context.sip.answer_reoffer(call, answer).await;
+                None
+            }
+            Some(Event::Confirmed { sdp: Some(answer), .. }) => {
+                if let Ok(stream) = self.negotiation.accept(&answer) {
+                    let _ = self.leg.renegotiate(stream);
+                }
+                None
+            }
+            Some(Event::Ended { .. }) | None => Some(EndReason::CustomerHungUp),
+            Some(_) => None,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Putting the caller through: by the trunk (REFER), or by calling the other party and connecting both. Until the
+//! outcome is known the caller belongs to the agent, who goes on with the reason when nothing comes of it.
+
+use super::{Machine, Output, Timer};
+use crate::dialogue::reply::Then;
+use crate::domain::end_reason::EndReason;
+use crate::domain::transfer::{Target, TransferMode};
+use std::time::{Duration, Instant};
+
+/// Carriers end calls after four hours; people who were connected are not ended by an agent's limit.
+const CONNECTED_MAX: Duration = Duration::from_secs(14_400);
+/// The trunk's answer to a REFER, over the ring timeout.
+const REFER_EXTRA: Duration = Duration::from_secs(5);
+
+/// News of a REFER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referral {
+    Accepted,
+    Refused { status: u16 },
+    Progress { status: u16, last: bool },
+}
+
+/// News of the call to the other party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consult {
+    Ringing,
+    Answered,
+    /// What the agent had to tell was heard.
+    Briefed,
+    /// It came to nothing, or is over.
+    Ended(EndReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The caller is told.
+    Announcing,
+    Referring { accepted: bool },
+    Calling,
+    Briefing,
+    Connected,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Transfer {
+    /// As the model or the customer calls it.
+    name: String,
+    target: Target,
+    mode: TransferMode,
+    briefing: Option<String>,
+    /// The tool call that waits for the outcome.
+    tool: Option<String>,
+    stage: Stage,
+}
+
+impl Transfer {
+    pub(super) fn new(name: String, target: Target, mode: TransferMode, briefing: Option<String>, tool: Option<String>) -> Self {
+        Self { name, target, mode, briefing, tool, stage: Stage::Announcing }
+    }
+
+    /// The tool call and what it is for.
+    pub(super) fn is_connected(&self) -> bool {
+        self.stage == Stage::Connected
+    }
+}
+
+impl Machine {
+    pub(super) fn is_transferring(&self) -> bool {
+        self.transfer.is_some()
+    }
+
+    /// Puts the caller through, who is told unless they were.
+    pub(super) fn transfer(&mut self, now: Instant, transfer: Transfer, told: bool) {
+        self.transfer = Some(transfer);
+        self.timers.clear(Timer::Silence);
+        self.timers.clear(Timer::Filler);
+        if told {
+            return self.start_transfer(now);
+        }
+        let text = self.phrases.connecting;
+        self.say_instead(now, text, Then::Transfer);
+        self.protect();
+    }
+
+    pub(super) fn start_transfer(&mut self, now: Instant) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == Stage::Announcing) else { return };
+        let ring = Duration::from_millis(self.brief.agent.transfers().ring_timeout_ms);
+        self.silence_prompts = 0;
+        match transfer.mode {
+            TransferMode::Auto | TransferMode::Refer => {
+                transfer.stage = Stage::Referring { accepted: false };
+                let target = transfer.target.clone();
+                self.timers.set(Timer::Transfer, now + ring + REFER_EXTRA);
+                self.output(Output::Refer { target });
+            }
+            TransferMode::Bridge | TransferMode::Attended => self.call_them(now),
+        }
+    }
+
+    fn call_them(&mut self, now: Instant) {
+        let config = self.brief.agent.transfers();
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.stage = Stage::Calling;
+        let target = transfer.target.clone();
+        self.timers.set(Timer::Transfer, now + Duration::from_millis(config.ring_timeout_ms));
+        self.output(Output::Hold { music: config.hold_music });
+        self.output(Output::Consult { target });
+    }
+
+    pub fn handle_referral(&mut self, now: Instant, news: Referral) {
+        let Some(transfer) = &mut self.transfer else { return };
+        let Stage::Referring { accepted } = &mut transfer.stage else { return };
+        match news {
+            Referral::Accepted => {
+                *accepted = true;
+                let music = self.brief.agent.transfers().hold_music;
+                self.output(Output::Hold { music });
+            }
+            // 481 and 408 have ended the dialog; anything else is a trunk that knows no REFER or forbids it.
+            Referral::Refused { .. } if transfer.mode == TransferMode::Auto => self.call_them(now),
+            Referral::Refused { status } => self.transfer_failed(now, &format!("the trunk refused it ({status})")),
+            Referral::Progress { status: 200..300, .. } => {
+                self.metrics.transferred = Some(self.ms(now));
+                self.handle_command(now, EndReason::Transferred);
+            }
+            Referral::Progress { status, last: true } => {
+                let why = reason(EndReason::from_sip_status(status));
+                self.transfer_failed(now, why);
+            }
+            Referral::Progress { .. } => {}
+        }
+    }
+
+    pub fn handle_consult(&mut self, now: Instant, news: Consult) {
+        let Some(transfer) = &mut self.transfer else { return };
+        match (news, transfer.stage) {
+            (Consult::Answered, Stage::Calling) => {
+                let attended = transfer.mode == TransferMode::Attended;
+                match transfer.briefing.clone().filter(|_| attended) {
+                    Some(text) => {
+                        transfer.stage = Stage::Briefing;
+                        self.timers.set(Timer::Transfer, now + super::GOODBYE_MAX);
+                        self.output(Output::Brief { text });
+                    }
+                    None => self.connect(now),
+                }
+            }
+            (Consult::Briefed, Stage::Briefing) => self.connect(now),
+            (Consult::Ended(_), Stage::Connected) => self.handle_command(now, EndReason::Transferred),
+            (Consult::Ended(why), _) => self.transfer_failed(now, reason(why)),
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, now: Instant) {
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.stage = Stage::Connected;
+        let (name, tool) = (transfer.name.clone(), transfer.tool.take());
+        self.tools.forget();
+        if let Some(id) = tool {
+            let result = format!("connected with {name}");
+            self.history.replace_tool(&id, &result);
+            self.record_tool(now, "transfer_call", &result);
+        }
+        self.metrics.transferred = Some(self.ms(now));
+        self.timers.clear_all();
+        self.timers.set(Timer::MaxDuration, now + CONNECTED_MAX);
+        self.output(Output::Connect);
+    }
+
+    /// Nobody came to the telephone in time.
+    pub(super) fn transfer_timed_out(&mut self, now: Instant) {
+        match self.transfer.as_ref().map(|transfer| transfer.stage) {
+            // The other party is there: what was to be told took too long.
+            Some(Stage::Briefing) => self.connect(now),
+            Some(_) => self.transfer_failed(now, reason(EndReason::NoAnswer)),
+            None => {}
+        }
+    }
+
+    fn transfer_failed(&mut self, now: Instant, why: &str) {
+        let Some(transfer) = self.transfer.take() else { return };
+        self.timers.clear(Timer::Transfer);
+        self.output(Output::EndConsult);
+        let what = format!("the transfer to {} failed: {why}", transfer.name);
+        match transfer.tool {
+            Some(id) => self.handle_tool_result(now, &id, &format!("error: {what}")),
+            None => {
+                self.record_tool(now, "transfer_call", &what);
+                self.ask(now, Some(&format!("{what}. Tell the caller in one sentence and ask how to go on.")));
+            }
+        }
+    }
+
+    /// Why a call is over whose caller is gone: a caller who was put through is not one who hung up.
+    pub(super) fn gone_after_transfer(&self, reason: EndReason) -> EndReason {
+        match self.transfer.as_ref().map(|transfer| transfer.stage) {
+            Some(Stage::Connected | Stage::Referring { accepted: true }) if reason == EndReason::CustomerHungUp => {
+                EndReason::Transferred
+            }
+            _ => reason,
+        }
+    }
+}
+
+fn reason(why: EndReason) -> &'static str {
+    match why {
+        EndReason::Busy => "they are busy",
+        EndReason::NoAnswer => "nobody answered",
+        EndReason::Rejected | EndReason::CustomerHungUp => "they declined",
+        EndReason::InvalidNumber => "the number does not exist",
+        _ => "the call could not be made",
+    }
+}
