@@ -11,6 +11,8 @@ use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
 use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
+use crate::domain::background::Background;
+use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
@@ -47,6 +49,8 @@ pub(super) struct AgentView {
     autonomous_silence_handling: Option<bool>,
     silence_config: Option<SilenceConfig>,
     turn_config: Option<TurnConfig>,
+    transfer_config: Option<TransferConfig>,
+    background: Option<Background>,
     recording_enabled: Option<bool>,
     webhook_url: Option<String>,
     /// The secret itself is never shown.
@@ -66,7 +70,10 @@ pub(super) struct AgentView {
 
 impl From<&Agent> for AgentView {
     fn from(agent: &Agent) -> Self {
-        let fields = agent.fields.clone();
+        let mut fields = agent.fields.clone();
+        if let Some(config) = &mut fields.llm_config {
+            config.tools.iter_mut().for_each(|tool| tool.authorization = None);
+        }
         Self {
             id: agent.id.to_string(),
             organization_id: agent.organization.to_string(),
@@ -81,6 +88,8 @@ impl From<&Agent> for AgentView {
             first_message: fields.first_message,
             voice_settings: fields.voice_settings,
             dtmf_rules: fields.dtmf_rules,
+            transfer_config: fields.transfer_config,
+            background: fields.background,
             voicemail_detection: fields.voicemail_detection,
             voicemail_message: fields.voicemail_message,
             max_duration_seconds: fields.max_duration_seconds,
@@ -155,6 +164,10 @@ fn fields(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError
     let tools = fields.llm_config.iter().flat_map(|config| &config.tools);
     for (index, url) in tools.enumerate().filter_map(|(index, tool)| Some((index, tool.url.as_ref()?))) {
         check_webhook_url(api, &format!("llm_config.tools[{index}].url"), url)?;
+    }
+    let servers = fields.llm_config.iter().flat_map(|config| config.tools.iter().enumerate());
+    for (index, url) in servers.filter_map(|(index, tool)| Some((index, tool.server()?))) {
+        check_webhook_url(api, &format!("llm_config.tools[{index}].server_url"), url)?;
     }
     Ok(fields)
 }

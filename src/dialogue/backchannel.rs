@@ -61,7 +61,15 @@ pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -
 
 /// Whether somebody has only picked up the telephone.
 pub fn is_pick_up(text: &str, language: &str) -> bool {
-    pick_ups(short(language)).contains(&plain(text).as_str())
+    let text = plain(text);
+    let mut rest = text.as_str();
+    // "Hello, good morning": one after the other, the longest first.
+    while !rest.is_empty() {
+        let fits = |one: &&&str| rest == **one || rest.starts_with(&format!("{one} "));
+        let Some(known) = pick_ups(short(language)).iter().filter(fits).max_by_key(|one| one.len()) else { return false };
+        rest = rest[known.len()..].trim_start();
+    }
+    !text.is_empty()
 }
 
 /// Whether words are ours that came back: most of them were just said by us, in this order.
@@ -97,6 +105,16 @@ mod tests {
         }
         check("yeah", "en", true, false);
         check("mhm", "en", true, true);
+    }
+
+    #[test]
+    fn somebody_picks_up() {
+        for text in ["Hello?", "Hello, good morning.", "Yes, hello?"] {
+            assert!(is_pick_up(text, "en"), "{text}");
+        }
+        for text in ["", "Hello, this is Jan.", "Who is this?"] {
+            assert!(!is_pick_up(text, "en"), "{text}");
+        }
     }
 
     #[test]

@@ -284,7 +284,9 @@ fn in_words(reply: &Value) -> Vec<Value> {
     let part = |(index, word): (usize, &&str)| {
         let mut part = reply.clone();
         part["channel"]["alternatives"][0]["transcript"] = json!(word);
-        part["speech_final"] = json!(index + 1 == words.len());
+        let last = index + 1 == words.len();
+        part["speech_final"] = json!(last);
+        part["from_finalize"] = json!(last && reply["from_finalize"] == json!(true));
         part["start"] = json!(start + duration * index as f64);
         part["duration"] = json!(duration);
         part

@@ -157,6 +157,9 @@ fn similarity(heard: &[Spectrum], known: &[Spectrum], shift: isize, prefix: bool
     product / (heard_energy * known_energy).sqrt()
 }
 
+/// Frames of silence after which the words up to them are told once more, as recognisers do that lag behind.
+const TRAILING_FRAMES: usize = 8;
+
 /// What a listener makes of the sound so far.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
@@ -220,8 +223,7 @@ impl Listener {
                 if let Some(last) = self.finish(recogniser) {
                     heard(last);
                 }
-            } else if sound
-                && self.frames.len().is_multiple_of(25)
+            } else if (sound && self.frames.len().is_multiple_of(25) || self.quiet == TRAILING_FRAMES)
                 && let Some(interim) = self.interim(recogniser)
             {
                 heard(Heard::Interim(interim));

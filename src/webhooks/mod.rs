@@ -2,5 +2,6 @@
 //! is the outbox's business.
 
 pub mod event;
+pub mod mcp;
 pub mod sender;
 pub mod signature;

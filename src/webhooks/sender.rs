@@ -88,6 +88,11 @@ impl Sender {
         Ok(Self { http: builder.build()?, allow_private })
     }
 
+    /// The same guarded connections for other protocols to customers' servers.
+    pub(super) fn client(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// Why this URL may not be a webhook's, if it may not.
     pub fn refuses(&self, url: &str) -> Option<&'static str> {
         match Url::parse(url) {

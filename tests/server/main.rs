@@ -6,6 +6,7 @@
 mod api;
 mod baresip;
 mod calls;
+mod conversation;
 mod crash;
 mod engines;
 mod faults;

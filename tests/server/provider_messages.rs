@@ -95,7 +95,7 @@ fn conversation() -> ChatRequest {
             ChatMessage::Tool { call_id: "call_2".into(), content: "pressed 1".into() },
             ChatMessage::System("The tool look answered: 7".into()),
         ],
-        tools: trunkline::dialogue::tools::offers(&[]),
+        tools: trunkline::dialogue::tools::Abilities::default().offers(),
         cache_key: Some("agent-42".into()),
         ..ChatRequest::default()
     }

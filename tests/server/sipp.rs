@@ -90,6 +90,30 @@ async fn sipp_is_called() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sipp_is_asked_to_transfer_and_says_how_it_went() {
+    let server = Server::start().await;
+    let port = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let body = json!({"host": "127.0.0.1", "port": port});
+    server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
+    let target = "sip:desk@pbx.example.com;transport=udp";
+    let rules = json!({"rules": [{"digits": "1", "action": "transfer", "target": target}]});
+    server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"dtmf_rules": rules}))).await;
+    let file = scenario("uas_refer");
+    let listen = ["-sf", &file, "-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"].map(str::to_owned).to_vec();
+    let uas = sipp(server.folder.path(), listen);
+    let call = async {
+        listens(port).await;
+        let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
+        let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+        server.post(&format!("/tasks/{task}/execute"), json!({})).await;
+        server.last_call().await
+    };
+    let (output, call) = tokio::join!(uas, call);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("completed"), &json!("transferred")), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_numbers_and_addresses_are_refused() {
     let server = Server::start().await;
     let status = async |number: &str| {

@@ -56,8 +56,8 @@ pub(super) struct Ears {
 /// What one frame was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heard {
-    /// Our own voice: nobody else needs to hear it.
-    pub echo: bool,
+    /// Our own voice, or a key: nobody who listens for words needs to hear it.
+    pub mute: bool,
     /// An echo path was found in this frame.
     pub path_found: bool,
     pub voice: Option<Voice>,
@@ -98,13 +98,13 @@ impl Ears {
         let mut heard = Heard::default();
         let Some(detector) = &mut self.detector else { return heard };
         let judgement = self.echo.judge(frame);
-        heard.echo = judgement == Judgement::Echo;
         if !self.echo_known && self.echo.path().is_some() {
             (self.echo_known, heard.path_found) = (true, true);
         }
         heard.key = self.keys.handle_frame(frame);
         heard.tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
-        let silent = heard.echo || self.keys.is_tone();
+        let silent = judgement == Judgement::Echo || self.keys.is_tone();
+        heard.mute = silent;
         let before = detector.voiced();
         heard.voice = detector.handle_frame(now, if silent { &[0; SAMPLES] } else { frame });
         let (after, speaking) = (detector.voiced(), detector.is_speaking());

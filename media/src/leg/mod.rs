@@ -363,7 +363,7 @@ impl Leg {
         let heard = self.ears.handle_frame(now, &frame, playing);
         if self.deliver_audio {
             let mut codes = [self.stream.law.silence(); SAMPLES];
-            if !heard.echo {
+            if !heard.mute {
                 self.stream.law.encode_into(&frame, &mut codes);
             }
             self.event(LegEvent::Audio { codes, at: now });

@@ -107,6 +107,11 @@ impl Endpoint {
         !self.interim.is_empty()
     }
 
+    /// How sure the recogniser is of the final words.
+    pub fn confidence(&self) -> Option<f32> {
+        (self.confidences.1 > 0).then(|| self.confidences.0 / self.confidences.1 as f32)
+    }
+
     /// Words of the present turn so far.
     pub fn words(&self) -> String {
         join(&self.finals, &self.interim)
@@ -119,8 +124,12 @@ impl Endpoint {
 
     /// The words stand by themselves, the line is quiet, and only the recogniser has not said its last word.
     pub fn is_likely_over(&self) -> bool {
-        let quiet = matches!(self.line, Some(Line::Quiet { .. }));
-        quiet && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
+        // Words that came while the caller was still speaking may lack the last of them.
+        let fresh = match self.line {
+            Some(Line::Quiet { since }) => self.heard.is_some_and(|heard| heard >= since),
+            _ => false,
+        };
+        fresh && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
     }
 
     /// The turn that was taken last was none: the caller goes on after this pause.
@@ -251,7 +260,7 @@ impl Endpoint {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
-        let confidence = (self.confidences.1 > 0).then(|| self.confidences.0 / self.confidences.1 as f32);
+        let confidence = self.confidence();
         self.finals.clear();
         self.interim.clear();
         self.confidences = (0.0, 0);

@@ -19,7 +19,10 @@ use crate::providers::listen::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use crate::webhooks::mcp::ToolServer;
+use crate::webhooks::sender;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -57,6 +60,7 @@ enum Happened {
     Command(Option<Command>),
     /// A tool answered; never before its call was made.
     Tool(Option<(String, String)>),
+    Server(Result<ToolServer, sender::Failure>),
     Consult(Option<(Consult, Option<Relay>)>),
     Timeout,
 }
@@ -72,6 +76,9 @@ struct Running {
     sip_alive: bool,
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
+    /// Servers of the agent that offer tools: being reached, and there.
+    reaching: JoinSet<Result<ToolServer, sender::Failure>>,
+    servers: Vec<Arc<ToolServer>>,
     /// The call to whoever the caller is being put through to.
     consult: Option<Consultation>,
     /// The caller talks to them.
@@ -106,11 +113,14 @@ pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing, e
         sip_alive: true,
         leg_alive: true,
         tools: JoinSet::new(),
+        reaching: JoinSet::new(),
+        servers: Vec::new(),
         consult: None,
         connected: false,
         hang_up: None,
         stats: None,
     };
+    running.reach_servers();
     let reason = running.run().await;
     running.close(reason).await;
 }
@@ -169,6 +179,7 @@ impl Running {
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
             news = consult => Happened::Consult(news),
+            Some(Ok(server)) = self.reaching.join_next() => Happened::Server(server),
             Some(result) = self.tools.join_next() => Happened::Tool(result.ok()),
             () = timer => Happened::Timeout,
         }
@@ -216,6 +227,14 @@ impl Running {
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
             Happened::Tool(None) => tracing::error!("a tool's task broke"),
+            Happened::Server(Ok(server)) => {
+                self.machine.add_tools(server.tools.clone());
+                self.servers.push(Arc::new(server));
+            }
+            Happened::Server(Err(failure)) => {
+                tracing::warn!(%failure, "tool server not reached");
+                self.machine.note_tool_server_failure();
+            }
             Happened::Consult(Some((news, relay))) => {
                 if let (Some(consult), Some(relay)) = (&mut self.consult, relay) {
                     consult.relay = Some(relay);
@@ -438,6 +457,16 @@ impl Running {
         }
     }
 
+    /// Asks the agent's tool servers what they have; nobody waits for it.
+    fn reach_servers(&mut self) {
+        let tools = self.c.brief.agent.llm_config.iter().flat_map(|config| &config.tools);
+        for tool in tools.filter(|tool| tool.server().is_some()) {
+            let tool = tool.clone();
+            let webhooks = self.c.context.webhooks.clone();
+            self.reaching.spawn(async move { webhooks.tool_server(&tool).await });
+        }
+    }
+
     /// A leg that cannot be told anything is lost.
     fn told(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), Overloaded>) {
         if tell(&self.c.media.leg).is_err() {
@@ -497,8 +526,14 @@ impl Running {
     /// A tool that is waited for ends with the call; one that is not runs on by itself.
     fn call_tool(&mut self, call: ToolCall, is_async: bool) {
         let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
-        let Some(tool) = tools.iter().find(|tool| tool.function.name == call.name).cloned() else { return };
         let (id, record) = (call.id.clone(), &self.c.record);
+        let Some(tool) = tools.iter().find(|tool| tool.is_function() && tool.function.name == call.name).cloned() else {
+            let offers = |server: &&Arc<ToolServer>| server.tools.iter().any(|tool| tool.name == call.name);
+            if let Some(server) = self.servers.iter().find(offers).cloned() {
+                self.tools.spawn(async move { (id, tools::run_remote(server, call).await) });
+            }
+            return;
+        };
         let run = tools::run(self.c.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
         if is_async {
             tokio::spawn(run);

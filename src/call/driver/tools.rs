@@ -7,12 +7,30 @@ use crate::domain::chat::ToolCall;
 use crate::domain::speech::Tool;
 use crate::store::now;
 use crate::webhooks::event;
+use crate::webhooks::mcp::ToolServer;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Document B: a tool answers within ten seconds.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Characters of a result that the model is told.
 const RESULT_CHARS_MAX: usize = 16_000;
+
+/// Calls a tool of a server that offers its own.
+pub(super) async fn run_remote(server: Arc<ToolServer>, wanted: ToolCall) -> String {
+    let arguments = match serde_json::from_str(if wanted.arguments.is_empty() { "{}" } else { &wanted.arguments }) {
+        Ok(serde_json::Value::Object(arguments)) => arguments,
+        _ => return "error: the arguments must be an object".to_owned(),
+    };
+    let text = match server.call(&wanted.name, arguments, DEADLINE).await {
+        Ok(text) => text,
+        Err(failure) => {
+            tracing::warn!(tool = wanted.name, %failure, "tool failed");
+            "error: the tool did not answer".to_owned()
+        }
+    };
+    text.chars().take(RESULT_CHARS_MAX).collect()
+}
 
 /// Calls a tool and returns what the model is told of it; never more than the deadline later.
 pub(super) async fn run(context: Shared, hooks: Hooks, call: Call, tool: Tool, wanted: ToolCall) -> String {

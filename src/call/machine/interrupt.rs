@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 pub(super) const VERDICT_AFTER: Duration = Duration::from_millis(350);
 /// Sound that lasts this long without words, and too softly to interrupt, is none.
 const HELD_MAX: Duration = Duration::from_millis(2_500);
+/// Recognisers are less sure than this of what was no speech.
+const CONFIDENCE_MIN: f32 = 0.35;
 /// A caller who speaks up this soon after a turn had not finished it.
 const GOES_ON: Duration = Duration::from_millis(1_500);
 
@@ -47,9 +49,13 @@ impl Machine {
         }
     }
 
-    /// Whether a text only shows that the caller listens to what is being said.
-    pub(super) fn is_listening(&self, text: &str) -> bool {
+    /// Whether a text only shows that the caller listens to what is being said, or is a noise that a recogniser
+    /// made words of.
+    pub(super) fn is_listening(&self, text: &str, confidence: Option<f32>) -> bool {
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.position.is_some()) else { return false };
+        if confidence.is_some_and(|confidence| confidence < CONFIDENCE_MIN) {
+            return true;
+        }
         let turn = self.brief.agent.turn();
         let language = self.brief.heard_language();
         let asked = reply.said().trim_end().ends_with('?');
@@ -69,7 +75,7 @@ impl Machine {
         }
         // Before a word of a reply was heard there is nothing to listen to.
         let begun = self.reply.as_ref().is_some_and(|reply| reply.position.is_some());
-        if self.is_listening(&text) {
+        if self.is_listening(&text, self.endpoint.confidence()) {
             if is_final && !self.endpoint.is_speaking() {
                 self.timers.set(Timer::Resume, now);
             }

@@ -27,7 +27,7 @@ use crate::dialogue::phrases::{Phrases, phrases};
 use crate::dialogue::prompt;
 use crate::dialogue::reply::Reply;
 use crate::domain::agent::AgentFields;
-use crate::domain::chat::{ChatMessage, ToolOffer};
+use crate::domain::chat::ToolOffer;
 use crate::domain::dtmf_rules::Action;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;

@@ -88,7 +88,7 @@ impl Machine {
         if self.engine.is_some() {
             return self.tell_engine(&turn);
         }
-        if self.is_listening(&turn.text) {
+        if self.is_listening(&turn.text, turn.confidence) {
             // "Mhm" belongs into the transcript and stops nobody.
             self.record_user(&turn);
             return self.go_on();

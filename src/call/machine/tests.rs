@@ -5,7 +5,7 @@ mod transfers;
 mod turns;
 
 use super::*;
-use crate::domain::chat::ToolCall;
+use crate::domain::chat::{ChatMessage, ToolCall};
 use crate::domain::fallback::Fallbacks;
 use crate::domain::speech::{SttConfig, SttProvider};
 use crate::providers::engine::{Event, Input};

@@ -55,6 +55,11 @@ impl Machine {
         self.remote_tools.extend(tools);
     }
 
+    /// A server of the agent's does not answer: its tools are missing.
+    pub fn note_tool_server_failure(&mut self) {
+        self.metrics.provider_error("tool_server", "unreachable");
+    }
+
     pub(super) fn offers(&self) -> Vec<ToolOffer> {
         let transfers = self.brief.agent.transfers();
         self.abilities(&transfers).offers()
