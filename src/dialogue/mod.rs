@@ -9,4 +9,5 @@ pub mod prompt;
 pub mod reply;
 pub mod report;
 pub mod sentences;
+pub mod speakable;
 pub mod tools;

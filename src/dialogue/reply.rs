@@ -1,6 +1,7 @@
 //! One reply of the agent: its pieces from the model's text to the caller's ear.
 
 use super::sentences::Cutter;
+use super::speakable::{Said, Style};
 use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 
@@ -19,7 +20,11 @@ pub enum Then {
 
 #[derive(Clone, Debug)]
 struct Piece {
+    /// As it is shown.
     text: String,
+    /// As it is said, and the words of it for each word shown.
+    spoken: String,
+    words: Vec<usize>,
     /// Length, once the voice has finished it.
     samples: Option<u64>,
     /// Samples, and the characters that are spoken by then; where the voice says where its words are.
@@ -42,6 +47,7 @@ pub struct Reply {
     pub then: Then,
     pieces: Vec<Piece>,
     cutter: Cutter,
+    style: Style,
     model_done: bool,
     pub tool_calls: Vec<ToolCall>,
     /// When its first sound left, in milliseconds of the call.
@@ -60,9 +66,10 @@ pub struct Reply {
 
 impl Reply {
     /// A reply that the model will write.
-    pub fn from_model(generation: u32) -> Self {
+    pub fn from_model(generation: u32, style: Style) -> Self {
         Self {
             generation,
+            style,
             then: Then::Listen,
             pieces: Vec::new(),
             cutter: Cutter::default(),
@@ -78,8 +85,8 @@ impl Reply {
     }
 
     /// A reply with a given text. Returns its pieces, to be spoken.
-    pub fn canned(generation: u32, text: &str, then: Then) -> (Self, Vec<(u32, String)>) {
-        let mut reply = Self { then, canned: true, ..Self::from_model(generation) };
+    pub fn canned(generation: u32, text: &str, then: Then, style: Style) -> (Self, Vec<(u32, String)>) {
+        let mut reply = Self { then, canned: true, ..Self::from_model(generation, style) };
         let mut pieces = reply.text(text);
         pieces.extend(reply.finish());
         (reply, pieces)
@@ -89,25 +96,26 @@ impl Reply {
     pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
         self.cutter.push(text, |piece| cut.push(piece));
-        cut.into_iter().map(|piece| self.add(piece)).collect()
+        cut.into_iter().filter_map(|piece| self.add(&piece)).collect()
     }
 
     /// The model has said everything.
     pub fn finish(&mut self) -> Option<(u32, String)> {
         self.model_done = true;
         let last = self.cutter.finish()?;
-        Some(self.add(last))
+        self.add(&last)
     }
 
     /// Something to say while the model is slow; no words of its own.
-    pub fn fill(&mut self, text: &str) -> (u32, String) {
+    pub fn fill(&mut self, text: &str) -> Option<(u32, String)> {
+        let piece = self.add(text)?;
         self.fillers += 1;
-        self.add(text.to_owned())
+        Some(piece)
     }
 
     /// A piece whose words come with its sound or after it.
     pub fn open(&mut self) -> u32 {
-        self.add(String::new()).0
+        self.push(Said::default())
     }
 
     /// More of the words of a piece, or all of them in place of what came before.
@@ -125,10 +133,17 @@ impl Reply {
         self.pieces.iter().position(|piece| piece.heard != Heard::All).map(|index| index as u32)
     }
 
-    fn add(&mut self, text: String) -> (u32, String) {
-        let index = self.pieces.len() as u32;
-        self.pieces.push(Piece { text: text.clone(), samples: None, marks: Vec::new(), heard: Heard::Waiting });
-        (index, text)
+    /// A piece; none where nothing of it can be said.
+    fn add(&mut self, text: &str) -> Option<(u32, String)> {
+        let said = self.style.say(text);
+        let to_say = self.style.with_tags(text, &said);
+        (!said.spoken.is_empty()).then(|| (self.push(said), to_say))
+    }
+
+    fn push(&mut self, said: Said) -> u32 {
+        let Said { shown: text, spoken, words } = said;
+        self.pieces.push(Piece { text, spoken, words, samples: None, marks: Vec::new(), heard: Heard::Waiting });
+        self.pieces.len() as u32 - 1
     }
 
     pub fn voice_done(&mut self, index: u32, samples: u64) {
@@ -196,7 +211,7 @@ impl Reply {
                 (Heard::All, _) => heard.push(piece.text.as_str()),
                 (Heard::Nothing, _) => {}
                 (_, Some(samples)) if samples > 0 => {
-                    let (yes, no) = spoken(&piece.text, samples, piece.samples, &piece.marks);
+                    let (yes, no) = piece.split(samples);
                     heard.push(yes);
                     rest.push(no);
                 }
@@ -204,6 +219,28 @@ impl Reply {
             }
         }
         (join(heard.into_iter()), join(rest.into_iter()))
+    }
+}
+
+impl Piece {
+    /// What was heard of it and what was not, as it is shown.
+    fn split(&self, sent: u64) -> (&str, &str) {
+        // An engine's words come without ours.
+        if self.spoken.is_empty() {
+            return spoken(&self.text, sent, self.samples, &self.marks);
+        }
+        let (heard, _) = spoken(&self.spoken, sent, self.samples, &self.marks);
+        let mut left = heard.split_whitespace().count();
+        let mut end = 0;
+        for (word, count) in self.text.split(' ').zip(&self.words) {
+            // Of a word that is several, most must have been heard.
+            if *count > 0 && left * 2 < *count || *count > 0 && left == 0 {
+                break;
+            }
+            left = left.saturating_sub(*count);
+            end += word.len() + usize::from(end > 0);
+        }
+        (&self.text[..end], self.text[end..].trim_start())
     }
 }
 
@@ -250,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
-        let mut reply = Reply::from_model(1);
+        let mut reply = Reply::from_model(1, Style::default());
         assert_eq!(
             reply.text("Your order was shipped. It will arrive on Monday morning. "),
             [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
@@ -268,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_differently_is_cut_as_it_is_shown() {
+        let mut reply = Reply::from_model(1, Style::default());
+        assert_eq!(reply.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
+        reply.playing(0);
+        reply.voice_done(0, 16_000);
+        let cut = |sent| reply.cut(&[(0, sent)]);
+        assert_eq!(cut(4_000), ("It costs".to_owned(), "€12.50 a month.".to_owned()));
+        assert_eq!(cut(9_000), ("It costs €12.50".to_owned(), "a month.".to_owned()));
+        assert_eq!(cut(16_000), ("It costs €12.50 a month.".to_owned(), String::new()));
+    }
+
+    #[test]
     fn marks_of_the_voice_say_what_was_heard() {
         let text = "Slowly now. It will arrive on Monday.";
         // The first two words take almost all of the time.
@@ -281,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_over_when_all_of_it_was_heard() {
-        let (mut reply, pieces) = Reply::canned(3, "One. Two.", Then::Listen);
+        let (mut reply, pieces) = Reply::canned(3, "One. Two.", Then::Listen, Style::default());
         assert_eq!(pieces.len(), 2);
         reply.played(0);
         assert!(!reply.is_over());

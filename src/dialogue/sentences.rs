@@ -22,18 +22,18 @@ impl Cutter {
         self.pending.push_str(text);
         while let Some(end) = self.find_end() {
             let rest = self.pending.split_off(end);
-            let done = speakable(&std::mem::replace(&mut self.pending, rest));
-            if !done.is_empty() {
+            let done = std::mem::replace(&mut self.pending, rest);
+            if done.chars().any(char::is_alphanumeric) {
                 self.pieces += 1;
-                piece(done);
+                piece(done.trim().to_owned());
             }
         }
     }
 
     /// The last piece at the end of the stream.
     pub fn finish(&mut self) -> Option<String> {
-        let rest = speakable(&std::mem::take(&mut self.pending));
-        (!rest.is_empty()).then_some(rest)
+        let rest = std::mem::take(&mut self.pending);
+        rest.chars().any(char::is_alphanumeric).then(|| rest.trim().to_owned())
     }
 
     /// End of the first piece, with its punctuation. A dot counts only once a space follows it, because
@@ -76,22 +76,6 @@ fn is_abbreviation(before: &str) -> bool {
     single || ABBREVIATIONS.contains(&word.trim_start_matches('('))
 }
 
-/// Markup that a model may write and nobody wants to hear.
-fn speakable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        let word = word.trim_matches(['*', '`', '#', '_']);
-        let cleaned: String = word.chars().filter(|c| !matches!(c, '*' | '`')).collect();
-        if !cleaned.is_empty() && cleaned != "-" {
-            if !out.is_empty() {
-                out.push(' ');
-            }
-            out.push_str(&cleaned);
-        }
-    }
-    if out.chars().any(char::is_alphanumeric) { out } else { String::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,8 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_is_not_spoken_and_endless_text_is_cut() {
-        check("**Bold** and `code`. - item", &["Bold and code.", "item"]);
+    fn endless_text_is_cut_and_nothing_is_no_piece() {
         check("... !", &[]);
         let mut cutter = Cutter::default();
         let mut pieces = vec![];

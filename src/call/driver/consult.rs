@@ -208,7 +208,7 @@ impl Talk {
     fn asked(&mut self, ask: Ask) {
         match ask {
             Ask::Brief(text) => {
-                let (_, pieces) = Reply::canned(1, &text, Then::Listen);
+                let (_, pieces) = Reply::canned(1, &text, Then::Listen, self.brief.style());
                 let mut voice = Voice::new(self.context.providers.clone(), self.brief.clone(), true);
                 for (index, text) in pieces {
                     let piece = PieceId { generation: 1, index };

@@ -2,8 +2,9 @@
 //! the agent's voice fails, the next one says what is left of the sentence, and everything after it.
 
 use super::plan;
-use crate::call::machine::Brief;
+use crate::call::machine::{Brief, acts_on_tags};
 use crate::dialogue::reply::spoken;
+use crate::dialogue::speakable::without_tags;
 use crate::domain::provider::Stage;
 use crate::domain::speech::TtsConfig;
 use crate::providers::{AudioFormat, Failure, Mark, Providers, Speech, Switch, TtsEvent, speech};
@@ -158,6 +159,9 @@ impl Voice {
 
     fn synthesize(&mut self, piece: PieceId, text: String, before: (u64, u32)) -> Option<Active> {
         let (voice, alone) = (self.current, self.current + 2 >= self.candidates.len());
+        // Whoever stands in reads stage directions aloud.
+        let acts = acts_on_tags(self.candidates.get(voice)?.config.model.as_deref());
+        let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
         let speech = self.open()?.speak(&text, alone);
         let characters = text.chars().count() as u64;
         self.news.push_back(VoiceEvent::Asked { voice: self.candidates[voice].name.clone(), characters });

@@ -55,7 +55,7 @@ impl Machine {
         messages.push(ChatMessage::User(text.clone()));
         self.ahead = Some(Ahead {
             text,
-            reply: Reply::from_model(generation),
+            reply: Reply::from_model(generation, self.brief.style()),
             pieces: Vec::new(),
             first_token_ms: None,
             first_piece_ms: None,

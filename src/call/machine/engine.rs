@@ -165,7 +165,7 @@ impl Machine {
         }
         self.generation += 1;
         let generation = self.generation;
-        let mut reply = Reply::from_model(generation);
+        let mut reply = Reply::from_model(generation, self.brief.style());
         let Some(state) = &mut self.engine else { return };
         state.answering = Some(generation);
         state.items.clear();

@@ -26,6 +26,7 @@ use crate::dialogue::history::History;
 use crate::dialogue::phrases::{Phrases, phrases};
 use crate::dialogue::prompt;
 use crate::dialogue::reply::Reply;
+use crate::dialogue::speakable::Style;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::ToolOffer;
 use crate::domain::dtmf_rules::Action;
@@ -70,6 +71,12 @@ impl Brief {
         task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
     }
 
+    /// How what we say is written for the voice. Only one voice model acts on stage directions.
+    pub fn style(&self) -> Style {
+        let tags = self.agent.tts_config.as_ref().is_some_and(|tts| acts_on_tags(tts.model.as_deref()));
+        Style::new(self.language(), tags)
+    }
+
     /// Language of what the other side says.
     pub fn heard_language(&self) -> &str {
         let stt = self.agent.stt_config.as_ref().map(|stt| stt.language.as_str());
@@ -81,6 +88,11 @@ impl Brief {
         let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
         tts.or(self.agent.stt_config.as_ref().map(|stt| stt.language.as_str())).unwrap_or("en")
     }
+}
+
+/// ElevenLabs documents audio tags for its third generation.
+pub fn acts_on_tags(model: Option<&str>) -> bool {
+    model.is_some_and(|model| model.starts_with("eleven_v3"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ impl Machine {
         }
         self.generation += 1;
         let generation = self.generation;
-        let (reply, pieces) = Reply::canned(generation, text, then);
+        let (reply, pieces) = Reply::canned(generation, text, then, self.brief.style());
         self.reply = Some(reply);
         self.timers.clear(Timer::Silence);
         if matches!(then, Then::HangUp(_)) {
@@ -148,7 +148,7 @@ impl Machine {
         self.discard_ahead();
         self.generation += 1;
         let generation = self.generation;
-        self.reply = Some(Reply::from_model(generation));
+        self.reply = Some(Reply::from_model(generation, self.brief.style()));
         self.arm_filler(now);
         let mut messages = self.history.messages();
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));

@@ -173,7 +173,7 @@ impl Machine {
         let Some(words) = self.next_filler().filter(|_| self.is_talking()) else { return };
         if let Some(reply) = self.reply.as_mut().filter(|reply| !reply.canned && !reply.has_words()) {
             let generation = reply.generation;
-            let (index, text) = reply.fill(&words);
+            let Some((index, text)) = reply.fill(&words) else { return };
             self.last_filler = Some(words);
             self.output(Output::Speak { piece: PieceId { generation, index }, text });
         } else if self.reply.is_none() && self.tools.is_waiting() && !self.endpoint.is_speaking() {

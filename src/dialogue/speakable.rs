@@ -1,0 +1,448 @@
+//! Text as it is said: what a voice would read wrongly is written out in the language of the voice, what nobody
+//! wants to hear (markup, emoji, addresses of pages) is left out. Whole numbers stay digits: every voice reads those.
+
+/// How a text is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    language: Language,
+    /// The voice acts on tags in square brackets (`[whispers]`); others would read them.
+    tags: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self::new("en", false)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    English,
+    Dutch,
+    German,
+    French,
+    /// None of our own: only markup and emoji are taken out.
+    Other,
+}
+
+/// A text in both forms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// For transcript and history.
+    pub shown: String,
+    /// For the voice.
+    pub spoken: String,
+    /// Words spoken for each word shown.
+    pub words: Vec<usize>,
+}
+
+impl Style {
+    pub fn new(language: &str, tags: bool) -> Self {
+        let language = match language.split(['-', '_']).next().unwrap_or("") {
+            "en" => Language::English,
+            "nl" => Language::Dutch,
+            "de" => Language::German,
+            "fr" => Language::French,
+            _ => Language::Other,
+        };
+        Self { language, tags }
+    }
+
+    /// Both forms of a text; empty when nothing of it can be said.
+    pub fn say(self, text: &str) -> Said {
+        let clean = without_markup(text);
+        let shown = without_tags(&clean);
+        if !shown.chars().any(char::is_alphanumeric) {
+            return Said::default();
+        }
+        let mut said = Said { spoken: String::new(), words: Vec::new(), shown: shown.clone() };
+        let mut before = "";
+        for word in shown.split(' ') {
+            let spoken = self.word(before, word);
+            said.words.push(spoken.split_whitespace().count());
+            if !spoken.is_empty() {
+                if !said.spoken.is_empty() {
+                    said.spoken.push(' ');
+                }
+                said.spoken.push_str(&spoken);
+            }
+            before = word;
+        }
+        said
+    }
+
+    /// The same with the tags of the original, for a voice that acts on them.
+    pub fn with_tags(self, text: &str, said: &Said) -> String {
+        if !self.tags || !text.contains('[') {
+            return said.spoken.clone();
+        }
+        let clean = without_markup(text);
+        let mut out = String::new();
+        let mut before = "";
+        for word in clean.split(' ') {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&self.word(before, word));
+            before = word;
+        }
+        out
+    }
+
+    fn word(self, before: &str, word: &str) -> String {
+        if self.language == Language::Other {
+            return word.to_owned();
+        }
+        let core = word.trim_matches(|c: char| matches!(c, '(' | ')' | '"' | '“' | '”' | ',' | ';' | ':' | '!' | '?'));
+        // A dot may be the sentence's or the word's own.
+        let (bare, dot) = match core.strip_suffix('.') {
+            Some(bare) => (bare, true),
+            None => (core, false),
+        };
+        let Some(at) = word.find(core) else { return word.to_owned() };
+        let (head, tail) = (&word[..at], &word[at + core.len()..]);
+        let with = |text: String, end: &str| format!("{head}{text}{end}{tail}");
+        let end = if dot { "." } else { "" };
+        if let Some(text) = self.abbreviation(core, bare, dot) {
+            return with(text.to_owned(), "");
+        }
+        if let Some(text) = self.unit(before, bare) {
+            return with(text.to_owned(), end);
+        }
+        match self.number(bare) {
+            Some(text) => with(text, end),
+            None => word.to_owned(),
+        }
+    }
+
+    fn abbreviation(self, core: &str, bare: &str, dot: bool) -> Option<&'static str> {
+        let table: &[(&str, &str)] = match self.language {
+            Language::English => &[
+                ("e.g", "for example"), ("i.e", "that is"), ("approx", "approximately"), ("dept", "department"),
+                ("mr", "Mister"), ("mrs", "Missus"), ("dr", "Doctor"), ("prof", "Professor"), ("vs", "versus"), ("etc", "and so on"), ("nr", "number"),
+            ],
+            Language::Dutch => &[
+                ("bijv", "bijvoorbeeld"), ("bv", "bijvoorbeeld"), ("d.w.z", "dat wil zeggen"), ("o.a", "onder andere"), ("t.a.v", "ter attentie van"), ("dhr", "meneer"),
+                ("mevr", "mevrouw"), ("mw", "mevrouw"), ("dr", "dokter"), ("enz", "enzovoort"), ("ca", "circa"), ("nr", "nummer"), ("evt", "eventueel"),
+            ],
+            Language::German => &[
+                ("z.b", "zum Beispiel"), ("d.h", "das heißt"), ("bzw", "beziehungsweise"), ("ca", "circa"), ("usw", "und so weiter"), ("nr", "Nummer"),
+                ("dr", "Doktor"), ("str", "Straße"), ("inkl", "inklusive"), ("evtl", "eventuell"), ("ggf", "gegebenenfalls"),
+            ],
+            Language::French => &[
+                ("p.ex", "par exemple"), ("c.-à-d", "c'est-à-dire"), ("env", "environ"), ("etc", "et cetera"), ("dr", "Docteur"), ("mme", "Madame"), ("n°", "numéro"),
+            ],
+            Language::Other => &[],
+        };
+        let lower = bare.to_lowercase();
+        let found = table.iter().find(|(short, _)| *short == lower).map(|(_, long)| *long);
+        // "Mme" has no dot; "no" and "ca" are words without theirs.
+        let symbol = match (core, self.language) {
+            ("&", Language::English) => Some("and"),
+            ("&", Language::Dutch) => Some("en"),
+            ("&", Language::German) => Some("und"),
+            ("&", Language::French) => Some("et"),
+            _ => None,
+        };
+        symbol.or(found.filter(|_| dot || lower == "mme" || lower == "n°"))
+    }
+
+    /// A unit behind a number.
+    fn unit(self, before: &str, bare: &str) -> Option<&'static str> {
+        before.trim_start_matches(['(', '~', '€', '$']).chars().next().filter(char::is_ascii_digit)?;
+        let (english, dutch, german, french) = match bare {
+            "km" => ("kilometers", "kilometer", "Kilometer", "kilomètres"),
+            "kg" => ("kilograms", "kilo", "Kilogramm", "kilos"),
+            "cm" => ("centimeters", "centimeter", "Zentimeter", "centimètres"),
+            "mm" => ("millimeters", "millimeter", "Millimeter", "millimètres"),
+            "GB" => ("gigabytes", "gigabyte", "Gigabyte", "gigaoctets"),
+            "EUR" => ("euros", "euro", "Euro", "euros"),
+            "USD" => ("dollars", "dollar", "Dollar", "dollars"),
+            "min" => ("minutes", "minuten", "Minuten", "minutes"),
+            "°C" => ("degrees", "graden", "Grad", "degrés"),
+            _ => return None,
+        };
+        Some(match self.language {
+            Language::Dutch => dutch,
+            Language::German => german,
+            Language::French => french,
+            _ => english,
+        })
+    }
+
+    fn number(self, bare: &str) -> Option<String> {
+        money(self.language, bare)
+            .or_else(|| percent(self.language, bare))
+            .or_else(|| date(self.language, bare))
+            .or_else(|| clock(self.language, bare))
+            .or_else(|| digits(bare))
+            .or_else(|| page(bare))
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `€12.50`, `$5`, `12,50€`.
+fn money(language: Language, text: &str) -> Option<String> {
+    let symbol = text.chars().find(|c| matches!(c, '€' | '$' | '£'))?;
+    let amount = text.strip_prefix(symbol).or_else(|| text.strip_suffix(symbol))?;
+    // The last separator with two digits behind it is the decimal one; others group thousands.
+    let (whole, cents) = match amount.rfind(['.', ',']).filter(|at| amount.len() - at == 3) {
+        Some(at) => (&amount[..at], &amount[at + 1..]),
+        None => (amount, ""),
+    };
+    let whole: String = whole.chars().filter(|c| !matches!(c, '.' | ',')).collect();
+    if !is_digits(&whole) || !(cents.is_empty() || is_digits(cents)) {
+        return None;
+    }
+    let one = whole == "1";
+    let name = match (symbol, language) {
+        ('€', Language::Dutch) => "euro",
+        ('€', Language::German) => "Euro",
+        ('€', Language::English | Language::French) if one => "euro",
+        ('€', _) => "euros",
+        ('$', Language::Dutch) => "dollar",
+        ('$', Language::German) => "Dollar",
+        ('$', _) if one => "dollar",
+        ('$', _) => "dollars",
+        (_, Language::German) => "Pfund",
+        (_, Language::Dutch) => "pond",
+        (_, Language::French) => "livres",
+        _ if one => "pound",
+        _ => "pounds",
+    };
+    let cents = cents.trim_start_matches('0');
+    Some(if cents.is_empty() { format!("{whole} {name}") } else { format!("{whole} {name} {cents}") })
+}
+
+fn percent(language: Language, text: &str) -> Option<String> {
+    let number = text.strip_suffix('%')?;
+    number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',')).then_some(())?;
+    let word = match language {
+        Language::Dutch => "procent",
+        Language::German => "Prozent",
+        Language::French => "pour cent",
+        _ => "percent",
+    };
+    (!number.is_empty()).then(|| format!("{number} {word}"))
+}
+
+/// `2026-11-21`.
+fn date(language: Language, text: &str) -> Option<String> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || (year.len(), month.len(), day.len()) != (4, 2, 2) || !is_digits(&[year, month, day].concat()) {
+        return None;
+    }
+    const ENGLISH: [&str; 12] = [
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "December",
+    ];
+    const DUTCH: [&str; 12] = [
+        "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober",
+        "november", "december",
+    ];
+    const GERMAN: [&str; 12] = [
+        "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
+        "Dezember",
+    ];
+    const FRENCH: [&str; 12] = [
+        "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+        "décembre",
+    ];
+    let (month, day): (usize, u32) = (month.parse().ok()?, day.parse().ok()?);
+    let names = match language {
+        Language::Dutch => DUTCH,
+        Language::German => GERMAN,
+        Language::French => FRENCH,
+        _ => ENGLISH,
+    };
+    let name = names.get(month.checked_sub(1)?).filter(|_| (1..=31).contains(&day))?;
+    Some(match language {
+        Language::German => format!("{day}. {name} {year}"),
+        Language::English => format!("{name} {day}, {year}"),
+        _ => format!("{day} {name} {year}"),
+    })
+}
+
+/// `14:30`.
+fn clock(language: Language, text: &str) -> Option<String> {
+    let (hours, minutes) = text.split_once(':')?;
+    let (hours, minutes): (u32, u32) =
+        if is_digits(hours) && is_digits(minutes) && minutes.len() == 2 { (hours.parse().ok()?, minutes.parse().ok()?) } else { return None };
+    if hours > 24 || minutes > 59 {
+        return None;
+    }
+    Some(match (language, minutes) {
+        (Language::Dutch, 0) => format!("{hours} uur"),
+        (Language::Dutch, _) => format!("{hours} uur {minutes}"),
+        (Language::German, 0) => format!("{hours} Uhr"),
+        (Language::German, _) => format!("{hours} Uhr {minutes}"),
+        (Language::French, 0) => format!("{hours} heures"),
+        (Language::French, _) => format!("{hours} heures {minutes}"),
+        (_, 0) => format!("{hours} o'clock"),
+        (_, 1..10) => format!("{hours} oh {minutes}"),
+        _ => format!("{hours} {minutes}"),
+    })
+}
+
+/// Telephone numbers and codes: digit by digit, in groups that can be written down.
+fn digits(text: &str) -> Option<String> {
+    let (plus, rest) = match text.strip_prefix('+') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let only: String = rest.chars().filter(|c| *c != '-').collect();
+    let grouped = rest.contains('-') && rest.split('-').all(is_digits);
+    if !is_digits(&only) || !(plus || grouped && only.len() >= 7 || only.len() >= 5 && !rest.contains('-')) {
+        return None;
+    }
+    let groups: Vec<String> = only
+        .as_bytes()
+        .chunks(3)
+        .map(|group| group.iter().map(|b| char::from(*b).to_string()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let said = groups.join(", ");
+    Some(if plus { format!("plus {said}") } else { said })
+}
+
+/// The name of a page's server; nobody writes a path down from hearing it.
+fn page(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    Some(host.trim_start_matches("www.").to_owned()).filter(|host| !host.is_empty())
+}
+
+/// Pictures in text.
+fn is_emoji(c: char) -> bool {
+    matches!(u32::from(c),
+        0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0xFE00..=0xFE0F | 0x200D | 0x20E3 | 0xE0020..=0xE007F)
+}
+
+/// Markdown and emoji taken out, white space made single.
+fn without_markup(text: &str) -> String {
+    let text = without_links(text);
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let word = word.trim_matches(['*', '`', '#', '_', '|', '~']);
+        let cleaned: String = word.chars().filter(|c| !matches!(c, '*' | '`') && !is_emoji(*c)).collect();
+        let rule = cleaned.chars().all(|c| matches!(c, '-' | '=' | '•' | '>'));
+        if !cleaned.is_empty() && !rule {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&cleaned);
+        }
+    }
+    out
+}
+
+/// `[text](address)` is its text.
+fn without_links(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let link = rest[open..].find("](").and_then(|middle| {
+            let middle = open + middle;
+            let close = middle + rest[middle..].find(')')?;
+            Some((middle, close))
+        });
+        let Some((middle, close)) = link else { break };
+        // A bracket in between belongs to something else.
+        if rest[open + 1..middle].contains('[') {
+            out.push_str(&rest[..=open]);
+            rest = &rest[open + 1..];
+            continue;
+        }
+        out.push_str(&rest[..open]);
+        out.push_str(&rest[open + 1..middle]);
+        rest = &rest[close + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Stage directions (`[laughs]`, `[speaking softly]`) taken out.
+pub fn without_tags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let Some(close) = rest[open..].find(']').map(|at| open + at) else { break };
+        let inside = &rest[open + 1..close];
+        let is_tag = !inside.is_empty()
+            && inside.len() <= 40
+            && inside.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | '\'' | '-'));
+        if is_tag {
+            out.push_str(rest[..open].trim_end());
+            if !out.is_empty() && !rest[close + 1..].trim_start().is_empty() {
+                out.push(' ');
+            }
+            rest = rest[close + 1..].trim_start();
+        } else {
+            out.push_str(&rest[..=close]);
+            rest = &rest[close + 1..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(language: &str, text: &str, spoken: &str) {
+        assert_eq!(Style::new(language, false).say(text).spoken, spoken, "{text}");
+    }
+
+    #[test]
+    fn amounts_dates_and_times_are_written_out() {
+        check("en", "That is €12.50, or $5.", "That is 12 euros 50, or 5 dollars.");
+        check("nl", "Dat kost €1.250,00.", "Dat kost 1250 euro.");
+        check("de", "Am 2026-11-21 um 14:30.", "Am 21. November 2026 um 14 Uhr 30.");
+        check("fr", "Le 2026-02-03 à 9:00", "Le 3 février 2026 à 9 heures");
+        check("en", "Open 9:05 to 17:00 (95% of days).", "Open 9 oh 5 to 17 o'clock (95 percent of days).");
+    }
+
+    #[test]
+    fn numbers_to_write_down_are_said_digit_by_digit() {
+        check("en", "Call +31201234567.", "Call plus 3 1 2, 0 1 2, 3 4 5, 6 7.");
+        check("en", "Code 48213, room 204.", "Code 4 8 2, 1 3, room 204.");
+        check("en", "555-0100-22 is the number", "5 5 5, 0 1 0, 0 2 2 is the number");
+    }
+
+    #[test]
+    fn abbreviations_are_those_of_the_language() {
+        check("en", "Dr. Smith, e.g. on Monday.", "Doctor Smith, for example on Monday.");
+        check("nl", "Dhr. Jansen, d.w.z. 5 km verder.", "meneer Jansen, dat wil zeggen 5 kilometer verder.");
+        check("de", "Nr. 5 & z.B. Berlin", "Nummer 5 und zum Beispiel Berlin");
+        check("en", "No, I said no.", "No, I said no.");
+    }
+
+    #[test]
+    fn markup_emoji_and_addresses_are_not_read() {
+        check("en", "**Great** news 🎉! See [our site](https://x.example/a?b=1).", "Great news ! See our site.");
+        check("en", "Visit https://www.example.com/path/page.html today", "Visit example.com today");
+        check("en", "# Title\n- one\n* two\n---", "Title one two");
+        check("en", "🎉👍🏽", "");
+        check("pl", "**Cena** €5", "Cena €5");
+    }
+
+    #[test]
+    fn tags_go_to_voices_that_act_on_them_and_nowhere_else() {
+        let text = "[laughs] That is [whispers] funny, [DTMF 12] see.";
+        let said = Style::new("en", false).say(text);
+        assert_eq!((said.shown.as_str(), said.spoken.as_str()), ("That is funny, [DTMF 12] see.", "That is funny, [DTMF 12] see."));
+        let acting = Style::new("en", true);
+        assert_eq!(acting.with_tags(text, &acting.say(text)), text);
+        assert_eq!(acting.say("[sighs]").spoken, "");
+    }
+
+    #[test]
+    fn each_word_shown_knows_how_many_are_said() {
+        let said = Style::new("en", false).say("It costs €12.50 today.");
+        assert_eq!(said.words, [1, 1, 3, 1]);
+    }
+}
