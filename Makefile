@@ -9,7 +9,7 @@ deps-demo:
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
 # Peers from PyPI: the API's fuzzer, and the vendors' own clients.
-PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0
+PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2
 
 deps:
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
@@ -38,12 +38,12 @@ space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
 test: export RUST_TEST_THREADS := 4
 test: deps
-	cargo build --workspace --all-targets
+	cargo build --workspace --all-targets --features otlp
 	@if command -v cargo-nextest >/dev/null; then \
-		cargo nextest run --workspace && \
-		.ci/with-postgres cargo nextest run --test server -E 'test(/^($(subst $(space),|,$(ON_POSTGRES)))/)'; \
+		cargo nextest run --workspace --features otlp && \
+		.ci/with-postgres cargo nextest run --features otlp --test server -E 'test(/^($(subst $(space),|,$(ON_POSTGRES)))/)'; \
 	else \
-		cargo test --workspace && .ci/with-postgres cargo test --test server -- $(ON_POSTGRES); \
+		cargo test --workspace --features otlp && .ci/with-postgres cargo test --features otlp --test server -- $(ON_POSTGRES); \
 	fi
 
 unit:
@@ -51,7 +51,7 @@ unit:
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 # Licences, banned and doubled crates. Advisories need a database that not every machine can fetch: `cargo deny check`.

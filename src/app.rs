@@ -12,6 +12,7 @@ use crate::outbox::driver::{self as outbox, Outbox};
 use crate::outbox::mail::{Mailer, SmtpSettings};
 use crate::providers::{Deadlines, Endpoint, Programs, Providers, Settings, Timeouts};
 use crate::scheduler::driver as scheduler;
+use crate::telemetry::spans::Spans;
 use crate::store::journal::Journal;
 use crate::store::live_tokens::TokenSecret;
 use crate::store::secrets::MasterKey;
@@ -124,6 +125,7 @@ impl App {
             links: links(config, &store, api_addr).await?,
             node: if config.node.name.is_empty() { uuid::Uuid::new_v4().to_string() } else { config.node.name.clone() },
             master_key: (!config.secrets.master_key.is_empty()).then(|| MasterKey::new(&config.secrets.master_key)),
+            spans: Spans::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
             sends_mail: !config.smtp.host.is_empty(),
             store,
         });

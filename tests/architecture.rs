@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// Areas of the root crate and what each may import of the others (ARCHITECTURE.md says why).
 const EDGES: &[(&str, &[&str])] = &[
     ("api", &["call", "domain", "store"]),
-    ("app", &["api", "call", "config", "domain", "outbox", "providers", "scheduler", "store", "webhooks"]),
-    ("call", &["dialogue", "domain", "outbox::mail", "providers", "store", "webhooks"]),
+    ("app", &["api", "call", "config", "domain", "outbox", "providers", "scheduler", "store", "telemetry", "webhooks"]),
+    ("call", &["dialogue", "domain", "outbox::mail", "providers", "store", "telemetry::spans", "webhooks"]),
     ("caller", &["call::negotiate", "emulator"]),
     ("cli", &["api::openapi", "app", "caller", "config", "domain", "emulator", "telemetry"]),
     ("config", &["domain"]),

@@ -21,6 +21,7 @@ pub struct Config {
     pub calls: Calls,
     pub recordings: Recordings,
     pub log: Log,
+    pub telemetry: Telemetry,
     pub providers: Providers,
     pub webhooks: Webhooks,
     pub smtp: Smtp,
@@ -144,6 +145,14 @@ pub struct Recordings {
 pub struct Log {
     pub format: LogFormat,
     pub filter: String,
+}
+
+/// Where spans go.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Empty: nothing is sent.
+    pub otlp_endpoint: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

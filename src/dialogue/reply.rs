@@ -234,7 +234,7 @@ impl Piece {
         let mut end = 0;
         for (word, count) in self.text.split(' ').zip(&self.words) {
             // Of a word that is several, most must have been heard.
-            if *count > 0 && left * 2 < *count || *count > 0 && left == 0 {
+            if *count > 0 && left * 2 < *count {
                 break;
             }
             left = left.saturating_sub(*count);

@@ -19,7 +19,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(
         "trunkline_turn_seconds",
         Unit::Seconds,
-        "Parts of a turn: end_of_turn is the caller's last sound to the decision that the turn is over, model the request to its first token, voice the first token to the first audio, response all of it to our first packet"
+        "Parts of a turn, one after the other: recogniser (the caller's last sound to the last final words), decision (that the turn is over), model (first token), sentence (first one that can be spoken), voice (first sound of it), playout (our first packet); end_of_turn is the first two, response all of them"
     );
     describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
     describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");

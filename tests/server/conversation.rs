@@ -266,3 +266,39 @@ async fn nobodys_telephone_rings_on_after_the_caller_hung_up() {
     assert!(matches!(ended, Some(trunkline_signaling::sip::endpoint::Event::Ended { .. })), "{ended:?}");
     assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
 }
+
+#[cfg(feature = "otlp")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_of_a_call_arrive_at_a_collector() {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spans");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let program = Command::new(format!("{root}/target/venv/bin/python"))
+        .args([format!("{root}/tests/witnesses/otlp_collector.py"), port.to_string(), file.display().to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _program = Program(program.expect("make test installs the definitions"));
+    until("the collector", || async { std::net::TcpStream::connect(("127.0.0.1", port)).ok() }).await;
+    let endpoint = format!("http://127.0.0.1:{port}/v1/traces");
+    let server = Server::start_with(|config| config.telemetry.otlp_endpoint = endpoint).await;
+    server.call("listen; say opening_hours; listen; say goodbye; listen").await;
+    let call = server.last_call().await;
+    let spans = until("the spans", || async {
+        let text = std::fs::read_to_string(&file).ok()?;
+        let spans: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        spans.iter().any(|span| span["name"] == json!("call")).then_some(spans)
+    })
+    .await;
+    let whole = spans.iter().find(|span| span["name"] == json!("call")).unwrap();
+    assert_eq!(whole["attributes"]["trunkline.call.id"], call["id"]);
+    let turns: Vec<&Value> = spans.iter().filter(|span| span["name"] == json!("turn")).collect();
+    assert!(turns.len() == 2 && turns.iter().all(|turn| turn["parent"] == whole["id"]), "{spans:?}");
+    assert_eq!(turns[0]["attributes"]["trunkline.model"], json!("openai/gpt-4o-mini"));
+    let stages: Vec<&str> =
+        spans.iter().filter(|span| span["parent"] == turns[0]["id"]).map(|span| span["name"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["recogniser", "decision", "model", "sentence", "voice", "playout"]);
+    let sum: f64 = spans.iter().filter(|span| span["parent"] == turns[0]["id"]).map(|span| span["ms"].as_f64().unwrap()).sum();
+    assert!((sum - call["metrics"]["turns"][0]["response_ms"].as_f64().unwrap()).abs() < 1.0, "nothing is left out: {spans:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::voice::{Voice, VoiceEvent};
 use super::consult::{Consultation, Party, trunk_of};
-use super::figures::{ended_by, info_digit, media_json, referral_news, turn_histograms};
+use super::figures::{ended_by, info_digit, media_json, referral_news, trace, turn_histograms};
 use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Consult, Machine, Output};
@@ -588,6 +588,9 @@ impl Running {
         }
         self.c.record.call.metrics = Some(figures);
         self.c.record.ended(reason).await;
+        if let Some(trace) = trace(&self.c.record.call, &self.machine.metrics().turns) {
+            self.c.context.spans.export(trace);
+        }
         tracing::info!(reason = reason.name(), "call ended");
     }
 }

@@ -1,23 +1,52 @@
 //! What the loop of a call reads from the wire and writes into metrics, shape by shape.
 
 use crate::call::machine::{Referral, TurnFigures};
+use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
+use crate::telemetry::spans::{CallTrace, Span, TurnTrace};
 use trunkline_media::stats::LegStats;
 use trunkline_signaling::sip::endpoint;
 use trunkline_signaling::sip::failure::Cause;
 
-/// The stages of one turn; those it did not reach are left out.
+/// The stages of one turn; those it did not reach are left out. `end_of_turn` and `response` span several.
 pub(super) fn turn_histograms(turn: &TurnFigures) {
-    let stage = |name: &'static str, from: Option<u64>, to: Option<u64>| {
-        if let (Some(from), Some(to)) = (from, to) {
-            let seconds = to.saturating_sub(from) as f64 / 1_000.0;
-            metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
-        }
+    let record = |name: &'static str, from: u64, to: u64| {
+        let seconds = to.saturating_sub(from) as f64 / 1_000.0;
+        metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
     };
-    stage("end_of_turn", Some(turn.speech_ended_ms), Some(turn.decided_ms));
-    stage("model", Some(turn.decided_ms), turn.first_token_ms);
-    stage("voice", turn.first_token_ms, turn.first_audio_ms);
-    stage("response", Some(turn.speech_ended_ms), turn.first_sound_ms);
+    for (name, from, to) in turn.stages() {
+        record(name, from, to);
+    }
+    record("end_of_turn", turn.speech_ended_ms, turn.decided_ms);
+    if let Some(sound) = turn.first_sound_ms {
+        record("response", turn.speech_ended_ms, sound);
+    }
+}
+
+/// The call as spans: one for it, one for each turn, one for each stage of a turn.
+pub(super) fn trace(call: &Call, turns: &[TurnFigures]) -> Option<CallTrace> {
+    let answered = call.answered_at?;
+    let at = |ms: u64| answered.0 + ms as i64;
+    let turns = turns.iter().filter_map(|turn| {
+        let stages = turn.stages();
+        let end = stages.last()?.2;
+        let span = |name, from: u64, to: u64| Span { name, from_ms: at(from), to_ms: at(to) };
+        Some(TurnTrace {
+            whole: span("turn", turn.speech_ended_ms, end),
+            stages: stages.into_iter().map(|(name, from, to)| span(name, from, to)).collect(),
+            model: turn.model.clone(),
+            voice: turn.voice.clone(),
+        })
+    });
+    Some(CallTrace {
+        id: call.id.to_string(),
+        organization: call.organization.to_string(),
+        agent: call.agent.map(|agent| agent.to_string()),
+        direction: call.direction.name(),
+        end_reason: call.end_reason.map(EndReason::name),
+        whole: Span { name: "call", from_ms: answered.0, to_ms: call.ended_at.unwrap_or(answered).0 },
+        turns: turns.collect(),
+    })
 }
 
 pub(super) fn media_json(stats: &LegStats) -> serde_json::Value {

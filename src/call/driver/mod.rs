@@ -37,6 +37,7 @@ use crate::providers::listen::{self, Session as SttSession};
 use crate::store::journal::Journal;
 use crate::store::secrets::MasterKey;
 use crate::store::{OrgScope, Store, now};
+use crate::telemetry::spans::Spans;
 use crate::webhooks::sender::Sender;
 use hooks::Hooks;
 use std::net::IpAddr;
@@ -87,6 +88,8 @@ pub struct Context {
     pub node: String,
     /// Opens the provider keys of organizations.
     pub master_key: Option<MasterKey>,
+    /// Where the stages of every turn are traced, if anywhere.
+    pub spans: Spans,
     /// Without SMTP settings nobody is written to.
     pub sends_mail: bool,
 }

@@ -87,7 +87,7 @@ impl Machine {
             LlmEvent::Done(usage) => {
                 ahead.pieces.extend(ahead.reply.finish());
                 ahead.done = true;
-                self.metrics.used(usage);
+                self.metrics.used(generation, usage);
             }
             LlmEvent::Switched(_) => {}
             // The turn is asked as usual when it is over.

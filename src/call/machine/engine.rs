@@ -96,7 +96,8 @@ impl Machine {
                 if let Some(state) = &self.engine {
                     usage.model.clone_from(&state.traits.name);
                 }
-                self.metrics.used(&usage);
+                let generation = self.engine.as_ref().and_then(|state| state.answering).unwrap_or_default();
+                self.metrics.used(generation, &usage);
                 self.engine_done(now);
             }
             Event::Failed(failure) => self.engine_failed(now, &failure),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const TURNS_MAX: usize = 2_000;
 
 /// One turn of the agent, in milliseconds of the call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurnFigures {
     pub generation: u32,
     /// The caller's last sound.
@@ -23,6 +23,36 @@ pub struct TurnFigures {
     pub first_audio_ms: Option<u64>,
     /// The first packet left.
     pub first_sound_ms: Option<u64>,
+    /// `provider/model` of who wrote and who spoke it.
+    pub model: Option<String>,
+    pub voice: Option<String>,
+}
+
+/// A part of a turn: its name, and from when to when.
+pub type Stage = (&'static str, u64, u64);
+
+impl TurnFigures {
+    /// What the caller waited for, one after the other: each stage begins where the one before it ended.
+    pub fn stages(&self) -> Vec<Stage> {
+        let heard = self.final_ms.unwrap_or(self.speech_ended_ms).clamp(self.speech_ended_ms, self.decided_ms);
+        let marks = [
+            ("recogniser", Some(heard)),
+            ("decision", Some(self.decided_ms)),
+            ("model", self.first_token_ms),
+            ("sentence", self.first_piece_ms),
+            ("voice", self.first_audio_ms),
+            ("playout", self.first_sound_ms),
+        ];
+        let mut at = self.speech_ended_ms;
+        let mut stages = Vec::with_capacity(marks.len());
+        for (name, end) in marks {
+            // A voice may begin before the sentence is whole in an engine's answer: nothing ends before it began.
+            let Some(end) = end.map(|end| end.max(at)) else { continue };
+            stages.push((name, at, end));
+            at = end;
+        }
+        stages
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -93,7 +123,10 @@ impl Metrics {
     }
 
     /// What an answer took.
-    pub(super) fn used(&mut self, usage: &Usage) {
+    pub(super) fn used(&mut self, generation: u32, usage: &Usage) {
+        if let Some(turn) = self.of(generation) {
+            turn.model.get_or_insert_with(|| usage.model.clone());
+        }
         self.prompt_tokens += usage.prompt_tokens;
         self.completion_tokens += usage.completion_tokens;
         self.cached_tokens += usage.cached_tokens;
@@ -104,6 +137,9 @@ impl Metrics {
 
     /// A voice was given a text.
     pub fn spoken(&mut self, voice: &str, characters: u64) {
+        if let Some(turn) = self.turns.last_mut().filter(|turn| turn.first_audio_ms.is_none()) {
+            turn.voice = Some(voice.to_owned());
+        }
         self.characters_spoken += characters;
         match self.voices.get_mut(voice) {
             Some(count) => *count += characters,
@@ -139,7 +175,22 @@ impl Metrics {
             .turns
             .iter()
             .map(|turn| {
+                let stages = turn.stages();
+                let cost: serde_json::Map<String, Value> =
+                    stages.iter().map(|(name, from, to)| (format!("{name}_ms"), json!(to - from))).collect();
                 json!({
+                    "cost": cost,
+                    "model": turn.model,
+                    "voice": turn.voice,
+                    "timeline": {
+                        "last_voice_ms": turn.speech_ended_ms,
+                        "recogniser_final_ms": turn.final_ms,
+                        "decided_ms": turn.decided_ms,
+                        "first_token_ms": turn.first_token_ms,
+                        "first_sentence_ms": turn.first_piece_ms,
+                        "first_audio_ms": turn.first_audio_ms,
+                        "first_packet_ms": turn.first_sound_ms,
+                    },
                     "speech_ended_at_ms": turn.speech_ended_ms,
                     "end_of_turn_ms": turn.decided_ms.saturating_sub(turn.speech_ended_ms),
                     "first_token_ms": since(turn.first_token_ms, turn.decided_ms),

@@ -182,7 +182,7 @@ impl Machine {
             }
             LlmEvent::Done(usage) => {
                 let last = reply.finish();
-                self.metrics.used(&usage);
+                self.metrics.used(generation, &usage);
                 self.speak(last.into_iter().collect());
                 self.model_finished(now);
             }
