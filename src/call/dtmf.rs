@@ -82,7 +82,13 @@ mod tests {
     fn keys() -> (Instant, Keys) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
-        let rule = |digits: &str| Rule { digits: digits.into(), action: Action::SendToLlm, target: None, tool: None, text: None };
+        let rule = |digits: &str| Rule {
+            digits: digits.into(),
+            action: Action::SendToLlm,
+            target: None,
+            tool: None,
+            text: None,
+        };
         let rules = DtmfRules {
             rules: vec![rule("1"), rule("12"), rule("*")],
             inter_digit_timeout_ms: 1_000,

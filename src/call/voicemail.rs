@@ -36,7 +36,15 @@ pub struct Detection {
 impl Detection {
     /// The other side can be heard from now on, in early media or as the answer.
     pub fn new(now: Instant) -> Self {
-        Self { since: now, speaking: None, last_sound: None, run: None, words: String::new(), verdict: None, decided_at: None }
+        Self {
+            since: now,
+            speaking: None,
+            last_sound: None,
+            run: None,
+            words: String::new(),
+            verdict: None,
+            decided_at: None,
+        }
     }
 
     /// The call is answered: what was heard before was the way there, unless it was a machine.

@@ -64,7 +64,8 @@ impl Script {
 
 /// Sine waves of the same level for so many milliseconds.
 fn sines(hz: &[f64], ms: usize) -> Vec<i16> {
-    let sample = |n: usize| hz.iter().map(|hz| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin() * 5_000.0).sum::<f64>();
+    let sample =
+        |n: usize| hz.iter().map(|hz| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin() * 5_000.0).sum::<f64>();
     (0..ms * 8).map(|n| sample(n) as i16).collect()
 }
 

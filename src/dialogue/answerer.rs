@@ -26,29 +26,109 @@ impl Answerer {
 }
 
 const SCREENING: &[&str] = &[
-    "call screening", "screening service", "call assist", "google assistant", "state your name", "say your name",
-    "record your name", "reason for calling", "reason for your call", "why you are calling", "why you're calling",
-    "before i try to connect", "see if this person is available", "see if they're available", "who is calling and why",
-    "uw naam en de reden", "ihren namen und den grund", "votre nom et la raison",
+    "call screening",
+    "screening service",
+    "call assist",
+    "google assistant",
+    "state your name",
+    "say your name",
+    "record your name",
+    "reason for calling",
+    "reason for your call",
+    "why you are calling",
+    "why you're calling",
+    "before i try to connect",
+    "see if this person is available",
+    "see if they're available",
+    "who is calling and why",
+    "uw naam en de reden",
+    "ihren namen und den grund",
+    "votre nom et la raison",
 ];
 const MENU: &[&str] = &[
-    "press one", "press 1", "press two", "press 2", "press zero", "press 0", "press star", "press pound", "press hash",
-    "following options", "main menu", "menu options", "to continue in english", "your call is important",
-    "toets een", "toets 1", "kies 1", "drücken sie", "wählen sie", "tapez 1", "appuyez sur",
+    "press one",
+    "press 1",
+    "press two",
+    "press 2",
+    "press zero",
+    "press 0",
+    "press star",
+    "press pound",
+    "press hash",
+    "following options",
+    "main menu",
+    "menu options",
+    "to continue in english",
+    "your call is important",
+    "toets een",
+    "toets 1",
+    "kies 1",
+    "drücken sie",
+    "wählen sie",
+    "tapez 1",
+    "appuyez sur",
 ];
 const MAILBOX: &[&str] = &[
-    "leave a message", "leave your message", "leave me a message", "leave your name", "leave us a message",
-    "after the tone", "after the beep", "at the tone", "at the beep", "voicemail", "voice mail", "mailbox",
-    "record your message", "answering machine", "can't come to the phone", "cannot come to the phone",
-    "can't take your call", "cannot take your call", "unable to take your call", "not able to take your call",
-    "is not available", "are not available", "not available right now", "get back to you", "return your call",
-    "you have reached the", "you've reached the voice", "forwarded to", "has not been set up",
-    "bericht achter", "spreek een bericht in", "na de toon", "na de piep", "na de pieptoon", "niet bereikbaar",
-    "voicemailbox", "antwoordapparaat", "niet aanwezig",
-    "nachricht hinterlassen", "hinterlassen sie", "nach dem signalton", "nach dem ton", "nach dem piep", "mailbox",
-    "anrufbeantworter", "nicht erreichbar", "nicht zu erreichen", "vorübergehend nicht",
-    "laissez un message", "laisser un message", "après le bip", "après le signal", "messagerie", "répondeur",
-    "n'est pas disponible", "pas joignable",
+    "leave a message",
+    "leave your message",
+    "leave me a message",
+    "leave your name",
+    "leave us a message",
+    "after the tone",
+    "after the beep",
+    "message at the tone",
+    "message at the beep",
+    "voicemail",
+    "voice mail",
+    "mailbox",
+    "record your message",
+    "answering machine",
+    "can't come to the phone",
+    "cannot come to the phone",
+    "can't take your call",
+    "cannot take your call",
+    "unable to take your call",
+    "not able to take your call",
+    "is not available",
+    "are not available",
+    "nobody is available",
+    "no one is available",
+    "is unavailable",
+    "mail box",
+    "not available right now",
+    "get back to you",
+    "return your call",
+    "you have reached the",
+    "you've reached the voice",
+    "forwarded to",
+    "has not been set up",
+    "bericht achter",
+    "spreek een bericht in",
+    "na de toon",
+    "na de piep",
+    "na de pieptoon",
+    "niet bereikbaar",
+    "voicemailbox",
+    "antwoordapparaat",
+    "niet aanwezig",
+    "nachricht hinterlassen",
+    "hinterlassen sie",
+    "nach dem signalton",
+    "nach dem ton",
+    "nach dem piep",
+    "mailbox",
+    "anrufbeantworter",
+    "nicht erreichbar",
+    "nicht zu erreichen",
+    "vorübergehend nicht",
+    "laissez un message",
+    "laisser un message",
+    "après le bip",
+    "après le signal",
+    "messagerie",
+    "répondeur",
+    "n'est pas disponible",
+    "pas joignable",
 ];
 
 /// What recorded announcements with these words are; nothing for words that a person says.
@@ -83,18 +163,29 @@ mod tests {
     #[test]
     fn recorded_announcements_are_known_by_their_words() {
         check("Hi, you’ve reached John. I can’t come to the phone right now.", Some(Answerer::Voicemail));
-        check("The person you are calling is not available. At the tone, please record your message.", Some(Answerer::Voicemail));
+        check(
+            "The person you are calling is not available. At the tone, please record your message.",
+            Some(Answerer::Voicemail),
+        );
         check("Spreek een bericht in na de pieptoon.", Some(Answerer::Voicemail));
         check("Bitte hinterlassen Sie eine Nachricht nach dem Signalton.", Some(Answerer::Voicemail));
         check("Laissez un message après le bip.", Some(Answerer::Voicemail));
         check("Hi, the person you're calling is using a screening service from Google.", Some(Answerer::Screening));
-        check("If you record your name and reason for calling, I'll see if this person is available.", Some(Answerer::Screening));
+        check(
+            "If you record your name and reason for calling, I'll see if this person is available.",
+            Some(Answerer::Screening),
+        );
         check("For sales, press one. For support, press two.", Some(Answerer::Ivr));
     }
 
     #[test]
     fn people_say_other_things() {
-        for text in ["Hello?", "Yes, this is Anna speaking, who is this?", "Acme bakery, good morning, how can I help you?", "Hold on a second."] {
+        for text in [
+            "Hello?",
+            "Yes, this is Anna speaking, who is this?",
+            "Acme bakery, good morning, how can I help you?",
+            "Hold on a second.",
+        ] {
             check(text, None);
         }
     }

@@ -4,11 +4,34 @@
 fn listening(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["mhm", "hm", "hmm", "aha", "o", "oh", "oké", "ok", "ja ja", "jaja", "precies", "zo", "tja", "echt"],
-        "de" => &["mhm", "hm", "hmm", "aha", "ach so", "achso", "ah", "oh", "okay", "ok", "genau", "ja ja", "jaja", "so"],
+        "de" => {
+            &["mhm", "hm", "hmm", "aha", "ach so", "achso", "ah", "oh", "okay", "ok", "genau", "ja ja", "jaja", "so"]
+        }
         "fr" => &["mhm", "hm", "hmm", "ah", "oh", "d'accord", "ok", "je vois", "bien", "voilà", "ouais"],
         _ => &[
-            "mhm", "mm", "mmm", "mm-hmm", "mmhmm", "hm", "hmm", "uh-huh", "uh huh", "aha", "ah", "oh", "i see", "right",
-            "okay", "ok", "sure", "got it", "wow", "really", "great", "all right", "alright",
+            "mhm",
+            "mm",
+            "mmm",
+            "mm-hmm",
+            "mmhmm",
+            "hm",
+            "hmm",
+            "uh-huh",
+            "uh huh",
+            "aha",
+            "ah",
+            "oh",
+            "i see",
+            "right",
+            "okay",
+            "ok",
+            "sure",
+            "got it",
+            "wow",
+            "really",
+            "great",
+            "all right",
+            "alright",
         ],
     }
 }
@@ -66,7 +89,9 @@ pub fn is_pick_up(text: &str, language: &str) -> bool {
     // "Hello, good morning": one after the other, the longest first.
     while !rest.is_empty() {
         let fits = |one: &&&str| rest == **one || rest.starts_with(&format!("{one} "));
-        let Some(known) = pick_ups(short(language)).iter().filter(fits).max_by_key(|one| one.len()) else { return false };
+        let Some(known) = pick_ups(short(language)).iter().filter(fits).max_by_key(|one| one.len()) else {
+            return false;
+        };
         rest = rest[known.len()..].trim_start();
     }
     !text.is_empty()
@@ -77,7 +102,8 @@ pub fn is_echo_of(text: &str, said: &str) -> bool {
     let (text, said) = (plain(text), plain(said));
     let words: Vec<&str> = text.split(' ').collect();
     let mut rest = said.split(' ');
-    let found = words.iter().filter(|word| rest.clone().any(|one| one == **word) && rest.any(|one| one == **word)).count();
+    let found =
+        words.iter().filter(|word| rest.clone().any(|one| one == **word) && rest.any(|one| one == **word)).count();
     words.len() >= 2 && found * 10 >= words.len() * 7
 }
 

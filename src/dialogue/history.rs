@@ -7,7 +7,8 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 const MESSAGES_MAX: usize = 400;
 
 /// What the model reads behind an answer that was cut short.
-const INTERRUPTED: &str = "The caller interrupted you here: what you were going to say after these words was not heard.";
+const INTERRUPTED: &str =
+    "The caller interrupted you here: what you were going to say after these words was not heard.";
 
 #[derive(Clone, Debug, Default)]
 pub struct History {

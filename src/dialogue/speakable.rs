@@ -118,19 +118,54 @@ impl Style {
     fn abbreviation(self, core: &str, bare: &str, dot: bool) -> Option<&'static str> {
         let table: &[(&str, &str)] = match self.language {
             Language::English => &[
-                ("e.g", "for example"), ("i.e", "that is"), ("approx", "approximately"), ("dept", "department"),
-                ("mr", "Mister"), ("mrs", "Missus"), ("dr", "Doctor"), ("prof", "Professor"), ("vs", "versus"), ("etc", "and so on"), ("nr", "number"),
+                ("e.g", "for example"),
+                ("i.e", "that is"),
+                ("approx", "approximately"),
+                ("dept", "department"),
+                ("mr", "Mister"),
+                ("mrs", "Missus"),
+                ("dr", "Doctor"),
+                ("prof", "Professor"),
+                ("vs", "versus"),
+                ("etc", "and so on"),
+                ("nr", "number"),
             ],
             Language::Dutch => &[
-                ("bijv", "bijvoorbeeld"), ("bv", "bijvoorbeeld"), ("d.w.z", "dat wil zeggen"), ("o.a", "onder andere"), ("t.a.v", "ter attentie van"), ("dhr", "meneer"),
-                ("mevr", "mevrouw"), ("mw", "mevrouw"), ("dr", "dokter"), ("enz", "enzovoort"), ("ca", "circa"), ("nr", "nummer"), ("evt", "eventueel"),
+                ("bijv", "bijvoorbeeld"),
+                ("bv", "bijvoorbeeld"),
+                ("d.w.z", "dat wil zeggen"),
+                ("o.a", "onder andere"),
+                ("t.a.v", "ter attentie van"),
+                ("dhr", "meneer"),
+                ("mevr", "mevrouw"),
+                ("mw", "mevrouw"),
+                ("dr", "dokter"),
+                ("enz", "enzovoort"),
+                ("ca", "circa"),
+                ("nr", "nummer"),
+                ("evt", "eventueel"),
             ],
             Language::German => &[
-                ("z.b", "zum Beispiel"), ("d.h", "das heißt"), ("bzw", "beziehungsweise"), ("ca", "circa"), ("usw", "und so weiter"), ("nr", "Nummer"),
-                ("dr", "Doktor"), ("str", "Straße"), ("inkl", "inklusive"), ("evtl", "eventuell"), ("ggf", "gegebenenfalls"),
+                ("z.b", "zum Beispiel"),
+                ("d.h", "das heißt"),
+                ("bzw", "beziehungsweise"),
+                ("ca", "circa"),
+                ("usw", "und so weiter"),
+                ("nr", "Nummer"),
+                ("dr", "Doktor"),
+                ("str", "Straße"),
+                ("inkl", "inklusive"),
+                ("evtl", "eventuell"),
+                ("ggf", "gegebenenfalls"),
             ],
             Language::French => &[
-                ("p.ex", "par exemple"), ("c.-à-d", "c'est-à-dire"), ("env", "environ"), ("etc", "et cetera"), ("dr", "Docteur"), ("mme", "Madame"), ("n°", "numéro"),
+                ("p.ex", "par exemple"),
+                ("c.-à-d", "c'est-à-dire"),
+                ("env", "environ"),
+                ("etc", "et cetera"),
+                ("dr", "Docteur"),
+                ("mme", "Madame"),
+                ("n°", "numéro"),
             ],
             Language::Other => &[],
         };
@@ -233,23 +268,66 @@ fn percent(language: Language, text: &str) -> Option<String> {
 fn date(language: Language, text: &str) -> Option<String> {
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || (year.len(), month.len(), day.len()) != (4, 2, 2) || !is_digits(&[year, month, day].concat()) {
+    if parts.next().is_some()
+        || (year.len(), month.len(), day.len()) != (4, 2, 2)
+        || !is_digits(&[year, month, day].concat())
+    {
         return None;
     }
     const ENGLISH: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     const DUTCH: [&str; 12] = [
-        "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober",
-        "november", "december",
+        "januari",
+        "februari",
+        "maart",
+        "april",
+        "mei",
+        "juni",
+        "juli",
+        "augustus",
+        "september",
+        "oktober",
+        "november",
+        "december",
     ];
     const GERMAN: [&str; 12] = [
-        "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
         "Dezember",
     ];
     const FRENCH: [&str; 12] = [
-        "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
         "décembre",
     ];
     let (month, day): (usize, u32) = (month.parse().ok()?, day.parse().ok()?);
@@ -270,8 +348,11 @@ fn date(language: Language, text: &str) -> Option<String> {
 /// `14:30`.
 fn clock(language: Language, text: &str) -> Option<String> {
     let (hours, minutes) = text.split_once(':')?;
-    let (hours, minutes): (u32, u32) =
-        if is_digits(hours) && is_digits(minutes) && minutes.len() == 2 { (hours.parse().ok()?, minutes.parse().ok()?) } else { return None };
+    let (hours, minutes): (u32, u32) = if is_digits(hours) && is_digits(minutes) && minutes.len() == 2 {
+        (hours.parse().ok()?, minutes.parse().ok()?)
+    } else {
+        return None;
+    };
     if hours > 24 || minutes > 59 {
         return None;
     }
@@ -434,7 +515,10 @@ mod tests {
     fn tags_go_to_voices_that_act_on_them_and_nowhere_else() {
         let text = "[laughs] That is [whispers] funny, [DTMF 12] see.";
         let said = Style::new("en", false).say(text);
-        assert_eq!((said.shown.as_str(), said.spoken.as_str()), ("That is funny, [DTMF 12] see.", "That is funny, [DTMF 12] see."));
+        assert_eq!(
+            (said.shown.as_str(), said.spoken.as_str()),
+            ("That is funny, [DTMF 12] see.", "That is funny, [DTMF 12] see.")
+        );
         let acting = Style::new("en", true);
         assert_eq!(acting.with_tags(text, &acting.say(text)), text);
         assert_eq!(acting.say("[sighs]").spoken, "");

@@ -184,8 +184,10 @@ mod tests {
     use super::*;
 
     fn check(name: &str, arguments: &str, wanted: &Action) {
-        let destinations: Vec<TransferDestination> =
-            serde_json::from_value(json!([{"name": "desk", "target": "+31201234567"}, {"name": "billing", "target": "+31201234568"}])).unwrap();
+        let destinations: Vec<TransferDestination> = serde_json::from_value(
+            json!([{"name": "desk", "target": "+31201234567"}, {"name": "billing", "target": "+31201234568"}]),
+        )
+        .unwrap();
         let find: Tool = serde_json::from_value(json!({"function": {"name": "find", "parameters": {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
@@ -215,17 +217,29 @@ mod tests {
     fn arguments_that_do_not_fit_never_leave_the_call() {
         invalid("find", "{\"order\":\"four\"}", "the arguments do not fit: order: \"four\" is not of type \"integer\"");
         invalid("find", "{}", "the arguments do not fit: \"order\" is a required property");
-        invalid("send_dtmf", "{\"digits\":\"x\"}", "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-D]{1,32}$\"");
-        invalid("transfer_call", "{\"destination\":\"+4412345678\"}", "the arguments do not fit: destination: \"+4412345678\" is not one of \"desk\" or \"billing\"");
+        invalid(
+            "send_dtmf",
+            "{\"digits\":\"x\"}",
+            "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-D]{1,32}$\"",
+        );
+        invalid(
+            "transfer_call",
+            "{\"destination\":\"+4412345678\"}",
+            "the arguments do not fit: destination: \"+4412345678\" is not one of \"desk\" or \"billing\"",
+        );
         invalid("fly", "{}", "there is no tool named fly");
         invalid("end_call", "{", "the arguments are not valid JSON");
     }
 
     #[test]
     fn only_what_can_be_done_is_offered() {
-        let names = |abilities: Abilities<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
+        let names =
+            |abilities: Abilities<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
         assert_eq!(names(Abilities::default()), ["end_call", "send_dtmf"]);
         let remote = [ToolOffer { name: "end_call".into(), ..ToolOffer::default() }];
-        assert_eq!(names(Abilities { remote: &remote, voicemail: true, ..Abilities::default() }), ["end_call", "send_dtmf", "leave_voicemail"]);
+        assert_eq!(
+            names(Abilities { remote: &remote, voicemail: true, ..Abilities::default() }),
+            ["end_call", "send_dtmf", "leave_voicemail"]
+        );
     }
 }

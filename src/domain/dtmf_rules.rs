@@ -78,7 +78,10 @@ impl DtmfRules {
             // The terminator ends what is being entered: digits after it are never part of the same entry.
             let end = self.terminator.as_deref().and_then(|terminator| rule.digits.find(terminator));
             if end.is_some_and(|at| at > 0 && at + 1 < rule.digits.len()) {
-                return Err(FieldFault::new(field("digits"), "cannot be reached: the terminator ends the entry before"));
+                return Err(FieldFault::new(
+                    field("digits"),
+                    "cannot be reached: the terminator ends the entry before",
+                ));
             }
             if rule.action == Action::Say && rule.text.as_deref().is_none_or(str::is_empty) {
                 return Err(FieldFault::new(field("text"), "say needs a text"));

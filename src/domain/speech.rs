@@ -114,11 +114,16 @@ impl Tool {
         match self.kind.as_str() {
             "function" => self.validate_function(field),
             "mcp" => {
-                let usable = |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+                let usable =
+                    |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
                 if !self.server_url.as_deref().is_some_and(usable) {
                     return Err(FieldFault::new(field("server_url"), "must be an http or https URL"));
                 }
-                if self.authorization.as_ref().is_some_and(|text| text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b))) {
+                if self
+                    .authorization
+                    .as_ref()
+                    .is_some_and(|text| text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)))
+                {
                     return Err(FieldFault::new(field("authorization"), "must be the value of a header"));
                 }
                 if !self.function.is_none() || self.url.is_some() {
@@ -132,7 +137,8 @@ impl Tool {
 
     fn validate_function(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldFault> {
         let name = &self.function.name;
-        let ok = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        let ok =
+            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
         if !ok {
             let message = "a function tool has a name of 1 to 64 letters, digits, _ and -";
             return Err(FieldFault::new(field("function.name"), message));

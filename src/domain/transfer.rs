@@ -68,7 +68,9 @@ impl Target {
             // RFC 3966: a global number, perhaps with parameters.
             Some(rest) => {
                 let number = rest.split(';').next().unwrap_or("");
-                PhoneNumber::parse(number).is_some() && rest.len() <= 128 && rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\",".contains(&b))
+                PhoneNumber::parse(number).is_some()
+                    && rest.len() <= 128
+                    && rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\",".contains(&b))
             }
             None => Destination::parse(text).is_some(),
         };
@@ -126,7 +128,8 @@ mod tests {
         for good in ["+31201234567", "tel:+31201234567", "tel:+31201234567;ext=12", "sip:desk@pbx.example.com:5070"] {
             assert_eq!(Target::parse(good).map(|target| target.as_str().to_owned()).as_deref(), Some(good));
         }
-        for bad in ["", "tel:", "tel:0201234567", "0201234567", "sip:desk", "tel:+31201234567>\r\nX: y", "mailto:a@b.c"] {
+        for bad in ["", "tel:", "tel:0201234567", "0201234567", "sip:desk", "tel:+31201234567>\r\nX: y", "mailto:a@b.c"]
+        {
             assert_eq!(Target::parse(bad), None, "{bad}");
         }
         let number = Target::parse("tel:+31201234567;ext=12").unwrap();

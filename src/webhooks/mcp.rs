@@ -53,7 +53,8 @@ impl Sender {
         let connect = async {
             let service = ().serve(transport).await.map_err(|error| unreachable(&error))?;
             let listed = service.list_all_tools().await.map_err(|error| unreachable(&error))?;
-            let allowed = |name: &str| tool.allowed_tools.as_ref().is_none_or(|list| list.iter().any(|one| one == name));
+            let allowed =
+                |name: &str| tool.allowed_tools.as_ref().is_none_or(|list| list.iter().any(|one| one == name));
             let tools = listed.into_iter().filter(|one| allowed(&one.name) && is_name(&one.name)).take(TOOLS_MAX);
             let tools = tools.map(|one| ToolOffer {
                 name: one.name.to_string(),

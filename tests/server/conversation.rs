@@ -65,18 +65,25 @@ fn cough(folder: &std::path::Path) -> String {
 async fn a_cough_holds_the_agent_who_then_says_everything() {
     let server = Server::start().await;
     let cough = cough(server.folder.path());
-    let report = server.call(&format!("listen; say order_number; interrupt {cough}; pause 1200; listen; say goodbye; listen")).await;
+    let report = server
+        .call(&format!("listen; say order_number; interrupt {cough}; pause 1200; listen; say goodbye; listen"))
+        .await;
     assert_eq!(report.failure, None);
     let call = server.last_call().await;
     let said = lines(&call);
     assert!(said[2].ends_with("you can follow the van on our website."), "{said:?}");
     assert_eq!(call["transcript"][2]["interrupted"], json!(false));
     let counts = &call["metrics"]["interruptions"];
-    assert_eq!((&counts["held"], &counts["resumed"], &counts["stopped"]), (&json!(1), &json!(1), &json!(0)), "{counts}");
+    assert_eq!(
+        (&counts["held"], &counts["resumed"], &counts["stopped"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{counts}"
+    );
     // Silent while it was held: the recording shows the pause, and no sample is lost around it.
     let (_, agent) = server.recording(call["id"].as_str().unwrap()).await;
     let turn = |name: &str| (call["transcript"][2][name].as_f64().unwrap() * 8.0) as usize;
-    let quiet = agent[turn("started_at_ms")..turn("ended_at_ms")].chunks(800).filter(|part| level_dbfs(part) < -60.0).count();
+    let quiet =
+        agent[turn("started_at_ms")..turn("ended_at_ms")].chunks(800).filter(|part| level_dbfs(part) < -60.0).count();
     assert!(quiet >= 3, "{quiet} tenths of a second");
 }
 
@@ -120,7 +127,9 @@ async fn a_screening_service_is_answered_and_a_fax_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_arrive_as_events_and_as_tones() {
     let server = Server::start().await;
-    server.change_agent(json!({"dtmf_rules": {"rules": [{"digits": "7", "action": "say", "text": "Seven it is."}]}})).await;
+    server
+        .change_agent(json!({"dtmf_rules": {"rules": [{"digits": "7", "action": "say", "text": "Seven it is."}]}}))
+        .await;
     for keys in ["dtmf 7; listen; dtmf 42#", "tones 7; listen; tones 42#"] {
         let report = server.call(&format!("listen; {keys}; listen; say goodbye; listen")).await;
         assert_eq!(report.failure, None, "{keys}");
@@ -220,7 +229,8 @@ async fn caller_and_desk_are_connected_and_hear_each_other() {
     let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
     // Our own telephone knows no REFER: it is called instead.
     let caller = "listen; say speak_to_human; pause 6000; say where_is_my_order; pause 2500; hangup";
-    let (call, heard) = put_through(&mut server, "auto", caller, Some("pause 1500; say opening_hours; pause 8000")).await;
+    let (call, heard) =
+        put_through(&mut server, "auto", caller, Some("pause 1500; say opening_hours; pause 8000")).await;
     assert_eq!((&call["end_reason"], &call["status"]), (&json!("transferred"), &json!("completed")), "{call}");
     assert!(lines(&call).contains(&"tool: transfer_call: connected with desk".to_owned()), "{:?}", lines(&call));
     let (caller_heard, desk_heard) = (heard[0].as_f64().unwrap(), heard[1].as_f64().unwrap());
@@ -237,7 +247,8 @@ async fn caller_and_desk_are_connected_and_hear_each_other() {
 async fn the_desk_is_told_first_and_a_busy_desk_leaves_the_caller_with_the_agent() {
     let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
     let caller = "listen; say speak_to_human; pause 9000; hangup";
-    let (call, heard) = put_through(&mut server, "attended", caller, Some("listen; say opening_hours; pause 9000")).await;
+    let (call, heard) =
+        put_through(&mut server, "attended", caller, Some("listen; say opening_hours; pause 9000")).await;
     assert_eq!(call["end_reason"], json!("transferred"), "{call}");
     let desk_heard = heard[1].as_f64().unwrap();
     assert!(desk_heard > 1.0, "the desk heard {desk_heard} s of the briefing");
@@ -296,9 +307,16 @@ async fn spans_of_a_call_arrive_at_a_collector() {
     let turns: Vec<&Value> = spans.iter().filter(|span| span["name"] == json!("turn")).collect();
     assert!(turns.len() == 2 && turns.iter().all(|turn| turn["parent"] == whole["id"]), "{spans:?}");
     assert_eq!(turns[0]["attributes"]["trunkline.model"], json!("openai/gpt-4o-mini"));
-    let stages: Vec<&str> =
-        spans.iter().filter(|span| span["parent"] == turns[0]["id"]).map(|span| span["name"].as_str().unwrap()).collect();
+    let stages: Vec<&str> = spans
+        .iter()
+        .filter(|span| span["parent"] == turns[0]["id"])
+        .map(|span| span["name"].as_str().unwrap())
+        .collect();
     assert_eq!(stages, ["recogniser", "decision", "model", "sentence", "voice", "playout"]);
-    let sum: f64 = spans.iter().filter(|span| span["parent"] == turns[0]["id"]).map(|span| span["ms"].as_f64().unwrap()).sum();
-    assert!((sum - call["metrics"]["turns"][0]["response_ms"].as_f64().unwrap()).abs() < 1.0, "nothing is left out: {spans:?}");
+    let sum: f64 =
+        spans.iter().filter(|span| span["parent"] == turns[0]["id"]).map(|span| span["ms"].as_f64().unwrap()).sum();
+    assert!(
+        (sum - call["metrics"]["turns"][0]["response_ms"].as_f64().unwrap()).abs() < 1.0,
+        "nothing is left out: {spans:?}"
+    );
 }

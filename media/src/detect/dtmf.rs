@@ -160,8 +160,14 @@ mod tests {
     fn every_key_is_read_once_at_telephone_levels() {
         let mut receiver = Receiver::default();
         for key in KEYS.iter().flatten() {
-            for (ms, row, column) in [(70, 0.3, 0.3), (100, 0.05, 0.05), (70, 0.3, 0.14), (70, 0.2, 0.3), (2_000, 0.3, 0.3)] {
-                assert_eq!(press(&mut receiver, *key, ms, row, column, 1.0), key.to_string(), "{key} {ms} {row} {column}");
+            for (ms, row, column) in
+                [(70, 0.3, 0.3), (100, 0.05, 0.05), (70, 0.3, 0.14), (70, 0.2, 0.3), (2_000, 0.3, 0.3)]
+            {
+                assert_eq!(
+                    press(&mut receiver, *key, ms, row, column, 1.0),
+                    key.to_string(),
+                    "{key} {ms} {row} {column}"
+                );
             }
         }
     }

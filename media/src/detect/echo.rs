@@ -20,7 +20,7 @@ const FLOOR_DBFS: f32 = -60.0;
 const GAIN_FRAMES: usize = 20;
 /// Forgetting of the comparison for each frame: 1.3 s are looked back on.
 const KEEP: f32 = 0.985;
-/// Frames of our voice before a path is believed: half a second.
+/// Audible frames before a path is believed: half a second.
 const EVIDENCE_FRAMES: f32 = 22.0;
 /// Likeness of the two loudnesses that makes a path. Speech of somebody else reaches 0.5 by chance.
 const LIKENESS: f32 = 0.7;
@@ -36,7 +36,7 @@ const TAIL_DB: f32 = 1.5;
 /// An echo of which nothing is known yet is held to be no louder than this, relative to our loudest.
 const BOUND_DB: f32 = -11.0;
 /// After so many frames of our voice an echo would have arrived.
-const ARRIVED_FRAMES: u32 = 45;
+const ARRIVED_FRAMES: u32 = 60;
 /// A path that explains less than half of what arrives for this many frames is none.
 const LOST_FRAMES: f32 = 100.0;
 
@@ -141,6 +141,8 @@ pub struct EchoGuard {
     heard_head: usize,
     lags: Box<[Lag; LAGS]>,
     weight: f32,
+    /// How much of what arrived was audible.
+    audible: f32,
     sum: Levels,
     squares: Levels,
     known: Option<Known>,
@@ -154,7 +156,10 @@ pub struct EchoGuard {
 
 impl std::fmt::Debug for EchoGuard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EchoGuard").field("known", &self.known).field("bound_db", &self.bound_db).finish_non_exhaustive()
+        f.debug_struct("EchoGuard")
+            .field("known", &self.known)
+            .field("bound_db", &self.bound_db)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,6 +176,7 @@ impl Default for EchoGuard {
             heard_head: 0,
             lags: Box::new([Lag::default(); LAGS]),
             weight: 0.0,
+            audible: 0.0,
             sum: [0.0; BANDS],
             squares: [0.0; BANDS],
             known: None,
@@ -282,7 +288,7 @@ impl EchoGuard {
 
     fn forget(&mut self) {
         self.known = None;
-        self.weight = 0.0;
+        (self.weight, self.audible) = (0.0, 0.0);
         self.lags.fill(Lag::default());
         (self.sum, self.squares) = ([0.0; BANDS], [0.0; BANDS]);
         self.bound_db = BOUND_DB;
@@ -293,6 +299,8 @@ impl EchoGuard {
         self.heard_head = (self.heard_head + 1) % HISTORY;
         self.heard[self.heard_head] = heard;
         self.weight = self.weight * KEEP + 1.0;
+        let is_audible = heard.iter().any(|level| *level > FLOOR_DBFS + 6.0);
+        self.audible = self.audible * KEEP + f32::from(u8::from(is_audible));
         for (b, level) in heard.iter().enumerate() {
             self.sum[b] = self.sum[b] * KEEP + level;
             self.squares[b] = self.squares[b] * KEEP + level * level;
@@ -307,7 +315,7 @@ impl EchoGuard {
                 sums.product[b] = sums.product[b] * KEEP + sent[b] * heard[b];
             }
         }
-        if self.known.is_none() && self.spoken as f32 >= EVIDENCE_FRAMES && self.weight >= EVIDENCE_FRAMES {
+        if self.known.is_none() && self.spoken as f32 >= EVIDENCE_FRAMES && self.audible >= EVIDENCE_FRAMES {
             self.search();
         }
     }
@@ -322,8 +330,7 @@ impl EchoGuard {
         let mut best = (0, 0.0);
         for (lag, sums) in self.lags.iter().enumerate() {
             let sent: f32 = (0..BANDS).map(|b| variance(sums.sent[b], sums.sent_squared[b])).sum();
-            let both: f32 =
-                (0..BANDS).map(|b| sums.product[b] / n - (sums.sent[b] / n) * (self.sum[b] / n)).sum();
+            let both: f32 = (0..BANDS).map(|b| sums.product[b] / n - (sums.sent[b] / n) * (self.sum[b] / n)).sum();
             let likeness = both / (sent * heard).sqrt().max(1.0);
             if likeness > best.1 {
                 best = (lag, likeness);

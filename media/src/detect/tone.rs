@@ -103,7 +103,10 @@ mod tests {
         for hz in [425.0, 620.0, 852.0, 1_000.0, 1_400.0, 2_100.0] {
             let tones = check(sine(hz), 8 * 400);
             assert_eq!(tones.len(), 1, "{hz}");
-            assert!(tones[0].frequency_hz.abs_diff(hz as u32) <= 3 && tones[0].duration_ms.abs_diff(400) <= 20, "{tones:?}");
+            assert!(
+                tones[0].frequency_hz.abs_diff(hz as u32) <= 3 && tones[0].duration_ms.abs_diff(400) <= 20,
+                "{tones:?}"
+            );
         }
         assert!(check(sine(2_100.0), 8 * 1_500)[0].lasting, "a fax answers for three seconds");
     }

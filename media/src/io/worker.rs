@@ -7,9 +7,9 @@
 use super::arrival::{self, Arrival, Moment};
 use super::ports::{PortLease, PortPair};
 use super::recorder::{Done, Recorder};
+use crate::frame::Frame;
 use crate::leg::{Config, Leg, LegEvent, Port, Stream};
 use crate::limits;
-use crate::frame::Frame;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::PieceId;
 use crate::stats::WorkerStats;

@@ -111,8 +111,7 @@ impl Ears {
         let new = after.saturating_sub(if heard.voice.is_some() { Duration::ZERO } else { before });
         let stands_out = self.ambient.stands_out(level_dbfs(frame), playing && !self.barge_in.is_held());
         let counts = speaking && stands_out && !silent && judgement == Judgement::Foreign;
-        heard.verdict =
-            self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
+        heard.verdict = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
         heard
     }
 }

@@ -75,6 +75,8 @@ pub struct Endpoint {
     turn_over: bool,
     /// Pauses after which the caller went on, newest last.
     pauses: Vec<Duration>,
+    /// Words that were taken before they were final: they come again.
+    taken: Vec<String>,
     /// When the last final words arrived.
     final_at: Option<Instant>,
     /// When the last words arrived: silence counts from here for a caller the detector cannot hear.
@@ -93,6 +95,7 @@ impl Endpoint {
             recogniser_done: false,
             turn_over: false,
             pauses: Vec::with_capacity(PAUSES_MAX),
+            taken: Vec::new(),
             final_at: None,
             heard: None,
         }
@@ -124,12 +127,15 @@ impl Endpoint {
 
     /// The words stand by themselves, the line is quiet, and only the recogniser has not said its last word.
     pub fn is_likely_over(&self) -> bool {
-        // Words that came while the caller was still speaking may lack the last of them.
-        let fresh = match self.line {
+        self.is_fresh() && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
+    }
+
+    /// The last words came after the last sound: those before may lack some.
+    fn is_fresh(&self) -> bool {
+        match self.line {
             Some(Line::Quiet { since }) => self.heard.is_some_and(|heard| heard >= since),
             _ => false,
-        };
-        fresh && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
+        }
     }
 
     /// The turn that was taken last was none: the caller goes on after this pause.
@@ -171,6 +177,10 @@ impl Endpoint {
     }
 
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
+        let text = after_taken(&self.taken, text);
+        if text.is_empty() && !self.taken.is_empty() {
+            return;
+        }
         self.heard = Some(now);
         if !text.is_empty() {
             self.started.get_or_insert(now);
@@ -181,11 +191,12 @@ impl Endpoint {
     /// `done`: the recogniser holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
+        let text = after_taken(&std::mem::take(&mut self.taken), text);
         if !text.is_empty() {
             self.heard = Some(now);
             self.final_at = Some(now);
             self.started.get_or_insert(now);
-            self.finals = join(&self.finals, text);
+            self.finals = join(&self.finals, &text);
             if let Some(confidence) = confidence {
                 self.confidences.0 += confidence;
                 self.confidences.1 += 1;
@@ -234,6 +245,8 @@ impl Endpoint {
         };
         let Config { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } = self.config;
         let wait = match (self.judge(), self.recogniser_done, self.interim.is_empty()) {
+            // Interim words that came after the last sound are all there is of a complete answer.
+            (Words::Complete, _, false) if self.is_fresh() => complete_silence.min(silence),
             (_, _, false) => max_silence,
             (Words::Complete, true, _) => min_silence,
             (Words::Complete, false, _) => complete_silence.min(silence),
@@ -260,6 +273,7 @@ impl Endpoint {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
+        self.taken = plain_words(&self.interim).collect();
         let confidence = self.confidence();
         self.finals.clear();
         self.interim.clear();
@@ -273,6 +287,29 @@ impl Endpoint {
         let final_at = self.final_at.take();
         (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started), final_at })
     }
+}
+
+fn plain_words(text: &str) -> impl Iterator<Item = String> {
+    text.split_whitespace()
+        .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
+}
+
+/// What a text has beyond words that were taken before; all of it when it is another text.
+fn after_taken(taken: &[String], text: &str) -> String {
+    if taken.is_empty() {
+        return text.to_owned();
+    }
+    // The final words may differ from the interim ones here and there: what they have in common, in order.
+    let (mut same, mut known, mut end) = (0, 0, 0);
+    for (index, word) in plain_words(text).enumerate() {
+        if let Some(at) = taken[known..].iter().position(|one| *one == word) {
+            (same, known, end) = (same + 1, known + at + 1, index + 1);
+        }
+    }
+    if same * 2 < taken.len() {
+        return text.to_owned();
+    }
+    text.split_whitespace().skip(end).collect::<Vec<_>>().join(" ")
 }
 
 fn join(first: &str, second: &str) -> String {
@@ -378,6 +415,31 @@ mod tests {
         e.handle_speech_ended(t + 500 * MS);
         e.handle_final(t + 600 * MS, "Yes, please.", None, false);
         assert_eq!(e.poll_timeout(), Some(t + 800 * MS));
+    }
+
+    #[test]
+    fn interim_words_of_a_complete_answer_are_taken_once() {
+        let (t, mut e) = start();
+        e.handle_interim(t + 400 * MS, "Yes, that is");
+        e.handle_speech_ended(t + 500 * MS);
+        assert_eq!(e.poll_timeout(), Some(t + 2_500 * MS), "the last words may be missing");
+        e.handle_interim(t + 700 * MS, "Yes, that is correct.");
+        assert_eq!(e.poll_turn(t + 800 * MS).unwrap().text, "Yes, that is correct.");
+        e.handle_interim(t + 850 * MS, "Yes, that is correct.");
+        e.handle_final(t + 900 * MS, "Yes, that's correct.", None, true);
+        assert_eq!(e.poll_turn(t + 9_000 * MS), None, "they come again as final ones");
+        e.handle_final(t + 9_100 * MS, "Goodbye.", None, true);
+        assert_eq!(e.poll_turn(t + 9_200 * MS).unwrap().text, "Goodbye.");
+    }
+
+    #[test]
+    fn words_beyond_those_that_were_taken_are_kept() {
+        let (t, mut e) = start();
+        e.handle_speech_ended(t + 500 * MS);
+        e.handle_interim(t + 700 * MS, "Yes, please.");
+        assert!(e.poll_turn(t + 800 * MS).is_some());
+        e.handle_final(t + 1_500 * MS, "Yes, please, but tomorrow.", None, true);
+        assert_eq!(e.poll_turn(t + 1_600 * MS).unwrap().text, "but tomorrow.");
     }
 
     #[test]

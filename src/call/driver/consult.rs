@@ -169,9 +169,7 @@ struct Talk {
 }
 
 impl Talk {
-    async fn run(
-        mut self, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
-    ) -> EndReason {
+    async fn run(mut self, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>) -> EndReason {
         loop {
             let voice = async {
                 match &mut self.voice {

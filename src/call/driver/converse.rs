@@ -1,8 +1,8 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
-use super::voice::{Voice, VoiceEvent};
 use super::consult::{Consultation, Party, trunk_of};
 use super::figures::{ended_by, info_digit, media_json, referral_news, trace, turn_histograms};
+use super::voice::{Voice, VoiceEvent};
 use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Consult, Machine, Output};
@@ -17,10 +17,10 @@ use crate::domain::transfer::Target;
 use crate::providers::engine::Event as EngineEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
-use bytes::Bytes;
-use futures_util::FutureExt as _;
 use crate::webhooks::mcp::ToolServer;
 use crate::webhooks::sender;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -500,13 +500,8 @@ impl Running {
             Direction::Inbound => call.to_number.clone(),
             Direction::Outbound => call.from_number.clone(),
         };
-        let party = Party {
-            scope: self.c.record.scope,
-            trunk: call.trunk,
-            from_number,
-            target,
-            brief: self.c.brief.clone(),
-        };
+        let party =
+            Party { scope: self.c.record.scope, trunk: call.trunk, from_number, target, brief: self.c.brief.clone() };
         self.consult = Some(Consultation::start(self.c.context.clone(), party));
     }
 
@@ -527,7 +522,8 @@ impl Running {
     fn call_tool(&mut self, call: ToolCall, is_async: bool) {
         let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
         let (id, record) = (call.id.clone(), &self.c.record);
-        let Some(tool) = tools.iter().find(|tool| tool.is_function() && tool.function.name == call.name).cloned() else {
+        let Some(tool) = tools.iter().find(|tool| tool.is_function() && tool.function.name == call.name).cloned()
+        else {
             let offers = |server: &&Arc<ToolServer>| server.tools.iter().any(|tool| tool.name == call.name);
             if let Some(server) = self.servers.iter().find(offers).cloned() {
                 self.tools.spawn(async move { (id, tools::run_remote(server, call).await) });

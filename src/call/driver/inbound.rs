@@ -119,7 +119,8 @@ async fn answer(mut ringing: Ringing) {
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing, None).await;
+    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing, None)
+        .await;
 }
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,

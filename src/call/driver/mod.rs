@@ -183,9 +183,7 @@ pub(super) struct Media {
 
 impl Context {
     /// Starts the leg of a call; an early one records nothing before it is answered.
-    fn start_leg(
-        &self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair, early: bool,
-    ) -> Option<Media> {
+    fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair, early: bool) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let turn = brief.agent.turn();
         let recording = brief

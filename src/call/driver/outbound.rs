@@ -237,7 +237,7 @@ impl Way {
             Some(LegEvent::SpeechEnded { last_sound }) => detection.handle_speech_ended(last_sound),
             Some(LegEvent::Tone { tone, .. }) => {
                 detection.handle_tone(now, &tone);
-            },
+            }
             Some(_) => {}
             // The leg is gone with its worker: an answer finds no media.
             None => self.media = None,

@@ -20,9 +20,8 @@ pub(super) struct Ahead {
 
 /// The same words, whatever was made of their punctuation.
 fn same(one: &str, other: &str) -> bool {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
+    let plain =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     plain(one) == plain(other)
 }
 
@@ -74,7 +73,9 @@ impl Machine {
     /// True when an event belonged to such an answer.
     pub(super) fn ahead_hears(&mut self, now: Instant, generation: u32, event: &LlmEvent) -> bool {
         let at_ms = self.ms(now);
-        let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.reply.generation == generation) else { return false };
+        let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.reply.generation == generation) else {
+            return false;
+        };
         match event {
             LlmEvent::Text(text) => {
                 ahead.first_token_ms.get_or_insert(at_ms);

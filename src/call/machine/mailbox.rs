@@ -104,7 +104,10 @@ impl Machine {
     }
 
     fn voicemail_message(&self) -> Option<String> {
-        self.mailbox_message.clone().or_else(|| self.brief.agent.voicemail_message.clone()).filter(|text| !text.trim().is_empty())
+        self.mailbox_message
+            .clone()
+            .or_else(|| self.brief.agent.voicemail_message.clone())
+            .filter(|text| !text.trim().is_empty())
     }
 
     /// The announcement goes on, or pauses.

@@ -90,7 +90,13 @@ const SWITCHES_MAX: usize = 50;
 impl Metrics {
     pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64) {
         if self.turns.len() < TURNS_MAX {
-            self.turns.push(TurnFigures { generation, speech_ended_ms, final_ms, decided_ms, ..TurnFigures::default() });
+            self.turns.push(TurnFigures {
+                generation,
+                speech_ended_ms,
+                final_ms,
+                decided_ms,
+                ..TurnFigures::default()
+            });
         }
     }
 

@@ -143,7 +143,6 @@ pub struct Machine {
     /// The caller is being put through.
     transfer: Option<transfer::Transfer>,
 
-
     silence_prompts: u32,
     model_failures: u32,
     voice_failures: u32,

@@ -1,8 +1,8 @@
 //! Tools of a call: what the model wants done, and results that come when they come.
 
+use super::transfer::Transfer;
 use super::{Machine, Output, Phase, Timer};
 use crate::dialogue::reply::Then;
-use super::transfer::Transfer;
 use crate::dialogue::tools::{Abilities, Action};
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
@@ -76,7 +76,13 @@ impl Machine {
 
     /// A key that calls a tool.
     pub(super) fn press_tool(&mut self, now: Instant, digits: &str, name: String) {
-        let turn = endpoint::Turn { text: format!("[DTMF {digits}]"), confidence: None, started: now, ended: now, final_at: None };
+        let turn = endpoint::Turn {
+            text: format!("[DTMF {digits}]"),
+            confidence: None,
+            started: now,
+            ended: now,
+            final_at: None,
+        };
         self.record_user(&turn);
         self.history.user(&turn.text);
         self.generation += 1;

@@ -35,7 +35,9 @@ pub enum Consult {
 enum Stage {
     /// The caller is told.
     Announcing,
-    Referring { accepted: bool },
+    Referring {
+        accepted: bool,
+    },
     Calling,
     Briefing,
     Connected,
@@ -55,7 +57,9 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub(super) fn new(name: String, target: Target, mode: TransferMode, briefing: Option<String>, tool: Option<String>) -> Self {
+    pub(super) fn new(
+        name: String, target: Target, mode: TransferMode, briefing: Option<String>, tool: Option<String>,
+    ) -> Self {
         Self { name, target, mode, briefing, tool, stage: Stage::Announcing }
     }
 
@@ -84,7 +88,9 @@ impl Machine {
     }
 
     pub(super) fn start_transfer(&mut self, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == Stage::Announcing) else { return };
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == Stage::Announcing) else {
+            return;
+        };
         let ring = Duration::from_millis(self.brief.agent.transfers().ring_timeout_ms);
         self.silence_prompts = 0;
         match transfer.mode {

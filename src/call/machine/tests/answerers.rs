@@ -11,11 +11,8 @@ impl Line {
             "name": "T", "to_number": "+15550100",
         }))
         .unwrap();
-        let agent = AgentFields {
-            voicemail_detection: Some(true),
-            voicemail_message: message.map(str::to_owned),
-            ..agent()
-        };
+        let agent =
+            AgentFields { voicemail_detection: Some(true), voicemail_message: message.map(str::to_owned), ..agent() };
         Self::briefed(Brief { agent, task: Some(task) }, None)
     }
 

@@ -66,7 +66,11 @@ fn a_trunk_without_refer_is_replaced_by_a_call_of_ours() {
     line.consult(Consult::Ringing);
     line.consult(Consult::Answered);
     assert!(line.did(|output| *output == Output::Connect));
-    assert!(line.transcript().last().unwrap().ends_with("transfer_call: connected with desk"), "{:?}", line.transcript());
+    assert!(
+        line.transcript().last().unwrap().ends_with("transfer_call: connected with desk"),
+        "{:?}",
+        line.transcript()
+    );
     line.pass_ms(2_000_000);
     assert!(line.hang_ups().is_empty(), "an agent's longest time is not that of two people");
     line.consult(Consult::Ended(EndReason::CustomerHungUp));
@@ -150,12 +154,15 @@ fn what_the_caller_says_on_hold_is_kept_and_not_answered() {
 
 #[test]
 fn a_key_puts_the_caller_through() {
-    let rules = serde_json::json!({"rules": [{"digits": "1", "action": "transfer", "target": "sip:desk@pbx.example.com"}]});
+    let rules =
+        serde_json::json!({"rules": [{"digits": "1", "action": "transfer", "target": "sip:desk@pbx.example.com"}]});
     let mut line = Line::new(AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..agent() });
     line.machine.handle_digit(line.now, '1');
     line.drain();
     assert_eq!(line.play_all(), "One moment, I will put you through.", "in place of the greeting");
-    assert!(line.did(|output| matches!(output, Output::Refer { target } if target.as_str() == "sip:desk@pbx.example.com")));
+    assert!(
+        line.did(|output| matches!(output, Output::Refer { target } if target.as_str() == "sip:desk@pbx.example.com"))
+    );
     line.referral(Referral::Accepted);
     line.referral(Referral::Progress { status: 486, last: true });
     assert!(line.last_question().last().unwrap().contains("sip:desk@pbx.example.com failed: they are busy"));
@@ -164,7 +171,8 @@ fn a_key_puts_the_caller_through() {
 #[test]
 fn a_key_calls_a_tool() {
     let rules = serde_json::json!({"rules": [{"digits": "3", "action": "tool", "tool": "find"}]});
-    let mut line = Line::new(AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..with_tool(None) });
+    let mut line =
+        Line::new(AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..with_tool(None) });
     line.play_all();
     line.machine.handle_digit(line.now, '3');
     line.drain();
