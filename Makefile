@@ -63,6 +63,8 @@ deny:
 bench: deps-demo
 	cargo build --release --quiet
 	./target/release/trunkline bench $(BENCH_FLAGS)
+	cargo test --quiet -p trunkline-media --test human_conversation -- --nocapture --test-threads 1
+	cargo test --quiet -p trunkline --test answerers -- --nocapture
 
 # Single paths.
 criterion:

@@ -126,6 +126,7 @@ fn providers(c: &mut Criterion) {
         keyterms: vec![],
         encoding: "mulaw",
         endpointing_ms: 300,
+        eager: false,
     };
     let turn = r#"{"type":"TurnInfo","request_id":"b1","sequence_id":7,"event":"Update","turn_index":2,"audio_window_start":3.2,"audio_window_end":4.4,
         "transcript":"ik wil graag","words":[{"word":"ik","confidence":0.98,"start":3.3,"end":3.4},{"word":"wil","confidence":0.98,"start":3.4,"end":3.6},{"word":"graag","confidence":0.9,"start":3.6,"end":4.0}],

@@ -2,7 +2,6 @@
 //! `make bench` shows. The voices are those of Debian's asterisk-core-sounds-en-wav and of `fixtures/audio`; words come
 //! as a recogniser would tell them, 300 ms after they were said, and not at all where the table says so.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::time::{Duration, Instant};

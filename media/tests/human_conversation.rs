@@ -397,7 +397,8 @@ fn silenced_after(name: &str, background: &[f64], echo: Option<(usize, f64)>) ->
 fn the_agent_falls_silent_when_the_caller_speaks() {
     let crowd = babble(SPEECH_DBFS - 15.0, 40);
     let silence = vec![0.0; SAMPLES];
-    let cases: [(&str, &[f64], Option<(usize, f64)>, f64); 3] = [
+    type Case<'a> = (&'a str, &'a [f64], Option<(usize, f64)>, f64);
+    let cases: [Case<'_>; 3] = [
         ("quiet line", &silence, None, 200.0),
         ("echo of -15 dB after 180 ms", &silence, Some((180, -15.0)), 400.0),
         ("babble 15 dB below", &crowd, None, 600.0),

@@ -75,9 +75,31 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
 /// The same for what an agent hears, thinks and says.
 fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
     let server = || json!({"pattern": HTTPS, "example": "https://models.example.com/v1"});
+    let words = || json!({"items": {"type": "string", "pattern": "\\S", "maxLength": 500}, "maxItems": 50});
     vec![
-        ("DtmfRule", "digits", json!({"example": "1"})),
-        ("DtmfRules", "terminator", json!({"pattern": "^[0-9*#A-D]$", "example": "#"})),
+        (
+            "DtmfRule",
+            "digits",
+            json!({"pattern": "^([0-9A-D]{1,31}[*#]?|[*#])$", "example": "1",
+                "description": "* and # inside are taken too, where they are not the terminator."}),
+        ),
+        (
+            "DtmfRules",
+            "terminator",
+            json!({"pattern": "^[*#]$", "example": "#", "description": "Any other key is taken too."}),
+        ),
+        ("TurnConfig", "backchannels", words()),
+        ("SilenceConfig", "prompts", words()),
+        ("SilenceConfig", "fillers", words()),
+        ("TransferDestination", "name", json!({"pattern": "\\S", "maxLength": 64, "example": "billing"})),
+        (
+            "TransferDestination",
+            "target",
+            json!({"pattern": E164, "example": "+31201234567",
+            "description": "tel: and sip: URIs are taken too."}),
+        ),
+        ("Tool", "server_url", json!({"pattern": HTTPS, "example": "https://tools.example.com/mcp"})),
+        ("Tool", "authorization", json!({"pattern": "^[!-~]+$"})),
         ("DtmfRules", "rules", json!({"uniqueItems": true})),
         ("SilenceConfig", "prompt", json!({"pattern": "\\S"})),
         ("SilenceConfig", "goodbye", json!({"pattern": "\\S"})),
@@ -91,7 +113,7 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("LlmFallback", "model", json!({"pattern": "\\S", "example": "claude-haiku-5-5"})),
         ("LlmConfig", "model", json!({"pattern": "\\S", "example": "gpt-4o-mini"})),
         ("PromptMessage", "role", json!({"enum": ["system", "user", "assistant"]})),
-        ("Tool", "type", json!({"enum": ["function"]})),
+        ("Tool", "type", json!({"enum": ["function", "mcp"]})),
         ("Tool", "url", json!({"pattern": HTTPS, "example": "https://your-app.example.com/tools"})),
         ("Tool", "timeout_ms", json!({"minimum": 1, "maximum": 10_000})),
         ("ToolFunction", "name", json!({"pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "find_order"})),
@@ -156,11 +178,22 @@ pub(super) fn add(schemas: &mut Value) {
     schemas["Account"]["enum"] = json!(accounts);
     // What an action needs.
     schemas["DtmfRule"]["example"] = json!({"digits": "0", "action": "end_call"});
+    let none = || json!({"type": "null"});
     schemas["DtmfRule"]["anyOf"] = json!([
-        {"properties": {"action": {"enum": ["end_call", "send_to_llm"]}}},
-        {"properties": {"action": {"const": "say"}, "text": {"type": "string", "minLength": 1}}, "required": ["text"]},
-        {"properties": {"action": {"const": "transfer"}, "target": {"type": "string", "pattern": E164}}, "required": ["target"]},
+        {"properties": {"action": {"enum": ["end_call", "send_to_llm"]}, "text": none(), "target": none(), "tool": none()}},
+        {"properties": {"action": {"const": "say"}, "text": {"type": "string", "minLength": 1}, "target": none(), "tool": none()},
+            "required": ["text"]},
+        {"properties": {"action": {"const": "transfer"}, "target": {"type": "string", "pattern": E164}, "text": none(), "tool": none()},
+            "required": ["target"]},
     ]);
+    schemas["DtmfRule"]["description"] =
+        json!("`tool` is taken too: the name of one of the agent's own `llm_config.tools`, with the action `tool`.");
+    schemas["Tool"]["anyOf"] = json!([
+        {"properties": {"type": {"const": "function"}, "server_url": none(), "authorization": none(), "allowed_tools": none()},
+            "required": ["function"]},
+        {"properties": {"type": {"const": "mcp"}, "url": none()}, "required": ["type", "server_url"], "not": {"required": ["function"]}},
+    ]);
+    schemas["Tool"]["example"] = json!({"type": "function", "function": {"name": "find_order"}});
     // One name or the other.
     schemas["AgentFields"]["allOf"] = json!([
         {"not": {"required": ["first_message", "starting_message"],

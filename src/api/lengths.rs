@@ -14,7 +14,7 @@ const ITEMS_MAX: usize = 1_000;
 const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
 
 /// Characters of fields that are short by nature.
-pub(super) const SHORT: [(&str, usize); 24] = [
+pub(super) const SHORT: [(&str, usize); 26] = [
     ("name", 200),
     ("business_name", 200),
     ("email", 320),
@@ -25,6 +25,8 @@ pub(super) const SHORT: [(&str, usize); 24] = [
     ("webhook_url", 2_048),
     ("url", 2_048),
     ("base_url", 2_048),
+    ("server_url", 2_048),
+    ("authorization", 4_096),
     ("webhook_secret", 1_024),
     ("value", 4_096),
     ("host", 253),

@@ -25,6 +25,8 @@ pub enum Step {
     Interrupt(Speech),
     Digits(String),
     Pause(Duration),
+    /// A call that came in is answered now; what came before was early media (183).
+    Answer,
     HangUp,
 }
 
@@ -52,9 +54,10 @@ impl Script {
                     .parse()
                     .map(|ms| Step::Pause(Duration::from_millis(ms)))
                     .map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
+                "answer" => Ok(Step::Answer),
                 "hangup" => Ok(Step::HangUp),
                 _ => Err(format!(
-                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, hangup"
+                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, answer, hangup"
                 )),
             }
         });

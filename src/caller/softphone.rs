@@ -117,7 +117,7 @@ impl Softphone {
         report.setup_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
         let stream = negotiation.accept(&answer.unwrap_or_default()).map_err(|refusal| refusal.why.to_owned());
         let result = match stream {
-            Ok(stream) => self.talk(call, events, negotiation, stream, ports, script, recording, report).await,
+            Ok(stream) => self.talk(call, events, negotiation, stream, ports, script, recording, report, None).await,
             Err(why) => Err(why),
         };
         self.sip.hang_up(call).await;
@@ -133,6 +133,13 @@ impl Softphone {
             let mut negotiation = Negotiation::new(self.addr, ports.port(), &[], 1);
             let offer = incoming.sdp.clone().unwrap_or_default();
             let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.why.to_owned())?;
+            if script.0.iter().any(|step| matches!(step, Step::Answer)) {
+                self.sip.progress(incoming.call, 183, Some(sdp.clone())).await;
+                let early = Some(sdp);
+                return self
+                    .talk(incoming.call, events, negotiation, stream, ports, script, recording, &mut report, early)
+                    .await;
+            }
             self.sip.progress(incoming.call, 180, None).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             self.sip.answer(incoming.call, sdp).await;
@@ -144,7 +151,7 @@ impl Softphone {
                     _ => return Err("never confirmed".to_owned()),
                 }
             }
-            self.talk(incoming.call, events, negotiation, stream, ports, script, recording, &mut report).await
+            self.talk(incoming.call, events, negotiation, stream, ports, script, recording, &mut report, None).await
         };
         let result = result.await;
         self.sip.hang_up(incoming.call).await;
@@ -154,7 +161,7 @@ impl Softphone {
 
     async fn talk(
         &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream,
-        ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
+        ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport, early: Option<Vec<u8>>,
     ) -> Result<(), String> {
         let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
         let config = leg_config(stream, recording.is_some());
@@ -174,6 +181,7 @@ impl Softphone {
             pieces: 0,
             gone: false,
             digits_sent: false,
+            early,
         };
         let result = talk.follow(script, report).await;
         let gone = talk.gone;
@@ -291,6 +299,8 @@ struct Talk<'a> {
     pieces: u32,
     gone: bool,
     digits_sent: bool,
+    /// The description of an answer that is still to be given.
+    early: Option<Vec<u8>>,
 }
 
 impl Talk<'_> {
@@ -333,6 +343,11 @@ impl Talk<'_> {
                 }
                 Step::Pause(pause) => {
                     let _ = self.until(Instant::now() + *pause, "", |_| false).await;
+                }
+                Step::Answer => {
+                    if let Some(sdp) = self.early.take() {
+                        self.sip.answer(self.call, sdp).await;
+                    }
                 }
                 Step::HangUp => return Ok(()),
             }

@@ -82,6 +82,21 @@ pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -
     !text.is_empty() && (known(&text) || text.split(' ').count() <= 4 && text.split(' ').all(known))
 }
 
+/// Whether interim words may still become such a sound: "uh", "I".
+pub fn may_be_backchannel(text: &str, language: &str) -> bool {
+    let (language, text) = (short(language), plain(text));
+    let known = listening(language).iter().chain(answers(language)).chain(pick_ups(language));
+    // Up to the last word everything is known already; the last one may be half an expression.
+    let begins = |rest: &str| known.clone().any(|one| one.starts_with(rest) && one.len() > rest.len());
+    let words: Vec<&str> = text.split(' ').collect();
+    (0..words.len()).any(|from| {
+        let before = words[..from].join(" ");
+        let settled =
+            before.is_empty() || is_pick_up(&before, language) || is_backchannel(&before, language, false, &[]);
+        settled && begins(&words[from..].join(" "))
+    })
+}
+
 /// Whether somebody has only picked up the telephone.
 pub fn is_pick_up(text: &str, language: &str) -> bool {
     let text = plain(text);
@@ -131,6 +146,16 @@ mod tests {
         }
         check("yeah", "en", true, false);
         check("mhm", "en", true, true);
+    }
+
+    #[test]
+    fn half_an_expression_is_waited_for() {
+        for text in ["I", "uh", "Hello, good", "got", "okay, all"] {
+            assert!(may_be_backchannel(text, "en"), "{text}");
+        }
+        for text in ["wait", "I want", "Hello, I", "stop"] {
+            assert_eq!(may_be_backchannel(text, "en"), text == "Hello, I", "{text}");
+        }
     }
 
     #[test]

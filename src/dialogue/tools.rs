@@ -136,9 +136,14 @@ impl Abilities<'_> {
         let Ok(arguments) = serde_json::from_str::<Value>(text) else {
             return Action::Invalid("the arguments are not valid JSON".to_owned());
         };
-        let Some(offer) = self.offers().into_iter().find(|offer| offer.name == call.name) else {
+        let Some(mut offer) = self.offers().into_iter().find(|offer| offer.name == call.name) else {
             return Action::Invalid(format!("there is no tool named {}", call.name));
         };
+        let own = self.functions().any(|tool| tool.function.name == call.name);
+        if !own && self.remote.iter().all(|tool| tool.name != call.name) {
+            // What a model adds to a tool of ours is ignored; it has nothing to do with the caller's wish.
+            offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
+        }
         if let Some(fault) = misfit(&offer.parameters, &arguments) {
             return Action::Invalid(fault);
         }
@@ -205,6 +210,7 @@ mod tests {
     fn arguments_are_read() {
         check("end_call", "{}", &Action::EndCall { farewell: None });
         check("end_call", "", &Action::EndCall { farewell: None });
+        check("end_call", "{\"reason\":\"done\"}", &Action::EndCall { farewell: None });
         check("end_call", "{\"farewell\":\"Bye\"}", &Action::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &Action::SendDigits { digits: "12#".into() });
         check("leave_voicemail", "{}", &Action::LeaveVoicemail { message: None });

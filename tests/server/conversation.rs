@@ -113,6 +113,36 @@ async fn a_mailbox_gets_the_message_after_the_beep_and_a_person_the_greeting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_that_speaks_in_early_media_is_known_when_it_answers() {
+    let mut server = Server::start().await;
+    let message = "This is Acme. We will call you again tomorrow.";
+    server.change_agent(json!({"voicemail_detection": true, "voicemail_message": message})).await;
+    let call = server.call_out("say leave_message; pause 700; answer; pause 300; beep 1000 500; listen").await;
+    assert_eq!((&call["end_reason"], &call["status"]), (&json!("voicemail"), &json!("completed")), "{call}");
+    assert_eq!(call["metrics"]["answered_by"], json!({"who": "voicemail", "known_at_ms": 0}));
+    let turns = call["transcript"].as_array().unwrap();
+    let said: Vec<&Value> = turns.iter().filter(|turn| turn["role"] == json!("assistant")).collect();
+    assert_eq!(said.len(), 1, "no greeting for a mailbox: {:?}", lines(&call));
+    assert_eq!((&said[0]["content"], &said[0]["interrupted"]), (&json!(message), &json!(false)));
+    // The recording begins with the answer.
+    let (_, agent) = server.recording(call["id"].as_str().unwrap()).await;
+    let began = said[0]["started_at_ms"].as_f64().unwrap();
+    let sound = agent.chunks(160).position(|frame| level_dbfs(frame) > -45.0).unwrap() as f64 * 20.0;
+    assert!((sound - began).abs() < 200.0, "said at {began} ms, recorded at {sound} ms");
+    // Nobody answers: the call says what was heard on the way.
+    server.execute(json!({})).await;
+    let incoming = server.incoming.recv().await.unwrap();
+    let script = Script::parse("say leave_message; pause 700; hangup; answer").unwrap();
+    server.phone.answer(incoming, &script, None).await;
+    let call = server.last_call().await;
+    assert_eq!(
+        (&call["status"], &call["metrics"]["early_media"]["heard"]),
+        (&json!("failed"), &json!("voicemail")),
+        "{call}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_screening_service_is_answered_and_a_fax_is_not() {
     let asked = rule(&["state your name"], "This is Acme about your order.", None);
     let mut server = Server::start_scripted(script(asked), |_| {}).await;

@@ -75,6 +75,9 @@ pub struct Endpoint {
     turn_over: bool,
     /// Pauses after which the caller went on, newest last.
     pauses: Vec<Duration>,
+    /// Words of this turn came while it was being said: those that come afterwards are the whole, and not the
+    /// first of many.
+    streaming: bool,
     /// Words that were taken before they were final: they come again.
     taken: Vec<String>,
     /// When the last final words arrived.
@@ -95,6 +98,7 @@ impl Endpoint {
             recogniser_done: false,
             turn_over: false,
             pauses: Vec::with_capacity(PAUSES_MAX),
+            streaming: false,
             taken: Vec::new(),
             final_at: None,
             heard: None,
@@ -108,6 +112,11 @@ impl Endpoint {
     /// There are words of which the recogniser has not said that they are final.
     pub fn is_waiting_for_final(&self) -> bool {
         !self.interim.is_empty()
+    }
+
+    /// The same of words that were taken without it.
+    pub fn is_owed_final(&self) -> bool {
+        !self.taken.is_empty()
     }
 
     /// How sure the recogniser is of the final words.
@@ -183,6 +192,7 @@ impl Endpoint {
         }
         self.heard = Some(now);
         if !text.is_empty() {
+            self.streaming |= self.is_speaking();
             self.started.get_or_insert(now);
         }
         text.clone_into(&mut self.interim);
@@ -246,7 +256,7 @@ impl Endpoint {
         let Config { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } = self.config;
         let wait = match (self.judge(), self.recogniser_done, self.interim.is_empty()) {
             // Interim words that came after the last sound are all there is of a complete answer.
-            (Words::Complete, _, false) if self.is_fresh() => complete_silence.min(silence),
+            (Words::Complete, _, false) if self.streaming && self.is_fresh() => complete_silence.min(silence),
             (_, _, false) => max_silence,
             (Words::Complete, true, _) => min_silence,
             (Words::Complete, false, _) => complete_silence.min(silence),
@@ -273,6 +283,7 @@ impl Endpoint {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
+        self.streaming = false;
         self.taken = plain_words(&self.interim).collect();
         let confidence = self.confidence();
         self.finals.clear();

@@ -2,7 +2,7 @@
 //! stops or goes on.
 
 use super::{Machine, Output, Timer};
-use crate::dialogue::backchannel::{is_backchannel, is_echo_of, is_pick_up};
+use crate::dialogue::backchannel::{is_backchannel, is_echo_of, is_pick_up, may_be_backchannel};
 use crate::providers::SttEvent;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,7 @@ impl Machine {
             if is_final && !self.endpoint.is_speaking() {
                 self.timers.set(Timer::Resume, now);
             }
-        } else if begun {
+        } else if begun && (is_final || !may_be_backchannel(&text, self.brief.heard_language())) {
             self.held = None;
             self.timers.clear(Timer::Resume);
             self.output(Output::Interrupt { generation });

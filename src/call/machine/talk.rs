@@ -355,7 +355,8 @@ impl Machine {
 
     /// Interim words came and no final ones: what was heard of them is played to the next recogniser.
     pub(super) fn recogniser_late(&mut self) {
-        if self.is_talking() && self.endpoint.is_waiting_for_final() && !self.endpoint.is_speaking() {
+        let owed = self.endpoint.is_waiting_for_final() || self.endpoint.is_owed_final();
+        if self.is_talking() && owed && !self.endpoint.is_speaking() {
             self.metrics.provider_error("stt", "late");
             self.output(Output::RestartStt);
         }
