@@ -186,20 +186,17 @@ impl Bench {
         Ok(run_load(self.phone.clone(), self.dial(number), Script::parse(script)?, load).await)
     }
 
-    /// What the emulated providers take of every turn by design.
+    /// What the emulated model and voice take of every turn by design.
     fn waited_ms(&self) -> f64 {
-        let d = self.delays;
-        ENDPOINTING_MS + (d.stt_final_ms + d.llm_first_token_ms + d.tts_first_byte_ms) as f64
+        (self.delays.llm_first_token_ms + self.delays.tts_first_byte_ms) as f64
     }
 
     async fn turns(&self, calls: usize) -> Result<Value, String> {
         let script = "listen; say hello; listen; say where_is_my_order; listen; say opening_hours; listen; hangup";
         let reports = self.call(TURNS, script, calls, calls as f64 / 4.0, calls).await?;
-        let mut own: Vec<f64> = reports.iter().flat_map(|r| &r.responses_ms).map(|ms| ms - self.waited_ms()).collect();
-        let mut at = |share| percentile(&mut own, share);
         let stages = self.stages(calls.min(100)).await?;
-        Ok(json!({"server_stages_ms_p50": stages,"calls": calls, "waited_for_providers_ms": self.waited_ms(),
-            "own_part_ms": {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)}, "callers": summarize(&reports)}))
+        Ok(json!({"server_stages": stages, "calls": calls, "waited_for_model_and_voice_ms": self.waited_ms(),
+            "callers": summarize(&reports)}))
     }
 
     /// Where the time of a turn goes, as the server's own records have it.
@@ -214,12 +211,19 @@ impl Bench {
             .filter_map(|c| c["metrics"]["turns"].as_array())
             .flatten()
             .collect();
-        let median = |name: &str| {
-            let mut values: Vec<f64> = turns.iter().filter_map(|turn| turn[name].as_f64()).collect();
-            percentile(&mut values, 0.5)
+        let spread = |mut values: Vec<f64>| {
+            let mut at = |share| percentile(&mut values, share);
+            json!({"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)})
         };
-        Ok(json!({"end_of_turn": median("end_of_turn_ms"), "first_token": median("first_token_ms"),
-            "first_audio": median("first_audio_ms"), "response": median("response_ms")}))
+        let of = |name: &str| spread(turns.iter().filter_map(|turn| turn[name].as_f64()).collect());
+        // From whatever came last, the recogniser's words or the end of the line's silence, to our first packet.
+        let own = turns.iter().filter_map(|turn| {
+            let (sound, decided) =
+                (turn["timeline"]["first_packet_ms"].as_f64()?, turn["timeline"]["decided_ms"].as_f64()?);
+            Some(sound - decided - self.waited_ms())
+        });
+        Ok(json!({"own_part_ms": spread(own.collect()), "end_of_turn_ms": of("end_of_turn_ms"),
+            "first_token_ms": of("first_token_ms"), "first_audio_ms": of("first_audio_ms"), "response_ms": of("response_ms")}))
     }
 
     async fn barge_in(&self, calls: usize) -> Result<Value, String> {

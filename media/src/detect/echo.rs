@@ -37,6 +37,8 @@ const TAIL_DB: f32 = 1.5;
 const BOUND_DB: f32 = -11.0;
 /// After so many frames of our voice an echo would have arrived.
 const ARRIVED_FRAMES: u32 = 60;
+/// After so many frames of silence nothing is compared any more: most lines have no echo.
+const INAUDIBLE_FRAMES: u32 = 50;
 /// A path that explains less than half of what arrives for this many frames is none.
 const LOST_FRAMES: f32 = 100.0;
 
@@ -133,6 +135,8 @@ pub struct EchoGuard {
     out: [Band; BANDS],
     incoming: [Band; BANDS],
     sent: [Levels; HISTORY],
+    /// Each with its neighbours.
+    smeared: [Levels; HISTORY],
     sent_dbfs: [f32; HISTORY],
     head: usize,
     received: [Levels; 3],
@@ -150,6 +154,8 @@ pub struct EchoGuard {
     /// Frames of our voice so far, and since when it is silent.
     spoken: u32,
     silent: u32,
+    /// Frames since something audible arrived.
+    inaudible: u32,
     /// Frames that were held for echo.
     pub echo_frames: u64,
 }
@@ -169,6 +175,8 @@ impl Default for EchoGuard {
             out: bands(),
             incoming: bands(),
             sent: [QUIET; HISTORY],
+            smeared: [QUIET; HISTORY],
+            inaudible: 0,
             sent_dbfs: [-96.0; HISTORY],
             head: 0,
             received: [QUIET; 3],
@@ -192,16 +200,23 @@ impl EchoGuard {
     /// A frame left; `voice` when it held more than silence.
     pub fn handle_sent(&mut self, frame: &Frame, voice: bool) {
         self.head = (self.head + 1) % HISTORY;
-        if !voice {
+        if voice {
+            self.silent = 0;
+            self.spoken = self.spoken.saturating_add(1);
+            self.sent[self.head] = std::array::from_fn(|b| decibels(self.out[b].energy(frame)));
+            self.sent_dbfs[self.head] = level_dbfs(frame);
+        } else {
             self.sent[self.head] = QUIET;
             self.sent_dbfs[self.head] = -96.0;
             self.silent = self.silent.saturating_add(1);
-            return;
+            if self.silent > 3 {
+                self.smeared[self.head] = QUIET;
+                return;
+            }
         }
-        self.silent = 0;
-        self.spoken = self.spoken.saturating_add(1);
-        self.sent[self.head] = std::array::from_fn(|b| decibels(self.out[b].energy(frame)));
-        self.sent_dbfs[self.head] = level_dbfs(frame);
+        let [before, this] = [2, 1].map(|back| (self.head + HISTORY - back) % HISTORY);
+        self.smeared[this] = smear(&self.sent[before], &self.sent[this], &self.sent[self.head]);
+        self.smeared[self.head] = self.smeared[this];
     }
 
     pub fn path(&self) -> Option<Path> {
@@ -215,8 +230,8 @@ impl EchoGuard {
         &self.sent[(self.head + HISTORY - frames) % HISTORY]
     }
 
-    fn smeared(&self, lag: usize) -> Levels {
-        smear(self.sent_before(lag + 1), self.sent_before(lag), self.sent_before(lag.saturating_sub(1)))
+    fn smeared(&self, lag: usize) -> &Levels {
+        &self.smeared[(self.head + HISTORY - lag) % HISTORY]
     }
 
     /// Judges a frame that arrived now.
@@ -224,9 +239,15 @@ impl EchoGuard {
         if self.silent as usize >= HISTORY {
             return Judgement::Foreign; // nothing of ours can be on its way
         }
+        let dbfs = level_dbfs(frame);
+        self.inaudible = if dbfs > FLOOR_DBFS { 0 } else { self.inaudible.saturating_add(1) };
+        if self.inaudible > INAUDIBLE_FRAMES {
+            // Nothing comes back: that is all there is to learn from silence.
+            self.received = [QUIET; 3];
+            return self.doubt(dbfs);
+        }
         let levels: Levels = std::array::from_fn(|b| decibels(self.incoming[b].energy(frame)));
         self.received = [self.received[1], self.received[2], levels];
-        let dbfs = level_dbfs(frame);
         let judgement = match self.explained(&levels) {
             Some(true) => Judgement::Echo,
             Some(false) => Judgement::Foreign,
@@ -307,7 +328,7 @@ impl EchoGuard {
         }
         // `heard` lies a frame back, by its later neighbour.
         for lag in 0..LAGS {
-            let sent = self.smeared(lag + 1);
+            let sent = *self.smeared(lag + 1);
             let sums = &mut self.lags[lag];
             for b in 0..BANDS {
                 sums.sent[b] = sums.sent[b] * KEEP + sent[b];

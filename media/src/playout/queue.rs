@@ -147,9 +147,9 @@ impl Queue {
 
     /// Empties the queue and says what was heard. What would have come next is faded out over one frame.
     pub fn flush(&mut self, mut heard: impl FnMut(Heard)) {
-        let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
         let was_held = std::mem::take(&mut self.held);
         self.rising = false;
+        let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
         let mut frame: Frame = [0; SAMPLES];
         let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
         if playing

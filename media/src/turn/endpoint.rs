@@ -262,7 +262,9 @@ impl Endpoint {
             (Words::Complete, false, _) => complete_silence.min(silence),
             (Words::Open, true, _) => self.rhythm().clamp(min_silence, silence),
             (Words::Open, false, _) => silence,
-            (Words::Unfinished | Words::Dictation, true, _) => unfinished_silence,
+            (Words::Unfinished, true, _) => unfinished_silence,
+            // Groups of digits follow each other sooner than thoughts do; whoever pauses for longer is known for it.
+            (Words::Dictation, true, _) => (unfinished_silence * 2 / 3).max(self.rhythm()),
             (Words::Unfinished | Words::Dictation, false, _) => unfinished_silence.max(silence),
         };
         let wait = wait.max(min_silence);
@@ -413,8 +415,8 @@ mod tests {
         let (t, mut e) = start();
         e.handle_speech_ended(t + 900 * MS);
         e.handle_final(t + 1_200 * MS, "zero six one two", None, true);
-        assert_eq!(e.poll_turn(t + 2_300 * MS), None, "more digits may come");
-        e.handle_speech_started(t + 2_350 * MS);
+        assert_eq!(e.poll_turn(t + 1_850 * MS), None, "more digits may come");
+        e.handle_speech_started(t + 1_890 * MS);
         e.handle_speech_ended(t + 3_000 * MS);
         e.handle_final(t + 3_300 * MS, "three four. That's all.", None, true);
         assert_eq!(e.poll_turn(t + 3_300 * MS).unwrap().text, "zero six one two three four. That's all.");
@@ -446,6 +448,7 @@ mod tests {
     #[test]
     fn words_beyond_those_that_were_taken_are_kept() {
         let (t, mut e) = start();
+        e.handle_interim(t + 300 * MS, "Yes");
         e.handle_speech_ended(t + 500 * MS);
         e.handle_interim(t + 700 * MS, "Yes, please.");
         assert!(e.poll_turn(t + 800 * MS).is_some());

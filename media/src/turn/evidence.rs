@@ -19,6 +19,8 @@ pub enum Words {
 struct Language {
     /// Nobody ends on these.
     unfinished: &'static [&'static str],
+    /// A sentence may end on these, once the recogniser has put its dot; a clause that goes on more often does.
+    hanging: &'static [&'static str],
     /// Whole answers.
     complete: &'static [&'static str],
     digits: &'static [&'static str],
@@ -37,7 +39,6 @@ const ENGLISH: Language = Language {
         "or",
         "but",
         "because",
-        "so",
         "the",
         "a",
         "an",
@@ -47,48 +48,8 @@ const ENGLISH: Language = Language {
         "her",
         "our",
         "their",
-        "is",
-        "are",
-        "was",
-        "were",
-        "am",
-        "be",
-        "to",
-        "of",
-        "with",
-        "for",
-        "from",
-        "in",
-        "on",
-        "by",
-        "if",
-        "when",
-        "while",
-        "that",
-        "which",
-        "who",
-        "i",
-        "i'm",
         "we're",
-        "it's",
-        "that's",
-        "like",
-        "about",
-        "well",
-        "maybe",
-        "then",
-        "into",
-        "than",
         "as",
-        "would",
-        "could",
-        "should",
-        "will",
-        "can",
-        "have",
-        "has",
-        "not",
-        "also",
         "let me see",
         "let me think",
         "hold on",
@@ -96,6 +57,11 @@ const ENGLISH: Language = Language {
         "one moment",
         "one second",
         "wait a minute",
+    ],
+    hanging: &[
+        "so", "is", "are", "was", "were", "am", "be", "to", "of", "with", "for", "from", "in", "on", "by", "if",
+        "when", "while", "that", "which", "who", "i", "i'm", "it's", "that's", "like", "about", "well", "maybe",
+        "then", "into", "than", "would", "could", "should", "will", "can", "have", "has", "not", "also",
     ],
     complete: &[
         "yes",
@@ -183,34 +149,19 @@ const DUTCH: Language = Language {
         "mijn",
         "uw",
         "jouw",
-        "zijn",
-        "haar",
-        "ons",
         "onze",
-        "is",
-        "was",
-        "ben",
-        "om",
-        "van",
-        "met",
-        "voor",
-        "naar",
-        "in",
-        "op",
-        "bij",
         "als",
         "wanneer",
-        "dat",
-        "die",
         "ik",
         "wij",
         "we",
-        "ook",
-        "nou",
         "even kijken",
         "even denken",
         "momentje",
-        "te",
+    ],
+    hanging: &[
+        "zijn", "haar", "ons", "is", "was", "ben", "om", "van", "met", "voor", "naar", "in", "op", "bij", "dat", "die",
+        "ook", "nou", "te",
     ],
     complete: &[
         "ja",
@@ -283,34 +234,18 @@ const GERMAN: Language = Language {
         "oder",
         "aber",
         "weil",
-        "also",
         "der",
         "die",
-        "das",
-        "ein",
         "eine",
         "einen",
         "mein",
         "meine",
-        "ihr",
         "ihre",
         "unser",
-        "ist",
-        "war",
-        "bin",
-        "zu",
-        "von",
-        "mit",
-        "für",
-        "aus",
-        "in",
-        "auf",
-        "bei",
         "wenn",
         "dass",
         "ich",
         "wir",
-        "auch",
         "moment",
         "einen moment",
         "mal sehen",
@@ -320,6 +255,9 @@ const GERMAN: Language = Language {
         "zur",
         "im",
         "am",
+    ],
+    hanging: &[
+        "also", "das", "ein", "ihr", "ist", "war", "bin", "zu", "von", "mit", "für", "aus", "in", "auf", "bei", "auch",
     ],
     complete: &[
         "ja",
@@ -397,20 +335,8 @@ const FRENCH: Language = Language {
         "mon",
         "ma",
         "mes",
-        "votre",
         "vos",
-        "notre",
-        "est",
-        "sont",
-        "était",
-        "à",
-        "de",
         "du",
-        "avec",
-        "pour",
-        "dans",
-        "sur",
-        "chez",
         "si",
         "quand",
         "que",
@@ -419,11 +345,12 @@ const FRENCH: Language = Language {
         "j'ai",
         "c'est",
         "nous",
-        "aussi",
-        "alors",
         "un instant",
         "attendez",
         "voyons",
+    ],
+    hanging: &[
+        "votre", "notre", "est", "sont", "était", "à", "de", "avec", "pour", "dans", "sur", "chez", "aussi", "alors",
     ],
     complete: &[
         "oui",
@@ -474,6 +401,9 @@ const FRENCH: Language = Language {
     joints: &["arobase", "point", "tiret", "plus"],
 };
 
+/// Sentences of more words than these may end on a hanging word.
+const HANGING_WORDS_MIN: usize = 4;
+
 fn language(code: &str) -> &'static Language {
     match code.split(['-', '_']).next().unwrap_or("") {
         "nl" => &DUTCH,
@@ -507,10 +437,13 @@ pub fn judge(text: &str, code: &str) -> Words {
             false => last == entry,
         })
     };
-    if text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...") || ends_with(language.unfinished) {
+    let open = text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...");
+    let ends = !open && text.ends_with(['.', '?', '!', '。', '？']);
+    // "Where my order is." has its dot; "my number is." has too few words for one.
+    let hangs = ends_with(language.hanging) && !(ends && words.len() > HANGING_WORDS_MIN);
+    if open || ends_with(language.unfinished) || hangs {
         return Words::Unfinished;
     }
-    let ends = text.ends_with(['.', '?', '!', '。', '？']);
     // "Yes, that is correct" is as finished as "correct", whatever the recogniser's punctuation.
     if ends && words.len() > 1 || words.len() <= 4 && ends_with(language.complete) {
         return Words::Complete;
@@ -547,6 +480,9 @@ mod tests {
 
     #[test]
     fn answers_that_stand_by_themselves() {
+        for text in ["I would like to know where my order is.", "What do I need that for?", "Which one is it on?"] {
+            check(text, "en", Words::Complete);
+        }
         for text in ["yes", "No, thank you.", "that's right", "I would like to order a pizza.", "what time is it?"] {
             check(text, "en", Words::Complete);
         }

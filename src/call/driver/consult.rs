@@ -9,6 +9,7 @@ use crate::call::negotiate::Negotiation;
 use crate::dialogue::reply::{Reply, Then};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::TrunkId;
+use crate::domain::phone_number::Destination;
 use crate::domain::transfer::Target;
 use crate::domain::trunk::Trunk;
 use crate::store::OrgScope;
@@ -19,7 +20,7 @@ use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_media::frame::SAMPLES;
 use trunkline_media::io::worker::{LegHandle, Relay};
-use trunkline_media::leg::{self, LegEvent};
+use trunkline_media::leg::{self, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
@@ -86,6 +87,11 @@ async fn call(
 ) -> EndReason {
     let Some(trunk) = trunk_of(context, party.scope, party.trunk).await else { return EndReason::TrunkError };
     let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
+    // A URI names its own host: the same leave as for tasks.
+    if matches!(destination, Destination::SipUri(_)) && !trunk.fields.allow_sip_uri {
+        tracing::warn!("the trunk does not allow SIP URIs");
+        return EndReason::TrunkError;
+    }
     let Ok(ports) = context.ports.take() else { return EndReason::Overload };
     let codecs = &trunk.fields.codecs;
     let mut negotiation = Negotiation::new(context.media_addr, ports.port(), codecs, rand::random::<u32>().into());
@@ -112,20 +118,9 @@ async fn call(
         }
     };
     let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
-    let leg = negotiation.accept(&answer).ok().and_then(|stream| {
-        let config = leg::Config {
-            ssrc: rand::random(),
-            first_sequence: rand::random(),
-            first_timestamp: rand::random(),
-            clock: ntp_clock(),
-            cname: sip_call.0.to_string(),
-            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
-            vad: vad::Config::default(),
-            network_timeout: context.limits.network_timeout,
-            record: false,
-            detect_voice: false,
-            ..leg::Config::plain(std::time::Instant::now(), stream)
-        };
+    let stream = negotiation.accept(&answer).ok();
+    let leg = stream.and_then(|stream| {
+        let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
         Some((context.workers.add(config, ports, None, sink).ok()?, stream.law))
     });
@@ -149,6 +144,23 @@ async fn call(
     };
     let _ = tell.send((Consult::Answered, Some(relay))).await;
     party.run(asked, tell).await
+}
+
+/// A leg that nobody interrupts and that keeps nothing.
+fn leg_config(context: &Context, stream: Stream, call: SipCall) -> leg::Config {
+    leg::Config {
+        ssrc: rand::random(),
+        first_sequence: rand::random(),
+        first_timestamp: rand::random(),
+        clock: ntp_clock(),
+        cname: call.0.to_string(),
+        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+        vad: vad::Config::default(),
+        network_timeout: context.limits.network_timeout,
+        record: false,
+        detect_voice: false,
+        ..leg::Config::plain(std::time::Instant::now(), stream)
+    }
 }
 
 /// The other party is on the telephone.

@@ -1,7 +1,7 @@
 //! The timers of a call, each with a name.
 
 use super::transfer::Transfer;
-use super::{Machine, Phase};
+use super::{Machine, Output, Phase};
 use crate::call::voicemail::Detection;
 use crate::dialogue::reply::Then;
 use crate::domain::end_reason::EndReason;
@@ -120,7 +120,9 @@ impl Machine {
                 self.handle_command(now, EndReason::MaxDuration);
             }
             Timer::MaxDuration => {
-                self.transfer = None;
+                if self.transfer.take().is_some() {
+                    self.output(Output::EndConsult);
+                }
                 let text = self.phrases.time_is_up;
                 self.say_instead(now, text, Then::HangUp(EndReason::MaxDuration));
             }
