@@ -526,6 +526,59 @@ mod tests {
     }
 
     #[test]
+    fn any_text_can_be_said_and_every_word_of_it_is_accounted_for() {
+        const BITS: &[&str] = &[
+            "€",
+            "12.50",
+            "$",
+            "%",
+            "[",
+            "](",
+            ")",
+            "whispers",
+            "]",
+            "🎉",
+            "é",
+            "2026-11-21",
+            ":",
+            "14:30",
+            "+31",
+            "-",
+            ".",
+            ",",
+            " ",
+            " ",
+            "\n",
+            "**",
+            "Dr.",
+            "https://",
+            "ß",
+            "n°",
+            "°C",
+            "5",
+            "99999",
+            "…",
+            "'",
+            "\u{200d}",
+        ];
+        let mut dice = 1u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text.push_str(BITS[(dice >> 33) as usize % BITS.len()]);
+            }
+            for language in ["en", "nl", "de", "fr", "pl"] {
+                let style = Style::new(language, true);
+                let said = style.say(&text);
+                assert_eq!(said.words.iter().sum::<usize>(), said.spoken.split_whitespace().count(), "{text:?}");
+                assert!(said.spoken.is_empty() || said.words.len() == said.shown.split(' ').count(), "{text:?}");
+                let _ = style.with_tags(&text, &said);
+            }
+        }
+    }
+
+    #[test]
     fn each_word_shown_knows_how_many_are_said() {
         let said = Style::new("en", false).say("It costs €12.50 today.");
         assert_eq!(said.words, [1, 1, 3, 1]);

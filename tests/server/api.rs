@@ -115,6 +115,7 @@ async fn bad_input_names_the_field() {
         body[name] = value;
         body
     };
+    let tool = |tool: Value| with("llm_config", json!({"provider": "openai", "model": "x", "tools": [tool]}));
     for (body, field) in [
         (json!({}), "name"),
         (with("nmae", json!("x")), "nmae"),
@@ -132,6 +133,40 @@ async fn bad_input_names_the_field() {
             with("dtmf_rules", json!({"rules": [{"digits": "x", "action": "say", "text": "y"}]})),
             "dtmf_rules.rules[0].digits",
         ),
+        // What contradicts itself.
+        (
+            with("dtmf_rules", json!({"rules": [{"digits": "3", "action": "tool", "tool": "find"}]})),
+            "dtmf_rules.rules[0].tool",
+        ),
+        (
+            with("dtmf_rules", json!({"rules": [{"digits": "1#2", "action": "end_call"}], "terminator": "#"})),
+            "dtmf_rules.rules[0].digits",
+        ),
+        (
+            with("dtmf_rules", json!({"rules": [{"digits": "1", "action": "transfer", "target": "reception"}]})),
+            "dtmf_rules.rules[0].target",
+        ),
+        (
+            with("dtmf_rules", json!({"rules": [{"digits": "1", "action": "end_call", "target": "+31201234567"}]})),
+            "dtmf_rules.rules[0].target",
+        ),
+        (
+            tool(json!({"function": {"name": "f", "parameters": {"type": "objekt"}}})),
+            "llm_config.tools[0].function.parameters",
+        ),
+        (
+            tool(json!({"function": {"name": "f", "parameters": {"properties": 5}}})),
+            "llm_config.tools[0].function.parameters",
+        ),
+        (tool(json!({"type": "mcp", "server_url": "tools"})), "llm_config.tools[0].server_url"),
+        (tool(json!({"type": "mcp", "server_url": "https://10.0.0.1/mcp"})), "llm_config.tools[0].server_url"),
+        (tool(json!({"type": "magic"})), "llm_config.tools[0].type"),
+        (
+            with("transfer_config", json!({"destinations": [{"name": "a", "target": "reception"}]})),
+            "transfer_config.destinations[0].target",
+        ),
+        (with("silence_config", json!({"fillers": ["One moment.", " "]})), "silence_config.fillers[1]"),
+        (with("background", json!({"sound": "office", "level_db": 40})), "background.level_db"),
     ] {
         assert_eq!(refusal(&server, "POST", "/agents", Some(body)).await, (400, "invalid_field".into(), field.into()));
     }

@@ -373,8 +373,19 @@ impl Browser {
 }
 
 /// Fields that say how long something took.
-const TIMED: [&str; 8] = [
+const TIMED: [&str; 19] = [
     "latency_ms",
+    "recogniser_ms",
+    "decision_ms",
+    "model_ms",
+    "sentence_ms",
+    "voice_ms",
+    "playout_ms",
+    "last_voice_ms",
+    "recogniser_final_ms",
+    "decided_ms",
+    "first_sentence_ms",
+    "first_packet_ms",
     "started_at_ms",
     "ended_at_ms",
     "end_of_turn_ms",

@@ -203,7 +203,10 @@ impl EchoGuard {
         if voice {
             self.silent = 0;
             self.spoken = self.spoken.saturating_add(1);
-            self.sent[self.head] = std::array::from_fn(|b| decibels(self.out[b].energy(frame)));
+            // On a line that gives nothing back nobody will ask for the bands.
+            let asked = self.known.is_some() || self.inaudible <= INAUDIBLE_FRAMES;
+            self.sent[self.head] =
+                if asked { std::array::from_fn(|b| decibels(self.out[b].energy(frame))) } else { QUIET };
             self.sent_dbfs[self.head] = level_dbfs(frame);
         } else {
             self.sent[self.head] = QUIET;
