@@ -38,7 +38,6 @@ space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
 test: export RUST_TEST_THREADS := 4
 test: deps
-	cargo build --workspace --all-targets --features otlp
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp && \
 		.ci/with-postgres cargo nextest run --features otlp --test server -E 'test(/^($(subst $(space),|,$(ON_POSTGRES)))/)'; \

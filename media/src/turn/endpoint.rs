@@ -114,6 +114,12 @@ impl Endpoint {
         !self.interim.is_empty()
     }
 
+    /// The recogniser tells words while they are being said: it can be asked for the last of them. Others begin
+    /// when the caller has finished, and are at it already.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
     /// The same of words that were taken without it.
     pub fn is_owed_final(&self) -> bool {
         !self.taken.is_empty()
