@@ -212,7 +212,7 @@ pub(super) async fn execute(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let task = find(&api, scope, &id).await?;
-    let placed = place(&api.context, scope, task.id, true).await?;
+    let placed = place(&api.context, scope, task.id, true, &[]).await?;
     let (call, message) = match placed {
         Placed::Calling(call) => (call, "Call initiated"),
         Placed::Waiting(call) => (call, "Call queued: the organization makes as many calls as it may"),
@@ -235,7 +235,7 @@ impl From<OrderFault> for ApiError {
                 error
             }
             OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
-            OrderFault::Busy | OrderFault::Overloaded => Self::unavailable("overloaded", message),
+            OrderFault::Busy(_) | OrderFault::Overloaded => Self::unavailable("overloaded", message),
             OrderFault::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,7 @@
 //! The loop: tasks that are due, most urgent first; claims of processes that died; signs of life.
 
 use crate::call::driver::{OrderFault, Placed, Shared, place};
+use crate::domain::ids::TrunkId;
 use crate::domain::task::TaskStatus;
 use crate::domain::time::UnixMs;
 use crate::store::{Due, OrgScope, StoreError, now};
@@ -40,19 +41,33 @@ pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
     }
 }
 
+/// What an organization's tasks met in one tick.
+#[derive(Debug, Default)]
+struct Refused {
+    times: u32,
+    /// Trunks without room.
+    full: Vec<TrunkId>,
+}
+
 async fn call_due(context: &Shared) -> Result<(), StoreError> {
-    // An organization whose tasks find no free line is left alone until the next tick; a few are tried,
-    // because another trunk may have one.
-    let mut refused: HashMap<OrgScope, u32> = HashMap::new();
+    // An organization without a free line is left alone until the next tick: one that becomes free meanwhile is
+    // not for a less urgent task. Where only a trunk has none, tasks of others are tried, a few.
+    let mut refused: HashMap<OrgScope, Refused> = HashMap::new();
     for Due { scope, task } in context.store.due_tasks(OF_ONE_MAX, TASKS_MAX).await? {
-        if refused.get(&scope).is_some_and(|times| *times >= REFUSED_MAX) {
+        let before = refused.get(&scope);
+        if before.is_some_and(|before| before.times >= REFUSED_MAX) {
             continue;
         }
-        match place(context, scope, task, false).await {
+        let full = before.map_or(&[][..], |before| &before.full);
+        match place(context, scope, task, false, full).await {
             Ok(Placed::Calling(call) | Placed::Waiting(call)) => {
                 tracing::info!(%task, %call, "scheduled call is made");
             }
-            Err(OrderFault::Busy) => *refused.entry(scope).or_default() += 1,
+            Err(OrderFault::Busy(trunk)) => {
+                let refused = refused.entry(scope).or_default();
+                refused.times += if trunk.is_some() { 1 } else { REFUSED_MAX };
+                refused.full.extend(trunk);
+            }
             Err(OrderFault::NotPending | OrderFault::NotFound) => {}
             Err(OrderFault::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
             Err(fault @ (OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::ForeignNumber)) => {

@@ -26,8 +26,8 @@ pub struct Due {
 pub enum Claim {
     /// This process makes this call.
     Yours(CallId),
-    /// The organization or the trunk makes as many calls as it may.
-    Busy,
+    /// The organization makes as many calls as it may, or, with `trunk`, only the trunk does.
+    Busy { trunk: bool },
     /// Somebody else has it, or it is not pending any more.
     Gone,
 }
@@ -72,10 +72,11 @@ impl Store {
             .await?;
         let limits: Limits = document(row.try_get("settings")?)?;
         let trunk = trunk.to_string();
-        if !has_room(&mut transaction, "organization_id", &organization, &limits).await?
-            || !has_room(&mut transaction, "trunk_id", &trunk, trunk_limits).await?
-        {
-            return Ok(Claim::Busy);
+        if !has_room(&mut transaction, "organization_id", &organization, &limits).await? {
+            return Ok(Claim::Busy { trunk: false });
+        }
+        if !has_room(&mut transaction, "trunk_id", &trunk, trunk_limits).await? {
+            return Ok(Claim::Busy { trunk: true });
         }
         let call = CallId::new();
         let at = now().0;

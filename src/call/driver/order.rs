@@ -4,7 +4,7 @@
 use super::{Context, OutboundOrder, Shared, outbound, plan};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
-use crate::domain::ids::{CallId, TaskId};
+use crate::domain::ids::{CallId, TaskId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::next_allowed;
 use crate::domain::task::{Task, TaskStatus};
@@ -34,8 +34,9 @@ pub enum OrderFault {
     ForeignNumber,
     #[error("The calling windows of the task do not allow a call now")]
     OutsideWindow,
+    /// With a trunk, only that one does: another may have room.
     #[error("The organization or the trunk makes as many calls as it may")]
-    Busy,
+    Busy(Option<TrunkId>),
     #[error("This server holds as many calls as it may")]
     Overloaded,
     #[error(transparent)]
@@ -59,9 +60,15 @@ struct Ready {
     context: Shared,
 }
 
-/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`).
-pub async fn place(context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool) -> Result<Placed, OrderFault> {
+/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`). `full` are trunks that had no
+/// room for a more urgent task a moment ago: nobody overtakes it there.
+pub async fn place(
+    context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],
+) -> Result<Placed, OrderFault> {
     let Ready { task, agent, trunk, from_number, context } = prepare(context, scope, task).await?;
+    if full.contains(&trunk.id) {
+        return Err(OrderFault::Busy(Some(trunk.id)));
+    }
     if context.registry.count() >= context.limits.calls_max {
         return Err(OrderFault::Overloaded);
     }
@@ -69,7 +76,7 @@ pub async fn place(context: &Shared, scope: OrgScope, task: TaskId, may_wait: bo
     let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits()).await? {
         Claim::Yours(call) => call,
         Claim::Gone => return Err(OrderFault::NotPending),
-        Claim::Busy if may_wait => {
+        Claim::Busy { .. } if may_wait => {
             let call = store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;
             let mut row = Call::begun(call, scope.organization(), Direction::Outbound, now());
             row.task = Some(task.id);
@@ -80,7 +87,7 @@ pub async fn place(context: &Shared, scope: OrgScope, task: TaskId, may_wait: bo
             context.journal.flush(ROW_DEADLINE).await;
             return Ok(Placed::Waiting(call));
         }
-        Claim::Busy => return Err(OrderFault::Busy),
+        Claim::Busy { trunk: only_trunk } => return Err(OrderFault::Busy(only_trunk.then_some(trunk.id))),
     };
     if !store.begin_call(scope, task.id, call, &context.node).await? {
         return Err(OrderFault::NotPending);
