@@ -78,6 +78,7 @@ pub struct Endpoint {
     /// Words of this turn came while it was being said: those that come afterwards are the whole, and not the
     /// first of many.
     streaming: bool,
+    turn_model: bool,
     /// Words that were taken before they were final: they come again.
     taken: Vec<String>,
     /// When the last final words arrived.
@@ -99,6 +100,7 @@ impl Endpoint {
             turn_over: false,
             pauses: Vec::with_capacity(PAUSES_MAX),
             streaming: false,
+            turn_model: false,
             taken: Vec::new(),
             final_at: None,
             heard: None,
@@ -117,7 +119,12 @@ impl Endpoint {
     /// The recogniser tells words while they are being said: it can be asked for the last of them. Others begin
     /// when the caller has finished, and are at it already.
     pub fn is_streaming(&self) -> bool {
-        self.streaming
+        self.streaming && !self.turn_model
+    }
+
+    /// The recogniser models turns: it is asked for nothing, and its word is waited for.
+    pub fn handle_turn_model(&mut self) {
+        self.turn_model = true;
     }
 
     /// The same of words that were taken without it.
@@ -262,7 +269,7 @@ impl Endpoint {
         let Config { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } = self.config;
         let wait = match (self.judge(), self.recogniser_done, self.interim.is_empty()) {
             // Interim words that came after the last sound are all there is of a complete answer.
-            (Words::Complete, _, false) if self.streaming && self.is_fresh() => complete_silence.min(silence),
+            (Words::Complete, _, false) if self.is_streaming() && self.is_fresh() => complete_silence.min(silence),
             (_, _, false) => max_silence,
             (Words::Complete, true, _) => min_silence,
             (Words::Complete, false, _) => complete_silence.min(silence),

@@ -425,7 +425,9 @@ pub fn judge(text: &str, code: &str) -> Words {
         .collect();
     let Some(last) = words.last() else { return Words::Open };
     let whole = words.join(" ");
-    if language.complete.contains(&whole.as_str()) {
+    let open = text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...");
+    // "Thank you," is followed by something.
+    if !open && language.complete.contains(&whole.as_str()) {
         return Words::Complete;
     }
     if is_dictation(language, &words) {
@@ -437,7 +439,6 @@ pub fn judge(text: &str, code: &str) -> Words {
             false => last == entry,
         })
     };
-    let open = text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...");
     let ends = !open && text.ends_with(['.', '?', '!', '。', '？']);
     // "Where my order is." has its dot; "my number is." has too few words for one.
     let hangs = ends_with(language.hanging) && !(ends && words.len() > HANGING_WORDS_MIN);

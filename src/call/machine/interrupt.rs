@@ -143,7 +143,7 @@ impl Machine {
         if self.engine.is_some() || !self.is_talking() || !self.endpoint.is_likely_over() {
             return;
         }
-        if self.endpoint.is_waiting_for_final() && self.endpoint.is_streaming() && !self.turn_model {
+        if self.endpoint.is_waiting_for_final() && self.endpoint.is_streaming() {
             self.output(Output::FinalizeStt);
         }
         self.think_ahead(now);

@@ -129,8 +129,6 @@ pub struct Machine {
     was_cut: bool,
     /// Our own voice comes back on this line.
     has_echo: bool,
-    /// A recogniser that models turns: it is not hurried.
-    turn_model: bool,
     /// When the caller's last turn ended.
     last_turn: Option<Instant>,
     /// The model's answer to a turn that is likely over.
@@ -210,7 +208,6 @@ impl Machine {
             held: None,
             was_cut: false,
             has_echo: false,
-            turn_model: false,
             last_turn: None,
             ahead: None,
             last_filler: None,
@@ -355,7 +352,7 @@ impl Machine {
                 self.discard_ahead();
                 self.endpoint.handle_turn_resumed();
             }
-            SttEvent::StartOfTurn => self.turn_model = true,
+            SttEvent::StartOfTurn => self.endpoint.handle_turn_model(),
             SttEvent::Reconnecting(failure) => self.metrics.provider_error("stt", failure.kind()),
             SttEvent::Switched(switch) => self.note_switch(now, &switch),
             SttEvent::Failed(failure) => {
