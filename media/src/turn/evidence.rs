@@ -494,6 +494,8 @@ mod tests {
 
     #[test]
     fn clauses_that_lack_their_end() {
+        check("Yes,", "en", Words::Unfinished);
+        check("Thank you,", "en", Words::Unfinished);
         for text in
             ["my number is", "I want to, um", "and", "I'd like a table for", "Well,", "let me think.", "because"]
         {
