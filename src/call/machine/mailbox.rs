@@ -1,7 +1,7 @@
 //! A call that was answered by something else than a person: a mailbox gets its message after the beep, whole; a
 //! screening service is told who calls; a fax machine is left alone.
 
-use super::{Machine, Output, Timer};
+use super::{Machine, Timer};
 use crate::call::voicemail::is_beep;
 use crate::dialogue::answerer::Answerer;
 use crate::dialogue::reply::Then;
@@ -69,21 +69,7 @@ impl Machine {
     /// Whatever is being said or thought is for a person who is not there.
     fn fall_silent(&mut self, now: Instant) {
         self.discard_ahead();
-        self.held = None;
-        if let Some(reply) = self.reply.take() {
-            let generation = reply.generation;
-            self.output(Output::CancelModel);
-            self.output(Output::Silence { generation });
-            self.engine_cut(&reply, &[]);
-            let (said, at_ms) = (reply.said(), self.ms(now));
-            let heard = reply.position.is_some();
-            if heard && !reply.is_filler {
-                self.history.assistant(&said, Vec::new());
-            }
-            self.reply = Some(reply);
-            self.record_reply(at_ms, true, Some(said));
-            self.reply = None;
-        }
+        self.drop_reply(now);
         (self.unsaid, self.was_cut, self.waiting_turn) = (None, false, None);
         self.timers.clear(Timer::Silence);
         self.timers.clear(Timer::Resume);

@@ -47,24 +47,25 @@ impl Machine {
 
     /// Says a text in place of whatever is being said or thought.
     pub(super) fn say_instead(&mut self, now: Instant, text: &str, then: Then) {
-        self.held = None;
-        if let Some(reply) = self.reply.take() {
-            let generation = reply.generation;
-            self.output(Output::CancelModel);
-            self.output(Output::Silence { generation });
-            self.engine_cut(&reply, &[]);
-            // What was heard of it up to its finished pieces stays in the history.
-            if reply.position.is_some() {
-                let said = reply.said();
-                if !reply.is_filler {
-                    self.history.assistant(&said, Vec::new());
-                }
-                let at_ms = self.ms(now);
-                self.reply = Some(reply);
-                self.record_reply(at_ms, true, None);
-            }
-        }
+        self.drop_reply(now);
         self.say(now, text, then);
+    }
+
+    /// Nothing more of the present reply is heard; what was, up to its finished pieces, stays in the history.
+    pub(super) fn drop_reply(&mut self, now: Instant) {
+        self.held = None;
+        let Some(reply) = self.reply.take() else { return };
+        let generation = reply.generation;
+        self.output(Output::CancelModel);
+        self.output(Output::Silence { generation });
+        self.engine_cut(&reply, &[]);
+        if reply.position.is_some() && !reply.is_filler {
+            self.history.assistant(&reply.said(), Vec::new());
+        }
+        let at_ms = self.ms(now);
+        self.reply = Some(reply);
+        self.record_reply(at_ms, true, None);
+        self.reply = None;
     }
 
     pub(super) fn speak(&mut self, pieces: Vec<(u32, String)>) {

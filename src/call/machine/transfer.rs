@@ -63,7 +63,7 @@ impl Transfer {
         Self { name, target, mode, briefing, tool, stage: Stage::Announcing }
     }
 
-    /// The tool call and what it is for.
+    /// Both parties hear each other.
     pub(super) fn is_connected(&self) -> bool {
         self.stage == Stage::Connected
     }
