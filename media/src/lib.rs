@@ -15,5 +15,6 @@ pub mod playout;
 pub mod record;
 pub mod rtp;
 pub mod stats;
+pub mod transport;
 pub mod turn;
 pub mod vad;

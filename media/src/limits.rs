@@ -40,3 +40,8 @@ pub const COMMANDS_BATCH: usize = 8;
 pub const LEG_EVENTS_MAX: usize = 256;
 /// Packets of one foreign source before a leg latches to it instead of the address of the description.
 pub const LATCH_PACKETS: u32 = 3;
+/// Datagrams read from the browsers' port per turn: five times what a thousand talking browsers send in it.
+pub const SHARED_BATCH_MAX: usize = 512;
+/// TCP connections of browsers, in all and of one address.
+pub const STREAMS_MAX: usize = 1_024;
+pub const STREAMS_PER_ADDRESS_MAX: usize = 32;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::{Codec, Law};
 use trunkline_media::frame::{SAMPLES, level_dbfs};
 use trunkline_media::leg::{Config, Leg, LegEvent, Port, Stream};
 use trunkline_media::playout::queue::PieceId;
@@ -51,7 +51,7 @@ fn config(now: Instant, law: Law) -> Config {
     let remote: SocketAddr = PEER.parse().unwrap();
     Config {
         stream: Stream {
-            law,
+            codec: Codec::G711(law),
             payload_type: if law == Law::Mu { 0 } else { 8 },
             telephone_event: Some(101),
             remote,

@@ -1,6 +1,37 @@
 //! Codecs and sample rates.
 
 pub mod g711;
+pub mod opus;
 pub mod resample;
 
 pub use g711::Law;
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    G711(Law),
+    Opus,
+}
+
+impl Codec {
+    /// The law in which what is received is handed on.
+    pub fn law(self) -> Law {
+        match self {
+            Self::G711(law) => law,
+            Self::Opus => Law::Mu,
+        }
+    }
+
+    /// Whether silence is not sent (DTX).
+    pub fn pauses(self) -> bool {
+        self == Self::Opus
+    }
+
+    /// Ticks of the RTP clock for one sample.
+    pub fn clock_scale(self) -> u32 {
+        match self {
+            Self::G711(_) => 1,
+            Self::Opus => opus::CLOCK_SCALE,
+        }
+    }
+}

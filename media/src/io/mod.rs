@@ -4,4 +4,6 @@
 pub mod arrival;
 pub mod ports;
 pub mod recorder;
+mod shared;
+mod turns;
 pub mod worker;

@@ -16,6 +16,8 @@ struct Slot {
     sequence: i64,
     timestamp: i64,
     arrived: Instant,
+    /// How long the payload lasts.
+    samples: u16,
     len: u16,
     payload: [u8; limits::PACKET_SAMPLES_MAX],
 }
@@ -23,7 +25,7 @@ struct Slot {
 /// What the buffer releases.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Release<'a> {
-    /// G.711 codes of one packet.
+    /// The payload of one packet.
     Audio(&'a [u8]),
     /// Samples that were lost and have to be invented.
     Lost(usize),
@@ -113,8 +115,9 @@ impl Buffer {
         self.wait
     }
 
-    /// Takes a packet. An empty payload (comfort noise, a digit) only keeps the sequence whole.
-    pub fn insert(&mut self, now: Instant, sequence: u16, timestamp: u32, payload: &[u8]) {
+    /// Takes a packet that lasts `samples`, as its timestamp is in samples. An empty payload (comfort noise, a
+    /// digit) only keeps the sequence whole.
+    pub fn insert(&mut self, now: Instant, sequence: u16, timestamp: u32, samples: usize, payload: &[u8]) {
         let sequence = self.sequence.extend(u32::from(sequence));
         let timestamp = self.timestamp.extend(timestamp);
         self.counters.received += 1;
@@ -133,10 +136,10 @@ impl Buffer {
         } else if sequence > next_sequence {
             self.counters.reordered += u64::from(self.held == 0);
         }
-        self.store(now, sequence, timestamp, payload);
+        self.store(now, sequence, timestamp, samples, payload);
     }
 
-    fn store(&mut self, now: Instant, sequence: i64, timestamp: i64, payload: &[u8]) {
+    fn store(&mut self, now: Instant, sequence: i64, timestamp: i64, samples: usize, payload: &[u8]) {
         if self.slots.is_empty() {
             self.slots.resize_with(limits::JITTER_PACKETS_MAX, || None);
         }
@@ -146,13 +149,21 @@ impl Buffer {
             return;
         }
         let mut slot = self.free.pop().unwrap_or_else(|| {
-            Box::new(Slot { sequence, timestamp, arrived: now, len: 0, payload: [0; limits::PACKET_SAMPLES_MAX] })
+            Box::new(Slot {
+                sequence,
+                timestamp,
+                arrived: now,
+                samples: 0,
+                len: 0,
+                payload: [0; limits::PACKET_SAMPLES_MAX],
+            })
         });
         let len = payload.len().min(limits::PACKET_SAMPLES_MAX);
         slot.sequence = sequence;
         slot.timestamp = timestamp;
         slot.arrived = now;
         slot.len = len as u16;
+        slot.samples = samples.min(limits::TIMESTAMP_JUMP_SAMPLES_MAX as usize) as u16;
         slot.payload[..len].copy_from_slice(&payload[..len]);
         self.slots[index] = Some(slot);
         self.held += 1;
@@ -210,10 +221,9 @@ impl Buffer {
     }
 
     fn release_slot(&mut self, now: Instant, expected: i64, slot: &Slot, out: &mut impl FnMut(Release<'_>)) {
-        let len = i64::from(slot.len);
         let gap = slot.timestamp - expected;
         let mut next_timestamp = expected.max(slot.timestamp);
-        if len > 0 {
+        if slot.len > 0 {
             if gap < 0 && self.late_in_a_row < 3 {
                 // Its time was already filled by the clock. A sender that stays behind (it paused its
                 // timestamps) is followed after three packets.
@@ -228,7 +238,7 @@ impl Buffer {
                 self.late_in_a_row = 0;
                 self.filled = 0;
                 out(Release::Audio(&slot.payload[..slot.len as usize]));
-                next_timestamp = slot.timestamp + len;
+                next_timestamp = slot.timestamp + i64::from(slot.samples);
             }
             self.last_release = Some(now);
         }
@@ -285,7 +295,7 @@ mod tests {
         }
 
         fn arrive(&mut self, sequence: u16, timestamp: u32) {
-            self.buffer.insert(self.now, sequence, timestamp, &[sequence as u8; 160]);
+            self.buffer.insert(self.now, sequence, timestamp, 160, &[sequence as u8; 160]);
             self.take();
         }
 

@@ -4,26 +4,28 @@
 //! the `send` argument, everything else through [`Leg::poll_event`]. Nothing here allocates per packet
 //! once the leg has warmed up.
 
+mod coder;
 mod ears;
+mod sending;
 mod types;
 
+use coder::Coder;
 use ears::Ears;
 pub use types::{Config, LegEvent, Port, Stream};
 
-use crate::codec::Law;
+use crate::codec::{Codec, Law};
 use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
 use crate::jitter::buffer::{Buffer, Release};
-use crate::jitter::conceal::Concealer;
 use crate::limits;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::pacer::Pacer;
-use crate::playout::queue::{Change, PieceId, Queue};
+use crate::playout::queue::{PieceId, Queue};
 use crate::playout::relay::Relay;
 use crate::record::align::Aligner;
 use crate::rtp::digits::DigitSender;
 use crate::rtp::packet::{Packet, is_rtcp};
 use crate::rtp::packetizer::Packetizer;
-use crate::rtp::rtcp::{self, NtpClock, Reception};
+use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
 use crate::turn::barge_in::{self, Verdict};
@@ -51,7 +53,10 @@ pub struct Leg {
     latch: Latch,
     remote_ssrc: Option<u32>,
     buffer: Buffer,
-    concealer: Concealer,
+    /// Taken while it works.
+    coder: Option<Coder>,
+    /// The last frame was not sent: the next one begins a talk spurt.
+    unsent: bool,
     capture: Frame,
     captured: usize,
     digits_in: telephone_event::Receiver,
@@ -97,7 +102,8 @@ impl Leg {
             latch: Latch::Open { candidate: None },
             remote_ssrc: None,
             buffer: Buffer::default(),
-            concealer: Concealer::default(),
+            coder: Some(Coder::new(config.stream.codec)),
+            unsent: false,
             capture: [0; SAMPLES],
             captured: 0,
             digits_in: telephone_event::Receiver::default(),
@@ -136,6 +142,11 @@ impl Leg {
         }
     }
 
+    /// Where its packets go.
+    pub fn remote(&self) -> SocketAddr {
+        self.stream.remote
+    }
+
     pub fn poll_event(&mut self) -> Option<LegEvent> {
         self.events.pop_front()
     }
@@ -155,6 +166,9 @@ impl Leg {
         }
         if stream.receiving && !self.stream.receiving {
             self.last_packet = now;
+        }
+        if stream.codec != self.stream.codec {
+            self.coder = Some(Coder::new(stream.codec));
         }
         self.stream = stream;
     }
@@ -221,6 +235,10 @@ impl Leg {
             self.stats.packets_ignored += 1;
             return;
         };
+        self.handle_packet(now, source, &packet);
+    }
+
+    pub fn handle_packet(&mut self, now: Instant, source: SocketAddr, packet: &Packet<'_>) {
         if !self.accepts(source, packet.ssrc) {
             self.stats.packets_ignored += 1;
             return;
@@ -234,6 +252,7 @@ impl Leg {
             if self.remote_ssrc.is_some() {
                 self.buffer.restart();
                 self.digits_in.reset();
+                self.coder.iter_mut().for_each(Coder::restart);
             }
             self.remote_ssrc = Some(packet.ssrc);
         }
@@ -244,26 +263,36 @@ impl Leg {
             self.event(LegEvent::Digit { digit });
         }
         let is_audio = packet.payload_type == self.stream.payload_type || self.is_other_law(packet.payload_type);
+        let timestamp = self.coder.as_mut().map_or(packet.timestamp, |coder| coder.to_samples(packet.timestamp));
         if is_audio {
             if packet.marker {
                 self.event(LegEvent::TalkSpurt { at: now });
             }
             if self.is_other_law(packet.payload_type) {
                 // Asymmetric senders exist: what it says is what it is (RFC 3551 section 6).
-                self.stream.law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
+                let law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
+                self.stream.codec = Codec::G711(law);
                 self.stream.payload_type = packet.payload_type;
+                self.coder.iter_mut().for_each(|coder| coder.set_law(law));
             }
-            self.buffer.insert(now, packet.sequence, packet.timestamp, packet.payload);
-        } else {
-            // Digits and comfort noise keep the sequence whole; other payloads are skipped the same way.
-            self.buffer.insert(now, packet.sequence, packet.timestamp, &[]);
+        }
+        let samples = self.coder.as_ref().and_then(|coder| coder.samples(packet.payload));
+        match samples.filter(|_| is_audio) {
+            Some(samples) => self.buffer.insert(now, packet.sequence, timestamp, samples, packet.payload),
+            None => {
+                self.stats.packets_ignored += u64::from(is_audio);
+                // Digits and comfort noise keep the sequence whole; other payloads are skipped the same way.
+                self.buffer.insert(now, packet.sequence, timestamp, 0, &[]);
+            }
         }
         self.release(now);
     }
 
     /// Static G.711 types mean the same in every stream, whatever was negotiated.
     fn is_other_law(&self, payload_type: u8) -> bool {
-        matches!(payload_type, 0 | 8) && self.stream.payload_type < 96 && payload_type != self.stream.payload_type
+        matches!(payload_type, 0 | 8)
+            && matches!(self.stream.codec, Codec::G711(_))
+            && payload_type != self.stream.payload_type
     }
 
     fn accepts(&mut self, source: SocketAddr, ssrc: u32) -> bool {
@@ -296,41 +325,53 @@ impl Leg {
             self.last_sr = Some((sent, now));
         }
         if let Some(block) = received.report {
-            self.stats.remote_loss = f32::from(block.fraction_lost) / 256.0;
-            if let Some(round_trip) = self.clock.round_trip(now, &block) {
-                self.stats.round_trip_ms = Some(round_trip.as_secs_f32() * 1_000.0);
-            }
+            self.handle_path(Some(f32::from(block.fraction_lost) / 256.0), self.clock.round_trip(now, &block));
+        }
+    }
+
+    /// What the other side says of our stream.
+    pub fn handle_path(&mut self, loss: Option<f32>, round_trip: Option<Duration>) {
+        if let Some(loss) = loss {
+            self.stats.remote_loss = loss;
+            self.coder.iter_mut().for_each(|coder| coder.set_loss(loss));
+        }
+        if let Some(round_trip) = round_trip {
+            self.stats.round_trip_ms = Some(round_trip.as_secs_f32() * 1_000.0);
         }
     }
 
     /// Takes what the jitter buffer gives up and turns it into frames.
     fn release(&mut self, now: Instant) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.release(now, |release| self.received(now, &release));
+        buffer.release(now, |release| self.received(now, &release, true));
         self.buffer = buffer;
+        self.settle(now);
     }
 
-    fn received(&mut self, now: Instant, release: &Release<'_>) {
+    /// Nothing more is there: what is still missing is made up.
+    fn settle(&mut self, now: Instant) {
+        self.decoded(now, |coder, out| coder.settle(out));
+    }
+
+    /// Lets the codec produce samples, which go where all received sound goes.
+    fn decoded(&mut self, now: Instant, act: impl FnOnce(&mut Coder, &mut dyn FnMut(&[i16]))) {
+        let Some(mut coder) = self.coder.take() else { return };
+        act(&mut coder, &mut |samples| self.capture(now, samples));
+        self.coder = Some(coder);
+    }
+
+    /// `gap`: what is lost is known to be, by its sequence number.
+    fn received(&mut self, now: Instant, release: &Release<'_>, gap: bool) {
         match release {
-            Release::Audio(codes) => {
-                let mut samples = [0; limits::PACKET_SAMPLES_MAX];
-                let samples = &mut samples[..codes.len()];
-                self.stream.law.decode_into(codes, samples);
-                self.concealer.good(samples);
-                self.capture(now, samples);
-            }
-            Release::Lost(count) => {
-                self.stats.concealed_ms += *count as u64 / 8;
-                let mut left = *count;
-                while left > 0 {
-                    let mut samples = [0; SAMPLES];
-                    let invented = &mut samples[..left.min(SAMPLES)];
-                    self.concealer.lost(invented);
-                    left -= invented.len();
-                    self.capture(now, invented);
+            Release::Audio(payload) => self.decoded(now, |coder, out| coder.decode(payload, out)),
+            Release::Lost(count) if !self.is_peer_silent() => {
+                // Where the sender may pause at any time, only the next packet tells a pause from a loss.
+                if gap || !self.stream.codec.pauses() {
+                    self.stats.concealed_ms += *count as u64 / 8;
                 }
+                self.decoded(now, |coder, out| coder.lost(*count, out));
             }
-            Release::Silence(count) => {
+            Release::Lost(count) | Release::Silence(count) => {
                 let mut left = *count;
                 while left > 0 {
                     let now_samples = left.min(SAMPLES);
@@ -339,6 +380,10 @@ impl Leg {
                 }
             }
         }
+    }
+
+    fn is_peer_silent(&self) -> bool {
+        self.coder.as_ref().is_some_and(Coder::is_peer_silent)
     }
 
     fn capture(&mut self, now: Instant, mut samples: &[i16]) {
@@ -362,9 +407,10 @@ impl Leg {
         let playing = self.may_be_interrupted();
         let heard = self.ears.handle_frame(now, &frame, playing);
         if self.deliver_audio {
-            let mut codes = [self.stream.law.silence(); SAMPLES];
+            let law = self.stream.codec.law();
+            let mut codes = [law.silence(); SAMPLES];
             if !heard.mute {
-                self.stream.law.encode_into(&frame, &mut codes);
+                law.encode_into(&frame, &mut codes);
             }
             self.event(LegEvent::Audio { codes, at: now });
         }
@@ -410,7 +456,8 @@ impl Leg {
     pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
         self.release(now);
         if let Some(release) = self.buffer.fill(now, SAMPLES) {
-            self.received(now, &release);
+            self.received(now, &release, false);
+            self.settle(now);
         }
         self.send_frame(now, due, send);
         if now >= self.next_report {
@@ -420,128 +467,6 @@ impl Leg {
         if self.stream.receiving && !self.network_lost && silent >= self.network_timeout {
             self.network_lost = true;
             self.event(LegEvent::NetworkLost);
-        }
-    }
-
-    fn send_frame(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        let mut frame: Frame = [0; SAMPLES];
-        let timestamp = self.packetizer.timestamp();
-        self.packetizer.advance(SAMPLES as u32);
-        if !self.stream.sending {
-            self.pacer.sent(due, false);
-            return self.recorded(&frame);
-        }
-        let mut buffer = [0; 12 + SAMPLES];
-        if let Some(step) = self.digits_out.step(timestamp, self.stream.telephone_event, &mut frame) {
-            self.pacer.sent(due, false);
-            if step.last {
-                self.event(LegEvent::DigitsSent);
-            }
-            if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
-                let (marker, at) = (packet.marker, packet.timestamp);
-                let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
-                self.transmit(&buffer[..len], send);
-                return self.recorded(&frame);
-            }
-            return self.send_audio(timestamp, false, &frame, &mut buffer, send);
-        }
-        // The first words of a reply wait for a caller who is in the middle of a word.
-        let begins = self.queue.is_ready() && self.queue.current().is_some_and(|(_, heard)| !heard);
-        if begins && self.may_be_interrupted() && self.ears.would_hold() {
-            self.hold(now);
-        }
-        let events = &mut self.events;
-        let speech = self.queue.next_frame(&mut frame, |change| {
-            if events.len() < limits::LEG_EVENTS_MAX {
-                events.push_back(match change {
-                    Change::Started(piece) => LegEvent::PieceStarted { piece, at: now },
-                    Change::Finished(heard) => LegEvent::PieceFinished { heard, at: now },
-                });
-            }
-        });
-        // An unfinished piece without samples: the voice is slower than speech.
-        let dry = !speech && self.queue.is_active() && !self.queue.is_held();
-        self.stats.underruns += u64::from(dry && !self.underrun);
-        self.underrun = dry;
-        if let Some(backdrop) = &mut self.backdrop {
-            backdrop.mix(&mut frame, speech);
-        }
-        let relayed = self.relay.as_mut().is_some_and(|relay| relay.mix(&mut frame));
-        self.ears.echo.handle_sent(&frame, speech || relayed);
-        let marker = self.pacer.sent(due, speech);
-        self.send_audio(timestamp, marker, &frame, &mut buffer, send);
-    }
-
-    fn send_audio(
-        &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; 12 + SAMPLES],
-        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
-    ) {
-        let mut codes = [0; SAMPLES];
-        self.stream.law.encode_into(frame, &mut codes);
-        let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, &codes, buffer);
-        self.transmit(&buffer[..len], send);
-        self.recorded(frame);
-    }
-
-    fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        let remote = match self.latch {
-            Latch::Latched { source } => source,
-            Latch::Open { .. } => self.stream.remote,
-        };
-        if !remote.ip().is_unspecified() && remote.port() != 0 {
-            self.stats.packets_sent += 1;
-            send(Port::Rtp, remote, bytes);
-        }
-    }
-
-    fn recorded(&mut self, frame: &Frame) {
-        let Some(aligner) = &mut self.aligner else { return };
-        let spare = &mut self.spare_blocks;
-        let next = || spare.pop().unwrap_or_else(|| Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2 + SAMPLES * 2));
-        if let Some(block) = aligner.agent(frame, next) {
-            self.event(LegEvent::Recorded { block });
-        }
-    }
-
-    fn report(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
-        let spread = rtcp::INTERVAL.mul_f32(0.75 + (self.packetizer.ssrc % 512) as f32 / 1_024.0);
-        self.next_report = now + spread;
-        let counters = self.buffer.counters;
-        let (received, lost) = (counters.received, counters.lost);
-        let (last_received, last_lost) = self.expected_prior;
-        self.expected_prior = (received, lost);
-        let (new_received, new_lost) = (received - last_received, lost - last_lost);
-        let fraction = (new_lost * 256).checked_div(new_received + new_lost).unwrap_or(0);
-        let reception = self.remote_ssrc.map(|ssrc| {
-            let (last_sr, at) = self.last_sr.unwrap_or((0, now));
-            let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
-            Reception {
-                ssrc,
-                fraction_lost: fraction.min(255) as u8,
-                cumulative_lost: lost.min(0x7f_ffff) as u32,
-                highest_sequence: self.highest_sequence,
-                jitter: self.buffer.jitter_samples(),
-                last_sr,
-                delay_since_last_sr: (delay * 65_536.0) as u32,
-            }
-        });
-        let out = rtcp::Outgoing {
-            ssrc: self.packetizer.ssrc,
-            ntp: self.clock.ntp(now),
-            rtp_timestamp: self.packetizer.timestamp(),
-            packets: self.packetizer.packets,
-            octets: self.packetizer.octets,
-            cname: &self.cname,
-            reception,
-            bye,
-        };
-        let mut buffer = [0; 256];
-        if let Some(len) = rtcp::write(&out, &mut buffer)
-            && !self.stream.remote_rtcp.ip().is_unspecified()
-            && self.stream.remote_rtcp.port() != 0
-        {
-            send(Port::Rtcp, self.stream.remote_rtcp, &buffer[..len]);
         }
     }
 
@@ -574,6 +499,18 @@ impl Leg {
     /// A worker that stood still too long starts the leg's timeline anew.
     pub fn restart_clock(&mut self, now: Instant) {
         self.pacer.restart(now);
+    }
+
+    /// The path to the other side is open (WebRTC: after ICE and DTLS), or is gone for good.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.last_packet = now;
+        self.event(LegEvent::Connected { at: now });
+    }
+
+    pub fn handle_disconnected(&mut self) {
+        if !std::mem::replace(&mut self.network_lost, true) {
+            self.event(LegEvent::NetworkLost);
+        }
     }
 
     fn event(&mut self, event: LegEvent) {

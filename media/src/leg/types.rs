@@ -1,6 +1,6 @@
 //! What a leg is given and what it says.
 
-use crate::codec::Law;
+use crate::codec::{Codec, Law};
 use crate::detect::{echo, tone};
 use crate::frame::SAMPLES;
 use crate::playout::backdrop::Backdrop;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// What the negotiation decided about the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
-    pub law: Law,
+    pub codec: Codec,
     /// Payload type of the audio in both directions.
     pub payload_type: u8,
     pub telephone_event: Option<u8>,
@@ -31,7 +31,7 @@ impl Stream {
     /// PCMU both ways with telephone events as 101, RTP and RTCP at one address.
     pub fn pcmu(remote: SocketAddr) -> Self {
         Self {
-            law: Law::Mu,
+            codec: Codec::G711(Law::Mu),
             payload_type: 0,
             telephone_event: Some(101),
             remote,
@@ -101,7 +101,7 @@ pub enum Port {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
-    /// 20 ms of the caller in the stream's own law; `at` is the arrival of the packet that filled it.
+    /// 20 ms of the caller in the law of the stream's codec; `at` is the arrival of the packet that filled it.
     Audio {
         codes: [u8; SAMPLES],
         at: Instant,
@@ -150,6 +150,10 @@ pub enum LegEvent {
     DigitsSent,
     /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
     TalkSpurt {
+        at: Instant,
+    },
+    /// The path is open: what is sent from now on arrives. Plain RTP has no such moment.
+    Connected {
         at: Instant,
     },
     /// First packet of the peer.

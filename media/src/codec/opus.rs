@@ -1,0 +1,222 @@
+//! Opus (RFC 6716) at the telephone rate: libopus decodes to and encodes from 8 kHz by itself, whatever
+//! band the other side uses. On the wire its clock is always 48 kHz (RFC 7587 section 4.1).
+
+use crate::frame::{RATE_HZ, SAMPLES};
+use opus::{Application, Bitrate, Channels, Decoder, Encoder, Signal, packet};
+
+/// Ticks of the RTP clock for one sample of ours.
+pub const CLOCK_SCALE: u32 = 48_000 / RATE_HZ;
+/// Samples of the shortest Opus frame, 2.5 ms: what is concealed is a multiple of it.
+const QUANTUM: usize = RATE_HZ as usize / 400;
+/// Longest packet, 120 ms (RFC 7587 section 4.2).
+pub const PACKET_SAMPLES_MAX: usize = RATE_HZ as usize * 120 / 1_000;
+/// Narrow-band speech is transparent for a telephone here; with redundancy for a lost packet in it.
+const BITRATE: i32 = 20_000;
+/// 3 of 10: half the processor time of 9 for a difference that a voice over the telephone band does not show.
+const COMPLEXITY: i32 = 3;
+/// How much loss the redundancy is made for, at least; browsers on wireless networks lose some.
+const LOSS_PERCENT_MIN: i32 = 5;
+/// Frames of silence that are still sent, so that the other side's decoder has come to rest. The encoder's own
+/// DTX takes a steady tone or hold music for noise and is not used: we know when nothing is said.
+const SETTLE_FRAMES: u32 = 4;
+/// Then one packet in this many frames keeps the other side's comfort noise and the path alive (RFC 6716
+/// section 2.1.9: every 400 ms).
+const KEEP_ALIVE_FRAMES: u32 = 20;
+/// A packet of no more than this says that nothing is sent (DTX).
+const DTX_BYTES_MAX: usize = 2;
+
+/// Both directions of one stream.
+pub struct Opus {
+    decoder: Decoder,
+    encoder: Encoder,
+    /// Samples lost in front of the next packet, which may carry a copy of the last of them.
+    missing: usize,
+    silent_frames: u32,
+    loss_percent: i32,
+    /// The other side has said that it sends nothing for a while.
+    peer_silent: bool,
+}
+
+impl std::fmt::Debug for Opus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opus").field("missing", &self.missing).finish_non_exhaustive()
+    }
+}
+
+/// Samples of a packet; `None` for one that is no Opus.
+pub fn samples(payload: &[u8]) -> Option<usize> {
+    packet::get_nb_samples(payload, RATE_HZ).ok().filter(|samples| (1..=PACKET_SAMPLES_MAX).contains(samples))
+}
+
+/// A packet that only says that nothing is being sent.
+pub fn is_dtx(payload: &[u8]) -> bool {
+    payload.len() <= DTX_BYTES_MAX
+}
+
+impl Opus {
+    /// `None` when there is no memory for it.
+    pub fn new() -> Option<Self> {
+        let mut encoder = Encoder::new(RATE_HZ, Channels::Mono, Application::Voip).ok()?;
+        encoder.set_bitrate(Bitrate::Bits(BITRATE)).ok()?;
+        encoder.set_complexity(COMPLEXITY).ok()?;
+        encoder.set_signal(Signal::Voice).ok()?;
+        encoder.set_inband_fec(true).ok()?;
+        encoder.set_packet_loss_perc(LOSS_PERCENT_MIN).ok()?;
+        let decoder = Decoder::new(RATE_HZ, Channels::Mono).ok()?;
+        // Silent until the first word: nothing has to be encoded before it.
+        let silent_frames = SETTLE_FRAMES;
+        Some(Self { decoder, encoder, missing: 0, silent_frames, loss_percent: LOSS_PERCENT_MIN, peer_silent: false })
+    }
+
+    /// What the other side loses of ours decides how much is sent twice.
+    pub fn set_loss(&mut self, fraction: f32) {
+        let percent = ((fraction * 100.0) as i32).clamp(LOSS_PERCENT_MIN, 30);
+        if percent != self.loss_percent && self.encoder.set_packet_loss_perc(percent).is_ok() {
+            self.loss_percent = percent;
+        }
+    }
+
+    /// These samples never came; they are made up with the next packet or by [`Opus::conceal`].
+    pub fn lost(&mut self, samples: usize) {
+        self.missing += samples;
+    }
+
+    pub fn is_peer_silent(&self) -> bool {
+        self.peer_silent
+    }
+
+    /// Makes up what is missing, at the end of what there is.
+    pub fn conceal(&mut self, out: &mut dyn FnMut(&[i16])) {
+        let missing = std::mem::take(&mut self.missing);
+        self.invent(missing, out);
+    }
+
+    fn invent(&mut self, mut missing: usize, out: &mut dyn FnMut(&[i16])) {
+        let mut samples = [0; SAMPLES];
+        while missing > 0 {
+            let take = missing.min(SAMPLES);
+            let whole = take - take % QUANTUM;
+            samples.fill(0);
+            if whole > 0 && self.decoder.decode(&[], &mut samples[..whole], false).is_err() {
+                samples.fill(0);
+            }
+            out(&samples[..take]);
+            missing -= take;
+        }
+    }
+
+    /// Decodes a packet, and the copy of what was lost before it when it carries one.
+    pub fn decode(&mut self, payload: &[u8], out: &mut dyn FnMut(&[i16])) {
+        let mut samples = [0; PACKET_SAMPLES_MAX];
+        let length = self::samples(payload).unwrap_or(0);
+        let missing = std::mem::take(&mut self.missing);
+        if missing > 0 {
+            let copied = missing.min(length) / QUANTUM * QUANTUM;
+            self.invent(missing - copied, out);
+            if copied > 0 {
+                let made = self.decoder.decode(payload, &mut samples[..copied], true).unwrap_or(0);
+                samples[made..copied].fill(0);
+                out(&samples[..copied]);
+            }
+        }
+        self.peer_silent = is_dtx(payload);
+        match self.decoder.decode(payload, &mut samples, false) {
+            Ok(decoded) => out(&samples[..decoded]),
+            // A packet that says how long it is and is broken inside: its time passes all the same.
+            Err(_) => self.invent(length, out),
+        }
+    }
+
+    /// Encodes a frame. `None` when nothing has to be sent, and once nothing was said for a while nothing
+    /// is encoded either.
+    pub fn encode<'a>(&mut self, frame: &[i16; SAMPLES], out: &'a mut [u8]) -> Option<&'a [u8]> {
+        let silent = frame.iter().all(|sample| *sample == 0);
+        self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
+        let keep_alive = self.silent_frames.is_multiple_of(KEEP_ALIVE_FRAMES);
+        if self.silent_frames > SETTLE_FRAMES && !keep_alive {
+            return None;
+        }
+        let length = self.encoder.encode(frame, out).ok()?;
+        let packet = &out[..length];
+        (length > 0).then_some(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::level_dbfs;
+
+    fn tone(frame: usize) -> [i16; SAMPLES] {
+        std::array::from_fn(|i| {
+            let t = (frame * SAMPLES + i) as f32 / RATE_HZ as f32;
+            ((t * 440.0 * std::f32::consts::TAU).sin() * 8_000.0) as i16
+        })
+    }
+
+    /// A vowel: pulses at 120 Hz through a formant.
+    fn vowel(frame: usize) -> [i16; SAMPLES] {
+        std::array::from_fn(|i| {
+            let t = (frame * SAMPLES + i) as f32 / RATE_HZ as f32;
+            let harmonics = 1..20;
+            let sum: f32 = harmonics.map(|n| (t * 120.0 * n as f32 * std::f32::consts::TAU).sin() / n as f32).sum();
+            (sum * 6_000.0) as i16
+        })
+    }
+
+    #[test]
+    fn a_tone_comes_back_at_its_level() {
+        let (mut near, mut far) = (Opus::new().unwrap(), Opus::new().unwrap());
+        let mut heard = vec![];
+        for frame in 0..50 {
+            let mut buffer = [0; 200];
+            let packet = near.encode(&tone(frame), &mut buffer).expect("speech is sent");
+            assert_eq!(samples(packet), Some(SAMPLES));
+            far.decode(packet, &mut |samples| heard.extend_from_slice(samples));
+        }
+        assert_eq!(heard.len(), 50 * SAMPLES);
+        let (sent, got) = (level_dbfs(&tone(7)), level_dbfs(&heard[20 * SAMPLES..]));
+        assert!((sent - got).abs() < 1.5, "{sent} dBFS became {got}");
+    }
+
+    #[test]
+    fn silence_is_not_sent_and_comes_alive_at_once() {
+        let mut opus = Opus::new().unwrap();
+        let mut buffer = [0; 200];
+        let sent = (0..500).filter(|_| opus.encode(&[0; SAMPLES], &mut buffer).is_some()).count();
+        assert!(sent <= 26, "ten seconds of silence took {sent} packets");
+        assert!(opus.encode(&tone(0), &mut buffer).is_some());
+        let after = (0..100).filter(|_| opus.encode(&[0; SAMPLES], &mut buffer).is_some()).count();
+        assert!(after <= 9, "{after} packets after the last word");
+    }
+
+    #[test]
+    fn a_lost_packet_comes_from_the_copy_in_the_next_one() {
+        let (mut near, mut far) = (Opus::new().unwrap(), Opus::new().unwrap());
+        near.set_loss(0.2);
+        let mut heard = vec![];
+        for frame in 0..40 {
+            let mut buffer = [0; 200];
+            let packet = near.encode(&vowel(frame), &mut buffer).unwrap();
+            if frame % 4 == 3 {
+                far.lost(SAMPLES);
+            } else {
+                far.decode(packet, &mut |samples| heard.extend_from_slice(samples));
+            }
+        }
+        far.conceal(&mut |samples| heard.extend_from_slice(samples));
+        assert_eq!(heard.len(), 40 * SAMPLES, "time is kept");
+        let levels: Vec<f32> = heard.chunks(SAMPLES).map(level_dbfs).collect();
+        assert!(levels[8..36].iter().all(|level| *level > -22.0), "{levels:?}");
+    }
+
+    #[test]
+    fn nonsense_takes_no_more_time_than_it_says() {
+        let mut opus = Opus::new().unwrap();
+        assert_eq!(samples(&[]), None);
+        assert_eq!(samples(&[0xff, 0xff, 0xff]), None, "63 frames are more than 120 ms");
+        let mut heard = 0;
+        opus.decode(&[0x0b, 0x82, 1, 2, 3], &mut |samples| heard += samples.len());
+        assert!(heard <= PACKET_SAMPLES_MAX);
+    }
+}

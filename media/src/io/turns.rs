@@ -1,0 +1,533 @@
+//! A worker's turns: what is due is sent, sockets are read, commands carried out.
+
+use super::arrival::{self, Arrival, Moment};
+use super::ports::{PortLease, PortPair};
+use super::recorder::{Done, Recorder};
+use super::shared::SharedPort;
+use super::worker::{Command, Restarted, Sink, WAKE, Wire};
+use crate::leg::{Leg, LegEvent, Port};
+use crate::limits;
+use crate::rtp::packet::Packet;
+use crate::stats::WorkerStats;
+use crate::transport::webrtc::{Credentials, Out, Peer, Way};
+use crossbeam_channel::Receiver;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+const TURN: Duration = Duration::from_millis(2);
+
+/// A leg with what carries it and who listens.
+pub(super) struct Seat {
+    pub(super) leg: Box<Leg>,
+    number: u64,
+    pub(super) carrier: Carrier,
+    sink: Sink,
+    recording: bool,
+}
+
+/// What carries a leg.
+pub(super) enum Carrier {
+    Plain {
+        rtp: mio::net::UdpSocket,
+        rtcp: mio::net::UdpSocket,
+        /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
+        _lease: PortLease,
+    },
+    Web(Box<Web>),
+}
+
+/// A peer with its next deadline; `own` when it does not share the port.
+pub(super) struct Web {
+    pub(super) peer: Peer,
+    pub(super) ufrag: String,
+    pub(super) due: Instant,
+    own: Option<(mio::net::UdpSocket, SocketAddr)>,
+}
+
+/// What a worker shares with others.
+pub(super) struct Queues {
+    pub(super) commands: Receiver<Command>,
+    pub(super) recorder: Recorder,
+    pub(super) stats: Arc<WorkerStats>,
+    pub(super) legs: Arc<AtomicU64>,
+}
+
+pub(super) struct Worker {
+    poll: Poll,
+    arrival: Arrival,
+    queue: Receiver<Command>,
+    seats: Vec<Option<Box<Seat>>>,
+    /// Next tick of each seat; far in the future for an empty one.
+    due: Vec<Instant>,
+    free: Vec<usize>,
+    by_leg: HashMap<u64, usize>,
+    recorder: Recorder,
+    stats: Arc<WorkerStats>,
+    legs: Arc<AtomicU64>,
+    buffer: Vec<u8>,
+    /// Room for the kernel's stamp.
+    control: Vec<u8>,
+    /// Sockets with more than a batch.
+    unread: Vec<Token>,
+    /// Every handle is gone.
+    gone: bool,
+    /// The port of all browsers, where this worker owns it.
+    shared: Option<SharedPort>,
+}
+
+/// An empty seat is never due.
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
+impl Worker {
+    pub(super) fn new(poll: Poll, arrival: Arrival, queues: Queues, shared: Option<SharedPort>) -> Self {
+        let Queues { commands: queue, recorder, stats, legs } = queues;
+        Self {
+            poll,
+            arrival,
+            queue,
+            seats: Vec::new(),
+            due: Vec::new(),
+            free: Vec::new(),
+            by_leg: HashMap::new(),
+            recorder,
+            stats,
+            legs,
+            buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
+            control: arrival::control(),
+            unread: Vec::new(),
+            gone: false,
+            shared,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        raise_priority();
+        let mut events = Events::with_capacity(1_024);
+        let mut turn_at = Instant::now();
+        loop {
+            if self.by_leg.is_empty() {
+                if self.poll.poll(&mut events, None).is_err() {
+                    continue;
+                }
+                turn_at = Instant::now();
+            } else {
+                turn_at += TURN;
+                let now = Instant::now();
+                if let Some(wait) = turn_at.checked_duration_since(now) {
+                    std::thread::sleep(wait);
+                } else if now - turn_at > limits::CATCH_UP_MAX {
+                    turn_at = now;
+                }
+                if self.poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
+                    events.clear();
+                }
+            }
+            // What goes out comes first. What is due is judged by the turn's nominal instant: a leg keeps its
+            // turn, however late the thread woke, instead of slipping to the next one now and then.
+            let mut now = Instant::now();
+            self.tick(now, turn_at);
+            let mut ready = std::mem::take(&mut self.unread);
+            ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
+            for batch in ready.chunks(limits::SOCKETS_BATCH) {
+                now = self.keep_time(&mut turn_at);
+                let stamped = (self.arrival == Arrival::Kernel).then(|| Moment::new(now));
+                for token in batch {
+                    self.receive(now, stamped.as_ref(), *token);
+                }
+            }
+            ready.clear();
+            if self.unread.is_empty() {
+                self.unread = ready; // keeps its room
+            }
+            while self.commands(now, turn_at) {
+                now = self.keep_time(&mut turn_at);
+            }
+            if self.gone {
+                return;
+            }
+            // Speech that came with the commands.
+            self.tick(now, turn_at);
+        }
+    }
+
+    /// A batch of work may take longer than a turn: the packets of the turns that began meanwhile leave
+    /// before the next batch.
+    fn keep_time(&mut self, turn_at: &mut Instant) -> Instant {
+        let now = Instant::now();
+        while *turn_at + TURN <= now && now - *turn_at <= limits::CATCH_UP_MAX {
+            *turn_at += TURN;
+            self.tick(now, *turn_at);
+        }
+        now
+    }
+
+    fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
+        if let Some(shared) = &mut self.shared {
+            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.seats, |seat| {
+                deliver(seat, &self.recorder);
+            });
+            if more {
+                self.unread.push(token);
+            }
+            return;
+        }
+        let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
+        let Some(Some(seat)) = self.seats.get_mut(index) else { return };
+        let mut left = limits::RECEIVE_BATCH_MAX;
+        // Edge triggered: read until there is nothing more, or next turn again, so that a flood at one
+        // leg costs the others little.
+        loop {
+            if left == 0 {
+                self.unread.push(token);
+                break;
+            }
+            left -= 1;
+            let Seat { leg, carrier, .. } = seat.as_mut();
+            let socket = match carrier {
+                Carrier::Plain { rtp, .. } if is_rtp => rtp,
+                Carrier::Plain { rtcp, .. } => rtcp,
+                Carrier::Web(web) => match &web.own {
+                    Some((socket, _)) => socket,
+                    None => break,
+                },
+            };
+            let received = match stamped {
+                None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
+                Some(moment) => arrival::receive(socket, &mut self.buffer, &mut self.control, moment),
+            };
+            match (received, carrier) {
+                (Ok((len, source, at)), Carrier::Web(web)) => {
+                    let to = web.own.as_ref().map_or(source, |(_, addr)| *addr);
+                    web.peer.handle(at, Way::Udp, source, to, &self.buffer[..len]);
+                    drain_own(at, web, leg);
+                }
+                (Ok((len, source, at)), _) if is_rtp => leg.handle_rtp(at, source, &self.buffer[..len]),
+                (Ok((len, _, at)), _) => leg.handle_rtcp(at, &self.buffer[..len]),
+                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
+                (Err(_), _) => {} // ICMP of an earlier send
+            }
+        }
+        if let Carrier::Web(web) = &seat.carrier {
+            self.due[index] = self.due[index].min(web.due);
+        }
+        deliver(seat, &self.recorder);
+    }
+
+    /// Carries out a batch; true when there may be more.
+    fn commands(&mut self, now: Instant, turn_at: Instant) -> bool {
+        for _ in 0..limits::COMMANDS_BATCH {
+            let command = match self.queue.try_recv() {
+                Ok(command) => command,
+                Err(crossbeam_channel::TryRecvError::Empty) => return false,
+                Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    self.gone = true;
+                    return false;
+                }
+            };
+            match command {
+                Command::Add { number, leg, wire, recording, sink } => {
+                    self.add(turn_at, number, leg, wire, recording, sink)
+                }
+                Command::Candidates { leg, lines } => self.with(leg, |seat| {
+                    if let Carrier::Web(web) = &mut seat.carrier {
+                        lines.iter().for_each(|line| web.peer.add_candidate(line));
+                    }
+                }),
+                Command::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
+                Command::Play { leg, piece, samples, ended } => {
+                    self.with(leg, |seat| seat.leg.play(piece, samples, ended));
+                    self.reschedule(turn_at, leg);
+                }
+                Command::Flush { leg, generation, barge_in } => {
+                    self.with(leg, |seat| seat.leg.flush(now, generation, barge_in));
+                }
+                Command::Resume { leg } => {
+                    self.with(leg, |seat| seat.leg.resume());
+                    self.reschedule(turn_at, leg);
+                }
+                Command::Backdrop { leg, backdrop } => {
+                    self.with(leg, |seat| seat.leg.set_backdrop(backdrop.map(|backdrop| *backdrop)));
+                }
+                Command::Relay { leg, frame } => self.with(leg, |seat| seat.leg.relay(&frame)),
+                Command::Answered { leg, record } => self.with(leg, |seat| seat.leg.answered(now, record)),
+                Command::Protect { leg, generation } => {
+                    self.with(leg, |seat| seat.leg.protect(generation));
+                    self.reschedule(turn_at, leg);
+                }
+                Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
+                Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
+                Command::Renegotiate { leg, stream } => self.with(leg, |seat| seat.leg.renegotiate(now, stream)),
+                Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
+            }
+        }
+        true
+    }
+
+    fn with(&mut self, leg: u64, act: impl FnOnce(&mut Seat)) {
+        let Some(index) = self.by_leg.get(&leg) else { return };
+        if let Some(seat) = &mut self.seats[*index] {
+            act(seat);
+            deliver(seat, &self.recorder);
+        }
+    }
+
+    fn reschedule(&mut self, turn_at: Instant, leg: u64) {
+        if let Some(index) = self.by_leg.get(&leg)
+            && let Some(seat) = &self.seats[*index]
+        {
+            self.due[*index] = due(seat, turn_at);
+        }
+    }
+
+    fn restart_ice(&mut self, leg: u64, theirs: Credentials, done: Restarted) {
+        let Some(index) = self.by_leg.get(&leg).copied() else { return };
+        if let (Some(Seat { carrier: Carrier::Web(web), .. }), Some(shared)) =
+            (self.seats[index].as_deref_mut(), &mut self.shared)
+        {
+            done(shared.restart(index, web, theirs));
+        }
+    }
+
+    fn add(
+        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, wire: Wire, recording: Option<PathBuf>,
+        mut sink: Sink,
+    ) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            self.due.push(turn_at + NEVER);
+            self.seats.len() - 1
+        });
+        let Ok(carrier) = self.carrier(turn_at, index, wire) else {
+            self.free.push(index);
+            sink(LegEvent::NetworkLost);
+            return;
+        };
+        if let Some(path) = &recording {
+            self.recorder.open(number, path.clone());
+        }
+        leg.restart_clock(turn_at);
+        let seat = Box::new(Seat { leg, number, carrier, sink, recording: recording.is_some() });
+        self.due[index] = due(&seat, turn_at);
+        self.seats[index] = Some(seat);
+        self.by_leg.insert(number, index);
+        self.count();
+    }
+
+    fn carrier(&mut self, now: Instant, index: usize, wire: Wire) -> io::Result<Carrier> {
+        let web = |mut peer: Box<Peer>, own| {
+            let ufrag = peer.ufrag();
+            Carrier::Web(Box::new(Web { peer: *peer, ufrag, due: now, own }))
+        };
+        Ok(match wire {
+            Wire::Plain(PortPair { rtp, rtcp, lease }) => {
+                if self.arrival == Arrival::Kernel && arrival::stamp(&rtp).is_err() {
+                    tracing::debug!("the kernel stamps nothing: arrivals count from their turn");
+                }
+                let rtp = register(&self.poll, rtp, Token(index * 2))?;
+                let rtcp = register(&self.poll, rtcp, Token(index * 2 + 1))?;
+                // Whatever strays in from an earlier call of this port is read and forgotten.
+                for socket in [&rtp, &rtcp] {
+                    while socket.recv_from(&mut self.buffer).is_ok() {}
+                }
+                Carrier::Plain { rtp, rtcp, _lease: lease }
+            }
+            Wire::Shared(peer) => {
+                let carrier = web(peer, None);
+                if let (Carrier::Web(web), Some(shared)) = (&carrier, &mut self.shared) {
+                    shared.enter(index, &web.ufrag);
+                }
+                carrier
+            }
+            Wire::Own(peer, socket) => {
+                let addr = socket.local_addr()?;
+                let socket = register(&self.poll, socket, Token(index * 2))?;
+                web(peer, Some((socket, addr)))
+            }
+        })
+    }
+
+    fn count(&self) {
+        let count = self.by_leg.len() as u64;
+        let before = self.legs.swap(count, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.stats.legs.fetch_add(count, Ordering::Relaxed);
+        self.stats.legs.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<Done>) {
+        let place = self.by_leg.remove(&leg);
+        let seat = place.and_then(|index| {
+            self.free.push(index);
+            self.due[index] = now + NEVER;
+            self.seats[index].take()
+        });
+        let (Some(index), Some(mut seat)) = (place, seat) else {
+            if let Some(recorded) = recorded {
+                recorded(Err("no such leg".into()));
+            }
+            return;
+        };
+        let Seat { leg: its, carrier, .. } = seat.as_mut();
+        match carrier {
+            Carrier::Plain { rtp, rtcp, .. } => {
+                its.close(now, &mut |port, to, bytes| send(rtp, rtcp, port, to, bytes));
+                let _ = self.poll.registry().deregister(rtp);
+                let _ = self.poll.registry().deregister(rtcp);
+            }
+            Carrier::Web(web) => {
+                its.close(now, &mut |_, _, _| {});
+                web.peer.close();
+                self.drain(now, &mut seat);
+                if let (Carrier::Web(web), Some(shared)) = (&mut seat.carrier, &mut self.shared) {
+                    shared.leave(index, &web.ufrag, &self.poll);
+                }
+                if let Carrier::Web(web) = &mut seat.carrier
+                    && let Some((socket, _)) = &mut web.own
+                {
+                    let _ = self.poll.registry().deregister(socket);
+                }
+            }
+        }
+        deliver(&mut seat, &self.recorder);
+        if seat.recording {
+            self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
+        } else if let Some(recorded) = recorded {
+            recorded(Err("not recorded".into()));
+        }
+        self.count();
+    }
+
+    /// Lets a peer say everything it has to say.
+    fn drain(&mut self, now: Instant, seat: &mut Seat) {
+        let Seat { leg, carrier: Carrier::Web(web), .. } = seat else { return };
+        match &mut self.shared {
+            Some(shared) if web.own.is_none() => shared.drain(now, web, leg),
+            _ => drain_own(now, web, leg),
+        }
+    }
+
+    fn tick(&mut self, now: Instant, turn_at: Instant) {
+        for index in 0..self.due.len() {
+            if self.due[index] > turn_at {
+                continue;
+            }
+            let Some(mut seat) = self.seats[index].take() else { continue };
+            // A peer's own deadline may be the reason; the leg's ticks are counted by its own.
+            while seat.leg.due(turn_at) <= turn_at {
+                self.tick_leg(now, turn_at, &mut seat);
+            }
+            if let Carrier::Web(web) = &mut seat.carrier {
+                if web.due <= now {
+                    web.peer.handle_timeout(now);
+                }
+                self.drain(now, &mut seat);
+            }
+            self.due[index] = due(&seat, turn_at);
+            deliver(&mut seat, &self.recorder);
+            self.seats[index] = Some(seat);
+        }
+    }
+
+    fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) {
+        let due = seat.leg.due(turn_at);
+        let late = now.saturating_duration_since(due);
+        self.stats.late_by(late);
+        if late > limits::CATCH_UP_MAX {
+            seat.leg.restart_clock(turn_at);
+        }
+        let Seat { leg, carrier, .. } = seat;
+        let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
+        match carrier {
+            Carrier::Plain { rtp, rtcp, .. } => {
+                leg.tick(now, due, &mut |port, to, bytes| send(rtp, rtcp, port, to, bytes));
+            }
+            Carrier::Web(web) => leg.tick(now, due, &mut |port, _, bytes| {
+                // Reports are the peer's own business.
+                if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
+                    web.peer.send(now, &packet);
+                }
+            }),
+        }
+    }
+}
+
+/// When a seat wants attention next.
+fn due(seat: &Seat, turn_at: Instant) -> Instant {
+    let leg = seat.leg.due(turn_at);
+    match &seat.carrier {
+        Carrier::Plain { .. } => leg,
+        Carrier::Web(web) => leg.min(web.due),
+    }
+}
+
+/// A peer with a socket of its own.
+fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
+    let Web { peer, due, own, .. } = web;
+    *due = peer.poll(now, &mut |out| match (out, &own) {
+        (Out::Send { to, bytes, .. }, Some((socket, _))) => {
+            let _ = socket.send_to(bytes, to);
+        }
+        (out, _) => heard(now, leg, &out),
+    });
+}
+
+/// What a peer says to its leg.
+pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
+    match out {
+        Out::Packet(packet) => {
+            let source = leg.remote();
+            leg.handle_packet(now, source, packet);
+        }
+        Out::Connected => leg.handle_connected(now),
+        Out::Gone => leg.handle_disconnected(),
+        Out::Path { loss, round_trip } => leg.handle_path(*loss, *round_trip),
+        Out::Send { .. } => {}
+    }
+}
+
+/// Audio does not wait for anything else on the machine, where the system lets us say so.
+fn raise_priority() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), priority, policy).is_err() {
+        tracing::debug!("media thread runs at normal priority");
+    }
+}
+
+fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net::UdpSocket> {
+    socket.set_nonblocking(true)?;
+    let mut socket = mio::net::UdpSocket::from_std(socket);
+    poll.registry().register(&mut socket, token, Interest::READABLE)?;
+    Ok(socket)
+}
+
+fn send(rtp: &mio::net::UdpSocket, rtcp: &mio::net::UdpSocket, port: Port, to: SocketAddr, bytes: &[u8]) {
+    let socket = match port {
+        Port::Rtp => rtp,
+        Port::Rtcp => rtcp,
+    };
+    // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
+    let _ = socket.send_to(bytes, to);
+}
+
+/// Hands the leg's events on; recording blocks go to the recorder and never to the call.
+fn deliver(seat: &mut Seat, recorder: &Recorder) {
+    while let Some(event) = seat.leg.poll_event() {
+        match event {
+            LegEvent::Recorded { block } if seat.recording => recorder.block(seat.number, block),
+            event => {
+                (seat.sink)(event);
+            }
+        }
+    }
+}

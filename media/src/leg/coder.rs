@@ -1,0 +1,126 @@
+//! The leg's codec: packets to samples and back, with what each codec needs for that.
+
+use crate::codec::opus::Opus;
+use crate::codec::{Codec, Law, opus};
+use crate::frame::{Frame, SAMPLES};
+use crate::jitter::conceal::Concealer;
+use crate::limits;
+use crate::rtp::sequence::Extender;
+
+#[derive(Debug)]
+enum Inner {
+    G711 { law: Law, concealer: Concealer },
+    Opus(Box<Opus>),
+}
+
+#[derive(Debug)]
+pub(super) struct Coder {
+    inner: Inner,
+    /// Timestamps of the wire beyond their wrap, where its clock is not ours.
+    clock: Extender<32>,
+    scale: u32,
+}
+
+impl Coder {
+    pub(super) fn new(codec: Codec) -> Self {
+        let g711 = |law| Inner::G711 { law, concealer: Concealer::default() };
+        let inner = match codec {
+            Codec::G711(law) => g711(law),
+            Codec::Opus => Opus::new().map_or(g711(Law::Mu), |opus| Inner::Opus(Box::new(opus))),
+        };
+        Self { inner, clock: Extender::default(), scale: codec.clock_scale() }
+    }
+
+    /// Another law of the same family: the concealer keeps its memory.
+    pub(super) fn set_law(&mut self, now: Law) {
+        if let Inner::G711 { law, .. } = &mut self.inner {
+            *law = now;
+        }
+    }
+
+    pub(super) fn set_loss(&mut self, fraction: f32) {
+        if let Inner::Opus(opus) = &mut self.inner {
+            opus.set_loss(fraction);
+        }
+    }
+
+    /// The wire's timestamp in samples.
+    pub(super) fn to_samples(&mut self, timestamp: u32) -> u32 {
+        if self.scale == 1 {
+            return timestamp;
+        }
+        (self.clock.extend(timestamp).div_euclid(i64::from(self.scale))) as u32
+    }
+
+    /// Samples as a timestamp of the wire. Both wrap at the same instant, because the one is a multiple.
+    pub(super) fn to_wire(&self, samples: u32) -> u32 {
+        samples.wrapping_mul(self.scale)
+    }
+
+    /// Another sender starts another clock.
+    pub(super) fn restart(&mut self) {
+        self.clock.reset();
+    }
+
+    /// Samples in a packet; `None` for one that cannot be decoded.
+    pub(super) fn samples(&self, payload: &[u8]) -> Option<usize> {
+        match &self.inner {
+            Inner::G711 { .. } => Some(payload.len().min(limits::PACKET_SAMPLES_MAX)),
+            Inner::Opus(_) if payload.len() > limits::PACKET_SAMPLES_MAX => None,
+            Inner::Opus(_) => opus::samples(payload),
+        }
+    }
+
+    pub(super) fn decode(&mut self, payload: &[u8], out: &mut dyn FnMut(&[i16])) {
+        match &mut self.inner {
+            Inner::G711 { law, concealer } => {
+                let mut samples = [0; limits::PACKET_SAMPLES_MAX];
+                let samples = &mut samples[..payload.len()];
+                law.decode_into(payload, samples);
+                concealer.good(samples);
+                out(samples);
+            }
+            Inner::Opus(opus) => opus.decode(payload, out),
+        }
+    }
+
+    /// Samples that never came.
+    pub(super) fn lost(&mut self, count: usize, out: &mut dyn FnMut(&[i16])) {
+        match &mut self.inner {
+            Inner::G711 { concealer, .. } => {
+                let mut left = count;
+                while left > 0 {
+                    let mut samples = [0; SAMPLES];
+                    let invented = &mut samples[..left.min(SAMPLES)];
+                    concealer.lost(invented);
+                    left -= invented.len();
+                    out(invented);
+                }
+            }
+            Inner::Opus(opus) => opus.lost(count),
+        }
+    }
+
+    /// Nothing more comes for now: what is missing is made up.
+    pub(super) fn settle(&mut self, out: &mut dyn FnMut(&[i16])) {
+        if let Inner::Opus(opus) = &mut self.inner {
+            opus.conceal(out);
+        }
+    }
+
+    /// The other side said that it would send nothing: a gap is no loss.
+    pub(super) fn is_peer_silent(&self) -> bool {
+        matches!(&self.inner, Inner::Opus(opus) if opus.is_peer_silent())
+    }
+
+    /// The payload of a frame; `None` when it need not be sent.
+    pub(super) fn encode<'a>(&mut self, frame: &Frame, out: &'a mut [u8; SAMPLES]) -> Option<&'a [u8]> {
+        match &mut self.inner {
+            Inner::G711 { law, .. } => {
+                law.encode_into(frame, out);
+                Some(out)
+            }
+            Inner::Opus(opus) => opus.encode(frame, out),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The leg's other half: what leaves it every 20 ms, and its reports.
+
+use super::{Latch, Leg, LegEvent, Port};
+use crate::frame::{Frame, SAMPLES};
+use crate::limits;
+use crate::playout::queue::Change;
+use crate::rtp::rtcp::{self, Reception};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+impl Leg {
+    pub(super) fn send_frame(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        let mut frame: Frame = [0; SAMPLES];
+        let timestamp = self.packetizer.timestamp();
+        self.packetizer.advance(SAMPLES as u32);
+        if !self.stream.sending {
+            self.pacer.sent(due, false);
+            return self.recorded(&frame);
+        }
+        let mut buffer = [0; 12 + SAMPLES];
+        if let Some(step) = self.digits_out.step(timestamp, self.stream.telephone_event, &mut frame) {
+            self.pacer.sent(due, false);
+            if step.last {
+                self.event(LegEvent::DigitsSent);
+            }
+            if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
+                let marker = packet.marker;
+                let at = self.coder.as_ref().map_or(packet.timestamp, |coder| coder.to_wire(packet.timestamp));
+                let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
+                self.transmit(&buffer[..len], send);
+                return self.recorded(&frame);
+            }
+            return self.send_audio(timestamp, false, &frame, &mut buffer, send);
+        }
+        // The first words of a reply wait for a caller who is in the middle of a word.
+        let begins = self.queue.is_ready() && self.queue.current().is_some_and(|(_, heard)| !heard);
+        if begins && self.may_be_interrupted() && self.ears.would_hold() {
+            self.hold(now);
+        }
+        let events = &mut self.events;
+        let speech = self.queue.next_frame(&mut frame, |change| {
+            if events.len() < limits::LEG_EVENTS_MAX {
+                events.push_back(match change {
+                    Change::Started(piece) => LegEvent::PieceStarted { piece, at: now },
+                    Change::Finished(heard) => LegEvent::PieceFinished { heard, at: now },
+                });
+            }
+        });
+        // An unfinished piece without samples: the voice is slower than speech.
+        let dry = !speech && self.queue.is_active() && !self.queue.is_held();
+        self.stats.underruns += u64::from(dry && !self.underrun);
+        self.underrun = dry;
+        if let Some(backdrop) = &mut self.backdrop {
+            backdrop.mix(&mut frame, speech);
+        }
+        let relayed = self.relay.as_mut().is_some_and(|relay| relay.mix(&mut frame));
+        self.ears.echo.handle_sent(&frame, speech || relayed);
+        let marker = self.pacer.sent(due, speech);
+        self.send_audio(timestamp, marker, &frame, &mut buffer, send);
+    }
+
+    fn send_audio(
+        &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; 12 + SAMPLES],
+        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+    ) {
+        let mut coded = [0; SAMPLES];
+        let Some(coder) = &mut self.coder else { return };
+        let timestamp = coder.to_wire(timestamp);
+        match coder.encode(frame, &mut coded) {
+            Some(payload) => {
+                let marker = marker || std::mem::take(&mut self.unsent);
+                let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, payload, buffer);
+                self.transmit(&buffer[..len], send);
+            }
+            None => self.unsent = true,
+        }
+        self.recorded(frame);
+    }
+
+    fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        let remote = match self.latch {
+            Latch::Latched { source } => source,
+            Latch::Open { .. } => self.stream.remote,
+        };
+        if !remote.ip().is_unspecified() && remote.port() != 0 {
+            self.stats.packets_sent += 1;
+            send(Port::Rtp, remote, bytes);
+        }
+    }
+
+    fn recorded(&mut self, frame: &Frame) {
+        let Some(aligner) = &mut self.aligner else { return };
+        let spare = &mut self.spare_blocks;
+        let next = || spare.pop().unwrap_or_else(|| Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2 + SAMPLES * 2));
+        if let Some(block) = aligner.agent(frame, next) {
+            self.event(LegEvent::Recorded { block });
+        }
+    }
+
+    pub(super) fn report(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+        // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
+        let spread = rtcp::INTERVAL.mul_f32(0.75 + (self.packetizer.ssrc % 512) as f32 / 1_024.0);
+        self.next_report = now + spread;
+        let counters = self.buffer.counters;
+        let (received, lost) = (counters.received, counters.lost);
+        let (last_received, last_lost) = self.expected_prior;
+        self.expected_prior = (received, lost);
+        let (new_received, new_lost) = (received - last_received, lost - last_lost);
+        let fraction = (new_lost * 256).checked_div(new_received + new_lost).unwrap_or(0);
+        let reception = self.remote_ssrc.map(|ssrc| {
+            let (last_sr, at) = self.last_sr.unwrap_or((0, now));
+            let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
+            Reception {
+                ssrc,
+                fraction_lost: fraction.min(255) as u8,
+                cumulative_lost: lost.min(0x7f_ffff) as u32,
+                highest_sequence: self.highest_sequence,
+                jitter: self.buffer.jitter_samples(),
+                last_sr,
+                delay_since_last_sr: (delay * 65_536.0) as u32,
+            }
+        });
+        let out = rtcp::Outgoing {
+            ssrc: self.packetizer.ssrc,
+            ntp: self.clock.ntp(now),
+            rtp_timestamp: self.packetizer.timestamp(),
+            packets: self.packetizer.packets,
+            octets: self.packetizer.octets,
+            cname: &self.cname,
+            reception,
+            bye,
+        };
+        let mut buffer = [0; 256];
+        if let Some(len) = rtcp::write(&out, &mut buffer)
+            && !self.stream.remote_rtcp.ip().is_unspecified()
+            && self.stream.remote_rtcp.port() != 0
+        {
+            send(Port::Rtcp, self.stream.remote_rtcp, &buffer[..len]);
+        }
+    }
+}

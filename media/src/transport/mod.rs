@@ -1,0 +1,4 @@
+//! What carries a leg's packets when it is not plain RTP.
+
+pub mod stream;
+pub mod webrtc;

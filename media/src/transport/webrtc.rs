@@ -1,0 +1,360 @@
+//! A WebRTC peer without sockets: ICE-lite, DTLS and SRTP around one audio stream, by str0m.
+//!
+//! Datagrams and instants go in; datagrams, RTP packets and the next deadline come out. It refuses to
+//! know what is in the packets. str0m allocates for each packet it carries; see ARCHITECTURE.md.
+
+use crate::codec::{Codec, Law};
+use crate::leg::Stream;
+use crate::rtp::packet::Packet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc};
+
+/// How often loss and round trip are asked for.
+const STATS_EVERY: Duration = Duration::from_secs(2);
+/// A path that has been silent for this long is given up; a browser that changes networks restarts ICE before.
+pub const DISCONNECTED_MAX: Duration = Duration::from_secs(12);
+
+/// How a datagram travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    Udp,
+    Tcp,
+}
+
+impl Way {
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Udp => Protocol::Udp,
+            Self::Tcp => Protocol::Tcp,
+        }
+    }
+}
+
+/// Where we are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub udp: Vec<SocketAddr>,
+    pub tcp: Vec<SocketAddr>,
+}
+
+/// What a peer has to say.
+#[derive(Debug)]
+pub enum Out<'a> {
+    Send { way: Way, to: SocketAddr, bytes: &'a [u8] },
+    Packet(Packet<'a>),
+    Connected,
+    Gone,
+    Path { loss: Option<f32>, round_trip: Option<Duration> },
+}
+
+/// Why an offer was not taken, in words for whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+/// Credentials of one ICE session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    pub ufrag: String,
+    pub password: String,
+}
+
+#[derive(Debug)]
+pub struct Peer {
+    rtc: Rtc,
+    mid: Mid,
+    payload_type: Pt,
+    sequence: u64,
+    connected: bool,
+    /// The path was lost at this instant.
+    disconnected: Option<Instant>,
+    gone: bool,
+}
+
+/// An answered offer.
+#[derive(Debug)]
+pub struct Answered {
+    pub peer: Peer,
+    pub sdp: String,
+    pub stream: Stream,
+}
+
+/// An offer of ours that waits for its answer.
+#[derive(Debug)]
+pub struct Offered {
+    rtc: Rtc,
+    pending: SdpPendingOffer,
+    mid: Mid,
+    pub sdp: String,
+}
+
+fn rtc(now: Instant, ice_lite: bool, codecs: &[Codec]) -> Rtc {
+    let mut config = Rtc::builder()
+        .set_ice_lite(ice_lite)
+        .set_rtp_mode(true)
+        .set_stats_interval(Some(STATS_EVERY))
+        .clear_codecs()
+        .enable_opus(codecs.contains(&Codec::Opus), false)
+        .enable_pcmu(codecs.contains(&Codec::G711(Law::Mu)), false)
+        .enable_pcma(codecs.contains(&Codec::G711(Law::A)), false);
+    let known = config.codec_config();
+    for (payload_type, clock) in [(110, 48_000), (126, 8_000)] {
+        let tele = str0m::format::Codec::Tele;
+        if let Some(clock) = str0m::media::Frequency::new(clock) {
+            known.add_config(payload_type.into(), None, tele, clock, None, Default::default());
+        }
+    }
+    config.build(now)
+}
+
+impl Peer {
+    /// Takes an offer with one audio stream; we are ICE-lite and passive.
+    pub fn answer(now: Instant, offer: &str, reach: &Reach, codecs: &[Codec]) -> Result<Answered, Refused> {
+        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| Refused(format!("not SDP: {error}")))?;
+        let mut rtc = rtc(now, true, codecs);
+        add_reach(&mut rtc, reach);
+        let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| Refused(error.to_string()))?;
+        let sdp = answer.to_sdp_string();
+        let mid = audio_mid(&sdp).ok_or_else(|| Refused("no audio in the offer".to_owned()))?;
+        let (peer, stream) = Self::new(rtc, mid)?;
+        let sdp = if stream.codec.pauses() { ask_for_pauses(&sdp, stream.payload_type) } else { sdp };
+        Ok(Answered { peer, sdp, stream })
+    }
+
+    /// An offer of one audio stream, for callers that are not servers.
+    pub fn offer(now: Instant, reach: &Reach, codecs: &[Codec]) -> Option<Offered> {
+        let mut rtc = rtc(now, false, codecs);
+        add_reach(&mut rtc, reach);
+        let mut api = rtc.sdp_api();
+        let mid = api.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
+        let (offer, pending) = api.apply()?;
+        Some(Offered { rtc, pending, mid, sdp: offer.to_sdp_string() })
+    }
+
+    fn new(rtc: Rtc, mid: Mid) -> Result<(Self, Stream), Refused> {
+        let none = || Refused("no codec in common: Opus, PCMU and PCMA are spoken".to_owned());
+        let media = rtc.media(mid).ok_or_else(none)?;
+        let direction = media.direction();
+        let known = rtc.codec_config().params();
+        let params = media.remote_pts().iter().filter_map(|pt| known.iter().find(|params| params.pt() == *pt));
+        let params: Vec<_> = params.collect();
+        let spoken = params.iter().find_map(|params| Some((params.pt(), codec(params.spec().codec)?)));
+        let (payload_type, codec) = spoken.ok_or_else(none)?;
+        let clock = codec.clock_scale() * crate::frame::RATE_HZ;
+        let digits = params.iter().find(|params| {
+            let spec = params.spec();
+            spec.codec == str0m::format::Codec::Tele && spec.clock_rate.get() == clock
+        });
+        // Addresses are ICE's business; the leg gets one that never changes.
+        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
+        let stream = Stream {
+            codec,
+            payload_type: *payload_type,
+            telephone_event: digits.map(|params| *params.pt()),
+            remote,
+            remote_rtcp: remote,
+            sending: direction.is_sending(),
+            receiving: direction.is_receiving(),
+        };
+        let peer = Self { rtc, mid, payload_type, sequence: 1, connected: false, disconnected: None, gone: false };
+        Ok((peer, stream))
+    }
+
+    /// The name under which the other side's checks find this peer.
+    pub fn ufrag(&mut self) -> String {
+        self.rtc.direct_api().local_ice_credentials().ufrag
+    }
+
+    /// Candidates of the other side, as they come; ones with names instead of addresses (mDNS) are skipped:
+    /// the other side's checks tell us where it is.
+    pub fn add_candidate(&mut self, line: &str) {
+        if let Ok(candidate) = Candidate::from_sdp_string(line) {
+            self.rtc.add_remote_candidate(candidate);
+        }
+    }
+
+    /// The other side begins ICE anew; ours from now on.
+    pub fn restart(&mut self, theirs: Credentials, reach: &Reach) -> Credentials {
+        let ours = IceCreds::new();
+        let mut api = self.rtc.direct_api();
+        api.set_local_ice_credentials(ours.clone());
+        api.set_remote_ice_credentials(IceCreds { ufrag: theirs.ufrag, pass: theirs.password });
+        add_reach(&mut self.rtc, reach);
+        Credentials { ufrag: ours.ufrag, password: ours.pass }
+    }
+
+    /// Whether a datagram from there belongs to this peer: its address was proven by a check.
+    pub fn accepts(&self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+        let receive = Receive::new(way.protocol(), source, to, bytes);
+        receive.is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
+    }
+
+    /// False for a datagram that makes no sense.
+    pub fn handle(&mut self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+        let Ok(receive) = Receive::new(way.protocol(), source, to, bytes) else { return false };
+        self.rtc.handle_input(Input::Receive(now, receive)).is_ok()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+            self.gone = true;
+        }
+    }
+
+    /// Sends a packet once there is a path; before, nobody would hear it.
+    pub fn send(&mut self, now: Instant, packet: &Packet<'_>) {
+        if !self.connected {
+            return;
+        }
+        let (payload_type, sequence) = (Pt::from(packet.payload_type), SeqNo::from(self.sequence));
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(self.mid, None) else { return };
+        stream.write_rtp(
+            RtpWrite::new(payload_type, sequence, packet.timestamp, now, packet.payload).marker(packet.marker),
+        );
+        self.sequence += 1;
+    }
+
+    /// Says goodbye; what has to be sent for it comes with the next [`Peer::poll`].
+    pub fn close(&mut self) {
+        let _ = self.rtc.close();
+    }
+
+    pub fn payload_type(&self) -> u8 {
+        *self.payload_type
+    }
+
+    /// Hands out everything there is and says when to come back.
+    pub fn poll(&mut self, now: Instant, out: &mut impl FnMut(Out<'_>)) -> Instant {
+        let give_up = self.disconnected.is_some_and(|at| now.saturating_duration_since(at) >= DISCONNECTED_MAX);
+        if give_up {
+            self.leave(out);
+        }
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    let give_up = self.disconnected.map(|at| at + DISCONNECTED_MAX).filter(|_| !self.gone);
+                    return give_up.map_or(at, |give_up| at.min(give_up));
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    let way = if transmit.proto == Protocol::Udp { Way::Udp } else { Way::Tcp };
+                    out(Out::Send { way, to: transmit.destination, bytes: &transmit.contents });
+                }
+                Ok(Output::Event(event)) => self.event(now, event, out),
+                Err(error) => {
+                    tracing::debug!(%error, "peer broke");
+                    self.leave(out);
+                    return now + DISCONNECTED_MAX;
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, out: &mut impl FnMut(Out<'_>)) {
+        if !std::mem::replace(&mut self.gone, true) {
+            out(Out::Gone);
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: Event, out: &mut impl FnMut(Out<'_>)) {
+        match event {
+            Event::Connected => {
+                if !std::mem::replace(&mut self.connected, true) {
+                    out(Out::Connected);
+                }
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) if self.connected => {
+                self.disconnected.get_or_insert(now);
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
+                self.disconnected = None;
+            }
+            Event::Closed => self.leave(out),
+            Event::RtpPacket(packet) => {
+                let header = &packet.header;
+                out(Out::Packet(Packet {
+                    payload_type: *header.payload_type,
+                    marker: header.marker,
+                    sequence: header.sequence_number,
+                    timestamp: header.timestamp,
+                    ssrc: *header.ssrc,
+                    payload: &packet.payload,
+                }));
+            }
+            Event::MediaEgressStats(stats) => {
+                out(Out::Path { loss: stats.loss, round_trip: stats.rtt });
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Offered {
+    /// The other side's answer.
+    pub fn accept(mut self, answer: &str) -> Result<(Peer, Stream), Refused> {
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| Refused(error.to_string()))?;
+        self.rtc.sdp_api().accept_answer(self.pending, answer).map_err(|error| Refused(error.to_string()))?;
+        Peer::new(self.rtc, self.mid)
+    }
+}
+
+fn add_reach(rtc: &mut Rtc, reach: &Reach) {
+    for addr in &reach.udp {
+        if let Ok(candidate) = Candidate::builder().udp().host(*addr).build() {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+    for addr in &reach.tcp {
+        if let Ok(candidate) = Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build() {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+}
+
+/// The first audio that the answer takes.
+fn audio_mid(answer: &str) -> Option<Mid> {
+    let media = answer.split("\r\nm=").skip(1);
+    let mut taken = media.filter(|media| media.starts_with("audio ") && !media.starts_with("audio 0 "));
+    let mid = taken.next()?.lines().find_map(|line| line.strip_prefix("a=mid:"))?;
+    Some(Mid::from(mid.trim()))
+}
+
+/// The other side need not send silence (RFC 7587 section 6.1: `usedtx` says what we like to receive).
+fn ask_for_pauses(answer: &str, payload_type: u8) -> String {
+    let start = format!("a=fmtp:{payload_type} ");
+    let lines = answer.split_inclusive("\r\n").map(|line| match line.trim_end() {
+        one if one.starts_with(&start) && !one.contains("usedtx") => format!("{one};usedtx=1\r\n"),
+        _ => line.to_owned(),
+    });
+    lines.collect()
+}
+
+fn codec(codec: str0m::format::Codec) -> Option<Codec> {
+    match codec {
+        str0m::format::Codec::Opus => Some(Codec::Opus),
+        str0m::format::Codec::PCMU => Some(Codec::G711(Law::Mu)),
+        str0m::format::Codec::PCMA => Some(Codec::G711(Law::A)),
+        _ => None,
+    }
+}
+
+/// The name at the front of a check's user name (RFC 8445 section 7.2.2): whom it is for.
+pub fn checked_ufrag(datagram: &[u8]) -> Option<&str> {
+    if datagram.len() < 20 || datagram[0] > 1 {
+        return None;
+    }
+    let mut rest = datagram.get(20..)?;
+    while let [t0, t1, l0, l1, tail @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        if u16::from_be_bytes([*t0, *t1]) == 0x0006 {
+            let name = std::str::from_utf8(tail.get(..length)?).ok()?;
+            return Some(name.split_once(':').map_or(name, |(ours, _)| ours));
+        }
+        rest = tail.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}

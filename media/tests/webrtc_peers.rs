@@ -1,0 +1,285 @@
+//! Two WebRTC peers with a leg each, in virtual time: they find each other, speak Opus both ways, lose
+//! packets, restart, and say goodbye.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_media::codec::{Codec, Law};
+use trunkline_media::frame::{SAMPLES, level_dbfs};
+use trunkline_media::leg::{Config, Leg, LegEvent, Port, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::packet::Packet;
+use trunkline_media::transport::webrtc::{Credentials, Out, Peer, Reach, Way, checked_ufrag};
+
+const ALL: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
+
+fn addr(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], port))
+}
+
+fn reach(port: u16) -> Reach {
+    Reach { udp: vec![addr(port)], tcp: vec![] }
+}
+
+struct Side {
+    law: Law,
+    leg: Leg,
+    peer: Peer,
+    at: SocketAddr,
+    due: Instant,
+    flying: Vec<(SocketAddr, Vec<u8>)>,
+    events: Vec<LegEvent>,
+}
+
+impl Side {
+    fn drain(&mut self, now: Instant) {
+        let Self { leg, peer, flying, .. } = self;
+        self.due = peer.poll(now, &mut |out| match out {
+            Out::Send { way: Way::Udp, to, bytes } => flying.push((to, bytes.to_vec())),
+            Out::Send { .. } => panic!("no TCP here"),
+            Out::Packet(packet) => leg.handle_packet(now, leg.remote(), &packet),
+            Out::Connected => leg.handle_connected(now),
+            Out::Gone => leg.handle_disconnected(),
+            Out::Path { loss, round_trip } => leg.handle_path(loss, round_trip),
+        });
+        while let Some(event) = self.leg.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        while self.leg.due(now) <= now {
+            let (due, peer) = (self.leg.due(now), &mut self.peer);
+            self.leg.tick(now, due, &mut |port, _, bytes| {
+                if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
+                    peer.send(now, &packet);
+                }
+            });
+        }
+        if self.due <= now {
+            self.peer.handle_timeout(now);
+        }
+        self.drain(now);
+    }
+
+    fn heard(&self) -> Vec<i16> {
+        let law = self.law;
+        let audio = self.events.iter().filter_map(|event| match event {
+            LegEvent::Audio { codes, .. } => Some(codes),
+            _ => None,
+        });
+        audio.flat_map(|codes| codes.map(|code| law.decode(code))).collect()
+    }
+
+    fn connected(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, LegEvent::Connected { .. }))
+    }
+}
+
+struct Pair {
+    now: Instant,
+    server: Side,
+    browser: Side,
+    /// Every nth packet of media is lost.
+    lose_every: usize,
+    count: usize,
+}
+
+impl Pair {
+    fn new(codecs: &[Codec]) -> Self {
+        let now = Instant::now();
+        let offered = Peer::offer(now, &reach(2), codecs).unwrap();
+        let answered = Peer::answer(now, &offered.sdp, &reach(1), ALL).unwrap();
+        assert!(answered.sdp.contains("a=ice-lite") && answered.sdp.contains("10.0.0.1 1 typ host"));
+        assert!(!answered.sdp.contains("opus") || answered.sdp.contains("useinbandfec=1;usedtx=1"));
+        let (peer, stream) = offered.accept(&answered.sdp).unwrap();
+        let side = |peer, stream: Stream, at| {
+            let law = stream.codec.law();
+            let leg = Leg::new(now, Config { speak_at_once: false, ..Config::plain(now, stream) });
+            Side { law, leg, peer, at, due: now, flying: vec![], events: vec![] }
+        };
+        let server = side(answered.peer, answered.stream, addr(1));
+        Self { now, server, browser: side(peer, stream, addr(2)), lose_every: usize::MAX, count: 0 }
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            self.now += Duration::from_millis(2);
+            self.server.tick(self.now);
+            self.browser.tick(self.now);
+            for _ in 0..4 {
+                let (to_browser, to_server) =
+                    (std::mem::take(&mut self.server.flying), std::mem::take(&mut self.browser.flying));
+                let (server_at, browser_at) = (self.server.at, self.browser.at);
+                for (datagrams, from, to) in
+                    [(to_browser, server_at, &mut self.browser), (to_server, browser_at, &mut self.server)]
+                {
+                    for (_, bytes) in datagrams {
+                        self.count += 1;
+                        let media = (128..192).contains(&bytes[0]);
+                        if !(media && self.count.is_multiple_of(self.lose_every)) {
+                            to.peer.handle(self.now, Way::Udp, from, to.at, &bytes);
+                            to.drain(self.now);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tone(seconds: usize) -> Vec<i16> {
+    (0..seconds * 8_000)
+        .map(|i| ((i as f32 / 8_000.0 * 500.0 * std::f32::consts::TAU).sin() * 8_000.0) as i16)
+        .collect()
+}
+
+fn piece(index: u32) -> PieceId {
+    PieceId { generation: 1, index }
+}
+
+/// Levels of the 20 ms frames between the first and the last that carries sound.
+fn inside(samples: &[i16]) -> Vec<f32> {
+    let levels: Vec<f32> = samples.chunks_exact(SAMPLES).map(level_dbfs).collect();
+    let first = levels.iter().position(|level| *level > -30.0).unwrap();
+    let last = levels.iter().rposition(|level| *level > -30.0).unwrap();
+    levels[first..=last].to_vec()
+}
+
+#[test]
+fn both_hear_each_other_in_each_codec() {
+    for codecs in [ALL, &ALL[1..2], &ALL[2..3]] {
+        let mut pair = Pair::new(codecs);
+        pair.run(Duration::from_millis(400));
+        assert!(pair.server.connected() && pair.browser.connected(), "{codecs:?}");
+        // One after the other: the same sound at once would be taken for an echo.
+        pair.server.leg.play(piece(0), tone(2), true);
+        pair.run(Duration::from_secs(3));
+        pair.browser.leg.play(piece(0), tone(2), true);
+        pair.run(Duration::from_secs(3));
+        for side in [&pair.server, &pair.browser] {
+            let levels = inside(&side.heard());
+            assert!((98..=103).contains(&levels.len()), "two seconds: {} frames", levels.len());
+            let sent = level_dbfs(&tone(1));
+            // Opus takes a moment to settle on a tone out of nothing.
+            assert!(levels[30..95].iter().all(|level| (level - sent).abs() < 2.0), "{codecs:?}: {levels:?}");
+        }
+    }
+}
+
+#[test]
+fn silence_costs_an_opus_line_almost_nothing_and_is_no_loss() {
+    let mut pair = Pair::new(ALL);
+    pair.run(Duration::from_secs(20));
+    let stats = pair.server.leg.stats();
+    assert!(stats.packets_received < 80, "{} packets of silence", stats.packets_received);
+    assert_eq!((stats.packets_lost, stats.concealed_ms), (0, 0));
+    let frames = pair.server.heard().len() / SAMPLES;
+    assert!((930..=1_000).contains(&frames), "its time passed all the same: {frames} frames");
+}
+
+#[test]
+fn what_is_lost_is_filled_from_the_copy_in_the_next_packet() {
+    let spoken: Vec<i16> = hound::WavReader::open("../fixtures/audio/order_number.wav")
+        .unwrap()
+        .into_samples::<i16>()
+        .map(Result::unwrap)
+        .collect();
+    let run = |lose_every| {
+        let mut pair = Pair::new(ALL);
+        pair.run(Duration::from_millis(400));
+        pair.lose_every = lose_every;
+        for index in 0..6 {
+            pair.browser.leg.play(piece(index), spoken.clone(), true);
+        }
+        pair.run(Duration::from_secs(18));
+        (inside(&pair.server.heard()), pair.server.leg.stats(), pair.browser.leg.stats())
+    };
+    let (whole, ..) = run(usize::MAX);
+    let (lossy, stats, sender) = run(10);
+    assert!(stats.packets_lost > 40, "{stats:?}");
+    assert!(whole.len().abs_diff(lossy.len()) <= 3, "time is kept: {} and {} frames", whole.len(), lossy.len());
+    let loud = whole.iter().zip(&lossy).filter(|(whole, _)| **whole > -30.0);
+    let (all, holes) =
+        loud.fold((0, 0), |(all, holes), (whole, lossy)| (all + 1, holes + u32::from(*lossy < whole - 12.0)));
+    assert!(holes * 50 < all, "{holes} holes in {all} frames of speech, {} lost", stats.packets_lost);
+    // The sender is told, and doubles more.
+    assert!(sender.remote_loss > 0.02 && sender.round_trip_ms.is_some(), "{sender:?}");
+}
+
+#[test]
+fn digits_arrive_once_each() {
+    for codecs in [ALL, &ALL[1..2]] {
+        let mut pair = Pair::new(codecs);
+        pair.run(Duration::from_millis(400));
+        pair.browser.leg.send_digits("12#");
+        pair.run(Duration::from_secs(2));
+        let digits: String = pair
+            .server
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                LegEvent::Digit { digit } => Some(*digit),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(digits, "12#", "{codecs:?}");
+    }
+}
+
+#[test]
+fn goodbye_is_heard_at_once_and_silence_after_a_while() {
+    let mut pair = Pair::new(ALL);
+    pair.run(Duration::from_millis(400));
+    pair.browser.peer.close();
+    pair.run(Duration::from_millis(300));
+    assert!(pair.server.events.contains(&LegEvent::NetworkLost), "closed");
+
+    let mut pair = Pair::new(ALL);
+    pair.run(Duration::from_millis(400));
+    for _ in 0..30_000 {
+        pair.now += Duration::from_millis(2);
+        pair.server.tick(pair.now);
+    }
+    let lost = pair.server.events.iter().filter(|event| **event == LegEvent::NetworkLost).count();
+    assert_eq!(lost, 1, "a browser that vanished");
+}
+
+#[test]
+fn ice_starts_anew_with_new_names() {
+    let mut pair = Pair::new(ALL);
+    pair.run(Duration::from_millis(400));
+    let before = pair.server.peer.ufrag();
+    let theirs = Credentials { ufrag: "abcd".into(), password: "0123456789abcdef01234567".into() };
+    let ours = pair.server.peer.restart(theirs, &reach(1));
+    assert!(ours.ufrag != before && ours.ufrag == pair.server.peer.ufrag() && ours.password.len() >= 22);
+}
+
+#[test]
+fn offers_without_a_stream_for_us_are_refused_in_words() {
+    let now = Instant::now();
+    let offered = Peer::offer(now, &reach(2), ALL).unwrap();
+    let without = offered.sdp.replace("m=audio", "m=video");
+    for (offer, word) in [("v=0", "SDP"), ("", "SDP"), (without.as_str(), "")] {
+        let refused = Peer::answer(now, offer, &reach(1), ALL).err().unwrap_or_else(|| panic!("{offer}"));
+        assert!(refused.0.contains(word), "{refused:?}");
+    }
+    let no_codec = Peer::offer(now, &reach(2), &ALL[1..2]).unwrap().sdp;
+    assert!(Peer::answer(now, &no_codec, &reach(1), &ALL[..1]).is_err());
+}
+
+#[test]
+fn the_name_in_a_check_is_found_and_nonsense_has_none() {
+    let mut check = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42];
+    check.extend([7; 12]);
+    check.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c', 0]);
+    check.extend([0, 6, 0, 9]);
+    check.extend(b"ours:them\0\0\0");
+    assert_eq!(checked_ufrag(&check), Some("ours"));
+    for length in 0..check.len() {
+        let _ = checked_ufrag(&check[..length]);
+    }
+    assert_eq!(checked_ufrag(&[0x80; 40]), None);
+}
