@@ -2,10 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "the root starts the tasks of the process")]
 
 use crate::api::{Api, router::router};
-use crate::call::driver::{Context, Limits, Remote, inbound, wrap_up};
+use crate::call::driver::{Context, Limits, Remote, WebCalls, WebLimits, inbound, wrap_up};
 use crate::call::links::Links;
-use crate::call::registry::{Command, Registry};
-use crate::config::Config;
+use crate::call::registry::Registry;
+use crate::config::{Config, IceServer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::Account;
 use crate::outbox::driver::{self as outbox, Outbox};
@@ -30,7 +30,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
-use trunkline_media::io::worker::Workers;
+use trunkline_media::io::worker::{WebPort, Workers};
+use trunkline_media::transport::webrtc::Reach;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall};
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{Config as SipConfig, IpNet, TrunkRule};
@@ -101,8 +102,13 @@ impl App {
         let (sip, incoming) = sip::start(config.sip.listen, sip_config(config), rand::random(), WAITING_CALLS_MAX)
             .await
             .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
-        let workers = Workers::start(workers(config), Arrival::Turn)
+        let mut workers = Workers::start(workers(config), Arrival::Turn)
             .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+        if config.webrtc.enabled {
+            let what = || format!("webrtc.listen {}", config.webrtc.listen);
+            let port = web_port(config).map_err(|source| AppError::Io { what: what(), source })?;
+            workers.start_web(port).map_err(|source| AppError::Io { what: what(), source })?;
+        }
         let listener = TcpListener::bind(config.api.listen)
             .await
             .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
@@ -116,6 +122,7 @@ impl App {
             journal: Journal::start(store.clone()),
             remote: Remote::start(&store, &registry),
             registry,
+            web_calls: WebCalls::default(),
             media_addr: advertised,
             recordings: PathBuf::from(&config.recordings.folder),
             limits: limits(config),
@@ -137,6 +144,11 @@ impl App {
             body_bytes_max: config.api.body_bytes_max,
             public_url: config.api.public_url.clone(),
             rate_limit_per_minute: config.api.rate_limit_per_minute,
+            public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
+            behind_proxy: config.api.behind_proxy,
+            allowed_origins: config.webrtc.allowed_origins.clone(),
+            ice_servers: ice_servers(config),
+            token_valid_s: config.webrtc.token_valid_s,
         };
         tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
         let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };
@@ -172,7 +184,7 @@ impl App {
             tracing::info!(calls = registry.count(), "waiting for calls to end");
         }
         if tokio::time::timeout(self.drain_timeout, registry.drained()).await.is_err() {
-            registry.command_all(Command::End(EndReason::ServerShutdown));
+            registry.end_all(EndReason::ServerShutdown);
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
         // A database that is away does not keep the process alive.
@@ -220,7 +232,28 @@ fn limits(config: &Config) -> Limits {
         ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
         network_timeout: Duration::from_millis(config.media.network_timeout_ms),
         calls_max: config.calls.calls_max,
+        web: WebLimits {
+            token_valid: Duration::from_secs(config.webrtc.token_valid_s),
+            connect: Duration::from_millis(config.webrtc.connect_timeout_ms),
+            calls_per_token: config.webrtc.calls_per_token,
+            calls_per_address: config.webrtc.calls_per_address,
+        },
     }
+}
+
+/// The browsers' port, and what they are told of it.
+fn web_port(config: &Config) -> std::io::Result<WebPort> {
+    let web = &config.webrtc;
+    let udp = std::net::UdpSocket::bind(web.listen)?;
+    let port = udp.local_addr()?.port();
+    // A thousand browsers send 50 packets a second each; the default holds less than a turn of them.
+    let socket = socket2::SockRef::from(&udp);
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    let _ = socket.set_send_buffer_size(4 << 20);
+    let tcp = web.tcp.then(|| std::net::TcpListener::bind((web.listen.ip(), port))).transpose()?;
+    let at: Vec<SocketAddr> = config.web_addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    let reach = Reach { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
+    Ok(WebPort { udp, tcp, reach })
 }
 
 /// Trunks that another process changed hold here too.
@@ -317,6 +350,30 @@ async fn take_calls(context: Arc<Context>, mut incoming: mpsc::Receiver<Incoming
     }
 }
 
+/// The router, for one connection: requests know whom they come from.
+#[derive(Clone)]
+struct Connection {
+    remote: SocketAddr,
+    router: TowerToHyperService<axum::Router>,
+}
+
+impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connection {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future =
+        <TowerToHyperService<axum::Router> as hyper::service::Service<hyper::Request<hyper::body::Incoming>>>::Future;
+
+    fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
+        request.extensions_mut().insert(crate::api::Remote(self.remote));
+        self.router.call(request)
+    }
+}
+
+fn ice_servers(config: &Config) -> Vec<crate::api::IceServer> {
+    let servers = config.webrtc.ice_servers.iter().cloned();
+    servers.map(|IceServer { url, username, credential }| crate::api::IceServer { url, username, credential }).collect()
+}
+
 async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
     let permits = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -325,8 +382,8 @@ async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::
             accepted = listener.accept() => Some(accepted),
             _ = stopped.changed() => None,
         };
-        let stream = match accepted {
-            Some(Ok((stream, _))) => stream,
+        let (stream, remote) = match accepted {
+            Some(Ok(accepted)) => accepted,
             // Out of file descriptors: wait for some to come back instead of spinning.
             Some(Err(_)) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -334,7 +391,7 @@ async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::
             }
             None => return,
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = Connection { remote, router: TowerToHyperService::new(router.clone()) };
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);

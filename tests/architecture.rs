@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Which areas may import the two crates of the workspace.
 const CRATES: &[(&str, &[&str])] = &[
-    ("trunkline_signaling", &["app", "call", "caller", "cli"]),
+    ("trunkline_signaling", &["api", "app", "call", "caller", "cli"]),
     ("trunkline_media", &["api", "app", "call", "caller", "emulator"]),
 ];
 

@@ -40,7 +40,8 @@ impl Side {
             Out::Send { .. } => panic!("no TCP here"),
             Out::Packet(packet) => leg.handle_packet(now, leg.remote(), &packet),
             Out::Connected => leg.handle_connected(now),
-            Out::Gone => leg.handle_disconnected(),
+            Out::Closed => leg.handle_closed(),
+            Out::Lost => leg.handle_disconnected(),
             Out::Path { loss, round_trip } => leg.handle_path(loss, round_trip),
         });
         while let Some(event) = self.leg.poll_event() {
@@ -235,7 +236,7 @@ fn goodbye_is_heard_at_once_and_silence_after_a_while() {
     pair.run(Duration::from_millis(400));
     pair.browser.peer.close();
     pair.run(Duration::from_millis(300));
-    assert!(pair.server.events.contains(&LegEvent::NetworkLost), "closed");
+    assert!(pair.server.events.contains(&LegEvent::PeerClosed), "closed");
 
     let mut pair = Pair::new(ALL);
     pair.run(Duration::from_millis(400));

@@ -8,3 +8,4 @@ pub mod io;
 pub mod limits;
 pub mod sdp;
 pub mod sip;
+pub mod webrtc;

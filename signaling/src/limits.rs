@@ -25,3 +25,9 @@ pub const TCP_CONNECTIONS_MAX: usize = 2_048;
 pub const SERVER_TRANSACTIONS_MAX: usize = 65_536;
 /// Packets read from one socket before timers and commands get their turn.
 pub const RECEIVE_BATCH_MAX: usize = 64;
+/// A browser's offer: Chromium's for one audio stream has 2 to 3 kB, with every codec and video 12.
+pub const OFFER_BYTES_MAX: usize = 64 * 1_024;
+/// Candidates of one offer or fragment: a laptop with VPNs and TURN has a dozen.
+pub const OFFER_CANDIDATES_MAX: usize = 64;
+/// Streams of one offer.
+pub const OFFER_STREAMS_MAX: usize = 8;

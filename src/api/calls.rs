@@ -74,7 +74,7 @@ impl From<&Call> for CallView {
             agent_id: call.agent.map(|id| id.to_string()),
             task_id: call.task.map(|id| id.to_string()),
             direction: call.direction.name(),
-            transport: "sip",
+            transport: call.direction.transport(),
             from_number: call.from_number.clone(),
             to_number: call.to_number.clone(),
             status: call.status.name(),

@@ -46,6 +46,9 @@ fn request(schema: &str) -> Option<Value> {
             json!({"name": "Customer of a reseller", "parent_org_id": agent, "owner_email": "boss@example.com"})
         }
         "OrganizationPatch" => json!({"name": "Acme Corp", "max_concurrent_calls": 50}),
+        "WebCallFields" => {
+            json!({"agent_id": agent, "caller": "Jane of example.com", "context_data": {"customer_name": "Jane Doe"}})
+        }
         "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
         _ => return None,
     })

@@ -116,7 +116,7 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), (
         },
         (None, Some(token)) => match api.context.links.secret.verify(Purpose::Live, token, unix_s()) {
             Some((scope, call)) if Some(call) == wanted => scope,
-            _ => return Err(refused),
+            _ => web_guest(api, token, wanted).ok_or(refused)?,
         },
         (None, None) => return Err(refused),
     };
@@ -124,6 +124,14 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), (
         Ok(call) => Ok((scope, call)),
         Err(_) => Err((NO_SUCH_CALL, "Call not found")),
     }
+}
+
+/// The page of a web call, as long as its call goes on.
+fn web_guest(api: &Api, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
+    let grant = api.context.links.secret.verify_web(token)?;
+    let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
+    let goes_on = grant.may_begin(unix_s()) || api.context.registry.listen(grant.scope, call).is_some();
+    goes_on.then_some(grant.scope)
 }
 
 struct Listener {

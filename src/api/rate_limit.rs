@@ -1,7 +1,7 @@
-//! Requests a minute for each key, over a sliding window in steps of a second.
+//! Requests a minute for each key or address, over a sliding window in steps of a second.
 
-use crate::domain::ids::ApiKeyId;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const WINDOW_S: u64 = 60;
@@ -62,18 +62,18 @@ impl Window {
 
 /// Shared by all requests of this process.
 #[derive(Clone, Debug)]
-pub(super) struct RateLimit {
+pub(super) struct RateLimit<K> {
     limit: u32,
-    windows: Arc<Mutex<HashMap<ApiKeyId, Window>>>,
+    windows: Arc<Mutex<HashMap<K, Window>>>,
 }
 
-impl RateLimit {
+impl<K: Copy + Eq + Hash> RateLimit<K> {
     pub(super) fn new(limit: u32) -> Self {
         Self { limit, windows: Arc::default() }
     }
 
     /// Counts a request of a key at a Unix time in seconds.
-    pub(super) fn take(&self, key: ApiKeyId, second: u64) -> Quota {
+    pub(super) fn take(&self, key: K, second: u64) -> Quota {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= KEYS_MAX && !windows.contains_key(&key) {
             windows.retain(|_, window| window.newest + WINDOW_S > second);
@@ -85,6 +85,7 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::ApiKeyId;
 
     #[test]
     fn the_window_slides() {

@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::{
     Api, agents, api_keys, audit_log, calls, envelope, health, live, openapi, organizations, phone_numbers, providers,
-    recordings, reports, secrets, sessions, tasks, trunks, usage, users, webhook_deliveries,
+    recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;
@@ -31,6 +31,9 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))
         .routes(routes!(calls::cancel))
+        .routes(routes!(web_calls::create))
+        .routes(routes!(whip::begin))
+        .routes(routes!(whip::mend, whip::end))
         .routes(routes!(phone_numbers::list, phone_numbers::create))
         .routes(routes!(phone_numbers::get, phone_numbers::update, phone_numbers::delete))
         .routes(routes!(trunks::list, trunks::create))
@@ -76,6 +79,7 @@ pub fn router(api: Api) -> Router {
                 "This endpoint does not take that method",
             )
         })
+        .layer(from_fn_with_state(api.clone(), whip::cors))
         .layer(from_fn_with_state(api.clone(), envelope::wrap))
         .with_state(api)
 }

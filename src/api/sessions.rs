@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::input::{Object, typed};
 use super::organizations::OrganizationView;
 use super::users::UserView;
+use super::visitor::Visitor;
 use crate::domain::password;
 use crate::store::{Session, User};
 use axum::extract::State;
@@ -131,8 +132,9 @@ pub(super) async fn logged_in(api: &Api, headers: &HeaderMap, user: &User) -> Re
 /// Logs a person in: the answer sets a session cookie.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login, responses((status = 200, body = Me)))]
 pub(super) async fn login(
-    State(api): State<Api>, headers: HeaderMap, Object(object): Object,
+    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(object): Object,
 ) -> Result<Response, ApiError> {
+    visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
     let Login { email, password } = typed(object)?;
     let (email, now_s) = (email.to_lowercase(), super::auth::unix_s());

@@ -6,6 +6,7 @@ use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, typed};
 use super::sessions::logged_in;
+use super::visitor::Visitor;
 use crate::domain::agent::is_email;
 use crate::domain::ids::UserId;
 use crate::domain::organization::check_name;
@@ -155,8 +156,9 @@ pub(super) async fn invite(State(api): State<Api>, person: Person, Object(object
 /// The invited person becomes a user and is logged in.
 #[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
 pub(super) async fn accept(
-    State(api): State<Api>, headers: HeaderMap, Object(mut object): Object,
+    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(mut object): Object,
 ) -> Result<Response, ApiError> {
+    visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
     object.retain(|_, value| !value.is_null());
     let Acceptance { token, name, password } = typed(object)?;

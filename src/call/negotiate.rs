@@ -1,6 +1,6 @@
 //! Where signalling and media meet: session descriptions become streams. Nothing else imports both.
 
-use trunkline_media::codec::Law;
+use trunkline_media::codec::{self, Law};
 use trunkline_media::leg::Stream;
 use trunkline_signaling::sdp::Direction;
 use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Negotiated, Refused};
@@ -55,10 +55,10 @@ fn refusal(refused: Refused) -> Refusal {
 fn stream(negotiated: &Negotiated) -> Stream {
     let receiving = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
     Stream {
-        law: match negotiated.codec {
+        codec: codec::Codec::G711(match negotiated.codec {
             Codec::Pcmu => Law::Mu,
             Codec::Pcma => Law::A,
-        },
+        }),
         payload_type: negotiated.payload_type,
         telephone_event: negotiated.telephone_event,
         remote: negotiated.remote,

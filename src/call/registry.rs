@@ -1,5 +1,6 @@
 //! The calls of this process: how the API reaches one, and how many there are.
 
+use super::driver::{WebOffer, WebRestart};
 use super::live::{self, Update};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
@@ -11,10 +12,15 @@ use tokio::sync::{broadcast, mpsc, watch};
 /// Commands waiting for one call; it reads them at once, so more than a few means a caller in a loop.
 const COMMANDS_MAX: usize = 16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
     /// Ends the call with this reason.
     End(EndReason),
+    /// A browser's offer, for a call that waits for one.
+    Connect(Box<WebOffer>),
+    /// Candidates that a browser found later.
+    Candidates(Vec<String>),
+    RestartIce(Box<WebRestart>),
 }
 
 #[derive(Clone, Debug)]
@@ -79,9 +85,9 @@ impl Registry {
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
-    pub fn command_all(&self, command: Command) {
+    pub fn end_all(&self, reason: EndReason) {
         for entry in self.lock().values() {
-            let _ = entry.commands.try_send(command);
+            let _ = entry.commands.try_send(Command::End(reason));
         }
     }
 

@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use trunkline_media::codec::Law;
+use trunkline_media::codec::{Codec, Law};
 use trunkline_media::frame::{SAMPLES, level_dbfs};
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::{PortPair, PortPool};
-use trunkline_media::io::worker::{LegHandle, Workers};
+use trunkline_media::io::worker::{LegHandle, Wire, Workers};
 use trunkline_media::leg::{Config, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::rtcp::NtpClock;
+use trunkline_media::transport::webrtc::{Peer, Reach};
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, SipHandle};
@@ -163,29 +164,79 @@ impl Softphone {
         &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream,
         ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport, early: Option<Vec<u8>>,
     ) -> Result<(), String> {
-        let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
+        let (leg, leg_events) = self.leg(stream, Wire::Plain(ports), recording)?;
+        let line = Some(Line { call, sip: self.sip.clone(), events: sip_events, negotiation });
+        let mut ear = Ear::new(stream.codec.law());
+        let talk = Talk { line, leg, leg_events, ear: &mut ear, pieces: 0, gone: false, digits_sent: false, early };
+        let result = talk.run(script, report).await;
+        ear.report(report);
+        result
+    }
+
+    fn leg(
+        &self, stream: Stream, wire: Wire, recording: Option<PathBuf>,
+    ) -> Result<(LegHandle, mpsc::Receiver<(Instant, LegEvent)>), String> {
+        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let config = leg_config(stream, recording.is_some());
         // The instant is taken on the media thread: what happens to this task later does not count.
         let sink = Box::new(move |event| sender.try_send((Instant::now(), event)).is_ok());
-        let leg = self.workers.add(config, ports, recording, sink).map_err(|_| "media is overloaded".to_owned())?;
-        let mut ear = Ear::new(stream.law);
-        let sip = self.sip.clone();
+        let leg = self.workers.add(config, wire, recording, sink).map_err(|_| "media is overloaded".to_owned())?;
+        Ok((leg, events))
+    }
+
+    /// Calls as a browser does; `exchange` carries our offer to the server and its answer back. The report's set-up
+    /// time ends with the open path.
+    pub async fn dial_web<F: Future<Output = Result<String, String>>>(
+        &self, codecs: &[Codec], script: &Script, exchange: impl FnOnce(String) -> F,
+    ) -> CallReport {
+        let mut report = CallReport::default();
+        report.failure = self.try_dial_web(codecs, script, exchange, &mut report).await.err();
+        report
+    }
+
+    async fn try_dial_web<F: Future<Output = Result<String, String>>>(
+        &self, codecs: &[Codec], script: &Script, exchange: impl FnOnce(String) -> F, report: &mut CallReport,
+    ) -> Result<(), String> {
+        let started = Instant::now();
+        let socket = std::net::UdpSocket::bind((self.addr, 0)).map_err(|error| error.to_string())?;
+        let here = socket.local_addr().map_err(|error| error.to_string())?;
+        let reach = Reach { udp: vec![here], tcp: vec![] };
+        let offered = Peer::offer(started, &reach, codecs).ok_or("no offer")?;
+        let answer = exchange(offered.sdp.clone()).await?;
+        let (peer, stream) = offered.accept(&answer).map_err(|refused| refused.0)?;
+        let (leg, leg_events) = self.leg(stream, Wire::Own(Box::new(peer), socket), None)?;
+        let mut ear = Ear::new(stream.codec.law());
         let mut talk = Talk {
-            call,
-            sip,
+            line: None,
             leg,
-            sip_events,
             leg_events,
-            negotiation,
             ear: &mut ear,
             pieces: 0,
             gone: false,
             digits_sent: false,
-            early,
+            early: None,
         };
-        let result = talk.follow(script, report).await;
-        let gone = talk.gone;
-        let Talk { leg, mut leg_events, .. } = talk;
+        loop {
+            match talk.next(started + SETUP_DEADLINE).await {
+                Some((_, LegEvent::Connected { .. })) => break,
+                Some(_) => {}
+                None => return Err("no path to the server".to_owned()),
+            }
+        }
+        report.setup_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
+        talk.ear.started = started;
+        let result = talk.run(script, report).await;
+        ear.report(report);
+        result
+    }
+}
+
+impl Talk<'_> {
+    /// Follows the script to its end, and lets the leg go.
+    async fn run(mut self, script: &Script, report: &mut CallReport) -> Result<(), String> {
+        let result = self.follow(script, report).await;
+        report.ended_by_agent = self.gone;
+        let Talk { leg, mut leg_events, .. } = self;
         leg.remove(None);
         while let Ok(Some((_, event))) = tokio::time::timeout(Duration::from_secs(2), leg_events.recv()).await {
             if let LegEvent::Closed { stats } = event {
@@ -194,9 +245,15 @@ impl Softphone {
                 break;
             }
         }
-        report.ended_by_agent = gone;
-        ear.report(report);
         result
+    }
+}
+
+/// What the SIP side says, where there is one.
+async fn signalled(line: &mut Option<Line>) -> Option<Event> {
+    match line {
+        Some(line) => line.events.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -288,13 +345,19 @@ impl Ear {
     }
 }
 
-struct Talk<'a> {
+/// The SIP side of a call.
+struct Line {
     call: CallId,
     sip: SipHandle,
-    leg: LegHandle,
-    sip_events: mpsc::Receiver<Event>,
-    leg_events: mpsc::Receiver<(Instant, LegEvent)>,
+    events: mpsc::Receiver<Event>,
     negotiation: Negotiation,
+}
+
+struct Talk<'a> {
+    /// None for a browser, whose call its page ends.
+    line: Option<Line>,
+    leg: LegHandle,
+    leg_events: mpsc::Receiver<(Instant, LegEvent)>,
     ear: &'a mut Ear,
     pieces: u32,
     gone: bool,
@@ -345,8 +408,8 @@ impl Talk<'_> {
                     let _ = self.until(Instant::now() + *pause, "", |_| false).await;
                 }
                 Step::Answer => {
-                    if let Some(sdp) = self.early.take() {
-                        self.sip.answer(self.call, sdp).await;
+                    if let (Some(sdp), Some(line)) = (self.early.take(), &self.line) {
+                        line.sip.answer(line.call, sdp).await;
                     }
                 }
                 Step::HangUp => return Ok(()),
@@ -414,18 +477,20 @@ impl Talk<'_> {
                         self.ear.spurt = Some(at);
                     }
                     self.digits_sent |= event == LegEvent::DigitsSent;
+                    self.gone |= matches!(event, LegEvent::NetworkLost | LegEvent::PeerClosed);
                     return Some((at, event));
                 }
-                event = self.sip_events.recv(), if !self.gone => match event {
+                event = signalled(&mut self.line), if !self.gone => match event {
                     Some(Event::Reoffer { sdp, .. }) => {
+                        let Some(line) = &mut self.line else { continue };
                         let answer = match sdp {
-                            Some(offer) => self.negotiation.answer(&offer).ok().map(|(stream, text)| {
+                            Some(offer) => line.negotiation.answer(&offer).ok().map(|(stream, text)| {
                                 let _ = self.leg.renegotiate(stream);
                                 text
                             }),
-                            None => Some(self.negotiation.offer()),
+                            None => Some(line.negotiation.offer()),
                         };
-                        self.sip.answer_reoffer(self.call, answer).await;
+                        line.sip.answer_reoffer(line.call, answer).await;
                     }
                     Some(Event::Ended { .. }) | None => {
                         self.gone = true;

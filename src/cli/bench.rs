@@ -350,6 +350,7 @@ fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, S
         ("API__LISTEN", api.to_string()),
         ("API__RATE_LIMIT_PER_MINUTE", "10000000".to_owned()),
         ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
+        ("WEBRTC__LISTEN", "127.0.0.1:15062".to_owned()),
         ("DATABASE__URL", format!("sqlite://{}/bench.db", folder.display())),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
         ("MEDIA__PORT_FIRST", "30000".to_owned()),

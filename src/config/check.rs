@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),
         ("calls.calls_max", config.calls.calls_max as u64, 1, 20_000),
         ("api.rate_limit_per_minute", u64::from(config.api.rate_limit_per_minute), 1, 10_000_000),
+        ("api.public_rate_limit_per_minute", u64::from(config.api.public_rate_limit_per_minute), 1, 10_000_000),
         ("api.body_bytes_max", config.api.body_bytes_max as u64, 1_024, 100 << 20),
     ] {
         if !(low..=high).contains(&value) {
@@ -38,6 +39,8 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {
         fault("database.url", "must start with sqlite: or postgres:".to_owned());
     }
+    super::webrtc::check(config, faults);
+    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
     let smtp = &config.smtp;
     if !smtp.host.is_empty() && !smtp.tls && !matches!(smtp.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
         fault("smtp.tls", "only a server on loopback may do without".to_owned());

@@ -2,8 +2,10 @@
 
 mod check;
 mod load;
+mod webrtc;
 
 pub use load::{Fault, load};
+pub use webrtc::{IceServer, Webrtc};
 
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{Account, provider_table};
@@ -18,6 +20,7 @@ pub struct Config {
     pub database: Database,
     pub sip: Sip,
     pub media: Media,
+    pub webrtc: Webrtc,
     pub calls: Calls,
     pub recordings: Recordings,
     pub log: Log,
@@ -83,6 +86,10 @@ pub struct Api {
     pub body_bytes_max: usize,
     pub public_url: String,
     pub rate_limit_per_minute: u32,
+    /// Requests of one address in any sixty seconds at what needs no key.
+    pub public_rate_limit_per_minute: u32,
+    /// A proxy in front of us names the client in X-Forwarded-For.
+    pub behind_proxy: bool,
     /// Signs session tokens of live transcripts.
     pub token_secret: String,
 }
@@ -94,6 +101,8 @@ impl std::fmt::Debug for Api {
             .field("body_bytes_max", &self.body_bytes_max)
             .field("public_url", &self.public_url)
             .field("rate_limit_per_minute", &self.rate_limit_per_minute)
+            .field("public_rate_limit_per_minute", &self.public_rate_limit_per_minute)
+            .field("behind_proxy", &self.behind_proxy)
             .field("signs_with_own_key", &!self.token_secret.is_empty())
             .finish()
     }
@@ -268,6 +277,8 @@ impl Default for Api {
             body_bytes_max: 1 << 20,
             public_url: String::new(),
             rate_limit_per_minute: 1_000,
+            public_rate_limit_per_minute: 60,
+            behind_proxy: false,
             token_secret: String::new(),
         }
     }

@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 pub enum Direction {
     Inbound,
     Outbound,
+    /// From a browser.
+    Web,
 }
 
 impl Direction {
@@ -17,11 +19,20 @@ impl Direction {
         match self {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
+            Self::Web => "web",
+        }
+    }
+
+    /// What carries it.
+    pub fn transport(self) -> &'static str {
+        match self {
+            Self::Inbound | Self::Outbound => "sip",
+            Self::Web => "webrtc",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Inbound, Self::Outbound].into_iter().find(|direction| direction.name() == text)
+        [Self::Inbound, Self::Outbound, Self::Web].into_iter().find(|direction| direction.name() == text)
     }
 }
 
@@ -134,7 +145,7 @@ impl Call {
     /// The number at the other end.
     pub fn other_party(&self) -> &str {
         match self.direction {
-            Direction::Inbound => &self.from_number,
+            Direction::Inbound | Direction::Web => &self.from_number,
             Direction::Outbound => &self.to_number,
         }
     }

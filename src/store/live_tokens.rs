@@ -2,7 +2,7 @@
 //! a browser or a reader of a report can be given one instead of a key.
 
 use super::OrgScope;
-use crate::domain::ids::{CallId, OrganizationId};
+use crate::domain::ids::{AgentId, CallId, OrganizationId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
@@ -13,6 +13,8 @@ use sha2::Sha256;
 pub enum Purpose {
     /// The live transcript: five minutes (document A).
     Live,
+    /// One call from a browser, and its live transcript.
+    Web,
     /// The recording, in links of reports: a week.
     Recording,
 }
@@ -21,6 +23,7 @@ impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
+            Self::Web => "web",
             Self::Recording => "recording",
         }
     }
@@ -28,6 +31,8 @@ impl Purpose {
     fn valid_s(self) -> u64 {
         match self {
             Self::Live => 300,
+            // Says it itself.
+            Self::Web => 0,
             Self::Recording => 7 * 86_400,
         }
     }
@@ -66,6 +71,28 @@ impl TokenSecret {
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
     }
 
+    /// A token for one call from a browser with an agent; what it opens besides (the live transcript) must not end
+    /// before the call does, so that the limit for beginning is in the token and is checked by [`Grant::may_begin`].
+    pub fn sign_web(&self, scope: OrgScope, call: CallId, agent: AgentId, until_s: u64) -> String {
+        let payload = format!("{} {call} {agent} {until_s}", scope.organization());
+        let tag = self.mac(Purpose::Web, &payload).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
+    }
+
+    pub fn verify_web(&self, token: &str) -> Option<Grant> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (tag, payload) = bytes.split_at_checked(32)?;
+        let payload = std::str::from_utf8(payload).ok()?;
+        self.mac(Purpose::Web, payload).verify_slice(tag).ok()?;
+        let mut parts = payload.split(' ');
+        Some(Grant {
+            scope: OrgScope::new(OrganizationId::parse(parts.next()?)?),
+            call: CallId::parse(parts.next()?)?,
+            agent: AgentId::parse(parts.next()?)?,
+            until_s: parts.next()?.parse().ok()?,
+        })
+    }
+
     /// The scope and call of a token that is ours and not too old.
     pub fn verify(&self, purpose: Purpose, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
@@ -77,6 +104,22 @@ impl TokenSecret {
         let call = CallId::parse(parts.next()?)?;
         let until: u64 = parts.next()?.parse().ok()?;
         (now_s < until).then(|| (OrgScope::new(organization), call))
+    }
+}
+
+/// What a token of a web call allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub scope: OrgScope,
+    pub call: CallId,
+    pub agent: AgentId,
+    until_s: u64,
+}
+
+impl Grant {
+    /// Whether a call may still be begun with it; one that was begun may be mended and ended at any time.
+    pub fn may_begin(&self, now_s: u64) -> bool {
+        now_s < self.until_s
     }
 }
 

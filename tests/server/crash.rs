@@ -63,6 +63,7 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
         ("API__LISTEN", format!("127.0.0.1:{api}")),
         ("API__RATE_LIMIT_PER_MINUTE", "1000000".into()),
         ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
+        ("WEBRTC__LISTEN", "127.0.0.1:0".into()),
         ("DATABASE__URL", database.into()),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),
         ("NODE__NAME", "first".into()),

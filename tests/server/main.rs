@@ -23,5 +23,6 @@ mod seeds;
 mod sipp;
 mod snapshots;
 mod support;
+mod web;
 mod webhooks;
 mod witnesses;

@@ -82,6 +82,8 @@ impl Server {
         config.api.listen = loopback(0);
         config.api.rate_limit_per_minute = 1_000_000; // tests poll
         config.sip.listen = loopback(0);
+        config.webrtc.listen = loopback(0);
+        config.api.public_rate_limit_per_minute = 1_000_000;
         config.media.port_first = 20_000;
         config.media.port_last = 39_999;
         config.database.url = database_url(folder.path()).await;

@@ -485,7 +485,8 @@ pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
             leg.handle_packet(now, source, packet);
         }
         Out::Connected => leg.handle_connected(now),
-        Out::Gone => leg.handle_disconnected(),
+        Out::Closed => leg.handle_closed(),
+        Out::Lost => leg.handle_disconnected(),
         Out::Path { loss, round_trip } => leg.handle_path(*loss, *round_trip),
         Out::Send { .. } => {}
     }

@@ -507,6 +507,12 @@ impl Leg {
         self.event(LegEvent::Connected { at: now });
     }
 
+    /// The other side said goodbye.
+    pub fn handle_closed(&mut self) {
+        self.network_lost = true; // its silence means nothing any more
+        self.event(LegEvent::PeerClosed);
+    }
+
     pub fn handle_disconnected(&mut self) {
         if !std::mem::replace(&mut self.network_lost, true) {
             self.event(LegEvent::NetworkLost);

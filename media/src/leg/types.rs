@@ -161,6 +161,8 @@ pub enum LegEvent {
         at: Instant,
     },
     NetworkLost,
+    /// The other side ended the media by itself (WebRTC: DTLS close_notify).
+    PeerClosed,
     /// Half a second of stereo recording.
     Recorded {
         block: Vec<i16>,

@@ -48,7 +48,10 @@ pub enum Out<'a> {
     Send { way: Way, to: SocketAddr, bytes: &'a [u8] },
     Packet(Packet<'a>),
     Connected,
-    Gone,
+    /// The other side said goodbye.
+    Closed,
+    /// The path is lost for good.
+    Lost,
     Path { loss: Option<f32>, round_trip: Option<Duration> },
 }
 
@@ -232,7 +235,7 @@ impl Peer {
     pub fn poll(&mut self, now: Instant, out: &mut impl FnMut(Out<'_>)) -> Instant {
         let give_up = self.disconnected.is_some_and(|at| now.saturating_duration_since(at) >= DISCONNECTED_MAX);
         if give_up {
-            self.leave(out);
+            self.leave(Out::Lost, out);
         }
         loop {
             match self.rtc.poll_output() {
@@ -247,16 +250,16 @@ impl Peer {
                 Ok(Output::Event(event)) => self.event(now, event, out),
                 Err(error) => {
                     tracing::debug!(%error, "peer broke");
-                    self.leave(out);
+                    self.leave(Out::Lost, out);
                     return now + DISCONNECTED_MAX;
                 }
             }
         }
     }
 
-    fn leave(&mut self, out: &mut impl FnMut(Out<'_>)) {
+    fn leave(&mut self, how: Out<'_>, out: &mut impl FnMut(Out<'_>)) {
         if !std::mem::replace(&mut self.gone, true) {
-            out(Out::Gone);
+            out(how);
         }
     }
 
@@ -273,7 +276,7 @@ impl Peer {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
                 self.disconnected = None;
             }
-            Event::Closed => self.leave(out),
+            Event::Closed => self.leave(Out::Closed, out),
             Event::RtpPacket(packet) => {
                 let header = &packet.header;
                 out(Out::Packet(Packet {

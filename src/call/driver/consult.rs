@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_media::frame::SAMPLES;
-use trunkline_media::io::worker::{LegHandle, Relay};
+use trunkline_media::io::worker::{LegHandle, Relay, Wire};
 use trunkline_media::leg::{self, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::barge_in;
@@ -93,9 +93,10 @@ async fn call(
         return EndReason::TrunkError;
     }
     let Ok(ports) = context.ports.take() else { return EndReason::Overload };
+    let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
     let codecs = &trunk.fields.codecs;
     let mut negotiation = Negotiation::new(context.media_addr, ports.port(), codecs, rand::random::<u32>().into());
-    let Some(invite) = invite_to(context, &trunk, Some(&party.from_number), &destination, negotiation.offer()) else {
+    let Some(invite) = invite_to(context, &trunk, from_number, &destination, negotiation.offer()) else {
         return EndReason::TrunkError;
     };
     let Ok((sip_call, mut events)) = context.sip.invite(invite).await else { return EndReason::Overload };
@@ -122,7 +123,7 @@ async fn call(
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        Some((context.workers.add(config, ports, None, sink).ok()?, stream.law))
+        Some((context.workers.add(config, Wire::Plain(ports), None, sink).ok()?, stream.codec.law()))
     });
     let Some((leg, law)) = leg else {
         context.sip.hang_up(sip_call).await;

@@ -2,11 +2,11 @@
 
 use super::consult::{Consultation, Party, trunk_of};
 use super::figures::{ended_by, info_digit, media_json, referral_news, trace, turn_histograms};
+use super::line::Line;
 use super::voice::{Voice, VoiceEvent};
-use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools};
+use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools, web};
 use crate::call::live::Update;
-use crate::call::machine::{Brief, Consult, Machine, Output};
-use crate::call::negotiate::Negotiation;
+use crate::call::machine::{Brief, Consult, Machine, Output, Referral};
 use crate::call::registry::{Command, Seat};
 use crate::call::voicemail::Detection;
 use crate::domain::call::Direction;
@@ -24,7 +24,6 @@ use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use trunkline_media::frame::SAMPLES;
 use trunkline_media::io::worker::{LegHandle, Overloaded, Relay};
@@ -43,9 +42,7 @@ pub(super) struct Conversation {
     pub brief: Brief,
     pub record: Record,
     pub seat: Seat,
-    pub sip_call: SipCall,
-    pub sip_events: mpsc::Receiver<Event>,
-    pub negotiation: Negotiation,
+    pub line: Line,
     pub media: Media,
 }
 
@@ -73,7 +70,6 @@ struct Running {
     /// The recogniser or the engine, while it works. A closed channel would answer at once, for ever.
     stt: Option<SttSession>,
     engine: Option<engine::Side>,
-    sip_alive: bool,
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
     /// Servers of the agent that offer tools: being reached, and there.
@@ -110,7 +106,6 @@ pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing, e
         model: None,
         stt,
         engine,
-        sip_alive: true,
         leg_alive: true,
         tools: JoinSet::new(),
         reaching: JoinSet::new(),
@@ -171,7 +166,7 @@ impl Running {
         };
         tokio::select! {
             biased;
-            event = self.c.sip_events.recv(), if self.sip_alive => Happened::Sip(event),
+            event = self.c.line.next() => Happened::Sip(event),
             command = self.c.seat.commands.recv() => Happened::Command(command),
             event = self.c.media.events.recv(), if self.leg_alive => Happened::Leg(event),
             event = stt => Happened::Stt(event),
@@ -224,6 +219,7 @@ impl Running {
             Happened::Voice(event) => self.voice_event(now, event),
             Happened::Sip(event) => self.sip_event(now, event).await,
             Happened::Command(Some(Command::End(reason))) => self.machine.handle_command(now, reason),
+            Happened::Command(Some(command)) => web::carry_out(&self.c.media, command),
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
             Happened::Tool(None) => tracing::error!("a tool's task broke"),
@@ -284,10 +280,12 @@ impl Running {
             LegEvent::Echo { .. } => self.machine.handle_echo(),
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
             LegEvent::NetworkLost => self.machine.handle_network_lost(now),
+            LegEvent::PeerClosed => self.machine.handle_peer_gone(now, EndReason::CustomerHungUp),
             LegEvent::Closed { stats } => self.stats = Some(stats),
             LegEvent::Tone { tone, at } => self.machine.handle_tone(at, &tone),
             LegEvent::DigitsSent
             | LegEvent::TalkSpurt { .. }
+            | LegEvent::Connected { .. }
             | LegEvent::MediaStarted { .. }
             | LegEvent::Recorded { .. } => {}
         }
@@ -369,13 +367,14 @@ impl Running {
     }
 
     async fn sip_event(&mut self, now: Instant, event: Option<Event>) {
-        self.sip_alive = !matches!(event, Some(Event::Ended { .. }) | None);
         match event {
             Some(Event::Ended { cause, .. }) => self.machine.handle_peer_gone(now, ended_by(&cause)),
             None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),
             Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
             Some(Event::Confirmed { sdp: Some(answer), .. }) => {
-                if let Ok(stream) = self.c.negotiation.accept(&answer) {
+                if let Line::Sip(line) = &mut self.c.line
+                    && let Ok(stream) = line.negotiation.accept(&answer)
+                {
                     let _ = self.c.media.leg.renegotiate(stream);
                 }
             }
@@ -390,15 +389,16 @@ impl Running {
     }
 
     async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
+        let Line::Sip(line) = &mut self.c.line else { return };
         let answer = match sdp {
-            Some(offer) => match self.c.negotiation.answer(&offer) {
+            Some(offer) => match line.negotiation.answer(&offer) {
                 Ok((stream, text)) => {
                     let _ = self.c.media.leg.renegotiate(stream);
                     Some(text)
                 }
                 Err(_) => None,
             },
-            None => Some(self.c.negotiation.offer()),
+            None => Some(line.negotiation.offer()),
         };
         self.c.context.sip.answer_reoffer(call, answer).await;
     }
@@ -475,8 +475,13 @@ impl Running {
     }
 
     /// Asks the trunk to call somebody; a bare number becomes a URI at the trunk.
-    fn refer(&self, target: Target) {
-        let (context, call) = (self.c.context.clone(), self.c.sip_call);
+    fn refer(&mut self, target: Target) {
+        let Line::Sip(line) = &self.c.line else {
+            // A browser has no trunk that could be asked: the call is made by us, if at all.
+            let refused = Referral::Refused { status: 501 };
+            return self.machine.handle_referral(Instant::now(), refused);
+        };
+        let (context, call) = (self.c.context.clone(), line.call);
         let (scope, trunk) = (self.c.record.scope, self.c.record.call.trunk);
         tokio::spawn(async move {
             let uri = match (target.uri(), target.destination()) {
@@ -499,6 +504,8 @@ impl Running {
         let from_number = match call.direction {
             Direction::Inbound => call.to_number.clone(),
             Direction::Outbound => call.from_number.clone(),
+            // The trunk's own user, or nobody.
+            Direction::Web => String::new(),
         };
         let party =
             Party { scope: self.c.record.scope, trunk: call.trunk, from_number, target, brief: self.c.brief.clone() };
@@ -550,7 +557,9 @@ impl Running {
     /// The end of everything the call holds, and the call's last state.
     async fn close(mut self, reason: EndReason) {
         self.model = None;
-        self.c.context.sip.hang_up(self.c.sip_call).await;
+        if let Line::Sip(line) = &self.c.line {
+            self.c.context.sip.hang_up(line.call).await;
+        }
         let (journal, scope, id) = (self.c.context.journal.clone(), self.c.record.scope, self.c.record.call.id);
         let recorded = self.c.media.recording.clone().map(|path| {
             let done: trunkline_media::io::recorder::Done = Box::new(move |result| match result {

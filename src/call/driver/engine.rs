@@ -41,7 +41,7 @@ impl Side {
         let abilities = Abilities {
             custom: &config.tools,
             destinations: &transfers.destinations,
-            voicemail: brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false),
+            voicemail: brief.detects_answerer(),
             remote: &[],
         };
         let setup = Setup {

@@ -2,6 +2,7 @@
 
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
+use super::line::{Line, SipLine};
 use super::{Context, Record, Shared, trunk_codecs};
 use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
+use trunkline_media::io::worker::Wire;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::{Event, Incoming};
 
@@ -96,7 +98,7 @@ async fn answer(mut ringing: Ringing) {
     let Some(Chosen { brief, mut record, seat }) = choose(&mut ringing).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
-    let hearing = context.start_hearing(&brief, stream.map_or(Law::Mu, |stream| stream.law));
+    let hearing = context.start_hearing(&brief, stream.map_or(Law::Mu, |stream| stream.codec.law()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
@@ -112,15 +114,15 @@ async fn answer(mut ringing: Ringing) {
         (None, Some(answer)) => negotiation.accept(&answer).ok(),
         (None, None) => None,
     };
-    let media = stream.and_then(|stream| context.start_leg(&brief, &record, stream, ports, false));
+    let media = stream.and_then(|stream| context.start_leg(&brief, &record, stream, Wire::Plain(ports), false));
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
         return record.ended(EndReason::TrunkError).await;
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    converse(Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media }, hearing, None)
-        .await;
+    let line = Line::Sip(Box::new(SipLine { call: sip_call, events: sip_events, negotiation, alive: true }));
+    converse(Conversation { context, brief, record, seat, line, media }, hearing, None).await;
 }
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,
@@ -175,7 +177,7 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat).await;
-    Some(Chosen { brief: Brief { agent: resolved.fields, task: None }, record, seat })
+    Some(Chosen { brief: Brief { agent: resolved.fields, task: None, is_web: false }, record, seat })
 }
 
 /// The call was turned away, or went away, before it was answered.

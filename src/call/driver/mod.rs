@@ -8,18 +8,24 @@ mod engine;
 mod figures;
 mod hooks;
 mod inbound;
+mod line;
 mod order;
 mod outbound;
 mod plan;
 mod remote;
 mod tools;
 mod voice;
+mod web;
 mod wrap_up;
 
 pub use inbound::inbound;
 pub use order::{OrderFault, Placed, place};
 pub use outbound::{OutboundOrder, outbound};
 pub use remote::Remote;
+pub use web::{
+    WebAnswer, WebCalls, WebFault, WebLimits, WebOffer, WebOrder, WebRestart, add_web_candidates, connect_web,
+    place_web, restart_web,
+};
 pub use wrap_up::{Found, wrap_up};
 
 use super::links::Links;
@@ -46,8 +52,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc};
 use trunkline_media::codec::Law;
-use trunkline_media::io::ports::{PortPair, PortPool};
-use trunkline_media::io::worker::{LegHandle, Workers};
+use trunkline_media::io::ports::PortPool;
+use trunkline_media::io::worker::{LegHandle, Wire, Workers};
 use trunkline_media::leg::{self, LegEvent, Stream};
 use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::rtp::rtcp::NtpClock;
@@ -65,6 +71,7 @@ pub struct Limits {
     pub ring_timeout: Duration,
     pub network_timeout: Duration,
     pub calls_max: usize,
+    pub web: WebLimits,
 }
 
 /// What every call needs; made once by `app`.
@@ -77,6 +84,7 @@ pub struct Context {
     pub store: Store,
     pub journal: Journal,
     pub registry: Registry,
+    pub web_calls: WebCalls,
     pub remote: Remote,
     pub media_addr: IpAddr,
     pub recordings: PathBuf,
@@ -183,7 +191,7 @@ pub(super) struct Media {
 
 impl Context {
     /// Starts the leg of a call; an early one records nothing before it is answered.
-    fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, ports: PortPair, early: bool) -> Option<Media> {
+    fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, wire: Wire, early: bool) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let turn = brief.agent.turn();
         let recording = brief
@@ -208,13 +216,13 @@ impl Context {
             deliver_audio: true,
             speak_at_once: true,
             detect_voice: true,
-            detect_tones: brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false),
+            detect_tones: brief.detects_answerer(),
             backdrop: backdrop(&brief.agent),
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        let leg = self.workers.add(config, ports, path, sink).ok()?;
-        Some(Media { leg, events, law: stream.law, recording })
+        let leg = self.workers.add(config, wire, path, sink).ok()?;
+        Some(Media { leg, events, law: stream.codec.law(), recording })
     }
 
     /// Opens what model and voice will be asked over.

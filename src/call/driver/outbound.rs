@@ -2,6 +2,7 @@
 
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
+use super::line::{Line, SipLine};
 use super::{Context, Hearing, Media, Record, Shared};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_media::io::ports::PortPair;
+use trunkline_media::io::worker::Wire;
 use trunkline_media::leg::LegEvent;
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite, Transport};
@@ -61,7 +63,7 @@ pub async fn outbound(context: Shared, order: OutboundOrder) {
     call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = Hooks::new(call.agent, &agent);
-    let brief = Brief { agent, task: Some(order.task.fields.clone()) };
+    let brief = Brief { agent, task: Some(order.task.fields.clone()), is_web: false };
     let record = Record::new(&context, order.scope, call, hooks, &seat).await;
     record.task_started(&order.task).await;
     // The answer to `execute` names the call: it should be found by then, but a database that is away does
@@ -196,6 +198,7 @@ impl Way {
                     // Nobody answered yet: an end is a cancel.
                     Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled),
                     Some(Command::End(reason)) => return Err(reason),
+                    Some(_) => {}
                 },
                 event = heard => self.heard(event),
                 event = words => self.understood(event),
@@ -212,14 +215,14 @@ impl Way {
         } else if let Some(stream) = stream
             && let Some(ports) = self.ports.take()
         {
-            self.media = context.start_leg(brief, record, stream, ports, true);
+            self.media = context.start_leg(brief, record, stream, Wire::Plain(ports), true);
             self.detection = Some(Detection::new(Instant::now()));
         }
         if self.stt.is_none() {
             context.open_connections(brief);
             // The encoding is part of the recogniser's connection. An engine begins to talk once it is
             // connected: not before somebody listens.
-            let law = stream.map_or(Law::Mu, |stream| stream.law);
+            let law = stream.map_or(Law::Mu, |stream| stream.codec.law());
             self.stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, law));
         }
     }
@@ -265,11 +268,11 @@ impl Way {
         let early_law = self.media.as_ref().map(|media| media.law);
         let media = match (self.negotiation.accept(answer), self.media, self.ports) {
             (Ok(stream), Some(mut media), _) => {
-                media.law = stream.law;
+                media.law = stream.codec.law();
                 let told = media.leg.renegotiate(stream).and_then(|()| media.leg.answered(media.recording.is_some()));
                 told.is_ok().then_some(media)
             }
-            (Ok(stream), None, Some(ports)) => context.start_leg(&brief, &record, stream, ports, false),
+            (Ok(stream), None, Some(ports)) => context.start_leg(&brief, &record, stream, Wire::Plain(ports), false),
             (Ok(_), None, None) => None,
             (Err(refusal), media, _) => {
                 tracing::warn!(why = refusal.why, "answer cannot be used");
@@ -289,7 +292,8 @@ impl Way {
         };
         tracing::info!("call answered");
         let negotiation = self.negotiation;
-        let conversation = Conversation { context, brief, record, seat, sip_call, sip_events, negotiation, media };
+        let line = Line::Sip(Box::new(SipLine { call: sip_call, events: sip_events, negotiation, alive: true }));
+        let conversation = Conversation { context, brief, record, seat, line, media };
         converse(conversation, hearing, self.detection).await;
     }
 }

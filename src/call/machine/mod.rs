@@ -62,6 +62,8 @@ const FAILURES_MAX: u32 = 2;
 pub struct Brief {
     pub agent: AgentFields,
     pub task: Option<TaskFields>,
+    /// The other side is a browser: somebody who has just pressed a button.
+    pub is_web: bool,
 }
 
 impl Brief {
@@ -69,6 +71,11 @@ impl Brief {
     pub fn first_message(&self) -> Option<&str> {
         let task = self.task.as_ref().and_then(|task| task.starting_message.as_deref());
         task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Whether it must be found out who has answered: where we call, and the agent wants to know.
+    pub fn detects_answerer(&self) -> bool {
+        self.task.is_some() && !self.is_web && self.agent.voicemail_detection.unwrap_or(false)
     }
 
     /// How what we say is written for the voice. Only one voice model acts on stage directions.
@@ -190,7 +197,7 @@ impl Machine {
         };
         let longest =
             brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
-        let detects = brief.task.is_some() && brief.agent.voicemail_detection.unwrap_or(false);
+        let detects = brief.detects_answerer();
         let mut machine = Self {
             phrases: phrases(brief.language()),
             silence: brief.agent.silence(),

@@ -48,7 +48,7 @@ impl Line {
     }
 
     fn with(agent: AgentFields, engine: Option<EngineTraits>) -> Self {
-        Self::briefed(Brief { agent, task: None }, engine)
+        Self::briefed(Brief { agent, task: None, is_web: false }, engine)
     }
 
     fn briefed(brief: Brief, engine: Option<EngineTraits>) -> Self {

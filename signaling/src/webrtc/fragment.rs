@@ -1,0 +1,83 @@
+//! ICE fragments (RFC 8840 section 9): candidates found later, or the beginning of a new ICE session.
+
+use crate::limits;
+
+/// What a fragment says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fragment {
+    pub ufrag: Option<String>,
+    pub password: Option<String>,
+    /// As in `a=candidate:`, from `candidate:` on.
+    pub candidates: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    NotAFragment,
+    TooManyCandidates,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotAFragment => f.write_str("not a trickle-ice-sdpfrag: it has neither credentials nor candidates"),
+            Self::TooManyCandidates => {
+                write!(f, "the fragment has more than {} candidates", limits::OFFER_CANDIDATES_MAX)
+            }
+        }
+    }
+}
+
+pub fn parse(text: &[u8]) -> Result<Fragment, Refused> {
+    let text = std::str::from_utf8(text).map_err(|_| Refused::NotAFragment)?;
+    let mut fragment = Fragment::default();
+    let mut any = false;
+    for line in text.lines().map(str::trim_end) {
+        any |= line == "a=end-of-candidates";
+        if let Some(ufrag) = line.strip_prefix("a=ice-ufrag:") {
+            fragment.ufrag = Some(ufrag.to_owned());
+        } else if let Some(password) = line.strip_prefix("a=ice-pwd:") {
+            fragment.password = Some(password.to_owned());
+        } else if let Some(candidate) = line.strip_prefix("a=").filter(|rest| rest.starts_with("candidate:")) {
+            if fragment.candidates.len() >= limits::OFFER_CANDIDATES_MAX {
+                return Err(Refused::TooManyCandidates);
+            }
+            fragment.candidates.push(candidate.to_owned());
+        }
+    }
+    let complete = fragment.ufrag.is_some() == fragment.password.is_some();
+    if !complete || !any && fragment.ufrag.is_none() && fragment.candidates.is_empty() {
+        return Err(Refused::NotAFragment);
+    }
+    Ok(fragment)
+}
+
+/// The answer to a restart: our new credentials.
+pub fn print(ufrag: &str, password: &str) -> String {
+    format!("a=ice-lite\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_and_credentials_are_found() {
+        let text = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
+a=candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host\r\na=end-of-candidates\r\n";
+        let fragment = parse(text.as_bytes()).unwrap();
+        assert_eq!(fragment.ufrag.as_deref(), Some("EsAw"));
+        assert_eq!(fragment.candidates, ["candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host"]);
+        assert_eq!(parse(print("a", "b").as_bytes()).unwrap().password.as_deref(), Some("b"));
+        assert!(parse(b"a=end-of-candidates").is_ok());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [&b""[..], b"hello", b"\xff", b"a=ice-ufrag:only"] {
+            assert_eq!(parse(text), Err(Refused::NotAFragment));
+        }
+        let many = "a=candidate:1\r\n".repeat(1_000);
+        assert_eq!(parse(many.as_bytes()), Err(Refused::TooManyCandidates));
+    }
+}

@@ -1,0 +1,111 @@
+//! An offer before anything is made for it: is it one, is it small, is there anything to hear in it?
+
+use crate::limits;
+
+/// Why an offer is refused, in words for whoever made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    TooLarge,
+    NotSdp,
+    NoAudio,
+    OnlyVideo,
+    TooManyCandidates,
+    TooManyStreams,
+    /// One of the attributes without which nobody is reached.
+    Missing(&'static str),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the offer is larger than {} bytes", limits::OFFER_BYTES_MAX),
+            Self::NotSdp => f.write_str("the offer is not SDP"),
+            Self::NoAudio => f.write_str("the offer has no audio"),
+            Self::OnlyVideo => f.write_str("the offer has video only; a call needs audio"),
+            Self::TooManyCandidates => {
+                write!(f, "the offer has more than {} candidates", limits::OFFER_CANDIDATES_MAX)
+            }
+            Self::TooManyStreams => write!(f, "the offer has more than {} m= lines", limits::OFFER_STREAMS_MAX),
+            Self::Missing(attribute) => write!(f, "the offer has no a={attribute}"),
+        }
+    }
+}
+
+/// The offer as the transport gets it: without candidates. We are ICE-lite, so that nothing is sent before
+/// the browser's own checks have told where it is; names instead of addresses (mDNS) do not matter either.
+pub fn check(offer: &[u8]) -> Result<String, Refused> {
+    if offer.len() > limits::OFFER_BYTES_MAX {
+        return Err(Refused::TooLarge);
+    }
+    let text = std::str::from_utf8(offer).map_err(|_| Refused::NotSdp)?;
+    if !text.starts_with("v=0") {
+        return Err(Refused::NotSdp);
+    }
+    let lines = || text.lines().map(str::trim_end);
+    let streams: Vec<&str> = lines().filter_map(|line| line.strip_prefix("m=")).collect();
+    let has = |kind: &str| {
+        let mut of_kind = streams.iter().filter_map(|stream| stream.strip_prefix(kind)?.strip_prefix(' '));
+        of_kind.any(|rest| !rest.starts_with("0 "))
+    };
+    match (has("audio"), has("video")) {
+        (true, _) => {}
+        (false, true) => return Err(Refused::OnlyVideo),
+        (false, false) => return Err(Refused::NoAudio),
+    }
+    if streams.len() > limits::OFFER_STREAMS_MAX {
+        return Err(Refused::TooManyStreams);
+    }
+    if lines().filter(|line| is_candidate(line)).count() > limits::OFFER_CANDIDATES_MAX {
+        return Err(Refused::TooManyCandidates);
+    }
+    for (attribute, start) in
+        [("ice-ufrag", "a=ice-ufrag:"), ("ice-pwd", "a=ice-pwd:"), ("fingerprint", "a=fingerprint:")]
+    {
+        if !lines().any(|line| line.starts_with(start)) {
+            return Err(Refused::Missing(attribute));
+        }
+    }
+    let kept = lines().filter(|line| !line.is_empty() && !is_candidate(line) && *line != "a=end-of-candidates");
+    Ok(kept.map(|line| format!("{line}\r\n")).collect())
+}
+
+fn is_candidate(line: &str) -> bool {
+    line.starts_with("a=candidate:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:p\r\n\
+a=fingerprint:sha-256 00\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
+
+    #[test]
+    fn an_offer_loses_its_candidates_and_nothing_else() {
+        let candidates = "a=candidate:1 1 udp 1 6ba7b810-9dad-11d1.local 9 typ host\r\na=end-of-candidates\r\n";
+        let offer = format!("{OFFER}{candidates}");
+        assert_eq!(check(offer.as_bytes()).unwrap(), OFFER);
+        assert_eq!(check(OFFER.replace("\r\n", "\n").as_bytes()).unwrap(), OFFER);
+    }
+
+    #[test]
+    fn what_makes_no_call_is_refused_in_words() {
+        let swapped = |from: &str, to: &str| OFFER.replace(from, to).into_bytes();
+        let many = |line: &str, count| [OFFER.as_bytes(), line.repeat(count).as_bytes()].concat();
+        for (offer, refused) in [
+            (vec![b'v'; 1 << 20], Refused::TooLarge),
+            (b"\xff\xfe".to_vec(), Refused::NotSdp),
+            (b"hello".to_vec(), Refused::NotSdp),
+            (swapped("m=audio", "m=application"), Refused::NoAudio),
+            (swapped("m=audio", "m=video"), Refused::OnlyVideo),
+            (swapped("m=audio 9", "m=audio 0"), Refused::NoAudio),
+            (many("a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n", 1_000), Refused::TooManyCandidates),
+            (many("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", 20), Refused::TooManyStreams),
+            (swapped("a=fingerprint", "a=nothing"), Refused::Missing("fingerprint")),
+            (swapped("a=ice-pwd", "a=nothing"), Refused::Missing("ice-pwd")),
+        ] {
+            assert_eq!(check(&offer), Err(refused));
+            assert!(!refused.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Whoever comes without a key: known by address, and counted.
+
+use super::auth::unix_s;
+use super::error::ApiError;
+use super::{Api, Remote};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The address a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor(IpAddr);
+
+impl FromRequestParts<Api> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        // The last entry is the one that the proxy wrote; those before it are anybody's.
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().last().and_then(|value| value.to_str().ok());
+        let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
+        let remote = parts.extensions.get::<Remote>().map(|remote| remote.0.ip());
+        let address = named.filter(|_| api.behind_proxy).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Ok(Self(address))
+    }
+}
+
+impl Visitor {
+    pub(super) fn address(self) -> IpAddr {
+        // A household or a company has one IPv6 prefix of 64 bits, and as many addresses in it as it likes.
+        match self.0 {
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => IpAddr::V4(address),
+                None => {
+                    let [a, b, c, d, ..] = address.segments();
+                    IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+                }
+            },
+            address => address,
+        }
+    }
+
+    /// One more request; 429 when there were too many.
+    pub(super) fn count(self, api: &Api) -> Result<(), ApiError> {
+        let quota = api.visitors.take(self.address(), unix_s());
+        if quota.retry_after_s == 0 {
+            return Ok(());
+        }
+        let mut error = ApiError::too_many_requests();
+        error.details["retry_after_seconds"] = quota.retry_after_s.into();
+        Err(error)
+    }
+}

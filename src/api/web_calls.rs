@@ -1,0 +1,122 @@
+//! `POST /calls/web`: a call for a browser, with a token that its page may have.
+
+use super::Api;
+use super::auth::{Caller, unix_s};
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::{Object, base_url, typed};
+use crate::call::driver::{WebFault, WebOrder, place_web};
+use crate::domain::ids::AgentId;
+use crate::domain::time::UnixMs;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// A call that a browser will make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebCallFields {
+    #[schema(format = "uuid")]
+    agent_id: String,
+    /// Who calls, as the call's `from_number` shows it; `web` without.
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    caller: Option<String>,
+    /// In place of the agent's own first words.
+    #[serde(default)]
+    starting_message: Option<String>,
+    /// What the agent should know about the caller.
+    #[serde(default)]
+    context_data: Option<Map<String, Value>>,
+    /// Echoed in every event of the call.
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// What the page needs. Give it the token, never the API key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WebCallBody {
+    #[schema(format = "uuid")]
+    call_id: String,
+    #[schema(format = "uuid")]
+    agent_id: String,
+    /// Takes the browser's offer (WHIP, RFC 9725) with `Authorization: Bearer {token}`.
+    #[schema(format = "uri")]
+    whip_url: String,
+    token: String,
+    /// Until then the call can be begun.
+    #[schema(format = "date-time")]
+    expires_at: String,
+    /// WebSocket of the live transcript, with the same token as `session_token`.
+    websocket_url: String,
+    ice_servers: Vec<IceServerBody>,
+}
+
+/// As `RTCPeerConnection` takes it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct IceServerBody {
+    urls: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+}
+
+pub(super) fn refusal(fault: WebFault) -> ApiError {
+    let message = fault.to_string();
+    match fault {
+        WebFault::Off => ApiError::unavailable("webrtc_off", message),
+        WebFault::AgentInactive => ApiError::state(message),
+        WebFault::ProviderMissing(_) => ApiError::unavailable("provider_not_configured", message),
+        WebFault::Overloaded => ApiError::unavailable("overloaded", message),
+        WebFault::TokenUsed => ApiError::forbidden("token_used", message),
+        WebFault::AddressFull => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", message),
+        WebFault::Gone => ApiError::not_found("Call"),
+        WebFault::Offer(_) => ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", message),
+    }
+}
+
+/// Begins a call that waits for a browser.
+#[utoipa::path(post, path = "/calls/web", tag = "calls", request_body = WebCallFields, responses((status = 201, body = WebCallBody)))]
+pub(super) async fn create(
+    State(api): State<Api>, Caller(scope): Caller, OriginalUri(uri): OriginalUri, headers: HeaderMap,
+    Object(object): Object,
+) -> Result<Answer, ApiError> {
+    let fields: WebCallFields = typed(object)?;
+    let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
+    let agent = AgentId::parse(&fields.agent_id).ok_or_else(unknown)?;
+    let agent = api.context.store.agent(scope, agent).await?.ok_or_else(unknown)?;
+    let agent_id = agent.id;
+    let caller = fields.caller.filter(|caller| !caller.trim().is_empty());
+    if caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
+        return Err(ApiError::field("caller", "must have at most 64 characters"));
+    }
+    let order = WebOrder {
+        caller,
+        metadata: fields.metadata,
+        context_data: fields.context_data,
+        first_message: fields.starting_message,
+    };
+    let call = place_web(&api.context, scope, agent, order).await.map_err(refusal)?;
+    let until_s = unix_s() + api.web.token_valid_s;
+    let base = base_url(&api, &headers);
+    let mount = uri.path().trim_end_matches("/calls/web");
+    Ok(Answer::created(WebCallBody {
+        call_id: call.to_string(),
+        agent_id: agent_id.to_string(),
+        whip_url: format!("{base}{mount}/whip/{agent_id}"),
+        token: api.context.links.secret.sign_web(scope, call, agent_id, until_s),
+        expires_at: UnixMs(i64::try_from(until_s).unwrap_or(i64::MAX / 1_000) * 1_000).rfc3339(),
+        websocket_url: format!("{}/ws/calls/{call}", base.replacen("http", "ws", 1)),
+        ice_servers: ice_servers(&api),
+    }))
+}
+
+fn ice_servers(api: &Api) -> Vec<IceServerBody> {
+    let servers = api.web.ice_servers.iter().cloned();
+    servers
+        .map(|server| IceServerBody { urls: server.url, username: server.username, credential: server.credential })
+        .collect()
+}

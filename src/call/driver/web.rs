@@ -1,0 +1,420 @@
+//! A call from a browser: it is placed by whoever runs the page, waits for the page's offer, and is then a
+//! call like any other.
+
+use super::converse::{Conversation, converse};
+use super::hooks::Hooks;
+use super::line::Line;
+use super::{Context, Media, Record, Shared, plan};
+use crate::call::machine::Brief;
+use crate::call::registry::{Command, Seat};
+use crate::domain::agent::Agent;
+use crate::domain::call::{Call, Direction};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::CallId;
+use crate::domain::task::TaskFields;
+use crate::store::{OrgScope, now};
+use crate::webhooks::event;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+use trunkline_media::codec::{Codec, Law};
+use trunkline_media::io::worker::Wire;
+use trunkline_media::leg::LegEvent;
+use trunkline_media::transport::webrtc::{Answered, Credentials, Peer};
+
+/// How long the first row of a call may take.
+const ROW_DEADLINE: Duration = Duration::from_secs(2);
+/// How long an answer to an offer, or to a restart, may take: it is made in a millisecond.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// Codecs in the order of our liking.
+const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
+
+/// What browsers may do.
+#[derive(Clone, Copy, Debug)]
+pub struct WebLimits {
+    /// How long a call waits for its browser, and the token is good.
+    pub token_valid: Duration,
+    /// From the answer to the first packet: ICE and DTLS.
+    pub connect: Duration,
+    pub calls_per_token: usize,
+    pub calls_per_address: usize,
+}
+
+/// What whoever places a web call may say about it.
+#[derive(Clone, Debug, Default)]
+pub struct WebOrder {
+    /// Who calls, as the call shows it.
+    pub caller: Option<String>,
+    pub metadata: Option<Map<String, Value>>,
+    /// What the agent should know.
+    pub context_data: Option<Map<String, Value>>,
+    pub first_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WebFault {
+    #[error("Calls from browsers are switched off on this server")]
+    Off,
+    #[error("The agent is inactive")]
+    AgentInactive,
+    #[error("Provider {0} is not configured: no API key")]
+    ProviderMissing(&'static str),
+    #[error("This server holds as many calls as it may")]
+    Overloaded,
+    #[error("The token has begun as many calls as it may")]
+    TokenUsed,
+    #[error("This address has as many calls as it may")]
+    AddressFull,
+    #[error("The call is over, or runs on another server")]
+    Gone,
+    #[error("{0}")]
+    Offer(String),
+}
+
+/// A browser's offer on its way to its call.
+#[derive(Debug)]
+pub struct WebOffer {
+    sdp: String,
+    slot: AddressSlot,
+    reply: oneshot::Sender<Result<WebAnswer, WebFault>>,
+}
+
+/// What the browser is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAnswer {
+    pub call: CallId,
+    pub sdp: String,
+    /// Names the ICE session.
+    pub ice_session: String,
+}
+
+/// A browser begins ICE anew.
+#[derive(Debug)]
+pub struct WebRestart {
+    theirs: Credentials,
+    reply: oneshot::Sender<Credentials>,
+}
+
+/// What is counted over all web calls of this process.
+#[derive(Clone, Debug, Default)]
+pub struct WebCalls(Arc<Mutex<Counted>>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    /// Calls of an address.
+    addresses: HashMap<IpAddr, usize>,
+    /// Uses of a token, by the call it was made for.
+    tokens: HashMap<CallId, Used>,
+    /// The ICE session of each call that has one.
+    ice_sessions: HashMap<CallId, String>,
+}
+
+#[derive(Debug)]
+struct Used {
+    since: Instant,
+    count: usize,
+    calls: Vec<CallId>,
+}
+
+/// One of an address's calls; leaves with the call.
+#[derive(Debug)]
+struct AddressSlot {
+    address: IpAddr,
+    calls: WebCalls,
+}
+
+impl WebCalls {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, address: IpAddr, max: usize) -> Option<AddressSlot> {
+        let mut counted = self.lock();
+        let count = counted.addresses.entry(address).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(AddressSlot { address, calls: self.clone() })
+    }
+
+    /// Which of a token's calls this one is, from zero; `None` when there were enough.
+    fn use_token(&self, token: CallId, max: usize, valid: Duration) -> Option<usize> {
+        let mut counted = self.lock();
+        let Counted { tokens, ice_sessions, .. } = &mut *counted;
+        let now = Instant::now();
+        // Too old to begin anything, and nothing that it has begun goes on.
+        tokens.retain(|_, used| {
+            now.duration_since(used.since) < valid * 2 || used.calls.iter().any(|call| ice_sessions.contains_key(call))
+        });
+        let used = tokens.entry(token).or_insert(Used { since: now, count: 0, calls: Vec::new() });
+        let this = used.count;
+        (this < max).then(|| {
+            used.count += 1;
+            this
+        })
+    }
+
+    /// An offer that made no call does not count.
+    fn unuse_token(&self, token: CallId) {
+        if let Some(used) = self.lock().tokens.get_mut(&token) {
+            used.count = used.count.saturating_sub(1);
+        }
+    }
+
+    fn began(&self, token: CallId, answer: &WebAnswer) {
+        let mut counted = self.lock();
+        counted.ice_sessions.insert(answer.call, answer.ice_session.clone());
+        if let Some(used) = counted.tokens.get_mut(&token) {
+            used.calls.push(answer.call);
+        }
+    }
+
+    /// The call is over, or is about to be: nothing more is to be mended.
+    pub fn forget(&self, call: CallId) {
+        self.lock().ice_sessions.remove(&call);
+    }
+
+    /// Whether a call is the token's, or was begun with it.
+    pub fn owns(&self, token: CallId, call: CallId) -> bool {
+        token == call || self.lock().tokens.get(&token).is_some_and(|used| used.calls.contains(&call))
+    }
+
+    /// The ICE session of a call, while it goes on.
+    pub fn ice_session(&self, call: CallId) -> Option<String> {
+        self.lock().ice_sessions.get(&call).cloned()
+    }
+}
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let mut counted = self.calls.lock();
+        if let Some(count) = counted.addresses.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counted.addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Places a call that waits for its browser; its row is there when this returns.
+pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
+    if context.workers.reach().is_none() {
+        return Err(WebFault::Off);
+    }
+    if !agent.fields.is_active {
+        return Err(WebFault::AgentInactive);
+    }
+    if context.registry.count() >= context.limits.calls_max {
+        return Err(WebFault::Overloaded);
+    }
+    let context = Context::of_organization(context, scope).await;
+    if let Some(missing) = plan::missing(&context.providers, &agent.fields) {
+        return Err(WebFault::ProviderMissing(missing));
+    }
+    let id = CallId::new();
+    let seat = context.registry.enter(scope, id, None);
+    let mut fields = agent.fields.clone();
+    fields.metadata = order.metadata.or(fields.metadata);
+    let mut call = Call::begun(id, scope.organization(), Direction::Web, now());
+    call.agent = Some(agent.id);
+    call.from_number = order.caller.unwrap_or_else(|| "web".to_owned());
+    call.to_number.clone_from(&fields.name);
+    call.metadata = fields.metadata.clone().map(Value::Object);
+    call.assistant = Some(event::assistant(call.agent, &fields, &Map::new()));
+    let hooks = Hooks::new(call.agent, &fields);
+    let said =
+        TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
+    let brief = Brief { agent: fields, task: Some(said), is_web: true };
+    let record = Record::new(&context, scope, call, hooks, &seat).await;
+    context.journal.flush(ROW_DEADLINE).await;
+    metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
+    let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
+    tokio::spawn(wait(context, brief, record, seat).instrument(span));
+    Ok(id)
+}
+
+/// Hands a browser's offer to the call that its token was made for, or to another one with the same agent when
+/// the token allows more.
+pub async fn connect_web(
+    context: &Shared, scope: OrgScope, token: CallId, agent: Agent, sdp: String, address: IpAddr,
+) -> Result<WebAnswer, WebFault> {
+    let limits = context.limits.web;
+    let calls = &context.web_calls;
+    let slot = calls.take(address, limits.calls_per_address).ok_or(WebFault::AddressFull)?;
+    let turn = calls.use_token(token, limits.calls_per_token, limits.token_valid).ok_or(WebFault::TokenUsed)?;
+    let call = match turn {
+        0 => token,
+        _ => place_web(context, scope, agent, WebOrder::default()).await?,
+    };
+    let (reply, answer) = oneshot::channel();
+    let offer = Command::Connect(Box::new(WebOffer { sdp, slot, reply }));
+    let answer = match context.registry.command(scope, call, offer) {
+        true => tokio::time::timeout(ANSWER_DEADLINE, answer).await.ok().and_then(Result::ok),
+        false => None,
+    };
+    match answer {
+        Some(Err(WebFault::Offer(why))) => {
+            calls.unuse_token(token);
+            Err(WebFault::Offer(why))
+        }
+        Some(Ok(answer)) => {
+            calls.began(token, &answer);
+            Ok(answer)
+        }
+        Some(Err(fault)) => Err(fault),
+        None => Err(WebFault::Gone),
+    }
+}
+
+/// Candidates that a browser found later. False when there is no such call here.
+pub fn add_web_candidates(context: &Shared, scope: OrgScope, call: CallId, lines: Vec<String>) -> bool {
+    context.registry.command(scope, call, Command::Candidates(lines))
+}
+
+/// A browser begins ICE anew: our new name and password.
+pub async fn restart_web(
+    context: &Shared, scope: OrgScope, call: CallId, ufrag: String, password: String,
+) -> Option<(String, String)> {
+    let (reply, ours) = oneshot::channel();
+    let restart = WebRestart { theirs: Credentials { ufrag, password }, reply };
+    if !context.registry.command(scope, call, Command::RestartIce(Box::new(restart))) {
+        return None;
+    }
+    let ours = tokio::time::timeout(ANSWER_DEADLINE, ours).await.ok()?.ok()?;
+    context.web_calls.lock().ice_sessions.insert(call, ours.ufrag.clone());
+    Some((ours.ufrag, ours.password))
+}
+
+/// The call until its browser is connected.
+async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat) {
+    let until = tokio::time::Instant::now() + context.limits.web.token_valid;
+    let (started, slot, mut media) = loop {
+        let offer = match tokio::time::timeout_at(until, seat.commands.recv()).await {
+            Err(_) => return record.ended(EndReason::NoAnswer).await,
+            Ok(None) => return record.ended(EndReason::ServerShutdown).await,
+            Ok(Some(Command::End(reason))) => return record.ended(before_answer(reason)).await,
+            Ok(Some(Command::Connect(offer))) => offer,
+            Ok(Some(_)) => continue,
+        };
+        let (started, WebOffer { sdp, slot, reply }) = (Instant::now(), *offer);
+        match answer(&context, &brief, &record, &sdp) {
+            Ok((media, answer)) => {
+                let _ = reply.send(Ok(answer));
+                break (started, slot, media);
+            }
+            Err(fault) => {
+                tracing::info!(why = %fault, "offer refused");
+                let _ = reply.send(Err(fault));
+            }
+        }
+    };
+    let (id, calls) = (record.call.id, context.web_calls.clone());
+    context.open_connections(&brief);
+    let hearing = context.start_hearing(&brief, media.law);
+    let ready = match connected(&context, &mut media, &mut seat).await {
+        Ok(()) => media.leg.answered(media.recording.is_some()).map_err(|_| EndReason::Overload),
+        Err(reason) => Err(reason),
+    };
+    match ready {
+        Ok(()) => {
+            metrics::histogram!("trunkline_web_setup_seconds").record(started.elapsed().as_secs_f64());
+            tracing::info!("browser connected");
+            converse(Conversation { context, brief, record, seat, line: Line::Web, media }, hearing, None).await;
+        }
+        Err(reason) => {
+            media.leg.remove(None);
+            record.ended(reason).await;
+        }
+    }
+    calls.forget(id);
+    drop(slot); // the address may call again
+}
+
+/// Who gives up before the call is answered has not had one.
+fn before_answer(reason: EndReason) -> EndReason {
+    match reason {
+        EndReason::EndedByApi | EndReason::CustomerHungUp => EndReason::Canceled,
+        other => other,
+    }
+}
+
+fn answer(context: &Shared, brief: &Brief, record: &Record, sdp: &str) -> Result<(Media, WebAnswer), WebFault> {
+    let reach = context.workers.reach().ok_or(WebFault::Off)?;
+    let refused = |refused: trunkline_media::transport::webrtc::Refused| WebFault::Offer(refused.0);
+    let Answered { mut peer, sdp, stream } = Peer::answer(Instant::now(), sdp, reach, CODECS).map_err(refused)?;
+    let ice_session = peer.ufrag();
+    let wire = Wire::Shared(Box::new(peer));
+    let media = context.start_leg(brief, record, stream, wire, true).ok_or(WebFault::Overloaded)?;
+    Ok((media, WebAnswer { call: record.call.id, sdp, ice_session }))
+}
+
+/// Waits until the path to the browser is open.
+async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Result<(), EndReason> {
+    let until = tokio::time::Instant::now() + context.limits.web.connect;
+    loop {
+        tokio::select! {
+            event = media.events.recv() => match event {
+                Some(LegEvent::Connected { .. }) => return Ok(()),
+                Some(LegEvent::PeerClosed) => return Err(EndReason::Canceled),
+                Some(LegEvent::NetworkLost) | None => return Err(EndReason::NetworkLost),
+                Some(_) => {}
+            },
+            command = seat.commands.recv() => match command {
+                Some(Command::End(reason)) => return Err(before_answer(reason)),
+                Some(command) => carry_out(media, command),
+                None => return Err(EndReason::ServerShutdown),
+            },
+            () = tokio::time::sleep_until(until) => return Err(EndReason::NetworkLost),
+        }
+    }
+}
+
+/// What a browser wants while its call goes on.
+pub(super) fn carry_out(media: &Media, command: Command) {
+    match command {
+        Command::Candidates(lines) => {
+            let _ = media.leg.add_candidates(lines);
+        }
+        Command::RestartIce(restart) => {
+            let WebRestart { theirs, reply } = *restart;
+            // A leg that is gone answers nobody.
+            let _ = media.leg.restart_ice(theirs, Box::new(move |ours| drop(reply.send(ours))));
+        }
+        Command::Connect(offer) => drop(offer.reply.send(Err(WebFault::TokenUsed))),
+        Command::End(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_tokens_have_their_limits() {
+        let calls = WebCalls::default();
+        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = calls.take(here, 2).unwrap();
+        let _second = calls.take(here, 2).unwrap();
+        assert!(calls.take(here, 2).is_none() && calls.take(there, 2).is_some());
+        drop(first);
+        assert!(calls.take(here, 2).is_some());
+        let token = CallId::new();
+        let valid = Duration::from_secs(60);
+        assert_eq!(calls.use_token(token, 2, valid), Some(0));
+        calls.unuse_token(token);
+        assert_eq!([0, 1, 2].map(|_| calls.use_token(token, 2, valid)), [Some(0), Some(1), None]);
+        assert_eq!(calls.use_token(CallId::new(), 2, valid), Some(0));
+        let (call, stranger) = (CallId::new(), CallId::new());
+        calls.began(token, &WebAnswer { call, sdp: String::new(), ice_session: "abcd".into() });
+        assert!(calls.owns(token, token) && calls.owns(token, call) && !calls.owns(token, stranger));
+        assert_eq!(calls.ice_session(call).as_deref(), Some("abcd"));
+        calls.forget(call);
+        assert_eq!(calls.ice_session(call), None);
+    }
+}

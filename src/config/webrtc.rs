@@ -1,0 +1,101 @@
+//! Calls from browsers.
+
+use super::{Config, Fault};
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webrtc {
+    pub enabled: bool,
+    /// UDP for all browsers, and the same port of TCP.
+    pub listen: SocketAddr,
+    pub tcp: bool,
+    /// Empty: the address that carriers reach us by.
+    pub advertised_addresses: Vec<IpAddr>,
+    pub ice_servers: Vec<IceServer>,
+    /// Origins of pages that may call, beside our own; `*` for any.
+    pub allowed_origins: Vec<String>,
+    pub token_valid_s: u64,
+    pub calls_per_token: usize,
+    pub calls_per_address: usize,
+    pub connect_timeout_ms: u64,
+}
+
+/// A STUN or TURN server that browsers may use.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IceServer {
+    /// `stun:stun.example.com:3478`, `turn:turn.example.com?transport=tcp`
+    pub url: String,
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Browsers get to see it: one that is good for a while, not a password.
+    #[serde(default)]
+    pub credential: Option<String>,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Default for Webrtc {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::from(([0, 0, 0, 0], 8_189)),
+            tcp: true,
+            advertised_addresses: Vec::new(),
+            ice_servers: Vec::new(),
+            allowed_origins: Vec::new(),
+            token_valid_s: 300,
+            calls_per_token: 1,
+            calls_per_address: 10,
+            connect_timeout_ms: 15_000,
+        }
+    }
+}
+
+impl Config {
+    /// Addresses that browsers are told.
+    pub fn web_addresses(&self) -> Vec<IpAddr> {
+        let web = &self.webrtc;
+        if !web.advertised_addresses.is_empty() {
+            return web.advertised_addresses.clone();
+        }
+        vec![if web.listen.ip().is_unspecified() { self.advertised() } else { web.listen.ip() }]
+    }
+}
+
+pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
+    let web = &config.webrtc;
+    let mut fault = |path: String, message: String| faults.push(Fault { path, message });
+    for (name, value, low, high) in [
+        ("token_valid_s", web.token_valid_s, 10, 86_400),
+        ("calls_per_token", web.calls_per_token as u64, 1, 10_000),
+        ("calls_per_address", web.calls_per_address as u64, 1, 10_000),
+        ("connect_timeout_ms", web.connect_timeout_ms, 1_000, 120_000),
+    ] {
+        if !(low..=high).contains(&value) {
+            fault(format!("webrtc.{name}"), format!("{value} is not between {low} and {high}"));
+        }
+    }
+    for (index, server) in web.ice_servers.iter().enumerate() {
+        let path = format!("webrtc.ice_servers[{index}].url");
+        let scheme = server.url.split(':').next().unwrap_or_default();
+        if !matches!(scheme, "stun" | "stuns" | "turn" | "turns") || server.url.contains(['>', '"', ' ', '\n', '\r']) {
+            fault(path, "must be a stun:, stuns:, turn: or turns: URL (RFC 7064, RFC 7065)".to_owned());
+        } else if scheme.starts_with("turn") && (server.username.is_none() || server.credential.is_none()) {
+            fault(path, "a TURN server needs username and credential".to_owned());
+        }
+    }
+    for (index, origin) in web.allowed_origins.iter().enumerate() {
+        let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+        if origin != "*" && !is_origin {
+            let message = "must be an origin such as https://www.example.com, or *".to_owned();
+            fault(format!("webrtc.allowed_origins[{index}]"), message);
+        }
+    }
+}
