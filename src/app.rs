@@ -95,6 +95,13 @@ impl Context {
 impl App {
     /// Starts everything; returns when calls and requests are taken.
     pub async fn start(config: &Config, prometheus: PrometheusHandle) -> Result<Self, AppError> {
+        Self::start_with(config, prometheus, None).await
+    }
+
+    /// The same with what a demo shows.
+    pub async fn start_with(
+        config: &Config, prometheus: PrometheusHandle, demo: Option<crate::api::Demo>,
+    ) -> Result<Self, AppError> {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
         let store = open_store(&config.database.url).await?;
@@ -149,6 +156,7 @@ impl App {
             allowed_origins: config.webrtc.allowed_origins.clone(),
             ice_servers: ice_servers(config),
             token_valid_s: config.webrtc.token_valid_s,
+            demo,
         };
         tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
         let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };

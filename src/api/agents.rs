@@ -114,7 +114,7 @@ impl From<&Agent> for AgentView {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentBody {
-    agent: AgentView,
+    pub(super) agent: AgentView,
 }
 
 /// Agents that were put into JSON, for as long as the store remembers the same value: most requests ask

@@ -7,9 +7,10 @@ use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, Query, id};
 use crate::call::registry::Command;
-use crate::domain::call::{Call, CallStatus};
+use crate::domain::call::{Call, CallStatus, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, TaskId};
+use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
 use crate::store::{CallFilter, OrgScope, Page};
 use axum::extract::{Path, State};
@@ -128,17 +129,27 @@ async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<Call
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query)), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query), ("direction" = Option<String>, Query, description = "`inbound`, `outbound` or `web`."), ("end_reason" = Option<String>, Query), ("started_after" = Option<String>, Query, format = "date-time"), ("started_before" = Option<String>, Query, format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier.", max_length = 200)), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let filter = CallFilter {
         task: query.value("task_id", TaskId::parse, "a UUID")?,
         agent: query.value("agent_id", AgentId::parse, "a UUID")?,
         status: query.value("status", CallStatus::parse, "one of initiated, in_progress, completed, failed")?,
+        direction: query.value("direction", Direction::parse, "one of inbound, outbound, web")?,
+        end_reason: query.value("end_reason", EndReason::parse, "an end reason")?,
+        started_after: query.value("started_after", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
+        started_before: query.value("started_before", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
+        text: query.value("q", searched, "1 to 200 characters")?,
     };
     let (calls, total) = api.context.store.calls(scope, filter, page).await?;
     let calls = calls.iter().map(CallView::from).collect();
     Ok(Answer::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
+}
+
+fn searched(text: &str) -> Option<String> {
+    let text = text.trim();
+    (1..=200).contains(&text.chars().count()).then(|| text.to_owned())
 }
 
 /// One call with its transcript.
@@ -203,10 +214,10 @@ async fn settled(api: &Api, scope: OrgScope, call: Call) -> Result<Call, ApiErro
 
 /// Waits until no call of a task is live any more.
 pub(super) async fn task_is_free(api: &Api, scope: OrgScope, task: TaskId) {
-    let filter = CallFilter { task: Some(task), status: None, agent: None };
+    let filter = CallFilter { task: Some(task), ..CallFilter::default() };
     let wait = async {
         loop {
-            match api.context.store.calls(scope, filter, Page { limit: 1, offset: 0 }).await {
+            match api.context.store.calls(scope, filter.clone(), Page { limit: 1, offset: 0 }).await {
                 Ok((calls, _)) if calls.first().is_some_and(|call| !call.status.is_over()) => {}
                 _ => return,
             }

@@ -1,14 +1,17 @@
 //! The REST API. A handler parses, asks the domain and the store, and answers; it never sees SQL, SIP
 //! or sound. Mounted twice: `/api/v1` with the envelope, `/v1` with the bare body.
 
+mod agent_versions;
 mod agents;
 mod api_keys;
 mod audit_log;
 mod auth;
 mod calls;
+mod console;
 mod constraints;
 mod envelope;
 mod error;
+mod events;
 mod examples;
 mod health;
 mod input;
@@ -35,7 +38,8 @@ mod webhook_deliveries;
 mod whip;
 
 use crate::call::driver::Context;
-use crate::domain::ids::ApiKeyId;
+use crate::domain::ids::{AgentId, ApiKeyId};
+use crate::store::OrgScope;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate_limit::RateLimit;
 use sessions::Passwords;
@@ -53,6 +57,7 @@ pub struct Api {
     visitors: RateLimit<IpAddr>,
     behind_proxy: bool,
     web: Arc<WebSettings>,
+    demo: Option<Arc<Demo>>,
     passwords: Passwords,
     written: agents::Written,
 }
@@ -68,6 +73,7 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub token_valid_s: u64,
+    pub demo: Option<Demo>,
 }
 
 /// A STUN or TURN server that browsers are told of.
@@ -76,6 +82,25 @@ pub struct IceServer {
     pub url: String,
     pub username: Option<String>,
     pub credential: Option<String>,
+}
+
+/// What the demo shows to whoever opens its console: it runs on loopback, with made-up providers.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    pub email: String,
+    pub password: String,
+    pub scope: OrgScope,
+    pub agent: AgentId,
+    pub phrases: Vec<Phrase>,
+}
+
+/// A sentence that the demo's caller can say without a microphone.
+#[derive(Clone, Debug)]
+pub struct Phrase {
+    pub name: String,
+    pub text: String,
+    /// A WAV file.
+    pub sound: Vec<u8>,
 }
 
 /// Whom a connection comes from.
@@ -94,7 +119,7 @@ impl Api {
         let Settings { body_bytes_max, public_url, behind_proxy, .. } = settings;
         let rate_limit = RateLimit::new(settings.rate_limit_per_minute);
         let visitors = RateLimit::new(settings.public_rate_limit_per_minute);
-        let Settings { allowed_origins, ice_servers, token_valid_s, .. } = settings;
+        let Settings { allowed_origins, ice_servers, token_valid_s, demo, .. } = settings;
         Self {
             context,
             metrics,
@@ -103,6 +128,7 @@ impl Api {
             rate_limit,
             visitors,
             behind_proxy,
+            demo: demo.map(Arc::new),
             web: Arc::new(WebSettings { allowed_origins, ice_servers, token_valid_s }),
             passwords: Passwords::default(),
             written: agents::Written::default(),

@@ -35,6 +35,60 @@ pub(super) struct ProviderTest {
     problem: Option<ProviderProblem>,
 }
 
+/// A provider as this organization can use it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Provider)]
+pub(super) struct ProviderView {
+    name: String,
+    stages: Vec<StageView>,
+    /// `own` (of the organization), `server`, or `none`; `not_needed` for the local voices.
+    key: &'static str,
+}
+
+/// What calls of this process have seen of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderStage)]
+pub(super) struct StageView {
+    /// `stt`, `llm`, `tts` or `engine`.
+    stage: &'static str,
+    /// `open`; `closed` after too many failures; `trying` whether it works again; `waiting` because it said so.
+    breaker: &'static str,
+    failures_in_a_row: u32,
+    retry_after_ms: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderList)]
+pub(super) struct ProviderList {
+    providers: Vec<ProviderView>,
+}
+
+/// Every provider: whose key calls would use, and the state of its circuit breakers in this process.
+#[utoipa::path(get, path = "/providers", tag = "providers", responses((status = 200, body = ProviderList)))]
+pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller) -> Result<Answer, ApiError> {
+    let context = Context::of_organization(&api.context, scope).await;
+    let providers = &context.providers;
+    let views = Account::ALL.iter().map(|account| {
+        let stages = account.stages().into_iter().map(|stage| {
+            let state = providers.gate_state(*account, stage);
+            StageView {
+                stage: stage.name(),
+                breaker: state.map_or("open", |state| state.name()),
+                failures_in_a_row: state.map_or(0, |state| state.failures()),
+                retry_after_ms: state.and_then(|state| state.left()).map(|left| left.as_millis() as u64),
+            }
+        });
+        let key = match account {
+            _ if !account.needs_key() => "not_needed",
+            _ if providers.has_own_key(*account) => "own",
+            _ if providers.endpoint(*account, None).is_usable() => "server",
+            _ => "none",
+        };
+        ProviderView { name: account.name().to_owned(), stages: stages.collect(), key }
+    });
+    Ok(Answer::ok(ProviderList { providers: views.collect() }))
+}
+
 /// Makes one cheap request to a provider and says what is wrong, if anything is.
 #[utoipa::path(post, path = "/providers/{name}/test", tag = "providers", params(NamePath), responses((status = 200, body = ProviderTest)))]
 pub(super) async fn test(

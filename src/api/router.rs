@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::{
-    Api, agents, api_keys, audit_log, calls, envelope, health, live, openapi, organizations, phone_numbers, providers,
+    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, openapi, organizations, phone_numbers, providers,
     recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
@@ -18,6 +18,8 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(health::health))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::update, agents::delete))
+        .routes(routes!(agent_versions::list))
+        .routes(routes!(agent_versions::restore))
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::update, tasks::delete))
         .routes(routes!(tasks::execute))
@@ -38,7 +40,9 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(phone_numbers::get, phone_numbers::update, phone_numbers::delete))
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
+        .routes(routes!(trunks::test))
         .routes(routes!(usage::get))
+        .routes(routes!(providers::list))
         .routes(routes!(providers::test))
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
@@ -46,6 +50,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::me))
+        .routes(routes!(sessions::change_password))
         .routes(routes!(organizations::list, organizations::create))
         .routes(routes!(organizations::get, organizations::update))
         .routes(routes!(api_keys::list, api_keys::create))
@@ -71,6 +76,8 @@ pub fn router(api: Api) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/docs", get(openapi::page))
         .route("/ws/calls/{id}", get(live::connect))
+        .route("/ws/events", get(events::connect))
+        .merge(console::routes(&api))
         .fallback(|| async { ApiError::not_found("Endpoint") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(

@@ -156,6 +156,34 @@ pub(super) async fn login(
     }
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordChange {
+    current_password: String,
+    #[schema(min_length = 10)]
+    new_password: String,
+}
+
+/// Another password for whoever is logged in; their other sessions end.
+#[utoipa::path(post, path = "/auth/password", tag = "auth", security(("session" = [])), request_body = PasswordChange, responses((status = 200, body = Me)))]
+pub(super) async fn change_password(
+    State(api): State<Api>, visitor: Visitor, person: Person, headers: HeaderMap, Object(object): Object,
+) -> Result<Answer, ApiError> {
+    visitor.count(&api)?;
+    let PasswordChange { current_password, new_password } = typed(object)?;
+    password::validate(&new_password).map_err(|fault| ApiError::field("new_password", fault.message))?;
+    let user = &person.0.user;
+    let known = api.context.store.credentials(&user.email).await?;
+    let hash = known.as_ref().map_or(NOBODY, |(_, hash)| hash).to_owned();
+    if !api.passwords.verify(current_password, hash).await? {
+        return Err(ApiError::field("current_password", "is wrong"));
+    }
+    let hashed = api.passwords.hash(new_password).await?;
+    api.context.store.change_password(user, &hashed, cookie(&headers).unwrap_or_default()).await?;
+    person.audit(&api, "user.password", user.id).await?;
+    Ok(Answer::ok(me_of(&api, &person.0).await?))
+}
+
 /// Ends the session; without one it does nothing.
 #[utoipa::path(post, path = "/auth/logout", tag = "auth", security(()), responses((status = 200, body = Deleted)))]
 pub(super) async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Response, ApiError> {

@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
+use crate::call::driver::probe_trunk;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
@@ -141,6 +142,34 @@ pub(super) async fn update(
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;
     Ok(Answer::ok(TrunkBody { trunk: (&trunk).into() }))
+}
+
+/// How a trunk is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TrunkTest {
+    /// Somebody answered; a refusal is an answer too.
+    reachable: bool,
+    /// Status of the answer to OPTIONS.
+    sip_status: Option<u16>,
+    latency_ms: Option<u64>,
+    /// Why not, in words.
+    problem: Option<String>,
+}
+
+/// Sends OPTIONS to the trunk's host and says what came back.
+#[utoipa::path(post, path = "/trunks/{id}/test", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkTest)))]
+pub(super) async fn test(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+) -> Result<Answer, ApiError> {
+    let trunk = find(&api, scope, &id).await?;
+    let receives_only = "The trunk has no host: it only receives calls";
+    let (status, took) = probe_trunk(&api.context, &trunk).await.map_err(|()| ApiError::state(receives_only))?;
+    Ok(Answer::ok(TrunkTest {
+        reachable: status.is_some(),
+        sip_status: status,
+        latency_ms: status.map(|_| took.as_millis() as u64),
+        problem: status.is_none().then(|| "No answer to OPTIONS in four seconds".to_owned()),
+    }))
 }
 
 /// Deletes a trunk.

@@ -6,8 +6,9 @@ use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{Object, base_url, typed};
 use crate::call::driver::{WebFault, WebOrder, place_web};
-use crate::domain::ids::AgentId;
+use crate::domain::ids::{AgentId, CallId};
 use crate::domain::time::UnixMs;
+use crate::store::OrgScope;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -100,18 +101,23 @@ pub(super) async fn create(
         first_message: fields.starting_message,
     };
     let call = place_web(&api.context, scope, agent, order).await.map_err(refusal)?;
-    let until_s = unix_s() + api.web.token_valid_s;
-    let base = base_url(&api, &headers);
     let mount = uri.path().trim_end_matches("/calls/web");
-    Ok(Answer::created(WebCallBody {
-        call_id: call.to_string(),
-        agent_id: agent_id.to_string(),
-        whip_url: format!("{base}{mount}/whip/{agent_id}"),
-        token: api.context.links.secret.sign_web(scope, call, agent_id, until_s),
-        expires_at: UnixMs(i64::try_from(until_s).unwrap_or(i64::MAX / 1_000) * 1_000).rfc3339(),
-        websocket_url: format!("{}/ws/calls/{call}", base.replacen("http", "ws", 1)),
-        ice_servers: ice_servers(&api),
-    }))
+    Ok(Answer::created(WebCallBody::new(&api, &base_url(&api, &headers), mount, scope, call, agent_id)))
+}
+
+impl WebCallBody {
+    pub(super) fn new(api: &Api, base: &str, mount: &str, scope: OrgScope, call: CallId, agent: AgentId) -> Self {
+        let until_s = unix_s() + api.web.token_valid_s;
+        Self {
+            call_id: call.to_string(),
+            agent_id: agent.to_string(),
+            whip_url: format!("{base}{mount}/whip/{agent}"),
+            token: api.context.links.secret.sign_web(scope, call, agent, until_s),
+            expires_at: UnixMs(i64::try_from(until_s).unwrap_or(i64::MAX / 1_000) * 1_000).rfc3339(),
+            websocket_url: format!("{}/ws/calls/{call}", base.replacen("http", "ws", 1)),
+            ice_servers: ice_servers(api),
+        }
+    }
 }
 
 fn ice_servers(api: &Api) -> Vec<IceServerBody> {

@@ -2,6 +2,7 @@
 
 use super::driver::{WebOffer, WebRestart};
 use super::live::{self, Update};
+use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::store::OrgScope;
@@ -36,7 +37,21 @@ struct Entry {
 pub struct Registry {
     calls: Arc<Mutex<HashMap<CallId, Entry>>>,
     count: Arc<watch::Sender<usize>>,
+    changes: broadcast::Sender<Change>,
 }
+
+/// A call of this installation has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub scope: OrgScope,
+    pub call: CallId,
+    pub status: CallStatus,
+    /// It is held by this process.
+    pub here: bool,
+}
+
+/// Changes a listener may lag behind by.
+const CHANGES_MAX: usize = 1_024;
 
 /// A call's place; leaving it takes the call out.
 #[derive(Debug)]
@@ -50,7 +65,11 @@ pub struct Seat {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { calls: Arc::default(), count: Arc::new(watch::Sender::new(0)) }
+        Self {
+            calls: Arc::default(),
+            count: Arc::new(watch::Sender::new(0)),
+            changes: broadcast::Sender::new(CHANGES_MAX),
+        }
     }
 }
 
@@ -78,6 +97,15 @@ impl Registry {
         calls.get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.subscribe())
     }
 
+    /// Changes of all calls from now on; whoever listens keeps to one organization.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    pub fn announce(&self, change: Change) {
+        let _ = self.changes.send(change); // nobody need listen
+    }
+
     /// Ends the live call of a task, if there is one.
     pub fn command_task(&self, scope: OrgScope, task: TaskId, command: Command) -> bool {
         let calls = self.lock();
@@ -103,6 +131,12 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 }
 

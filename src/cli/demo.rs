@@ -5,7 +5,9 @@ use crate::app::{App, open_store};
 use crate::caller::report::CallReport;
 use crate::caller::script::Script;
 use crate::caller::softphone::{Dial, Softphone};
+use crate::api::{Demo as ConsoleDemo, Phrase};
 use crate::config::{self, Config};
+use crate::domain::agent::AgentFields;
 use crate::domain::password;
 use crate::domain::provider::Account;
 use crate::emulator;
@@ -39,6 +41,9 @@ pub(super) struct DemoArgs {
     api: SocketAddr,
     #[arg(long, default_value = "127.0.0.1:5060")]
     sip: SocketAddr,
+    /// Media of browsers.
+    #[arg(long, default_value = "127.0.0.1:8189")]
+    web: SocketAddr,
 }
 
 struct Demo {
@@ -46,6 +51,7 @@ struct Demo {
     http: reqwest::Client,
     base: String,
     key: String,
+    agent: String,
     /// The emulator lives as long as this.
     _emulator: Option<emulator::Running>,
 }
@@ -55,7 +61,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
     let callee_line = SocketAddr::new(args.sip.ip(), 0);
     let (phone, mut incoming) =
         Softphone::open(callee_line, (54_000, 54_999)).await.map_err(|error| error.to_string())?;
-    let agent = demo.set_up(args.real_providers, phone.sip.local_udp()).await?;
+    let agent = demo.set_up(phone.sip.local_udp()).await?;
 
     println!("\n── a call comes in for {NUMBER} ──");
     let dial = Dial {
@@ -98,7 +104,8 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         demo.app.drain().await;
         return Ok(());
     }
-    println!("\nserving on; Ctrl-C ends");
+    println!("\nconsole: open http://{}/ and press \"Look around\"; one click calls the agent from the browser", demo.app.api_addr);
+    println!("serving on; Ctrl-C ends");
     stop_signal().await;
     demo.app.drain().await;
     Ok(())
@@ -127,6 +134,8 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     config.log.filter = "warn".to_owned();
     config.api.listen = free(args.api, "API");
     config.sip.listen = free(args.sip, "SIP");
+    config.webrtc.listen = free(args.web, "port of browsers");
+    config.webrtc.advertised_addresses.clear();
     config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display());
     config.recordings.folder = args.folder.join("recordings").display().to_string();
     telemetry::log::start(&config.log)?;
@@ -154,16 +163,66 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let word = format!("{:016x}", rand::random::<u64>());
     let hash = password::hash(&word)?;
     let made = store.bootstrap("Demo", &email, &hash).await.map_err(|error| error.to_string())?;
-    store.close().await;
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
-    let app = App::start(&config, prometheus).await.map_err(|error| error.to_string())?;
+    let agent = first_agent(args.real_providers, &config);
+    let agent: AgentFields = serde_json::from_value(agent).map_err(|error| error.to_string())?;
+    let agent = store.create_agent(made.scope, agent).await.map_err(|error| error.to_string())?;
+    store.close().await;
+    let shown = ConsoleDemo {
+        email: email.clone(),
+        password: word.clone(),
+        scope: made.scope,
+        agent: agent.id,
+        // Only the emulated recogniser knows them by heart; people understand them too.
+        phrases: phrases()?,
+    };
+    let app = App::start_with(&config, prometheus, Some(shown)).await.map_err(|error| error.to_string())?;
+    println!("console       http://{}/", app.api_addr);
     println!("API           http://{}/api/v1", app.api_addr);
     println!("SIP           {} (UDP and TCP)", app.context.sip.local_udp());
     println!("organization  {}", made.scope.organization());
     println!("owner         {email}, password {word}");
     println!("API key       {}", made.key.text);
     let base = format!("http://{}/api/v1", app.api_addr);
-    Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, _emulator: running })
+    let agent = agent.id.to_string();
+    Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, agent, _emulator: running })
+}
+
+/// Who answers.
+fn first_agent(real: bool, config: &Config) -> Value {
+    let voice = if real && config.providers.elevenlabs.api_key.is_none() {
+        json!({"provider": "openai", "voice_id": "alloy", "language": "en"})
+    } else {
+        json!({"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM", "language": "en"})
+    };
+    json!({
+        "name": "Acme support", "business_name": "Acme",
+        "system_prompt": "You are the telephone agent of Acme, a web shop. Be brief. End the call when the caller says goodbye.",
+        "first_message": "Good morning, this is Acme. How can I help you?",
+        "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
+        "llm_config": {"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.3},
+        "tts_config": voice,
+    })
+}
+
+/// Phrases that somebody who calls this agent may say.
+const SAYABLE: &[&str] =
+    &["hello", "where_is_my_order", "order_number", "opening_hours", "wait_stop", "no_thank_you", "goodbye"];
+
+fn phrases() -> Result<Vec<Phrase>, String> {
+    let all = emulator::fixture_phrases().into_iter().filter(|phrase| SAYABLE.contains(&phrase.name.as_str()));
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    all.map(|phrase| {
+        let mut sound = std::io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut sound, spec).map_err(|error| error.to_string())?;
+        for sample in &phrase.samples {
+            writer.write_sample(*sample).map_err(|error| error.to_string())?;
+        }
+        writer.finalize().map_err(|error| error.to_string())?;
+        Ok(Phrase { name: phrase.name, text: phrase.text, sound: sound.into_inner() })
+    })
+    .collect()
 }
 
 impl Demo {
@@ -186,22 +245,9 @@ impl Demo {
         }
     }
 
-    /// Agent, trunk and number through the API, as a customer would. Returns the agent.
-    async fn set_up(&mut self, real: bool, callee: SocketAddr) -> Result<String, String> {
-        let voice = if real && !self.app.context.providers.endpoint(Account::Elevenlabs, None).is_usable() {
-            json!({"provider": "openai", "voice_id": "alloy", "language": "en"})
-        } else {
-            json!({"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM", "language": "en"})
-        };
-        let agent = json!({
-            "name": "Acme support", "business_name": "Acme",
-            "system_prompt": "You are the telephone agent of Acme, a web shop. Be brief. End the call when the caller says goodbye.",
-            "first_message": "Good morning, this is Acme. How can I help you?",
-            "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
-            "llm_config": {"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.3},
-            "tts_config": voice,
-        });
-        let agent = self.post("/agents", &agent).await?["agent"]["id"].as_str().unwrap_or_default().to_owned();
+    /// Trunk and number through the API, as a customer would. Returns the agent.
+    async fn set_up(&mut self, callee: SocketAddr) -> Result<String, String> {
+        let agent = self.agent.clone();
         let trunk = json!({"name": "Loopback", "host": callee.ip().to_string(), "port": callee.port(),
             "allowed_addresses": [callee.ip().to_string()]});
         let trunk = self.post("/trunks", &trunk).await?["trunk"]["id"].clone();

@@ -41,7 +41,7 @@ named! {
         CallsRead "calls:read", CallsWrite "calls:write",
         PhoneNumbersRead "phone-numbers:read", PhoneNumbersWrite "phone-numbers:write",
         TrunksRead "trunks:read", TrunksWrite "trunks:write",
-        ProvidersWrite "providers:write",
+        ProvidersRead "providers:read", ProvidersWrite "providers:write",
         UsageRead "usage:read",
         WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
     }

@@ -81,6 +81,18 @@ macro_rules! names {
                 match self { $(Self::$account => $name),* }
             }
 
+            /// What calls use it for.
+            pub fn stages(self) -> Vec<Stage> {
+                match self {
+                    $(Self::$account => vec![
+                        $( { let SttProvider::$stt = SttProvider::$stt else { unreachable!() }; Stage::Stt }, )?
+                        $( { let LlmProvider::$llm = LlmProvider::$llm else { unreachable!() }; Stage::Llm }, )?
+                        $( { let TtsProvider::$tts = TtsProvider::$tts else { unreachable!() }; Stage::Tts }, )?
+                        $( { let LlmProvider::$engine = LlmProvider::$engine else { unreachable!() }; Stage::Engine }, )?
+                    ]),*
+                }
+            }
+
             /// What is asked for to see whether a key works, and how the key is sent: a scheme of
             /// `Authorization`, or a header of its own.
             pub fn probe(self) -> (&'static str, &'static str) {

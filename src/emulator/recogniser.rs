@@ -24,6 +24,7 @@ type Spectrum = [f32; BANDS];
 
 #[derive(Clone, Debug)]
 pub struct Phrase {
+    pub name: String,
     pub text: String,
     pub samples: Vec<i16>,
 }
@@ -68,7 +69,7 @@ pub fn fixture_phrases() -> Vec<Phrase> {
             let text =
                 texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1))?;
             let samples = hound::WavReader::new(*bytes).ok()?.into_samples::<i16>().filter_map(Result::ok).collect();
-            Some(Phrase { text: text.to_owned(), samples })
+            Some(Phrase { name: (*name).to_owned(), text: text.to_owned(), samples })
         })
         .collect()
 }

@@ -131,7 +131,60 @@ impl Refusal {
     }
 }
 
+/// What a gate does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateState {
+    /// Requests go through; that many failed in a row.
+    Open { failures: u32 },
+    /// None goes through for so long.
+    Closed(Duration),
+    /// One is on its way to find out.
+    Trying,
+    /// The provider has ordered to wait for so long.
+    Waiting(Duration),
+}
+
+impl GateState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Closed(_) => "closed",
+            Self::Trying => "trying",
+            Self::Waiting(_) => "waiting",
+        }
+    }
+
+    pub fn failures(self) -> u32 {
+        if let Self::Open { failures } = self { failures } else { 0 }
+    }
+
+    /// How long it stays as it is.
+    pub fn left(self) -> Option<Duration> {
+        match self {
+            Self::Closed(left) | Self::Waiting(left) => Some(left),
+            Self::Open { .. } | Self::Trying => None,
+        }
+    }
+}
+
 impl Gates {
+    /// The state of a gate that was used before; of others nothing is known, which means that they are open.
+    pub fn state(
+        &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant,
+    ) -> Option<GateState> {
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.get(&key(tenant, endpoint, stage))?;
+        let ordered = gate.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
+        if let Some(left) = ordered {
+            return Some(GateState::Waiting(left));
+        }
+        Some(match gate.breaker {
+            Breaker::Passing { failures } => GateState::Open { failures },
+            Breaker::Stopped { until, .. } => GateState::Closed(until.saturating_duration_since(now)),
+            Breaker::Probing { .. } => GateState::Trying,
+        })
+    }
+
     /// Asks to be let through at once. `insist`: nobody else can be asked, so that a provider that failed
     /// before is tried all the same.
     pub fn enter(

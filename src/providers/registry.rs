@@ -2,7 +2,7 @@
 
 use super::chat::{self, TextModel};
 use super::engine::Engine;
-use super::gate::Gates;
+use super::gate::{GateState, Gates};
 use super::listen::{self, Recogniser};
 use super::net::{self, Http, Socket, Spares, Upgrade};
 use super::quirks::Quirks;
@@ -135,6 +135,11 @@ impl Providers {
             endpoint.api_key = endpoint.api_key.filter(|_| self.own.contains(&account));
         }
         endpoint
+    }
+
+    /// What the gate of an account and stage does at the moment, for this organization.
+    pub fn gate_state(&self, account: Account, stage: Stage) -> Option<GateState> {
+        self.gates.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
     }
 
     pub fn has_own_key(&self, account: Account) -> bool {

@@ -1,5 +1,6 @@
 //! Agents.
 
+use super::agent_versions::keep;
 use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::agent::{Agent, AgentFields};
@@ -24,6 +25,7 @@ impl Store {
         let at = now();
         let agent =
             Agent { id: AgentId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+        let mut transaction = self.write.begin().await?;
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(agent.id.to_string())
             .bind(scope.organization().to_string())
@@ -31,8 +33,10 @@ impl Store {
             .bind(text(&agent.fields)?)
             .bind(at.0)
             .bind(at.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await?;
+        keep(&mut transaction, &agent).await?;
+        transaction.commit().await?;
         Ok(agent)
     }
 
@@ -66,7 +70,8 @@ impl Store {
     }
 
     pub async fn update_agent(&self, scope: OrgScope, agent: &Agent) -> Result<(), StoreError> {
-        sqlx::query(
+        let mut transaction = self.write.begin().await?;
+        let updated = sqlx::query(
             "UPDATE agents SET is_active = $1, fields = $2, updated_at = $3 WHERE id = $4 AND organization_id = $5",
         )
         .bind(i64::from(agent.fields.is_active))
@@ -74,8 +79,12 @@ impl Store {
         .bind(agent.updated_at.0)
         .bind(agent.id.to_string())
         .bind(scope.organization().to_string())
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await?;
+        if updated.rows_affected() > 0 {
+            keep(&mut transaction, agent).await?;
+        }
+        transaction.commit().await?;
         self.cache.forget_agent(agent.id);
         Ok(())
     }
@@ -93,6 +102,11 @@ impl Store {
         if active > 0 {
             return Ok(false);
         }
+        sqlx::query("DELETE FROM agent_versions WHERE agent_id = $1 AND organization_id = $2")
+            .bind(id.to_string())
+            .bind(scope.organization().to_string())
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query("DELETE FROM agents WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())

@@ -13,11 +13,23 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 /// Filters of a list of calls.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CallFilter {
     pub task: Option<TaskId>,
     pub agent: Option<AgentId>,
     pub status: Option<CallStatus>,
+    pub direction: Option<Direction>,
+    pub end_reason: Option<EndReason>,
+    pub started_after: Option<UnixMs>,
+    pub started_before: Option<UnixMs>,
+    /// Part of a number, of the summary or of what was said; or the call's identifier.
+    pub text: Option<String>,
+}
+
+/// A pattern for LIKE that stands for itself.
+fn containing(text: &str) -> String {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
 }
 
 fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
@@ -65,12 +77,22 @@ impl Store {
 
     pub async fn calls(&self, scope: OrgScope, filter: CallFilter, page: Page) -> Result<(Vec<Call>, i64), StoreError> {
         let from = "FROM calls WHERE organization_id = $1 AND ($2 IS NULL OR task_id = $2) \
-            AND ($3 IS NULL OR agent_id = $3) AND ($4 IS NULL OR status = $4)";
+            AND ($3 IS NULL OR agent_id = $3) AND ($4 IS NULL OR status = $4) AND ($5 IS NULL OR direction = $5) \
+            AND ($6 IS NULL OR end_reason = $6) AND ($7 IS NULL OR started_at >= $7) AND ($8 IS NULL OR started_at < $8) \
+            AND ($9 IS NULL OR id = $10 OR LOWER(from_number) LIKE $9 ESCAPE '\\' OR LOWER(to_number) LIKE $9 ESCAPE '\\' \
+            OR LOWER(COALESCE(summary, '')) LIKE $9 ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns t WHERE t.call_id = calls.id \
+            AND LOWER(t.content) LIKE $9 ESCAPE '\\'))";
         let binds = [
             Bind::Text(scope.organization().to_string()),
             Bind::MaybeText(filter.task.map(|id| id.to_string())),
             Bind::MaybeText(filter.agent.map(|id| id.to_string())),
             Bind::MaybeText(filter.status.map(|status| status.name().to_owned())),
+            Bind::MaybeText(filter.direction.map(|direction| direction.name().to_owned())),
+            Bind::MaybeText(filter.end_reason.map(|reason| reason.name().to_owned())),
+            Bind::MaybeInt(filter.started_after.map(|at| at.0)),
+            Bind::MaybeInt(filter.started_before.map(|at| at.0)),
+            Bind::MaybeText(filter.text.as_deref().map(containing)),
+            Bind::MaybeText(filter.text.map(|text| text.to_lowercase())),
         ];
         self.list("*", from, "started_at DESC, id DESC", &binds, page, |row| call(scope, row)).await
     }

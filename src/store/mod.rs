@@ -1,6 +1,7 @@
 //! The database. Only this area speaks SQL; every function that touches a tenant's rows takes its
 //! [`OrgScope`], which only this area can make.
 
+mod agent_versions;
 mod agents;
 mod api_keys;
 mod audit;
@@ -25,6 +26,7 @@ mod usage;
 mod wakes;
 mod wrap_up;
 
+pub use agent_versions::AgentVersion;
 pub use api_keys::{ApiKeyRow, Key, NewKey};
 pub use audit::AuditEntry;
 pub use calls::CallFilter;

@@ -175,6 +175,24 @@ impl Store {
         Ok(Some(Session { scope: OrgScope::new(user.organization), user }))
     }
 
+    /// Another password; every session but this one ends.
+    pub async fn change_password(&self, user: &User, hashed: &str, token: &str) -> Result<(), StoreError> {
+        let mut transaction = self.write.begin().await?;
+        sqlx::query("UPDATE users SET password_hash = $1 WHERE id = $2 AND organization_id = $3")
+            .bind(hashed)
+            .bind(user.id.to_string())
+            .bind(user.organization.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND hash <> $2")
+            .bind(user.id.to_string())
+            .bind(hash(token))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     pub async fn end_session(&self, token: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash(token)).execute(&self.write).await?;
         Ok(())

@@ -37,6 +37,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 enum Command {
     Invite { invite: Box<Invite>, reply: oneshot::Sender<Result<(CallId, mpsc::Receiver<Event>), Refusal>> },
+    Options { probe: Box<Invite>, reply: oneshot::Sender<mpsc::Receiver<Event>> },
     Progress { call: CallId, status: u16, sdp: Option<Vec<u8>> },
     Answer { call: CallId, sdp: Vec<u8> },
     Reject { call: CallId, status: u16, retry_after_s: Option<u32> },
@@ -72,6 +73,16 @@ impl SipHandle {
         let command = Command::Invite { invite: Box::new(invite), reply };
         self.commands.try_send(command).map_err(|_| Refusal::Overload)?;
         answer.await.unwrap_or(Err(Refusal::Overload))
+    }
+
+    /// Asks whether somebody is there: the status of the answer, none without one (after 32 seconds at most).
+    pub async fn options(&self, probe: Invite) -> Option<u16> {
+        let (reply, events) = oneshot::channel();
+        self.commands.try_send(Command::Options { probe: Box::new(probe), reply }).ok()?;
+        match events.await.ok()?.recv().await {
+            Some(Event::Probed { status, .. }) => status,
+            _ => None,
+        }
     }
 
     pub async fn progress(&self, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
@@ -253,6 +264,11 @@ impl Driver {
                 }
                 Ok(())
             }
+            Command::Options { probe, reply } => endpoint.options(now, *probe).map(|call| {
+                let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
+                self.calls.insert(call, events);
+                let _ = reply.send(queue);
+            }),
             Command::Progress { call, status, sdp } => endpoint.progress(now, call, status, sdp),
             Command::Answer { call, sdp } => endpoint.answer(now, call, sdp),
             Command::Reject { call, status, retry_after_s } => endpoint.reject(now, call, status, retry_after_s),
@@ -393,9 +409,10 @@ impl Driver {
             | Event::Reoffer { call, .. }
             | Event::Info { call, .. }
             | Event::Referral { call, .. }
+            | Event::Probed { call, .. }
             | Event::Ended { call, .. } => call,
         };
-        let ended = matches!(event, Event::Ended { .. });
+        let ended = matches!(event, Event::Ended { .. } | Event::Probed { .. });
         let delivered = self.calls.get(&call).is_none_or(|queue| queue.try_send(event).is_ok());
         if ended {
             self.calls.remove(&call);

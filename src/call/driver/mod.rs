@@ -20,7 +20,7 @@ mod wrap_up;
 
 pub use inbound::inbound;
 pub use order::{OrderFault, Placed, place};
-pub use outbound::{OutboundOrder, outbound};
+pub use outbound::{OutboundOrder, outbound, probe_trunk};
 pub use remote::Remote;
 pub use web::{
     WebAnswer, WebCalls, WebFault, WebLimits, WebOffer, WebOrder, WebRestart, add_web_candidates, connect_web,
@@ -31,7 +31,7 @@ pub use wrap_up::{Found, wrap_up};
 use super::links::Links;
 use super::live::Update;
 use super::machine::Brief;
-use super::registry::{Registry, Seat};
+use super::registry::{Change, Registry, Seat};
 use crate::domain::agent::AgentFields;
 use crate::domain::background::BackgroundSound;
 use crate::domain::call::{Call, CallStatus};
@@ -137,12 +137,13 @@ pub(super) struct Record {
     hooks: Hooks,
     journal: Journal,
     live: broadcast::Sender<Update>,
+    registry: Registry,
 }
 
 impl Record {
     async fn new(context: &Context, scope: OrgScope, mut call: Call, hooks: Hooks, seat: &Seat) -> Self {
         call.node = Some(context.node.clone());
-        let record = Self { scope, call, hooks, journal: context.journal.clone(), live: seat.live.clone() };
+        let record = Self { scope, call, hooks, journal: context.journal.clone(), live: seat.live.clone(), registry: seat.registry().clone() };
         record.write().await;
         record
     }
@@ -151,6 +152,7 @@ impl Record {
         self.journal.call(self.call.clone()).await;
         let Call { status, end_reason, .. } = self.call;
         let _ = self.live.send(Update::Status { status, end_reason });
+        self.registry.announce(Change { scope: self.scope, call: self.call.id, status, here: true });
     }
 
     async fn answered(&mut self) {

@@ -36,6 +36,9 @@ use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 /// How long the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A trunk that has not answered by then is taken for dead.
+const PROBE_DEADLINE: Duration = Duration::from_secs(4);
+
 /// A task that was claimed, with everything its call needs.
 #[derive(Debug)]
 pub struct OutboundOrder {
@@ -111,6 +114,18 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
 fn invite(context: &Shared, order: &OutboundOrder, sdp: Vec<u8>) -> Option<Invite> {
     let destination = Destination::parse(&order.task.fields.to_number)?;
     invite_to(context, &order.trunk, order.from_number.as_deref(), &destination, sdp)
+}
+
+/// Whether somebody is there at the trunk's other end: the status of the answer to OPTIONS (any is a sign of life)
+/// and how long it took. `Err` when the trunk only receives.
+pub async fn probe_trunk(context: &Context, trunk: &Trunk) -> Result<(Option<u16>, Duration), ()> {
+    let host = trunk.fields.host.as_deref().ok_or(())?;
+    let uri = Uri::sip(None, host, trunk.fields.port);
+    let destination = Destination::SipUri(uri.to_string());
+    let invite = invite_to(context, trunk, None, &destination, Vec::new()).ok_or(())?;
+    let started = Instant::now();
+    let answer = tokio::time::timeout(PROBE_DEADLINE, context.sip.options(invite)).await;
+    Ok((answer.ok().flatten(), started.elapsed()))
 }
 
 /// An INVITE over a trunk; none when the trunk only receives.

@@ -2,7 +2,7 @@
 //! back to whoever has listeners.
 
 use crate::call::live::{self, Update};
-use crate::call::registry::{Command, Registry};
+use crate::call::registry::{Change, Command, Registry};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
@@ -35,6 +35,7 @@ enum Message {
     Interim { call: String, text: String },
     Status { call: String, status: String, end_reason: Option<String> },
     Over { call: String },
+    Changed { organization: String, call: String, status: String },
     Trunks,
 }
 
@@ -70,8 +71,23 @@ impl Remote {
         if let Some(bus) = &remote.bus {
             tokio::spawn(remote.clone().hear(bus.subscribe()));
             tokio::spawn(remote.clone().renew());
+            tokio::spawn(remote.clone().tell_changes(registry.changes()));
         }
         remote
+    }
+
+    /// Consoles of other processes see our calls change too.
+    async fn tell_changes(self, mut changes: broadcast::Receiver<Change>) {
+        loop {
+            match changes.recv().await {
+                Ok(Change { scope, call, status, here: true }) => {
+                    let (organization, call) = (scope.organization().to_string(), call.to_string());
+                    self.say(&Message::Changed { organization, call, status: status.name().to_owned() }).await;
+                }
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
     }
 
     /// Another process changed a trunk.
@@ -167,6 +183,12 @@ impl Remote {
                 }
             }
             Message::Over { call } => self.forget(&call),
+            Message::Changed { organization, call, status } => {
+                let known = self.scope(&organization).zip(CallId::parse(&call)).zip(CallStatus::parse(&status));
+                if let Some(((scope, call), status)) = known {
+                    self.registry.announce(Change { scope, call, status, here: false });
+                }
+            }
             Message::Trunks => self.trunks_changed.notify_one(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod guard;
 mod in_dialog;
+mod options;
 mod receive;
 mod refer;
 mod routing;
@@ -147,6 +148,11 @@ pub enum Event {
     Referral {
         call: CallId,
         referral: Referral,
+    },
+    /// The answer to [`Endpoint::options`]; none when nobody answered.
+    Probed {
+        call: CallId,
+        status: Option<u16>,
     },
     Ended {
         call: CallId,

@@ -253,6 +253,7 @@ impl Endpoint {
                 self.remove_session(call);
             }
             Method::Refer => self.refer_response(call, 408),
+            Method::Options => self.options_response(call, None),
             // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
             _ => {}
         }

@@ -96,6 +96,7 @@ impl Endpoint {
                 self.remove_session(call);
             }
             Method::Refer => self.refer_response(call, response.status),
+            Method::Options if response.status >= 200 => self.options_response(call, Some(response.status)),
             _ => {}
         }
     }

@@ -1,0 +1,252 @@
+// The REST API as the console uses it: the session cookie says who asks.
+
+export interface Refusal {
+  error: string;
+  details?: { code?: string; field?: string };
+}
+
+/** What the server refused, in its words. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly field?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Called when a session has ended. */
+let onLoggedOut = () => {};
+
+export function whenLoggedOut(then: () => void) {
+  onLoggedOut = then;
+}
+
+export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(`/v1${path}`, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError(0, "unreachable", "The server cannot be reached");
+  }
+  const text = await response.text();
+  const answer = text ? JSON.parse(text) : {};
+  if (!response.ok) {
+    const { error, details } = answer as Refusal;
+    if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
+    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field);
+  }
+  return answer as T;
+}
+
+export const get = <T>(path: string) => request<T>("GET", path);
+export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", path, body);
+export const patch = <T>(path: string, body: unknown) => request<T>("PATCH", path, body);
+export const remove = (path: string) => request<unknown>("DELETE", path);
+
+/** `?a=b` of what is set. */
+export function query(values: Record<string, string | number | undefined | null>): string {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(entries.map(([name, value]) => [name, String(value)])).toString();
+  return text ? `?${text}` : "";
+}
+
+export interface User {
+  id: string;
+  organization_id: string;
+  email: string;
+  name: string | null;
+  role: "owner" | "admin" | "member";
+  created_at: string;
+}
+
+export interface Organization {
+  id: string;
+  name: string;
+  parent_org_id: string | null;
+  billing_org_id: string;
+  max_concurrent_calls: number | null;
+  calls_per_second: number | null;
+  created_at: string;
+}
+
+export interface Me {
+  user: User;
+  organization: Organization;
+}
+
+/** Agents are documents: the console edits what it knows and keeps the rest. */
+export interface Agent extends Record<string, unknown> {
+  id: string;
+  name: string;
+  business_name: string | null;
+  first_message: string | null;
+  system_prompt: string | null;
+  is_active: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface Version {
+  version: number;
+  created_at: string;
+  agent: Agent;
+}
+
+export interface Turn {
+  role: "user" | "assistant" | "tool" | "system";
+  content: string;
+  started_at_ms: number;
+  ended_at_ms: number;
+  interrupted: boolean;
+  confidence: number | null;
+}
+
+export interface TurnFigures {
+  cost: Record<string, number>;
+  model: string | null;
+  voice: string | null;
+  speech_ended_at_ms: number;
+  response_ms: number | null;
+}
+
+export interface Call {
+  id: string;
+  agent_id: string | null;
+  task_id: string | null;
+  direction: "inbound" | "outbound" | "web";
+  transport: string;
+  from_number: string;
+  to_number: string;
+  status: "initiated" | "in_progress" | "completed" | "failed";
+  end_reason: string | null;
+  started_at: string;
+  answered_at: string | null;
+  ended_at: string | null;
+  duration_seconds: number | null;
+  transcript?: Turn[];
+  summary: string | null;
+  report: unknown;
+  extracted_data: unknown;
+  recording_available: boolean;
+  metrics: (Record<string, unknown> & { turns?: TurnFigures[]; media?: Record<string, number> }) | null;
+  cost: { total?: number; currency?: string; items?: Record<string, unknown>[] } | null;
+  metadata: unknown;
+}
+
+export interface Task {
+  id: string;
+  agent_id: string;
+  name: string | null;
+  to_number: string;
+  from_number: string | null;
+  description: string | null;
+  status: "pending" | "in_progress" | "completed" | "failed";
+  scheduled_at: string | null;
+  priority: number;
+  created_at: string;
+}
+
+export interface PhoneNumber {
+  id: string;
+  number: string;
+  name: string | null;
+  agent_id: string | null;
+  trunk_id: string | null;
+  created_at: string;
+}
+
+export interface Trunk extends Record<string, unknown> {
+  id: string;
+  name: string;
+  host: string | null;
+  port: number | null;
+  transport: string;
+  username: string | null;
+  password_set: boolean;
+  allowed_addresses: string[];
+  codecs: string[];
+  max_concurrent_calls: number | null;
+}
+
+export interface Provider {
+  name: string;
+  key: "own" | "server" | "none" | "not_needed";
+  stages: { stage: string; breaker: string; failures_in_a_row: number; retry_after_ms: number | null }[];
+}
+
+export interface Secret {
+  id: string;
+  name: string;
+  provider: string;
+  updated_at: string;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  prefix: string;
+  scopes: string[] | null;
+  expires_at: string | null;
+  last_used_at: string | null;
+  created_at: string;
+}
+
+export interface Delivery {
+  id: string;
+  call_id: string | null;
+  event_type: string;
+  url: string;
+  status: "pending" | "delivered" | "failed";
+  attempts: number;
+  response_status: number | null;
+  error: string | null;
+  created_at: string;
+  payload?: unknown;
+}
+
+export interface UsageDay {
+  day: string;
+  calls: number;
+  seconds: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  characters: number;
+  cost: number;
+}
+
+export interface Usage {
+  currency: string;
+  from: string;
+  to: string;
+  usage: (UsageDay & { organization_id: string })[];
+  total: Omit<UsageDay, "day">;
+}
+
+export interface WebCall {
+  call_id: string;
+  agent_id: string;
+  token: string;
+  ice_servers: RTCIceServer[];
+}
+
+/** What the demo tells its console. */
+export interface Demo {
+  email: string;
+  password: string;
+  agent_id: string;
+  phrases: { name: string; text: string }[];
+}
+
+let demo: Promise<Demo | null> | null = null;
+
+export function demoOf(): Promise<Demo | null> {
+  demo ??= fetch("/demo").then(async (response) => (response.status === 200 ? ((await response.json()) as Demo) : null));
+  return demo.catch(() => null);
+}

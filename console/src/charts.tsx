@@ -1,0 +1,164 @@
+// Pictures of numbers. Each has its figures beside it as text, for whoever does not see it.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Turn, TurnFigures, UsageDay } from "./api";
+import { t } from "./i18n";
+import { number } from "./ui";
+
+const STAGES = ["recogniser", "decision", "model", "sentence", "voice", "playout"] as const;
+
+/** Where the time of each answer went, one row a turn. */
+export function Waterfall({ turns }: { turns: TurnFigures[] }) {
+  const answered = turns.filter((turn) => turn.response_ms !== null);
+  if (!answered.length) return <p class="soft">{t("No answers yet.")}</p>;
+  const longest = Math.max(1000, ...answered.map((turn) => turn.response_ms ?? 0));
+  return (
+    <div class="waterfall">
+      <ul class="legend" aria-hidden="true">
+        {STAGES.map((stage) => <li key={stage} class={`stage-${stage}`}>{t(stage)}</li>)}
+      </ul>
+      <ol>
+        {answered.map((turn, index) => {
+          let at = 0;
+          const parts = STAGES.map((stage) => {
+            const from = at;
+            at += turn.cost[`${stage}_ms`] ?? 0;
+            return { stage, from, to: at };
+          });
+          const words = parts.filter(({ from, to }) => to > from).map(({ stage, from, to }) => `${t(stage)} ${to - from} ms`).join(", ");
+          return (
+            <li key={index}>
+              <span>{index + 1}</span>
+              <svg viewBox={`0 0 ${longest} 10`} preserveAspectRatio="none" role="img" aria-label={`${t("Answer")} ${index + 1}: ${words}`}>
+                {parts.map(({ stage, from, to }) => <rect key={stage} class={`stage-${stage}`} x={from} y={0} width={Math.max(0, to - from)} height={10} />)}
+              </svg>
+              <span class="ms">{number(turn.response_ms ?? 0)} ms</span>
+            </li>
+          );
+        })}
+      </ol>
+    </div>
+  );
+}
+
+/** A bar a day. */
+export function Bars({ days, value, label, unit }: { days: UsageDay[]; value: (day: UsageDay) => number; label: string; unit: (value: number) => string }) {
+  const top = Math.max(...days.map(value), 0);
+  const width = 100 / Math.max(days.length, 1);
+  const sum = days.reduce((all, day) => all + value(day), 0);
+  return (
+    <figure class="bars">
+      <figcaption><span>{label}</span> <strong>{unit(sum)}</strong></figcaption>
+      <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${days.filter(value).map((day) => `${day.day} ${unit(value(day))}`).join("; ") || t("none")}`}>
+        {days.map((day, index) => {
+          const height = top ? (value(day) / top) * 38 : 0;
+          return <rect key={day.day} x={index * width + width * 0.12} y={40 - height} width={width * 0.76} height={height}><title>{`${day.day}: ${unit(value(day))}`}</title></rect>;
+        })}
+      </svg>
+      <div class="axis" aria-hidden="true"><span>{days[0]?.day}</span><span>{days.at(-1)?.day}</span></div>
+    </figure>
+  );
+}
+
+/** A level between silence and loud. */
+export function Level({ value, label }: { value: number; label: string }) {
+  const db = value > 0 ? 20 * Math.log10(value) : -60;
+  const shown = Math.round(Math.max(0, Math.min(1, (db + 60) / 60)) * 100);
+  return (
+    <div class="level">
+      <span>{label}</span>
+      <meter min={0} max={100} value={shown} aria-label={label} />
+    </div>
+  );
+}
+
+interface Peaks {
+  seconds: number;
+  sides: [Float32Array, Float32Array];
+}
+
+const COLUMNS = 1200;
+
+async function peaksOf(url: string): Promise<Peaks> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${response.status}`);
+  const context = new OfflineAudioContext(2, 1, 8000);
+  const audio = await context.decodeAudioData(await response.arrayBuffer());
+  const sides = [0, 1].map((side) => {
+    const samples = audio.getChannelData(Math.min(side, audio.numberOfChannels - 1));
+    const peaks = new Float32Array(COLUMNS);
+    const step = samples.length / COLUMNS;
+    for (let column = 0; column < COLUMNS; column++) {
+      let peak = 0;
+      for (let at = Math.floor(column * step); at < (column + 1) * step; at++) peak = Math.max(peak, Math.abs(samples[at] ?? 0));
+      peaks[column] = peak;
+    }
+    return peaks;
+  });
+  return { seconds: audio.duration, sides: sides as [Float32Array, Float32Array] };
+}
+
+/** The recording: caller above, agent below, what was cut off marked. A click plays from there; so do the arrow keys. */
+export function Waveform({ url, turns, at, seek }: { url: string; turns: Turn[]; at: number; seek: (seconds: number) => void }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [peaks, set] = useState<Peaks | null>(null);
+  const [failed, fail] = useState(false);
+  useEffect(() => {
+    peaksOf(url).then(set, () => fail(true));
+  }, [url]);
+  useEffect(() => {
+    if (canvas.current && peaks) draw(canvas.current, peaks, turns, at);
+  }, [peaks, turns, at]);
+  if (failed) return <p class="problem">{t("The recording cannot be read.")}</p>;
+  const seconds = peaks?.seconds ?? 0;
+  return (
+    <canvas
+      ref={canvas}
+      class="waveform"
+      width={COLUMNS}
+      height={160}
+      role="slider"
+      tabIndex={0}
+      aria-label={t("Recording: caller above, agent below")}
+      aria-valuemin={0}
+      aria-valuemax={Math.round(seconds)}
+      aria-valuenow={Math.round(at)}
+      aria-valuetext={`${Math.round(at)} s`}
+      onClick={(event) => {
+        const box = event.currentTarget.getBoundingClientRect();
+        seek(((event.clientX - box.left) / box.width) * seconds);
+      }}
+      onKeyDown={(event) => {
+        const step = { ArrowLeft: -2, ArrowRight: 2, PageDown: 10, PageUp: -10 }[event.key];
+        if (step === undefined) return;
+        event.preventDefault();
+        seek(Math.max(0, Math.min(seconds, at + step)));
+      }}
+    />
+  );
+}
+
+function draw(canvas: HTMLCanvasElement, { seconds, sides }: Peaks, turns: Turn[], at: number) {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const colour = (name: string) => getComputedStyle(canvas).getPropertyValue(name).trim();
+  const { width, height } = canvas;
+  const x = (time: number) => (time / seconds) * width;
+  context.clearRect(0, 0, width, height);
+  for (const turn of turns.filter((one) => one.interrupted)) {
+    context.fillStyle = colour("--cut");
+    context.fillRect(x(turn.started_at_ms / 1000), height / 2, Math.max(2, x((turn.ended_at_ms - turn.started_at_ms) / 1000)), height / 2);
+    context.fillStyle = colour("--bad");
+    context.fillRect(x(turn.ended_at_ms / 1000) - 1, 0, 2, height);
+  }
+  sides.forEach((peaks, side) => {
+    const middle = height * (side ? 0.75 : 0.25);
+    context.fillStyle = colour(side ? "--agent" : "--caller");
+    peaks.forEach((peak, column) => {
+      const tall = Math.max(1, peak * height * 0.48);
+      context.fillRect(column, middle - tall / 2, 1, tall);
+    });
+  });
+  context.fillStyle = colour("--ink");
+  context.fillRect(x(at) - 1, 0, 2, height);
+}

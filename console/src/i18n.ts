@@ -1,0 +1,41 @@
+// English is written where it is used; other languages translate the sentence. A test finds sentences without one.
+
+import { nl } from "./nl";
+
+export type Language = "en" | "nl";
+export const LANGUAGES: [string, string][] = [["en", "English"], ["nl", "Nederlands"]];
+
+const KEY = "trunkline.language";
+const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl };
+
+/** Names that are no sentences. */
+const NAMES: Record<string, string> = {
+  "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
+  "stage: stt": "recognition", "stage: llm": "model", "stage: tts": "voice", "stage: engine": "speech to speech",
+  "breaker: open": "works", "breaker: closed": "stopped", "breaker: trying": "being tried", "breaker: waiting": "told to wait",
+};
+
+function chosen(): Language {
+  const stored = localStorage.getItem(KEY);
+  if (stored === "en" || stored === "nl") return stored;
+  return navigator.language.startsWith("nl") ? "nl" : "en";
+}
+
+let now = chosen();
+
+export const language = () => now;
+
+export function setLanguage(value: Language) {
+  localStorage.setItem(KEY, value);
+  now = value;
+  applyLanguage();
+  dispatchEvent(new Event("trunkline.changed"));
+}
+
+export function applyLanguage() {
+  document.documentElement.lang = now;
+}
+
+export function t(text: string): string {
+  return DICTIONARIES[now][text] ?? NAMES[text] ?? text;
+}

@@ -1,0 +1,108 @@
+// Data that stays true by itself: asked for once, and again whenever a call changes anywhere in the organization.
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+
+type Listener = () => void;
+const listeners = new Set<Listener>();
+let socket: WebSocket | null = null;
+let again = 0;
+let wanted = false;
+/** Calls change several times within a moment. */
+const SETTLE_MS = 150;
+const AGAIN_MIN_MS = 500;
+const AGAIN_MAX_MS = 15_000;
+let wait = AGAIN_MIN_MS;
+let settling = 0;
+let connected = false;
+const states = new Set<(connected: boolean) => void>();
+
+function tell() {
+  clearTimeout(settling);
+  settling = window.setTimeout(() => {
+    for (const listener of listeners) listener();
+  }, SETTLE_MS);
+}
+
+function become(now: boolean) {
+  if (connected === now) return;
+  connected = now;
+  for (const state of states) state(now);
+}
+
+function open() {
+  const url = new URL("/ws/events", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  socket = new WebSocket(url);
+  socket.addEventListener("message", ({ data }) => {
+    const message = JSON.parse(data as string) as { type: string };
+    if (message.type === "connected") {
+      wait = AGAIN_MIN_MS;
+      become(true);
+    }
+    // Whatever was missed while the connection was away is asked for now.
+    tell();
+  });
+  socket.addEventListener("close", () => {
+    socket = null;
+    become(false);
+    if (!wanted) return;
+    again = window.setTimeout(open, wait);
+    wait = Math.min(wait * 2, AGAIN_MAX_MS);
+  });
+}
+
+/** Follows the organization's events until told to stop. */
+export function follow(): () => void {
+  wanted = true;
+  if (!socket) open();
+  return () => {
+    wanted = false;
+    clearTimeout(again);
+    socket?.close();
+  };
+}
+
+/** Whether events come in. */
+export function useConnected(): boolean {
+  const [now, set] = useState(connected);
+  useEffect(() => {
+    states.add(set);
+    set(connected);
+    return () => void states.delete(set);
+  }, []);
+  return now;
+}
+
+export interface Loaded<T> {
+  data: T | null;
+  error: Error | null;
+  reload: () => void;
+}
+
+/** Loads at once, when `deps` change, when calls change (`live`), and every `everyMs`. */
+export function useLoad<T>(
+  load: () => Promise<T>,
+  deps: unknown[],
+  { live = false, everyMs = 0 }: { live?: boolean; everyMs?: number } = {},
+): Loaded<T> {
+  const [state, set] = useState<{ data: T | null; error: Error | null }>({ data: null, error: null });
+  const turn = useRef(0);
+  const reload = useCallback(() => {
+    const mine = ++turn.current;
+    load().then(
+      (data) => mine === turn.current && set({ data, error: null }),
+      (error: Error) => mine === turn.current && set((before) => ({ ...before, error })),
+    );
+  }, deps);
+  useEffect(() => {
+    reload();
+    if (live) listeners.add(reload);
+    const timer = everyMs ? window.setInterval(reload, everyMs) : 0;
+    return () => {
+      turn.current++;
+      listeners.delete(reload);
+      clearInterval(timer);
+    };
+  }, [reload]);
+  return { ...state, reload };
+}

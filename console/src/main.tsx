@@ -1,0 +1,121 @@
+// The console: who is logged in, where they are, and the page for it.
+
+import { render } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Me, get, post, whenLoggedOut } from "./api";
+import { applyLanguage, t } from "./i18n";
+import { follow, useConnected } from "./live";
+import { Settings, Usage, Webhooks } from "./pages/account";
+import { AgentEdit, Agents } from "./pages/agents";
+import { CallPage, Calls } from "./pages/calls";
+import { Invitation, Login } from "./pages/login";
+import { Numbers } from "./pages/numbers";
+import { Overview } from "./pages/overview";
+import { Keys, Organizations, Users } from "./pages/people";
+import { Providers } from "./pages/providers";
+import { Tasks } from "./pages/tasks";
+import { type Place, usePlace } from "./router";
+import "./style.css";
+import { applyTheme } from "./theme";
+import { Empty, Link, Page } from "./ui";
+
+const MENU: [string, string, boolean][] = [
+  ["", "Overview", false],
+  ["agents", "Agents", false],
+  ["calls", "Calls", false],
+  ["tasks", "Tasks", false],
+  ["numbers", "Numbers", false],
+  ["providers", "Providers", false],
+  ["webhooks", "Webhooks", false],
+  ["usage", "Usage", false],
+  ["keys", "API keys", true],
+  ["people", "People", false],
+  ["organizations", "Organizations", false],
+  ["settings", "Settings", false],
+];
+
+function Content({ place, me, changed }: { place: Place; me: Me; changed: () => void }) {
+  const [page = "", id] = place.parts;
+  switch (page) {
+    case "": return <Overview />;
+    case "agents": return id ? <AgentEdit key={id} id={id} /> : <Agents />;
+    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls place={place} />;
+    case "tasks": return <Tasks />;
+    case "numbers": return <Numbers />;
+    case "providers": return <Providers user={me.user} />;
+    case "webhooks": return <Webhooks />;
+    case "usage": return <Usage />;
+    case "keys": return <Keys />;
+    case "people": return <Users me={me.user} />;
+    case "organizations": return <Organizations me={me} />;
+    case "settings": return <Settings me={me} changed={changed} />;
+    default: return <Page title={t("Not found")}><Empty title={t("There is no such page")}><Link to="">{t("Overview")}</Link></Empty></Page>;
+  }
+}
+
+function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () => void }) {
+  const place = usePlace();
+  const connected = useConnected();
+  const main = useRef<HTMLElement>(null);
+  const [open, setOpen] = useState(false);
+  const here = place.parts[0] ?? "";
+  const whole = place.parts.join("/");
+  const first = useRef(true);
+  useEffect(follow, []);
+  useEffect(() => {
+    setOpen(false);
+    // Whoever uses a keyboard or a screen reader is taken to the new page.
+    if (!first.current) main.current?.focus();
+    first.current = false;
+  }, [whole]);
+  const manages = me.user.role !== "member";
+  return (
+    <div class="shell">
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>{t("To the content")}</a>
+      <nav class={open ? "side open" : "side"} aria-label={t("Pages")}>
+        <div class="brand">
+          <img src="/favicon.svg" alt="" width="28" height="28" />
+          <span>Trunkline</span>
+          <button type="button" class="menu" aria-expanded={open} aria-controls="menu" onClick={() => setOpen(!open)}>{t("Menu")}</button>
+        </div>
+        <ul id="menu">
+          {MENU.filter(([, , admins]) => manages || !admins).map(([path, name]) => (
+            <li key={path}><a href={`#/${path}`} aria-current={here === path ? "page" : undefined}>{t(name)}</a></li>
+          ))}
+          <li class="me">
+            <span class="clip">{me.user.email}</span>
+            <button type="button" class="link" onClick={leave}>{t("Log out")}</button>
+          </li>
+        </ul>
+      </nav>
+      <main ref={main} id="main" tabIndex={-1}>
+        <p class="connection" role="status">{connected ? "" : t("Not connected: what you see may be old.")}</p>
+        <Content place={place} me={me} changed={changed} />
+      </main>
+    </div>
+  );
+}
+
+function App() {
+  const [me, setMe] = useState<Me | null | undefined>(undefined);
+  const [, again] = useState(0);
+  const place = usePlace();
+  const load = () => get<Me>("/auth/me").then(setMe, () => setMe(null));
+  useEffect(() => {
+    whenLoggedOut(() => setMe(null));
+    void load();
+    // Language and colours hold at once, everywhere.
+    const change = () => again((count) => count + 1);
+    addEventListener("trunkline.changed", change);
+    return () => removeEventListener("trunkline.changed", change);
+  }, []);
+  if (place.parts[0] === "invitation" && place.parts[1]) return <Invitation token={place.parts[1]} entered={setMe} />;
+  if (me === undefined) return <p class="loading" role="status">{t("Loading…")}</p>;
+  if (me === null) return <Login entered={setMe} />;
+  const leave = () => void post("/auth/logout").finally(() => setMe(null));
+  return <Shell key={me.user.id} me={me} changed={load} leave={leave} />;
+}
+
+applyTheme();
+applyLanguage();
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,198 @@
+import { useEffect, useState } from "preact/hooks";
+import { type Agent, ApiError, type Version, get, patch, post, remove } from "../api";
+import { t } from "../i18n";
+import { useLoad } from "../live";
+import { go } from "../router";
+import { TestCall } from "../testcall";
+import { Badge, Button, Card, Check, Confirm, Empty, Form, Input, Link, Page, Problem, Select, Show, Table, Text, useAction, when } from "../ui";
+
+export function Agents() {
+  const state = useLoad(() => get<{ agents: Agent[]; total: number }>("/agents?limit=100"), []);
+  return (
+    <Page title={t("Agents")} actions={<Button kind="main" onClick={() => go("agents/new")}>{t("New agent")}</Button>}>
+      <Show of={state}>
+        {({ agents }) => agents.length ? (
+          <Card>
+            <Table caption={t("Agents")} rows={agents} columns={[
+              { name: t("Name"), cell: (agent) => <Link to={`agents/${agent.id}`}>{agent.name}</Link> },
+              { name: t("Greeting"), extra: true, cell: (agent) => <span class="clip">{agent.first_message ?? "–"}</span> },
+              { name: t("Model"), extra: true, cell: (agent) => config(agent, "llm_config", "model") || "–" },
+              { name: t("State"), cell: (agent) => <Badge value={agent.is_active ? "active" : "inactive"} tone={agent.is_active ? "good" : ""} /> },
+              { name: t("Changed"), extra: true, cell: (agent) => when(agent.updated_at) },
+            ]} />
+          </Card>
+        ) : (
+          <Empty title={t("There is no agent yet")}>{t("An agent says how calls are answered: what it is for, how it greets, which voice and model it has.")} <Link to="agents/new">{t("Make the first one")}</Link></Empty>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+const config = (agent: Partial<Agent>, block: string, field: string): string =>
+  String((agent[block] as Record<string, unknown> | null | undefined)?.[field] ?? "");
+
+const NEW: Partial<Agent> = {
+  name: "",
+  is_active: true,
+  first_message: "",
+  system_prompt: "",
+  stt_config: { provider: "deepgram", model: "nova-3-general", language: "en" },
+  llm_config: { provider: "openai", model: "gpt-4o-mini" },
+  tts_config: { provider: "elevenlabs", voice_id: "EXAVITQu4vr4xnSDxMaL", language: "en" },
+};
+
+/** What the server makes; a saved document is sent back without it. */
+const MADE = ["id", "organization_id", "created_at", "updated_at", "starting_message", "enabled", "webhook_secret_set"];
+const providers = (...names: string[]): [string, string][] => names.map((name) => [name, name.replaceAll("_", " ")]);
+
+export function AgentEdit({ id }: { id: string }) {
+  const isNew = id === "new";
+  const loaded = useLoad(async () => (isNew ? { agent: NEW as Agent } : get<{ agent: Agent }>(`/agents/${id}`)), [id]);
+  const [draft, setDraft] = useState<Partial<Agent> | null>(null);
+  const [tab, setTab] = useState<"form" | "json" | "versions">("form");
+  const [saved, setSaved] = useState(false);
+  useEffect(() => setDraft(null), [id]);
+  const agent = draft ?? loaded.data?.agent ?? null;
+  const title = isNew ? t("New agent") : (loaded.data?.agent.name ?? t("Agent"));
+  const change = (changes: Partial<Agent>) => {
+    setSaved(false);
+    setDraft({ ...(agent ?? {}), ...changes });
+  };
+  const save = async (fields: Partial<Agent>) => {
+    const body = Object.fromEntries(Object.entries(fields).filter(([name]) => !MADE.includes(name)));
+    const answer = isNew
+      ? await post<{ agent: Agent }>("/agents", clean(body))
+      : await patch<{ agent: Agent }>(`/agents/${id}`, body);
+    setDraft(null);
+    setSaved(true);
+    if (isNew) go(`agents/${answer.agent.id}`);
+    else loaded.reload();
+  };
+  const tabs: ["form" | "json" | "versions", string][] = [["form", t("Form")], ["json", "JSON"], ...(isNew ? [] : [["versions", t("Versions")] as ["versions", string]])];
+  return (
+    <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Numbers that lead to it will be answered by nobody.")} act={async () => { await remove(`/agents/${id}`); go("agents"); }} />}>
+      <Show of={loaded}>
+        {() => agent && (
+          <>
+            <div class="tabs" role="tablist">
+              {tabs.map(([name, label]) => <button type="button" key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="panel" onClick={() => setTab(name)}>{label}</button>)}
+            </div>
+            <div role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`}>
+              {tab === "form" && <Card wide><AgentForm agent={agent} change={change} save={() => save(agent)} isNew={isNew} /></Card>}
+              {tab === "json" && <Card wide><AgentJson agent={agent} save={save} /></Card>}
+              {tab === "versions" && <Versions id={id} restored={() => { setDraft(null); loaded.reload(); }} />}
+            </div>
+            {saved && <p class="good" role="status">{t("Saved")}</p>}
+            {!isNew && <TestCall agent={id} />}
+          </>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+/** Empty texts are fields that were left out. */
+const clean = (body: Record<string, unknown>) => Object.fromEntries(Object.entries(body).filter(([, value]) => value !== "" && value !== null));
+
+function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; change: (changes: Partial<Agent>) => void; save: () => Promise<void>; isNew: boolean }) {
+  const text = (field: keyof Agent) => String(agent[field] ?? "");
+  const put = (field: string) => (value: string) => change({ [field]: value || null });
+  const inside = (block: string, field: string) => (value: string) => {
+    const whole = { ...(agent[block] as Record<string, unknown> | null) };
+    if (value) whole[field] = value;
+    else delete whole[field];
+    change({ [block]: whole });
+  };
+  const engine = ["openai_realtime", "xai_realtime", "elevenlabs_agent"].includes(config(agent, "llm_config", "provider"));
+  return (
+    <Form submit={save} label={isNew ? t("Create") : t("Save")}>
+      <div class="grid">
+        <Input label={t("Name")} required value={text("name")} set={(name) => change({ name })} />
+        <Input label={t("Business")} value={text("business_name")} set={put("business_name")} />
+      </div>
+      <Input label={t("Greeting")} hint={t("The first words of every call.")} value={text("first_message")} set={put("first_message")} />
+      <Text label={t("Instructions")} hint={t("What the agent is for, how it behaves, when it ends the call.")} rows={8} value={text("system_prompt")} set={put("system_prompt")} />
+      <fieldset>
+        <legend>{t("Model")}</legend>
+        <div class="grid">
+          <Select label={t("Provider")} value={config(agent, "llm_config", "provider") || "openai"} set={inside("llm_config", "provider")} options={providers("openai", "anthropic", "groq", "mistral", "xai", "openai_realtime", "xai_realtime", "elevenlabs_agent")} />
+          <Input label={t("Model")} value={config(agent, "llm_config", "model")} set={inside("llm_config", "model")} />
+        </div>
+      </fieldset>
+      {!engine && (
+        <>
+          <fieldset>
+            <legend>{t("Speech recognition")}</legend>
+            <div class="grid">
+              <Select label={t("Provider")} value={config(agent, "stt_config", "provider") || "deepgram"} set={inside("stt_config", "provider")} options={providers("deepgram", "openai")} />
+              <Input label={t("Model")} value={config(agent, "stt_config", "model")} set={inside("stt_config", "model")} />
+              <Input label={t("Language")} hint="en, nl, de, multi" value={config(agent, "stt_config", "language")} set={inside("stt_config", "language")} />
+            </div>
+          </fieldset>
+          <fieldset>
+            <legend>{t("Voice")}</legend>
+            <div class="grid">
+              <Select label={t("Provider")} value={config(agent, "tts_config", "provider") || "elevenlabs"} set={inside("tts_config", "provider")} options={providers("elevenlabs", "cartesia", "openai", "local")} />
+              <Input label={t("Voice")} value={config(agent, "tts_config", "voice_id")} set={inside("tts_config", "voice_id")} />
+              <Input label={t("Language")} value={config(agent, "tts_config", "language")} set={inside("tts_config", "language")} />
+            </div>
+          </fieldset>
+        </>
+      )}
+      <div class="grid">
+        <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />
+        <Input label={t("Longest call in seconds")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />
+      </div>
+      <Check label={t("Answers calls")} checked={agent.is_active !== false} set={(is_active) => change({ is_active })} />
+      <Check label={t("Records calls")} checked={agent.recording_enabled !== false} set={(recording_enabled) => change({ recording_enabled })} />
+      <Check label={t("Recognises voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
+    </Form>
+  );
+}
+
+function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Partial<Agent>) => Promise<void> }) {
+  const document = Object.fromEntries(Object.entries(agent).filter(([name, value]) => !MADE.includes(name) && value !== null));
+  const [text, setText] = useState(JSON.stringify(document, null, 2));
+  return (
+    <Form label={t("Save")} submit={async () => {
+      let fields: Partial<Agent>;
+      try {
+        fields = JSON.parse(text) as Partial<Agent>;
+      } catch (error) {
+        throw new ApiError(400, "invalid_json", (error as Error).message);
+      }
+      // What was taken out is cleared.
+      const gone = Object.keys(document).filter((name) => !(name in fields)).map((name) => [name, null]);
+      await save({ ...Object.fromEntries(gone), ...fields });
+    }}>
+      <Text label={t("The agent as a document")} hint={t("Everything the API knows, tools and rules too.")} code rows={26} value={text} set={setText} />
+    </Form>
+  );
+}
+
+function Versions({ id, restored }: { id: string; restored: () => void }) {
+  const state = useLoad(() => get<{ versions: Version[]; total: number }>(`/agents/${id}/versions?limit=50`), [id]);
+  const { busy, error, run } = useAction();
+  const changes = (versions: Version[], index: number) => {
+    const [now, before] = [versions[index]?.agent, versions[index + 1]?.agent];
+    if (!now || !before) return t("created");
+    const fields = Object.keys(now).filter((name) => !MADE.includes(name) && JSON.stringify(now[name]) !== JSON.stringify(before[name]));
+    return fields.join(", ") || t("nothing");
+  };
+  return (
+    <Card wide title={t("Versions")}>
+      <Problem error={error} />
+      <Show of={state}>
+        {({ versions }) => (
+          <Table caption={t("Versions")} rows={versions.map((version, index) => ({ ...version, id: String(version.version), index }))} columns={[
+            { name: t("Version"), right: true, cell: (row) => row.version },
+            { name: t("Saved"), cell: (row) => when(row.created_at) },
+            { name: t("Changed"), cell: (row) => changes(versions, row.index) },
+            { name: "", right: true, cell: (row) => row.index > 0 && <Button kind="quiet" busy={busy} aria-label={`${t("Restore")} ${row.version}`} onClick={() => run(async () => { await post(`/agents/${id}/versions/${row.version}/restore`); state.reload(); restored(); })}>{t("Restore")}</Button> },
+          ]} />
+        )}
+      </Show>
+    </Card>
+  );
+}

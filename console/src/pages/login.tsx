@@ -1,0 +1,63 @@
+import { useEffect, useState } from "preact/hooks";
+import { type Demo, type Me, demoOf, post } from "../api";
+import { LANGUAGES, type Language, language, setLanguage, t } from "../i18n";
+import { go } from "../router";
+import { Button, Form, Input, Problem, Select, useAction } from "../ui";
+
+function Door({ title, children }: { title: string; children: preact.ComponentChildren }) {
+  useEffect(() => {
+    document.title = `${title} · Trunkline`;
+  }, [title]);
+  return (
+    <main class="door">
+      <img src="/favicon.svg" alt="" width="48" height="48" />
+      <h1>{title}</h1>
+      {children}
+      <Select label={t("Language")} value={language()} set={(value) => setLanguage(value as Language)} options={LANGUAGES} />
+    </main>
+  );
+}
+
+export function Login({ entered }: { entered: (me: Me) => void }) {
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [demo, setDemo] = useState<Demo | null>(null);
+  const { busy, error, run } = useAction();
+  useEffect(() => {
+    demoOf().then(setDemo);
+  }, []);
+  const login = async (email: string, password: string) => entered(await post<Me>("/auth/login", { email, password }));
+  return (
+    <Door title={t("Log in")}>
+      {demo && (
+        <section class="demo">
+          <p>{t("This is the demo: everything runs on this machine, with made-up providers.")}</p>
+          <Button kind="main" busy={busy} onClick={() => run(() => login(demo.email, demo.password))}>{t("Look around")}</Button>
+          <Problem error={error} />
+        </section>
+      )}
+      <Form label={t("Log in")} submit={() => login(email, password)}>
+        <Input label={t("E-mail")} type="email" required autocomplete="username" value={email} set={setEmail} />
+        <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
+      </Form>
+      {!demo && <p class="soft">{t("The first owner is made with")} <code>trunkline bootstrap</code>.</p>}
+    </Door>
+  );
+}
+
+export function Invitation({ token, entered }: { token: string; entered: (me: Me) => void }) {
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  return (
+    <Door title={t("Welcome to Trunkline")}>
+      <Form label={t("Begin")} submit={async () => {
+        const me = await post<Me>("/invitations/accept", { token, password, ...(name ? { name } : {}) });
+        go("");
+        entered(me);
+      }}>
+        <Input label={t("Name")} autocomplete="name" value={name} set={setName} />
+        <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters.")} value={password} set={setPassword} />
+      </Form>
+    </Door>
+  );
+}

@@ -1,0 +1,181 @@
+import { useState } from "preact/hooks";
+import { type Agent, type PhoneNumber, type Task, type Trunk, get, patch, post, remove } from "../api";
+import { t } from "../i18n";
+import { useLoad } from "../live";
+import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Link, Page, Select, Show, Table, useAction } from "../ui";
+
+interface State {
+  numbers: PhoneNumber[];
+  trunks: Trunk[];
+  agents: Agent[];
+}
+
+interface Health {
+  reachable: boolean;
+  sip_status: number | null;
+  latency_ms: number | null;
+  problem: string | null;
+}
+
+async function load(): Promise<State> {
+  const [numbers, trunks, agents] = await Promise.all([
+    get<{ phone_numbers: PhoneNumber[] }>("/phone-numbers?limit=100"),
+    get<{ trunks: Trunk[] }>("/trunks?limit=100"),
+    get<{ agents: Agent[] }>("/agents?limit=100"),
+  ]);
+  return { numbers: numbers.phone_numbers, trunks: trunks.trunks, agents: agents.agents };
+}
+
+export function Numbers() {
+  const state = useLoad(load, []);
+  const [open, setOpen] = useState<{ what: "number" | "trunk" | "call"; trunk?: Trunk; number?: PhoneNumber } | null>(null);
+  const close = () => {
+    setOpen(null);
+    state.reload();
+  };
+  return (
+    <Page title={t("Phone numbers and trunks")} actions={<><Button onClick={() => setOpen({ what: "trunk" })}>{t("New trunk")}</Button><Button kind="main" onClick={() => setOpen({ what: "number" })}>{t("New number")}</Button></>}>
+      <Show of={state}>
+        {({ numbers, trunks, agents }) => (
+          <>
+            <Card title={t("Trunks")} wide>
+              {trunks.length ? (
+                <Table caption={t("Trunks")} rows={trunks} columns={[
+                  { name: t("Name"), cell: (trunk) => <button type="button" class="link" onClick={() => setOpen({ what: "trunk", trunk })}>{trunk.name}</button> },
+                  { name: t("Host"), extra: true, cell: (trunk) => (trunk.host ? `${trunk.host}${trunk.port ? `:${trunk.port}` : ""} (${trunk.transport})` : t("receives only")) },
+                  { name: t("Calls come from"), extra: true, cell: (trunk) => trunk.allowed_addresses.join(", ") || t("nowhere") },
+                  { name: t("Registration"), extra: true, cell: () => <Badge value="not used">{t("by address")}</Badge> },
+                  { name: t("Health"), cell: (trunk) => <TrunkHealth trunk={trunk} /> },
+                  { name: "", right: true, cell: (trunk) => (
+                    <span class="actions">
+                      {trunk.host && <Button kind="quiet" aria-label={`${t("Test call")}: ${trunk.name}`} onClick={() => setOpen({ what: "call", trunk })}>{t("Test call")}</Button>}
+                      <Confirm label={t("Delete")} name={trunk.name} question={t("Delete this trunk? Its numbers lose it.")} act={async () => { await remove(`/trunks/${trunk.id}`); state.reload(); }} />
+                    </span>
+                  ) },
+                ]} />
+              ) : <Empty title={t("No trunk yet")}>{t("A trunk is the line to your carrier: its address, and where calls may come from.")}</Empty>}
+            </Card>
+            <Card title={t("Numbers")} wide>
+              {numbers.length ? (
+                <Table caption={t("Numbers")} rows={numbers} columns={[
+                  { name: t("Number"), cell: (number) => <button type="button" class="link" onClick={() => setOpen({ what: "number", number })}>{number.number}</button> },
+                  { name: t("Name"), extra: true, cell: (number) => number.name ?? "–" },
+                  { name: t("Answered by"), cell: (number) => (number.agent_id ? <Link to={`agents/${number.agent_id}`}>{agents.find((agent) => agent.id === number.agent_id)?.name ?? "–"}</Link> : t("nobody")) },
+                  { name: t("Trunk"), extra: true, cell: (number) => trunks.find((trunk) => trunk.id === number.trunk_id)?.name ?? "–" },
+                  { name: "", right: true, cell: (number) => <Confirm label={t("Delete")} name={number.number} question={t("Delete this number?")} act={async () => { await remove(`/phone-numbers/${number.id}`); state.reload(); }} /> },
+                ]} />
+              ) : <Empty title={t("No number yet")}>{t("A number leads callers to an agent. It must arrive over one of your trunks.")}</Empty>}
+            </Card>
+            {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
+            {open?.what === "number" && <NumberForm number={open.number} {...{ agents, trunks, close }} />}
+            {open?.what === "call" && open.trunk && <CallOut {...{ agents, close }} trunk={open.trunk} numbers={numbers} />}
+          </>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+function TrunkHealth({ trunk }: { trunk: Trunk }) {
+  const [health, set] = useState<Health | null>(null);
+  const { busy, error, run } = useAction();
+  if (!trunk.host) return <span class="soft">{t("receives only")}</span>;
+  return (
+    <span class="actions">
+      {health && <span role="status"><Badge value={health.reachable ? "reachable" : "unreachable"}>{health.reachable ? `${t("reachable")} · ${health.sip_status} · ${health.latency_ms} ms` : t("unreachable")}</Badge></span>}
+      {error && <Badge value="failed">{error.message}</Badge>}
+      <Button kind="quiet" busy={busy} aria-label={`${t("Check")}: ${trunk.name}`} onClick={() => run(async () => set(await post<Health>(`/trunks/${trunk.id}/test`)))}>{t("Check")}</Button>
+    </span>
+  );
+}
+
+const words = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+
+function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
+  const text = (name: string) => String(trunk?.[name] ?? "");
+  const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: (trunk?.allowed_addresses ?? []).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls") });
+  const [uris, setUris] = useState(trunk?.allow_sip_uri === true);
+  const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
+  return (
+    <Dialog title={trunk ? trunk.name : t("New trunk")} close={close}>
+      <Form label={trunk ? t("Save") : t("Create")} submit={async () => {
+        const { allowed, codecs, max, port, password, ...rest } = fields;
+        const body: Record<string, unknown> = {
+          ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, value || null])),
+          port: port ? Number(port) : null,
+          allowed_addresses: words(allowed),
+          codecs: words(codecs),
+          max_concurrent_calls: max ? Number(max) : null,
+          allow_sip_uri: uris,
+          ...(password ? { password } : {}),
+        };
+        if (trunk) await patch(`/trunks/${trunk.id}`, body);
+        else await post("/trunks", Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)));
+        close();
+      }}>
+        <Input label={t("Name")} required value={fields.name} set={put("name")} />
+        <div class="grid">
+          <Input label={t("Host")} hint={t("Where our calls go; empty: it only receives.")} placeholder="sip.carrier.example" value={fields.host} set={put("host")} />
+          <Input label={t("Port")} type="number" min={1} max={65535} value={fields.port} set={put("port")} />
+          <Select label={t("Transport")} value={fields.transport} set={put("transport")} options={[["udp", "UDP"], ["tcp", "TCP"]]} />
+        </div>
+        <div class="grid">
+          <Input label={t("User name")} autocomplete="off" value={fields.username} set={put("username")} />
+          <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set; leave empty to keep it.") : undefined} value={fields.password} set={put("password")} />
+          <Input label={t("From user")} hint={t("Some carriers want the account here.")} value={fields.from_user} set={put("from_user")} />
+        </div>
+        <Input label={t("Calls come from")} hint={t("Addresses and networks, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />
+        <div class="grid">
+          <Input label={t("Dial string")} hint="{e164}, {number}" value={fields.dial_string} set={put("dial_string")} />
+          <Input label={t("Codecs")} value={fields.codecs} set={put("codecs")} />
+          <Input label={t("Calls at once")} type="number" min={1} value={fields.max} set={put("max")} />
+        </div>
+        <Check label={t("SIP addresses may be called")} checked={uris} set={setUris} />
+      </Form>
+    </Dialog>
+  );
+}
+
+function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; agents: Agent[]; trunks: Trunk[]; close: () => void }) {
+  const [fields, set] = useState({ number: number?.number ?? "", name: number?.name ?? "", agent_id: number?.agent_id ?? agents[0]?.id ?? "", trunk_id: number?.trunk_id ?? trunks[0]?.id ?? "" });
+  const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
+  const body = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value || null]));
+  return (
+    <Dialog title={number ? number.number : t("New number")} close={close}>
+      <Form label={number ? t("Save") : t("Create")} submit={async () => {
+        const { number: _, ...changes } = body;
+        if (number) await patch(`/phone-numbers/${number.id}`, changes);
+        else await post("/phone-numbers", Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)));
+        close();
+      }}>
+        {!number && <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={fields.number} set={put("number")} />}
+        <Input label={t("Name")} value={fields.name} set={put("name")} />
+        <Select label={t("Answered by")} value={fields.agent_id} set={put("agent_id")} options={[["", t("nobody")], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} />
+        <Select label={t("Trunk")} value={fields.trunk_id} set={put("trunk_id")} options={[["", "–"], ...trunks.map((trunk): [string, string] => [trunk.id, trunk.name])]} />
+      </Form>
+    </Dialog>
+  );
+}
+
+/** A task that is executed at once; the number it calls from decides the trunk. */
+function CallOut({ agents, numbers, trunk, close }: { agents: Agent[]; numbers: PhoneNumber[]; trunk: Trunk; close: () => void }) {
+  const from = numbers.find((number) => number.trunk_id === trunk.id);
+  const [agent, setAgent] = useState(agents[0]?.id ?? "");
+  const [to, setTo] = useState("");
+  const [call, setCall] = useState<string | null>(null);
+  if (!agents.length) return <Dialog title={t("Test call")} close={close}><p>{t("A call needs an agent.")} <Link to="agents/new">{t("Make the first one")}</Link></p></Dialog>;
+  return (
+    <Dialog title={`${t("Test call")}: ${trunk.name}`} close={close}>
+      <Form label={t("Call now")} submit={async () => {
+        const { task } = await post<{ task: Task }>("/tasks", { agent_id: agent, to_number: to, name: t("Test call"), ...(from ? { from_number: from.number } : {}) });
+        const { call_id } = await post<{ call_id: string }>(`/tasks/${task.id}/execute`);
+        setCall(call_id);
+      }}>
+        {!from && <p class="soft">{t("No number belongs to this trunk: the first trunk that can call out is used.")}</p>}
+        <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={to} set={setTo} />
+        <Select label={t("Agent")} value={agent} set={setAgent} options={agents.map((one): [string, string] => [one.id, one.name])} />
+        {call && <p role="status">{t("It rings.")} <Link to={`calls/${call}`}>{t("Follow the call")}</Link></p>}
+      </Form>
+    </Dialog>
+  );
+}

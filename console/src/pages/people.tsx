@@ -1,0 +1,150 @@
+import { useState } from "preact/hooks";
+import { type ApiKey, type Me, type Organization, type User, get, patch, post, remove } from "../api";
+import { t } from "../i18n";
+import { useLoad } from "../live";
+import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Once, Page, Problem, Select, Show, Table, useAction, when } from "../ui";
+
+const SCOPES = ["agents", "tasks", "calls", "phone-numbers", "trunks", "providers", "usage", "webhook-deliveries"].flatMap((name) => (name === "usage" ? [`${name}:read`] : [`${name}:read`, `${name}:write`]));
+
+export function Keys() {
+  const state = useLoad(() => get<{ api_keys: ApiKey[] }>("/api-keys?limit=100"), []);
+  const [made, setMade] = useState<string | null>(null);
+  const [open, setOpen] = useState(false);
+  return (
+    <Page title={t("API keys")} actions={<Button kind="main" onClick={() => setOpen(true)}>{t("New key")}</Button>}>
+      {made && <Once label={t("Copy the key now: it is not shown again.")} text={made} />}
+      <Show of={state}>
+        {({ api_keys }) => api_keys.length ? (
+          <Card wide>
+            <Table caption={t("API keys")} rows={api_keys} columns={[
+              { name: t("Name"), cell: (key) => key.name },
+              { name: t("Begins with"), cell: (key) => <code>{key.prefix}…</code> },
+              { name: t("May"), extra: true, cell: (key) => key.scopes?.join(", ") ?? t("everything") },
+              { name: t("Last used"), extra: true, cell: (key) => when(key.last_used_at) },
+              { name: t("Expires"), extra: true, cell: (key) => when(key.expires_at) },
+              { name: "", right: true, cell: (key) => (
+                <span class="actions">
+                  <Confirm label={t("Regenerate")} name={key.name} question={t("The old key stops working at once.")} act={async () => { setMade((await post<{ api_key: { key: string } }>(`/api-keys/${key.id}/regenerate`)).api_key.key); state.reload(); }} />
+                  <Confirm label={t("Delete")} name={key.name} question={t("Whoever uses this key is refused at once.")} act={async () => { await remove(`/api-keys/${key.id}`); state.reload(); }} />
+                </span>
+              ) },
+            ]} />
+          </Card>
+        ) : <Empty title={t("No key yet")}>{t("Programs use the API with a key. Give each one its own, with what it needs.")}</Empty>}
+      </Show>
+      {open && <NewKey close={(key) => { setOpen(false); if (key) setMade(key); state.reload(); }} />}
+    </Page>
+  );
+}
+
+function NewKey({ close }: { close: (key?: string) => void }) {
+  const [name, setName] = useState("");
+  const [all, setAll] = useState(true);
+  const [scopes, setScopes] = useState<string[]>([]);
+  const [expires, setExpires] = useState("");
+  return (
+    <Dialog title={t("New key")} close={() => close()}>
+      <Form label={t("Create")} submit={async () => {
+        const body = { name, ...(all ? {} : { scopes }), ...(expires ? { expires_at: new Date(expires).toISOString() } : {}) };
+        close((await post<{ api_key: { key: string } }>("/api-keys", body)).api_key.key);
+      }}>
+        <Input label={t("Name")} required hint={t("The program that uses it.")} value={name} set={setName} />
+        <Check label={t("May do everything")} checked={all} set={setAll} />
+        {!all && <fieldset class="scopes"><legend>{t("May")}</legend>{SCOPES.map((scope) => <Check key={scope} label={scope} checked={scopes.includes(scope)} set={(on) => setScopes(on ? [...scopes, scope] : scopes.filter((one) => one !== scope))} />)}</fieldset>}
+        <Input label={t("Expires")} type="datetime-local" value={expires} set={setExpires} />
+      </Form>
+    </Dialog>
+  );
+}
+
+const ROLES = (): [string, string][] => ["owner", "admin", "member"].map((role) => [role, t(role)]);
+
+export function Users({ me }: { me: User }) {
+  const state = useLoad(() => get<{ users: User[] }>("/users?limit=100"), []);
+  const [open, setOpen] = useState(false);
+  const [invited, setInvited] = useState<string | null>(null);
+  const { busy, error, run } = useAction();
+  const manages = me.role !== "member";
+  return (
+    <Page title={t("People")} actions={manages && <Button kind="main" onClick={() => setOpen(true)}>{t("Invite")}</Button>}>
+      {invited && <Once label={t("Send this link to the person; it is good for a week.")} text={invited} />}
+      <Problem error={error} />
+      <Show of={state}>
+        {({ users }) => (
+          <Card wide>
+            <Table caption={t("People")} rows={users} columns={[
+              { name: t("E-mail"), cell: (user) => user.email },
+              { name: t("Name"), extra: true, cell: (user) => user.name ?? "–" },
+              { name: t("Role"), cell: (user) => manages && user.id !== me.id ? (
+                <select aria-label={`${t("Role")}: ${user.email}`} disabled={busy} value={user.role} onChange={(event) => { const role = event.currentTarget.value; run(async () => { await patch(`/users/${user.id}`, { role }).finally(state.reload); }); }}>
+                  {ROLES().map(([role, name]) => <option key={role} value={role}>{name}</option>)}
+                </select>
+              ) : t(user.role) },
+              { name: t("Since"), extra: true, cell: (user) => when(user.created_at) },
+              { name: "", right: true, cell: (user) => manages && user.id !== me.id && <Confirm label={t("Remove")} name={user.email} question={t("This person can no longer log in.")} act={async () => { await remove(`/users/${user.id}`); state.reload(); }} /> },
+            ]} />
+          </Card>
+        )}
+      </Show>
+      {open && <Invite close={(link) => { setOpen(false); if (link) setInvited(link); state.reload(); }} />}
+    </Page>
+  );
+}
+
+function Invite({ close }: { close: (link?: string) => void }) {
+  const [email, setEmail] = useState("");
+  const [role, setRole] = useState("member");
+  return (
+    <Dialog title={t("Invite")} close={() => close()}>
+      <Form label={t("Invite")} submit={async () => {
+        const { invitation } = await post<{ invitation: { token: string } }>("/users/invite", { email, role });
+        close(`${location.origin}/#/invitation/${invitation.token}`);
+      }}>
+        <Input label={t("E-mail")} type="email" required value={email} set={setEmail} />
+        <Select label={t("Role")} value={role} set={setRole} options={ROLES()} />
+      </Form>
+    </Dialog>
+  );
+}
+
+export function Organizations({ me }: { me: Me }) {
+  const state = useLoad(() => get<{ organizations: Organization[] }>("/organizations?limit=100"), []);
+  const [open, setOpen] = useState(false);
+  const [made, setMade] = useState<string | null>(null);
+  const owner = me.user.role === "owner";
+  return (
+    <Page title={t("Organizations")} actions={owner && <Button kind="main" onClick={() => setOpen(true)}>{t("New organization")}</Button>}>
+      <p class="soft">{t("Organizations below yours have their own agents, numbers and keys; what they use is on your bill.")}</p>
+      {made && <Once label={t("Copy the key now: it is not shown again.")} text={made} />}
+      <Show of={state}>
+        {({ organizations }) => (
+          <Card wide>
+            <Table caption={t("Organizations")} rows={organizations} columns={[
+              { name: t("Name"), cell: (one) => <>{one.name} {one.id === me.organization.id && <Badge value="yours" tone="good">{t("yours")}</Badge>}</> },
+              { name: t("Calls at once"), right: true, cell: (one) => one.max_concurrent_calls ?? t("no limit") },
+              { name: t("Calls a second"), right: true, extra: true, cell: (one) => one.calls_per_second ?? t("no limit") },
+              { name: t("Since"), extra: true, cell: (one) => when(one.created_at) },
+            ]} />
+          </Card>
+        )}
+      </Show>
+      {open && <NewOrganization parent={me.organization.id} close={(key) => { setOpen(false); if (key) setMade(key); state.reload(); }} />}
+    </Page>
+  );
+}
+
+function NewOrganization({ parent, close }: { parent: string; close: (key?: string) => void }) {
+  const [name, setName] = useState("");
+  const [email, setEmail] = useState("");
+  return (
+    <Dialog title={t("New organization")} close={() => close()}>
+      <Form label={t("Create")} submit={async () => {
+        const body = { name, parent_org_id: parent, ...(email ? { owner_email: email } : {}) };
+        close((await post<{ api_key: { key: string } }>("/organizations", body)).api_key.key);
+      }}>
+        <Input label={t("Name")} required value={name} set={setName} />
+        <Input label={t("Owner's e-mail")} type="email" value={email} set={setEmail} />
+      </Form>
+    </Dialog>
+  );
+}

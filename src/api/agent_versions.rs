@@ -1,0 +1,64 @@
+//! `/agents/{id}/versions`: every state an agent has been saved in, and back to one.
+
+use super::agents::{AgentBody, AgentView, find};
+use super::auth::Caller;
+use super::envelope::Answer;
+use super::error::ApiError;
+use super::input::{IdPath, Paging, Query};
+use super::Api;
+use crate::domain::agent::Agent;
+use crate::store::{AgentVersion, now};
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An agent as it was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentVersion)]
+pub(super) struct VersionView {
+    /// Counts from 1; the newest is the agent as it is.
+    version: i64,
+    #[schema(format = "date-time")]
+    created_at: String,
+    agent: AgentView,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentVersionPage)]
+pub(super) struct VersionPage {
+    versions: Vec<VersionView>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+fn view(agent: &Agent, version: AgentVersion) -> VersionView {
+    let then = Agent { fields: version.fields, updated_at: version.created_at, ..agent.clone() };
+    VersionView { version: version.version, created_at: version.created_at.rfc3339(), agent: (&then).into() }
+}
+
+/// The states an agent was saved in, newest first; the last 200 are kept.
+#[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, Paging), responses((status = 200, body = VersionPage)))]
+pub(super) async fn list(
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, query: Query,
+) -> Result<Answer, ApiError> {
+    let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
+    let (versions, total) = api.context.store.agent_versions(scope, agent.id, page).await?;
+    let versions = versions.into_iter().map(|version| view(&agent, version)).collect();
+    Ok(Answer::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset }))
+}
+
+/// Makes the agent what it was; that is a new version.
+#[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path)), responses((status = 200, body = AgentBody)))]
+pub(super) async fn restore(
+    State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>,
+) -> Result<Answer, ApiError> {
+    let mut agent = find(&api, scope, &id).await?;
+    let missing = || ApiError::not_found("Version");
+    let number = version.parse().map_err(|_| missing())?;
+    let version = api.context.store.agent_version(scope, agent.id, number).await?.ok_or_else(missing)?;
+    agent.fields = version.fields;
+    agent.updated_at = now();
+    api.context.store.update_agent(scope, &agent).await?;
+    Ok(Answer::ok(AgentBody { agent: (&agent).into() }))
+}

@@ -1,0 +1,161 @@
+//! What browsers load: the console at `/`, the client for customers' pages, an example of such a page. The console
+//! is built by `build.rs`; nothing of it is written by hand here.
+
+use super::error::ApiError;
+use super::input::base_url;
+use super::visitor::Visitor;
+use super::web_calls::{WebCallBody, refusal};
+use super::{Api, Demo};
+use crate::call::driver::{WebOrder, place_web};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A file of the console.
+struct Asset {
+    /// From the root, with its hash in the name where it has one.
+    path: &'static str,
+    kind: &'static str,
+    plain: &'static [u8],
+    gzip: &'static [u8],
+}
+
+include!(concat!(env!("OUT_DIR"), "/console_assets.rs"));
+
+const CLIENT: &str = include_str!("../../console/client/trunkline.js");
+const CLIENT_TYPES: &str = include_str!("../../console/client/trunkline.d.ts");
+const EXAMPLE: &str = include_str!("../../console/client/example.html");
+const EXAMPLE_SCRIPT: &str = include_str!("../../console/client/example.js");
+
+/// Scripts and styles are files of ours; nothing inline runs, nobody frames us, forms stay here.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+pub(super) fn routes(api: &Api) -> Router<Api> {
+    let router = Router::new()
+        .route("/", get(index))
+        .route("/assets/{name}", get(asset))
+        .route("/favicon.svg", get(|headers: HeaderMap| async move { file("/favicon.svg", &headers) }))
+        .route("/trunkline.js", get(|| script(CLIENT, "text/javascript; charset=utf-8")))
+        .route("/trunkline.d.ts", get(|| script(CLIENT_TYPES, "text/plain; charset=utf-8")))
+        .route("/examples/call.html", get(|| page(EXAMPLE, "text/html; charset=utf-8")))
+        .route("/examples/call.js", get(|| page(EXAMPLE_SCRIPT, "text/javascript; charset=utf-8")))
+        .route("/demo", get(demo));
+    if api.demo.is_none() {
+        return router;
+    }
+    router.route("/demo/call", post(demo_call)).route("/demo/phrases/{name}", get(demo_phrase))
+}
+
+fn secured(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn index(headers: HeaderMap) -> Response {
+    file("/index.html", &headers)
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    file(&format!("/assets/{name}"), &headers)
+}
+
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else {
+        return ApiError::not_found("Page").into_response();
+    };
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let gzip = !asset.gzip.is_empty() && accepted.split(',').any(|one| one.trim().starts_with("gzip"));
+    let body = if gzip { asset.gzip } else { asset.plain };
+    let mut response = ([(header::CONTENT_TYPE, asset.kind)], body).into_response();
+    let out = response.headers_mut();
+    // Names with a hash never change their content; the page that names them may at any time.
+    let cache = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if gzip {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    secured(response)
+}
+
+/// For pages of any site.
+async fn script(text: &'static str, kind: &'static str) -> Response {
+    let everywhere = [
+        (header::CONTENT_TYPE, kind),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    let mut response = (everywhere, text).into_response();
+    let name = HeaderName::from_static("cross-origin-resource-policy");
+    response.headers_mut().insert(name, HeaderValue::from_static("cross-origin"));
+    response
+}
+
+async fn page(text: &'static str, kind: &'static str) -> Response {
+    secured(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response())
+}
+
+fn demo_of(api: &Api) -> Result<Arc<Demo>, ApiError> {
+    api.demo.clone().ok_or_else(|| ApiError::not_found("Demo"))
+}
+
+/// What the console shows when it runs in the demo; nothing elsewhere.
+async fn demo(State(api): State<Api>) -> Response {
+    let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
+    let phrases: Vec<_> =
+        demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
+    let body = json!({"email": demo.email, "password": demo.password, "agent_id": demo.agent.to_string(), "phrases": phrases});
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string()).into_response()
+}
+
+/// What a customer's own server does with its key: a call and its token for the page.
+async fn demo_call(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
+    visitor.count(&api)?;
+    super::auth::check_origin(&api, &axum::http::Method::POST, &headers)?;
+    let demo = demo_of(&api)?;
+    let agent = api.context.store.agent(demo.scope, demo.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
+    let call = place_web(&api.context, demo.scope, agent, WebOrder::default()).await.map_err(refusal)?;
+    let body = WebCallBody::new(&api, &base_url(&api, &headers), "/api/v1", demo.scope, call, demo.agent);
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+async fn demo_phrase(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let demo = demo_of(&api)?;
+    let phrase = demo.phrases.iter().find(|phrase| phrase.name == name);
+    let phrase = phrase.ok_or_else(|| ApiError::not_found("Phrase"))?;
+    Ok(([(header::CONTENT_TYPE, "audio/wav")], phrase.sound.clone()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_console_is_small_and_names_only_files_that_are_there() {
+        let of = |path: &str| ASSETS.iter().find(|asset| asset.path == path);
+        let index = of("/index.html").expect("built by build.rs");
+        let html = std::str::from_utf8(index.plain).unwrap();
+        for part in html.split(['"', '\'']).filter(|part| part.starts_with("/assets/")) {
+            assert!(of(part).is_some(), "{part} is missing");
+        }
+        assert!(!html.contains("<script>") && !html.contains(" style=") && !html.contains("onload="), "nothing inline");
+        let loaded: usize = ASSETS.iter().map(|asset| asset.gzip.len().max(1)).sum();
+        assert!(loaded <= 250 * 1_024, "{loaded} bytes compressed");
+    }
+}

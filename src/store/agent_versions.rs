@@ -1,0 +1,76 @@
+//! Every state an agent has been saved in.
+
+use super::list::Bind;
+use super::{OrgScope, Page, Store, StoreError, document, text};
+use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::ids::AgentId;
+use crate::domain::time::UnixMs;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+/// Versions kept of one agent; the oldest go first.
+const VERSIONS_MAX: i64 = 200;
+
+#[derive(Clone, Debug)]
+pub struct AgentVersion {
+    /// From 1, the newest is the present state.
+    pub version: i64,
+    pub fields: AgentFields,
+    pub created_at: UnixMs,
+}
+
+fn version(row: &AnyRow) -> Result<AgentVersion, StoreError> {
+    Ok(AgentVersion {
+        version: row.try_get("version")?,
+        fields: document(row.try_get("fields")?)?,
+        created_at: UnixMs(row.try_get("created_at")?),
+    })
+}
+
+/// Writes the agent's present state down as its next version.
+pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO agent_versions (agent_id, organization_id, version, fields, created_at) \
+         SELECT $1, $2, COALESCE(MAX(version), 0) + 1, $3, CAST($4 AS BIGINT) FROM agent_versions WHERE agent_id = $1",
+    )
+    .bind(agent.id.to_string())
+    .bind(agent.organization.to_string())
+    .bind(text(&agent.fields)?)
+    .bind(agent.updated_at.0)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "DELETE FROM agent_versions WHERE agent_id = $1 AND version <= \
+         (SELECT MAX(version) FROM agent_versions WHERE agent_id = $1) - $2",
+    )
+    .bind(agent.id.to_string())
+    .bind(VERSIONS_MAX)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Newest first.
+    pub async fn agent_versions(
+        &self, scope: OrgScope, agent: AgentId, page: Page,
+    ) -> Result<(Vec<AgentVersion>, i64), StoreError> {
+        let from = "FROM agent_versions WHERE organization_id = $1 AND agent_id = $2";
+        let binds = [Bind::Text(scope.organization().to_string()), Bind::Text(agent.to_string())];
+        self.list("*", from, "version DESC", &binds, page, version).await
+    }
+
+    pub async fn agent_version(
+        &self, scope: OrgScope, agent: AgentId, number: i64,
+    ) -> Result<Option<AgentVersion>, StoreError> {
+        let row = sqlx::query(
+            "SELECT * FROM agent_versions WHERE organization_id = $1 AND agent_id = $2 AND version = $3",
+        )
+        .bind(scope.organization().to_string())
+        .bind(agent.to_string())
+        .bind(number)
+        .fetch_optional(&self.read)
+        .await?;
+        row.as_ref().map(version).transpose()
+    }
+}
