@@ -272,13 +272,14 @@ class Call extends EventTarget {
   }
 
   #end() {
+    if (this.state === "ended") return;
     clearTimeout(this.#restart);
     globalThis.removeEventListener?.("pagehide", this.#leave);
     this.#levels?.();
     this.#levels = null;
     this.#peer?.close();
     this.#peer = null;
-    if (this.#ownMicrophone) for (const track of this.#microphone.getTracks()) track.stop();
+    if (this.#ownMicrophone) for (const track of this.#microphone?.getTracks() ?? []) track.stop();
     this.#microphone = null;
     // The last words of the transcript may still be on their way: the server closes the socket when it is done.
     const socket = this.#socket;

@@ -209,7 +209,8 @@ fn first_agent(real: bool, config: &Config) -> Value {
 const SAYABLE: &[&str] =
     &["hello", "where_is_my_order", "order_number", "opening_hours", "wait_stop", "no_thank_you", "goodbye"];
 
-fn phrases() -> Result<Vec<Phrase>, String> {
+/// As the console offers them.
+pub fn phrases() -> Result<Vec<Phrase>, String> {
     let all = emulator::fixture_phrases().into_iter().filter(|phrase| SAYABLE.contains(&phrase.name.as_str()));
     let spec =
         hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };

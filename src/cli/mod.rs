@@ -7,7 +7,7 @@ mod bench_api;
 mod bench_live;
 mod bench_providers;
 mod call;
-mod demo;
+pub mod demo;
 
 use crate::app::{App, open_store};
 use crate::config::{self, Config};

@@ -5,6 +5,7 @@
 
 mod api;
 mod baresip;
+mod browser;
 mod calls;
 mod conversation;
 mod crash;

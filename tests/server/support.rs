@@ -66,15 +66,22 @@ impl Server {
 
     /// With a model that says something else.
     pub async fn start_scripted(script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_on(delays(), script, change).await
+        Self::start_on(delays(), script, change, false).await
     }
 
     /// With providers that take their time.
     pub async fn start_slow(delays: Delays) -> Self {
-        Self::start_on(delays, emulator::Script::default(), |_| {}).await
+        Self::start_on(delays, emulator::Script::default(), |_| {}, false).await
     }
 
-    async fn start_on(delays: Delays, script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
+    /// With what a demo shows in its console.
+    pub async fn start_demo() -> Self {
+        Self::start_on(delays(), emulator::Script::default(), |_| {}, true).await
+    }
+
+    async fn start_on(
+        delays: Delays, script: emulator::Script, change: impl FnOnce(&mut Config), with_demo: bool,
+    ) -> Self {
         let settings = emulator::Settings { delays, espeak: Some("espeak-ng".into()), script };
         let emulator = emulator::start(loopback(0), settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -102,8 +109,17 @@ impl Server {
         let store = trunkline::app::open_store(&config.database.url).await.unwrap();
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
+        let demo = match with_demo {
+            true => {
+                let agent = store.create_agent(made.scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
+                let phrases = trunkline::cli::demo::phrases().unwrap();
+                let (email, password) = (OWNER.to_owned(), PASSWORD.to_owned());
+                Some(trunkline::api::Demo { email, password, scope: made.scope, agent: agent.id, phrases })
+            }
+            false => None,
+        };
         store.close().await;
-        let app = App::start(&config, metrics()).await.unwrap();
+        let app = App::start_with(&config, metrics(), demo).await.unwrap();
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
         let http = reqwest::Client::new();
         let key = made.key.text;

@@ -74,7 +74,8 @@ export function AgentEdit({ id }: { id: string }) {
     <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Numbers that lead to it will be answered by nobody.")} act={async () => { await remove(`/agents/${id}`); go("agents"); }} />}>
       <Show of={loaded}>
         {() => agent && (
-          <>
+          <div class={isNew ? "" : "split"}>
+            <div>
             <div class="tabs" role="tablist">
               {tabs.map(([name, label]) => <button type="button" key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="panel" onClick={() => setTab(name)}>{label}</button>)}
             </div>
@@ -84,8 +85,9 @@ export function AgentEdit({ id }: { id: string }) {
               {tab === "versions" && <Versions id={id} restored={() => { setDraft(null); loaded.reload(); }} />}
             </div>
             {saved && <p class="good" role="status">{t("Saved")}</p>}
-            {!isNew && <TestCall agent={id} />}
-          </>
+            </div>
+            {!isNew && <div class="beside"><TestCall agent={id} /></div>}
+          </div>
         )}
       </Show>
     </Page>

@@ -1,0 +1,127 @@
+// Calls from a page, in a real browser with a microphone that speaks a file.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { AGENT, BASE, accessibility, api, browser, logIn, microphone, open, page, shot, stats, until } from "./support.mjs";
+
+const open_ = [];
+after(() => Promise.all(open_.map((one) => one.close())));
+
+async function launch(wav) {
+  const made = await browser(wav);
+  open_.push(made);
+  return made;
+}
+
+// The browser counts the energy of its level meter, which follows the peaks.
+const dbfs = ({ energy, seconds }) => 10 * Math.log10(energy / Math.max(seconds, 0.001));
+
+test("a call from the console is heard in both directions, interrupted, shown and ended", async () => {
+  const wav = microphone("microphone.wav", 40, [[5, "opening_hours"], [10.2, "wait_stop"]]);
+  const { page: console_, faults } = await page(await launch(wav));
+  await logIn(console_);
+  await open(console_, `#/agents/${AGENT}`, "Test");
+  await console_.getByRole("button", { name: "Call with the microphone" }).click();
+  await console_.locator(".callstate", { hasText: "connected" }).waitFor();
+  const lines = console_.getByRole("list", { name: "Live transcript" });
+  await lines.getByText("Good morning, this is Acme.").waitFor();
+  await lines.getByText("What are your opening hours?").waitFor({ timeout: 15_000 });
+  // The agent answers, and is cut short by the second phrase.
+  await lines.getByText("interrupted").first().waitFor({ timeout: 20_000 });
+  const figures = await until("sound in both directions", async () => {
+    const now = await stats(console_);
+    return now.received > 100 && now.sent > 100 && now.energy > 0 ? now : null;
+  });
+  assert.equal(figures.codec, "audio/opus");
+  assert.match(figures.fmtp, /useinbandfec=1/);
+  assert.ok(dbfs(figures) > -45, `the agent is heard at ${dbfs(figures).toFixed(1)} dBFS`);
+  assert.equal(figures.lost, 0);
+  await shot(console_, "call-from-the-console");
+  assert.deepEqual(await accessibility(console_), []);
+  await console_.getByRole("button", { name: "Hang up" }).click();
+  await console_.locator(".callstate", { hasText: "ended" }).waitFor();
+  await console_.getByRole("img", { name: /^Answer 1/ }).waitFor();
+  const setUp = Number(await console_.locator(".setup").textContent());
+  assert.ok(setUp > 0);
+  console.log(`click to first sound ${setUp} ms, agent heard at ${dbfs(figures).toFixed(1)} dBFS, ${JSON.stringify(figures)}`);
+  const { calls } = await api("GET", "/calls?direction=web&limit=1");
+  const call = await until("the end of the call", async () => {
+    const { call } = await api("GET", `/calls/${calls[0].id}`);
+    return call.recording_available && call;
+  });
+  assert.equal(call.end_reason, "customer_hung_up");
+  assert.equal(call.transport, "webrtc");
+  assert.ok(call.transcript.some((turn) => turn.interrupted), "the interruption is on record");
+  // Its page: waveform, transcript, timeline, cost.
+  await open(console_, `#/calls/${call.id}`, "Call console");
+  await console_.getByRole("slider", { name: /Recording/ }).waitFor();
+  await console_.getByRole("button", { name: /Listen from/ }).first().click();
+  await until("the recording to play", () => console_.evaluate(() => document.querySelector("audio").currentTime > 0));
+  await console_.evaluate(() => document.querySelector("audio").pause());
+  await shot(console_, "call");
+  assert.deepEqual(await accessibility(console_), []);
+  assert.deepEqual(faults, []);
+});
+
+test("the demo's phrases are spoken without a microphone", async () => {
+  const { page: console_, faults } = await page(await launch(), { permissions: [] });
+  await console_.goto(`${BASE}/`);
+  await console_.getByRole("button", { name: "Look around" }).click();
+  await console_.getByRole("button", { name: "Call without a microphone" }).click();
+  await console_.locator(".callstate", { hasText: "connected" }).waitFor();
+  const lines = console_.getByRole("list", { name: "Live transcript" });
+  await lines.locator("li.assistant").first().waitFor();
+  await until("the greeting to end", async () => (await stats(console_)).received > 60);
+  await console_.getByRole("button", { name: "“I would like to know where my order is.”" }).click();
+  await lines.locator("li.user:not(.interim)", { hasText: "I would like to know where my order is." }).waitFor({ timeout: 15_000 });
+  await until("an answer", async () => (await lines.locator("li.assistant").count()) > 1);
+  await console_.getByRole("button", { name: "Mute" }).click();
+  await console_.getByRole("button", { name: "Unmute" }).waitFor();
+  await console_.getByRole("button", { name: "Key 5" }).click();
+  await shot(console_, "demo");
+  await console_.getByRole("button", { name: "Hang up" }).click();
+  await console_.locator(".callstate", { hasText: "ended" }).waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test("the example page calls, and the agent's goodbye ends the call", async () => {
+  const wav = microphone("goodbye.wav", 30, [[6, "goodbye"]]);
+  const { page: example, faults } = await page(await launch(wav));
+  await example.goto(`${BASE}/examples/call.html`);
+  await example.getByRole("button", { name: "Call" }).click();
+  await example.getByText("connected").waitFor();
+  await example.getByText(/^assistant: /).first().waitFor();
+  assert.deepEqual(await accessibility(example), []);
+  await shot(example, "example");
+  await example.getByText("ended").waitFor({ timeout: 25_000 });
+  await example.getByRole("button", { name: "Call" }).waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test("refusals come as words", async () => {
+  const { page: example, faults } = await page(await launch());
+  await example.goto(`${BASE}/examples/call.html`);
+  const refused = (options) =>
+    example.evaluate(async (options) => {
+      const { Trunkline } = await import("/trunkline.js");
+      return Trunkline.call(options).then(() => "called", ({ code, status }) => `${code} ${status}`);
+    }, options);
+  assert.equal(await refused({ agent: AGENT }), "bad_options null");
+  assert.equal(await refused({ agent: AGENT, token: "nonsense" }), "invalid_token 401");
+  const { token } = await api("POST", "/calls/web", { agent_id: AGENT });
+  assert.equal(await refused({ agent: "01a2011b-0612-74b5-ade0-d698a39728b2", token }), "wrong_agent 403");
+  assert.equal(await refused({ agent: AGENT, token, server: "http://127.0.0.1:9" }), "unreachable null");
+  const key = await example.evaluate(async ([agent, token]) => {
+    const { Trunkline } = await import("/trunkline.js");
+    const call = await Trunkline.call({ agent, token, microphone: true });
+    try {
+      call.dtmf("1x");
+    } catch ({ code }) {
+      return code;
+    } finally {
+      await call.hangUp();
+    }
+  }, [AGENT, token]);
+  assert.equal(key, "bad_digits");
+  assert.deepEqual(faults.filter((fault) => !fault.includes("127.0.0.1:9")), []);
+});

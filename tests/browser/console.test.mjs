@@ -1,0 +1,326 @@
+// Every page of the console: opened, its main action done, looked at, and judged by axe.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { AGENT, BASE, EMAIL, PASSWORD, accessibility, api, browser, logIn, open, page, shot, until } from "./support.mjs";
+
+let chromium;
+let at;
+let faults;
+before(async () => {
+  chromium = await browser();
+  ({ page: at, faults } = await page(chromium));
+});
+after(() => chromium.close());
+
+/** Every page is looked at once its main action is done. */
+async function looked(name) {
+  await shot(at, name);
+  assert.deepEqual(await accessibility(at), [], name);
+  assert.deepEqual(faults.splice(0), [], name);
+}
+
+const dialog = () => at.getByRole("dialog");
+
+test("log in: a wrong password is refused, the right one opens the overview", async () => {
+  await at.goto(`${BASE}/`);
+  await at.getByLabel("E-mail").fill(EMAIL);
+  await at.getByLabel("Password").fill("not the password");
+  await at.getByRole("button", { name: "Log in" }).click();
+  await at.getByRole("alert").waitFor();
+  await looked("login");
+  await at.getByLabel("Password").fill(PASSWORD);
+  await at.getByRole("button", { name: "Log in" }).click();
+  await at.getByRole("heading", { name: "Overview" }).waitFor();
+  await at.getByText("Nobody is on the line.").waitFor();
+  await looked("overview");
+});
+
+test("agents: made in the form, changed as JSON, taken back", async () => {
+  await open(at, "#/agents", "Agents");
+  await looked("agents");
+  await at.getByRole("button", { name: "New agent" }).click();
+  await at.getByRole("heading", { name: "New agent" }).waitFor();
+  await at.getByLabel("Name", { exact: true }).fill("Reception");
+  await at.getByLabel("Greeting").fill("Good day, reception.");
+  await at.getByLabel("Instructions").fill("Put callers through.");
+  await looked("agent-new");
+  await at.getByRole("button", { name: "Create" }).click();
+  await at.getByRole("heading", { name: "Reception" }).waitFor();
+  await at.getByLabel("Greeting").fill("Good evening, reception.");
+  await at.getByRole("button", { name: "Save" }).click();
+  await at.getByText("Saved").waitFor();
+  await looked("agent");
+  await at.getByRole("tab", { name: "JSON" }).click();
+  const document = at.getByLabel("The agent as a document");
+  const agent = JSON.parse(await document.inputValue());
+  assert.equal(agent.first_message, "Good evening, reception.");
+  await document.fill("{ not json");
+  await at.getByRole("button", { name: "Save" }).click();
+  await at.getByRole("alert").waitFor();
+  await document.fill(JSON.stringify({ ...agent, max_duration_seconds: 3 }));
+  await at.getByRole("button", { name: "Save" }).click();
+  await at.getByText(/max_duration_seconds/).last().waitFor();
+  await document.fill(JSON.stringify({ ...agent, max_duration_seconds: 300 }));
+  await at.getByRole("button", { name: "Save" }).click();
+  await at.getByText("Saved").waitFor();
+  await looked("agent-json");
+  await at.getByRole("tab", { name: "Versions" }).click();
+  await at.getByRole("button", { name: "Restore 1" }).click();
+  await at.getByRole("cell", { name: "4", exact: true }).waitFor();
+  await looked("agent-versions");
+  await at.getByRole("tab", { name: "Form" }).click();
+  assert.equal(await at.getByLabel("Greeting").inputValue(), "Good day, reception.");
+});
+
+test("phone numbers and trunks: made, checked, a test call rings", async () => {
+  await open(at, "#/numbers", "Phone numbers and trunks");
+  await at.getByRole("button", { name: "New trunk" }).click();
+  await dialog().getByLabel("Name", { exact: true }).fill("Carrier");
+  await dialog().getByLabel("Host").fill("127.0.0.1");
+  await dialog().getByLabel("Port", { exact: true }).fill("9");
+  await dialog().getByLabel("Calls come from").fill("203.0.113.0/24");
+  assert.deepEqual(await accessibility(at), []);
+  await shot(at, "trunk");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await at.getByRole("button", { name: "Carrier", exact: true }).waitFor();
+  await at.getByRole("button", { name: "Check: Loopback" }).click();
+  await at.getByText(/reachable · 200/).waitFor();
+  await at.getByRole("button", { name: "New number" }).click();
+  await dialog().getByLabel("Number").fill("020 123");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await dialog().getByRole("alert").waitFor();
+  await dialog().getByLabel("Number").fill("+31207654321");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await at.getByRole("button", { name: "+31207654321", exact: true }).waitFor();
+  await at.getByRole("button", { name: "Test call: Loopback" }).click();
+  await dialog().getByLabel("Number").fill("+15550199");
+  await dialog().getByRole("button", { name: "Call now" }).click();
+  await dialog().getByText("It rings.").waitFor();
+  await dialog().getByRole("button", { name: "Close" }).click();
+  await looked("numbers");
+  await at.getByRole("button", { name: "Delete: Carrier" }).click();
+  await dialog().getByRole("button", { name: "Delete" }).click();
+  await at.getByRole("button", { name: "Carrier", exact: true }).waitFor({ state: "detached" });
+});
+
+test("tasks: one by hand, many from a list with a column map", async () => {
+  await open(at, "#/tasks", "Tasks");
+  await at.getByRole("button", { name: "New task" }).click();
+  await dialog().getByLabel("Number").fill("+15550123");
+  await dialog().getByLabel("Name").fill("Ask about the delivery");
+  await dialog().getByLabel("At", { exact: true }).fill("2031-01-01T10:00");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await at.getByRole("cell", { name: "Ask about the delivery" }).waitFor();
+  await at.getByRole("button", { name: "Import CSV" }).click();
+  const list = "Telefoon;Naam;Bestelling;Intern\n+1 (555) 0124;Jan;A-17;x\n00155501 25;\"Kim; Co\";B-4;y\nnonsense;Bad;C-1;z\n";
+  await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(list) });
+  await dialog().getByLabel("Becomes: Intern").selectOption("skip");
+  assert.deepEqual(await accessibility(at), []);
+  await shot(at, "import");
+  await dialog().getByRole("button", { name: "Import 3" }).click();
+  await dialog().getByText("2 of 3 imported").waitFor();
+  await dialog().getByText(/Line 4: to_number/).waitFor();
+  await dialog().getByRole("button", { name: "Close" }).click();
+  await at.getByRole("cell", { name: "+15550125", exact: true }).waitFor();
+  await looked("tasks");
+  const { tasks } = await api("GET", "/tasks?limit=100");
+  const imported = tasks.find((task) => task.to_number === "+15550125");
+  assert.deepEqual([imported.name, imported.context_data], ["Kim; Co", { Bestelling: "B-4" }]);
+});
+
+test("calls: found by words, opened", async () => {
+  const { calls } = await api("GET", "/calls?limit=1");
+  await open(at, "#/calls", "Calls");
+  await at.getByLabel("Search").fill("nothing like it");
+  await at.getByText("No call fits").waitFor();
+  await looked("calls-none");
+  await at.getByLabel("Search").fill(calls[0].id);
+  await until("the call", async () => (await at.getByRole("row").count()) === 2);
+  await looked("calls");
+  await at.locator("tbody a").first().click();
+  await at.getByRole("heading", { level: 1, name: /^Call / }).waitFor();
+});
+
+test("live: a call appears and goes without a reload", async () => {
+  await open(at, "#/", "Overview");
+  const count = at.locator(".livecount");
+  await until("no call", async () => (await count.textContent()) === "0", 30_000);
+  const { call_id } = await api("POST", "/calls/web", { agent_id: AGENT, caller: "somebody" });
+  await until("the call", async () => (await count.textContent()) === "1");
+  await looked("overview-live");
+  await at.getByRole("button", { name: "End: somebody" }).click();
+  await until("its end", async () => (await count.textContent()) === "0");
+  assert.equal((await api("GET", `/calls/${call_id}`)).call.end_reason, "canceled");
+});
+
+test("providers: tested, given a key, rid of it", async () => {
+  await open(at, "#/providers", "Providers");
+  await at.getByRole("button", { name: "Test: openai" }).click();
+  await at.getByText(/works · \d+ ms/).first().waitFor();
+  await at.getByRole("button", { name: "Set key: groq" }).click();
+  await dialog().getByLabel("Key").fill("a key of our own");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await at.getByText("your own", { exact: true }).waitFor();
+  await looked("providers");
+  await at.getByRole("button", { name: "Remove key: groq" }).click();
+  await dialog().getByRole("button", { name: "Remove key" }).click();
+  await at.getByText("your own", { exact: true }).waitFor({ state: "detached" });
+});
+
+test("webhook deliveries: seen, and sent again", async () => {
+  await api("PATCH", `/agents/${AGENT}`, { webhook_url: `${BASE}/nobody-here` });
+  const { call_id } = await api("POST", "/calls/web", { agent_id: AGENT });
+  await api("POST", `/calls/${call_id}/cancel`);
+  await open(at, "#/webhooks", "Webhook deliveries");
+  await at.getByRole("button", { name: "status-update" }).first().click();
+  await dialog().getByText('"type"').waitFor();
+  assert.deepEqual(await accessibility(at), []);
+  await dialog().getByRole("button", { name: "Close" }).click();
+  await looked("webhooks");
+  await api("PATCH", `/agents/${AGENT}`, { webhook_url: null });
+});
+
+test("keys: made, shown once, deleted", async () => {
+  await open(at, "#/keys", "API keys");
+  await at.getByRole("button", { name: "New key" }).click();
+  await dialog().getByLabel("Name").fill("CRM");
+  await dialog().getByLabel("May do everything").uncheck();
+  await dialog().getByLabel("calls:read").check();
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await at.getByText(/^va_/).first().waitFor();
+  await looked("keys");
+  await at.getByRole("button", { name: "Delete: CRM" }).click();
+  await dialog().getByRole("button", { name: "Delete" }).click();
+  await at.getByRole("button", { name: "Delete: CRM" }).waitFor({ state: "detached" });
+});
+
+test("people: invited, and the invitation is taken up", async () => {
+  await open(at, "#/people", "People");
+  await at.getByRole("button", { name: "Invite" }).click();
+  await dialog().getByLabel("E-mail").fill("colleague@example.com");
+  await dialog().getByRole("button", { name: "Invite" }).click();
+  const link = await at.getByText(/#\/invitation\//).textContent();
+  await looked("people");
+  const other = await page(chromium);
+  await other.page.goto(link);
+  await other.page.getByLabel("Name").fill("Colleague");
+  await other.page.getByLabel("New password").fill("a long enough password");
+  await other.page.getByRole("button", { name: "Begin" }).click();
+  await other.page.getByRole("heading", { name: "Overview" }).waitFor();
+  assert.equal(await other.page.getByRole("link", { name: "API keys" }).count(), 0, "members manage no keys");
+  await other.context.close();
+});
+
+test("organizations: one below ours", async () => {
+  await open(at, "#/organizations", "Organizations");
+  await at.getByRole("button", { name: "New organization" }).click();
+  await dialog().getByLabel("Name").fill("Customer of ours");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await at.getByText(/^va_/).first().waitFor();
+  await at.getByRole("cell", { name: "Customer of ours" }).waitFor();
+  await looked("organizations");
+});
+
+test("usage: by day", async () => {
+  await open(at, "#/usage", "Usage");
+  await at.getByLabel("Period").selectOption("7");
+  await at.getByRole("img", { name: /^Calls/ }).waitFor();
+  await looked("usage");
+});
+
+test("settings: limits, password, Dutch and dark", async () => {
+  await open(at, "#/settings", "Settings");
+  await at.getByLabel("Calls at once").fill("20");
+  await at.getByRole("button", { name: "Save" }).click();
+  await at.getByText("Saved").waitFor();
+  await at.getByLabel("Present password").fill("wrong password");
+  await at.getByLabel("New password").fill("another long password");
+  await at.getByRole("button", { name: "Change" }).click();
+  await at.getByText(/current_password/).waitFor();
+  await at.getByLabel("Present password").fill(PASSWORD);
+  await at.getByRole("button", { name: "Change" }).click();
+  await at.getByText("Other sessions have ended.").waitFor();
+  await at.getByLabel("Present password").fill("another long password");
+  await at.getByLabel("New password").fill(PASSWORD);
+  await at.getByRole("button", { name: "Change" }).click();
+  await at.waitForFunction(() => !document.querySelector("input[type=password]").value);
+  await looked("settings");
+  await at.getByLabel("Colours").selectOption("dark");
+  await at.getByLabel("Language").selectOption("nl");
+  await at.getByRole("heading", { name: "Instellingen" }).waitFor();
+  await looked("settings-dark-dutch");
+  for (const [hash, heading] of [["#/", "Overzicht"], ["#/agents", "Agents"], ["#/calls", "Gesprekken"], ["#/tasks", "Taken"], ["#/numbers", "Telefoonnummers en trunks"], ["#/providers", "Aanbieders"], ["#/usage", "Verbruik"]]) {
+    await open(at, hash, heading);
+    await looked(`dark-dutch-${hash.slice(2) || "overview"}`);
+  }
+  await open(at, "#/settings", "Instellingen");
+  await at.getByLabel("Taal").selectOption("en");
+  await at.getByLabel("Colours").selectOption("");
+});
+
+test("a telephone's width: nothing sticks out, the menu opens", async () => {
+  const phone = await page(chromium, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  await logIn(phone.page);
+  for (const [hash, heading] of [["#/", "Overview"], ["#/agents", "Agents"], [`#/agents/${AGENT}`, "Test"], ["#/calls", "Calls"], ["#/tasks", "Tasks"], ["#/numbers", "Phone numbers and trunks"], ["#/providers", "Providers"], ["#/settings", "Settings"]]) {
+    await open(phone.page, hash, heading);
+    const [wide, seen] = await phone.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= seen, `${hash} is ${wide} wide on ${seen}`);
+    await shot(phone.page, `phone-${heading.split(" ")[0].toLowerCase()}`);
+    assert.deepEqual(await accessibility(phone.page), [], hash);
+  }
+  await phone.page.getByRole("button", { name: "Menu" }).click();
+  await phone.page.getByRole("link", { name: "Usage" }).click();
+  await phone.page.getByRole("heading", { name: "Usage" }).waitFor();
+  assert.deepEqual(phone.faults, []);
+  await phone.context.close();
+});
+
+test("the keyboard alone: to the content, through the menu, out of a dialog", async () => {
+  await at.goto(`${BASE}/`);
+  await at.getByRole("heading", { name: "Overview" }).waitFor();
+  await at.keyboard.press("Tab");
+  assert.equal(await at.evaluate(() => document.activeElement.textContent), "To the content");
+  await at.keyboard.press("Enter");
+  assert.equal(await at.evaluate(() => document.activeElement.id), "main");
+  await open(at, "#/tasks", "Tasks");
+  await at.getByRole("button", { name: "New task" }).focus();
+  await at.keyboard.press("Enter");
+  await dialog().waitFor();
+  assert.ok(await at.evaluate(() => document.querySelector("dialog").contains(document.activeElement)));
+  await at.keyboard.press("Escape");
+  await dialog().waitFor({ state: "detached" });
+});
+
+test("log out: the door again, and the API refuses", async () => {
+  await at.getByRole("button", { name: "Log out" }).click();
+  await at.getByRole("heading", { name: "Log in" }).waitFor();
+  assert.equal(await at.evaluate(async () => (await fetch("/v1/agents")).status), 401);
+});
+
+test("the bundle is within its limit, and the policy is strict", async () => {
+  const fresh = await page(chromium);
+  await fresh.page.goto(`${BASE}/`);
+  await fresh.page.getByRole("heading", { name: "Log in" }).waitFor();
+  const { ready, bytes, policy } = await fresh.page.evaluate(async () => {
+    const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? performance.now();
+    const loaded = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/assets/"));
+    const response = await fetch("/");
+    return { ready: paint, bytes: loaded.reduce((sum, one) => sum + one.encodedBodySize, 0), policy: response.headers.get("content-security-policy") };
+  });
+  console.log(`first paint ${Math.round(ready)} ms, scripts and styles ${bytes} bytes compressed`);
+  assert.ok(bytes > 0 && bytes <= 250 * 1024);
+  assert.match(policy, /script-src 'self';/);
+  assert.doesNotMatch(policy, /unsafe/);
+  await fresh.context.close();
+});
+
+test("every sentence has its Dutch", async () => {
+  const folder = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../../console/src");
+  const files = fs.readdirSync(folder, { recursive: true }).filter((name) => /\.tsx?$/.test(name) && name !== "nl.ts");
+  const dutch = fs.readFileSync(path.join(folder, "nl.ts"), "utf8");
+  const missing = files.flatMap((name) => [...fs.readFileSync(path.join(folder, name), "utf8").matchAll(/\bt\("([^"]+)"\)/g)].map(([, text]) => text)).filter((text) => !dutch.includes(`  ${JSON.stringify(text)}:`));
+  assert.deepEqual([...new Set(missing)], []);
+});
