@@ -2,16 +2,25 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test unit lint deny bench criterion fmt deps deps-demo
+.PHONY: demo test unit lint deny bench criterion fmt deps deps-build deps-demo
 
-# What the local voice needs; nothing is installed when it is there.
-deps-demo:
+# What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
+# there.
+deps-build:
+	@missing=""; command -v cmake >/dev/null || missing="$$missing cmake"; \
+	command -v c++ >/dev/null || missing="$$missing g++"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+
+# What the local voice needs.
+deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
 # Peers from PyPI: the API's fuzzer, and the vendors' own clients.
 PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2
 
-deps:
+deps: deps-build
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
 	command -v flite >/dev/null || missing="$$missing flite"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
@@ -19,9 +28,11 @@ deps:
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
 	[ -f /usr/share/nodejs/ws/package.json ] || missing="$$missing node-ws"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	@[ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
 	@[ -x target/venv/bin/python ] || python3 -m venv target/venv
 	@[ -f target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16) ] || { target/venv/bin/pip install --quiet $(PYTHON_PEERS) && touch target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16); }
 
@@ -45,10 +56,12 @@ test: deps
 		cargo test --workspace --features otlp && .ci/with-postgres cargo test --features otlp --test server -- $(ON_POSTGRES); \
 	fi
 
-unit:
+unit: deps-build
 	cargo test --workspace --lib
 
-lint:
+lint: deps-build
+	[ -d console/node_modules ] || (cd console && npm ci --silent --no-audit --no-fund --ignore-scripts)
+	cd console && npm run --silent check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
@@ -66,7 +79,7 @@ bench: deps-demo
 	cargo test --quiet -p trunkline --test answerers -- --nocapture
 
 # Single paths.
-criterion:
+criterion: deps-build
 	cargo bench --bench paths
 
 fmt:

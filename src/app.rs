@@ -109,13 +109,7 @@ impl App {
         let (sip, incoming) = sip::start(config.sip.listen, sip_config(config), rand::random(), WAITING_CALLS_MAX)
             .await
             .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
-        let mut workers = Workers::start(workers(config), Arrival::Turn)
-            .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
-        if config.webrtc.enabled {
-            let what = || format!("webrtc.listen {}", config.webrtc.listen);
-            let port = web_port(config).map_err(|source| AppError::Io { what: what(), source })?;
-            workers.start_web(port).map_err(|source| AppError::Io { what: what(), source })?;
-        }
+        let workers = start_workers(config)?;
         let listener = TcpListener::bind(config.api.listen)
             .await
             .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
@@ -147,17 +141,6 @@ impl App {
         context.reload_trunks().await?;
         let (stop, stopped) = watch::channel(false);
         let (stop_workers, drained) = watch::channel(false);
-        let settings = crate::api::Settings {
-            body_bytes_max: config.api.body_bytes_max,
-            public_url: config.api.public_url.clone(),
-            rate_limit_per_minute: config.api.rate_limit_per_minute,
-            public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
-            behind_proxy: config.api.behind_proxy,
-            allowed_origins: config.webrtc.allowed_origins.clone(),
-            ice_servers: ice_servers(config),
-            token_valid_s: config.webrtc.token_valid_s,
-            demo,
-        };
         tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
         let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };
         let workers = vec![
@@ -167,7 +150,7 @@ impl App {
             tokio::spawn(follow_trunks(context.clone(), stopped.clone())),
             tokio::spawn(scheduler::keep_house(context.clone(), drained)),
         ];
-        let api = Api::new(context.clone(), prometheus, settings);
+        let api = Api::new(context.clone(), prometheus, api_settings(config, demo));
         tokio::spawn(serve(listener, router(api), stopped));
         tokio::spawn(take_calls(context.clone(), incoming));
         let sip_addr = context.sip.local_udp();
@@ -249,16 +232,34 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// The same port of UDP and TCP; when any will do, another one where TCP's is taken.
+fn bind_web(
+    listen: SocketAddr, with_tcp: bool,
+) -> std::io::Result<(std::net::UdpSocket, Option<std::net::TcpListener>)> {
+    let mut attempts = if listen.port() == 0 { 20 } else { 1 };
+    loop {
+        attempts -= 1;
+        let udp = std::net::UdpSocket::bind(listen)?;
+        if !with_tcp {
+            return Ok((udp, None));
+        }
+        match std::net::TcpListener::bind((listen.ip(), udp.local_addr()?.port())) {
+            Ok(tcp) => return Ok((udp, Some(tcp))),
+            Err(error) if attempts == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
 /// The browsers' port, and what they are told of it.
 fn web_port(config: &Config) -> std::io::Result<WebPort> {
     let web = &config.webrtc;
-    let udp = std::net::UdpSocket::bind(web.listen)?;
+    let (udp, tcp) = bind_web(web.listen, web.tcp)?;
     let port = udp.local_addr()?.port();
     // A thousand browsers send 50 packets a second each; the default holds less than a turn of them.
     let socket = socket2::SockRef::from(&udp);
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
-    let tcp = web.tcp.then(|| std::net::TcpListener::bind((web.listen.ip(), port))).transpose()?;
     let at: Vec<SocketAddr> = config.web_addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     let reach = Reach { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
     Ok(WebPort { udp, tcp, reach })
@@ -374,6 +375,31 @@ impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connecti
     fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
         request.extensions_mut().insert(crate::api::Remote(self.remote));
         self.router.call(request)
+    }
+}
+
+fn start_workers(config: &Config) -> Result<Workers, AppError> {
+    let mut workers = Workers::start(workers(config), Arrival::Turn)
+        .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
+    if config.webrtc.enabled {
+        let what = || format!("webrtc.listen {}", config.webrtc.listen);
+        let port = web_port(config).map_err(|source| AppError::Io { what: what(), source })?;
+        workers.start_web(port).map_err(|source| AppError::Io { what: what(), source })?;
+    }
+    Ok(workers)
+}
+
+fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::Settings {
+    crate::api::Settings {
+        body_bytes_max: config.api.body_bytes_max,
+        public_url: config.api.public_url.clone(),
+        rate_limit_per_minute: config.api.rate_limit_per_minute,
+        public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
+        behind_proxy: config.api.behind_proxy,
+        allowed_origins: config.webrtc.allowed_origins.clone(),
+        ice_servers: ice_servers(config),
+        token_valid_s: config.webrtc.token_valid_s,
+        demo,
     }
 }
 

@@ -11,7 +11,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["api", "call", "config", "domain", "outbox", "providers", "scheduler", "store", "telemetry", "webhooks"]),
     ("call", &["dialogue", "domain", "outbox::mail", "providers", "store", "telemetry::spans", "webhooks"]),
     ("caller", &["call::negotiate", "emulator"]),
-    ("cli", &["api::Demo", "api::Phrase", "api::openapi", "app", "caller", "config", "domain", "emulator", "telemetry"]),
+    (
+        "cli",
+        &["api::Demo", "api::Phrase", "api::openapi", "app", "caller", "config", "domain", "emulator", "telemetry"],
+    ),
     ("config", &["domain"]),
     ("dialogue", &["domain"]),
     ("domain", &[]),

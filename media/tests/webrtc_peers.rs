@@ -284,3 +284,19 @@ fn the_name_in_a_check_is_found_and_nonsense_has_none() {
     }
     assert_eq!(checked_ufrag(&[0x80; 40]), None);
 }
+
+#[test]
+fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
+    for (name, video) in [("chromium_audio", false), ("chromium_audio_video", true)] {
+        let text = std::fs::read_to_string(format!("../fixtures/webrtc/corpus/{name}.sdp")).unwrap();
+        let offer: String = text.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate")).collect();
+        let answered =
+            Peer::answer(Instant::now(), &offer, &reach(1), ALL).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        assert_eq!((answered.stream.codec, answered.stream.payload_type), (Codec::Opus, 111));
+        assert!(answered.stream.telephone_event.is_some() && answered.stream.sending && answered.stream.receiving);
+        let sdp = answered.sdp;
+        assert!(sdp.contains("useinbandfec=1") && sdp.contains("usedtx=1"), "{sdp}");
+        let refused = sdp.lines().any(|line| line.starts_with("m=video 0 ")) || sdp.contains("a=inactive");
+        assert_eq!(refused, video, "{sdp}");
+    }
+}

@@ -1,11 +1,11 @@
 //! `/agents/{id}/versions`: every state an agent has been saved in, and back to one.
 
+use super::Api;
 use super::agents::{AgentBody, AgentView, find};
 use super::auth::Caller;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, Query};
-use super::Api;
 use crate::domain::agent::Agent;
 use crate::store::{AgentVersion, now};
 use axum::extract::{Path, State};
@@ -39,7 +39,7 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 
 /// The states an agent was saved in, newest first; the last 200 are kept.
 #[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, Paging), responses((status = 200, body = VersionPage)))]
-pub(super) async fn list(
+pub(super) async fn versions(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, query: Query,
 ) -> Result<Answer, ApiError> {
     let (agent, page) = (find(&api, scope, &id).await?, query.page()?);

@@ -1,11 +1,11 @@
-//! What browsers load: the console at `/`, the client for customers' pages, an example of such a page. The console
+//! What browsers load: the console at `/`, the API's documentation, the client for customers' pages, an example of such a page. The console
 //! is built by `build.rs`; nothing of it is written by hand here.
 
 use super::error::ApiError;
 use super::input::base_url;
 use super::visitor::Visitor;
 use super::web_calls::{WebCallBody, refusal};
-use super::{Api, Demo};
+use super::{Api, Demo, openapi};
 use crate::call::driver::{WebOrder, place_web};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -44,6 +44,9 @@ pub(super) fn routes(api: &Api) -> Router<Api> {
         .route("/trunkline.d.ts", get(|| script(CLIENT_TYPES, "text/plain; charset=utf-8")))
         .route("/examples/call.html", get(|| page(EXAMPLE, "text/html; charset=utf-8")))
         .route("/examples/call.js", get(|| page(EXAMPLE_SCRIPT, "text/javascript; charset=utf-8")))
+        .route("/docs", get(|| page(openapi::PAGE, "text/html; charset=utf-8")))
+        .route("/docs.css", get(|| page(openapi::PAGE_STYLE, "text/css; charset=utf-8")))
+        .route("/docs.js", get(|| page(openapi::PAGE_SCRIPT, "text/javascript; charset=utf-8")))
         .route("/demo", get(demo));
     if api.demo.is_none() {
         return router;
@@ -117,10 +120,11 @@ fn demo_of(api: &Api) -> Result<Arc<Demo>, ApiError> {
 /// What the console shows when it runs in the demo; nothing elsewhere.
 async fn demo(State(api): State<Api>) -> Response {
     let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
-    let phrases: Vec<_> =
-        demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
-    let body = json!({"email": demo.email, "password": demo.password, "agent_id": demo.agent.to_string(), "phrases": phrases});
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string()).into_response()
+    let phrases: Vec<_> = demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
+    let body =
+        json!({"email": demo.email, "password": demo.password, "agent_id": demo.agent.to_string(), "phrases": phrases});
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string())
+        .into_response()
 }
 
 /// What a customer's own server does with its key: a call and its token for the page.

@@ -36,6 +36,7 @@ fn request(schema: &str) -> Option<Value> {
         }
         "TrunkFieldsPatch" => json!({"calls_per_second": 5.0}),
         "Login" => json!({"email": "owner@example.com", "password": "a long password"}),
+        "PasswordChange" => json!({"current_password": "a long password", "new_password": "another long password"}),
         "Invite" => json!({"email": "colleague@example.com", "role": "member"}),
         "Acceptance" => {
             json!({"token": "the token of the invitation", "name": "A Colleague", "password": "a long password"})

@@ -4,11 +4,11 @@
 use super::auth::COOKIE;
 use super::envelope::{Answer, Payload};
 use super::{agents, constraints, examples, router};
-use crate::domain::call::CallStatus;
+use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
+use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskStatus;
 use axum::http::StatusCode;
-use axum::response::Html;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use utoipa::PartialSchema as _;
@@ -23,9 +23,9 @@ pub(super) async fn json() -> Answer {
 }
 
 /// `GET /docs`: a page that shows it.
-pub(super) async fn page() -> Html<&'static str> {
-    Html(include_str!("docs.html"))
-}
+pub(super) const PAGE: &str = include_str!("docs.html");
+pub(super) const PAGE_STYLE: &str = include_str!("docs.css");
+pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
@@ -38,6 +38,8 @@ pub fn document() -> Value {
     schemas["TaskStatus"] = serde_json::to_value(TaskStatus::schema()).unwrap_or_default();
     schemas["DeliveryStatus"] = serde_json::to_value(DeliveryStatus::schema()).unwrap_or_default();
     schemas["CallStatus"] = serde_json::to_value(CallStatus::schema()).unwrap_or_default();
+    schemas["Direction"] = serde_json::to_value(Direction::schema()).unwrap_or_default();
+    schemas["EndReason"] = serde_json::to_value(EndReason::schema()).unwrap_or_default();
     two_names(&mut schemas["AgentFields"]);
     // An agent belongs to a task besides its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
@@ -131,7 +133,7 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     let tag = operation["tags"][0].as_str().unwrap_or("").replace('-', "_");
     let name = operation["operationId"].as_str().unwrap_or(method).to_owned();
     operation["operationId"] = json!(format!("{tag}_{name}{}", if enveloped { "" } else { "_bare" }));
-    if method == "patch" {
+    if method == "patch" && operation["requestBody"]["content"]["application/json"].is_object() {
         let schema = &mut operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
         let name = schema.as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
         if PATCHED.contains(&name) {

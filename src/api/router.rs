@@ -2,8 +2,9 @@
 
 use super::error::ApiError;
 use super::{
-    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, openapi, organizations, phone_numbers, providers,
-    recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
+    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, openapi,
+    organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks, usage, users,
+    web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;
@@ -18,7 +19,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(health::health))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::update, agents::delete))
-        .routes(routes!(agent_versions::list))
+        .routes(routes!(agent_versions::versions))
         .routes(routes!(agent_versions::restore))
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::update, tasks::delete))
@@ -74,7 +75,6 @@ pub fn router(api: Api) -> Router {
         .nest("/v1", mount)
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
-        .route("/docs", get(openapi::page))
         .route("/ws/calls/{id}", get(live::connect))
         .route("/ws/events", get(events::connect))
         .merge(console::routes(&api))

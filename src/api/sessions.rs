@@ -176,7 +176,9 @@ pub(super) async fn change_password(
     let known = api.context.store.credentials(&user.email).await?;
     let hash = known.as_ref().map_or(NOBODY, |(_, hash)| hash).to_owned();
     if !api.passwords.verify(current_password, hash).await? {
-        return Err(ApiError::field("current_password", "is wrong"));
+        let mut wrong = ApiError::forbidden("wrong_password", "current_password: is wrong");
+        wrong.details["field"] = "current_password".into();
+        return Err(wrong);
     }
     let hashed = api.passwords.hash(new_password).await?;
     api.context.store.change_password(user, &hashed, cookie(&headers).unwrap_or_default()).await?;

@@ -12,6 +12,7 @@ use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A trunk as clients see it; passwords only as "is set".
@@ -162,13 +163,15 @@ pub(super) async fn test(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    let receives_only = "The trunk has no host: it only receives calls";
-    let (status, took) = probe_trunk(&api.context, &trunk).await.map_err(|()| ApiError::state(receives_only))?;
+    let (status, took, problem) = match probe_trunk(&api.context, &trunk).await {
+        Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds"),
+        Err(()) => (None, Duration::ZERO, "The trunk has no host: it only receives calls"),
+    };
     Ok(Answer::ok(TrunkTest {
         reachable: status.is_some(),
         sip_status: status,
         latency_ms: status.map(|_| took.as_millis() as u64),
-        problem: status.is_none().then(|| "No answer to OPTIONS in four seconds".to_owned()),
+        problem: status.is_none().then(|| problem.to_owned()),
     }))
 }
 

@@ -115,7 +115,7 @@ async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Takes a browser's offer: 201 with the answer; `Location` is where the call is mended and ended.
-#[utoipa::path(post, path = "/whip/{agent_id}", tag = "web calls", params(("agent_id" = String, Path, format = "uuid")),
+#[utoipa::path(post, path = "/whip/{agent_id}", tag = "web-calls", params(("agent_id" = String, Path, format = "uuid")),
     request_body(content = String, content_type = "application/sdp"),
     responses((status = 201, content_type = "application/sdp", body = String, headers(("Location" = String), ("ETag" = String)))))]
 pub(super) async fn begin(
@@ -160,7 +160,7 @@ pub(super) async fn begin(
 }
 
 /// Candidates that a browser found later (204), or ICE begun anew with `If-Match: *` (200).
-#[utoipa::path(patch, path = "/whip/{agent_id}/{call_id}", tag = "web calls",
+#[utoipa::path(patch, path = "/whip/{agent_id}/{call_id}", tag = "web-calls",
     params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid"), ("If-Match" = String, Header, description = "The ETag of the ICE session; `*` to begin anew.")),
     request_body(content = String, content_type = "application/trickle-ice-sdpfrag"),
     responses((status = 204), (status = 200, content_type = "application/trickle-ice-sdpfrag", body = String)))]
@@ -207,7 +207,7 @@ pub(super) async fn mend(
 }
 
 /// Hangs up.
-#[utoipa::path(delete, path = "/whip/{agent_id}/{call_id}", tag = "web calls",
+#[utoipa::path(delete, path = "/whip/{agent_id}/{call_id}", tag = "web-calls",
     params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid")),
     responses((status = 200)))]
 pub(super) async fn end(

@@ -21,7 +21,7 @@ use trunkline_signaling::sip::message::Uri;
 /// Where the server under test answers.
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);
 pub(super) const TURNS: &str = "+31200000001";
-const TALKER: &str = "+31200000002";
+pub(super) const TALKER: &str = "+31200000002";
 /// Its agent has somebody to stand in at every stage.
 pub(super) const DOUBLED: &str = "+31200000003";
 /// Silence the recogniser waits for; part of every turn and no part of our own share.
@@ -45,7 +45,10 @@ pub(super) struct BenchArgs {
     /// Set-ups a second for the flood.
     #[arg(long, default_value_t = 1000.0)]
     flood_rate: f64,
-    /// Only these: api, setup, turns, live, barge-in, many, flood, failover, faults, memory.
+    /// Calls at once from browsers.
+    #[arg(long, default_value_t = 50)]
+    web: usize,
+    /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Serve a bare "hello" for comparison, and nothing else.
@@ -116,7 +119,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
         return bench_api::hello().await;
     }
     let _ = rlimit::increase_nofile_limit(1 << 20);
-    let bench = start().await?;
+    let bench = Arc::new(start().await?);
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let mut results = serde_json::Map::new();
     let fresh = bench.server.usage();
@@ -139,6 +142,9 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     }
     if wanted("many") {
         results.insert("many".into(), bench.many(args.many, idle).await?);
+    }
+    if wanted("web") {
+        results.insert("web".into(), bench.web(args.web).await?);
     }
     if wanted("flood") {
         results.insert("flood".into(), bench.setup(args.flood_rate, 5.0).await?);
@@ -168,6 +174,23 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
 }
 
 impl Bench {
+    pub(super) fn api(&self) -> &str {
+        &self.api
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn phone(&self) -> &Softphone {
+        &self.phone
+    }
+
+    /// Seconds of processor time the server has used.
+    pub(super) fn cpu_s(&self) -> f64 {
+        self.server.usage().cpu_s
+    }
+
     fn dial(&self, number: &str) -> Dial {
         let local = self.phone.sip.local_udp();
         Dial {
@@ -356,6 +379,8 @@ fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, S
         ("MEDIA__PORT_FIRST", "30000".to_owned()),
         ("MEDIA__PORT_LAST", "49999".to_owned()),
         ("CALLS__CALLS_MAX", "10000".to_owned()),
+        ("WEBRTC__CALLS_PER_ADDRESS", "10000".to_owned()),
+        ("API__PUBLIC_RATE_LIMIT_PER_MINUTE", "1000000".to_owned()),
         ("LOG__FILTER", "error".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))

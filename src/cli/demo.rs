@@ -1,11 +1,12 @@
 //! `trunkline demo`: a server, emulated providers and real calls through loopback.
 
 use super::stop_signal;
+use crate::api::Demo as ConsoleDemo;
+use crate::api::Phrase;
 use crate::app::{App, open_store};
 use crate::caller::report::CallReport;
 use crate::caller::script::Script;
 use crate::caller::softphone::{Dial, Softphone};
-use crate::api::{Demo as ConsoleDemo, Phrase};
 use crate::config::{self, Config};
 use crate::domain::agent::AgentFields;
 use crate::domain::password;
@@ -104,7 +105,10 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         demo.app.drain().await;
         return Ok(());
     }
-    println!("\nconsole: open http://{}/ and press \"Look around\"; one click calls the agent from the browser", demo.app.api_addr);
+    println!(
+        "\nconsole: open http://{}/ and press \"Look around\"; one click calls the agent from the browser",
+        demo.app.api_addr
+    );
     println!("serving on; Ctrl-C ends");
     stop_signal().await;
     demo.app.drain().await;
@@ -212,8 +216,12 @@ const SAYABLE: &[&str] =
 /// As the console offers them.
 pub fn phrases() -> Result<Vec<Phrase>, String> {
     let all = emulator::fixture_phrases().into_iter().filter(|phrase| SAYABLE.contains(&phrase.name.as_str()));
-    let spec =
-        hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     all.map(|phrase| {
         let mut sound = std::io::Cursor::new(Vec::new());
         let mut writer = hound::WavWriter::new(&mut sound, spec).map_err(|error| error.to_string())?;

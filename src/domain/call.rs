@@ -6,7 +6,8 @@ use super::time::UnixMs;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Direction {
     Inbound,
     Outbound,

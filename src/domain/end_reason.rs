@@ -1,5 +1,9 @@
 //! Why a call ended: a closed list, one of which every call gets exactly once.
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $name:literal $failed:literal),* $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +21,14 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $failed),* }
             }
         }
+
+        impl PartialSchema for EndReason {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($name),*])).into()
+            }
+        }
+
+        impl ToSchema for EndReason {}
     };
 }
 

@@ -174,7 +174,8 @@ impl Gates {
     ) -> Option<GateState> {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = gates.get(&key(tenant, endpoint, stage))?;
-        let ordered = gate.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
+        let ordered =
+            gate.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
         if let Some(left) = ordered {
             return Some(GateState::Waiting(left));
         }

@@ -63,14 +63,13 @@ impl Store {
     pub async fn agent_version(
         &self, scope: OrgScope, agent: AgentId, number: i64,
     ) -> Result<Option<AgentVersion>, StoreError> {
-        let row = sqlx::query(
-            "SELECT * FROM agent_versions WHERE organization_id = $1 AND agent_id = $2 AND version = $3",
-        )
-        .bind(scope.organization().to_string())
-        .bind(agent.to_string())
-        .bind(number)
-        .fetch_optional(&self.read)
-        .await?;
+        let row =
+            sqlx::query("SELECT * FROM agent_versions WHERE organization_id = $1 AND agent_id = $2 AND version = $3")
+                .bind(scope.organization().to_string())
+                .bind(agent.to_string())
+                .bind(number)
+                .fetch_optional(&self.read)
+                .await?;
         row.as_ref().map(version).transpose()
     }
 }

@@ -99,7 +99,11 @@ test("phone numbers and trunks: made, checked, a test call rings", async () => {
   await dialog().getByLabel("Number").fill("+15550199");
   await dialog().getByRole("button", { name: "Call now" }).click();
   await dialog().getByText("It rings.").waitFor();
-  await dialog().getByRole("button", { name: "Close" }).click();
+  await dialog().getByRole("link", { name: "Follow the call" }).click();
+  await at.getByRole("button", { name: "End the call" }).click();
+  await at.getByRole("button", { name: "End the call" }).waitFor({ state: "detached" });
+  await looked("call-ended");
+  await open(at, "#/numbers", "Phone numbers and trunks");
   await looked("numbers");
   await at.getByRole("button", { name: "Delete: Carrier" }).click();
   await dialog().getByRole("button", { name: "Delete" }).click();

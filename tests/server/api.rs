@@ -291,3 +291,73 @@ async fn a_key_has_so_many_requests_a_minute() {
     assert_eq!(health.status(), 200);
     assert!(health.headers().get("x-ratelimit-limit").is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_made_what_it_was_before() {
+    let server = Server::start().await;
+    let agent = format!("/agents/{}", server.agent);
+    for greeting in ["Hello.", "Good evening."] {
+        server.send("PATCH", &agent, Some(json!({"first_message": greeting, "webhook_secret": "abc"}))).await;
+    }
+    let versions = server.get(&format!("{agent}/versions")).await;
+    let greetings: Vec<&str> = versions["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| version["agent"]["first_message"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (greetings, &versions["total"]),
+        (vec!["Good evening.", "Hello.", "Good morning, this is Acme."], &json!(3))
+    );
+    let restored = server.post(&format!("{agent}/versions/2/restore"), json!({})).await;
+    assert_eq!(restored["agent"]["first_message"], "Hello.");
+    assert_eq!(server.get(&agent).await["agent"]["webhook_secret_set"], true);
+    let versions = server.get(&format!("{agent}/versions?limit=1")).await;
+    assert_eq!((&versions["versions"][0]["version"], &versions["total"]), (&json!(4), &json!(4)));
+    // Only the last two hundred are kept.
+    for _ in 0..199 {
+        server.send("PATCH", &agent, Some(json!({"first_message": "Again."}))).await;
+    }
+    let versions = server.get(&format!("{agent}/versions?limit=1")).await;
+    assert_eq!((&versions["versions"][0]["version"], &versions["total"]), (&json!(203), &json!(200)));
+    assert_eq!(server.send("POST", &format!("{agent}/versions/1/restore"), None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_found_by_words_numbers_and_time() {
+    let server = Server::start().await;
+    server.call("listen; say opening_hours; listen; hangup").await;
+    let call = server.last_call().await;
+    let found = async |query: &str| server.get(&format!("/calls?{query}")).await["total"].as_i64().unwrap();
+    for query in [
+        "q=OPENING%20hours",
+        "q=31201234567",
+        "direction=inbound",
+        "end_reason=customer_hung_up",
+        "started_after=2020-01-01T00:00:00Z",
+    ] {
+        assert_eq!(found(query).await, 1, "{query}");
+    }
+    assert_eq!(found(&format!("q={}", call["id"].as_str().unwrap())).await, 1);
+    for query in
+        ["q=%25", "q=_", "q=unheard%20of", "direction=web", "end_reason=busy", "started_before=2020-01-01T00:00:00Z"]
+    {
+        assert_eq!(found(query).await, 0, "{query}: a pattern is a text");
+    }
+    let (status, refused) = server.send("GET", "/calls?q=%20", None).await;
+    assert_eq!((status, &refused["details"]["field"]), (400, &json!("q")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_is_asked_whether_it_is_there() {
+    let server = Server::start().await;
+    let there = server.post(&format!("/trunks/{}/test", server.trunk), json!({})).await;
+    assert_eq!((&there["reachable"], &there["sip_status"]), (&json!(true), &json!(200)), "{there}");
+    let receives = server.post("/trunks", json!({"name": "In", "allowed_addresses": ["192.0.2.1"]})).await;
+    let silent = server.post("/trunks", json!({"name": "Silent", "host": "127.0.0.1", "port": 9})).await;
+    for trunk in [receives, silent] {
+        let health = server.post(&format!("/trunks/{}/test", trunk["trunk"]["id"].as_str().unwrap()), json!({})).await;
+        assert_eq!((&health["reachable"], health["problem"].is_string()), (&json!(false), true), "{health}");
+    }
+}

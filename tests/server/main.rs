@@ -25,5 +25,6 @@ mod sipp;
 mod snapshots;
 mod support;
 mod web;
+mod web_peer;
 mod webhooks;
 mod witnesses;

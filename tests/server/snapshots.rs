@@ -91,6 +91,9 @@ async fn agents(book: &mut Book<'_>) {
     book.pin("agents_update", "PATCH", &one, Some(json!({"first_message": null, "turn_config": {"silence_ms": 700}})))
         .await;
     book.pin("agents_update_bad", "PATCH", &one, Some(json!({"name": ""}))).await;
+    book.pin("agents_versions", "GET", &format!("{one}/versions?limit=2"), None).await;
+    book.pin("agents_versions_restore", "POST", &format!("{one}/versions/1/restore"), None).await;
+    book.pin("agents_versions_none", "POST", &format!("{one}/versions/99/restore"), None).await;
     let task = json!({"agent_id": id(&made, "agent"), "to_number": "+15550199"});
     book.server.post("/tasks", task).await;
     book.pin("agents_delete_refused", "DELETE", &one, None).await;
@@ -156,6 +159,7 @@ async fn numbers_and_trunks(book: &mut Book<'_>) {
     book.pin("trunks_get", "GET", &trunk, None).await;
     book.pin("trunks_list", "GET", "/trunks?limit=1", None).await;
     book.pin("trunks_update", "PATCH", &trunk, Some(json!({"inbound_username": null, "inbound_password": null}))).await;
+    book.pin("trunks_test", "POST", &format!("{trunk}/test"), None).await;
     let number = json!({"number": "+31201234599", "agent_id": book.server.agent, "name": "Main line"});
     // The second mount finds the number taken.
     let made = book.pin("phone_numbers_create", "POST", "/phone-numbers", Some(number)).await;
@@ -181,11 +185,18 @@ async fn calls(book: &mut Book<'_>) {
     book.pin("calls_report", "GET", &format!("{one}/report"), None).await;
     book.pin("calls_process_transcript", "POST", &format!("{one}/transcript"), None).await;
     book.pin("usage", "GET", "/usage", None).await;
+    book.pin("providers_list", "GET", "/providers", None).await;
     book.pin("providers_test", "POST", "/providers/elevenlabs/test", None).await;
     book.pin("providers_test_unknown", "POST", "/providers/acme/test", None).await;
     book.pin("webhook_deliveries_list", "GET", "/webhook-deliveries", None).await;
     book.pin("webhook_deliveries_none", "GET", "/webhook-deliveries/none", None).await;
     book.pin("calls_list", "GET", "/calls", None).await;
+    book.pin("calls_list_searched", "GET", "/calls?q=nothing%20like%20it&direction=web", None).await;
+    book.pin("calls_list_bad_direction", "GET", "/calls?direction=up", None).await;
+    let web = json!({"agent_id": book.server.agent, "caller": "Jane", "context_data": {"customer_name": "Jane"}});
+    book.pin("calls_web", "POST", "/calls/web", Some(web)).await;
+    book.pin("calls_web_unknown_agent", "POST", "/calls/web", Some(json!({"agent_id": "none"}))).await;
+    book.pin("whip_without_token", "POST", &format!("/whip/{}", book.server.agent), None).await;
     book.pin("calls_transcript", "GET", &format!("{one}/transcript"), None).await;
     book.pin("calls_recording", "GET", &format!("{one}/recording"), None).await;
     book.pin("calls_end_over", "POST", &format!("{one}/end"), None).await;
@@ -196,6 +207,8 @@ async fn calls(book: &mut Book<'_>) {
 async fn management(book: &mut Book<'_>) {
     book.pin("auth_login_wrong", "POST", "/auth/login", Some(json!({"email": OWNER, "password": "wrong"}))).await;
     book.pin("auth_me", "GET", "/auth/me", None).await;
+    let change = json!({"current_password": "not the password", "new_password": "another long password"});
+    book.pin("auth_password_wrong", "POST", "/auth/password", Some(change)).await;
     let made = book
         .pin("organizations_create", "POST", "/organizations", Some(json!({"name": "Child", "calls_per_second": 2})))
         .await;

@@ -45,14 +45,21 @@ pub struct Reach {
 /// What a peer has to say.
 #[derive(Debug)]
 pub enum Out<'a> {
-    Send { way: Way, to: SocketAddr, bytes: &'a [u8] },
+    Send {
+        way: Way,
+        to: SocketAddr,
+        bytes: &'a [u8],
+    },
     Packet(Packet<'a>),
     Connected,
     /// The other side said goodbye.
     Closed,
     /// The path is lost for good.
     Lost,
-    Path { loss: Option<f32>, round_trip: Option<Duration> },
+    Path {
+        loss: Option<f32>,
+        round_trip: Option<Duration>,
+    },
 }
 
 /// Why an offer was not taken, in words for whoever made it.

@@ -372,9 +372,8 @@ impl Running {
             None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),
             Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
             Some(Event::Confirmed { sdp: Some(answer), .. }) => {
-                if let Line::Sip(line) = &mut self.c.line
-                    && let Ok(stream) = line.negotiation.accept(&answer)
-                {
+                let Line::Sip(line) = &mut self.c.line else { return };
+                if let Ok(stream) = line.negotiation.accept(&answer) {
                     let _ = self.c.media.leg.renegotiate(stream);
                 }
             }

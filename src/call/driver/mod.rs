@@ -143,7 +143,14 @@ pub(super) struct Record {
 impl Record {
     async fn new(context: &Context, scope: OrgScope, mut call: Call, hooks: Hooks, seat: &Seat) -> Self {
         call.node = Some(context.node.clone());
-        let record = Self { scope, call, hooks, journal: context.journal.clone(), live: seat.live.clone(), registry: seat.registry().clone() };
+        let record = Self {
+            scope,
+            call,
+            hooks,
+            journal: context.journal.clone(),
+            live: seat.live.clone(),
+            registry: seat.registry().clone(),
+        };
         record.write().await;
         record
     }

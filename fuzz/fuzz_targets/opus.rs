@@ -1,0 +1,20 @@
+//! Any payloads into the Opus decoder of a leg: no panic, and no more sound than a packet can hold.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trunkline_media::codec::opus::{Opus, PACKET_SAMPLES_MAX};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some(mut opus) = Opus::new() else { return };
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        let (payload, next) = after.split_at(after.len().min(usize::from(*first)));
+        if first % 7 == 0 {
+            opus.lost(160);
+        }
+        let mut heard = 0;
+        opus.decode(payload, &mut |samples| heard += samples.len());
+        assert!(heard <= PACKET_SAMPLES_MAX + 160);
+        rest = next;
+    }
+});

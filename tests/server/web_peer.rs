@@ -1,0 +1,157 @@
+//! A WebRTC peer that we did not write: the `webrtc` crate calls over UDP and over TCP, speaks, and hears.
+
+use super::support::{Server, lines};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use trunkline_media::codec::Law;
+use trunkline_media::frame::{SAMPLES, level_dbfs};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceGatheringState, RTCPeerConnectionState, Registry, register_default_interceptors,
+};
+use webrtc::runtime::default_runtime;
+
+enum Heard {
+    Gathered,
+    Connected,
+    Frame(Vec<u8>),
+}
+
+#[derive(Clone)]
+struct Ears(mpsc::Sender<Heard>);
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Ears {
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            let _ = self.0.send(Heard::Gathered).await;
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        if state == RTCPeerConnectionState::Connected {
+            let _ = self.0.send(Heard::Connected).await;
+        }
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let heard = self.0.clone();
+        tokio::spawn(async move {
+            while let Some(event) = track.poll().await {
+                if let TrackRemoteEvent::OnRtpPacket(packet) = event {
+                    let _ = heard.send(Heard::Frame(packet.payload.to_vec())).await;
+                }
+            }
+        });
+    }
+}
+
+/// Calls, says where its order is once the agent is silent, and hangs up after the answer. Returns what was heard.
+async fn call(server: &Server, over_tcp: bool) -> Vec<i16> {
+    let pcmu = RTCRtpCodec {
+        mime_type: "audio/PCMU".to_owned(),
+        clock_rate: 8_000,
+        channels: 0,
+        sdp_fmtp_line: String::new(),
+        rtcp_feedback: vec![],
+    };
+    let mut engine = MediaEngine::default();
+    let parameters = RTCRtpCodecParameters { rtp_codec: pcmu.clone(), payload_type: 0, ..Default::default() };
+    engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+    let registry = register_default_interceptors(Registry::new(), &mut engine).unwrap();
+    let (sender, mut heard) = mpsc::channel(4_096);
+    let builder = PeerConnectionBuilder::new()
+        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_media_engine(engine)
+        .with_interceptor_registry(registry)
+        .with_handler(Arc::new(Ears(sender)))
+        .with_runtime(default_runtime().unwrap());
+    let here = vec!["127.0.0.1:0".to_owned()];
+    let builder = if over_tcp { builder.with_tcp_addrs(here) } else { builder.with_udp_addrs(here) };
+    let peer = builder.build().await.unwrap();
+    let coding = RTCRtpCodingParameters { ssrc: Some(77), ..Default::default() };
+    let encoding = RTCRtpEncodingParameters { rtp_coding_parameters: coding, codec: pcmu, ..Default::default() };
+    let names = ("stream".to_owned(), "track".to_owned(), "microphone".to_owned());
+    let track = MediaStreamTrack::new(names.0, names.1, names.2, RtpCodecKind::Audio, vec![encoding]);
+    let track = Arc::new(TrackLocalStaticRTP::new(track));
+    peer.add_track(track.clone() as Arc<dyn TrackLocal>).await.unwrap();
+    let offer = peer.create_offer(None).await.unwrap();
+    peer.set_local_description(offer).await.unwrap();
+    while !matches!(heard.recv().await, Some(Heard::Gathered)) {}
+    let offer = peer.local_description().await.unwrap().sdp;
+    println!("{offer}");
+
+    let placed = server.post("/calls/web", json!({"agent_id": server.agent})).await;
+    let response = server
+        .http
+        .post(placed["whip_url"].as_str().unwrap())
+        .bearer_auth(placed["token"].as_str().unwrap())
+        .header("content-type", "application/sdp")
+        .body(offer)
+        .send()
+        .await
+        .unwrap();
+    let (status, text) = (response.status(), response.text().await.unwrap());
+    assert_eq!(status, 201, "{text}");
+    let answer = RTCSessionDescription::answer(text).unwrap();
+    peer.set_remote_description(answer).await.unwrap();
+
+    let phrase = trunkline::emulator::fixture_phrases().into_iter().find(|one| one.name == "opening_hours").unwrap();
+    let (mut samples, mut connected, mut frames) = (Vec::new(), false, 0_u32);
+    let mut clock = tokio::time::interval(Duration::from_millis(20));
+    let mut spoken = phrase.samples.chunks_exact(SAMPLES);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
+    // The greeting takes under four seconds; the answer comes within another four.
+    while frames < 600 {
+        tokio::select! {
+            one = heard.recv() => match one.unwrap() {
+                Heard::Connected => connected = true,
+                Heard::Frame(codes) => samples.extend(codes.iter().map(|code| Law::Mu.decode(*code))),
+                Heard::Gathered => {}
+            },
+            _ = clock.tick(), if connected => {
+                let speech = if frames < 200 { None } else { spoken.next() };
+                let mut codes = vec![Law::Mu.silence(); SAMPLES];
+                if let Some(speech) = speech {
+                    Law::Mu.encode_into(speech, &mut codes);
+                }
+                let mut packet = rtc::rtp::Packet::default();
+                packet.header.version = 2;
+                packet.header.ssrc = 77;
+                packet.header.sequence_number = frames as u16;
+                packet.header.timestamp = frames * SAMPLES as u32;
+                packet.payload = codes.into();
+                track.write_rtp(packet).await.unwrap();
+                frames += 1;
+            }
+            () = tokio::time::sleep_until(deadline) => panic!("connected: {connected}, {frames} frames"),
+        }
+    }
+    peer.close().await.unwrap();
+    samples
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webrtc_crate_talks_with_the_agent_over_udp_and_over_tcp() {
+    let server = Server::start().await;
+    for over_tcp in [false, true] {
+        let samples = call(&server, over_tcp).await;
+        let loud = samples.chunks_exact(SAMPLES).filter(|frame| level_dbfs(frame) > -40.0).count();
+        assert!(loud > 100, "over TCP: {over_tcp}: {loud} loud frames of {}", samples.len() / SAMPLES);
+        let call = server.last_call().await;
+        assert_eq!(call["end_reason"], "customer_hung_up", "over TCP: {over_tcp}: {call}");
+        let said = lines(&call);
+        assert_eq!(said[1], "user: What are your opening hours?", "{said:?}");
+        assert!(said.len() > 2, "{said:?}");
+    }
+}
