@@ -50,6 +50,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PhoneNumberFields", "name", json!({"pattern": "^[^\\u0000]*$", "maxLength": 200})),
         ("PhoneNumberFields", "webhook_url", https()),
         ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[!-~]+$"})),
+        ("AgentFields", "webhook_secret", json!({"pattern": "^[!-~]+$"})),
         ("TrunkFields", "name", name()),
         ("TrunkFields", "host", json!({"pattern": HOST})),
         ("TrunkFields", "from_user", json!({"pattern": HOST})),

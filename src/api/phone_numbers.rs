@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
 use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
@@ -103,6 +104,7 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }
     };
+    check_webhook_secret(body.webhook_secret.as_deref())?;
     if let Some(url) = &body.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;
     }

@@ -100,9 +100,20 @@ pub struct Agent {
     pub updated_at: UnixMs,
 }
 
+/// What webhooks are signed with: something that can be copied without losing anything.
+pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldFault> {
+    match secret {
+        Some(secret) if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(FieldFault::new("webhook_secret", "must be printable ASCII without spaces; null for none"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl AgentFields {
     pub fn validate(&self) -> Result<(), FieldFault> {
         check_name(&self.name)?;
+        check_webhook_secret(self.webhook_secret.as_deref())?;
         for (field, text) in [
             ("system_prompt", &self.system_prompt),
             ("first_message", &self.first_message),

@@ -98,6 +98,25 @@ test("the example page calls, and the agent's goodbye ends the call", async () =
   assert.deepEqual(faults, []);
 });
 
+test("a browser that UDP does not get out of calls over TCP", async () => {
+  const wav = microphone("tcp.wav", 30, [[5, "opening_hours"]]);
+  const { page: example, faults } = await page(await launch(wav));
+  await example.addInitScript(() => {
+    const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+      return set.call(this, { type, sdp: sdp.split("\r\n").filter((line) => !/^a=candidate.* udp /i.test(line)).join("\r\n") });
+    };
+  });
+  await example.goto(`${BASE}/examples/call.html`);
+  await example.getByRole("button", { name: "Call" }).click();
+  await example.getByText("connected").waitFor();
+  await example.getByText("user: What are your opening hours?").waitFor({ timeout: 15_000 });
+  assert.equal((await stats(example)).protocol, "tcp");
+  await example.getByRole("button", { name: "Hang up" }).click();
+  await example.getByText("ended").waitFor();
+  assert.deepEqual(faults, []);
+});
+
 test("refusals come as words", async () => {
   const { page: example, faults } = await page(await launch());
   await example.goto(`${BASE}/examples/call.html`);

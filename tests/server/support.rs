@@ -448,8 +448,10 @@ impl Mask {
         if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
             return "<time>".to_owned();
         }
-        if let Some(rest) = text.strip_prefix(&format!("http://{}/", self.host)) {
-            return format!("http://<host>/{}", self.path(rest));
+        for scheme in ["http", "ws"] {
+            if let Some(rest) = text.strip_prefix(&format!("{scheme}://{}/", self.host)) {
+                return format!("{scheme}://<host>/{}", self.path(rest));
+            }
         }
         text.to_owned()
     }
