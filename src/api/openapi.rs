@@ -29,17 +29,25 @@ pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
+/// Types that only queries use.
+fn queried(schemas: &mut Value) {
+    for (name, schema) in [
+        ("TaskStatus", TaskStatus::schema()),
+        ("DeliveryStatus", DeliveryStatus::schema()),
+        ("CallStatus", CallStatus::schema()),
+        ("Direction", Direction::schema()),
+        ("EndReason", EndReason::schema()),
+    ] {
+        schemas[name] = serde_json::to_value(schema).unwrap_or_default();
+    }
+}
+
 /// The whole document.
 pub fn document() -> Value {
     let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
     let operations = described["paths"].take();
     let mut schemas = described["components"]["schemas"].take();
-    // Types that only queries use.
-    schemas["TaskStatus"] = serde_json::to_value(TaskStatus::schema()).unwrap_or_default();
-    schemas["DeliveryStatus"] = serde_json::to_value(DeliveryStatus::schema()).unwrap_or_default();
-    schemas["CallStatus"] = serde_json::to_value(CallStatus::schema()).unwrap_or_default();
-    schemas["Direction"] = serde_json::to_value(Direction::schema()).unwrap_or_default();
-    schemas["EndReason"] = serde_json::to_value(EndReason::schema()).unwrap_or_default();
+    queried(&mut schemas);
     two_names(&mut schemas["AgentFields"]);
     // An agent belongs to a task besides its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});

@@ -104,6 +104,9 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }
     };
+    if body.name.as_deref().is_some_and(|name| name.contains('\0') || name.chars().count() > 200) {
+        return Err(ApiError::field("name", "must have at most 200 characters, none of them U+0000"));
+    }
     check_webhook_secret(body.webhook_secret.as_deref())?;
     if let Some(url) = &body.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;

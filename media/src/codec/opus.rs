@@ -22,6 +22,8 @@ const SETTLE_FRAMES: u32 = 4;
 /// Then one packet in this many frames keeps the other side's comfort noise and the path alive (RFC 6716
 /// section 2.1.9: every 400 ms).
 const KEEP_ALIVE_FRAMES: u32 = 20;
+/// A packet of SILK, narrow band, 20 ms, with nothing in it: nothing is sent for a while (RFC 6716 section 3.1).
+const NOTHING: u8 = 1 << 3;
 /// A packet of no more than this says that nothing is sent (DTX).
 const DTX_BYTES_MAX: usize = 2;
 
@@ -132,13 +134,14 @@ impl Opus {
     pub fn encode<'a>(&mut self, frame: &[i16; SAMPLES], out: &'a mut [u8]) -> Option<&'a [u8]> {
         let silent = frame.iter().all(|sample| *sample == 0);
         self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
-        let keep_alive = self.silent_frames.is_multiple_of(KEEP_ALIVE_FRAMES);
-        if self.silent_frames > SETTLE_FRAMES && !keep_alive {
-            return None;
+        if self.silent_frames > SETTLE_FRAMES {
+            // Once at the beginning of a pause, which is thereby announced, and now and then in it.
+            let since = self.silent_frames - SETTLE_FRAMES - 1;
+            out[0] = NOTHING;
+            return since.is_multiple_of(KEEP_ALIVE_FRAMES).then_some(&out[..1]);
         }
         let length = self.encoder.encode(frame, out).ok()?;
-        let packet = &out[..length];
-        (length > 0).then_some(packet)
+        (length > 0).then_some(&out[..length])
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Buffer {
     wait: Duration,
     /// Samples filled by the clock since the last packet.
     filled: i64,
+    /// What was filled was a pause that the sender had announced.
+    paused: bool,
     pub counters: Counters,
 }
 
@@ -84,6 +86,7 @@ impl Default for Buffer {
             origin: None,
             wait: limits::JITTER_WAIT_MIN,
             filled: 0,
+            paused: false,
             counters: Counters::default(),
         }
     }
@@ -224,7 +227,7 @@ impl Buffer {
         let gap = slot.timestamp - expected;
         let mut next_timestamp = expected.max(slot.timestamp);
         if slot.len > 0 {
-            if gap < 0 && self.late_in_a_row < 3 {
+            if gap < 0 && self.late_in_a_row < 3 && !self.paused {
                 // Its time was already filled by the clock. A sender that stays behind (it paused its
                 // timestamps) is followed after three packets.
                 self.late_in_a_row += 1;
@@ -237,6 +240,8 @@ impl Buffer {
                 }
                 self.late_in_a_row = 0;
                 self.filled = 0;
+                // Our clock and the sender's differ by less than a packet over a pause: its first word is whole.
+                self.paused = false;
                 out(Release::Audio(&slot.payload[..slot.len as usize]));
                 next_timestamp = slot.timestamp + i64::from(slot.samples);
             }
@@ -250,16 +255,19 @@ impl Buffer {
     }
 
     /// Called once per frame: how many samples the clock must fill because nothing came.
-    pub fn fill(&mut self, now: Instant, frame_samples: usize) -> Option<Release<'static>> {
+    /// `announced`: the sender has said that it sends nothing, so that nothing is waited for.
+    pub fn fill(&mut self, now: Instant, frame_samples: usize, announced: bool) -> Option<Release<'static>> {
         let (sequence, timestamp) = self.next?;
         let last = self.last_release?;
         let quiet = now.saturating_duration_since(last);
         let filled = crate::frame::duration_of(self.filled.max(0) as u64);
         // One packet time of grace beyond the wait, plus what was filled already.
-        if self.held > 0 || quiet < filled + self.wait + Duration::from_millis(40) {
+        let grace = if announced { crate::frame::DURATION } else { self.wait + Duration::from_millis(40) };
+        if self.held > 0 || quiet < filled + grace {
             return None;
         }
-        let loss = self.filled < 480;
+        let loss = self.filled < 480 && !announced;
+        self.paused = announced;
         self.filled += frame_samples as i64;
         self.next = Some((sequence, timestamp + frame_samples as i64));
         Some(if loss { Release::Lost(frame_samples) } else { Release::Silence(frame_samples) })
@@ -303,7 +311,7 @@ mod tests {
             for _ in 0..ms / 20 {
                 self.now += Duration::from_millis(20);
                 self.take();
-                match self.buffer.fill(self.now, 160) {
+                match self.buffer.fill(self.now, 160, false) {
                     Some(Release::Lost(_)) => self.out.push("fill".into()),
                     Some(_) => self.out.push("quiet".into()),
                     None => {}
@@ -361,6 +369,22 @@ mod tests {
             bench.arrive(n, u32::from(n) * 160 - 160);
         }
         assert_eq!(bench.out.last().map(String::as_str), Some("6"));
+    }
+
+    #[test]
+    fn an_announced_pause_passes_without_a_wait_and_the_next_word_is_whole() {
+        let mut bench = Bench::new();
+        bench.arrive(1, 0);
+        for _ in 0..10 {
+            bench.now += Duration::from_millis(20);
+            assert_eq!(bench.buffer.fill(bench.now, 160, true), Some(Release::Silence(160)));
+        }
+        // The sender's clock is a little behind ours.
+        bench.arrive(2, 1_500);
+        bench.now += Duration::from_millis(20);
+        bench.arrive(3, 1_660);
+        assert_eq!(bench.out, ["1", "2", "3"]);
+        assert_eq!(bench.buffer.counters.late, 0);
     }
 
     #[test]

@@ -455,7 +455,8 @@ impl Leg {
     /// One frame of the leg's own time, nominally at `due`.
     pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
         self.release(now);
-        if let Some(release) = self.buffer.fill(now, SAMPLES) {
+        let announced = self.is_peer_silent();
+        if let Some(release) = self.buffer.fill(now, SAMPLES, announced) {
             self.received(now, &release, false);
             self.settle(now);
         }
