@@ -25,6 +25,9 @@ let now = chosen();
 
 export const language = () => now;
 
+/** How dates, numbers and money are written. */
+export const locale = () => (now === "nl" ? "nl-NL" : "en-GB");
+
 export function setLanguage(value: Language) {
   localStorage.setItem(KEY, value);
   now = value;

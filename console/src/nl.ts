@@ -173,6 +173,7 @@ export const nl: Record<string, string> = {
   "Programs use the API with a key. Give each one its own, with what it needs.": "Programma's gebruiken de API met een sleutel. Geef elk een eigen, met wat het nodig heeft.",
   "Progress": "Voortgang",
   "Provider": "Aanbieder",
+  "Provider key": "Sleutel",
   "Providers": "Aanbieders",
   "Reason": "Reden",
   "Recognises voicemail": "Herkent voicemail",

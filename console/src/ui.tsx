@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
-import { language, t } from "./i18n";
+import { locale, t } from "./i18n";
 import type { Loaded } from "./live";
 
 type Children = { children?: ComponentChildren };
@@ -256,11 +256,11 @@ export const fieldError = (error: Error | null, field: string) =>
 
 export function when(iso: string | null): string {
   if (!iso) return "–";
-  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
 
 export function time(iso: string): string {
-  return new Intl.DateTimeFormat(language(), { timeStyle: "medium" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(iso));
 }
 
 export function length(seconds: number | null): string {
@@ -269,10 +269,10 @@ export function length(seconds: number | null): string {
 }
 
 export function number(value: number, digits = 0): string {
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
 export function money(value: number, currency: string): string {
   const digits = value !== 0 && Math.abs(value) < 1 ? 4 : 2;
-  return new Intl.NumberFormat(language(), { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }

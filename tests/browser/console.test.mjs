@@ -165,7 +165,7 @@ test("providers: tested, given a key, rid of it", async () => {
   await at.getByRole("button", { name: "Test: openai" }).click();
   await at.getByText(/works · \d+ ms/).first().waitFor();
   await at.getByRole("button", { name: "Set key: groq" }).click();
-  await dialog().getByLabel("Key").fill("a key of our own");
+  await dialog().getByLabel("Provider key").fill("a key of our own");
   await dialog().getByRole("button", { name: "Save" }).click();
   await at.getByText("your own", { exact: true }).waitFor();
   await looked("providers");

@@ -83,7 +83,7 @@ function TrunkHealth({ trunk }: { trunk: Trunk }) {
   return (
     <span class="actions">
       {health && <span role="status"><Badge value={health.reachable ? "reachable" : "unreachable"}>{health.reachable ? `${t("reachable")} · ${health.sip_status} · ${health.latency_ms} ms` : t("unreachable")}</Badge></span>}
-      {error && <Badge value="failed">{error.message}</Badge>}
+      {error && <span class="bad" role="alert">{error.message}</span>}
       <Button kind="quiet" busy={busy} aria-label={`${t("Check")}: ${trunk.name}`} onClick={() => run(async () => set(await post<Health>(`/trunks/${trunk.id}/test`)))}>{t("Check")}</Button>
     </span>
   );

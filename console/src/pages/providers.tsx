@@ -27,7 +27,7 @@ export function Providers({ user }: { user: User }) {
           <Card wide>
             <Table caption={t("Providers")} rows={providers} columns={[
               { name: t("Provider"), cell: (provider) => provider.name },
-              { name: t("Key"), cell: (provider) => <Badge value={provider.key} tone={provider.key === "own" || provider.key === "server" ? "good" : ""}>{t(`key: ${provider.key}`)}</Badge> },
+              { name: t("Provider key"), cell: (provider) => <Badge value={provider.key} tone={provider.key === "own" || provider.key === "server" ? "good" : ""}>{t(`key: ${provider.key}`)}</Badge> },
               { name: t("Stages"), cell: (provider) => (
                 <ul class="inline">{provider.stages.map((stage) => (
                   <li key={stage.stage}>{t(`stage: ${stage.stage}`)} <Badge value={stage.breaker}>{t(`breaker: ${stage.breaker}`)}{stage.failures_in_a_row > 0 && ` (${stage.failures_in_a_row})`}</Badge></li>
@@ -59,8 +59,9 @@ function Test({ provider }: { provider: Provider }) {
   return (
     <span class="actions">
       <Button kind="quiet" busy={busy} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<Trial>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
-      {trial && <span role="status"><Badge value={trial.ok ? "open" : "failed"}>{trial.ok ? `${t("works")} · ${trial.latency_ms} ms` : trial.problem?.message}</Badge></span>}
-      {error && <Badge value="failed">{error.message}</Badge>}
+      {trial?.ok && <span role="status"><Badge value="open">{`${t("works")} · ${trial.latency_ms} ms`}</Badge></span>}
+      {trial?.problem && <span class="bad" role="alert">{trial.problem.message}</span>}
+      {error && <span class="bad" role="alert">{error.message}</span>}
     </span>
   );
 }
@@ -68,9 +69,9 @@ function Test({ provider }: { provider: Provider }) {
 function SetKey({ provider, close }: { provider: string; close: () => void }) {
   const [value, set] = useState("");
   return (
-    <Dialog title={`${t("Key")}: ${provider}`} close={close}>
+    <Dialog title={`${t("Provider key")}: ${provider}`} close={close}>
       <Form label={t("Save")} submit={async () => { await post("/secrets", { name: provider, provider, value }); close(); }}>
-        <Input label={t("Key")} type="password" required autocomplete="off" hint={t("Stored encrypted; it is never shown again.")} value={value} set={set} />
+        <Input label={t("Provider key")} type="password" required autocomplete="off" hint={t("Stored encrypted; it is never shown again.")} value={value} set={set} />
       </Form>
     </Dialog>
   );
