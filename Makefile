@@ -75,6 +75,7 @@ deny:
 bench: deps-demo
 	cargo build --release --quiet
 	./target/release/trunkline bench $(BENCH_FLAGS)
+	@command -v chromium >/dev/null && .ci/measure-browser || echo "no Chromium: the browser is not measured"
 	cargo test --quiet -p trunkline-media --test human_conversation -- --nocapture --test-threads 1
 	cargo test --quiet -p trunkline --test answerers -- --nocapture
 

@@ -41,7 +41,6 @@ class Call extends EventTarget {
   #sender = null;
   #socket = null;
   #session = null;
-  #etag = null;
   #answer = "";
   #restart = 0;
   #levels = null;
@@ -125,7 +124,6 @@ class Call extends EventTarget {
       body: peer.localDescription.sdp,
     });
     this.#session = new URL(response.headers.get("Location"), this.#server).href;
-    this.#etag = response.headers.get("ETag");
     this.id = this.#session.split("/").pop();
     this.#answer = await response.text();
     this.#follow(response.headers.get("Link") ?? "");
@@ -196,8 +194,7 @@ class Call extends EventTarget {
         headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" },
         body: `${line("ice-ufrag")}\r\n${line("ice-pwd")}\r\n`,
       });
-      this.#etag = response.headers.get("ETag");
-      const fragment = await response.text();
+        const fragment = await response.text();
       for (const name of ["ice-ufrag", "ice-pwd"]) {
         const ours = fragment.match(new RegExp(`^a=${name}:(.*)$`, "m"))[1].trim();
         this.#answer = this.#answer.replace(new RegExp(`^a=${name}:.*$`, "gm"), `a=${name}:${ours}\r`);

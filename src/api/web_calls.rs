@@ -71,6 +71,7 @@ pub(super) fn refusal(fault: WebFault) -> ApiError {
         WebFault::Off => ApiError::unavailable("webrtc_off", message),
         WebFault::AgentInactive => ApiError::state(message),
         WebFault::ProviderMissing(_) => ApiError::unavailable("provider_not_configured", message),
+        WebFault::TooManyWaiting => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", message),
         WebFault::Overloaded => ApiError::unavailable("overloaded", message),
         WebFault::TokenUsed => ApiError::forbidden("token_used", message),
         WebFault::AddressFull => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", message),

@@ -45,7 +45,7 @@ impl Coder {
     }
 
     /// The wire's timestamp in samples.
-    pub(super) fn to_samples(&mut self, timestamp: u32) -> u32 {
+    pub(super) fn samples_at(&mut self, timestamp: u32) -> u32 {
         if self.scale == 1 {
             return timestamp;
         }

@@ -263,7 +263,7 @@ impl Leg {
             self.event(LegEvent::Digit { digit });
         }
         let is_audio = packet.payload_type == self.stream.payload_type || self.is_other_law(packet.payload_type);
-        let timestamp = self.coder.as_mut().map_or(packet.timestamp, |coder| coder.to_samples(packet.timestamp));
+        let timestamp = self.coder.as_mut().map_or(packet.timestamp, |coder| coder.samples_at(packet.timestamp));
         if is_audio {
             if packet.marker {
                 self.event(LegEvent::TalkSpurt { at: now });

@@ -272,10 +272,9 @@ impl Peer {
 
     fn event(&mut self, now: Instant, event: Event, out: &mut impl FnMut(Out<'_>)) {
         match event {
-            Event::Connected => {
-                if !std::mem::replace(&mut self.connected, true) {
-                    out(Out::Connected);
-                }
+            Event::Connected if !self.connected => {
+                self.connected = true;
+                out(Out::Connected);
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) if self.connected => {
                 self.disconnected.get_or_insert(now);

@@ -10,7 +10,7 @@ use crate::call::registry::{Command, Seat};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::CallId;
+use crate::domain::ids::{CallId, OrganizationId};
 use crate::domain::task::TaskFields;
 use crate::store::{OrgScope, now};
 use crate::webhooks::event;
@@ -30,6 +30,8 @@ use trunkline_media::transport::webrtc::{Answered, Credentials, Peer};
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an answer to an offer, or to a restart, may take: it is made in a millisecond.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// Calls of one organization that wait for their browsers: more would keep those of others out.
+const WAITING_MAX: usize = 100;
 /// Codecs in the order of our liking.
 const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
 
@@ -65,6 +67,8 @@ pub enum WebFault {
     ProviderMissing(&'static str),
     #[error("This server holds as many calls as it may")]
     Overloaded,
+    #[error("{WAITING_MAX} calls of this organization wait for their browsers already")]
+    TooManyWaiting,
     #[error("The token has begun as many calls as it may")]
     TokenUsed,
     #[error("This address has as many calls as it may")]
@@ -107,6 +111,8 @@ pub struct WebCalls(Arc<Mutex<Counted>>);
 struct Counted {
     /// Calls of an address.
     addresses: HashMap<IpAddr, usize>,
+    /// Calls of an organization that wait.
+    waiting: HashMap<OrganizationId, usize>,
     /// Uses of a token, by the call it was made for.
     tokens: HashMap<CallId, Used>,
     /// The ICE session of each call that has one.
@@ -130,6 +136,16 @@ struct AddressSlot {
 impl WebCalls {
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, organization: OrganizationId) -> Option<WaitingSlot> {
+        let mut counted = self.lock();
+        let count = counted.waiting.entry(organization).or_default();
+        if *count >= WAITING_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(WaitingSlot { organization, calls: self.clone() })
     }
 
     fn take(&self, address: IpAddr, max: usize) -> Option<AddressSlot> {
@@ -190,15 +206,32 @@ impl WebCalls {
     }
 }
 
+/// One of an organization's waiting calls.
+#[derive(Debug)]
+struct WaitingSlot {
+    organization: OrganizationId,
+    calls: WebCalls,
+}
+
+/// One less; what nobody counts is forgotten.
+fn count_down<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+impl Drop for WaitingSlot {
+    fn drop(&mut self) {
+        count_down(&mut self.calls.lock().waiting, &self.organization);
+    }
+}
+
 impl Drop for AddressSlot {
     fn drop(&mut self) {
-        let mut counted = self.calls.lock();
-        if let Some(count) = counted.addresses.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counted.addresses.remove(&self.address);
-            }
-        }
+        count_down(&mut self.calls.lock().addresses, &self.address);
     }
 }
 
@@ -213,6 +246,7 @@ pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: W
     if context.registry.count() >= context.limits.calls_max {
         return Err(WebFault::Overloaded);
     }
+    let waiting = context.web_calls.wait(scope.organization()).ok_or(WebFault::TooManyWaiting)?;
     let context = Context::of_organization(context, scope).await;
     if let Some(missing) = plan::missing(&context.providers, &agent.fields) {
         return Err(WebFault::ProviderMissing(missing));
@@ -235,7 +269,7 @@ pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: W
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    tokio::spawn(wait(context, brief, record, seat).instrument(span));
+    tokio::spawn(wait(context, brief, record, seat, waiting).instrument(span));
     Ok(id)
 }
 
@@ -292,7 +326,7 @@ pub async fn restart_web(
 }
 
 /// The call until its browser is connected.
-async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat) {
+async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat, waiting: WaitingSlot) {
     let until = tokio::time::Instant::now() + context.limits.web.token_valid;
     let (started, slot, mut media) = loop {
         let offer = match tokio::time::timeout_at(until, seat.commands.recv()).await {
@@ -314,6 +348,7 @@ async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat)
             }
         }
     };
+    drop(waiting);
     let (id, calls) = (record.call.id, context.web_calls.clone());
     context.open_connections(&brief);
     let hearing = context.start_hearing(&brief, media.law);
@@ -404,6 +439,11 @@ mod tests {
         assert!(calls.take(here, 2).is_none() && calls.take(there, 2).is_some());
         drop(first);
         assert!(calls.take(here, 2).is_some());
+        let (one, other) = (OrganizationId::new(), OrganizationId::new());
+        let mut all: Vec<_> = (0..WAITING_MAX).filter_map(|_| calls.wait(one)).collect();
+        assert!(all.len() == WAITING_MAX && calls.wait(one).is_none() && calls.wait(other).is_some());
+        all.pop();
+        assert!(calls.wait(one).is_some());
         let token = CallId::new();
         let valid = Duration::from_secs(60);
         assert_eq!(calls.use_token(token, 2, valid), Some(0));
