@@ -16,7 +16,8 @@ impl FromRequestParts<Api> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         // The last entry is the one that the proxy wrote; those before it are anybody's.
-        let forwarded = parts.headers.get_all("x-forwarded-for").iter().last().and_then(|value| value.to_str().ok());
+        let forwarded =
+            parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
         let remote = parts.extensions.get::<Remote>().map(|remote| remote.0.ip());
         let address = named.filter(|_| api.behind_proxy).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
