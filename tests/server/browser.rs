@@ -8,6 +8,7 @@ use std::time::Duration;
 /// Longer than the slowest machine took by far.
 const DEADLINE: Duration = Duration::from_secs(240);
 
+#[expect(clippy::print_stdout, reason = "which case failed is in the browser's own report")]
 async fn run(file: &str, server: &Server) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let child = tokio::process::Command::new("node")

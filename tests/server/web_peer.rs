@@ -66,7 +66,7 @@ async fn call(server: &Server) -> Vec<i16> {
         rtcp_feedback: vec![],
     };
     let mut engine = MediaEngine::default();
-    let parameters = RTCRtpCodecParameters { rtp_codec: pcmu.clone(), payload_type: 0, ..Default::default() };
+    let parameters = RTCRtpCodecParameters { rtp_codec: pcmu.clone(), payload_type: 0 };
     engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
     let registry = register_default_interceptors(Registry::new(), &mut engine).unwrap();
     let (sender, mut heard) = mpsc::channel(4_096);
