@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test unit lint deny bench criterion fmt deps deps-build deps-demo
+.PHONY: demo test unit lint format doc deny bench criterion fmt deps deps-build deps-demo
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -59,11 +59,17 @@ test: deps
 unit: deps-build
 	cargo test --workspace --lib
 
-lint: deps-build
-	[ -d console/node_modules ] || (cd console && npm ci --silent --no-audit --no-fund --ignore-scripts)
+lint: format
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	$(MAKE) doc
+
+# Format of the code, types of the console.
+format: deps-build
+	@[ -d console/node_modules ] || (cd console && npm ci --silent --no-audit --no-fund --ignore-scripts)
 	cd console && npm run --silent check
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+doc: deps-build
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 # Licences, banned and doubled crates. Advisories need a database that not every machine can fetch: `cargo deny check`.
