@@ -68,7 +68,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("OrganizationPatch", "name", name()),
         ("ApiKeyFields", "name", name()),
         ("SecretFields", "name", name()),
-        ("SecretFields", "value", json!({"pattern": "^[ -~]+$"})),
+        ("SecretFields", "value", json!({"pattern": "^[!-~]+$"})),
         ("Acceptance", "name", name()),
     ]
 }
@@ -100,7 +100,7 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
             "description": "tel: and sip: URIs are taken too."}),
         ),
         ("Tool", "server_url", json!({"pattern": HTTPS, "example": "https://tools.example.com/mcp"})),
-        ("Tool", "authorization", json!({"pattern": "^[ -~]+$"})),
+        ("Tool", "authorization", json!({"pattern": "^[!-~]+$"})),
         ("DtmfRules", "rules", json!({"uniqueItems": true})),
         ("SilenceConfig", "prompt", json!({"pattern": "\\S"})),
         ("SilenceConfig", "goodbye", json!({"pattern": "\\S"})),
