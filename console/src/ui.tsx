@@ -2,7 +2,6 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "./api";
 import { locale, t } from "./i18n";
 import type { Loaded } from "./live";
 
@@ -250,9 +249,6 @@ export function useAction(): { busy: boolean; error: Error | null; run: (act: ()
   };
   return { busy, error, run };
 }
-
-export const fieldError = (error: Error | null, field: string) =>
-  error instanceof ApiError && error.field === field ? error.message : undefined;
 
 export function when(iso: string | null): string {
   if (!iso) return "–";

@@ -94,13 +94,17 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
+/// An origin that is this server's own.
+pub(super) fn is_ours(api: &Api, origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
+    authority == host || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/')
+}
+
 /// A browser says where a request that changes something comes from: another site's is refused.
 pub(super) fn check_origin(api: &Api, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    let ours = authority == host || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/');
-    if method.is_safe() || ours {
+    if method.is_safe() || is_ours(api, origin, headers) {
         return Ok(());
     }
     Err(ApiError::forbidden("bad_origin", "This request comes from another site"))

@@ -2,7 +2,7 @@
 //! sites only where the settings name them.
 
 use super::Api;
-use super::auth::unix_s;
+use super::auth::{is_ours, unix_s};
 use super::error::ApiError;
 use super::visitor::Visitor;
 use super::web_calls::refusal;
@@ -95,10 +95,7 @@ pub(super) async fn cors(State(api): State<Api>, request: Request, next: Next) -
 
 fn may_call(api: &Api, origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let ours = origin.split_once("://").is_some_and(|(_, rest)| rest == host)
-        || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/');
-    ours || api.web.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    is_ours(api, origin, headers) || api.web.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
 }
 
 async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {

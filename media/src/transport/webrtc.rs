@@ -77,7 +77,6 @@ pub struct Credentials {
 pub struct Peer {
     rtc: Rtc,
     mid: Mid,
-    payload_type: Pt,
     sequence: u64,
     connected: bool,
     /// The path was lost at this instant.
@@ -170,7 +169,7 @@ impl Peer {
             sending: direction.is_sending(),
             receiving: direction.is_receiving(),
         };
-        let peer = Self { rtc, mid, payload_type, sequence: 1, connected: false, disconnected: None, gone: false };
+        let peer = Self { rtc, mid, sequence: 1, connected: false, disconnected: None, gone: false };
         Ok((peer, stream))
     }
 
@@ -232,10 +231,6 @@ impl Peer {
     /// Says goodbye; what has to be sent for it comes with the next [`Peer::poll`].
     pub fn close(&mut self) {
         let _ = self.rtc.close();
-    }
-
-    pub fn payload_type(&self) -> u8 {
-        *self.payload_type
     }
 
     /// Hands out everything there is and says when to come back.
