@@ -12,6 +12,22 @@ pub const SDP_FORMATS_MAX: usize = 64;
 pub const ROUTES_MAX: usize = 16;
 /// Authentication attempts of one request: one answer to a challenge and one to `stale=true`.
 pub const AUTH_ATTEMPTS_MAX: u8 = 2;
+/// Early dialogs of one INVITE of ours: a proxy that rings more telephones than that is answered by the first.
+pub const EARLY_DIALOGS_MAX: usize = 16;
+/// Provisional responses that wait for the PRACK of the one before.
+pub const PROVISIONAL_WAITING_MAX: usize = 8;
+/// Addresses of one name that are tried, and hops of one call.
+pub const ADDRESSES_MAX: usize = 8;
+/// Addresses remembered as dead.
+pub const DEAD_MAX: usize = 1_024;
+/// Nonces whose counts are remembered; an older one is answered `stale=true`.
+pub const NONCES_MAX: usize = 8_192;
+/// A request over UDP that is larger goes over TCP (RFC 3261 section 18.1.1, for an MTU that is not known).
+pub const UDP_BYTES_MAX: usize = 1_300;
+/// Contacts of a redirection that are read.
+pub const CONTACTS_MAX: usize = 8;
+/// Sources of messages whose behaviour is remembered: 64 bytes each.
+pub const SOURCES_MAX: usize = 65_536;
 /// Commands waiting for the endpoint driver. A full queue refuses the command to its caller.
 pub const COMMANDS_MAX: usize = 4_096;
 /// Events of one call waiting for its owner. A call that does not read them is ended.
@@ -20,6 +36,8 @@ pub const CALL_EVENTS_MAX: usize = 64;
 pub const TCP_QUEUE_MAX: usize = 256;
 /// TCP connections held at once; the next one is closed at accept.
 pub const TCP_CONNECTIONS_MAX: usize = 2_048;
+/// TLS and WebSocket handshakes at once; who comes on top of that is closed at accept.
+pub const HANDSHAKES_MAX: usize = 256;
 /// Server transactions held at once, about ten seconds of 3,000 requests a second; over it requests are
 /// answered 503 without state.
 pub const SERVER_TRANSACTIONS_MAX: usize = 65_536;

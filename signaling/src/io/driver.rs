@@ -1,21 +1,21 @@
-//! Drives the endpoint: one task that owns it, its UDP socket, its TCP connections and its timers.
+//! Drives the endpoint: one task that owns it, its UDP socket, its connections and its timers.
 
-use super::tcp::{self, Outbound, TcpEvent};
+use super::handle::{Command, Local, SipHandle};
+use super::names::{self, Asked, Names, Purpose, Resolved};
+use super::stream::{self, Door, Outbound, StreamEvent};
+use super::tls::Certificates;
 use crate::limits;
 use crate::sip::endpoint::{
-    CallId, Config, Counters, Endpoint, Event, Incoming, Invite, Refusal, Target, Transmit, Transport, TrunkRule,
+    Address, CallId, Config, Counters, Endpoint, Event, Hop, Incoming, Query, RegistrationNews, Target, Transmit,
+    Transport,
 };
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{mpsc, oneshot};
-
-/// How long a resolved name is used.
-const NAME_LIFETIME: Duration = Duration::from_secs(60);
-const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
+use tokio::sync::mpsc;
 
 /// A call that came in, with the events of its life.
 #[derive(Debug)]
@@ -34,152 +34,95 @@ pub struct Snapshot {
     pub client_transactions: usize,
 }
 
+/// Where to listen, and with which certificates.
 #[derive(Debug)]
-enum Command {
-    Invite { invite: Box<Invite>, reply: oneshot::Sender<Result<(CallId, mpsc::Receiver<Event>), Refusal>> },
-    Options { probe: Box<Invite>, reply: oneshot::Sender<mpsc::Receiver<Event>> },
-    Progress { call: CallId, status: u16, sdp: Option<Vec<u8>> },
-    Answer { call: CallId, sdp: Vec<u8> },
-    Reject { call: CallId, status: u16, retry_after_s: Option<u32> },
-    HangUp { call: CallId },
-    AnswerReoffer { call: CallId, sdp: Option<Vec<u8>> },
-    Info { call: CallId, content_type: &'static str, body: Vec<u8> },
-    Refer { call: CallId, target: String },
-    SetTrunks { trunks: Vec<TrunkRule>, done: oneshot::Sender<()> },
-    SetCallsMax { calls_max: usize, done: oneshot::Sender<()> },
-    Snapshot { reply: oneshot::Sender<Snapshot> },
+pub struct Listen {
+    /// UDP and TCP; with an unspecified IPv6 address both families.
+    pub sip: SocketAddr,
+    pub tls: Option<SocketAddr>,
+    /// WebSockets (RFC 7118).
+    pub ws: Option<SocketAddr>,
+    /// They come over TLS.
+    pub ws_is_secure: bool,
+    /// Origins that may open a WebSocket; all when empty.
+    pub ws_origins: Vec<String>,
+    pub certificates: Certificates,
 }
 
-/// Sends commands to the endpoint. Commands that no longer fit the state of their call are dropped:
-/// the call's owner learns its state from the events.
-#[derive(Clone, Debug)]
-pub struct SipHandle {
-    commands: mpsc::Sender<Command>,
-    local_udp: SocketAddr,
-    local_tcp: SocketAddr,
+impl Listen {
+    /// UDP and TCP alone.
+    pub fn plain(sip: SocketAddr) -> Self {
+        let certificates = Certificates::none();
+        Self { sip, tls: None, ws: None, ws_is_secure: false, ws_origins: Vec::new(), certificates }
+    }
 }
 
-impl SipHandle {
-    pub fn local_udp(&self) -> SocketAddr {
-        self.local_udp
-    }
-
-    pub fn local_tcp(&self) -> SocketAddr {
-        self.local_tcp
-    }
-
-    pub async fn invite(&self, invite: Invite) -> Result<(CallId, mpsc::Receiver<Event>), Refusal> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Invite { invite: Box::new(invite), reply };
-        self.commands.try_send(command).map_err(|_| Refusal::Overload)?;
-        answer.await.unwrap_or(Err(Refusal::Overload))
-    }
-
-    /// Asks whether somebody is there: the status of the answer, none without one (after 32 seconds at most).
-    pub async fn options(&self, probe: Invite) -> Option<u16> {
-        let (reply, events) = oneshot::channel();
-        self.commands.try_send(Command::Options { probe: Box::new(probe), reply }).ok()?;
-        match events.await.ok()?.recv().await {
-            Some(Event::Probed { status, .. }) => status,
-            _ => None,
-        }
-    }
-
-    pub async fn progress(&self, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
-        self.send(Command::Progress { call, status, sdp }).await;
-    }
-
-    pub async fn answer(&self, call: CallId, sdp: Vec<u8>) {
-        self.send(Command::Answer { call, sdp }).await;
-    }
-
-    pub async fn reject(&self, call: CallId, status: u16, retry_after_s: Option<u32>) {
-        self.send(Command::Reject { call, status, retry_after_s }).await;
-    }
-
-    pub async fn hang_up(&self, call: CallId) {
-        self.send(Command::HangUp { call }).await;
-    }
-
-    pub async fn answer_reoffer(&self, call: CallId, sdp: Option<Vec<u8>>) {
-        self.send(Command::AnswerReoffer { call, sdp }).await;
-    }
-
-    pub async fn info(&self, call: CallId, content_type: &'static str, body: Vec<u8>) {
-        self.send(Command::Info { call, content_type, body }).await;
-    }
-
-    /// Asks the peer to call somebody else; the outcome comes as events.
-    pub async fn refer(&self, call: CallId, target: String) {
-        self.send(Command::Refer { call, target }).await;
-    }
-
-    /// Calls over this number are answered 503; 0 while the server drains.
-    pub async fn set_calls_max(&self, calls_max: usize) {
-        let (done, applied) = oneshot::channel();
-        self.send(Command::SetCallsMax { calls_max, done }).await;
-        let _ = applied.await;
-    }
-
-    /// Who may call in; holds for every request read after this returns.
-    pub async fn set_trunks(&self, trunks: Vec<TrunkRule>) {
-        let (done, applied) = oneshot::channel();
-        self.send(Command::SetTrunks { trunks, done }).await;
-        let _ = applied.await;
-    }
-
-    pub async fn snapshot(&self) -> Option<Snapshot> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Snapshot { reply }).await;
-        answer.await.ok()
-    }
-
-    async fn send(&self, command: Command) {
-        // The driver ends only with the process; a closed queue means that we are shutting down.
-        let _ = self.commands.send(command).await;
-    }
+/// A running endpoint.
+#[derive(Debug)]
+pub struct Started {
+    pub handle: SipHandle,
+    pub incoming: mpsc::Receiver<IncomingCall>,
+    /// News of registrations, by trunk.
+    pub registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
 }
 
 struct Driver {
     endpoint: Endpoint,
     udp: Arc<UdpSocket>,
-    connections: HashMap<SocketAddr, mpsc::Sender<Outbound>>,
-    tcp_events: mpsc::Sender<TcpEvent>,
+    connections: HashMap<Address, mpsc::Sender<Outbound>>,
+    stream_events: mpsc::Sender<StreamEvent>,
+    certificates: Certificates,
     calls: HashMap<CallId, mpsc::Sender<Event>>,
     incoming: mpsc::Sender<IncomingCall>,
-    names: HashMap<(String, u16), (SocketAddr, Instant)>,
+    registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
+    names: Names,
     resolved: mpsc::Sender<Resolved>,
 }
 
-type Resolved = (Transmit, (String, u16), Result<SocketAddr, String>);
-
-/// Binds both transports and starts the driver. The ports in `config` are replaced by those bound.
-/// `calls_waiting_max` bounds the calls that wait for their owner; more are answered 503.
+/// Starts the endpoint. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
+/// wait for their owner; more are answered 503.
 pub async fn start(
-    bind: SocketAddr, mut config: Config, seed: [u8; 32], calls_waiting_max: usize,
-) -> io::Result<(SipHandle, mpsc::Receiver<IncomingCall>)> {
-    let (udp, listener) = bind_both(bind).await?;
-    let local_udp = udp.local_addr()?;
-    let local_tcp = listener.local_addr()?;
-    config.udp_port = local_udp.port();
-    config.tcp_port = local_tcp.port();
+    listen: Listen, mut config: Config, seed: [u8; 32], calls_waiting_max: usize,
+) -> io::Result<Started> {
+    let (udp, tcp) = bind_both(listen.sip).await?;
+    let (events, stream_queue) = mpsc::channel(limits::COMMANDS_MAX);
+    let mut local = Local { udp: udp.local_addr()?, tcp: tcp.local_addr()?, tls: None, ws: None };
+    let Certificates { acceptor, .. } = &listen.certificates;
+    if let Some(addr) = listen.tls {
+        let acceptor = acceptor.clone().ok_or_else(|| io::Error::other("TLS without a certificate"))?;
+        let listener = TcpListener::bind(addr).await?;
+        local.tls = Some(listener.local_addr()?);
+        tokio::spawn(stream::accept_loop(listener, Door::Tls(acceptor), events.clone()));
+    }
+    if let Some(addr) = listen.ws {
+        let acceptor = acceptor.clone().filter(|_| listen.ws_is_secure);
+        let listener = TcpListener::bind(addr).await?;
+        local.ws = Some(listener.local_addr()?);
+        let door = Door::Ws { acceptor, origins: listen.ws_origins.into() };
+        tokio::spawn(stream::accept_loop(listener, door, events.clone()));
+    }
+    (config.udp_port, config.tcp_port) = (local.udp.port(), local.tcp.port());
+    (config.tls_port, config.ws_port) = (local.tls.map(|addr| addr.port()), local.ws.map(|addr| addr.port()));
+    tokio::spawn(stream::accept_loop(tcp, Door::Tcp, events.clone()));
     let (commands, command_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
-    let (tcp_events, tcp_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
+    let (registrations, news) = mpsc::channel(limits::COMMANDS_MAX);
     let driver = Driver {
         endpoint: Endpoint::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
         connections: HashMap::new(),
-        tcp_events: tcp_events.clone(),
+        stream_events: events,
+        certificates: listen.certificates,
         calls: HashMap::new(),
         incoming,
-        names: HashMap::new(),
+        registrations,
+        names: Names::new(),
         resolved,
     };
-    tokio::spawn(tcp::accept_loop(listener, tcp_events));
-    tokio::spawn(driver.run(command_queue, tcp_queue, resolved_queue));
-    Ok((SipHandle { commands, local_udp, local_tcp }, incoming_queue))
+    tokio::spawn(driver.run(command_queue, stream_queue, resolved_queue));
+    let handle = SipHandle { commands, local };
+    Ok(Started { handle, incoming: incoming_queue, registrations: news })
 }
 
 /// One port for both transports, so that one URI works for both. With port 0 a port is looked for that is
@@ -200,6 +143,9 @@ async fn bind_both(bind: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
 fn bind_udp(bind: SocketAddr) -> io::Result<UdpSocket> {
     let domain = if bind.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
     let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+    if bind.is_ipv6() {
+        socket.set_only_v6(!bind.ip().is_unspecified())?;
+    }
     // A burst of a thousand INVITEs a second must fit between two turns of the driver.
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
@@ -208,9 +154,14 @@ fn bind_udp(bind: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
+/// A peer of the other family behind a socket for both.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
 impl Driver {
     async fn run(
-        mut self, mut commands: mpsc::Receiver<Command>, mut tcp: mpsc::Receiver<TcpEvent>,
+        mut self, mut commands: mpsc::Receiver<Command>, mut streams: mpsc::Receiver<StreamEvent>,
         mut resolved: mpsc::Receiver<Resolved>,
     ) {
         let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
@@ -230,8 +181,8 @@ impl Driver {
                     Some(command) => self.command(command),
                     None => return,
                 },
-                Some(event) = tcp.recv() => self.tcp_event(event),
-                Some((transmit, name, result)) = resolved.recv() => self.name_resolved(transmit, name, result),
+                Some(event) = streams.recv() => self.stream_event(event),
+                Some(resolved) = resolved.recv() => self.resolved(resolved),
             }
             self.flush();
         }
@@ -241,7 +192,7 @@ impl Driver {
         let now = Instant::now();
         for _ in 0..limits::RECEIVE_BATCH_MAX {
             match self.udp.try_recv_from(buffer) {
-                Ok((len, source)) => self.endpoint.handle_datagram(now, source, &buffer[..len]),
+                Ok((len, source)) => self.endpoint.handle_datagram(now, canonical(source), &buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // ICMP errors of earlier sends surface here; the transaction timers deal with the peer.
                 Err(_) => {}
@@ -276,6 +227,14 @@ impl Driver {
             Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
             Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
             Command::Refer { call, target } => endpoint.refer(now, call, &target),
+            Command::AnswerRefer { call, accept } => endpoint.answer_refer(now, call, accept),
+            Command::NotifyRefer { call, status } => endpoint.notify_refer(now, call, status),
+            Command::Reoffer { call, sdp } => endpoint.reoffer(now, call, sdp),
+            Command::Acknowledge { call, sdp } => endpoint.acknowledge(call, sdp),
+            Command::SetRegistrations { rules } => {
+                endpoint.set_registrations(now, rules);
+                Ok(())
+            }
             Command::SetCallsMax { calls_max, done } => {
                 endpoint.set_calls_max(calls_max);
                 let _ = done.send(());
@@ -298,21 +257,27 @@ impl Driver {
         }
     }
 
-    fn tcp_event(&mut self, event: TcpEvent) {
+    fn stream_event(&mut self, event: StreamEvent) {
         let now = Instant::now();
         match event {
-            TcpEvent::Opened { peer, queue } => {
+            StreamEvent::Opened { peer, queue } => {
                 if self.connections.len() < limits::TCP_CONNECTIONS_MAX {
                     self.connections.insert(peer, queue);
                 } // else the queue is dropped, which closes the connection
             }
-            TcpEvent::Received { peer, parsed } => self.endpoint.handle_parsed(now, Transport::Tcp, peer, parsed),
-            TcpEvent::Closed { peer } => {
+            StreamEvent::Received { peer, parsed } => {
+                if self.endpoint.hears(now, peer.addr.ip()) {
+                    self.endpoint.handle_parsed(now, peer.transport, peer.addr, parsed);
+                }
+            }
+            StreamEvent::Closed { peer } => {
                 if self.connections.get(&peer).is_some_and(mpsc::Sender::is_closed) {
                     self.connections.remove(&peer);
                 }
             }
-            TcpEvent::Unreachable { transaction, why } => self.endpoint.handle_unreachable(&transaction, &why),
+            StreamEvent::Unreachable { transaction, why } => {
+                self.endpoint.handle_unreachable(now, &transaction, &why);
+            }
         }
     }
 
@@ -328,6 +293,10 @@ impl Driver {
                 idle = false;
                 self.event(event);
             }
+            while let Some(query) = self.endpoint.poll_query() {
+                idle = false;
+                self.look_up(query);
+            }
             if idle {
                 return;
             }
@@ -341,72 +310,105 @@ impl Driver {
                 self.send_to(transmit, addr);
             }
             Target::Name { host, port } => {
-                let name = (host.clone(), *port);
-                match self.names.get(&name) {
-                    Some((addr, until)) if *until > Instant::now() => {
-                        let addr = *addr;
-                        self.send_to(transmit, addr);
-                    }
-                    _ => {
-                        tokio::spawn(resolve(transmit, name, self.resolved.clone()));
-                    }
-                }
+                let hop = Hop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
+                let transport = transmit.transport;
+                self.ask(Asked { hop, transport, purpose: Purpose::Message(transmit) });
             }
         }
     }
 
-    fn name_resolved(&mut self, transmit: Transmit, name: (String, u16), result: Result<SocketAddr, String>) {
-        match result {
-            Ok(addr) => {
-                self.names.insert(name, (addr, Instant::now() + NAME_LIFETIME));
-                self.send_to(transmit, addr);
+    fn look_up(&mut self, query: Query) {
+        let Query { id, hop, transport } = query;
+        self.ask(Asked { hop, transport, purpose: Purpose::Query(id) });
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        match self.names.known(Instant::now(), &asked.hop) {
+            Some(addresses) => self.resolved(Resolved { asked, result: Ok(addresses) }),
+            None => {
+                tokio::spawn(names::resolve(asked, self.names.resolver(), self.resolved.clone()));
             }
-            Err(why) => self.unreachable(transmit, &why),
+        }
+    }
+
+    fn resolved(&mut self, Resolved { asked, result }: Resolved) {
+        let now = Instant::now();
+        if let Ok(addresses) = &result {
+            self.names.learn(now, &asked.hop, addresses);
+        }
+        match (asked.purpose, result) {
+            (Purpose::Query(id), result) => self.endpoint.handle_resolved(now, id, result),
+            (Purpose::Message(transmit), Ok(addresses)) => {
+                if let Some(address) = addresses.first() {
+                    self.send_to(transmit, address.addr);
+                }
+            }
+            // An ACK that cannot be sent: the peer repeats its 200, and we the attempt.
+            (Purpose::Message(_), Err(_)) => {}
         }
     }
 
     fn unreachable(&mut self, transmit: Transmit, why: &str) {
         if let Some(transaction) = transmit.transaction {
-            self.endpoint.handle_unreachable(&transaction, why);
+            self.endpoint.handle_unreachable(Instant::now(), &transaction, why);
         }
     }
 
     fn send_to(&mut self, transmit: Transmit, addr: SocketAddr) {
-        match transmit.transport {
-            Transport::Udp => match self.udp.try_send_to(&transmit.bytes, addr) {
-                Ok(_) => {}
-                // A full socket buffer is packet loss, which the transaction timers repair.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.unreachable(transmit, &format!("send: {error}")),
-            },
-            Transport::Tcp => self.send_tcp(transmit, addr),
+        if transmit.transport != Transport::Udp {
+            return self.send_on_stream(transmit, addr);
+        }
+        let both = self.udp.local_addr().is_ok_and(|local| local.is_ipv6());
+        let to = match addr.ip() {
+            IpAddr::V4(ip) if both => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
+            _ => addr,
+        };
+        match self.udp.try_send_to(&transmit.bytes, to) {
+            Ok(_) => {}
+            // A full socket buffer is packet loss, which the transaction timers repair.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.unreachable(transmit, &format!("send: {error}")),
         }
     }
 
-    fn send_tcp(&mut self, transmit: Transmit, addr: SocketAddr) {
+    fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
+        let peer = Address { transport: transmit.transport, addr };
         let item = (transmit.bytes.clone(), transmit.transaction.clone());
-        let item = match self.connections.get(&addr).map(|queue| queue.try_send(item.clone())) {
+        let item = match self.connections.get(&peer).map(|queue| queue.try_send(item.clone())) {
             Some(Ok(())) => return,
             Some(Err(mpsc::error::TrySendError::Full(_))) => {
-                self.connections.remove(&addr); // closes it: a peer that does not read is gone
+                self.connections.remove(&peer); // closes it: a peer that does not read is gone
                 return self.unreachable(transmit, "connection does not drain");
             }
             Some(Err(mpsc::error::TrySendError::Closed(item))) => item,
             None => item,
         };
+        if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
+            return self.unreachable(transmit, "the WebSocket is closed");
+        }
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
         let _ = queue.try_send(item);
-        self.connections.insert(addr, queue);
-        tokio::spawn(tcp::connect(addr, outbound, self.tcp_events.clone()));
+        self.connections.insert(peer, queue);
+        let secure = (transmit.transport == Transport::Tls)
+            .then(|| (self.certificates.connector.clone(), self.names.name_of(addr)));
+        tokio::spawn(stream::connect(peer, secure, outbound, self.stream_events.clone()));
     }
 
     fn event(&mut self, event: Event) {
         let call = match event {
             Event::Incoming(incoming) => return self.announce(*incoming),
+            Event::Registration { id, news } => {
+                // The owner reads a state that is always followed by another one: what is lost is overtaken.
+                let _ = self.registrations.try_send((id, news));
+                return;
+            }
             Event::Progress { call, .. }
             | Event::Answered { call, .. }
             | Event::Confirmed { call, .. }
             | Event::Reoffer { call, .. }
+            | Event::Reanswered { call, .. }
+            | Event::ReofferRefused { call, .. }
+            | Event::Referred { call, .. }
             | Event::Info { call, .. }
             | Event::Referral { call, .. }
             | Event::Probed { call, .. }
@@ -435,14 +437,4 @@ impl Driver {
             }
         }
     }
-}
-
-async fn resolve(transmit: Transmit, name: (String, u16), resolved: mpsc::Sender<Resolved>) {
-    let lookup = tokio::net::lookup_host((name.0.as_str(), name.1));
-    let result = match tokio::time::timeout(RESOLVE_DEADLINE, lookup).await {
-        Ok(Ok(mut addrs)) => addrs.next().ok_or_else(|| "resolve: no address".to_owned()),
-        Ok(Err(error)) => Err(format!("resolve: {error}")),
-        Err(_) => Err("resolve: deadline passed".to_owned()),
-    };
-    let _ = resolved.send((transmit, name, result)).await;
 }

@@ -2,4 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
 
 pub mod driver;
-mod tcp;
+mod handle;
+mod names;
+mod stream;
+pub mod tls;
+
+pub use handle::{Local, SipHandle};

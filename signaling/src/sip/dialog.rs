@@ -66,6 +66,18 @@ impl Dialog {
         })
     }
 
+    /// Number of the next request.
+    pub fn next_cseq(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
+    /// What happened in the early dialog of the same name counts (PRACK, UPDATE).
+    pub fn follow(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
+    }
+
     /// A new request inside the dialog; ACK keeps the number of its INVITE (section 13.2.2.4).
     pub fn request(&mut self, method: Method) -> Outgoing {
         if method != Method::Ack {

@@ -148,19 +148,37 @@ impl ClientSession {
 }
 
 /// What a server makes of an Authorization header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    Valid,
+    /// Right, if it was not used before.
+    Valid(Use),
     /// Right password, old nonce: challenged again with `stale=true`.
     Stale,
     Invalid,
 }
 
-/// Stateless nonces: the second they were made, signed. `keyed` signs with the endpoint's secret.
-pub fn nonce(second: u64, keyed: impl Fn(&[u8]) -> String) -> String {
-    let mut input = b"nonce".to_vec();
-    input.extend_from_slice(&second.to_be_bytes());
-    format!("{second:x}.{}", keyed(&input))
+/// Stateless nonces: the second they were made and something unique, signed. `keyed` signs with the endpoint's secret.
+pub fn nonce(second: u64, unique: &str, keyed: impl Fn(&[u8]) -> String) -> String {
+    let stem = format!("{second:x}.{unique}");
+    let signature = keyed(format!("nonce{stem}").as_bytes());
+    format!("{stem}.{signature}")
+}
+
+/// The second a nonce of ours was made; none when it is not ours.
+fn made(nonce_text: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
+    let (stem, _) = nonce_text.rsplit_once('.')?;
+    let (second, unique) = stem.split_once('.')?;
+    let second = u64::from_str_radix(second, 16).ok()?;
+    (nonce(second, unique, keyed) == nonce_text).then_some(second)
+}
+
+/// What keeps an Authorization header from working twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    pub nonce: String,
+    pub made_s: u64,
+    /// None without qop.
+    pub count: Option<u32>,
 }
 
 /// User name that an Authorization header claims.
@@ -199,12 +217,13 @@ pub fn verify(
     if !equal_in_constant_time(expected.as_bytes(), wanted("response").as_bytes()) {
         return Check::Invalid;
     }
-    let made = wanted("nonce").split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok());
-    match made {
-        Some(made)
-            if nonce(made, keyed) == wanted("nonce") && made <= second && second - made <= NONCE_LIFETIME.as_secs() =>
-        {
-            Check::Valid
+    let count = qop.and_then(|(_, nc, _)| u32::from_str_radix(nc, 16).ok());
+    if qop.is_some() && count.is_none() {
+        return Check::Invalid;
+    }
+    match made(wanted("nonce"), keyed) {
+        Some(made_s) if made_s <= second && second - made_s <= NONCE_LIFETIME.as_secs() => {
+            Check::Valid(Use { nonce: wanted("nonce").to_owned(), made_s, count })
         }
         _ => Check::Stale,
     }
@@ -325,15 +344,18 @@ mod tests {
         let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
         let credentials = Credentials { username: "trunk".into(), password: "s\"ecret".into() };
         let check = |password: &str, algorithm: &str, second| {
-            let value =
-                format!("Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}", nonce(1_000, keyed));
+            let value = format!(
+                "Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}",
+                nonce(1_000, "u", keyed)
+            );
             let mut session = ClientSession::new(Challenge::parse(&value).unwrap(), "c".into());
             let theirs = Credentials { username: "trunk".into(), password: password.into() };
             let value = session.authorize(&theirs, "INVITE", "sip:h");
             verify(&value, &credentials, "r", "INVITE", second, keyed)
         };
         for algorithm in ["MD5", "SHA-256", "MD5-sess", "SHA-256-sess"] {
-            assert_eq!(check("s\"ecret", algorithm, 1_010), Check::Valid, "{algorithm}");
+            let valid = check("s\"ecret", algorithm, 1_010);
+            assert!(matches!(&valid, Check::Valid(used) if used.count == Some(1) && used.made_s == 1_000), "{valid:?}");
             assert_eq!(check("s\"ecret", algorithm, 1_301), Check::Stale, "{algorithm}");
             assert_eq!(check("wrong", algorithm, 1_010), Check::Invalid, "{algorithm}");
         }

@@ -5,6 +5,10 @@ pub mod digest;
 pub mod endpoint;
 pub mod failure;
 pub mod message;
+pub mod reason;
+pub mod registration;
+pub mod session_timer;
+pub mod shield;
 mod token;
 pub mod transaction;
 

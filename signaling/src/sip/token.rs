@@ -26,6 +26,13 @@ impl TokenSource {
         hex(&self.digest(&self.counter.to_be_bytes())[..8])
     }
 
+    /// A number nobody can guess.
+    pub fn number(&mut self) -> u32 {
+        self.counter += 1;
+        let [a, b, c, d, ..] = self.digest(&self.counter.to_be_bytes());
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     /// A branch with the magic cookie of RFC 3261 section 8.1.1.7.
     pub fn branch(&mut self) -> String {
         let mut branch = String::with_capacity(24);

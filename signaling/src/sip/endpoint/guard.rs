@@ -13,6 +13,8 @@ pub struct TrunkRule {
     pub id: Arc<str>,
     pub allow: Vec<IpNet>,
     pub credentials: Option<Credentials>,
+    /// Whoever calls over it may hand the call on (REFER).
+    pub accept_refer: bool,
 }
 
 /// An address or network, `203.0.113.7` or `203.0.113.0/24`.
@@ -52,21 +54,27 @@ pub(super) enum Admission {
     /// The trunks the caller may be on.
     Trunks(Vec<Arc<str>>),
     Forbidden,
-    /// Value of the `WWW-Authenticate` header.
-    Challenge(String),
+    /// Values of the `WWW-Authenticate` headers, the strongest first.
+    Challenge([String; 2]),
 }
 
 impl Endpoint {
-    pub(super) fn admit(&self, now: Instant, source: IpAddr, request: &Request) -> Admission {
-        let by_address: Vec<_> = self
+    /// Who the caller is: by address, by a registration of ours it was delivered to, or by digest.
+    pub(super) fn admit(&mut self, now: Instant, source: IpAddr, request: &Request) -> Admission {
+        let mut trunks: Vec<_> = self
             .config
             .trunks
             .iter()
             .filter(|trunk| trunk.allow.iter().any(|net| net.contains(source)))
             .map(|trunk| trunk.id.clone())
             .collect();
-        if !by_address.is_empty() {
-            return Admission::Trunks(by_address);
+        if let Some(id) = self.registered_for(source, request)
+            && !trunks.contains(&id)
+        {
+            trunks.push(id);
+        }
+        if !trunks.is_empty() {
+            return Admission::Trunks(trunks);
         }
         if self.config.trunks.iter().all(|trunk| trunk.credentials.is_none()) {
             return Admission::Forbidden;
@@ -74,28 +82,47 @@ impl Endpoint {
         let second = now.saturating_duration_since(self.started).as_secs();
         let mut stale = false;
         for value in request.headers.all(&HeaderName::Authorization) {
-            let Some(user) = digest::claimed_username(value) else { continue };
-            let mut valid = Vec::new();
-            for trunk in &self.config.trunks {
-                let Some(credentials) = trunk.credentials.as_ref().filter(|c| c.username == user) else { continue };
-                let keyed = |input: &[u8]| self.tokens.keyed(input);
-                let realm = &self.config.realm;
-                match digest::verify(value, credentials, realm, request.method.as_str(), second, keyed) {
-                    Check::Valid => valid.push(trunk.id.clone()),
-                    Check::Stale => stale = true,
-                    Check::Invalid => {}
-                }
-            }
-            if !valid.is_empty() {
-                return Admission::Trunks(valid);
+            match self.authenticate(second, value, request) {
+                (valid, _) if !valid.is_empty() => return Admission::Trunks(valid),
+                (_, old) => stale |= old,
             }
         }
-        let nonce = digest::nonce(second, |input| self.tokens.keyed(input));
+        let unique = self.tokens.token();
+        let nonce = digest::nonce(second, &unique, |input| self.tokens.keyed(input));
         let stale = if stale { ", stale=true" } else { "" };
-        Admission::Challenge(format!(
-            "Digest realm=\"{}\", nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5{stale}",
-            self.config.realm
-        ))
+        Admission::Challenge(["SHA-256", "MD5"].map(|algorithm| {
+            let realm = &self.config.realm;
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}")
+        }))
+    }
+
+    /// The trunks whose credentials an Authorization header proves, and whether it only was too old or used before.
+    fn authenticate(&mut self, second: u64, value: &str, request: &Request) -> (Vec<Arc<str>>, bool) {
+        let Some(user) = digest::claimed_username(value) else { return (Vec::new(), false) };
+        let (mut valid, mut stale, mut proof) = (Vec::new(), false, None);
+        for trunk in &self.config.trunks {
+            let Some(credentials) = trunk.credentials.as_ref().filter(|c| c.username == user) else { continue };
+            let keyed = |input: &[u8]| self.tokens.keyed(input);
+            match digest::verify(value, credentials, &self.config.realm, request.method.as_str(), second, keyed) {
+                Check::Valid(used) => {
+                    valid.push(trunk.id.clone());
+                    proof = Some(used);
+                }
+                Check::Stale => stale = true,
+                Check::Invalid => {}
+            }
+        }
+        self.nonces.forget_before(second.saturating_sub(digest::NONCE_LIFETIME.as_secs()));
+        if let Some(digest::Use { nonce, made_s, count }) = proof
+            && !self.nonces.is_fresh(&nonce, made_s, count)
+        {
+            return (Vec::new(), true);
+        }
+        (valid, stale)
+    }
+
+    pub(super) fn may_refer(&self, trunks: &[Arc<str>]) -> bool {
+        self.config.trunks.iter().any(|trunk| trunk.accept_refer && trunks.contains(&trunk.id))
     }
 }
 

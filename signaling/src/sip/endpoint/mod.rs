@@ -4,32 +4,46 @@
 //! and dialogs stay inside. After every `handle_*` or command, drain [`Endpoint::poll_transmit`] and
 //! [`Endpoint::poll_event`], then wait until [`Endpoint::poll_timeout`].
 
+mod client;
 mod guard;
 mod in_dialog;
+mod launch;
+mod nonces;
 mod options;
 mod receive;
 mod refer;
+mod refresh;
+mod register;
+mod reliable;
+mod replaces;
 mod routing;
 mod transactions;
 mod uac;
 mod uas;
 
 pub use guard::{IpNet, TrunkRule};
-pub use refer::Referral;
+pub use launch::{Address, Hop, Query};
+pub use refer::{Referral, Referred};
+pub use register::{RegistrationNews, RegistrationRule};
 
 use super::dialog::Dialog;
 use super::digest::{ClientSession, Credentials};
 use super::failure::Cause;
 use super::message::{Headers, NameAddr, Request, Uri};
+use super::session_timer::SessionTimer;
+use super::shield::Shield;
 use super::token::TokenSource;
 use super::transaction::Wire;
+use nonces::Nonces;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Methods this endpoint answers, as its `Allow` header.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
+/// Extensions it knows (RFC 3262, RFC 4028, RFC 3891), as its `Supported` header.
+pub const SUPPORTED: &str = "100rel, timer, replaces";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
@@ -38,26 +52,60 @@ pub struct CallId(pub u64);
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
+    /// WebSocket (RFC 7118); the peer connects, we never do.
+    Ws,
+    Wss,
 }
 
 impl Transport {
-    fn name(self) -> &'static str {
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// As in a Via header.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    fn is_reliable(self) -> bool {
-        self == Self::Tcp
+    /// From a Via header or a `transport` parameter.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(text))
+    }
+
+    pub fn is_reliable(self) -> bool {
+        self != Self::Udp
+    }
+
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5_060,
+            Self::Tls => 5_061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+
+    /// What a URI of ours says about it.
+    fn uri_param(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+            Self::Ws | Self::Wss => ";transport=ws",
+        }
     }
 }
 
-/// Where a message goes: an address, or a name the driver resolves.
+/// Where a message goes: an address, or (the ACK of a 2xx) a name the driver resolves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Addr(SocketAddr),
-    Name { host: String, port: u16 },
+    Name { host: String, port: Option<u16> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +121,14 @@ pub struct Transmit {
 pub struct Config {
     /// Address in Via, Contact and SDP: the one the peers can reach.
     pub advertised: IpAddr,
+    /// The same for peers of the other family, where there is one.
+    pub advertised_other: Option<IpAddr>,
     pub udp_port: u16,
     pub tcp_port: u16,
+    /// Port of TLS, where it is listened for.
+    pub tls_port: Option<u16>,
+    /// Port of WebSockets, in the clear or over TLS.
+    pub ws_port: Option<u16>,
     pub user_agent: String,
     /// Realm of our own challenges.
     pub realm: String,
@@ -82,6 +136,8 @@ pub struct Config {
     pub calls_max: usize,
     /// Value of Retry-After in that 503.
     pub retry_after_s: u32,
+    /// How long a session lives without a refresh (RFC 4028); 0 asks for no session timer.
+    pub session_expires_s: u32,
     pub trunks: Vec<TrunkRule>,
 }
 
@@ -91,13 +147,17 @@ pub struct Invite {
     pub request_uri: Uri,
     pub from: NameAddr,
     pub to: NameAddr,
-    /// Next hop when it is not the host of the Request-URI.
-    pub proxy: Option<(String, Option<u16>)>,
+    /// Where it goes, in the order to be tried; empty for the host of the Request-URI.
+    pub hops: Vec<Hop>,
+    /// Of hops that name none.
     pub transport: Transport,
     pub credentials: Option<Credentials>,
-    pub sdp: Vec<u8>,
+    /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`Endpoint::acknowledge`].
+    pub sdp: Option<Vec<u8>>,
     /// Further headers, `X-…` and the like.
     pub headers: Headers,
+    /// The peer may hand the call on (REFER); else it is told 603.
+    pub accept_refer: bool,
 }
 
 /// An INVITE that passed the guard.
@@ -112,6 +172,11 @@ pub struct Incoming {
     /// `None`: the offer is wanted from us (RFC 3261 section 13.2.1).
     pub sdp: Option<Vec<u8>>,
     pub source: SocketAddr,
+    pub transport: Transport,
+    /// Everything else it says: identities, diversions, `X-…`.
+    pub headers: Headers,
+    /// The call of ours that it takes the place of (RFC 3891); hang that up once this one is answered.
+    pub replaces: Option<CallId>,
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +188,8 @@ pub enum Event {
         status: u16,
         sdp: Option<Vec<u8>>,
     },
-    /// Our INVITE was accepted; the ACK is already queued.
+    /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
+    /// peer's, and [`Endpoint::acknowledge`] takes the answer.
     Answered {
         call: CallId,
         sdp: Option<Vec<u8>>,
@@ -138,6 +204,21 @@ pub enum Event {
     Reoffer {
         call: CallId,
         sdp: Option<Vec<u8>>,
+    },
+    /// Our re-INVITE was accepted, a refresh of the session too.
+    Reanswered {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
+    /// Our re-INVITE was refused: everything is as it was (RFC 3261 section 14.1).
+    ReofferRefused {
+        call: CallId,
+        status: u16,
+    },
+    /// The peer wants the call to go on with somebody else; answer with [`Endpoint::answer_refer`].
+    Referred {
+        call: CallId,
+        referred: Box<Referred>,
     },
     Info {
         call: CallId,
@@ -158,6 +239,10 @@ pub enum Event {
         call: CallId,
         cause: Cause,
     },
+    Registration {
+        id: Arc<str>,
+        news: RegistrationNews,
+    },
 }
 
 /// A command that does not fit the state of its call.
@@ -177,6 +262,8 @@ pub struct Counters {
     pub retransmitted: u64,
     pub forbidden: u64,
     pub overload: u64,
+    /// Dropped unread: from a flood or a scanner.
+    pub shed: u64,
 }
 
 #[derive(Debug)]
@@ -191,6 +278,61 @@ pub(crate) struct Session {
     transport: Transport,
     /// The owner has been told that the call ended.
     ended: bool,
+    /// The Call-ID is ours: it decides who waits longer after a glare.
+    caller: bool,
+    accept_refer: bool,
+    /// The peer takes UPDATE.
+    peer_updates: bool,
+    timer: Option<SessionTimer>,
+    /// Of a call that comes in: a provisional response that waits for its PRACK.
+    reliable: Option<Box<reliable::Reliable>>,
+    /// Of a call we make: who has answered provisionally.
+    early: Vec<reliable::Early>,
+    /// The peer's offer came with its 200: CSeq and transaction of the INVITE whose ACK waits for our answer.
+    unacknowledged: Option<(u32, Arc<str>)>,
+    /// Our re-INVITE or UPDATE that is open or waits for its turn.
+    ours: Option<refresh::Ours>,
+    /// An offer of the peer that came before the call was answered (PRACK, UPDATE).
+    early_reoffer: Option<Arc<str>>,
+    /// A REFER that is not answered yet.
+    refer: Option<Arc<str>>,
+    /// Our last description, for refreshes by re-INVITE.
+    local_sdp: Vec<u8>,
+}
+
+impl Session {
+    fn new(state: SessionState, call_id: String, local_tag: String, transport: Transport) -> Self {
+        Self {
+            state,
+            call_id,
+            local_tag,
+            credentials: None,
+            auth: None,
+            source: None,
+            transport,
+            ended: false,
+            caller: false,
+            accept_refer: false,
+            peer_updates: false,
+            timer: None,
+            reliable: None,
+            early: Vec::new(),
+            unacknowledged: None,
+            ours: None,
+            early_reoffer: None,
+            refer: None,
+            local_sdp: Vec::new(),
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let all = [
+            self.timer.map(|timer| timer.at),
+            self.reliable.as_ref().and_then(|reliable| reliable.next_timeout()),
+            self.ours.as_ref().and_then(|ours| ours.retry_at),
+        ];
+        all.into_iter().flatten().min()
+    }
 }
 
 #[derive(Debug)]
@@ -213,14 +355,16 @@ enum SessionState {
         hang_up: bool,
     },
     /// Outbound, no final answer yet.
-    Calling(Box<uac::Calling>),
+    Calling(Box<client::Calling>),
     Established {
         dialog: Box<Dialog>,
-        ack: Option<uac::SentAck>,
+        ack: Option<client::SentAck>,
         reoffer: Option<Arc<str>>,
     },
     /// BYE sent.
     Closing,
+    /// A registration's.
+    Registering(Arc<str>),
 }
 
 pub struct Endpoint {
@@ -235,6 +379,15 @@ pub struct Endpoint {
     clients: HashMap<Arc<str>, transactions::ClientTx>,
     /// From tag, Call-ID and CSeq of initial INVITEs, to find merged requests (section 8.2.2.2).
     initial: HashMap<String, Arc<str>>,
+    /// Requests whose next hop is being looked up.
+    waiting: HashMap<u64, launch::Outbound>,
+    next_query: u64,
+    queries: VecDeque<Query>,
+    /// Addresses that did not answer, until when others go first.
+    dead: HashMap<Address, Instant>,
+    registrations: HashMap<Arc<str>, register::Registered>,
+    nonces: Nonces,
+    shield: Shield,
     timers: BinaryHeap<transactions::Deadline>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -264,6 +417,13 @@ impl Endpoint {
             servers: HashMap::new(),
             clients: HashMap::new(),
             initial: HashMap::new(),
+            waiting: HashMap::new(),
+            next_query: 1,
+            queries: VecDeque::new(),
+            dead: HashMap::new(),
+            registrations: HashMap::new(),
+            nonces: Nonces::default(),
+            shield: Shield::new(now),
             timers: BinaryHeap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -271,14 +431,15 @@ impl Endpoint {
         }
     }
 
-    /// Replaces the inbound rules; calls in progress are not touched.
     /// New calls over this number are refused with 503; those there are stay.
     pub fn set_calls_max(&mut self, calls_max: usize) {
         self.config.calls_max = calls_max;
     }
 
+    /// Replaces the inbound rules; calls in progress are not touched.
     pub fn set_trunks(&mut self, trunks: Vec<TrunkRule>) {
         self.config.trunks = trunks;
+        self.shield.forget();
     }
 
     pub fn counters(&self) -> Counters {
@@ -297,6 +458,11 @@ impl Endpoint {
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
+    }
+
+    /// A next hop to be looked up; answer with [`Endpoint::handle_resolved`].
+    pub fn poll_query(&mut self) -> Option<Query> {
+        self.queries.pop_front()
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -323,6 +489,11 @@ impl Endpoint {
         if let Some(session) = self.sessions.remove(&call) {
             self.dialogs.remove(&dialog_key(&session.call_id, &session.local_tag));
         }
+    }
+
+    /// No room for another call. Registrations are not calls.
+    fn is_full(&self) -> bool {
+        self.sessions.len().saturating_sub(self.registrations.len()) >= self.config.calls_max
     }
 }
 

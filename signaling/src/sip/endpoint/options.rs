@@ -1,7 +1,7 @@
 //! Asking whether somebody is there (RFC 3261 section 11): OPTIONS outside of a dialog. Any answer is a sign of
 //! life, a refusal too.
 
-use super::routing::target;
+use super::launch::{Hop, Outbound, Way};
 use super::{CallId, Endpoint, Event, Invite, Refusal, Session, SessionState};
 use crate::sip::message::{HeaderName, Headers, Method, Request};
 use std::time::Instant;
@@ -9,37 +9,29 @@ use std::time::Instant;
 impl Endpoint {
     /// The status of the answer comes as [`Event::Probed`]. Of an invitation, everything but its SDP counts.
     pub fn options(&mut self, now: Instant, probe: Invite) -> Result<CallId, Refusal> {
-        if self.sessions.len() >= self.config.calls_max {
+        if self.is_full() {
             return Err(Refusal::Overload);
         }
         let call = self.new_call();
-        let (call_id, local_tag) = (format!("{}@{}", self.tokens.token(), self.config.advertised), self.tokens.token());
+        let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
+        let user = probe.from.uri.user.clone();
         let mut headers = Headers::with_capacity(9);
         headers.push(HeaderName::MaxForwards, "70");
         headers.push(HeaderName::From, format!("{};tag={local_tag}", probe.from));
         headers.push(HeaderName::To, probe.to.to_string());
         headers.push(HeaderName::CallId, call_id.as_str());
         headers.push(HeaderName::CSeq, "1 OPTIONS");
-        headers.push(HeaderName::Contact, self.contact(probe.transport, probe.from.uri.user.as_deref()));
+        headers.push(HeaderName::Contact, "");
+        headers.push(HeaderName::Accept, "application/sdp");
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        let hop = match &probe.proxy {
-            Some((host, port)) => target(host, *port),
-            None => target(&probe.request_uri.host, probe.request_uri.port),
-        };
-        let mut request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
-        let branch = self.push_via(&mut request, probe.transport);
-        self.start_client(now, request, &branch, (probe.transport, hop), Some(call), 0);
-        let session = Session {
-            state: SessionState::Closing,
-            call_id,
-            local_tag,
-            credentials: None,
-            auth: None,
-            source: None,
-            transport: probe.transport,
-            ended: true,
-        };
+        let hops = if probe.hops.is_empty() { vec![Hop::of(&probe.request_uri)] } else { probe.hops };
+        let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
+        let session =
+            Session { ended: true, ..Session::new(SessionState::Closing, call_id, local_tag, probe.transport) };
         self.sessions.insert(call, session);
+        let way = Way::to(hops, probe.transport);
+        let contact = Some(user);
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact, way, why: None });
         Ok(call)
     }
 

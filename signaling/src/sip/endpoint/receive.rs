@@ -3,21 +3,33 @@
 use super::guard::Admission;
 use super::routing::stamp_via;
 use super::transactions::{ServerMachine, ServerTx, client_key};
-use super::{ALLOW, Endpoint, Target, Transport, dialog_key};
+use super::{ALLOW, Endpoint, SUPPORTED, Target, Transport, dialog_key};
 use crate::limits;
 use crate::sip::message::parse::{self, Parsed};
 use crate::sip::message::{HeaderName, Headers, Message, Method, Request, Response, print};
+use crate::sip::session_timer::{Expires, MIN_SE_S};
 use crate::sip::transaction::Verdict;
 use crate::sip::transaction::server::Server;
 use crate::sip::transaction::server_invite::ServerInvite;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Endpoint {
     /// A UDP datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        self.handle_parsed(now, Transport::Udp, source, parse::datagram(bytes));
+        if self.hears(now, source.ip()) {
+            self.handle_parsed(now, Transport::Udp, source, parse::datagram(bytes));
+        }
+    }
+
+    /// Whether a message from there is worth parsing.
+    pub fn hears(&mut self, now: Instant, source: IpAddr) -> bool {
+        let trunks = &self.config.trunks;
+        let is_listed = || trunks.iter().any(|trunk| trunk.allow.iter().any(|net| net.contains(source)));
+        let heard = self.shield.admit(now, source, is_listed);
+        self.counters.shed += u64::from(!heard);
+        heard
     }
 
     /// A datagram or framed stream message, already parsed.
@@ -27,15 +39,19 @@ impl Endpoint {
             Parsed::Message(Message::Request(request)) => self.handle_request(now, transport, source, request),
             Parsed::Message(Message::Response(response)) => self.handle_response(now, response),
             Parsed::Refused { mut headers, status, reason, .. } => {
+                self.shield.strike(now, source.ip());
                 let reply_to = stamp_via(&mut headers, transport, source);
                 self.refuse(transport, reply_to, &headers, status, |response| response.reason = reason.to_owned());
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
-            Parsed::KeepAlive { ping: true } if transport == Transport::Tcp => {
+            Parsed::KeepAlive { ping: true } if transport.is_reliable() => {
                 self.send(transport, Target::Addr(source), Arc::from(&b"\r\n"[..]), None);
             }
             Parsed::KeepAlive { .. } => {}
-            Parsed::Garbage(_) => self.counters.garbage += 1,
+            Parsed::Garbage(_) => {
+                self.counters.garbage += 1;
+                self.shield.strike(now, source.ip());
+            }
         }
     }
 
@@ -58,8 +74,8 @@ impl Endpoint {
                 if let Some(tx) = self.clients.get(&key)
                     && let Some(ack) = tx.ack.clone()
                 {
-                    let (transport, target) = (tx.transport, tx.target.clone());
-                    self.send(transport, target, ack, None);
+                    let address = tx.address;
+                    self.send(address.transport, Target::Addr(address.addr), ack, None);
                 }
             }
             Verdict::Absorb => {}
@@ -115,25 +131,36 @@ impl Endpoint {
         match &request.method {
             Method::Invite => {}
             Method::Options => return self.answer_options(now, transport, reply_to, key, &request),
-            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+            Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
                 return self.refuse(transport, reply_to, &request.headers, 481, |_| {});
             }
             Method::Unknown(_) => return self.refuse(transport, reply_to, &request.headers, 501, allow),
-            _ => return self.refuse(transport, reply_to, &request.headers, 405, allow),
+            _ => {
+                self.shield.strike(now, source.ip());
+                return self.refuse(transport, reply_to, &request.headers, 405, allow);
+            }
         }
         let trunks = match self.admit(now, source.ip(), &request) {
-            Admission::Trunks(trunks) => trunks,
+            Admission::Trunks(trunks) => {
+                self.shield.trust(now, source.ip());
+                trunks
+            }
             Admission::Forbidden => {
                 self.counters.forbidden += 1;
+                self.shield.strike(now, source.ip());
                 return self.refuse(transport, reply_to, &request.headers, 403, |_| {});
             }
-            Admission::Challenge(challenge) => {
+            Admission::Challenge(challenges) => {
+                // Everybody is challenged once; who comes back without the password is guessing.
+                self.shield.strike(now, source.ip());
                 return self.refuse(transport, reply_to, &request.headers, 401, |response| {
-                    response.headers.push(HeaderName::WwwAuthenticate, challenge);
+                    for challenge in challenges {
+                        response.headers.push(HeaderName::WwwAuthenticate, challenge);
+                    }
                 });
             }
         };
-        if self.sessions.len() >= self.config.calls_max {
+        if self.is_full() {
             self.counters.overload += 1;
             let after = self.config.retry_after_s;
             return self.refuse(transport, reply_to, &request.headers, 503, |response| {
@@ -141,7 +168,8 @@ impl Endpoint {
             });
         }
         let merge_key = merge_key(&request.headers);
-        if self.initial.contains_key(&merge_key) {
+        // Merged (section 8.2.2.2), or it was ours and came round.
+        if self.initial.contains_key(&merge_key) || self.came_round(&request.headers) {
             return self.refuse(transport, reply_to, &request.headers, 482, |_| {});
         }
         if let Some((status, extra)) = check_invite(&request) {
@@ -151,9 +179,13 @@ impl Endpoint {
                 }
             });
         }
+        let replaces = match self.replaced_call(&request) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(transport, reply_to, &request.headers, status, |_| {}),
+        };
         self.initial.insert(merge_key.clone(), key.clone());
         self.open_server(&key, transport, reply_to, &request, Some(merge_key));
-        self.incoming(now, transport, source, key, request, trunks);
+        self.incoming(now, transport, source, key, request, trunks, replaces);
     }
 
     fn answer_options(
@@ -174,7 +206,8 @@ impl Endpoint {
             ServerMachine::Other(Server::new(reliable))
         };
         let headers = response_headers(&request.headers);
-        self.servers.insert(key.clone(), ServerTx { machine, transport, reply_to, headers, call: None, merge_key });
+        let tx = ServerTx { machine, transport, reply_to, headers, call: None, offer: None, merge_key };
+        self.servers.insert(key.clone(), tx);
     }
 
     /// Responds inside a server transaction with the headers every response of ours has.
@@ -212,6 +245,7 @@ pub(super) fn allow(response: &mut Response) {
 
 pub(super) fn capabilities(response: &mut Response) {
     allow(response);
+    response.headers.push(HeaderName::Supported, SUPPORTED);
     response.headers.push(HeaderName::Accept, "application/sdp");
     response.headers.push(HeaderName::AcceptEncoding, "identity");
 }
@@ -224,10 +258,13 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
     if headers.number(&HeaderName::MaxForwards) == Some(0) {
         return Some((483, None));
     }
-    // No extension is supported that a caller could require.
-    let required: Vec<_> = headers.list(&HeaderName::Require).collect();
-    if !required.is_empty() {
-        return Some((420, Some((HeaderName::Unsupported, required.join(", ")))));
+    if let Some(unknown) = unsupported(headers) {
+        return Some((420, Some((HeaderName::Unsupported, unknown))));
+    }
+    // RFC 4028 section 9: only who knows timers can be told that its own is too short.
+    let knows_timers = headers.list(&HeaderName::Supported).any(|option| option.eq_ignore_ascii_case("timer"));
+    if knows_timers && Expires::of(headers).is_some_and(|expires| expires.interval_s < MIN_SE_S) {
+        return Some((422, Some((HeaderName::MinSe, MIN_SE_S.to_string()))));
     }
     if !request.body.is_empty() {
         let media_type = headers.get(&HeaderName::ContentType).unwrap_or("application/sdp");
@@ -241,6 +278,13 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
         return Some((400, None));
     }
     None
+}
+
+/// Options that are required and that we do not know.
+pub(super) fn unsupported(headers: &Headers) -> Option<String> {
+    let known = |option: &&str| SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(option));
+    let unknown: Vec<&str> = headers.list(&HeaderName::Require).filter(|option| !known(option)).collect();
+    (!unknown.is_empty()).then(|| unknown.join(", "))
 }
 
 /// Only what responses copy is kept while a transaction lives.

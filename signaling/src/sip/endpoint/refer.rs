@@ -1,8 +1,10 @@
-//! Handing a call to somebody else (RFC 3515, RFC 3892): REFER inside the dialog, and the NOTIFYs that say how the
-//! call to the other party goes. The subscription is the implicit one of the REFER.
+//! Handing a call to somebody else (RFC 3515, RFC 3892), asked for by us or by the peer: REFER inside the dialog, and
+//! the NOTIFYs that say how the call to the other party goes. The subscription is the implicit one of the REFER.
 
 use super::{CallId, Endpoint, Event, Refusal, SessionState};
-use crate::sip::message::{HeaderName, Method, NameAddr, Request};
+use crate::sip::message::print::reason_phrase;
+use crate::sip::message::uri::unescape;
+use crate::sip::message::{HeaderName, Method, NameAddr, Request, Uri};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +19,59 @@ pub enum Referral {
     Progress { status: u16, last: bool },
 }
 
+/// A transfer the peer asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referred {
+    /// Whom to call, as written; headers inside of the URI are taken off.
+    pub target: Uri,
+    /// Value of the Replaces header for that call (RFC 3891), unescaped.
+    pub replaces: Option<String>,
+    /// Value of Referred-By, to be passed on.
+    pub referred_by: Option<String>,
+}
+
 impl Endpoint {
+    pub(super) fn handle_refer(&mut self, now: Instant, call: CallId, key: Arc<str>, request: &Request) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let established = matches!(session.state, SessionState::Established { .. });
+        let referred = (request.headers.count(&HeaderName::ReferTo) == 1).then(|| referred(request)).flatten();
+        let status = match referred {
+            None => 400,
+            Some(_) if !session.accept_refer => 603,
+            Some(_) if !established || session.refer.is_some() => 491,
+            Some(referred) => {
+                session.refer = Some(key);
+                self.events.push_back(Event::Referred { call, referred: Box::new(referred) });
+                return;
+            }
+        };
+        self.reply(now, &key, status, |_| {});
+    }
+
+    /// Takes (202) or declines (603) the transfer the peer asked for. News of a taken one are due:
+    /// [`Endpoint::notify_refer`].
+    pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), Refusal> {
+        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
+        let key = session.refer.take().ok_or(Refusal::WrongState)?;
+        self.reply(now, &key, if accept { 202 } else { 603 }, |_| {});
+        if accept { self.notify_refer(now, call, 100) } else { Ok(()) }
+    }
+
+    /// Tells the peer how the call it asked for goes; a final status ends the subscription.
+    pub fn notify_refer(&mut self, now: Instant, call: CallId, status: u16) -> Result<(), Refusal> {
+        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
+        let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
+        let mut outgoing = dialog.request(Method::Notify);
+        let state = if status < 200 { "active;expires=180" } else { "terminated;reason=noresource" };
+        let headers = &mut outgoing.request.headers;
+        headers.push(HeaderName::Event, "refer");
+        headers.push(HeaderName::SubscriptionState, state);
+        headers.push(HeaderName::ContentType, "message/sipfrag;version=2.0");
+        outgoing.request.body = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status)).into_bytes();
+        self.send_in_dialog(now, call, outgoing);
+        Ok(())
+    }
+
     /// Asks the peer to call `target`, written as given: `tel:` stays `tel:`.
     pub fn refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
@@ -63,6 +117,17 @@ impl Endpoint {
             self.events.push_back(Event::Referral { call, referral: Referral::Progress { status, last } });
         }
     }
+}
+
+fn referred(request: &Request) -> Option<Referred> {
+    let mut target = NameAddr::parse(request.headers.get(&HeaderName::ReferTo)?).ok()?.uri;
+    let carried = std::mem::take(&mut target.headers);
+    let replaces = carried.trim_start_matches('?').split('&').find_map(|header| {
+        let (name, value) = header.split_once('=')?;
+        name.eq_ignore_ascii_case("Replaces").then(|| unescape(value))
+    });
+    let referred_by = request.headers.get(&HeaderName::ReferredBy).map(str::to_owned);
+    Some(Referred { target, replaces, referred_by })
 }
 
 /// The status of a `message/sipfrag` body (RFC 3420): `SIP/2.0 180 Ringing`.

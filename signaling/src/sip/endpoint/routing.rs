@@ -1,62 +1,94 @@
 //! Where messages go: next hop of a request, symmetric response routing (RFC 3261 section 18, RFC 3581).
 
+use super::launch::{Address, Hop, Way};
 use super::{Endpoint, Target, Transport};
-use crate::sip::message::{HeaderName, Headers, Request, Uri};
+use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
 use std::net::{IpAddr, SocketAddr};
-
-const DEFAULT_PORT: u16 = 5060;
 
 impl Endpoint {
     /// Puts our Via on top of a request and returns its branch.
-    pub(super) fn push_via(&mut self, request: &mut Request, transport: Transport) -> String {
+    pub(super) fn push_via(&mut self, request: &mut Request, address: Address) -> String {
+        self.push_via_for(request, address.transport, &Target::Addr(address.addr))
+    }
+
+    pub(super) fn push_via_for(&mut self, request: &mut Request, transport: Transport, target: &Target) -> String {
         let branch = self.tokens.branch();
-        let via = self.via(transport, &branch);
+        let sent_by = self.sent_by(transport, target);
+        let via = format!("SIP/2.0/{} {sent_by};branch={branch};rport", transport.name());
         request.headers.push_front(HeaderName::Via, via);
         branch
     }
 
-    pub(super) fn via(&self, transport: Transport, branch: &str) -> String {
-        format!("SIP/2.0/{} {};branch={branch};rport", transport.name(), self.sent_by(transport))
-    }
-
-    fn sent_by(&self, transport: Transport) -> SocketAddr {
+    /// Where peers of the target's family reach us.
+    fn sent_by(&self, transport: Transport, target: &Target) -> SocketAddr {
         let port = match transport {
             Transport::Udp => self.config.udp_port,
             Transport::Tcp => self.config.tcp_port,
+            Transport::Tls => self.config.tls_port.unwrap_or(self.config.tcp_port),
+            Transport::Ws | Transport::Wss => self.config.ws_port.unwrap_or(self.config.tcp_port),
         };
-        SocketAddr::new(self.config.advertised, port)
+        let other = match target {
+            Target::Addr(addr) => {
+                self.config.advertised_other.filter(|other| other.is_ipv4() == addr.ip().to_canonical().is_ipv4())
+            }
+            Target::Name { .. } => None,
+        };
+        SocketAddr::new(other.unwrap_or(self.config.advertised), port)
     }
 
-    pub(super) fn contact(&self, transport: Transport, user: Option<&str>) -> String {
+    pub(super) fn contact(&self, address: Address, user: Option<&str>) -> String {
         let at = user.map(|user| format!("{user}@")).unwrap_or_default();
-        let param = if transport == Transport::Tcp { ";transport=tcp" } else { "" };
-        format!("<sip:{at}{}{param}>", self.sent_by(transport))
+        let sent_by = self.sent_by(address.transport, &Target::Addr(address.addr));
+        format!("<sip:{at}{sent_by}{}>", address.transport.uri_param())
     }
 
-    /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT: the
-    /// source is where the peer can be reached.
+    /// Where a peer that sent us something finds us.
+    pub(super) fn contact_for(&self, source: Option<(Transport, SocketAddr)>, user: Option<&str>) -> String {
+        let fallback = (Transport::Udp, SocketAddr::new(self.config.advertised, 0));
+        let (transport, addr) = source.unwrap_or(fallback);
+        self.contact(Address { transport, addr }, user)
+    }
+
+    /// One of the addresses a request went through is ours.
+    pub(super) fn came_round(&self, headers: &Headers) -> bool {
+        let ports = [Some(self.config.udp_port), Some(self.config.tcp_port), self.config.tls_port, self.config.ws_port];
+        headers.list(&HeaderName::Via).filter_map(Via::parse).any(|via| {
+            let host = via.host.parse::<IpAddr>().ok();
+            let ours = host.is_some() && (host == Some(self.config.advertised) || host == self.config.advertised_other);
+            ours && ports.contains(&Some(via.port.unwrap_or(5_060)))
+        })
+    }
+
+    /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection
+    /// that the peer opened is the only way to a browser: then the source is where the peer can be reached.
     pub(super) fn next_hop(
         &self, hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
-    ) -> (Transport, Target) {
-        let transport = match hop.param("transport") {
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-            _ => fallback,
-        };
-        if let (Some((transport, source)), false) = (source, routed)
-            && hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()))
-        {
-            return (transport, Target::Addr(source));
+    ) -> Way {
+        let hop = Hop::of(hop);
+        let transport = hop.transport.unwrap_or(fallback);
+        if let (Some((transport, source)), false) = (source, routed) {
+            let is_behind = hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
+            if is_behind || matches!(transport, Transport::Ws | Transport::Wss) {
+                return Way::at(Address { transport, addr: source });
+            }
         }
-        (transport, target(&hop.host, hop.port))
+        Way::to([Hop { transport: Some(transport), ..hop }], transport)
     }
-}
 
-pub(super) fn target(host: &str, port: Option<u16>) -> Target {
-    let port = port.unwrap_or(DEFAULT_PORT);
-    match host.parse::<IpAddr>() {
-        Ok(ip) => Target::Addr(SocketAddr::new(ip, port)),
-        Err(_) => Target::Name { host: host.to_owned(), port },
+    /// For what is sent once and not tried elsewhere: the ACK of a 2xx.
+    pub(super) fn only_hop(&self, way: &Way) -> (Transport, Target) {
+        match (way.addrs.front(), way.hops.front()) {
+            (Some(address), _) => (address.transport, Target::Addr(address.addr)),
+            (None, Some(hop)) => {
+                let transport = hop.transport.unwrap_or(way.transport);
+                let port = hop.port.unwrap_or(transport.default_port());
+                match hop.host.parse::<IpAddr>() {
+                    Ok(ip) => (transport, Target::Addr(SocketAddr::new(ip, port))),
+                    Err(_) => (transport, Target::Name { host: hop.host.clone(), port: hop.port }),
+                }
+            }
+            (None, None) => (way.transport, Target::Addr(SocketAddr::new(self.config.advertised, 0))),
+        }
     }
 }
 
@@ -85,8 +117,11 @@ pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: Soc
     }
     let stamped = format!("{stamped}{}", &value[start + first_len..]);
     headers.replace_first(&HeaderName::Via, stamped.into());
-    let port =
-        if wants_rport || transport == Transport::Tcp { source.port() } else { via.port.unwrap_or(DEFAULT_PORT) };
+    let port = if wants_rport || transport.is_reliable() {
+        source.port()
+    } else {
+        via.port.unwrap_or(transport.default_port())
+    };
     SocketAddr::new(source.ip(), port)
 }
 

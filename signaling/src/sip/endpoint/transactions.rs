@@ -1,18 +1,20 @@
 //! The endpoint's transactions, their timers and what their ends mean for calls.
 
-use super::{CallId, Endpoint, SessionState, Target, Transmit, Transport};
+use super::launch::{Address, Way};
+use super::register::Registered;
+use super::{CallId, Endpoint, Session, SessionState, Target, Transmit, Transport};
 use crate::sip::failure::Cause;
 use crate::sip::message::{Headers, Method, Request, Response, print};
 use crate::sip::transaction::client::Client;
 use crate::sip::transaction::client_invite::ClientInvite;
 use crate::sip::transaction::server::Server;
 use crate::sip::transaction::server_invite::ServerInvite;
-use crate::sip::transaction::timers::Timer;
+use crate::sip::transaction::timers::{TIMEOUT, Timer};
 use crate::sip::transaction::{Verdict, Wire, Woken};
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Entries whose room is never given back.
 const ROOM_KEPT: usize = 256;
@@ -31,6 +33,8 @@ pub(crate) struct ServerTx {
     /// Headers of the request, to make responses from.
     pub(super) headers: Headers,
     pub(super) call: Option<CallId>,
+    /// Of an offer inside a dialog: what the answer says depends on it.
+    pub(super) offer: Option<Headers>,
     /// Key in `initial`, taken out with the transaction.
     pub(super) merge_key: Option<String>,
 }
@@ -44,11 +48,18 @@ pub(super) enum ClientMachine {
 #[derive(Debug)]
 pub(crate) struct ClientTx {
     pub(super) machine: ClientMachine,
-    pub(super) transport: Transport,
-    pub(super) target: Target,
+    pub(super) address: Address,
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
     pub(super) auth_attempts: u8,
+    /// The request carries a Contact of ours with this user part.
+    pub(super) contact: Option<Option<String>>,
+    /// Where else it may be tried.
+    pub(super) way: Option<Way>,
+    /// The call is tried elsewhere: nobody waits for this one.
+    pub(super) abandoned: bool,
+    /// An abandoned INVITE was cancelled.
+    pub(super) canceled: bool,
     /// ACK of a refused INVITE, for retransmissions.
     pub(super) ack: Option<Wire>,
 }
@@ -57,6 +68,8 @@ pub(crate) struct ClientTx {
 enum Owner {
     Server(Arc<str>),
     Client(Arc<str>),
+    Session(CallId),
+    Registration(Arc<str>),
 }
 
 /// An entry of the timer heap. Entries are not removed when a timer stops: a wake-up that finds
@@ -125,6 +138,12 @@ impl Endpoint {
         match owner {
             Owner::Server(key) => self.servers.get(key).and_then(ServerTx::next_timeout),
             Owner::Client(key) => self.clients.get(key).and_then(ClientTx::next_timeout),
+            Owner::Session(call) => {
+                self.sessions.get(call).and_then(Session::next_timeout).map(|at| (at, Timer::Session))
+            }
+            Owner::Registration(id) => {
+                self.registrations.get(id).and_then(Registered::next_timeout).map(|at| (at, Timer::Session))
+            }
         }
     }
 
@@ -142,6 +161,14 @@ impl Endpoint {
         self.arm_owner(Owner::Client(key.clone()));
     }
 
+    pub(super) fn arm_session(&mut self, call: CallId) {
+        self.arm_owner(Owner::Session(call));
+    }
+
+    pub(super) fn arm_registration(&mut self, id: &Arc<str>) {
+        self.arm_owner(Owner::Registration(id.clone()));
+    }
+
     /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(head) = self.timers.peek() {
@@ -156,6 +183,8 @@ impl Endpoint {
             match &owner {
                 Owner::Server(key) => self.wake_server(now, key),
                 Owner::Client(key) => self.wake_client(now, key),
+                Owner::Session(call) => self.wake_session(now, *call),
+                Owner::Registration(id) => self.wake_registration(now, id),
             }
             self.arm_owner(owner);
         }
@@ -212,18 +241,34 @@ impl Endpoint {
             ClientMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
             ClientMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
-        let Woken { send, timed_out } = woken;
+        let (Woken { send, timed_out }, address) = (woken, tx.address);
         if let Some(bytes) = send {
-            let (transport, target) = (tx.transport, tx.target.clone());
             self.counters.retransmitted += 1;
-            self.send(transport, target, bytes, Some(key.clone()));
+            self.send(address.transport, Target::Addr(address.addr), bytes, Some(key.clone()));
+        }
+        if timed_out {
+            self.mark_dead(now, address);
+            if self.fail_over(now, key, Cause::NoResponse) {
+                return self.abandon(now, key);
+            }
         }
         if terminated && let Some(tx) = self.clients.remove(key) {
-            if timed_out {
-                self.client_failed(tx, Cause::NoResponse);
+            if timed_out && !tx.abandoned {
+                self.client_failed(now, tx, Cause::NoResponse);
             } else if let (Method::Invite, Some(call)) = (&tx.request.method, tx.call) {
                 self.invite_done(call);
             }
+        }
+    }
+
+    /// The call goes on elsewhere; whoever answers here after all is told so.
+    fn abandon(&mut self, now: Instant, key: &Arc<str>) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        if let ClientMachine::Invite(machine) = &mut tx.machine {
+            machine.linger(now);
+            tx.abandoned = true;
+        } else {
+            self.clients.remove(key);
         }
     }
 
@@ -239,23 +284,14 @@ impl Endpoint {
     }
 
     /// A message of this client transaction could not be sent.
-    pub fn handle_unreachable(&mut self, transaction: &Arc<str>, why: &str) {
-        if let Some(tx) = self.clients.remove(transaction) {
-            self.client_failed(tx, Cause::Unreachable(why.to_owned()));
-        }
-    }
-
-    fn client_failed(&mut self, tx: ClientTx, cause: Cause) {
-        let Some(call) = tx.call else { return };
-        match tx.request.method {
-            Method::Invite | Method::Bye => {
-                self.end(call, cause);
-                self.remove_session(call);
-            }
-            Method::Refer => self.refer_response(call, 408),
-            Method::Options => self.options_response(call, None),
-            // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
-            _ => {}
+    pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
+        let Some(address) = self.clients.get(transaction).map(|tx| tx.address) else { return };
+        self.mark_dead(now, address);
+        let cause = Cause::Unreachable(why.to_owned());
+        if self.fail_over(now, transaction, cause.clone()) {
+            self.clients.remove(transaction);
+        } else if let Some(tx) = self.clients.remove(transaction).filter(|tx| !tx.abandoned) {
+            self.client_failed(now, tx, cause);
         }
     }
 
@@ -263,24 +299,36 @@ impl Endpoint {
         self.transmits.push_back(Transmit { transport, target, bytes, transaction });
     }
 
-    /// Starts a client transaction; the request already carries its Via.
+    /// Starts a client transaction; the request already carries its Via. `give_up` before the time of the RFC.
     pub(super) fn start_client(
-        &mut self, now: Instant, request: Request, branch: &str, hop: (Transport, Target), call: Option<CallId>,
-        auth_attempts: u8,
+        &mut self, now: Instant, request: Request, branch: &str, address: Address, call: Option<CallId>,
+        give_up: Option<Duration>,
     ) -> Arc<str> {
-        let (transport, target) = hop;
         let wire: Wire = print::request(&request).into();
         let key = client_key(branch, request.method.as_str());
-        let reliable = transport.is_reliable();
+        let reliable = address.transport.is_reliable();
+        let give_up = give_up.unwrap_or(TIMEOUT);
         let machine = if request.method == Method::Invite {
-            ClientMachine::Invite(ClientInvite::new(now, wire.clone(), reliable))
+            ClientMachine::Invite(ClientInvite::new(now, wire.clone(), reliable, give_up))
         } else {
-            ClientMachine::Other(Client::new(now, wire.clone(), reliable))
+            ClientMachine::Other(Client::new(now, wire.clone(), reliable, give_up))
         };
-        let tx = ClientTx { machine, transport, target: target.clone(), request, call, auth_attempts, ack: None };
+        let tx = ClientTx {
+            machine,
+            address,
+            request,
+            call,
+            auth_attempts: 0,
+            contact: None,
+            way: None,
+            abandoned: false,
+            canceled: false,
+            ack: None,
+        };
         self.clients.insert(key.clone(), tx);
+        self.shield.trust(now, address.addr.ip()); // its answers are wanted
         self.arm_client(&key);
-        self.send(transport, target, wire, Some(key.clone()));
+        self.send(address.transport, Target::Addr(address.addr), wire, Some(key.clone()));
         key
     }
 

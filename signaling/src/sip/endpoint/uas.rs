@@ -2,10 +2,13 @@
 
 use super::receive::server_key;
 use super::transactions::ServerMachine;
-use super::{ALLOW, CallId, Endpoint, Event, Incoming, Refusal, Session, SessionState, Transport, dialog_key};
+use super::{
+    ALLOW, CallId, Endpoint, Event, Incoming, Refusal, SUPPORTED, Session, SessionState, Transport, dialog_key,
+};
 use crate::sip::dialog::Dialog;
 use crate::sip::failure::Cause;
-use crate::sip::message::{HeaderName, Method, Request, Response};
+use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
+use crate::sip::reason::{self, Reason};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +16,7 @@ use std::time::Instant;
 impl Endpoint {
     pub(super) fn incoming(
         &mut self, now: Instant, transport: Transport, source: SocketAddr, key: Arc<str>, request: Request,
-        trunks: Vec<Arc<str>>,
+        trunks: Vec<Arc<str>>, replaces: Option<CallId>,
     ) {
         let (Some(Ok(from)), Some(Ok(to))) = (request.headers.from(), request.headers.to()) else {
             // A From or To of a scheme we cannot call back is of no use to an agent.
@@ -28,6 +31,7 @@ impl Endpoint {
         }
         self.reply(now, &key, 100, |_| {});
         self.dialogs.insert(dialog_key(&call_id, &local_tag), call);
+        let accept_refer = self.may_refer(&trunks);
         let incoming = Incoming {
             call,
             trunks,
@@ -37,36 +41,58 @@ impl Endpoint {
             sip_call_id: call_id.clone(),
             sdp: (!request.body.is_empty()).then(|| request.body.clone()),
             source,
-        };
-        let session = Session {
-            state: SessionState::Ringing { tx: key, request: Box::new(request) },
-            call_id,
-            local_tag,
-            credentials: None,
-            auth: None,
-            source: Some((transport, source)),
             transport,
-            ended: false,
+            headers: described(&request.headers),
+            replaces,
+        };
+        let peer_updates = super::uac::allows_update(&request.headers);
+        let state = SessionState::Ringing { tx: key, request: Box::new(request) };
+        let session = Session {
+            source: Some((transport, source)),
+            accept_refer,
+            peer_updates,
+            ..Session::new(state, call_id, local_tag, transport)
         };
         self.sessions.insert(call, session);
         self.events.push_back(Event::Incoming(Box::new(incoming)));
     }
 
-    /// 180, or 183 with an early answer.
+    /// 180, or 183 with an early answer. Sent reliably where the caller wants that.
     pub fn progress(&mut self, now: Instant, call: CallId, status: u16, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
-        let (key, transport, user) = self.ringing(call)?;
-        let contact = self.contact(transport, user.as_deref());
-        self.reply(now, &key, status, |response| {
-            response.headers.push(HeaderName::Contact, contact);
-            attach_sdp(response, sdp);
-        });
+        let key = self.ringing(call)?;
+        let Some(SessionState::Ringing { request, .. }) = self.sessions.get(&call).map(|session| &session.state) else {
+            return Err(Refusal::WrongState);
+        };
+        // Our offer goes out with the 200: not before it is known that the caller will acknowledge it.
+        let sdp = sdp.filter(|_| !request.body.is_empty());
+        if Self::wants_reliable(request, status, sdp.as_ref()) {
+            self.send_reliably(now, call, &key, status, sdp);
+        } else if let Some(response) = self.provisional(call, &key, status, sdp) {
+            self.respond(now, &key, &response);
+        }
         Ok(())
+    }
+
+    pub(super) fn provisional(
+        &self, call: CallId, key: &Arc<str>, status: u16, sdp: Option<Vec<u8>>,
+    ) -> Option<Response> {
+        let (tx, session) = (self.servers.get(key)?, self.sessions.get(&call)?);
+        let SessionState::Ringing { request, .. } = &session.state else { return None };
+        let mut response = Response::to_request(&tx.headers, status, Some(&session.local_tag));
+        for route in tx.headers.all(&HeaderName::RecordRoute) {
+            response.headers.push(HeaderName::RecordRoute, route);
+        }
+        response.headers.push(HeaderName::Contact, self.contact_for(session.source, request.uri.user.as_deref()));
+        response.headers.push(HeaderName::Allow, ALLOW);
+        response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
+        attach_sdp(&mut response, sdp);
+        Some(response)
     }
 
     /// Accepts the call with an SDP answer, or an offer when the INVITE had none.
     pub fn answer(&mut self, now: Instant, call: CallId, sdp: Vec<u8>) -> Result<(), Refusal> {
-        let (key, transport, user) = self.ringing(call)?;
-        let contact = self.contact(transport, user.as_deref());
+        let key = self.ringing(call)?;
+        let Some(sdp) = self.answer_waits(call, sdp) else { return Ok(()) };
         let record_routes: Vec<String> = self
             .servers
             .get(&key)
@@ -75,13 +101,21 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
         let SessionState::Ringing { request, .. } = &session.state else { return Err(Refusal::WrongState) };
         let Some(dialog) = Dialog::from_request(request, &session.local_tag) else { return Err(Refusal::WrongState) };
+        let (headers, user) = (request.headers.clone(), request.uri.user.clone());
         session.state = SessionState::AwaitingAck { tx: key.clone(), dialog: Box::new(dialog), hang_up: false };
+        session.reliable = None;
+        session.local_sdp.clone_from(&sdp);
+        let source = session.source;
+        let contact = self.contact_for(source, user.as_deref());
+        let agreed = self.agree_on_timer(now, call, &headers);
         self.reply(now, &key, 200, |response| {
             for route in record_routes {
                 response.headers.push(HeaderName::RecordRoute, route);
             }
             response.headers.push(HeaderName::Contact, contact);
             response.headers.push(HeaderName::Allow, ALLOW);
+            response.headers.push(HeaderName::Supported, SUPPORTED);
+            response.headers.extend(agreed);
             attach_sdp(response, Some(sdp));
         });
         Ok(())
@@ -91,8 +125,9 @@ impl Endpoint {
     pub fn reject(
         &mut self, now: Instant, call: CallId, status: u16, retry_after_s: Option<u32>,
     ) -> Result<(), Refusal> {
-        let (key, _, _) = self.ringing(call)?;
+        let key = self.ringing(call)?;
         self.reply(now, &key, status, |response| {
+            response.headers.push(HeaderName::Reason, format!("Q.850;cause={}", reason::q850_of_status(status)));
             if let Some(after) = retry_after_s {
                 response.headers.push(HeaderName::RetryAfter, after.to_string());
             }
@@ -102,10 +137,10 @@ impl Endpoint {
         Ok(())
     }
 
-    fn ringing(&self, call: CallId) -> Result<(Arc<str>, Transport, Option<String>), Refusal> {
+    fn ringing(&self, call: CallId) -> Result<Arc<str>, Refusal> {
         let session = self.sessions.get(&call).ok_or(Refusal::UnknownCall)?;
         match &session.state {
-            SessionState::Ringing { tx, request } => Ok((tx.clone(), session.transport, request.uri.user.clone())),
+            SessionState::Ringing { tx, .. } => Ok(tx.clone()),
             _ => Err(Refusal::WrongState),
         }
     }
@@ -137,7 +172,7 @@ impl Endpoint {
         let Some(call) = call else { return };
         match self.sessions.get_mut(&call).map(|session| &mut session.state) {
             Some(SessionState::Ringing { .. }) => {
-                self.end(call, Cause::RemoteCancel);
+                self.end(call, Cause::RemoteCancel { why: Reason::of(&request.headers) });
                 self.remove_session(call);
             }
             // A cancelled re-INVITE leaves the dialog as it was.
@@ -157,7 +192,7 @@ impl Endpoint {
             SessionState::AwaitingAck { tx, dialog, hang_up } => {
                 let (key, dialog, hang_up) = (tx.clone(), dialog.clone(), *hang_up);
                 session.state = SessionState::Established { dialog, ack: None, reoffer: None };
-                self.acknowledge(now, &key);
+                self.ack_came(now, &key);
                 if hang_up {
                     let _ = self.hang_up(now, call);
                 } else {
@@ -166,7 +201,7 @@ impl Endpoint {
             }
             SessionState::Established { reoffer, .. } => {
                 if let Some(key) = reoffer.take() {
-                    self.acknowledge(now, &key);
+                    self.ack_came(now, &key);
                     if sdp.is_some() {
                         self.events.push_back(Event::Confirmed { call, sdp });
                     }
@@ -176,7 +211,7 @@ impl Endpoint {
         }
     }
 
-    fn acknowledge(&mut self, now: Instant, key: &Arc<str>) {
+    fn ack_came(&mut self, now: Instant, key: &Arc<str>) {
         if let Some(tx) = self.servers.get_mut(key)
             && let ServerMachine::Invite(machine) = &mut tx.machine
         {
@@ -202,6 +237,22 @@ impl Endpoint {
             _ => {}
         }
     }
+}
+
+/// What an INVITE says beyond its signalling: who calls, whom it was for, what customers put in.
+fn described(headers: &Headers) -> Headers {
+    let kept = |name: &HeaderName| match name {
+        HeaderName::PAssertedIdentity | HeaderName::Privacy | HeaderName::Diversion | HeaderName::Identity => true,
+        HeaderName::Subject | HeaderName::ReferredBy | HeaderName::UserAgent | HeaderName::Date => true,
+        HeaderName::Other(name) => {
+            let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix));
+            starts("X-")
+                || starts("P-")
+                || ["History-Info", "User-to-User", "Remote-Party-ID"].iter().any(|n| starts(n))
+        }
+        _ => false,
+    };
+    headers.iter().filter(|header| kept(&header.name)).cloned().collect::<Vec<_>>().into()
 }
 
 pub(super) fn attach_sdp(response: &mut Response, sdp: Option<Vec<u8>>) {

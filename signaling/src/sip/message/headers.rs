@@ -33,7 +33,8 @@ header_names! {
     MinSe "Min-SE", PAssertedIdentity "P-Asserted-Identity", Privacy "Privacy", RSeq "RSeq", RAck "RAck",
     Date "Date", Subject "Subject" "s", ContentEncoding "Content-Encoding" "e", ReferTo "Refer-To" "r",
     ReferredBy "Referred-By" "b", Event "Event" "o", SubscriptionState "Subscription-State",
-    AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
+    Replaces "Replaces", Path "Path", ServiceRoute "Service-Route", MinExpires "Min-Expires", Diversion "Diversion",
+    Identity "Identity" "y", AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,10 @@ impl Headers {
 
     pub fn push(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         self.0.push(Header { name, value: value.into() });
+    }
+
+    pub fn extend(&mut self, others: Headers) {
+        self.0.extend(others.0);
     }
 
     pub fn push_front(&mut self, name: HeaderName, value: impl Into<CompactString>) {
@@ -167,7 +172,7 @@ impl Headers {
     }
 
     pub fn number(&self, name: &HeaderName) -> Option<u32> {
-        self.get(name).and_then(|value| value.split([';', ' ', '(']).next()?.trim().parse().ok())
+        self.get(name).and_then(|value| value.trim_start().split([';', ' ', '(']).next()?.parse().ok())
     }
 }
 

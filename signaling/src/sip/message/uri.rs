@@ -181,7 +181,8 @@ fn end_of_param(text: &str) -> usize {
     text.len()
 }
 
-fn unescape(text: &str) -> String {
+/// Percent escapes resolved.
+pub fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -1,6 +1,6 @@
 //! Non-INVITE client transaction (RFC 3261 section 17.1.2).
 
-use super::timers::{Backoff, T2, T4, TIMEOUT, Timer};
+use super::timers::{Backoff, T2, T4, Timer};
 use super::{Verdict, Wire, Woken};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,10 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(now: Instant, request: Wire, reliable: bool) -> Self {
+    /// `patience` is [`TIMEOUT`](super::timers::TIMEOUT), or less where there is somebody else to ask.
+    pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
         let retransmit = (!reliable).then(|| Backoff::start(now, T2));
-        Self { state: State::Waiting { request, retransmit, give_up: now + TIMEOUT }, reliable }
+        Self { state: State::Waiting { request, retransmit, give_up: now + patience }, reliable }
     }
 
     pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
@@ -81,12 +82,13 @@ impl Client {
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
+    use super::super::timers::TIMEOUT;
     use super::*;
 
     #[test]
     fn a_request_is_sent_eleven_times_with_at_most_four_seconds_between() {
         let start = Instant::now();
-        let mut tx = Client::new(start, Wire::from(&b"x"[..]), false);
+        let mut tx = Client::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
         let mut sent = 1;
         let mut timed_out = false;
         while let Some((at, _)) = tx.next_timeout() {

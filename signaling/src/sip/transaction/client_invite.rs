@@ -33,10 +33,11 @@ pub struct ClientInvite {
 }
 
 impl ClientInvite {
-    pub fn new(now: Instant, request: Wire, reliable: bool) -> Self {
+    /// `patience` is [`TIMEOUT`], or less where there is somebody else to ask.
+    pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
         // Timer A has no upper bound of its own, timer B ends it after seven sendings.
         let retransmit = (!reliable).then(|| Backoff::start(now, TIMEOUT));
-        Self { state: State::Calling { request, retransmit, give_up: now + TIMEOUT }, reliable }
+        Self { state: State::Calling { request, retransmit, give_up: now + patience }, reliable }
     }
 
     pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
@@ -71,6 +72,11 @@ impl ClientInvite {
         if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
             *give_up = Some(now + TIMEOUT);
         }
+    }
+
+    /// Nobody waits for it any more, but a late answer has to be answered.
+    pub fn linger(&mut self, now: Instant) {
+        self.state = State::Proceeding { give_up: Some(now + TIMEOUT) };
     }
 
     pub fn is_pending(&self) -> bool {
@@ -123,7 +129,7 @@ mod tests {
     #[test]
     fn invite_is_sent_seven_times_and_then_times_out() {
         let start = Instant::now();
-        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false);
+        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
         let mut sent = vec![0.0];
         let mut timed_out = None;
         while let Some((at, _)) = tx.next_timeout() {
@@ -142,14 +148,14 @@ mod tests {
     #[test]
     fn a_reliable_transport_never_retransmits() {
         let start = Instant::now();
-        let tx = ClientInvite::new(start, Wire::from(&b"x"[..]), true);
+        let tx = ClientInvite::new(start, Wire::from(&b"x"[..]), true, TIMEOUT);
         assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::B)));
     }
 
     #[test]
     fn a_retransmitted_refusal_is_acknowledged_again_until_timer_d() {
         let start = Instant::now();
-        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false);
+        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
         assert_eq!(tx.handle_response(start, 180), Verdict::Deliver);
         assert_eq!(tx.next_timeout(), None);
         assert_eq!(tx.handle_response(start, 486), Verdict::Deliver);

@@ -38,6 +38,8 @@ pub enum Timer {
     L,
     /// Accepted INVITE, client side (RFC 6026).
     M,
+    /// Of a session or a registration: refresh, PRACK, another attempt.
+    Session,
 }
 
 /// A retransmission that doubles up to a bound.

@@ -1,0 +1,226 @@
+//! Next hops by name (RFC 3263): NAPTR tells the transport, SRV the hosts and their order, A and AAAA the addresses.
+
+use crate::limits;
+use crate::sip::endpoint::{Address, Hop, Transmit, Transport};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How long an answer is used; shorter than most records live, so that a moved provider is found again soon.
+const LIFETIME: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Names whose answers are kept.
+const NAMES_MAX: usize = 1_024;
+
+/// Who wants to know.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Query(u64),
+    Message(Transmit),
+}
+
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub hop: Hop,
+    /// When neither the hop nor DNS name one.
+    pub transport: Transport,
+    pub purpose: Purpose,
+}
+
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub asked: Asked,
+    pub result: Result<Vec<Address>, String>,
+}
+
+type Key = (String, Option<u16>, Option<Transport>);
+
+/// Names that were looked up a moment ago.
+#[derive(Debug)]
+pub(super) struct Names {
+    resolver: Option<TokioResolver>,
+    known: HashMap<Key, (Vec<Address>, Instant)>,
+    /// What a certificate has to be for.
+    names: HashMap<SocketAddr, String>,
+}
+
+fn key(hop: &Hop) -> Key {
+    (hop.host.to_ascii_lowercase(), hop.port, hop.transport)
+}
+
+impl Names {
+    pub(super) fn new() -> Self {
+        // Without a readable resolv.conf the host's own resolver is asked for addresses, and SRV is not known.
+        let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok();
+        Self { resolver, known: HashMap::new(), names: HashMap::new() }
+    }
+
+    pub(super) fn resolver(&self) -> Option<TokioResolver> {
+        self.resolver.clone()
+    }
+
+    pub(super) fn known(&self, now: Instant, hop: &Hop) -> Option<Vec<Address>> {
+        self.known.get(&key(hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
+    }
+
+    pub(super) fn learn(&mut self, now: Instant, hop: &Hop, addresses: &[Address]) {
+        if self.known.len() >= NAMES_MAX {
+            self.known.retain(|_, (_, until)| *until > now);
+        }
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
+        }
+        for address in addresses {
+            self.names.insert(address.addr, hop.host.clone());
+        }
+        if self.known.len() < NAMES_MAX {
+            self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + LIFETIME));
+        }
+        self.known.retain(|_, (_, until)| *until > now);
+    }
+
+    /// The name that led to an address, else the address itself.
+    pub(super) fn name_of(&self, addr: SocketAddr) -> String {
+        self.names.get(&addr).cloned().unwrap_or_else(|| addr.ip().to_string())
+    }
+}
+
+pub(super) async fn resolve(asked: Asked, resolver: Option<TokioResolver>, resolved: mpsc::Sender<Resolved>) {
+    let looking = look_up(&asked.hop, asked.transport, resolver.as_ref());
+    let result = match tokio::time::timeout(DEADLINE, looking).await {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.hop.host)),
+        Ok(result) => result,
+        Err(_) => Err(format!("resolve {}: deadline passed", asked.hop.host)),
+    };
+    let _ = resolved.send(Resolved { asked, result }).await;
+}
+
+async fn look_up(hop: &Hop, transport: Transport, resolver: Option<&TokioResolver>) -> Result<Vec<Address>, String> {
+    // A port means that the name is a host (section 4.2).
+    if let (Some(resolver), None) = (resolver, hop.port) {
+        let transports = match hop.transport {
+            Some(transport) => vec![transport],
+            None => naptr(resolver, &hop.host).await.unwrap_or_else(|| vec![transport]),
+        };
+        let mut found = Vec::new();
+        for transport in transports {
+            for (host, port) in srv(resolver, &hop.host, transport).await {
+                found.extend(addresses(&host, port, transport).await.unwrap_or_default());
+                if found.len() >= limits::ADDRESSES_MAX {
+                    return Ok(found);
+                }
+            }
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let transport = hop.transport.unwrap_or(transport);
+    addresses(&hop.host, hop.port.unwrap_or(transport.default_port()), transport).await
+}
+
+async fn addresses(host: &str, port: u16, transport: Transport) -> Result<Vec<Address>, String> {
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("resolve {host}: {error}"))?;
+    let mut found: Vec<SocketAddr> = found.collect();
+    found.sort_by_key(|addr| matches!(addr.ip(), IpAddr::V6(_))); // IPv4 first: more trunks can be reached by it
+    found.dedup();
+    Ok(found.into_iter().map(|addr| Address { transport, addr }).collect())
+}
+
+/// Transports that a domain offers, in its order (section 4.1).
+async fn naptr(resolver: &TokioResolver, host: &str) -> Option<Vec<Transport>> {
+    let answer = resolver.lookup(format!("{}.", host.trim_end_matches('.')), RecordType::NAPTR).await.ok()?;
+    let mut offered: Vec<(u16, u16, Transport)> = answer
+        .answers()
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::NAPTR(naptr) => {
+                let transport = match naptr.services.to_ascii_uppercase().as_slice() {
+                    b"SIP+D2U" => Transport::Udp,
+                    b"SIP+D2T" => Transport::Tcp,
+                    b"SIPS+D2T" => Transport::Tls,
+                    _ => return None,
+                };
+                Some((naptr.order, naptr.preference, transport))
+            }
+            _ => None,
+        })
+        .collect();
+    offered.sort_by_key(|(order, preference, _)| (*order, *preference));
+    (!offered.is_empty()).then(|| offered.into_iter().map(|(_, _, transport)| transport).collect())
+}
+
+/// Hosts of a domain by priority; weights decide between equals (RFC 2782).
+async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<(String, u16)> {
+    let service = match transport {
+        Transport::Udp => "_sip._udp",
+        Transport::Tcp => "_sip._tcp",
+        Transport::Tls => "_sips._tcp",
+        Transport::Ws | Transport::Wss => return Vec::new(),
+    };
+    let name = format!("{service}.{}.", host.trim_end_matches('.'));
+    let Ok(answer) = resolver.lookup(name, RecordType::SRV).await else { return Vec::new() };
+    let found: Vec<Weighted> = answer
+        .answers()
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(Weighted {
+                priority: srv.priority,
+                weight: srv.weight,
+                host: srv.target.to_utf8().trim_end_matches('.').to_owned(),
+                port: srv.port,
+            }),
+            _ => None,
+        })
+        .filter(|record| !record.host.is_empty()) // "." says that there is no such service
+        .collect();
+    let dice = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), host);
+    in_order(found, dice)
+}
+
+#[derive(Clone, Debug)]
+struct Weighted {
+    priority: u16,
+    weight: u16,
+    host: String,
+    port: u16,
+}
+
+/// By priority; among equals drawn by weight, with `dice` as the only chance.
+fn in_order(mut records: Vec<Weighted>, mut dice: u64) -> Vec<(String, u16)> {
+    records.sort_by_key(|record| record.priority);
+    let mut ordered = Vec::with_capacity(records.len());
+    while let Some(priority) = records.first().map(|record| record.priority) {
+        let equals = records.iter().take_while(|record| record.priority == priority).count();
+        let total: u64 = records[..equals].iter().map(|record| u64::from(record.weight) + 1).sum();
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut drawn = (dice >> 33) % total;
+        let mut at = 0;
+        while drawn > u64::from(records[at].weight) {
+            drawn -= u64::from(records[at].weight) + 1;
+            at += 1;
+        }
+        let record = records.remove(at);
+        ordered.push((record.host, record.port));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priority_first_and_weight_by_chance() {
+        let record = |priority, weight, host: &str| Weighted { priority, weight, host: host.to_owned(), port: 5_060 };
+        let all = vec![record(20, 0, "spare"), record(10, 90, "large"), record(10, 10, "small")];
+        let firsts: Vec<String> = (0..1_000).map(|dice| in_order(all.clone(), dice)[0].0.clone()).collect();
+        let large = firsts.iter().filter(|host| *host == "large").count();
+        assert!((850..950).contains(&large), "{large} of 1000");
+        assert!(firsts.iter().all(|host| host != "spare"));
+        assert_eq!(in_order(all, 7)[2].0, "spare");
+    }
+}

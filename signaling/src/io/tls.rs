@@ -1,0 +1,156 @@
+//! Certificates of SIP over TLS: ours with reload, theirs against roots (RFC 5922).
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, SystemTime};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// How often the certificate's file is looked at.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Files of TLS, all PEM.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    pub certificate: Option<PathBuf>,
+    pub private_key: Option<PathBuf>,
+    /// Roots of the clients' certificates; without them none is asked for.
+    pub client_roots: Option<PathBuf>,
+    /// A client without a certificate is turned away.
+    pub client_certificate_required: bool,
+    /// Further roots that servers' certificates may come from.
+    pub roots: Option<PathBuf>,
+}
+
+/// What connections are made and taken with.
+#[derive(Clone)]
+pub struct Certificates {
+    pub(super) acceptor: Option<TlsAcceptor>,
+    pub(super) connector: TlsConnector,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificates").field("server", &self.acceptor.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// The certificate in use; replaced when its file changes, connections there are stay.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.read().ok().map(|key| key.clone())
+    }
+}
+
+fn fault(what: &str, path: &std::path::Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} {}: {error}", path.display()))
+}
+
+fn certified(certificate: &PathBuf, private_key: &PathBuf) -> io::Result<Arc<CertifiedKey>> {
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(certificate).map_err(|error| fault("certificate", certificate, error))?.collect();
+    let chain = chain.map_err(|error| fault("certificate", certificate, error))?;
+    let key = PrivateKeyDer::from_pem_file(private_key).map_err(|error| fault("private key", private_key, error))?;
+    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|error| fault("certificate", certificate, error))?;
+    Ok(Arc::new(key))
+}
+
+fn roots(path: &PathBuf) -> io::Result<RootCertStore> {
+    let mut store = RootCertStore::empty();
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| fault("roots", path, error))?;
+    for certificate in read {
+        let certificate = certificate.map_err(|error| fault("roots", path, error))?;
+        store.add(certificate).map_err(|error| fault("roots", path, error))?;
+    }
+    Ok(store)
+}
+
+impl Certificates {
+    /// No certificate of our own; the public roots for those of others.
+    pub fn none() -> Self {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let client = client_builder().with_root_certificates(roots).with_no_client_auth();
+        Self { acceptor: None, connector: TlsConnector::from(Arc::new(client)) }
+    }
+
+    /// Reads the files. With a certificate its file is watched for a new one from here on.
+    pub fn load(files: &Files) -> io::Result<Self> {
+        let mut trusted = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = &files.roots {
+            trusted.extend(roots(path)?.roots);
+        }
+        let client = client_builder().with_root_certificates(trusted);
+        let (Some(certificate), Some(private_key)) = (&files.certificate, &files.private_key) else {
+            let connector = TlsConnector::from(Arc::new(client.with_no_client_auth()));
+            return Ok(Self { acceptor: None, connector });
+        };
+        let key = certified(certificate, private_key)?;
+        // Trunks with mutual TLS know us by the same certificate.
+        let own =
+            PrivateKeyDer::from_pem_file(private_key).map_err(|error| fault("private key", private_key, error))?;
+        let client = client
+            .with_client_auth_cert(key.cert.clone(), own)
+            .map_err(|error| fault("certificate", certificate, error))?;
+        let current = Arc::new(Current(RwLock::new(key)));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        let server = match &files.client_roots {
+            None => server.with_no_client_auth(),
+            Some(path) => {
+                let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(path)?), provider);
+                let builder = if files.client_certificate_required { builder } else { builder.allow_unauthenticated() };
+                server.with_client_cert_verifier(builder.build().map_err(|error| fault("roots", path, error))?)
+            }
+        };
+        let server = server.with_cert_resolver(current.clone());
+        tokio::spawn(watch(current, certificate.clone(), private_key.clone()));
+        let acceptor = Some(TlsAcceptor::from(Arc::new(server)));
+        Ok(Self { acceptor, connector: TlsConnector::from(Arc::new(client)) })
+    }
+}
+
+fn client_builder() -> tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap_or_else(|_| unreachable!("the provider has the default versions"))
+}
+
+async fn watch(current: Arc<Current>, certificate: PathBuf, private_key: PathBuf) {
+    let changed = |path: PathBuf| async move { tokio::fs::metadata(path).await.and_then(|meta| meta.modified()).ok() };
+    let mut seen: (Option<SystemTime>, Option<SystemTime>) =
+        (changed(certificate.clone()).await, changed(private_key.clone()).await);
+    loop {
+        tokio::time::sleep(RELOAD_INTERVAL).await;
+        // The listener is gone with its configuration.
+        if Arc::strong_count(&current) == 1 {
+            return;
+        }
+        let now = (changed(certificate.clone()).await, changed(private_key.clone()).await);
+        if now == seen {
+            continue;
+        }
+        // Between two files that are being replaced the pair may not fit: the old one stays, and is tried again.
+        match certified(&certificate, &private_key) {
+            Ok(key) => {
+                if let Ok(mut slot) = current.0.write() {
+                    *slot = key;
+                }
+                seen = now;
+                tracing::info!("TLS certificate reloaded");
+            }
+            Err(error) => tracing::warn!(%error, "TLS certificate not reloaded"),
+        }
+    }
+}

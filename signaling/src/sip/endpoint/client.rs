@@ -1,0 +1,265 @@
+//! Answers to our requests, whatever they are for: who gets them, and what is sent again because of them.
+
+use super::launch::{Outbound, Way};
+use super::transactions::ClientMachine;
+use super::{Authorization, CallId, Endpoint, SessionState, Target, Transport};
+use crate::limits;
+use crate::sip::dialog::Dialog;
+use crate::sip::digest::{Challenge, ClientSession};
+use crate::sip::failure::Cause;
+use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
+use crate::sip::transaction::Wire;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An INVITE of ours without a final answer.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    /// Its newest transaction; none while the next hop is looked up.
+    pub(super) key: Option<Arc<str>>,
+    pub(super) cancel: Cancel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    No,
+    /// Wanted before any response came: sent with the first provisional.
+    Wanted,
+    Sent,
+}
+
+/// The ACK of a 2xx, resent for every retransmission of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SentAck {
+    /// The transaction of its INVITE.
+    pub(super) invite: Arc<str>,
+    wire: Wire,
+    hop: (Transport, Target),
+}
+
+impl Endpoint {
+    pub(super) fn client_response(&mut self, now: Instant, key: &Arc<str>, response: Response) {
+        let Some(tx) = self.clients.get(key) else { return };
+        let Some(call) = tx.call else { return };
+        if tx.abandoned {
+            return self.late_response(now, key, &response);
+        }
+        self.dead.remove(&tx.address);
+        let method = tx.request.method.clone();
+        if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
+            return;
+        }
+        if matches!(response.status, 500 | 502..=504) && self.refused_here(now, key, &response) {
+            return;
+        }
+        match method {
+            Method::Invite | Method::Update if self.is_reoffer(call, key) => {
+                self.reoffer_response(now, key, call, response);
+            }
+            Method::Invite => self.invite_response(now, key, call, response),
+            Method::Bye if response.status >= 200 => self.remove_session(call),
+            // RFC 3261 section 12.2.1.2: the dialog is gone on the other side.
+            Method::Info | Method::Refer if matches!(response.status, 408 | 481) => {
+                self.end(call, Cause::DialogLost);
+                self.remove_session(call);
+            }
+            Method::Refer => self.refer_response(call, response.status),
+            Method::Options if response.status >= 200 => self.options_response(call, Some(response.status)),
+            Method::Register if response.status >= 200 => self.register_response(now, call, key, &response),
+            _ => {}
+        }
+    }
+
+    /// What the end of a request without an answer means.
+    pub(super) fn request_failed(&mut self, now: Instant, method: Method, call: Option<CallId>, cause: Cause) {
+        let Some(call) = call else { return };
+        match method {
+            Method::Invite | Method::Update if self.sessions.get(&call).is_some_and(|s| s.ours.is_some()) => {
+                self.dialog_lost(now, call);
+            }
+            Method::Invite | Method::Bye => {
+                self.end(call, cause);
+                self.remove_session(call);
+            }
+            Method::Refer => self.refer_response(call, 408),
+            Method::Options => self.options_response(call, None),
+            Method::Register => self.register_failed(now, call, &cause),
+            // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
+            _ => {}
+        }
+    }
+
+    /// A server that cannot serve us, where there is another (RFC 3263 section 4.3).
+    fn refused_here(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
+        let Some(tx) = self.clients.get(key) else { return false };
+        if tx.way.as_ref().is_none_or(Way::is_over) {
+            return false;
+        }
+        let (is_invite, address) = (tx.request.method == Method::Invite, tx.address);
+        if is_invite {
+            self.acknowledge_refusal(key, response);
+        }
+        if response.status == 503 {
+            self.mark_dead(now, address);
+        }
+        let (status, reason) = (response.status, response.reason.clone());
+        let why = Cause::Refused { status, reason, retry_after_s: None, why: None };
+        self.fail_over(now, key, why)
+    }
+
+    /// An answer from where nobody waits for one any more: the call was tried elsewhere.
+    fn late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
+        match response.status {
+            100..200 => {
+                if let Some(tx) = self.clients.get_mut(key)
+                    && !std::mem::replace(&mut tx.canceled, true)
+                {
+                    self.cancel_transaction(now, key, None);
+                }
+            }
+            200..300 => {
+                let Some(tx) = self.clients.get(key) else { return };
+                let Some(dialog) = Dialog::from_response(&tx.request, response) else { return };
+                let (Some(cseq), transport) = (tx.request.headers.cseq().map(|c| c.number), tx.address.transport)
+                else {
+                    return;
+                };
+                self.discard_dialog(now, dialog, cseq, key, transport);
+            }
+            _ => self.acknowledge_refusal(key, response),
+        }
+    }
+
+    /// CANCEL of an INVITE that has been answered provisionally.
+    pub(super) fn cancel_transaction(&mut self, now: Instant, key: &Arc<str>, call: Option<CallId>) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        let ClientMachine::Invite(machine) = &mut tx.machine else { return };
+        if !machine.is_pending() {
+            return;
+        }
+        machine.cancel(now);
+        let cancel = hop_by_hop(&tx.request, Method::Cancel, None);
+        let address = tx.address;
+        let branch = cancel.headers.branch().map(str::to_owned).unwrap_or_default();
+        self.arm_client(key);
+        self.start_client(now, cancel, &branch, address, call, None);
+    }
+
+    /// A call that nobody wants: acknowledged and hung up (RFC 3261 section 13.2.2.4).
+    pub(super) fn discard_dialog(
+        &mut self, now: Instant, mut dialog: Dialog, cseq: u32, key: &Arc<str>, transport: Transport,
+    ) {
+        self.send_ack(&dialog, cseq, key, transport, None, Vec::new());
+        let outgoing = dialog.request(Method::Bye);
+        let routed = outgoing.request.headers.get(&HeaderName::Route).is_some();
+        let way = self.next_hop(&outgoing.next_hop, routed, transport, None);
+        let request = outgoing.request;
+        self.launch(now, Outbound { request, call: None, auth_attempts: 0, contact: None, way, why: None });
+    }
+
+    pub(super) fn send_ack(
+        &mut self, dialog: &Dialog, cseq: u32, invite: &Arc<str>, transport: Transport,
+        source: Option<(Transport, std::net::SocketAddr)>, sdp: Vec<u8>,
+    ) -> SentAck {
+        let outgoing = dialog.request_with_cseq(Method::Ack, cseq);
+        let mut request = outgoing.request;
+        if !sdp.is_empty() {
+            request.headers.push(HeaderName::ContentType, "application/sdp");
+            request.body = sdp;
+        }
+        let routed = request.headers.get(&HeaderName::Route).is_some();
+        let way = self.next_hop(&outgoing.next_hop, routed, transport, source);
+        let hop = self.only_hop(&way);
+        self.push_via_for(&mut request, hop.0, &hop.1);
+        let wire: Wire = print::request(&request).into();
+        self.send(hop.0, hop.1.clone(), wire.clone(), None);
+        SentAck { invite: invite.clone(), wire, hop }
+    }
+
+    pub(super) fn resend_ack(&mut self, ack: SentAck) {
+        self.send(ack.hop.0, ack.hop.1, ack.wire, None);
+    }
+
+    /// ACK of a non-2xx: same branch, same hop, To of the response (section 17.1.1.3).
+    pub(super) fn acknowledge_refusal(&mut self, key: &Arc<str>, response: &Response) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        let ack = hop_by_hop(&tx.request, Method::Ack, response.headers.get(&HeaderName::To));
+        let wire: Wire = print::request(&ack).into();
+        tx.ack = Some(wire.clone());
+        let address = tx.address;
+        self.send(address.transport, Target::Addr(address.addr), wire, None);
+    }
+
+    /// Answers a challenge once, and once more when the nonce was stale. True when it did.
+    fn retry_with_credentials(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) -> bool {
+        let proxy = response.status == 407;
+        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
+        let Some(challenge) = Challenge::strongest(response.headers.all(&name)) else { return false };
+        let Some(tx) = self.clients.get(key) else { return false };
+        let attempts = tx.auth_attempts;
+        if attempts >= limits::AUTH_ATTEMPTS_MAX || (attempts == 1 && !challenge.stale) {
+            return false;
+        }
+        let Some(session) = self.sessions.get(&call) else { return false };
+        let Some(credentials) = session.credentials.clone() else { return false };
+        if matches!(&session.state, SessionState::Calling(calling) if calling.cancel != Cancel::No) {
+            return false;
+        }
+        let is_invite = tx.request.method == Method::Invite;
+        if is_invite {
+            self.acknowledge_refusal(key, response);
+        }
+        let mut client = ClientSession::new(challenge, self.tokens.token());
+        self.again(now, key, call, attempts + 1, |request| {
+            let value = client.authorize(&credentials, request.method.as_str(), &request.uri.to_string());
+            request.headers.set(authorization_name(proxy), value);
+        });
+        if let Some(session) = self.sessions.get_mut(&call) {
+            session.auth = Some(Authorization { session: client, proxy });
+        }
+        true
+    }
+
+    /// Sends the request of an answered transaction to the same address once more, changed.
+    pub(super) fn again(
+        &mut self, now: Instant, key: &Arc<str>, call: CallId, auth_attempts: u8, change: impl FnOnce(&mut Request),
+    ) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        let way = tx.way.take().unwrap_or(Way::to([], tx.address.transport));
+        let (address, contact, mut request) = (tx.address, tx.contact.clone(), tx.request.clone());
+        request.headers.remove(&HeaderName::Via);
+        self.renumber(call, &mut request);
+        change(&mut request);
+        let outbound = Outbound { request, call: Some(call), auth_attempts, contact, way, why: None };
+        self.attempt(now, outbound, address);
+    }
+
+    /// Authorization for a further request of a call that was challenged before.
+    pub(super) fn authorize(&mut self, call: CallId, request: &mut Request) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let (Some(auth), Some(credentials)) = (&mut session.auth, &session.credentials) else { return };
+        let value = auth.session.authorize(credentials, request.method.as_str(), &request.uri.to_string());
+        request.headers.push(authorization_name(auth.proxy), value);
+    }
+}
+
+fn authorization_name(proxy: bool) -> HeaderName {
+    if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization }
+}
+
+/// ACK and CANCEL follow their INVITE hop by hop: same Request-URI, top Via, From, Call-ID, CSeq number
+/// and Route (sections 9.1 and 17.1.1.3).
+pub(super) fn hop_by_hop(invite: &Request, method: Method, to: Option<&str>) -> Request {
+    let mut headers = Headers::with_capacity(8);
+    let sent = &invite.headers;
+    headers.push(HeaderName::Via, sent.get(&HeaderName::Via).unwrap_or(""));
+    headers.push(HeaderName::MaxForwards, "70");
+    headers.push(HeaderName::From, sent.get(&HeaderName::From).unwrap_or(""));
+    headers.push(HeaderName::To, to.or(sent.get(&HeaderName::To)).unwrap_or(""));
+    headers.push(HeaderName::CallId, sent.call_id());
+    headers.push(HeaderName::CSeq, format!("{} {}", sent.cseq().map_or(1, |c| c.number), method.as_str()));
+    for route in sent.all(&HeaderName::Route) {
+        headers.push(HeaderName::Route, route);
+    }
+    Request { method, uri: invite.uri.clone(), headers, body: Vec::new() }
+}

@@ -1,0 +1,230 @@
+//! Where our requests go: next hops are looked up, tried in order, and remembered as dead for a while when nobody
+//! answered there (RFC 3263).
+
+use super::client::Cancel;
+use super::transactions::ClientTx;
+use super::{CallId, Endpoint, SessionState, Transport};
+use crate::limits;
+use crate::sip::failure::Cause;
+use crate::sip::message::{HeaderName, Method, Request, Uri, print};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An INVITE without any answer is tried elsewhere after this long, when there is an elsewhere: four sendings.
+const FAIL_OVER: Duration = Duration::from_secs(4);
+/// How long others go before an address that did not answer.
+const PENALTY: Duration = Duration::from_secs(60);
+
+/// A next hop by name or address. Without a port its name is looked up by SRV, without a transport by NAPTR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    pub host: String,
+    pub port: Option<u16>,
+    pub transport: Option<Transport>,
+}
+
+impl Hop {
+    pub fn of(uri: &Uri) -> Self {
+        let transport = match uri.param("transport").and_then(Transport::parse) {
+            Some(transport) => Some(transport),
+            None if uri.scheme == crate::sip::message::Scheme::Sips => Some(Transport::Tls),
+            None => None,
+        };
+        let host = uri.param("maddr").filter(|host| !host.is_empty()).unwrap_or(&uri.host);
+        Self { host: host.to_owned(), port: uri.port, transport }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub transport: Transport,
+    pub addr: SocketAddr,
+}
+
+/// A hop to be looked up: all its addresses, the preferred first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    pub id: u64,
+    pub hop: Hop,
+    /// When neither hop nor DNS name one.
+    pub transport: Transport,
+}
+
+/// What is left to be tried.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) hops: VecDeque<Hop>,
+    pub(super) addrs: VecDeque<Address>,
+    pub(super) transport: Transport,
+}
+
+impl Way {
+    pub(super) fn to(hops: impl IntoIterator<Item = Hop>, transport: Transport) -> Self {
+        let hops = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
+        Self { hops, addrs: VecDeque::new(), transport }
+    }
+
+    pub(super) fn at(address: Address) -> Self {
+        Self { hops: VecDeque::new(), addrs: VecDeque::from([address]), transport: address.transport }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.hops.is_empty() && self.addrs.is_empty()
+    }
+}
+
+/// A request on its way out, without Via.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(super) request: Request,
+    pub(super) call: Option<CallId>,
+    pub(super) auth_attempts: u8,
+    /// It carries a Contact of ours, with this user part.
+    pub(super) contact: Option<Option<String>>,
+    pub(super) way: Way,
+    /// Why the last attempt failed.
+    pub(super) why: Option<Cause>,
+}
+
+impl Endpoint {
+    /// Sends a request to the first address that is not known to be dead.
+    pub(super) fn launch(&mut self, now: Instant, mut outbound: Outbound) {
+        if outbound.call.is_some_and(|call| !self.sessions.contains_key(&call)) {
+            return;
+        }
+        loop {
+            let dead = |address: &Address| self.dead.get(address).is_some_and(|until| *until > now);
+            let way = &mut outbound.way;
+            let next = match way.addrs.iter().position(|address| !dead(address)) {
+                Some(at) => way.addrs.remove(at),
+                None if way.hops.is_empty() => way.addrs.pop_front(),
+                None => None,
+            };
+            if let Some(address) = next {
+                return self.attempt(now, outbound, address);
+            }
+            let Some(hop) = way.hops.pop_front() else {
+                let why = outbound.why.unwrap_or_else(|| Cause::Unreachable("no address".to_owned()));
+                return self.request_failed(now, outbound.request.method, outbound.call, why);
+            };
+            let transport = hop.transport.unwrap_or(way.transport);
+            match hop.host.parse::<IpAddr>() {
+                Ok(ip) => {
+                    let addr = SocketAddr::new(ip, hop.port.unwrap_or(transport.default_port()));
+                    way.addrs.push_back(Address { transport, addr });
+                }
+                Err(_) => {
+                    let id = self.next_query;
+                    self.next_query += 1;
+                    self.queries.push_back(Query { id, hop, transport });
+                    self.waiting.insert(id, outbound);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The addresses of a [`Query`], the preferred first, or why there are none.
+    pub fn handle_resolved(&mut self, now: Instant, id: u64, result: Result<Vec<Address>, String>) {
+        let Some(mut outbound) = self.waiting.remove(&id) else { return };
+        match result {
+            Ok(addrs) => outbound.way.addrs.extend(addrs.into_iter().take(limits::ADDRESSES_MAX)),
+            Err(why) => outbound.why = Some(Cause::Unreachable(why)),
+        }
+        self.launch(now, outbound);
+    }
+
+    pub(super) fn attempt(&mut self, now: Instant, outbound: Outbound, mut address: Address) {
+        let Outbound { mut request, call, auth_attempts, contact, mut way, .. } = outbound;
+        if address.transport == Transport::Udp && self.is_too_large(&request) {
+            let stream = Address { transport: Transport::Tcp, ..address };
+            if !self.dead.get(&stream).is_some_and(|until| *until > now) {
+                way.addrs.push_front(address);
+                address = stream;
+            }
+        }
+        if let Some(user) = &contact {
+            request.headers.set(HeaderName::Contact, self.contact(address, user.as_deref()));
+        }
+        let branch = self.push_via(&mut request, address);
+        let give_up = (!way.is_over()).then_some(FAIL_OVER);
+        let method = request.method.clone();
+        let key = self.start_client(now, request, &branch, address, call, give_up);
+        if let Some(tx) = self.clients.get_mut(&key) {
+            (tx.way, tx.contact, tx.auth_attempts) = (Some(way), contact, auth_attempts);
+        }
+        if let Some(call) = call {
+            self.launched(call, &method, key, address.transport);
+        }
+    }
+
+    /// Its Via is not counted yet.
+    fn is_too_large(&self, request: &Request) -> bool {
+        const VIA: usize = 100;
+        request.body.len() > limits::UDP_BYTES_MAX || print::request(request).len() + VIA > limits::UDP_BYTES_MAX
+    }
+
+    /// The session follows the newest transaction of its request.
+    fn launched(&mut self, call: CallId, method: &Method, key: Arc<str>, transport: Transport) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        match (&mut session.state, method) {
+            (SessionState::Calling(calling), Method::Invite) => {
+                calling.key = Some(key);
+                session.transport = transport;
+            }
+            (SessionState::Established { .. }, Method::Invite | Method::Update) => {
+                if let Some(ours) = &mut session.ours {
+                    ours.key = Some(key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn mark_dead(&mut self, now: Instant, address: Address) {
+        if self.dead.len() >= limits::DEAD_MAX {
+            self.dead.retain(|_, until| *until > now);
+        }
+        if self.dead.len() < limits::DEAD_MAX {
+            self.dead.insert(address, now + PENALTY);
+        }
+    }
+
+    /// Tries the request of a transaction that came to nothing at the next address. False when there is none, or
+    /// nobody wants it any more.
+    pub(super) fn fail_over(&mut self, now: Instant, key: &Arc<str>, why: Cause) -> bool {
+        let Some(tx) = self.clients.get_mut(key) else { return false };
+        let Some(way) = tx.way.take_if(|way| !way.is_over()) else { return false };
+        let (call, method) = (tx.call, tx.request.method.clone());
+        let (mut request, contact, auth_attempts) = (tx.request.clone(), tx.contact.clone(), tx.auth_attempts);
+        let wanted = match call.and_then(|call| self.sessions.get(&call)).map(|session| &session.state) {
+            Some(SessionState::Calling(calling)) => {
+                calling.cancel == Cancel::No && calling.key.as_ref() == Some(key) && method == Method::Invite
+            }
+            Some(SessionState::Closing) => method == Method::Bye,
+            Some(_) => method != Method::Invite,
+            None => false,
+        };
+        let Some(call) = call.filter(|_| wanted) else { return false };
+        request.headers.remove(&HeaderName::Via);
+        self.renumber(call, &mut request);
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts, contact, way, why: Some(why) });
+        true
+    }
+
+    /// Another transaction of the same request needs another CSeq.
+    pub(super) fn renumber(&mut self, call: CallId, request: &mut Request) {
+        let number = match self.sessions.get_mut(&call).map(|session| &mut session.state) {
+            Some(SessionState::Established { dialog, .. }) => dialog.next_cseq(),
+            _ => request.headers.cseq().map_or(1, |cseq| cseq.number + 1),
+        };
+        request.headers.set(HeaderName::CSeq, format!("{number} {}", request.method.as_str()));
+    }
+
+    /// Nothing more can be tried for a transaction.
+    pub(super) fn client_failed(&mut self, now: Instant, tx: ClientTx, cause: Cause) {
+        self.request_failed(now, tx.request.method, tx.call, cause);
+    }
+}

@@ -1,0 +1,99 @@
+//! Nonces that were used to get in, with the count of each: a captured Authorization header does not work twice
+//! (RFC 7616 section 5.12). Bounded: the oldest are forgotten, and what is forgotten counts as stale.
+
+use crate::limits;
+use std::collections::{HashMap, VecDeque};
+
+/// How far counts may arrive out of order.
+const WINDOW: u32 = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Nonces {
+    used: HashMap<Box<str>, Used>,
+    order: VecDeque<Box<str>>,
+    /// Nonces made before this second and not in the list may have been forgotten.
+    forgotten_s: u64,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    highest: u32,
+    /// Counts below the highest that were seen; bit 0 is the highest itself.
+    seen: u64,
+}
+
+impl Nonces {
+    /// True when this count of the nonce was never used. `made_s` is the second the nonce was made. Without a count
+    /// (no qop) a nonce works once.
+    pub(super) fn is_fresh(&mut self, nonce: &str, made_s: u64, count: Option<u32>) -> bool {
+        let count = count.unwrap_or(u32::MAX);
+        match self.used.get_mut(nonce) {
+            Some(used) => used.take(count),
+            None if made_s < self.forgotten_s => false,
+            None => {
+                if self.order.len() >= limits::NONCES_MAX
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    let made = oldest.split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok()).unwrap_or(0);
+                    self.forgotten_s = self.forgotten_s.max(made + 1);
+                    self.used.remove(&oldest);
+                }
+                self.order.push_back(nonce.into());
+                self.used.insert(nonce.into(), Used { highest: count, seen: 1 });
+                true
+            }
+        }
+    }
+
+    /// Forgets what is too old to be accepted anyway.
+    pub(super) fn forget_before(&mut self, second: u64) {
+        let made = |nonce: &str| nonce.split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok()).unwrap_or(0);
+        while let Some(oldest) = self.order.pop_front_if(|nonce| made(nonce) < second) {
+            self.used.remove(&oldest);
+        }
+    }
+}
+
+impl Used {
+    fn take(&mut self, count: u32) -> bool {
+        if count > self.highest {
+            let ahead = count - self.highest;
+            self.seen = if ahead < WINDOW { self.seen << ahead | 1 } else { 1 };
+            self.highest = count;
+            return true;
+        }
+        let behind = self.highest - count;
+        if behind >= WINDOW || self.seen >> behind & 1 == 1 {
+            return false;
+        }
+        self.seen |= 1 << behind;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_works_once_in_any_order() {
+        let mut nonces = Nonces::default();
+        let mut take = |count| nonces.is_fresh("64.x", 100, Some(count));
+        assert!([1, 3, 2, 70, 69, 40].into_iter().all(&mut take));
+        assert!(![1, 3, 2, 70, 69, 40, 6].into_iter().any(&mut take));
+        assert!(nonces.is_fresh("65.y", 101, None));
+        assert!(!nonces.is_fresh("65.y", 101, None), "without a count it works once");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_stale_and_the_list_is_bounded() {
+        let mut nonces = Nonces::default();
+        for second in 0..limits::NONCES_MAX as u64 + 10 {
+            assert!(nonces.is_fresh(&format!("{second:x}.k"), second, Some(1)));
+        }
+        assert_eq!(nonces.used.len(), limits::NONCES_MAX);
+        assert!(!nonces.is_fresh("0.k", 0, Some(2)), "forgotten");
+        nonces.forget_before(1_000_000);
+        assert_eq!(nonces.used.len(), 0);
+    }
+}

@@ -1,0 +1,225 @@
+//! Registrations with providers that deliver calls to where we say we are (RFC 3261 section 10).
+
+use super::launch::{Hop, Outbound, Way};
+use super::{CallId, Endpoint, Event, Session, SessionState, Transport};
+use crate::sip::digest::Credentials;
+use crate::sip::failure::Cause;
+use crate::sip::message::headers::split_list;
+use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Uri, uri};
+use crate::sip::registration::Registration;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Whom to register where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationRule {
+    pub id: Arc<str>,
+    /// Address of record: `sip:account@provider`.
+    pub aor: Uri,
+    /// Request-URI: the provider's domain.
+    pub registrar: Uri,
+    /// Where it goes when that is not the domain.
+    pub hops: Vec<Hop>,
+    pub transport: Transport,
+    /// User part of the Contact. Calls to it are the provider's: it must not be guessable.
+    pub contact_user: String,
+    pub credentials: Option<Credentials>,
+    pub expires_s: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationNews {
+    Registered {
+        expires_s: u32,
+    },
+    /// `status` of the refusal, none without an answer.
+    Failed {
+        status: Option<u16>,
+        why: String,
+        retry_in: Duration,
+    },
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registered {
+    rule: RegistrationRule,
+    call: CallId,
+    machine: Registration,
+    cseq: u32,
+    /// Where the registrar answered from.
+    answered_by: Option<IpAddr>,
+}
+
+impl Registered {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.machine.next_timeout()
+    }
+}
+
+impl Endpoint {
+    /// Replaces the registrations: new and changed ones register, those gone unregister.
+    pub fn set_registrations(&mut self, now: Instant, rules: Vec<RegistrationRule>) {
+        let gone: Vec<Arc<str>> = self
+            .registrations
+            .iter()
+            .filter(|(_, there)| !rules.contains(&there.rule))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.unregister(now, &id);
+        }
+        for rule in rules {
+            if self.registrations.contains_key(&rule.id) {
+                continue;
+            }
+            let (call, id) = (self.new_call(), rule.id.clone());
+            let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
+            let session = Session {
+                credentials: rule.credentials.clone(),
+                ended: true,
+                ..Session::new(SessionState::Registering(id.clone()), call_id, local_tag, rule.transport)
+            };
+            self.sessions.insert(call, session);
+            let machine = Registration::new(now, rule.expires_s);
+            self.registrations.insert(id.clone(), Registered { rule, call, machine, cseq: 0, answered_by: None });
+            self.arm_registration(&id);
+        }
+        self.handle_timeout(now);
+    }
+
+    fn unregister(&mut self, now: Instant, id: &Arc<str>) {
+        let was_answered = self.registrations.get(id).is_some_and(|there| there.answered_by.is_some());
+        if was_answered {
+            self.send_register(now, id, 0);
+        }
+        let Some(there) = self.registrations.remove(id) else { return };
+        // Its last request finds the session until it is answered.
+        if let Some(session) = self.sessions.get_mut(&there.call).filter(|_| was_answered) {
+            session.state = SessionState::Closing;
+        } else {
+            self.remove_session(there.call);
+        }
+        self.events.push_back(Event::Registration { id: id.clone(), news: RegistrationNews::Ended });
+    }
+
+    pub(super) fn wake_registration(&mut self, now: Instant, id: &Arc<str>) {
+        let Some(there) = self.registrations.get_mut(id) else { return };
+        if there.machine.handle_timeout(now) {
+            let expires_s = there.machine.expires_s;
+            self.send_register(now, id, expires_s);
+        }
+    }
+
+    fn send_register(&mut self, now: Instant, id: &Arc<str>, expires_s: u32) {
+        let Some(there) = self.registrations.get_mut(id) else { return };
+        let Some(session) = self.sessions.get(&there.call) else { return };
+        there.cseq += 1;
+        let (rule, call) = (&there.rule, there.call);
+        let aor = NameAddr { display: None, uri: rule.aor.clone(), params: String::new() };
+        let mut headers = Headers::with_capacity(12);
+        headers.push(HeaderName::MaxForwards, "70");
+        headers.push(HeaderName::From, format!("{aor};tag={}", session.local_tag));
+        headers.push(HeaderName::To, aor.to_string());
+        headers.push(HeaderName::CallId, session.call_id.as_str());
+        headers.push(HeaderName::CSeq, format!("{} REGISTER", there.cseq));
+        headers.push(HeaderName::Contact, "");
+        headers.push(HeaderName::Expires, expires_s.to_string());
+        headers.push(HeaderName::Allow, super::ALLOW);
+        headers.push(HeaderName::Supported, "path");
+        headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
+        let hops = if rule.hops.is_empty() { vec![Hop::of(&rule.registrar)] } else { rule.hops.clone() };
+        let contact = Some(Some(rule.contact_user.clone()));
+        let way = Way::to(hops, rule.transport);
+        let mut request = Request { method: Method::Register, uri: rule.registrar.clone(), headers, body: Vec::new() };
+        self.authorize(call, &mut request);
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact, way, why: None });
+    }
+
+    pub(super) fn register_response(&mut self, now: Instant, call: CallId, key: &Arc<str>, response: &Response) {
+        let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
+            return self.remove_session(call); // it was the last one
+        };
+        let id = id.clone();
+        let Some(tx) = self.clients.get(key) else { return };
+        let (ip, number) = (tx.address.addr.ip(), tx.request.headers.cseq().map_or(0, |cseq| cseq.number));
+        let Some(there) = self.registrations.get_mut(&id) else { return };
+        there.cseq = there.cseq.max(number);
+        there.answered_by = Some(ip);
+        let headers = &response.headers;
+        match response.status {
+            200..300 => {
+                let asked = there.machine.expires_s;
+                let expires_s = granted(headers, &there.rule.contact_user).unwrap_or(asked).max(1);
+                there.machine.granted(now, expires_s);
+                let news = RegistrationNews::Registered { expires_s };
+                self.events.push_back(Event::Registration { id: id.clone(), news });
+                self.arm_registration(&id);
+            }
+            423 if headers.number(&HeaderName::MinExpires).is_some_and(|min| there.machine.too_brief(now, min)) => {
+                self.arm_registration(&id);
+            }
+            status => {
+                let retry_after_s = headers.number(&HeaderName::RetryAfter);
+                let why = format!("{status} {}", response.reason);
+                self.registration_failed(now, &id, Some(status), why, retry_after_s);
+            }
+        }
+    }
+
+    pub(super) fn register_failed(&mut self, now: Instant, call: CallId, cause: &Cause) {
+        let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
+            return self.remove_session(call);
+        };
+        let (status, why) = match cause {
+            Cause::NoResponse => (None, "no answer".to_owned()),
+            Cause::Unreachable(why) => (None, why.clone()),
+            Cause::Refused { status, reason, .. } => (Some(*status), format!("{status} {reason}")),
+            _ => (None, "failed".to_owned()),
+        };
+        self.registration_failed(now, &id.clone(), status, why, None);
+    }
+
+    fn registration_failed(
+        &mut self, now: Instant, id: &Arc<str>, status: Option<u16>, why: String, retry_after_s: Option<u32>,
+    ) {
+        let dice = self.tokens.number();
+        let Some(there) = self.registrations.get_mut(id) else { return };
+        let retry_in = there.machine.failed(now, retry_after_s, dice);
+        let call = there.call;
+        // A refused nonce is not used again.
+        if let Some(session) = self.sessions.get_mut(&call) {
+            session.auth = None;
+        }
+        let news = RegistrationNews::Failed { status, why, retry_in };
+        self.events.push_back(Event::Registration { id: id.clone(), news });
+        self.arm_registration(id);
+    }
+
+    /// The registration a request was delivered to: by the Contact it was sent to, which only the provider knows, or
+    /// by where the registrar is.
+    pub(super) fn registered_for(&self, source: IpAddr, request: &Request) -> Option<Arc<str>> {
+        let user = request.uri.user.as_deref();
+        let by_contact = self.registrations.values().find(|there| user == Some(there.rule.contact_user.as_str()));
+        by_contact
+            .or_else(|| self.registrations.values().find(|there| there.answered_by == Some(source)))
+            .map(|there| there.rule.id.clone())
+    }
+
+    /// The user part of a registration's Contact says nothing about who is called.
+    pub fn is_contact(&self, user: &str) -> bool {
+        self.registrations.values().any(|there| there.rule.contact_user == user)
+    }
+}
+
+/// What our Contact was granted: its own parameter, else the header.
+fn granted(headers: &Headers, user: &str) -> Option<u32> {
+    let ours = headers
+        .all(&HeaderName::Contact)
+        .flat_map(split_list)
+        .filter_map(|contact| NameAddr::parse(contact).ok())
+        .find(|contact| contact.uri.user.as_deref() == Some(user));
+    ours.and_then(|contact| uri::param(&contact.params, "expires")?.parse().ok())
+        .or_else(|| headers.number(&HeaderName::Expires))
+}

@@ -1,0 +1,199 @@
+//! Reliable provisional responses (RFC 3262), both roles, and the early dialogs they live in.
+
+use super::{CallId, Endpoint, Event, SessionState, Target, Transport};
+use crate::limits;
+use crate::sip::dialog::Dialog;
+use crate::sip::failure::Cause;
+use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
+use crate::sip::transaction::Wire;
+use crate::sip::transaction::timers::{Backoff, TIMEOUT};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who has answered our INVITE provisionally.
+#[derive(Debug)]
+pub(crate) struct Early {
+    pub(super) dialog: Dialog,
+    /// RSeq of the last reliable response.
+    rseq: Option<u32>,
+}
+
+/// A provisional response of ours that is sent again until its PRACK comes, and what waits for it.
+#[derive(Debug)]
+pub(crate) struct Reliable {
+    rseq: u32,
+    /// CSeq number of the INVITE.
+    cseq: u32,
+    has_sdp: bool,
+    wire: Wire,
+    to: (Transport, SocketAddr),
+    retransmit: Backoff,
+    give_up: Instant,
+    /// Acknowledged: kept for its number.
+    is_done: bool,
+    waiting: VecDeque<(u16, Option<Vec<u8>>)>,
+    /// The 200 that must not overtake it (section 3).
+    answer: Option<Vec<u8>>,
+}
+
+impl Reliable {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        (!self.is_done).then(|| self.retransmit.at.min(self.give_up))
+    }
+}
+
+fn has_option(headers: &Headers, name: &HeaderName, option: &str) -> bool {
+    headers.list(name).any(|tag| tag.eq_ignore_ascii_case(option))
+}
+
+impl Endpoint {
+    /// A provisional response to our INVITE: false for a retransmission or one out of order.
+    pub(super) fn early_response(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) -> bool {
+        let headers = &response.headers;
+        let Some(tag) = headers.to_tag() else { return true };
+        let Some(tx) = self.clients.get(key) else { return false };
+        let cseq = tx.request.headers.cseq().map_or(1, |cseq| cseq.number);
+        let Some(dialog) = Dialog::from_response(&tx.request, response) else { return true };
+        let Some(session) = self.sessions.get_mut(&call) else { return false };
+        session.peer_updates |= super::uac::allows_update(headers);
+        let at = match session.early.iter().position(|early| early.dialog.remote_tag == tag) {
+            Some(at) => at,
+            None if session.early.len() >= limits::EARLY_DIALOGS_MAX => return true,
+            None => {
+                session.early.push(Early { dialog, rseq: None });
+                session.early.len() - 1
+            }
+        };
+        let early = &mut session.early[at];
+        if !has_option(headers, &HeaderName::Require, "100rel") {
+            return true;
+        }
+        let Some(rseq) = headers.number(&HeaderName::RSeq) else { return true };
+        if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
+            return false; // seen, or one before it is still to come
+        }
+        early.rseq = Some(rseq);
+        let mut outgoing = early.dialog.request(Method::Prack);
+        outgoing.request.headers.push(HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
+        self.send_in_dialog(now, call, outgoing);
+        true
+    }
+
+    /// Whether a provisional response must be, or had better be, sent reliably.
+    pub(super) fn wants_reliable(request: &Request, status: u16, sdp: Option<&Vec<u8>>) -> bool {
+        let headers = &request.headers;
+        status > 100
+            && (has_option(headers, &HeaderName::Require, "100rel")
+                || sdp.is_some() && has_option(headers, &HeaderName::Supported, "100rel"))
+    }
+
+    /// Sends a provisional response reliably, after those before it.
+    pub(super) fn send_reliably(
+        &mut self, now: Instant, call: CallId, key: &Arc<str>, status: u16, sdp: Option<Vec<u8>>,
+    ) {
+        let first = self.tokens.number() % (1 << 30) + 1;
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let SessionState::Ringing { request, .. } = &session.state else { return };
+        let cseq = request.headers.cseq().map_or(1, |cseq| cseq.number);
+        let rseq = match &mut session.reliable {
+            Some(before) if !before.is_done => {
+                if before.waiting.len() < limits::PROVISIONAL_WAITING_MAX {
+                    before.waiting.push_back((status, sdp));
+                }
+                return;
+            }
+            Some(before) => before.rseq + 1,
+            None => first,
+        };
+        let waiting = session.reliable.take().map(|before| before.waiting).unwrap_or_default();
+        let Some(mut response) = self.provisional(call, key, status, sdp) else { return };
+        response.headers.push(HeaderName::Require, "100rel");
+        response.headers.push(HeaderName::RSeq, rseq.to_string());
+        let has_sdp = !response.body.is_empty();
+        let wire: Wire = print::response(&response).into();
+        let Some(tx) = self.servers.get(key) else { return };
+        let to = (tx.transport, tx.reply_to);
+        let reliable = Reliable {
+            rseq,
+            cseq,
+            has_sdp,
+            wire,
+            to,
+            retransmit: Backoff::start(now, TIMEOUT),
+            give_up: now + TIMEOUT,
+            is_done: false,
+            waiting,
+            answer: None,
+        };
+        if let Some(session) = self.sessions.get_mut(&call) {
+            session.reliable = Some(Box::new(reliable));
+        }
+        self.respond(now, key, &response);
+        self.arm_session(call);
+    }
+
+    /// The 200 waits for a PRACK: the answer comes back when it need not.
+    pub(super) fn answer_waits(&mut self, call: CallId, sdp: Vec<u8>) -> Option<Vec<u8>> {
+        let reliable = self.sessions.get_mut(&call).and_then(|session| session.reliable.as_mut());
+        match reliable {
+            Some(reliable) if !reliable.is_done && reliable.has_sdp => {
+                reliable.answer = Some(sdp);
+                None
+            }
+            _ => Some(sdp),
+        }
+    }
+
+    pub(super) fn handle_prack(&mut self, now: Instant, call: CallId, key: Arc<str>, request: Request) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let acknowledged = request.headers.get(&HeaderName::RAck).and_then(|value| {
+            let mut parts = value.split_ascii_whitespace();
+            let rseq: u32 = parts.next()?.parse().ok()?;
+            let cseq: u32 = parts.next()?.parse().ok()?;
+            (parts.next()? == "INVITE").then_some((rseq, cseq))
+        });
+        let reliable = session.reliable.as_mut().filter(|reliable| !reliable.is_done);
+        let Some(reliable) = reliable.filter(|reliable| acknowledged == Some((reliable.rseq, reliable.cseq))) else {
+            self.reply(now, &key, 481, |_| {});
+            return;
+        };
+        reliable.is_done = true;
+        let next = reliable.waiting.pop_front();
+        let answer = reliable.answer.take();
+        if request.body.is_empty() {
+            self.reply(now, &key, 200, |_| {});
+        } else {
+            session.early_reoffer = Some(key);
+            self.events.push_back(Event::Reoffer { call, sdp: Some(request.body) });
+        }
+        if let Some((status, sdp)) = next {
+            let _ = self.progress(now, call, status, sdp);
+        }
+        if let Some(sdp) = answer {
+            let _ = self.answer(now, call, sdp);
+        }
+    }
+
+    /// Its time has come: once more, or it was never acknowledged and the call is refused (section 3).
+    pub(super) fn wake_reliable(&mut self, now: Instant, call: CallId) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let SessionState::Ringing { tx, .. } = &session.state else {
+            session.reliable = None;
+            return;
+        };
+        let tx = tx.clone();
+        let due = |reliable: &&mut Box<Reliable>| reliable.next_timeout().is_some_and(|at| at <= now);
+        let Some(reliable) = session.reliable.as_mut().filter(due) else { return };
+        if now >= reliable.give_up {
+            self.reply(now, &tx, 504, |_| {});
+            self.end(call, Cause::NotAcknowledged);
+            return self.remove_session(call);
+        }
+        reliable.retransmit.advance(now);
+        let (wire, (transport, to)) = (reliable.wire.clone(), reliable.to);
+        self.counters.retransmitted += 1;
+        self.send(transport, Target::Addr(to), wire, None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a call ended, in the words of whoever ended it: the Reason header (RFC 3326) with SIP statuses and Q.850
+//! causes.
+
+use super::message::{HeaderName, Headers, uri};
+
+/// Longest text of a reason that is kept.
+const TEXT_MAX: usize = 120;
+
+/// What a message says about its reason. At least one of the numbers is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason {
+    /// Status of `SIP;cause=…`.
+    pub sip: Option<u16>,
+    /// Cause of `Q.850;cause=…` (ITU-T Q.850 table 1).
+    pub q850: Option<u8>,
+    pub text: Option<String>,
+}
+
+impl Reason {
+    /// `None` without a readable Reason header; other protocols are skipped.
+    pub fn of(headers: &Headers) -> Option<Self> {
+        let mut found = Self::default();
+        for value in headers.list(&HeaderName::Reason) {
+            let (protocol, params) = value.find(';').map_or((value, ""), |at| value.split_at(at));
+            let Some(cause) = uri::param(params, "cause").and_then(|cause| cause.parse::<u16>().ok()) else { continue };
+            match protocol.trim() {
+                name if name.eq_ignore_ascii_case("SIP") && (100..700).contains(&cause) => found.sip = Some(cause),
+                name if name.eq_ignore_ascii_case("Q.850") && cause < 128 => found.q850 = Some(cause as u8),
+                _ => continue,
+            }
+            if let Some(text) = uri::param(params, "text").filter(|text| !text.is_empty()) {
+                found.text = Some(text.chars().take(TEXT_MAX).collect());
+            }
+        }
+        (found.sip.is_some() || found.q850.is_some()).then_some(found)
+    }
+}
+
+/// The Q.850 cause that a status of ours stands for (RFC 3398 section 8.2.6.1), for peers behind gateways.
+pub fn q850_of_status(status: u16) -> u8 {
+    match status {
+        404 | 604 => 1,
+        410 => 22,
+        480 => 18,
+        484 => 28,
+        486 | 600 => 17,
+        403 | 603 => 21,
+        488 | 606 => 65,
+        503 => 41,
+        _ => 31,
+    }
+}
+
+/// `Q.850;cause=16;text="Normal call clearing"` for calls that end as calls do.
+pub const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(values: &[&str]) -> Option<Reason> {
+        let mut headers = Headers::default();
+        for value in values {
+            headers.push(HeaderName::Reason, *value);
+        }
+        Reason::of(&headers)
+    }
+
+    #[test]
+    fn sip_and_q850_are_read_from_one_or_two_headers() {
+        let both = Reason { sip: Some(486), q850: Some(17), text: Some("User, busy".into()) };
+        assert_eq!(reason(&["SIP;cause=486, Q.850 ;cause=17;text=\"User, busy\""]), Some(both.clone()));
+        assert_eq!(reason(&["SIP;cause=486", "q.850;text=\"User, busy\";cause=17"]), Some(both));
+        for none in [&[][..], &["Q.850"], &["Q.850;cause=200"], &["SIP;cause=x"], &["preemption;cause=1"]] {
+            assert_eq!(reason(none), None, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One registration (RFC 3261 section 10.2) as a value: when to register, refresh and try again. The endpoint sends
+//! what it asks for.
+
+use std::time::{Duration, Instant};
+
+/// First wait after a failure; doubled each time up to [`RETRY_MAX`] (RFC 5626 section 4.5).
+const RETRY_MIN: Duration = Duration::from_secs(30);
+const RETRY_MAX: Duration = Duration::from_secs(1_800);
+/// A refresh goes out this long before the end of what was granted, or at half of a short grant.
+const REFRESH_MARGIN: Duration = Duration::from_secs(32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// To be sent at the instant.
+    Due(Instant),
+    /// Sent, not answered.
+    Sent,
+    /// Granted; refreshed at the instant.
+    Held(Instant),
+    /// Ended by us.
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub struct Registration {
+    phase: Phase,
+    /// Asked for; raised by 423.
+    pub expires_s: u32,
+    failures: u32,
+}
+
+impl Registration {
+    pub fn new(now: Instant, expires_s: u32) -> Self {
+        Self { phase: Phase::Due(now), expires_s, failures: 0 }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Due(at) | Phase::Held(at) => Some(at),
+            Phase::Sent | Phase::Gone => None,
+        }
+    }
+
+    /// True when a REGISTER has to go out now.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let due = self.next_timeout().is_some_and(|at| at <= now);
+        if due {
+            self.phase = Phase::Sent;
+        }
+        due
+    }
+
+    pub fn granted(&mut self, now: Instant, expires_s: u32) {
+        self.failures = 0;
+        let lifetime = Duration::from_secs(expires_s.into());
+        let margin = REFRESH_MARGIN.min(lifetime / 2);
+        self.phase = Phase::Held(now + lifetime - margin);
+    }
+
+    /// 423: the registrar wants a longer one. Again at once.
+    pub fn too_brief(&mut self, now: Instant, min_expires_s: u32) -> bool {
+        if min_expires_s <= self.expires_s || min_expires_s > 86_400 {
+            return false;
+        }
+        self.expires_s = min_expires_s;
+        self.phase = Phase::Due(now);
+        true
+    }
+
+    /// The time until the next attempt. `dice` below 1,000 spreads many registrations over half of the wait.
+    pub fn failed(&mut self, now: Instant, retry_after_s: Option<u32>, dice: u32) -> Duration {
+        let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(6)).min(RETRY_MAX);
+        self.failures += 1;
+        let wait = match retry_after_s {
+            Some(seconds) => Duration::from_secs(u64::from(seconds).clamp(1, 86_400)),
+            None => doubled / 2 + doubled / 2 * (dice % 1_000) / 1_000,
+        };
+        self.phase = Phase::Due(now + wait);
+        wait
+    }
+
+    /// No further attempt.
+    pub fn end(&mut self) {
+        self.phase = Phase::Gone;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refreshed_before_the_end_and_backed_off_on_failure() {
+        let start = Instant::now();
+        let mut registration = Registration::new(start, 300);
+        assert!(registration.handle_timeout(start));
+        assert!(!registration.handle_timeout(start), "one at a time");
+        registration.granted(start, 300);
+        assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(268)));
+        registration.granted(start, 40);
+        assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(20)));
+        let waits: Vec<u64> = (0..9).map(|_| registration.failed(start, None, 999).as_secs()).collect();
+        assert_eq!(waits, [29, 59, 119, 239, 479, 959, 1_799, 1_799, 1_799]);
+        assert_eq!(registration.failed(start, None, 0).as_secs(), 900);
+        assert_eq!(registration.failed(start, Some(5), 0).as_secs(), 5);
+        registration.granted(start, 300);
+        assert_eq!(registration.failed(start, None, 999).as_secs(), 29, "a success forgets the failures");
+    }
+
+    #[test]
+    fn a_registrar_may_ask_for_a_longer_registration_once() {
+        let start = Instant::now();
+        let mut registration = Registration::new(start, 60);
+        registration.handle_timeout(start);
+        assert!(registration.too_brief(start, 3_600));
+        assert!(registration.handle_timeout(start));
+        assert!(!registration.too_brief(start, 3_600), "an answer that would go round in a circle");
+    }
+}

@@ -1,0 +1,123 @@
+//! Session timers (RFC 4028): how long a session lives without being refreshed, and who refreshes it.
+
+use super::message::{HeaderName, Headers, uri};
+use std::time::{Duration, Instant};
+
+/// No interval below this is agreed to (section 5).
+pub const MIN_SE_S: u32 = 90;
+/// How long before the end of a session its guard gives up: the smaller of this and a third (section 10).
+const MARGIN: Duration = Duration::from_secs(32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresher {
+    /// Who sent the request that carried it.
+    Uac,
+    Uas,
+}
+
+impl Refresher {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uac => "uac",
+            Self::Uas => "uas",
+        }
+    }
+}
+
+/// A Session-Expires header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expires {
+    pub interval_s: u32,
+    pub refresher: Option<Refresher>,
+}
+
+impl Expires {
+    pub fn of(headers: &Headers) -> Option<Self> {
+        let value = headers.get(&HeaderName::SessionExpires)?;
+        let interval_s = headers.number(&HeaderName::SessionExpires)?;
+        let params = value.find(';').map_or("", |at| &value[at..]);
+        let refresher = match uri::param(params, "refresher") {
+            Some(name) if name.eq_ignore_ascii_case("uac") => Some(Refresher::Uac),
+            Some(name) if name.eq_ignore_ascii_case("uas") => Some(Refresher::Uas),
+            _ => None,
+        };
+        Some(Self { interval_s, refresher })
+    }
+}
+
+/// What a running session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimer {
+    interval: Duration,
+    pub we_refresh: bool,
+    /// When we refresh, or when we give the session up.
+    pub at: Instant,
+    ends: Instant,
+}
+
+/// What to do when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Refresh,
+    Expired,
+}
+
+impl SessionTimer {
+    pub fn start(now: Instant, interval_s: u32, we_refresh: bool) -> Self {
+        let interval = Duration::from_secs(interval_s.max(MIN_SE_S).into());
+        let ends = now + interval - MARGIN.min(interval / 3);
+        let at = if we_refresh { now + interval / 2 } else { ends };
+        Self { interval, we_refresh, at, ends }
+    }
+
+    pub fn interval_s(&self) -> u32 {
+        self.interval.as_secs() as u32
+    }
+
+    /// A refresh that was asked for is waited for until the session ends.
+    pub fn handle_timeout(&mut self, now: Instant) -> Due {
+        if now >= self.ends {
+            return Due::Expired;
+        }
+        self.at = self.ends;
+        Due::Refresh
+    }
+
+    /// The refresh was refused for now: again at `at`, while the session lives.
+    pub fn postpone(&mut self, at: Instant) {
+        self.at = at.min(self.ends);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+    #[test]
+    fn refreshed_at_half_and_given_up_before_the_end() {
+        let start = Instant::now();
+        let s = |at: Instant| (at - start).as_secs();
+        let mut ours = SessionTimer::start(start, 1_800, true);
+        assert_eq!(s(ours.at), 900);
+        assert_eq!(ours.handle_timeout(ours.at), Due::Refresh);
+        assert_eq!(s(ours.at), 1_768);
+        assert_eq!(ours.handle_timeout(ours.at), Due::Expired);
+        let mut theirs = SessionTimer::start(start, 90, false);
+        assert_eq!(s(theirs.at), 60);
+        assert_eq!(theirs.handle_timeout(theirs.at), Due::Expired);
+    }
+
+    #[test]
+    fn headers_are_read() {
+        let read = |value: &str| {
+            let mut headers = Headers::default();
+            headers.push(HeaderName::SessionExpires, value);
+            Expires::of(&headers)
+        };
+        assert_eq!(read("1800;refresher=UAS"), Some(Expires { interval_s: 1_800, refresher: Some(Refresher::Uas) }));
+        assert_eq!(read(" 90 ; refresher = uac"), Some(Expires { interval_s: 90, refresher: Some(Refresher::Uac) }));
+        assert_eq!(read("90"), Some(Expires { interval_s: 90, refresher: None }));
+        assert_eq!(read("soon"), None);
+    }
+}

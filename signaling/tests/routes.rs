@@ -1,0 +1,254 @@
+//! Where requests go: failover between addresses and hops, the switch to TCP, registrations, and who is let in.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use std::sync::Arc;
+use std::time::Duration;
+use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::endpoint::{Address, Event, Hop, RegistrationNews, RegistrationRule, Transport};
+use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::message::Uri;
+
+fn udp(addr: &str) -> Address {
+    Address { transport: Transport::Udp, addr: addr.parse().unwrap() }
+}
+
+fn line() -> Line {
+    Line::new(1, SUNNY, trunk("127.0.0.1", None))
+}
+
+fn hop(host: &str) -> Hop {
+    Hop { host: host.to_owned(), port: None, transport: None }
+}
+
+fn header(text: &str, name: &str) -> String {
+    text.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap_or("").to_owned()
+}
+
+#[test]
+fn a_dead_address_is_left_for_the_next_and_avoided_afterwards() {
+    let mut line = line();
+    line.names.insert("carrier".into(), vec![udp("127.0.0.7:5060"), udp(CALLEE)]);
+    let call = line.dial_with(|invite| invite.hops = vec![hop("carrier")]);
+    line.pass(Duration::from_millis(3_900));
+    assert_eq!((line.lost.len(), line.incoming()), (4, None), "500 ms, 1 s, 2 s apart");
+    line.pass_ms(200);
+    assert!(line.incoming().is_some(), "the next after four seconds");
+    assert_eq!(line.lost.len(), 4);
+    line.sides[0].hang_up(line.now, call).unwrap();
+    line.pass_ms(100);
+    line.events[1].clear();
+    line.dial_with(|invite| invite.hops = vec![hop("carrier")]);
+    line.pass_ms(50);
+    assert!(line.incoming().is_some(), "the dead one is not asked again for a minute");
+    assert_eq!(line.lost.len(), 4);
+}
+
+#[test]
+fn an_answer_of_an_address_that_was_given_up_is_cancelled_or_hung_up() {
+    for (status, wanted) in [("180 Ringing", "CANCEL"), ("200 OK", "ACK")] {
+        let mut line = line();
+        line.names.insert("carrier".into(), vec![udp("127.0.0.7:5060"), udp(CALLEE)]);
+        line.dial_with(|invite| invite.hops = vec![hop("carrier")]);
+        line.pass(Duration::from_millis(4_200));
+        let (_, invite) = line.lost.first().cloned().unwrap();
+        line.lost.clear();
+        let late = format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=late\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:late@127.0.0.7>\r\nContent-Length: 0\r\n\r\n",
+            header(&invite, "Via"),
+            header(&invite, "From"),
+            header(&invite, "To"),
+            header(&invite, "Call-ID")
+        );
+        line.sides[0].handle_datagram(line.now, "127.0.0.7:5060".parse().unwrap(), late.as_bytes());
+        line.carry();
+        let words: Vec<&str> = line.lost.iter().map(|(_, text)| text.split(' ').next().unwrap()).collect();
+        assert_eq!(words[0], wanted);
+        assert_eq!(words.get(1).copied(), (wanted == "ACK").then_some("BYE"));
+        assert!(line.incoming().is_some() && line.ends(0).is_empty(), "the call goes on elsewhere");
+        assert_eq!(line.answered(), 0);
+    }
+}
+
+#[test]
+fn a_server_that_cannot_serve_is_left_for_the_next_hop() {
+    let mut line = line();
+    let callee = Hop { host: "127.0.0.2".into(), port: None, transport: None };
+    line.dial_with(|invite| invite.hops = vec![hop("127.0.0.7"), callee]);
+    let (_, invite) = line.lost.pop().unwrap();
+    let refused = format!(
+        "SIP/2.0 503 Service Unavailable\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=x\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n\
+         Content-Length: 0\r\n\r\n",
+        header(&invite, "Via"),
+        header(&invite, "From"),
+        header(&invite, "To"),
+        header(&invite, "Call-ID")
+    );
+    line.sides[0].handle_datagram(line.now, "127.0.0.7:5060".parse().unwrap(), refused.as_bytes());
+    line.pass_ms(50);
+    assert!(line.lost.pop().unwrap().1.starts_with("ACK "));
+    assert!(line.incoming().is_some() && line.ends(0).is_empty());
+}
+
+#[test]
+fn a_name_that_leads_nowhere_fails_at_once_and_cleanly() {
+    let mut line = line();
+    line.dial_with(|invite| invite.hops = vec![hop("nobody.example"), hop("nobody-else.example")]);
+    line.pass_ms(10);
+    line.carry();
+    assert_eq!(line.ends(0), [Cause::Unreachable("no such name".into())]);
+    line.assert_nothing_is_held();
+    // Hung up while the name is looked up.
+    let call = line.dial_with(|invite| invite.hops = vec![hop("slow.example")]);
+    let _ = line.sides[0].hang_up(line.now, call);
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn a_large_invite_goes_over_tcp_and_back_to_udp_when_that_is_refused() {
+    let mut line = line();
+    let large = [b"v=0\r\n".to_vec(), vec![b'a'; 1_300]].concat();
+    line.dial_with(|invite| {
+        invite.request_uri.host = "127.0.0.9".into();
+        invite.sdp = Some(large.clone());
+    });
+    let (first, text) = line.lost.pop().unwrap();
+    assert_eq!(first.transport, Transport::Tcp);
+    assert!(header(&text, "Via").starts_with("SIP/2.0/TCP ") && header(&text, "Contact").contains("transport=tcp"));
+    let branch = header(&text, "Via").split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    line.sides[0].handle_unreachable(line.now, &format!("{branch} INVITE").into(), "connection refused");
+    line.carry();
+    let (second, text) = line.lost.pop().unwrap();
+    assert_eq!((second.transport, header(&text, "CSeq").as_str()), (Transport::Udp, "2 INVITE"));
+    assert!(header(&text, "Via").starts_with("SIP/2.0/UDP "));
+    line.dial_with(|invite| {
+        invite.request_uri.host = "127.0.0.9".into();
+        invite.sdp = Some(large);
+    });
+    assert_eq!(line.lost.pop().unwrap().0.transport, Transport::Udp, "remembered");
+}
+
+fn rule() -> RegistrationRule {
+    RegistrationRule {
+        id: Arc::from("trunk"),
+        aor: Uri::sip(Some("account"), "provider.example", None),
+        registrar: Uri::sip(None, "provider.example", None),
+        hops: vec![],
+        transport: Transport::Udp,
+        contact_user: "secret-contact".into(),
+        credentials: Some(Credentials { username: "account".into(), password: "pass".into() }),
+        expires_s: 300,
+    }
+}
+
+fn answer(line: &mut Line, status: &str, more: &str) -> String {
+    let (_, request) = line.lost.pop().unwrap();
+    let text = format!(
+        "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=r\r\nCall-ID: {}\r\nCSeq: {}\r\n{more}Content-Length: 0\r\n\r\n",
+        header(&request, "Via"),
+        header(&request, "From"),
+        header(&request, "To"),
+        header(&request, "Call-ID"),
+        header(&request, "CSeq")
+    );
+    line.sides[0].handle_datagram(line.now, "127.0.0.7:5060".parse().unwrap(), text.as_bytes());
+    line.carry();
+    request
+}
+
+fn news(line: &Line) -> Option<RegistrationNews> {
+    line.events[0].iter().rev().find_map(|event| match event {
+        Event::Registration { news, .. } => Some(news.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_registration_is_made_kept_and_given_back() {
+    let mut line = line();
+    line.names.insert("provider.example".into(), vec![udp("127.0.0.7:5060")]);
+    line.sides[0].set_registrations(line.now, vec![rule()]);
+    line.carry();
+    let challenge = "WWW-Authenticate: Digest realm=\"p\", nonce=\"n1\", qop=\"auth\"\r\n";
+    let first = answer(&mut line, "401 Unauthorized", challenge);
+    assert!(first.starts_with("REGISTER sip:provider.example SIP/2.0\r\n"), "{first}");
+    assert_eq!(header(&first, "Contact"), "<sip:secret-contact@127.0.0.1:5060>");
+    assert_eq!(header(&first, "To"), "<sip:account@provider.example>");
+    let contact = "Contact: <sip:other@h>;expires=9, <sip:secret-contact@127.0.0.1:5060>;expires=120\r\n";
+    let second = answer(&mut line, "200 OK", contact);
+    assert!(header(&second, "Authorization").contains("nc=00000001"));
+    assert_eq!(news(&line), Some(RegistrationNews::Registered { expires_s: 120 }));
+    line.pass(Duration::from_secs(87));
+    assert_eq!(line.lost.len(), 0);
+    line.pass(Duration::from_secs(2));
+    let refresh = answer(&mut line, "200 OK", "Expires: 120\r\n");
+    assert!(header(&refresh, "Authorization").contains("nc=00000002"), "the nonce is used again");
+    assert_eq!(header(&refresh, "CSeq"), "3 REGISTER");
+    assert_eq!(header(&refresh, "Call-ID"), header(&first, "Call-ID"));
+    line.sides[0].set_registrations(line.now, vec![]);
+    line.carry();
+    let last = answer(&mut line, "200 OK", "");
+    assert_eq!((header(&last, "Expires").as_str(), news(&line)), ("0", Some(RegistrationNews::Ended)));
+    line.assert_nothing_is_held();
+}
+
+#[test]
+fn a_registrar_that_fails_is_asked_again_ever_later() {
+    let mut line = line();
+    line.names.insert("provider.example".into(), vec![udp("127.0.0.7:5060")]);
+    line.sides[0].set_registrations(line.now, vec![rule()]);
+    line.carry();
+    let short = answer(&mut line, "423 Interval Too Brief", "Min-Expires: 3600\r\n");
+    assert_eq!(header(&short, "Expires"), "300");
+    line.pass_ms(1);
+    assert_eq!(header(&answer(&mut line, "500 Oops", ""), "Expires"), "3600");
+    let Some(RegistrationNews::Failed { status: Some(500), retry_in, .. }) = news(&line) else { panic!("no news") };
+    assert!((15..=30).contains(&retry_in.as_secs()), "{retry_in:?}");
+    line.pass(retry_in + Duration::from_secs(33));
+    assert!(line.lost.len() > 5, "it is sent again until it times out");
+    let Some(RegistrationNews::Failed { status: None, retry_in, .. }) = news(&line) else { panic!("no news") };
+    assert!((30..=60).contains(&retry_in.as_secs()), "{retry_in:?}");
+}
+
+#[test]
+fn calls_come_to_the_contact_of_a_registration_from_wherever() {
+    let mut line = line();
+    let invite = RAW_INVITE
+        .replace("+31201234567@127.0.0.2 SIP", "secret-contact@127.0.0.1 SIP")
+        .replace("UDP 127.0.0.1", "UDP 127.0.0.44");
+    let from = "127.0.0.44:5060".parse().unwrap();
+    let status = |line: &mut Line| {
+        let transmit = line.sides[0].poll_transmit().unwrap();
+        String::from_utf8_lossy(&transmit.bytes).split(' ').nth(1).unwrap().to_owned()
+    };
+    line.sides[0].handle_datagram(line.now, from, invite.as_bytes());
+    assert_eq!(status(&mut line), "403");
+    line.names.insert("provider.example".into(), vec![udp("127.0.0.7:5060")]);
+    line.sides[0].set_registrations(line.now, vec![rule()]);
+    line.carry();
+    line.sides[0].handle_datagram(line.now, from, invite.replace("z9hG4bKx", "z9hG4bKy").as_bytes());
+    assert_eq!(status(&mut line), "100");
+    let Some(Event::Incoming(incoming)) = line.sides[0].poll_event() else { panic!("no call") };
+    assert_eq!(incoming.trunks, [Arc::from("trunk")]);
+}
+
+#[test]
+fn a_captured_authorization_does_not_work_twice() {
+    let mut line = Line::new(9, SUNNY, trunk("none", secret("right")));
+    line.dial(secret("right"));
+    line.pass_ms(100);
+    assert!(line.incoming().is_some());
+    let text = line.last_authorized.clone().unwrap();
+    for (round, wanted) in [("first", "401"), ("second", "401")] {
+        let again =
+            text.replace("z9hG4bK", &format!("z9hG4bK{round}")).replace("Call-ID: ", &format!("Call-ID: {round}"));
+        line.sides[1].handle_datagram(line.now, CALLER.parse().unwrap(), again.as_bytes());
+        let answer = line.sides[1].poll_transmit().unwrap();
+        let answer = String::from_utf8_lossy(&answer.bytes).into_owned();
+        assert_eq!(answer.split(' ').nth(1), Some(wanted), "{answer}");
+        assert!(answer.contains("stale=true"), "{answer}");
+    }
+}
