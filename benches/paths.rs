@@ -21,7 +21,7 @@ use trunkline_media::codec::Law;
 use trunkline_media::leg::{Config, Leg, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::packet::Packet;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
 use trunkline_signaling::sip::message::parse::{self, Parsed};
 use trunkline_signaling::sip::message::{Message, print};
 
@@ -96,6 +96,9 @@ fn texts(c: &mut Criterion) {
         addr: "192.0.2.1".parse().unwrap(),
         port: 30_000,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        ptime_ms: 20,
+        srtp: Srtp::Off,
+        keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
     };

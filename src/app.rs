@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the root starts the tasks of the process")]
 
 use crate::api::{Api, router::router};
-use crate::call::driver::{Context, Limits, Remote, WebCalls, WebLimits, inbound, wrap_up};
+use crate::call::driver::{Context, Limits, Remote, Trunks, WebCalls, WebLimits, inbound, watch_trunks, wrap_up};
 use crate::call::links::Links;
 use crate::call::registry::Registry;
 use crate::config::{Config, IceServer};
@@ -32,9 +32,9 @@ use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{WebPort, Workers};
 use trunkline_media::transport::webrtc::Reach;
-use trunkline_signaling::io::driver::{self as sip, IncomingCall};
-use trunkline_signaling::sip::digest::Credentials;
-use trunkline_signaling::sip::endpoint::{Config as SipConfig, IpNet, TrunkRule};
+use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
+use trunkline_signaling::io::tls::{Certificates, Files};
+use trunkline_signaling::sip::endpoint::Config as SipConfig;
 
 /// Inbound calls that wait for a task of their own; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
@@ -75,23 +75,6 @@ pub struct App {
     workers: Vec<JoinHandle<()>>,
 }
 
-impl Context {
-    /// Gives the endpoint the inbound rules of every trunk.
-    pub async fn reload_trunks(&self) -> Result<(), StoreError> {
-        let rules = self.store.trunks_of_everyone().await?.into_iter().map(|trunk| TrunkRule {
-            id: trunk.id.to_string().into(),
-            allow: trunk.fields.allowed_addresses.iter().filter_map(|addr| IpNet::parse(addr)).collect(),
-            credentials: trunk
-                .fields
-                .inbound_username
-                .zip(trunk.fields.inbound_password)
-                .map(|(username, password)| Credentials { username, password }),
-        });
-        self.sip.set_trunks(rules.collect()).await;
-        Ok(())
-    }
-}
-
 impl App {
     /// Starts everything; returns when calls and requests are taken.
     pub async fn start(config: &Config, prometheus: PrometheusHandle) -> Result<Self, AppError> {
@@ -106,9 +89,10 @@ impl App {
         let _ = rlimit::increase_nofile_limit(1 << 20);
         let store = open_store(&config.database.url).await?;
         let advertised = config.advertised();
-        let (sip, incoming) = sip::start(config.sip.listen, sip_config(config), rand::random(), WAITING_CALLS_MAX)
-            .await
-            .map_err(|source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source })?;
+        let fault = |source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source };
+        let listen = sip_listen(config).map_err(fault)?;
+        let started = sip::start(listen, sip_config(config), rand::random(), WAITING_CALLS_MAX).await;
+        let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
         let workers = start_workers(config)?;
         let listener = TcpListener::bind(config.api.listen)
             .await
@@ -124,7 +108,10 @@ impl App {
             remote: Remote::start(&store, &registry),
             registry,
             web_calls: WebCalls::default(),
+            trunks: Trunks::default(),
+            registers: config.sip.register,
             media_addr: advertised,
+            media_addr_other: config.sip.advertised_address_other,
             recordings: PathBuf::from(&config.recordings.folder),
             limits: limits(config),
             webhooks: Sender::new(config.webhooks.allow_private)
@@ -153,6 +140,7 @@ impl App {
         let api = Api::new(context.clone(), prometheus, api_settings(config, demo));
         tokio::spawn(serve(listener, router(api), stopped));
         tokio::spawn(take_calls(context.clone(), incoming));
+        tokio::spawn(watch_trunks(context.clone(), registrations));
         let sip_addr = context.sip.local_udp();
         tracing::info!(api = %api_addr, sip = %sip_addr, advertised = %advertised, "trunkline is ready");
         Ok(Self {
@@ -170,6 +158,8 @@ impl App {
         self.stop.send_replace(true);
         // Carriers take their calls to the next server (503 with Retry-After).
         self.context.sip.set_calls_max(0).await;
+        // Providers that deliver to a registration are told as well.
+        self.context.sip.set_registrations(Vec::new()).await;
         let registry = &self.context.registry;
         if registry.count() > 0 {
             tracing::info!(calls = registry.count(), "waiting for calls to end");
@@ -208,14 +198,39 @@ pub async fn open_store(url: &str) -> Result<Store, AppError> {
 fn sip_config(config: &Config) -> SipConfig {
     SipConfig {
         advertised: config.advertised(),
+        advertised_other: config.sip.advertised_address_other,
         udp_port: config.sip.listen.port(),
         tcp_port: config.sip.listen.port(),
+        tls_port: None,
+        ws_port: None,
         user_agent: config.sip.user_agent.clone(),
         realm: config.sip.realm.clone(),
         calls_max: config.calls.calls_max,
         retry_after_s: config.calls.overload_retry_after_s,
+        session_expires_s: config.sip.session_expires_s,
         trunks: Vec::new(),
     }
+}
+
+fn sip_listen(config: &Config) -> std::io::Result<Listen> {
+    let path = |text: &str| (!text.is_empty()).then(|| std::path::PathBuf::from(text));
+    let tls = &config.sip.tls;
+    let certificates = Certificates::load(&Files {
+        certificate: path(&tls.certificate),
+        private_key: path(&tls.private_key),
+        client_roots: path(&tls.client_roots),
+        client_certificate_required: tls.client_certificate_required,
+        roots: path(&tls.roots),
+    })?;
+    let ws = &config.sip.websocket;
+    Ok(Listen {
+        sip: config.sip.listen,
+        tls: tls.listen,
+        ws: ws.listen,
+        ws_is_secure: ws.secure,
+        ws_origins: ws.allowed_origins.clone(),
+        certificates,
+    })
 }
 
 fn limits(config: &Config) -> Limits {

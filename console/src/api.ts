@@ -172,7 +172,13 @@ export interface Trunk extends Record<string, unknown> {
   password_set: boolean;
   allowed_addresses: string[];
   codecs: string[];
+  register: boolean;
+  srtp: string;
   max_concurrent_calls: number | null;
+  state: {
+    registration: { registered: boolean; expires_at: string | null; sip_status: number | null; problem: string | null; since: string } | null;
+    targets: { host: string; reachable: boolean; sip_status: number | null; latency_ms: number | null; checked_at: string }[];
+  };
 }
 
 export interface Provider {

@@ -2,13 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
 
 fuzz_target!(|bytes: &[u8]| {
     let local = LocalMedia {
         addr: std::net::IpAddr::from([192, 0, 2, 1]),
         port: 30_000,
-        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        codecs: Codec::ALL.to_vec(),
+        ptime_ms: 20,
+        srtp: Srtp::Preferred,
+        keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
     };

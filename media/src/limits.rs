@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const PACKET_BYTES_MAX: usize = 1_500;
 /// Longest packet time in samples: 60 ms is the longest any carrier uses, 100 leaves room.
 pub const PACKET_SAMPLES_MAX: usize = 800;
+/// Samples of the longest packet of ours, 60 ms.
+pub const PACKET_OUT_SAMPLES_MAX: usize = 480;
 /// Packets held out of order. 64 packets of 20 ms are 1.3 s, far beyond the longest wait of 200 ms.
 pub const JITTER_PACKETS_MAX: usize = 64;
 /// Shortest and longest wait for a missing packet.

@@ -13,11 +13,16 @@ pub struct LegStats {
     pub packets_reordered: u64,
     /// Not RTP, another source, another codec.
     pub packets_ignored: u64,
+    /// SRTP that was tampered with, repeated or not encrypted.
+    pub packets_unauthentic: u64,
     pub packets_sent: u64,
     pub jitter_ms: f32,
     pub round_trip_ms: Option<f32>,
     /// What the peer reported about our stream.
     pub remote_loss: f32,
+    /// Mean opinion scores, estimated: what we heard, and what the peer did where it reports.
+    pub mos: Option<f32>,
+    pub mos_remote: Option<f32>,
     pub concealed_ms: u64,
     /// Times the playout ran dry in the middle of a piece.
     pub underruns: u64,

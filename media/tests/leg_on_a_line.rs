@@ -53,11 +53,9 @@ fn config(now: Instant, law: Law) -> Config {
         stream: Stream {
             codec: Codec::G711(law),
             payload_type: if law == Law::Mu { 0 } else { 8 },
-            telephone_event: Some(101),
-            remote,
+            payload_type_in: if law == Law::Mu { 0 } else { 8 },
             remote_rtcp: "127.0.0.1:4001".parse().unwrap(),
-            sending: true,
-            receiving: true,
+            ..Stream::pcmu(remote)
         },
         ssrc: 7,
         first_sequence: 65_530,

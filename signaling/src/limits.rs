@@ -8,6 +8,8 @@ pub const HEADERS_MAX: usize = 128;
 pub const SDP_MEDIA_MAX: usize = 16;
 /// Formats of one media line that are read.
 pub const SDP_FORMATS_MAX: usize = 64;
+/// Keys of one media line that are read.
+pub const SDP_CRYPTO_MAX: usize = 16;
 /// Route headers kept for one dialog: RFC 3261 gives no bound, 16 proxies in a row is a loop.
 pub const ROUTES_MAX: usize = 16;
 /// Authentication attempts of one request: one answer to a challenge and one to `stale=true`.

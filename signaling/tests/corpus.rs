@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia};
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
 use trunkline_signaling::sip::message::parse::{self, Parsed};
 use trunkline_signaling::sip::message::{Message, print};
 use trunkline_signaling::webrtc::{fragment, offer};
@@ -48,7 +48,16 @@ fn sip_messages_never_panic_and_what_parses_prints_and_parses_again() {
 #[test]
 fn session_descriptions_never_panic() {
     let addr = "192.0.2.1".parse().unwrap();
-    let local = LocalMedia { addr, port: 30_000, codecs: vec![Codec::Pcmu], session_id: 1, session_version: 1 };
+    let local = LocalMedia {
+        addr,
+        port: 30_000,
+        codecs: Codec::ALL.to_vec(),
+        ptime_ms: 20,
+        srtp: Srtp::Preferred,
+        keys: [[1; 46]; 2],
+        session_id: 1,
+        session_version: 1,
+    };
     for entry in corpus("sdp/corpus") {
         for bytes in damaged(&entry) {
             let _ = negotiate::answer(&bytes, &local);

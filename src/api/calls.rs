@@ -65,6 +65,9 @@ pub(super) struct CallView {
     cost: Option<Value>,
     metadata: Option<Value>,
     sip_call_id: Option<String>,
+    /// What the signalling said: `headers` (`X-…` and the like), `identity` (STIR/SHAKEN), `diversion`; of the end
+    /// `sip_status`, `sip_reason`, `q850_cause`, `reason_text`, `problem`.
+    signalling: Option<Value>,
 }
 
 impl From<&Call> for CallView {
@@ -93,6 +96,7 @@ impl From<&Call> for CallView {
             cost: call.outcome.cost.clone(),
             metadata: call.metadata.clone(),
             sip_call_id: call.sip_call_id.clone(),
+            signalling: call.signalling.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::Account;
 use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
+use crate::domain::trunk::CODECS;
 use serde_json::{Value, json};
 
 const E164: &str = "^\\+[1-9][0-9]{6,14}$";
@@ -21,7 +22,6 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
     let https = || json!({"pattern": HTTPS, "example": "https://your-app.example.com/webhooks"});
     let number = || json!({"pattern": E164, "example": "+31201234567"});
     let retryable: Vec<&str> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
-    let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([12]?[0-9]|3[0-2]))?$";
     vec![
         ("AgentFields", "name", name()),
         ("AgentFields", "webhook_url", https()),
@@ -51,25 +51,76 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PhoneNumberFields", "webhook_url", https()),
         ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
         ("AgentFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
-        ("TrunkFields", "name", name()),
-        ("TrunkFields", "host", json!({"pattern": HOST})),
-        ("TrunkFields", "from_user", json!({"pattern": HOST})),
-        ("TrunkFields", "from_domain", json!({"pattern": HOST})),
-        ("TrunkFields", "port", json!({"minimum": 0, "maximum": 65_535})),
-        ("TrunkFields", "dial_string", json!({"pattern": "\\{(e164|number)\\}", "example": "{e164}"})),
-        (
-            "TrunkFields",
-            "allowed_addresses",
-            json!({"items": {"type": "string", "pattern": network, "example": "203.0.113.0/24"},
-            "description": "IPv4 addresses and networks; IPv6 is taken too."}),
-        ),
-        ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": ["PCMU", "PCMA"]}, "minItems": 1})),
+        ("TaskFields", "sip_headers", headers("^[Xx]-[A-Za-z0-9-]{1,60}$", "`X-…`; `User-to-User` is taken too.")),
         ("OrganizationFields", "name", name()),
         ("OrganizationPatch", "name", name()),
         ("ApiKeyFields", "name", name()),
         ("SecretFields", "name", name()),
         ("SecretFields", "value", json!({"pattern": "^[!-~]+$"})),
         ("Acceptance", "name", name()),
+    ]
+}
+
+/// Headers of a customer: values are one line of ASCII.
+fn headers(names: &str, description: &str) -> Value {
+    json!({
+        "propertyNames": {"pattern": names},
+        "additionalProperties": {"type": "string", "pattern": "^[ -~]{1,512}$"},
+        "maxProperties": 20,
+        "description": description,
+        "example": {"X-Ticket": "T-42"},
+    })
+}
+
+/// The same for trunks.
+fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
+    let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([12]?[0-9]|3[0-2]))?$";
+    let digits = |max: u8| json!({"pattern": format!("^[0-9]{{1,{max}}}$")});
+    let prefixes = || json!({"items": {"type": "string", "pattern": "^\\+?[0-9]{1,15}$", "example": "+31"}});
+    let part = || json!({"pattern": "^[A-Za-z0-9+#*]{1,32}$"});
+    let proxy = "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(;transport=(udp|tcp|tls))?$";
+    vec![
+        ("TrunkFields", "name", json!({"pattern": NAME, "minLength": 1, "maxLength": 200})),
+        ("TrunkFields", "host", json!({"pattern": HOST})),
+        ("TrunkFields", "registrar", json!({"pattern": HOST})),
+        ("TrunkFields", "from_user", json!({"pattern": HOST})),
+        ("TrunkFields", "from_domain", json!({"pattern": HOST})),
+        ("TrunkFields", "port", json!({"minimum": 0, "maximum": 65_535})),
+        ("TrunkTarget", "host", json!({"pattern": HOST, "maxLength": 255})),
+        ("TrunkTarget", "port", json!({"minimum": 0, "maximum": 65_535})),
+        ("TrunkTarget", "priority", json!({"minimum": 0, "maximum": 65_535})),
+        ("TrunkTarget", "weight", json!({"minimum": 0, "maximum": 65_535})),
+        (
+            "TrunkFields",
+            "outbound_proxy",
+            json!({"pattern": proxy, "maxLength": 255, "example": "proxy.example.com:5060"}),
+        ),
+        ("TrunkFields", "country_code", digits(3)),
+        ("TrunkFields", "national_prefix", digits(4)),
+        ("TrunkFields", "international_prefix", digits(5)),
+        ("TrunkFields", "strip_prefix", part()),
+        ("TrunkFields", "diversion", part()),
+        (
+            "TrunkFields",
+            "dial_string",
+            json!({"pattern": "^[^\\s<>@\"\\u0000]*\\{(e164|number)\\}[^\\s<>@\"\\u0000]*$", "maxLength": 128, "example": "{e164}",
+            "description": "`{national}` too, with `country_code`."}),
+        ),
+        (
+            "TrunkFields",
+            "headers",
+            headers("^[A-Za-z0-9]+-[A-Za-z0-9-]{1,30}$", "Not those that make a message what it is."),
+        ),
+        ("TrunkFields", "allowed_destinations", prefixes()),
+        ("TrunkFields", "denied_destinations", prefixes()),
+        ("TrunkFields", "ptime_ms", json!({"multipleOf": 10})),
+        (
+            "TrunkFields",
+            "allowed_addresses",
+            json!({"items": {"type": "string", "pattern": network, "example": "203.0.113.0/24"},
+            "description": "IPv4 addresses and networks; IPv6 is taken too."}),
+        ),
+        ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": CODECS}, "minItems": 1})),
     ]
 }
 
@@ -152,7 +203,7 @@ fn lengths_of(schemas: &Value) -> Vec<(&'static str, &'static str, usize)> {
 
 /// Adds the constraints to the schemas.
 pub(super) fn add(schemas: &mut Value) {
-    for (schema, property, added) in rules().into_iter().chain(conversation_rules()) {
+    for (schema, property, added) in rules().into_iter().chain(trunk_rules()).chain(conversation_rules()) {
         let target = &mut schemas[schema]["properties"][property];
         if let (Value::Object(target), Value::Object(added)) = (target, added) {
             target.extend(added);
@@ -167,8 +218,15 @@ pub(super) fn add(schemas: &mut Value) {
             {"properties": {user: {"type": "null"}, password: {"type": "null"}}},
         ]})
     };
+    let account = json!({"anyOf": [
+        {"properties": {"register": {"enum": [false, null]}}},
+        {"properties": {"username": {"type": "string"}, "password": {"type": "string"}, "host": {"type": "string"}},
+            "required": ["username", "password", "host"]},
+        {"properties": {"username": {"type": "string"}, "password": {"type": "string"}, "registrar": {"type": "string"}},
+            "required": ["username", "password", "registrar"]},
+    ]});
     schemas["TrunkFields"]["allOf"] =
-        json!([together("username", "password"), together("inbound_username", "inbound_password")]);
+        json!([together("username", "password"), together("inbound_username", "inbound_password"), account]);
     // Engines have voices of their own, and stand in for nobody.
     let engines = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
     schemas["LlmConfig"]["anyOf"] =

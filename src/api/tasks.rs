@@ -234,6 +234,7 @@ impl From<OrderFault> for ApiError {
                 error.details["provider"] = json!(provider);
                 error
             }
+            OrderFault::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
             OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
             OrderFault::Busy(_) | OrderFault::Overloaded => Self::unavailable("overloaded", message),
             OrderFault::Store(error) => error.into(),

@@ -5,13 +5,14 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
-use crate::call::driver::probe_trunk;
+use crate::call::driver::{TrunkState, probe_trunk};
 use crate::domain::ids::TrunkId;
-use crate::domain::trunk::{Transport, Trunk, TrunkFields};
+use crate::domain::trunk::{IdentityHeader, Srtp, Target, Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -37,8 +38,32 @@ pub(super) struct TrunkView {
     inbound_password_set: bool,
     codecs: Vec<String>,
     allow_sip_uri: bool,
+    targets: Vec<Target>,
+    outbound_proxy: Option<String>,
+    register: bool,
+    registrar: Option<String>,
+    register_expires_s: Option<u32>,
+    options_interval_s: Option<u32>,
+    identity_header: IdentityHeader,
+    hide_number: bool,
+    diversion: Option<String>,
+    trust_identity: bool,
+    country_code: Option<String>,
+    national_prefix: Option<String>,
+    international_prefix: Option<String>,
+    strip_prefix: Option<String>,
+    headers: BTreeMap<String, String>,
+    allowed_destinations: Vec<String>,
+    denied_destinations: Vec<String>,
+    ptime_ms: Option<u16>,
+    srtp: Srtp,
+    accept_refer: bool,
+    follow_redirects: bool,
+    delayed_offer: bool,
     max_concurrent_calls: Option<u32>,
     calls_per_second: Option<f64>,
+    /// As this process knows it.
+    state: TrunkState,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -65,12 +90,39 @@ impl From<&Trunk> for TrunkView {
             inbound_password_set: fields.inbound_password.is_some(),
             codecs: fields.codecs,
             allow_sip_uri: fields.allow_sip_uri,
+            targets: fields.targets,
+            outbound_proxy: fields.outbound_proxy,
+            register: fields.register,
+            registrar: fields.registrar,
+            register_expires_s: fields.register_expires_s,
+            options_interval_s: fields.options_interval_s,
+            identity_header: fields.identity_header,
+            hide_number: fields.hide_number,
+            diversion: fields.diversion,
+            trust_identity: fields.trust_identity,
+            country_code: fields.country_code,
+            national_prefix: fields.national_prefix,
+            international_prefix: fields.international_prefix,
+            strip_prefix: fields.strip_prefix,
+            headers: fields.headers,
+            allowed_destinations: fields.allowed_destinations,
+            denied_destinations: fields.denied_destinations,
+            ptime_ms: fields.ptime_ms,
+            srtp: fields.srtp,
+            accept_refer: fields.accept_refer,
+            follow_redirects: fields.follow_redirects,
+            delayed_offer: fields.delayed_offer,
+            state: TrunkState::default(),
             max_concurrent_calls: fields.max_concurrent_calls,
             calls_per_second: fields.calls_per_second,
             created_at: trunk.created_at.rfc3339(),
             updated_at: trunk.updated_at.rfc3339(),
         }
     }
+}
+
+fn view(api: &Api, trunk: &Trunk) -> TrunkView {
+    TrunkView { state: api.context.trunks.state(trunk.id), ..TrunkView::from(trunk) }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -102,7 +154,7 @@ async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Trunk, ApiError>
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let (trunks, total) = api.context.store.trunks(scope, page).await?;
-    let trunks = trunks.iter().map(TrunkView::from).collect();
+    let trunks = trunks.iter().map(|trunk| view(&api, trunk)).collect();
     Ok(Answer::ok(TrunkPage { trunks, total, limit: page.limit, offset: page.offset }))
 }
 
@@ -115,7 +167,7 @@ pub(super) async fn create(
     let trunk = api.context.store.create_trunk(scope, fields(object)?).await?;
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;
-    Ok(Answer::created(TrunkBody { trunk: (&trunk).into() }))
+    Ok(Answer::created(TrunkBody { trunk: view(&api, &trunk) }))
 }
 
 /// One trunk.
@@ -123,7 +175,7 @@ pub(super) async fn create(
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(TrunkBody { trunk: (&find(&api, scope, &id).await?).into() }))
+    Ok(Answer::ok(TrunkBody { trunk: view(&api, &find(&api, scope, &id).await?) }))
 }
 
 /// Changes some fields; `null` clears one.
@@ -142,7 +194,7 @@ pub(super) async fn update(
     api.context.store.update_trunk(scope, &trunk).await?;
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;
-    Ok(Answer::ok(TrunkBody { trunk: (&trunk).into() }))
+    Ok(Answer::ok(TrunkBody { trunk: view(&api, &trunk) }))
 }
 
 /// How a trunk is.

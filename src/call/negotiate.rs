@@ -1,9 +1,13 @@
 //! Where signalling and media meet: session descriptions become streams. Nothing else imports both.
 
+use crate::domain::trunk;
+pub use crate::domain::trunk::TrunkMedia;
 use trunkline_media::codec::{self, Law};
 use trunkline_media::leg::Stream;
+use trunkline_media::transport::srtp;
 use trunkline_signaling::sdp::Direction;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Negotiated, Refused};
+use trunkline_signaling::sdp::crypto::Suite;
+use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Negotiated, Refused, Srtp};
 use trunkline_signaling::sdp::print;
 
 /// Our side of one call's media, kept for later offers.
@@ -20,12 +24,32 @@ pub struct Refusal {
 }
 
 impl Negotiation {
-    pub fn new(addr: std::net::IpAddr, port: u16, codecs: &[String], session_id: u64) -> Self {
-        let mut known: Vec<Codec> = codecs.iter().filter_map(|name| Codec::parse(name)).collect();
-        if known.is_empty() {
-            known = vec![Codec::Pcmu, Codec::Pcma];
+    pub fn new(addr: std::net::IpAddr, port: u16, media: &TrunkMedia, session_id: u64) -> Self {
+        let mut codecs: Vec<Codec> = media.codecs.iter().filter_map(|name| Codec::parse(name)).collect();
+        if codecs.is_empty() {
+            codecs = vec![Codec::Pcmu, Codec::Pcma];
         }
-        Self { local: LocalMedia { addr, port, codecs: known, session_id, session_version: 0 } }
+        let local = LocalMedia {
+            addr,
+            port,
+            codecs,
+            ptime_ms: media.ptime_ms.unwrap_or(negotiate::PTIME_MS),
+            srtp: match media.srtp {
+                trunk::Srtp::Off => Srtp::Off,
+                trunk::Srtp::Preferred => Srtp::Preferred,
+                trunk::Srtp::Mandatory => Srtp::Mandatory,
+            },
+            keys: [rand::random(), rand::random()],
+            session_id,
+            session_version: 0,
+        };
+        Self { local }
+    }
+
+    /// The same media for another dialog.
+    pub fn fork(&self) -> Self {
+        let local = LocalMedia { session_id: self.local.session_id + 1, session_version: 0, ..self.local.clone() };
+        Self { local }
     }
 
     pub fn offer(&mut self) -> Vec<u8> {
@@ -55,16 +79,43 @@ fn refusal(refused: Refused) -> Refusal {
 fn stream(negotiated: &Negotiated) -> Stream {
     let receiving = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
     Stream {
-        codec: codec::Codec::G711(match negotiated.codec {
-            Codec::Pcmu => Law::Mu,
-            Codec::Pcma => Law::A,
-        }),
+        codec: match negotiated.codec {
+            Codec::Pcmu => codec::Codec::G711(Law::Mu),
+            Codec::Pcma => codec::Codec::G711(Law::A),
+            Codec::G722 => codec::Codec::G722,
+            Codec::Opus => codec::Codec::Opus,
+        },
         payload_type: negotiated.payload_type,
+        payload_type_in: negotiated.payload_type_in,
         telephone_event: negotiated.telephone_event,
+        telephone_event_in: negotiated.telephone_event_in,
+        comfort_noise: negotiated.comfort_noise,
+        ptime_ms: negotiated.ptime_ms,
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
+        rtcp_mux: negotiated.rtcp_mux,
+        srtp: negotiated.keys.as_ref().map(keys),
         sending: negotiated.direction.sends(),
         // A peer that holds us (we only receive) may play music or nothing: its silence is no loss.
         receiving: receiving && negotiated.direction.sends(),
+    }
+}
+
+fn keys(keys: &negotiate::Keys) -> srtp::Keys {
+    let whole = |key: &trunkline_signaling::sdp::crypto::Key| {
+        let mut bytes = [0; srtp::KEY_BYTES_MAX];
+        let key = key.as_bytes();
+        bytes[..key.len()].copy_from_slice(key);
+        bytes
+    };
+    srtp::Keys {
+        suite: match keys.suite {
+            Suite::AesCm128HmacSha1_80 => srtp::Suite::AesCm128HmacSha1_80,
+            Suite::AesCm128HmacSha1_32 => srtp::Suite::AesCm128HmacSha1_32,
+            Suite::AeadAes128Gcm => srtp::Suite::AeadAes128Gcm,
+            Suite::AeadAes256Gcm => srtp::Suite::AeadAes256Gcm,
+        },
+        ours: whole(&keys.ours),
+        theirs: whole(&keys.theirs),
     }
 }

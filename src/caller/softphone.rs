@@ -2,7 +2,7 @@
 
 use super::report::CallReport;
 use super::script::{SOUND_DBFS, Script, Speech, Step};
-use crate::call::negotiate::Negotiation;
+use crate::call::negotiate::{Negotiation, TrunkMedia};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::transport::webrtc::{Peer, Reach};
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
-use trunkline_signaling::io::driver::{self as sip, IncomingCall, SipHandle};
+use trunkline_signaling::io::SipHandle;
+use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{CallId, Config as SipConfig, Event, Invite, IpNet, Transport, TrunkRule};
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
@@ -45,6 +46,12 @@ pub struct Dial {
     pub codecs: Vec<String>,
 }
 
+impl Dial {
+    fn media(&self) -> TrunkMedia {
+        TrunkMedia { codecs: self.codecs.clone(), ..TrunkMedia::default() }
+    }
+}
+
 /// The phone's line: one SIP endpoint, many calls.
 #[derive(Debug)]
 pub struct Softphone {
@@ -59,19 +66,25 @@ impl Softphone {
     pub async fn open(bind: SocketAddr, ports: (u16, u16)) -> std::io::Result<(Self, mpsc::Receiver<IncomingCall>)> {
         let config = SipConfig {
             advertised: bind.ip(),
+            advertised_other: None,
             udp_port: bind.port(),
             tcp_port: bind.port(),
+            tls_port: None,
+            ws_port: None,
             user_agent: "trunkline-call".to_owned(),
             realm: "trunkline-call".to_owned(),
             calls_max: 20_000,
             retry_after_s: 1,
+            session_expires_s: 0,
             trunks: vec![TrunkRule {
                 id: "peer".into(),
                 allow: IpNet::parse("0.0.0.0/0").into_iter().collect(),
                 credentials: None,
+                accept_refer: false,
             }],
         };
-        let (sip, incoming) = sip::start(bind, config, rand::random(), 1_024).await?;
+        let Started { handle: sip, incoming, .. } =
+            sip::start(Listen::plain(bind), config, rand::random(), 1_024).await?;
         let workers = Workers::start(1, Arrival::Kernel)?;
         Ok((Self { sip, workers, ports: PortPool::new(bind.ip(), ports.0, ports.1), addr: bind.ip() }, incoming))
     }
@@ -89,17 +102,18 @@ impl Softphone {
         &self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
     ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
-        let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.codecs, 1);
+        let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.media(), 1);
         let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
         let invite = Invite {
             request_uri: dial.to.clone(),
             from: name(&dial.from),
             to: name(&dial.to),
-            proxy: None,
+            hops: Vec::new(),
             transport: dial.transport,
             credentials: dial.credentials.clone(),
-            sdp: negotiation.offer(),
+            sdp: Some(negotiation.offer()),
             headers: Headers::default(),
+            accept_refer: false,
         };
         let started = Instant::now();
         let (call, mut events) = self.sip.invite(invite).await.map_err(|refusal| format!("{refusal:?}"))?;
@@ -132,7 +146,7 @@ impl Softphone {
         let IncomingCall { incoming, mut events } = incoming;
         let result = async {
             let ports = self.ports.take().map_err(|error| error.to_string())?;
-            let mut negotiation = Negotiation::new(self.addr, ports.port(), &[], 1);
+            let mut negotiation = Negotiation::new(self.addr, ports.port(), &TrunkMedia::default(), 1);
             let offer = incoming.sdp.clone().unwrap_or_default();
             let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.why.to_owned())?;
             if script.0.iter().any(|step| matches!(step, Step::Answer)) {

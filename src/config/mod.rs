@@ -119,8 +119,40 @@ pub struct Database {
 pub struct Sip {
     pub listen: SocketAddr,
     pub advertised_address: Option<IpAddr>,
+    /// The same for peers of the other family: an IPv6 address beside an IPv4 one, or the reverse.
+    pub advertised_address_other: Option<IpAddr>,
     pub realm: String,
     pub user_agent: String,
+    /// RFC 4028; 0: no session timer is asked for.
+    pub session_expires_s: u32,
+    /// Trunks register. Of several processes on one database one should.
+    pub register: bool,
+    pub tls: SipTls,
+    pub websocket: SipWebSocket,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SipTls {
+    pub listen: Option<SocketAddr>,
+    /// PEM files; ours is read again when it changes.
+    pub certificate: String,
+    pub private_key: String,
+    /// Roots of clients' certificates; empty: none is asked for.
+    pub client_roots: String,
+    pub client_certificate_required: bool,
+    /// Roots of servers' certificates beside the public ones.
+    pub roots: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SipWebSocket {
+    pub listen: Option<SocketAddr>,
+    /// Over TLS, with the certificate of `[sip.tls]`.
+    pub secure: bool,
+    /// Pages that may connect; empty: all.
+    pub allowed_origins: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -308,8 +340,13 @@ impl Default for Sip {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 5_060)),
             advertised_address: None,
+            advertised_address_other: None,
             realm: "trunkline".to_owned(),
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
+            session_expires_s: 1_800,
+            register: true,
+            tls: SipTls::default(),
+            websocket: SipWebSocket::default(),
         }
     }
 }

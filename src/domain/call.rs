@@ -91,6 +91,8 @@ pub struct Call {
     pub node: Option<String>,
     /// The configuration it runs with, as webhooks show it.
     pub assistant: Option<Value>,
+    /// What the signalling said: `headers`, `identity`, causes of the end.
+    pub signalling: Option<Value>,
     pub outcome: Outcome,
 }
 
@@ -139,6 +141,7 @@ impl Call {
             trunk: None,
             node: None,
             assistant: None,
+            signalling: None,
             outcome: Outcome::default(),
         }
     }

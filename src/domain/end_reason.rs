@@ -70,6 +70,19 @@ impl EndReason {
         self.is_failure() && self != Self::Canceled || self == Self::Voicemail
     }
 
+    /// What a Q.850 cause of a refusal means (ITU-T Q.850 table 1); `None` when it says no more than that the call
+    /// is over.
+    pub fn from_q850(cause: u8) -> Option<Self> {
+        Some(match cause {
+            1 | 2 | 3 | 22 | 28 => Self::InvalidNumber,
+            17 => Self::Busy,
+            18..=20 => Self::NoAnswer,
+            21 | 29 | 55 | 57 | 87 => Self::Rejected,
+            27 | 34 | 38 | 41 | 42 | 44 | 47 | 50 | 58 | 63 | 65 | 79 | 88 | 102 | 111 => Self::TrunkError,
+            _ => return None,
+        })
+    }
+
     /// What a SIP refusal of our INVITE means.
     pub fn from_sip_status(status: u16) -> Self {
         match status {

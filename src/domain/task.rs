@@ -7,6 +7,7 @@ use super::schedule::{CallingWindow, RetryPolicy, next_allowed, validate_windows
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
@@ -67,6 +68,9 @@ pub struct TaskFields {
     pub webhook_events: Option<Vec<String>>,
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
+    /// Headers of the INVITE: `X-…` and `User-to-User`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sip_headers: BTreeMap<String, String>,
     #[serde(default)]
     pub retry_policy: Option<RetryPolicy>,
     /// When the callee may be called; without any at all times.
@@ -114,6 +118,7 @@ impl TaskFields {
         if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
             return Err(FieldFault::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
         }
+        super::trunk::check_headers("sip_headers", self.sip_headers.iter(), true)?;
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
         {

@@ -56,6 +56,7 @@ fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
         trunk: text("trunk_id")?.as_deref().and_then(TrunkId::parse),
         node: text("node")?,
         assistant: json("assistant")?,
+        signalling: json("signalling")?,
         outcome: Outcome {
             summary: text("summary")?,
             report: json("report")?,

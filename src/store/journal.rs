@@ -169,13 +169,13 @@ async fn write(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
 async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO calls (id, organization_id, agent_id, task_id, direction, from_number, to_number, status, end_reason, \
-         started_at, answered_at, ended_at, sip_call_id, metrics, metadata, trunk_id, node, assistant, wrap_up) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+         started_at, answered_at, ended_at, sip_call_id, metrics, metadata, trunk_id, node, assistant, wrap_up, signalling) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, end_reason = excluded.end_reason, \
          agent_id = excluded.agent_id, from_number = excluded.from_number, to_number = excluded.to_number, \
          answered_at = excluded.answered_at, ended_at = excluded.ended_at, sip_call_id = excluded.sip_call_id, \
          metrics = excluded.metrics, metadata = excluded.metadata, trunk_id = excluded.trunk_id, node = excluded.node, \
-         assistant = excluded.assistant, wrap_up = excluded.wrap_up",
+         assistant = excluded.assistant, wrap_up = excluded.wrap_up, signalling = excluded.signalling",
     )
     .bind(call.id.to_string())
     .bind(call.organization.to_string())
@@ -196,6 +196,7 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     .bind(&call.node)
     .bind(call.assistant.as_ref().map(text).transpose()?)
     .bind(call.status.is_over().then_some("pending"))
+    .bind(call.signalling.as_ref().map(text).transpose()?)
     .execute(&mut **transaction)
     .await?;
     if let (true, Some(task)) = (call.status.is_over(), call.task) {

@@ -66,6 +66,7 @@ fn message(id: DeliveryId, event: &str, call: &Call, now: UnixMs) -> Value {
             "to_number": call.to_number,
             "status": call.status.name(),
             "task_id": call.task.map(|id| id.to_string()),
+            "signalling": call.signalling,
         },
         "assistant": call.assistant,
     })

@@ -1,7 +1,7 @@
-//! baresip, a telephone we did not write, calls an agent and is understood.
+//! baresip, a telephone we did not write, calls an agent and is understood: in every codec, in the clear and encrypted.
 
-use super::support::{NUMBER, Server, lines};
-use serde_json::json;
+use super::support::{NUMBER, Server, lines, tls_files};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -17,79 +17,188 @@ impl Drop for Phone {
     }
 }
 
-/// Two seconds for the greeting, the phrase, and a second of silence.
-fn speech(folder: &Path, phrase: &str) -> String {
+impl Phone {
+    /// Hangs up and writes what it has heard.
+    async fn quit(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "baresip does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// How the telephone is set up, and what the trunk allows.
+struct Setup {
+    codec: &'static str,
+    module: &'static str,
+    rate_hz: usize,
+    channels: usize,
+    media_encryption: Option<&'static str>,
+    transport: &'static str,
+    trunk: Value,
+}
+
+impl Setup {
+    fn plain(codec: &'static str) -> Self {
+        Self {
+            codec,
+            module: "g711.so",
+            rate_hz: 8_000,
+            channels: 1,
+            media_encryption: None,
+            transport: "udp",
+            trunk: json!({}),
+        }
+    }
+}
+
+/// Three seconds for the greeting, the phrase, and silence; at the telephone's own rate.
+fn speech(folder: &Path, phrase: &str, setup: &Setup) -> String {
     let path = folder.join("speech.wav");
     let source = format!("{}/fixtures/audio/{phrase}.wav", env!("CARGO_MANIFEST_DIR"));
     let mut reader = hound::WavReader::open(source).unwrap();
-    let mut writer = hound::WavWriter::create(&path, reader.spec()).unwrap();
-    let silence = |seconds: usize| std::iter::repeat_n(0i16, seconds * 8_000);
+    let spec = hound::WavSpec { sample_rate: setup.rate_hz as u32, channels: setup.channels as u16, ..reader.spec() };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     let words: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).collect();
-    for sample in silence(3).chain(words).chain(silence(20)) {
-        writer.write_sample(sample).unwrap();
+    let silence = |seconds: usize| std::iter::repeat_n(0i16, seconds * 8_000);
+    let all: Vec<i16> = silence(3).chain(words).chain(silence(20)).collect();
+    let times = setup.rate_hz / 8_000;
+    for pair in all.windows(2) {
+        for step in 0..times {
+            let (from, to) = (i32::from(pair[0]), i32::from(pair[1]));
+            let sample = from + (to - from) * step as i32 / times as i32;
+            (0..setup.channels).for_each(|_| writer.write_sample(sample as i16).unwrap());
+        }
     }
     writer.finalize().unwrap();
     path.display().to_string()
 }
 
-fn start(folder: &Path, speech: &str, codec: &str, port: u16) -> Phone {
-    let heard = folder.join("heard.wav").display().to_string();
+fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
+    let speech = speech(folder, "hello", setup);
+    let heard = folder.display().to_string();
     let mut config = String::new();
+    let encryption = setup.media_encryption.map_or(String::new(), |_| "module srtp.so".to_owned());
     for line in [
         "module_path /usr/lib/baresip/modules",
-        "module account.so",
-        "module g711.so",
         "module aufile.so",
+        &format!("module {}", setup.module),
+        &encryption,
+        "module account.so",
         "module_app menu.so",
         &format!("audio_source aufile,{speech}"),
-        &format!("audio_player aufile,{heard}"),
+        "module sndfile.so",
+        &format!("snd_path {heard}"),
         "sip_listen 127.0.0.1:0",
-        "audio_srate 8000",
-        "audio_channels 1",
+        &format!("audio_srate {}", setup.rate_hz),
+        &format!("audio_channels {}", setup.channels),
     ] {
         writeln!(config, "{line}").unwrap();
     }
     std::fs::write(folder.join("config"), config).unwrap();
-    let account = format!("<sip:+15550100@127.0.0.1>;regint=0;audio_codecs={codec}\n");
+    let codec = setup.codec;
+    let media = setup.media_encryption.map(|name| format!(";mediaenc={name}")).unwrap_or_default();
+    let account =
+        format!("<sip:+15550100@127.0.0.1;transport={}>;regint=0;audio_codecs={codec}{media}\n", setup.transport);
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
-    let dial = format!("/dial sip:{NUMBER}@127.0.0.1:{port}");
+    let dial = format!("/dial sip:{NUMBER}@127.0.0.1:{port};transport={}", setup.transport);
     let child = Command::new("baresip")
         .args(["-f", &folder.display().to_string(), "-t", "30", "-e", &dial])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(folder.join("log")).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .expect("baresip is not installed (make test installs baresip-core)");
     Phone(child)
 }
 
+/// Level of the loudest half second that the telephone played, in dB below the loudest there is.
+fn heard_level_db(folder: &Path) -> f64 {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let decoded = files.into_iter().find(|path| path.to_string_lossy().ends_with("-dec.wav"));
+    let bytes = decoded.map(|path| std::fs::read(path).unwrap()).unwrap_or_default();
+    let samples: Vec<f64> =
+        bytes.get(44..).unwrap_or(&[]).chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]]))).collect();
+    let loudest =
+        samples.chunks(4_000).map(|c| c.iter().map(|s| s * s).sum::<f64>() / c.len() as f64).fold(1e-9, f64::max);
+    20.0 * (loudest.sqrt() / 32_768.0).log10()
+}
+
+/// The telephone is greeted, understood and answered; what the call's row says afterwards.
+async fn converses(setup: Setup) -> Value {
+    let name = format!("{} {:?} {}", setup.codec, setup.media_encryption, setup.transport);
+    let files = tls_files();
+    let server = Server::start_with(|config| {
+        if setup.transport == "tls" {
+            config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
+            config.sip.tls.certificate = files.certificate.display().to_string();
+            config.sip.tls.private_key = files.private_key.display().to_string();
+        }
+    })
+    .await;
+    server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(setup.trunk.clone())).await;
+    let folder = server.folder.path().join("baresip");
+    std::fs::create_dir_all(&folder).unwrap();
+    let local = server.app.context.sip.local();
+    let port = if setup.transport == "tls" { local.tls.unwrap().port() } else { local.udp.port() };
+    let mut phone = start(&folder, &setup, port);
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let call = loop {
+        let calls = server.get("/calls?limit=1").await;
+        if let Some(id) = calls["calls"][0]["id"].as_str() {
+            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
+            if call["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
+                break call;
+            }
+        }
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(Instant::now() < deadline, "{name}: {calls}\n{log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let said = lines(&call);
+    assert_eq!(said[..2], ["assistant: Good morning, this is Acme.", "user: Hello, good morning."], "{name}");
+    assert!(said[2].starts_with("assistant: Good morning!"), "{name}: {said:?}");
+    phone.quit().await;
+    let level = heard_level_db(&folder);
+    assert!(level > -35.0, "{name}: the telephone heard {level:.1} dB");
+    let call = server.last_call().await;
+    assert_eq!(call["end_reason"], json!("customer_hung_up"), "{name}");
+    call
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_is_greeted_understood_and_answered() {
     for codec in ["PCMA", "PCMU"] {
-        let server = Server::start().await;
-        let folder = server.folder.path().join("baresip");
-        std::fs::create_dir_all(&folder).unwrap();
-        let phone = start(&folder, &speech(&folder, "hello"), codec, server.sip_port());
-        let deadline = Instant::now() + Duration::from_secs(25);
-        let call = loop {
-            let calls = server.get("/calls?limit=1").await;
-            if let Some(id) = calls["calls"][0]["id"].as_str() {
-                let call = server.get(&format!("/calls/{id}")).await["call"].clone();
-                if call["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
-                    break call;
-                }
-            }
-            assert!(Instant::now() < deadline, "{codec}: {calls}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let said = lines(&call);
-        assert_eq!(said[..2], ["assistant: Good morning, this is Acme.", "user: Hello, good morning."], "{codec}");
-        assert!(said[2].starts_with("assistant: Good morning!"), "{codec}: {said:?}");
-        // The telephone goes away without a word: its packets stop, or its BYE arrives.
-        drop(phone);
-        let id = call["id"].as_str().unwrap();
-        let (status, ended) = server.send("POST", &format!("/calls/{id}/end"), Some(json!({}))).await;
-        assert!(status == 200 || ended["details"]["code"] == json!("invalid_state"), "{ended}");
+        let call = converses(Setup::plain(codec)).await;
+        let mos = call["metrics"]["media"]["mos"].as_f64().unwrap();
+        assert!((4.0..=4.5).contains(&mos), "{mos}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_speaks_wide_band_codecs() {
+    let trunk = json!({"codecs": ["G722", "OPUS", "PCMU"]});
+    converses(Setup { module: "g722.so", rate_hz: 16_000, trunk: trunk.clone(), ..Setup::plain("G722") }).await;
+    converses(Setup { module: "opus.so", rate_hz: 48_000, channels: 2, trunk, ..Setup::plain("opus") }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_encrypts_its_media() {
+    for (policy, media_encryption) in [("mandatory", "srtp-mand"), ("preferred", "srtp")] {
+        let trunk = json!({"srtp": policy});
+        let setup = Setup { media_encryption: Some(media_encryption), trunk, ..Setup::plain("PCMA") };
+        let call = converses(setup).await;
+        assert_eq!(call["metrics"]["media"]["packets_unauthentic"], json!(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_calls_over_tcp_and_tls() {
+    for transport in ["tcp", "tls"] {
+        converses(Setup { transport, ..Setup::plain("PCMU") }).await;
     }
 }

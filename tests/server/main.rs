@@ -7,6 +7,7 @@ mod api;
 mod baresip;
 mod browser;
 mod calls;
+mod carriers;
 mod conversation;
 mod crash;
 mod engines;

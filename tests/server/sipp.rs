@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs sipp to its end; it stops by itself after its calls or its time.
-async fn sipp(folder: &std::path::Path, arguments: Vec<String>) -> std::process::Output {
+pub async fn sipp(folder: &std::path::Path, arguments: Vec<String>) -> std::process::Output {
     let folder = folder.to_owned();
     let run = move || {
         let mut command = Command::new("sipp");
@@ -16,13 +16,20 @@ async fn sipp(folder: &std::path::Path, arguments: Vec<String>) -> std::process:
     tokio::task::spawn_blocking(run).await.unwrap().expect("sipp is not installed (make test installs sip-tester)")
 }
 
-fn scenario(name: &str) -> String {
+pub fn scenario(name: &str) -> String {
     format!("{}/fixtures/sip/{name}.xml", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn arguments(server: &Server, transport: &str, extra: &[&str]) -> Vec<String> {
-    let base =
-        [&format!("127.0.0.1:{}", server.sip_port()), "-i", "127.0.0.1", "-t", transport, "-s", NUMBER, "-mp", "16000"];
+/// Ports for sipp's own media, which it insists on: several run at once.
+pub fn media_port() -> String {
+    let free = |port: u16| (port..port + 4).all(|port| std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok());
+    let start = 10_000 + (std::process::id() % 1_000 * 6) as u16;
+    (start..).step_by(4).find(|port| free(*port)).unwrap().to_string()
+}
+
+pub fn arguments(server: &Server, transport: &str, extra: &[&str]) -> Vec<String> {
+    let (remote, media) = (format!("127.0.0.1:{}", server.sip_port()), media_port());
+    let base = [&remote, "-i", "127.0.0.1", "-t", transport, "-s", NUMBER, "-mp", &media];
     base.iter().chain(extra).map(|s| (*s).to_owned()).collect()
 }
 
@@ -50,7 +57,7 @@ async fn sipp_calls_in_holds_and_hangs_up_over_udp_and_tcp() {
 }
 
 /// Until a process has the UDP port.
-async fn listens(port: u16) {
+pub async fn listens(port: u16) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
         assert!(Instant::now() < deadline, "sipp does not listen");

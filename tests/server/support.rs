@@ -121,7 +121,8 @@ impl Server {
         store.close().await;
         let app = App::start_with(&config, metrics(), demo).await.unwrap();
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
-        let http = reqwest::Client::new();
+        // A connection that has been idle may be closed by the server in the moment it is used again.
+        let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
         let key = made.key.text;
         let mut server =
             Self { app, emulator, phone, incoming, http, key, folder, trunk: String::new(), agent: String::new() };
@@ -212,6 +213,22 @@ impl Server {
         let samples: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).collect();
         (samples.iter().step_by(2).copied().collect(), samples.iter().skip(1).step_by(2).copied().collect())
     }
+}
+
+/// A certificate for the loopback address, made once.
+pub struct TlsFiles {
+    pub certificate: std::path::PathBuf,
+    pub private_key: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+pub fn tls_files() -> TlsFiles {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let (certificate, private_key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&private_key, made.signing_key.serialize_pem()).unwrap();
+    TlsFiles { certificate, private_key, _folder: folder }
 }
 
 pub fn agent() -> Value {
@@ -355,7 +372,8 @@ pub struct Browser {
 
 impl Browser {
     pub async fn log_in(server: &Server, email: &str, password: &str) -> Self {
-        let http = reqwest::Client::new();
+        // A connection that has been idle may be closed by the server in the moment it is used again.
+        let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
         let base = format!("http://{}/api/v1", server.app.api_addr);
         let login = json!({"email": email, "password": password});
         let answer = http.post(format!("{base}/auth/login")).json(&login).send().await.unwrap();

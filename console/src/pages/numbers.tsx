@@ -44,7 +44,7 @@ export function Numbers() {
                   { name: t("Name"), cell: (trunk) => <button type="button" class="link" onClick={() => setOpen({ what: "trunk", trunk })}>{trunk.name}</button> },
                   { name: t("Host"), extra: true, cell: (trunk) => (trunk.host ? `${trunk.host}${trunk.port ? `:${trunk.port}` : ""} (${trunk.transport})` : t("receives only")) },
                   { name: t("Calls come from"), extra: true, cell: (trunk) => trunk.allowed_addresses.join(", ") || t("nowhere") },
-                  { name: t("Registration"), extra: true, cell: () => <Badge value="not used">{t("by address")}</Badge> },
+                  { name: t("Registration"), extra: true, cell: (trunk) => <Registration trunk={trunk} /> },
                   { name: t("Health"), cell: (trunk) => <TrunkHealth trunk={trunk} /> },
                   { name: "", right: true, cell: (trunk) => (
                     <span class="actions">
@@ -76,12 +76,21 @@ export function Numbers() {
   );
 }
 
+function Registration({ trunk }: { trunk: Trunk }) {
+  const state = trunk.state.registration;
+  if (!trunk.register) return <Badge value="not used">{t("by address")}</Badge>;
+  if (!state) return <span class="soft">{t("not tried yet")}</span>;
+  return <Badge value={state.registered ? "reachable" : "unreachable"}><span title={state.problem ?? state.since}>{state.registered ? t("registered") : `${t("not registered")}${state.sip_status ? ` · ${state.sip_status}` : ""}`}</span></Badge>;
+}
+
 function TrunkHealth({ trunk }: { trunk: Trunk }) {
   const [health, set] = useState<Health | null>(null);
   const { busy, error, run } = useAction();
   if (!trunk.host) return <span class="soft">{t("receives only")}</span>;
+  const probed = trunk.state.targets;
   return (
     <span class="actions">
+      {!health && probed.length > 0 && <Badge value={probed.every((one) => one.reachable) ? "reachable" : "unreachable"}><span title={probed.map((one) => `${one.host}: ${one.sip_status ?? "–"}`).join("\n")}>{`${probed.filter((one) => one.reachable).length}/${probed.length} ${t("reachable")}`}</span></Badge>}
       {health && <span role="status"><Badge value={health.reachable ? "reachable" : "unreachable"}>{health.reachable ? `${t("reachable")} · ${health.sip_status} · ${health.latency_ms} ms` : t("unreachable")}</Badge></span>}
       {error && <span class="bad" role="alert">{error.message}</span>}
       <Button kind="quiet" busy={busy} aria-label={`${t("Check")}: ${trunk.name}`} onClick={() => run(async () => set(await post<Health>(`/trunks/${trunk.id}/test`)))}>{t("Check")}</Button>
@@ -93,20 +102,23 @@ const words = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 
 function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
   const text = (name: string) => String(trunk?.[name] ?? "");
-  const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: (trunk?.allowed_addresses ?? []).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls") });
+  const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: (trunk?.allowed_addresses ?? []).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls"), outbound_proxy: text("outbound_proxy"), srtp: text("srtp") || "off", country_code: text("country_code"), options: text("options_interval_s") });
   const [uris, setUris] = useState(trunk?.allow_sip_uri === true);
+  const [register, setRegister] = useState(trunk?.register === true);
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
   return (
     <Dialog title={trunk ? trunk.name : t("New trunk")} close={close}>
       <Form label={trunk ? t("Save") : t("Create")} submit={async () => {
-        const { allowed, codecs, max, port, password, ...rest } = fields;
+        const { allowed, codecs, max, options, port, password, ...rest } = fields;
         const body: Record<string, unknown> = {
           ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, value || null])),
           port: port ? Number(port) : null,
           allowed_addresses: words(allowed),
           codecs: words(codecs),
           max_concurrent_calls: max ? Number(max) : null,
+          options_interval_s: options ? Number(options) : null,
           allow_sip_uri: uris,
+          register,
           ...(password ? { password } : {}),
         };
         if (trunk) await patch(`/trunks/${trunk.id}`, body);
@@ -117,7 +129,7 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
         <div class="grid">
           <Input label={t("Host")} hint={t("Where our calls go; empty: it only receives.")} placeholder="sip.carrier.example" value={fields.host} set={put("host")} />
           <Input label={t("Port")} type="number" min={1} max={65535} value={fields.port} set={put("port")} />
-          <Select label={t("Transport")} value={fields.transport} set={put("transport")} options={[["udp", "UDP"], ["tcp", "TCP"]]} />
+          <Select label={t("Transport")} value={fields.transport} set={put("transport")} options={[["udp", "UDP"], ["tcp", "TCP"], ["tls", "TLS"]]} />
         </div>
         <div class="grid">
           <Input label={t("User name")} autocomplete="off" value={fields.username} set={put("username")} />
@@ -126,10 +138,17 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
         </div>
         <Input label={t("Calls come from")} hint={t("Addresses and networks, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />
         <div class="grid">
-          <Input label={t("Dial string")} hint="{e164}, {number}" value={fields.dial_string} set={put("dial_string")} />
+          <Input label={t("Dial string")} hint="{e164}, {number}, {national}" value={fields.dial_string} set={put("dial_string")} />
           <Input label={t("Codecs")} value={fields.codecs} set={put("codecs")} />
           <Input label={t("Calls at once")} type="number" min={1} value={fields.max} set={put("max")} />
         </div>
+        <div class="grid">
+          <Input label={t("Outbound proxy")} placeholder="proxy.carrier.example:5060" value={fields.outbound_proxy} set={put("outbound_proxy")} />
+          <Input label={t("Country code")} placeholder="31" value={fields.country_code} set={put("country_code")} />
+          <Select label={t("Encrypted sound")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
+          <Input label={t("Check every")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
+        </div>
+        <Check label={t("Register with this trunk")} checked={register} set={setRegister} />
         <Check label={t("SIP addresses may be called")} checked={uris} set={setUris} />
       </Form>
     </Dialog>

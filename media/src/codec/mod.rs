@@ -1,6 +1,7 @@
 //! Codecs and sample rates.
 
 pub mod g711;
+pub mod g722;
 pub mod opus;
 pub mod resample;
 
@@ -10,6 +11,7 @@ pub use g711::Law;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     G711(Law),
+    G722,
     Opus,
 }
 
@@ -18,7 +20,7 @@ impl Codec {
     pub fn law(self) -> Law {
         match self {
             Self::G711(law) => law,
-            Self::Opus => Law::Mu,
+            Self::G722 | Self::Opus => Law::Mu,
         }
     }
 
@@ -30,7 +32,7 @@ impl Codec {
     /// Ticks of the RTP clock for one sample.
     pub fn clock_scale(self) -> u32 {
         match self {
-            Self::G711(_) => 1,
+            Self::G711(_) | Self::G722 => 1,
             Self::Opus => opus::CLOCK_SCALE,
         }
     }

@@ -7,8 +7,9 @@ use super::shared::SharedPort;
 use super::worker::{Command, Restarted, Sink, WAKE, Wire};
 use crate::leg::{Leg, LegEvent, Port};
 use crate::limits;
-use crate::rtp::packet::Packet;
+use crate::rtp::packet::{Packet, is_rtcp};
 use crate::stats::WorkerStats;
+use crate::transport::srtp::Srtp;
 use crate::transport::webrtc::{Credentials, Out, Peer, Way};
 use crossbeam_channel::Receiver;
 use mio::{Events, Interest, Poll, Token};
@@ -36,6 +37,7 @@ pub(super) enum Carrier {
     Plain {
         rtp: mio::net::UdpSocket,
         rtcp: mio::net::UdpSocket,
+        srtp: Option<Box<Srtp>>,
         /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
         _lease: PortLease,
     },
@@ -207,8 +209,12 @@ impl Worker {
                     web.peer.handle(at, Way::Udp, source, to, &self.buffer[..len]);
                     drain_own(at, web, leg);
                 }
-                (Ok((len, source, at)), _) if is_rtp => leg.handle_rtp(at, source, &self.buffer[..len]),
-                (Ok((len, _, at)), _) => leg.handle_rtcp(at, &self.buffer[..len]),
+                (Ok((len, source, at)), Carrier::Plain { srtp, .. }) => {
+                    opened(srtp, &self.buffer[..len], leg, |leg, packet| match is_rtp {
+                        true => leg.handle_rtp(at, source, packet),
+                        false => leg.handle_rtcp(at, packet),
+                    });
+                }
                 (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
                 (Err(_), _) => {} // ICMP of an earlier send
             }
@@ -262,7 +268,14 @@ impl Worker {
                 }
                 Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
                 Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
-                Command::Renegotiate { leg, stream } => self.with(leg, |seat| seat.leg.renegotiate(now, stream)),
+                Command::Renegotiate { leg, stream } => self.with(leg, |seat| {
+                    if let Carrier::Plain { srtp, .. } = &mut seat.carrier
+                        && srtp.as_ref().map(|srtp| srtp.keys) != stream.srtp
+                    {
+                        *srtp = stream.srtp.and_then(Srtp::new).map(Box::new);
+                    }
+                    seat.leg.renegotiate(now, stream);
+                }),
                 Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
             }
         }
@@ -303,7 +316,8 @@ impl Worker {
             self.due.push(turn_at + NEVER);
             self.seats.len() - 1
         });
-        let Ok(carrier) = self.carrier(turn_at, index, wire) else {
+        let srtp = leg.srtp().and_then(Srtp::new).map(Box::new);
+        let Ok(carrier) = self.carrier(turn_at, index, wire, srtp) else {
             self.free.push(index);
             sink(LegEvent::NetworkLost);
             return;
@@ -319,7 +333,7 @@ impl Worker {
         self.count();
     }
 
-    fn carrier(&mut self, now: Instant, index: usize, wire: Wire) -> io::Result<Carrier> {
+    fn carrier(&mut self, now: Instant, index: usize, wire: Wire, srtp: Option<Box<Srtp>>) -> io::Result<Carrier> {
         let web = |mut peer: Box<Peer>, own| {
             let ufrag = peer.ufrag();
             Carrier::Web(Box::new(Web { peer: *peer, ufrag, due: now, own }))
@@ -335,7 +349,7 @@ impl Worker {
                 for socket in [&rtp, &rtcp] {
                     while socket.recv_from(&mut self.buffer).is_ok() {}
                 }
-                Carrier::Plain { rtp, rtcp, _lease: lease }
+                Carrier::Plain { rtp, rtcp, srtp, _lease: lease }
             }
             Wire::Shared(peer) => {
                 let carrier = web(peer, None);
@@ -375,8 +389,8 @@ impl Worker {
         };
         let Seat { leg: its, carrier, .. } = seat.as_mut();
         match carrier {
-            Carrier::Plain { rtp, rtcp, .. } => {
-                its.close(now, &mut |port, to, bytes| send(rtp, rtcp, port, to, bytes));
+            Carrier::Plain { rtp, rtcp, srtp, .. } => {
+                its.close(now, &mut |port, to, bytes| send(rtp, rtcp, srtp, port, to, bytes));
                 let _ = self.poll.registry().deregister(rtp);
                 let _ = self.poll.registry().deregister(rtcp);
             }
@@ -444,8 +458,8 @@ impl Worker {
         let Seat { leg, carrier, .. } = seat;
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
         match carrier {
-            Carrier::Plain { rtp, rtcp, .. } => {
-                leg.tick(now, due, &mut |port, to, bytes| send(rtp, rtcp, port, to, bytes));
+            Carrier::Plain { rtp, rtcp, srtp, .. } => {
+                leg.tick(now, due, &mut |port, to, bytes| send(rtp, rtcp, srtp, port, to, bytes));
             }
             Carrier::Web(web) => leg.tick(now, due, &mut |port, _, bytes| {
                 // Reports are the peer's own business.
@@ -512,13 +526,31 @@ fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net
     Ok(socket)
 }
 
-fn send(rtp: &mio::net::UdpSocket, rtcp: &mio::net::UdpSocket, port: Port, to: SocketAddr, bytes: &[u8]) {
+/// Hands a packet on as it is, or as it was before it was encrypted.
+fn opened(srtp: &mut Option<Box<Srtp>>, packet: &[u8], leg: &mut Leg, deliver: impl FnOnce(&mut Leg, &[u8])) {
+    match srtp {
+        None => deliver(leg, packet),
+        Some(srtp) => {
+            if !srtp.open(packet, is_rtcp(packet), |inside| deliver(leg, inside)) {
+                leg.handle_unauthentic();
+            }
+        }
+    }
+}
+
+fn send(
+    rtp: &mio::net::UdpSocket, rtcp: &mio::net::UdpSocket, srtp: &mut Option<Box<Srtp>>, port: Port, to: SocketAddr,
+    bytes: &[u8],
+) {
     let socket = match port {
         Port::Rtp => rtp,
         Port::Rtcp => rtcp,
     };
     // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
-    let _ = socket.send_to(bytes, to);
+    match srtp {
+        None => drop(socket.send_to(bytes, to)),
+        Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| drop(socket.send_to(sealed, to))),
+    }
 }
 
 /// Hands the leg's events on; recording blocks go to the recorder and never to the call.

@@ -1,5 +1,6 @@
 //! The leg's codec: packets to samples and back, with what each codec needs for that.
 
+use crate::codec::g722::G722;
 use crate::codec::opus::Opus;
 use crate::codec::{Codec, Law, opus};
 use crate::frame::{Frame, SAMPLES};
@@ -10,6 +11,7 @@ use crate::rtp::sequence::Extender;
 #[derive(Debug)]
 enum Inner {
     G711 { law: Law, concealer: Concealer },
+    G722 { codec: Box<G722>, concealer: Concealer },
     Opus(Box<Opus>),
 }
 
@@ -26,6 +28,7 @@ impl Coder {
         let g711 = |law| Inner::G711 { law, concealer: Concealer::default() };
         let inner = match codec {
             Codec::G711(law) => g711(law),
+            Codec::G722 => Inner::G722 { codec: Box::default(), concealer: Concealer::default() },
             Codec::Opus => Opus::new().map_or(g711(Law::Mu), |opus| Inner::Opus(Box::new(opus))),
         };
         Self { inner, clock: Extender::default(), scale: codec.clock_scale() }
@@ -65,7 +68,7 @@ impl Coder {
     /// Samples in a packet; `None` for one that cannot be decoded.
     pub(super) fn samples(&self, payload: &[u8]) -> Option<usize> {
         match &self.inner {
-            Inner::G711 { .. } => Some(payload.len().min(limits::PACKET_SAMPLES_MAX)),
+            Inner::G711 { .. } | Inner::G722 { .. } => Some(payload.len().min(limits::PACKET_SAMPLES_MAX)),
             Inner::Opus(_) if payload.len() > limits::PACKET_SAMPLES_MAX => None,
             Inner::Opus(_) => opus::samples(payload),
         }
@@ -80,6 +83,13 @@ impl Coder {
                 concealer.good(samples);
                 out(samples);
             }
+            Inner::G722 { codec, concealer } => {
+                let mut samples = [0; limits::PACKET_SAMPLES_MAX];
+                let samples = &mut samples[..payload.len()];
+                codec.decode_into(payload, samples);
+                concealer.good(samples);
+                out(samples);
+            }
             Inner::Opus(opus) => opus.decode(payload, out),
         }
     }
@@ -87,7 +97,7 @@ impl Coder {
     /// Samples that never came.
     pub(super) fn lost(&mut self, count: usize, out: &mut dyn FnMut(&[i16])) {
         match &mut self.inner {
-            Inner::G711 { concealer, .. } => {
+            Inner::G711 { concealer, .. } | Inner::G722 { concealer, .. } => {
                 let mut left = count;
                 while left > 0 {
                     let mut samples = [0; SAMPLES];
@@ -118,6 +128,10 @@ impl Coder {
         match &mut self.inner {
             Inner::G711 { law, .. } => {
                 law.encode_into(frame, out);
+                Some(out)
+            }
+            Inner::G722 { codec, .. } => {
+                codec.encode_into(frame, out);
                 Some(out)
             }
             Inner::Opus(opus) => opus.encode(frame, out),

@@ -6,11 +6,13 @@
 
 mod coder;
 mod ears;
+mod noise;
 mod sending;
 mod types;
 
 use coder::Coder;
 use ears::Ears;
+use noise::Noise;
 pub use types::{Config, LegEvent, Port, Stream};
 
 use crate::codec::{Codec, Law};
@@ -25,14 +27,19 @@ use crate::record::align::Aligner;
 use crate::rtp::digits::DigitSender;
 use crate::rtp::packet::{Packet, is_rtcp};
 use crate::rtp::packetizer::Packetizer;
+use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
+use crate::transport::srtp::Keys;
 use crate::turn::barge_in::{self, Verdict};
 use crate::vad::Voice;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+/// Static payload type of comfort noise (RFC 3389 section 4).
+const COMFORT_NOISE: u8 = 13;
 
 /// Where packets are accepted from (RFC 3550 has no protection of its own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,8 @@ enum Latch {
 
 pub struct Leg {
     stream: Stream,
+    /// What received sound is handed on in: who listens was told so once, and a renegotiation changes nothing there.
+    law: Law,
     clock: NtpClock,
     cname: String,
     latch: Latch,
@@ -71,6 +80,15 @@ pub struct Leg {
     pacer: Pacer,
     packetizer: Packetizer,
     digits_out: DigitSender,
+    /// Coded sound that waits for its packet to be full.
+    packing: Box<[u8; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]>,
+    packed: usize,
+    pack_marker: bool,
+    /// The peer pauses, with this noise in the place of its silence.
+    noise: Option<Noise>,
+    /// The peer has reported, and in which words.
+    reported: bool,
+    remote_voip: Option<rtcp::VoipMetrics>,
     aligner: Option<Box<Aligner>>,
     spare_blocks: Vec<Vec<i16>>,
     deliver_audio: bool,
@@ -97,6 +115,7 @@ impl Leg {
     pub fn new(now: Instant, config: Config) -> Self {
         Self {
             stream: config.stream,
+            law: config.stream.codec.law(),
             clock: config.clock,
             cname: config.cname,
             latch: Latch::Open { candidate: None },
@@ -116,6 +135,12 @@ impl Leg {
             pacer: Pacer::new(now),
             packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
             digits_out: DigitSender::default(),
+            packing: Box::new([0; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]),
+            packed: 0,
+            pack_marker: false,
+            noise: None,
+            reported: false,
+            remote_voip: None,
             aligner: config.record.then(Box::default),
             spare_blocks: Vec::new(),
             deliver_audio: config.deliver_audio,
@@ -140,6 +165,16 @@ impl Leg {
         } else {
             self.pacer.due()
         }
+    }
+
+    /// A packet that was not what it had to be: not the peer's.
+    pub fn handle_unauthentic(&mut self) {
+        self.stats.packets_unauthentic += 1;
+    }
+
+    /// The keys of its stream.
+    pub fn srtp(&self) -> Option<Keys> {
+        self.stream.srtp
     }
 
     /// Where its packets go.
@@ -167,7 +202,11 @@ impl Leg {
         if stream.receiving && !self.stream.receiving {
             self.last_packet = now;
         }
+        if stream.ptime_ms != self.stream.ptime_ms {
+            self.packed = 0;
+        }
         if stream.codec != self.stream.codec {
+            self.packed = 0;
             self.coder = Some(Coder::new(stream.codec));
         }
         self.stream = stream;
@@ -257,12 +296,19 @@ impl Leg {
             self.remote_ssrc = Some(packet.ssrc);
         }
         self.highest_sequence = u32::from(packet.sequence);
-        let is_event = Some(packet.payload_type) == self.stream.telephone_event;
+        let is_one = |one: Option<u8>| one == Some(packet.payload_type);
+        let is_event = is_one(self.stream.telephone_event_in) || is_one(self.stream.telephone_event);
         self.has_events |= is_event;
         if is_event && let Some(digit) = self.digits_in.handle(packet.timestamp, packet.payload) {
             self.event(LegEvent::Digit { digit });
         }
-        let is_audio = packet.payload_type == self.stream.payload_type || self.is_other_law(packet.payload_type);
+        let is_named = [self.stream.payload_type, self.stream.payload_type_in].contains(&packet.payload_type);
+        let is_audio = is_named && !is_event || self.is_other_law(packet.payload_type);
+        if is_audio {
+            self.noise = None;
+        } else if is_one(self.stream.comfort_noise) || packet.payload_type == COMFORT_NOISE && !is_event {
+            self.noise = Some(Noise::of(packet.payload));
+        }
         let timestamp = self.coder.as_mut().map_or(packet.timestamp, |coder| coder.samples_at(packet.timestamp));
         if is_audio {
             if packet.marker {
@@ -273,6 +319,7 @@ impl Leg {
                 let law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
                 self.stream.codec = Codec::G711(law);
                 self.stream.payload_type = packet.payload_type;
+                self.stream.payload_type_in = packet.payload_type;
                 self.coder.iter_mut().for_each(|coder| coder.set_law(law));
             }
         }
@@ -293,6 +340,7 @@ impl Leg {
         matches!(payload_type, 0 | 8)
             && matches!(self.stream.codec, Codec::G711(_))
             && payload_type != self.stream.payload_type
+            && payload_type != self.stream.payload_type_in
     }
 
     fn accepts(&mut self, source: SocketAddr, ssrc: u32) -> bool {
@@ -324,7 +372,9 @@ impl Leg {
         if let Some(sent) = received.sender_report {
             self.last_sr = Some((sent, now));
         }
+        self.remote_voip = received.voip.or(self.remote_voip);
         if let Some(block) = received.report {
+            self.reported = true;
             self.handle_path(Some(f32::from(block.fraction_lost) / 256.0), self.clock.round_trip(now, &block));
         }
     }
@@ -375,7 +425,11 @@ impl Leg {
                 let mut left = *count;
                 while left > 0 {
                     let now_samples = left.min(SAMPLES);
-                    self.capture(now, &[0; SAMPLES][..now_samples]);
+                    let mut silence = [0; SAMPLES];
+                    if let Some(noise) = &mut self.noise {
+                        noise.fill(&mut silence);
+                    }
+                    self.capture(now, &silence[..now_samples]);
                     left -= now_samples;
                 }
             }
@@ -383,7 +437,7 @@ impl Leg {
     }
 
     fn is_peer_silent(&self) -> bool {
-        self.coder.as_ref().is_some_and(Coder::is_peer_silent)
+        self.noise.is_some() || self.coder.as_ref().is_some_and(Coder::is_peer_silent)
     }
 
     fn capture(&mut self, now: Instant, mut samples: &[i16]) {
@@ -407,7 +461,7 @@ impl Leg {
         let playing = self.may_be_interrupted();
         let heard = self.ears.handle_frame(now, &frame, playing);
         if self.deliver_audio {
-            let law = self.stream.codec.law();
+            let law = self.law;
             let mut codes = [law.silence(); SAMPLES];
             if !heard.mute {
                 law.encode_into(&frame, &mut codes);
@@ -489,6 +543,8 @@ impl Leg {
             packets_late: counters.late,
             packets_duplicate: counters.duplicate,
             packets_reordered: counters.reordered,
+            mos: (counters.received > 0).then(|| quality::mos(self.rating())),
+            mos_remote: self.remote_mos(),
             jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / RATE_HZ as f32,
             echo: self.ears.echo.path(),
             echo_ms: self.ears.echo.echo_frames * 20,

@@ -1,12 +1,17 @@
 //! The leg's other half: what leaves it every 20 ms, and its reports.
 
 use super::{Latch, Leg, LegEvent, Port};
+use crate::codec::Codec;
 use crate::frame::{Frame, SAMPLES};
 use crate::limits;
 use crate::playout::queue::Change;
+use crate::rtp::quality;
 use crate::rtp::rtcp::{self, Reception};
 use std::net::SocketAddr;
 use std::time::Instant;
+
+/// A header and the longest payload of ours.
+const PACKET_MAX: usize = 12 + limits::PACKET_OUT_SAMPLES_MAX;
 
 impl Leg {
     pub(super) fn send_frame(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
@@ -14,16 +19,18 @@ impl Leg {
         let timestamp = self.packetizer.timestamp();
         self.packetizer.advance(SAMPLES as u32);
         if !self.stream.sending {
+            self.packed = 0;
             self.pacer.sent(due, false);
             return self.recorded(&frame);
         }
-        let mut buffer = [0; 12 + SAMPLES];
+        let mut buffer = [0; PACKET_MAX];
         if let Some(step) = self.digits_out.step(timestamp, self.stream.telephone_event, &mut frame) {
             self.pacer.sent(due, false);
             if step.last {
                 self.event(LegEvent::DigitsSent);
             }
             if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
+                self.packed = 0; // what was about to be sent is under the key
                 let marker = packet.marker;
                 let at = self.coder.as_ref().map_or(packet.timestamp, |coder| coder.to_wire(packet.timestamp));
                 let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
@@ -60,21 +67,56 @@ impl Leg {
     }
 
     fn send_audio(
-        &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; 12 + SAMPLES],
+        &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; PACKET_MAX],
         send: &mut impl FnMut(Port, SocketAddr, &[u8]),
     ) {
         let mut coded = [0; SAMPLES];
         let Some(coder) = &mut self.coder else { return };
         let timestamp = coder.to_wire(timestamp);
+        let is_whole = self.stream.ptime_ms == 20 || self.stream.codec == Codec::Opus;
         match coder.encode(frame, &mut coded) {
             Some(payload) => {
                 let marker = marker || std::mem::take(&mut self.unsent);
-                let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, payload, buffer);
-                self.transmit(&buffer[..len], send);
+                if is_whole && self.packed == 0 {
+                    self.send_payload(marker, timestamp, payload, buffer, send);
+                } else {
+                    self.pack(marker, timestamp, payload, buffer, send);
+                }
             }
             None => self.unsent = true,
         }
         self.recorded(frame);
+    }
+
+    /// Cuts what is coded into packets of the length the peer asked for. An octet is a sample in every codec that is
+    /// packed.
+    fn pack(
+        &mut self, marker: bool, timestamp: u32, coded: &[u8], buffer: &mut [u8; PACKET_MAX],
+        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+    ) {
+        let len = usize::from(self.stream.ptime_ms) * 8;
+        let mut from = timestamp.wrapping_sub(self.packed as u32);
+        self.packing[self.packed..self.packed + coded.len()].copy_from_slice(coded);
+        self.packed += coded.len();
+        self.pack_marker |= marker;
+        let mut at = 0;
+        while self.packed - at >= len {
+            let mut payload = [0; limits::PACKET_OUT_SAMPLES_MAX];
+            payload[..len].copy_from_slice(&self.packing[at..at + len]);
+            let marker = std::mem::take(&mut self.pack_marker);
+            self.send_payload(marker, from, &payload[..len], buffer, send);
+            (at, from) = (at + len, from.wrapping_add(len as u32));
+        }
+        self.packing.copy_within(at..self.packed, 0);
+        self.packed -= at;
+    }
+
+    fn send_payload(
+        &mut self, marker: bool, timestamp: u32, payload: &[u8], buffer: &mut [u8; PACKET_MAX],
+        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+    ) {
+        let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, payload, buffer);
+        self.transmit(&buffer[..len], send);
     }
 
     fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
@@ -128,6 +170,7 @@ impl Leg {
             octets: self.packetizer.octets,
             cname: &self.cname,
             reception,
+            voip: reception.is_some().then(|| self.voip_metrics()),
             bye,
         };
         let mut buffer = [0; 256];
@@ -135,7 +178,47 @@ impl Leg {
             && !self.stream.remote_rtcp.ip().is_unspecified()
             && self.stream.remote_rtcp.port() != 0
         {
-            send(Port::Rtcp, self.stream.remote_rtcp, &buffer[..len]);
+            let port = if self.stream.rtcp_mux { Port::Rtp } else { Port::Rtcp };
+            send(port, self.stream.remote_rtcp, &buffer[..len]);
         }
+    }
+
+    /// What we make of the peer's stream (RFC 3611 section 4.7).
+    fn voip_metrics(&self) -> rtcp::VoipMetrics {
+        let counters = self.buffer.counters;
+        let expected = (counters.received + counters.lost).max(1) as f32;
+        let of_256 = |count: u64| (count as f32 / expected * 256.0).min(255.0) as u8;
+        let rating = self.rating();
+        rtcp::VoipMetrics {
+            loss_rate: of_256(counters.lost),
+            discard_rate: of_256(counters.late),
+            round_trip_ms: self.stats.round_trip_ms.unwrap_or(0.0).min(65_535.0) as u16,
+            end_system_ms: self.end_system_ms() as u16,
+            rating: Some(rating as u8),
+            mos: Some(quality::mos(rating)),
+        }
+    }
+
+    /// A packet, what the jitter makes us wait, and a frame of ours.
+    fn end_system_ms(&self) -> f32 {
+        let jitter_ms = self.buffer.jitter_samples() as f32 / 8.0;
+        (20.0 + 2.0 * jitter_ms + 20.0).min(500.0)
+    }
+
+    fn delay_ms(&self) -> f32 {
+        self.stats.round_trip_ms.unwrap_or(0.0) / 2.0 + self.end_system_ms()
+    }
+
+    /// How well the peer is heard, as a rating of the E-model.
+    pub(super) fn rating(&self) -> f32 {
+        let counters = self.buffer.counters;
+        let expected = (counters.received + counters.lost).max(1) as f32;
+        quality::rating((counters.lost + counters.late) as f32 / expected, self.delay_ms())
+    }
+
+    /// How well the peer hears us: what it says itself, else from the loss it reports.
+    pub(super) fn remote_mos(&self) -> Option<f32> {
+        let reported = self.reported.then(|| quality::mos(quality::rating(self.stats.remote_loss, self.delay_ms())));
+        self.remote_voip.and_then(|voip| voip.mos).or(reported)
     }
 }

@@ -7,6 +7,7 @@ use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;
+use crate::transport::srtp::Keys;
 use crate::turn::barge_in;
 use crate::vad;
 use std::net::SocketAddr;
@@ -16,11 +17,22 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     pub codec: Codec,
-    /// Payload type of the audio in both directions.
+    /// Payload type of the audio we send.
     pub payload_type: u8,
+    /// Payload type of the audio we are sent; mostly the same.
+    pub payload_type_in: u8,
     pub telephone_event: Option<u8>,
+    pub telephone_event_in: Option<u8>,
+    /// Payload type of comfort noise (RFC 3389): its sender may pause.
+    pub comfort_noise: Option<u8>,
+    /// Sound in a packet of ours: 10 to 60.
+    pub ptime_ms: u16,
     pub remote: SocketAddr,
     pub remote_rtcp: SocketAddr,
+    /// RTCP goes where RTP goes (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Both directions are encrypted.
+    pub srtp: Option<Keys>,
     /// False while the peer holds us or asked not to hear us.
     pub sending: bool,
     /// False while the peer said that it sends nothing: its silence is no loss.
@@ -33,9 +45,15 @@ impl Stream {
         Self {
             codec: Codec::G711(Law::Mu),
             payload_type: 0,
+            payload_type_in: 0,
             telephone_event: Some(101),
+            telephone_event_in: Some(101),
+            comfort_noise: None,
+            ptime_ms: 20,
             remote,
             remote_rtcp: remote,
+            rtcp_mux: false,
+            srtp: None,
             sending: true,
             receiving: true,
         }
@@ -101,7 +119,7 @@ pub enum Port {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
-    /// 20 ms of the caller in the law of the stream's codec; `at` is the arrival of the packet that filled it.
+    /// 20 ms of the caller in the law of the codec that the leg began with; `at` is the arrival of the packet that filled it.
     Audio {
         codes: [u8; SAMPLES],
         at: Instant,

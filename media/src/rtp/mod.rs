@@ -3,6 +3,7 @@
 pub mod digits;
 pub mod packet;
 pub mod packetizer;
+pub mod quality;
 pub mod rtcp;
 pub mod sequence;
 pub mod telephone_event;

@@ -11,8 +11,27 @@ pub struct Received {
     /// Middle 32 bits of the sender's NTP time, for the LSR field of our next report.
     pub sender_report: Option<u32>,
     pub report: Option<ReportBlock>,
+    /// VoIP metrics of our stream (RFC 3611 section 4.7).
+    pub voip: Option<VoipMetrics>,
     pub bye: bool,
 }
+
+/// What a VoIP metrics block says, as far as it is used here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VoipMetrics {
+    /// Lost and come too late, of 256.
+    pub loss_rate: u8,
+    pub discard_rate: u8,
+    pub round_trip_ms: u16,
+    /// Delay of jitter buffer and playout.
+    pub end_system_ms: u16,
+    /// Rating factor and mean opinion score of listening; none where the sender did not know.
+    pub rating: Option<u8>,
+    pub mos: Option<f32>,
+}
+
+/// Value of a field that is not known (section 4.7.5).
+const UNKNOWN: u8 = 127;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReportBlock {
@@ -41,6 +60,10 @@ pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
                 received.bye = true;
                 None
             }
+            207 => {
+                received.voip = voip_metrics(packet, our_ssrc).or(received.voip);
+                None
+            }
             _ => None,
         };
         if let Some(start) = blocks_at {
@@ -55,6 +78,28 @@ pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
         rest = &rest[len..];
     }
     received
+}
+
+/// The VoIP metrics block about our stream in an extended report.
+fn voip_metrics(packet: &[u8], our_ssrc: u32) -> Option<VoipMetrics> {
+    let mut rest = packet.get(8..)?;
+    while rest.len() >= 4 {
+        let len = (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1) * 4;
+        let block = rest.get(..len)?;
+        if block[0] == 7 && len >= 36 && word(block, 1) == Some(our_ssrc) {
+            let known = |value: u8| (value != UNKNOWN).then_some(value);
+            return Some(VoipMetrics {
+                loss_rate: block[8],
+                discard_rate: block[9],
+                round_trip_ms: u16::from_be_bytes([block[16], block[17]]),
+                end_system_ms: u16::from_be_bytes([block[18], block[19]]),
+                rating: known(block[24]),
+                mos: known(block[26]).map(|tenths| f32::from(tenths) / 10.0),
+            });
+        }
+        rest = &rest[len..];
+    }
+    None
 }
 
 fn word(bytes: &[u8], index: usize) -> Option<u32> {
@@ -77,6 +122,8 @@ pub struct Outgoing<'a> {
     pub octets: u32,
     pub cname: &'a str,
     pub reception: Option<Reception>,
+    /// Goes with the reception, of the same stream.
+    pub voip: Option<VoipMetrics>,
     pub bye: bool,
 }
 
@@ -127,6 +174,22 @@ pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
     put(&[1, u8::try_from(name.len()).ok()?])?;
     put(name)?;
     put(&[0; 4][..padded - chunk + 1])?;
+    if let (Some(voip), Some(reception)) = (&out.voip, &out.reception) {
+        put(&[0x80, 207, 0, 10])?;
+        put(&out.ssrc.to_be_bytes())?;
+        put(&[7, 0, 0, 8])?;
+        put(&reception.ssrc.to_be_bytes())?;
+        let (tenths, [rtt_hi, rtt_lo], [end_hi, end_lo]) = (
+            voip.mos.map_or(UNKNOWN, |mos| (mos * 10.0).round().clamp(10.0, 50.0) as u8),
+            voip.round_trip_ms.to_be_bytes(),
+            voip.end_system_ms.to_be_bytes(),
+        );
+        // Bursts and gaps are not told apart, levels not measured: the values that mean so.
+        put(&[voip.loss_rate, voip.discard_rate, 0, 0, 0, 0, 0, 0, rtt_hi, rtt_lo, end_hi, end_lo])?;
+        put(&[UNKNOWN, UNKNOWN, UNKNOWN, 16, voip.rating.unwrap_or(UNKNOWN), UNKNOWN, tenths, tenths])?;
+        // Enhanced concealment, adaptive jitter buffer; its delays.
+        put(&[0b1011_0000, 0, end_hi, end_lo, end_hi, end_lo, 0, 200])?;
+    }
     if out.bye {
         put(&[0x81, 203, 0, 1])?;
         put(&out.ssrc.to_be_bytes())?;
@@ -191,12 +254,21 @@ mod tests {
             octets: 0,
             cname: "a@b",
             reception: Some(echo),
+            voip: Some(VoipMetrics {
+                loss_rate: 12,
+                discard_rate: 3,
+                round_trip_ms: 80,
+                end_system_ms: 40,
+                rating: Some(88),
+                mos: Some(4.2),
+            }),
             bye: true,
         };
         let mut buffer = [0; 200];
         let len = write(&out, &mut buffer).unwrap();
         assert_eq!(len % 4, 0);
         let received = parse(&buffer[..len], 77);
+        assert_eq!(received.voip, out.voip);
         let block = received.report.unwrap();
         assert_eq!((received.sender_report, received.bye, block.fraction_lost), (Some(3 << 16), true, 64));
         let round_trip = clock.round_trip(sent_at + Duration::from_millis(620), &block).unwrap();

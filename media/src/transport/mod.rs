@@ -1,4 +1,5 @@
 //! What carries a leg's packets when it is not plain RTP.
 
+pub mod srtp;
 pub mod stream;
 pub mod webrtc;

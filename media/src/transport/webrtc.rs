@@ -163,11 +163,12 @@ impl Peer {
         let stream = Stream {
             codec,
             payload_type: *payload_type,
+            payload_type_in: *payload_type,
             telephone_event: digits.map(|params| *params.pt()),
-            remote,
-            remote_rtcp: remote,
+            telephone_event_in: digits.map(|params| *params.pt()),
             sending: direction.is_sending(),
             receiving: direction.is_receiving(),
+            ..Stream::pcmu(remote)
         };
         let peer = Self { rtc, mid, sequence: 1, connected: false, disconnected: None, gone: false };
         Ok((peer, stream))

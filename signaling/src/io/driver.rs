@@ -73,6 +73,8 @@ struct Driver {
     stream_events: mpsc::Sender<StreamEvent>,
     certificates: Certificates,
     calls: HashMap<CallId, mpsc::Sender<Event>>,
+    /// Events of calls whose owner is another call's, until that takes them.
+    unclaimed: HashMap<CallId, mpsc::Receiver<Event>>,
     incoming: mpsc::Sender<IncomingCall>,
     registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
     names: Names,
@@ -115,6 +117,7 @@ pub async fn start(
         stream_events: events,
         certificates: listen.certificates,
         calls: HashMap::new(),
+        unclaimed: HashMap::new(),
         incoming,
         registrations,
         names: Names::new(),
@@ -231,6 +234,10 @@ impl Driver {
             Command::NotifyRefer { call, status } => endpoint.notify_refer(now, call, status),
             Command::Reoffer { call, sdp } => endpoint.reoffer(now, call, sdp),
             Command::Acknowledge { call, sdp } => endpoint.acknowledge(call, sdp),
+            Command::Take { call, reply } => {
+                let _ = reply.send(self.unclaimed.remove(&call));
+                Ok(())
+            }
             Command::SetRegistrations { rules } => {
                 endpoint.set_registrations(now, rules);
                 Ok(())
@@ -409,14 +416,28 @@ impl Driver {
             | Event::Reanswered { call, .. }
             | Event::ReofferRefused { call, .. }
             | Event::Referred { call, .. }
+            | Event::Replaced { call, .. }
             | Event::Info { call, .. }
             | Event::Referral { call, .. }
             | Event::Probed { call, .. }
             | Event::Ended { call, .. } => call,
         };
         let ended = matches!(event, Event::Ended { .. } | Event::Probed { .. });
+        let newcomer = match &event {
+            Event::Replaced { by, .. } => Some(by.call),
+            _ => None,
+        };
+        if let Some(newcomer) = newcomer {
+            let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
+            self.calls.insert(newcomer, events);
+            self.unclaimed.insert(newcomer, queue);
+        }
         let delivered = self.calls.get(&call).is_none_or(|queue| queue.try_send(event).is_ok());
+        if let Some(newcomer) = newcomer.filter(|_| !delivered) {
+            let _ = self.endpoint.reject(Instant::now(), newcomer, 481, None);
+        }
         if ended {
+            self.unclaimed.remove(&call);
             self.calls.remove(&call);
         } else if !delivered {
             // The owner is gone or does not read: the call must not stay up without it.

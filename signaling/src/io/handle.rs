@@ -20,6 +20,7 @@ pub(super) enum Command {
     NotifyRefer { call: CallId, status: u16 },
     Reoffer { call: CallId, sdp: Vec<u8> },
     Acknowledge { call: CallId, sdp: Option<Vec<u8>> },
+    Take { call: CallId, reply: oneshot::Sender<Option<mpsc::Receiver<Event>>> },
     SetRegistrations { rules: Vec<RegistrationRule> },
     SetTrunks { trunks: Vec<TrunkRule>, done: oneshot::Sender<()> },
     SetCallsMax { calls_max: usize, done: oneshot::Sender<()> },
@@ -120,6 +121,13 @@ impl SipHandle {
     /// The answer to the offer that came with the peer's 200.
     pub async fn acknowledge(&self, call: CallId, sdp: Option<Vec<u8>>) {
         self.send(Command::Acknowledge { call, sdp }).await;
+    }
+
+    /// The events of a call that wants to take another's place.
+    pub async fn take(&self, call: CallId) -> Option<mpsc::Receiver<Event>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Take { call, reply }).await;
+        answer.await.ok()?
     }
 
     /// With whom we are registered from now on.

@@ -1,5 +1,6 @@
 //! Session descriptions (RFC 8866) and their offer/answer exchange (RFC 3264) for one audio stream.
 
+pub mod crypto;
 pub mod negotiate;
 pub mod parse;
 pub mod print;
@@ -63,6 +64,12 @@ pub struct Media {
     pub direction: Direction,
     pub ptime_ms: Option<u16>,
     pub rtcp: Option<(u16, Option<IpAddr>)>,
+    /// RTP and RTCP on one port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Readable `a=crypto` lines, in order.
+    pub crypto: Vec<crypto::Line>,
+    /// ICE or DTLS is offered: a browser's kind of media.
+    pub has_fingerprint: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

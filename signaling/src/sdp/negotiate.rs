@@ -1,39 +1,80 @@
-//! Offer/answer for one G.711 audio stream with telephone-event (RFC 3264, RFC 4733).
+//! Offer/answer for one audio stream with telephone-event (RFC 3264, RFC 4733), plain or with SRTP keys (RFC 4568).
 
+use super::crypto::{KEY_BYTES_MAX, Key, Line, Suite};
 use super::parse::{self, Fault};
-use super::{Direction, Media, print};
+use super::{Direction, Format, Media, print};
 use std::net::{IpAddr, SocketAddr};
 
-/// Dynamic payload type of telephone-event in our offers; 101 by custom, the peer may choose another.
+/// Dynamic payload types of our offers; the peer may choose others for what it is sent.
 pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
+pub const TELEPHONE_EVENT_OPUS_OFFERED: u8 = 110;
+const OPUS_OFFERED: u8 = 111;
 /// Packet time we send and ask for (RFC 3551 section 4.5); every carrier takes it, whatever it prefers.
 pub const PTIME_MS: u16 = 20;
+/// What is sent at the least and at the most.
+const PTIMES_MS: std::ops::RangeInclusive<u16> = 10..=60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     Pcmu,
     Pcma,
+    G722,
+    Opus,
 }
 
 impl Codec {
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
+
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pcmu, Self::Pcma].into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text))
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text))
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
         }
     }
 
-    /// Static payload type (RFC 3551 section 6).
+    /// As in a=rtpmap. G.722 samples at 16 kHz and says 8 by an old mistake (RFC 3551 section 4.5.2).
+    pub fn rtpmap(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU/8000",
+            Self::Pcma => "PCMA/8000",
+            Self::G722 => "G722/8000",
+            Self::Opus => "opus/48000/2",
+        }
+    }
+
+    pub fn clock_hz(self) -> u32 {
+        if self == Self::Opus { 48_000 } else { 8_000 }
+    }
+
+    /// Of our offers: static where there is one (RFC 3551 section 6).
     pub fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => OPUS_OFFERED,
         }
     }
+
+    fn of(format: &Format) -> Option<Self> {
+        Self::parse(&format.encoding).filter(|codec| codec.clock_hz() == format.clock_hz)
+    }
+}
+
+/// Whether keys are offered and taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Srtp {
+    #[default]
+    Off,
+    /// Offered beside the plain stream (RFC 8643), taken where offered.
+    Preferred,
+    Mandatory,
 }
 
 /// Our side of the stream.
@@ -43,25 +84,65 @@ pub struct LocalMedia {
     pub port: u16,
     /// In the order we like them.
     pub codecs: Vec<Codec>,
+    /// What we ask for, and send when the peer does not ask.
+    pub ptime_ms: u16,
+    pub srtp: Srtp,
+    /// Random bytes, for each suite we offer: what we send is encrypted with a part of them.
+    pub keys: [[u8; KEY_BYTES_MAX]; 2],
     pub session_id: u64,
     /// Rises with every description of ours (RFC 8866 section 5.2).
     pub session_version: u64,
+}
+
+/// Suites of our offers, with the random bytes of each.
+const OFFERED: [Suite; 2] = [Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm];
+
+impl LocalMedia {
+    /// The keys we offer.
+    pub fn crypto(&self) -> Vec<Line> {
+        if self.srtp == Srtp::Off {
+            return Vec::new();
+        }
+        let line = |(at, suite): (usize, &Suite)| Line {
+            tag: at as u32 + 1,
+            suite: *suite,
+            key: Key::of(*suite, &self.keys[at]),
+        };
+        OFFERED.iter().enumerate().map(line).collect()
+    }
+}
+
+/// The keys of both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub suite: Suite,
+    /// Of the `a=crypto` line that was chosen.
+    pub tag: u32,
+    pub ours: Key,
+    pub theirs: Key,
 }
 
 /// What both sides agreed on, from our point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     pub codec: Codec,
-    /// Payload type of the audio we send; what we receive may carry it or the static one.
+    /// Payload type of the audio we send.
     pub payload_type: u8,
+    /// Payload type of the audio we are sent: ours where we made the offer (RFC 3264 section 5.1).
+    pub payload_type_in: u8,
     pub telephone_event: Option<u8>,
-    /// Packet time the peer would like; what it sends is taken at any length.
+    pub telephone_event_in: Option<u8>,
+    /// Payload type of comfort noise, where the peer may send it (RFC 3389).
+    pub comfort_noise: Option<u8>,
+    /// Packet time of what we send.
     pub ptime_ms: u16,
     /// Our direction.
     pub direction: Direction,
     pub remote: SocketAddr,
     /// Where RTCP goes.
     pub remote_rtcp: SocketAddr,
+    pub rtcp_mux: bool,
+    pub keys: Option<Keys>,
     pub media_index: usize,
 }
 
@@ -76,8 +157,14 @@ pub enum Refused {
 /// Answers an offer: the negotiated stream and the description to send back.
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(Negotiated, Vec<u8>), Refused> {
     let session = parse::session(offer).map_err(Refused::Malformed)?;
-    let (media_index, media) = audio_line(&session.media)?;
-    let mut negotiated = choose(media_index, media, local)?;
+    let (media_index, media) = offered_line(&session.media, local)?;
+    let keys = media.crypto.first().filter(|_| local.srtp != Srtp::Off).map(|line| Keys {
+        suite: line.suite,
+        tag: line.tag,
+        ours: Key::of(line.suite, &local.keys[0]),
+        theirs: line.key,
+    });
+    let mut negotiated = choose(media_index, media, local, keys)?;
     negotiated.direction = media.direction.reversed();
     if is_hold_addr(media) {
         // RFC 2543 hold: c=0.0.0.0 means "send me nothing".
@@ -93,47 +180,90 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(Negotiated, Vec<u8>),
 /// Reads the answer to an offer of ours.
 pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Refused> {
     let session = parse::session(answer).map_err(Refused::Malformed)?;
-    let (media_index, media) = audio_line(&session.media)?;
-    let mut negotiated = choose(media_index, media, local)?;
+    let is_ours = |line: &&(usize, &Media)| line.1.kind == "audio" && line.1.port != 0 && is_rtp(line.1);
+    let lines: Vec<_> = session.media.iter().enumerate().collect();
+    let (media_index, media) = *lines.iter().find(is_ours).ok_or(Refused::NotAcceptable("no RTP/AVP audio stream"))?;
+    let offered = local.crypto();
+    // The answer's tag says which of our keys it is about (RFC 4568 section 5.1.3).
+    let keys = media.crypto.iter().find_map(|line| {
+        let ours = offered.iter().find(|ours| ours.tag == line.tag && ours.suite == line.suite)?;
+        Some(Keys { suite: line.suite, tag: line.tag, ours: ours.key, theirs: line.key })
+    });
+    if keys.is_none() && (local.srtp == Srtp::Mandatory || is_secure(media)) {
+        return Err(Refused::NotAcceptable("no SRTP key"));
+    }
+    let mut negotiated = choose(media_index, media, local, keys)?;
     negotiated.direction = media.direction.reversed();
+    // We are sent what we offered.
+    negotiated.payload_type_in = negotiated.codec.payload_type();
+    negotiated.telephone_event_in = Some(match negotiated.codec {
+        Codec::Opus => TELEPHONE_EVENT_OPUS_OFFERED,
+        _ => TELEPHONE_EVENT_OFFERED,
+    });
     Ok(negotiated)
 }
 
-fn audio_line(media: &[Media]) -> Result<(usize, &Media), Refused> {
-    media
-        .iter()
-        .enumerate()
-        .find(|(_, line)| line.kind == "audio" && line.port != 0 && line.protocol == "RTP/AVP")
-        .ok_or(Refused::NotAcceptable("no RTP/AVP audio stream"))
+/// RTP without DTLS; profiles with feedback are taken, nothing is fed back.
+fn is_rtp(media: &Media) -> bool {
+    matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF")
+}
+
+fn is_secure(media: &Media) -> bool {
+    matches!(media.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
+}
+
+/// The audio line to be answered: the first that can be, an encrypted one before a plain one.
+fn offered_line<'a>(media: &'a [Media], local: &LocalMedia) -> Result<(usize, &'a Media), Refused> {
+    let audio = || media.iter().enumerate().filter(|(_, line)| line.kind == "audio" && line.port != 0 && is_rtp(line));
+    let encrypted = |line: &Media| !line.crypto.is_empty() && local.srtp != Srtp::Off;
+    let plain = |line: &Media| !is_secure(line) && local.srtp != Srtp::Mandatory;
+    if audio().next().is_none() {
+        return Err(Refused::NotAcceptable("no RTP/AVP audio stream"));
+    }
+    audio()
+        .find(|(_, line)| encrypted(line))
+        .or_else(|| audio().find(|(_, line)| plain(line)))
+        .ok_or(Refused::NotAcceptable(if local.srtp == Srtp::Mandatory { "SRTP is needed" } else { "SRTP is off" }))
 }
 
 /// The first format of the peer's list that we have: its order counts (RFC 3264 section 6.1).
-fn choose(media_index: usize, media: &Media, local: &LocalMedia) -> Result<Negotiated, Refused> {
+fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Keys>) -> Result<Negotiated, Refused> {
     let (codec, payload_type) = media
         .formats
         .iter()
-        .filter(|format| format.clock_hz == 8_000)
         .find_map(|format| {
-            let codec = Codec::parse(&format.encoding)?;
+            let codec = Codec::of(format)?;
             local.codecs.contains(&codec).then_some((codec, format.payload_type))
         })
         .ok_or(Refused::NotAcceptable("no common codec"))?;
-    let telephone_event = media
-        .formats
-        .iter()
-        .find(|format| format.encoding == "TELEPHONE-EVENT" && format.clock_hz == 8_000)
-        .map(|format| format.payload_type);
+    let named = |name: &str, clock_hz: u32| {
+        let fits = |format: &&Format| format.encoding == name && format.clock_hz == clock_hz;
+        media.formats.iter().find(fits).map(|format| format.payload_type)
+    };
+    // Digits belong to the clock of the audio (RFC 4733 section 2.6); some offer them at 8 kHz alone.
+    let telephone_event = named("TELEPHONE-EVENT", codec.clock_hz()).or_else(|| named("TELEPHONE-EVENT", 8_000));
     let addr = media.addr.ok_or(Refused::Malformed(Fault("no usable c= line")))?;
     let remote = SocketAddr::new(addr, media.port);
-    let (rtcp_port, rtcp_addr) = media.rtcp.unwrap_or((media.port.wrapping_add(1), None));
+    let (rtcp_port, rtcp_addr) = match media.rtcp {
+        _ if media.rtcp_mux => (media.port, None),
+        Some(rtcp) => rtcp,
+        None => (media.port.wrapping_add(1), None),
+    };
+    let ptime_ms = media.ptime_ms.filter(|ms| ms % 10 == 0 && PTIMES_MS.contains(ms)).unwrap_or(local.ptime_ms);
     Ok(Negotiated {
         codec,
         payload_type,
+        payload_type_in: payload_type,
         telephone_event,
-        ptime_ms: media.ptime_ms.filter(|ms| ms % 10 == 0 && (10..=60).contains(ms)).unwrap_or(PTIME_MS),
+        telephone_event_in: telephone_event,
+        comfort_noise: named("CN", 8_000).filter(|_| codec != Codec::Opus),
+        // Opus is coded in frames of 20 ms.
+        ptime_ms: if codec == Codec::Opus { PTIME_MS } else { ptime_ms },
         direction: Direction::SendRecv,
         remote,
         remote_rtcp: SocketAddr::new(rtcp_addr.unwrap_or(addr), rtcp_port),
+        rtcp_mux: media.rtcp_mux,
+        keys,
         media_index,
     })
 }
@@ -151,6 +281,9 @@ mod tests {
             addr: "192.0.2.1".parse().unwrap(),
             port: 30_000,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
+            ptime_ms: PTIME_MS,
+            srtp: Srtp::Off,
+            keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
             session_id: 1,
             session_version: 1,
         }
@@ -203,7 +336,8 @@ mod tests {
         let refused = |lines: &str| answer(&offer(lines), &local()).unwrap_err();
         assert_eq!(refused("m=audio 4000 RTP/AVP 18\r\n"), Refused::NotAcceptable("no common codec"));
         assert_eq!(refused("m=video 4000 RTP/AVP 96\r\n"), Refused::NotAcceptable("no RTP/AVP audio stream"));
-        assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), Refused::NotAcceptable("no RTP/AVP audio stream"));
+        assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), Refused::NotAcceptable("SRTP is off"));
+        assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"), Refused::NotAcceptable("no RTP/AVP audio stream"));
         assert_eq!(refused("m=audio x RTP/AVP 0\r\n"), Refused::Malformed(Fault("m= line with a bad port")));
         assert_eq!(answer(b"hello", &local()).unwrap_err(), Refused::Malformed(Fault("no v= line")));
     }
@@ -221,5 +355,79 @@ mod tests {
         let text = print::offer(&local(), Direction::SendRecv);
         let n = accept_answer(&text, &local()).unwrap();
         assert_eq!((n.codec, n.telephone_event, n.direction), (Codec::Pcmu, Some(101), Direction::SendRecv));
+    }
+
+    #[test]
+    fn wide_band_codecs_and_their_own_payload_types() {
+        let all = LocalMedia { codecs: Codec::ALL.to_vec(), ..local() };
+        let lines = "m=audio 4000 RTP/AVP 96 9 0 97 98\r\na=rtpmap:96 opus/48000/2\r\n\
+                     a=rtpmap:97 telephone-event/8000\r\na=rtpmap:98 telephone-event/48000\r\na=ptime:60\r\n";
+        let (n, text) = answer(&offer(lines), &all).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!((n.codec, n.payload_type, n.telephone_event, n.ptime_ms), (Codec::Opus, 96, Some(98), 20));
+        assert!(text.contains("a=rtpmap:96 opus/48000/2\r\n") && text.contains("a=rtpmap:98 telephone-event/48000"));
+        let n = answered("m=audio 4000 RTP/AVP 9 0 13\r\na=ptime:40\r\n").0;
+        assert_eq!((n.codec, n.comfort_noise, n.ptime_ms), (Codec::Pcmu, Some(13), 40), "G.722 was not configured");
+        let (n, _) = answer(&offer("m=audio 4000 RTP/AVP 9 0\r\n"), &all).unwrap();
+        assert_eq!((n.codec, n.payload_type), (Codec::G722, 9));
+        // Our offer answered with other numbers: each side is sent its own.
+        let text = "m=audio 4000 RTP/AVP 96 100\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:100 telephone-event/48000\r\n";
+        let n = accept_answer(&offer(text), &all).unwrap();
+        assert_eq!((n.payload_type, n.payload_type_in), (96, 111));
+        assert_eq!((n.telephone_event, n.telephone_event_in), (Some(100), Some(110)));
+    }
+
+    const KEY: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+    #[test]
+    fn keys_are_taken_by_policy() {
+        let with = |srtp| LocalMedia { srtp, ..local() };
+        let secure = format!("m=audio 4000 RTP/SAVP 0\r\na=crypto:4 AES_CM_128_HMAC_SHA1_32 {KEY}\r\n");
+        let beside = secure.replace("SAVP", "AVP");
+        let plain = "m=audio 4000 RTP/AVP 0\r\n";
+        for (srtp, lines, wanted) in [
+            (Srtp::Off, secure.as_str(), Err("SRTP is off")),
+            (Srtp::Off, &beside, Ok(None)),
+            (Srtp::Preferred, &secure, Ok(Some("RTP/SAVP"))),
+            (Srtp::Preferred, &beside, Ok(Some("RTP/AVP"))),
+            (Srtp::Preferred, plain, Ok(None)),
+            (Srtp::Mandatory, &secure, Ok(Some("RTP/SAVP"))),
+            (Srtp::Mandatory, plain, Err("SRTP is needed")),
+        ] {
+            match (answer(&offer(lines), &with(srtp)), wanted) {
+                (Err(Refused::NotAcceptable(why)), Err(wanted)) => assert_eq!(why, wanted),
+                (Ok((n, text)), Ok(wanted)) => {
+                    let text = String::from_utf8(text).unwrap();
+                    assert_eq!(
+                        n.keys.map(|keys| (keys.tag, keys.suite)),
+                        wanted.map(|_| (4, Suite::AesCm128HmacSha1_32))
+                    );
+                    assert_eq!(text.contains("a=crypto:4 AES_CM_128_HMAC_SHA1_32 inline:"), wanted.is_some(), "{text}");
+                    assert!(wanted.is_none_or(|proto| text.contains(&format!(" {proto} 0"))), "{text}");
+                }
+                other => panic!("{srtp:?} {lines}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_our_offer_are_matched_by_tag() {
+        let both = |srtp| {
+            let ours = LocalMedia { srtp, ..local() };
+            let theirs =
+                LocalMedia { srtp: Srtp::Preferred, keys: [[7; KEY_BYTES_MAX], [8; KEY_BYTES_MAX]], ..local() };
+            let text = print::offer(&ours, Direction::SendRecv);
+            let (seen, answer) = answer(&text, &theirs).unwrap();
+            (seen, accept_answer(&answer, &ours).unwrap(), String::from_utf8(text).unwrap())
+        };
+        for (srtp, profile) in [(Srtp::Preferred, "RTP/AVP"), (Srtp::Mandatory, "RTP/SAVP")] {
+            let (seen, agreed, text) = both(srtp);
+            assert!(text.contains(&format!("m=audio 30000 {profile} 0 8 101\r\n")), "{text}");
+            let (seen, agreed) = (seen.keys.unwrap(), agreed.keys.unwrap());
+            assert_eq!((seen.ours, seen.theirs), (agreed.theirs, agreed.ours));
+        }
+        let ours = LocalMedia { srtp: Srtp::Mandatory, ..local() };
+        let plain = accept_answer(&offer("m=audio 4000 RTP/AVP 0\r\n"), &ours);
+        assert_eq!(plain, Err(Refused::NotAcceptable("no SRTP key")));
     }
 }

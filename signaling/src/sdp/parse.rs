@@ -1,7 +1,7 @@
 //! Reading a session description. Lines that are not known are skipped; only what makes the audio
 //! stream unreadable is an error.
 
-use super::{Direction, Format, Media, Session};
+use super::{Direction, Format, Media, Session, crypto};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -82,6 +82,9 @@ fn media_line(value: &str, addr: Option<IpAddr>, direction: Direction) -> Result
         direction,
         ptime_ms: None,
         rtcp: None,
+        rtcp_mux: false,
+        crypto: Vec::new(),
+        has_fingerprint: false,
     })
 }
 
@@ -113,6 +116,12 @@ fn attribute(media: &mut Media, value: &str) {
     } else if let Some(value) = value.strip_prefix("ptime:") {
         media.ptime_ms =
             value.trim().split('.').next().and_then(|ms| ms.parse().ok()).filter(|ms| (1..=200).contains(ms));
+    } else if value.trim() == "rtcp-mux" {
+        media.rtcp_mux = true;
+    } else if let Some(value) = value.strip_prefix("crypto:") {
+        media.crypto.extend(crypto::Line::parse(value).filter(|_| media.crypto.len() < limits::SDP_CRYPTO_MAX));
+    } else if value.starts_with("fingerprint:") || value.starts_with("ice-ufrag:") {
+        media.has_fingerprint = true;
     } else if let Some(value) = value.strip_prefix("rtcp:") {
         let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
         media.rtcp = port.parse().ok().map(|port| (port, connection(rest)));

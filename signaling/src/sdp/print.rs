@@ -1,18 +1,31 @@
 //! Writing a session description: ours has one stream and no optional lines.
 
-use super::negotiate::{LocalMedia, Negotiated};
+use super::crypto::Line;
+use super::negotiate::{
+    Codec, LocalMedia, Negotiated, PTIME_MS, Srtp, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED,
+};
 use super::{Direction, Media};
 use std::fmt::Write as _;
 
 /// An offer of every configured codec and telephone-event.
 pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
     let mut text = head(local);
-    let formats: Vec<u8> = local.codecs.iter().map(|codec| codec.payload_type()).collect();
-    media(&mut text, local.port, &formats, Some(super::negotiate::TELEPHONE_EVENT_OFFERED));
+    let mut formats: Vec<(u8, String)> = Vec::new();
     for codec in &local.codecs {
-        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", codec.payload_type(), codec.name());
+        formats.push((codec.payload_type(), codec.rtpmap().to_owned()));
     }
-    tail(&mut text, Some(super::negotiate::TELEPHONE_EVENT_OFFERED), super::negotiate::PTIME_MS, direction);
+    if local.codecs.iter().any(|codec| *codec != Codec::Opus) {
+        formats.push((TELEPHONE_EVENT_OFFERED, "telephone-event/8000".to_owned()));
+    }
+    if local.codecs.contains(&Codec::Opus) {
+        formats.push((TELEPHONE_EVENT_OPUS_OFFERED, "telephone-event/48000".to_owned()));
+    }
+    let profile = if local.srtp == Srtp::Mandatory { "RTP/SAVP" } else { "RTP/AVP" };
+    media(&mut text, local.port, profile, &formats);
+    for line in local.crypto() {
+        line.print(&mut text);
+    }
+    tail(&mut text, local.ptime_ms, direction);
     text.into_bytes()
 }
 
@@ -25,9 +38,24 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
             let _ = write!(text, "m={} 0 {} {formats}\r\n", line.kind, line.protocol);
             continue;
         }
-        media(&mut text, local.port, &[negotiated.payload_type], negotiated.telephone_event);
-        let _ = write!(text, "a=rtpmap:{} {}/8000\r\n", negotiated.payload_type, negotiated.codec.name());
-        tail(&mut text, negotiated.telephone_event, super::negotiate::PTIME_MS, negotiated.direction);
+        let mut formats = vec![(negotiated.payload_type, negotiated.codec.rtpmap().to_owned())];
+        if let Some(event) = negotiated.telephone_event {
+            let clock_hz =
+                line.formats.iter().find(|format| format.payload_type == event).map_or(8_000, |f| f.clock_hz);
+            formats.push((event, format!("telephone-event/{clock_hz}")));
+        }
+        if let Some(noise) = negotiated.comfort_noise {
+            formats.push((noise, "CN/8000".to_owned()));
+        }
+        media(&mut text, local.port, &line.protocol, &formats);
+        if let Some(keys) = negotiated.keys {
+            Line { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(&mut text);
+        }
+        if negotiated.rtcp_mux {
+            text.push_str("a=rtcp-mux\r\n");
+        }
+        // What we ask for is our own matter; what the peer asked for is what it gets.
+        tail(&mut text, if negotiated.codec == Codec::Opus { PTIME_MS } else { local.ptime_ms }, negotiated.direction);
     }
     text.into_bytes()
 }
@@ -41,17 +69,23 @@ fn head(local: &LocalMedia) -> String {
     )
 }
 
-fn media(text: &mut String, port: u16, formats: &[u8], telephone_event: Option<u8>) {
-    let _ = write!(text, "m=audio {port} RTP/AVP");
-    for format in formats.iter().chain(&telephone_event) {
-        let _ = write!(text, " {format}");
+fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) {
+    let _ = write!(text, "m=audio {port} {profile}");
+    for (payload_type, _) in formats {
+        let _ = write!(text, " {payload_type}");
     }
     text.push_str("\r\n");
+    for (payload_type, name) in formats {
+        let _ = write!(text, "a=rtpmap:{payload_type} {name}\r\n");
+        if name.starts_with("telephone-event") {
+            let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
+        } else if name.starts_with("opus") {
+            // Mono, with redundancy against loss; nothing is sent while nothing is said (RFC 7587 section 6.1).
+            let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;usedtx=1\r\n");
+        }
+    }
 }
 
-fn tail(text: &mut String, telephone_event: Option<u8>, ptime_ms: u16, direction: Direction) {
-    if let Some(pt) = telephone_event {
-        let _ = write!(text, "a=rtpmap:{pt} telephone-event/8000\r\na=fmtp:{pt} 0-16\r\n");
-    }
+fn tail(text: &mut String, ptime_ms: u16, direction: Direction) {
     let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n", direction.name());
 }

@@ -1,7 +1,8 @@
 //! The call to whoever a caller is put through to: rings, tells them what the agent has to say, and connects both
 //! legs. A task of its own; it ends with its handle, so that nobody's telephone rings on after the caller left.
 
-use super::outbound::invite_to;
+use super::figures::not_answered;
+use super::trunks::{self, Errand};
 use super::voice::{Voice, VoiceEvent};
 use super::{Context, LEG_EVENTS_MAX, Shared, ntp_clock};
 use crate::call::machine::{Brief, Consult};
@@ -26,6 +27,7 @@ use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
 use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::message::Headers;
 
 /// Questions and news between the caller's call and this one: there are never more than a handful.
 const QUEUE_MAX: usize = 8;
@@ -94,20 +96,21 @@ async fn call(
     }
     let Ok(ports) = context.ports.take() else { return EndReason::Overload };
     let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
-    let codecs = &trunk.fields.codecs;
-    let mut negotiation = Negotiation::new(context.media_addr, ports.port(), codecs, rand::random::<u32>().into());
-    let Some(invite) = invite_to(context, &trunk, from_number, &destination, negotiation.offer()) else {
+    let media = trunk.fields.media();
+    let mut negotiation = Negotiation::new(context.media_addr, ports.port(), &media, rand::random::<u32>().into());
+    let (sdp, headers) = (negotiation.offer(), Headers::default());
+    let errand = Errand { from_number, destination: &destination, sdp, headers };
+    let Some(invite) = trunks::invite(context, &trunk, errand) else {
         return EndReason::TrunkError;
     };
+    let delayed = invite.sdp.is_none();
     let Ok((sip_call, mut events)) = context.sip.invite(invite).await else { return EndReason::Overload };
     let answer = loop {
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Progress { .. }) => drop(tell.try_send((Consult::Ringing, None))),
                 Some(Event::Answered { sdp: Some(sdp), .. }) => break sdp,
-                Some(Event::Ended { cause: Cause::Refused { status, .. }, .. }) => {
-                    return EndReason::from_sip_status(status);
-                }
+                Some(Event::Ended { cause: cause @ Cause::Refused { .. }, .. }) => return not_answered(&cause),
                 Some(Event::Answered { .. } | Event::Ended { .. }) | None => break Vec::new(),
                 Some(_) => {}
             },
@@ -119,7 +122,7 @@ async fn call(
         }
     };
     let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
-    let stream = negotiation.accept(&answer).ok();
+    let stream = agreed(context, sip_call, &mut negotiation, &answer, delayed).await;
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
@@ -145,6 +148,18 @@ async fn call(
     };
     let _ = tell.send((Consult::Answered, Some(relay))).await;
     party.run(asked, tell).await
+}
+
+/// The stream of an answer; of an offer in its place, once ours has gone out.
+async fn agreed(
+    context: &Context, call: SipCall, negotiation: &mut Negotiation, sdp: &[u8], delayed: bool,
+) -> Option<Stream> {
+    if !delayed {
+        return negotiation.accept(sdp).ok();
+    }
+    let answer = negotiation.answer(sdp).ok();
+    context.sip.acknowledge(call, answer.as_ref().map(|(_, text)| text.clone())).await;
+    answer.map(|(stream, _)| stream)
 }
 
 /// A leg that nobody interrupts and that keeps nothing.
@@ -287,6 +302,15 @@ impl Talk {
                 if let Ok(stream) = self.negotiation.accept(&answer) {
                     let _ = self.leg.renegotiate(stream);
                 }
+                None
+            }
+            // Whom they want instead is for the caller's side to decide.
+            Some(Event::Replaced { by, .. }) => {
+                self.context.sip.reject(by.call, 603, None).await;
+                None
+            }
+            Some(Event::Referred { call, .. }) => {
+                self.context.sip.answer_refer(call, false).await;
                 None
             }
             Some(Event::Ended { .. }) | None => Some(EndReason::CustomerHungUp),

@@ -1,8 +1,8 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
 use super::consult::{Consultation, Party, trunk_of};
-use super::figures::{ended_by, info_digit, media_json, referral_news, trace, turn_histograms};
-use super::line::Line;
+use super::figures::{media_json, trace, turn_histograms};
+use super::line::{Line, News};
 use super::voice::{Voice, VoiceEvent};
 use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools, web};
 use crate::call::live::Update;
@@ -31,7 +31,6 @@ use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::stats::LegStats;
 use trunkline_media::turn::barge_in;
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
 
 /// How long the figures of a removed leg are waited for.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -53,7 +52,7 @@ enum Happened {
     Engine(Option<EngineEvent>),
     Model(Option<LlmEvent>),
     Voice(VoiceEvent),
-    Sip(Option<Event>),
+    Line(News),
     Command(Option<Command>),
     /// A tool answered; never before its call was made.
     Tool(Option<(String, String)>),
@@ -166,7 +165,7 @@ impl Running {
         };
         tokio::select! {
             biased;
-            event = self.c.line.next() => Happened::Sip(event),
+            news = self.c.line.next() => Happened::Line(news),
             command = self.c.seat.commands.recv() => Happened::Command(command),
             event = self.c.media.events.recv(), if self.leg_alive => Happened::Leg(event),
             event = stt => Happened::Stt(event),
@@ -217,7 +216,7 @@ impl Running {
                 self.machine.handle_model(now, generation, event);
             }
             Happened::Voice(event) => self.voice_event(now, event),
-            Happened::Sip(event) => self.sip_event(now, event).await,
+            Happened::Line(news) => self.c.signalled(now, &mut self.machine, news).await,
             Happened::Command(Some(Command::End(reason))) => self.machine.handle_command(now, reason),
             Happened::Command(Some(command)) => web::carry_out(&self.c.media, command),
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
@@ -364,42 +363,6 @@ impl Running {
         if played.is_err() {
             self.machine.handle_command(now, EndReason::Overload);
         }
-    }
-
-    async fn sip_event(&mut self, now: Instant, event: Option<Event>) {
-        match event {
-            Some(Event::Ended { cause, .. }) => self.machine.handle_peer_gone(now, ended_by(&cause)),
-            None => self.machine.handle_peer_gone(now, EndReason::NetworkLost),
-            Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
-            Some(Event::Confirmed { sdp: Some(answer), .. }) => {
-                let Line::Sip(line) = &mut self.c.line else { return };
-                if let Ok(stream) = line.negotiation.accept(&answer) {
-                    let _ = self.c.media.leg.renegotiate(stream);
-                }
-            }
-            Some(Event::Referral { referral, .. }) => self.machine.handle_referral(now, referral_news(referral)),
-            Some(Event::Info { content_type, body, .. }) => {
-                if let Some(digit) = info_digit(&content_type, &body) {
-                    self.machine.handle_digit(now, digit);
-                }
-            }
-            Some(_) => {}
-        }
-    }
-
-    async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
-        let Line::Sip(line) = &mut self.c.line else { return };
-        let answer = match sdp {
-            Some(offer) => match line.negotiation.answer(&offer) {
-                Ok((stream, text)) => {
-                    let _ = self.c.media.leg.renegotiate(stream);
-                    Some(text)
-                }
-                Err(_) => None,
-            },
-            None => Some(line.negotiation.offer()),
-        };
-        self.c.context.sip.answer_reoffer(call, answer).await;
     }
 
     /// Does what the machine wants done.

@@ -4,9 +4,11 @@ use crate::call::machine::{Referral, TurnFigures};
 use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
 use crate::telemetry::spans::{CallTrace, Span, TurnTrace};
+use serde_json::{Map, Value, json};
 use trunkline_media::stats::LegStats;
 use trunkline_signaling::sip::endpoint;
 use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::reason::Reason;
 
 /// The stages of one turn; those it did not reach are left out. `end_of_turn` and `response` span several.
 pub(super) fn turn_histograms(turn: &TurnFigures) {
@@ -49,8 +51,8 @@ pub(super) fn trace(call: &Call, turns: &[TurnFigures]) -> Option<CallTrace> {
     })
 }
 
-pub(super) fn media_json(stats: &LegStats) -> serde_json::Value {
-    serde_json::json!({
+pub(super) fn media_json(stats: &LegStats) -> Value {
+    json!({
         "packets_received": stats.packets_received,
         "packets_lost": stats.packets_lost,
         "packets_late": stats.packets_late,
@@ -59,13 +61,20 @@ pub(super) fn media_json(stats: &LegStats) -> serde_json::Value {
         "jitter_ms": stats.jitter_ms,
         "round_trip_ms": stats.round_trip_ms,
         "remote_loss": stats.remote_loss,
+        "packets_unauthentic": stats.packets_unauthentic,
+        "mos": stats.mos.map(two_places),
+        "mos_remote": stats.mos_remote.map(two_places),
         "concealed_ms": stats.concealed_ms,
         "underruns": stats.underruns,
         "playout_overflow_ms": stats.playout_overflow_ms,
-        "echo": stats.echo.map(|path| serde_json::json!({
+        "echo": stats.echo.map(|path| json!({
             "delay_ms": path.delay_ms, "level_db": path.level_db.round(), "heard_ms": stats.echo_ms,
         })),
     })
+}
+
+fn two_places(score: f32) -> f64 {
+    (f64::from(score) * 100.0).round() / 100.0
 }
 
 pub(super) fn referral_news(referral: endpoint::Referral) -> Referral {
@@ -76,14 +85,71 @@ pub(super) fn referral_news(referral: endpoint::Referral) -> Referral {
     }
 }
 
-/// Why an answered call is over, as the endpoint saw it.
+/// Why an answered call is over, as the endpoint saw it. A network that clears a call says so in its Reason.
 pub(super) fn ended_by(cause: &Cause) -> EndReason {
     match cause {
-        Cause::RemoteBye | Cause::RemoteCancel => EndReason::CustomerHungUp,
-        Cause::NotAcknowledged | Cause::NoResponse | Cause::DialogLost => EndReason::NetworkLost,
-        Cause::Unreachable(_) | Cause::Refused { .. } => EndReason::TrunkError,
+        Cause::RemoteBye { why } | Cause::RemoteCancel { why } => match why {
+            Some(Reason { q850: Some(27 | 34 | 38 | 41 | 42 | 44 | 47 | 58), .. }) => EndReason::TrunkError,
+            Some(Reason { q850: None | Some(31 | 102), sip: Some(408 | 481 | 500..=599), .. }) => {
+                EndReason::NetworkLost
+            }
+            _ => EndReason::CustomerHungUp,
+        },
+        Cause::NotAcknowledged | Cause::NoResponse | Cause::DialogLost | Cause::SessionExpired => {
+            EndReason::NetworkLost
+        }
+        Cause::Unreachable(_) | Cause::Refused { .. } | Cause::Redirected { .. } => EndReason::TrunkError,
         Cause::Local => EndReason::AgentHungUp,
     }
+}
+
+/// Why our call was not answered: the network's own cause where it gives one (RFC 3326), else the status.
+pub(super) fn not_answered(cause: &Cause) -> EndReason {
+    match cause {
+        Cause::Refused { status, why, .. } => why
+            .as_ref()
+            .and_then(|why| why.q850)
+            .and_then(EndReason::from_q850)
+            .unwrap_or_else(|| EndReason::from_sip_status(*status)),
+        Cause::Local => EndReason::Canceled,
+        _ => EndReason::TrunkError,
+    }
+}
+
+/// Status, cause and text of an end, as a call shows them.
+pub(super) fn reason_facts(cause: &Cause) -> Map<String, Value> {
+    let mut facts = Map::new();
+    let why = match cause {
+        Cause::RemoteBye { why } | Cause::RemoteCancel { why } => why.as_ref(),
+        Cause::Refused { status, reason, why, .. } => {
+            facts.insert("sip_status".to_owned(), json!(status));
+            facts.insert("sip_reason".to_owned(), json!(reason));
+            why.as_ref()
+        }
+        Cause::Redirected { status, .. } => {
+            facts.insert("sip_status".to_owned(), json!(status));
+            None
+        }
+        Cause::Unreachable(why) => {
+            facts.insert("problem".to_owned(), json!(why));
+            None
+        }
+        Cause::NoResponse => {
+            facts.insert("problem".to_owned(), json!("no answer from the trunk"));
+            None
+        }
+        Cause::SessionExpired => {
+            facts.insert("problem".to_owned(), json!("the session was not refreshed in time"));
+            None
+        }
+        Cause::Local | Cause::NotAcknowledged | Cause::DialogLost => None,
+    };
+    if let Some(why) = why {
+        let named =
+            [("reason_sip_cause", json!(why.sip)), ("q850_cause", json!(why.q850)), ("reason_text", json!(why.text))];
+        facts.extend(named.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, value)| (name.to_owned(), value)));
+    }
+    facts
 }
 
 /// A digit of `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
@@ -108,6 +174,32 @@ pub(super) fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_are_named_by_the_networks_cause() {
+        let why = |sip, q850| Some(Reason { sip, q850, text: None });
+        for (status, q850, wanted) in [
+            (480, Some(17), EndReason::Busy),
+            (480, Some(1), EndReason::InvalidNumber),
+            (503, Some(21), EndReason::Rejected),
+            (503, Some(34), EndReason::TrunkError),
+            (480, None, EndReason::NoAnswer),
+            (486, Some(16), EndReason::Busy),
+        ] {
+            let why = q850.and_then(|q850| why(None, Some(q850)));
+            let cause = Cause::Refused { status, reason: String::new(), retry_after_s: None, why };
+            assert_eq!(not_answered(&cause), wanted, "{status} {q850:?}");
+        }
+        for (sip, q850, wanted) in [
+            (None, Some(16), EndReason::CustomerHungUp),
+            (None, Some(38), EndReason::TrunkError),
+            (Some(408), None, EndReason::NetworkLost),
+            (Some(200), None, EndReason::CustomerHungUp),
+        ] {
+            assert_eq!(ended_by(&Cause::RemoteBye { why: why(sip, q850) }), wanted, "{sip:?} {q850:?}");
+        }
+        assert_eq!(ended_by(&Cause::RemoteBye { why: None }), EndReason::CustomerHungUp);
+    }
 
     #[test]
     fn digits_in_info_bodies() {

@@ -2,8 +2,8 @@
 
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
-use super::line::{Line, SipLine};
-use super::{Context, Record, Shared, trunk_codecs};
+use super::line::Line;
+use super::{Context, Record, Shared, trunks};
 use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
 use crate::call::negotiate::Negotiation;
@@ -11,6 +11,7 @@ use crate::call::registry::{Command, Seat};
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TrunkId};
+use crate::domain::trunk::Trunk;
 use crate::store::{Route, StoreError, now};
 use crate::webhooks::event;
 use serde_json::{Map, json};
@@ -33,8 +34,8 @@ const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 pub async fn inbound(context: Shared, call: IncomingCall) {
     let started = Instant::now();
     let IncomingCall { incoming, events } = call;
-    let route = match tokio::time::timeout(ROUTE_DEADLINE, route(&context, &incoming)).await {
-        Ok(Ok(Some(route))) => route,
+    let (route, trunk) = match tokio::time::timeout(ROUTE_DEADLINE, route(&context, &incoming)).await {
+        Ok(Ok(Some(found))) => found,
         Ok(Ok(None)) => return context.sip.reject(incoming.call, 404, None).await,
         Ok(Err(error)) => {
             tracing::error!(%error, "call cannot be routed");
@@ -45,23 +46,24 @@ pub async fn inbound(context: Shared, call: IncomingCall) {
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(Ringing { context, route, id, incoming, events, started }).instrument(span).await;
+    answer(Ringing { context, route, trunk, id, incoming, events, started }).instrument(span).await;
 }
 
-async fn route(context: &Shared, incoming: &Incoming) -> Result<Option<Route>, StoreError> {
-    let trunks = trunk_ids(incoming);
-    let dialled = incoming.request_uri.user_plain().or(incoming.to.uri.user_plain()).unwrap_or_default();
-    context.store.route(&dialled, &trunks).await
-}
-
-fn trunk_ids(incoming: &Incoming) -> Vec<TrunkId> {
-    incoming.trunks.iter().filter_map(|id| TrunkId::parse(id)).collect()
+async fn route(context: &Shared, incoming: &Incoming) -> Result<Option<(Route, Trunk)>, StoreError> {
+    for trunk in incoming.trunks.iter().filter_map(|id| context.trunks.get(TrunkId::parse(id)?)) {
+        let number = trunks::dialled(&trunk, incoming);
+        if let Some(route) = context.store.route(&number, &[trunk.id]).await? {
+            return Ok(Some((route, trunk)));
+        }
+    }
+    Ok(None)
 }
 
 /// An inbound call that has a number and is not answered yet.
 struct Ringing {
     context: Shared,
     route: Route,
+    trunk: Trunk,
     id: CallId,
     incoming: Incoming,
     events: mpsc::Receiver<Event>,
@@ -78,12 +80,13 @@ struct Chosen {
 async fn answer(mut ringing: Ringing) {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let scope = ringing.route.scope;
-    let codecs = trunk_codecs(&context.store, scope, Some(ringing.route.trunk)).await;
     let Ok(ports) = context.ports.take() else {
         tracing::error!("no RTP port is free");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
-    let mut negotiation = Negotiation::new(context.media_addr, ports.port(), &codecs, sip_call.0);
+    let media = ringing.trunk.fields.media();
+    let addr = context.media_addr_for(ringing.incoming.source.ip());
+    let mut negotiation = Negotiation::new(addr, ports.port(), &media, sip_call.0);
     let (stream, sdp) = match &ringing.incoming.sdp {
         Some(offer) => match negotiation.answer(offer) {
             Ok((stream, text)) => (Some(stream), text),
@@ -121,7 +124,7 @@ async fn answer(mut ringing: Ringing) {
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    let line = Line::Sip(Box::new(SipLine { call: sip_call, events: sip_events, negotiation, alive: true }));
+    let line = Line::sip(sip_call, sip_events, negotiation);
     converse(Conversation { context, brief, record, seat, line, media }, hearing, None).await;
 }
 
@@ -130,8 +133,10 @@ async fn answer(mut ringing: Ringing) {
 async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     let Ringing { context, route, id, incoming, .. } = &*ringing;
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
-    call.from_number = incoming.from.uri.user_plain().unwrap_or_else(|| "anonymous".to_owned());
-    call.to_number = incoming.request_uri.user_plain().unwrap_or_default();
+    call.from_number = trunks::calling(&ringing.trunk, incoming);
+    call.to_number = trunks::dialled(&ringing.trunk, incoming);
+    let facts = trunks::described(&incoming.headers);
+    call.signalling = (!facts.is_empty()).then_some(serde_json::Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
     call.trunk = Some(route.trunk);
     let mut seat = context.registry.enter(route.scope, *id, None);
@@ -251,8 +256,8 @@ async fn confirmed(events: &mut mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>
             Ok(Some(Event::Ended { cause, .. })) => {
                 use trunkline_signaling::sip::failure::Cause;
                 return Err(match cause {
-                    Cause::RemoteCancel => EndReason::Canceled,
-                    Cause::RemoteBye => EndReason::CustomerHungUp,
+                    Cause::RemoteCancel { .. } => EndReason::Canceled,
+                    Cause::RemoteBye { .. } => EndReason::CustomerHungUp,
                     _ => EndReason::NetworkLost,
                 });
             }

@@ -1,5 +1,6 @@
-//! What signals a call: a SIP dialog, or a browser's session.
+//! What signals a call: a SIP dialog, or a browser's session. The dialog may be replaced while the call goes on.
 
+use super::handover::{Handover, HandoverNews};
 use crate::call::negotiate::Negotiation;
 use tokio::sync::mpsc;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
@@ -17,17 +18,48 @@ pub(super) struct SipLine {
     pub negotiation: Negotiation,
     /// The dialog is not over. A closed channel would answer at once, for ever.
     pub alive: bool,
+    /// The call to somebody else that the peer asked for.
+    pub handover: Option<Handover>,
+}
+
+/// What a line brings.
+pub(super) enum News {
+    Sip(Option<Event>),
+    Handover(HandoverNews),
+}
+
+impl SipLine {
+    pub(super) fn new(call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation) -> Self {
+        Self { call, events, negotiation, alive: true, handover: None }
+    }
+
+    /// The call goes on in another dialog.
+    pub(super) fn replace(&mut self, call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation) {
+        (self.call, self.events, self.negotiation) = (call, events, negotiation);
+        (self.alive, self.handover) = (true, None);
+    }
 }
 
 impl Line {
-    pub(super) async fn next(&mut self) -> Option<Event> {
-        match self {
-            Self::Sip(line) if line.alive => {
-                let event = line.events.recv().await;
-                line.alive = !matches!(event, Some(Event::Ended { .. }) | None);
-                event
+    pub(super) fn sip(call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation) -> Self {
+        Self::Sip(Box::new(SipLine::new(call, events, negotiation)))
+    }
+
+    pub(super) async fn next(&mut self) -> News {
+        let Self::Sip(line) = self else { return std::future::pending().await };
+        let handover = async {
+            match &mut line.handover {
+                Some(handover) => handover.next().await,
+                None => std::future::pending().await,
             }
-            _ => std::future::pending().await,
+        };
+        tokio::select! {
+            event = line.events.recv(), if line.alive => {
+                line.alive = !matches!(event, Some(Event::Ended { .. }) | None);
+                News::Sip(event)
+            }
+            news = handover => News::Handover(news),
+            else => std::future::pending().await,
         }
     }
 }

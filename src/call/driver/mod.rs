@@ -6,6 +6,7 @@ mod consult;
 mod converse;
 mod engine;
 mod figures;
+mod handover;
 mod hooks;
 mod inbound;
 mod line;
@@ -13,15 +14,18 @@ mod order;
 mod outbound;
 mod plan;
 mod remote;
+mod signal;
 mod tools;
+mod trunks;
 mod voice;
 mod web;
 mod wrap_up;
 
 pub use inbound::inbound;
 pub use order::{OrderFault, Placed, place};
-pub use outbound::{OutboundOrder, outbound, probe_trunk};
+pub use outbound::{OutboundOrder, outbound};
 pub use remote::Remote;
+pub use trunks::{TrunkState, Trunks, probe_trunk, watch_trunks};
 pub use web::{
     WebAnswer, WebCalls, WebFault, WebLimits, WebOffer, WebOrder, WebRestart, add_web_candidates, connect_web,
     place_web, restart_web,
@@ -46,6 +50,7 @@ use crate::store::{OrgScope, Store, now};
 use crate::telemetry::spans::Spans;
 use crate::webhooks::sender::Sender;
 use hooks::Hooks;
+use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +64,7 @@ use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
-use trunkline_signaling::io::driver::SipHandle;
+use trunkline_signaling::io::SipHandle;
 
 /// Events of a leg waiting for the call: two seconds of audio beside everything else.
 const LEG_EVENTS_MAX: usize = 128;
@@ -85,8 +90,14 @@ pub struct Context {
     pub journal: Journal,
     pub registry: Registry,
     pub web_calls: WebCalls,
+    /// How the other ends of trunks are.
+    pub trunks: Trunks,
+    /// This process registers with providers.
+    pub registers: bool,
     pub remote: Remote,
     pub media_addr: IpAddr,
+    /// The same for peers of the other family.
+    pub media_addr_other: Option<IpAddr>,
     pub recordings: PathBuf,
     pub limits: Limits,
     pub webhooks: Sender,
@@ -138,6 +149,8 @@ pub(super) struct Record {
     journal: Journal,
     live: broadcast::Sender<Update>,
     registry: Registry,
+    /// What the signalling said: headers, identity, causes.
+    signalling: Map<String, Value>,
 }
 
 impl Record {
@@ -145,14 +158,24 @@ impl Record {
         call.node = Some(context.node.clone());
         let record = Self {
             scope,
-            call,
             hooks,
             journal: context.journal.clone(),
             live: seat.live.clone(),
             registry: seat.registry().clone(),
+            signalling: match &call.signalling {
+                Some(Value::Object(known)) => known.clone(),
+                _ => Map::new(),
+            },
+            call,
         };
         record.write().await;
         record
+    }
+
+    /// Notes facts of the signalling.
+    pub(super) fn signalled(&mut self, facts: Map<String, Value>) {
+        self.signalling.extend(facts);
+        self.call.signalling = (!self.signalling.is_empty()).then(|| Value::Object(self.signalling.clone()));
     }
 
     async fn write(&self) {
@@ -199,6 +222,12 @@ pub(super) struct Media {
 }
 
 impl Context {
+    /// Our address for the media of a peer.
+    fn media_addr_for(&self, peer: IpAddr) -> IpAddr {
+        let fits = |ours: &IpAddr| ours.is_ipv4() == peer.to_canonical().is_ipv4();
+        self.media_addr_other.filter(fits).unwrap_or(self.media_addr)
+    }
+
     /// Starts the leg of a call; an early one records nothing before it is answered.
     fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, wire: Wire, early: bool) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
@@ -278,17 +307,6 @@ fn ntp_clock() -> NtpClock {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
     NtpClock { origin: Instant::now(), ntp_origin: (wall.as_secs() + NTP_OFFSET) << 32 | fraction }
-}
-
-/// Codecs a trunk offers and accepts, by its own settings.
-pub(super) async fn trunk_codecs(
-    store: &Store, scope: OrgScope, trunk: Option<crate::domain::ids::TrunkId>,
-) -> Vec<String> {
-    let Some(trunk) = trunk else { return Vec::new() };
-    match store.trunk(scope, trunk).await {
-        Ok(Some(trunk)) => trunk.fields.codecs,
-        _ => Vec::new(),
-    }
 }
 
 pub type Shared = Arc<Context>;

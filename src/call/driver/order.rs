@@ -30,6 +30,8 @@ pub enum OrderFault {
     ProviderMissing(&'static str),
     #[error("No trunk of this organization can call out")]
     TrunkMissing,
+    #[error("No trunk of this organization may call this destination")]
+    DestinationDenied,
     #[error("from_number is not a number of this organization")]
     ForeignNumber,
     #[error("The calling windows of the task do not allow a call now")]
@@ -129,8 +131,15 @@ async fn choose_trunk(context: &Context, scope: OrgScope, task: &Task) -> Result
         }
         None => numbers.iter().find(|row| row.fields.agent == Some(task.agent)).or(numbers.first()).cloned(),
     };
-    let is_uri = matches!(Destination::parse(&task.fields.to_number), Some(Destination::SipUri(_)));
-    let usable = |trunk: &Trunk| trunk.fields.host.is_some() && (!is_uri || trunk.fields.allow_sip_uri);
+    let destination = Destination::parse(&task.fields.to_number);
+    let able = |trunk: &Trunk| match &destination {
+        Some(Destination::SipUri(_)) => trunk.fields.calls_out() && trunk.fields.allow_sip_uri,
+        _ => trunk.fields.calls_out(),
+    };
+    let usable = |trunk: &Trunk| match &destination {
+        Some(Destination::Number(number)) => able(trunk) && trunk.fields.may_call(number),
+        _ => able(trunk),
+    };
     let (mut trunks, _) = context.store.trunks(scope, all).await?;
     trunks.reverse(); // oldest first
     let of_number = number.as_ref().and_then(|row| row.fields.trunk);
@@ -139,5 +148,7 @@ async fn choose_trunk(context: &Context, scope: OrgScope, task: &Task) -> Result
         .find(|trunk| Some(trunk.id) == of_number && usable(trunk))
         .or_else(|| trunks.iter().find(|trunk| usable(trunk)))
         .cloned();
-    Ok((chosen.ok_or(OrderFault::TrunkMissing)?, number.map(|row| row.fields.number.to_string())))
+    let denied = trunks.iter().any(able);
+    let chosen = chosen.ok_or(if denied { OrderFault::DestinationDenied } else { OrderFault::TrunkMissing })?;
+    Ok((chosen, number.map(|row| row.fields.number.to_string())))
 }

@@ -1,11 +1,13 @@
 //! A call we make for a task: ring, and when somebody answers, the conversation.
 
 use super::converse::{Conversation, converse};
+use super::figures::{not_answered, reason_facts};
 use super::hooks::Hooks;
-use super::line::{Line, SipLine};
-use super::{Context, Hearing, Media, Record, Shared};
+use super::line::Line;
+use super::trunks::{self, Errand, custom_headers};
+use super::{Hearing, Media, Record, Shared, handover};
 use crate::call::machine::Brief;
-use crate::call::negotiate::Negotiation;
+use crate::call::negotiate::{Negotiation, Refusal};
 use crate::call::registry::{Command, Seat};
 use crate::call::voicemail::Detection;
 use crate::domain::agent::Agent;
@@ -14,30 +16,29 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
-use crate::domain::trunk::{Transport as TrunkTransport, Trunk};
+use crate::domain::trunk::Trunk;
 use crate::providers::SttEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::store::{OrgScope, now};
 use crate::webhooks::event;
 use bytes::Bytes;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::Wire;
-use trunkline_media::leg::LegEvent;
-use trunkline_signaling::sip::digest::Credentials;
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite, Transport};
+use trunkline_media::leg::{LegEvent, Stream};
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite};
 use trunkline_signaling::sip::failure::Cause;
-use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+use trunkline_signaling::sip::message::Uri;
+
+/// Redirections of one call that are followed.
+const REDIRECTS_MAX: usize = 3;
 
 /// How long the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A trunk that has not answered by then is taken for dead.
-const PROBE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// A task that was claimed, with everything its call needs.
 #[derive(Debug)]
@@ -82,87 +83,73 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         tracing::error!("no RTP port is free");
         return record.ended(EndReason::Overload).await;
     };
-    let negotiation =
-        Negotiation::new(context.media_addr, ports.port(), &order.trunk.fields.codecs, rand::random::<u32>().into());
-    let mut way = Way { negotiation, ports: Some(ports), media: None, stt: None, detection: None };
-    let Some(invite) = invite(&context, &order, way.negotiation.offer()) else {
-        return record.ended(EndReason::TrunkError).await;
-    };
-    let (sip_call, mut events) = match context.sip.invite(invite).await {
-        Ok(call) => call,
-        Err(_) => return record.ended(EndReason::Overload).await,
-    };
-    match way.ring(&context, &brief, &record, &mut seat, &mut events).await {
-        Ok(Answer { sdp, sip_call_id }) => {
-            record.call.sip_call_id = Some(sip_call_id);
-            way.talk(context, brief, record, seat, sip_call, events, &sdp).await;
+    let session_id = rand::random::<u32>().into();
+    let negotiation = Negotiation::new(context.media_addr, ports.port(), &order.trunk.fields.media(), session_id);
+    let mut way = Way { negotiation, ports: Some(ports), media: None, stt: None, detection: None, delayed: false };
+    let mut redirects = 0;
+    let mut to = Destination::parse(&order.task.fields.to_number);
+    loop {
+        let Some(invite) = to.take().and_then(|to| invite(&context, &order, &to, way.negotiation.offer())) else {
+            return way.failed(&mut record, EndReason::TrunkError).await;
+        };
+        way.delayed = invite.sdp.is_none();
+        let (sip_call, mut events) = match context.sip.invite(invite).await {
+            Ok(call) => call,
+            Err(_) => return way.failed(&mut record, EndReason::Overload).await,
+        };
+        let unanswered = match way.ring(&context, &brief, &record, &mut seat, &mut events).await {
+            Ok(Answer { sdp, sip_call_id }) => {
+                record.call.sip_call_id = Some(sip_call_id);
+                return way.talk(context, brief, record, seat, sip_call, events, &sdp).await;
+            }
+            Err(unanswered) => unanswered,
+        };
+        context.sip.hang_up(sip_call).await;
+        record.signalled(unanswered.facts);
+        if redirects < REDIRECTS_MAX && order.trunk.fields.follow_redirects {
+            redirects += 1;
+            to = unanswered
+                .contacts
+                .iter()
+                .filter_map(|contact| Uri::parse(contact).ok())
+                .find_map(|uri| handover::destination(&order.trunk.fields, &uri));
         }
-        Err(reason) => {
-            context.sip.hang_up(sip_call).await;
-            if let Some(who) = way.detection.as_ref().and_then(Detection::verdict) {
-                record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
-            }
-            if let Some(media) = way.media {
-                media.leg.remove(None);
-            }
-            tracing::info!(reason = reason.name(), "call was not answered");
-            record.ended(reason).await;
+        if to.is_none() {
+            return way.failed(&mut record, unanswered.reason).await;
         }
     }
 }
 
-fn invite(context: &Shared, order: &OutboundOrder, sdp: Vec<u8>) -> Option<Invite> {
-    let destination = Destination::parse(&order.task.fields.to_number)?;
-    invite_to(context, &order.trunk, order.from_number.as_deref(), &destination, sdp)
+fn invite(context: &Shared, order: &OutboundOrder, to: &Destination, sdp: Vec<u8>) -> Option<Invite> {
+    let headers = custom_headers(&order.task.fields.sip_headers);
+    let errand = Errand { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
+    trunks::invite(context, &order.trunk, errand)
 }
 
-/// Whether somebody is there at the trunk's other end: the status of the answer to OPTIONS (any is a sign of life)
-/// and how long it took. `Err` when the trunk only receives.
-pub async fn probe_trunk(context: &Context, trunk: &Trunk) -> Result<(Option<u16>, Duration), ()> {
-    let host = trunk.fields.host.as_deref().ok_or(())?;
-    let uri = Uri::sip(None, host, trunk.fields.port);
-    let destination = Destination::SipUri(uri.to_string());
-    let invite = invite_to(context, trunk, None, &destination, Vec::new()).ok_or(())?;
-    let started = Instant::now();
-    let answer = tokio::time::timeout(PROBE_DEADLINE, context.sip.options(invite)).await;
-    Ok((answer.ok().flatten(), started.elapsed()))
+/// Nobody answered.
+struct Unanswered {
+    reason: EndReason,
+    /// What the signalling said about it.
+    facts: Map<String, Value>,
+    /// Where a redirection points to.
+    contacts: Vec<String>,
 }
 
-/// An INVITE over a trunk; none when the trunk only receives.
-pub(super) fn invite_to(
-    context: &Context, trunk: &Trunk, from_number: Option<&str>, destination: &Destination, sdp: Vec<u8>,
-) -> Option<Invite> {
-    let trunk = &trunk.fields;
-    let host = trunk.host.as_deref()?;
-    let request_uri = match destination {
-        Destination::Number(number) => Uri::sip(Some(&trunk.dial(number)), host, trunk.port),
-        Destination::SipUri(uri) => Uri::parse(uri).ok()?,
-    };
-    let local = context.sip.local_udp();
-    let from_domain = trunk.from_domain.clone().unwrap_or_else(|| context.media_addr.to_string());
-    let from_user = trunk.from_user.as_deref().or(from_number).or(trunk.username.as_deref());
-    let from_port = trunk.from_domain.is_none().then(|| local.port());
-    let from = NameAddr {
-        display: None,
-        uri: Uri::sip(from_user.or(Some("anonymous")), &from_domain, from_port),
-        params: String::new(),
-    };
-    let credentials = trunk.username.clone().zip(trunk.password.clone());
-    let is_sip_uri = matches!(destination, Destination::SipUri(_));
-    Some(Invite {
-        to: NameAddr { display: None, uri: request_uri.clone(), params: String::new() },
-        request_uri,
-        from,
-        // A URI names its own host; numbers go to the trunk.
-        proxy: (!is_sip_uri).then(|| (host.to_owned(), trunk.port)),
-        transport: match trunk.transport {
-            TrunkTransport::Udp => Transport::Udp,
-            TrunkTransport::Tcp => Transport::Tcp,
-        },
-        credentials: credentials.map(|(username, password)| Credentials { username, password }),
-        sdp,
-        headers: Headers::default(),
-    })
+impl From<EndReason> for Unanswered {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, facts: Map::new(), contacts: Vec::new() }
+    }
+}
+
+impl From<Cause> for Unanswered {
+    fn from(cause: Cause) -> Self {
+        let (reason, facts) = (not_answered(&cause), reason_facts(&cause));
+        let contacts = match cause {
+            Cause::Redirected { contacts, .. } => contacts,
+            _ => Vec::new(),
+        };
+        Self { reason, facts, contacts }
+    }
 }
 
 struct Answer {
@@ -178,14 +165,28 @@ struct Way {
     media: Option<Media>,
     stt: Option<SttSession>,
     detection: Option<Detection>,
+    /// The offer comes with the answer.
+    delayed: bool,
 }
 
 impl Way {
+    /// The end without an answer.
+    async fn failed(self, record: &mut Record, reason: EndReason) {
+        if let Some(who) = self.detection.as_ref().and_then(Detection::verdict) {
+            record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
+        }
+        if let Some(media) = self.media {
+            media.leg.remove(None);
+        }
+        tracing::info!(reason = reason.name(), "call was not answered");
+        record.ended(reason).await;
+    }
+
     /// Waits for the answer. The recogniser connects with the first ringing.
     async fn ring(
         &mut self, context: &Shared, brief: &Brief, record: &Record, seat: &mut Seat,
         events: &mut mpsc::Receiver<Event>,
-    ) -> Result<Answer, EndReason> {
+    ) -> Result<Answer, Unanswered> {
         let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
         loop {
             let heard = async {
@@ -204,27 +205,28 @@ impl Way {
                 event = events.recv() => match event {
                     Some(Event::Progress { sdp, .. }) => self.progress(context, brief, record, sdp),
                     Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
-                    Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError),
-                    Some(Event::Ended { cause, .. }) => return Err(not_answered(&cause)),
+                    Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError.into()),
+                    Some(Event::Ended { cause, .. }) => return Err(cause.into()),
+                    Some(Event::Reoffer { call, sdp: Some(sdp) }) => self.early_offer(context, call, &sdp).await,
                     Some(_) => {}
-                    None => return Err(EndReason::TrunkError),
+                    None => return Err(EndReason::TrunkError.into()),
                 },
                 command = seat.commands.recv() => match command {
                     // Nobody answered yet: an end is a cancel.
-                    Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled),
-                    Some(Command::End(reason)) => return Err(reason),
+                    Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
+                    Some(Command::End(reason)) => return Err(reason.into()),
                     Some(_) => {}
                 },
                 event = heard => self.heard(event),
                 event = words => self.understood(event),
-                () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer),
+                () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer.into()),
             }
         }
     }
 
     /// It rings, or something is to be heard already (183, or 180 with a description).
     fn progress(&mut self, context: &Shared, brief: &Brief, record: &Record, sdp: Option<Vec<u8>>) {
-        let stream = sdp.and_then(|sdp| self.negotiation.accept(&sdp).ok());
+        let stream = sdp.filter(|_| !self.delayed).and_then(|sdp| self.negotiation.accept(&sdp).ok());
         if let (Some(stream), Some(media)) = (stream, &self.media) {
             let _ = media.leg.renegotiate(stream);
         } else if let Some(stream) = stream
@@ -240,6 +242,28 @@ impl Way {
             let law = stream.map_or(Law::Mu, |stream| stream.codec.law());
             self.stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, law));
         }
+    }
+
+    /// The peer changes the media before it answers (UPDATE): announcements that move to another server.
+    async fn early_offer(&mut self, context: &Shared, call: SipCall, offer: &[u8]) {
+        let answer = self.negotiation.answer(offer).ok().map(|(stream, text)| {
+            if let Some(media) = &self.media {
+                let _ = media.leg.renegotiate(stream);
+            }
+            text
+        });
+        context.sip.answer_reoffer(call, answer).await;
+    }
+
+    /// The stream of the answer; of a delayed offer once ours has gone out.
+    async fn agreed(&mut self, context: &Shared, call: SipCall, sdp: &[u8]) -> Result<Stream, Refusal> {
+        if !self.delayed {
+            return self.negotiation.accept(sdp);
+        }
+        let answer = self.negotiation.answer(sdp);
+        let text = answer.as_ref().ok().map(|(_, text)| text.clone());
+        context.sip.acknowledge(call, text).await;
+        answer.map(|(stream, _)| stream)
     }
 
     fn heard(&mut self, event: Option<LegEvent>) {
@@ -281,9 +305,9 @@ impl Way {
         sip_events: mpsc::Receiver<Event>, answer: &[u8],
     ) {
         let early_law = self.media.as_ref().map(|media| media.law);
-        let media = match (self.negotiation.accept(answer), self.media, self.ports) {
-            (Ok(stream), Some(mut media), _) => {
-                media.law = stream.codec.law();
+        let agreed = self.agreed(&context, sip_call, answer).await;
+        let media = match (agreed, self.media, self.ports) {
+            (Ok(stream), Some(media), _) => {
                 let told = media.leg.renegotiate(stream).and_then(|()| media.leg.answered(media.recording.is_some()));
                 told.is_ok().then_some(media)
             }
@@ -307,16 +331,8 @@ impl Way {
         };
         tracing::info!("call answered");
         let negotiation = self.negotiation;
-        let line = Line::Sip(Box::new(SipLine { call: sip_call, events: sip_events, negotiation, alive: true }));
+        let line = Line::sip(sip_call, sip_events, negotiation);
         let conversation = Conversation { context, brief, record, seat, line, media };
         converse(conversation, hearing, self.detection).await;
-    }
-}
-
-fn not_answered(cause: &Cause) -> EndReason {
-    match cause {
-        Cause::Refused { status, .. } => EndReason::from_sip_status(*status),
-        Cause::Local => EndReason::Canceled,
-        _ => EndReason::TrunkError,
     }
 }

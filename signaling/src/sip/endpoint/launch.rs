@@ -140,7 +140,7 @@ impl Endpoint {
         let Outbound { mut request, call, auth_attempts, contact, mut way, .. } = outbound;
         if address.transport == Transport::Udp && self.is_too_large(&request) {
             let stream = Address { transport: Transport::Tcp, ..address };
-            if !self.dead.get(&stream).is_some_and(|until| *until > now) {
+            if self.dead.get(&stream).is_none_or(|until| *until <= now) {
                 way.addrs.push_front(address);
                 address = stream;
             }

@@ -175,8 +175,6 @@ pub struct Incoming {
     pub transport: Transport,
     /// Everything else it says: identities, diversions, `X-…`.
     pub headers: Headers,
-    /// The call of ours that it takes the place of (RFC 3891); hang that up once this one is answered.
-    pub replaces: Option<CallId>,
 }
 
 #[derive(Clone, Debug)]
@@ -219,6 +217,11 @@ pub enum Event {
     Referred {
         call: CallId,
         referred: Box<Referred>,
+    },
+    /// Another call wants to take the place of this one (RFC 3891): answer it and hang this one up.
+    Replaced {
+        call: CallId,
+        by: Box<Incoming>,
     },
     Info {
         call: CallId,

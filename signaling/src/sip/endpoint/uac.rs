@@ -31,7 +31,9 @@ impl Endpoint {
         headers.push(HeaderName::CSeq, "1 INVITE");
         headers.push(HeaderName::Contact, "");
         headers.push(HeaderName::Allow, ALLOW);
-        headers.push(HeaderName::Supported, SUPPORTED);
+        let sdp = invite.sdp.unwrap_or_default();
+        // An offer in a provisional response would want its answer in the PRACK: the 200 is early enough.
+        headers.push(HeaderName::Supported, if sdp.is_empty() { "timer, replaces" } else { SUPPORTED });
         if self.config.session_expires_s > 0 {
             headers.push(HeaderName::SessionExpires, self.config.session_expires_s.to_string());
             headers.push(HeaderName::MinSe, session_timer::MIN_SE_S.to_string());
@@ -40,7 +42,6 @@ impl Endpoint {
         for header in invite.headers.iter() {
             headers.push(header.name.clone(), header.value.as_str());
         }
-        let sdp = invite.sdp.unwrap_or_default();
         if !sdp.is_empty() {
             headers.push(HeaderName::ContentType, "application/sdp");
         }

@@ -43,7 +43,6 @@ impl Endpoint {
             source,
             transport,
             headers: described(&request.headers),
-            replaces,
         };
         let peer_updates = super::uac::allows_update(&request.headers);
         let state = SessionState::Ringing { tx: key, request: Box::new(request) };
@@ -54,7 +53,11 @@ impl Endpoint {
             ..Session::new(state, call_id, local_tag, transport)
         };
         self.sessions.insert(call, session);
-        self.events.push_back(Event::Incoming(Box::new(incoming)));
+        let incoming = Box::new(incoming);
+        self.events.push_back(match replaces {
+            Some(call) => Event::Replaced { call, by: incoming },
+            None => Event::Incoming(incoming),
+        });
     }
 
     /// 180, or 183 with an early answer. Sent reliably where the caller wants that.

@@ -1,0 +1,50 @@
+//! Comfort noise (RFC 3389): what a peer that pauses wants to be heard in its place. Its level counts, its colour does
+//! not.
+
+use crate::frame::{Frame, SAMPLES};
+
+#[derive(Clone, Debug)]
+pub(super) struct Noise {
+    amplitude: i32,
+    dice: u32,
+}
+
+impl Noise {
+    /// The first octet is the level, in dB below the loudest (section 3.1).
+    pub(super) fn of(payload: &[u8]) -> Self {
+        let level_db = payload.first().map_or(70, |octet| octet & 0x7f).clamp(20, 127);
+        // Evenly spread noise has the level of its amplitude less 4.8 dB.
+        let amplitude = 32_767.0 * 10f32.powf((4.8 - f32::from(level_db)) / 20.0);
+        Self { amplitude: amplitude as i32, dice: 0x9E37_79B9 }
+    }
+
+    pub(super) fn fill(&mut self, frame: &mut Frame) {
+        for sample in frame.iter_mut().take(SAMPLES) {
+            self.dice ^= self.dice << 13;
+            self.dice ^= self.dice >> 17;
+            self.dice ^= self.dice << 5;
+            let spread = (self.dice >> 16) as i32 - 32_768;
+            *sample = (spread * self.amplitude / 32_768) as i16;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_what_was_asked_for() {
+        for level_db in [40u8, 60] {
+            let mut frame = [0; SAMPLES];
+            let mut noise = Noise::of(&[level_db]);
+            let mut power = 0.0;
+            for _ in 0..50 {
+                noise.fill(&mut frame);
+                power += frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / SAMPLES as f64 / 50.0;
+            }
+            let measured = 20.0 * (32_767.0 / power.sqrt()).log10();
+            assert!((measured - f64::from(level_db)).abs() < 1.5, "{measured} for {level_db}");
+        }
+    }
+}

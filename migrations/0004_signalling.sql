@@ -1,0 +1,2 @@
+-- What the signalling of a call said: headers, identity, causes.
+ALTER TABLE calls ADD COLUMN signalling TEXT;

@@ -1,0 +1,185 @@
+//! Keys of SRTP in session descriptions (SDES, RFC 4568; GCM: RFC 7714).
+
+use std::fmt::Write as _;
+
+/// Longest key and salt: AES-256 with 14 bytes.
+pub const KEY_BYTES_MAX: usize = 46;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    AesCm128HmacSha1_80,
+    AesCm128HmacSha1_32,
+    AeadAes128Gcm,
+    AeadAes256Gcm,
+}
+
+impl Suite {
+    /// In the order they are offered; the first is the one that everybody has.
+    pub const ALL: [Self; 4] =
+        [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes256Gcm, Self::AeadAes128Gcm];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        }
+    }
+
+    /// Bytes of the master key, and of the salt behind it.
+    pub fn lengths(self) -> (usize, usize) {
+        match self {
+            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => (16, 14),
+            Self::AeadAes128Gcm => (16, 12),
+            Self::AeadAes256Gcm => (32, 12),
+        }
+    }
+}
+
+/// A master key with its salt. Not shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    bytes: [u8; KEY_BYTES_MAX],
+    len: usize,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Key {
+    /// The part of some random bytes that a suite needs.
+    pub fn of(suite: Suite, random: &[u8; KEY_BYTES_MAX]) -> Self {
+        let (key, salt) = suite.lengths();
+        let mut bytes = [0; KEY_BYTES_MAX];
+        bytes[..key + salt].copy_from_slice(&random[..key + salt]);
+        Self { bytes, len: key + salt }
+    }
+
+    /// Master key and salt.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// An `a=crypto` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub tag: u32,
+    pub suite: Suite,
+    pub key: Key,
+}
+
+impl Line {
+    /// `1 AES_CM_128_HMAC_SHA1_80 inline:…|2^20|1:4`. Lines with parameters that change what is on the wire are not
+    /// readable to us (section 6.3: they must be understood).
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split_ascii_whitespace();
+        let tag: u32 = parts.next()?.parse().ok()?;
+        let name = parts.next()?;
+        let suite = Suite::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))?;
+        let params = parts.next()?;
+        let mut inline = params.split(';').next()?.strip_prefix("inline:")?.split('|');
+        let bytes = decode(inline.next()?)?;
+        // A master key identifier would stand in every packet.
+        if inline.any(|part| part.contains(':')) || params.contains(';') {
+            return None;
+        }
+        if parts.any(|session| !session.starts_with("KDR=0") && !session.starts_with("WSH=")) {
+            return None;
+        }
+        let (key, salt) = suite.lengths();
+        (bytes.len() == key + salt).then(|| {
+            let mut all = [0; KEY_BYTES_MAX];
+            all[..bytes.len()].copy_from_slice(&bytes);
+            Self { tag, suite, key: Key { bytes: all, len: bytes.len() } }
+        })
+    }
+
+    pub fn print(&self, text: &mut String) {
+        let _ = write!(text, "a=crypto:{} {} inline:{}\r\n", self.tag, self.suite.name(), encode(self.key.as_bytes()));
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let value = chunk.iter().fold(0u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let sextet = (value >> (18 - 6 * at)) as usize & 63;
+            text.push(if at <= chunk.len() { ALPHABET[sextet] as char } else { '=' });
+        }
+    }
+    text
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=');
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut value, mut bits) = (0u32, 0);
+    for byte in text.bytes() {
+        let sextet = ALPHABET.iter().position(|letter| *letter == byte)?;
+        value = (value << 6 | sextet as u32) & 0xFF_FFFF;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((value >> bits) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_and_written() {
+        // The example of RFC 4568 section 9.1, without its master key identifier.
+        let text = "1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20";
+        let line = Line::parse(text).unwrap();
+        assert_eq!((line.tag, line.suite, line.key.as_bytes().len()), (1, Suite::AesCm128HmacSha1_80, 30));
+        let mut printed = String::new();
+        line.print(&mut printed);
+        assert_eq!(Line::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line));
+        for suite in Suite::ALL {
+            let line = Line { tag: 7, suite, key: Key::of(suite, &[0xA5; KEY_BYTES_MAX]) };
+            let mut printed = String::new();
+            line.print(&mut printed);
+            assert_eq!(Line::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line), "{printed}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_the_wire_is_not_taken() {
+        let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+        for bad in [
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key} UNENCRYPTED_SRTP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key} KDR=4"),
+            format!("1 F8_128_HMAC_SHA1_80 {key}"),
+            format!("1 AEAD_AES_128_GCM {key}"),
+            format!("x AES_CM_128_HMAC_SHA1_80 {key}"),
+            "1 AES_CM_128_HMAC_SHA1_80 inline:short".to_owned(),
+            "1 AES_CM_128_HMAC_SHA1_80 inline:!!!".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(Line::parse(&bad), None, "{bad}");
+        }
+        assert!(Line::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 {key} WSH=64")).is_some());
+    }
+
+    #[test]
+    fn base64() {
+        for (bytes, text) in
+            [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foobar", "Zm9vYmFy")]
+        {
+            assert_eq!((encode(bytes).as_str(), decode(text).as_deref()), (text, Some(bytes)));
+        }
+    }
+}

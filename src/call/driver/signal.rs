@@ -1,0 +1,121 @@
+//! What the other side signals during an answered call: other media, transfers, a dialog that takes the place of this
+//! one, the end.
+
+use super::converse::Conversation;
+use super::figures::{ended_by, info_digit, reason_facts, referral_news};
+use super::handover::{Handover, HandoverNews};
+use super::line::{Line, News};
+use crate::call::machine::Machine;
+use crate::domain::call::Direction;
+use crate::domain::end_reason::EndReason;
+use std::time::Instant;
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Incoming, Referred};
+
+impl Conversation {
+    pub(super) async fn signalled(&mut self, now: Instant, machine: &mut Machine, news: News) {
+        match news {
+            News::Sip(event) => self.sip_event(now, machine, event).await,
+            News::Handover(news) => self.handed_over(news).await,
+        }
+    }
+
+    async fn sip_event(&mut self, now: Instant, machine: &mut Machine, event: Option<Event>) {
+        match event {
+            Some(Event::Ended { cause, .. }) => {
+                self.record.signalled(reason_facts(&cause));
+                machine.handle_peer_gone(now, ended_by(&cause));
+            }
+            None => machine.handle_peer_gone(now, EndReason::NetworkLost),
+            Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
+            Some(Event::Confirmed { sdp: Some(answer), .. } | Event::Reanswered { sdp: Some(answer), .. }) => {
+                let Line::Sip(line) = &mut self.line else { return };
+                if let Ok(stream) = line.negotiation.accept(&answer) {
+                    let _ = self.media.leg.renegotiate(stream);
+                }
+            }
+            Some(Event::Referral { referral, .. }) => machine.handle_referral(now, referral_news(referral)),
+            Some(Event::Referred { call, referred }) => self.referred(call, *referred).await,
+            Some(Event::Replaced { by, .. }) => self.replaced(*by).await,
+            Some(Event::Info { content_type, body, .. }) => {
+                if let Some(digit) = info_digit(&content_type, &body) {
+                    machine.handle_digit(now, digit);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
+        let Line::Sip(line) = &mut self.line else { return };
+        let answer = match sdp {
+            Some(offer) => match line.negotiation.answer(&offer) {
+                Ok((stream, text)) => {
+                    let _ = self.media.leg.renegotiate(stream);
+                    Some(text)
+                }
+                Err(_) => None,
+            },
+            None => Some(line.negotiation.offer()),
+        };
+        self.context.sip.answer_reoffer(call, answer).await;
+    }
+
+    /// The peer wants us to talk to somebody else instead; its trunk has already allowed that.
+    async fn referred(&mut self, call: SipCall, referred: Referred) {
+        let Line::Sip(line) = &mut self.line else { return };
+        let accept = line.handover.is_none() && line.call == call;
+        self.context.sip.answer_refer(call, accept).await;
+        if !accept {
+            return;
+        }
+        let us = match self.record.call.direction {
+            Direction::Inbound => self.record.call.to_number.clone(),
+            Direction::Outbound | Direction::Web => self.record.call.from_number.clone(),
+        };
+        let (context, scope, trunk) = (self.context.clone(), self.record.scope, self.record.call.trunk);
+        line.handover = Some(Handover::start(context, scope, trunk, us, referred, line.negotiation.fork()));
+    }
+
+    async fn handed_over(&mut self, news: HandoverNews) {
+        let Line::Sip(line) = &mut self.line else { return };
+        let (sip, before) = (&self.context.sip, line.call);
+        match news {
+            HandoverNews::Progress(status) => sip.notify_refer(before, status).await,
+            HandoverNews::Failed(status) => {
+                line.handover = None;
+                sip.notify_refer(before, status).await;
+            }
+            HandoverNews::Answered { call, events, negotiation, stream } => {
+                // Told before the line is gone: its phone shows the transfer as done.
+                sip.notify_refer(before, 200).await;
+                line.replace(call, events, negotiation);
+                let _ = self.media.leg.renegotiate(stream);
+                sip.hang_up(before).await;
+                tracing::info!("the peer handed its side of the call on");
+            }
+        }
+    }
+
+    /// A call that takes the place of this one's dialog: the conversation goes on with whoever made it.
+    async fn replaced(&mut self, by: Incoming) {
+        let Line::Sip(line) = &mut self.line else { return };
+        let sip = &self.context.sip;
+        let Some(events) = sip.take(by.call).await else { return };
+        let mut negotiation = line.negotiation.fork();
+        let answer = match &by.sdp {
+            Some(offer) => match negotiation.answer(offer) {
+                Ok((stream, text)) => {
+                    let _ = self.media.leg.renegotiate(stream);
+                    text
+                }
+                Err(refusal) => return sip.reject(by.call, refusal.sip_status, None).await,
+            },
+            None => negotiation.offer(), // its answer comes with the ACK
+        };
+        sip.answer(by.call, answer).await;
+        let before = line.call;
+        line.replace(by.call, events, negotiation);
+        sip.hang_up(before).await;
+        tracing::info!("another dialog took the place of this call's");
+    }
+}
