@@ -25,6 +25,7 @@ deps: deps-build
 	command -v flite >/dev/null || missing="$$missing flite"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
+	[ -x /usr/sbin/kamailio ] || missing="$$missing kamailio"; \
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
 	[ -f /usr/share/nodejs/ws/package.json ] || missing="$$missing node-ws"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \

@@ -230,6 +230,7 @@ fn sip_listen(config: &Config) -> std::io::Result<Listen> {
         ws_is_secure: ws.secure,
         ws_origins: ws.allowed_origins.clone(),
         certificates,
+        dns_server: config.sip.dns_server,
     })
 }
 

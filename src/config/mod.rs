@@ -123,6 +123,8 @@ pub struct Sip {
     pub advertised_address_other: Option<IpAddr>,
     pub realm: String,
     pub user_agent: String,
+    /// Carriers' names are looked up here instead of at the system's servers.
+    pub dns_server: Option<SocketAddr>,
     /// RFC 4028; 0: no session timer is asked for.
     pub session_expires_s: u32,
     /// Trunks register. Of several processes on one database one should.
@@ -343,6 +345,7 @@ impl Default for Sip {
             advertised_address_other: None,
             realm: "trunkline".to_owned(),
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
+            dns_server: None,
             session_expires_s: 1_800,
             register: true,
             tls: SipTls::default(),

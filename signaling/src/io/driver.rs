@@ -47,13 +47,15 @@ pub struct Listen {
     /// Origins that may open a WebSocket; all when empty.
     pub ws_origins: Vec<String>,
     pub certificates: Certificates,
+    /// Names are looked up here instead of at the system's servers.
+    pub dns_server: Option<SocketAddr>,
 }
 
 impl Listen {
     /// UDP and TCP alone.
     pub fn plain(sip: SocketAddr) -> Self {
         let certificates = Certificates::none();
-        Self { sip, tls: None, ws: None, ws_is_secure: false, ws_origins: Vec::new(), certificates }
+        Self { sip, tls: None, ws: None, ws_is_secure: false, ws_origins: Vec::new(), certificates, dns_server: None }
     }
 }
 
@@ -120,7 +122,7 @@ pub async fn start(
         unclaimed: HashMap::new(),
         incoming,
         registrations,
-        names: Names::new(),
+        names: Names::new(listen.dns_server),
         resolved,
     };
     tokio::spawn(driver.run(command_queue, stream_queue, resolved_queue));

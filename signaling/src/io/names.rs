@@ -3,6 +3,8 @@
 use crate::limits;
 use crate::sip::endpoint::{Address, Hop, Transmit, Transport};
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -51,10 +53,23 @@ fn key(hop: &Hop) -> Key {
     (hop.host.to_ascii_lowercase(), hop.port, hop.transport)
 }
 
+fn only(server: SocketAddr) -> Option<TokioResolver> {
+    let mut known = NameServerConfig::udp_and_tcp(server.ip());
+    for connection in &mut known.connections {
+        connection.port = server.port();
+    }
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![known]);
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().ok()
+}
+
 impl Names {
-    pub(super) fn new() -> Self {
+    /// `server` is asked instead of those of the system.
+    pub(super) fn new(server: Option<SocketAddr>) -> Self {
         // Without a readable resolv.conf the host's own resolver is asked for addresses, and SRV is not known.
-        let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok();
+        let resolver = match server {
+            None => TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok(),
+            Some(server) => only(server),
+        };
         Self { resolver, known: HashMap::new(), names: HashMap::new() }
     }
 
@@ -108,7 +123,7 @@ async fn look_up(hop: &Hop, transport: Transport, resolver: Option<&TokioResolve
         let mut found = Vec::new();
         for transport in transports {
             for (host, port) in srv(resolver, &hop.host, transport).await {
-                found.extend(addresses(&host, port, transport).await.unwrap_or_default());
+                found.extend(addresses(Some(resolver), &host, port, transport).await.unwrap_or_default());
                 if found.len() >= limits::ADDRESSES_MAX {
                     return Ok(found);
                 }
@@ -119,12 +134,21 @@ async fn look_up(hop: &Hop, transport: Transport, resolver: Option<&TokioResolve
         }
     }
     let transport = hop.transport.unwrap_or(transport);
-    addresses(&hop.host, hop.port.unwrap_or(transport.default_port()), transport).await
+    addresses(resolver, &hop.host, hop.port.unwrap_or(transport.default_port()), transport).await
 }
 
-async fn addresses(host: &str, port: u16, transport: Transport) -> Result<Vec<Address>, String> {
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("resolve {host}: {error}"))?;
-    let mut found: Vec<SocketAddr> = found.collect();
+async fn addresses(
+    resolver: Option<&TokioResolver>, host: &str, port: u16, transport: Transport,
+) -> Result<Vec<Address>, String> {
+    let fault = |error: &dyn std::fmt::Display| format!("resolve {host}: {error}");
+    let mut found: Vec<SocketAddr> = match resolver {
+        // The hosts file counts there too.
+        Some(resolver) => {
+            let found = resolver.lookup_ip(host).await.map_err(|error| fault(&error))?;
+            found.iter().map(|ip| SocketAddr::new(ip, port)).collect()
+        }
+        None => tokio::net::lookup_host((host, port)).await.map_err(|error| fault(&error))?.collect(),
+    };
     found.sort_by_key(|addr| matches!(addr.ip(), IpAddr::V6(_))); // IPv4 first: more trunks can be reached by it
     found.dedup();
     Ok(found.into_iter().map(|addr| Address { transport, addr }).collect())

@@ -206,7 +206,9 @@ fn wire(transport: TrunkTransport) -> Transport {
 }
 
 fn hop(target: &Target) -> Hop {
-    Hop { host: target.host.clone(), port: target.port, transport: target.transport.map(wire) }
+    // UDP is what nobody chose: a name without a port may say better (NAPTR).
+    let chosen = target.transport.filter(|transport| *transport != TrunkTransport::Udp || target.port.is_some());
+    Hop { host: target.host.clone(), port: target.port, transport: chosen.map(wire) }
 }
 
 fn proxy_hop(fields: &TrunkFields) -> Option<(Hop, String)> {
