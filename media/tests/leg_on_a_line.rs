@@ -547,3 +547,96 @@ fn recording_has_both_sides_where_they_were() {
     assert!(level(|p| p.1, 400, 400 + speech_ms) > -30.0 && level(|p| p.0, 400, 400 + speech_ms) < -60.0);
     assert!(level(|p| p.1, 3_450, 4_400) < -60.0 && level(|p| p.0, 3_450, 4_400) > -30.0);
 }
+
+#[test]
+fn packets_have_the_length_the_peer_asked_for() {
+    for (ptime_ms, law) in [(10u16, Law::Mu), (30, Law::A), (40, Law::Mu), (50, Law::A), (60, Law::Mu)] {
+        let mut line = Line::new(law);
+        let stream = Stream { ptime_ms, ..config(line.now, law).stream };
+        line.leg.renegotiate(line.now, stream);
+        let words = fixture("hello");
+        line.leg.play(piece(1, 0), words.clone(), true);
+        for _ in 0..150 {
+            line.pass(20);
+        }
+        let bytes = usize::from(ptime_ms) * 8;
+        let packets: Vec<Packet<'_>> = line.sent.iter().map(|(_, bytes)| Packet::parse(bytes).unwrap()).collect();
+        assert!(packets.iter().all(|packet| packet.payload.len() == bytes), "{ptime_ms} ms");
+        for pair in packets.windows(2) {
+            assert_eq!(pair[1].timestamp.wrapping_sub(pair[0].timestamp), bytes as u32, "{ptime_ms} ms");
+            assert_eq!(pair[1].sequence.wrapping_sub(pair[0].sequence), 1);
+        }
+        // Every sample of the words leaves, in order.
+        let sent: Vec<i16> = packets.iter().flat_map(|packet| packet.payload.iter().map(|c| law.decode(*c))).collect();
+        let coded: Vec<i16> = words[800..words.len() - 800].iter().map(|s| law.decode(law.encode(*s))).collect();
+        assert!(sent.windows(coded.len()).any(|window| window == coded), "{ptime_ms} ms");
+        assert_eq!(packets.iter().filter(|packet| packet.marker).count(), 1, "{ptime_ms} ms: one talk spurt");
+    }
+}
+
+#[test]
+fn a_peer_that_pauses_with_comfort_noise_loses_nothing() {
+    let mut line = Line::new(Law::Mu);
+    let stream = Stream { comfort_noise: Some(13), ..config(line.now, Law::Mu).stream };
+    line.leg.renegotiate(line.now, stream);
+    line.silence_ms(500);
+    line.speak(&fixture("hello"));
+    let before = line.heard().len();
+    // Half the level a quiet room has, once; then nothing for two seconds.
+    line.send_packet(13, &[60]);
+    line.timestamp = line.timestamp.wrapping_add(16_000);
+    line.pass(2_000);
+    let pause = line.heard().split_off(before + 1_600);
+    line.speak(&fixture("hello"));
+    line.silence_ms(200);
+    assert!((14_000..16_000).contains(&pause.len()), "{} samples of the pause", pause.len());
+    let level = level_dbfs(&pause[..8_000]);
+    assert!((-66.0..-54.0).contains(&level), "{level} dB of comfort noise");
+    let stats = line.leg.stats();
+    assert_eq!((stats.packets_lost, stats.concealed_ms), (0, 0));
+    assert!(stats.mos.unwrap() > 4.2, "{:?}", stats.mos);
+}
+
+#[test]
+fn each_side_has_its_own_payload_types() {
+    let mut line = Line::new(Law::Mu);
+    let stream = Stream {
+        payload_type: 96,
+        payload_type_in: 111,
+        telephone_event: Some(97),
+        telephone_event_in: Some(101),
+        ..config(line.now, Law::Mu).stream
+    };
+    line.leg.renegotiate(line.now, stream);
+    let codes: Vec<u8> = fixture("hello")[..1_600].iter().map(|sample| Law::Mu.encode(*sample)).collect();
+    for payload in codes.chunks(160) {
+        line.send_packet(111, payload);
+        line.timestamp = line.timestamp.wrapping_add(160);
+        line.pass(20);
+    }
+    assert_eq!(line.leg.stats().packets_ignored, 0);
+    assert!(line.heard().len() >= 1_280);
+    assert!(line.sent.iter().all(|(_, bytes)| Packet::parse(bytes).unwrap().payload_type == 96));
+    line.leg.send_digits("5");
+    line.pass(400);
+    assert!(line.sent.iter().any(|(_, bytes)| Packet::parse(bytes).unwrap().payload_type == 97));
+}
+
+#[test]
+fn the_recogniser_hears_one_law_whatever_the_line_changes_to() {
+    let mut line = Line::new(Law::A);
+    line.speak(&fixture("hello"));
+    let before = line.heard().len();
+    let stream =
+        Stream { codec: Codec::G711(Law::Mu), payload_type: 0, payload_type_in: 0, ..config(line.now, Law::A).stream };
+    line.leg.renegotiate(line.now, stream);
+    let words = fixture("hello");
+    for frame in words.chunks_exact(160) {
+        let codes: Vec<u8> = frame.iter().map(|sample| Law::Mu.encode(*sample)).collect();
+        line.send_packet(0, &codes);
+        line.timestamp = line.timestamp.wrapping_add(160);
+        line.pass(20);
+    }
+    let (first, second) = (level_dbfs(&line.heard()[..before]), level_dbfs(&line.heard()[before..]));
+    assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for another law");
+}
