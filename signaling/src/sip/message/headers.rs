@@ -137,6 +137,11 @@ impl Headers {
         self.list(&HeaderName::Via).next().and_then(ViaParts::split).is_some()
     }
 
+    /// Every Via can be read: those of others too, which answers carry back.
+    pub fn are_vias_readable(&self) -> bool {
+        self.list(&HeaderName::Via).all(|via| ViaParts::split(via).is_some())
+    }
+
     /// Branch of the topmost Via.
     pub fn branch(&self) -> Option<&str> {
         self.list(&HeaderName::Via).next().and_then(ViaParts::split).and_then(|via| branch_of(via.params))

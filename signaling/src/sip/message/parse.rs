@@ -238,6 +238,8 @@ fn request(start_line: &str, headers: Headers, fault: Option<&'static str>, body
         return refused(status, reason);
     }
     let uri = match Uri::parse(uri) {
+        // RFC 3261 section 19.1.1: not allowed there.
+        Ok(uri) if !uri.headers.is_empty() => return refused(400, "Headers in the Request-URI"),
         Ok(uri) => uri,
         Err(UriFault::UnknownScheme) => return refused(416, "Unsupported URI Scheme"),
         Err(UriFault::Malformed) => return refused(400, "Malformed Request-URI"),
@@ -267,6 +269,9 @@ fn check_mandatory(method: &Method, headers: &Headers) -> Result<(), (u16, &'sta
     }
     if headers.call_id().is_empty() || headers.call_id().contains(|c: char| c <= ' ') {
         return Err((400, "Malformed Call-ID"));
+    }
+    if !headers.are_vias_readable() {
+        return Err((400, "Malformed Via"));
     }
     let cseq = headers.cseq().ok_or((400, "Malformed CSeq"))?;
     if cseq.method != method.as_str() {
