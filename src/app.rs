@@ -21,7 +21,7 @@ use crate::webhooks::sender::Sender;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,7 @@ use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{WebPort, Workers};
 use trunkline_media::transport::webrtc::Reach;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
+use trunkline_signaling::io::public_address;
 use trunkline_signaling::io::tls::{Certificates, Files};
 use trunkline_signaling::sip::endpoint::Config as SipConfig;
 
@@ -88,10 +89,10 @@ impl App {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
         let store = open_store(&config.database.url).await?;
-        let advertised = config.advertised();
+        let advertised = advertised(config).await?;
         let fault = |source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source };
         let listen = sip_listen(config).map_err(fault)?;
-        let started = sip::start(listen, sip_config(config), rand::random(), WAITING_CALLS_MAX).await;
+        let started = sip::start(listen, sip_config(config, advertised), rand::random(), WAITING_CALLS_MAX).await;
         let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
         let workers = start_workers(config)?;
         let listener = TcpListener::bind(config.api.listen)
@@ -195,9 +196,19 @@ pub async fn open_store(url: &str) -> Result<Store, AppError> {
     Ok(store)
 }
 
-fn sip_config(config: &Config) -> SipConfig {
+/// What carriers reach us by: as it is set, as a STUN server sees it, or the address of the default route.
+async fn advertised(config: &Config) -> Result<IpAddr, AppError> {
+    let server = config.sip.stun_server.as_str();
+    if server.is_empty() || config.sip.advertised_address.is_some() {
+        return Ok(config.advertised());
+    }
+    let fault = |source| AppError::Io { what: "sip.stun_server".to_owned(), source };
+    public_address(server, rand::random()).await.map_err(fault)
+}
+
+fn sip_config(config: &Config, advertised: IpAddr) -> SipConfig {
     SipConfig {
-        advertised: config.advertised(),
+        advertised,
         advertised_other: config.sip.advertised_address_other,
         udp_port: config.sip.listen.port(),
         tcp_port: config.sip.listen.port(),

@@ -8,4 +8,5 @@ pub mod io;
 pub mod limits;
 pub mod sdp;
 pub mod sip;
+pub mod stun;
 pub mod webrtc;

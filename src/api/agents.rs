@@ -11,6 +11,7 @@ use crate::domain::background::Background;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
+use crate::domain::ringing::Ringing;
 use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
@@ -51,6 +52,7 @@ pub(super) struct AgentView {
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
     background: Option<Background>,
+    ringing: Option<Ringing>,
     recording_enabled: Option<bool>,
     webhook_url: Option<String>,
     /// The secret itself is never shown.
@@ -90,6 +92,7 @@ impl From<&Agent> for AgentView {
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
             background: fields.background,
+            ringing: fields.ringing,
             voicemail_detection: fields.voicemail_detection,
             voicemail_message: fields.voicemail_message,
             max_duration_seconds: fields.max_duration_seconds,

@@ -119,6 +119,8 @@ pub struct Database {
 pub struct Sip {
     pub listen: SocketAddr,
     pub advertised_address: Option<IpAddr>,
+    /// `host:port` of a STUN server that tells our public address, where none is set.
+    pub stun_server: String,
     /// The same for peers of the other family: an IPv6 address beside an IPv4 one, or the reverse.
     pub advertised_address_other: Option<IpAddr>,
     pub realm: String,
@@ -342,6 +344,7 @@ impl Default for Sip {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 5_060)),
             advertised_address: None,
+            stun_server: String::new(),
             advertised_address_other: None,
             realm: "trunkline".to_owned(),
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),

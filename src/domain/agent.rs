@@ -7,6 +7,7 @@ use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
+use super::ringing::Ringing;
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
@@ -50,6 +51,9 @@ pub struct AgentFields {
     pub transfer_config: Option<TransferConfig>,
     #[serde(default)]
     pub background: Option<Background>,
+    /// What callers hear before the answer, on telephone lines.
+    #[serde(default)]
+    pub ringing: Option<Ringing>,
     #[serde(default)]
     pub voicemail_detection: Option<bool>,
     #[serde(default)]
@@ -148,6 +152,7 @@ impl AgentFields {
             self.dtmf_rules.as_ref().map(DtmfRules::validate),
             self.transfer_config.as_ref().map(TransferConfig::validate),
             self.background.as_ref().map(Background::validate),
+            self.ringing.as_ref().map(Ringing::validate),
             self.voice_settings.as_ref().map(VoiceSettings::validate),
             self.turn_config.as_ref().map(TurnConfig::validate),
             self.silence_config.as_ref().map(SilenceConfig::validate),

@@ -16,6 +16,7 @@ pub mod permission;
 pub mod phone_number;
 pub mod price;
 pub mod provider;
+pub mod ringing;
 pub mod schedule;
 pub mod speech;
 pub mod task;

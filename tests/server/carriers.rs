@@ -237,3 +237,30 @@ async fn headers_of_a_task_arrive_and_a_trunk_shows_who_calls_as_it_is_told() {
     let (status, body) = server.send("POST", &format!("/tasks/{task}/execute"), Some(json!({}))).await;
     assert_eq!((status, &body["details"]["field"]), (400, &json!("to_number")), "{body}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_hear_ringing_and_an_announcement_before_the_answer() {
+    let server = Server::start().await;
+    let ringing = json!({"ring_ms": 1_500, "announcement": "This call may be recorded."});
+    server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"ringing": ringing}))).await;
+    let file = scenario("uac_early");
+    passed(&sipp(server.folder.path(), arguments(&server, "u1", &["-sf", &file, "-m", "1"])).await);
+    let call = server.last_call().await;
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("completed"), &json!("customer_hung_up")), "{call}");
+    let at = |name: &str| call[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let waited = at("answered_at").duration_since(at("started_at"));
+    assert!(waited.as_millis() > 2_000, "the answer waits for the announcement: {waited:?}");
+    let said = lines(&call);
+    assert!(said.iter().all(|line| !line.contains("recorded")), "it is no part of the conversation: {said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_may_give_up_while_it_rings() {
+    let server = Server::start().await;
+    server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"ringing": {"ring_ms": 20_000}}))).await;
+    let file = scenario("uac_cancel");
+    passed(&sipp(server.folder.path(), arguments(&server, "u1", &["-sf", &file, "-m", "1"])).await);
+    let call = server.last_call().await;
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("canceled")), "{call}");
+    assert_eq!(call["recording_available"], json!(false));
+}

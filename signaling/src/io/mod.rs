@@ -4,7 +4,9 @@
 pub mod driver;
 mod handle;
 mod names;
+mod public;
 mod stream;
 pub mod tls;
 
 pub use handle::{Local, SipHandle};
+pub use public::public_address;

@@ -3,6 +3,7 @@
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
 use super::line::Line;
+use super::ringing::ring;
 use super::{Context, Record, Shared, trunks};
 use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
@@ -98,9 +99,25 @@ async fn answer(mut ringing: Ringing) {
         // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
         None => (None, negotiation.offer()),
     };
-    let Some(Chosen { brief, mut record, seat }) = choose(&mut ringing).await else { return };
+    let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
+    let mut ports = Some(ports);
+    let wanted = brief.agent.ringing.clone().zip(stream);
+    let early = match wanted.and_then(|wanted| Some((wanted, ports.take()?))) {
+        Some(((before, stream), ports)) => {
+            context.sip.progress(sip_call, 183, Some(sdp.clone())).await;
+            let media = context.start_leg(&brief, &record, stream, Wire::Plain(ports), true);
+            match ring(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
+                Ok(media) => Some(media),
+                Err(reason) => {
+                    context.sip.reject(sip_call, 480, None).await; // nothing, where the caller gave up
+                    return record.ended(reason).await;
+                }
+            }
+        }
+        None => None,
+    };
     let hearing = context.start_hearing(&brief, stream.map_or(Law::Mu, |stream| stream.codec.law()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
@@ -117,7 +134,11 @@ async fn answer(mut ringing: Ringing) {
         (None, Some(answer)) => negotiation.accept(&answer).ok(),
         (None, None) => None,
     };
-    let media = stream.and_then(|stream| context.start_leg(&brief, &record, stream, Wire::Plain(ports), false));
+    let media = match (early, stream, ports) {
+        (Some(media), ..) => media.leg.answered(media.recording.is_some()).is_ok().then_some(media),
+        (None, Some(stream), Some(ports)) => context.start_leg(&brief, &record, stream, Wire::Plain(ports), false),
+        _ => None,
+    };
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
         return record.ended(EndReason::TrunkError).await;

@@ -14,6 +14,7 @@ mod order;
 mod outbound;
 mod plan;
 mod remote;
+mod ringing;
 mod signal;
 mod tools;
 mod trunks;

@@ -1,0 +1,16 @@
+//! Any text as a challenge and as credentials: never a panic, and nobody gets in without the password.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trunkline_signaling::sip::digest::{Challenge, Check, ClientSession, Credentials, claimed_username, verify};
+
+fuzz_target!(|text: &str| {
+    let ours = Credentials { username: "u".into(), password: "not in the corpus".into() };
+    let _ = claimed_username(text);
+    let keyed = |input: &[u8]| format!("{:x}", input.len());
+    assert!(!matches!(verify(text, &ours, "r", "INVITE", 10, keyed), Check::Valid(_)));
+    if let Some(challenge) = Challenge::parse(text) {
+        let value = ClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
+        assert_eq!(claimed_username(&value).as_deref(), Some("u"));
+    }
+});

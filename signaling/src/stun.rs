@@ -1,0 +1,91 @@
+//! STUN (RFC 8489) as far as a server needs it to learn its own public address: a binding request and its answer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+const MAGIC_COOKIE: u32 = 0x2112_A442;
+const BINDING_REQUEST: u16 = 0x0001;
+const BINDING_SUCCESS: u16 = 0x0101;
+const MAPPED_ADDRESS: u16 = 0x0001;
+const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+
+/// A binding request; `transaction` must not be guessable.
+pub fn binding_request(transaction: [u8; 12]) -> [u8; 20] {
+    let mut message = [0; 20];
+    message[..2].copy_from_slice(&BINDING_REQUEST.to_be_bytes());
+    message[4..8].copy_from_slice(&MAGIC_COOKIE.to_be_bytes());
+    message[8..].copy_from_slice(&transaction);
+    message
+}
+
+/// The address a server saw us at; `None` for anything but the answer to our request.
+pub fn mapped_address(bytes: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
+    let word = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    let header = bytes.get(..20)?;
+    let is_ours =
+        word(0)? == BINDING_SUCCESS && header[4..8] == MAGIC_COOKIE.to_be_bytes() && header[8..] == transaction;
+    let mut rest = bytes.get(20..20 + usize::from(word(2)?)).filter(|_| is_ours)?;
+    let mut plain = None;
+    while rest.len() >= 4 {
+        let (kind, len) = (u16::from_be_bytes([rest[0], rest[1]]), usize::from(u16::from_be_bytes([rest[2], rest[3]])));
+        let value = rest.get(4..4 + len)?;
+        match kind {
+            XOR_MAPPED_ADDRESS => return address(value, &header[4..]),
+            // Servers from before RFC 5389.
+            MAPPED_ADDRESS => plain = address(value, &[0; 16]),
+            _ => {}
+        }
+        rest = rest.get(4 + len.next_multiple_of(4)..).unwrap_or(&[]);
+    }
+    plain
+}
+
+/// An address whose port and octets are masked with cookie and transaction (section 14.2).
+fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
+    let port = u16::from_be_bytes([*value.get(2)? ^ mask[0], *value.get(3)? ^ mask[1]]);
+    let octets: Vec<u8> = value.get(4..)?.iter().zip(mask).map(|(octet, mask)| octet ^ mask).collect();
+    let ip = match value[1] {
+        1 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets.get(..4)?).ok()?)),
+        2 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets.get(..16)?).ok()?)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+
+    /// The responses of RFC 5769 sections 2.2 and 2.3.
+    #[test]
+    fn sample_responses() {
+        let transaction: [u8; 12] = hex("b7e7a701 bc34d686 fa87dfae").try_into().unwrap();
+        let v4 =
+            hex("0101003c 2112a442 b7e7a701 bc34d686 fa87dfae 8022000b 74657374 20766563 746f7220 00200008 0001a147 \
+            e112a643 00080014 2b91f599 fd9e90c3 8c7489f9 2af9ba53 f06be7d7 80280004 c07d4c96");
+        assert_eq!(mapped_address(&v4, transaction), Some("192.0.2.1:32853".parse().unwrap()));
+        let v6 = hex(
+            "01010048 2112a442 b7e7a701 bc34d686 fa87dfae 8022000b 74657374 20766563 746f7220 00200014 0002a147 \
+            0113a9fa a5d3f179 bc25f4b5 bed2b9d9 00080014 a382954e 4be67bf1 1784c97c 8292c275 bfe3ed41 80280004 c8fb0b4c",
+        );
+        assert_eq!(
+            mapped_address(&v6, transaction),
+            Some("[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap())
+        );
+        assert_eq!(mapped_address(&v4, [0; 12]), None, "somebody else's");
+        for len in 0..v4.len() {
+            let _ = mapped_address(&v4[..len], transaction);
+        }
+    }
+
+    #[test]
+    fn a_request_is_twenty_octets() {
+        let request = binding_request([7; 12]);
+        assert_eq!(&request[..8], &[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42]);
+        assert_eq!(mapped_address(&request, [7; 12]), None);
+    }
+}

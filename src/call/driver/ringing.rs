@@ -1,0 +1,103 @@
+//! Before the answer: ringing and announcements in early media (183), while the caller may still give up.
+
+use super::voice::{Voice, VoiceEvent};
+use super::{Media, Shared};
+use crate::call::machine::Brief;
+use crate::call::registry::{Command, Seat};
+use crate::dialogue::reply::{Reply, Then};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ringing::Ringing;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use trunkline_media::frame::RATE_HZ;
+use trunkline_media::leg::LegEvent;
+use trunkline_media::playout::queue::PieceId;
+use trunkline_signaling::sip::endpoint::Event;
+
+/// A voice that says nothing for so long keeps nobody from answering.
+const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
+/// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
+const TONE_HZ: f32 = 425.0;
+const TONE_LEVEL: f32 = 3_000.0;
+
+/// The conversation counts from one.
+const GENERATION: u32 = 0;
+
+fn tone(ms: u32) -> Vec<i16> {
+    let samples = ms as usize * RATE_HZ as usize / 1_000;
+    let period = 5 * RATE_HZ as usize;
+    let sample = |at: usize| {
+        let is_on = at % period < RATE_HZ as usize;
+        let phase = at as f32 * TONE_HZ / RATE_HZ as f32 * std::f32::consts::TAU;
+        if is_on { (phase.sin() * TONE_LEVEL) as i16 } else { 0 }
+    };
+    (0..samples).map(sample).collect()
+}
+
+/// Rings and speaks on a leg that is not answered yet. `Err` when the caller gave up, or the call was ended.
+pub(super) async fn ring(
+    context: &Shared, ringing: &Ringing, brief: &Brief, media: Option<Media>, events: &mut mpsc::Receiver<Event>,
+    seat: &mut Seat,
+) -> Result<Media, EndReason> {
+    let Some(mut media) = media else { return Err(EndReason::Overload) };
+    let mut voice = Voice::new(context.providers.clone(), brief.clone(), true);
+    let mut unheard = Vec::new();
+    if ringing.ring_ms > 0 {
+        let piece = PieceId { generation: GENERATION, index: 0 };
+        unheard.push(piece);
+        let _ = media.leg.play(piece, tone(ringing.ring_ms), true);
+    }
+    if let Some(text) = &ringing.announcement {
+        let (_, pieces) = Reply::canned(GENERATION, text, Then::Listen, brief.style());
+        for (index, text) in pieces {
+            let piece = PieceId { generation: GENERATION, index: index + 1 };
+            unheard.push(piece);
+            voice.speak(piece, text);
+        }
+    }
+    let patience = Duration::from_millis(ringing.ring_ms.into()) + ANNOUNCEMENT_DEADLINE;
+    let deadline = tokio::time::Instant::now() + patience;
+    while !unheard.is_empty() {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Ended { .. }) | None => return Err(EndReason::Canceled),
+                Some(_) => {}
+            },
+            command = seat.commands.recv() => match command {
+                Some(Command::End(reason)) => return Err(reason),
+                Some(_) => {}
+                None => return Err(EndReason::Canceled),
+            },
+            event = media.events.recv() => match event {
+                Some(LegEvent::PieceFinished { heard, .. }) => {
+                    unheard.retain(|piece| *piece != heard.piece);
+                    voice.heard(heard.piece);
+                }
+                Some(_) => {}
+                None => return Err(EndReason::Overload),
+            },
+            event = voice.next() => match event {
+                VoiceEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
+                VoiceEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
+                // What cannot be said keeps nobody waiting.
+                VoiceEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
+                VoiceEvent::Marks { .. } | VoiceEvent::Switched { .. } | VoiceEvent::Asked { .. } => {}
+            },
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+    }
+    Ok(media)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rings_one_second_of_five() {
+        let samples = tone(6_000);
+        let loud = |from: usize, to: usize| samples[from..to].iter().any(|sample| sample.abs() > 2_500);
+        assert_eq!(samples.len(), 48_000);
+        assert!(loud(0, 8_000) && !loud(8_100, 40_000) && loud(40_000, 48_000));
+    }
+}
