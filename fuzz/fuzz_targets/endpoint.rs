@@ -119,7 +119,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = endpoint.hang_up(now, *call);
     }
     for _ in 0..20_000 {
-        let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(600)) else { break };
+        let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(1_800)) else { break };
         endpoint.handle_timeout(at);
         while endpoint.poll_transmit().is_some() {}
     }

@@ -363,6 +363,29 @@ fn the_first_fork_that_answers_has_the_call_and_the_others_are_hung_up() {
 }
 
 #[test]
+fn a_bye_before_the_answer_is_not_known_and_the_call_rings_on() {
+    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let answer = by_hand(&mut line);
+    let ringing = answer("180 Ringing", "p|Contact: <sip:p@127.0.0.9>\r\n");
+    hear(&mut line, &ringing);
+    let of = |name: &str| ringing.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
+    let bye = format!(
+        "BYE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9:5060;branch=z9hG4bKbye\r\nMax-Forwards: 70\r\n\
+         From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+        of("To"),
+        of("From"),
+        of("Call-ID")
+    );
+    hear(&mut line, &bye);
+    assert!(line.lost.pop().unwrap().1.starts_with("SIP/2.0 481 "));
+    assert!(line.ends(0).is_empty());
+    // A peer that says nothing more is not waited for without end.
+    line.pass(Duration::from_secs(700));
+    assert_eq!(line.ends(0), [Cause::NoResponse]);
+    line.assert_nothing_is_held_on(0);
+}
+
+#[test]
 fn why_a_call_was_refused_or_ended_is_read_from_its_reason() {
     let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
     let answer = by_hand(&mut line);

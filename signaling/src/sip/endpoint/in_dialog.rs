@@ -57,6 +57,11 @@ impl Endpoint {
     }
 
     fn handle_bye(&mut self, now: Instant, call: CallId, key: &Arc<str>, why: Option<Reason>) {
+        // Before the answer the callee refuses, it does not hang up (section 15): our INVITE is still open.
+        if matches!(self.sessions.get(&call).map(|session| &session.state), Some(SessionState::Calling(_))) {
+            self.reply(now, key, 481, |_| {});
+            return;
+        }
         self.reply(now, key, 200, |_| {});
         // A BYE in the early dialog also ends the INVITE (section 15.1.2).
         let ringing = match self.sessions.get(&call).map(|session| &session.state) {

@@ -4,6 +4,10 @@ use super::timers::{Backoff, TIMEOUT, Timer};
 use super::{Verdict, Wire, Woken};
 use std::time::{Duration, Instant};
 
+/// How long a peer may say nothing after a provisional response: ten of the minutes after which it should have said
+/// another (RFC 3261 section 13.3.1.1). Whoever waits gives up long before.
+const PROCEEDING: Duration = Duration::from_secs(600);
+
 #[derive(Debug)]
 enum State {
     Calling {
@@ -11,9 +15,10 @@ enum State {
         retransmit: Option<Backoff>,
         give_up: Instant,
     },
-    /// A provisional response came. `give_up` is set once a CANCEL was sent (RFC 3261 section 9.1).
+    /// A provisional response came. `canceled` once a CANCEL was sent (RFC 3261 section 9.1).
     Proceeding {
-        give_up: Option<Instant>,
+        give_up: Instant,
+        canceled: bool,
     },
     /// Non-2xx final response received.
     Completed {
@@ -43,10 +48,15 @@ impl ClientInvite {
     pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
         match (&self.state, status) {
             (State::Calling { .. }, 100..200) => {
-                self.state = State::Proceeding { give_up: None };
+                self.state = State::Proceeding { give_up: now + PROCEEDING, canceled: false };
                 Verdict::Deliver
             }
-            (State::Proceeding { .. }, 100..200) => Verdict::Deliver,
+            (State::Proceeding { canceled, .. }, 100..200) => {
+                if !canceled {
+                    self.state = State::Proceeding { give_up: now + PROCEEDING, canceled: false };
+                }
+                Verdict::Deliver
+            }
             (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
                 self.state = State::Accepted { until: now + TIMEOUT };
                 Verdict::Deliver
@@ -69,14 +79,14 @@ impl ClientInvite {
 
     /// A CANCEL was sent: the final response must come within 64 T1.
     pub fn cancel(&mut self, now: Instant) {
-        if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
-            *give_up = Some(now + TIMEOUT);
+        if matches!(self.state, State::Proceeding { canceled: false, .. }) {
+            self.linger(now);
         }
     }
 
     /// Nobody waits for it any more, but a late answer has to be answered.
     pub fn linger(&mut self, now: Instant) {
-        self.state = State::Proceeding { give_up: Some(now + TIMEOUT) };
+        self.state = State::Proceeding { give_up: now + TIMEOUT, canceled: true };
     }
 
     pub fn is_pending(&self) -> bool {
@@ -97,14 +107,14 @@ impl ClientInvite {
             State::Calling { give_up, .. } => Some((*give_up, Timer::B)),
             State::Completed { until } => Some((*until, Timer::D)),
             State::Accepted { until } => Some((*until, Timer::M)),
-            State::Proceeding { give_up } => give_up.map(|at| (at, Timer::B)),
+            State::Proceeding { give_up, .. } => Some((*give_up, Timer::B)),
             State::Terminated => None,
         }
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Woken {
         match &mut self.state {
-            State::Calling { give_up, .. } | State::Proceeding { give_up: Some(give_up) } if now >= *give_up => {
+            State::Calling { give_up, .. } | State::Proceeding { give_up, .. } if now >= *give_up => {
                 self.state = State::Terminated;
                 Woken { timed_out: true, ..Woken::default() }
             }
@@ -157,7 +167,7 @@ mod tests {
         let start = Instant::now();
         let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
         assert_eq!(tx.handle_response(start, 180), Verdict::Deliver);
-        assert_eq!(tx.next_timeout(), None);
+        assert_eq!(tx.next_timeout(), Some((start + PROCEEDING, Timer::B)));
         assert_eq!(tx.handle_response(start, 486), Verdict::Deliver);
         assert_eq!(tx.handle_response(start, 486), Verdict::Acknowledge);
         assert_eq!(tx.handle_response(start, 180), Verdict::Absorb);
