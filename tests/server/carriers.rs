@@ -2,15 +2,11 @@
 //! redirections, causes.
 
 use super::sipp::{arguments, listens, media_port, scenario, sipp};
-use super::support::{NUMBER, Server, lines};
+use super::support::{NUMBER, Server, free_port, lines};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline::caller::report::CallReport;
 use trunkline::caller::script::Script;
-
-fn free_port() -> u16 {
-    std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// sipp as the trunk's other end; `colleague` is a further telephone's port.
 async fn peer(name: &str, port: u16, colleague: u16) -> std::process::Output {

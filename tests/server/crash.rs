@@ -1,6 +1,6 @@
 //! The process dies in mid-call and comes back, or is asked to stop and does.
 
-use super::support::{NUMBER, agent, delays, loopback};
+use super::support::{NUMBER, agent, delays, free_port, loopback};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,10 +52,6 @@ impl Installation {
         }
         request.send().await.unwrap().json::<Value>().await.unwrap()["data"].clone()
     }
-}
-
-pub fn free_port() -> u16 {
-    std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, sip: u16) -> Installation {

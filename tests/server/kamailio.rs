@@ -1,6 +1,6 @@
 //! kamailio, a proxy we did not write, stands between us and the other side and stays in the way (Record-Route).
 
-use super::support::{NUMBER, Server};
+use super::support::{NUMBER, Server, free_port};
 use serde_json::json;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,7 +34,7 @@ fn modules() -> String {
 
 /// Forwards what is for itself to the server, and everything else to where it says.
 fn start(folder: &Path, server: u16) -> Proxy {
-    let port = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = format!(
         r#"#!KAMAILIO
 debug=0

@@ -1,8 +1,8 @@
 //! Two processes on one PostgreSQL server, and a server that goes away in mid-call.
 
-use super::crash::{Installation, Process, free_port, install};
+use super::crash::{Installation, Process, install};
 use super::postgres::{Postgres, create_database, server as postgres};
-use super::support::{NUMBER, Server, agent, delays, lines, loopback, until};
+use super::support::{NUMBER, Server, agent, delays, free_port, lines, loopback, until};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! sipp, which we did not write, calls and is called.
 
-use super::support::{NUMBER, Server};
+use super::support::{NUMBER, Server, free_port};
 use serde_json::json;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ pub async fn listens(port: u16) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_is_called() {
     let server = Server::start().await;
-    let port = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let body = json!({"host": "127.0.0.1", "port": port});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
     let listen = ["-sn", "uas", "-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"].map(str::to_owned).to_vec();
@@ -99,7 +99,7 @@ async fn sipp_is_called() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_is_asked_to_transfer_and_says_how_it_went() {
     let server = Server::start().await;
-    let port = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let body = json!({"host": "127.0.0.1", "port": port});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
     let target = "sip:desk@pbx.example.com;transport=udp";

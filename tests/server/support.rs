@@ -215,6 +215,16 @@ impl Server {
     }
 }
 
+/// A port for a process that has to be told one. Out of the range the system gives away by itself: nobody else gets it
+/// between this and its use.
+pub fn free_port() -> u16 {
+    let free = |port: u16| {
+        std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
+            && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+    };
+    std::iter::repeat_with(|| 17_000 + rand::random::<u16>() % 3_000).find(|port| free(*port)).unwrap()
+}
+
 /// A certificate for the loopback address, made once.
 pub struct TlsFiles {
     pub certificate: std::path::PathBuf,
