@@ -86,6 +86,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
             ("retransmitted", c.retransmitted),
             ("forbidden", c.forbidden),
             ("overload", c.overload),
+            ("shed", c.shed),
         ] {
             metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
         }

@@ -82,9 +82,7 @@ impl Names {
     }
 
     pub(super) fn learn(&mut self, now: Instant, hop: &Hop, addresses: &[Address]) {
-        if self.known.len() >= NAMES_MAX {
-            self.known.retain(|_, (_, until)| *until > now);
-        }
+        self.known.retain(|_, (_, until)| *until > now);
         if self.names.len() >= NAMES_MAX {
             self.names.clear();
         }
@@ -94,7 +92,6 @@ impl Names {
         if self.known.len() < NAMES_MAX {
             self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + LIFETIME));
         }
-        self.known.retain(|_, (_, until)| *until > now);
     }
 
     /// The name that led to an address, else the address itself.

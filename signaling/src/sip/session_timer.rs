@@ -82,11 +82,6 @@ impl SessionTimer {
         self.at = self.ends;
         Due::Refresh
     }
-
-    /// The refresh was refused for now: again at `at`, while the session lives.
-    pub fn postpone(&mut self, at: Instant) {
-        self.at = at.min(self.ends);
-    }
 }
 
 #[cfg(test)]

@@ -128,10 +128,6 @@ impl Shield {
         }
     }
 
-    pub fn banned(&self, now: Instant) -> usize {
-        self.sources.values().filter(|source| source.banned_until.is_some_and(|until| until > now)).count()
-    }
-
     fn source(&mut self, now: Instant, ip: IpAddr) -> Option<&mut Source> {
         let ip = ip.to_canonical();
         if !self.sources.contains_key(&ip) && self.sources.len() >= limits::SOURCES_MAX {

@@ -206,11 +206,6 @@ impl Endpoint {
             .or_else(|| self.registrations.values().find(|there| there.answered_by == Some(source)))
             .map(|there| there.rule.id.clone())
     }
-
-    /// The user part of a registration's Contact says nothing about who is called.
-    pub fn is_contact(&self, user: &str) -> bool {
-        self.registrations.values().any(|there| there.rule.contact_user == user)
-    }
 }
 
 /// What our Contact was granted: its own parameter, else the header.
