@@ -1,7 +1,9 @@
-//! What most requests ask for, remembered for a second: keys by their hash, agents by their id. A change
-//! made through this process is seen at once, one of another process after that second.
+//! What most requests and every call ask for, remembered for a second: keys by their hash, agents by their id, who
+//! answers a number, provider keys. A change made through this process is seen at once, one of another process after
+//! that second.
 
 use super::api_keys::Key;
+use super::phone_numbers::Candidate;
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId};
 use std::collections::HashMap;
@@ -37,10 +39,17 @@ impl<K: Hash + Eq, V: Clone> Table<K, V> {
         entries.insert(key, (now, value));
     }
 
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn retain(&self, keep: impl Fn(&K, &V) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, (_, value)| keep(key, value));
     }
 }
+
+/// Provider and key of each.
+pub(super) type ProviderKeys = Arc<[(String, String)]>;
 
 /// SHA-256 of a key.
 type Digest = [u8; 32];
@@ -52,6 +61,10 @@ pub(super) struct Cache(Arc<Tables>);
 struct Tables {
     keys: Table<Digest, Arc<Key>>,
     agents: Table<(OrganizationId, AgentId), Arc<Agent>>,
+    /// By the number as it is stored; also of numbers nobody has.
+    routes: Table<String, Arc<[Candidate]>>,
+    /// Opened keys of an organization, by provider.
+    secrets: Table<OrganizationId, ProviderKeys>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "age is measured by the clock")]
@@ -82,5 +95,31 @@ impl Cache {
 
     pub(super) fn forget_agent(&self, id: AgentId) {
         self.0.agents.retain(|(_, cached), _| *cached != id);
+        self.forget_routes();
+    }
+
+    pub(super) fn route(&self, number: &String) -> Option<Arc<[Candidate]>> {
+        self.0.routes.get(number, clock())
+    }
+
+    pub(super) fn put_route(&self, number: String, candidates: Arc<[Candidate]>) {
+        self.0.routes.put(number, candidates, clock());
+    }
+
+    /// After a change to a number, a trunk or an agent; they are few and soon read again.
+    pub(super) fn forget_routes(&self) {
+        self.0.routes.clear();
+    }
+
+    pub(super) fn secrets(&self, organization: OrganizationId) -> Option<ProviderKeys> {
+        self.0.secrets.get(&organization, clock())
+    }
+
+    pub(super) fn put_secrets(&self, organization: OrganizationId, keys: ProviderKeys) {
+        self.0.secrets.put(organization, keys, clock());
+    }
+
+    pub(super) fn forget_secrets(&self, organization: OrganizationId) {
+        self.0.secrets.retain(|cached, _| *cached != organization);
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::sync::Arc;
 
 /// What a customer says about a number.
 #[derive(Clone, PartialEq)]
@@ -42,6 +43,23 @@ pub struct Route {
     pub agent: Option<Agent>,
     pub number: PhoneNumberFields,
     pub trunk: TrunkId,
+}
+
+/// A number with one of the trunks of its organization.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    fields: PhoneNumberFields,
+    organization: OrganizationId,
+    trunk: TrunkId,
+}
+
+fn candidate(row: &AnyRow) -> Result<Candidate, StoreError> {
+    let organization = OrganizationId::parse(row.try_get("organization_id")?);
+    Ok(Candidate {
+        fields: fields(row)?,
+        organization: parsed(organization, "phone_numbers.organization_id")?,
+        trunk: parsed(TrunkId::parse(row.try_get("candidate")?), "trunks.id")?,
+    })
 }
 
 fn fields(row: &AnyRow) -> Result<PhoneNumberFields, StoreError> {
@@ -88,6 +106,7 @@ impl Store {
         .execute(&self.write)
         .await
         .map_err(|error| super::unique(error, "this number"))?;
+        self.cache.forget_routes();
         Ok(row)
     }
 
@@ -122,6 +141,7 @@ impl Store {
         .bind(scope.organization().to_string())
         .execute(&self.write)
         .await?;
+        self.cache.forget_routes();
         Ok(())
     }
 
@@ -131,6 +151,7 @@ impl Store {
             .bind(scope.organization().to_string())
             .execute(&self.write)
             .await?;
+        self.cache.forget_routes();
         Ok(())
     }
 
@@ -138,30 +159,37 @@ impl Store {
     /// call may have come over. The user part of the Request-URI is matched with and without its plus.
     pub async fn route(&self, dialled: &str, trunks: &[TrunkId]) -> Result<Option<Route>, StoreError> {
         let plus = format!("+{}", dialled.trim_start_matches('+'));
-        let rows = sqlx::query(
-            "SELECT p.*, t.id AS candidate FROM phone_numbers p JOIN trunks t ON t.organization_id = p.organization_id \
-             WHERE p.number = $1",
-        )
-        .bind(plus)
-        .fetch_all(&self.read)
-        .await?;
-        for row in &rows {
-            let fields = fields(row)?;
-            let candidate = parsed(TrunkId::parse(row.try_get("candidate")?), "trunks.id")?;
-            if fields.trunk.is_some_and(|via| via != candidate) || !trunks.contains(&candidate) {
+        let candidates = match self.cache.route(&plus) {
+            Some(known) => known,
+            None => self.candidates(plus).await?,
+        };
+        for Candidate { fields, organization, trunk } in candidates.iter() {
+            if fields.trunk.is_some_and(|via| via != *trunk) || !trunks.contains(trunk) {
                 continue;
             }
-            let organization = OrganizationId::parse(row.try_get("organization_id")?);
-            let scope = OrgScope::new(parsed(organization, "phone_numbers.organization_id")?);
+            let scope = OrgScope::new(*organization);
             let agent = match fields.agent {
                 Some(id) => self.agent(scope, id).await?.filter(|agent| agent.fields.is_active),
                 None => None,
             };
             // An agent that is switched off does not answer, whatever a webhook would say.
             let answers = agent.is_some() || fields.agent.is_none() && fields.webhook_url.is_some();
-            return Ok(answers.then_some(Route { scope, agent, number: fields, trunk: candidate }));
+            return Ok(answers.then(|| Route { scope, agent, number: fields.clone(), trunk: *trunk }));
         }
         Ok(None)
+    }
+
+    async fn candidates(&self, number: String) -> Result<Arc<[Candidate]>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.*, t.id AS candidate FROM phone_numbers p JOIN trunks t ON t.organization_id = p.organization_id \
+             WHERE p.number = $1",
+        )
+        .bind(&number)
+        .fetch_all(&self.read)
+        .await?;
+        let found: Arc<[Candidate]> = rows.iter().map(candidate).collect::<Result<_, StoreError>>()?;
+        self.cache.put_route(number, found.clone());
+        Ok(found)
     }
 
     /// A number of the organization by how it was dialled.

@@ -1,6 +1,7 @@
 //! Provider keys of an organization: AES-256-GCM with a master key that is not in the database. A key's
 //! text leaves this file only towards a call.
 
+use super::cache::ProviderKeys;
 use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, corrupt, now, parsed};
 use crate::domain::ids::SecretId;
@@ -101,6 +102,7 @@ impl Store {
         .bind(at.0)
         .execute(&self.write)
         .await?;
+        self.cache.forget_secrets(scope.organization());
         let row = sqlx::query("SELECT * FROM secrets WHERE organization_id = $1 AND provider = $2")
             .bind(scope.organization().to_string())
             .bind(provider)
@@ -121,11 +123,15 @@ impl Store {
             .bind(scope.organization().to_string())
             .execute(&self.write)
             .await?;
+        self.cache.forget_secrets(scope.organization());
         Ok(done.rows_affected() == 1)
     }
 
     /// Provider and key of each, for a call of the organization.
-    pub async fn open_secrets(&self, scope: OrgScope, master: &MasterKey) -> Result<Vec<(String, String)>, StoreError> {
+    pub async fn open_secrets(&self, scope: OrgScope, master: &MasterKey) -> Result<ProviderKeys, StoreError> {
+        if let Some(known) = self.cache.secrets(scope.organization()) {
+            return Ok(known);
+        }
         let rows = sqlx::query("SELECT provider, ciphertext FROM secrets WHERE organization_id = $1")
             .bind(scope.organization().to_string())
             .fetch_all(&self.read)
@@ -133,9 +139,11 @@ impl Store {
         let open = |row: &AnyRow| {
             let (provider, ciphertext): (String, String) = (row.try_get("provider")?, row.try_get("ciphertext")?);
             let key = master.open(&bound_to(scope, &provider), &ciphertext)?;
-            Ok((provider, key))
+            Ok::<_, StoreError>((provider, key))
         };
-        rows.iter().map(open).collect()
+        let keys: ProviderKeys = rows.iter().map(open).collect::<Result<_, StoreError>>()?;
+        self.cache.put_secrets(scope.organization(), keys.clone());
+        Ok(keys)
     }
 }
 

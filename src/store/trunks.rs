@@ -33,6 +33,7 @@ impl Store {
         .bind(at.0)
         .execute(&self.write)
         .await?;
+        self.cache.forget_routes();
         Ok(trunk)
     }
 
@@ -58,6 +59,7 @@ impl Store {
             .bind(scope.organization().to_string())
             .execute(&self.write)
             .await?;
+        self.cache.forget_routes();
         Ok(())
     }
 
@@ -67,6 +69,7 @@ impl Store {
             .bind(scope.organization().to_string())
             .execute(&self.write)
             .await?;
+        self.cache.forget_routes();
         Ok(())
     }
 

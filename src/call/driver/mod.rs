@@ -123,20 +123,15 @@ impl Context {
         let keys = match &context.master_key {
             Some(master) => {
                 let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
-                match read {
-                    Ok(Ok(secrets)) => secrets,
-                    failed => {
-                        if let Ok(Err(error)) = failed {
-                            tracing::error!(%error, "provider keys of the organization cannot be read");
-                        }
-                        Vec::new()
-                    }
+                if let Ok(Err(error)) = &read {
+                    tracing::error!(%error, "provider keys of the organization cannot be read");
                 }
+                read.ok().and_then(Result::ok)
             }
-            None => Vec::new(),
+            None => None,
         };
-        let known = |(name, key): (String, String)| Some((Account::parse(&name)?, key));
-        let keys = keys.into_iter().filter_map(known).collect();
+        let known = |(name, key): &(String, String)| Some((Account::parse(name)?, key.clone()));
+        let keys = keys.iter().flat_map(|keys| keys.iter()).filter_map(known).collect();
         let providers = context.providers.of_organization(&scope.organization().to_string(), keys);
         Arc::new(Self { providers, ..Self::clone(context) })
     }

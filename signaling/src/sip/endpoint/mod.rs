@@ -34,14 +34,18 @@ use super::session_timer::SessionTimer;
 use super::shield::Shield;
 use super::token::TokenSource;
 use super::transaction::Wire;
+use crate::limits;
 use nonces::Nonces;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Methods this endpoint answers, as its `Allow` header.
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
+/// How long the owner of a new call may be silent before further calls are refused: a caller repeats an INVITE after
+/// 500 ms (RFC 3261 timer A), and answers within that only help whoever is in the queue already.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// Extensions it knows (RFC 3262, RFC 4028, RFC 3891), as its `Supported` header.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
 
@@ -284,6 +288,8 @@ pub(crate) struct Session {
     /// The Call-ID is ours: it decides who waits longer after a glare.
     caller: bool,
     accept_refer: bool,
+    /// Of a call that comes in: its owner has said something to the caller.
+    attended: bool,
     /// The peer takes UPDATE.
     peer_updates: bool,
     timer: Option<SessionTimer>,
@@ -316,6 +322,7 @@ impl Session {
             ended: false,
             caller: false,
             accept_refer: false,
+            attended: false,
             peer_updates: false,
             timer: None,
             reliable: None,
@@ -381,7 +388,9 @@ pub struct Endpoint {
     servers: HashMap<Arc<str>, transactions::ServerTx>,
     clients: HashMap<Arc<str>, transactions::ClientTx>,
     /// From tag, Call-ID and CSeq of initial INVITEs, to find merged requests (section 8.2.2.2).
-    initial: HashMap<String, Arc<str>>,
+    initial: HashSet<Arc<str>>,
+    /// Calls that came in and that nobody has said anything about, the oldest first.
+    unattended: VecDeque<(Instant, CallId)>,
     /// Requests whose next hop is being looked up.
     waiting: HashMap<u64, launch::Outbound>,
     next_query: u64,
@@ -419,7 +428,8 @@ impl Endpoint {
             dialogs: HashMap::new(),
             servers: HashMap::new(),
             clients: HashMap::new(),
-            initial: HashMap::new(),
+            initial: HashSet::new(),
+            unattended: VecDeque::new(),
             waiting: HashMap::new(),
             next_query: 1,
             queries: VecDeque::new(),
@@ -497,6 +507,19 @@ impl Endpoint {
     /// No room for another call. Registrations are not calls.
     fn is_full(&self) -> bool {
         self.sessions.len().saturating_sub(self.registrations.len()) >= self.config.calls_max
+    }
+
+    /// More calls come in than their owners get round to: every further one would only make all of them wait longer.
+    fn is_behind(&mut self, now: Instant) -> bool {
+        while let Some((_, call)) = self.unattended.front() {
+            let waits = |session: &Session| !session.attended && matches!(session.state, SessionState::Ringing { .. });
+            if self.sessions.get(call).is_some_and(waits) {
+                break;
+            }
+            self.unattended.pop_front();
+        }
+        self.unattended.len() > limits::UNATTENDED_MIN
+            && self.unattended.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) > PATIENCE)
     }
 }
 

@@ -160,7 +160,7 @@ impl Endpoint {
                 });
             }
         };
-        if self.is_full() {
+        if self.is_full() || self.is_behind(now) {
             self.counters.overload += 1;
             let after = self.config.retry_after_s;
             return self.refuse(transport, reply_to, &request.headers, 503, |response| {
@@ -169,7 +169,7 @@ impl Endpoint {
         }
         let merge_key = merge_key(&request.headers);
         // Merged (section 8.2.2.2), or it was ours and came round.
-        if self.initial.contains_key(&merge_key) || self.came_round(&request.headers) {
+        if self.initial.contains(&merge_key) || self.came_round(&request.headers) {
             return self.refuse(transport, reply_to, &request.headers, 482, |_| {});
         }
         if let Some((status, extra)) = check_invite(&request) {
@@ -183,7 +183,7 @@ impl Endpoint {
             Ok(replaces) => replaces,
             Err(status) => return self.refuse(transport, reply_to, &request.headers, status, |_| {}),
         };
-        self.initial.insert(merge_key.clone(), key.clone());
+        self.initial.insert(merge_key.clone());
         self.open_server(&key, transport, reply_to, &request, Some(merge_key));
         self.incoming(now, transport, source, key, request, trunks, replaces);
     }
@@ -197,7 +197,7 @@ impl Endpoint {
 
     pub(super) fn open_server(
         &mut self, key: &Arc<str>, transport: Transport, reply_to: SocketAddr, request: &Request,
-        merge_key: Option<String>,
+        merge_key: Option<Arc<str>>,
     ) {
         let reliable = transport.is_reliable();
         let machine = if request.method == Method::Invite {
@@ -300,13 +300,14 @@ fn response_headers(headers: &Headers) -> Headers {
     headers.iter().filter(|h| kept.contains(&h.name)).cloned().collect::<Vec<_>>().into()
 }
 
-fn merge_key(headers: &Headers) -> String {
+fn merge_key(headers: &Headers) -> Arc<str> {
     format!(
         "{}\n{}\n{}",
         headers.from_tag().unwrap_or(""),
         headers.call_id(),
         headers.get(&HeaderName::CSeq).unwrap_or("")
     )
+    .into()
 }
 
 /// Key of a server transaction (RFC 3261 section 17.2.3): branch, sent-by and method, ACK counted as

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Entries whose room is never given back.
 const ROOM_KEPT: usize = 256;
+/// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
+const TIMERS_PER_OWNER: usize = 4;
 
 #[derive(Debug)]
 pub(super) enum ServerMachine {
@@ -36,7 +38,7 @@ pub(crate) struct ServerTx {
     /// Of an offer inside a dialog: what the answer says depends on it.
     pub(super) offer: Option<Headers>,
     /// Key in `initial`, taken out with the transaction.
-    pub(super) merge_key: Option<String>,
+    pub(super) merge_key: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -207,6 +209,13 @@ impl Endpoint {
             self.sessions.shrink_to(ROOM_KEPT);
             self.dialogs.shrink_to(ROOM_KEPT);
         }
+        // The deadlines of what has ended long before them, of sessions most of all, would pile up.
+        let held = self.servers.len() + self.clients.len() + self.sessions.len() + self.registrations.len();
+        if self.timers.len() > ROOM_KEPT + TIMERS_PER_OWNER * held {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.retain(|deadline| self.due(&deadline.owner).is_some());
+            self.timers = timers;
+        }
         if is_roomy(self.timers.len(), self.timers.capacity()) {
             self.timers.shrink_to(ROOM_KEPT);
         }
@@ -341,6 +350,10 @@ impl Endpoint {
             ServerMachine::Other(machine) => machine.respond(now, wire.clone()),
         };
         let (transport, reply_to) = (tx.transport, tx.reply_to);
+        if taken && response.status >= 200 {
+            // It lingers for half a minute only to repeat this response; thousands a second do.
+            tx.headers = Headers::default();
+        }
         if taken {
             self.arm_server(key);
             self.send(transport, Target::Addr(reply_to), wire, None);

@@ -53,6 +53,7 @@ impl Endpoint {
             ..Session::new(state, call_id, local_tag, transport)
         };
         self.sessions.insert(call, session);
+        self.unattended.push_back((now, call));
         let incoming = Box::new(incoming);
         self.events.push_back(match replaces {
             Some(call) => Event::Replaced { call, by: incoming },
@@ -63,9 +64,9 @@ impl Endpoint {
     /// 180, or 183 with an early answer. Sent reliably where the caller wants that.
     pub fn progress(&mut self, now: Instant, call: CallId, status: u16, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
         let key = self.ringing(call)?;
-        let Some(SessionState::Ringing { request, .. }) = self.sessions.get(&call).map(|session| &session.state) else {
-            return Err(Refusal::WrongState);
-        };
+        let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
+        session.attended = true;
+        let SessionState::Ringing { request, .. } = &session.state else { return Err(Refusal::WrongState) };
         // Our offer goes out with the 200: not before it is known that the caller will acknowledge it.
         let sdp = sdp.filter(|_| !request.body.is_empty());
         if Self::wants_reliable(request, status, sdp.as_ref()) {

@@ -77,9 +77,10 @@ impl ServerInvite {
                 let linger = if self.reliable { Duration::ZERO } else { T4 };
                 self.state = State::Confirmed { until: now + linger };
             }
-            State::Accepted { retransmit, acknowledged, .. } => {
+            State::Accepted { response, retransmit, acknowledged, .. } => {
                 *retransmit = None;
                 *acknowledged = true;
+                *response = Wire::from([]); // nobody asks for it again
             }
             _ => {}
         }
