@@ -98,6 +98,8 @@ fn texts(c: &mut Criterion) {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         ptime_ms: 20,
         srtp: Srtp::Off,
+        keying: negotiate::Keying::Sdes,
+        fingerprint: Some([2; 32]),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,

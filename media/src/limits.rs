@@ -44,6 +44,9 @@ pub const LEG_EVENTS_MAX: usize = 256;
 pub const LATCH_PACKETS: u32 = 3;
 /// Datagrams read from the browsers' port per turn: five times what a thousand talking browsers send in it.
 pub const SHARED_BATCH_MAX: usize = 512;
+/// How long a handshake or a check for a path may take, while a call waits for it. Both repeat themselves after a
+/// second, two and four.
+pub const PATH_DEADLINE: Duration = Duration::from_secs(10);
 /// TCP connections of browsers, in all and of one address.
 pub const STREAMS_MAX: usize = 1_024;
 pub const STREAMS_PER_ADDRESS_MAX: usize = 32;

@@ -476,7 +476,7 @@ fn a_third_party_cannot_take_the_stream_over() {
     }
     let (now, due) = (line.now, line.leg.due(line.now));
     line.leg.tick(now, due, &mut |_, to, _| targets.push(to));
-    assert_eq!(targets[0], PEER.parse().unwrap());
+    assert_eq!(targets[0], PEER.parse::<SocketAddr>().unwrap());
     assert_eq!(line.heard().len(), before);
     assert_eq!(line.leg.stats().packets_ignored, 50);
 }

@@ -54,6 +54,8 @@ fn session_descriptions_never_panic() {
         codecs: Codec::ALL.to_vec(),
         ptime_ms: 20,
         srtp: Srtp::Preferred,
+        keying: negotiate::Keying::Sdes,
+        fingerprint: Some([2; 32]),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,

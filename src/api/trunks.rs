@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
 use crate::call::driver::{TrunkState, probe_trunk};
 use crate::domain::ids::TrunkId;
-use crate::domain::trunk::{IdentityHeader, Srtp, Target, Transport, Trunk, TrunkFields};
+use crate::domain::trunk::{IdentityHeader, Srtp, SrtpKeying, Target, Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -57,6 +57,7 @@ pub(super) struct TrunkView {
     denied_destinations: Vec<String>,
     ptime_ms: Option<u16>,
     srtp: Srtp,
+    srtp_keying: SrtpKeying,
     accept_refer: bool,
     follow_redirects: bool,
     delayed_offer: bool,
@@ -109,6 +110,7 @@ impl From<&Trunk> for TrunkView {
             denied_destinations: fields.denied_destinations,
             ptime_ms: fields.ptime_ms,
             srtp: fields.srtp,
+            srtp_keying: fields.srtp_keying,
             accept_refer: fields.accept_refer,
             follow_redirects: fields.follow_redirects,
             delayed_offer: fields.delayed_offer,

@@ -2,18 +2,23 @@
 
 use crate::domain::trunk;
 pub use crate::domain::trunk::TrunkMedia;
+use std::time::Instant;
 use trunkline_media::codec::{self, Law};
 use trunkline_media::leg::Stream;
-use trunkline_media::transport::srtp;
+use trunkline_media::transport::webrtc::{Peer, Reach};
+use trunkline_media::transport::{dtls, srtp};
 use trunkline_signaling::sdp::Direction;
 use trunkline_signaling::sdp::crypto::Suite;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Negotiated, Refused, Srtp};
+use trunkline_signaling::sdp::negotiate::{self, Codec, Keying, LocalMedia, Negotiated, Refused, Srtp};
 use trunkline_signaling::sdp::print;
+use trunkline_signaling::webrtc::offer as webrtc_offer;
 
 /// Our side of one call's media, kept for later offers.
 #[derive(Debug)]
 pub struct Negotiation {
     local: LocalMedia,
+    /// The media is WebRTC's: its peer makes the descriptions, and this one none.
+    is_webrtc: bool,
 }
 
 /// How an offer that cannot be taken is refused.
@@ -23,8 +28,21 @@ pub struct Refusal {
     pub why: &'static str,
 }
 
+/// A browser's kind of offer, answered.
+#[derive(Debug)]
+pub struct WebRtc {
+    pub peer: Box<Peer>,
+    pub stream: Stream,
+    pub sdp: Vec<u8>,
+}
+
+const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "an offer with ICE that cannot be taken" };
+
 impl Negotiation {
-    pub fn new(addr: std::net::IpAddr, port: u16, media: &TrunkMedia, session_id: u64) -> Self {
+    /// `fingerprint`: of the certificate that handshakes show.
+    pub fn new(
+        addr: std::net::IpAddr, port: u16, media: &TrunkMedia, fingerprint: Option<dtls::Fingerprint>, session_id: u64,
+    ) -> Self {
         let mut codecs: Vec<Codec> = media.codecs.iter().filter_map(|name| Codec::parse(name)).collect();
         if codecs.is_empty() {
             codecs = vec![Codec::Pcmu, Codec::Pcma];
@@ -39,17 +57,50 @@ impl Negotiation {
                 trunk::Srtp::Preferred => Srtp::Preferred,
                 trunk::Srtp::Mandatory => Srtp::Mandatory,
             },
+            keying: match media.srtp_keying {
+                trunk::SrtpKeying::Sdes => Keying::Sdes,
+                trunk::SrtpKeying::Dtls => Keying::Dtls,
+            },
+            fingerprint,
             keys: [rand::random(), rand::random()],
             session_id,
             session_version: 0,
         };
-        Self { local }
+        Self { local, is_webrtc: false }
     }
 
     /// The same media for another dialog.
     pub fn fork(&self) -> Self {
         let local = LocalMedia { session_id: self.local.session_id + 1, session_version: 0, ..self.local.clone() };
-        Self { local }
+        Self { local, is_webrtc: self.is_webrtc }
+    }
+
+    pub fn is_webrtc(&self) -> bool {
+        self.is_webrtc
+    }
+
+    /// Answers a browser's kind of offer, where the trunk takes encrypted sound: ICE-lite and DTLS-SRTP by a peer of
+    /// the port that all browsers share. `None` for every other offer.
+    pub fn answer_webrtc(
+        &mut self, now: Instant, offer: &[u8], reach: Option<&Reach>,
+    ) -> Option<Result<WebRtc, Refusal>> {
+        let reach = reach.filter(|_| self.local.srtp != Srtp::Off && negotiate::is_webrtc(offer))?;
+        let answered = webrtc_offer::check(offer).map_err(|_| UNUSABLE).and_then(|offer| {
+            let codec = |codec: &Codec| match codec {
+                Codec::Pcmu => Some(codec::Codec::G711(Law::Mu)),
+                Codec::Pcma => Some(codec::Codec::G711(Law::A)),
+                Codec::Opus => Some(codec::Codec::Opus),
+                Codec::G722 => None,
+            };
+            let codecs: Vec<codec::Codec> = self.local.codecs.iter().filter_map(codec).collect();
+            Peer::answer(now, &offer, reach, &codecs).map_err(|_| UNUSABLE)
+        });
+        self.is_webrtc = answered.is_ok();
+        Some(answered.map(|answered| WebRtc {
+            peer: Box::new(answered.peer),
+            stream: answered.stream,
+            sdp: answered.sdp.into_bytes(),
+        }))
     }
 
     pub fn offer(&mut self) -> Vec<u8> {
@@ -95,6 +146,7 @@ fn stream(negotiated: &Negotiated) -> Stream {
         remote_rtcp: negotiated.remote_rtcp,
         rtcp_mux: negotiated.rtcp_mux,
         srtp: negotiated.keys.as_ref().map(keys),
+        dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active }),
         sending: negotiated.direction.sends(),
         // A peer that holds us (we only receive) may play music or nothing: its silence is no loss.
         receiving: receiving && negotiated.direction.sends(),

@@ -102,7 +102,7 @@ impl Softphone {
         &self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
     ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
-        let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.media(), 1);
+        let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.media(), self.workers.fingerprint(), 1);
         let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
         let invite = Invite {
             request_uri: dial.to.clone(),
@@ -146,7 +146,7 @@ impl Softphone {
         let IncomingCall { incoming, mut events } = incoming;
         let result = async {
             let ports = self.ports.take().map_err(|error| error.to_string())?;
-            let mut negotiation = Negotiation::new(self.addr, ports.port(), &TrunkMedia::default(), 1);
+            let mut negotiation = Negotiation::new(self.addr, ports.port(), &TrunkMedia::default(), None, 1);
             let offer = incoming.sdp.clone().unwrap_or_default();
             let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.why.to_owned())?;
             if script.0.iter().any(|step| matches!(step, Step::Answer)) {

@@ -109,6 +109,9 @@ pub struct TrunkFields {
     pub ptime_ms: Option<u16>,
     #[serde(default)]
     pub srtp: Srtp,
+    /// Where the keys of calls we make come from. Of calls that come in both are taken.
+    #[serde(default)]
+    pub srtp_keying: SrtpKeying,
     #[serde(default)]
     pub allow_sip_uri: bool,
     /// The peer may hand calls on with REFER, to destinations that tasks may call.
@@ -167,7 +170,7 @@ pub enum IdentityHeader {
     RemotePartyId,
 }
 
-/// Whether sound is encrypted (SDES, RFC 4568; browsers and their like bring DTLS).
+/// Whether sound is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Srtp {
@@ -178,6 +181,17 @@ pub enum Srtp {
     Preferred,
     /// Nothing else.
     Mandatory,
+}
+
+/// How keys are agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SrtpKeying {
+    /// In the session description (RFC 4568): carriers.
+    #[default]
+    Sdes,
+    /// By a DTLS handshake on the stream (RFC 5763): WebRTC's way, and that of some softphones and gateways.
+    Dtls,
 }
 
 fn default_weight() -> u16 {
@@ -380,7 +394,12 @@ impl TrunkFields {
     }
 
     pub fn media(&self) -> TrunkMedia {
-        TrunkMedia { codecs: self.codecs.clone(), ptime_ms: self.ptime_ms, srtp: self.srtp }
+        TrunkMedia {
+            codecs: self.codecs.clone(),
+            ptime_ms: self.ptime_ms,
+            srtp: self.srtp,
+            srtp_keying: self.srtp_keying,
+        }
     }
 
     pub fn limits(&self) -> Limits {
@@ -462,6 +481,7 @@ pub struct TrunkMedia {
     pub codecs: Vec<String>,
     pub ptime_ms: Option<u16>,
     pub srtp: Srtp,
+    pub srtp_keying: SrtpKeying,
 }
 
 /// Where every request of a trunk goes through.

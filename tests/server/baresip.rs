@@ -81,18 +81,23 @@ fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
     let speech = speech(folder, "hello", setup);
     let heard = folder.display().to_string();
     let mut config = String::new();
-    let encryption = setup.media_encryption.map_or(String::new(), |_| "module srtp.so".to_owned());
+    let encryption = match setup.media_encryption {
+        Some("dtls_srtp") => "module dtls_srtp.so",
+        Some(_) => "module srtp.so",
+        None => "",
+    };
     for line in [
         "module_path /usr/lib/baresip/modules",
         "module aufile.so",
         &format!("module {}", setup.module),
-        &encryption,
+        encryption,
         "module account.so",
         "module_app menu.so",
         &format!("audio_source aufile,{speech}"),
         "module sndfile.so",
         &format!("snd_path {heard}"),
         "sip_listen 127.0.0.1:0",
+        "rtcp_mux yes",
         &format!("audio_srate {}", setup.rate_hz),
         &format!("audio_channels {}", setup.channels),
     ] {
@@ -194,6 +199,13 @@ async fn baresip_encrypts_its_media() {
         let call = converses(setup).await;
         assert_eq!(call["metrics"]["media"]["packets_unauthentic"], json!(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_shakes_hands_on_its_media() {
+    let trunk = json!({"srtp": "mandatory"});
+    let call = converses(Setup { media_encryption: Some("dtls_srtp"), trunk, ..Setup::plain("PCMA") }).await;
+    assert!(call["metrics"]["media"]["packets_received"].as_u64().unwrap() > 100, "{call}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

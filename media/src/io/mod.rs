@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "carrying packets and time to the legs is what this module is for")]
 
 pub mod arrival;
+mod carrier;
 pub mod ports;
 pub mod recorder;
 mod shared;

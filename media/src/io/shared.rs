@@ -1,7 +1,8 @@
 //! The port that all browsers share: UDP, and TCP for those that UDP does not get out of. Whom a datagram
 //! is for is told by the name in its connectivity check, and later by the address that a check has proven.
 
-use super::turns::{Carrier, Seat, Web, heard};
+use super::carrier::{Carrier, Web, heard};
+use super::turns::Seat;
 use super::worker::WebPort;
 use crate::leg::Leg;
 use crate::limits;
@@ -85,6 +86,16 @@ impl SharedPort {
             }
             *seat != index
         });
+    }
+
+    /// A new description may have brought a new name.
+    pub(super) fn renamed(&mut self, index: usize, web: &mut Web) {
+        let name = web.peer.ufrag();
+        if name != web.ufrag {
+            self.by_ufrag.remove(&web.ufrag);
+            self.by_ufrag.insert(name.clone(), index);
+            web.ufrag = name;
+        }
     }
 
     pub(super) fn restart(&mut self, index: usize, web: &mut Web, theirs: Credentials) -> Credentials {

@@ -1,21 +1,21 @@
 //! A worker's turns: what is due is sent, sockets are read, commands carried out.
 
 use super::arrival::{self, Arrival, Moment};
-use super::ports::{PortLease, PortPair};
+use super::carrier::{Carrier, Plain, Web, drain_own};
+use super::ports::PortPair;
 use super::recorder::{Done, Recorder};
 use super::shared::SharedPort;
-use super::worker::{Command, Restarted, Sink, WAKE, Wire};
-use crate::leg::{Leg, LegEvent, Port};
+use super::worker::{Command, Reanswered, Restarted, Sink, WAKE, Wire};
+use crate::leg::{Leg, LegEvent, Stream};
 use crate::limits;
-use crate::rtp::packet::{Packet, is_rtcp};
 use crate::stats::WorkerStats;
-use crate::transport::srtp::Srtp;
-use crate::transport::webrtc::{Credentials, Out, Peer, Way};
+use crate::transport::dtls::Identity;
+use crate::transport::webrtc::{Credentials, Peer, Way};
 use crossbeam_channel::Receiver;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -30,26 +30,8 @@ pub(super) struct Seat {
     pub(super) carrier: Carrier,
     sink: Sink,
     recording: bool,
-}
-
-/// What carries a leg.
-pub(super) enum Carrier {
-    Plain {
-        rtp: mio::net::UdpSocket,
-        rtcp: mio::net::UdpSocket,
-        srtp: Option<Box<Srtp>>,
-        /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
-        _lease: PortLease,
-    },
-    Web(Box<Web>),
-}
-
-/// A peer with its next deadline; `own` when it does not share the port.
-pub(super) struct Web {
-    pub(super) peer: Peer,
-    pub(super) ufrag: String,
-    pub(super) due: Instant,
-    own: Option<(mio::net::UdpSocket, SocketAddr)>,
+    /// The leg's time stands still until its path is open, so that nothing is said to nobody; given up at this instant.
+    stalled: Option<Instant>,
 }
 
 /// What a worker shares with others.
@@ -58,6 +40,7 @@ pub(super) struct Queues {
     pub(super) recorder: Recorder,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) legs: Arc<AtomicU64>,
+    pub(super) identity: Option<Arc<Identity>>,
 }
 
 pub(super) struct Worker {
@@ -72,6 +55,8 @@ pub(super) struct Worker {
     recorder: Recorder,
     stats: Arc<WorkerStats>,
     legs: Arc<AtomicU64>,
+    /// Who we are in handshakes.
+    identity: Option<Arc<Identity>>,
     buffer: Vec<u8>,
     /// Room for the kernel's stamp.
     control: Vec<u8>,
@@ -88,7 +73,7 @@ const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
     pub(super) fn new(poll: Poll, arrival: Arrival, queues: Queues, shared: Option<SharedPort>) -> Self {
-        let Queues { commands: queue, recorder, stats, legs } = queues;
+        let Queues { commands: queue, recorder, stats, legs, identity } = queues;
         Self {
             poll,
             arrival,
@@ -100,6 +85,7 @@ impl Worker {
             recorder,
             stats,
             legs,
+            identity,
             buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
             control: arrival::control(),
             unread: Vec::new(),
@@ -192,8 +178,8 @@ impl Worker {
             left -= 1;
             let Seat { leg, carrier, .. } = seat.as_mut();
             let socket = match carrier {
-                Carrier::Plain { rtp, .. } if is_rtp => rtp,
-                Carrier::Plain { rtcp, .. } => rtcp,
+                Carrier::Plain(plain) if is_rtp => &plain.rtp,
+                Carrier::Plain(plain) => &plain.rtcp,
                 Carrier::Web(web) => match &web.own {
                     Some((socket, _)) => socket,
                     None => break,
@@ -209,18 +195,15 @@ impl Worker {
                     web.peer.handle(at, Way::Udp, source, to, &self.buffer[..len]);
                     drain_own(at, web, leg);
                 }
-                (Ok((len, source, at)), Carrier::Plain { srtp, .. }) => {
-                    opened(srtp, &self.buffer[..len], leg, |leg, packet| match is_rtp {
-                        true => leg.handle_rtp(at, source, packet),
-                        false => leg.handle_rtcp(at, packet),
-                    });
+                (Ok((len, source, at)), Carrier::Plain(plain)) => {
+                    plain.received(at, source, &self.buffer[..len], is_rtp, leg);
                 }
                 (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
                 (Err(_), _) => {} // ICMP of an earlier send
             }
         }
-        if let Carrier::Web(web) = &seat.carrier {
-            self.due[index] = self.due[index].min(web.due);
+        if let Some(due) = seat.carrier.due() {
+            self.due[index] = self.due[index].min(due);
         }
         deliver(seat, &self.recorder);
     }
@@ -268,14 +251,8 @@ impl Worker {
                 }
                 Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
                 Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
-                Command::Renegotiate { leg, stream } => self.with(leg, |seat| {
-                    if let Carrier::Plain { srtp, .. } = &mut seat.carrier
-                        && srtp.as_ref().map(|srtp| srtp.keys) != stream.srtp
-                    {
-                        *srtp = stream.srtp.and_then(Srtp::new).map(Box::new);
-                    }
-                    seat.leg.renegotiate(now, stream);
-                }),
+                Command::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
+                Command::Reoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
                 Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
             }
         }
@@ -298,6 +275,32 @@ impl Worker {
         }
     }
 
+    fn renegotiate(&mut self, now: Instant, turn_at: Instant, leg: u64, stream: Stream) {
+        let identity = self.identity.clone();
+        self.with(leg, |seat| {
+            let before = seat.leg.stream();
+            seat.leg.renegotiate(now, stream);
+            if let Carrier::Plain(plain) = &mut seat.carrier {
+                plain.renegotiated(now, before, &mut seat.leg, identity.as_deref());
+            }
+        });
+        self.reschedule(turn_at, leg);
+    }
+
+    /// Another description of a WebRTC peer, in a dialog.
+    fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: Reanswered) {
+        let Some(index) = self.by_leg.get(&leg).copied() else { return };
+        let Some(Seat { leg, carrier: Carrier::Web(web), .. }) = self.seats[index].as_deref_mut() else { return };
+        let answered = web.peer.reanswer(offer);
+        if let Ok((_, stream)) = &answered {
+            leg.renegotiate(now, *stream);
+        }
+        if let Some(shared) = &mut self.shared {
+            shared.renamed(index, web);
+        }
+        done(answered.map(|(sdp, _)| sdp));
+    }
+
     fn restart_ice(&mut self, leg: u64, theirs: Credentials, done: Restarted) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
         if let (Some(Seat { carrier: Carrier::Web(web), .. }), Some(shared)) =
@@ -316,8 +319,8 @@ impl Worker {
             self.due.push(turn_at + NEVER);
             self.seats.len() - 1
         });
-        let srtp = leg.srtp().and_then(Srtp::new).map(Box::new);
-        let Ok(carrier) = self.carrier(turn_at, index, wire, srtp) else {
+        let waits = matches!(wire, Wire::Dialog(_));
+        let Ok(carrier) = self.carrier(turn_at, index, wire, &leg) else {
             self.free.push(index);
             sink(LegEvent::NetworkLost);
             return;
@@ -326,14 +329,16 @@ impl Worker {
             self.recorder.open(number, path.clone());
         }
         leg.restart_clock(turn_at);
-        let seat = Box::new(Seat { leg, number, carrier, sink, recording: recording.is_some() });
+        let waits = waits || matches!(carrier, Carrier::Plain(_)) && !carrier.is_open();
+        let stalled = waits.then(|| turn_at + limits::PATH_DEADLINE);
+        let seat = Box::new(Seat { leg, number, carrier, sink, recording: recording.is_some(), stalled });
         self.due[index] = due(&seat, turn_at);
         self.seats[index] = Some(seat);
         self.by_leg.insert(number, index);
         self.count();
     }
 
-    fn carrier(&mut self, now: Instant, index: usize, wire: Wire, srtp: Option<Box<Srtp>>) -> io::Result<Carrier> {
+    fn carrier(&mut self, now: Instant, index: usize, wire: Wire, leg: &Leg) -> io::Result<Carrier> {
         let web = |mut peer: Box<Peer>, own| {
             let ufrag = peer.ufrag();
             Carrier::Web(Box::new(Web { peer: *peer, ufrag, due: now, own }))
@@ -349,9 +354,9 @@ impl Worker {
                 for socket in [&rtp, &rtcp] {
                     while socket.recv_from(&mut self.buffer).is_ok() {}
                 }
-                Carrier::Plain { rtp, rtcp, srtp, _lease: lease }
+                Carrier::Plain(Box::new(Plain::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
             }
-            Wire::Shared(peer) => {
+            Wire::Shared(peer) | Wire::Dialog(peer) => {
                 let carrier = web(peer, None);
                 if let (Carrier::Web(web), Some(shared)) = (&carrier, &mut self.shared) {
                     shared.enter(index, &web.ufrag);
@@ -389,10 +394,10 @@ impl Worker {
         };
         let Seat { leg: its, carrier, .. } = seat.as_mut();
         match carrier {
-            Carrier::Plain { rtp, rtcp, srtp, .. } => {
-                its.close(now, &mut |port, to, bytes| send(rtp, rtcp, srtp, port, to, bytes));
-                let _ = self.poll.registry().deregister(rtp);
-                let _ = self.poll.registry().deregister(rtcp);
+            Carrier::Plain(plain) => {
+                plain.close(now, its);
+                let _ = self.poll.registry().deregister(&mut plain.rtp);
+                let _ = self.poll.registry().deregister(&mut plain.rtcp);
             }
             Carrier::Web(web) => {
                 its.close(now, &mut |_, _, _| {});
@@ -432,15 +437,19 @@ impl Worker {
                 continue;
             }
             let Some(mut seat) = self.seats[index].take() else { continue };
-            // A peer's own deadline may be the reason; the leg's ticks are counted by its own.
-            while seat.leg.due(turn_at) <= turn_at {
+            // A carrier's own deadline may be the reason; the leg's ticks are counted by its own.
+            seat.settle(now, turn_at);
+            while seat.stalled.is_none() && seat.leg.due(turn_at) <= turn_at {
                 self.tick_leg(now, turn_at, &mut seat);
             }
-            if let Carrier::Web(web) = &mut seat.carrier {
-                if web.due <= now {
-                    web.peer.handle_timeout(now);
+            match &mut seat.carrier {
+                Carrier::Plain(plain) => plain.tick(now, &mut seat.leg),
+                Carrier::Web(web) => {
+                    if web.due <= now {
+                        web.peer.handle_timeout(now);
+                    }
+                    self.drain(now, &mut seat);
                 }
-                self.drain(now, &mut seat);
             }
             self.due[index] = due(&seat, turn_at);
             deliver(&mut seat, &self.recorder);
@@ -455,54 +464,32 @@ impl Worker {
         if late > limits::CATCH_UP_MAX {
             seat.leg.restart_clock(turn_at);
         }
-        let Seat { leg, carrier, .. } = seat;
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
-        match carrier {
-            Carrier::Plain { rtp, rtcp, srtp, .. } => {
-                leg.tick(now, due, &mut |port, to, bytes| send(rtp, rtcp, srtp, port, to, bytes));
-            }
-            Carrier::Web(web) => leg.tick(now, due, &mut |port, _, bytes| {
-                // Reports are the peer's own business.
-                if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
-                    web.peer.send(now, &packet);
-                }
-            }),
+        seat.carrier.tick_leg(now, due, &mut seat.leg);
+    }
+}
+
+impl Seat {
+    /// A path that has opened lets the leg's time go on; one that does not is given up.
+    fn settle(&mut self, now: Instant, turn_at: Instant) {
+        let Some(give_up) = self.stalled else { return };
+        if self.carrier.is_open() {
+            self.stalled = None;
+            self.leg.restart_clock(turn_at);
+            self.leg.answered_now(now);
+        } else if now >= give_up {
+            self.leg.handle_disconnected();
+            self.stalled = Some(now + limits::PATH_DEADLINE);
         }
     }
 }
 
 /// When a seat wants attention next.
 fn due(seat: &Seat, turn_at: Instant) -> Instant {
-    let leg = seat.leg.due(turn_at);
-    match &seat.carrier {
-        Carrier::Plain { .. } => leg,
-        Carrier::Web(web) => leg.min(web.due),
-    }
-}
-
-/// A peer with a socket of its own.
-fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
-    let Web { peer, due, own, .. } = web;
-    *due = peer.poll(now, &mut |out| match (out, &own) {
-        (Out::Send { to, bytes, .. }, Some((socket, _))) => {
-            let _ = socket.send_to(bytes, to);
-        }
-        (out, _) => heard(now, leg, &out),
-    });
-}
-
-/// What a peer says to its leg.
-pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
-    match out {
-        Out::Packet(packet) => {
-            let source = leg.remote();
-            leg.handle_packet(now, source, packet);
-        }
-        Out::Connected => leg.handle_connected(now),
-        Out::Closed => leg.handle_closed(),
-        Out::Lost => leg.handle_disconnected(),
-        Out::Path { loss, round_trip } => leg.handle_path(*loss, *round_trip),
-        Out::Send { .. } => {}
+    let own = seat.carrier.due();
+    match seat.stalled {
+        Some(give_up) => own.map_or(give_up, |own| own.min(give_up)),
+        None => own.map_or(seat.leg.due(turn_at), |own| own.min(seat.leg.due(turn_at))),
     }
 }
 
@@ -524,33 +511,6 @@ fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net
     let mut socket = mio::net::UdpSocket::from_std(socket);
     poll.registry().register(&mut socket, token, Interest::READABLE)?;
     Ok(socket)
-}
-
-/// Hands a packet on as it is, or as it was before it was encrypted.
-fn opened(srtp: &mut Option<Box<Srtp>>, packet: &[u8], leg: &mut Leg, deliver: impl FnOnce(&mut Leg, &[u8])) {
-    match srtp {
-        None => deliver(leg, packet),
-        Some(srtp) => {
-            if !srtp.open(packet, is_rtcp(packet), |inside| deliver(leg, inside)) {
-                leg.handle_unauthentic();
-            }
-        }
-    }
-}
-
-fn send(
-    rtp: &mio::net::UdpSocket, rtcp: &mio::net::UdpSocket, srtp: &mut Option<Box<Srtp>>, port: Port, to: SocketAddr,
-    bytes: &[u8],
-) {
-    let socket = match port {
-        Port::Rtp => rtp,
-        Port::Rtcp => rtcp,
-    };
-    // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
-    match srtp {
-        None => drop(socket.send_to(bytes, to)),
-        Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| drop(socket.send_to(sealed, to))),
-    }
 }
 
 /// Hands the leg's events on; recording blocks go to the recorder and never to the call.

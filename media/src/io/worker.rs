@@ -15,7 +15,8 @@ use crate::limits;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::PieceId;
 use crate::stats::WorkerStats;
-use crate::transport::webrtc::{Credentials, Peer, Reach};
+use crate::transport::dtls::{Fingerprint, Identity};
+use crate::transport::webrtc::{Credentials, Peer, Reach, Refused};
 use crate::turn::barge_in;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use mio::{Poll, Token, Waker};
@@ -38,6 +39,8 @@ pub enum Wire {
     Plain(PortPair),
     /// WebRTC over the port that all browsers share.
     Shared(Box<Peer>),
+    /// The same, agreed on in a SIP dialog: the leg's time stands still until there is a path.
+    Dialog(Box<Peer>),
     /// WebRTC over a socket of its own: a caller's side.
     Own(Box<Peer>, UdpSocket),
 }
@@ -55,6 +58,9 @@ pub struct WebPort {
 /// Takes the answer to a restart of ICE.
 pub type Restarted = Box<dyn FnOnce(Credentials) + Send>;
 
+/// Takes the answer to another offer.
+pub type Reanswered = Box<dyn FnOnce(Result<String, Refused>) + Send>;
+
 pub(super) enum Command {
     Add { number: u64, leg: Box<Leg>, wire: Wire, recording: Option<PathBuf>, sink: Sink },
     Play { leg: u64, piece: PieceId, samples: Vec<i16>, ended: bool },
@@ -67,6 +73,7 @@ pub(super) enum Command {
     BargeIn { leg: u64, config: barge_in::Config },
     Digits { leg: u64, digits: String },
     Renegotiate { leg: u64, stream: Stream },
+    Reoffer { leg: u64, offer: String, done: Reanswered },
     Candidates { leg: u64, lines: Vec<String> },
     RestartIce { leg: u64, theirs: Credentials, done: Restarted },
     Remove { leg: u64, recorded: Option<Done> },
@@ -80,6 +87,7 @@ pub struct Workers {
     web: Option<(WorkerHandle, Arc<Reach>)>,
     next_leg: Arc<AtomicU64>,
     stats: Arc<WorkerStats>,
+    identity: Option<Arc<Identity>>,
 }
 
 #[derive(Clone)]
@@ -103,17 +111,18 @@ impl Workers {
     pub fn start(count: usize, arrival: Arrival) -> io::Result<Self> {
         let stats = Arc::new(WorkerStats::default());
         let recorder = Recorder::start(stats.clone())?;
+        let identity = Identity::new().map(Arc::new);
         let workers = (0..count.max(1))
-            .map(|index| start_worker(&format!("media-{index}"), arrival, &stats, &recorder, None))
+            .map(|index| start_worker(&format!("media-{index}"), arrival, &stats, &recorder, &identity, None))
             .collect::<io::Result<_>>()?;
-        Ok(Self { workers, web: None, next_leg: Arc::new(AtomicU64::new(1)), stats })
+        Ok(Self { workers, web: None, next_leg: Arc::new(AtomicU64::new(1)), stats, identity })
     }
 
     /// Starts the worker of the browsers: one thread owns their port and all their legs.
     pub fn start_web(&mut self, port: WebPort) -> io::Result<()> {
         let reach = Arc::new(port.reach.clone());
         let recorder = Recorder::start(self.stats.clone())?;
-        let handle = start_worker("media-web", Arrival::Turn, &self.stats, &recorder, Some(port))?;
+        let handle = start_worker("media-web", Arrival::Turn, &self.stats, &recorder, &self.identity, Some(port))?;
         self.web = Some((handle, reach));
         Ok(())
     }
@@ -121,6 +130,11 @@ impl Workers {
     /// Where browsers reach us; `None` when they do not.
     pub fn reach(&self) -> Option<&Reach> {
         self.web.as_ref().map(|(_, reach)| &**reach)
+    }
+
+    /// Of the certificate that DTLS handshakes show.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.identity.as_ref().map(|identity| identity.fingerprint())
     }
 
     pub fn stats(&self) -> &Arc<WorkerStats> {
@@ -133,8 +147,8 @@ impl Workers {
     ) -> Result<LegHandle, Overloaded> {
         let leg = self.next_leg.fetch_add(1, Ordering::Relaxed);
         let worker = match (&wire, &self.web) {
-            (Wire::Shared(_), Some((web, _))) => web.clone(),
-            (Wire::Shared(_), None) => return Err(Overloaded),
+            (Wire::Shared(_) | Wire::Dialog(_), Some((web, _))) => web.clone(),
+            (Wire::Shared(_) | Wire::Dialog(_), None) => return Err(Overloaded),
             _ => self.workers[(leg % self.workers.len() as u64) as usize].clone(),
         };
         if worker.legs.load(Ordering::Relaxed) >= limits::LEGS_PER_WORKER_MAX as u64 {
@@ -205,6 +219,11 @@ impl LegHandle {
         self.send(Command::Renegotiate { leg: self.leg, stream })
     }
 
+    /// Another offer for a WebRTC leg. `done` takes the answer, on the worker's thread.
+    pub fn reoffer(&self, offer: String, done: Reanswered) -> Result<(), Overloaded> {
+        self.send(Command::Reoffer { leg: self.leg, offer, done })
+    }
+
     /// Candidates of the other side that became known later.
     pub fn add_candidates(&self, lines: Vec<String>) -> Result<(), Overloaded> {
         self.send(Command::Candidates { leg: self.leg, lines })
@@ -270,14 +289,21 @@ impl Drop for LegHandle {
 }
 
 fn start_worker(
-    name: &str, arrival: Arrival, stats: &Arc<WorkerStats>, recorder: &Recorder, port: Option<WebPort>,
+    name: &str, arrival: Arrival, stats: &Arc<WorkerStats>, recorder: &Recorder, identity: &Option<Arc<Identity>>,
+    port: Option<WebPort>,
 ) -> io::Result<WorkerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (commands, queue) = bounded(limits::WORKER_COMMANDS_MAX);
     let legs = Arc::new(AtomicU64::new(0));
     let shared = port.map(|port| SharedPort::new(&poll, port)).transpose()?;
-    let queues = Queues { commands: queue, recorder: recorder.clone(), stats: stats.clone(), legs: legs.clone() };
+    let queues = Queues {
+        commands: queue,
+        recorder: recorder.clone(),
+        stats: stats.clone(),
+        legs: legs.clone(),
+        identity: identity.clone(),
+    };
     let worker = Worker::new(poll, arrival, queues, shared);
     std::thread::Builder::new().name(name.to_owned()).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, legs })

@@ -31,6 +31,7 @@ use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
+use crate::transport::dtls::Terms;
 use crate::transport::srtp::Keys;
 use crate::turn::barge_in::{self, Verdict};
 use crate::vad::Voice;
@@ -175,6 +176,15 @@ impl Leg {
     /// The keys of its stream.
     pub fn srtp(&self) -> Option<Keys> {
         self.stream.srtp
+    }
+
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// The handshake its keys come from.
+    pub fn dtls(&self) -> Option<Terms> {
+        self.stream.dtls
     }
 
     /// Where its packets go.
@@ -556,6 +566,11 @@ impl Leg {
     /// A worker that stood still too long starts the leg's timeline anew.
     pub fn restart_clock(&mut self, now: Instant) {
         self.pacer.restart(now);
+    }
+
+    /// Silence counts from now on: there was no path before.
+    pub fn answered_now(&mut self, now: Instant) {
+        self.last_packet = now;
     }
 
     /// The path to the other side is open (WebRTC: after ICE and DTLS), or is gone for good.

@@ -7,6 +7,7 @@ use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;
+use crate::transport::dtls::Terms;
 use crate::transport::srtp::Keys;
 use crate::turn::barge_in;
 use crate::vad;
@@ -33,6 +34,8 @@ pub struct Stream {
     pub rtcp_mux: bool,
     /// Both directions are encrypted.
     pub srtp: Option<Keys>,
+    /// The keys come of a handshake on the stream; nothing is sent or heard before.
+    pub dtls: Option<Terms>,
     /// False while the peer holds us or asked not to hear us.
     pub sending: bool,
     /// False while the peer said that it sends nothing: its silence is no loss.
@@ -54,6 +57,7 @@ impl Stream {
             remote_rtcp: remote,
             rtcp_mux: false,
             srtp: None,
+            dtls: None,
             sending: true,
             receiving: true,
         }

@@ -1,5 +1,6 @@
 //! What carries a leg's packets when it is not plain RTP.
 
+pub mod dtls;
 pub mod srtp;
 pub mod stream;
 pub mod webrtc;

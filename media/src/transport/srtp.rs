@@ -29,7 +29,7 @@ impl Suite {
     }
 
     /// Bytes of the master key, and of the salt behind it.
-    fn lengths(self) -> (usize, usize) {
+    pub(super) fn lengths(self) -> (usize, usize) {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => (16, 14),
             Self::AeadAes128Gcm => (16, 12),

@@ -145,33 +145,23 @@ impl Peer {
     }
 
     fn new(rtc: Rtc, mid: Mid) -> Result<(Self, Stream), Refused> {
-        let none = || Refused("no codec in common: Opus, PCMU and PCMA are spoken".to_owned());
-        let media = rtc.media(mid).ok_or_else(none)?;
-        let direction = media.direction();
-        let known = rtc.codec_config().params();
-        let params = media.remote_pts().iter().filter_map(|pt| known.iter().find(|params| params.pt() == *pt));
-        let params: Vec<_> = params.collect();
-        let spoken = params.iter().find_map(|params| Some((params.pt(), codec(params.spec().codec)?)));
-        let (payload_type, codec) = spoken.ok_or_else(none)?;
-        let clock = codec.clock_scale() * crate::frame::RATE_HZ;
-        let digits = params.iter().find(|params| {
-            let spec = params.spec();
-            spec.codec == str0m::format::Codec::Tele && spec.clock_rate.get() == clock
-        });
-        // Addresses are ICE's business; the leg gets one that never changes.
-        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
-        let stream = Stream {
-            codec,
-            payload_type: *payload_type,
-            payload_type_in: *payload_type,
-            telephone_event: digits.map(|params| *params.pt()),
-            telephone_event_in: digits.map(|params| *params.pt()),
-            sending: direction.is_sending(),
-            receiving: direction.is_receiving(),
-            ..Stream::pcmu(remote)
-        };
-        let peer = Self { rtc, mid, sequence: 1, connected: false, disconnected: None, gone: false };
-        Ok((peer, stream))
+        let stream = stream(&rtc, mid)?;
+        Ok((Self { rtc, mid, sequence: 1, connected: false, disconnected: None, gone: false }, stream))
+    }
+
+    /// There is a path, and what goes over it is encrypted.
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Another offer of the same session: other directions, or ICE anew.
+    pub fn reanswer(&mut self, offer: &str) -> Result<(String, Stream), Refused> {
+        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| Refused(format!("not SDP: {error}")))?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| Refused(error.to_string()))?;
+        let stream = stream(&self.rtc, self.mid)?;
+        let sdp = answer.to_sdp_string();
+        let sdp = if stream.codec.pauses() { ask_for_pauses(&sdp, stream.payload_type) } else { sdp };
+        Ok((sdp, stream))
     }
 
     /// The name under which the other side's checks find this peer.
@@ -305,6 +295,35 @@ impl Offered {
         self.rtc.sdp_api().accept_answer(self.pending, answer).map_err(|error| Refused(error.to_string()))?;
         Peer::new(self.rtc, self.mid)
     }
+}
+
+/// What was agreed on.
+fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
+    let none = || Refused("no codec in common: Opus, PCMU and PCMA are spoken".to_owned());
+    let media = rtc.media(mid).ok_or_else(none)?;
+    let direction = media.direction();
+    let known = rtc.codec_config().params();
+    let params = media.remote_pts().iter().filter_map(|pt| known.iter().find(|params| params.pt() == *pt));
+    let params: Vec<_> = params.collect();
+    let spoken = params.iter().find_map(|params| Some((params.pt(), codec(params.spec().codec)?)));
+    let (payload_type, codec) = spoken.ok_or_else(none)?;
+    let clock = codec.clock_scale() * crate::frame::RATE_HZ;
+    let digits = params.iter().find(|params| {
+        let spec = params.spec();
+        spec.codec == str0m::format::Codec::Tele && spec.clock_rate.get() == clock
+    });
+    // Addresses are ICE's business; the leg gets one that never changes.
+    let remote = SocketAddr::from(([127, 0, 0, 1], 9));
+    Ok(Stream {
+        codec,
+        payload_type: *payload_type,
+        payload_type_in: *payload_type,
+        telephone_event: digits.map(|params| *params.pt()),
+        telephone_event_in: digits.map(|params| *params.pt()),
+        sending: direction.is_sending(),
+        receiving: direction.is_receiving(),
+        ..Stream::pcmu(remote)
+    })
 }
 
 fn add_reach(rtc: &mut Rtc, reach: &Reach) {

@@ -39,6 +39,31 @@ impl Direction {
     }
 }
 
+/// SHA-256 of a certificate.
+pub type Fingerprint = [u8; 32];
+
+/// Who begins the DTLS handshake (RFC 5763 section 5, RFC 4145 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    Active,
+    Passive,
+    ActPass,
+}
+
+impl Setup {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Passive => "passive",
+            Self::ActPass => "actpass",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Passive, Self::ActPass].into_iter().find(|setup| setup.name() == text.trim())
+    }
+}
+
 /// One format of a media line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -68,8 +93,11 @@ pub struct Media {
     pub rtcp_mux: bool,
     /// Readable `a=crypto` lines, in order.
     pub crypto: Vec<crypto::Line>,
-    /// ICE or DTLS is offered: a browser's kind of media.
-    pub has_fingerprint: bool,
+    /// SHA-256 of the peer's DTLS certificate (RFC 8122).
+    pub fingerprint: Option<Fingerprint>,
+    pub setup: Option<Setup>,
+    /// ICE is offered: a browser's kind of media.
+    pub has_ice: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::crypto::{KEY_BYTES_MAX, Key, Line, Suite};
 use super::parse::{self, Fault};
-use super::{Direction, Format, Media, print};
+use super::{Direction, Fingerprint, Format, Media, Setup, print};
 use std::net::{IpAddr, SocketAddr};
 
 /// Dynamic payload types of our offers; the peer may choose others for what it is sent.
@@ -77,6 +77,16 @@ pub enum Srtp {
     Mandatory,
 }
 
+/// How our offers agree on keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keying {
+    /// In the description (RFC 4568).
+    #[default]
+    Sdes,
+    /// By a handshake on the stream (RFC 5763, RFC 5764).
+    Dtls,
+}
+
 /// Our side of the stream.
 #[derive(Clone, Debug)]
 pub struct LocalMedia {
@@ -87,6 +97,9 @@ pub struct LocalMedia {
     /// What we ask for, and send when the peer does not ask.
     pub ptime_ms: u16,
     pub srtp: Srtp,
+    pub keying: Keying,
+    /// Of the certificate we show in DTLS handshakes; without one there are none.
+    pub fingerprint: Option<Fingerprint>,
     /// Random bytes, for each suite we offer: what we send is encrypted with a part of them.
     pub keys: [[u8; KEY_BYTES_MAX]; 2],
     pub session_id: u64,
@@ -100,7 +113,7 @@ const OFFERED: [Suite; 2] = [Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm];
 impl LocalMedia {
     /// The keys we offer.
     pub fn crypto(&self) -> Vec<Line> {
-        if self.srtp == Srtp::Off {
+        if self.srtp == Srtp::Off || self.offers_dtls() {
             return Vec::new();
         }
         let line = |(at, suite): (usize, &Suite)| Line {
@@ -109,6 +122,11 @@ impl LocalMedia {
             key: Key::of(*suite, &self.keys[at]),
         };
         OFFERED.iter().enumerate().map(line).collect()
+    }
+
+    /// Our offers ask for a handshake.
+    pub fn offers_dtls(&self) -> bool {
+        self.srtp != Srtp::Off && self.keying == Keying::Dtls && self.fingerprint.is_some()
     }
 }
 
@@ -120,6 +138,16 @@ pub struct Keys {
     pub tag: u32,
     pub ours: Key,
     pub theirs: Key,
+}
+
+/// A handshake on the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dtls {
+    /// Of the certificate the peer has to show.
+    pub theirs: Fingerprint,
+    pub ours: Fingerprint,
+    /// We begin.
+    pub active: bool,
 }
 
 /// What both sides agreed on, from our point of view.
@@ -143,6 +171,7 @@ pub struct Negotiated {
     pub remote_rtcp: SocketAddr,
     pub rtcp_mux: bool,
     pub keys: Option<Keys>,
+    pub dtls: Option<Dtls>,
     pub media_index: usize,
 }
 
@@ -158,13 +187,16 @@ pub enum Refused {
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(Negotiated, Vec<u8>), Refused> {
     let session = parse::session(offer).map_err(Refused::Malformed)?;
     let (media_index, media) = offered_line(&session.media, local)?;
-    let keys = media.crypto.first().filter(|_| local.srtp != Srtp::Off).map(|line| Keys {
+    let dtls = is_dtls(media).then(|| handshake(media, local)).flatten();
+    let crypto = media.crypto.first().filter(|_| local.srtp != Srtp::Off && dtls.is_none());
+    let keys = crypto.map(|line| Keys {
         suite: line.suite,
         tag: line.tag,
         ours: Key::of(line.suite, &local.keys[0]),
         theirs: line.key,
     });
     let mut negotiated = choose(media_index, media, local, keys)?;
+    negotiated.dtls = dtls;
     negotiated.direction = media.direction.reversed();
     if is_hold_addr(media) {
         // RFC 2543 hold: c=0.0.0.0 means "send me nothing".
@@ -189,10 +221,12 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Re
         let ours = offered.iter().find(|ours| ours.tag == line.tag && ours.suite == line.suite)?;
         Some(Keys { suite: line.suite, tag: line.tag, ours: ours.key, theirs: line.key })
     });
-    if keys.is_none() && (local.srtp == Srtp::Mandatory || is_secure(media)) {
+    let dtls = if local.offers_dtls() { handshake(media, local) } else { None };
+    if keys.is_none() && dtls.is_none() && (local.srtp == Srtp::Mandatory || is_secure(media)) {
         return Err(Refused::NotAcceptable("no SRTP key"));
     }
     let mut negotiated = choose(media_index, media, local, keys)?;
+    negotiated.dtls = dtls;
     negotiated.direction = media.direction.reversed();
     // We are sent what we offered.
     negotiated.payload_type_in = negotiated.codec.payload_type();
@@ -203,19 +237,44 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Re
     Ok(negotiated)
 }
 
-/// RTP without DTLS; profiles with feedback are taken, nothing is fed back.
+/// An offer that only a WebRTC peer can answer: ICE and a handshake for its audio.
+pub fn is_webrtc(offer: &[u8]) -> bool {
+    let needs_peer = |line: &Media| line.has_ice && line.fingerprint.is_some() && is_dtls_profile(line);
+    let audio = |line: &&Media| line.kind == "audio" && line.port != 0;
+    parse::session(offer).is_ok_and(|session| session.media.iter().find(audio).is_some_and(needs_peer))
+}
+
+/// Profiles with feedback are taken, nothing is fed back.
 fn is_rtp(media: &Media) -> bool {
-    matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF")
+    matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF") || is_secure(media)
 }
 
 fn is_secure(media: &Media) -> bool {
-    matches!(media.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
+    matches!(media.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF") || is_dtls_profile(media)
+}
+
+fn is_dtls_profile(media: &Media) -> bool {
+    matches!(media.protocol.as_str(), "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF")
+}
+
+/// A handshake is what this stream's keys come from: by its profile, or because there is nothing else.
+fn is_dtls(media: &Media) -> bool {
+    is_dtls_profile(media) || media.crypto.is_empty()
+}
+
+/// The handshake both sides are ready for. To "either" we say "you": whoever begins reaches the other through its NAT.
+fn handshake(media: &Media, local: &LocalMedia) -> Option<Dtls> {
+    let (theirs, ours) = (media.fingerprint?, local.fingerprint.filter(|_| local.srtp != Srtp::Off)?);
+    Some(Dtls { theirs, ours, active: media.setup == Some(Setup::Passive) })
 }
 
 /// The audio line to be answered: the first that can be, an encrypted one before a plain one.
 fn offered_line<'a>(media: &'a [Media], local: &LocalMedia) -> Result<(usize, &'a Media), Refused> {
     let audio = || media.iter().enumerate().filter(|(_, line)| line.kind == "audio" && line.port != 0 && is_rtp(line));
-    let encrypted = |line: &Media| !line.crypto.is_empty() && local.srtp != Srtp::Off;
+    let encrypted = |line: &Media| {
+        let by_crypto = !line.crypto.is_empty() && !is_dtls_profile(line) && local.srtp != Srtp::Off;
+        by_crypto || is_dtls(line) && handshake(line, local).is_some()
+    };
     let plain = |line: &Media| !is_secure(line) && local.srtp != Srtp::Mandatory;
     if audio().next().is_none() {
         return Err(Refused::NotAcceptable("no RTP/AVP audio stream"));
@@ -264,6 +323,7 @@ fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Ke
         remote_rtcp: SocketAddr::new(rtcp_addr.unwrap_or(addr), rtcp_port),
         rtcp_mux: media.rtcp_mux,
         keys,
+        dtls: None,
         media_index,
     })
 }
@@ -283,6 +343,8 @@ mod tests {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             ptime_ms: PTIME_MS,
             srtp: Srtp::Off,
+            keying: Keying::Sdes,
+            fingerprint: Some([0xAB; 32]),
             keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
             session_id: 1,
             session_version: 1,
@@ -337,7 +399,7 @@ mod tests {
         assert_eq!(refused("m=audio 4000 RTP/AVP 18\r\n"), Refused::NotAcceptable("no common codec"));
         assert_eq!(refused("m=video 4000 RTP/AVP 96\r\n"), Refused::NotAcceptable("no RTP/AVP audio stream"));
         assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), Refused::NotAcceptable("SRTP is off"));
-        assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"), Refused::NotAcceptable("no RTP/AVP audio stream"));
+        assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"), Refused::NotAcceptable("SRTP is off"));
         assert_eq!(refused("m=audio x RTP/AVP 0\r\n"), Refused::Malformed(Fault("m= line with a bad port")));
         assert_eq!(answer(b"hello", &local()).unwrap_err(), Refused::Malformed(Fault("no v= line")));
     }
@@ -375,6 +437,36 @@ mod tests {
         let n = accept_answer(&offer(text), &all).unwrap();
         assert_eq!((n.payload_type, n.payload_type_in), (96, 111));
         assert_eq!((n.telephone_event, n.telephone_event_in), (Some(100), Some(110)));
+    }
+
+    #[test]
+    fn a_handshake_is_agreed_on() {
+        let with = |srtp, keying| LocalMedia { srtp, keying, ..local() };
+        let shown = ["AB"; 32].join(":");
+        let theirs = ["0C"; 32].join(":");
+        for (setup, active) in [("actpass", false), ("active", false), ("passive", true)] {
+            let lines = format!(
+                "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:sha-256 {theirs}\r\na=setup:{setup}\r\na=rtcp-mux\r\n"
+            );
+            let (n, text) = answer(&offer(&lines), &with(Srtp::Preferred, Keying::Sdes)).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(n.dtls, Some(Dtls { theirs: [0x0C; 32], ours: [0xAB; 32], active }), "{setup}");
+            assert!(n.rtcp_mux && n.keys.is_none());
+            let ours = if active { "active" } else { "passive" };
+            assert!(text.contains("m=audio 30000 UDP/TLS/RTP/SAVP 0\r\n"), "{text}");
+            assert!(text.contains(&format!("a=fingerprint:sha-256 {shown}\r\na=setup:{ours}\r\n")), "{text}");
+        }
+        // Without a readable certificate there is nothing to prove.
+        let lines = "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:sha-1 AB:CD\r\na=setup:actpass\r\n";
+        assert!(answer(&offer(lines), &with(Srtp::Mandatory, Keying::Dtls)).is_err());
+        // Ours, and its answer, one with the certificate in the session part.
+        let ours = with(Srtp::Mandatory, Keying::Dtls);
+        let text = String::from_utf8(print::offer(&ours, Direction::SendRecv)).unwrap();
+        assert!(text.contains("UDP/TLS/RTP/SAVP") && text.contains("a=setup:actpass") && !text.contains("crypto"));
+        let head = format!("a=fingerprint:SHA-256 {theirs}\r\na=setup:active\r\nm=audio 4000 UDP/TLS/RTP/SAVP 0\r\n");
+        let n = accept_answer(&offer(&head), &ours).unwrap();
+        assert_eq!(n.dtls.map(|dtls| (dtls.theirs, dtls.active)), Some(([0x0C; 32], false)));
+        assert!(accept_answer(&offer("m=audio 4000 UDP/TLS/RTP/SAVP 0\r\n"), &ours).is_err());
     }
 
     const KEY: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";

@@ -1,7 +1,7 @@
 //! Reading a session description. Lines that are not known are skipped; only what makes the audio
 //! stream unreadable is an error.
 
-use super::{Direction, Format, Media, Session, crypto};
+use super::{Direction, Fingerprint, Format, Media, Session, Setup, crypto};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ impl std::error::Error for Fault {}
 pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
     let text = String::from_utf8_lossy(bytes);
     let mut addr = None;
-    let mut direction = Direction::SendRecv;
+    let mut common = Common { direction: Direction::SendRecv, fingerprint: None, setup: None, has_ice: false };
     let mut media: Vec<Media> = Vec::new();
     let mut saw_version = false;
     for line in text.lines() {
@@ -35,11 +35,11 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
                     None => addr = parsed,
                 }
             }
-            "m" if media.len() < limits::SDP_MEDIA_MAX => media.push(media_line(value, addr, direction)?),
+            "m" if media.len() < limits::SDP_MEDIA_MAX => media.push(media_line(value, addr, common)?),
             "m" => return Err(Fault("too many media lines")),
             "a" => match media.last_mut() {
                 Some(last) => attribute(last, value),
-                None => direction = direction_of(value).unwrap_or(direction),
+                None => common.attribute(value),
             },
             _ => {}
         }
@@ -48,6 +48,43 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
         return Err(Fault("no v= line"));
     }
     Ok(Session { media })
+}
+
+/// Attributes that hold for every stream that does not say otherwise.
+#[derive(Clone, Copy)]
+struct Common {
+    direction: Direction,
+    fingerprint: Option<Fingerprint>,
+    setup: Option<Setup>,
+    has_ice: bool,
+}
+
+impl Common {
+    fn attribute(&mut self, value: &str) {
+        if let Some(direction) = direction_of(value) {
+            self.direction = direction;
+        } else if let Some(value) = value.strip_prefix("fingerprint:") {
+            self.fingerprint = fingerprint(value).or(self.fingerprint);
+        } else if let Some(value) = value.strip_prefix("setup:") {
+            self.setup = Setup::parse(value);
+        } else if value.starts_with("ice-ufrag:") {
+            self.has_ice = true;
+        }
+    }
+}
+
+/// `sha-256 AB:CD:…`; RFC 8122 has everybody know this one.
+fn fingerprint(value: &str) -> Option<Fingerprint> {
+    let (hash, digits) = value.trim().split_once(' ')?;
+    if !hash.eq_ignore_ascii_case("sha-256") {
+        return None;
+    }
+    let mut bytes = Fingerprint::default();
+    let mut parts = digits.trim().split(':');
+    for byte in &mut bytes {
+        *byte = u8::from_str_radix(parts.next().filter(|part| part.len() == 2)?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(bytes)
 }
 
 fn connection(value: &str) -> Option<IpAddr> {
@@ -59,7 +96,7 @@ fn connection(value: &str) -> Option<IpAddr> {
     addr.split('/').next()?.parse().ok()
 }
 
-fn media_line(value: &str, addr: Option<IpAddr>, direction: Direction) -> Result<Media, Fault> {
+fn media_line(value: &str, addr: Option<IpAddr>, common: Common) -> Result<Media, Fault> {
     let mut parts = value.split_ascii_whitespace();
     let kind = parts.next().ok_or(Fault("empty m= line"))?;
     let port = parts.next().and_then(|port| port.split('/').next()).ok_or(Fault("m= line without a port"))?;
@@ -79,12 +116,14 @@ fn media_line(value: &str, addr: Option<IpAddr>, direction: Direction) -> Result
         formats,
         formats_raw: rest.join(" "),
         addr,
-        direction,
+        direction: common.direction,
         ptime_ms: None,
         rtcp: None,
         rtcp_mux: false,
         crypto: Vec::new(),
-        has_fingerprint: false,
+        fingerprint: common.fingerprint,
+        setup: common.setup,
+        has_ice: common.has_ice,
     })
 }
 
@@ -120,8 +159,12 @@ fn attribute(media: &mut Media, value: &str) {
         media.rtcp_mux = true;
     } else if let Some(value) = value.strip_prefix("crypto:") {
         media.crypto.extend(crypto::Line::parse(value).filter(|_| media.crypto.len() < limits::SDP_CRYPTO_MAX));
-    } else if value.starts_with("fingerprint:") || value.starts_with("ice-ufrag:") {
-        media.has_fingerprint = true;
+    } else if let Some(value) = value.strip_prefix("fingerprint:") {
+        media.fingerprint = fingerprint(value).or(media.fingerprint);
+    } else if let Some(value) = value.strip_prefix("setup:") {
+        media.setup = Setup::parse(value);
+    } else if value.starts_with("ice-ufrag:") {
+        media.has_ice = true;
     } else if let Some(value) = value.strip_prefix("rtcp:") {
         let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
         media.rtcp = port.parse().ok().map(|port| (port, connection(rest)));

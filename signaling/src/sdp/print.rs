@@ -4,7 +4,7 @@ use super::crypto::Line;
 use super::negotiate::{
     Codec, LocalMedia, Negotiated, PTIME_MS, Srtp, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED,
 };
-use super::{Direction, Media};
+use super::{Direction, Fingerprint, Media, Setup};
 use std::fmt::Write as _;
 
 /// An offer of every configured codec and telephone-event.
@@ -20,8 +20,16 @@ pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
     if local.codecs.contains(&Codec::Opus) {
         formats.push((TELEPHONE_EVENT_OPUS_OFFERED, "telephone-event/48000".to_owned()));
     }
-    let profile = if local.srtp == Srtp::Mandatory { "RTP/SAVP" } else { "RTP/AVP" };
+    let profile = match (local.srtp, local.offers_dtls()) {
+        (Srtp::Mandatory, true) => "UDP/TLS/RTP/SAVP",
+        (Srtp::Mandatory, false) => "RTP/SAVP",
+        (Srtp::Preferred | Srtp::Off, _) => "RTP/AVP",
+    };
     media(&mut text, local.port, profile, &formats);
+    if let Some(fingerprint) = local.fingerprint.filter(|_| local.offers_dtls()) {
+        handshake(&mut text, &fingerprint, Setup::ActPass);
+        text.push_str("a=rtcp-mux\r\n");
+    }
     for line in local.crypto() {
         line.print(&mut text);
     }
@@ -50,6 +58,9 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
         media(&mut text, local.port, &line.protocol, &formats);
         if let Some(keys) = negotiated.keys {
             Line { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(&mut text);
+        }
+        if let Some(dtls) = negotiated.dtls {
+            handshake(&mut text, &dtls.ours, if dtls.active { Setup::Active } else { Setup::Passive });
         }
         if negotiated.rtcp_mux {
             text.push_str("a=rtcp-mux\r\n");
@@ -84,6 +95,11 @@ fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) 
             let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;usedtx=1\r\n");
         }
     }
+}
+
+fn handshake(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
+    let digits: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
+    let _ = write!(text, "a=fingerprint:sha-256 {}\r\na=setup:{}\r\n", digits.join(":"), setup.name());
 }
 
 fn tail(text: &mut String, ptime_ms: u16, direction: Direction) {

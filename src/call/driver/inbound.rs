@@ -7,7 +7,7 @@ use super::ringing::ring;
 use super::{Context, Record, Shared, trunks};
 use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
-use crate::call::negotiate::Negotiation;
+use crate::call::negotiate::{Negotiation, Refusal, WebRtc};
 use crate::call::registry::{Command, Seat};
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::codec::Law;
+use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::Wire;
+use trunkline_media::leg::Stream;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::{Event, Incoming};
 
@@ -85,29 +87,23 @@ async fn answer(mut ringing: Ringing) {
         tracing::error!("no RTP port is free");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
-    let media = ringing.trunk.fields.media();
-    let addr = context.media_addr_for(ringing.incoming.source.ip());
-    let mut negotiation = Negotiation::new(addr, ports.port(), &media, sip_call.0);
-    let (stream, sdp) = match &ringing.incoming.sdp {
-        Some(offer) => match negotiation.answer(offer) {
-            Ok((stream, text)) => (Some(stream), text),
-            Err(refusal) => {
-                tracing::info!(why = refusal.why, status = refusal.sip_status, "offer refused");
-                return context.sip.reject(sip_call, refusal.sip_status, None).await;
-            }
-        },
-        // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
-        None => (None, negotiation.offer()),
+    let described = match describe(&context, &ringing, ports) {
+        Ok(described) => described,
+        Err(refusal) => {
+            tracing::info!(why = refusal.why, status = refusal.sip_status, "offer refused");
+            return context.sip.reject(sip_call, refusal.sip_status, None).await;
+        }
     };
+    let Described { mut negotiation, stream, sdp, wire } = described;
     let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
-    let mut ports = Some(ports);
+    let mut wire = Some(wire);
     let wanted = brief.agent.ringing.clone().zip(stream);
-    let early = match wanted.and_then(|wanted| Some((wanted, ports.take()?))) {
-        Some(((before, stream), ports)) => {
+    let early = match wanted.and_then(|wanted| Some((wanted, wire.take()?))) {
+        Some(((before, stream), wire)) => {
             context.sip.progress(sip_call, 183, Some(sdp.clone())).await;
-            let media = context.start_leg(&brief, &record, stream, Wire::Plain(ports), true);
+            let media = context.start_leg(&brief, &record, stream, wire, true);
             match ring(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
                 Ok(media) => Some(media),
                 Err(reason) => {
@@ -134,9 +130,9 @@ async fn answer(mut ringing: Ringing) {
         (None, Some(answer)) => negotiation.accept(&answer).ok(),
         (None, None) => None,
     };
-    let media = match (early, stream, ports) {
+    let media = match (early, stream, wire) {
         (Some(media), ..) => media.leg.answered(media.recording.is_some()).is_ok().then_some(media),
-        (None, Some(stream), Some(ports)) => context.start_leg(&brief, &record, stream, Wire::Plain(ports), false),
+        (None, Some(stream), Some(wire)) => context.start_leg(&brief, &record, stream, wire, false),
         _ => None,
     };
     let Some(media) = media else {
@@ -147,6 +143,33 @@ async fn answer(mut ringing: Ringing) {
     let sip_events = ringing.events;
     let line = Line::sip(sip_call, sip_events, negotiation);
     converse(Conversation { context, brief, record, seat, line, media }, hearing, None).await;
+}
+
+/// What is agreed on with the caller, and what will carry it.
+struct Described {
+    negotiation: Negotiation,
+    /// None while the caller's answer is awaited.
+    stream: Option<Stream>,
+    sdp: Vec<u8>,
+    wire: Wire,
+}
+
+fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Described, Refusal> {
+    let media = ringing.trunk.fields.media();
+    let addr = context.media_addr_for(ringing.incoming.source.ip());
+    let fingerprint = context.workers.fingerprint();
+    let mut negotiation = Negotiation::new(addr, ports.port(), &media, fingerprint, ringing.incoming.call.0);
+    let Some(offer) = &ringing.incoming.sdp else {
+        // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
+        let sdp = negotiation.offer();
+        return Ok(Described { negotiation, stream: None, sdp, wire: Wire::Plain(ports) });
+    };
+    if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.workers.reach()) {
+        let WebRtc { peer, stream, sdp } = answered?;
+        return Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Dialog(peer) });
+    }
+    let (stream, sdp) = negotiation.answer(offer)?;
+    Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Plain(ports) })
 }
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,

@@ -1,6 +1,7 @@
 //! What the other side signals during an answered call: other media, transfers, a dialog that takes the place of this
 //! one, the end.
 
+use super::Media;
 use super::converse::Conversation;
 use super::figures::{ended_by, info_digit, reason_facts, referral_news};
 use super::handover::{Handover, HandoverNews};
@@ -8,8 +9,13 @@ use super::line::{Line, News};
 use crate::call::machine::Machine;
 use crate::domain::call::Direction;
 use crate::domain::end_reason::EndReason;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Incoming, Referred};
+use trunkline_signaling::webrtc::offer as webrtc_offer;
+
+/// A worker answers within a turn of some milliseconds.
+const REANSWER_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Conversation {
     pub(super) async fn signalled(&mut self, now: Instant, machine: &mut Machine, news: News) {
@@ -48,6 +54,9 @@ impl Conversation {
     async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
         let Line::Sip(line) = &mut self.line else { return };
         let answer = match sdp {
+            Some(offer) if line.negotiation.is_webrtc() => reanswered(&self.media, &offer).await,
+            // The peer of a browser's kind of media makes no offers.
+            None if line.negotiation.is_webrtc() => None,
             Some(offer) => match line.negotiation.answer(&offer) {
                 Ok((stream, text)) => {
                     let _ = self.media.leg.renegotiate(stream);
@@ -63,7 +72,8 @@ impl Conversation {
     /// The peer wants us to talk to somebody else instead; its trunk has already allowed that.
     async fn referred(&mut self, call: SipCall, referred: Referred) {
         let Line::Sip(line) = &mut self.line else { return };
-        let accept = line.handover.is_none() && line.call == call;
+        // Whoever comes next could not take over ICE and keys.
+        let accept = line.handover.is_none() && line.call == call && !line.negotiation.is_webrtc();
         self.context.sip.answer_refer(call, accept).await;
         if !accept {
             return;
@@ -100,6 +110,9 @@ impl Conversation {
     async fn replaced(&mut self, by: Incoming) {
         let Line::Sip(line) = &mut self.line else { return };
         let sip = &self.context.sip;
+        if line.negotiation.is_webrtc() {
+            return sip.reject(by.call, 488, None).await;
+        }
         let Some(events) = sip.take(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();
         let answer = match &by.sdp {
@@ -118,4 +131,13 @@ impl Conversation {
         sip.hang_up(before).await;
         tracing::info!("another dialog took the place of this call's");
     }
+}
+
+/// The answer of a WebRTC leg to another offer; `None` when it cannot take it.
+async fn reanswered(media: &Media, offer: &[u8]) -> Option<Vec<u8>> {
+    let offer = webrtc_offer::check(offer).ok()?;
+    let (reply, answer) = oneshot::channel();
+    media.leg.reoffer(offer, Box::new(move |answer| drop(reply.send(answer)))).ok()?;
+    let answer = tokio::time::timeout(REANSWER_DEADLINE, answer).await.ok()?.ok()?;
+    answer.ok().map(String::into_bytes)
 }

@@ -1,0 +1,187 @@
+//! What carries a leg's packets: sockets of its own, in the clear or encrypted, or a WebRTC peer.
+
+use super::ports::PortLease;
+use crate::leg::{Leg, Port, Stream};
+use crate::rtp::packet::{Packet, is_rtcp};
+use crate::transport::dtls::{Handshake, Identity, Progress};
+use crate::transport::srtp::Srtp;
+use crate::transport::webrtc::{Out, Peer};
+use mio::net::UdpSocket;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub(super) enum Carrier {
+    Plain(Box<Plain>),
+    Web(Box<Web>),
+}
+
+/// A pair of ports.
+pub(super) struct Plain {
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
+    srtp: Option<Srtp>,
+    handshake: Option<Shaking>,
+    /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
+    _lease: PortLease,
+}
+
+/// A handshake with the address it is held with: where its last datagram came from.
+struct Shaking {
+    handshake: Handshake,
+    to: SocketAddr,
+}
+
+/// A peer with its next deadline; `own` when it does not share the port.
+pub(super) struct Web {
+    pub(super) peer: Peer,
+    pub(super) ufrag: String,
+    pub(super) due: Instant,
+    pub(super) own: Option<(UdpSocket, SocketAddr)>,
+}
+
+impl Carrier {
+    /// Packets can be sent: nothing has to be agreed on before, or it has been.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Plain(plain) => plain.handshake.is_none() || plain.srtp.is_some(),
+            Self::Web(web) => web.peer.is_connected(),
+        }
+    }
+
+    /// When it wants attention itself.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Plain(plain) => plain.handshake.as_ref().and_then(|shaking| shaking.handshake.due()),
+            Self::Web(web) => Some(web.due),
+        }
+    }
+
+    pub(super) fn tick_leg(&mut self, now: Instant, due: Instant, leg: &mut Leg) {
+        match self {
+            Self::Plain(plain) => leg.tick(now, due, &mut |port, to, bytes| plain.send(port, to, bytes)),
+            Self::Web(web) => leg.tick(now, due, &mut |port, _, bytes| {
+                // Reports are the peer's own business.
+                if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
+                    web.peer.send(now, &packet);
+                }
+            }),
+        }
+    }
+}
+
+impl Plain {
+    pub(super) fn new(
+        now: Instant, rtp: UdpSocket, rtcp: UdpSocket, lease: PortLease, leg: &Leg, identity: Option<&Identity>,
+    ) -> Self {
+        let srtp = leg.srtp().and_then(Srtp::new);
+        let mut plain = Self { rtp, rtcp, srtp, handshake: None, _lease: lease };
+        plain.shake(now, leg, identity);
+        plain
+    }
+
+    /// Begins the handshake that the description asks for.
+    fn shake(&mut self, now: Instant, leg: &Leg, identity: Option<&Identity>) {
+        let handshake = leg.dtls().zip(identity).and_then(|(terms, identity)| Handshake::new(now, identity, terms));
+        self.handshake = handshake.map(|handshake| Shaking { handshake, to: leg.remote() });
+        if let Some(Shaking { handshake, to }) = &mut self.handshake {
+            handshake.handle_timeout(now, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
+        }
+    }
+
+    /// The description changed; `leg` knows the new one.
+    pub(super) fn renegotiated(&mut self, now: Instant, before: Stream, leg: &mut Leg, identity: Option<&Identity>) {
+        if leg.dtls() != before.dtls {
+            self.srtp = None;
+            self.shake(now, leg, identity);
+        } else if leg.dtls().is_none() && self.srtp.as_ref().map(|srtp| srtp.keys) != leg.srtp() {
+            self.srtp = leg.srtp().and_then(Srtp::new);
+        }
+    }
+
+    pub(super) fn received(&mut self, at: Instant, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg) {
+        if let Some(shaking) = &mut self.handshake
+            && is_rtp
+            && Handshake::is_ours(bytes)
+        {
+            shaking.to = source;
+            return self.shaken(leg, |handshake, send| handshake.handle(at, bytes, send));
+        }
+        let handle = |leg: &mut Leg, packet: &[u8]| match is_rtp {
+            true => leg.handle_rtp(at, source, packet),
+            false => leg.handle_rtcp(at, packet),
+        };
+        match &mut self.srtp {
+            Some(srtp) => {
+                if !srtp.open(bytes, is_rtcp(bytes), |inside| handle(leg, inside)) {
+                    leg.handle_unauthentic();
+                }
+            }
+            None if self.handshake.is_none() => handle(leg, bytes),
+            None => leg.handle_unauthentic(), // nobody has proven anything yet
+        }
+    }
+
+    /// The handshake's own deadline.
+    pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
+        if self.handshake.as_ref().and_then(|shaking| shaking.handshake.due()).is_some_and(|due| due <= now) {
+            self.shaken(leg, |handshake, send| handshake.handle_timeout(now, send));
+        }
+    }
+
+    fn shaken(&mut self, leg: &mut Leg, act: impl FnOnce(&mut Handshake, &mut dyn FnMut(&[u8]))) {
+        let Some(Shaking { handshake, to }) = &mut self.handshake else { return };
+        act(handshake, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
+        match handshake.progress() {
+            Progress::Waiting => {}
+            Progress::Done(keys) if self.srtp.is_none() => self.srtp = Srtp::new(keys),
+            Progress::Done(_) => {}
+            Progress::Failed => leg.handle_disconnected(),
+        }
+    }
+
+    pub(super) fn send(&mut self, port: Port, to: SocketAddr, bytes: &[u8]) {
+        let socket = match port {
+            Port::Rtp => &self.rtp,
+            Port::Rtcp => &self.rtcp,
+        };
+        // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
+        match &mut self.srtp {
+            Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| drop(socket.send_to(sealed, to))),
+            None if self.handshake.is_none() => drop(socket.send_to(bytes, to)),
+            None => {}
+        }
+    }
+
+    pub(super) fn close(&mut self, now: Instant, leg: &mut Leg) {
+        leg.close(now, &mut |port, to, bytes| self.send(port, to, bytes));
+        if let Some(Shaking { handshake, to }) = &mut self.handshake {
+            handshake.close(now, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
+        }
+    }
+}
+
+/// A peer with a socket of its own says everything it has to say.
+pub(super) fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
+    let Web { peer, due, own, .. } = web;
+    *due = peer.poll(now, &mut |out| match (out, &own) {
+        (Out::Send { to, bytes, .. }, Some((socket, _))) => {
+            let _ = socket.send_to(bytes, to);
+        }
+        (out, _) => heard(now, leg, &out),
+    });
+}
+
+/// What a peer says to its leg.
+pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
+    match out {
+        Out::Packet(packet) => {
+            let source = leg.remote();
+            leg.handle_packet(now, source, packet);
+        }
+        Out::Connected => leg.handle_connected(now),
+        Out::Closed => leg.handle_closed(),
+        Out::Lost => leg.handle_disconnected(),
+        Out::Path { loss, round_trip } => leg.handle_path(*loss, *round_trip),
+        Out::Send { .. } => {}
+    }
+}

@@ -1,0 +1,303 @@
+//! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that the keys come from. No sockets here. The
+//! library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
+
+use super::srtp::{KEY_BYTES_MAX, Keys, Suite};
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
+use rtc_dtls::crypto::Certificate;
+use rtc_dtls::crypto_provider::{RTCCryptoProvider, default_provider};
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile as Profile;
+use rtc_dtls::state::State;
+use rtc_shared::TransportProtocol;
+use rtc_shared::error::Error;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Fits every path without fragments (an Ethernet frame less IPv6 and UDP).
+const MTU: usize = 1_200;
+/// RFC 6347 section 4.2.4.1 begins with a second; nobody waits for a call that long.
+const REPEAT_AFTER: Duration = Duration::from_millis(250);
+/// The library names the other side by its address; ours may change that and is one.
+const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9));
+/// What the keys are exported as (RFC 5764 section 4.2).
+const LABEL: &str = "EXTRACTOR-dtls_srtp";
+
+/// SHA-256 of a certificate (RFC 8122).
+pub type Fingerprint = [u8; 32];
+
+/// What the descriptions agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Of the certificate the peer has to show.
+    pub theirs: Fingerprint,
+    /// We begin the handshake.
+    pub active: bool,
+}
+
+/// Who we are in every handshake of this process: a certificate nobody has signed.
+pub struct Identity {
+    provider: Arc<dyn RTCCryptoProvider>,
+    certificate: Certificate,
+    fingerprint: Fingerprint,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Fingerprint {
+    str0m::crypto::from_feature_flags().sha256_provider.sha256(bytes)
+}
+
+impl Identity {
+    /// `None` where the library cannot make a certificate.
+    pub fn new() -> Option<Self> {
+        let provider = default_provider().ok()?;
+        let certificate = Certificate::generate_self_signed(["trunkline".to_owned()], provider.crypto()).ok()?;
+        let fingerprint = sha256(certificate.certificate.first()?);
+        Some(Self { provider, certificate, fingerprint })
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Nobody vouches for either certificate but the descriptions.
+    fn config(&self, terms: Terms, refused: &Arc<AtomicBool>) -> Option<HandshakeConfig> {
+        let refused = refused.clone();
+        let is_expected = move |shown: &[Vec<u8>], _: &[_]| match shown.first() {
+            Some(certificate) if sha256(certificate) == terms.theirs => Ok(()),
+            _ => {
+                refused.store(true, Ordering::Relaxed);
+                Err(Error::Other("not the certificate of the description".to_owned()))
+            }
+        };
+        let profiles =
+            vec![Profile::Srtp_Aead_Aes_256_Gcm, Profile::Srtp_Aead_Aes_128_Gcm, Profile::Srtp_Aes128_Cm_Hmac_Sha1_80];
+        let config = ConfigBuilder::default()
+            .with_crypto_provider(self.provider.clone())
+            .with_certificates(vec![self.certificate.clone()])
+            .with_srtp_protection_profiles(profiles)
+            .with_client_auth(ClientAuthType::RequireAnyClientCert)
+            .with_extended_master_secret(ExtendedMasterSecretType::Request)
+            .with_insecure_skip_verify(true)
+            .with_verify_peer_certificate(Some(Arc::new(is_expected)))
+            .with_flight_interval(REPEAT_AFTER)
+            .with_mtu(MTU);
+        config.build(terms.active, terms.active.then_some(PEER)).ok()
+    }
+}
+
+/// How a handshake stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Waiting,
+    Done(Keys),
+    /// Over for good: not whom the description named, or nothing in common.
+    Failed,
+}
+
+/// One side of a handshake.
+pub struct Handshake {
+    pub terms: Terms,
+    endpoint: Endpoint,
+    /// The peer showed another certificate.
+    refused: Arc<AtomicBool>,
+    progress: Progress,
+}
+
+impl std::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handshake").field("terms", &self.terms).finish_non_exhaustive()
+    }
+}
+
+impl Handshake {
+    /// Whoever begins has to be asked at once what to send, by [`Handshake::handle_timeout`].
+    pub fn new(now: Instant, identity: &Identity, terms: Terms) -> Option<Self> {
+        let refused = Arc::new(AtomicBool::new(false));
+        let config = Arc::new(identity.config(terms, &refused)?);
+        let server = (!terms.active).then(|| config.clone());
+        let mut endpoint = Endpoint::new(PEER, TransportProtocol::UDP, server);
+        if terms.active {
+            endpoint.connect(now, PEER, config, None).ok()?;
+        }
+        Some(Self { terms, endpoint, refused, progress: Progress::Waiting })
+    }
+
+    /// Whether a datagram is one of a handshake (RFC 7983).
+    pub fn is_ours(datagram: &[u8]) -> bool {
+        datagram.first().is_some_and(|first| (20..64).contains(first))
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// When [`Handshake::handle_timeout`] wants to be called, if at all.
+    pub fn due(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout(&PEER)
+    }
+
+    pub fn handle(&mut self, now: Instant, datagram: &[u8], send: &mut dyn FnMut(&[u8])) {
+        match self.endpoint.read(now, PEER, None, datagram.into()) {
+            Ok(events) => {
+                let done = events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
+                if done && self.progress == Progress::Waiting {
+                    let state = self.endpoint.get_connection_state(PEER);
+                    let keys = state.and_then(|state| keys(state, self.terms.active));
+                    self.progress = keys.map_or(Progress::Failed, Progress::Done);
+                }
+            }
+            // What makes no sense is noise.
+            Err(Error::ErrAlertFatalOrClose) => self.fail(),
+            Err(_) if self.refused.load(Ordering::Relaxed) => self.fail(),
+            Err(_) => {}
+        }
+        self.say(send);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
+        if self.due().is_some_and(|due| due <= now) && self.endpoint.handle_timeout(PEER, now).is_err() {
+            self.fail();
+        }
+        self.say(send);
+    }
+
+    /// Says goodbye.
+    pub fn close(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
+        let _ = self.endpoint.close(now); // nobody to say it to
+        self.say(send);
+    }
+
+    fn fail(&mut self) {
+        if self.progress == Progress::Waiting {
+            self.progress = Progress::Failed;
+        }
+    }
+
+    fn say(&mut self, send: &mut dyn FnMut(&[u8])) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            send(&transmit.message);
+        }
+    }
+}
+
+/// RFC 5764 section 4.2: both keys, then both salts, the client's first.
+fn keys(state: &State, is_client: bool) -> Option<Keys> {
+    let suite = match state.srtp_protection_profile() {
+        Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 => Suite::AesCm128HmacSha1_80,
+        Profile::Srtp_Aes128_Cm_Hmac_Sha1_32 => Suite::AesCm128HmacSha1_32,
+        Profile::Srtp_Aead_Aes_128_Gcm => Suite::AeadAes128Gcm,
+        Profile::Srtp_Aead_Aes_256_Gcm => Suite::AeadAes256Gcm,
+        _ => return None,
+    };
+    let (key, salt) = suite.lengths();
+    let material = state.export_keying_material(LABEL, &[], 2 * (key + salt)).ok()?;
+    let material: &[u8] = material.as_ref();
+    let of = |side: usize| {
+        let mut bytes = [0; KEY_BYTES_MAX];
+        bytes[..key].copy_from_slice(material.get(side * key..(side + 1) * key)?);
+        let from = 2 * key + side * salt;
+        bytes[key..key + salt].copy_from_slice(material.get(from..from + salt)?);
+        Some(bytes)
+    };
+    let (client, server) = (of(0)?, of(1)?);
+    let (ours, theirs) = if is_client { (client, server) } else { (server, client) };
+    Some(Keys { suite, ours, theirs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::srtp::Srtp;
+
+    #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    /// Both sides until neither says anything more; every `lost`-th datagram is lost.
+    fn shake(a: &mut Handshake, b: &mut Handshake, mut now: Instant, lost: usize) -> Instant {
+        let (mut to_a, mut to_b): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (vec![], vec![]);
+        let mut sent = 0;
+        for _ in 0..2_000 {
+            if a.progress() != Progress::Waiting && b.progress() != Progress::Waiting {
+                break;
+            }
+            now += Duration::from_millis(10);
+            let mut keep = |queue: &mut Vec<Vec<u8>>, bytes: &[u8]| {
+                sent += 1;
+                if lost == 0 || sent % lost != 0 {
+                    queue.push(bytes.to_vec());
+                }
+            };
+            for datagram in std::mem::take(&mut to_a) {
+                assert!(Handshake::is_ours(&datagram));
+                a.handle(now, &datagram, &mut |bytes| keep(&mut to_b, bytes));
+            }
+            for datagram in std::mem::take(&mut to_b) {
+                b.handle(now, &datagram, &mut |bytes| keep(&mut to_a, bytes));
+            }
+            if a.due().is_none_or(|due| due <= now) {
+                a.handle_timeout(now, &mut |bytes| keep(&mut to_b, bytes));
+            }
+            if b.due().is_none_or(|due| due <= now) {
+                b.handle_timeout(now, &mut |bytes| keep(&mut to_a, bytes));
+            }
+        }
+        now
+    }
+
+    fn pair(now: Instant) -> (Handshake, Handshake) {
+        let (a, b) = (Identity::new().unwrap(), Identity::new().unwrap());
+        let client = Handshake::new(now, &a, Terms { theirs: b.fingerprint(), active: true }).unwrap();
+        let server = Handshake::new(now, &b, Terms { theirs: a.fingerprint(), active: false }).unwrap();
+        (client, server)
+    }
+
+    #[test]
+    fn both_sides_come_to_the_same_keys() {
+        for lost in [0, 3] {
+            let now = origin();
+            let (mut client, mut server) = pair(now);
+            let end = shake(&mut client, &mut server, now, lost);
+            let (Progress::Done(ours), Progress::Done(theirs)) = (client.progress(), server.progress()) else {
+                panic!("lost {lost}: {:?} {:?}", client.progress(), server.progress());
+            };
+            assert!(end - now < Duration::from_secs(15), "{:?}", end - now);
+            assert_eq!((ours.ours, ours.theirs, ours.suite), (theirs.theirs, theirs.ours, theirs.suite));
+            let (mut a, mut b) = (Srtp::new(ours).unwrap(), Srtp::new(theirs).unwrap());
+            let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
+            let (mut sealed, mut opened) = (vec![], vec![]);
+            a.seal(&packet, false, |bytes| sealed = bytes.to_vec());
+            assert!(b.open(&sealed, false, |bytes| opened = bytes.to_vec()));
+            assert_eq!(opened, packet);
+        }
+    }
+
+    #[test]
+    fn another_certificate_than_the_described_one_gets_no_keys() {
+        let now = origin();
+        let (_, mut server) = pair(now);
+        let identity = Identity::new().unwrap();
+        let mut client = Handshake::new(now, &identity, Terms { theirs: [0; 32], active: true }).unwrap();
+        shake(&mut client, &mut server, now, 0);
+        assert_eq!(client.progress(), Progress::Failed);
+    }
+
+    #[test]
+    fn noise_harms_nobody() {
+        let now = origin();
+        let (mut client, mut server) = pair(now);
+        for datagram in [&[22u8][..], &[22, 254, 253, 0, 0], &[63; 1_200], &[20; 13]] {
+            server.handle(now, datagram, &mut |_| {});
+        }
+        shake(&mut client, &mut server, now, 0);
+        assert!(matches!(server.progress(), Progress::Done(_)), "{:?}", server.progress());
+    }
+}
