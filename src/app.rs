@@ -12,6 +12,7 @@ use crate::outbox::driver::{self as outbox, Outbox};
 use crate::outbox::mail::{Mailer, SmtpSettings};
 use crate::providers::{Deadlines, Endpoint, Programs, Providers, Settings, Timeouts};
 use crate::scheduler::driver as scheduler;
+use crate::stir::{self, Verifier};
 use crate::store::journal::Journal;
 use crate::store::live_tokens::TokenSecret;
 use crate::store::secrets::MasterKey;
@@ -105,6 +106,7 @@ impl App {
             workers,
             ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
             providers: providers(config)?,
+            stir: stir(config)?,
             journal: Journal::start(store.clone()),
             remote: Remote::start(&store, &registry),
             registry,
@@ -257,6 +259,17 @@ fn limits(config: &Config) -> Limits {
             calls_per_address: config.webrtc.calls_per_address,
         },
     }
+}
+
+fn stir(config: &Config) -> Result<Verifier, AppError> {
+    let stir = &config.sip.stir;
+    let fault = |why: String| AppError::Other(format!("sip.stir.roots {}: {why}", stir.roots));
+    let roots = match stir.roots.as_str() {
+        "" => None,
+        path => Some(std::fs::read(path).map_err(|error| fault(error.to_string()))?),
+    };
+    let settings = stir::Settings { roots, max_age_s: stir.max_age_s as i64, allow_private: stir.allow_private };
+    Verifier::new(&settings).map_err(fault)
 }
 
 /// The same port of UDP and TCP; when any will do, another one where TCP's is taken.

@@ -15,6 +15,7 @@ pub mod emulator;
 pub mod outbox;
 pub mod providers;
 pub mod scheduler;
+pub mod stir;
 pub mod store;
 pub mod telemetry;
 pub mod webhooks;

@@ -73,6 +73,8 @@ export interface Organization {
   billing_org_id: string;
   max_concurrent_calls: number | null;
   calls_per_second: number | null;
+  max_minutes_per_day: number | null;
+  max_spend_per_day: number | null;
   created_at: string;
 }
 

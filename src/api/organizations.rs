@@ -32,6 +32,10 @@ pub(super) struct OrganizationView {
     billing_org_id: String,
     max_concurrent_calls: Option<u32>,
     calls_per_second: Option<f64>,
+    /// Of answered calls in a UTC day; no call is made beyond them.
+    max_minutes_per_day: Option<u32>,
+    /// In a UTC day, in the price table's currency; no call is made beyond it.
+    max_spend_per_day: Option<f64>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -47,6 +51,8 @@ impl From<&Organization> for OrganizationView {
             billing_org_id: one.billed_to.to_string(),
             max_concurrent_calls: one.limits.max_concurrent_calls,
             calls_per_second: one.limits.calls_per_second,
+            max_minutes_per_day: one.limits.max_minutes_per_day,
+            max_spend_per_day: one.limits.max_spend_per_day,
             created_at: one.created_at.rfc3339(),
             updated_at: one.updated_at.rfc3339(),
         }
@@ -96,6 +102,12 @@ pub(super) struct OrganizationInput {
     #[serde(default)]
     #[schema(minimum = 0.01, maximum = 1_000)]
     calls_per_second: Option<f64>,
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 10_000_000)]
+    max_minutes_per_day: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 0.01, maximum = 10_000_000)]
+    max_spend_per_day: Option<f64>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -110,6 +122,12 @@ pub(super) struct OrganizationPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 1_000)]
     calls_per_second: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000_000)]
+    max_minutes_per_day: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 10_000_000)]
+    max_spend_per_day: Option<Option<f64>>,
 }
 
 /// Tells `null` from a field that is not there.
@@ -144,7 +162,12 @@ pub(super) async fn create(
     if input.owner_email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(ApiError::field("owner_email", "is not an e-mail address"));
     }
-    let limits = Limits { max_concurrent_calls: input.max_concurrent_calls, calls_per_second: input.calls_per_second };
+    let limits = Limits {
+        max_concurrent_calls: input.max_concurrent_calls,
+        calls_per_second: input.calls_per_second,
+        max_minutes_per_day: input.max_minutes_per_day,
+        max_spend_per_day: input.max_spend_per_day,
+    };
     limits.validate()?;
     let parent = match &input.parent_org_id {
         None => None,
@@ -191,6 +214,12 @@ pub(super) async fn update(
     }
     if let Some(cps) = patch.calls_per_second {
         one.limits.calls_per_second = cps;
+    }
+    if let Some(max) = patch.max_minutes_per_day {
+        one.limits.max_minutes_per_day = max;
+    }
+    if let Some(max) = patch.max_spend_per_day {
+        one.limits.max_spend_per_day = max;
     }
     one.limits.validate()?;
     one.updated_at = now();

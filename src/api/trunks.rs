@@ -6,6 +6,7 @@ use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
 use crate::call::driver::{TrunkState, probe_trunk};
+use crate::domain::attestation::Attestation;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{IdentityHeader, Srtp, SrtpKeying, Target, Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
@@ -48,6 +49,7 @@ pub(super) struct TrunkView {
     hide_number: bool,
     diversion: Option<String>,
     trust_identity: bool,
+    require_attestation: Option<Attestation>,
     country_code: Option<String>,
     national_prefix: Option<String>,
     international_prefix: Option<String>,
@@ -101,6 +103,7 @@ impl From<&Trunk> for TrunkView {
             hide_number: fields.hide_number,
             diversion: fields.diversion,
             trust_identity: fields.trust_identity,
+            require_attestation: fields.require_attestation,
             country_code: fields.country_code,
             national_prefix: fields.national_prefix,
             international_prefix: fields.international_prefix,

@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         }
     }
     for (path, value, low, high) in [
+        ("sip.stir.max_age_s", config.sip.stir.max_age_s, 1, 3_600),
         ("media.network_timeout_ms", media.network_timeout_ms, 1_000, 600_000),
         ("calls.ring_timeout_ms", config.calls.ring_timeout_ms, 1_000, 600_000),
         ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),

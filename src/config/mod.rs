@@ -133,6 +133,25 @@ pub struct Sip {
     pub register: bool,
     pub tls: SipTls,
     pub websocket: SipWebSocket,
+    pub stir: Stir,
+}
+
+/// Identity headers (RFC 8224).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stir {
+    /// PEM file of the roots; empty: headers are shown and not checked.
+    pub roots: String,
+    /// Older ones are not believed.
+    pub max_age_s: u64,
+    /// Certificates may be on private addresses and without TLS.
+    pub allow_private: bool,
+}
+
+impl Default for Stir {
+    fn default() -> Self {
+        Self { roots: String::new(), max_age_s: 60, allow_private: false }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -353,6 +372,7 @@ impl Default for Sip {
             register: true,
             tls: SipTls::default(),
             websocket: SipWebSocket::default(),
+            stir: Stir::default(),
         }
     }
 }

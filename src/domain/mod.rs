@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod analysis;
+pub mod attestation;
 pub mod background;
 pub mod call;
 pub mod chat;

@@ -15,6 +15,18 @@ pub struct Limits {
     pub max_concurrent_calls: Option<u32>,
     /// Outbound calls started in a second; below one, a call every so many seconds.
     pub calls_per_second: Option<f64>,
+    /// Minutes of answered calls in a UTC day, of every direction; no call is made beyond them.
+    pub max_minutes_per_day: Option<u32>,
+    /// Money in a UTC day, in the price table's currency; no call is made beyond it.
+    pub max_spend_per_day: Option<f64>,
+}
+
+/// What an organization has used of a UTC day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub seconds: i64,
+    /// Millionths.
+    pub micros: i64,
 }
 
 impl Limits {
@@ -25,7 +37,24 @@ impl Limits {
         if self.calls_per_second.is_some_and(|cps| !(0.01..=1_000.0).contains(&cps)) {
             return Err(FieldFault::new("calls_per_second", "must be between 0.01 and 1000"));
         }
+        if self.max_minutes_per_day.is_some_and(|max| !(1..=10_000_000).contains(&max)) {
+            return Err(FieldFault::new("max_minutes_per_day", "must be between 1 and 10000000"));
+        }
+        if self.max_spend_per_day.is_some_and(|max| !(0.01..=10_000_000.0).contains(&max)) {
+            return Err(FieldFault::new("max_spend_per_day", "must be between 0.01 and 10000000"));
+        }
         Ok(())
+    }
+
+    /// The day has a limit.
+    pub fn is_capped(&self) -> bool {
+        self.max_minutes_per_day.is_some() || self.max_spend_per_day.is_some()
+    }
+
+    /// Another call may be made after so much has been used of the day.
+    pub fn allows(&self, spent: Spent) -> bool {
+        let minutes = self.max_minutes_per_day.is_none_or(|max| spent.seconds < i64::from(max) * 60);
+        minutes && self.max_spend_per_day.is_none_or(|max| (spent.micros as f64) < max * 1e6)
     }
 
     /// How many calls may start in a window of how many milliseconds.
@@ -58,6 +87,14 @@ pub fn check_name(name: &str) -> Result<(), FieldFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_has_its_minutes_and_its_money() {
+        let limits = Limits { max_minutes_per_day: Some(10), max_spend_per_day: Some(2.5), ..Limits::default() };
+        let allows = |seconds, micros| limits.allows(Spent { seconds, micros });
+        assert!(allows(599, 2_499_999) && !allows(600, 0) && !allows(0, 2_500_000));
+        assert!(Limits::default().allows(Spent { seconds: i64::MAX, micros: i64::MAX }));
+    }
 
     #[test]
     fn a_rate_below_one_is_a_longer_window() {

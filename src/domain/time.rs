@@ -12,6 +12,11 @@ impl UnixMs {
             .unwrap_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned())
     }
 
+    /// `2026-03-27`, in UTC.
+    pub fn day(self) -> String {
+        self.rfc3339()[..10].to_owned()
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }

@@ -1,6 +1,7 @@
 //! A SIP trunk: where calls go, where they may come from, who we are there.
 
 use super::FieldFault;
+use super::attestation::Attestation;
 use super::ids::{OrganizationId, TrunkId};
 use super::organization::{Limits, check_name};
 use super::phone_number::PhoneNumber;
@@ -88,6 +89,9 @@ pub struct TrunkFields {
     /// Numbers that may be called begin with one of these, `+31`; without any all may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_destinations: Vec<String>,
+    /// Callers need a number that somebody vouches for at least so far, in an Identity header that is believed.
+    #[serde(default)]
+    pub require_attestation: Option<Attestation>,
     /// Numbers that begin with one of these are not called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied_destinations: Vec<String>,
@@ -403,7 +407,11 @@ impl TrunkFields {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits { max_concurrent_calls: self.max_concurrent_calls, calls_per_second: self.calls_per_second }
+        Limits {
+            max_concurrent_calls: self.max_concurrent_calls,
+            calls_per_second: self.calls_per_second,
+            ..Limits::default()
+        }
     }
 
     /// Every host with its place: `host` first among its equals.

@@ -69,6 +69,10 @@ async fn call_due(context: &Shared) -> Result<(), StoreError> {
                 refused.full.extend(trunk);
             }
             Err(OrderFault::NotPending | OrderFault::NotFound) => {}
+            Err(OrderFault::Spent) => {
+                tracing::warn!(%task, "the organization's day is used up, the task waits for the next one");
+                context.store.postpone_to_tomorrow(scope, task).await?;
+            }
             Err(OrderFault::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
             Err(fault @ (OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::ForeignNumber)) => {
                 tracing::warn!(%task, %fault, "scheduled task cannot be called");

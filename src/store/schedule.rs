@@ -1,6 +1,7 @@
 //! The queue of calls to be made: claims are leases, so that a task is called once although several
 //! processes look for it and any of them may die.
 
+use super::usage::spent_today;
 use super::{Backend, OrgScope, Store, StoreError, document, now, parsed};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId, TaskId, TrunkId};
@@ -13,6 +14,8 @@ use sqlx::{Row as _, Transaction};
 
 /// How long a claimed task may take to become a call.
 const LEASE_MS: i64 = 10_000;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// A task that may be called now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub enum Claim {
     Yours(CallId),
     /// The organization makes as many calls as it may, or, with `trunk`, only the trunk does.
     Busy { trunk: bool },
+    /// The organization has used up what it may in a day.
+    Spent,
     /// Somebody else has it, or it is not pending any more.
     Gone,
 }
@@ -57,7 +62,7 @@ impl Store {
     /// Takes a pending task for this process, if the limits of organization and trunk allow another call.
     /// The call still has to be begun before the lease ends.
     pub async fn claim_task(
-        &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &Limits,
+        &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &Limits, price_per_minute: f64,
     ) -> Result<Claim, StoreError> {
         let organization = scope.organization().to_string();
         let mut transaction = self.write.begin().await?;
@@ -74,6 +79,9 @@ impl Store {
         let trunk = trunk.to_string();
         if !has_room(&mut transaction, "organization_id", &organization, &limits).await? {
             return Ok(Claim::Busy { trunk: false });
+        }
+        if limits.is_capped() && !limits.allows(spent_today(&mut transaction, &organization, price_per_minute).await?) {
+            return Ok(Claim::Spent);
         }
         if !has_room(&mut transaction, "trunk_id", &trunk, trunk_limits).await? {
             return Ok(Claim::Busy { trunk: true });
@@ -154,6 +162,12 @@ impl Store {
             .execute(&self.write)
             .await?;
         Ok(())
+    }
+
+    /// The same until the next UTC day.
+    pub async fn postpone_to_tomorrow(&self, scope: OrgScope, task: TaskId) -> Result<(), StoreError> {
+        let at = now().0;
+        self.postpone(scope, task, UnixMs(at - at.rem_euclid(DAY_MS) + DAY_MS)).await
     }
 
     /// The same until its calling windows open.

@@ -1,8 +1,40 @@
 //! What was used: summed from the calls themselves, so that it cannot differ from them.
 
-use super::{OrgScope, Store, StoreError, parsed};
+use super::{OrgScope, Store, StoreError, document, now, parsed};
 use crate::domain::ids::OrganizationId;
-use sqlx::Row as _;
+use crate::domain::organization::{Limits, Spent};
+use sqlx::any::Any;
+use sqlx::{Row as _, Transaction};
+
+/// A call may have begun on the day before, and its bill may be late.
+const LOOK_BACK_MS: i64 = 2 * 86_400_000;
+
+/// What an organization has used of this UTC day: bills that are written, and the seconds of calls that have none yet,
+/// those that go on among them, at the price of their minutes.
+pub(super) async fn spent_today(
+    transaction: &mut Transaction<'_, Any>, organization: &str, price_per_minute: f64,
+) -> Result<Spent, StoreError> {
+    let at = now();
+    let midnight = at.0 - at.0.rem_euclid(86_400_000);
+    let row = sqlx::query(
+        "SELECT CAST(SUM(CASE WHEN billed_day = $1 THEN billed_seconds ELSE 0 END) AS BIGINT) AS seconds, \
+         CAST(SUM(CASE WHEN billed_day = $1 THEN billed_micros ELSE 0 END) AS BIGINT) AS micros, \
+         CAST(SUM(CASE WHEN billed_day IS NULL AND answered_at IS NOT NULL AND COALESCE(ended_at, $2) >= $3 \
+         THEN COALESCE(ended_at, $2) - answered_at ELSE 0 END) AS BIGINT) AS open_ms \
+         FROM calls WHERE organization_id = $4 AND started_at >= $5",
+    )
+    .bind(at.day())
+    .bind(at.0)
+    .bind(midnight)
+    .bind(organization.to_owned())
+    .bind(at.0 - LOOK_BACK_MS)
+    .fetch_one(&mut **transaction)
+    .await?;
+    let sum = |name: &str| row.try_get::<Option<i64>, _>(name).map(Option::unwrap_or_default);
+    let open_s = sum("open_ms")? / 1_000;
+    let open_micros = (open_s as f64 / 60.0 * price_per_minute * 1e6) as i64;
+    Ok(Spent { seconds: sum("seconds")? + open_s, micros: sum("micros")? + open_micros })
+}
 
 /// One organization's day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +51,21 @@ pub struct UsageDay {
 }
 
 impl Store {
+    /// Whether the limits of the day allow the organization another call.
+    pub async fn may_call(&self, scope: OrgScope, price_per_minute: f64) -> Result<bool, StoreError> {
+        let organization = scope.organization().to_string();
+        let mut transaction = self.read.begin().await?;
+        let settings: String = sqlx::query_scalar("SELECT settings FROM organizations WHERE id = $1")
+            .bind(&organization)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let limits: Limits = document(&settings)?;
+        if !limits.is_capped() {
+            return Ok(true);
+        }
+        Ok(limits.allows(spent_today(&mut transaction, &organization, price_per_minute).await?))
+    }
+
     /// Days from `first` to `last`, newest first: the organization's own, and what is billed to it.
     pub async fn usage(&self, scope: OrgScope, first: &str, last: &str) -> Result<Vec<UsageDay>, StoreError> {
         let rows = sqlx::query(

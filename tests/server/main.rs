@@ -12,6 +12,7 @@ mod conversation;
 mod crash;
 mod engines;
 mod faults;
+mod guards;
 mod kamailio;
 mod live;
 mod management;

@@ -158,7 +158,7 @@ async fn a_claim_of_a_process_that_died_is_given_to_another() {
         trunkline::domain::ids::TrunkId::parse(&server.trunk).unwrap(),
     );
     // Another process claims it, and dies before it calls.
-    let claim = context.store.claim_task(scope, task_id, trunk, &Limits::default()).await.unwrap();
+    let claim = context.store.claim_task(scope, task_id, trunk, &Limits::default(), 0.0).await.unwrap();
     let Claim::Yours(call) = claim else { panic!("{claim:?}") };
     let (status, _) = server.send("POST", &format!("/tasks/{id}/execute"), None).await;
     assert_eq!(status, 400, "it is taken");

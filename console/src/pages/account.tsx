@@ -111,6 +111,8 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
   const [name, setName] = useState(organization.name);
   const [calls, setCalls] = useState(String(organization.max_concurrent_calls ?? ""));
   const [rate, setRate] = useState(String(organization.calls_per_second ?? ""));
+  const [minutes, setMinutes] = useState(String(organization.max_minutes_per_day ?? ""));
+  const [spend, setSpend] = useState(String(organization.max_spend_per_day ?? ""));
   const [saved, setSaved] = useState(false);
   const [passwords, setPasswords] = useState({ current: "", next: "" });
   const [done, setDone] = useState(false);
@@ -124,13 +126,22 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
         <Card title={t("Organization")}>
           <Form label={t("Save")} submit={async () => {
             setSaved(false);
-            await patch(`/organizations/${organization.id}`, { name, max_concurrent_calls: calls ? Number(calls) : null, calls_per_second: rate ? Number(rate) : null });
+            const limit = (text: string) => (text ? Number(text) : null);
+            await patch(`/organizations/${organization.id}`, {
+              name,
+              max_concurrent_calls: limit(calls),
+              calls_per_second: limit(rate),
+              max_minutes_per_day: limit(minutes),
+              max_spend_per_day: limit(spend),
+            });
             setSaved(true);
             changed();
           }}>
             <Input label={t("Name")} required value={name} set={setName} />
             <Input label={t("Calls at once")} type="number" min={1} hint={t("More tasks wait. Empty: no limit.")} value={calls} set={setCalls} />
             <Input label={t("Calls a second")} type="number" min={0.01} step={0.01} value={rate} set={setRate} />
+            <Input label={t("Minutes a day")} type="number" min={1} hint={t("No call is made beyond them. Empty: no limit.")} value={minutes} set={setMinutes} />
+            <Input label={t("Money a day")} type="number" min={0.01} step={0.01} value={spend} set={setSpend} />
             {user.role !== "owner" && <p class="soft">{t("Only an owner can change this.")}</p>}
             {saved && <p class="good" role="status">{t("Saved")}</p>}
           </Form>

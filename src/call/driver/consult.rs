@@ -80,7 +80,14 @@ impl Consultation {
 
 /// The trunk of a call, for what is to be done over it besides.
 pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<TrunkId>) -> Option<Trunk> {
-    let read = context.store.trunk(scope, trunk?);
+    let trunk = trunk?;
+    let read = async {
+        if !context.store.may_call(scope, context.prices.telephony_per_minute).await? {
+            tracing::warn!("the organization has used up its minutes or its money of the day");
+            return Ok(None);
+        }
+        context.store.trunk(scope, trunk).await
+    };
     tokio::time::timeout(TRUNK_DEADLINE, read).await.ok()?.ok()?
 }
 

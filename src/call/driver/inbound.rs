@@ -15,7 +15,7 @@ use crate::domain::ids::{CallId, TrunkId};
 use crate::domain::trunk::Trunk;
 use crate::store::{Route, StoreError, now};
 use crate::webhooks::event;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
@@ -25,6 +25,7 @@ use trunkline_media::io::worker::Wire;
 use trunkline_media::leg::Stream;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::{Event, Incoming};
+use trunkline_signaling::sip::message::HeaderName;
 
 /// A database that does not answer in this time refuses the call.
 const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
@@ -49,7 +50,7 @@ pub async fn inbound(context: Shared, call: IncomingCall) {
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(Ringing { context, route, trunk, id, incoming, events, started }).instrument(span).await;
+    answer(Ringing { context, route, trunk, id, incoming, events, started, identity: None }).instrument(span).await;
 }
 
 async fn route(context: &Shared, incoming: &Incoming) -> Result<Option<(Route, Trunk)>, StoreError> {
@@ -71,6 +72,8 @@ struct Ringing {
     incoming: Incoming,
     events: mpsc::Receiver<Event>,
     started: Instant,
+    /// What its Identity header says.
+    identity: Option<Map<String, Value>>,
 }
 
 /// What is known once it was decided who answers.
@@ -95,6 +98,10 @@ async fn answer(mut ringing: Ringing) {
         }
     };
     let Described { mut negotiation, stream, sdp, wire } = described;
+    match identify(&context, &ringing).await {
+        Ok(facts) => ringing.identity = facts,
+        Err(status) => return context.sip.reject(sip_call, status, None).await,
+    }
     let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
@@ -172,6 +179,33 @@ fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Des
     Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Plain(ports) })
 }
 
+/// What the caller's Identity header says of it, or the status it is refused with: the trunk may want somebody to vouch
+/// for its number.
+async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<String, Value>>, u16> {
+    let Ringing { trunk, incoming, .. } = ringing;
+    let required = trunk.fields.require_attestation;
+    let Some(header) = incoming.headers.get(&HeaderName::Identity) else {
+        return if required.is_some() { Err(428) } else { Ok(None) };
+    };
+    let (from, to) = (trunks::calling(trunk, incoming), trunks::dialled(trunk, incoming));
+    let found = context.stir.identify(header, &from, &to, now()).await;
+    if let Some(required) = required {
+        match found.verified {
+            Some(Ok(())) if found.attestation >= Some(required) => {}
+            Some(Ok(())) => return Err(403),
+            Some(Err(problem)) => {
+                tracing::info!(why = problem.why, "the caller's Identity header is not believed");
+                return Err(problem.sip_status);
+            }
+            None => {
+                tracing::error!("the trunk wants Identity headers checked, and sip.stir.roots is not set");
+                return Err(503);
+            }
+        }
+    }
+    Ok(Some(found.facts()))
+}
+
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,
 /// and the caller was told.
 async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
@@ -179,8 +213,9 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
     call.from_number = trunks::calling(&ringing.trunk, incoming);
     call.to_number = trunks::dialled(&ringing.trunk, incoming);
-    let facts = trunks::described(&incoming.headers);
-    call.signalling = (!facts.is_empty()).then_some(serde_json::Value::Object(facts));
+    let mut facts = trunks::described(&incoming.headers);
+    facts.extend(ringing.identity.clone().map(|identity| ("identity".to_owned(), Value::Object(identity))));
+    call.signalling = (!facts.is_empty()).then_some(Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
     call.trunk = Some(route.trunk);
     let mut seat = context.registry.enter(route.scope, *id, None);
@@ -222,7 +257,7 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
         resolved.fields.webhook_url.clone_from(&hooks.url);
     }
     call.agent = resolved.agent;
-    call.metadata = resolved.fields.metadata.clone().map(serde_json::Value::Object);
+    call.metadata = resolved.fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat).await;

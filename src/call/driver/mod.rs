@@ -45,6 +45,7 @@ use crate::domain::price::PriceTable;
 use crate::domain::provider::{Account, Stage};
 use crate::providers::Providers;
 use crate::providers::listen::{self, Session as SttSession};
+use crate::stir::Verifier;
 use crate::store::journal::Journal;
 use crate::store::secrets::MasterKey;
 use crate::store::{OrgScope, Store, now};
@@ -87,6 +88,8 @@ pub struct Context {
     pub workers: Workers,
     pub ports: PortPool,
     pub providers: Providers,
+    /// Believes Identity headers, or not.
+    pub stir: Verifier,
     pub store: Store,
     pub journal: Journal,
     pub registry: Registry,

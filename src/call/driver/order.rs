@@ -39,6 +39,8 @@ pub enum OrderFault {
     /// With a trunk, only that one does: another may have room.
     #[error("The organization or the trunk makes as many calls as it may")]
     Busy(Option<TrunkId>),
+    #[error("The organization has used up its minutes or its money of the day")]
+    Spent,
     #[error("This server holds as many calls as it may")]
     Overloaded,
     #[error(transparent)]
@@ -75,9 +77,11 @@ pub async fn place(
         return Err(OrderFault::Overloaded);
     }
     let store = &context.store;
-    let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits()).await? {
+    let price = context.prices.telephony_per_minute;
+    let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits(), price).await? {
         Claim::Yours(call) => call,
         Claim::Gone => return Err(OrderFault::NotPending),
+        Claim::Spent => return Err(OrderFault::Spent),
         Claim::Busy { .. } if may_wait => {
             let call = store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;
             let mut row = Call::begun(call, scope.organization(), Direction::Outbound, now());

@@ -207,7 +207,7 @@ impl Context {
         };
         let (cost, micros) = self.prices.bill(&used);
         let billed = Billed {
-            day: call.ended_at.unwrap_or_else(now).rfc3339()[..10].to_owned(),
+            day: call.ended_at.unwrap_or_else(now).day(),
             seconds: used.seconds,
             prompt_tokens: metric("prompt_tokens") + used.analysis_prompt_tokens,
             completion_tokens: metric("completion_tokens") + used.analysis_completion_tokens,

@@ -1,0 +1,166 @@
+//! Who vouches for a caller's number (STIR/SHAKEN): Identity headers are read, and believed where their certificates
+//! lead to a configured root.
+
+pub mod passport;
+
+use crate::domain::attestation::Attestation;
+use crate::domain::time::UnixMs;
+use crate::egress::GuardedDns;
+use crate::egress::address_guard::refuse;
+use passport::{Passport, Problem};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, TrustAnchor};
+use url::Url;
+
+/// A caller waits for no certificate longer than this.
+const FETCH_DEADLINE: Duration = Duration::from_secs(1);
+/// Bytes of certificates that are read: a chain has about four thousand.
+const CHAIN_BYTES_MAX: usize = 64 * 1_024;
+/// How long certificates are kept, and how long it is remembered that there were none.
+const KEPT_MS: i64 = 3_600_000;
+const MISSED_MS: i64 = 60_000;
+const CACHE_MAX: usize = 1_000;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// PEM of the roots; without any, headers are shown and not believed.
+    pub roots: Option<Vec<u8>>,
+    pub max_age_s: i64,
+    /// Certificates may be on private addresses and without TLS.
+    pub allow_private: bool,
+}
+
+/// What became of an Identity header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identified {
+    pub attestation: Option<Attestation>,
+    origid: Option<String>,
+    /// `None` where there was nothing to check it with.
+    pub verified: Option<Result<(), Problem>>,
+}
+
+impl Identified {
+    /// As a call shows it.
+    pub fn facts(&self) -> Map<String, Value> {
+        let (verification, problem) = match self.verified {
+            Some(Ok(())) => ("passed", None),
+            Some(Err(problem)) => ("failed", Some(problem.why)),
+            None => ("not_checked", None),
+        };
+        let facts = json!({
+            "attestation": self.attestation.map(Attestation::name), "origid": self.origid,
+            "verification": verification, "problem": problem,
+        });
+        match facts {
+            Value::Object(facts) => facts.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+            _ => Map::new(),
+        }
+    }
+}
+
+type Cached = HashMap<String, (i64, Option<Arc<[u8]>>)>;
+
+/// Checks Identity headers.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    roots: Arc<[TrustAnchor<'static>]>,
+    max_age_s: i64,
+    allow_private: bool,
+    http: reqwest::Client,
+    certificates: Arc<Mutex<Cached>>,
+}
+
+impl Verifier {
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let pem = settings.roots.as_deref().unwrap_or_default();
+        let roots = CertificateDer::pem_slice_iter(pem)
+            .map(|der| {
+                let der = der.map_err(|error| error.to_string())?;
+                let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| error.to_string())?;
+                Ok(anchor.to_owned())
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        if settings.roots.is_some() && roots.is_empty() {
+            return Err("no certificate in it".to_owned());
+        }
+        let mut http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(FETCH_DEADLINE)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
+        if !settings.allow_private {
+            http = http.dns_resolver(Arc::new(GuardedDns));
+        }
+        Ok(Self {
+            roots: roots.into(),
+            max_age_s: settings.max_age_s,
+            allow_private: settings.allow_private,
+            http: http.build().map_err(|error| error.to_string())?,
+            certificates: Arc::default(),
+        })
+    }
+
+    /// Headers can be checked: there are roots.
+    pub fn checks(&self) -> bool {
+        !self.roots.is_empty()
+    }
+
+    /// Reads a header of a call from one number to another; takes a second at most.
+    pub async fn identify(&self, value: &str, from: &str, to: &str, at: UnixMs) -> Identified {
+        let now_s = at.0 / 1_000;
+        let passport = match Passport::parse(value) {
+            Ok(passport) => passport,
+            Err(problem) => return Identified { attestation: None, origid: None, verified: Some(Err(problem)) },
+        };
+        let verified = match self.checks() {
+            true => Some(self.verify(&passport, from, to, now_s, at).await),
+            false => None,
+        };
+        Identified { attestation: Some(passport.attestation), origid: Some(passport.origid), verified }
+    }
+
+    async fn verify(&self, passport: &Passport, from: &str, to: &str, now_s: i64, at: UnixMs) -> Result<(), Problem> {
+        passport.fits(from, to, now_s, self.max_age_s)?;
+        let gone = Problem { sip_status: 436, why: "its certificates cannot be fetched" };
+        let chain = self.certificates(&passport.info, at).await.ok_or(gone)?;
+        passport.verify(&chain, &self.roots, now_s)
+    }
+
+    async fn certificates(&self, url: &str, at: UnixMs) -> Option<Arc<[u8]>> {
+        let known = self.certificates.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
+        if let Some((until, chain)) = known
+            && at.0 < until
+        {
+            return chain;
+        }
+        let chain = self.fetch(url).await;
+        let kept = if chain.is_some() { KEPT_MS } else { MISSED_MS };
+        let mut cached = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= CACHE_MAX {
+            cached.clear();
+        }
+        cached.insert(url.to_owned(), (at.0 + kept, chain.clone()));
+        chain
+    }
+
+    async fn fetch(&self, url: &str) -> Option<Arc<[u8]>> {
+        let parsed = Url::parse(url).ok()?;
+        if let Some(why) = refuse(&parsed, self.allow_private) {
+            tracing::warn!(why, "certificates of an Identity header are not fetched");
+            return None;
+        }
+        let mut response = self.http.get(parsed).send().await.ok()?.error_for_status().ok()?;
+        let mut chain = Vec::new();
+        while let Some(part) = response.chunk().await.ok()? {
+            if chain.len() + part.len() > CHAIN_BYTES_MAX {
+                return None;
+            }
+            chain.extend_from_slice(&part);
+        }
+        Some(chain.into())
+    }
+}
