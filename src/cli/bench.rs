@@ -1,7 +1,7 @@
 //! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
 //! the callers in this one. Prints what callers experience and what the server costs.
 
-use super::{bench_api, bench_live, bench_providers};
+use super::{bench_api, bench_live, bench_providers, bench_sip};
 use crate::caller::load::{Load, run as run_load};
 use crate::caller::report::{CallReport, percentile, summarize};
 use crate::caller::script::Script;
@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
@@ -24,6 +25,8 @@ pub(super) const TURNS: &str = "+31200000001";
 pub(super) const TALKER: &str = "+31200000002";
 /// Its agent has somebody to stand in at every stage.
 pub(super) const DOUBLED: &str = "+31200000003";
+/// Its agent lets callers wait.
+pub(super) const RINGER: &str = "+31200000004";
 /// Silence the recogniser waits for; part of every turn and no part of our own share.
 const ENDPOINTING_MS: f64 = 300.0;
 /// SIP transactions linger for 32 s (timers J and L), freed memory for a second more.
@@ -48,12 +51,19 @@ pub(super) struct BenchArgs {
     /// Calls at once from browsers.
     #[arg(long, default_value_t = 50)]
     web: usize,
-    /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory.
+    /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory; by name alone also
+    /// sipp (needs sip-tester), soak and defence.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Serve a bare "hello" for comparison, and nothing else.
     #[arg(long, hide = true)]
     hello: bool,
+    /// Set-ups a second that sipp tries.
+    #[arg(long, value_delimiter = ',', default_values_t = [1000.0, 3000.0, 4000.0])]
+    sipp_rates: Vec<f64>,
+    /// The endpoint alone, for sipp.
+    #[arg(long, hide = true)]
+    answer: Option<SocketAddr>,
 }
 
 pub(super) struct Bench {
@@ -63,6 +73,9 @@ pub(super) struct Bench {
     api: String,
     key: String,
     emulator: emulator::Running,
+    http: reqwest::Client,
+    /// Calls the server makes to our telephone, until somebody takes them.
+    incoming: tokio::sync::Mutex<Option<tokio::sync::mpsc::Receiver<IncomingCall>>>,
 }
 
 /// The server's process; ended with the bench.
@@ -118,6 +131,9 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     if args.hello {
         return bench_api::hello().await;
     }
+    if let Some(addr) = args.answer {
+        return bench_sip::answer(addr).await;
+    }
     let _ = rlimit::increase_nofile_limit(1 << 20);
     let bench = Arc::new(start().await?);
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
@@ -128,6 +144,17 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     bench.call(TALKER, "interrupt wait_stop; listen; hangup", 2, 10.0, 2).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = bench.server.usage();
+    // Minutes each: not without being asked for.
+    let named = |name: &str| args.only.iter().any(|only| only == name);
+    if named("sipp") {
+        results.insert("sipp".into(), bench_sip::signalling(&args.sipp_rates).await?);
+    }
+    if named("soak") {
+        results.insert("soak".into(), bench_sip::soak(&bench).await?);
+    }
+    if named("defence") {
+        results.insert("defence".into(), bench_sip::defence(&bench).await?);
+    }
     if wanted("setup") {
         results.insert("setup".into(), bench.setup(args.setup_rate, 5.0).await?);
     }
@@ -182,6 +209,48 @@ impl Bench {
         &self.key
     }
 
+    /// Has the trunk call out to our telephone, which answers and hangs up.
+    pub(super) async fn calls_out_to_us(self: &Arc<Self>) -> Result<(), String> {
+        let trunk = self.ask("GET", "/trunks?limit=1", None).await?["trunks"][0]["id"].clone();
+        let local = self.phone.sip.local_udp();
+        let host = json!({"host": local.ip().to_string(), "port": local.port()});
+        self.ask("PATCH", &format!("/trunks/{}", trunk.as_str().unwrap_or_default()), Some(host)).await?;
+        let Some(mut incoming) = self.incoming.lock().await.take() else { return Ok(()) };
+        let (phone, script) = (self.phone.clone(), Arc::new(Script::parse("pause 100; hangup")?));
+        tokio::spawn(async move {
+            while let Some(call) = incoming.recv().await {
+                let (phone, script) = (phone.clone(), script.clone());
+                tokio::spawn(async move {
+                    // Every third is busy.
+                    if call.incoming.call.0.is_multiple_of(3) {
+                        return phone.sip.reject(call.incoming.call, 486, None).await;
+                    }
+                    phone.answer(call, &script, None).await;
+                });
+            }
+        });
+        Ok(())
+    }
+
+    /// A task, executed.
+    pub(super) async fn call_out(&self) -> Result<(), String> {
+        let task = json!({"agent_id": self.agent().await?, "to_number": "+15550123"});
+        let task = self.ask("POST", "/tasks", Some(task)).await?["task"]["id"].clone();
+        let path = format!("/tasks/{}/execute", task.as_str().unwrap_or_default());
+        self.ask("POST", &path, Some(json!({}))).await.map(drop)
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let method = method.parse().map_err(|_| "no method".to_owned())?;
+        let mut request = self.http.request(method, format!("{}{path}", self.api)).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(|e| e.to_string())?;
+        let body: Value = answer.json().await.map_err(|e| e.to_string())?;
+        if body["success"] == json!(true) { Ok(body["data"].clone()) } else { Err(body.to_string()) }
+    }
+
     pub(super) fn phone(&self) -> &Softphone {
         &self.phone
     }
@@ -191,7 +260,7 @@ impl Bench {
         self.server.usage().cpu_s
     }
 
-    fn dial(&self, number: &str) -> Dial {
+    pub(super) fn dial(&self, number: &str) -> Dial {
         let local = self.phone.sip.local_udp();
         Dial {
             to: Uri::sip(Some(number), &self.server.sip.ip().to_string(), Some(self.server.sip.port())),
@@ -359,9 +428,11 @@ async fn start() -> Result<Bench, String> {
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let (server, api, key) = start_server(&folder, &emulator)?;
     let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
-    let (phone, _) =
+    let (phone, incoming) =
         Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
-    let bench = Bench { server, phone: Arc::new(phone), delays, api: api.clone(), key: key.clone(), emulator };
+    let incoming = tokio::sync::Mutex::new(Some(incoming));
+    let (phone, http) = (Arc::new(phone), reqwest::Client::new());
+    let bench = Bench { server, phone, delays, api: api.clone(), key: key.clone(), emulator, http, incoming };
     set_up(&api, &key).await?;
     Ok(bench)
 }
@@ -421,16 +492,20 @@ async fn set_up(api: &str, key: &str) -> Result<(), String> {
         if body["success"] == json!(true) { Ok(body["data"].clone()) } else { Err(body.to_string()) }
     };
     let trunk =
-        post("/trunks", json!({"name": "Loopback", "allowed_addresses": ["127.0.0.0/8"]})).await?["trunk"]["id"]
-            .clone();
+        post("/trunks", json!({"name": "Loopback", "allowed_addresses": ["127.0.0.1"]})).await?["trunk"]["id"].clone();
     let long = "Thank you for calling. Before we begin, let me tell you what we do and how we do it, so that you know what to expect. ".repeat(8);
-    for (number, first) in [(TURNS, "Good morning."), (TALKER, long.as_str()), (DOUBLED, "Good morning.")] {
+    for (number, first) in
+        [(TURNS, "Good morning."), (TALKER, long.as_str()), (DOUBLED, "Good morning."), (RINGER, "Good morning.")]
+    {
         let mut agent = json!({
             "name": "Bench", "first_message": first, "turn_config": {"endpointing_ms": ENDPOINTING_MS as u64},
             "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en"},
             "llm_config": {"provider": "openai", "model": "gpt-4o-mini"},
             "tts_config": {"provider": "elevenlabs", "voice_id": "v", "language": "en"},
         });
+        if number == RINGER {
+            agent["ringing"] = json!({"ring_ms": 20_000});
+        }
         if number == DOUBLED {
             agent["fallbacks"] = json!({
                 "stt": [{"provider": "openai", "model": "gpt-4o-transcribe", "language": "en"}],

@@ -6,6 +6,7 @@ mod bench;
 mod bench_api;
 mod bench_live;
 mod bench_providers;
+mod bench_sip;
 mod bench_web;
 mod call;
 pub mod demo;
