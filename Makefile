@@ -25,6 +25,8 @@ deps: deps-build
 	command -v flite >/dev/null || missing="$$missing flite"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
+	command -v linphonec >/dev/null || missing="$$missing linphone-cli"; \
+	command -v turnserver >/dev/null || missing="$$missing coturn"; \
 	[ -x /usr/sbin/kamailio ] || missing="$$missing kamailio"; \
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
 	[ -f /usr/share/nodejs/ws/package.json ] || missing="$$missing node-ws"; \

@@ -100,6 +100,7 @@ fn texts(c: &mut Criterion) {
         srtp: Srtp::Off,
         keying: negotiate::Keying::Sdes,
         fingerprint: Some([2; 32]),
+        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,

@@ -13,6 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         srtp: Srtp::Preferred,
         keying: negotiate::Keying::Sdes,
         fingerprint: Some([2; 32]),
+        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,

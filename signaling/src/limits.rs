@@ -40,9 +40,9 @@ pub const TCP_QUEUE_MAX: usize = 256;
 pub const TCP_CONNECTIONS_MAX: usize = 2_048;
 /// TLS and WebSocket handshakes at once; who comes on top of that is closed at accept.
 pub const HANDSHAKES_MAX: usize = 256;
-/// Server transactions held at once. Over UDP each lives for 32 s, and a call has two: room for 4,000 calls a second,
+/// Server transactions held at once. Over UDP each lives for 32 s, and a call has two: room for 5,000 calls a second,
 /// about 0.9 kB each. Over it requests are answered 503 without state.
-pub const SERVER_TRANSACTIONS_MAX: usize = 262_144;
+pub const SERVER_TRANSACTIONS_MAX: usize = 320_000;
 /// Calls nobody has attended to before it counts how long they wait: a burst of so many is no overload.
 pub const UNATTENDED_MIN: usize = 64;
 /// Packets read from one socket before timers and commands get their turn.

@@ -1,10 +1,16 @@
 //! The fuzz corpus, replayed on every change, and each entry damaged a little in every place.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "common/random_events.rs"]
+mod random_events;
 
 use std::path::PathBuf;
 use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
+use trunkline_signaling::sip::digest::{Challenge, Check, ClientSession, Credentials, claimed_username, verify};
 use trunkline_signaling::sip::message::parse::{self, Parsed};
 use trunkline_signaling::sip::message::{Message, print};
+use trunkline_signaling::stun;
 use trunkline_signaling::webrtc::{fragment, offer};
 
 fn corpus(folder: &str) -> Vec<Vec<u8>> {
@@ -56,6 +62,7 @@ fn session_descriptions_never_panic() {
         srtp: Srtp::Preferred,
         keying: negotiate::Keying::Sdes,
         fingerprint: Some([2; 32]),
+        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
@@ -74,6 +81,39 @@ fn browsers_offers_and_fragments_never_panic() {
         for bytes in damaged(&entry) {
             let _ = offer::check(&bytes);
             let _ = fragment::parse(&bytes);
+        }
+    }
+}
+
+#[test]
+fn random_events_leave_an_endpoint_as_it_was() {
+    for entry in corpus("sip/random_events") {
+        random_events::run(&entry);
+    }
+}
+
+#[test]
+fn nobody_gets_in_by_a_damaged_answer_to_a_challenge() {
+    let ours = Credentials { username: "u".into(), password: "not in the corpus".into() };
+    for entry in corpus("sip/digest") {
+        for bytes in damaged(&entry) {
+            let text = String::from_utf8_lossy(&bytes);
+            let keyed = |input: &[u8]| format!("{:x}", input.len());
+            assert!(!matches!(verify(&text, &ours, "r", "INVITE", 10, keyed), Check::Valid(_)), "{text}");
+            if let Some(challenge) = Challenge::parse(&text) {
+                let value = ClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
+                assert_eq!(claimed_username(&value).as_deref(), Some("u"));
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_of_stun_servers_never_panic() {
+    for entry in corpus("stun/corpus") {
+        for bytes in damaged(&entry) {
+            let transaction: [u8; 12] = bytes.get(8..20).and_then(|t| t.try_into().ok()).unwrap_or_default();
+            let _ = stun::mapped_address(&bytes, transaction);
         }
     }
 }

@@ -7,7 +7,7 @@ mod common;
 use common::*;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::endpoint::{Endpoint, Event, Referral, Transport};
+use trunkline_signaling::sip::endpoint::{Endpoint, Event, Referral, Target, Transport};
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::reason::Reason;
 
@@ -96,6 +96,90 @@ fn caller_gives_up_before_any_answer() {
         assert_eq!((line.count("CANCEL"), line.count("487"), line.count("BYE")), (1, 1, 0), "{note}");
         line.assert_nothing_is_held();
     }
+}
+
+/// livekit/sip#626: a carrier answers 482 to a call that looks like the one that was just cancelled.
+#[test]
+fn a_call_right_after_a_cancelled_one_is_another_one() {
+    let mut line = Line::new(3, SUNNY, trunk("127.0.0.1", None));
+    let first = line.dial(None);
+    line.pass_ms(100);
+    line.sides[0].hang_up(line.now, first).unwrap();
+    let second = line.dial(None);
+    line.pass_ms(100);
+    let theirs = line.incoming_all();
+    assert_eq!((theirs.len(), line.count("482")), (2, 0));
+    line.sides[1].answer(line.now, theirs[1], b"v=0\r\n".to_vec()).unwrap();
+    line.pass_ms(100);
+    assert_eq!((line.answered(), line.ends(0)), (1, vec![Cause::Local]));
+    line.sides[0].hang_up(line.now, second).unwrap();
+    line.assert_nothing_is_held();
+}
+
+/// livekit/sip#424, rustpbx#280: ACK and BYE of a telephone behind a NAT go where its messages come from.
+#[test]
+fn a_telephone_behind_a_nat_is_answered_where_it_is() {
+    let nat: SocketAddr = "198.51.100.9:41234".parse().unwrap();
+    let rule = trunk("198.51.100.0/24", None);
+    let (now, mut endpoint) = (Instant::now(), Endpoint::new(Instant::now(), config(CALLEE, vec![rule]), [3; 32]));
+    let invite =
+        RAW_INVITE.replace("127.0.0.1:5060", "192.168.1.7:5060").replace("sip:a@127.0.0.1", "sip:a@192.168.1.7");
+    endpoint.handle_datagram(now, nat, invite.as_bytes());
+    let call = std::iter::from_fn(|| endpoint.poll_event())
+        .find_map(|event| match event {
+            Event::Incoming(incoming) => Some(incoming.call),
+            _ => None,
+        })
+        .unwrap();
+    endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+    let answer = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
+    assert_eq!(answer.target, Target::Addr(nat));
+    let text = String::from_utf8_lossy(&answer.bytes).into_owned();
+    let tag = text.split("\r\nTo: ").nth(1).and_then(|to| to.split(";tag=").nth(1)?.split("\r\n").next()).unwrap();
+    let ack = invite
+        .replace("INVITE", "ACK")
+        .replace("z9hG4bKx", "z9hG4bKack")
+        .replace("27.0.0.2>\r\n", &format!("27.0.0.2>;tag={tag}\r\n"));
+    endpoint.handle_datagram(now, nat, ack.as_bytes());
+    endpoint.hang_up(now, call).unwrap();
+    let bye = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
+    assert!(bye.bytes.starts_with(b"BYE "), "{}", String::from_utf8_lossy(&bye.bytes));
+    assert_eq!(bye.target, Target::Addr(nat));
+}
+
+/// Calls that nobody gets round to are not added to: the caller is told at once, and the others have their chance.
+#[test]
+fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
+    let (start, mut config) = (Instant::now(), config(CALLEE, vec![trunk("127.0.0.1", None)]));
+    config.calls_max = 1_000;
+    let mut endpoint = Endpoint::new(start, config, [3; 32]);
+    let mut number = 0;
+    let mut invite = |endpoint: &mut Endpoint, now| {
+        number += 1;
+        let text =
+            RAW_INVITE.replace("CALLID", &format!("call-{number}")).replace("z9hG4bKx", &format!("z9hG4bK{number}"));
+        answer_to(endpoint, now, &text)
+    };
+    for _ in 0..100 {
+        assert_eq!(invite(&mut endpoint, start), "SIP/2.0 100 Trying");
+    }
+    let calls: Vec<_> = std::iter::from_fn(|| endpoint.poll_event())
+        .filter_map(|event| if let Event::Incoming(incoming) = event { Some(incoming.call) } else { None })
+        .collect();
+    let later = start + Duration::from_millis(299);
+    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying", "a burst is no overload");
+    let later = start + Duration::from_millis(301);
+    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 503 Service Unavailable");
+    // Whoever rings is attended to, whoever is answered or refused as well.
+    for (index, call) in calls.iter().enumerate() {
+        match index % 3 {
+            0 => endpoint.progress(later, *call, 180, None).unwrap(),
+            1 => endpoint.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
+            _ => endpoint.reject(later, *call, 486, None).unwrap(),
+        }
+    }
+    while endpoint.poll_transmit().is_some() {}
+    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying");
 }
 
 #[test]

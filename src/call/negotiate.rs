@@ -6,10 +6,10 @@ use std::time::Instant;
 use trunkline_media::codec::{self, Law};
 use trunkline_media::leg::Stream;
 use trunkline_media::transport::webrtc::{Peer, Reach};
-use trunkline_media::transport::{dtls, srtp};
+use trunkline_media::transport::{dtls, ice, srtp};
 use trunkline_signaling::sdp::Direction;
 use trunkline_signaling::sdp::crypto::Suite;
-use trunkline_signaling::sdp::negotiate::{self, Codec, Keying, LocalMedia, Negotiated, Refused, Srtp};
+use trunkline_signaling::sdp::negotiate::{self, Codec, IceLite, Keying, LocalMedia, Negotiated, Refused, Srtp};
 use trunkline_signaling::sdp::print;
 use trunkline_signaling::webrtc::offer as webrtc_offer;
 
@@ -34,6 +34,11 @@ pub struct WebRtc {
     pub peer: Box<Peer>,
     pub stream: Stream,
     pub sdp: Vec<u8>,
+}
+
+/// Random ones: of 16, so that 32 of them have the 128 bits that RFC 8839 section 5.4 asks for.
+fn characters<const N: usize>() -> [u8; N] {
+    std::array::from_fn(|_| b"0123456789abcdef"[usize::from(rand::random::<u8>() & 15)])
 }
 
 const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "an offer with ICE that cannot be taken" };
@@ -62,6 +67,7 @@ impl Negotiation {
                 trunk::SrtpKeying::Dtls => Keying::Dtls,
             },
             fingerprint,
+            ice: Some(IceLite { ufrag: characters(), password: characters() }),
             keys: [rand::random(), rand::random()],
             session_id,
             session_version: 0,
@@ -146,6 +152,7 @@ fn stream(negotiated: &Negotiated) -> Stream {
         remote_rtcp: negotiated.remote_rtcp,
         rtcp_mux: negotiated.rtcp_mux,
         srtp: negotiated.keys.as_ref().map(keys),
+        ice: negotiated.ice.map(|ice| ice::Lite { ufrag: ice.ufrag, password: ice.password }),
         dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active }),
         sending: negotiated.direction.sends(),
         // A peer that holds us (we only receive) may play music or nothing: its silence is no loss.

@@ -315,7 +315,7 @@ fn request(method: &str, number: u64, from: &str, to: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-const FLOODS: [Flood; 4] = [
+const FLOODS: [Flood; 5] = [
     Flood { name: "malformed, foreign, 20,000 a second", from: "127.0.0.2", per_second: 20_000, message: garbage },
     Flood {
         name: "a scanner's REGISTER and OPTIONS, foreign, 10,000 a second",
@@ -334,6 +334,12 @@ const FLOODS: [Flood; 4] = [
         from: "127.0.0.1",
         per_second: 2_000,
         message: |number| request("INVITE", number, "127.0.0.1", "+31209999999"),
+    },
+    Flood {
+        name: "INVITEs to an agent that are never acknowledged, from the carrier's address, 2,000 a second",
+        from: "127.0.0.1",
+        per_second: 2_000,
+        message: |number| request("INVITE", number, "127.0.0.1", TURNS),
     },
 ];
 

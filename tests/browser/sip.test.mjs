@@ -73,6 +73,8 @@ test("JsSIP in Chromium is greeted, understood, held and resumed, and hangs up",
   await phone.evaluate(() => session.unhold());
   await until("the resumption", async () => (await happened()).some((event) => event.startsWith("unhold local")));
   assert.match(await phone.evaluate(() => session.connection.remoteDescription.sdp), /a=sendrecv/);
+  const before = (await stats(phone)).received;
+  await until("sound after the hold", async () => (await stats(phone)).received > before + 50);
   await phone.evaluate(() => session.terminate());
   const call = await until("the end of the call", async () => {
     const call = await row();

@@ -30,6 +30,11 @@ impl Phone {
     }
 }
 
+/// A file at 8 kHz for a telephone to play.
+pub fn silence_and_speech(folder: &Path, phrase: &str) -> String {
+    speech(folder, phrase, &Setup::plain("PCMA"))
+}
+
 /// How the telephone is set up, and what the trunk allows.
 struct Setup {
     codec: &'static str,
@@ -37,6 +42,7 @@ struct Setup {
     rate_hz: usize,
     channels: usize,
     media_encryption: Option<&'static str>,
+    nat: Option<&'static str>,
     transport: &'static str,
     trunk: Value,
 }
@@ -49,6 +55,7 @@ impl Setup {
             rate_hz: 8_000,
             channels: 1,
             media_encryption: None,
+            nat: None,
             transport: "udp",
             trunk: json!({}),
         }
@@ -91,6 +98,7 @@ fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
         "module aufile.so",
         &format!("module {}", setup.module),
         encryption,
+        setup.nat.map_or("", |_| "module ice.so"),
         "module account.so",
         "module_app menu.so",
         &format!("audio_source aufile,{speech}"),
@@ -106,8 +114,9 @@ fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
     std::fs::write(folder.join("config"), config).unwrap();
     let codec = setup.codec;
     let media = setup.media_encryption.map(|name| format!(";mediaenc={name}")).unwrap_or_default();
+    let nat = setup.nat.map(|name| format!(";medianat={name}")).unwrap_or_default();
     let account =
-        format!("<sip:+15550100@127.0.0.1;transport={}>;regint=0;audio_codecs={codec}{media}\n", setup.transport);
+        format!("<sip:+15550100@127.0.0.1;transport={}>;regint=0;audio_codecs={codec}{media}{nat}\n", setup.transport);
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
     let dial = format!("/dial sip:{NUMBER}@127.0.0.1:{port};transport={}", setup.transport);
@@ -125,7 +134,11 @@ fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
 fn heard_level_db(folder: &Path) -> f64 {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let decoded = files.into_iter().find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-    let bytes = decoded.map(|path| std::fs::read(path).unwrap()).unwrap_or_default();
+    level_db(&decoded.map(|path| std::fs::read(path).unwrap()).unwrap_or_default())
+}
+
+/// The same of the bytes of a WAV file.
+pub fn level_db(bytes: &[u8]) -> f64 {
     let samples: Vec<f64> =
         bytes.get(44..).unwrap_or(&[]).chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]]))).collect();
     let loudest =
@@ -168,6 +181,10 @@ async fn converses(setup: Setup) -> Value {
     assert_eq!(said[..2], ["assistant: Good morning, this is Acme.", "user: Hello, good morning."], "{name}");
     assert!(said[2].starts_with("assistant: Good morning!"), "{name}: {said:?}");
     phone.quit().await;
+    if let Some(nat) = setup.nat {
+        let log = std::fs::read_to_string(folder.join("log")).unwrap();
+        assert!(log.contains(&format!("mnat '{nat}' connected")), "{log}");
+    }
     let level = heard_level_db(&folder);
     assert!(level > -35.0, "{name}: the telephone heard {level:.1} dB");
     let call = server.last_call().await;
@@ -213,4 +230,11 @@ async fn baresip_calls_over_tcp_and_tls() {
     for transport in ["tcp", "tls"] {
         converses(Setup { transport, ..Setup::plain("PCMU") }).await;
     }
+}
+
+/// Its own ICE checks our path, chooses it, and sound goes both ways.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_finds_its_path_with_ice() {
+    let call = converses(Setup { nat: Some("ice"), ..Setup::plain("PCMU") }).await;
+    assert_eq!(call["metrics"]["media"]["packets_unauthentic"], json!(0));
 }

@@ -14,6 +14,7 @@ mod engines;
 mod faults;
 mod guards;
 mod kamailio;
+mod linphone;
 mod live;
 mod management;
 mod nodes;

@@ -137,3 +137,137 @@ async fn a_carrier_is_found_by_name_and_its_second_server_takes_over() {
     assert!(waits[0] > Duration::from_secs(3), "the first server is asked first: {waits:?}");
     assert!(waits[1] < Duration::from_secs(2), "and not again so soon: {waits:?}");
 }
+
+/// Shows who is at the other end, and what an OPTIONS is answered with; or how the handshake failed.
+const TLS: &str = r#"
+const { connect } = require("node:tls");
+const { readFileSync } = require("node:fs");
+const [port, certificate, key] = process.argv.slice(1);
+const own = certificate ? { cert: readFileSync(certificate), key: readFileSync(key) } : {};
+const socket = connect({ host: "127.0.0.1", port: Number(port), rejectUnauthorized: false, ...own }, () => {
+  socket.write(["OPTIONS sip:agent@127.0.0.1 SIP/2.0", "Via: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKtls", "Max-Forwards: 70",
+    "From: <sip:node@127.0.0.1>;tag=n", "To: <sip:agent@127.0.0.1>", "Call-ID: node", "CSeq: 1 OPTIONS", "Content-Length: 0", "", ""].join("\r\n"));
+});
+socket.on("data", (data) => { console.log(socket.getPeerCertificate().fingerprint256, String(data).split("\r\n")[0]); socket.destroy(); process.exit(0); });
+socket.on("error", (error) => { console.log("refused", error.code); process.exit(0); });
+socket.on("close", () => { console.log("refused"); process.exit(0); });
+setTimeout(() => process.exit(1), 8000);
+"#;
+
+async fn tls(port: u16, own: Option<(String, String)>) -> String {
+    let run = move || {
+        let mut command = Command::new("node");
+        command.args(["-e", TLS, "--", &port.to_string()]);
+        command.args(own.into_iter().flat_map(|(certificate, key)| [certificate, key]));
+        let output = command.stderr(Stdio::null()).output();
+        String::from_utf8_lossy(&output.expect("node is not installed").stdout).trim().to_owned()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_replaced_while_the_server_runs() {
+    let (files, renewed) = (tls_files(), tls_files());
+    let server = Server::start_with(|config| {
+        config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
+        config.sip.tls.certificate = files.certificate.display().to_string();
+        config.sip.tls.private_key = files.private_key.display().to_string();
+    })
+    .await;
+    let port = server.app.context.sip.local().tls.unwrap().port();
+    let before = tls(port, None).await;
+    assert!(before.ends_with("SIP/2.0 200 OK"), "{before}");
+    std::fs::copy(&renewed.private_key, &files.private_key).unwrap();
+    std::fs::copy(&renewed.certificate, &files.certificate).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let after = tls(port, None).await;
+        assert!(after.ends_with("SIP/2.0 200 OK"), "{after}");
+        if after != before {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the old certificate is still shown");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_may_have_to_show_who_they_are() {
+    let (files, stranger) = (tls_files(), tls_files());
+    let folder = tempfile::tempdir().unwrap();
+    let authority = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = rcgen::CertifiedIssuer::self_signed(params, authority).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let carrier = rcgen::CertificateParams::new(vec!["carrier.example".to_owned()]).unwrap();
+    let carrier = carrier.signed_by(&key, &root).unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let roots = write("roots.pem", root.pem());
+    let own = (write("carrier.pem", carrier.pem()), write("carrier.key", key.serialize_pem()));
+    let server = Server::start_with(|config| {
+        config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
+        config.sip.tls.certificate = files.certificate.display().to_string();
+        config.sip.tls.private_key = files.private_key.display().to_string();
+        config.sip.tls.client_roots = roots;
+        config.sip.tls.client_certificate_required = true;
+    })
+    .await;
+    let port = server.app.context.sip.local().tls.unwrap().port();
+    assert!(tls(port, Some(own)).await.ends_with("SIP/2.0 200 OK"));
+    assert!(tls(port, None).await.starts_with("refused"));
+    let other = (stranger.certificate.display().to_string(), stranger.private_key.display().to_string());
+    assert!(tls(port, Some(other)).await.starts_with("refused"));
+}
+
+/// Ends coturn with the test.
+struct Stun(std::process::Child);
+
+impl Drop for Stun {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stun_server_tells_the_public_address() {
+    let port = super::support::free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let all = [
+        "-n",
+        "-S",
+        "--no-cli",
+        "--no-tls",
+        "--no-dtls",
+        "--listening-ip=127.0.0.1",
+        "--log-file=stdout",
+        "--pidfile=pid",
+    ];
+    let child = Command::new("turnserver")
+        .args(all)
+        .arg(format!("--listening-port={port}"))
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("turnserver is not installed (make test installs coturn)");
+    let _stun = Stun(child);
+    super::sipp::listens(port).await;
+    let address = format!("127.0.0.1:{port}");
+    let found = trunkline_signaling::io::public_address(&address, rand::random()).await.unwrap();
+    assert_eq!(found, IpAddr::from([127, 0, 0, 1]));
+    let server = Server::start_with(|config| {
+        config.sip.advertised_address = None;
+        config.sip.stun_server = address;
+    })
+    .await;
+    assert_eq!(server.app.context.media_addr, found);
+    let silent = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    let nobody = silent.local_addr().unwrap().to_string();
+    assert!(trunkline_signaling::io::public_address(&nobody, rand::random()).await.is_err());
+}

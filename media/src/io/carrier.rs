@@ -4,6 +4,7 @@ use super::ports::PortLease;
 use crate::leg::{Leg, Port, Stream};
 use crate::rtp::packet::{Packet, is_rtcp};
 use crate::transport::dtls::{Handshake, Identity, Progress};
+use crate::transport::ice::{Check, Lite};
 use crate::transport::srtp::Srtp;
 use crate::transport::webrtc::{Out, Peer};
 use mio::net::UdpSocket;
@@ -99,6 +100,10 @@ impl Plain {
     }
 
     pub(super) fn received(&mut self, at: Instant, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg) {
+        if Lite::is_check(bytes) {
+            // Without ICE they keep a NAT's binding alive, and want no answer.
+            return leg.stream().ice.map_or((), |lite| self.checked(lite, source, bytes, is_rtp, leg));
+        }
         if let Some(shaking) = &mut self.handshake
             && is_rtp
             && Handshake::is_ours(bytes)
@@ -118,6 +123,16 @@ impl Plain {
             }
             None if self.handshake.is_none() => handle(leg, bytes),
             None => leg.handle_unauthentic(), // nobody has proven anything yet
+        }
+    }
+
+    /// A check for a path is answered by the way it came.
+    fn checked(&mut self, lite: Lite, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg) {
+        let (socket, port) = if is_rtp { (&self.rtp, Port::Rtp) } else { (&self.rtcp, Port::Rtcp) };
+        match lite.check(source, bytes, |answer| drop(socket.send_to(answer, source))) {
+            Some(Check::Chosen) => leg.handle_chosen(port, source),
+            Some(Check::Path) => {}
+            None => leg.handle_unauthentic(),
         }
     }
 

@@ -178,6 +178,17 @@ impl Leg {
         self.stream.srtp
     }
 
+    /// The peer has chosen a path, and proven that it is there (ICE).
+    pub fn handle_chosen(&mut self, port: Port, source: SocketAddr) {
+        if port == Port::Rtp {
+            self.stream.remote = source;
+            self.latch = Latch::Latched { source };
+        }
+        if port == Port::Rtcp || self.stream.rtcp_mux {
+            self.stream.remote_rtcp = source;
+        }
+    }
+
     pub fn stream(&self) -> Stream {
         self.stream
     }
@@ -205,7 +216,11 @@ impl Leg {
     }
 
     /// A renegotiated stream. A new address opens the latch again; nothing else does.
-    pub fn renegotiate(&mut self, now: Instant, stream: Stream) {
+    pub fn renegotiate(&mut self, now: Instant, mut stream: Stream) {
+        if stream.ice.is_some() && stream.ice == self.stream.ice {
+            // A chosen path stays until another one is chosen.
+            (stream.remote, stream.remote_rtcp) = (self.stream.remote, self.stream.remote_rtcp);
+        }
         if stream.remote != self.stream.remote {
             self.latch = Latch::Open { candidate: None };
         }

@@ -8,6 +8,7 @@ use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;
 use crate::transport::dtls::Terms;
+use crate::transport::ice::Lite;
 use crate::transport::srtp::Keys;
 use crate::turn::barge_in;
 use crate::vad;
@@ -36,6 +37,8 @@ pub struct Stream {
     pub srtp: Option<Keys>,
     /// The keys come of a handshake on the stream; nothing is sent or heard before.
     pub dtls: Option<Terms>,
+    /// The peer looks for a path with checks, and says which it has chosen.
+    pub ice: Option<Lite>,
     /// False while the peer holds us or asked not to hear us.
     pub sending: bool,
     /// False while the peer said that it sends nothing: its silence is no loss.
@@ -58,6 +61,7 @@ impl Stream {
             rtcp_mux: false,
             srtp: None,
             dtls: None,
+            ice: None,
             sending: true,
             receiving: true,
         }

@@ -100,6 +100,8 @@ pub struct LocalMedia {
     pub keying: Keying,
     /// Of the certificate we show in DTLS handshakes; without one there are none.
     pub fingerprint: Option<Fingerprint>,
+    /// Answers to offers with ICE carry it.
+    pub ice: Option<IceLite>,
     /// Random bytes, for each suite we offer: what we send is encrypted with a part of them.
     pub keys: [[u8; KEY_BYTES_MAX]; 2],
     pub session_id: u64,
@@ -150,6 +152,13 @@ pub struct Dtls {
     pub active: bool,
 }
 
+/// Our name and password for the checks of a peer that looks for a path (ICE-lite), in characters that descriptions take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IceLite {
+    pub ufrag: [u8; 8],
+    pub password: [u8; 32],
+}
+
 /// What both sides agreed on, from our point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
@@ -172,6 +181,7 @@ pub struct Negotiated {
     pub rtcp_mux: bool,
     pub keys: Option<Keys>,
     pub dtls: Option<Dtls>,
+    pub ice: Option<IceLite>,
     pub media_index: usize,
 }
 
@@ -197,6 +207,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(Negotiated, Vec<u8>),
     });
     let mut negotiated = choose(media_index, media, local, keys)?;
     negotiated.dtls = dtls;
+    negotiated.ice = local.ice.filter(|_| media.has_ice);
     negotiated.direction = media.direction.reversed();
     if is_hold_addr(media) {
         // RFC 2543 hold: c=0.0.0.0 means "send me nothing".
@@ -324,6 +335,7 @@ fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Ke
         rtcp_mux: media.rtcp_mux,
         keys,
         dtls: None,
+        ice: None,
         media_index,
     })
 }
@@ -345,6 +357,7 @@ mod tests {
             srtp: Srtp::Off,
             keying: Keying::Sdes,
             fingerprint: Some([0xAB; 32]),
+            ice: Some(IceLite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" }),
             keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
             session_id: 1,
             session_version: 1,
@@ -437,6 +450,25 @@ mod tests {
         let n = accept_answer(&offer(text), &all).unwrap();
         assert_eq!((n.payload_type, n.payload_type_in), (96, 111));
         assert_eq!((n.telephone_event, n.telephone_event_in), (Some(100), Some(110)));
+    }
+
+    #[test]
+    fn who_looks_for_a_path_is_told_where_ours_is() {
+        let lines = "m=audio 4000 RTP/AVP 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\n\
+                     a=candidate:1 1 UDP 2130706431 198.51.100.9 4000 typ host\r\n";
+        let (n, text) = answered(lines);
+        assert_eq!(n.ice, local().ice);
+        for wanted in [
+            "a=ice-lite\r\n",
+            "a=ice-ufrag:01234567\r\na=ice-pwd:0123456789abcdef0123456789abcdef\r\n",
+            "a=candidate:1 1 UDP 2130706431 192.0.2.1 30000 typ host\r\na=candidate:1 2 UDP 2130706430 192.0.2.1 30001 typ host\r\n",
+        ] {
+            assert!(text.contains(wanted), "{text}");
+        }
+        let (_, text) = answered(&format!("{lines}a=rtcp-mux\r\n"));
+        assert!(!text.contains("candidate:1 2"), "one port, one candidate: {text}");
+        let (n, text) = answered("m=audio 4000 RTP/AVP 0\r\n");
+        assert!(n.ice.is_none() && !text.contains("ice"));
     }
 
     #[test]

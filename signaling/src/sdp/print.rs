@@ -2,7 +2,7 @@
 
 use super::crypto::Line;
 use super::negotiate::{
-    Codec, LocalMedia, Negotiated, PTIME_MS, Srtp, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED,
+    Codec, IceLite, LocalMedia, Negotiated, PTIME_MS, Srtp, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED,
 };
 use super::{Direction, Fingerprint, Media, Setup};
 use std::fmt::Write as _;
@@ -40,6 +40,9 @@ pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
 /// An answer that accepts one audio line and refuses the others with port zero (RFC 3264 section 6).
 pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) -> Vec<u8> {
     let mut text = head(local);
+    if negotiated.ice.is_some() {
+        text.push_str("a=ice-lite\r\n");
+    }
     for (index, line) in offered.iter().enumerate() {
         if index != negotiated.media_index {
             let formats = if line.formats_raw.is_empty() { "0" } else { &line.formats_raw };
@@ -61,6 +64,9 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
         }
         if let Some(dtls) = negotiated.dtls {
             handshake(&mut text, &dtls.ours, if dtls.active { Setup::Active } else { Setup::Passive });
+        }
+        if let Some(ice) = &negotiated.ice {
+            path(&mut text, ice, local, negotiated.rtcp_mux);
         }
         if negotiated.rtcp_mux {
             text.push_str("a=rtcp-mux\r\n");
@@ -94,6 +100,16 @@ fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) 
             // Mono, with redundancy against loss; nothing is sent while nothing is said (RFC 7587 section 6.1).
             let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;usedtx=1\r\n");
         }
+    }
+}
+
+/// Where we are, for a peer that checks (RFC 8839 section 5); priorities of hosts by RFC 8445 section 5.1.2.1.
+fn path(text: &mut String, ice: &IceLite, local: &LocalMedia, is_one_port: bool) {
+    let (ufrag, password) = (String::from_utf8_lossy(&ice.ufrag), String::from_utf8_lossy(&ice.password));
+    let _ = write!(text, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
+    for component in 1..=if is_one_port { 1u16 } else { 2 } {
+        let (priority, port) = (2_130_706_432 - u32::from(component), local.port + component - 1);
+        let _ = write!(text, "a=candidate:1 {component} UDP {priority} {} {port} typ host\r\n", local.addr);
     }
 }
 

@@ -243,6 +243,14 @@ impl Line {
         })
     }
 
+    pub fn incoming_all(&self) -> Vec<CallId> {
+        let calls = self.events[1].iter().filter_map(|event| match event {
+            Event::Incoming(incoming) => Some(incoming.call),
+            _ => None,
+        });
+        calls.collect()
+    }
+
     pub fn ends(&self, side: usize) -> Vec<Cause> {
         self.events[side]
             .iter()

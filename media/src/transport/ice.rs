@@ -1,0 +1,102 @@
+//! ICE-lite on a stream of its own (RFC 8445 section 2.5): checks are answered, none are sent. No sockets here.
+
+use std::net::SocketAddr;
+use str0m::crypto::from_feature_flags;
+use str0m::ice::StunMessage;
+
+/// Room for an answer: header, address, integrity, fingerprint.
+const ANSWER_BYTES: usize = 128;
+
+/// Our name and password of a stream, as its description has them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Lite {
+    pub ufrag: [u8; 8],
+    pub password: [u8; 32],
+}
+
+impl std::fmt::Debug for Lite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lite").finish_non_exhaustive()
+    }
+}
+
+/// What a check was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The peer tries this path.
+    Path,
+    /// It has chosen it (USE-CANDIDATE).
+    Chosen,
+}
+
+impl Lite {
+    /// Whether a datagram is a check and neither sound nor a handshake (RFC 7983).
+    pub fn is_check(datagram: &[u8]) -> bool {
+        datagram.len() >= 20 && datagram[0] < 4
+    }
+
+    /// Answers a check that knows our password; `None` for anything else.
+    pub fn check(&self, source: SocketAddr, datagram: &[u8], reply: impl FnOnce(&[u8])) -> Option<Check> {
+        let hmac = from_feature_flags().sha1_hmac_provider;
+        let message = StunMessage::parse(datagram).ok().filter(StunMessage::is_binding_request)?;
+        let (ours, _) = message.split_username()?;
+        if ours.as_bytes() != self.ufrag || !message.verify(&self.password, |key, parts| hmac.sha1_hmac(key, parts)) {
+            return None;
+        }
+        let mut buffer = [0; ANSWER_BYTES];
+        let answer = StunMessage::binding_reply(message.trans_id(), source);
+        let len = answer.to_bytes(Some(&self.password), &mut buffer, |key, parts| hmac.sha1_hmac(key, parts)).ok()?;
+        reply(&buffer[..len]);
+        Some(if message.use_candidate() { Check::Chosen } else { Check::Path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use str0m::ice::{StunMessageBuilder, TransId};
+
+    const LITE: Lite = Lite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+
+    fn check(username: &str, password: &[u8], chosen: bool) -> Vec<u8> {
+        let hmac = from_feature_flags().sha1_hmac_provider;
+        let builder = StunMessageBuilder::new().binding().request().username(username).prio(1).ice_controlling(1);
+        let builder = if chosen { builder.use_candidate() } else { builder };
+        let mut buffer = vec![0; 256];
+        let message = builder.build(TransId::new());
+        let len = message.to_bytes(Some(password), &mut buffer, |key, parts| hmac.sha1_hmac(key, parts)).unwrap();
+        buffer.truncate(len);
+        buffer
+    }
+
+    #[test]
+    fn who_knows_the_password_is_answered_with_its_address() {
+        let source: SocketAddr = "192.0.2.7:4242".parse().unwrap();
+        for (chosen, wanted) in [(false, Check::Path), (true, Check::Chosen)] {
+            let datagram = check("01234567:them", &LITE.password, chosen);
+            assert!(Lite::is_check(&datagram));
+            let mut answer = vec![];
+            assert_eq!(LITE.check(source, &datagram, |bytes| answer = bytes.to_vec()), Some(wanted));
+            let answer = StunMessage::parse(&answer).unwrap();
+            assert_eq!((answer.is_successful_binding_response(), answer.mapped_address()), (true, Some(source)));
+        }
+    }
+
+    #[test]
+    fn nobody_else_is_answered() {
+        let source = "192.0.2.7:4242".parse().unwrap();
+        let right = check("01234567:them", &LITE.password, true);
+        let mut changed = right.clone();
+        changed[30] ^= 1;
+        let all = [
+            check("01234568:them", &LITE.password, true),
+            check("01234567:them", b"another", true),
+            changed,
+            right[..40].to_vec(),
+            vec![0; 20],
+        ];
+        for datagram in all {
+            assert_eq!(LITE.check(source, &datagram, |_| panic!("answered")), None);
+        }
+    }
+}

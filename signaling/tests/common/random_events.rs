@@ -1,0 +1,131 @@
+//! An endpoint with calls on it, anything that arrives, and everything its owner may do, in any order: never a panic,
+//! every call ends at most once, and after a quiet while nothing is held. What the fuzzer runs and the tests replay.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_signaling::sip::endpoint::{
+    Address, CallId, Config, Endpoint, Event, Invite, IpNet, Transport, TrunkRule,
+};
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+
+fn config() -> Config {
+    Config {
+        advertised: [127, 0, 0, 1].into(),
+        advertised_other: None,
+        udp_port: 5_060,
+        tcp_port: 5_060,
+        tls_port: None,
+        ws_port: None,
+        user_agent: "fuzz".into(),
+        realm: "fuzz".into(),
+        calls_max: 8,
+        retry_after_s: 1,
+        session_expires_s: 90,
+        trunks: vec![TrunkRule {
+            id: "t".into(),
+            allow: IpNet::parse("0.0.0.0/0").into_iter().collect(),
+            credentials: None,
+            accept_refer: true,
+        }],
+    }
+}
+
+fn name(user: &str) -> NameAddr {
+    NameAddr { display: None, uri: Uri::sip(Some(user), "127.0.0.9", None), params: String::new() }
+}
+
+pub fn run(bytes: &[u8]) {
+    let start = Instant::now();
+    let mut now = start;
+    let mut endpoint = Endpoint::new(now, config(), [7; 32]);
+    let mut calls: Vec<CallId> = vec![];
+    let mut ended: HashMap<CallId, u32> = HashMap::new();
+    let mut sent: Vec<Vec<u8>> = vec![];
+    let source = SocketAddr::from(([127, 0, 0, 9], 5_060));
+    let mut rest = bytes;
+    while let [what, which, after @ ..] = rest {
+        rest = after;
+        now += Duration::from_millis(u64::from(*which) * 7);
+        let call = calls.get(usize::from(*which) % calls.len().max(1)).copied().unwrap_or(CallId(1));
+        match what % 16 {
+            0 => {
+                let invite = Invite {
+                    request_uri: name("callee").uri,
+                    from: name("us"),
+                    to: name("callee"),
+                    hops: vec![],
+                    transport: Transport::Udp,
+                    credentials: None,
+                    sdp: (which % 2 == 0).then(|| b"v=0\r\n".to_vec()),
+                    headers: Headers::default(),
+                    accept_refer: true,
+                };
+                calls.extend(endpoint.invite(now, invite));
+            }
+            1 => drop(endpoint.answer(now, call, b"v=0\r\n".to_vec())),
+            2 => drop(endpoint.progress(now, call, 183, Some(b"v=0\r\n".to_vec()))),
+            3 => drop(endpoint.reject(now, call, 486, None)),
+            4 => drop(endpoint.hang_up(now, call)),
+            5 => drop(endpoint.reoffer(now, call, b"v=0\r\n".to_vec())),
+            6 => drop(endpoint.answer_reoffer(now, call, (which % 2 == 0).then(|| b"v=0\r\n".to_vec()))),
+            7 => drop(endpoint.answer_refer(now, call, which % 2 == 0)),
+            8 => drop(endpoint.acknowledge(call, None)),
+            9 => drop(endpoint.notify_refer(now, call, 200)),
+            // What it sent comes back as if from the other side, whole or as an answer.
+            10 | 11 if !sent.is_empty() => {
+                let echo = sent[usize::from(*which) % sent.len()].clone();
+                endpoint.handle_datagram(now, source, &echo);
+            }
+            12 if !sent.is_empty() => {
+                let text = String::from_utf8_lossy(&sent[usize::from(*which) % sent.len()]).into_owned();
+                let status = ["100 Trying", "183 Early", "200 OK", "401 No", "422 Small", "491 Glare", "302 Moved"];
+                let line = format!("SIP/2.0 {}", status[usize::from(*which) % status.len()]);
+                let (_, headers) = text.split_once("\r\n").unwrap_or(("", ""));
+                let answer = format!(
+                    "{line}\r\n{}",
+                    headers.replace("To: <sip:callee@127.0.0.9>\r\n", "To: <sip:callee@127.0.0.9>;tag=x\r\n")
+                );
+                endpoint.handle_datagram(now, source, answer.as_bytes());
+            }
+            13 => endpoint.handle_timeout(now),
+            _ => {
+                let (datagram, next) = rest.split_at(rest.len().min(usize::from(*which) * 4));
+                rest = next;
+                endpoint.handle_datagram(now, source, datagram);
+            }
+        }
+        while let Some(query) = endpoint.poll_query() {
+            let found = vec![Address { transport: Transport::Udp, addr: source }];
+            endpoint.handle_resolved(now, query.id, if which % 3 == 0 { Err("none".into()) } else { Ok(found) });
+        }
+        while let Some(transmit) = endpoint.poll_transmit() {
+            if sent.len() < 64 {
+                sent.push(transmit.bytes.to_vec());
+            }
+        }
+        while let Some(event) = endpoint.poll_event() {
+            match event {
+                Event::Incoming(incoming) => calls.push(incoming.call),
+                Event::Replaced { by, .. } => calls.push(by.call),
+                Event::Ended { call, .. } => *ended.entry(call).or_default() += 1,
+                _ => {}
+            }
+        }
+    }
+    for call in &calls {
+        let _ = endpoint.hang_up(now, *call);
+    }
+    for _ in 0..20_000 {
+        let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(1_800)) else { break };
+        endpoint.handle_timeout(at);
+        while endpoint.poll_transmit().is_some() {}
+    }
+    while let Some(event) = endpoint.poll_event() {
+        if let Event::Ended { call, .. } = event {
+            *ended.entry(call).or_default() += 1;
+        }
+    }
+    assert!(ended.values().all(|times| *times == 1), "{ended:?}");
+    assert_eq!(endpoint.held(), (0, 0, 0), "{endpoint:?}");
+}
