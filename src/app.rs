@@ -95,7 +95,6 @@ impl App {
         let listen = sip_listen(config).map_err(fault)?;
         let started = sip::start(listen, sip_config(config, advertised), rand::random(), WAITING_CALLS_MAX).await;
         let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
-        let workers = start_workers(config)?;
         let listener = TcpListener::bind(config.api.listen)
             .await
             .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
@@ -103,7 +102,7 @@ impl App {
         let registry = Registry::default();
         let context = Arc::new(Context {
             sip,
-            workers,
+            workers: start_workers(config)?,
             ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
             providers: providers(config)?,
             stir: stir(config)?,

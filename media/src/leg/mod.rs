@@ -7,6 +7,7 @@
 mod coder;
 mod ears;
 mod noise;
+mod path;
 mod sending;
 mod types;
 
@@ -31,8 +32,6 @@ use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
-use crate::transport::dtls::Terms;
-use crate::transport::srtp::Keys;
 use crate::turn::barge_in::{self, Verdict};
 use crate::vad::Voice;
 use std::collections::VecDeque;
@@ -166,41 +165,6 @@ impl Leg {
         } else {
             self.pacer.due()
         }
-    }
-
-    /// A packet that was not what it had to be: not the peer's.
-    pub fn handle_unauthentic(&mut self) {
-        self.stats.packets_unauthentic += 1;
-    }
-
-    /// The keys of its stream.
-    pub fn srtp(&self) -> Option<Keys> {
-        self.stream.srtp
-    }
-
-    /// The peer has chosen a path, and proven that it is there (ICE).
-    pub fn handle_chosen(&mut self, port: Port, source: SocketAddr) {
-        if port == Port::Rtp {
-            self.stream.remote = source;
-            self.latch = Latch::Latched { source };
-        }
-        if port == Port::Rtcp || self.stream.rtcp_mux {
-            self.stream.remote_rtcp = source;
-        }
-    }
-
-    pub fn stream(&self) -> Stream {
-        self.stream
-    }
-
-    /// The handshake its keys come from.
-    pub fn dtls(&self) -> Option<Terms> {
-        self.stream.dtls
-    }
-
-    /// Where its packets go.
-    pub fn remote(&self) -> SocketAddr {
-        self.stream.remote
     }
 
     pub fn poll_event(&mut self) -> Option<LegEvent> {
@@ -581,29 +545,6 @@ impl Leg {
     /// A worker that stood still too long starts the leg's timeline anew.
     pub fn restart_clock(&mut self, now: Instant) {
         self.pacer.restart(now);
-    }
-
-    /// Silence counts from now on: there was no path before.
-    pub fn answered_now(&mut self, now: Instant) {
-        self.last_packet = now;
-    }
-
-    /// The path to the other side is open (WebRTC: after ICE and DTLS), or is gone for good.
-    pub fn handle_connected(&mut self, now: Instant) {
-        self.last_packet = now;
-        self.event(LegEvent::Connected { at: now });
-    }
-
-    /// The other side said goodbye.
-    pub fn handle_closed(&mut self) {
-        self.network_lost = true; // its silence means nothing any more
-        self.event(LegEvent::PeerClosed);
-    }
-
-    pub fn handle_disconnected(&mut self) {
-        if !std::mem::replace(&mut self.network_lost, true) {
-            self.event(LegEvent::NetworkLost);
-        }
     }
 
     fn event(&mut self, event: LegEvent) {

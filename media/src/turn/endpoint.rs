@@ -200,7 +200,8 @@ impl Endpoint {
 
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
         let text = after_taken(&self.taken, text);
-        if text.is_empty() && !self.taken.is_empty() {
+        // Another recogniser that hears the tape tells them word by word.
+        if !self.taken.is_empty() && (text.is_empty() || begins_like(&self.taken, &text)) {
             return;
         }
         self.heard = Some(now);
@@ -214,7 +215,9 @@ impl Endpoint {
     /// `done`: the recogniser holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
-        let text = after_taken(&std::mem::take(&mut self.taken), text);
+        // Nothing is not yet what was taken: that still comes.
+        let taken = if text.trim().is_empty() { Vec::new() } else { std::mem::take(&mut self.taken) };
+        let text = after_taken(&taken, text);
         if !text.is_empty() {
             self.heard = Some(now);
             self.final_at = Some(now);
@@ -299,7 +302,9 @@ impl Endpoint {
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
         self.streaming = false;
-        self.taken = plain_words(&self.interim).collect();
+        if !self.interim.is_empty() {
+            self.taken = plain_words(&self.interim).collect();
+        }
         let confidence = self.confidence();
         self.finals.clear();
         self.interim.clear();
@@ -318,6 +323,11 @@ impl Endpoint {
 fn plain_words(text: &str) -> impl Iterator<Item = String> {
     text.split_whitespace()
         .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
+}
+
+/// The words of a text are the first of those that were taken.
+fn begins_like(taken: &[String], text: &str) -> bool {
+    plain_words(text).eq(taken.iter().take(text.split_whitespace().count()).cloned())
 }
 
 /// What a text has beyond words that were taken before; all of it when it is another text.
@@ -456,6 +466,34 @@ mod tests {
         assert_eq!(e.poll_turn(t + 9_000 * MS), None, "they come again as final ones");
         e.handle_final(t + 9_100 * MS, "Goodbye.", None, true);
         assert_eq!(e.poll_turn(t + 9_200 * MS).unwrap().text, "Goodbye.");
+    }
+
+    #[test]
+    fn an_empty_result_is_not_the_final_of_what_was_taken() {
+        let (t, mut e) = start();
+        e.handle_interim(t + 400 * MS, "Hello, good morning.");
+        e.handle_speech_ended(t + 500 * MS);
+        assert_eq!(e.take(t + 700 * MS).unwrap().text, "Hello, good morning.");
+        assert_eq!(e.take(t + 701 * MS), None, "taken once");
+        e.handle_final(t + 702 * MS, "", None, false);
+        e.handle_final(t + 704 * MS, "Hello, good morning.", None, true);
+        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
+    }
+
+    #[test]
+    fn taken_words_that_are_told_again_one_by_one_are_no_new_ones() {
+        let (t, mut e) = start();
+        e.handle_interim(t + 400 * MS, "Hello, good morning.");
+        e.handle_speech_ended(t + 500 * MS);
+        assert!(e.take(t + 700 * MS).is_some());
+        for (at, text) in [(800, "Hello,"), (900, "Hello, good"), (1_000, "Hello, good morning.")] {
+            e.handle_interim(t + at * MS, text);
+            assert_eq!((e.words(), e.poll_timeout()), (String::new(), None), "{text}");
+        }
+        e.handle_final(t + 1_100 * MS, "Hello, good morning.", None, true);
+        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
+        e.handle_interim(t + 9_100 * MS, "Hello?");
+        assert_eq!(e.words(), "Hello?", "and once they are final, they may be said again");
     }
 
     #[test]

@@ -103,14 +103,7 @@ async fn call(
     }
     let Ok(ports) = context.ports.take() else { return EndReason::Overload };
     let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
-    let media = trunk.fields.media();
-    let mut negotiation = Negotiation::new(
-        context.media_addr,
-        ports.port(),
-        &media,
-        context.workers.fingerprint(),
-        rand::random::<u32>().into(),
-    );
+    let mut negotiation = context.negotiation(ports.port(), &trunk);
     let (sdp, headers) = (negotiation.offer(), Headers::default());
     let errand = Errand { from_number, destination: &destination, sdp, headers };
     let Some(invite) = trunks::invite(context, &trunk, errand) else {

@@ -36,6 +36,7 @@ pub use wrap_up::{Found, wrap_up};
 use super::links::Links;
 use super::live::Update;
 use super::machine::Brief;
+use super::negotiate::Negotiation;
 use super::registry::{Change, Registry, Seat};
 use crate::domain::agent::AgentFields;
 use crate::domain::background::BackgroundSound;
@@ -43,6 +44,7 @@ use crate::domain::call::{Call, CallStatus};
 use crate::domain::end_reason::EndReason;
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{Account, Stage};
+use crate::domain::trunk::Trunk;
 use crate::providers::Providers;
 use crate::providers::listen::{self, Session as SttSession};
 use crate::stir::Verifier;
@@ -225,6 +227,12 @@ impl Context {
     fn media_addr_for(&self, peer: IpAddr) -> IpAddr {
         let fits = |ours: &IpAddr| ours.is_ipv4() == peer.to_canonical().is_ipv4();
         self.media_addr_other.filter(fits).unwrap_or(self.media_addr)
+    }
+
+    /// Our side of the media of a call that we make.
+    fn negotiation(&self, port: u16, trunk: &Trunk) -> Negotiation {
+        let (media, fingerprint) = (trunk.fields.media(), self.workers.fingerprint());
+        Negotiation::new(self.media_addr, port, &media, fingerprint, rand::random::<u32>().into())
     }
 
     /// Starts the leg of a call; an early one records nothing before it is answered.

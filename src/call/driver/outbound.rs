@@ -83,14 +83,7 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         tracing::error!("no RTP port is free");
         return record.ended(EndReason::Overload).await;
     };
-    let session_id = rand::random::<u32>().into();
-    let negotiation = Negotiation::new(
-        context.media_addr,
-        ports.port(),
-        &order.trunk.fields.media(),
-        context.workers.fingerprint(),
-        session_id,
-    );
+    let negotiation = context.negotiation(ports.port(), &order.trunk);
     let mut way = Way { negotiation, ports: Some(ports), media: None, stt: None, detection: None, delayed: false };
     let mut redirects = 0;
     let mut to = Destination::parse(&order.task.fields.to_number);
