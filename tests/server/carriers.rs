@@ -260,3 +260,39 @@ async fn a_caller_may_give_up_while_it_rings() {
     assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("canceled")), "{call}");
     assert_eq!(call["recording_available"], json!(false));
 }
+
+/// sipp is called; how its scenario went.
+async fn called(name: &str, trunk: Value) {
+    let server = Server::start().await;
+    let port = free_port();
+    let mut fields = json!({"host": "127.0.0.1", "port": port});
+    fields.as_object_mut().unwrap().extend(trunk.as_object().unwrap().clone());
+    patch_trunk(&server, fields).await;
+    let call = async {
+        listens(port).await;
+        dial(&server, json!({})).await;
+        server.last_call().await
+    };
+    let (output, call) = tokio::join!(peer(name, port, 0), call);
+    passed(&output);
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("completed"), &json!("customer_hung_up")), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callee_makes_the_offer_where_the_trunk_wants_that() {
+    called("uas_delayed", json!({"delayed_offer": true})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_telephone_that_answers_is_hung_up() {
+    called("uas_forked", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_intervals_are_made_longer_for_whoever_wants_that() {
+    called("uas_422", json!({})).await;
+    let server = Server::start().await;
+    let file = scenario("uac_422");
+    passed(&sipp(server.folder.path(), arguments(&server, "u1", &["-sf", &file, "-m", "1"])).await);
+    assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
+}
