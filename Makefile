@@ -35,7 +35,8 @@ deps: deps-build
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
-	@[ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
+	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
+		(cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
 	@[ -x target/venv/bin/python ] || python3 -m venv target/venv
 	@[ -f target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16) ] || { target/venv/bin/pip install --quiet $(PYTHON_PEERS) && touch target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16); }
 
