@@ -50,6 +50,21 @@ impl Dial {
     fn media(&self) -> TrunkMedia {
         TrunkMedia { codecs: self.codecs.clone(), ..TrunkMedia::default() }
     }
+
+    pub fn invite(&self, offer: Vec<u8>) -> Invite {
+        let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
+        Invite {
+            request_uri: self.to.clone(),
+            from: name(&self.from),
+            to: name(&self.to),
+            hops: Vec::new(),
+            transport: self.transport,
+            credentials: self.credentials.clone(),
+            sdp: Some(offer),
+            headers: Headers::default(),
+            accept_refer: false,
+        }
+    }
 }
 
 /// The phone's line: one SIP endpoint, many calls.
@@ -103,20 +118,9 @@ impl Softphone {
     ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
         let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.media(), self.workers.fingerprint(), 1);
-        let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
-        let invite = Invite {
-            request_uri: dial.to.clone(),
-            from: name(&dial.from),
-            to: name(&dial.to),
-            hops: Vec::new(),
-            transport: dial.transport,
-            credentials: dial.credentials.clone(),
-            sdp: Some(negotiation.offer()),
-            headers: Headers::default(),
-            accept_refer: false,
-        };
         let started = Instant::now();
-        let (call, mut events) = self.sip.invite(invite).await.map_err(|refusal| format!("{refusal:?}"))?;
+        let (call, mut events) =
+            self.sip.invite(dial.invite(negotiation.offer())).await.map_err(|refusal| format!("{refusal:?}"))?;
         let deadline = tokio::time::Instant::now() + SETUP_DEADLINE;
         let answer = loop {
             match tokio::time::timeout_at(deadline, events.recv()).await {

@@ -103,28 +103,27 @@ pub(super) struct Holdings {
 
 /// CPU seconds and resident bytes of a process.
 #[derive(Clone, Copy, Debug)]
-struct Usage {
-    cpu_s: f64,
-    resident_mb: f64,
+pub(super) struct Usage {
+    pub cpu_s: f64,
+    pub resident_mb: f64,
     at: Instant,
 }
 
 impl Server {
     fn usage(&self) -> Usage {
-        let read =
-            |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default();
-        let stat = read("stat");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let tick = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-        let status = read("status");
-        let resident =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
-        Usage {
-            cpu_s: (tick(11) + tick(12)) / TICKS,
-            resident_mb: resident.unwrap_or(0.0) / 1_024.0,
-            at: Instant::now(),
-        }
+        usage_of(self.child.id())
     }
+}
+
+pub(super) fn usage_of(pid: u32) -> Usage {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let stat = read("stat");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let tick = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    let status = read("status");
+    let resident =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
+    Usage { cpu_s: (tick(11) + tick(12)) / TICKS, resident_mb: resident.unwrap_or(0.0) / 1_024.0, at: Instant::now() }
 }
 
 pub(super) async fn run(args: BenchArgs) -> Result<(), String> {

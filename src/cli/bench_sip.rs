@@ -1,7 +1,7 @@
 //! Signalling under load: set-ups a second against sipp, twenty thousand calls of every kind, and what floods do to the
 //! calls that go on.
 
-use super::bench::{Bench, Holdings, LINGER, RINGER, TALKER, TURNS};
+use super::bench::{Bench, Holdings, LINGER, RINGER, TALKER, TURNS, usage_of};
 use crate::call::negotiate::{Negotiation, TrunkMedia};
 use crate::caller::report::{percentile, summarize};
 use crate::caller::script::Script;
@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline_signaling::io::driver::{self as sip, Listen, Started};
-use trunkline_signaling::sip::endpoint::{Config as SipConfig, Event, Invite, IpNet, TrunkRule};
-use trunkline_signaling::sip::message::{Headers, NameAddr};
+use trunkline_signaling::sip::endpoint::{Config as SipConfig, Event, IpNet, TrunkRule};
 
 /// Where the answering endpoint listens, and what sipp sends from.
 const ANSWERER: &str = "127.0.0.1:15070";
@@ -85,13 +84,6 @@ pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-fn resident_mb(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kb =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
-    kb.unwrap_or(0.0) / 1_024.0
-}
-
 /// Set-ups a second against sipp: the endpoint with its negotiation, no agent and no sound.
 pub(super) async fn signalling(rates: &[f64]) -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -101,30 +93,23 @@ pub(super) async fn signalling(rates: &[f64]) -> Result<Value, String> {
         let child = Ended(child.map_err(|error| error.to_string())?);
         let pid = child.0.id();
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let start_mb = resident_mb(pid);
+        let start_mb = usage_of(pid).resident_mb;
         let rate = *rate;
         let run = tokio::task::spawn_blocking(move || sipp(rate));
         let mut peak_mb = start_mb;
         while !run.is_finished() {
-            peak_mb = peak_mb.max(resident_mb(pid));
+            peak_mb = peak_mb.max(usage_of(pid).resident_mb);
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let mut figures = run.await.map_err(|error| error.to_string())??;
-        let cpu_s = cpu_s(pid);
+        let cpu_s = usage_of(pid).cpu_s;
         tokio::time::sleep(LINGER).await;
         figures["endpoint_cpu_percent"] = json!((cpu_s / SECONDS as f64 * 100.0).round());
-        figures["resident_mb"] = json!({"start": start_mb, "peak": peak_mb, "after": resident_mb(pid)});
+        figures["resident_mb"] = json!({"start": start_mb, "peak": peak_mb, "after": usage_of(pid).resident_mb});
         results.insert(format!("{rate} a second"), figures);
         drop(child);
     }
     Ok(Value::Object(results))
-}
-
-fn cpu_s(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<f64> =
-        stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(1).flat_map(str::parse).collect();
-    (fields.get(10).unwrap_or(&0.0) + fields.get(11).unwrap_or(&0.0)) / 100.0
 }
 
 fn sipp(rate: f64) -> Result<Value, String> {
@@ -256,24 +241,8 @@ async fn mixed(bench: &Arc<Bench>, count: usize) -> Result<Value, String> {
 
 /// Rings, and hangs up before anybody answers.
 async fn give_up(bench: &Bench) -> bool {
-    let dial = bench.dial(RINGER);
-    let name = |uri: &trunkline_signaling::sip::message::Uri| NameAddr {
-        display: None,
-        uri: uri.clone(),
-        params: String::new(),
-    };
     let mut negotiation = Negotiation::new([127, 0, 0, 1].into(), 20_000, &TrunkMedia::default(), None, 1);
-    let invite = Invite {
-        request_uri: dial.to.clone(),
-        from: name(&dial.from),
-        to: name(&dial.to),
-        hops: Vec::new(),
-        transport: dial.transport,
-        credentials: None,
-        sdp: Some(negotiation.offer()),
-        headers: Headers::default(),
-        accept_refer: false,
-    };
+    let invite = bench.dial(RINGER).invite(negotiation.offer());
     let sip = &bench.phone().sip;
     let Ok((call, mut events)) = sip.invite(invite).await else { return false };
     tokio::time::sleep(Duration::from_millis(150)).await;

@@ -30,10 +30,16 @@ async fn nobody_spends_more_than_a_day_allows() {
     let (status, body) = execute(&server).await;
     assert_eq!(status, 200, "{body}");
     let call = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::Script::parse("pause 2500; hangup").unwrap();
+    let script = trunkline::caller::script::Script::parse("pause 6000; hangup").unwrap();
     // The call goes on, has no bill yet, and counts.
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
-        tokio::time::sleep(Duration::from_millis(2_200)).await;
+        let context = &server.app.context;
+        let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while context.store.may_call(scope, 60.0).await.unwrap() {
+            assert!(Instant::now() < deadline, "a call that goes on is not counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         execute(&server).await
     });
     assert_eq!((refused.0, &refused.1["details"]["code"]), (403, &json!("daily_limit_reached")), "{}", refused.1);

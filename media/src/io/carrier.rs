@@ -22,6 +22,8 @@ pub(super) struct Plain {
     pub(super) rtcp: UdpSocket,
     srtp: Option<Srtp>,
     handshake: Option<Shaking>,
+    /// The description wants it encrypted: nothing leaves or is heard without keys.
+    is_secret: bool,
     /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
     _lease: PortLease,
 }
@@ -44,7 +46,7 @@ impl Carrier {
     /// Packets can be sent: nothing has to be agreed on before, or it has been.
     pub(super) fn is_open(&self) -> bool {
         match self {
-            Self::Plain(plain) => plain.handshake.is_none() || plain.srtp.is_some(),
+            Self::Plain(plain) => !plain.is_secret || plain.srtp.is_some(),
             Self::Web(web) => web.peer.is_connected(),
         }
     }
@@ -75,7 +77,7 @@ impl Plain {
         now: Instant, rtp: UdpSocket, rtcp: UdpSocket, lease: PortLease, leg: &Leg, identity: Option<&Identity>,
     ) -> Self {
         let srtp = leg.srtp().and_then(Srtp::new);
-        let mut plain = Self { rtp, rtcp, srtp, handshake: None, _lease: lease };
+        let mut plain = Self { rtp, rtcp, srtp, handshake: None, is_secret: wants_keys(leg), _lease: lease };
         plain.shake(now, leg, identity);
         plain
     }
@@ -91,6 +93,7 @@ impl Plain {
 
     /// The description changed; `leg` knows the new one.
     pub(super) fn renegotiated(&mut self, now: Instant, before: Stream, leg: &mut Leg, identity: Option<&Identity>) {
+        self.is_secret = wants_keys(leg);
         if leg.dtls() != before.dtls {
             self.srtp = None;
             self.shake(now, leg, identity);
@@ -121,7 +124,7 @@ impl Plain {
                     leg.handle_unauthentic();
                 }
             }
-            None if self.handshake.is_none() => handle(leg, bytes),
+            None if !self.is_secret => handle(leg, bytes),
             None => leg.handle_unauthentic(), // nobody has proven anything yet
         }
     }
@@ -162,7 +165,7 @@ impl Plain {
         // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
         match &mut self.srtp {
             Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| drop(socket.send_to(sealed, to))),
-            None if self.handshake.is_none() => drop(socket.send_to(bytes, to)),
+            None if !self.is_secret => drop(socket.send_to(bytes, to)),
             None => {}
         }
     }
@@ -173,6 +176,10 @@ impl Plain {
             handshake.close(now, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
         }
     }
+}
+
+fn wants_keys(leg: &Leg) -> bool {
+    leg.srtp().is_some() || leg.dtls().is_some()
 }
 
 /// A peer with a socket of its own says everything it has to say.
@@ -198,5 +205,38 @@ pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
         Out::Lost => leg.handle_disconnected(),
         Out::Path { loss, round_trip } => leg.handle_path(*loss, *round_trip),
         Out::Send { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ports::{PortPair, PortPool};
+    use super::*;
+    use crate::leg::Config;
+    use crate::transport::dtls::Terms;
+
+    fn carrier(stream: Stream) -> (Plain, Leg) {
+        let now = Instant::now();
+        let PortPair { rtp, rtcp, lease } = PortPool::new([127, 0, 0, 1].into(), 33_000, 33_999).take().unwrap();
+        let leg = Leg::new(now, Config::plain(now, stream));
+        (Plain::new(now, UdpSocket::from_std(rtp), UdpSocket::from_std(rtcp), lease, &leg, None), leg)
+    }
+
+    #[test]
+    fn what_was_to_be_encrypted_never_leaves_in_the_clear() {
+        let peer = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let (to, mut buffer) = (peer.local_addr().unwrap(), [0; 32]);
+        let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
+        // Nobody is there to shake hands: no identity.
+        let dtls = Some(Terms { theirs: [0; 32], active: false });
+        let (mut secret, mut leg) = carrier(Stream { dtls, ..Stream::pcmu(to) });
+        secret.send(Port::Rtp, to, &packet);
+        assert!(peer.recv(&mut buffer).is_err());
+        secret.received(Instant::now(), to, &packet, true, &mut leg);
+        assert_eq!((leg.stats().packets_unauthentic, leg.stats().packets_received), (1, 0));
+        let (mut plain, _) = carrier(Stream::pcmu(to));
+        plain.send(Port::Rtp, to, &packet);
+        assert_eq!(peer.recv(&mut buffer).unwrap(), packet.len());
     }
 }

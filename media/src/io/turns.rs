@@ -476,7 +476,7 @@ impl Seat {
         if self.carrier.is_open() {
             self.stalled = None;
             self.leg.restart_clock(turn_at);
-            self.leg.answered_now(now);
+            self.leg.restart_silence(now);
         } else if now >= give_up {
             self.leg.handle_disconnected();
             self.stalled = Some(now + limits::PATH_DEADLINE);

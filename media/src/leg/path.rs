@@ -38,7 +38,7 @@ impl Leg {
     }
 
     /// Silence counts from now on: there was no path before.
-    pub fn answered_now(&mut self, now: Instant) {
+    pub fn restart_silence(&mut self, now: Instant) {
         self.last_packet = now;
     }
 
