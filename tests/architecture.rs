@@ -107,7 +107,7 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
 }
 
 fn everything() -> BTreeMap<String, String> {
-    ["src", "media/src", "signaling/src"].into_iter().flat_map(sources).collect()
+    ["src", "media/src", "signaling/src", "crates/supervision/src"].into_iter().flat_map(sources).collect()
 }
 
 /// The part of a file that is not its tests, comments dropped.

@@ -1,0 +1,142 @@
+//! Keeps a panic to the part of the program it happens in, and counts it: a contained panic is a defect all the same.
+//!
+//! A part is a call, a message, a connection, a job: whatever may fail without the others. [`contain`] and
+//! [`contain_sync`] run one; [`panics`] is what the metrics show and what every test holds against zero. Knows nothing
+//! of what the parts do.
+
+mod hook;
+
+pub use hook::install_hook;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
+
+/// Contained panics by part. Locked for a panic and for a look at the metrics, never on a way that matters.
+static PANICS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+thread_local! {
+    /// The part that runs on this thread.
+    static PART: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// A part ended by a panic. What it held was dropped; whoever started it ends its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanicError {
+    pub part: &'static str,
+}
+
+impl std::fmt::Display for PanicError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} panicked", self.part)
+    }
+}
+
+impl std::error::Error for PanicError {}
+
+/// Contained panics since the process started, by part.
+pub fn panics() -> Vec<(&'static str, u64)> {
+    let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
+    panics.iter().map(|(part, count)| (*part, *count)).collect()
+}
+
+/// Counts a panic that was contained by other means, such as the end of a thread.
+pub fn count(part: &'static str) {
+    *PANICS.lock().unwrap_or_else(PoisonError::into_inner).entry(part).or_default() += 1;
+}
+
+/// Runs a part that does not wait. Values it shares with others must be whole between any two of its steps, or be given
+/// up by the caller.
+pub fn contain_sync<T>(part: &'static str, run: impl FnOnce() -> T) -> Result<T, PanicError> {
+    let outer = PART.replace(Some(part));
+    let result = catch_unwind(AssertUnwindSafe(run));
+    PART.set(outer);
+    result.map_err(|_| {
+        count(part);
+        tracing::error!(part, "a panic was contained");
+        PanicError { part }
+    })
+}
+
+/// Runs a part to its end.
+pub async fn contain<F: Future>(part: &'static str, future: F) -> Result<F::Output, PanicError> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match contain_sync(part, || future.as_mut().poll(context)) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error)),
+    })
+    .await
+}
+
+/// Starts a part as a task of its own; the only way to start one.
+#[cfg(feature = "tokio")]
+pub fn spawn<F>(part: &'static str, future: F) -> tokio::task::JoinHandle<Result<F::Output, PanicError>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "every task of the program starts here")]
+    tokio::spawn(contain(part, future))
+}
+
+/// Starts work that holds its thread, such as hashing a password.
+#[cfg(feature = "tokio")]
+pub fn spawn_blocking<T: Send + 'static>(
+    part: &'static str, work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<Result<T, PanicError>> {
+    tokio::task::spawn_blocking(move || contain_sync(part, work))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(part: &str) -> u64 {
+        panics().into_iter().find(|(known, _)| *known == part).map_or(0, |(_, count)| count)
+    }
+
+    #[test]
+    fn a_panic_ends_its_part_is_counted_and_leaves_the_thread_as_it_was() {
+        assert_eq!(contain_sync("test_fine", || 7), Ok(7));
+        let failed = contain_sync("test_broken", || {
+            let inner = contain_sync("test_inner", || assert!(counted("test_inner") > 0, "the first"));
+            assert_eq!((inner, PART.get()), (Err(PanicError { part: "test_inner" }), Some("test_broken")));
+            panic!("the second");
+        });
+        assert_eq!(failed, Err(PanicError { part: "test_broken" }));
+        assert_eq!((counted("test_fine"), counted("test_broken"), counted("test_inner")), (0, 1, 1));
+        assert_eq!(PART.get(), None);
+    }
+
+    /// Holds what a part holds.
+    struct Held<'a>(&'a Cell<u32>);
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn what_a_part_held_is_given_back_before_its_end_is_known() {
+        let dropped = Cell::new(0);
+        let run = contain("test_future", async {
+            let _held = Held(&dropped);
+            std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if dropped.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            panic!("with something in its hands");
+        });
+        let mut run = pin!(run);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = run.as_mut().poll(&mut context);
+        assert!(matches!(polled, Poll::Ready(Err(PanicError { part: "test_future" }))), "{polled:?}");
+        assert_eq!(dropped.get(), 1);
+    }
+}
