@@ -1,15 +1,17 @@
 //! `/agents/{id}/versions`: every state an agent has been saved in, and back to one.
 
 use super::Api;
-use super::agents::{AgentBody, AgentView, find};
+use super::agents::{AgentBody, AgentView, find, stored};
 use super::auth::Caller;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, Query};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::Agent;
 use crate::store::{AgentVersion, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
+use serde_json::Map;
 use utoipa::ToSchema;
 
 /// An agent as it was.
@@ -49,16 +51,22 @@ pub(super) async fn versions(
 }
 
 /// Makes the agent what it was; that is a new version.
-#[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path)), responses((status = 200, body = AgentBody)))]
+#[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path), IfMatchHeader), responses((status = 200, body = AgentBody)))]
 pub(super) async fn restore(
-    State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>,
-) -> Result<Answer, ApiError> {
-    let mut agent = find(&api, scope, &id).await?;
+    State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>, if_match: IfMatch,
+) -> Result<Versioned, ApiError> {
+    let agent = find(&api, scope, &id).await?;
     let missing = || ApiError::not_found("Version");
     let number = version.parse().map_err(|_| missing())?;
     let version = api.context.store.agent_version(scope, agent.id, number).await?.ok_or_else(missing)?;
-    agent.fields = version.fields;
-    agent.updated_at = now();
-    api.context.store.update_agent(scope, &agent).await?;
-    Ok(Answer::ok(AgentBody { agent: (&agent).into() }))
+    for _ in 0..ATTEMPTS_MAX {
+        let mut agent = stored(&api, scope, &id).await?;
+        if_match.check(agent.version, &Map::new(), AgentView::from(&agent))?;
+        agent.fields = version.fields.clone();
+        agent.updated_at = now();
+        if api.context.store.update_agent(scope, &agent).await? {
+            return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));
+        }
+    }
+    Err(contended())
 }

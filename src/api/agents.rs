@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted, to_json};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed, unify};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::background::Background;
@@ -208,6 +209,12 @@ pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Agent
     api.context.store.agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
 }
 
+/// The agent as it is stored, for changes.
+pub(super) async fn stored(api: &Api, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
+    let id = id(text, AgentId::parse, "Agent")?;
+    api.context.store.stored_agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
+}
+
 /// The agents of the organization, newest first.
 #[utoipa::path(get, path = "/agents", tag = "agents", params(Paging, ("enabled" = Option<bool>, Query, description = "Only agents that are or are not enabled.")), responses((status = 200, body = AgentPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
@@ -225,39 +232,44 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentFields, responses((status = 201, body = AgentBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
     let agent = api.context.store.create_agent(scope, fields(&api, object)?).await?;
-    Ok(Answer::created(AgentBody { agent: (&agent).into() }))
+    Ok(Versioned(agent.version, Answer::created(AgentBody { agent: (&agent).into() })))
 }
 
 /// One agent.
 #[utoipa::path(get, path = "/agents/{id}", tag = "agents", params(IdPath), responses((status = 200, body = AgentBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     let id = self::id(&id, AgentId::parse, "Agent")?;
     let agent = api.context.store.shared_agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
-    Ok(Answer::written(api.written.agent(&agent)))
+    Ok(Versioned(agent.version, Answer::written(api.written.agent(&agent))))
 }
 
 /// Changes some fields; `null` clears one.
-#[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
+#[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath, IfMatchHeader), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(mut changes): Object,
-) -> Result<Answer, ApiError> {
-    let mut agent = find(&api, scope, &id).await?;
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(mut changes): Object,
+) -> Result<Versioned, ApiError> {
     unify_names(&mut changes)?;
-    let Ok(Value::Object(mut document)) = serde_json::to_value(&agent.fields) else {
-        return Err(ApiError::not_found("Agent"));
-    };
-    document.retain(|_, value| !value.is_null());
-    merge(&mut document, changes);
-    agent.fields = fields(&api, document)?;
-    agent.updated_at = now();
-    api.context.store.update_agent(scope, &agent).await?;
-    Ok(Answer::ok(AgentBody { agent: (&agent).into() }))
+    for _ in 0..ATTEMPTS_MAX {
+        let mut agent = stored(&api, scope, &id).await?;
+        if_match.check(agent.version, &changes, AgentView::from(&agent))?;
+        let Ok(Value::Object(mut document)) = serde_json::to_value(&agent.fields) else {
+            return Err(ApiError::not_found("Agent"));
+        };
+        document.retain(|_, value| !value.is_null());
+        merge(&mut document, changes.clone());
+        agent.fields = fields(&api, document)?;
+        agent.updated_at = now();
+        if api.context.store.update_agent(scope, &agent).await? {
+            return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));
+        }
+    }
+    Err(contended())
 }
 
 /// Deletes an agent.

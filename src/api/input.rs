@@ -34,6 +34,9 @@ impl FromRequest<Api> for Object {
         })?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(mut object)) => {
+                if let Some(field) = nul_in_object(&object) {
+                    return Err(holds_nul(&field));
+                }
                 object.values_mut().for_each(whole_numbers);
                 Ok(Self(object))
             }
@@ -42,6 +45,33 @@ impl FromRequest<Api> for Object {
                 Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}")))
             }
         }
+    }
+}
+
+fn holds_nul(field: &str) -> ApiError {
+    ApiError::field(field, "must not contain the character U+0000")
+}
+
+/// The path of a text that contains U+0000, which no header, no phone number and not every database can carry.
+fn nul_in_object(object: &Map<String, Value>) -> Option<String> {
+    object.iter().find_map(|(name, value)| {
+        if name.contains('\0') {
+            return Some(name.replace('\0', "\\u0000"));
+        }
+        nul_in(value).map(|rest| format!("{name}{rest}"))
+    })
+}
+
+/// The rest of the path, from this value on.
+fn nul_in(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => {
+            let found = |(index, item)| Some(format!("[{index}]{}", nul_in(item)?));
+            items.iter().enumerate().find_map(found)
+        }
+        Value::Object(object) => nul_in_object(object).map(|path| format!(".{path}")),
+        _ => None,
     }
 }
 
@@ -144,7 +174,11 @@ impl FromRequestParts<Api> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or("");
-        Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        let parameters: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        match parameters.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            Some((name, _)) => Err(holds_nul(&name.replace('\0', "\\u0000"))),
+            None => Ok(Self(parameters)),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod live;
 pub mod openapi;
 mod organizations;
 mod phone_numbers;
+mod precondition;
 mod providers;
 mod rate_limit;
 mod recordings;

@@ -6,6 +6,7 @@ use super::auth::Person;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, typed};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::is_email;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::{Limits, Organization, check_name};
@@ -190,24 +191,39 @@ pub(super) async fn create(
 
 /// One organization.
 #[utoipa::path(get, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath), responses((status = 200, body = OrganizationBody)))]
-pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<String>) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(OrganizationBody { organization: (&find(&api, &person, &id).await?).into() }))
+pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<String>) -> Result<Versioned, ApiError> {
+    let one = find(&api, &person, &id).await?;
+    Ok(Versioned(one.version, Answer::ok(OrganizationBody { organization: (&one).into() })))
 }
 
 /// Changes name or limits; `null` lifts a limit.
-#[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
+#[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath, IfMatchHeader), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, person: Person, Path(id): Path<String>, Object(object): Object,
-) -> Result<Answer, ApiError> {
-    let mut one = find(&api, &person, &id).await?;
+    State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object): Object,
+) -> Result<Versioned, ApiError> {
+    find(&api, &person, &id).await?;
     if object.get("name").is_some_and(Value::is_null) {
         return Err(ApiError::field("name", "cannot be cleared"));
     }
-    let patch: OrganizationPatch = typed(object)?;
+    let patch: OrganizationPatch = typed(object.clone())?;
     person.require(Role::Owner)?;
-    if let Some(name) = patch.name {
-        check_name(&name)?;
-        one.name = name;
+    for _ in 0..ATTEMPTS_MAX {
+        let mut one = find(&api, &person, &id).await?;
+        if_match.check(one.version, &object, OrganizationView::from(&one))?;
+        change(&mut one, &patch)?;
+        one.updated_at = now();
+        if api.context.store.update_organization(person.scope(), &one).await? {
+            person.audit(&api, "organization.update", one.id).await?;
+            return Ok(Versioned(one.version + 1, Answer::ok(OrganizationBody { organization: (&one).into() })));
+        }
+    }
+    Err(contended())
+}
+
+fn change(one: &mut Organization, patch: &OrganizationPatch) -> Result<(), ApiError> {
+    if let Some(name) = &patch.name {
+        check_name(name)?;
+        one.name.clone_from(name);
     }
     if let Some(max) = patch.max_concurrent_calls {
         one.limits.max_concurrent_calls = max;
@@ -221,9 +237,5 @@ pub(super) async fn update(
     if let Some(max) = patch.max_spend_per_day {
         one.limits.max_spend_per_day = max;
     }
-    one.limits.validate()?;
-    one.updated_at = now();
-    api.context.store.update_organization(person.scope(), &one).await?;
-    person.audit(&api, "organization.update", one.id).await?;
-    Ok(Answer::ok(OrganizationBody { organization: (&one).into() }))
+    Ok(one.limits.validate()?)
 }

@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
@@ -133,48 +134,60 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 #[utoipa::path(post, path = "/phone-numbers", tag = "phone-numbers", request_body = PhoneNumberInput, responses((status = 201, body = PhoneNumberBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let fields = check(&api, scope, object).await?;
     let row = api.context.store.create_phone_number(scope, fields).await?;
-    Ok(Answer::created(PhoneNumberBody { phone_number: (&row).into() }))
+    Ok(Versioned(row.version, Answer::created(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
 /// One phone number.
 #[utoipa::path(get, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(PhoneNumberBody { phone_number: (&find(&api, scope, &id).await?).into() }))
+) -> Result<Versioned, ApiError> {
+    let row = find(&api, scope, &id).await?;
+    Ok(Versioned(row.version, Answer::ok(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
 /// Changes some fields; `null` clears one.
-#[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
+#[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath, IfMatchHeader), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
-) -> Result<Answer, ApiError> {
-    let mut row = find(&api, scope, &id).await?;
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+) -> Result<Versioned, ApiError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let mut row = find(&api, scope, &id).await?;
+        if_match.check(row.version, &changes, PhoneNumberView::from(&row))?;
+        let mut document = document(&row.fields);
+        merge(&mut document, changes.clone());
+        let checked = check(&api, scope, document).await?;
+        if checked.number != row.fields.number {
+            return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
+        }
+        (row.fields, row.updated_at) = (checked, now());
+        if api.context.store.update_phone_number(scope, &row).await? {
+            return Ok(Versioned(row.version + 1, Answer::ok(PhoneNumberBody { phone_number: (&row).into() })));
+        }
+    }
+    Err(contended())
+}
+
+/// A number's fields as a client would send them.
+fn document(fields: &PhoneNumberFields) -> Map<String, Value> {
     let mut document = Map::new();
-    document.insert("number".to_owned(), json!(row.fields.number.as_str()));
+    document.insert("number".to_owned(), json!(fields.number.as_str()));
     for (name, value) in [
-        ("agent_id", row.fields.agent.map(|id| id.to_string())),
-        ("trunk_id", row.fields.trunk.map(|id| id.to_string())),
-        ("name", row.fields.name.clone()),
-        ("webhook_url", row.fields.webhook_url.clone()),
-        ("webhook_secret", row.fields.webhook_secret.clone()),
+        ("agent_id", fields.agent.map(|id| id.to_string())),
+        ("trunk_id", fields.trunk.map(|id| id.to_string())),
+        ("name", fields.name.clone()),
+        ("webhook_url", fields.webhook_url.clone()),
+        ("webhook_secret", fields.webhook_secret.clone()),
     ] {
         if let Some(value) = value {
             document.insert(name.to_owned(), json!(value));
         }
     }
-    merge(&mut document, changes);
-    let checked = check(&api, scope, document).await?;
-    if checked.number != row.fields.number {
-        return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
-    }
-    (row.fields, row.updated_at) = (checked, now());
-    api.context.store.update_phone_number(scope, &row).await?;
-    Ok(Answer::ok(PhoneNumberBody { phone_number: (&row).into() }))
+    document
 }
 
 /// Deletes a phone number.

@@ -7,6 +7,7 @@ use super::calls;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::call::driver::{OrderFault, Placed, place};
 use crate::call::registry::Command;
 use crate::domain::end_reason::EndReason;
@@ -152,46 +153,48 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 #[utoipa::path(post, path = "/tasks", tag = "tasks", request_body = TaskFields, responses((status = 201, body = TaskBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let (agent, fields) = check(&api, scope, object).await?;
     let task = api.context.store.create_task(scope, agent, fields).await?;
-    Ok(Answer::created(TaskBody { task: (&task).into() }))
+    Ok(Versioned(task.version, Answer::created(TaskBody { task: (&task).into() })))
 }
 
 /// One task.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(IdPath), responses((status = 200, body = TaskBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     let task = find(&api, scope, &id).await?;
     let agent = api.context.store.agent(scope, task.agent).await?;
     let view = TaskView { agent: agent.as_ref().map(AgentView::from), ..(&task).into() };
-    Ok(Answer::ok(TaskBody { task: view }))
+    Ok(Versioned(task.version, Answer::ok(TaskBody { task: view })))
 }
 
 /// Changes some fields; `null` clears one.
-#[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
+#[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath, IfMatchHeader), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
-) -> Result<Answer, ApiError> {
-    let mut task = find(&api, scope, &id).await?;
-    let not_pending = || ApiError::state("Only a pending task can be changed");
-    if task.status != TaskStatus::Pending {
-        return Err(not_pending());
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+) -> Result<Versioned, ApiError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let mut task = find(&api, scope, &id).await?;
+        if task.status != TaskStatus::Pending {
+            return Err(ApiError::state("Only a pending task can be changed"));
+        }
+        if_match.check(task.version, &changes, TaskView::from(&task))?;
+        let Ok(Value::Object(mut document)) = serde_json::to_value(&task.fields) else {
+            return Err(ApiError::not_found("Task"));
+        };
+        document.retain(|_, value| !value.is_null());
+        document.insert("agent_id".to_owned(), json!(task.agent.to_string()));
+        merge(&mut document, changes.clone());
+        (task.agent, task.fields) = check(&api, scope, document).await?;
+        task.updated_at = now();
+        if api.context.store.update_task(scope, &task).await? {
+            return Ok(Versioned(task.version + 1, Answer::ok(TaskBody { task: (&task).into() })));
+        }
     }
-    let Ok(Value::Object(mut document)) = serde_json::to_value(&task.fields) else {
-        return Err(ApiError::not_found("Task"));
-    };
-    document.retain(|_, value| !value.is_null());
-    document.insert("agent_id".to_owned(), json!(task.agent.to_string()));
-    merge(&mut document, changes);
-    (task.agent, task.fields) = check(&api, scope, document).await?;
-    task.updated_at = now();
-    if !api.context.store.update_task(scope, &task).await? {
-        return Err(not_pending());
-    }
-    Ok(Answer::ok(TaskBody { task: (&task).into() }))
+    Err(contended())
 }
 
 /// Deletes a task.

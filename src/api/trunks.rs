@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
+use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::call::driver::{TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
 use crate::domain::ids::TrunkId;
@@ -167,39 +168,45 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 #[utoipa::path(post, path = "/trunks", tag = "trunks", request_body = TrunkFields, responses((status = 201, body = TrunkBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
-) -> Result<Answer, ApiError> {
+) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let trunk = api.context.store.create_trunk(scope, fields(object)?).await?;
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;
-    Ok(Answer::created(TrunkBody { trunk: view(&api, &trunk) }))
+    Ok(Versioned(trunk.version, Answer::created(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
 /// One trunk.
 #[utoipa::path(get, path = "/trunks/{id}", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkBody)))]
 pub(super) async fn get(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(TrunkBody { trunk: view(&api, &find(&api, scope, &id).await?) }))
+) -> Result<Versioned, ApiError> {
+    let trunk = find(&api, scope, &id).await?;
+    Ok(Versioned(trunk.version, Answer::ok(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
 /// Changes some fields; `null` clears one.
-#[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
+#[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, Object(changes): Object,
-) -> Result<Answer, ApiError> {
-    let mut trunk = find(&api, scope, &id).await?;
-    let Ok(Value::Object(mut document)) = serde_json::to_value(&trunk.fields) else {
-        return Err(ApiError::not_found("Trunk"));
-    };
-    document.retain(|_, value| !value.is_null());
-    merge(&mut document, changes);
-    trunk.fields = fields(document)?;
-    trunk.updated_at = now();
-    api.context.store.update_trunk(scope, &trunk).await?;
-    api.context.reload_trunks().await?;
-    api.context.remote.tell_trunks_changed().await;
-    Ok(Answer::ok(TrunkBody { trunk: view(&api, &trunk) }))
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+) -> Result<Versioned, ApiError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let mut trunk = find(&api, scope, &id).await?;
+        if_match.check(trunk.version, &changes, view(&api, &trunk))?;
+        let Ok(Value::Object(mut document)) = serde_json::to_value(&trunk.fields) else {
+            return Err(ApiError::not_found("Trunk"));
+        };
+        document.retain(|_, value| !value.is_null());
+        merge(&mut document, changes.clone());
+        trunk.fields = fields(document)?;
+        trunk.updated_at = now();
+        if api.context.store.update_trunk(scope, &trunk).await? {
+            api.context.reload_trunks().await?;
+            api.context.remote.tell_trunks_changed().await;
+            return Ok(Versioned(trunk.version + 1, Answer::ok(TrunkBody { trunk: view(&api, &trunk) })));
+        }
+    }
+    Err(contended())
 }
 
 /// How a trunk is.

@@ -184,6 +184,7 @@ mod tests {
             id: AgentId::new(),
             organization: OrganizationId::new(),
             fields: serde_json::from_value(fields).unwrap(),
+            version: 1,
             created_at: UnixMs(0),
             updated_at: UnixMs(0),
         }

@@ -100,6 +100,8 @@ pub struct Agent {
     pub id: AgentId,
     pub organization: OrganizationId,
     pub fields: AgentFields,
+    /// Counts the changes; the `ETag` of the document.
+    pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }

@@ -72,6 +72,8 @@ pub struct Organization {
     pub billed_to: OrganizationId,
     pub name: String,
     pub limits: Limits,
+    /// Counts the changes; the `ETag` of the document.
+    pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }

@@ -85,6 +85,8 @@ pub struct Task {
     pub agent: AgentId,
     pub status: TaskStatus,
     pub fields: TaskFields,
+    /// Counts the changes; the `ETag` of the document.
+    pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }

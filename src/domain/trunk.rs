@@ -221,6 +221,8 @@ pub struct Trunk {
     pub id: TrunkId,
     pub organization: OrganizationId,
     pub fields: TrunkFields,
+    /// Counts the changes; the `ETag` of the document.
+    pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }

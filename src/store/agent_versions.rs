@@ -27,14 +27,13 @@ fn version(row: &AnyRow) -> Result<AgentVersion, StoreError> {
     })
 }
 
-/// Writes the agent's present state down as its next version.
+/// Writes the agent's present state down, under the version that its row has by now.
 pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO agent_versions (agent_id, organization_id, version, fields, created_at) \
-         SELECT $1, $2, COALESCE(MAX(version), 0) + 1, $3, CAST($4 AS BIGINT) FROM agent_versions WHERE agent_id = $1",
+         SELECT id, organization_id, version, $2, CAST($3 AS BIGINT) FROM agents WHERE id = $1",
     )
     .bind(agent.id.to_string())
-    .bind(agent.organization.to_string())
     .bind(text(&agent.fields)?)
     .bind(agent.updated_at.0)
     .execute(&mut **transaction)

@@ -15,6 +15,7 @@ fn agent(scope: OrgScope, row: &AnyRow) -> Result<Agent, StoreError> {
         id: parsed(AgentId::parse(row.try_get("id")?), "agents.id")?,
         organization: scope.organization(),
         fields: document(row.try_get("fields")?)?,
+        version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -24,7 +25,7 @@ impl Store {
     pub async fn create_agent(&self, scope: OrgScope, fields: AgentFields) -> Result<Agent, StoreError> {
         let at = now();
         let agent =
-            Agent { id: AgentId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+            Agent { id: AgentId::new(), organization: scope.organization(), fields, version: 1, created_at: at, updated_at: at };
         let mut transaction = self.write.begin().await?;
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(agent.id.to_string())
@@ -49,16 +50,21 @@ impl Store {
         if let Some(agent) = self.cache.agent(scope.organization(), id) {
             return Ok(Some(agent));
         }
+        let found = self.stored_agent(scope, id).await?.map(Arc::new);
+        if let Some(agent) = &found {
+            self.cache.put_agent(agent);
+        }
+        Ok(found)
+    }
+
+    /// The agent as the database has it now, for changes: what is remembered may be a second old.
+    pub async fn stored_agent(&self, scope: OrgScope, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let row = sqlx::query("SELECT * FROM agents WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .fetch_optional(&self.read)
             .await?;
-        let found = row.as_ref().map(|row| agent(scope, row)).transpose()?.map(Arc::new);
-        if let Some(agent) = &found {
-            self.cache.put_agent(agent);
-        }
-        Ok(found)
+        row.as_ref().map(|row| agent(scope, row)).transpose()
     }
 
     pub async fn agents(
@@ -69,24 +75,28 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| agent(scope, row)).await
     }
 
-    pub async fn update_agent(&self, scope: OrgScope, agent: &Agent) -> Result<(), StoreError> {
+    /// Changes an agent if it is still in the version that `agent` was read in; false when it is not.
+    pub async fn update_agent(&self, scope: OrgScope, agent: &Agent) -> Result<bool, StoreError> {
         let mut transaction = self.write.begin().await?;
         let updated = sqlx::query(
-            "UPDATE agents SET is_active = $1, fields = $2, updated_at = $3 WHERE id = $4 AND organization_id = $5",
+            "UPDATE agents SET is_active = $1, fields = $2, updated_at = $3, version = version + 1 \
+             WHERE id = $4 AND organization_id = $5 AND version = $6",
         )
         .bind(i64::from(agent.fields.is_active))
         .bind(text(&agent.fields)?)
         .bind(agent.updated_at.0)
         .bind(agent.id.to_string())
         .bind(scope.organization().to_string())
+        .bind(agent.version)
         .execute(&mut *transaction)
         .await?;
-        if updated.rows_affected() > 0 {
+        let changed = updated.rows_affected() == 1;
+        if changed {
             keep(&mut transaction, agent).await?;
         }
         transaction.commit().await?;
         self.cache.forget_agent(agent.id);
-        Ok(())
+        Ok(changed)
     }
 
     /// False when tasks that are pending or in progress still need it.

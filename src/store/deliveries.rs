@@ -1,7 +1,7 @@
 //! The outbox: webhooks and mail that wait, and what became of those that went out.
 
 use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, now, parsed};
+use super::{OrgScope, Page, Store, StoreError, now, parsed, storable, storable_or_none};
 use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
 use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
 use crate::domain::time::UnixMs;
@@ -83,14 +83,14 @@ pub(super) async fn enqueue(
     .bind(one.call.map(|id| id.to_string()))
     .bind(one.task.map(|id| id.to_string()))
     .bind(one.agent.map(|id| id.to_string()))
-    .bind(&one.event_type)
-    .bind(&one.target)
-    .bind(&one.body)
+    .bind(storable(&one.event_type))
+    .bind(storable(&one.target))
+    .bind(storable(&one.body))
     .bind(progress.status.name())
     .bind(progress.attempts)
     .bind(progress.next_attempt_at.map(|at| at.0))
     .bind(progress.response_status)
-    .bind(&progress.error)
+    .bind(storable_or_none(progress.error.as_ref()))
     .bind(progress.delivered_at.map(|at| at.0))
     .bind(one.created_at.0)
     .execute(&mut **transaction)
@@ -144,7 +144,7 @@ impl Store {
         .bind(progress.attempts)
         .bind(progress.next_attempt_at.map(|at| at.0))
         .bind(progress.response_status)
-        .bind(&progress.error)
+        .bind(storable_or_none(progress.error.as_ref()))
         .bind(progress.delivered_at.map(|at| at.0))
         .bind(id.to_string())
         .bind(scope.organization().to_string())

@@ -3,7 +3,7 @@
 
 use super::deliveries::enqueue;
 use super::schedule::task_ended;
-use super::{OrgScope, Store, StoreError, text};
+use super::{OrgScope, Store, StoreError, storable, storable_or_none, text};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::delivery::{Delivery, Progress};
 use crate::domain::ids::CallId;
@@ -109,10 +109,7 @@ async fn run(store: Store, mut queue: mpsc::Receiver<Entry>) {
             // One entry that the database refuses must not take the others with it.
             tracing::error!(%error, entries = batch.len(), "calls cannot be written together");
             for entry in &batch {
-                if let Err(error) = write_patiently(&store, std::slice::from_ref(entry)).await {
-                    tracing::error!(%error, "an entry of a call is lost");
-                    metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
-                }
+                write_alone(&store, entry).await;
             }
         }
         for entry in batch.drain(..) {
@@ -121,6 +118,21 @@ async fn run(store: Store, mut queue: mpsc::Receiver<Entry>) {
             }
         }
     }
+}
+
+/// Writes one entry of a batch that was refused. A row of a call that is refused whole is written without the documents
+/// that others had a say in: the call is seen and billed all the same.
+async fn write_alone(store: &Store, entry: &Entry) {
+    let Err(error) = write_patiently(store, std::slice::from_ref(entry)).await else { return };
+    if let Entry::Call(call) = entry {
+        let bare = Call { metadata: None, assistant: None, signalling: None, metrics: None, ..(**call).clone() };
+        if write_patiently(store, &[Entry::Call(Box::new(bare))]).await.is_ok() {
+            tracing::error!(%error, call = %call.id, "the call is written without its documents");
+            return;
+        }
+    }
+    tracing::error!(%error, "an entry of a call is lost");
+    metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
 }
 
 /// Waits an outage out; fails only when the database answers and refuses.
@@ -182,14 +194,14 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     .bind(call.agent.map(|id| id.to_string()))
     .bind(call.task.map(|id| id.to_string()))
     .bind(call.direction.name())
-    .bind(&call.from_number)
-    .bind(&call.to_number)
+    .bind(storable(&call.from_number))
+    .bind(storable(&call.to_number))
     .bind(call.status.name())
     .bind(call.end_reason.map(|reason| reason.name()))
     .bind(call.started_at.0)
     .bind(call.answered_at.map(|at| at.0))
     .bind(call.ended_at.map(|at| at.0))
-    .bind(&call.sip_call_id)
+    .bind(storable_or_none(call.sip_call_id.as_ref()))
     .bind(call.metrics.as_ref().map(text).transpose()?)
     .bind(call.metadata.as_ref().map(text).transpose()?)
     .bind(call.trunk.map(|id| id.to_string()))
@@ -223,7 +235,7 @@ pub(super) async fn write_turn(
     .bind(call.to_string())
     .bind(i64::from(position))
     .bind(role)
-    .bind(&turn.content)
+    .bind(storable(&turn.content))
     .bind(turn.started_at_ms as i64)
     .bind(turn.ended_at_ms as i64)
     .bind(i64::from(turn.interrupted))
@@ -275,6 +287,25 @@ mod tests {
         assert!(journal.flush(Duration::from_secs(5)).await);
         let turns = store.turns(scope, id).await.unwrap();
         assert_eq!(turns.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>(), ["hello"]);
+    }
+
+    #[tokio::test]
+    async fn what_no_database_keeps_is_replaced_and_nothing_is_lost() {
+        let (store, scope) = store().await;
+        let journal = Journal::start(store.clone());
+        let mut call = call(scope.organization());
+        let id = call.id;
+        call.from_number = "+1555\0001".to_owned();
+        call.sip_call_id = Some("a\0b".to_owned());
+        call.metadata = serde_json::from_str(r#"{"note": "a\u0000b"}"#).unwrap();
+        journal.call(call).await;
+        journal.turn(id, 0, turn("hel\0lo")).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        let stored = store.call(scope, id).await.unwrap().unwrap();
+        assert_eq!(stored.from_number, "+1555\u{FFFD}001");
+        assert_eq!(stored.sip_call_id.as_deref(), Some("a\u{FFFD}b"));
+        assert_eq!(stored.metadata.unwrap()["note"], "a\0b", "JSON escapes it by itself");
+        assert_eq!(store.turns(scope, id).await.unwrap()[0].content, "hel\u{FFFD}lo");
     }
 
     #[tokio::test]

@@ -167,6 +167,11 @@ impl Store {
         &self.wakes
     }
 
+    /// Where the database is, as it was opened.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn backend(&self) -> Backend {
         self.backend
     }
@@ -203,6 +208,16 @@ fn document<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError>
 
 fn text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Text from outside (headers, what was said, answers of other servers) as every database keeps it: PostgreSQL refuses
+/// U+0000, and a refused row would be a call that nobody sees and nobody pays for.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}
+
+fn storable_or_none(text: Option<&String>) -> Option<String> {
+    text.map(|text| storable(text))
 }
 
 fn unique(error: sqlx::Error, what: &'static str) -> StoreError {

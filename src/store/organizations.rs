@@ -27,6 +27,7 @@ fn organization(row: &AnyRow) -> Result<Organization, StoreError> {
         billed_to: optional("billing_org_id")?.as_deref().and_then(OrganizationId::parse).unwrap_or(id),
         name: row.try_get("name")?,
         limits: document::<Limits>(row.try_get("settings")?)?,
+        version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -58,6 +59,7 @@ impl Store {
             billed_to: parent.map_or(id, |parent| parent.billed_to),
             name: name.to_owned(),
             limits,
+            version: 1,
             created_at: at,
             updated_at: at,
         };
@@ -100,19 +102,21 @@ impl Store {
         self.list("*", from, "created_at, id", &binds, page, organization).await
     }
 
-    pub async fn update_organization(&self, scope: OrgScope, changed: &Organization) -> Result<(), StoreError> {
+    /// Changes an organization if it is still in the version that `changed` was read in; false when it is not.
+    pub async fn update_organization(&self, scope: OrgScope, changed: &Organization) -> Result<bool, StoreError> {
         let sql = format!(
-            "{FAMILY} UPDATE organizations SET name = $2, settings = $3, updated_at = $4 \
-             WHERE id = $5 AND id IN (SELECT id FROM family)"
+            "{FAMILY} UPDATE organizations SET name = $2, settings = $3, updated_at = $4, version = version + 1 \
+             WHERE id = $5 AND version = $6 AND id IN (SELECT id FROM family)"
         );
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(scope.organization().to_string())
             .bind(&changed.name)
             .bind(text(&changed.limits)?)
             .bind(changed.updated_at.0)
             .bind(changed.id.to_string())
+            .bind(changed.version)
             .execute(&self.write)
             .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 }

@@ -32,6 +32,8 @@ impl std::fmt::Debug for PhoneNumberFields {
 pub struct PhoneNumberRow {
     pub id: PhoneNumberId,
     pub fields: PhoneNumberFields,
+    /// Counts the changes; the `ETag` of the document.
+    pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }
@@ -78,6 +80,7 @@ fn number(row: &AnyRow) -> Result<PhoneNumberRow, StoreError> {
     Ok(PhoneNumberRow {
         id: parsed(PhoneNumberId::parse(row.try_get("id")?), "phone_numbers.id")?,
         fields: fields(row)?,
+        version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -88,7 +91,7 @@ impl Store {
         &self, scope: OrgScope, fields: PhoneNumberFields,
     ) -> Result<PhoneNumberRow, StoreError> {
         let at = now();
-        let row = PhoneNumberRow { id: PhoneNumberId::new(), fields, created_at: at, updated_at: at };
+        let row = PhoneNumberRow { id: PhoneNumberId::new(), fields, version: 1, created_at: at, updated_at: at };
         sqlx::query(
             "INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, webhook_url, webhook_secret, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -125,11 +128,12 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, number).await
     }
 
-    /// Changes everything but the number itself.
-    pub async fn update_phone_number(&self, scope: OrgScope, row: &PhoneNumberRow) -> Result<(), StoreError> {
-        sqlx::query(
+    /// Changes everything but the number itself, if it is still in the version that `row` was read in; false when it
+    /// is not.
+    pub async fn update_phone_number(&self, scope: OrgScope, row: &PhoneNumberRow) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "UPDATE phone_numbers SET agent_id = $1, trunk_id = $2, name = $3, webhook_url = $4, webhook_secret = $5, \
-             updated_at = $6 WHERE id = $7 AND organization_id = $8",
+             updated_at = $6, version = version + 1 WHERE id = $7 AND organization_id = $8 AND version = $9",
         )
         .bind(row.fields.agent.map(|id| id.to_string()))
         .bind(row.fields.trunk.map(|id| id.to_string()))
@@ -139,10 +143,11 @@ impl Store {
         .bind(row.updated_at.0)
         .bind(row.id.to_string())
         .bind(scope.organization().to_string())
+        .bind(row.version)
         .execute(&self.write)
         .await?;
         self.cache.forget_routes();
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     pub async fn delete_phone_number(&self, scope: OrgScope, id: PhoneNumberId) -> Result<(), StoreError> {

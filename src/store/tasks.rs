@@ -15,6 +15,7 @@ fn task(scope: OrgScope, row: &AnyRow) -> Result<Task, StoreError> {
         agent: parsed(AgentId::parse(row.try_get("agent_id")?), "tasks.agent_id")?,
         status: parsed(TaskStatus::parse(row.try_get("status")?), "tasks.status")?,
         fields: document(row.try_get("fields")?)?,
+        version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -29,6 +30,7 @@ impl Store {
             agent,
             status: TaskStatus::Pending,
             fields,
+            version: 1,
             created_at: at,
             updated_at: at,
         };
@@ -68,9 +70,10 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| task(scope, row)).await
     }
 
-    /// Changes the fields of a pending task; false when it is not pending any more.
+    /// Changes the fields of a pending task; false when it is not pending any more, or not in the version that `task` was
+    /// read in.
     pub async fn update_task(&self, scope: OrgScope, task: &Task) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE tasks SET agent_id = $1, fields = $2, priority = $3, due_at = CASE WHEN call_id IS NULL THEN $4 ELSE COALESCE($4, due_at) END, updated_at = $5 WHERE id = $6 AND organization_id = $7 AND status = 'pending'")
+        let done = sqlx::query("UPDATE tasks SET agent_id = $1, fields = $2, priority = $3, due_at = CASE WHEN call_id IS NULL THEN $4 ELSE COALESCE($4, due_at) END, updated_at = $5, version = version + 1 WHERE id = $6 AND organization_id = $7 AND status = 'pending' AND version = $8")
             .bind(task.agent.to_string())
             .bind(text(&task.fields)?)
             .bind(task.fields.priority)
@@ -78,6 +81,7 @@ impl Store {
             .bind(task.updated_at.0)
             .bind(task.id.to_string())
             .bind(scope.organization().to_string())
+            .bind(task.version)
             .execute(&self.write)
             .await?;
         Ok(done.rows_affected() == 1)

@@ -13,6 +13,7 @@ fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
         id: parsed(TrunkId::parse(row.try_get("id")?), "trunks.id")?,
         organization: parsed(OrganizationId::parse(row.try_get("organization_id")?), "trunks.organization_id")?,
         fields: document(row.try_get("fields")?)?,
+        version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
@@ -22,7 +23,7 @@ impl Store {
     pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
         let at = now();
         let trunk =
-            Trunk { id: TrunkId::new(), organization: scope.organization(), fields, created_at: at, updated_at: at };
+            Trunk { id: TrunkId::new(), organization: scope.organization(), fields, version: 1, created_at: at, updated_at: at };
         sqlx::query(
             "INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -51,16 +52,21 @@ impl Store {
         self.list("*", "FROM trunks WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, trunk).await
     }
 
-    pub async fn update_trunk(&self, scope: OrgScope, trunk: &Trunk) -> Result<(), StoreError> {
-        sqlx::query("UPDATE trunks SET fields = $1, updated_at = $2 WHERE id = $3 AND organization_id = $4")
+    /// Changes a trunk if it is still in the version that `trunk` was read in; false when it is not.
+    pub async fn update_trunk(&self, scope: OrgScope, trunk: &Trunk) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE trunks SET fields = $1, updated_at = $2, version = version + 1 \
+             WHERE id = $3 AND organization_id = $4 AND version = $5",
+        )
             .bind(text(&trunk.fields)?)
             .bind(trunk.updated_at.0)
             .bind(trunk.id.to_string())
             .bind(scope.organization().to_string())
+            .bind(trunk.version)
             .execute(&self.write)
             .await?;
         self.cache.forget_routes();
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     pub async fn delete_trunk(&self, scope: OrgScope, id: TrunkId) -> Result<(), StoreError> {

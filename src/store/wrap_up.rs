@@ -1,7 +1,7 @@
 //! What is left to do when a call is over: claimed like everything that outlives a process.
 
 use super::deliveries::enqueue;
-use super::{OrgScope, Store, StoreError, now, parsed, text};
+use super::{OrgScope, Store, StoreError, now, parsed, storable_or_none, text};
 use crate::domain::call::{Billed, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{CallId, OrganizationId};
@@ -62,7 +62,7 @@ impl Store {
              billed_day = $5, billed_seconds = $6, billed_prompt_tokens = $7, billed_completion_tokens = $8, \
              billed_characters = $9, billed_micros = $10 WHERE id = $11 AND organization_id = $12 AND wrap_up = 'pending'",
         )
-        .bind(&outcome.summary)
+        .bind(storable_or_none(outcome.summary.as_ref()))
         .bind(outcome.report.as_ref().map(text).transpose()?)
         .bind(outcome.extracted_data.as_ref().map(text).transpose()?)
         .bind(outcome.cost.as_ref().map(text).transpose()?)
@@ -97,7 +97,7 @@ impl Store {
              billed_completion_tokens = COALESCE(billed_completion_tokens, 0) + $5, \
              billed_micros = COALESCE(billed_micros, 0) + $6 WHERE id = $7 AND organization_id = $8",
         )
-        .bind(&outcome.summary)
+        .bind(storable_or_none(outcome.summary.as_ref()))
         .bind(outcome.report.as_ref().map(text).transpose()?)
         .bind(outcome.extracted_data.as_ref().map(text).transpose()?)
         .bind(added.prompt_tokens)

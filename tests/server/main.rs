@@ -10,6 +10,7 @@ mod calls;
 mod carriers;
 mod conversation;
 mod crash;
+mod documents;
 mod engines;
 mod faults;
 mod guards;
