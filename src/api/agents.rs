@@ -252,7 +252,8 @@ pub(super) async fn get(
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath, IfMatchHeader), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(mut changes): Object,
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
+    Object(mut changes): Object,
 ) -> Result<Versioned, ApiError> {
     unify_names(&mut changes)?;
     for _ in 0..ATTEMPTS_MAX {

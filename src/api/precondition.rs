@@ -23,7 +23,7 @@ pub(super) const ATTEMPTS_MAX: usize = 100;
 #[expect(dead_code, reason = "describes IfMatch")]
 pub(super) struct IfMatchHeader {
     /// The `ETag` of the state this change was made from; 412 when the document has changed since.
-    #[param(rename = "If-Match", example = "\"3\"")]
+    #[param(rename = "If-Match", value_type = String, required = false, pattern = r#"^(\*|"[0-9]+")$"#)]
     if_match: Option<String>,
 }
 
@@ -146,7 +146,8 @@ mod tests {
         let error = IfMatch::OneOf(vec!["\"1\"".to_owned()]).check(2, &sent(), stored).unwrap_err();
         assert_eq!(error.status, StatusCode::PRECONDITION_FAILED);
         let fields = json!({"name": {"current": "Theirs", "sent": "Mine"}});
-        let details = json!({"code": "precondition_failed", "current_etag": "\"2\"", "sent_etag": "\"1\"", "fields": fields});
+        let details =
+            json!({"code": "precondition_failed", "current_etag": "\"2\"", "sent_etag": "\"1\"", "fields": fields});
         assert_eq!(error.details, details);
     }
 }

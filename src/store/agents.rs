@@ -24,8 +24,14 @@ fn agent(scope: OrgScope, row: &AnyRow) -> Result<Agent, StoreError> {
 impl Store {
     pub async fn create_agent(&self, scope: OrgScope, fields: AgentFields) -> Result<Agent, StoreError> {
         let at = now();
-        let agent =
-            Agent { id: AgentId::new(), organization: scope.organization(), fields, version: 1, created_at: at, updated_at: at };
+        let agent = Agent {
+            id: AgentId::new(),
+            organization: scope.organization(),
+            fields,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+        };
         let mut transaction = self.write.begin().await?;
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(agent.id.to_string())

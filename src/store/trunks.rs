@@ -22,8 +22,14 @@ fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
 impl Store {
     pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
         let at = now();
-        let trunk =
-            Trunk { id: TrunkId::new(), organization: scope.organization(), fields, version: 1, created_at: at, updated_at: at };
+        let trunk = Trunk {
+            id: TrunkId::new(),
+            organization: scope.organization(),
+            fields,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+        };
         sqlx::query(
             "INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -58,13 +64,13 @@ impl Store {
             "UPDATE trunks SET fields = $1, updated_at = $2, version = version + 1 \
              WHERE id = $3 AND organization_id = $4 AND version = $5",
         )
-            .bind(text(&trunk.fields)?)
-            .bind(trunk.updated_at.0)
-            .bind(trunk.id.to_string())
-            .bind(scope.organization().to_string())
-            .bind(trunk.version)
-            .execute(&self.write)
-            .await?;
+        .bind(text(&trunk.fields)?)
+        .bind(trunk.updated_at.0)
+        .bind(trunk.id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(trunk.version)
+        .execute(&self.write)
+        .await?;
         self.cache.forget_routes();
         Ok(done.rows_affected() == 1)
     }

@@ -37,7 +37,8 @@ async fn changes_of_different_fields_at_once_all_hold() {
     let organization = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     for (path, kind, fields) in documents(&server, &organization).await {
         for round in 0..15 {
-            let change = async |field: &str| owner.send("PATCH", &path, Some(json!({field: value(field, round)}))).await;
+            let change =
+                async |field: &str| owner.send("PATCH", &path, Some(json!({field: value(field, round)}))).await;
             let (one, other) = tokio::join!(change(fields[0]), change(fields[1]));
             assert_eq!((one.0, other.0), (200, 200), "{path}: {} {}", one.1, other.1);
             let stored = owner.done("GET", &path, None).await[kind].clone();
@@ -155,7 +156,8 @@ async fn texts_with_a_nul_are_refused_by_name() {
         let (status, answer) = server.send("POST", "/agents", Some(body)).await;
         assert_eq!((status, &answer["details"]["field"]), (400, &json!(field)), "{answer}");
     }
-    let (status, answer) = server.send("POST", "/calls/web", Some(json!({"agent_id": server.agent, "caller": "a\0"}))).await;
+    let (status, answer) =
+        server.send("POST", "/calls/web", Some(json!({"agent_id": server.agent, "caller": "a\0"}))).await;
     assert_eq!((status, &answer["details"]["field"]), (400, &json!("caller")), "{answer}");
     for query in ["/calls?q=%00", "/agents?enabled=true%00", "/calls?%00=1"] {
         assert_eq!(server.send("GET", query, None).await.0, 400, "{query}");
@@ -169,7 +171,9 @@ async fn calls_whose_texts_hold_a_nul_are_stored() {
     let script: trunkline::emulator::Script = serde_json::from_value(rules).unwrap();
     let server = Server::start_scripted(script, |_| {}).await;
     let hook = Receiver::start(|told| match told.path.as_str() {
-        "/assistant-request" => at_once(&json!({"assistant": {"first_message": "Hi \0 there.", "metadata": {"n": "a\0b"}}})),
+        "/assistant-request" => {
+            at_once(&json!({"assistant": {"first_message": "Hi \0 there.", "metadata": {"n": "a\0b"}}}))
+        }
         _ => at_once(&json!({})),
     })
     .await;
@@ -194,4 +198,3 @@ async fn calls_whose_texts_hold_a_nul_are_stored() {
     assert!(server.app.context.journal.flush(Duration::from_secs(5)).await);
     assert_eq!(server.get("/calls").await["total"], json!(2));
 }
-
