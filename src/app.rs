@@ -1,26 +1,35 @@
 //! Opens, binds, builds, serves, drains. Wiring only: every decision is somewhere else.
-#![expect(clippy::disallowed_methods, reason = "the root starts the tasks of the process")]
 
-use crate::api::{Api, router::router};
-use crate::call::driver::{Context, Limits, Remote, Trunks, WebCalls, WebLimits, inbound, watch_trunks, wrap_up};
+mod guards;
+mod jobs;
+
+use crate::api::live_socket::LiveLimits;
+use crate::api::{Api, listener, router::router};
+use crate::call::driver::{
+    Admission, Context, Heart, Limits, Probes, RecordingSpace, Remote, Rooms, SchemaWorkers, Trunks, WebCalls,
+    WebLimits, inbound, watch_trunks,
+};
 use crate::call::links::Links;
 use crate::call::registry::Registry;
-use crate::config::{Config, IceServer};
+use crate::config::{self, Config, IceServer, SipConnections, WebrtcConnections};
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::Account;
-use crate::outbox::driver::{self as outbox, Outbox};
+use crate::egress::Guard;
+use crate::outbox::driver::Outbox;
 use crate::outbox::mail::{Mailer, SmtpSettings};
 use crate::providers::{Deadlines, Endpoint, Programs, Providers, Settings, Timeouts};
 use crate::scheduler::driver as scheduler;
 use crate::stir::{self, Verifier};
 use crate::store::journal::Journal;
 use crate::store::live_tokens::TokenSecret;
-use crate::store::secrets::MasterKey;
+pub use crate::store::secrets::MasterKey;
+use crate::store::secrets::UnreadableSecret;
 use crate::store::{Store, StoreError};
+use crate::supervision::{self, GivenUp, Supervisor};
 use crate::telemetry::spans::Spans;
 use crate::webhooks::sender::Sender;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use guards::Guards;
+use jobs::start_jobs;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -29,21 +38,19 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use trunkline_connections::{Connections, Report};
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
-use trunkline_media::io::worker::{WebPort, Workers};
+use trunkline_media::io::worker::{StreamLimits as WebStreamLimits, WebPort, Workers};
+use trunkline_media::leg::Latching;
 use trunkline_media::transport::webrtc::Reach;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
-use trunkline_signaling::io::public_address;
 use trunkline_signaling::io::tls::{Certificates, Files};
-use trunkline_signaling::sip::endpoint::Config as SipConfig;
+use trunkline_signaling::io::{StreamLimits, public_address};
+use trunkline_signaling::sip::endpoint::{Config as SipConfig, RegistrationNews};
 
 /// Inbound calls that wait for a task of their own; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
-/// A client must send its request line and headers in this time.
-const HEADER_DEADLINE: Duration = Duration::from_secs(15);
-/// API connections held at once.
-const CONNECTIONS_MAX: usize = 4_096;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -51,8 +58,65 @@ pub enum AppError {
     Io { what: String, source: std::io::Error },
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    /// Calls of these organizations would go on without their keys.
+    #[error("{}", unreadable_text(.0))]
+    UnreadableSecrets(Vec<UnreadableSecret>),
     #[error("{0}")]
     Other(String),
+}
+
+/// Which keys, and what can be done. Never their text.
+fn unreadable_text(secrets: &[UnreadableSecret]) -> String {
+    let mut text = format!(
+        "secrets.master_key does not open {} stored provider key(s); set the key they were stored with, seal them anew \
+         with `trunkline secrets reseal`, or delete them with `trunkline secrets delete-unreadable`",
+        secrets.len()
+    );
+    for secret in secrets.iter().take(UNREADABLE_SHOWN_MAX) {
+        text.push_str(&format!("\n  {secret}"));
+    }
+    if secrets.len() > UNREADABLE_SHOWN_MAX {
+        text.push_str(&format!("\n  and {} more", secrets.len() - UNREADABLE_SHOWN_MAX));
+    }
+    text
+}
+
+/// Keys that a message names: the rest is in `trunkline secrets list-unreadable`.
+const UNREADABLE_SHOWN_MAX: usize = 50;
+
+/// The master key of the settings.
+pub fn master_key(config: &Config) -> Option<MasterKey> {
+    let text = &config.secrets.master_key;
+    (!text.is_empty()).then(|| MasterKey::new(text))
+}
+
+/// The same for a database that may not be there yet: then there is nothing to check, and nothing is made or changed.
+pub async fn check_stored_secrets(config: &Config) -> Result<(), AppError> {
+    let looking = async {
+        let store = Store::open_existing(&config.database.url).await.ok()?;
+        let unreadable = store.unreadable_secrets(master_key(config).as_ref()).await;
+        store.close().await;
+        unreadable.ok() // of an older schema: `serve` brings it up to date and looks again
+    };
+    match tokio::time::timeout(CHECK_DEADLINE, looking).await.ok().flatten() {
+        Some(unreadable) if !unreadable.is_empty() => Err(AppError::UnreadableSecrets(unreadable)),
+        _ => Ok(()),
+    }
+}
+
+/// How long the check of the settings waits for a database.
+const CHECK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Every stored key can be opened, and this process's master key is the installation's.
+async fn check_secrets(store: &Store, master: Option<&MasterKey>) -> Result<(), AppError> {
+    let unreadable = store.unreadable_secrets(master).await?;
+    if !unreadable.is_empty() {
+        return Err(AppError::UnreadableSecrets(unreadable));
+    }
+    match master {
+        Some(master) => Ok(store.adopt_master_key(master).await?),
+        None => Ok(()),
+    }
 }
 
 /// How long the last entries of ended calls may take.
@@ -61,14 +125,16 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a delivery or a report that is under way may take.
 const WORKERS_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How often metrics are tidied up.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// How long the SIP endpoint may take for a command while the process ends.
+const SIP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A running server.
 #[derive(Debug)]
 pub struct App {
     pub context: Arc<Context>,
     pub api_addr: SocketAddr,
+    /// What becomes of the API's connections.
+    pub api_connections: Arc<Report>,
     drain_timeout: Duration,
     stop: watch::Sender<bool>,
     /// Sent when the last call is over.
@@ -89,65 +155,85 @@ impl App {
     ) -> Result<Self, AppError> {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
-        let store = open_store(&config.database.url).await?;
+        let store =
+            open_store(&config.database.url).await?.with_quotas(config.quotas).dying_after(config.node.dead_after_ms);
+        let master_key = master_key(config);
+        check_secrets(&store, master_key.as_ref()).await?;
         let advertised = advertised(config).await?;
         let fault = |source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source };
         let listen = sip_listen(config).map_err(fault)?;
-        let started = sip::start(listen, sip_config(config, advertised), rand::random(), WAITING_CALLS_MAX).await;
+        let guards = Guards::new(config, advertised);
+        let sip_config = sip_config(config, advertised, &guards.sip);
+        let started = sip::start(listen, sip_config, rand::random(), WAITING_CALLS_MAX).await;
         let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
         let listener = TcpListener::bind(config.api.listen)
             .await
             .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
         let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
-        let registry = Registry::default();
+        let (registry, supervisor) = (Registry::default(), Supervisor::default());
+        let node = match config.node.name.as_str() {
+            "" => uuid::Uuid::new_v4().to_string(),
+            name => name.to_owned(),
+        };
         let context = Arc::new(Context {
             sip,
             workers: start_workers(config)?,
             ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
-            providers: providers(config)?,
-            stir: stir(config)?,
-            journal: Journal::start(store.clone()),
-            remote: Remote::start(&store, &registry),
+            providers: providers(config, &guards.providers)?,
+            stir: stir(config, guards.stir)?,
+            journal: Journal::start(store.clone(), &node, &supervisor),
+            remote: Remote::start(&store, &registry, &supervisor),
             registry,
+            admission: Admission::new(config.calls.calls_max),
             web_calls: WebCalls::default(),
-            trunks: Trunks::default(),
+            trunks: Trunks::new(&config.sip.wide_networks()),
+            probes: Probes::new(&config.quotas),
+            rooms: Rooms::new(&config.quotas),
             registers: config.sip.register,
             media_addr: advertised,
             media_addr_other: config.sip.advertised_address_other,
             recordings: PathBuf::from(&config.recordings.folder),
+            recording_space: RecordingSpace::default(),
             limits: limits(config),
-            webhooks: Sender::new(config.webhooks.allow_private)
+            sip_guard: guards.sip,
+            webhooks: Sender::new(&guards.webhooks)
                 .map_err(|error| AppError::Other(format!("webhook client: {error}")))?,
             prices: config.prices.clone(),
             links: links(config, &store, api_addr).await?,
-            node: if config.node.name.is_empty() { uuid::Uuid::new_v4().to_string() } else { config.node.name.clone() },
-            master_key: (!config.secrets.master_key.is_empty()).then(|| MasterKey::new(&config.secrets.master_key)),
+            node,
+            beat: Duration::from_millis(config.node.beat_ms),
+            heart: Heart::default(),
+            master_key,
             spans: Spans::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
             sends_mail: !config.smtp.host.is_empty(),
+            supervisor: supervisor.clone(),
+            schemas: SchemaWorkers::default(),
             store,
         });
-        scheduler::sweep(&context, true).await?;
+        scheduler::move_in(&context).await?;
+        context.look_elsewhere().await?;
         context.reload_trunks().await?;
         let (stop, stopped) = watch::channel(false);
         let (stop_workers, drained) = watch::channel(false);
-        tokio::spawn(keep_metrics(prometheus.clone(), stopped.clone()));
         let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };
-        let workers = vec![
-            tokio::spawn(outbox::run(outbox, drained.clone())),
-            tokio::spawn(wrap_up(context.clone(), drained.clone())),
-            tokio::spawn(scheduler::run(context.clone(), stopped.clone())),
-            tokio::spawn(follow_trunks(context.clone(), stopped.clone())),
-            tokio::spawn(scheduler::keep_house(context.clone(), drained)),
-        ];
+        let workers = start_jobs(&context, outbox, prometheus.clone(), &stopped, &drained);
         let api = Api::new(context.clone(), prometheus, api_settings(config, demo));
-        tokio::spawn(serve(listener, router(api), stopped));
-        tokio::spawn(take_calls(context.clone(), incoming));
-        tokio::spawn(watch_trunks(context.clone(), registrations));
+        let api_connections = api.connections();
+        // Requests are taken to the end: whether it is ready is asked, and calls are ended, while it drains.
+        let serving = listener::Serving {
+            listener,
+            router: router(api),
+            limits: listener_limits(config),
+            connections: Connections::new(config.api.connections.caps()),
+            report: api_connections.clone(),
+        };
+        start_listening(&context, serving, drained, incoming, registrations);
         let sip_addr = context.sip.local_udp();
         tracing::info!(api = %api_addr, sip = %sip_addr, advertised = %advertised, "trunkline is ready");
         Ok(Self {
             context,
             api_addr,
+            api_connections,
             drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms),
             stop,
             stop_workers,
@@ -155,19 +241,31 @@ impl App {
         })
     }
 
-    /// Ends in order: no new requests and calls, calls may finish until the deadline, then they are ended.
+    /// Returns when a part of the process was given up: it has to end.
+    pub async fn failed(&self) -> GivenUp {
+        self.context.supervisor.failed().await
+    }
+
+    /// Ends in order: no new calls, calls may finish until the deadline, then they are ended.
     pub async fn drain(self) {
+        self.context.supervisor.stop();
         self.stop.send_replace(true);
         // Carriers take their calls to the next server (503 with Retry-After).
-        self.context.sip.set_calls_max(0).await;
+        // An endpoint that does not listen any more is not waited for.
+        let _ = tokio::time::timeout(SIP_DEADLINE, self.context.sip.set_calls_max(0)).await;
         // Providers that deliver to a registration are told as well.
-        self.context.sip.set_registrations(Vec::new()).await;
+        let _ = tokio::time::timeout(SIP_DEADLINE, self.context.sip.set_registrations(Vec::new())).await;
         let registry = &self.context.registry;
         if registry.count() > 0 {
             tracing::info!(calls = registry.count(), "waiting for calls to end");
         }
-        if tokio::time::timeout(self.drain_timeout, registry.drained()).await.is_err() {
-            registry.end_all(EndReason::ServerShutdown);
+        // Calls whose media or signalling is gone need not be waited for.
+        let (patience, reason) = match self.context.supervisor.given_up() {
+            Some(_) => (Duration::ZERO, EndReason::ServerCrash),
+            None => (self.drain_timeout, EndReason::ServerShutdown),
+        };
+        if tokio::time::timeout(patience, registry.drained()).await.is_err() {
+            registry.end_all(reason);
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
         // A database that is away does not keep the process alive.
@@ -182,6 +280,23 @@ impl App {
         let _ = self.context.store.leave(&self.context.node).await;
         self.context.store.close().await;
     }
+}
+
+/// Takes requests, calls and news of registrations. What they come by outlives a panic of whoever takes them.
+fn start_listening(
+    context: &Arc<Context>, serving: listener::Serving, stopped: watch::Receiver<bool>,
+    incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
+) {
+    let supervisor = &context.supervisor;
+    supervisor.keep("api_listener", (serving, stopped), |(serving, stopped)| {
+        Box::pin(listener::serve(serving, stopped.clone()))
+    });
+    supervisor.keep("incoming_calls", (context.clone(), incoming), |(context, incoming)| {
+        Box::pin(take_calls(context, incoming))
+    });
+    supervisor.keep("registrations", (context.clone(), registrations), |(context, registrations)| {
+        Box::pin(watch_trunks(context.clone(), registrations))
+    });
 }
 
 pub async fn open_store(url: &str) -> Result<Store, AppError> {
@@ -207,8 +322,9 @@ async fn advertised(config: &Config) -> Result<IpAddr, AppError> {
     public_address(server, rand::random()).await.map_err(fault)
 }
 
-fn sip_config(config: &Config, advertised: IpAddr) -> SipConfig {
+fn sip_config(config: &Config, advertised: IpAddr, guard: &Guard) -> SipConfig {
     SipConfig {
+        destinations: guards::sip_destinations(guard),
         advertised,
         advertised_other: config.sip.advertised_address_other,
         udp_port: config.sip.listen.port(),
@@ -243,13 +359,52 @@ fn sip_listen(config: &Config) -> std::io::Result<Listen> {
         ws_origins: ws.allowed_origins.clone(),
         certificates,
         dns_server: config.sip.dns_server,
+        streams: stream_limits(&config.sip.connections),
     })
+}
+
+fn stream_limits(connections: &SipConnections) -> StreamLimits {
+    StreamLimits {
+        caps: connections.caps(),
+        handshake: Duration::from_millis(connections.handshake_timeout_ms),
+        first_message: Duration::from_millis(connections.first_message_timeout_ms),
+        message: Duration::from_millis(connections.message_timeout_ms),
+        idle: Duration::from_secs(connections.idle_timeout_s),
+        stranger_idle: Duration::from_secs(connections.stranger_idle_timeout_s),
+        write: Duration::from_millis(connections.write_timeout_ms),
+    }
+}
+
+fn web_stream_limits(connections: &WebrtcConnections) -> WebStreamLimits {
+    WebStreamLimits {
+        caps: connections.caps(),
+        first_packet: Duration::from_millis(connections.first_packet_timeout_ms),
+        packet: Duration::from_millis(connections.packet_timeout_ms),
+        idle: Duration::from_millis(connections.idle_timeout_ms),
+        write: Duration::from_millis(connections.write_timeout_ms),
+    }
+}
+
+fn listener_limits(config: &Config) -> listener::Limits {
+    let connections = &config.api.connections;
+    listener::Limits {
+        headers: connections.header_timeout(),
+        transfer: connections.transfer_timeout(),
+        proxies: Arc::new(connections.proxies()),
+        behind_proxy: config.api.behind_proxy,
+    }
 }
 
 fn limits(config: &Config) -> Limits {
     Limits {
         ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
         network_timeout: Duration::from_millis(config.media.network_timeout_ms),
+        latching: match config.media.latching {
+            config::Latching::Off => Latching::Off,
+            config::Latching::SameAddress => Latching::SameAddress,
+            config::Latching::SignallingAddress => Latching::SignallingAddress,
+            config::Latching::Any => Latching::Any,
+        },
         calls_max: config.calls.calls_max,
         web: WebLimits {
             token_valid: Duration::from_secs(config.webrtc.token_valid_s),
@@ -260,14 +415,14 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn stir(config: &Config) -> Result<Verifier, AppError> {
+fn stir(config: &Config, guard: Guard) -> Result<Verifier, AppError> {
     let stir = &config.sip.stir;
     let fault = |why: String| AppError::Other(format!("sip.stir.roots {}: {why}", stir.roots));
     let roots = match stir.roots.as_str() {
         "" => None,
         path => Some(std::fs::read(path).map_err(|error| fault(error.to_string()))?),
     };
-    let settings = stir::Settings { roots, max_age_s: stir.max_age_s as i64, allow_private: stir.allow_private };
+    let settings = stir::Settings { roots, max_age_s: stir.max_age_s as i64, guard };
     Verifier::new(&settings).map_err(fault)
 }
 
@@ -301,20 +456,7 @@ fn web_port(config: &Config) -> std::io::Result<WebPort> {
     let _ = socket.set_send_buffer_size(4 << 20);
     let at: Vec<SocketAddr> = config.web_addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     let reach = Reach { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
-    Ok(WebPort { udp, tcp, reach })
-}
-
-/// Trunks that another process changed hold here too.
-async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = context.remote.trunks_changed() => {}
-            _ = stopped.changed() => return,
-        }
-        if let Err(error) = context.reload_trunks().await {
-            tracing::error!(%error, "trunks cannot be read again");
-        }
-    }
+    Ok(WebPort { udp, tcp, reach, limits: web_stream_limits(&web.connections), report: Arc::default() })
 }
 
 /// What links start with, and what signs them: the same after a restart, and on every node.
@@ -347,14 +489,6 @@ fn mailer(config: &Config) -> Result<Option<Mailer>, AppError> {
     Mailer::new(&settings).map(Some).map_err(|error| AppError::Other(format!("smtp: {error}")))
 }
 
-/// Folds recorded values into their buckets; without it they pile up until somebody asks for them.
-async fn keep_metrics(prometheus: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
-    while tokio::time::timeout(METRICS_UPKEEP, stopped.changed()).await.is_err() {
-        metrics::gauge!("trunkline_tasks").set(tokio::runtime::Handle::current().metrics().num_alive_tasks() as f64);
-        prometheus.run_upkeep();
-    }
-}
-
 fn workers(config: &Config) -> usize {
     match config.media.workers {
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
@@ -362,7 +496,7 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-fn providers(config: &Config) -> Result<Providers, AppError> {
+fn providers(config: &Config, guard: &Guard) -> Result<Providers, AppError> {
     let p = &config.providers;
     let deadlines = |one: crate::config::StageTimeouts| Deadlines {
         connect: Duration::from_millis(one.connect_ms),
@@ -378,6 +512,7 @@ fn providers(config: &Config) -> Result<Providers, AppError> {
             api_version: own.api_version.clone(),
             concurrency_max: own.concurrency_max,
             is_customers: false,
+            blocked: None,
         }
     };
     let timeouts = Timeouts {
@@ -388,32 +523,13 @@ fn providers(config: &Config) -> Result<Providers, AppError> {
     };
     let programs = Programs { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
     let endpoints = Account::ALL.iter().map(endpoint).collect();
-    Providers::new(Settings { timeouts, endpoints, programs, allow_private: p.allow_private })
+    Providers::new(Settings { timeouts, endpoints, programs, guard: guard.clone() })
         .map_err(|error| AppError::Other(format!("HTTP client: {error}")))
 }
 
-async fn take_calls(context: Arc<Context>, mut incoming: mpsc::Receiver<IncomingCall>) {
+async fn take_calls(context: &Arc<Context>, incoming: &mut mpsc::Receiver<IncomingCall>) {
     while let Some(call) = incoming.recv().await {
-        tokio::spawn(inbound(context.clone(), call));
-    }
-}
-
-/// The router, for one connection: requests know whom they come from.
-#[derive(Clone)]
-struct Connection {
-    remote: SocketAddr,
-    router: TowerToHyperService<axum::Router>,
-}
-
-impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connection {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future =
-        <TowerToHyperService<axum::Router> as hyper::service::Service<hyper::Request<hyper::body::Incoming>>>::Future;
-
-    fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
-        request.extensions_mut().insert(crate::api::Remote(self.remote));
-        self.router.call(request)
+        supervision::spawn("call", inbound(context.clone(), call));
     }
 }
 
@@ -434,10 +550,15 @@ fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::
         public_url: config.api.public_url.clone(),
         rate_limit_per_minute: config.api.rate_limit_per_minute,
         public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
+        proxies: Arc::new(config.api.connections.proxies()),
         behind_proxy: config.api.behind_proxy,
         allowed_origins: config.webrtc.allowed_origins.clone(),
         ice_servers: ice_servers(config),
         token_valid_s: config.webrtc.token_valid_s,
+        live: LiveLimits {
+            probe_interval: Duration::from_millis(config.api.connections.live_probe_interval_ms),
+            send: Duration::from_millis(config.api.connections.live_send_timeout_ms),
+        },
         demo,
     }
 }
@@ -445,33 +566,4 @@ fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::
 fn ice_servers(config: &Config) -> Vec<crate::api::IceServer> {
     let servers = config.webrtc.ice_servers.iter().cloned();
     servers.map(|IceServer { url, username, credential }| crate::api::IceServer { url, username, credential }).collect()
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
-    let permits = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => Some(accepted),
-            _ = stopped.changed() => None,
-        };
-        let (stream, remote) = match accepted {
-            Some(Ok(accepted)) => accepted,
-            // Out of file descriptors: wait for some to come back instead of spinning.
-            Some(Err(_)) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-            None => return,
-        };
-        let service = Connection { remote, router: TowerToHyperService::new(router.clone()) };
-        tokio::spawn(async move {
-            let _permit = permit;
-            let _ = stream.set_nodelay(true);
-            let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
-            // A client that goes away in the middle is nobody's error.
-            let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
-        });
-    }
 }

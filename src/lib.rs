@@ -17,5 +17,6 @@ pub mod providers;
 pub mod scheduler;
 pub mod stir;
 pub mod store;
+pub mod supervision;
 pub mod telemetry;
 pub mod webhooks;

@@ -193,6 +193,7 @@ export interface Secret {
   id: string;
   name: string;
   provider: string;
+  base_url: string | null;
   updated_at: string;
 }
 

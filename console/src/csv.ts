@@ -1,13 +1,42 @@
 // Comma separated values (RFC 4180), also with semicolons and tabs as spreadsheets write them.
 
+/** Bytes of a file: it is read into this page's memory. */
+const BYTES_MAX = 10_000_000;
+/** Lines of a list: each becomes a request. */
+const ROWS_MAX = 10_000;
+/** Columns of a list: each is a row of the form. */
+const COLUMNS_MAX = 100;
+/** Letters of a cell: a task's texts are no longer. A quote that is never closed would swallow the rest. */
+const CELL_MAX = 10_000;
+
+/** Why a list is not taken; a key of the translations. */
+export class ListError extends Error {}
+
+export async function read(file: File): Promise<string[][]> {
+  if (file.size > BYTES_MAX) throw new ListError("The file is larger than 10 MB.");
+  return parse(await file.text());
+}
+
 export function parse(text: string): string[][] {
   const body = text.replace(/^\uFEFF/, "");
-  const first = body.split(/\r?\n/, 1)[0] ?? "";
+  const end = body.indexOf("\n");
+  const first = end < 0 ? body : body.slice(0, end);
   const separator = [";", "\t", ","].find((one) => first.includes(one)) ?? ",";
   const rows: string[][] = [];
   let row: string[] = [];
   let cell = "";
   let quoted = false;
+  const push = () => {
+    if (row.length >= COLUMNS_MAX) throw new ListError("The list has more than 100 columns.");
+    row.push(cell.replace(/\r$/, ""));
+    cell = "";
+  };
+  const next = () => {
+    push();
+    if (row.some((one) => one.trim())) rows.push(row);
+    if (rows.length > ROWS_MAX) throw new ListError("The list has more than 10,000 lines.");
+    row = [];
+  };
   for (let at = 0; at < body.length; at++) {
     const letter = body[at]!;
     if (quoted) {
@@ -15,15 +44,12 @@ export function parse(text: string): string[][] {
       else if (letter === '"') quoted = false;
       else cell += letter;
     } else if (letter === '"' && cell === "") quoted = true;
-    else if (letter === separator || letter === "\n") {
-      row.push(cell.replace(/\r$/, ""));
-      cell = "";
-      if (letter === "\n") {
-        rows.push(row);
-        row = [];
-      }
-    } else cell += letter;
+    else if (letter === separator) push();
+    else if (letter === "\n") next();
+    else cell += letter;
+    if (cell.length > CELL_MAX) throw new ListError(quoted ? "A quote in the list is never closed." : "A cell of the list has more than 10,000 letters.");
   }
-  if (cell || row.length) rows.push([...row, cell.replace(/\r$/, "")]);
-  return rows.filter((cells) => cells.some((one) => one.trim()));
+  if (quoted) throw new ListError("A quote in the list is never closed.");
+  if (cell || row.length) next();
+  return rows;
 }

@@ -1,9 +1,17 @@
-//! Random events at an endpoint; the tests replay the corpus.
+//! Random events at an endpoint, and hostile messages at calls in every state; the tests replay the corpus and run the
+//! same generator over all of it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../signaling/tests/common/random_events.rs"]
-mod random_events;
+#[path = "../../signaling/tests/common"]
+mod common {
+    pub mod hostile;
+    pub mod hostile_world;
+    pub mod random_events;
+}
 
-fuzz_target!(|bytes: &[u8]| random_events::run(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    common::random_events::run(bytes);
+    common::hostile_world::run(bytes);
+});

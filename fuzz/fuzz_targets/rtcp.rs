@@ -1,12 +1,29 @@
-//! Any bytes as RTCP: never a panic, and what we write ourselves is read back.
+//! Any bytes as RTCP, and reports that are wrong in one place: never a panic, and nothing is read that is not there.
 #![no_main]
+
+#[path = "../../media/tests/mutate/mod.rs"]
+mod mutate;
 
 use libfuzzer_sys::fuzz_target;
 use trunkline_media::rtp::rtcp;
 
-fuzz_target!(|bytes: &[u8]| {
+fn read(bytes: &[u8]) {
     let received = rtcp::parse(bytes, 7);
     if let Some(voip) = received.voip {
         assert!(voip.mos.is_none_or(|mos| mos <= 25.5));
+    }
+    let _ = rtcp::sender(bytes);
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    read(bytes);
+    // Two places at once, by the first bytes.
+    if let [base, a0, a1, b0, b1, ..] = bytes {
+        let reports = mutate::rtcp();
+        let base = &reports[usize::from(*base) % reports.len()];
+        let pick = |high: &u8, low: &u8, len| usize::from(u16::from_be_bytes([*high, *low])) % mutate::count(len);
+        let once = mutate::variant(base, pick(a0, a1, base.len()));
+        read(&once);
+        read(&mutate::variant(&once, pick(b0, b1, once.len())));
     }
 });

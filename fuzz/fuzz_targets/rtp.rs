@@ -1,37 +1,75 @@
-//! Any datagrams, some of them on the right stream, into a leg: never a panic, and the leg goes on sending.
+//! Any datagrams into a leg, from its peer and from others, most of them packets that are wrong in one place; between
+//! them time passes and descriptions change. Never a panic, the leg goes on sending, nothing goes to strangers, and no
+//! more is made of what came than there was time for.
 #![no_main]
+
+#[path = "../../media/tests/mutate/mod.rs"]
+mod mutate;
 
 use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::leg::{Config, Leg, Stream};
+use trunkline_media::codec::Codec;
+use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
 use trunkline_media::turn::barge_in;
 
 fuzz_target!(|bytes: &[u8]| {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
     let start = Instant::now();
-    let remote = SocketAddr::from(([127, 0, 0, 1], 4_000));
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let (remote, stranger) = (at(4_000), SocketAddr::from(([127, 0, 0, 66], 4_000)));
+    let stream = match kind % 3 {
+        0 => Stream::pcmu(remote),
+        1 => Stream { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(remote) },
+        _ => Stream { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(remote) },
+    };
     let config = Config {
         // Both counters wrap early.
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 1_000,
         barge_in: barge_in::Config::default(),
-        ..Config::plain(start, Stream::pcmu(remote))
+        ..Config::plain(start, stream)
     };
     let mut leg = Leg::new(start, config);
-    let mut sent = 0;
-    // The first byte of each piece says how long the datagram is and how much time passes before it.
+    let (bases, reports) = (mutate::rtp(), mutate::rtcp());
+    let (mut sent, mut frames) = (0, 0);
+    // The first byte of each piece says what it is, the second how much time passes before it.
     let (mut rest, mut now) = (bytes, start);
-    while let Some((first, after)) = rest.split_first() {
-        let (datagram, next) = after.split_at(after.len().min(usize::from(*first)));
-        now += Duration::from_millis(u64::from(*first % 41));
-        leg.handle_rtp(now, remote, datagram);
-        leg.handle_rtcp(now, datagram);
+    while let [what, wait, after @ ..] = rest {
+        now += Duration::from_millis(u64::from(*wait % 41));
+        let (word, next) = match after {
+            [high, low, next @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), next),
+            _ => (0, &[][..]),
+        };
+        let base = &bases[usize::from(*what) % bases.len()];
+        let report = &reports[usize::from(*what) % reports.len()];
+        rest = next;
+        match what % 8 {
+            0 => {
+                let (datagram, next) = after.split_at(after.len().min(usize::from(*wait)));
+                leg.handle_rtp(now, remote, datagram);
+                leg.handle_rtcp(now, remote, datagram);
+                rest = next;
+            }
+            1 | 2 => leg.handle_rtp(now, remote, &mutate::variant(base, word % mutate::count(base.len()))),
+            3 => leg.handle_rtcp(now, remote, &mutate::variant(report, word % mutate::count(report.len()))),
+            4 => leg.handle_rtp(now, stranger, base),
+            5 => leg.handle_rtp(now, at(4_001), base),
+            6 => leg.handle_authentic(now, remote, &mutate::variant(base, word % mutate::count(base.len()))),
+            _ => leg.renegotiate(now, Stream { ptime_ms: word as u16, telephone_event: Some(*wait), ..stream }),
+        }
         while leg.due(now) <= now {
             let due = leg.due(now);
-            leg.tick(now, due, &mut |_, _, _| sent += 1);
+            leg.tick(now, due, &mut |_, to, _| {
+                assert_ne!(to, stranger);
+                sent += 1;
+            });
         }
-        while leg.poll_event().is_some() {}
-        rest = next;
+        while let Some(event) = leg.poll_event() {
+            frames += u128::from(matches!(event, LegEvent::Audio { .. }));
+        }
     }
-    assert!(sent > 0 || now - start < Duration::from_millis(20));
+    let ms = (now - start).as_millis();
+    assert!(sent > 0 || ms < 61);
+    assert!(frames <= 510 + ms / 10);
 });

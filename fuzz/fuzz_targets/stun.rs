@@ -1,10 +1,37 @@
-//! Any bytes as the answer of a STUN server: never a panic.
+//! Any bytes as the answer of a STUN server, and as a check for a path: never a panic, and no answer without the password.
 #![no_main]
 
+#[path = "../../media/tests/mutate/mod.rs"]
+mod mutate;
+
 use libfuzzer_sys::fuzz_target;
+use trunkline_media::transport::ice::Lite;
+use trunkline_media::transport::webrtc::checked_ufrag;
 use trunkline_signaling::stun;
 
-fuzz_target!(|bytes: &[u8]| {
+/// A binding success with XOR-MAPPED-ADDRESS, MAPPED-ADDRESS and SOFTWARE.
+const ANSWER: &[u8] = &[
+    1, 1, 0, 36, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x80, 0x22, 0, 5, b'h', b'e', b'l', b'l',
+    b'o', 0, 0, 0, 0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43, 0, 1, 0, 8, 0, 1, 0x80, 0x55, 192, 0, 2, 1,
+];
+const LITE: Lite = Lite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+
+fn read(bytes: &[u8]) {
     let transaction: [u8; 12] = bytes.get(8..20).and_then(|t| t.try_into().ok()).unwrap_or_default();
     let _ = stun::mapped_address(bytes, transaction);
+    let _ = checked_ufrag(bytes);
+    if Lite::is_check(bytes) {
+        let source = ([127, 0, 0, 1], 9).into();
+        assert!(LITE.check(source, bytes, |_| panic!("an answer without the password")).is_none());
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    read(bytes);
+    if let [a0, a1, b0, b1, ..] = bytes {
+        let pick = |high: &u8, low: &u8, len| usize::from(u16::from_be_bytes([*high, *low])) % mutate::count(len);
+        let once = mutate::variant(ANSWER, pick(a0, a1, ANSWER.len()));
+        read(&once);
+        read(&mutate::variant(&once, pick(b0, b1, once.len())));
+    }
 });

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Largest RTP packet taken: 60 ms of G.711 with extensions fits ten times; Ethernet carries 1,500.
-pub const PACKET_BYTES_MAX: usize = 1_500;
-/// Longest packet time in samples: 60 ms is the longest any carrier uses, 100 leaves room.
-pub const PACKET_SAMPLES_MAX: usize = 800;
+/// Largest RTP packet taken: 200 ms of G.711 with extensions and the tag of SRTP. Ethernet carries 1,500 in one piece.
+pub const PACKET_BYTES_MAX: usize = 2_000;
+/// Longest packet time in samples: a receiver should accept 200 ms (RFC 3551 section 4.2).
+pub const PACKET_SAMPLES_MAX: usize = 1_600;
 /// Samples of the longest packet of ours, 60 ms.
 pub const PACKET_OUT_SAMPLES_MAX: usize = 480;
 /// Packets held out of order. 64 packets of 20 ms are 1.3 s, far beyond the longest wait of 200 ms.
@@ -38,15 +38,26 @@ pub const RECEIVE_BATCH_MAX: usize = 32;
 pub const SOCKETS_BATCH: usize = 16;
 /// Commands carried out before the clock is looked at again; starting a leg is the longest.
 pub const COMMANDS_BATCH: usize = 8;
+/// How long an idle thread sleeps at most, so that its sign of life stays fresh.
+pub const IDLE_TURN_MAX: Duration = Duration::from_secs(1);
+/// A thread without a turn for this long is stuck: five idle turns, and ten times the longest catch-up.
+pub const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// Pause before a worker that panicked outside of a leg's turn goes on: a defect that strikes in every turn must not
+/// take a core.
+pub const RESTART_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of sound in one recording: the length field of WAV has 32 bits. That is 37 hours; what comes after is dropped
+/// and counted.
+pub const RECORDING_BYTES_MAX: u64 = u32::MAX as u64 - 65_536;
 /// Events of a leg waiting inside it until the worker hands them on.
 pub const LEG_EVENTS_MAX: usize = 256;
-/// Packets of one foreign source before a leg latches to it instead of the address of the description.
-pub const LATCH_PACKETS: u32 = 3;
 /// Datagrams read from the browsers' port per turn: five times what a thousand talking browsers send in it.
 pub const SHARED_BATCH_MAX: usize = 512;
 /// How long a handshake or a check for a path may take, while a call waits for it. Both repeat themselves after a
 /// second, two and four.
 pub const PATH_DEADLINE: Duration = Duration::from_secs(10);
-/// TCP connections of browsers, in all and of one address.
-pub const STREAMS_MAX: usize = 1_024;
-pub const STREAMS_PER_ADDRESS_MAX: usize = 32;
+/// Smallest packet on a TCP connection: the header of RTCP.
+pub const PACKET_BYTES_MIN: usize = 8;
+/// Connections accepted at the browsers' port before other sockets have their turn.
+pub const ACCEPT_BATCH_MAX: usize = 32;
+/// What waits for a slow connection of a browser: two thirds of a second of Opus. What comes on top is lost.
+pub const UNSENT_BYTES_MAX: usize = 32 * 1_024;

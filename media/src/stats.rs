@@ -1,7 +1,7 @@
-//! Figures of legs and workers for metrics and for the report of a call.
+//! Figures of legs and workers for metrics and for the report of a call, and the signs of life of their threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One leg, from its first to its last packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,6 +44,58 @@ pub struct WorkerStats {
     pub legs: AtomicU64,
     pub commands_refused: AtomicU64,
     pub recording_blocks_dropped: AtomicU64,
+}
+
+/// The sign of life of one thread, which writes it in every turn.
+#[derive(Debug)]
+pub struct Heartbeat {
+    name: String,
+    /// What the turns are counted from.
+    origin: Instant,
+    /// Microseconds from the origin to the last turn.
+    last_turn_us: AtomicU64,
+}
+
+impl Heartbeat {
+    /// `now` counts as the first turn: a thread that never starts its work is found as well.
+    pub fn new(name: &str, now: Instant) -> Self {
+        Self { name: name.to_owned(), origin: now, last_turn_us: AtomicU64::new(0) }
+    }
+
+    /// Of the thread.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The thread is alive and well.
+    pub fn beat(&self, now: Instant) {
+        let passed = now.saturating_duration_since(self.origin).as_micros();
+        self.last_turn_us.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What is known of the thread; `now` is the reader's.
+    pub fn liveness(&self, now: Instant) -> Liveness {
+        let last_turn = Duration::from_micros(self.last_turn_us.load(Ordering::Relaxed));
+        let since_turn = now.saturating_duration_since(self.origin).saturating_sub(last_turn);
+        Liveness { thread: self.name.clone(), since_turn }
+    }
+}
+
+/// When a media thread last did a turn of its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// `media-0`, …, `media-web`, `recorder`, `recorder-web`.
+    pub thread: String,
+    /// Time since its last turn: some milliseconds in a worker with legs, up to [`crate::limits::IDLE_TURN_MAX`] in an
+    /// idle one.
+    pub since_turn: Duration,
+}
+
+impl Liveness {
+    /// Its last turn is so long ago that it hangs, or the machine is overloaded beyond use.
+    pub fn is_stuck(&self) -> bool {
+        self.since_turn > crate::limits::STUCK_AFTER
+    }
 }
 
 impl WorkerStats {

@@ -10,6 +10,7 @@ use trunkline_media::frame::SAMPLES;
 use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::packet::Packet;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX, Keys, Srtp, Suite};
 
 const FRAME: Duration = Duration::from_millis(20);
 
@@ -65,4 +66,29 @@ fn ten_seconds_of_talk_allocate_nothing() {
     let counted = measure(|| (500..1_000).for_each(|number| turn(&mut leg, number)));
     assert_eq!(leg.stats().packets_lost, 20);
     assert_eq!(counted.count_total, 0, "{counted:?} in 500 frames each way");
+}
+
+#[test]
+fn encrypting_and_decrypting_allocate_nothing() {
+    for suite in Suite::ALL {
+        let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
+        let (mut a, mut b) = (Srtp::new(keys(1, 2)).unwrap(), Srtp::new(keys(2, 1)).unwrap());
+        let mut turn = |sequence: u16| {
+            let mut plain = [0; 172];
+            let packet = Packet { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: 7, payload: &[3; 160] };
+            packet.write(&mut plain).unwrap();
+            let (mut heard, mut sealed, mut len) = (false, [0; 300], 0);
+            a.seal(&plain, false, |bytes| {
+                sealed[..bytes.len()].copy_from_slice(bytes);
+                len = bytes.len();
+            });
+            b.open(&sealed[..len], false, |inside| heard = inside == plain);
+            assert!(heard);
+            sealed[5] ^= 1;
+            assert!(!b.open(&sealed[..len], false, |_| {}));
+        };
+        (0..100).for_each(&mut turn);
+        let counted = measure(|| (100..600).for_each(&mut turn));
+        assert_eq!(counted.count_total, 0, "{suite:?}: {counted:?} in 500 packets");
+    }
 }

@@ -38,7 +38,7 @@ impl Side {
         self.due = peer.poll(now, &mut |out| match out {
             Out::Send { way: Way::Udp, to, bytes } => flying.push((to, bytes.to_vec())),
             Out::Send { .. } => panic!("no TCP here"),
-            Out::Packet(packet) => leg.handle_packet(now, leg.remote(), &packet),
+            Out::Packet(packet) => leg.handle_packet(now, &packet),
             Out::Connected => leg.handle_connected(now),
             Out::Closed => leg.handle_closed(),
             Out::Lost => leg.handle_disconnected(),

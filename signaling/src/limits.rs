@@ -4,16 +4,59 @@
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Headers in one message. Real carrier messages carry 12 to 40; RFC 4475 torture messages stay below 60.
 pub const HEADERS_MAX: usize = 128;
-/// Media lines of one session description that are looked at; further lines are refused in the answer.
+/// Bytes of one header's value, folded lines joined. A PASSporT with a long certificate URL has 2 kB, the longest of
+/// RFC 4475 below 4. More is answered 400.
+pub const HEADER_BYTES_MAX: usize = 16_384;
+/// Bytes of a header's name: the longest registered one has 33.
+pub const HEADER_NAME_BYTES_MAX: usize = 128;
+/// Parameters of one element, as in Via or Contact: real ones have below ten. More is answered 400, or not read.
+pub const PARAMS_MAX: usize = 64;
+/// Elements of one list over all its headers; an Allow with every method there is has 14. More is answered 400.
+pub const LIST_ELEMENTS_MAX: usize = 64;
+/// Via elements: a request takes 70 hops at the most (Max-Forwards, RFC 3261 section 8.1.1.6).
+pub const VIAS_MAX: usize = 71;
+/// Headers with credentials in one request; more is answered 400.
+pub const AUTHORIZATION_HEADERS_MAX: usize = 8;
+/// Fields of one Digest header: RFC 7616 knows twelve.
+pub const DIGEST_FIELDS_MAX: usize = 32;
+/// Lines of one session description: Chromium's for audio and video have 250. Nothing in it nests.
+pub const SDP_LINES_MAX: usize = 1_024;
+/// Media lines of one session description; more is answered 400.
 pub const SDP_MEDIA_MAX: usize = 16;
-/// Formats of one media line that are read.
+/// Attributes of one media line, or of the session.
+pub const SDP_ATTRIBUTES_MAX: usize = 256;
+/// Formats of one media line that are read, and echoed where it is refused.
 pub const SDP_FORMATS_MAX: usize = 64;
+/// Probes (OPTIONS of ours) under way at once; each lives for four seconds at most, 2 kB each. More are refused.
+pub const PROBES_MAX: usize = 512;
+/// Calls that ended and whose BYE or CANCEL is not answered yet: room for every call of the largest server to end in
+/// one moment. Over it the oldest are forgotten.
+pub const LINGERING_MAX: usize = 32_768;
 /// Keys of one media line that are read.
 pub const SDP_CRYPTO_MAX: usize = 16;
-/// Route headers kept for one dialog: RFC 3261 gives no bound, 16 proxies in a row is a loop.
+/// Route headers of one request and of one dialog: RFC 3261 gives no bound, 16 proxies in a row is a loop.
 pub const ROUTES_MAX: usize = 16;
-/// Authentication attempts of one request: one answer to a challenge and one to `stale=true`.
-pub const AUTH_ATTEMPTS_MAX: u8 = 2;
+/// Authentication attempts of one request: a proxy and a registrar challenge once each, and each nonce may be stale.
+pub const AUTH_ATTEMPTS_MAX: u8 = 4;
+/// Realms of one call that are answered: the carrier's proxy, its registrar, and room for one on each side.
+pub const AUTH_REALMS_MAX: usize = 4;
+/// Addresses of a trunk's hosts that one call remembers, to know the trunk in its dialog.
+pub const AUTH_ADDRESSES_MAX: usize = 32;
+/// Authorization headers of one request that are checked: one for each algorithm of our challenge, and as many more for
+/// proxies on the way that left theirs.
+pub const AUTHORIZATIONS_MAX: usize = 4;
+/// The longest interval of a session or a registration, and the longest wait we are told, in seconds: a day. Numbers
+/// beyond it are taken for it.
+pub const INTERVAL_S_MAX: u32 = 86_400;
+/// How often one request is sent again because its answer asks for it (422, 423, 491): a peer that asks for a little
+/// more each time would have us send for ever.
+pub const REPEATS_MAX: u8 = 8;
+/// Reliable provisional responses to one INVITE that are acknowledged; further ones are not heard.
+pub const PROVISIONAL_RELIABLE_MAX: u8 = 64;
+/// Answers of forks of one INVITE that are acknowledged and hung up: each is two requests to where the answer points.
+pub const FORKS_ANSWERED_MAX: u8 = 16;
+/// Requests whose next hop is being looked up at once; a further one fails at once.
+pub const LOOKUPS_MAX: usize = 4_096;
 /// Early dialogs of one INVITE of ours: a proxy that rings more telephones than that is answered by the first.
 pub const EARLY_DIALOGS_MAX: usize = 16;
 /// Provisional responses that wait for the PRACK of the one before.
@@ -28,7 +71,8 @@ pub const NONCES_MAX: usize = 8_192;
 pub const UDP_BYTES_MAX: usize = 1_300;
 /// Contacts of a redirection that are read.
 pub const CONTACTS_MAX: usize = 8;
-/// Sources of messages whose behaviour is remembered: 64 bytes each.
+/// Sources of messages that are remembered, in each table of the rate limiter: 64 bytes each. At the bound the one that
+/// was silent for the longest time is forgotten.
 pub const SOURCES_MAX: usize = 65_536;
 /// Commands waiting for the endpoint driver. A full queue refuses the command to its caller.
 pub const COMMANDS_MAX: usize = 4_096;
@@ -36,13 +80,14 @@ pub const COMMANDS_MAX: usize = 4_096;
 pub const CALL_EVENTS_MAX: usize = 64;
 /// Messages waiting to be written to one TCP connection; overflow closes the connection.
 pub const TCP_QUEUE_MAX: usize = 256;
-/// TCP connections held at once; the next one is closed at accept.
-pub const TCP_CONNECTIONS_MAX: usize = 2_048;
-/// TLS and WebSocket handshakes at once; who comes on top of that is closed at accept.
-pub const HANDSHAKES_MAX: usize = 256;
+/// Messages in a row on one connection of a stranger that are no SIP: then it is closed.
+pub const STREAM_GARBAGE_MAX: usize = 8;
 /// Server transactions held at once. Over UDP each lives for 32 s, and a call has two: room for 5,000 calls a second,
 /// about 0.9 kB each. Over it requests are answered 503 without state.
 pub const SERVER_TRANSACTIONS_MAX: usize = 320_000;
+/// Bytes that server transactions hold to answer with: the room of as many as may be held, three times as large as
+/// they are on the average. Over it requests are answered 503 without state.
+pub const SERVER_TRANSACTION_BYTES_MAX: usize = 768 << 20;
 /// Calls nobody has attended to before it counts how long they wait: a burst of so many is no overload.
 pub const UNATTENDED_MIN: usize = 64;
 /// Packets read from one socket before timers and commands get their turn.

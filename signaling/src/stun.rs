@@ -1,4 +1,5 @@
 //! STUN (RFC 8489) as far as a server needs it to learn its own public address: a binding request and its answer.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,42 +11,51 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 
 /// A binding request; `transaction` must not be guessable.
 pub fn binding_request(transaction: [u8; 12]) -> [u8; 20] {
-    let mut message = [0; 20];
-    message[..2].copy_from_slice(&BINDING_REQUEST.to_be_bytes());
-    message[4..8].copy_from_slice(&MAGIC_COOKIE.to_be_bytes());
-    message[8..].copy_from_slice(&transaction);
-    message
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = transaction;
+    let ([t0, t1], [m0, m1, m2, m3]) = (BINDING_REQUEST.to_be_bytes(), MAGIC_COOKIE.to_be_bytes());
+    [t0, t1, 0, 0, m0, m1, m2, m3, a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
 /// The address a server saw us at; `None` for anything but the answer to our request.
 pub fn mapped_address(bytes: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
-    let word = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
-    let header = bytes.get(..20)?;
-    let is_ours =
-        word(0)? == BINDING_SUCCESS && header[4..8] == MAGIC_COOKIE.to_be_bytes() && header[8..] == transaction;
-    let mut rest = bytes.get(20..20 + usize::from(word(2)?)).filter(|_| is_ours)?;
+    let (kind, rest) = take_word(bytes)?;
+    let (len, rest) = take_word(rest)?;
+    let (cookie, rest) = rest.split_first_chunk::<4>()?;
+    let (theirs, rest) = rest.split_first_chunk::<12>()?;
+    if kind != BINDING_SUCCESS || *cookie != MAGIC_COOKIE.to_be_bytes() || *theirs != transaction {
+        return None;
+    }
+    let mut rest = rest.get(..usize::from(len))?;
     let mut plain = None;
-    while rest.len() >= 4 {
-        let (kind, len) = (u16::from_be_bytes([rest[0], rest[1]]), usize::from(u16::from_be_bytes([rest[2], rest[3]])));
-        let value = rest.get(4..4 + len)?;
+    while let Some((kind, len, after)) =
+        take_word(rest).and_then(|(kind, rest)| take_word(rest).map(|(len, rest)| (kind, usize::from(len), rest)))
+    {
+        let value = after.get(..len)?;
+        let mask: Vec<u8> = cookie.iter().chain(theirs).copied().collect();
         match kind {
-            XOR_MAPPED_ADDRESS => return address(value, &header[4..]),
+            XOR_MAPPED_ADDRESS => return address(value, &mask),
             // Servers from before RFC 5389.
             MAPPED_ADDRESS => plain = address(value, &[0; 16]),
             _ => {}
         }
-        rest = rest.get(4 + len.next_multiple_of(4)..).unwrap_or(&[]);
+        rest = after.get(len.checked_next_multiple_of(4)?..).unwrap_or_default();
     }
     plain
 }
 
+fn take_word(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    bytes.split_first_chunk::<2>().map(|(word, rest)| (u16::from_be_bytes(*word), rest))
+}
+
 /// An address whose port and octets are masked with cookie and transaction (section 14.2).
 fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
-    let port = u16::from_be_bytes([*value.get(2)? ^ mask[0], *value.get(3)? ^ mask[1]]);
-    let octets: Vec<u8> = value.get(4..)?.iter().zip(mask).map(|(octet, mask)| octet ^ mask).collect();
-    let ip = match value[1] {
-        1 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets.get(..4)?).ok()?)),
-        2 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets.get(..16)?).ok()?)),
+    let [_, family, port_high, port_low, octets @ ..] = value else { return None };
+    let [mask_high, mask_low, ..] = mask else { return None };
+    let port = u16::from_be_bytes([port_high ^ mask_high, port_low ^ mask_low]);
+    let octets: Vec<u8> = octets.iter().zip(mask).map(|(octet, mask)| octet ^ mask).collect();
+    let ip = match family {
+        1 => IpAddr::V4(Ipv4Addr::from(*octets.first_chunk::<4>()?)),
+        2 => IpAddr::V6(Ipv6Addr::from(*octets.first_chunk::<16>()?)),
         _ => return None,
     };
     Some(SocketAddr::new(ip, port))

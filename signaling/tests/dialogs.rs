@@ -237,7 +237,7 @@ fn may_refer() -> Line {
     let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
     let mut rule = trunk("127.0.0.1", None);
     rule.accept_refer = true;
-    line.sides[1].set_trunks(vec![rule]);
+    line.sides[1].set_trunks(std::sync::Arc::new(vec![rule].into()));
     line
 }
 

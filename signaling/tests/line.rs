@@ -170,11 +170,12 @@ fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
     assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying", "a burst is no overload");
     let later = start + Duration::from_millis(301);
     assert_eq!(invite(&mut endpoint, later), "SIP/2.0 503 Service Unavailable");
-    // Whoever rings is attended to, whoever is answered or refused as well.
+    // Whoever rings is attended to, whoever is answered or refused as well, and whose owner says that it takes a while.
     for (index, call) in calls.iter().enumerate() {
-        match index % 3 {
+        match index % 4 {
             0 => endpoint.progress(later, *call, 180, None).unwrap(),
-            1 => endpoint.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
+            1 => endpoint.attend(*call).unwrap(),
+            2 => endpoint.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
             _ => endpoint.reject(later, *call, 486, None).unwrap(),
         }
     }

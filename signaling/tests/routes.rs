@@ -233,7 +233,7 @@ fn calls_come_to_the_contact_of_a_registration_from_wherever() {
     line.sides[0].handle_datagram(line.now, from, invite.replace("z9hG4bKx", "z9hG4bKy").as_bytes());
     assert_eq!(status(&mut line), "100");
     let Some(Event::Incoming(incoming)) = line.sides[0].poll_event() else { panic!("no call") };
-    assert_eq!(incoming.trunks, [Arc::from("trunk")]);
+    assert_eq!(incoming.candidates.contact.as_deref(), Some("trunk"));
 }
 
 #[test]

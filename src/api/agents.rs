@@ -4,7 +4,7 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::{Answer, Deleted, to_json};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed, unify};
+use super::input::{IdPath, Object, Paging, Query, id, merge, typed, unify};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::analysis::AnalysisPlan;
@@ -158,47 +158,25 @@ pub(super) struct AgentPage {
     offset: i64,
 }
 
-fn fields(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
+async fn fields(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
     fields.validate()?;
-    if let Some(url) = &fields.webhook_url {
-        check_webhook_url(api, "webhook_url", url)?;
+    api.context.check_addresses(&fields)?;
+    checked_schemas(api, scope, fields).await
+}
+
+/// Compiles the schemas, in a place of its own: it may take longer than other requests should wait.
+async fn checked_schemas(api: &Api, scope: OrgScope, fields: AgentFields) -> Result<AgentFields, ApiError> {
+    if fields.has_no_schemas() {
+        return Ok(fields);
     }
-    check_servers(api, &fields)?;
-    let tools = fields.llm_config.iter().flat_map(|config| &config.tools);
-    for (index, url) in tools.enumerate().filter_map(|(index, tool)| Some((index, tool.url.as_ref()?))) {
-        check_webhook_url(api, &format!("llm_config.tools[{index}].url"), url)?;
-    }
-    let servers = fields.llm_config.iter().flat_map(|config| config.tools.iter().enumerate());
-    for (index, url) in servers.filter_map(|(index, tool)| Some((index, tool.server()?))) {
-        check_webhook_url(api, &format!("llm_config.tools[{index}].server_url"), url)?;
-    }
-    Ok(fields)
+    let checked = api.context.schemas.of_request(scope, move || fields.check_schemas("").map(|()| fields)).await;
+    let busy = |_| ApiError::unavailable("overloaded", "The schemas cannot be checked now");
+    Ok(checked.map_err(busy)??)
 }
 
 /// Fields with two names: ours and the other one.
 pub(super) const NAMES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
-
-/// Servers of the customer's own: as public as webhooks, unless the settings say otherwise.
-fn check_servers(api: &Api, fields: &AgentFields) -> Result<(), ApiError> {
-    let mut servers = vec![
-        ("stt_config.base_url".to_owned(), fields.stt_config.as_ref().and_then(|c| c.base_url.as_deref())),
-        ("llm_config.base_url".to_owned(), fields.llm_config.as_ref().and_then(|c| c.base_url.as_deref())),
-        ("tts_config.base_url".to_owned(), fields.tts_config.as_ref().and_then(|c| c.base_url.as_deref())),
-    ];
-    if let Some(fallbacks) = &fields.fallbacks {
-        let place = |stage: &str, index: usize| format!("fallbacks.{stage}[{index}].base_url");
-        servers.extend(fallbacks.stt.iter().enumerate().map(|(i, c)| (place("stt", i), c.base_url.as_deref())));
-        servers.extend(fallbacks.llm.iter().enumerate().map(|(i, c)| (place("llm", i), c.base_url.as_deref())));
-        servers.extend(fallbacks.tts.iter().enumerate().map(|(i, c)| (place("tts", i), c.base_url.as_deref())));
-    }
-    for (field, url) in servers {
-        if let Some(why) = url.and_then(|url| api.context.providers.refuses(url)) {
-            return Err(ApiError::field(&field, why));
-        }
-    }
-    Ok(())
-}
 
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
     NAMES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))
@@ -235,7 +213,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
-    let agent = api.context.store.create_agent(scope, fields(&api, object)?).await?;
+    let agent = api.context.store.create_agent(scope, fields(&api, scope, object).await?).await?;
     Ok(Versioned(agent.version, Answer::created(AgentBody { agent: (&agent).into() })))
 }
 
@@ -264,7 +242,7 @@ pub(super) async fn update(
         };
         document.retain(|_, value| !value.is_null());
         merge(&mut document, changes.clone());
-        agent.fields = fields(&api, document)?;
+        agent.fields = fields(&api, scope, document).await?;
         agent.updated_at = now();
         if api.context.store.update_agent(scope, &agent).await? {
             return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));

@@ -2,7 +2,9 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::listener::Place;
 use super::rate_limit::Quota;
+use super::rates::Rate;
 use crate::domain::permission::{KeyScope, Role};
 use crate::store::{Key, OrgScope, Session, now};
 use axum::extract::{FromRequestParts, OriginalUri};
@@ -53,6 +55,8 @@ impl FromRequestParts<Api> for Caller {
             let (key, quota) = authenticate(api, text).await?;
             take(parts, quota)?;
             permit(parts, &key)?;
+            api.count(key.scope, Rate::Requests).await?;
+            take_place(parts, key.scope)?;
             return Ok(Self(key.scope));
         }
         if cookie(&parts.headers).is_some() {
@@ -75,7 +79,10 @@ impl FromRequestParts<Api> for Person {
             return Err(ApiError::forbidden("session_required", message));
         };
         check_origin(api, &parts.method, &parts.headers)?;
-        api.context.store.session(token).await?.map(Self).ok_or_else(ApiError::unauthorized)
+        let session = api.context.store.session(token).await?.ok_or_else(ApiError::unauthorized)?;
+        api.count(session.scope, Rate::Requests).await?;
+        take_place(parts, session.scope)?;
+        Ok(Self(session))
     }
 }
 
@@ -115,6 +122,12 @@ fn take(parts: &Parts, quota: Quota) -> Result<(), ApiError> {
         slot.0.set(quota).ok();
     }
     if quota.retry_after_s > 0 { Err(ApiError::too_many_requests()) } else { Ok(()) }
+}
+
+/// The connection counts for the organization from now on.
+fn take_place(parts: &Parts, scope: OrgScope) -> Result<(), ApiError> {
+    let takes = |place: &Place| place.belongs_to(scope);
+    if parts.extensions.get::<Place>().is_none_or(takes) { Ok(()) } else { Err(ApiError::too_many_connections()) }
 }
 
 /// What a key with scopes may do is told by the first word of the path.

@@ -133,7 +133,7 @@ async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<Call
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query), ("direction" = Option<Direction>, Query), ("end_reason" = Option<EndReason>, Query), ("started_after" = Option<String>, Query, format = "date-time"), ("started_before" = Option<String>, Query, format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query), ("direction" = Option<Direction>, Query), ("end_reason" = Option<EndReason>, Query), ("started_after" = Option<String>, Query, format = "date-time"), ("started_before" = Option<String>, Query, format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
     let page = query.page()?;
     let filter = CallFilter {

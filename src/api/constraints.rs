@@ -6,7 +6,7 @@ use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::Account;
 use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
-use crate::domain::trunk::CODECS;
+use crate::domain::trunk::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX};
 use serde_json::{Value, json};
 
 const E164: &str = "^\\+[1-9][0-9]{6,14}$";
@@ -74,9 +74,13 @@ fn headers(names: &str, description: &str) -> Value {
 
 /// The same for trunks.
 fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
-    let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([12]?[0-9]|3[0-2]))?$";
+    let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/(2[4-9]|3[0-2]))?$";
     let digits = |max: u8| json!({"pattern": format!("^[0-9]{{1,{max}}}$")});
-    let prefixes = || json!({"items": {"type": "string", "pattern": "^\\+?[0-9]{1,15}$", "example": "+31"}});
+    let prefixes = || {
+        json!({"items": {"type": "string", "pattern": "^\\+?[0-9]{1,15}$", "example": "+31"},
+            "maxItems": DESTINATIONS_MAX})
+    };
+    let visible = || json!({"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"});
     let part = || json!({"pattern": "^[A-Za-z0-9+#*]{1,32}$"});
     let proxy = "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(;transport=(udp|tcp|tls))?$";
     vec![
@@ -103,7 +107,7 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
         (
             "TrunkFields",
             "dial_string",
-            json!({"pattern": "^[^\\s<>@\"\\u0000]*\\{(e164|number)\\}[^\\s<>@\"\\u0000]*$", "maxLength": 128, "example": "{e164}",
+            json!({"pattern": "^[!#-;=?A-\\[\\]-~]*\\{(e164|number)\\}[!#-;=?A-\\[\\]-~]*$", "maxLength": 128, "example": "{e164}",
             "description": "`{national}` too, with `country_code`."}),
         ),
         (
@@ -118,9 +122,18 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
             "TrunkFields",
             "allowed_addresses",
             json!({"items": {"type": "string", "pattern": network, "example": "203.0.113.0/24"},
-            "description": "IPv4 addresses and networks; IPv6 is taken too."}),
+            "maxItems": ALLOWED_ADDRESSES_MAX,
+            "description": "IPv4 addresses and networks; IPv6 is taken too. Together a /16 at most (IPv6: a /32), unless the operator allows wider networks."}),
         ),
-        ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": CODECS}, "minItems": 1})),
+        (
+            "TrunkFields",
+            "codecs",
+            json!({"items": {"type": "string", "enum": CODECS}, "minItems": 1, "maxItems": CODECS.len()}),
+        ),
+        ("TrunkFields", "username", visible()),
+        ("TrunkFields", "password", visible()),
+        ("TrunkFields", "inbound_username", visible()),
+        ("TrunkFields", "inbound_password", visible()),
     ]
 }
 

@@ -3,8 +3,10 @@
 
 use super::Api;
 use super::auth::QuotaSlot;
+use super::error::ApiError;
 use super::rate_limit::Quota;
 use crate::store::now;
+use crate::supervision::contain;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -91,7 +93,9 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
     let span = tracing::info_span!("request", %request_id, method = %request.method());
     let slot = QuotaSlot::default();
     request.extensions_mut().insert(slot.clone());
-    let mut response = next.run(request).instrument(span).await;
+    // A handler that panics answers 500; the connection and its other requests go on.
+    let answered = contain("api_request", next.run(request)).instrument(span).await;
+    let mut response = answered.unwrap_or_else(|_| ApiError::internal().into_response());
     if let Some(quota) = slot.0.get() {
         rate_limit_headers(quota, response.headers_mut());
     }

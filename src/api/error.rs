@@ -2,7 +2,7 @@
 
 use super::envelope::Payload;
 use crate::domain::FieldFault;
-use crate::store::StoreError;
+use crate::store::{OrganizationError, StoreError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -71,8 +71,50 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; Retry-After says when to go on")
     }
 
+    /// A quota of what is held: something has to go before there is room.
+    pub fn quota(limit: &str, max: i64) -> Self {
+        let mut error =
+            Self::forbidden("quota_exceeded", format!("The organization has as many {limit} as it may: {max}"));
+        error.details["limit"] = json!(limit);
+        error.details["max"] = json!(max);
+        error
+    }
+
+    /// A quota of what is done at once or in a while: there will be room again.
+    pub fn too_much(limit: &str, message: impl Into<String>, retry_after_s: Option<u32>) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message);
+        error.details["limit"] = json!(limit);
+        if let Some(wait_s) = retry_after_s {
+            error.details["retry_after_seconds"] = json!(wait_s);
+        }
+        error
+    }
+
+    pub fn too_many_connections() -> Self {
+        let message =
+            "Your organization has as many connections as it may (api.connections.connections_per_organization)";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
+    }
+
     pub fn unavailable(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+}
+
+impl From<OrganizationError> for ApiError {
+    fn from(error: OrganizationError) -> Self {
+        let message = error.to_string();
+        let about = |mut error: Self, field: &str| {
+            error.details["field"] = json!(field);
+            error
+        };
+        match error {
+            OrganizationError::Unknown => Self::not_found("Organization"),
+            OrganizationError::Lifted(field) => about(Self::forbidden("limit_of_parent", message), field),
+            OrganizationError::Over { field, .. } => about(Self::forbidden("limit_of_parent", message), field),
+            OrganizationError::TooDeep => about(Self::forbidden("quota_exceeded", message), "parent_org_id"),
+            OrganizationError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -87,6 +129,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Duplicate(what) => {
                 Self::new(StatusCode::BAD_REQUEST, "already_exists", format!("{what} exists already"))
+            }
+            StoreError::QuotaExceeded { limit, max } => Self::quota(limit, max),
+            StoreError::Busy { limit } => {
+                Self::too_much(limit, "The organization has one list read at a time; others wait already", Some(1))
             }
             other if other.is_unreachable() => {
                 tracing::error!(error = %other, "database is unreachable");
@@ -109,7 +155,7 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // The rest of the body is not read: the connection cannot carry another request.
             response.headers_mut().insert("connection", axum::http::HeaderValue::from_static("close"));
         }

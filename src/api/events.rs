@@ -4,71 +4,60 @@
 use super::Api;
 use super::auth::{Caller, check_origin};
 use super::error::ApiError;
+use super::listener::Place;
+use super::live_socket::{Close, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use crate::call::driver::Slot;
 use crate::call::registry::Change;
-use crate::store::OrgScope;
+use crate::supervision::contain;
+use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-
-/// A listener that takes longer for one message is dropped.
-const SEND_DEADLINE: Duration = Duration::from_secs(5);
-/// How often a quiet connection is probed.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
-const MESSAGE_BYTES_MAX: usize = 4_096;
 
 /// Needs a key or a session as every other request; a browser's page must be our own, because a WebSocket carries
 /// the cookie wherever it was opened.
 pub(super) async fn connect(
-    State(api): State<Api>, Caller(scope): Caller, headers: HeaderMap, upgrade: WebSocketUpgrade,
+    State(api): State<Api>, Caller(scope): Caller, headers: HeaderMap, place: Option<Extension<Place>>,
+    upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     check_origin(&api, &Method::POST, &headers)?;
-    let changes = api.context.registry.changes();
-    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| follow(socket, scope, changes)))
+    let slot = api.context.rooms.live.take(&api.context.store.lineage(scope).await?)?;
+    let changes = api.context.registry.changes_of(scope);
+    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(async move |socket| {
+        let mut socket = LiveSocket::new(&api, socket, place.map(|Extension(place)| place));
+        let serving = async move {
+            let close = follow(&mut socket, changes, slot).await;
+            socket.close(close).await;
+        };
+        let _ = contain("websocket", serving).await; // the socket is closed with it
+    }))
 }
 
-async fn send(socket: &mut WebSocket, message: Message) -> bool {
-    matches!(tokio::time::timeout(SEND_DEADLINE, socket.send(message)).await, Ok(Ok(())))
-}
-
-async fn follow(mut socket: WebSocket, scope: OrgScope, mut changes: Receiver<Change>) {
-    let text = |value: Value| Message::Text(value.to_string().into());
-    if !send(&mut socket, text(json!({"type": "connected"}))).await {
-        return;
+/// The slot is held as long as the connection.
+async fn follow(socket: &mut LiveSocket, mut changes: Receiver<Change>, _slot: Slot) -> Close {
+    if !socket.send(json!({"type": "connected"})).await {
+        return (DROPPED, "Too slow");
     }
-    let mut probe = tokio::time::interval(PROBE_EVERY);
-    probe.tick().await;
-    let mut answered = true;
     loop {
         let message = tokio::select! {
             change = changes.recv() => match change {
-                Ok(change) if change.scope == scope => {
-                    text(json!({"type": "call", "call_id": change.call.to_string(), "status": change.status.name()}))
+                Ok(change) => {
+                    json!({"type": "call", "call_id": change.call.to_string(), "status": change.status.name()})
                 }
+                Err(RecvError::Lagged(_)) => json!({"type": "missed"}),
+                Err(RecvError::Closed) => return (NORMAL, ""),
+            },
+            said = socket.next() => match said {
                 Ok(_) => continue,
-                Err(RecvError::Lagged(_)) => text(json!({"type": "missed"})),
-                Err(RecvError::Closed) => return,
+                Err(close) => return close,
             },
-            received = socket.recv() => match received {
-                Some(Ok(_)) => {
-                    answered = true;
-                    continue;
-                }
-                _ => return,
-            },
-            _ = probe.tick() => {
-                if !std::mem::take(&mut answered) {
-                    return;
-                }
-                Message::Ping(Default::default())
-            }
         };
-        if !send(&mut socket, message).await {
-            return;
+        if !socket.send(message).await {
+            return (DROPPED, "Too slow");
         }
     }
 }

@@ -149,10 +149,9 @@ mod tests {
                     let Some(example) = content.get("example") else { continue };
                     let mut schema = content["schema"].clone();
                     schema["components"] = document["components"].clone();
-                    let validator = jsonschema::validator_for(&schema).unwrap();
-                    let faults: Vec<String> =
-                        validator.iter_errors(example).map(|e| format!("{}: {e}", e.instance_path())).collect();
-                    assert!(faults.is_empty(), "{}: {faults:?}\n{example}", operation["operationId"]);
+                    let schema = trunkline_json::schema::OwnSchema::compile(&schema).unwrap();
+                    let checked_example = schema.check_value(example);
+                    assert!(checked_example.is_ok(), "{}: {checked_example:?}\n{example}", operation["operationId"]);
                     checked += 1;
                 }
                 let body = operation.pointer("/requestBody/content/application~1json");

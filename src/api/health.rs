@@ -1,21 +1,38 @@
-//! Health and metrics: no key, no envelope.
+//! Health and metrics: no key, no envelope. Alive is whoever need not be started anew; ready is whoever can take calls.
+//! Every check has a deadline, they run together, and their result holds for half a second: asking costs the server
+//! nothing, however often it is asked, and one part that hangs hides no other.
 
 use super::Api;
 use super::envelope::{Answer, Payload};
+use crate::call::driver::Context;
+use crate::domain::time::UnixMs;
 use crate::store::now;
+use crate::supervision::panics;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use trunkline_connections::Report;
 use trunkline_media::stats::LATENESS_BOUNDS_US;
 use utoipa::ToSchema;
 
 /// A database that takes longer is as good as gone for a health check.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DATABASE_DEADLINE: Duration = Duration::from_secs(2);
+/// A SIP endpoint that takes longer for a question of its own has no time for callers.
+const SIP_DEADLINE: Duration = Duration::from_secs(1);
+/// Entries of calls that have waited longer are not being written. A busy database takes a few milliseconds.
+const JOURNAL_LATE: Duration = Duration::from_secs(5);
+/// Signs of life that may be missing before the process counts as away from the others.
+const BEATS_MISSED_MAX: u32 = 4;
+/// How long a result holds.
+const HOLDS_FOR: Duration = Duration::from_millis(500);
 
 /// Never enveloped, no key.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(super) struct Health {
     /// `ok` or `degraded`.
     status: &'static str,
@@ -25,41 +42,220 @@ pub(super) struct Health {
     checks: Checks,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct Checks {
     database: DatabaseCheck,
     mail: MailCheck,
+    sip: SipCheck,
+    media: MediaCheck,
+    journal: JournalCheck,
+    node: NodeCheck,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct MailCheck {
     /// `ok`, or `not_configured`: no mail is sent then.
     status: &'static str,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct DatabaseCheck {
     /// `ok` or `error`.
     status: &'static str,
     latency_ms: i64,
 }
 
+/// An OPTIONS of our own, answered by the endpoint.
+#[derive(Clone, Serialize, ToSchema)]
+struct SipCheck {
+    /// `ok` or `error`.
+    status: &'static str,
+    latency_ms: i64,
+}
+
+/// The threads that carry sound and write recordings.
+#[derive(Clone, Serialize, ToSchema)]
+struct MediaCheck {
+    /// `ok` or `error`.
+    status: &'static str,
+    /// Since the last turn of the one that did its last the longest ago.
+    oldest_turn_ms: i64,
+}
+
+/// What calls have to write, on its way to the database.
+#[derive(Clone, Serialize, ToSchema)]
+struct JournalCheck {
+    /// `ok` or `error`.
+    status: &'static str,
+    /// Entries that wait.
+    queued: usize,
+    /// How long the oldest of them has waited.
+    oldest_ms: i64,
+    /// When entries were last written; none since the start.
+    #[schema(format = "date-time")]
+    written_at: Option<String>,
+}
+
+/// This process among those that share the database.
+#[derive(Clone, Serialize, ToSchema)]
+struct NodeCheck {
+    /// `ok`, or `error`: it cannot say that it lives.
+    status: &'static str,
+    /// Since it last said so.
+    silent_ms: i64,
+}
+
+/// Whether the process need be started anew.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Liveness {
+    /// `ok` or `failed`.
+    status: &'static str,
+    /// The part that was given up; the process ends because of it.
+    part: Option<&'static str>,
+}
+
+/// Whether the process can take calls.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// `ok`, `degraded` or `draining`.
+    status: &'static str,
+    checks: Checks,
+}
+
+/// The last result; whoever asks while one is being made waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HealthCache(Arc<Mutex<LastCheck>>);
+
+/// When it was made, and what it found.
+type LastCheck = Option<(Instant, Arc<Checked>)>;
+
+struct Checked {
+    checks: Checks,
+    all_well: bool,
+}
+
+impl std::fmt::Debug for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checked").field("all_well", &self.all_well).finish_non_exhaustive()
+    }
+}
+
+fn ok(well: bool) -> &'static str {
+    if well { "ok" } else { "error" }
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn clock() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "health checks measure how long they took")]
+    Instant::now()
+}
+
+impl HealthCache {
+    async fn checked(&self, context: &Context) -> Arc<Checked> {
+        let mut last = self.0.lock().await;
+        if let Some((_, checked)) = last.as_ref().filter(|(at, _)| at.elapsed() < HOLDS_FOR) {
+            return checked.clone();
+        }
+        let checked = Arc::new(check(context).await);
+        *last = Some((clock(), checked.clone()));
+        checked
+    }
+}
+
+async fn check(context: &Context) -> Checked {
+    let (database, sip) = tokio::join!(check_database(context), check_sip(context));
+    let (media, journal, node) = (check_media(context), check_journal(context), check_node(context));
+    let all_well =
+        [database.status, sip.status, media.status, journal.status, node.status].iter().all(|status| *status == "ok");
+    let mail = MailCheck { status: if context.sends_mail { "ok" } else { "not_configured" } };
+    Checked { checks: Checks { database, mail, sip, media, journal, node }, all_well }
+}
+
+async fn check_database(context: &Context) -> DatabaseCheck {
+    let started = clock();
+    let reachable = matches!(timeout(DATABASE_DEADLINE, context.store.ping()).await, Ok(Ok(())));
+    DatabaseCheck { status: ok(reachable), latency_ms: ms(started.elapsed()) }
+}
+
+async fn check_sip(context: &Context) -> SipCheck {
+    let started = clock();
+    let answered = matches!(timeout(SIP_DEADLINE, context.sip.check()).await, Ok(Some(_)));
+    SipCheck { status: ok(answered), latency_ms: ms(started.elapsed()) }
+}
+
+fn check_media(context: &Context) -> MediaCheck {
+    let threads = context.workers.liveness();
+    let oldest = threads.iter().map(|thread| thread.since_turn).max().unwrap_or_default();
+    MediaCheck { status: ok(!threads.iter().any(|thread| thread.is_stuck())), oldest_turn_ms: ms(oldest) }
+}
+
+fn check_journal(context: &Context) -> JournalCheck {
+    let health = context.journal.health();
+    JournalCheck {
+        status: ok(health.oldest < JOURNAL_LATE),
+        queued: health.queued,
+        oldest_ms: ms(health.oldest),
+        written_at: health.wrote_at.map(UnixMs::rfc3339),
+    }
+}
+
+fn check_node(context: &Context) -> NodeCheck {
+    let silent = context.heart.silent_for().unwrap_or_default();
+    NodeCheck { status: ok(silent <= context.beat * BEATS_MISSED_MAX), silent_ms: ms(silent) }
+}
+
+fn answer(well: bool, body: impl Serialize) -> Answer {
+    let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Answer(code, Payload::Plain(serde_json::to_value(body).unwrap_or_default()))
+}
+
 /// Whether the server works.
 #[utoipa::path(get, path = "/health", tag = "health", security(()), responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn health(State(api): State<Api>) -> Answer {
-    let started = now();
-    let reachable = matches!(tokio::time::timeout(DEADLINE, api.context.store.ping()).await, Ok(Ok(())));
-    let latency_ms = now().0 - started.0;
-    let (code, status) = if reachable { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
-    let check = if reachable { "ok" } else { "error" };
-    let mail = if api.context.sends_mail { "ok" } else { "not_configured" };
+    let checked = api.health.checked(&api.context).await;
     let body = Health {
-        status,
+        status: if checked.all_well { "ok" } else { "degraded" },
         timestamp: now().rfc3339(),
         version: env!("CARGO_PKG_VERSION"),
-        checks: Checks { database: DatabaseCheck { status: check, latency_ms }, mail: MailCheck { status: mail } },
+        checks: checked.checks.clone(),
     };
-    Answer(code, Payload::Plain(serde_json::to_value(body).unwrap_or_default()))
+    answer(checked.all_well, body)
+}
+
+/// Whether the process is alive: one that says 503 has given a part of itself up, and has to be started anew.
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Liveness), (status = 503, body = Liveness)))]
+pub(super) async fn live(State(api): State<Api>) -> Answer {
+    let given_up = api.context.supervisor.given_up();
+    let body = Liveness {
+        status: if given_up.is_none() { "ok" } else { "failed" },
+        part: given_up.as_ref().map(|given_up| given_up.part),
+    };
+    answer(given_up.is_none(), body)
+}
+
+/// Whether the process can take calls: database, SIP, media and journal work, and it is not about to end.
+#[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub(super) async fn ready(State(api): State<Api>) -> Answer {
+    let checked = api.health.checked(&api.context).await;
+    let stopping = api.context.supervisor.is_stopping() || api.context.supervisor.given_up().is_some();
+    let status = match (stopping, checked.all_well) {
+        (true, _) => "draining",
+        (false, false) => "degraded",
+        (false, true) => "ok",
+    };
+    answer(status == "ok", Readiness { status, checks: checked.checks.clone() })
+}
+
+fn count_connections(listener: &'static str, report: &Report) {
+    metrics::gauge!("trunkline_connections", "listener" => listener).set(report.open() as f64);
+    metrics::counter!("trunkline_connections_accepted_total", "listener" => listener).absolute(report.accepted());
+    for (why, count) in report.closed() {
+        let labels = [("listener", listener), ("reason", why.name())];
+        metrics::counter!("trunkline_connections_closed_total", &labels).absolute(count);
+    }
 }
 
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
@@ -77,7 +273,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     metrics::counter!("trunkline_queue_overflows_total", "queue" => "recording").absolute(dropped);
     let refused = stats.commands_refused.load(std::sync::atomic::Ordering::Relaxed);
     metrics::counter!("trunkline_queue_overflows_total", "queue" => "media_commands").absolute(refused);
-    if let Some(snapshot) = api.context.sip.snapshot().await {
+    for (part, count) in panics() {
+        metrics::counter!("trunkline_panics_total", "part" => part).absolute(count);
+    }
+    // An endpoint that does not answer keeps no figures of others back.
+    if let Ok(Some(snapshot)) = timeout(SIP_DEADLINE, api.context.sip.snapshot()).await {
         let c = snapshot.counters;
         for (fate, count) in [
             ("received", c.received),
@@ -87,9 +287,15 @@ pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
             ("forbidden", c.forbidden),
             ("overload", c.overload),
             ("shed", c.shed),
+            ("guesses_limited", c.guesses_limited),
         ] {
             metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
         }
+    }
+    count_connections("api", &api.connections);
+    count_connections("webrtc_tcp", api.context.workers.web_streams());
+    for (listener, report) in api.context.sip.streams().all() {
+        count_connections(listener, report);
     }
     ([("content-type", "text/plain; version=0.0.4")], api.metrics.render())
 }

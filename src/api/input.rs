@@ -1,17 +1,24 @@
 //! What clients send: JSON objects, identifiers, pages. Unknown fields are refused by name.
 
 use super::Api;
+use super::body::was_too_slow;
 use super::error::ApiError;
 use crate::store::Page;
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use trunkline_json::document::{DocumentError, Limits};
 use utoipa::IntoParams;
 use utoipa::ToSchema;
+
+/// A body's bounds beside its size: what handles it afterwards goes as deep as it is.
+const BODY: Limits = Limits { bytes_max: 0, depth_max: 80, values_max: 100_000 };
+/// Parameters of a query that are read; the address has some 64 kB.
+const QUERY_PARAMETERS_MAX: usize = 100;
 
 /// The JSON object of a request body.
 #[derive(Debug)]
@@ -27,12 +34,9 @@ impl FromRequest<Api> for Object {
             let message = "The body must be sent as application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
-        let limit = api.body_bytes_max;
-        let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| {
-            let message = format!("The body is larger than {limit} bytes");
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
-        })?;
-        match serde_json::from_slice(&bytes) {
+        let bytes = read_body(request.into_body(), api.body_bytes_max).await?;
+        let limits = Limits { bytes_max: api.body_bytes_max, ..BODY };
+        match limits.parse(&bytes) {
             Ok(Value::Object(mut object)) => {
                 if let Some(field) = nul_in_object(&object) {
                     return Err(holds_nul(&field));
@@ -41,9 +45,10 @@ impl FromRequest<Api> for Object {
                 Ok(Self(object))
             }
             Ok(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object")),
-            Err(error) => {
+            Err(DocumentError::Invalid(error)) => {
                 Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}")))
             }
+            Err(bound) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body {bound}"))),
         }
     }
 }
@@ -73,6 +78,18 @@ fn nul_in(value: &Value) -> Option<String> {
         Value::Object(object) => nul_in_object(object).map(|path| format!(".{path}")),
         _ => None,
     }
+}
+
+/// A body of at most so many bytes, from a client that sends it in time.
+pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    to_bytes(body, bytes_max).await.map_err(|error| {
+        if was_too_slow(&error) {
+            let message = "The body is sent too slowly";
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message);
+        }
+        let message = format!("The body is larger than {bytes_max} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    })
 }
 
 /// JSON has one kind of number: 260.0 is 260 where a whole number is wanted.
@@ -174,7 +191,8 @@ impl FromRequestParts<Api> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or("");
-        let parameters: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned().take(QUERY_PARAMETERS_MAX);
+        let parameters: HashMap<String, String> = parameters.collect();
         match parameters.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
             Some((name, _)) => Err(holds_nul(&name.replace('\0', "\\u0000"))),
             None => Ok(Self(parameters)),
@@ -221,10 +239,7 @@ impl Query {
 
 /// A webhook must not lead into our own network.
 pub(super) fn check_webhook_url(api: &Api, field: &str, url: &str) -> Result<(), ApiError> {
-    match api.context.webhooks.refuses(url) {
-        Some(why) => Err(ApiError::field(field, why)),
-        None => Ok(()),
-    }
+    api.context.webhooks.check(url).map_err(|why| ApiError::field(field, why.to_string()))
 }
 
 /// An identifier of the path; one that is no UUID names nothing.

@@ -6,6 +6,9 @@ use super::calls::find;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Query, base_url};
+use super::listener::Place;
+use super::live_socket::{Close, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use crate::call::driver::{Slot, SlotsFull};
 use crate::call::live::Update;
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
@@ -13,31 +16,25 @@ use crate::domain::permission::KeyScope;
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
 use crate::store::live_tokens::Purpose;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use crate::supervision::contain;
+use axum::Extension;
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
 
-/// A listener that takes longer for one message is dropped.
-const SEND_DEADLINE: Duration = Duration::from_secs(5);
-/// How often a quiet connection is probed.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
-/// Listeners send pings and nothing else.
-const MESSAGE_BYTES_MAX: usize = 4_096;
 /// What was said before the listener came is on its way to the database for this long at most.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
-const NORMAL: u16 = 1000;
 const BAD_CREDENTIALS: u16 = 4401;
 const NO_SUCH_CALL: u16 = 4404;
-/// The listener is too slow or asks too much (RFC 6455: policy violation).
-const DROPPED: u16 = 1008;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct LiveBody {
@@ -88,23 +85,43 @@ pub(super) async fn live(
 
 /// `/ws/calls/{id}`: refusals are close codes, because a browser cannot read the status of a refused upgrade.
 pub(super) async fn connect(
-    State(api): State<Api>, Path(id): Path<String>, query: Query, upgrade: WebSocketUpgrade,
+    State(api): State<Api>, Path(id): Path<String>, query: Query, place: Option<Extension<Place>>,
+    upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
-        let mut listener = Listener { socket, call: id.clone() };
-        let (code, reason) = match enter(&api, &id, &query).await {
-            Ok((scope, call)) => listener.follow(&api, scope, call).await,
-            Err((code, reason)) => {
-                listener.send(json!({"type": "error", "error": reason})).await;
-                (code, reason)
-            }
-        };
-        let frame = CloseFrame { code, reason: reason.into() };
-        let _ = tokio::time::timeout(SEND_DEADLINE, listener.socket.send(Message::Close(Some(frame)))).await;
+        let socket = LiveSocket::new(&api, socket, place.map(|Extension(place)| place));
+        let _ = contain("websocket", serve(api, id, query, socket)).await; // the socket is closed with it
     })
 }
 
-async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), (u16, &'static str)> {
+async fn serve(api: Api, id: String, query: Query, socket: LiveSocket) {
+    let mut listener = Listener { socket, call: id.clone() };
+    let close = match enter(&api, &id, &query).await {
+        Ok((scope, _)) if !listener.socket.belongs_to(scope) => (DROPPED, "Too many connections"),
+        Ok((scope, call)) => match slot(&api, scope).await {
+            Ok(_slot) => listener.follow(&api, scope, call).await,
+            Err(limit) => {
+                let reason = "As many connections listen as may: close one of the others";
+                let details = json!({"code": "quota_exceeded", "limit": limit});
+                listener.socket.send(json!({"type": "error", "error": reason, "details": details})).await;
+                (DROPPED, reason)
+            }
+        },
+        Err((code, reason)) => {
+            listener.socket.send(json!({"type": "error", "error": reason})).await;
+            (code, reason)
+        }
+    };
+    listener.socket.close(close).await;
+}
+
+/// Room for one more connection of the organization, or the limit that it has reached.
+async fn slot(api: &Api, scope: OrgScope) -> Result<Slot, &'static str> {
+    let lineage = api.context.store.lineage(scope).await.map_err(|_| "live_connections")?;
+    api.context.rooms.live.take(&lineage).map_err(SlotsFull::limit)
+}
+
+async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), Close> {
     let refused = (BAD_CREDENTIALS, "Missing or invalid API key or session token");
     let wanted = CallId::parse(id);
     let scope = match (query.text("api_key"), query.text("session_token")) {
@@ -130,53 +147,40 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), (
 fn web_guest(api: &Api, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
     let grant = api.context.links.secret.verify_web(token)?;
     let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
-    let goes_on = grant.may_begin(unix_s()) || api.context.registry.listen(grant.scope, call).is_some();
+    let goes_on = grant.may_begin(unix_s()) || api.context.registry.is_live(grant.scope, call);
     goes_on.then_some(grant.scope)
 }
 
 struct Listener {
-    socket: WebSocket,
+    socket: LiveSocket,
     call: String,
 }
 
 impl Listener {
-    /// False when the listener is gone or too slow.
-    async fn send(&mut self, message: Value) -> bool {
-        let sent = self.socket.send(Message::Text(message.to_string().into()));
-        matches!(tokio::time::timeout(SEND_DEADLINE, sent).await, Ok(Ok(())))
-    }
-
     /// Everything so far, then everything as it happens.
-    async fn follow(&mut self, api: &Api, scope: OrgScope, call: Call) -> (u16, &'static str) {
-        // Listening starts before the turns so far are read: one that comes in between is seen twice
-        // rather than not at all, and its position says so.
-        let updates = match api.context.registry.listen(scope, call.id) {
-            None if !call.status.is_over() => api.context.remote.listen(scope, call.id).await,
-            here => here,
+    async fn follow(&mut self, api: &Api, scope: OrgScope, call: Call) -> Close {
+        let (so_far, updates) = match api.context.registry.listen(scope, call.id) {
+            Some((so_far, updates)) => (so_far, Some(updates)),
+            None => elsewhere(api, scope, &call).await,
         };
         let gone = (NORMAL, "");
         let hello = json!({"type": "connected", "data": {"call_id": self.call, "status": call.status.name()}});
-        if !self.send(hello).await {
+        if !self.socket.send(hello).await {
             return gone;
         }
-        api.context.journal.flush(FLUSH_DEADLINE).await;
-        let turns = api.context.store.turns(scope, call.id).await.unwrap_or_default();
-        let so_far: Vec<Value> = turns.iter().zip(0..).map(|(turn, position)| turn_json(position, turn)).collect();
-        if !so_far.is_empty() && !self.send(self.transcript(so_far)).await {
+        let so_far: Vec<Value> = so_far.iter().map(|(position, turn)| turn_json(*position, turn)).collect();
+        if !so_far.is_empty() && !self.socket.send(self.transcript(so_far)).await {
             return gone;
         }
         let Some(updates) = updates else {
             let call = find(api, scope, &self.call).await.unwrap_or(call);
-            self.send(self.status(call.status.name(), call.end_reason.map(|reason| reason.name()))).await;
+            self.socket.send(self.status(call.status.name(), call.end_reason.map(|reason| reason.name()))).await;
             return (NORMAL, "The call has ended");
         };
         self.listen(updates).await
     }
 
-    async fn listen(&mut self, mut updates: Receiver<Update>) -> (u16, &'static str) {
-        let mut probe = tokio::time::interval(PROBE_EVERY);
-        probe.tick().await;
-        let mut answered = true;
+    async fn listen(&mut self, mut updates: Receiver<Update>) -> Close {
         loop {
             let message = tokio::select! {
                 update = updates.recv() => match update {
@@ -188,33 +192,16 @@ impl Listener {
                     Err(RecvError::Closed) => return (NORMAL, "The call has ended"),
                     Err(RecvError::Lagged(_)) => {
                         let reason = "You are too slow: updates were lost. Connect again to get the transcript so far.";
-                        self.send(json!({"type": "error", "error": reason})).await;
+                        self.socket.send(json!({"type": "error", "error": reason})).await;
                         return (DROPPED, "Too slow");
                     }
                 },
-                received = self.socket.recv() => match received {
-                    Some(Ok(message)) => {
-                        answered = true;
-                        match answer(&message) {
-                            Some(reply) => reply,
-                            None => continue,
-                        }
-                    }
-                    _ => return (NORMAL, ""),
+                said = self.socket.next() => match said {
+                    Ok(message) => answer(&message),
+                    Err(close) => return close,
                 },
-                _ = probe.tick() => {
-                    if !answered {
-                        return (DROPPED, "No answer to a ping");
-                    }
-                    answered = false;
-                    let ping = self.socket.send(Message::Ping(Default::default()));
-                    match tokio::time::timeout(SEND_DEADLINE, ping).await {
-                        Ok(Ok(())) => continue,
-                        _ => return (DROPPED, ""),
-                    }
-                }
             };
-            if !self.send(message).await {
+            if !self.socket.send(message).await {
                 return (DROPPED, "Too slow");
             }
         }
@@ -229,6 +216,17 @@ impl Listener {
     }
 }
 
+/// A call that another process holds, or that is over: what the database has of it. Whoever holds it tells everything
+/// so far once more; a turn that is seen twice has the same position.
+async fn elsewhere(api: &Api, scope: OrgScope, call: &Call) -> (BTreeMap<u32, Turn>, Option<Receiver<Update>>) {
+    let updates = match call.status.is_over() {
+        false => api.context.remote.listen(scope, call.id).await,
+        true => None,
+    };
+    api.context.journal.flush(FLUSH_DEADLINE).await;
+    (api.context.store.turns_by_position(scope, call.id).await.unwrap_or_default(), updates)
+}
+
 /// A turn as `/calls/{id}/transcript` shows it, with its place: the same place again replaces it.
 fn turn_json(position: u32, turn: &Turn) -> Value {
     let mut json = serde_json::to_value(turn).unwrap_or_default();
@@ -241,11 +239,11 @@ fn interim_json(text: &str) -> Value {
     json!({"role": "user", "content": text, "position": null, "is_final": false})
 }
 
-fn answer(message: &Message) -> Option<Value> {
-    let Message::Text(text) = message else { return None };
+fn answer(message: &Message) -> Value {
+    let text = message.to_text().unwrap_or_default();
     let message: Value = serde_json::from_str(text).unwrap_or_default();
-    Some(match message["type"].as_str() {
+    match message["type"].as_str() {
         Some("ping") => json!({"type": "pong"}),
         _ => json!({"type": "error", "error": "Not understood: send {\"type\": \"ping\"}"}),
-    })
+    }
 }

@@ -6,6 +6,7 @@ mod agents;
 mod api_keys;
 mod audit_log;
 mod auth;
+mod body;
 mod calls;
 mod console;
 mod constraints;
@@ -16,13 +17,16 @@ mod examples;
 mod health;
 mod input;
 mod lengths;
+pub mod listener;
 mod live;
+pub mod live_socket;
 pub mod openapi;
 mod organizations;
 mod phone_numbers;
 mod precondition;
 mod providers;
 mod rate_limit;
+mod rates;
 mod recordings;
 mod reports;
 pub mod router;
@@ -41,11 +45,14 @@ mod whip;
 use crate::call::driver::Context;
 use crate::domain::ids::{AgentId, ApiKeyId};
 use crate::store::OrgScope;
+use live_socket::LiveLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate_limit::RateLimit;
+use rates::Rates;
 use sessions::Passwords;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use trunkline_connections::{Networks, Report};
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -55,12 +62,17 @@ pub struct Api {
     body_bytes_max: usize,
     public_url: String,
     rate_limit: RateLimit<ApiKeyId>,
+    rates: Rates,
     visitors: RateLimit<IpAddr>,
+    proxies: Arc<Networks>,
     behind_proxy: bool,
+    connections: Arc<Report>,
+    live: LiveLimits,
     web: Arc<WebSettings>,
     demo: Option<Arc<Demo>>,
     passwords: Passwords,
     written: agents::Written,
+    health: health::HealthCache,
 }
 
 /// The API's settings.
@@ -70,10 +82,14 @@ pub struct Settings {
     pub public_url: String,
     pub rate_limit_per_minute: u32,
     pub public_rate_limit_per_minute: u32,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub proxies: Arc<Networks>,
+    /// Everybody's is.
     pub behind_proxy: bool,
     pub allowed_origins: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub token_valid_s: u64,
+    pub live: LiveLimits,
     pub demo: Option<Demo>,
 }
 
@@ -117,22 +133,33 @@ struct WebSettings {
 
 impl Api {
     pub fn new(context: Arc<Context>, metrics: PrometheusHandle, settings: Settings) -> Self {
-        let Settings { body_bytes_max, public_url, behind_proxy, .. } = settings;
+        let Settings { body_bytes_max, public_url, proxies, behind_proxy, .. } = settings;
+        let rates = Rates::new(context.store.quotas());
         let rate_limit = RateLimit::new(settings.rate_limit_per_minute);
         let visitors = RateLimit::new(settings.public_rate_limit_per_minute);
-        let Settings { allowed_origins, ice_servers, token_valid_s, demo, .. } = settings;
+        let Settings { allowed_origins, ice_servers, token_valid_s, demo, live, .. } = settings;
         Self {
             context,
             metrics,
             body_bytes_max,
             public_url,
             rate_limit,
+            rates,
             visitors,
+            proxies,
             behind_proxy,
+            connections: Arc::default(),
+            live,
             demo: demo.map(Arc::new),
             web: Arc::new(WebSettings { allowed_origins, ice_servers, token_valid_s }),
             passwords: Passwords::default(),
             written: agents::Written::default(),
+            health: health::HealthCache::default(),
         }
+    }
+
+    /// What the listener counts.
+    pub fn connections(&self) -> Arc<Report> {
+        self.connections.clone()
     }
 }

@@ -33,9 +33,9 @@ pub(super) struct OrganizationView {
     billing_org_id: String,
     max_concurrent_calls: Option<u32>,
     calls_per_second: Option<f64>,
-    /// Of answered calls in a UTC day; no call is made beyond them.
+    /// Of answered calls in a UTC day, of everything below too; no call begins beyond them.
     max_minutes_per_day: Option<u32>,
-    /// In a UTC day, in the price table's currency; no call is made beyond it.
+    /// In a UTC day, in the price table's currency; no call begins beyond it.
     max_spend_per_day: Option<f64>,
     #[schema(format = "date-time")]
     created_at: String,
@@ -89,7 +89,7 @@ pub(super) struct OrganizationPage {
 pub(super) struct OrganizationInput {
     #[schema(min_length = 1, max_length = 200, example = "Reseller's customer")]
     name: String,
-    /// The new organization is below this one and bills to its root.
+    /// The new organization is below this one and bills to its root. Without it: 403, the operator makes those.
     #[serde(default)]
     #[schema(format = "uuid")]
     parent_org_id: Option<String>,
@@ -150,8 +150,8 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
     Ok(Answer::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
 }
 
-/// Creates an organization; with `parent_org_id` below that one and billed to its root. Its API key is
-/// returned only once.
+/// Creates an organization below `parent_org_id`, billed to the root of that one. Its limits are at most those of
+/// everybody above it, and what it uses counts for them too. Its API key is returned only once.
 #[utoipa::path(post, path = "/organizations", tag = "organizations", security(("session" = [])), request_body = OrganizationInput, responses((status = 201, body = OrganizationCreated)))]
 pub(super) async fn create(
     State(api): State<Api>, person: Person, Object(mut object): Object,
@@ -170,15 +170,17 @@ pub(super) async fn create(
         max_spend_per_day: input.max_spend_per_day,
     };
     limits.validate()?;
-    let parent = match &input.parent_org_id {
-        None => None,
-        Some(text) => {
-            let unknown = |_| ApiError::no_reference("parent_org_id", "is not an organization of yours");
-            Some(find(&api, &person, text).await.map_err(unknown)?)
-        }
+    // One without a parent would be billed to nobody the operator knows.
+    let Some(parent) = &input.parent_org_id else {
+        let message = "parent_org_id: is required; the operator makes organizations without one (trunkline bootstrap)";
+        let mut error = ApiError::forbidden("parent_required", message);
+        error.details["field"] = "parent_org_id".into();
+        return Err(error);
     };
+    let unknown = |_| ApiError::no_reference("parent_org_id", "is not an organization of yours");
+    let parent = find(&api, &person, parent).await.map_err(unknown)?;
     let store = &api.context.store;
-    let made = store.create_organization(parent.as_ref(), &input.name, limits).await?;
+    let made = store.create_organization(&parent, &input.name, limits).await?;
     let scope = store.scope_of_created(&made);
     let key = store.create_key(scope, "first key", None, None).await?;
     let invitation_token = match &input.owner_email {
@@ -196,7 +198,8 @@ pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<S
     Ok(Versioned(one.version, Answer::ok(OrganizationBody { organization: (&one).into() })))
 }
 
-/// Changes name or limits; `null` lifts a limit.
+/// Changes name or limits; `null` lifts a limit. What the organization above has set can only be lowered here: its
+/// people lift it, and never over their own.
 #[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath, IfMatchHeader), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 pub(super) async fn update(
     State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object): Object,

@@ -4,6 +4,7 @@ use super::Api;
 use super::auth::Caller;
 use super::envelope::Answer;
 use super::error::ApiError;
+use super::rates::Rate;
 use crate::call::driver::Context;
 use crate::domain::provider::Account;
 use axum::extract::{Path, State};
@@ -95,6 +96,8 @@ pub(super) async fn test(
     State(api): State<Api>, Caller(scope): Caller, Path(name): Path<String>,
 ) -> Result<Answer, ApiError> {
     let account = Account::parse(&name).ok_or_else(|| ApiError::not_found("Provider"))?;
+    api.count(scope, Rate::ProviderTests).await?;
+    let _slot = api.context.rooms.provider_tests.take(&api.context.store.lineage(scope).await?)?;
     let context = Context::of_organization(&api.context, scope).await;
     let trial = context.providers.try_out(account).await;
     let problem = trial.failure.map(|failure| ProviderProblem {

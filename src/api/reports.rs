@@ -6,6 +6,8 @@ use super::calls::find;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::IdPath;
+use super::rates::Rate;
+use crate::call::driver::OrderFault;
 use crate::domain::call::{Call, Outcome};
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
@@ -40,14 +42,22 @@ async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Res
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
+    // A model is asked, perhaps on the server's account: like every call, not beyond the day's money.
+    api.count(scope, Rate::Reports).await?;
+    let _slot = api.context.rooms.reports.take(&api.context.store.lineage(scope).await?)?;
+    if !api.context.has_day_left(scope).await? {
+        return Err(OrderFault::Spent.into());
+    }
     let context = crate::call::driver::Context::of_organization(&api.context, scope).await;
-    let found = context.analyse(call, turns).await;
+    let found = context.analyse(scope, call, turns).await;
+    let added = context.bill_analysis(&found);
     let failed = found.outcome.report.as_ref().and_then(|report| report["error"].as_str()).map(str::to_owned);
     if let Some(kind) = failed {
+        // An answer that cannot be used costs what every answer does.
+        api.context.store.put_outcome(scope, call.id, &call.outcome, &added).await?;
         let code = if kind == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         return Err(ApiError::unavailable(code, "The model that writes the report did not answer"));
     }
-    let added = context.bill_analysis(&found);
     api.context.store.put_outcome(scope, call.id, &found.outcome, &added).await?;
     Ok(found.outcome)
 }

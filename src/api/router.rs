@@ -17,6 +17,8 @@ use utoipa_axum::routes;
 pub(super) fn mount() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::update, agents::delete))
         .routes(routes!(agent_versions::versions))
@@ -74,6 +76,8 @@ pub fn router(api: Api) -> Router {
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
         .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/ws/calls/{id}", get(live::connect))
         .route("/ws/events", get(events::connect))

@@ -5,6 +5,7 @@ use super::auth::Person;
 use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, typed};
+use crate::call::driver::normal_base;
 use crate::domain::ids::SecretId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::Role;
@@ -14,6 +15,9 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Of an address: hosts have 253 at most.
+const BASE_URL_BYTES_MAX: usize = 512;
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = Secret)]
 pub(super) struct SecretView {
@@ -21,6 +25,9 @@ pub(super) struct SecretView {
     id: String,
     name: String,
     provider: String,
+    /// The one address it goes to; null for the provider's own.
+    #[schema(format = "uri")]
+    base_url: Option<String>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -33,6 +40,7 @@ impl From<&SecretRow> for SecretView {
             id: row.id.to_string(),
             name: row.name.clone(),
             provider: row.provider.clone(),
+            base_url: row.base_url.clone(),
             created_at: row.created_at.rfc3339(),
             updated_at: row.updated_at.rfc3339(),
         }
@@ -66,6 +74,10 @@ pub(super) struct SecretInput {
     /// The provider's key; never returned.
     #[schema(min_length = 1, max_length = 4096)]
     value: String,
+    /// The `base_url` of agents that this key goes to, and to no other; without it, the provider's own address.
+    #[serde(default)]
+    #[schema(format = "uri", max_length = 512)]
+    base_url: Option<String>,
 }
 
 /// The stored keys, without their text.
@@ -74,12 +86,13 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
     let page = query.page()?;
     let (rows, total) = api.context.store.secrets(person.scope(), page).await?;
     let secrets: Vec<SecretView> = rows.iter().map(SecretView::from).collect();
-    let xai_secret_id = secrets.iter().find(|secret| secret.provider == "xai").map(|secret| secret.id.clone());
+    let xai_secret_id =
+        secrets.iter().find(|one| one.provider == "xai" && one.base_url.is_none()).map(|secret| secret.id.clone());
     Ok(Answer::ok(SecretPage { secrets, total, limit: page.limit, offset: page.offset, xai_secret_id }))
 }
 
-/// Stores the key of a provider, in place of the one before. Calls of the organization use it instead of
-/// the server's.
+/// Stores the key of a provider, or of a server of your own at `base_url`, in place of the one before. Calls of the
+/// organization use it at that address instead of the server's.
 #[utoipa::path(post, path = "/secrets", tag = "secrets", security(("session" = [])), request_body = SecretInput, responses((status = 201, body = SecretBody)))]
 pub(super) async fn create(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
     let input: SecretInput = typed(object)?;
@@ -95,10 +108,24 @@ pub(super) async fn create(State(api): State<Api>, person: Person, Object(object
         return Err(ApiError::field("provider", "needs no key"));
     }
     let provider = input.provider.name();
-    let store = &api.context.store;
-    let row = store.put_secret(person.scope(), master, &input.name, provider, input.value.trim()).await?;
+    let base_url = input.base_url.as_deref().map(|url| checked_base(&api, url)).transpose()?;
+    let (store, value) = (&api.context.store, input.value.trim());
+    let stored = store.put_secret(person.scope(), master, &input.name, provider, base_url.as_deref(), value).await?;
+    let Some(row) = stored else {
+        let message = "Other processes on this database have another secrets.master_key";
+        return Err(ApiError::unavailable("master_key_mismatch", message));
+    };
     person.audit(&api, "secret.put", row.id).await?;
     Ok(Answer::created(SecretBody { secret: (&row).into() }))
+}
+
+/// An address that a key may be for, as it is compared with those of agents.
+fn checked_base(api: &Api, url: &str) -> Result<String, ApiError> {
+    if url.len() > BASE_URL_BYTES_MAX {
+        return Err(ApiError::field("base_url", format!("must not be longer than {BASE_URL_BYTES_MAX} bytes")));
+    }
+    api.context.providers.check_base_url(url).map_err(|why| ApiError::field("base_url", why.to_string()))?;
+    Ok(normal_base(url))
 }
 
 /// Forgets a key.

@@ -10,6 +10,7 @@ use super::users::UserView;
 use super::visitor::Visitor;
 use crate::domain::password;
 use crate::store::{Session, User};
+use crate::supervision;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -49,7 +50,8 @@ impl Passwords {
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
         let broken = |_| ApiError::unavailable("overloaded", "Too many people log in at once");
         let _permit = self.permits.acquire().await.map_err(|_| broken(()))?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| broken(()))
+        let worked = supervision::spawn_blocking("password", work).await;
+        worked.map_err(|_| broken(()))?.map_err(|_| ApiError::internal())
     }
 
     pub(super) async fn hash(&self, text: String) -> Result<String, ApiError> {

@@ -3,10 +3,10 @@
 
 use super::error::ApiError;
 use super::router;
-use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use trunkline_json::schema::OwnSchema;
 
 /// The types of the document.
 static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
@@ -17,9 +17,9 @@ static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// Built when a body of the type comes first; there are a dozen.
-static SHAPES: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+static SHAPES: LazyLock<Mutex<HashMap<String, Arc<OwnSchema>>>> = LazyLock::new(Mutex::default);
 
-fn shape(name: &str) -> Option<Arc<Validator>> {
+fn shape(name: &str) -> Option<Arc<OwnSchema>> {
     let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = shapes.get(name) {
         return Some(known.clone());
@@ -27,7 +27,7 @@ fn shape(name: &str) -> Option<Arc<Validator>> {
     let mut used = Map::new();
     collect(name, &mut used);
     let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": used}});
-    let built = Arc::new(jsonschema::validator_for(&schema).ok()?);
+    let built = Arc::new(OwnSchema::compile(&schema)?);
     shapes.insert(name.to_owned(), built.clone());
     Some(built)
 }
@@ -78,17 +78,16 @@ pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), Api
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let value = Value::Object(object);
-    let Some(fault) = validator.iter_errors(&value).next() else { return Ok(()) };
-    let path = fault.instance_path().to_string();
+    let Err(fault) = validator.check_value(&value) else { return Ok(()) };
     let mut field = String::new();
-    for part in path.split('/').filter(|part| !part.is_empty()) {
+    for part in fault.place.split('/').filter(|part| !part.is_empty()) {
         match part.parse::<usize>() {
             Ok(index) => field.push_str(&format!("[{index}]")),
             Err(_) if field.is_empty() => field.push_str(part),
             Err(_) => field.push_str(&format!(".{part}")),
         }
     }
-    Err(ApiError::field(if field.is_empty() { "body" } else { &field }, fault.to_string()))
+    Err(ApiError::field(if field.is_empty() { "body" } else { &field }, fault.message))
 }
 
 #[cfg(test)]

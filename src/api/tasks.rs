@@ -238,6 +238,7 @@ impl From<OrderFault> for ApiError {
                 error
             }
             OrderFault::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
+            OrderFault::Broken => Self::internal(),
             OrderFault::Spent => Self::forbidden("daily_limit_reached", message),
             OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
             OrderFault::Busy(_) | OrderFault::Overloaded => Self::unavailable("overloaded", message),

@@ -6,14 +6,15 @@ use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use crate::call::driver::{TrunkState, probe_trunk};
+use super::rates::Rate;
+use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{IdentityHeader, Srtp, SrtpKeying, Target, Transport, Trunk, TrunkFields};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -144,10 +145,12 @@ pub(super) struct TrunkPage {
     offset: i64,
 }
 
-fn fields(object: Map<String, Value>) -> Result<TrunkFields, ApiError> {
-    let fields: TrunkFields = typed(object)?;
+fn check(api: &Api, fields: &TrunkFields) -> Result<(), ApiError> {
     fields.validate()?;
-    Ok(fields)
+    for (field, host, port) in fields.hosts() {
+        api.context.sip_guard.check_host(&host, port).map_err(|why| ApiError::field(&field, why.to_string()))?;
+    }
+    Ok(api.context.trunks.check_networks(fields)?)
 }
 
 async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Trunk, ApiError> {
@@ -169,8 +172,11 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
 ) -> Result<Versioned, ApiError> {
+    api.count(scope, Rate::TrunkChanges).await?;
     object.retain(|_, value| !value.is_null());
-    let trunk = api.context.store.create_trunk(scope, fields(object)?).await?;
+    let fields: TrunkFields = typed(object)?;
+    check(&api, &fields)?;
+    let trunk = api.context.store.create_trunk(scope, fields).await?;
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;
     Ok(Versioned(trunk.version, Answer::created(TrunkBody { trunk: view(&api, &trunk) })))
@@ -185,11 +191,14 @@ pub(super) async fn get(
     Ok(Versioned(trunk.version, Answer::ok(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
-/// Changes some fields; `null` clears one.
+/// Changes some fields; `null` clears one. A host, port, target, proxy or registrar that is new takes `username` and
+/// `password` away, unless `password` is in the same change: they were given for the others.
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
 ) -> Result<Versioned, ApiError> {
+    api.count(scope, Rate::TrunkChanges).await?;
+    let password_is_given = changes.get("password").is_some_and(Value::is_string);
     for _ in 0..ATTEMPTS_MAX {
         let mut trunk = find(&api, scope, &id).await?;
         if_match.check(trunk.version, &changes, view(&api, &trunk))?;
@@ -198,8 +207,10 @@ pub(super) async fn update(
         };
         document.retain(|_, value| !value.is_null());
         merge(&mut document, changes.clone());
-        trunk.fields = fields(document)?;
-        trunk.updated_at = now();
+        let mut changed: TrunkFields = typed(document)?;
+        changed.forget_credentials_given_elsewhere(&trunk.fields, password_is_given);
+        check(&api, &changed)?;
+        trunk.change(changed, now());
         if api.context.store.update_trunk(scope, &trunk).await? {
             api.context.reload_trunks().await?;
             api.context.remote.tell_trunks_changed().await;
@@ -221,21 +232,25 @@ pub(super) struct TrunkTest {
     problem: Option<String>,
 }
 
-/// Sends OPTIONS to the trunk's host and says what came back.
+/// Sends OPTIONS to the trunk's host and says what came back, after four seconds at the latest. Tests have a budget of
+/// their own: too many at once, or in a minute, are answered 429.
 #[utoipa::path(post, path = "/trunks/{id}/test", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkTest)))]
 pub(super) async fn test(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let trunk = find(&api, scope, &id).await?;
+    api.count(scope, Rate::TrunkTests).await?;
     let (status, took, problem) = match probe_trunk(&api.context, &trunk).await {
-        Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds"),
-        Err(()) => (None, Duration::ZERO, "The trunk has no host: it only receives calls"),
+        Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds".to_owned()),
+        Err(ProbeError::Full(full)) => return Err(full.into()),
+        Err(ProbeError::Store(error)) => return Err(error.into()),
+        Err(error @ ProbeError::NoHost) => (None, Duration::ZERO, error.to_string()),
     };
     Ok(Answer::ok(TrunkTest {
         reachable: status.is_some(),
         sip_status: status,
         latency_ms: status.map(|_| took.as_millis() as u64),
-        problem: status.is_none().then(|| problem.to_owned()),
+        problem: status.is_none().then_some(problem),
     }))
 }
 
@@ -245,6 +260,7 @@ pub(super) async fn delete(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
 ) -> Result<Answer, ApiError> {
     let trunk = find(&api, scope, &id).await?;
+    api.count(scope, Rate::TrunkChanges).await?;
     api.context.store.delete_trunk(scope, trunk.id).await?;
     api.context.reload_trunks().await?;
     api.context.remote.tell_trunks_changed().await;

@@ -20,7 +20,9 @@ impl FromRequestParts<Api> for Visitor {
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
         let remote = parts.extensions.get::<Remote>().map(|remote| remote.0.ip());
-        let address = named.filter(|_| api.behind_proxy).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let is_proxy = remote.is_some_and(|remote| api.proxies.contain(remote));
+        let is_believed = is_proxy || (api.behind_proxy && api.proxies.is_empty());
+        let address = named.filter(|_| is_believed).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(Self(address))
     }
 }

@@ -5,10 +5,11 @@ use super::auth::{Caller, unix_s};
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{Object, base_url, typed};
+use crate::call::admission::Denied;
 use crate::call::driver::{WebFault, WebOrder, place_web};
 use crate::domain::ids::{AgentId, CallId};
 use crate::domain::time::UnixMs;
-use crate::store::OrgScope;
+use crate::store::{OrgScope, now};
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -71,11 +72,22 @@ pub(super) fn refusal(fault: WebFault) -> ApiError {
         WebFault::Off => ApiError::unavailable("webrtc_off", message),
         WebFault::AgentInactive => ApiError::state(message),
         WebFault::ProviderMissing(_) => ApiError::unavailable("provider_not_configured", message),
-        WebFault::TooManyWaiting => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", message),
-        WebFault::Overloaded => ApiError::unavailable("overloaded", message),
+        WebFault::TooManyWaiting => {
+            let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", message);
+            error.details["limit"] = "web_calls_waiting".into();
+            error
+        }
+        WebFault::Overloaded | WebFault::Denied(Denied::Share) => ApiError::unavailable("overloaded", message),
+        WebFault::Denied(Denied::Spent) => ApiError::forbidden(
+            "daily_limit_reached",
+            "The organization has used up its minutes or its money of the day",
+        ),
+        WebFault::Denied(denied) => ApiError::too_much(denied.limit(), message, denied.retry_after_s(now())),
+        WebFault::Unreadable => ApiError::unavailable("database_unavailable", message),
         WebFault::TokenUsed => ApiError::forbidden("token_used", message),
         WebFault::AddressFull => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", message),
         WebFault::Gone => ApiError::not_found("Call"),
+        WebFault::Broken => ApiError::internal(),
         WebFault::Offer(_) => ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", message),
     }
 }

@@ -4,6 +4,7 @@
 use super::Api;
 use super::auth::{is_ours, unix_s};
 use super::error::ApiError;
+use super::input::read_body;
 use super::visitor::Visitor;
 use super::web_calls::refusal;
 use crate::call::driver::{add_web_candidates, connect_web, restart_web};
@@ -11,7 +12,7 @@ use crate::call::registry::Command;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId};
 use crate::store::live_tokens::Grant;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -104,10 +105,7 @@ async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
         let message = format!("The body must be sent as {kind}");
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let bytes = to_bytes(request.into_body(), OFFER_BYTES_MAX).await.map_err(|_| {
-        let message = format!("The body is larger than {OFFER_BYTES_MAX} bytes");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
-    })?;
+    let bytes = read_body(request.into_body(), OFFER_BYTES_MAX).await?;
     Ok(bytes.to_vec())
 }
 

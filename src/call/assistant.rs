@@ -1,14 +1,21 @@
 //! What a customer's server answers before a call is answered, and which configuration comes of it.
 
-use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::FieldFault;
+use crate::domain::agent::{Agent, AgentFields, NamedAddress};
 use crate::domain::ids::AgentId;
 use serde_json::{Map, Value, json};
+use trunkline_json::document::{DocumentError, Limits};
 
+/// What is read of an answer.
+const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
 /// Fields that a server may not set for one call.
 const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
 /// Names that clients of an agent see and that mean nothing here.
 const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", "webhook_secret_set"];
 const ALIASES: [(&str, &str); 2] = [("starting_message", "first_message"), ("enabled", "is_active")];
+
+/// Whether an address may be connected to, as far as it can be told before its name is resolved.
+pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldFault>;
 
 /// The configuration of one call.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +59,10 @@ pub fn decide(body: &[u8]) -> Decision {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Decision::Saved(None);
     }
-    let Ok(Value::Object(mut answer)) = serde_json::from_slice::<Value>(body) else {
-        return saved("the answer is not a JSON object");
+    let mut answer = match ANSWER.parse(body) {
+        Ok(Value::Object(answer)) => answer,
+        Err(bound) if !matches!(bound, DocumentError::Invalid(_)) => return saved(&format!("the answer {bound}")),
+        _ => return saved("the answer is not a JSON object"),
     };
     match answer.remove("reject") {
         Some(Value::Object(reject)) => return rejected(&reject),
@@ -83,9 +92,11 @@ fn rejected(reject: &Map<String, Value>) -> Decision {
     Decision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
 }
 
-/// A configuration that stands alone. Where it goes on reporting, and blocks that cannot be used, come
+/// A configuration that stands alone; compiles its schemas. Where it goes on reporting, and blocks that cannot be used, come
 /// from the saved agent.
-pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>) -> Resolved {
+///
+/// `check` judges the addresses that a configuration names.
+pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: AddressCheck<'_>) -> Resolved {
     let fallback = saved.map(|agent| agent.fields.clone());
     let mut base = AgentFields { name: "Assistant".to_owned(), is_active: true, ..AgentFields::default() };
     if let Some(saved) = &fallback {
@@ -94,16 +105,17 @@ pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>) -> Resolved 
         base.webhook_secret.clone_from(&saved.webhook_secret);
         base.webhook_events.clone_from(&saved.webhook_events);
     }
-    overlay(saved.map(|agent| agent.id), base, fallback.as_ref(), fields)
+    overlay(saved.map(|agent| agent.id), base, fallback.as_ref(), fields, check)
 }
 
 /// The saved configuration with the given blocks in place of its own.
-pub fn hybrid(agent: &Agent, changes: Map<String, Value>) -> Resolved {
-    overlay(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes)
+pub fn hybrid(agent: &Agent, changes: Map<String, Value>, check: AddressCheck<'_>) -> Resolved {
+    overlay(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes, check)
 }
 
 fn overlay(
     agent: Option<AgentId>, base: AgentFields, fallback: Option<&AgentFields>, changes: Map<String, Value>,
+    check: AddressCheck<'_>,
 ) -> Resolved {
     let known = document(&AgentFields::default());
     let fallback = fallback.map(document).unwrap_or_default();
@@ -115,7 +127,7 @@ fn overlay(
             resolved.faults.push(format!("{name}: cannot be set for one call"));
         } else if known.contains_key(&name) {
             let saved = fallback.get(&name).cloned().unwrap_or_default();
-            set(&mut resolved, &name, completed(&name, value, &saved), saved);
+            set(&mut resolved, &name, completed(&name, value, &saved), saved, check);
         } else if !IGNORED.contains(&name.as_str()) {
             resolved.added.insert(name, value);
         }
@@ -124,17 +136,28 @@ fn overlay(
 }
 
 /// Takes a value if the whole is valid with it, else the saved one.
-fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value) {
+fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value, check: AddressCheck<'_>) {
+    let of_field = |address: &NamedAddress<'_>| address.field.split(['.', '[']).next() == Some(name);
     let with = |value: Value| {
         let mut object = document(&resolved.fields);
         object.insert(name.to_owned(), value);
         object.retain(|_, value| !value.is_null());
         let fields: AgentFields =
             serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| error.to_string())?;
-        fields.validate().map_err(|fault| format!("{}: {}", fault.field, fault.message))?;
+        let told = |fault: FieldFault| format!("{}: {}", fault.field, fault.message);
+        fields.validate().map_err(told)?;
+        fields.addresses().iter().filter(|one| of_field(one)).try_for_each(check).map_err(told)?;
         Ok::<_, String>(fields)
     };
-    match with(value) {
+    // Only what is new is compiled: the saved schemas were when they were saved.
+    let checked = with(value).and_then(|fields| match name {
+        "llm_config" | "analysis_plan" => {
+            let checked = fields.check_schemas(name);
+            checked.map(|()| fields).map_err(|fault| format!("{}: {}", fault.field, fault.message))
+        }
+        _ => Ok(fields),
+    });
+    match checked {
         Ok(fields) => resolved.fields = fields,
         Err(fault) => {
             if let Ok(fields) = with(saved) {
@@ -190,6 +213,18 @@ mod tests {
         }
     }
 
+    fn anywhere(_: &NamedAddress<'_>) -> Result<(), FieldFault> {
+        Ok(())
+    }
+
+    /// Nowhere but to `good.example`.
+    fn guarded(address: &NamedAddress<'_>) -> Result<(), FieldFault> {
+        match address.url.starts_with("https://good.example") {
+            true => Ok(()),
+            false => Err(FieldFault::new(address.field.as_str(), "must not lead there")),
+        }
+    }
+
     fn object(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
@@ -217,7 +252,7 @@ mod tests {
     fn a_hybrid_replaces_whole_blocks_and_keeps_what_it_does_not_know() {
         let changes = json!({"tts_config": {"voice_id": "female"}, "starting_message": "Hello John!",
             "metadata": {"crm_id": "12345"}, "campaign": "spring"});
-        let resolved = hybrid(&agent(), object(changes));
+        let resolved = hybrid(&agent(), object(changes), &anywhere);
         assert!(resolved.faults.is_empty(), "{:?}", resolved.faults);
         let tts = resolved.fields.tts_config.unwrap();
         assert_eq!((tts.voice_id.as_str(), tts.language.as_str(), tts.speed), ("female", "nl", None));
@@ -229,7 +264,7 @@ mod tests {
     #[test]
     fn a_bad_block_falls_back_to_the_saved_one_and_says_so() {
         let bad = json!({"tts_config": {"voice_id": "x", "speed": 9}, "max_duration_seconds": "long", "first_message": "Yes"});
-        let resolved = transient(object(bad), Some(&agent()));
+        let resolved = transient(object(bad), Some(&agent()), &anywhere);
         assert_eq!(resolved.faults.len(), 2, "{:?}", resolved.faults);
         assert_eq!(resolved.fields.tts_config.unwrap().voice_id, "v");
         assert_eq!(resolved.fields.first_message.as_deref(), Some("Yes"));
@@ -238,10 +273,51 @@ mod tests {
     }
 
     #[test]
+    fn every_address_of_an_answer_is_judged_and_only_its_block_falls_back() {
+        let bad = "https://bad.example/x";
+        let with_tool = |tool: Value| json!({"provider": "openai", "model": "m", "tools": [tool]});
+        let function = json!({"type": "function", "url": bad, "function": {"name": "f"}});
+        let server = json!({"type": "mcp", "server_url": bad});
+        let llm = json!({"provider": "openai", "model": "m", "base_url": bad});
+        let stt = json!({"provider": "deepgram", "model": "m", "language": "en", "base_url": bad});
+        let tts = json!({"provider": "openai", "voice_id": "v", "language": "en", "base_url": bad});
+        let engine = json!({"provider": "openai_realtime", "model": "m", "base_url": bad});
+        let answers = [
+            ("webhook_url", json!({"webhook_url": bad}), "webhook_url"),
+            ("stt_config", json!({"stt_config": stt}), "stt_config.base_url"),
+            ("llm_config", json!({"llm_config": llm}), "llm_config.base_url"),
+            ("llm_config", json!({"llm_config": engine}), "llm_config.base_url"),
+            ("llm_config", json!({"llm_config": with_tool(function)}), "llm_config.tools[0].url"),
+            ("llm_config", json!({"llm_config": with_tool(server)}), "llm_config.tools[0].server_url"),
+            ("tts_config", json!({"tts_config": tts}), "tts_config.base_url"),
+            ("fallbacks", json!({"fallbacks": {"stt": [stt]}}), "fallbacks.stt[0].base_url"),
+            ("fallbacks", json!({"fallbacks": {"llm": [llm]}}), "fallbacks.llm[0].base_url"),
+            ("fallbacks", json!({"fallbacks": {"tts": [tts]}}), "fallbacks.tts[0].base_url"),
+        ];
+        // The saved agent's own webhook is one that would not pass today: other blocks do not suffer for it.
+        let saved = agent();
+        for (block, mut answer, field) in answers {
+            answer["first_message"] = json!("Taken");
+            for resolved in [
+                hybrid(&saved, object(answer.clone()), &guarded),
+                transient(object(answer.clone()), Some(&saved), &guarded),
+            ] {
+                assert_eq!(resolved.faults, [format!("{field}: must not lead there")], "{answer}");
+                assert_eq!(document(&resolved.fields)[block], document(&saved.fields)[block], "{answer}");
+                assert_eq!(resolved.fields.first_message.as_deref(), Some("Taken"));
+            }
+            let text = answer.to_string().replace("bad.example", "good.example");
+            let good = hybrid(&saved, object(serde_json::from_str(&text).unwrap()), &guarded);
+            assert!(good.faults.is_empty(), "{text}: {:?}", good.faults);
+        }
+    }
+
+    #[test]
     fn a_transient_alone_is_enough() {
         let alone = transient(
             object(json!({"first_message": "Hello John!", "tts_config": {"voice_id": "v"}, "webhook_secret": "x"})),
             None,
+            &anywhere,
         );
         assert_eq!((alone.agent, alone.fields.first_message.as_deref()), (None, Some("Hello John!")));
         assert_eq!(alone.faults, ["webhook_secret: cannot be set for one call"]);

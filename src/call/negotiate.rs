@@ -2,23 +2,43 @@
 
 use crate::domain::trunk;
 pub use crate::domain::trunk::TrunkMedia;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use trunkline_media::codec::{self, Law};
 use trunkline_media::leg::Stream;
 use trunkline_media::transport::webrtc::{Peer, Reach};
 use trunkline_media::transport::{dtls, ice, srtp};
 use trunkline_signaling::sdp::Direction;
-use trunkline_signaling::sdp::crypto::Suite;
+use trunkline_signaling::sdp::crypto::{KEY_BYTES_MAX, Suite};
 use trunkline_signaling::sdp::negotiate::{self, Codec, IceLite, Keying, LocalMedia, Negotiated, Refused, Srtp};
 use trunkline_signaling::sdp::print;
 use trunkline_signaling::webrtc::offer as webrtc_offer;
 
-/// Our side of one call's media, kept for later offers.
+/// Our side of one dialog's media, kept for later offers.
 #[derive(Debug)]
 pub struct Negotiation {
     local: LocalMedia,
+    /// Our side as it was in the offer that waits for its answer: with forks, for several.
+    offered: Option<LocalMedia>,
+    agreed: Option<Agreed>,
+    /// Where the peer's signalling comes from.
+    signalling: Option<IpAddr>,
     /// The media is WebRTC's: its peer makes the descriptions, and this one none.
     is_webrtc: bool,
+}
+
+/// What was agreed on last. Keys are for one peer: they stay while it is the same, and are made anew when its address
+/// or its key changes.
+#[derive(Clone, Debug)]
+struct Agreed {
+    /// Where the peer's media is, or was before it held the call.
+    remote: SocketAddr,
+    keys: Option<negotiate::Keys>,
+    dtls: Option<negotiate::Dtls>,
+    /// What our keys were made of.
+    random: [[u8; KEY_BYTES_MAX]; 2],
+    /// Number of the handshake.
+    association: u64,
 }
 
 /// How an offer that cannot be taken is refused.
@@ -41,12 +61,20 @@ fn characters<const N: usize>() -> [u8; N] {
     std::array::from_fn(|_| b"0123456789abcdef"[usize::from(rand::random::<u8>() & 15)])
 }
 
+fn ice_lite() -> IceLite {
+    IceLite { ufrag: characters(), password: characters() }
+}
+
+fn random_keys() -> [[u8; KEY_BYTES_MAX]; 2] {
+    [rand::random(), rand::random()]
+}
+
 const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "an offer with ICE that cannot be taken" };
 
 impl Negotiation {
     /// `fingerprint`: of the certificate that handshakes show.
     pub fn new(
-        addr: std::net::IpAddr, port: u16, media: &TrunkMedia, fingerprint: Option<dtls::Fingerprint>, session_id: u64,
+        addr: IpAddr, port: u16, media: &TrunkMedia, fingerprint: Option<dtls::Fingerprint>, session_id: u64,
     ) -> Self {
         let mut codecs: Vec<Codec> = media.codecs.iter().filter_map(|name| Codec::parse(name)).collect();
         if codecs.is_empty() {
@@ -67,18 +95,31 @@ impl Negotiation {
                 trunk::SrtpKeying::Dtls => Keying::Dtls,
             },
             fingerprint,
-            ice: Some(IceLite { ufrag: characters(), password: characters() }),
-            keys: [rand::random(), rand::random()],
+            ice: Some(ice_lite()),
+            keys: random_keys(),
             session_id,
             session_version: 0,
+            standing: None,
         };
-        Self { local, is_webrtc: false }
+        Self { local, offered: None, agreed: None, signalling: None, is_webrtc: false }
     }
 
-    /// The same media for another dialog.
+    /// The same media for another dialog: nothing that is secret goes with it.
     pub fn fork(&self) -> Self {
-        let local = LocalMedia { session_id: self.local.session_id + 1, session_version: 0, ..self.local.clone() };
-        Self { local, is_webrtc: self.is_webrtc }
+        let local = LocalMedia {
+            session_id: self.local.session_id.wrapping_add(1),
+            session_version: 0,
+            keys: random_keys(),
+            ice: Some(ice_lite()),
+            standing: None,
+            ..self.local.clone()
+        };
+        Self { local, offered: None, agreed: None, signalling: None, is_webrtc: self.is_webrtc }
+    }
+
+    /// Where the peer's signalling comes from: behind a NAT, its media comes from there too.
+    pub fn set_signalling(&mut self, addr: IpAddr) {
+        self.signalling = Some(addr);
     }
 
     pub fn is_webrtc(&self) -> bool {
@@ -109,20 +150,58 @@ impl Negotiation {
         }))
     }
 
+    /// An offer, with new keys: who will answer it is not known. Inside a dialog it describes the session that stands.
     pub fn offer(&mut self) -> Vec<u8> {
         self.local.session_version += 1;
+        self.local.keys = random_keys();
+        self.offered = Some(self.local.clone());
         print::offer(&self.local, Direction::SendRecv)
     }
 
     /// Answers an offer: the stream and the text.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Stream, Vec<u8>), Refusal> {
         self.local.session_version += 1;
-        let (negotiated, text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
-        Ok((stream(&negotiated), text))
+        // Keys that were offered and not taken are known to somebody all the same.
+        self.local.keys = self.agreed.as_ref().map_or_else(random_keys, |agreed| agreed.random);
+        let (mut negotiated, mut text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
+        if self.agreed.as_ref().is_some_and(|agreed| agreed.is_for_another(&negotiated)) {
+            self.local.keys = random_keys();
+            (negotiated, text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
+        }
+        Ok((self.agree(&negotiated), text))
     }
 
+    /// Takes the answer to an offer of ours.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Stream, Refusal> {
-        negotiate::accept_answer(answer, &self.local).map(|negotiated| stream(&negotiated)).map_err(refusal)
+        let offered = self.offered.as_ref().unwrap_or(&self.local);
+        let negotiated = negotiate::accept_answer(answer, offered).map_err(refusal)?;
+        Ok(self.agree(&negotiated))
+    }
+
+    fn agree(&mut self, negotiated: &Negotiated) -> Stream {
+        let before = self.agreed.take();
+        let held = negotiated.remote.ip().is_unspecified();
+        let remote = before.as_ref().filter(|_| held).map_or(negotiated.remote, |before| before.remote);
+        let goes_on = |before: &Agreed| before.dtls == negotiated.dtls && before.remote == remote;
+        let association = match &before {
+            Some(before) if goes_on(before) => before.association,
+            Some(before) => before.association.wrapping_add(1),
+            None => rand::random(),
+        };
+        self.local.standing = Some(negotiated.standing());
+        let (keys, dtls, random) = (negotiated.keys, negotiated.dtls, self.local.keys);
+        self.agreed = Some(Agreed { remote, keys, dtls, random, association });
+        Stream { signalling: self.signalling, ..stream(negotiated, association) }
+    }
+}
+
+impl Agreed {
+    /// Our keys were made for another peer than the one that offers now, or for none.
+    fn is_for_another(&self, offered: &Negotiated) -> bool {
+        let Some(new) = offered.keys else { return false };
+        let held = offered.remote.ip().is_unspecified();
+        let same = |old: negotiate::Keys| old.suite == new.suite && old.theirs == new.theirs;
+        !self.keys.is_some_and(same) || !held && offered.remote != self.remote
     }
 }
 
@@ -133,7 +212,7 @@ fn refusal(refused: Refused) -> Refusal {
     }
 }
 
-fn stream(negotiated: &Negotiated) -> Stream {
+fn stream(negotiated: &Negotiated, association: u64) -> Stream {
     let receiving = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
     Stream {
         codec: match negotiated.codec {
@@ -150,10 +229,11 @@ fn stream(negotiated: &Negotiated) -> Stream {
         ptime_ms: negotiated.ptime_ms,
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
+        signalling: None,
         rtcp_mux: negotiated.rtcp_mux,
         srtp: negotiated.keys.as_ref().map(keys),
         ice: negotiated.ice.map(|ice| ice::Lite { ufrag: ice.ufrag, password: ice.password }),
-        dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active }),
+        dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active, association }),
         sending: negotiated.direction.sends(),
         // A peer that holds us (we only receive) may play music or nothing: its silence is no loss.
         receiving: receiving && negotiated.direction.sends(),
@@ -163,8 +243,7 @@ fn stream(negotiated: &Negotiated) -> Stream {
 fn keys(keys: &negotiate::Keys) -> srtp::Keys {
     let whole = |key: &trunkline_signaling::sdp::crypto::Key| {
         let mut bytes = [0; srtp::KEY_BYTES_MAX];
-        let key = key.as_bytes();
-        bytes[..key.len()].copy_from_slice(key);
+        bytes.iter_mut().zip(key.as_bytes()).for_each(|(to, from)| *to = *from);
         bytes
     };
     srtp::Keys {
@@ -178,3 +257,6 @@ fn keys(keys: &negotiate::Keys) -> srtp::Keys {
         theirs: whole(&keys.theirs),
     }
 }
+
+#[cfg(test)]
+mod tests;

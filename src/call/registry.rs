@@ -1,12 +1,13 @@
 //! The calls of this process: how the API reaches one, and how many there are.
 
-use super::driver::{WebOffer, WebRestart};
+use super::driver::{Permit, WebOffer, WebRestart};
 use super::live::{self, Update};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
+use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -29,7 +30,40 @@ struct Entry {
     scope: OrgScope,
     task: Option<TaskId>,
     commands: mpsc::Sender<Command>,
-    live: broadcast::Sender<Update>,
+    live: Live,
+}
+
+/// What a call tells while it goes on: its turns so far, and everything as it happens. Both at once, so that whoever comes
+/// late has what those have who were there from the start.
+#[derive(Clone, Debug)]
+pub struct Live {
+    turns: Arc<Mutex<BTreeMap<u32, Turn>>>,
+    updates: broadcast::Sender<Update>,
+}
+
+/// A listener's: the turns so far by position, and what follows.
+pub type Listening = (BTreeMap<u32, Turn>, broadcast::Receiver<Update>);
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { turns: Arc::default(), updates: broadcast::Sender::new(live::UPDATES_MAX) }
+    }
+}
+
+impl Live {
+    /// Tells those who listen; never waits.
+    pub fn send(&self, update: Update) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Update::Turn { position, turn } = &update {
+            turns.insert(*position, turn.clone());
+        }
+        let _ = self.updates.send(update); // nobody need listen
+    }
+
+    pub fn listen(&self) -> Listening {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        (turns.clone(), self.updates.subscribe())
+    }
 }
 
 /// Handed to the API; calls register themselves.
@@ -37,7 +71,10 @@ struct Entry {
 pub struct Registry {
     calls: Arc<Mutex<HashMap<CallId, Entry>>>,
     count: Arc<watch::Sender<usize>>,
+    /// Of all organizations, for the other processes.
     changes: broadcast::Sender<Change>,
+    /// Of one organization, while somebody looks: a change wakes nobody else's listeners.
+    of_one: Arc<Mutex<HashMap<OrgScope, broadcast::Sender<Change>>>>,
 }
 
 /// A call of this installation has changed.
@@ -52,15 +89,24 @@ pub struct Change {
 
 /// Changes a listener may lag behind by.
 const CHANGES_MAX: usize = 1_024;
+/// The same of one organization's; each listened to holds 64 bytes a change.
+const CHANGES_OF_ONE_MAX: usize = 256;
 
-/// A call's place; leaving it takes the call out.
+/// A call's place among the others; when the last who holds it is gone, the call is out.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Place {
     id: CallId,
     registry: Registry,
+}
+
+/// What the call itself holds.
+#[derive(Debug)]
+pub struct Seat {
+    place: Arc<Place>,
     pub commands: mpsc::Receiver<Command>,
-    /// Sending never waits; without listeners it does nothing.
-    pub live: broadcast::Sender<Update>,
+    pub live: Live,
+    /// None once the call is over for its peer, and only put away.
+    permit: Option<Permit>,
 }
 
 impl Default for Registry {
@@ -69,19 +115,31 @@ impl Default for Registry {
             calls: Arc::default(),
             count: Arc::new(watch::Sender::new(0)),
             changes: broadcast::Sender::new(CHANGES_MAX),
+            of_one: Arc::default(),
         }
     }
 }
 
 impl Registry {
-    pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Seat {
+    /// Takes in a call that was admitted.
+    pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>, permit: Permit) -> Seat {
+        let (place, commands, live) = self.put(scope, id, task);
+        Seat { place, commands, live, permit: Some(permit) }
+    }
+
+    /// Takes in a call that is over but for its last row: it holds no line.
+    pub fn put_away(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Arc<Place> {
+        self.put(scope, id, task).0
+    }
+
+    fn put(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> (Arc<Place>, mpsc::Receiver<Command>, Live) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let live = broadcast::Sender::new(live::UPDATES_MAX);
+        let live = Live::default();
         let mut calls = self.lock();
         calls.insert(id, Entry { scope, task, commands: sender, live: live.clone() });
         self.count.send_replace(calls.len());
         drop(calls);
-        Seat { id, registry: self.clone(), commands, live }
+        (Arc::new(Place { id, registry: self.clone() }), commands, live)
     }
 
     /// False when no such call of this organization is live here.
@@ -91,18 +149,33 @@ impl Registry {
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
-    /// Updates of a live call of this organization from now on; `None` when there is no such call here.
-    pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<broadcast::Receiver<Update>> {
-        let calls = self.lock();
-        calls.get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.subscribe())
+    /// A live call of this organization, so far and from now on; `None` when there is no such call here.
+    pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<Listening> {
+        let live = self.lock().get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.clone());
+        live.map(|live| live.listen())
     }
 
-    /// Changes of all calls from now on; whoever listens keeps to one organization.
+    pub fn is_live(&self, scope: OrgScope, id: CallId) -> bool {
+        self.lock().get(&id).is_some_and(|entry| entry.scope == scope)
+    }
+
+    /// Changes of all calls from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
+    /// Changes of an organization's calls from now on.
+    pub fn changes_of(&self, scope: OrgScope) -> broadcast::Receiver<Change> {
+        let mut all = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, changes| changes.receiver_count() > 0);
+        all.entry(scope).or_insert_with(|| broadcast::Sender::new(CHANGES_OF_ONE_MAX)).subscribe()
+    }
+
     pub fn announce(&self, change: Change) {
+        let own = self.of_one.lock().unwrap_or_else(PoisonError::into_inner).get(&change.scope).cloned();
+        if let Some(own) = own {
+            let _ = own.send(change.clone()); // the last may just have left
+        }
         let _ = self.changes.send(change); // nobody need listen
     }
 
@@ -117,6 +190,21 @@ impl Registry {
         for entry in self.lock().values() {
             let _ = entry.commands.try_send(Command::End(reason));
         }
+    }
+
+    /// Every call of this process.
+    pub fn calls(&self) -> Vec<CallId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Whether this process holds a call.
+    pub fn holds(&self, id: CallId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    /// For this process's own reasons, whosever call it is.
+    pub fn command_any(&self, id: CallId, command: Command) -> bool {
+        self.lock().get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
     pub fn count(&self) -> usize {
@@ -135,12 +223,23 @@ impl Registry {
 }
 
 impl Seat {
+    pub fn place(&self) -> Arc<Place> {
+        self.place.clone()
+    }
+
+    /// The line is free for another call.
+    pub fn release(&mut self) {
+        self.permit = None;
+    }
+}
+
+impl Place {
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut calls = self.registry.lock();
         calls.remove(&self.id);

@@ -13,7 +13,7 @@ use trunkline_media::frame::{SAMPLES, level_dbfs};
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::worker::{LegHandle, Wire, Workers};
-use trunkline_media::leg::{Config, LegEvent, Stream};
+use trunkline_media::leg::{Config, Latching, LegEvent, Stream};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::transport::webrtc::{Peer, Reach};
@@ -22,7 +22,9 @@ use trunkline_media::vad;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
 use trunkline_signaling::sip::digest::Credentials;
-use trunkline_signaling::sip::endpoint::{CallId, Config as SipConfig, Event, Invite, IpNet, Transport, TrunkRule};
+use trunkline_signaling::sip::endpoint::{
+    BoundCredentials, CallId, Config as SipConfig, DestinationGuard, Event, Invite, Transport, TrunkRule,
+};
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 /// The agent is done speaking after this much silence.
@@ -59,9 +61,10 @@ impl Dial {
             to: name(&self.to),
             hops: Vec::new(),
             transport: self.transport,
-            credentials: self.credentials.clone(),
+            credentials: self.credentials.clone().map(|all| BoundCredentials::of(&self.to, all)),
             sdp: Some(offer),
             headers: Headers::default(),
+            trunk: None,
             accept_refer: false,
         }
     }
@@ -91,9 +94,10 @@ impl Softphone {
             calls_max: 20_000,
             retry_after_s: 1,
             session_expires_s: 0,
+            destinations: DestinationGuard::open(),
             trunks: vec![TrunkRule {
                 id: "peer".into(),
-                allow: IpNet::parse("0.0.0.0/0").into_iter().collect(),
+                allow: "0.0.0.0/0".parse().into_iter().collect(),
                 credentials: None,
                 accept_refer: false,
             }],
@@ -279,6 +283,7 @@ async fn signalled(line: &mut Option<Line>) -> Option<Event> {
 fn leg_config(stream: Stream, record: bool) -> Config {
     Config {
         stream,
+        latching: Latching::default(),
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
@@ -496,7 +501,7 @@ impl Talk<'_> {
                         self.ear.spurt = Some(at);
                     }
                     self.digits_sent |= event == LegEvent::DigitsSent;
-                    self.gone |= matches!(event, LegEvent::NetworkLost | LegEvent::PeerClosed);
+                    self.gone |= matches!(event, LegEvent::NetworkLost | LegEvent::InternalError | LegEvent::PeerClosed);
                     return Some((at, event));
                 }
                 event = signalled(&mut self.line), if !self.gone => match event {

@@ -1,7 +1,7 @@
 //! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
 //! the callers in this one. Prints what callers experience and what the server costs.
 
-use super::{bench_api, bench_live, bench_providers, bench_sip};
+use super::{bench_api, bench_hostile, bench_live, bench_providers, bench_sip};
 use crate::caller::load::{Load, run as run_load};
 use crate::caller::report::{CallReport, percentile, summarize};
 use crate::caller::script::Script;
@@ -52,7 +52,7 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = 50)]
     web: usize,
     /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory; by name alone also
-    /// sipp (needs sip-tester), soak and defence.
+    /// sipp (needs sip-tester), soak, defence and hostile.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Serve a bare "hello" for comparison, and nothing else.
@@ -72,6 +72,8 @@ pub(super) struct Bench {
     delays: emulator::Delays,
     api: String,
     key: String,
+    /// Of another organization.
+    second_key: String,
     emulator: emulator::Running,
     http: reqwest::Client,
     /// Calls the server makes to our telephone, until somebody takes them.
@@ -154,6 +156,9 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
     if named("defence") {
         results.insert("defence".into(), bench_sip::defence(&bench).await?);
     }
+    if named("hostile") {
+        results.insert("hostile".into(), bench_hostile::hostile(&bench).await?);
+    }
     if wanted("setup") {
         results.insert("setup".into(), bench.setup(args.setup_rate, 5.0).await?);
     }
@@ -206,6 +211,16 @@ impl Bench {
 
     pub(super) fn key(&self) -> &str {
         &self.key
+    }
+
+    /// A key of another organization.
+    pub(super) fn second_key(&self) -> &str {
+        &self.second_key
+    }
+
+    /// Megabytes of memory that the server holds.
+    pub(super) fn resident_mb(&self) -> f64 {
+        self.server.usage().resident_mb
     }
 
     /// Has the trunk call out to our telephone, which answers and hangs up.
@@ -425,18 +440,20 @@ async fn start() -> Result<Bench, String> {
     let emulator = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|e| e.to_string())?;
     let folder = std::env::temp_dir().join(format!("trunkline-bench-{:016x}", rand::random::<u64>()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let (server, api, key) = start_server(&folder, &emulator)?;
+    let (server, api, [key, second_key]) = start_server(&folder, &emulator)?;
     let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
     let (phone, incoming) =
         Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
     let incoming = tokio::sync::Mutex::new(Some(incoming));
     let (phone, http) = (Arc::new(phone), reqwest::Client::new());
-    let bench = Bench { server, phone, delays, api: api.clone(), key: key.clone(), emulator, http, incoming };
+    let bench =
+        Bench { server, phone, delays, api: api.clone(), key: key.clone(), second_key, emulator, http, incoming };
     set_up(&api, &key).await?;
     Ok(bench)
 }
 
-fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, String), String> {
+/// The server's process, where its API is, and a key of each of its two organizations.
+fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, [String; 2]), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let api = API;
     let mut settings: Vec<(String, String)> = [
@@ -465,13 +482,16 @@ fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, S
         command.arg(name).envs(settings.iter().map(|(name, value)| (format!("TRUNKLINE_{name}"), value)));
         command
     };
-    let made = command("bootstrap").args(["--organization", "Bench", "--email", "bench@example.com"]).output();
-    let made = made.map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&made.stdout).into_owned();
-    let key = text.lines().find_map(|line| line.strip_prefix("API key")).map(|key| key.trim().to_owned());
-    let key = key.ok_or_else(|| format!("bootstrap failed: {}", String::from_utf8_lossy(&made.stderr)))?;
+    let bootstrap = |organization: &str, email: &str| -> Result<String, String> {
+        let made = command("bootstrap").args(["--organization", organization, "--email", email]).output();
+        let made = made.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&made.stdout).into_owned();
+        let key = text.lines().find_map(|line| line.strip_prefix("API key")).map(|key| key.trim().to_owned());
+        key.ok_or_else(|| format!("bootstrap failed: {}", String::from_utf8_lossy(&made.stderr)))
+    };
+    let keys = [bootstrap("Bench", "bench@example.com")?, bootstrap("Other", "other@example.com")?];
     let child = command("serve").stdin(Stdio::null()).spawn().map_err(|error| error.to_string())?;
-    Ok((child, format!("http://{api}/api/v1"), key))
+    Ok((child, format!("http://{api}/api/v1"), keys))
 }
 
 /// Two agents: one that answers, one that does not stop talking by itself.

@@ -2,7 +2,7 @@
 //! that answers "hello" from a process of its own in the same run.
 
 use crate::caller::report::percentile;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub(super) async fn hello() -> Result<(), String> {
         let service =
             hyper::service::service_fn(|_| async { Ok::<_, Infallible>(hyper::Response::new("hello".to_owned())) });
         tokio::spawn(async move {
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            let builder = hyper::server::conn::http1::Builder::new();
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
     }

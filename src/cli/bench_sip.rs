@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline_signaling::io::driver::{self as sip, Listen, Started};
-use trunkline_signaling::sip::endpoint::{Config as SipConfig, Event, IpNet, TrunkRule};
+use trunkline_signaling::sip::endpoint::{Config as SipConfig, DestinationGuard, Event, TrunkRule};
 
 /// Where the answering endpoint listens, and what sipp sends from.
 const ANSWERER: &str = "127.0.0.1:15070";
@@ -55,9 +55,10 @@ pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
         calls_max: 20_000,
         retry_after_s: 1,
         session_expires_s: 1_800,
+        destinations: DestinationGuard::open(),
         trunks: vec![TrunkRule {
             id: "sipp".into(),
-            allow: IpNet::parse("127.0.0.0/8").into_iter().collect(),
+            allow: "127.0.0.0/8".parse().into_iter().collect(),
             credentials: None,
             accept_refer: false,
         }],

@@ -4,22 +4,28 @@
 
 mod bench;
 mod bench_api;
+mod bench_hostile;
 mod bench_live;
 mod bench_providers;
 mod bench_sip;
 mod bench_web;
 mod call;
 pub mod demo;
+mod secrets;
 
 use crate::app::{App, open_store};
 use crate::config::{self, Config};
+use crate::domain::ids::OrganizationId;
 use crate::domain::provider::Account;
+use crate::domain::quota::Resource;
 use crate::emulator;
+use crate::supervision::{self, GivenUp};
 use crate::telemetry;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
@@ -42,12 +48,18 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Create an organization with its owner and a first API key; all are printed once.
     Bootstrap(BootstrapArgs),
+    /// Show what one organization may hold in place of the server's quotas, or change it.
+    Quota(QuotaArgs),
     /// Bring the database to this version's schema.
     Migrate,
     /// Print the description of the REST API (OpenAPI 3.1).
     Openapi,
-    /// Check the settings and report every fault with its path.
+    /// Check the settings and report every fault with its path; where the database is there, also that its provider keys
+    /// can be opened.
     CheckConfig,
+    /// Provider keys that the master key does not open.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Emulate Deepgram, OpenAI and ElevenLabs on loopback, for tests without accounts.
     Emulate(EmulateArgs),
     /// Call any SIP agent by script, once or many times, and report latency, gaps and levels.
@@ -66,6 +78,15 @@ struct BootstrapArgs {
     /// File with the owner's password; a password is made and printed without it.
     #[arg(long)]
     password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct QuotaArgs {
+    /// Identifier of the organization.
+    #[arg(long)]
+    organization: String,
+    /// NAME=NUMBER, e.g. agents=5000; `NAME=` takes it back. Names as in `[quotas]`, of what is held in the database.
+    changes: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -94,44 +115,73 @@ struct EmulateArgs {
 
 /// Runs a sub-command to its end.
 pub fn run(cli: Cli) -> ExitCode {
+    ExitCode::from(run_to_code(cli))
+}
+
+/// The same as a number: 0, 1 or [`EXIT_PART_FAILED`].
+pub fn run_to_code(cli: Cli) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}")),
+        Err(error) => {
+            eprintln!("trunkline: cannot start: {error}");
+            return 1;
+        }
     };
-    match runtime.block_on(dispatch(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => fail(&message),
+    let outcome = runtime.block_on(dispatch(cli));
+    // A thread that hangs keeps nobody.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("trunkline: {}", error.message);
+            error.code
+        }
     }
 }
 
-fn fail(message: &str) -> ExitCode {
-    eprintln!("trunkline: {message}");
-    ExitCode::FAILURE
+/// Exit code of a server of which a part does not work any more and cannot be started again (EX_SOFTWARE of sysexits.h):
+/// whoever runs it starts it anew. What cannot start at all ends with 1, an orderly end is 0.
+pub const EXIT_PART_FAILED: u8 = 70;
+
+/// Why a command failed, and the process's exit code.
+#[derive(Debug)]
+struct CommandError {
+    message: String,
+    code: u8,
 }
 
-async fn dispatch(cli: Cli) -> Result<(), String> {
+impl From<String> for CommandError {
+    fn from(message: String) -> Self {
+        Self { message, code: 1 }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = || load_config(cli.config.as_deref());
     match cli.command {
         Command::Serve => serve(&config()?).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Bootstrap(args) => bootstrap(&config()?, args).await,
+        Command::Demo(args) => Ok(demo::run(args).await?),
+        Command::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
+        Command::Quota(args) => Ok(quota(&config()?, args).await?),
         Command::Migrate => {
             open_store(&config()?.database.url).await.map_err(|error| error.to_string())?.close().await;
             println!("the database is up to date");
             Ok(())
         }
         Command::CheckConfig => {
-            config()?;
+            let config = config()?;
+            crate::app::check_stored_secrets(&config).await.map_err(|error| error.to_string())?;
             println!("the settings are fine");
             Ok(())
         }
+        Command::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
         Command::Openapi => {
             println!("{}", serde_json::to_string_pretty(&crate::api::openapi::document()).unwrap_or_default());
             Ok(())
         }
-        Command::Emulate(args) => emulate(args).await,
-        Command::Call(args) => call::run(args).await,
-        Command::Bench(args) => bench::run(args).await,
+        Command::Emulate(args) => Ok(emulate(args).await?),
+        Command::Call(args) => Ok(call::run(args).await?),
+        Command::Bench(args) => Ok(bench::run(args).await?),
     }
 }
 
@@ -143,15 +193,31 @@ fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
     })
 }
 
-async fn serve(config: &Config) -> Result<(), String> {
+async fn serve(config: &Config) -> Result<(), CommandError> {
     telemetry::log::start(&config.log)?;
+    supervision::install_hook();
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
     let app = App::start(config, prometheus).await.map_err(|error| error.to_string())?;
-    stop_signal().await;
+    let given_up = tokio::select! {
+        () = stop_signal() => None,
+        given_up = app.failed() => Some(given_up),
+    };
     tracing::info!("stopping");
-    app.drain().await;
-    Ok(())
+    match given_up {
+        None => app.drain().await,
+        // A part that hangs may keep others waiting: the process ends all the same.
+        Some(_) => drop(tokio::time::timeout(LAST_WORDS, app.drain()).await),
+    }
+    match given_up {
+        None => Ok(()),
+        Some(GivenUp { part, why }) => {
+            Err(CommandError { message: format!("{part} was given up: {why}"), code: EXIT_PART_FAILED })
+        }
+    }
 }
+
+/// How long a process of which a part was given up may take for its last entries and deliveries.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// SIGTERM or Ctrl-C.
 async fn stop_signal() {
@@ -182,6 +248,24 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
         println!("password      {password}");
     }
     println!("API key       {}", made_of.key.text);
+    store.close().await;
+    Ok(())
+}
+
+async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
+    let none = || format!("{} is no organization", args.organization);
+    let organization = OrganizationId::parse(&args.organization).ok_or_else(none)?;
+    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let mut allowance = store.allowance(organization).await.map_err(|error| error.to_string())?.ok_or_else(none)?;
+    for change in &args.changes {
+        allowance.change(change)?;
+    }
+    if !args.changes.is_empty() {
+        store.allow(organization, &allowance).await.map_err(|error| error.to_string())?;
+    }
+    for resource in Resource::ALL {
+        println!("{:16} {}", resource.name(), allowance.of_one(&config.quotas, *resource));
+    }
     store.close().await;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the types alone cannot say about the settings.
 
-use super::{Config, Fault};
+use super::{Config, Egress, Fault};
+use crate::domain::network;
 use crate::domain::provider::Account;
 
 pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
@@ -28,6 +29,8 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         ("media.network_timeout_ms", media.network_timeout_ms, 1_000, 600_000),
         ("calls.ring_timeout_ms", config.calls.ring_timeout_ms, 1_000, 600_000),
         ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),
+        ("node.beat_ms", config.node.beat_ms, 50, 60_000),
+        ("node.dead_after_ms", config.node.dead_after_ms, config.node.beat_ms.saturating_mul(4), 600_000),
         ("calls.calls_max", config.calls.calls_max as u64, 1, 20_000),
         ("api.rate_limit_per_minute", u64::from(config.api.rate_limit_per_minute), 1, 10_000_000),
         ("api.public_rate_limit_per_minute", u64::from(config.api.public_rate_limit_per_minute), 1, 10_000_000),
@@ -37,10 +40,22 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
             fault(path, format!("{value} is not between {low} and {high}"));
         }
     }
+    for text in config.sip.wide_networks_allowed.iter().filter(|text| network::parse(text).is_none()) {
+        fault("sip.wide_networks_allowed", format!("{text:?} is not a network such as 10.0.0.0/8"));
+    }
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {
         fault("database.url", "must start with sqlite: or postgres:".to_owned());
     }
+    for bad in config.egress.allow_networks.iter().filter(|text| Egress::network(text).is_none()) {
+        fault("egress.allow_networks", format!("{bad:?} is not an IP address or network such as 10.1.0.0/16"));
+    }
+    for (name, number) in config.quotas.all() {
+        if number == 0 {
+            fault(&format!("quotas.{name}"), "must be at least 1".to_owned());
+        }
+    }
     super::webrtc::check(config, faults);
+    super::connections::check(config, faults);
     let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
     let smtp = &config.smtp;
     if !smtp.host.is_empty() && !smtp.tls && !matches!(smtp.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
@@ -74,6 +89,9 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         let provider = config.providers.account(*account);
         let path = format!("providers.{}.base_url", account.name());
         match url::Url::parse(&provider.base_url) {
+            Ok(url) if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() => {
+                fault(&path, "must not hold a query, a fragment, or a user name".to_owned());
+            }
             Ok(url) if matches!(url.scheme(), "https" | "wss") => {}
             // Keys must not travel in the clear beyond this machine.
             Ok(url) if matches!(url.scheme(), "http" | "ws") && is_loopback(&url) => {}

@@ -1,14 +1,19 @@
 //! Settings: `config.toml`, then the environment, then a check that reports every fault at once.
 
 mod check;
+mod connections;
 mod load;
 mod webrtc;
 
+pub use connections::{ApiConnections, SipConnections, WebrtcConnections};
 pub use load::{Fault, load};
 pub use webrtc::{IceServer, Webrtc};
 
+use crate::domain::network;
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{Account, provider_table};
+use crate::domain::quota::Quotas;
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,9 +24,12 @@ pub struct Config {
     pub api: Api,
     pub database: Database,
     pub sip: Sip,
+    pub egress: Egress,
     pub media: Media,
     pub webrtc: Webrtc,
     pub calls: Calls,
+    /// What one organization may hold and use.
+    pub quotas: Quotas,
     pub recordings: Recordings,
     pub log: Log,
     pub telemetry: Telemetry,
@@ -31,6 +39,28 @@ pub struct Config {
     pub secrets: Secrets,
     pub node: Node,
     pub prices: PriceTable,
+}
+
+/// Where connections may go whose address somebody else names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Networks and addresses that are allowed beside the public internet: `10.1.0.0/16`, `192.168.1.10`.
+    pub allow_networks: Vec<String>,
+    /// Names are looked up here instead of by the system.
+    pub dns_server: Option<SocketAddr>,
+}
+
+impl Egress {
+    /// One of `allow_networks`.
+    fn network(text: &str) -> Option<IpNet> {
+        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    }
+
+    /// Those of `allow_networks` that are networks: all of them, once the settings are checked.
+    pub fn networks(&self) -> Vec<IpNet> {
+        self.allow_networks.iter().filter_map(|text| Self::network(text)).collect()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,11 +102,21 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Node {
     /// One for each process that shares a database; empty: a new one at each start.
     pub name: String,
+    /// How often this process says that it lives.
+    pub beat_ms: u64,
+    /// A process that says nothing for this long is dead, by the database's clock; the same for all who share it.
+    pub dead_after_ms: u64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { name: String::new(), beat_ms: 3_000, dead_after_ms: 12_000 }
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -92,6 +132,7 @@ pub struct Api {
     pub behind_proxy: bool,
     /// Signs session tokens of live transcripts.
     pub token_secret: String,
+    pub connections: ApiConnections,
 }
 
 impl std::fmt::Debug for Api {
@@ -104,6 +145,7 @@ impl std::fmt::Debug for Api {
             .field("public_rate_limit_per_minute", &self.public_rate_limit_per_minute)
             .field("behind_proxy", &self.behind_proxy)
             .field("signs_with_own_key", &!self.token_secret.is_empty())
+            .field("connections", &self.connections)
             .finish()
     }
 }
@@ -131,9 +173,23 @@ pub struct Sip {
     pub session_expires_s: u32,
     /// Trunks register. Of several processes on one database one should.
     pub register: bool,
+    /// Trunks and SIP URIs may lead to private networks and to this machine. Unset: to private networks where
+    /// `advertised_address` is in one itself, to this machine where it is a loopback address.
+    pub allow_private: Option<bool>,
+    /// Networks that trunks may list although they are wide: a list of addresses holds a /16 of IPv4 and a /32 of IPv6
+    /// at most, beside what is inside of these.
+    pub wide_networks_allowed: Vec<String>,
     pub tls: SipTls,
     pub websocket: SipWebSocket,
     pub stir: Stir,
+    pub connections: SipConnections,
+}
+
+impl Sip {
+    /// The same as networks, without what is none.
+    pub fn wide_networks(&self) -> Vec<ipnet::IpNet> {
+        self.wide_networks_allowed.iter().filter_map(|text| network::parse(text)).collect()
+    }
 }
 
 /// Identity headers (RFC 8224).
@@ -187,6 +243,18 @@ pub struct Media {
     /// 0: one less than there are cores, at least one.
     pub workers: usize,
     pub network_timeout_ms: u64,
+    pub latching: Latching,
+}
+
+/// Which sources of RTP are taken for the peer beside the one that its description names (RFC 7362).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Latching {
+    Off,
+    SameAddress,
+    #[default]
+    SignallingAddress,
+    Any,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -335,6 +403,7 @@ impl Default for Api {
             public_rate_limit_per_minute: 60,
             behind_proxy: false,
             token_secret: String::new(),
+            connections: ApiConnections::default(),
         }
     }
 }
@@ -370,16 +439,26 @@ impl Default for Sip {
             dns_server: None,
             session_expires_s: 1_800,
             register: true,
+            allow_private: None,
+            wide_networks_allowed: Vec::new(),
             tls: SipTls::default(),
             websocket: SipWebSocket::default(),
             stir: Stir::default(),
+            connections: SipConnections::default(),
         }
     }
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { bind_address: None, port_first: 40_000, port_last: 44_999, workers: 0, network_timeout_ms: 30_000 }
+        Self {
+            bind_address: None,
+            port_first: 40_000,
+            port_last: 44_999,
+            workers: 0,
+            network_timeout_ms: 30_000,
+            latching: Latching::default(),
+        }
     }
 }
 
@@ -418,7 +497,7 @@ impl Config {
 
 /// The address this machine reaches the world from. Connecting a UDP socket sends nothing; it only asks
 /// the routing table. 192.0.2.1 is a documentation address (RFC 5737).
-fn primary_address() -> Option<IpAddr> {
+pub fn primary_address() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("192.0.2.1", 9)).ok()?;
     socket.local_addr().ok().map(|addr| addr.ip())

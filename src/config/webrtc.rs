@@ -1,6 +1,6 @@
 //! Calls from browsers.
 
-use super::{Config, Fault};
+use super::{Config, Fault, WebrtcConnections};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,6 +20,7 @@ pub struct Webrtc {
     pub calls_per_token: usize,
     pub calls_per_address: usize,
     pub connect_timeout_ms: u64,
+    pub connections: WebrtcConnections,
 }
 
 /// A STUN or TURN server that browsers may use.
@@ -54,6 +55,7 @@ impl Default for Webrtc {
             calls_per_token: 1,
             calls_per_address: 10,
             connect_timeout_ms: 15_000,
+            connections: WebrtcConnections::default(),
         }
     }
 }

@@ -52,8 +52,8 @@ pub struct Reply {
     pub tool_calls: Vec<ToolCall>,
     /// When its first sound left, in milliseconds of the call.
     pub started_at_ms: Option<u64>,
-    /// Place in the transcript, once something was heard.
-    pub position: Option<u32>,
+    /// Which turn of the transcript it is, once something was heard.
+    pub turn: Option<u32>,
     /// Said by us, not by the model.
     pub canned: bool,
     /// Said while a tool works: the history has it already.
@@ -76,7 +76,7 @@ impl Reply {
             model_done: false,
             tool_calls: Vec::new(),
             started_at_ms: None,
-            position: None,
+            turn: None,
             canned: false,
             is_filler: false,
             fillers: 0,

@@ -3,16 +3,52 @@
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::chat::ChatMessage;
 use crate::domain::transcript::{Role, Turn};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use trunkline_json::document::Limits;
+use trunkline_json::schema::{Budget, Leniency, Misfit, Schema, SchemaError};
 
 /// Characters of a transcript that are looked at; the middle of a longer one is left out.
 const TRANSCRIPT_CHARS_MAX: usize = 200_000;
+
+/// What a model may answer.
+const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 64, values_max: 20_000 };
+/// Faults of an answer that a model is told of.
+const FAULTS_MAX: usize = 10;
 
 /// A question to the model, with the shape its answer must have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub messages: Vec<ChatMessage>,
     pub schema: Value,
+}
+
+/// What an answer is held against: our part of it, and the customer's.
+#[derive(Debug)]
+pub struct Shape {
+    ours: Schema,
+    structured_data: Option<Schema>,
+}
+
+impl Shape {
+    /// Compiles the schemas. Takes milliseconds: not for a thread that others wait for.
+    pub fn compile(plan: Option<&AnalysisPlan>) -> Result<Self, SchemaError> {
+        let compile = |schema: &Value| Schema::compile(schema, &mut Budget::default(), Leniency::SkipBacktracking);
+        let own = json!({"type": "object", "properties": properties(), "required": REQUIRED});
+        let structured_data = plan.and_then(|plan| plan.structured_data_plan.as_ref()).map(compile).transpose()?;
+        Ok(Self { ours: compile(&own)?, structured_data })
+    }
+}
+
+const REQUIRED: [&str; 5] = ["summary", "success", "success_reason", "sentiment", "follow_up"];
+
+fn properties() -> Value {
+    json!({
+        "summary": {"type": "string", "description": "The call in two or three sentences."},
+        "success": {"type": "boolean", "description": "Whether the call was a success."},
+        "success_reason": {"type": "string", "description": "Why, in one sentence."},
+        "sentiment": {"type": "string", "enum": ["positive", "neutral", "negative"], "description": "The caller's mood at the end."},
+        "follow_up": {"type": "string", "description": "What was promised or is left to do; empty if nothing is."},
+    })
 }
 
 /// What a model said about a call.
@@ -55,16 +91,16 @@ fn transcript(turns: &[Turn]) -> String {
 pub fn question(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> Question {
     let criteria = plan.and_then(|plan| plan.success_criteria.as_deref());
     let criteria = criteria.unwrap_or("The caller's request was dealt with, or the purpose of the call was reached.");
-    let mut properties = json!({
-        "summary": {"type": "string", "description": "The call in two or three sentences."},
-        "success": {"type": "boolean", "description": "Whether the call was a success."},
-        "success_reason": {"type": "string", "description": "Why, in one sentence."},
-        "sentiment": {"type": "string", "enum": ["positive", "neutral", "negative"], "description": "The caller's mood at the end."},
-        "follow_up": {"type": "string", "description": "What was promised or is left to do; empty if nothing is."},
-    });
-    let mut required = vec!["summary", "success", "success_reason", "sentiment", "follow_up"];
+    let mut properties = properties();
+    let mut required = REQUIRED.to_vec();
+    let mut definitions = Map::new();
     if let Some(schema) = plan.and_then(|plan| plan.structured_data_plan.as_ref()) {
-        properties["structured_data"] = schema.clone();
+        let mut schema = schema.clone();
+        // References in it count from the root.
+        for name in ["$defs", "definitions"] {
+            definitions.extend(schema.as_object_mut().and_then(|schema| schema.remove_entry(name)));
+        }
+        properties["structured_data"] = schema;
         required.push("structured_data");
     }
     let instructions = format!(
@@ -74,28 +110,57 @@ pub fn question(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> 
     );
     let messages =
         vec![ChatMessage::System(instructions), ChatMessage::User(format!("Transcript:\n{}", transcript(turns)))];
-    let schema =
+    let mut schema =
         json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    if let Some(schema) = schema.as_object_mut() {
+        schema.extend(definitions);
+    }
     Question { messages, schema }
 }
 
-impl Question {
-    /// The answer, if it has the shape that was asked for; what is wrong with it otherwise.
+impl Shape {
+    /// The answer, if it has the shape that was asked for; what is wrong with it otherwise. Takes milliseconds.
     pub fn read(&self, answer: &str) -> Result<Analysis, String> {
         let answer = answer.trim().trim_start_matches("```json").trim_start_matches("```").trim_end_matches("```");
-        let value: Value = serde_json::from_str(answer).map_err(|error| format!("not JSON: {error}"))?;
-        let validator = jsonschema::validator_for(&self.schema).map_err(|error| error.to_string())?;
-        let faults: Vec<String> =
-            validator.iter_errors(&value).take(10).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        let mut report = ANSWER.parse(answer.as_bytes()).map_err(|error| format!("the answer {error}"))?;
+        let structured_data = report.as_object_mut().and_then(|object| object.remove("structured_data"));
+        let mut faults = described("", self.ours.check_value(&report, FAULTS_MAX));
+        if let Some(extra) = report.as_object().and_then(|object| object.keys().find(|name| !is_ours(name))) {
+            faults.push(format!(": Additional properties are not allowed ({extra:?} was unexpected)"));
+        }
+        match (&self.structured_data, &structured_data) {
+            (Some(schema), Some(data)) => {
+                faults.extend(described("/structured_data", schema.check_value(data, FAULTS_MAX)));
+            }
+            (Some(_), None) => faults.push(": \"structured_data\" is a required property".to_owned()),
+            (None, Some(_)) => faults.push(": \"structured_data\" was not asked for".to_owned()),
+            (None, None) => {}
+        }
         if !faults.is_empty() {
+            faults.truncate(FAULTS_MAX);
             return Err(faults.join("; "));
         }
-        let mut report = value;
-        let structured_data = report.as_object_mut().and_then(|object| object.remove("structured_data"));
         let summary = report["summary"].as_str().unwrap_or_default().to_owned();
         Ok(Analysis { summary, report, structured_data })
     }
+}
 
+fn is_ours(name: &str) -> bool {
+    REQUIRED.contains(&name)
+}
+
+/// Faults with their places, below a place.
+fn described(below: &str, checked: Result<(), Misfit>) -> Vec<String> {
+    match checked {
+        Ok(()) => Vec::new(),
+        Err(Misfit::Faults(faults)) => {
+            faults.iter().map(|fault| format!("{below}{}: {}", fault.place, fault.message)).collect()
+        }
+        Err(misfit) => vec![format!("{below}: {}", misfit.describe())],
+    }
+}
+
+impl Question {
     /// The same question once more, with what was wrong.
     pub fn repair(&self, answer: &str, fault: &str) -> Self {
         let mut again = self.clone();
@@ -132,11 +197,32 @@ mod tests {
     fn answers_are_held_against_the_schema() {
         let question = question(&[turn(Role::User, "Order 42")], Some(&plan()), "en");
         let good = r#"{"summary":"S","success":true,"success_reason":"R","sentiment":"neutral","follow_up":"","structured_data":{"order_id":"42"}}"#;
-        let analysis = question.read(&format!("```json\n{good}\n```")).unwrap();
+        let shape = Shape::compile(Some(&plan())).unwrap();
+        let analysis = shape.read(&format!("```json\n{good}\n```")).unwrap();
         assert_eq!((analysis.summary.as_str(), analysis.structured_data), ("S", Some(json!({"order_id": "42"}))));
-        let fault = question.read(&good.replace("\"42\"", "42")).unwrap_err();
-        assert!(fault.contains("order_id"), "{fault}");
-        assert!(question.read("I would say it went well").is_err());
+        let fault = shape.read(&good.replace("\"42\"", "42")).unwrap_err();
+        assert_eq!(fault, "/structured_data/order_id: 42 is not of type \"string\"");
+        let fault = shape.read(&good.replace("\"summary\"", "\"sumary\"")).unwrap_err();
+        assert!(fault.contains("\"summary\" is a required property") && fault.contains("sumary"), "{fault}");
+        assert!(shape.read("I would say it went well").is_err());
+        assert!(shape.read(&"[".repeat(100_000)).unwrap_err().contains("64 levels"));
+        assert!(Shape::compile(None).unwrap().read(good).unwrap_err().contains("not asked for"));
         assert_eq!(question.repair("x", "y").messages.len(), 4);
+    }
+
+    #[test]
+    fn definitions_of_a_plan_are_found_where_they_are_referred_to() {
+        let schema = json!({"$defs": {"id": {"type": "integer"}}, "properties": {"order": {"$ref": "#/$defs/id"}}});
+        let plan = AnalysisPlan { structured_data_plan: Some(schema), ..AnalysisPlan::default() };
+        let asked = question(&[turn(Role::User, "Order 42")], Some(&plan), "en").schema;
+        assert_eq!(asked["$defs"], json!({"id": {"type": "integer"}}));
+        assert_eq!(asked["properties"]["structured_data"], json!({"properties": {"order": {"$ref": "#/$defs/id"}}}));
+        let shape = Shape::compile(Some(&plan)).unwrap();
+        let answer = |order: Value| {
+            json!({"summary": "", "success": true, "success_reason": "", "sentiment": "neutral",
+            "follow_up": "", "structured_data": {"order": order}})
+        };
+        assert!(shape.read(&answer(json!(42)).to_string()).is_ok());
+        assert!(shape.read(&answer(json!("x")).to_string()).is_err());
     }
 }

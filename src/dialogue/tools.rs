@@ -5,9 +5,13 @@ use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::speech::Tool;
 use crate::domain::transfer::TransferDestination;
 use serde_json::{Value, json};
+use trunkline_json::document::Limits;
+use trunkline_json::schema::Schema;
 
 /// Faults of arguments that a model is told of at once.
 const FAULTS_MAX: usize = 5;
+/// Arguments of a tool: a long form has a hundred values.
+const ARGUMENTS: Limits = Limits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
 
 /// What a call can do besides talking.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,22 +134,29 @@ impl Abilities<'_> {
             "required": ["destination"], "additionalProperties": false})
     }
 
-    /// What a call of the model's asks for. Arguments that do not fit their schema never leave the call.
-    pub fn action(&self, call: &ToolCall) -> Action {
-        let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-        let Ok(arguments) = serde_json::from_str::<Value>(text) else {
-            return Action::Invalid("the arguments are not valid JSON".to_owned());
-        };
-        let Some(mut offer) = self.offers().into_iter().find(|offer| offer.name == call.name) else {
-            return Action::Invalid(format!("there is no tool named {}", call.name));
-        };
-        let own = self.functions().any(|tool| tool.function.name == call.name);
-        if !own && self.remote.iter().all(|tool| tool.name != call.name) {
+    /// The schema that the arguments of a tool are held against, if there is such a tool.
+    pub fn schema(&self, name: &str) -> Option<Value> {
+        let mut offer = self.offers().into_iter().find(|offer| offer.name == name)?;
+        let own = self.functions().any(|tool| tool.function.name == name);
+        if !own && self.remote.iter().all(|tool| tool.name != name) {
             // What a model adds to a tool of ours is ignored; it has nothing to do with the caller's wish.
             offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
         }
-        if let Some(fault) = misfit(&offer.parameters, &arguments) {
-            return Action::Invalid(fault);
+        Some(offer.parameters)
+    }
+
+    /// What a call of the model's asks for. Arguments that do not fit their schema never leave the call: whoever
+    /// carries the call has held them against it and noted the misfit.
+    pub fn action(&self, call: &ToolCall) -> Action {
+        let arguments = match arguments(&call.arguments) {
+            Ok(arguments) => arguments,
+            Err(fault) => return Action::Invalid(fault),
+        };
+        if self.offers().iter().all(|offer| offer.name != call.name) {
+            return Action::Invalid(format!("there is no tool named {}", call.name));
+        }
+        if let Some(fault) = &call.misfit {
+            return Action::Invalid(fault.clone());
         }
         if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
             return Action::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
@@ -169,24 +180,25 @@ impl Abilities<'_> {
     }
 }
 
-/// How arguments fail their schema, with the place of each fault; a schema that is none fits everything, it was
-/// refused when it was saved or is a server's own.
-fn misfit(schema: &Value, arguments: &Value) -> Option<String> {
-    let validator = jsonschema::validator_for(schema).ok()?;
-    let faults: Vec<String> = validator
-        .iter_errors(arguments)
-        .take(FAULTS_MAX)
-        .map(|fault| match fault.instance_path().to_string().trim_start_matches('/') {
-            "" => fault.to_string(),
-            place => format!("{place}: {fault}"),
-        })
-        .collect();
-    (!faults.is_empty()).then(|| format!("the arguments do not fit: {}", faults.join("; ")))
+/// Arguments as a model writes them; none are an empty object.
+fn arguments(text: &str) -> Result<Value, String> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    ARGUMENTS.parse(text.as_bytes()).map_err(|error| match error {
+        trunkline_json::document::DocumentError::Invalid(_) => "the arguments are not valid JSON".to_owned(),
+        bound => format!("the arguments are too large: the JSON text {bound}"),
+    })
+}
+
+/// How arguments fail the schema of their tool, in words for the model; what is not JSON is judged elsewhere.
+pub fn misfit(schema: &Schema, text: &str) -> Option<String> {
+    let misfit = schema.check_value(&arguments(text).ok()?, FAULTS_MAX).err()?;
+    Some(format!("the arguments do not fit: {}", misfit.describe()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trunkline_json::schema::{Budget, Leniency};
 
     fn check(name: &str, arguments: &str, wanted: &Action) {
         let destinations: Vec<TransferDestination> = serde_json::from_value(
@@ -198,7 +210,11 @@ mod tests {
         .unwrap();
         let custom = [find];
         let abilities = Abilities { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
-        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into() };
+        let schema = abilities.schema(name).map(|schema| {
+            Schema::compile(&schema, &mut Budget::default(), Leniency::None).unwrap_or_else(|error| panic!("{error}"))
+        });
+        let misfit = schema.and_then(|schema| misfit(&schema, arguments));
+        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), misfit };
         assert_eq!(abilities.action(&call), *wanted);
     }
 
@@ -235,6 +251,16 @@ mod tests {
         );
         invalid("fly", "{}", "there is no tool named fly");
         invalid("end_call", "{", "the arguments are not valid JSON");
+    }
+
+    #[test]
+    fn arguments_have_bounds() {
+        let deep = format!("{}1{}", "[".repeat(33), "]".repeat(33));
+        invalid("find", &deep, "the arguments are too large: the JSON text is nested more than 32 levels deep");
+        let many = format!("[{}1]", "1,".repeat(5_001));
+        invalid("end_call", &many, "the arguments are too large: the JSON text has more than 5000 values");
+        let long = format!("{{\"order\":\"{}\"}}", "x".repeat(70_000));
+        invalid("find", &long, "the arguments are too large: the JSON text is larger than 65536 bytes");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! An agent: how a call is answered, understood, thought about and spoken.
 
 use super::FieldFault;
-use super::analysis::AnalysisPlan;
+use super::analysis::{self, AnalysisPlan};
 use super::background::Background;
 use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
@@ -14,6 +14,7 @@ use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use trunkline_json::schema::{Budget, Leniency, Schema};
 use utoipa::ToSchema;
 
 /// Longest call an agent may be set to hold: carriers cut at four hours themselves.
@@ -116,7 +117,99 @@ pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldFault> {
     }
 }
 
+/// An address that a configuration names, and the field that does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedAddress<'a> {
+    pub field: String,
+    pub url: &'a str,
+    /// A provider's: paths are put together below it.
+    pub is_base: bool,
+}
+
 impl AgentFields {
+    /// Every address that this server would connect to because the configuration says so.
+    pub fn addresses<'a>(&'a self) -> Vec<NamedAddress<'a>> {
+        let mut all = Vec::new();
+        let mut add = |field: String, url: Option<&'a String>, is_base| {
+            all.extend(url.map(|url| NamedAddress { field, url: url.as_str(), is_base }));
+        };
+        add("webhook_url".to_owned(), self.webhook_url.as_ref(), false);
+        add("stt_config.base_url".to_owned(), self.stt_config.as_ref().and_then(|c| c.base_url.as_ref()), true);
+        add("llm_config.base_url".to_owned(), self.llm_config.as_ref().and_then(|c| c.base_url.as_ref()), true);
+        add("tts_config.base_url".to_owned(), self.tts_config.as_ref().and_then(|c| c.base_url.as_ref()), true);
+        if let Some(fallbacks) = &self.fallbacks {
+            let place = |stage: &str, index: usize| format!("fallbacks.{stage}[{index}].base_url");
+            fallbacks.stt.iter().enumerate().for_each(|(i, c)| add(place("stt", i), c.base_url.as_ref(), true));
+            fallbacks.llm.iter().enumerate().for_each(|(i, c)| add(place("llm", i), c.base_url.as_ref(), true));
+            fallbacks.tts.iter().enumerate().for_each(|(i, c)| add(place("tts", i), c.base_url.as_ref(), true));
+        }
+        for (index, tool) in self.llm_config.iter().flat_map(|config| config.tools.iter().enumerate()) {
+            add(format!("llm_config.tools[{index}].url"), tool.url.as_ref(), false);
+            add(format!("llm_config.tools[{index}].server_url"), tool.server_url.as_ref(), false);
+        }
+        all
+    }
+
+    /// The JSON schemas in a block (`llm_config`, `analysis_plan`), each with the path of its field.
+    fn schemas<'a>(&'a self, block: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
+        let tools = self.llm_config.iter().flat_map(|config| config.tools.iter().enumerate());
+        let of_tools = tools.filter_map(|(index, tool)| {
+            Some((format!("llm_config.tools[{index}].function.parameters"), tool.function.parameters.as_ref()?))
+        });
+        let plan = self.analysis_plan.iter().filter_map(|plan| plan.structured_data_plan.as_ref());
+        let all = of_tools.chain(plan.map(|schema| (analysis::SCHEMA_FIELD.to_owned(), schema)));
+        all.filter(move |(field, _)| field.starts_with(block))
+    }
+
+    /// Compiles the schemas of a block, or of all with an empty name: whether each is a JSON schema within the limits.
+    /// Takes milliseconds and more: not for a thread that others wait for.
+    pub fn check_schemas(&self, block: &str) -> Result<(), FieldFault> {
+        let mut budget = Budget::default();
+        self.schemas(block).try_for_each(|(field, schema)| {
+            let compiled = Schema::compile(schema, &mut budget, Leniency::None);
+            compiled.map(drop).map_err(|error| FieldFault::new(field, error.to_string()))
+        })
+    }
+
+    /// Leaves out tools and a plan whose schemas are beyond the limits: they were saved before there were any. Says
+    /// what was left out, and why.
+    pub fn leave_out_schemas_beyond_limits(&mut self) -> Vec<FieldFault> {
+        let mut budget = Budget::default();
+        let mut check = |schema: &Value| Schema::check(schema, &mut budget, Leniency::SkipBacktracking);
+        let refused: Vec<FieldFault> = self
+            .schemas("")
+            .filter_map(|(field, schema)| check(schema).err().map(|error| FieldFault::new(field, error.to_string())))
+            .collect();
+        let is_refused = |field: &str| refused.iter().any(|fault| fault.field == field);
+        if let Some(config) = &mut self.llm_config {
+            let mut index = 0..;
+            config.tools.retain(|_| {
+                let place = index.next().unwrap_or_default();
+                !is_refused(&format!("llm_config.tools[{place}].function.parameters"))
+            });
+        }
+        if let Some(plan) = self.analysis_plan.as_mut().filter(|_| is_refused(analysis::SCHEMA_FIELD)) {
+            plan.structured_data_plan = None;
+        }
+        refused
+    }
+
+    /// Whether there is nothing to leave out.
+    pub fn has_no_schemas(&self) -> bool {
+        self.schemas("").next().is_none()
+    }
+
+    /// Leaves out everything with a schema: nobody had time to look at it.
+    pub fn leave_out_all_schemas(&mut self) {
+        if let Some(config) = &mut self.llm_config {
+            config.tools.retain(|tool| tool.function.parameters.is_none());
+        }
+        if let Some(plan) = &mut self.analysis_plan {
+            plan.structured_data_plan = None;
+        }
+    }
+
+    /// Whether the values can be used. Schemas are not compiled here, see [`Self::check_schemas`].
     pub fn validate(&self) -> Result<(), FieldFault> {
         check_name(&self.name)?;
         check_webhook_secret(self.webhook_secret.as_deref())?;

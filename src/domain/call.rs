@@ -87,6 +87,8 @@ pub struct Call {
     pub metrics: Option<Value>,
     pub metadata: Option<Value>,
     pub trunk: Option<TrunkId>,
+    /// Lines it holds: two while the caller is put through, or the peer hands its side on.
+    pub legs: u32,
     /// The process that holds it.
     pub node: Option<String>,
     /// The configuration it runs with, as webhooks show it.
@@ -139,6 +141,7 @@ impl Call {
             metrics: None,
             metadata: None,
             trunk: None,
+            legs: 1,
             node: None,
             assistant: None,
             signalling: None,

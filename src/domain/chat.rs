@@ -15,11 +15,44 @@ pub enum ChatMessage {
 }
 
 /// A tool the model wants called; the arguments are JSON text, possibly invalid.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolCall {
     pub id: String,
     pub name: String,
     pub arguments: String,
+    /// How the arguments do not fit the tool's schema, in words for the model. The call's driver finds out.
+    pub misfit: Option<String>,
+}
+
+impl ToolCall {
+    /// Bytes of arguments that are kept; what has more is too large for any tool.
+    pub const ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes of an id or a name that are kept: vendors allow 64.
+    pub const NAME_BYTES_MAX: usize = 256;
+
+    /// A whole one, as a vendor sends it.
+    pub fn new(id: String, name: String, arguments: String) -> Self {
+        let mut call = Self::default();
+        call.push_arguments(&arguments);
+        Self { id: bounded(id), name: bounded(name), ..call }
+    }
+
+    /// Adds a part of the arguments, as they stream in. What is too long stays so by one byte.
+    pub fn push_arguments(&mut self, part: &str) {
+        let room = (Self::ARGUMENTS_BYTES_MAX + 1).saturating_sub(self.arguments.len());
+        self.arguments.push_str(part.get(..part.ceil_char_boundary(room)).unwrap_or(part));
+    }
+
+    /// Adds a part of the name.
+    pub fn push_name(&mut self, part: &str) {
+        let room = Self::NAME_BYTES_MAX.saturating_sub(self.name.len());
+        self.name.push_str(part.get(..part.floor_char_boundary(room)).unwrap_or(part));
+    }
+}
+
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(ToolCall::NAME_BYTES_MAX));
+    text
 }
 
 /// A tool offered to the model: name, description and JSON schema of its arguments.
@@ -30,4 +63,23 @@ pub struct ToolOffer {
     pub parameters: Value,
     /// The provider is to keep to the schema, where it can.
     pub strict: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_goes_on_and_on_fills_no_memory() {
+        let mut call = ToolCall::default();
+        for _ in 0..100_000 {
+            call.push_arguments("é");
+            call.push_name("é");
+        }
+        assert_eq!(call.arguments.len(), ToolCall::ARGUMENTS_BYTES_MAX + 2);
+        assert_eq!(call.name.len(), ToolCall::NAME_BYTES_MAX);
+        let whole = ToolCall::new("i".repeat(1_000), "n".repeat(1_000), "x".repeat(100_000));
+        assert_eq!((whole.id.len(), whole.name.len()), (256, 256));
+        assert_eq!(whole.arguments.len(), ToolCall::ARGUMENTS_BYTES_MAX + 1);
+    }
 }

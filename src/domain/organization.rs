@@ -4,6 +4,7 @@ use super::FieldFault;
 use super::ids::OrganizationId;
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Characters of a name that people read.
 const NAME_MAX: usize = 200;
@@ -11,13 +12,13 @@ const NAME_MAX: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Calls at once, of every direction; tasks wait beyond it.
+    /// Calls at once, of every direction, both legs of a transfer counted; tasks wait beyond it.
     pub max_concurrent_calls: Option<u32>,
-    /// Outbound calls started in a second; below one, a call every so many seconds.
+    /// Calls started in a second, of every direction; below one, a call every so many seconds.
     pub calls_per_second: Option<f64>,
-    /// Minutes of answered calls in a UTC day, of every direction; no call is made beyond them.
+    /// Minutes of answered calls in a UTC day, of every direction; no call begins beyond them, those that go on do.
     pub max_minutes_per_day: Option<u32>,
-    /// Money in a UTC day, in the price table's currency; no call is made beyond it.
+    /// Money in a UTC day, in the price table's currency; no call begins beyond it.
     pub max_spend_per_day: Option<f64>,
 }
 
@@ -57,10 +58,82 @@ impl Limits {
         minutes && self.max_spend_per_day.is_none_or(|max| (spent.micros as f64) < max * 1e6)
     }
 
+    /// The four of them as numbers, with their names.
+    fn numbers(&self) -> [(&'static str, Option<f64>); 4] {
+        [
+            ("max_concurrent_calls", self.max_concurrent_calls.map(f64::from)),
+            ("calls_per_second", self.calls_per_second),
+            ("max_minutes_per_day", self.max_minutes_per_day.map(f64::from)),
+            ("max_spend_per_day", self.max_spend_per_day),
+        ]
+    }
+
+    /// The first limit that differs from `before` and allows more than it: a limit that is gone allows everything.
+    pub fn lifted(&self, before: &Self) -> Option<&'static str> {
+        let allowed = |limit: Option<f64>| limit.unwrap_or(f64::INFINITY);
+        let pairs = self.numbers().into_iter().zip(before.numbers());
+        pairs.into_iter().find(|((_, now), (_, was))| allowed(*now) > allowed(*was)).map(|((name, _), _)| name)
+    }
+
+    /// The first limit that differs from `before` and is over what one of those above may: a limit that is not set
+    /// is none, because theirs count what is below them.
+    pub fn over(&self, before: &Self, above: &[Ancestor]) -> Option<(&'static str, f64)> {
+        self.numbers().into_iter().enumerate().find_map(|(at, (name, now))| {
+            let now = now.filter(|now| before.numbers()[at].1 != Some(*now))?;
+            let most = above.iter().filter_map(|one| one.limits.numbers()[at].1).fold(f64::INFINITY, f64::min);
+            (now > most).then_some((name, most))
+        })
+    }
+
     /// How many calls may start in a window of how many milliseconds.
     pub fn rate_window(&self) -> Option<(i64, i64)> {
         let cps = self.calls_per_second?;
         Some(if cps >= 1.0 { (cps as i64, 1_000) } else { (1, (1_000.0 / cps) as i64) })
+    }
+}
+
+/// One of those whose limits hold for a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ancestor {
+    pub id: OrganizationId,
+    pub limits: Limits,
+}
+
+/// An organization and everybody above it: itself first, the root of the family last. A call counts for each of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lineage(Arc<[Ancestor]>);
+
+/// Levels of a family, the root's counted: an installation's customer, a reseller of theirs, its customer, a branch.
+pub const LEVELS_MAX: usize = 4;
+
+impl Lineage {
+    /// `None` without anybody.
+    pub fn new(own_first: Vec<Ancestor>) -> Option<Self> {
+        (!own_first.is_empty()).then(|| Self(own_first.into()))
+    }
+
+    pub fn all(&self) -> &[Ancestor] {
+        &self.0
+    }
+
+    /// The organization itself.
+    pub fn own(&self) -> &Ancestor {
+        &self.0[0]
+    }
+
+    /// Those above it, the nearest first.
+    pub fn above(&self) -> &[Ancestor] {
+        &self.0[1..]
+    }
+
+    /// Whom the operator knows: what is shared fairly is shared among these.
+    pub fn root(&self) -> OrganizationId {
+        self.0.last().unwrap_or(self.own()).id
+    }
+
+    /// Another level fits below it.
+    pub fn may_have_children(&self) -> bool {
+        self.0.len() < LEVELS_MAX
     }
 }
 
@@ -76,6 +149,15 @@ pub struct Organization {
     pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
+}
+
+impl Organization {
+    /// One without a parent and without limits, which pays for itself.
+    pub fn root(name: &str, at: UnixMs) -> Self {
+        let id = OrganizationId::new();
+        let (name, limits) = (name.to_owned(), Limits::default());
+        Self { id, parent: None, billed_to: id, name, limits, version: 1, created_at: at, updated_at: at }
+    }
 }
 
 /// A name of 1 to 200 characters.
@@ -96,6 +178,39 @@ mod tests {
         let allows = |seconds, micros| limits.allows(Spent { seconds, micros });
         assert!(allows(599, 2_499_999) && !allows(600, 0) && !allows(0, 2_500_000));
         assert!(Limits::default().allows(Spent { seconds: i64::MAX, micros: i64::MAX }));
+    }
+
+    #[test]
+    fn a_limit_is_lifted_by_more_and_by_null_and_not_by_less() {
+        let before = Limits { max_concurrent_calls: Some(5), max_spend_per_day: Some(1.0), ..Limits::default() };
+        let lifted = |change: fn(&mut Limits)| {
+            let mut now = before.clone();
+            change(&mut now);
+            now.lifted(&before)
+        };
+        assert_eq!(lifted(|_| {}), None);
+        assert_eq!(lifted(|now| now.max_concurrent_calls = Some(4)), None);
+        assert_eq!(lifted(|now| now.calls_per_second = Some(9.0)), None, "one more limit allows less");
+        assert_eq!(lifted(|now| now.max_concurrent_calls = Some(6)), Some("max_concurrent_calls"));
+        assert_eq!(lifted(|now| now.max_concurrent_calls = None), Some("max_concurrent_calls"));
+        assert_eq!(lifted(|now| now.max_spend_per_day = Some(1.01)), Some("max_spend_per_day"));
+        assert_eq!(lifted(|now| now.max_spend_per_day = None), Some("max_spend_per_day"));
+    }
+
+    #[test]
+    fn a_limit_is_at_most_that_of_everybody_above() {
+        let above = |max, minutes| Ancestor {
+            id: OrganizationId::new(),
+            limits: Limits { max_concurrent_calls: max, max_minutes_per_day: minutes, ..Limits::default() },
+        };
+        let above = [above(None, Some(100)), above(Some(10), Some(500))];
+        let before = Limits { max_minutes_per_day: Some(400), ..Limits::default() };
+        let with = |max, minutes| Limits { max_concurrent_calls: max, max_minutes_per_day: minutes, ..before.clone() };
+        assert_eq!(with(Some(10), Some(100)).over(&before, &above), None);
+        assert_eq!(with(Some(11), None).over(&before, &above), Some(("max_concurrent_calls", 10.0)));
+        assert_eq!(with(None, Some(101)).over(&before, &above), Some(("max_minutes_per_day", 100.0)));
+        assert_eq!(with(None, Some(400)).over(&before, &above), None, "what was there before is not asked about");
+        assert_eq!(with(Some(100_000), None).over(&before, &[]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// `+` and 7 to 15 digits that do not start with zero (ITU-T E.164; seven digits is the shortest
 /// international number in use).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {

@@ -120,7 +120,7 @@ impl TaskFields {
         if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
             return Err(FieldFault::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
         }
-        super::trunk::check_headers("sip_headers", self.sip_headers.iter(), true)?;
+        super::sip_headers::check("sip_headers", self.sip_headers.iter(), true)?;
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
         {

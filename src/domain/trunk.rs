@@ -3,9 +3,13 @@
 use super::FieldFault;
 use super::attestation::Attestation;
 use super::ids::{OrganizationId, TrunkId};
+use super::inbound_claim::InboundClaim;
+use super::network;
 use super::organization::{Limits, check_name};
 use super::phone_number::PhoneNumber;
+use super::sip_headers;
 use super::time::UnixMs;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -207,7 +211,12 @@ fn default_template() -> String {
 }
 
 /// More hosts than that are a load balancer's.
-const TARGETS_MAX: usize = 16;
+pub const TARGETS_MAX: usize = 16;
+/// Addresses and networks of callers: the longest list of gateways that a carrier publishes has some eighty. Each is an
+/// entry in the table that every packet of a stranger is looked up in.
+pub const ALLOWED_ADDRESSES_MAX: usize = 256;
+/// Prefixes of a list of destinations: there are some 250 country codes. They are gone through at every call.
+pub const DESTINATIONS_MAX: usize = 500;
 
 /// What a trunk can speak.
 pub const CODECS: &[&str] = &["PCMU", "PCMA", "G722", "OPUS"];
@@ -221,23 +230,36 @@ pub struct Trunk {
     pub id: TrunkId,
     pub organization: OrganizationId,
     pub fields: TrunkFields,
+    /// Since when it takes calls as it does.
+    pub inbound_claim: InboundClaim,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
 }
 
-/// `203.0.113.7` or `203.0.113.0/24`.
-fn is_network(text: &str) -> bool {
-    let (addr, prefix) = text.split_once('/').map_or((text, None), |(addr, prefix)| (addr, Some(prefix)));
-    let Ok(addr) = addr.parse::<std::net::IpAddr>() else { return false };
-    let longest = if addr.is_ipv4() { 32 } else { 128 };
-    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|len| len <= longest))
+impl Trunk {
+    pub fn new(organization: OrganizationId, fields: TrunkFields, at: UnixMs) -> Self {
+        let inbound_claim = InboundClaim::new(&fields, at);
+        Self { id: TrunkId::new(), organization, fields, inbound_claim, version: 1, created_at: at, updated_at: at }
+    }
+
+    /// Takes other settings; what was claimed before keeps its age.
+    pub fn change(&mut self, fields: TrunkFields, at: UnixMs) {
+        self.inbound_claim = self.inbound_claim.changed(&self.fields, &fields, at);
+        (self.fields, self.updated_at) = (fields, at);
+    }
 }
 
-/// Text that becomes a part of a URI.
+/// Text that becomes the user part of a URI: nothing in it ends that part, the URI or the header.
 fn is_clean(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 255 && !text.contains(|c: char| c.is_whitespace() || "<>\"@;".contains(c))
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@;\\".contains(&b))
+}
+
+/// A host name, or an address without brackets.
+fn is_host(text: &str) -> bool {
+    let name = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+    text.parse::<std::net::IpAddr>().is_ok() || (1..=253).contains(&text.len()) && text.bytes().all(name)
 }
 
 fn is_digits(text: &str, max: usize) -> bool {
@@ -250,76 +272,20 @@ fn is_prefix(text: &str) -> bool {
     is_digits(digits, 15)
 }
 
-/// Headers that make a message what it is cannot be set from outside.
-const OWN_HEADERS: &[&str] = &[
-    "call-id",
-    "max-forwards",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "record-route",
-    "proxy-authorization",
-    "session-expires",
-    "min-se",
-    "refer-to",
-    "proxy-require",
-];
-
-/// Headers customers put on calls: how many, and how long.
-const HEADERS_MAX: usize = 20;
-const HEADER_VALUE_MAX: usize = 512;
-
-/// Checks headers of a customer: names are tokens and not ours, values one line of visible ASCII.
-pub fn check_headers<'a>(
-    field: &'static str, headers: impl ExactSizeIterator<Item = (&'a String, &'a String)>, custom_only: bool,
-) -> Result<(), FieldFault> {
-    if headers.len() > HEADERS_MAX {
-        return Err(FieldFault::new(field, format!("at most {HEADERS_MAX} headers")));
-    }
-    for (name, value) in headers {
-        let lower = name.to_ascii_lowercase();
-        let (first, rest) = lower.split_once('-').unwrap_or(("", ""));
-        let parts = !first.is_empty()
-            && (1..=60).contains(&rest.len())
-            && first.bytes().all(|b| b.is_ascii_alphanumeric())
-            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if !parts || lower.len() > 64 {
-            return Err(FieldFault::new(field, format!("{name:?}: a name such as X-Account is needed")));
-        }
-        if OWN_HEADERS.contains(&lower.as_str()) {
-            return Err(FieldFault::new(field, format!("{name} is set by the call itself")));
-        }
-        if custom_only && first != "x" && lower != "user-to-user" {
-            return Err(FieldFault::new(field, format!("{name}: only X-… and User-to-User can be set")));
-        }
-        if value.is_empty() || value.len() > HEADER_VALUE_MAX || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-            let message = format!("{name}: the value must have 1 to {HEADER_VALUE_MAX} visible ASCII characters");
-            return Err(FieldFault::new(field, message));
-        }
-    }
-    Ok(())
-}
-
 impl TrunkFields {
     pub fn validate(&self) -> Result<(), FieldFault> {
         check_name(&self.name)?;
-        let texts = [
-            ("host", &self.host),
-            ("from_user", &self.from_user),
-            ("from_domain", &self.from_domain),
-            ("registrar", &self.registrar),
-        ];
-        for (field, value) in texts {
-            if value.as_deref().is_some_and(|value| !is_clean(value)) {
-                return Err(FieldFault::new(field, "must not be empty or hold spaces, <, >, @, ; or quotes"));
-            }
-        }
+        self.validate_texts()?;
         self.validate_targets()?;
-        if let Some(bad) = self.allowed_addresses.iter().find(|addr| !is_network(addr)) {
+        if self.allowed_addresses.len() > ALLOWED_ADDRESSES_MAX {
+            return Err(FieldFault::new("allowed_addresses", format!("at most {ALLOWED_ADDRESSES_MAX}")));
+        }
+        if let Some(bad) = self.allowed_addresses.iter().find(|text| network::parse(text).is_none()) {
             let message = format!("{bad} is not an IP address or network such as 203.0.113.0/24");
             return Err(FieldFault::new("allowed_addresses", message));
         }
-        if self.codecs.is_empty() || self.codecs.iter().any(|codec| !CODECS.contains(&codec.as_str())) {
+        let unknown = self.codecs.iter().any(|codec| !CODECS.contains(&codec.as_str()));
+        if self.codecs.is_empty() || unknown || self.codecs.len() > CODECS.len() {
             return Err(FieldFault::new("codecs", "one or more of PCMU, PCMA, G722, OPUS"));
         }
         if self.ptime_ms.is_some_and(|ms| !(10..=60).contains(&ms) || ms % 10 != 0) {
@@ -332,15 +298,45 @@ impl TrunkFields {
             return Err(FieldFault::new("inbound_password", "inbound_username and inbound_password come together"));
         }
         self.validate_numbers()?;
-        check_headers("headers", self.headers.iter(), false)?;
+        sip_headers::check("headers", self.headers.iter(), false)?;
         self.limits().validate()
+    }
+
+    fn validate_texts(&self) -> Result<(), FieldFault> {
+        if self.from_user.as_deref().is_some_and(|user| !is_clean(user)) {
+            return Err(FieldFault::new("from_user", "must be visible ASCII without <, >, @, ;, \\ or quotes"));
+        }
+        let hosts = [("host", &self.host), ("from_domain", &self.from_domain), ("registrar", &self.registrar)];
+        for (field, value) in hosts {
+            if value.as_deref().is_some_and(|value| !is_host(value)) {
+                return Err(FieldFault::new(field, "must be a host name or an address, without a port"));
+            }
+        }
+        // They become parts of header values, quoted or escaped; a line's end is nothing that could be.
+        let secrets = [
+            ("username", &self.username),
+            ("password", &self.password),
+            ("inbound_username", &self.inbound_username),
+            ("inbound_password", &self.inbound_password),
+        ];
+        for (field, value) in secrets {
+            if value.as_deref().is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
+                return Err(FieldFault::new(field, "must not be empty or hold control characters"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The networks calls may come from: all that the operator's consent covers, and the first that it does not.
+    pub fn networks(&self, consented: &[IpNet]) -> (Vec<IpNet>, Option<IpNet>) {
+        network::within_width(self.allowed_addresses.iter().filter_map(|text| network::parse(text)), consented)
     }
 
     fn validate_targets(&self) -> Result<(), FieldFault> {
         if self.targets.len() > TARGETS_MAX {
             return Err(FieldFault::new("targets", format!("at most {TARGETS_MAX}")));
         }
-        if let Some(bad) = self.targets.iter().find(|target| !is_clean(&target.host)) {
+        if let Some(bad) = self.targets.iter().find(|target| !is_host(&target.host)) {
             let message = format!("{:?} is no host name or address", bad.host);
             return Err(FieldFault::new("targets", message));
         }
@@ -364,9 +360,9 @@ impl TrunkFields {
         if !["{e164}", "{number}", "{national}"].iter().any(|place| self.dial_string.contains(place)) {
             return Err(FieldFault::new("dial_string", "must contain {e164}, {number} or {national}"));
         }
-        if self.dial_string.len() > 128 || self.dial_string.contains(|c: char| c.is_whitespace() || "<>\"@".contains(c))
-        {
-            return Err(FieldFault::new("dial_string", "must not hold spaces, <, >, @ or quotes"));
+        let clean = |b: u8| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b);
+        if self.dial_string.len() > 128 || !self.dial_string.bytes().all(clean) {
+            return Err(FieldFault::new("dial_string", "must be visible ASCII without <, >, @, \\ or quotes"));
         }
         if self.dial_string.contains("{national}") && self.country_code.is_none() {
             return Err(FieldFault::new("country_code", "{national} in dial_string needs it"));
@@ -392,11 +388,53 @@ impl TrunkFields {
         let lists =
             [("allowed_destinations", &self.allowed_destinations), ("denied_destinations", &self.denied_destinations)];
         for (field, list) in lists {
+            if list.len() > DESTINATIONS_MAX {
+                return Err(FieldFault::new(field, format!("at most {DESTINATIONS_MAX} prefixes")));
+            }
             if let Some(bad) = list.iter().find(|prefix| !is_prefix(prefix)) {
                 return Err(FieldFault::new(field, format!("{bad:?} is no prefix of an E.164 number, such as +31")));
             }
         }
         Ok(())
+    }
+
+    /// Every host that requests of ours are sent to because this trunk names it, with its port and the field that does.
+    pub fn hosts(&self) -> Vec<(String, String, u16)> {
+        let port = |port: Option<u16>, transport: Option<Transport>| {
+            let is_tls = transport.unwrap_or(self.transport) == Transport::Tls;
+            port.unwrap_or(if is_tls { 5_061 } else { 5_060 })
+        };
+        let mut all = Vec::new();
+        all.extend(self.host.clone().map(|host| ("host".to_owned(), host, port(self.port, None))));
+        for (index, target) in self.targets.iter().enumerate() {
+            all.push((format!("targets[{index}].host"), target.host.clone(), port(target.port, target.transport)));
+        }
+        if let Some(proxy) = self.outbound_proxy.as_deref().and_then(Proxy::parse) {
+            let at = port(proxy.port, proxy.transport);
+            all.push(("outbound_proxy".to_owned(), proxy.host, at));
+        }
+        all.extend(self.registrar.clone().map(|host| ("registrar".to_owned(), host, port(None, None))));
+        all
+    }
+
+    /// Every place that the credentials of our calls are for: host and port.
+    fn places(&self) -> Vec<(String, u16)> {
+        let place = |(_, host, port): (String, String, u16)| (host.trim_end_matches('.').to_ascii_lowercase(), port);
+        self.hosts().into_iter().map(place).collect()
+    }
+
+    /// A change of `before`: credentials that were given for other places are forgotten, unless the password comes with
+    /// the change. Whoever may change a trunk does not get to see its password that way. True when there were some.
+    pub fn forget_credentials_given_elsewhere(&mut self, before: &Self, password_is_given: bool) -> bool {
+        let known = before.places();
+        let leads_elsewhere = self.places().iter().any(|place| !known.contains(place));
+        let forgets = leads_elsewhere && !password_is_given && before.password.is_some() && self.password.is_some();
+        if forgets {
+            self.password = None;
+            // A new user name without a password is for the validation to refuse.
+            self.username.take_if(|username| Some(&*username) == before.username.as_ref());
+        }
+        forgets
     }
 
     pub fn media(&self) -> TrunkMedia {
@@ -439,6 +477,14 @@ impl TrunkFields {
         let begins = |prefix: &String| number.digits().starts_with(prefix.trim_start_matches('+'));
         let allowed = self.allowed_destinations.is_empty() || self.allowed_destinations.iter().any(begins);
         allowed && !self.denied_destinations.iter().any(begins)
+    }
+
+    /// The same for the user part of a URI, which may be a number too: whoever may not call it does not get there by
+    /// writing it into a URI of the carrier's host.
+    pub fn may_call_user(&self, user: &str) -> bool {
+        let read = self.e164(user);
+        let digits = read.trim_start_matches(['+', '0']);
+        PhoneNumber::parse(&format!("+{digits}")).is_none_or(|number| self.may_call(&number))
     }
 
     /// User part of the Request-URI for a number.
@@ -601,6 +647,24 @@ mod tests {
     }
 
     #[test]
+    fn a_number_inside_of_a_uri_is_a_number_all_the_same() {
+        let trunk = fields(|f| f.denied_destinations = vec!["+31900".into()]);
+        for user in ["+31900123456", "31900123456", "0031900123456", "+31-900-123456", "031900123456"] {
+            assert!(!trunk.may_call_user(user), "{user}");
+        }
+        let dutch = fields(|f| {
+            f.denied_destinations = vec!["+31900".into()];
+            (f.country_code, f.national_prefix) = (Some("31".into()), Some("0".into()));
+        });
+        assert!(!dutch.may_call_user("0900123456"));
+        for user in ["alice", "100", "+31201234567", "", "sales.31900123456"] {
+            assert!(trunk.may_call_user(user), "{user}");
+        }
+        let only = fields(|f| f.allowed_destinations = vec!["+31".into()]);
+        assert!(!only.may_call_user("+12125550100") && only.may_call_user("100") && only.may_call_user("alice"));
+    }
+
+    #[test]
     fn faults_name_their_field() {
         type Change = fn(&mut TrunkFields);
         let faults: &[(&str, Change)] = &[
@@ -613,6 +677,12 @@ mod tests {
             ("register_expires_s", |f| f.register_expires_s = Some(5)),
             ("options_interval_s", |f| f.options_interval_s = Some(1)),
             ("codecs", |f| f.codecs = vec!["G729".into()]),
+            ("codecs", |f| f.codecs = vec!["PCMU".into(); 5]),
+            ("allowed_addresses", |f| f.allowed_addresses = vec!["10.0.0.0/33".into()]),
+            ("allowed_addresses", |f| f.allowed_addresses = vec!["192.0.2.1".into(); ALLOWED_ADDRESSES_MAX + 1]),
+            ("allowed_destinations", |f| f.allowed_destinations = vec!["+31".into(); DESTINATIONS_MAX + 1]),
+            ("denied_destinations", |f| f.denied_destinations = vec!["+31".into(); DESTINATIONS_MAX + 1]),
+            ("targets", |f| f.targets = vec![target("h"); TARGETS_MAX + 1]),
             ("ptime_ms", |f| f.ptime_ms = Some(25)),
             ("dial_string", |f| f.dial_string = "{e164}@x".into()),
             ("country_code", |f| f.dial_string = "{national}".into()),
@@ -626,6 +696,109 @@ mod tests {
             assert_eq!(fields(change).validate().map_err(|fault| fault.field), Err((*field).into()), "{field}");
         }
         assert_eq!(fields(|f| drop(f.headers.insert("X-A".into(), "a".into()))).validate(), Ok(()));
+    }
+
+    fn target(host: &str) -> Target {
+        Target { host: host.into(), port: None, transport: None, priority: 0, weight: 1 }
+    }
+
+    /// Every text that becomes part of a message, with everything that could end the part, the header or the message.
+    #[test]
+    fn no_text_ends_the_header_it_is_put_into() {
+        type Set = fn(&mut TrunkFields, String);
+        let with_account: Set = |f, text| (f.username, f.password) = (Some(text), Some("p".into()));
+        let all: &[(&str, Set)] = &[
+            ("host", |f, text| f.host = Some(text)),
+            ("registrar", |f, text| f.registrar = Some(text)),
+            ("from_domain", |f, text| f.from_domain = Some(text)),
+            ("from_user", |f, text| f.from_user = Some(text)),
+            ("outbound_proxy", |f, text| f.outbound_proxy = Some(text)),
+            ("targets", |f, text| f.targets = vec![target(&text)]),
+            ("dial_string", |f, text| f.dial_string = format!("{{e164}}{text}")),
+            ("diversion", |f, text| f.diversion = Some(text)),
+            ("strip_prefix", |f, text| f.strip_prefix = Some(text)),
+            ("username", with_account),
+            ("password", |f, text| (f.username, f.password) = (Some("u".into()), Some(text))),
+            ("inbound_username", |f, text| (f.inbound_username, f.inbound_password) = (Some(text), Some("p".into()))),
+            ("inbound_password", |f, text| (f.inbound_username, f.inbound_password) = (Some("u".into()), Some(text))),
+            ("headers", |f, text| drop(f.headers.insert("X-A".into(), text))),
+        ];
+        for (field, set) in all {
+            for bad in ["\r\nVia: x", "\n", "\r", "\0", "\u{7f}", "\u{85}", "a\tb\u{0}"] {
+                for text in [bad.to_owned(), format!("a{bad}"), format!("{bad}a")] {
+                    let fault = fields(|f| set(f, text.clone())).validate().map_err(|fault| fault.field);
+                    assert_eq!(fault, Err((*field).into()), "{field} {text:?}");
+                }
+            }
+            // Quoted or escaped where they are used; values of headers end at the line only.
+            if matches!(*field, "username" | "password" | "inbound_username" | "inbound_password" | "headers") {
+                continue;
+            }
+            for bad in [">", "<sip:x>", "\"", "@evil.example", "a b", "ä", "\\"] {
+                let text = format!("a{bad}");
+                let fault = fields(|f| set(f, text.clone())).validate().map_err(|fault| fault.field);
+                assert_eq!(fault, Err((*field).into()), "{field} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_that_make_a_message_what_it_is_are_not_set_from_outside() {
+        for name in [
+            "Via",
+            "v",
+            "From",
+            "f",
+            "To",
+            "t",
+            "Contact",
+            "m",
+            "Route",
+            "Record-Route",
+            "Call-ID",
+            "i",
+            "CSeq",
+            "Content-Length",
+            "l",
+            "Content-Type",
+            "c",
+            "Authorization",
+            "Proxy-Authorization",
+            "Replaces",
+            "Refer-To",
+            "r",
+            "Referred-By",
+            "b",
+            "Require",
+            "Proxy-Require",
+            "Supported",
+            "k",
+            "Max-Forwards",
+            "Session-Expires",
+            "x",
+            "Min-SE",
+            "Expires",
+            "Event",
+            "RAck",
+            "RSeq",
+            "Content-Encoding",
+            "Accept-Encoding",
+            "Identity",
+            "Diversion",
+            "Privacy",
+            "Via ",
+            "X-A:",
+            "X-A\r\nVia",
+            "",
+            "-",
+            "X-",
+            "X-\u{e4}",
+        ] {
+            for cased in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                let set = |f: &mut TrunkFields| drop(f.headers.insert(cased.clone(), "a".into()));
+                assert_eq!(fields(set).validate().map_err(|fault| fault.field), Err("headers".into()), "{cased:?}");
+            }
+        }
     }
 
     #[test]

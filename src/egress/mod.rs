@@ -1,24 +1,16 @@
-//! Where requests to addresses that customers name may go.
+//! Where this server may connect to when somebody else names the address: webhooks, tools, tool servers, an agent's own
+//! provider addresses, certificates of Identity headers, and SIP hosts.
+//!
+//! [`Guard`] is the one place that decides. [`http`] and [`connect`] ask it for every resolved address, right before they
+//! connect to exactly that address, so that a name that resolves to something else a moment later gains nothing. SIP
+//! asks it through [`Guard::permits`] for every address a request is sent to.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "servers of the tests are tasks"))]
 
-pub mod address_guard;
+pub mod address;
+pub mod connect;
+mod guard;
+pub mod http;
+mod resolver;
 
-use address_guard::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::net::SocketAddr;
-
-/// Resolves names for an HTTP client: addresses that the guard has not seen are not connected to.
-#[derive(Clone, Copy, Debug)]
-pub struct GuardedDns;
-
-impl Resolve for GuardedDns {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|addr| is_public(addr.ip())).collect();
-            if public.is_empty() {
-                return Err("the name has no public address".into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
+pub use guard::{EgressError, Guard, OwnListeners, Reach};
+pub use ipnet::IpNet;

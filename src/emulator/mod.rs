@@ -16,12 +16,14 @@ mod openai;
 mod realtime;
 mod recogniser;
 mod script;
+mod utterances;
 mod voice;
 mod voice_sockets;
 
 pub use faults::{Fault, Faults};
 pub use recogniser::{Phrase, Recogniser, fixture_phrases};
 pub use script::{Rule, Script, ScriptedTool};
+pub use utterances::Utterances;
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket};
@@ -76,6 +78,7 @@ pub(crate) struct Emulator {
     clock: clock::Clock,
     script: Arc<Script>,
     faults: Faults,
+    utterances: Utterances,
     recogniser: Arc<Recogniser>,
     voice: voice::Voice,
     results: broadcast::Sender<(Instant, String)>,
@@ -95,6 +98,8 @@ pub struct Counts {
 pub struct Running {
     pub addr: SocketAddr,
     pub faults: Faults,
+    /// What realtime sessions hear next.
+    pub utterances: Utterances,
     pub counts: Arc<Counts>,
     /// What the recogniser said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
@@ -132,13 +137,14 @@ impl Running {
 pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Running> {
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
-    let faults = Faults::default();
+    let (faults, utterances) = (Faults::default(), Utterances::default());
     let (clock, stop) = clock::Clock::start()?;
     let emulator = Emulator {
         delays: settings.delays,
         clock,
         script: Arc::new(settings.script),
         faults: faults.clone(),
+        utterances: utterances.clone(),
         recogniser: Arc::new(Recogniser::new(fixture_phrases())),
         voice: voice::Voice::new(settings.espeak),
         results: broadcast::Sender::new(RESULTS_MAX),
@@ -171,6 +177,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         .route("/cartesia/tts/websocket", get(cartesia::websocket))
         .route("/cartesia/voices", get(cartesia::voices))
         .route("/emulator/faults", post(set_fault))
+        .route("/emulator/utterances", post(set_utterances))
         .with_state(emulator);
     let counts = Arc::new(Counts::default());
     let (of_requests, of_connections) = (counts.clone(), counts.clone());
@@ -191,7 +198,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         }
     })
     .abort_handle();
-    Ok(Running { addr, faults, counts, results, task, _clock: stop })
+    Ok(Running { addr, faults, utterances, counts, results, task, _clock: stop })
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`
@@ -201,6 +208,11 @@ struct FaultOrder {
     stage: String,
     fault: Option<Fault>,
     times: Option<u32>,
+}
+
+async fn set_utterances(State(emulator): State<Emulator>, Json(texts): Json<Vec<String>>) -> StatusCode {
+    emulator.utterances.set(texts);
+    StatusCode::NO_CONTENT
 }
 
 async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultOrder>) -> StatusCode {

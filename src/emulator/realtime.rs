@@ -271,6 +271,7 @@ impl Session {
             }
             Heard::Interim(_) => true,
             Heard::Final { text, .. } => {
+                let text = self.emulator.utterances.next().unwrap_or(text);
                 let item = format!("item_{}", self.next);
                 self.say(
                     socket,

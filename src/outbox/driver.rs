@@ -4,15 +4,21 @@
 use super::mail::{Mail, Mailer};
 use super::retry::next_ms;
 use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use crate::domain::share::{ShareMax, Shares};
 use crate::domain::time::UnixMs;
 use crate::store::{Claimed, OrgScope, Store, now};
+use crate::supervision::contain;
 use crate::webhooks::sender::{DEADLINE, Failure, Message, Sender};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Deliveries on their way at once.
-const AT_ONCE: usize = 32;
+/// Deliveries on their way at once: a receiver that takes ten seconds for each answer keeps its own organization waiting
+/// and nobody else.
+const AT_ONCE: ShareMax = ShareMax { of_one: 16, of_family: 32, in_all: 128 };
+/// How often it is looked which organizations have too many that wait.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How long a claim holds; longer than any attempt takes.
 const LEASE_MS: i64 = 90_000;
 /// How often the database is asked when nobody says that something is due.
@@ -29,29 +35,45 @@ pub struct Outbox {
 /// Runs until it is stopped; what is on its way then is finished.
 pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
     let mut sending = JoinSet::new();
+    let mut shares = Shares::new(AT_ONCE);
+    // Whose delivery each task is: one that breaks gives its place back too.
+    let mut whose = HashMap::new();
+    let mut counted = tokio::time::Instant::now();
     loop {
-        let room = AT_ONCE - sending.len();
-        let claimed = match outbox.store.claim_deliveries(room as i64, LEASE_MS).await {
+        if counted.elapsed() >= COUNT_EVERY {
+            counted = tokio::time::Instant::now();
+            if let Err(error) = outbox.store.count_waiting().await {
+                tracing::error!(%error, "waiting deliveries cannot be counted");
+            }
+        }
+        let claimed = match outbox.store.claim_deliveries(&mut shares, LEASE_MS).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::error!(%error, "deliveries cannot be read");
                 Vec::new()
             }
         };
-        let all = claimed.len() == room;
         for one in claimed {
-            let outbox = outbox.clone();
-            sending.spawn(async move { outbox.deliver(one).await });
+            let (outbox, owner) = (outbox.clone(), (one.scope.organization(), one.root));
+            let task = sending.spawn(async move {
+                let _ = contain("delivery", outbox.deliver(one)).await;
+            });
+            whose.insert(task.id(), owner);
         }
-        if all && sending.len() < AT_ONCE {
-            continue;
-        }
-        tokio::select! {
+        let done = tokio::select! {
             // One more of the same call may be due as soon as the one before it is done.
-            Some(_) = sending.join_next() => {}
-            () = outbox.store.wakes().outbox.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
+            Some(done) = sending.join_next_with_id() => Some(done),
+            () = outbox.store.wakes().outbox.notified() => None,
+            () = tokio::time::sleep(POLL) => None,
             _ = stopped.changed() => break,
+        };
+        let mut next = done;
+        while let Some(done) = next {
+            let id = done.map_or_else(|broken| broken.id(), |(id, ())| id);
+            if let Some((organization, root)) = whose.remove(&id) {
+                shares.give_back(organization, root);
+            }
+            next = sending.try_join_next_with_id();
         }
     }
     while sending.join_next().await.is_some() {}
@@ -59,11 +81,15 @@ pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
 
 impl Outbox {
     async fn deliver(&self, claimed: Claimed) {
-        let Claimed { scope, delivery, attempts } = claimed;
-        let result = match delivery.channel {
-            Channel::Webhook => self.webhook(scope, &delivery).await,
-            Channel::Mail => self.mail(&delivery).await.map(|()| None).map_err(Fault::retry),
-        };
+        let Claimed { scope, delivery, attempts, .. } = claimed;
+        let attempt = contain("delivery", async {
+            match delivery.channel {
+                Channel::Webhook => self.webhook(scope, &delivery).await,
+                Channel::Mail => self.mail(&delivery).await.map(|()| None).map_err(Fault::retry),
+            }
+        });
+        // An attempt that panics is one that failed: the lease alone would repeat it for ever.
+        let result = attempt.await.unwrap_or_else(|error| Err(Fault::retry(error.to_string())));
         let attempts = attempts + 1;
         let progress = progress(attempts, result, now(), rand::random());
         metrics::counter!("trunkline_deliveries_total", "channel" => delivery.channel.name(), "status" => progress.status.name())

@@ -2,6 +2,7 @@
 //! says something wins; before that a failure costs nothing but its time.
 
 use super::gate::{Pass, Refusal};
+use super::net;
 use super::quirks::leave_out;
 use super::sse::Parser;
 use super::{ChatRequest, Deadlines, Endpoint, Failure, LlmEvent, Providers, Stream, Switch, refusal, unreachable};
@@ -9,11 +10,19 @@ use crate::domain::chat::{ChatMessage, GO_ON};
 use crate::domain::provider::Stage;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use reqwest::Method;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
+
+/// Bytes of a report's answer.
+const WHOLE_ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one streamed answer: some 300 for each token, and no answer on the telephone has 20,000.
+const STREAM_BYTES_MAX: usize = 8 << 20;
+/// Bytes of the words of one answer: an hour of speech.
+const WORDS_BYTES_MAX: usize = 64 * 1024;
 
 /// A request on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +102,7 @@ pub struct Plan {
 /// Asks; dropping the stream cancels whatever is on its way.
 pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<LlmEvent> {
     let providers = providers.clone();
-    Stream::spawn(|events| async move {
+    Stream::spawn("llm", |events| async move {
         if let Err(failure) = Asking::new(&providers, &plan, request, &events).run().await {
             let _ = events.send(LlmEvent::Failed(failure)).await;
         }
@@ -306,6 +315,9 @@ struct Attempt {
     parser: Parser,
     reader: Box<dyn Reader>,
     said: bool,
+    /// Bytes that may still come, and bytes of words.
+    bytes_left: usize,
+    words_left: usize,
     /// Read together with words that came before it.
     pending: Option<Failure>,
 }
@@ -331,7 +343,9 @@ impl Attempt {
         let reader = candidate.model.reader();
         let name = candidate.name.clone();
         let parser = Parser::default();
-        Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said: false, pending: None })
+        let (bytes_left, words_left) = (STREAM_BYTES_MAX, WORDS_BYTES_MAX);
+        let (said, pending) = (false, None);
+        Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said, bytes_left, words_left, pending })
     }
 
     /// The next events; true when they are the last.
@@ -361,16 +375,20 @@ impl Attempt {
             Ok(None) => return Err(Failure::Dropped("end of stream".to_owned())),
             Err(_) => return Err(Failure::Deadline(what)),
         };
+        let endless = || Failure::Garbage("endless answer".to_owned());
+        self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
         let reader = &mut self.reader;
         let fits = self.parser.push(&chunk, |data| {
             if fault.is_none() && !over {
-                match reader.event(data, &mut texts) {
+                match net::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
                     Ok(last) => over = last,
                     Err(failure) => fault = Some(failure),
                 }
             }
         });
+        let words = texts.iter().map(String::len).sum();
+        self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;
         let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
         self.said |= !events.is_empty();
         match fault {
@@ -405,7 +423,7 @@ async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) 
     let mut tries = 0;
     loop {
         leave_out(&mut body, &providers.quirks.of(&model));
-        let mut request = providers.http(Stage::Llm).of(endpoint).post(format!("{}{path}", endpoint.base_url));
+        let mut request = providers.http(Stage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
         for (name, value) in &headers {
             request = request.header(*name, value);
         }
@@ -453,7 +471,8 @@ async fn complete_once(
     let outgoing = candidate.model.structured(&candidate.endpoint, &request)?;
     let exchange = async {
         let response = send(providers, candidate, outgoing).await?;
-        let body = response.bytes().await.map_err(|error| Failure::Dropped(error.to_string()))?;
+        let body = net::body(response, WHOLE_ANSWER_BYTES_MAX).await?;
+        net::check_text(&body)?;
         candidate.model.whole(&body)
     };
     let result = timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline("answer")));

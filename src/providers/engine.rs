@@ -143,7 +143,7 @@ pub struct Session {
 pub fn converse(providers: &Providers, engine: &'static dyn Engine, endpoint: Endpoint, setup: Setup) -> Session {
     let (input, queue) = mpsc::channel(INPUTS_MAX);
     let providers = providers.clone();
-    let stream = Stream::spawn(move |events| async move {
+    let stream = Stream::spawn("realtime", move |events| async move {
         let wire = engine.open(setup);
         let mut running =
             Running { providers, endpoint, wire, queue, events, ready: false, early: VecDeque::new(), sound: None };
@@ -220,6 +220,7 @@ impl Running {
                     pulse.felt();
                     match message {
                         Some(Ok(Message::Text(text))) => {
+                            net::check_text(text.as_bytes())?;
                             if !self.read(&text, &mut out, pass).await? {
                                 return Ok(());
                             }

@@ -296,6 +296,7 @@ mod tests {
             api_version: String::new(),
             concurrency_max,
             is_customers: false,
+            blocked: None,
         }
     }
 

@@ -128,7 +128,7 @@ pub struct Session {
 pub fn listen(providers: &Providers, candidates: Vec<Candidate>) -> Session {
     let (input, queue) = mpsc::channel(AUDIO_MAX);
     let providers = providers.clone();
-    let stream = Stream::spawn(|events| async move {
+    let stream = Stream::spawn("stt", |events| async move {
         let dead = vec![false; candidates.len()];
         let tape = Tape::default();
         let mut listening = Listening { providers, candidates, dead, queue, events, tape, failed: None };
@@ -333,7 +333,10 @@ impl Listening {
                             if !std::mem::replace(&mut succeeded, true) {
                                 pass.succeeded();
                             }
-                            self.heard(connection, &text).await
+                            match net::check_text(text.as_bytes()) {
+                                Ok(()) => self.heard(connection, &text).await,
+                                Err(failure) => Err(failure),
+                            }
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(true),
                         ended => Err(net::ended(ended)),

@@ -24,10 +24,12 @@ pub mod sse;
 pub mod trial;
 pub mod xai;
 
-pub use registry::{Programs, Providers, Settings, Timeouts};
+pub use registry::{OwnKey, OwnKeys, Programs, Providers, Settings, Timeouts};
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::provider::{Account, Stage};
+use crate::egress::EgressError;
+use crate::supervision;
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -48,6 +50,17 @@ pub struct Endpoint {
     pub concurrency_max: usize,
     /// A customer named the address: it is asked for at every resolution, and our own keys stay here.
     pub is_customers: bool,
+    /// It must not be asked, and why.
+    pub blocked: Option<Blocked>,
+}
+
+/// Why a provider is not asked at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// The agent names an address that nobody may be led to.
+    Address(EgressError),
+    /// The organization has a key of its own that cannot be read. Nobody else's key takes its place.
+    Key,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -59,10 +72,27 @@ impl std::fmt::Debug for Endpoint {
 impl Endpoint {
     /// Customers' own servers may do without a key; vendors never do.
     pub fn is_usable(&self) -> bool {
-        self.api_key.is_some() || self.is_customers || !self.account.needs_key()
+        self.blocked.is_none() && (self.api_key.is_some() || self.is_customers || !self.account.needs_key())
+    }
+
+    /// What keeps it from being asked.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.blocked {
+            None => Ok(()),
+            Some(Blocked::Address(why)) => Err(Failure::Address(why)),
+            Some(Blocked::Key) => Err(Failure::KeyUnreadable),
+        }
+    }
+
+    /// A path, with a query if need be, below its address.
+    pub(crate) fn url(&self, path: &str) -> Result<url::Url, Failure> {
+        self.check()?;
+        let url = url::Url::parse(&format!("{}{path}", self.base_url));
+        url.map_err(|error| Failure::Unreachable(format!("address: {error}")))
     }
 
     pub(crate) fn key(&self) -> Result<&str, Failure> {
+        self.check()?;
         match &self.api_key {
             Some(key) => Ok(key),
             None if self.is_customers => Ok("none"),
@@ -86,6 +116,10 @@ pub struct Deadlines {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     NotConfigured,
+    /// The organization's own key cannot be read, and the server's does not take its place.
+    KeyUnreadable,
+    /// The address that an agent names may not be connected to.
+    Address(EgressError),
     /// The provider said no; the text is the provider's.
     Refused {
         status: u16,
@@ -114,7 +148,7 @@ impl Failure {
     /// Worth another try with the same request.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NotConfigured => false,
+            Self::NotConfigured | Self::KeyUnreadable | Self::Address(_) => false,
             Self::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
             _ => true,
         }
@@ -123,7 +157,8 @@ impl Failure {
     /// A short name for metrics and the call's record.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::NotConfigured => "not_configured",
+            Self::NotConfigured | Self::KeyUnreadable => "not_configured",
+            Self::Address(_) => "address_refused",
             Self::Refused { status: 401 | 403, .. } => "unauthorized",
             Self::Refused { status: 429, .. } => "rate_limited",
             Self::Refused { .. } => "refused",
@@ -140,6 +175,8 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotConfigured => f.write_str("no key configured"),
+            Self::KeyUnreadable => f.write_str("the organization's key cannot be opened with this server's master key"),
+            Self::Address(why) => write!(f, "base_url {why}"),
             Self::Refused { status, message, .. } => write!(f, "refused with {status}: {message}"),
             Self::Unreachable(why) => write!(f, "unreachable: {why}"),
             Self::Deadline(which) => write!(f, "no {which} in time"),
@@ -258,12 +295,13 @@ impl<E> Drop for Stream<E> {
 }
 
 impl<E: Send + 'static> Stream<E> {
-    pub(crate) fn spawn<F>(run: impl FnOnce(mpsc::Sender<E>) -> F) -> Self
+    /// A task that panics ends its stream, which whoever reads it takes for a failure of the provider.
+    pub(crate) fn spawn<F>(part: &'static str, run: impl FnOnce(mpsc::Sender<E>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let task = Some(tokio::spawn(run(sender)).abort_handle());
+        let task = Some(supervision::spawn(part, run(sender)).abort_handle());
         Self { events, task }
     }
 
@@ -293,12 +331,15 @@ pub struct ChatRequest {
     pub cache_key: Option<String>,
 }
 
+/// Bytes of a refusal's body that are read; the sentence in it is short.
+const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+
 /// A refusal with the start of its body, for the log and the call.
 pub(crate) async fn refusal(response: reqwest::Response) -> Failure {
     let status = response.status().as_u16();
     let retry_after = net::retry_after(response.headers());
-    let body = tokio::time::timeout(Duration::from_secs(2), response.text()).await;
-    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let body = tokio::time::timeout(Duration::from_secs(2), net::beginning(response, REFUSAL_BYTES_MAX)).await;
+    let body = body.unwrap_or_default();
     let mut message = net::error_text(&body).unwrap_or(body);
     message.truncate(message.floor_char_boundary(300));
     Failure::Refused { status, message, retry_after }

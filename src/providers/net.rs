@@ -2,8 +2,11 @@
 //! needed.
 
 use super::{Deadlines, Endpoint, Failure};
-use crate::egress::GuardedDns;
-use crate::egress::address_guard::is_public;
+use crate::egress::Guard;
+use crate::egress::connect::ConnectError;
+use crate::egress::http::{GuardedHttp, Redirects};
+use crate::supervision;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -18,6 +21,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use trunkline_json::document::Limits;
 use url::Url;
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -29,11 +33,12 @@ const SPARE_FOR: Duration = Duration::from_secs(8);
 /// Longest wait a provider may order; longer ones are as good as a refusal.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
-/// HTTP clients: one for addresses of ours, one that asks the guard for those of customers.
+/// HTTP clients: one for addresses of ours, one that asks the guard for those of customers. Neither follows a redirect:
+/// keys of several vendors travel in headers of their own, which nobody would take off for another server.
 #[derive(Clone, Debug)]
 pub struct Http {
     ours: reqwest::Client,
-    customers: reqwest::Client,
+    customers: GuardedHttp,
     /// When each address was last connected to, so that ringing calls do not all knock.
     warmth: Arc<Mutex<HashMap<String, Instant>>>,
 }
@@ -42,7 +47,7 @@ pub struct Http {
 const WARM_FOR: Duration = Duration::from_secs(30);
 
 impl Http {
-    pub fn new(deadlines: &Deadlines, allow_private: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(deadlines: &Deadlines, guard: &Guard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .connect_timeout(deadlines.connect)
@@ -50,16 +55,19 @@ impl Http {
                 .pool_max_idle_per_host(64)
                 .tcp_nodelay(true)
                 .tcp_keepalive(Duration::from_secs(15))
+                .redirect(reqwest::redirect::Policy::none())
         };
-        let mut guarded = builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        if !allow_private {
-            guarded = guarded.dns_resolver(Arc::new(GuardedDns));
-        }
-        Ok(Self { ours: builder().build()?, customers: guarded.build()?, warmth: Arc::default() })
+        let customers = GuardedHttp::new(guard, Redirects::None, builder)?;
+        Ok(Self { ours: builder().build()?, customers, warmth: Arc::default() })
     }
 
-    pub fn of(&self, endpoint: &Endpoint) -> &reqwest::Client {
-        if endpoint.is_customers { &self.customers } else { &self.ours }
+    /// A request to a URL below an endpoint's address.
+    pub fn request(&self, method: Method, endpoint: &Endpoint, url: Url) -> Result<RequestBuilder, Failure> {
+        endpoint.check()?;
+        if endpoint.is_customers {
+            return self.customers.request(method, url).map_err(Failure::Address);
+        }
+        Ok(self.ours.request(method, url))
     }
 
     /// True when this caller should open the connection.
@@ -72,6 +80,43 @@ impl Http {
         }
         cold
     }
+}
+
+/// The body of an answer, as far as `bytes_max`: a server that goes on sending does not fill our memory.
+pub async fn body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|error| Failure::Dropped(error.to_string()))? {
+        if body.len() + part.len() > bytes_max {
+            return Err(Failure::Garbage(format!("an answer of more than {bytes_max} bytes")));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
+
+/// A vendor's JSON text: an event, a message, an answer. Values take thirty times their text in memory at worst.
+const TEXT: Limits = Limits { bytes_max: 16 << 20, depth_max: 64, values_max: 50_000 };
+/// Shorter texts have not enough values to matter, and the reader stops at its own depth.
+const SHORT_TEXT_BYTES: usize = 64 * 1024;
+
+/// Whether a vendor's text is within the bounds of what is read.
+pub fn check_text(text: &[u8]) -> Result<(), Failure> {
+    if text.len() <= SHORT_TEXT_BYTES {
+        return Ok(());
+    }
+    TEXT.check_text(text).map_err(|error| Failure::Garbage(format!("a message that {error}")))
+}
+
+/// The beginning of an answer's body, without its rest.
+pub async fn beginning(mut response: reqwest::Response, bytes_max: usize) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = response.chunk().await {
+        body.extend_from_slice(part.get(..bytes_max.saturating_sub(body.len())).unwrap_or(&part));
+        if body.len() >= bytes_max {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// `retry-after-ms`, or `retry-after` in seconds; dates are not used by any of the vendors.
@@ -151,8 +196,8 @@ impl Spares {
         }
         spares.insert(place.key.clone(), Spare::Being { since: now });
         let (own, limit) = (self.clone(), deadlines.connect);
-        tokio::spawn(async move {
-            let made = timeout(limit, place.connect(false)).await;
+        supervision::spawn("provider_connection", async move {
+            let made = timeout(limit, place.connect(None)).await;
             let mut spares = own.0.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(Ok(stream)) => {
@@ -210,22 +255,20 @@ impl Place {
         Ok(Self { key: format!("{tls} {host}:{port}"), host, port, tls })
     }
 
-    async fn connect(&self, guarded: bool) -> Result<MaybeTlsStream<TcpStream>, Failure> {
-        let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let found = tokio::net::lookup_host((host, self.port)).await.map_err(unreachable)?;
-        let mut last = Failure::Unreachable("the name has no address".to_owned());
-        for addr in found {
-            if guarded && !is_public(addr.ip()) {
-                last = Failure::Unreachable("the name has no public address".to_owned());
-                continue;
+    /// `guard` judges every address of a host that a customer names.
+    async fn connect(&self, guard: Option<&Guard>) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+        let stream = match guard {
+            Some(guard) => guard.connect(&self.host, self.port).await.map_err(|error| match error {
+                ConnectError::Egress(why) => Failure::Address(why),
+                ConnectError::Io(error) => Failure::Unreachable(error.to_string()),
+            })?,
+            None => {
+                let host = self.host.trim_start_matches('[').trim_end_matches(']');
+                let connected = TcpStream::connect((host, self.port)).await;
+                connected.map_err(|error| Failure::Unreachable(error.to_string()))?
             }
-            match TcpStream::connect(addr).await {
-                Ok(stream) => return self.secured(stream).await,
-                Err(error) => last = unreachable(error),
-            }
-        }
-        Err(last)
+        };
+        self.secured(stream).await
     }
 
     async fn secured(&self, stream: TcpStream) -> Result<MaybeTlsStream<TcpStream>, Failure> {
@@ -244,11 +287,17 @@ impl Place {
 
 /// Opens a WebSocket in the time of `deadlines.connect`; a spare connection saves TCP and TLS.
 pub async fn open(
-    spares: &Spares, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines, allow_private: bool,
+    spares: &Spares, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines, guard: &Guard,
 ) -> Result<Socket, Failure> {
+    endpoint.check()?;
+    let guard = if endpoint.is_customers {
+        guard.check_base(&endpoint.base_url).map_err(Failure::Address)?;
+        Some(guard)
+    } else {
+        None
+    };
     let opening = async {
         let place = Place::of(&endpoint.base_url)?;
-        let guarded = endpoint.is_customers && !allow_private;
         if let Some(stream) = spares.take(&place.key) {
             metrics::counter!("trunkline_provider_connections_total", "kind" => "spare").increment(1);
             match upgraded(upgrade, stream).await {
@@ -258,7 +307,7 @@ pub async fn open(
             }
         }
         metrics::counter!("trunkline_provider_connections_total", "kind" => "new").increment(1);
-        upgraded(upgrade, place.connect(guarded).await?).await
+        upgraded(upgrade, place.connect(guard).await?).await
     };
     timeout(deadlines.connect, opening).await.unwrap_or(Err(Failure::Deadline("connection")))
 }
@@ -360,6 +409,16 @@ mod tests {
         assert_eq!(retry_after(&headers(&[("retry-after", "86400")])), None);
         assert_eq!(retry_after(&headers(&[("retry-after", "-1")])), None);
         assert_eq!(retry_after(&headers(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")])), None);
+    }
+
+    #[test]
+    fn a_vendors_text_has_bounds() {
+        let text = |values: usize| format!("[{}1]", "1,".repeat(values));
+        assert_eq!(check_text(text(40_000).as_bytes()), Ok(()));
+        assert!(matches!(check_text(text(60_000).as_bytes()), Err(Failure::Garbage(_))));
+        assert!(matches!(check_text("[".repeat(100_000).as_bytes()), Err(Failure::Garbage(_))));
+        // Sound is one long text.
+        assert_eq!(check_text(format!("{{\"audio\":\"{}\"}}", "A,[{".repeat(500_000)).as_bytes()), Ok(()));
     }
 
     #[test]

@@ -8,10 +8,12 @@ use super::net::{self, Http, Socket, Spares, Upgrade};
 use super::quirks::Quirks;
 use super::speech::{self, VoiceProvider};
 use super::{
-    Deadlines, Endpoint, Failure, anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai,
+    Blocked, Deadlines, Endpoint, Failure, anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai,
 };
 use crate::domain::provider::{Account, LlmProvider, Stage, SttProvider, TtsProvider, provider_table};
-use crate::egress::address_guard::refuse;
+use crate::egress::{EgressError, Guard};
+use crate::supervision;
+use reqwest::Method;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -70,8 +72,32 @@ pub struct Settings {
     /// One for each account, in the order of [`Account::ALL`].
     pub endpoints: Vec<Endpoint>,
     pub programs: Programs,
-    /// Customers' own servers may be on loopback and private addresses.
-    pub allow_private: bool,
+    /// Where customers' own servers may be.
+    pub guard: Guard,
+}
+
+/// A key that an organization has stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnKey {
+    pub account: Account,
+    /// The one address it goes to; none for the provider's own.
+    pub base_url: Option<String>,
+    /// None where it cannot be opened.
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for OwnKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnKey").field("account", &self.account).field("base_url", &self.base_url).finish()
+    }
+}
+
+/// The keys of an organization.
+#[derive(Clone, Debug)]
+pub enum OwnKeys {
+    Known(Vec<OwnKey>),
+    /// They could not be read: it may have some, so nobody else's are used.
+    Unknown,
 }
 
 /// Everything a call needs to reach its providers. Clones share connections, gates and what was learnt.
@@ -81,60 +107,86 @@ pub struct Providers {
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<Endpoint>>,
     programs: Arc<Programs>,
-    /// Accounts whose key is the organization's own.
-    own: Arc<Vec<Account>>,
+    /// Keys of the organization's own.
+    own: Arc<OwnKeys>,
     http_llm: Http,
     http_tts: Http,
     pub(super) gates: Gates,
     pub(super) quirks: Quirks,
     pub(super) spares: Spares,
     tenant: Arc<str>,
-    allow_private: bool,
+    guard: Guard,
 }
 
 impl Providers {
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let Settings { timeouts, endpoints, programs, allow_private } = settings;
+        let Settings { timeouts, endpoints, programs, guard } = settings;
         Ok(Self {
             timeouts,
             endpoints: Arc::new(endpoints),
             programs: Arc::new(programs),
-            own: Arc::default(),
-            http_llm: Http::new(&timeouts.llm, allow_private)?,
-            http_tts: Http::new(&timeouts.tts, allow_private)?,
+            own: Arc::new(OwnKeys::Known(Vec::new())),
+            http_llm: Http::new(&timeouts.llm, &guard)?,
+            http_tts: Http::new(&timeouts.tts, &guard)?,
             gates: Gates::default(),
             quirks: Quirks::default(),
             spares: Spares::default(),
             tenant: "".into(),
-            allow_private,
+            guard,
         })
     }
 
-    /// For an organization, with those keys it has of its own.
+    /// For an organization, with the keys it has of its own.
     #[must_use]
-    pub fn of_organization(&self, tenant: &str, keys: Vec<(Account, String)>) -> Self {
-        let mut own = Self { tenant: tenant.into(), ..self.clone() };
-        if !keys.is_empty() {
-            own.own = Arc::new(keys.iter().map(|(account, _)| *account).collect());
-            let mut endpoints = Vec::clone(&self.endpoints);
-            for (account, key) in keys {
-                endpoints[account as usize].api_key = Some(key);
-            }
-            own.endpoints = Arc::new(endpoints);
-        }
-        own
+    pub fn of_organization(&self, tenant: &str, keys: OwnKeys) -> Self {
+        Self { tenant: tenant.into(), own: Arc::new(keys), ..self.clone() }
     }
 
-    /// Where an account is asked; at a customer's own server only with a key that is the customer's.
+    /// Where an account is asked, and with whose key. A server that an agent names gets the key that was stored for
+    /// exactly its address, or none; the server's keys go to the addresses of its settings alone.
     pub fn endpoint(&self, account: Account, base_url: Option<&str>) -> Endpoint {
         let mut endpoint = self.endpoints[account as usize].clone();
-        if let Some(base_url) = base_url {
-            base_url.trim_end_matches('/').clone_into(&mut endpoint.base_url);
-            endpoint.is_customers = true;
-            endpoint.concurrency_max = 0;
-            endpoint.api_key = endpoint.api_key.filter(|_| self.own.contains(&account));
-        }
+        let own_address = normal_base(&endpoint.base_url);
+        let Some(named) = base_url else {
+            match self.own_key(account, None, &own_address) {
+                Ok(Some(key)) => endpoint.api_key = Some(key),
+                Ok(None) => {}
+                Err(blocked) => (endpoint.api_key, endpoint.blocked) = (None, Some(blocked)),
+            }
+            return endpoint;
+        };
+        endpoint.is_customers = true;
+        endpoint.concurrency_max = 0;
+        endpoint.blocked = self.guard.check_base(named).err().map(Blocked::Address);
+        endpoint.base_url = normal_base(named);
+        endpoint.api_key = match self.own_key(account, Some(&endpoint.base_url), &own_address) {
+            Ok(key) => key.filter(|_| endpoint.blocked.is_none()),
+            Err(blocked) => {
+                endpoint.blocked = endpoint.blocked.or(Some(blocked));
+                None
+            }
+        };
         endpoint
+    }
+
+    /// The organization's key for an address; none where it has none. `named` is what an agent names.
+    fn own_key(&self, account: Account, named: Option<&str>, own_address: &str) -> Result<Option<String>, Blocked> {
+        let keys = match &*self.own {
+            OwnKeys::Known(keys) => keys,
+            // A customer's own server may do without a key.
+            OwnKeys::Unknown if !account.needs_key() || named.is_some_and(|named| named != own_address) => {
+                return Ok(None);
+            }
+            OwnKeys::Unknown => return Err(Blocked::Key),
+        };
+        let goes_there = |key: &&OwnKey| {
+            key.account == account && key.base_url.as_deref().unwrap_or(own_address) == named.unwrap_or(own_address)
+        };
+        match keys.iter().find(goes_there) {
+            Some(OwnKey { key: Some(key), .. }) => Ok(Some(key.clone())),
+            Some(OwnKey { key: None, .. }) => Err(Blocked::Key),
+            None => Ok(None),
+        }
     }
 
     /// What the gate of an account and stage does at the moment, for this organization.
@@ -142,8 +194,10 @@ impl Providers {
         self.gates.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
     }
 
+    /// The organization has a key of its own for the provider's own address, one that cannot be opened included.
     pub fn has_own_key(&self, account: Account) -> bool {
-        self.own.contains(&account)
+        let own_address = normal_base(&self.endpoints[account as usize].base_url);
+        self.own_key(account, None, &own_address) != Ok(None)
     }
 
     pub fn http(&self, stage: Stage) -> &Http {
@@ -154,12 +208,9 @@ impl Providers {
         &self.programs
     }
 
-    /// Why a customer's own server may not be asked, if it may not.
-    pub fn refuses(&self, base_url: &str) -> Option<&'static str> {
-        match url::Url::parse(base_url) {
-            Ok(url) => refuse(&url, self.allow_private),
-            Err(_) => Some("is not a URL"),
-        }
+    /// Whether a customer's own server may be asked, as far as its address says before it is resolved.
+    pub fn check_base_url(&self, base_url: &str) -> Result<(), EgressError> {
+        self.guard.check_base(base_url).map(drop)
     }
 
     /// A provider has said nothing for so long that another one was asked.
@@ -174,7 +225,7 @@ impl Providers {
     pub(super) async fn open(
         &self, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines,
     ) -> Result<Socket, Failure> {
-        net::open(&self.spares, endpoint, upgrade, deadlines, self.allow_private).await
+        net::open(&self.spares, endpoint, upgrade, deadlines, &self.guard).await
     }
 
     /// Sees to it that a connection to each of these is ready when it is needed. The first is in use; those
@@ -195,18 +246,19 @@ impl Providers {
 
     /// Opens the HTTP connections that a call will need while its phone rings: name, TCP and TLS are done
     /// when the first word is asked for. The answer does not matter.
-    pub fn open_connections(&self, endpoints: &[(Endpoint, Stage)]) -> Vec<tokio::task::JoinHandle<()>> {
+    pub fn open_connections(&self, endpoints: &[(Endpoint, Stage)]) -> Vec<supervision::Task<()>> {
         let cold = endpoints
             .iter()
             .filter(|(endpoint, stage)| endpoint.is_usable() && self.http(*stage).is_cold(endpoint, Instant::now()));
-        cold.map(|(endpoint, stage)| {
+        cold.filter_map(|(endpoint, stage)| {
             let deadlines = if *stage == Stage::Llm { self.timeouts.llm } else { self.timeouts.tts };
-            let knock = self.http(*stage).of(endpoint).head(&endpoint.base_url).timeout(deadlines.connect);
-            tokio::spawn(async move {
+            let knock = self.http(*stage).request(Method::HEAD, endpoint, endpoint.url("").ok()?).ok()?;
+            let knock = knock.timeout(deadlines.connect);
+            Some(supervision::spawn("provider_connection", async move {
                 if let Err(error) = knock.send().await {
                     tracing::debug!(why = %super::unreachable(&error), "connection not opened ahead");
                 }
-            })
+            }))
         })
         .collect()
     }
@@ -243,6 +295,12 @@ impl Providers {
     }
 }
 
+/// An address as it is compared and built upon: without a slash at its end, its scheme and host in lower case.
+pub fn normal_base(base_url: &str) -> String {
+    let url = url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), String::from);
+    url.trim_end_matches('/').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,12 +319,13 @@ mod tests {
             api_version: String::new(),
             concurrency_max: 0,
             is_customers: false,
+            blocked: None,
         };
         Providers::new(Settings {
             timeouts: Timeouts { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
             endpoints: Account::ALL.iter().map(endpoint).collect(),
             programs: Programs { espeak: String::new(), flite: String::new() },
-            allow_private: true,
+            guard: Guard::open(),
         })
         .unwrap()
     }
@@ -291,12 +350,13 @@ mod tests {
         assert_eq!(knocks.len(), 1);
         let (mut stream, _) = listener.accept().await.unwrap();
         let (request, knocked) = tokio::join!(answer(&mut stream), knocks.remove(0));
-        knocked.unwrap();
+        knocked.unwrap().unwrap();
         assert!(request.starts_with("HEAD / "));
         for _ in 0..20 {
             tokio::task::yield_now().await; // the client puts the connection back on its own task
         }
-        let request = providers.http(Stage::Llm).of(&endpoint).get(format!("{base_url}/first")).send();
+        let url = endpoint.url("/first").unwrap();
+        let request = providers.http(Stage::Llm).request(Method::GET, &endpoint, url).unwrap().send();
         tokio::select! {
             (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
                 assert_eq!(response.unwrap().status(), 404);
@@ -339,15 +399,102 @@ mod tests {
         assert!(opened.is_ok() && accepted.is_ok());
     }
 
+    fn own(account: Account, base_url: Option<&str>, key: Option<&str>) -> OwnKey {
+        OwnKey { account, base_url: base_url.map(str::to_owned), key: key.map(str::to_owned) }
+    }
+
+    /// Key and address of an account.
+    fn asked(providers: &Providers, account: Account, base_url: Option<&str>) -> (Option<String>, String) {
+        let endpoint = providers.endpoint(account, base_url);
+        (endpoint.api_key, endpoint.base_url)
+    }
+
     #[test]
     fn our_keys_stay_at_our_addresses() {
-        let ours = providers("https://api.example.com");
-        assert_eq!(ours.endpoint(Account::Openai, None).api_key.as_deref(), Some("ours"));
-        assert_eq!(ours.endpoint(Account::Openai, Some("https://own.example.com/v1/")).api_key, None);
-        let theirs = ours.of_organization("o", vec![(Account::Openai, "theirs".to_owned())]);
-        let own = theirs.endpoint(Account::Openai, Some("https://own.example.com/v1/"));
-        assert_eq!((own.api_key.as_deref(), own.base_url.as_str()), (Some("theirs"), "https://own.example.com/v1"));
-        assert_eq!(theirs.endpoint(Account::Groq, Some("https://own.example.com")).api_key, None);
-        assert_eq!(ours.endpoint(Account::Openai, None).api_key.as_deref(), Some("ours"));
+        let ours = providers("https://api.example.com/v1");
+        let key = |providers: &Providers, account, base_url| asked(providers, account, base_url).0;
+        assert_eq!(key(&ours, Account::Openai, None).as_deref(), Some("ours"));
+        for named in ["https://own.example.com/v1/", "https://api.example.com/v1", "https://api.example.com/v1/"] {
+            assert_eq!(key(&ours, Account::Openai, Some(named)), None, "{named}");
+        }
+        let theirs = ours.of_organization("o", OwnKeys::Known(vec![own(Account::Openai, None, Some("theirs"))]));
+        assert_eq!(key(&theirs, Account::Openai, None).as_deref(), Some("theirs"));
+        assert_eq!(key(&theirs, Account::Groq, None).as_deref(), Some("ours"));
+        assert_eq!(key(&theirs, Account::Groq, Some("https://own.example.com")), None);
+        assert_eq!(key(&ours, Account::Openai, None).as_deref(), Some("ours"));
+    }
+
+    #[test]
+    fn an_organizations_key_goes_to_the_address_it_was_stored_for() {
+        let ours = providers("https://api.example.com/v1");
+        let stored = vec![
+            own(Account::Openai, None, Some("official")),
+            own(Account::Openai, Some("https://vllm.example.com/a"), Some("bound")),
+        ];
+        let theirs = ours.of_organization("o", OwnKeys::Known(stored));
+        for (named, wanted) in [
+            (None, Some("official")),
+            (Some("https://api.example.com/v1/"), Some("official")),
+            (Some("HTTPS://API.example.com:443/v1"), Some("official")),
+            (Some("https://vllm.example.com/a"), Some("bound")),
+            (Some("https://vllm.example.com/a/"), Some("bound")),
+            (Some("https://vllm.example.com/b/../a"), Some("bound")),
+            (Some("https://vllm.example.com"), None),
+            (Some("https://vllm.example.com/b"), None),
+            (Some("https://vllm.example.com/a/b"), None),
+            (Some("https://vllm.example.com:8443/a"), None),
+            (Some("http://vllm.example.com/a"), None),
+            (Some("https://api.example.com.evil.example/v1"), None),
+            (Some("https://api.example.com@evil.example/v1"), None),
+            (Some("https://evil.example/v1"), None),
+        ] {
+            assert_eq!(asked(&theirs, Account::Openai, named).0.as_deref(), wanted, "{named:?}");
+            assert_eq!(
+                asked(&theirs, Account::Xai, named).0.as_deref(),
+                named.is_none().then_some("ours"),
+                "{named:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_nobody_elses_bill() {
+        let ours = providers("https://api.example.com/v1");
+        let keys = vec![own(Account::Openai, None, None), own(Account::Groq, Some("https://own.example.com"), None)];
+        let theirs = ours.of_organization("o", OwnKeys::Known(keys));
+        for (account, named) in [(Account::Openai, None), (Account::Groq, Some("https://own.example.com"))] {
+            let endpoint = theirs.endpoint(account, named);
+            assert_eq!((endpoint.api_key.as_deref(), endpoint.blocked), (None, Some(Blocked::Key)));
+            assert!(!endpoint.is_usable() && endpoint.key() == Err(Failure::KeyUnreadable));
+            assert!(endpoint.url("/x").is_err());
+        }
+        assert!(theirs.has_own_key(Account::Openai) && !theirs.has_own_key(Account::Groq));
+        assert_eq!(theirs.endpoint(Account::Groq, None).api_key.as_deref(), Some("ours"));
+        // Nothing is known: no key of the server's for anybody, and customers' own servers as before.
+        let unknown = ours.of_organization("o", OwnKeys::Unknown);
+        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+            assert_eq!(unknown.endpoint(*account, None).key(), Err(Failure::KeyUnreadable));
+            assert!(unknown.endpoint(*account, Some("https://own.example.com")).is_usable());
+        }
+        assert!(unknown.endpoint(Account::Local, None).is_usable());
+    }
+
+    #[test]
+    fn an_address_that_may_not_be_asked_gets_no_request_and_no_key() {
+        let mut guarded = providers("https://api.example.com/v1");
+        guarded.guard = Guard::new(crate::egress::Reach::default(), &[], Default::default(), None);
+        let bad = "https://127.0.0.1/admin#";
+        let keys = vec![own(Account::Openai, Some(&normal_base(bad)), Some("bound"))];
+        let theirs = guarded.of_organization("o", OwnKeys::Known(keys));
+        for bad in
+            [bad, "https://own.example.com/v1?x=", "https://own.example.com/#", "https://u:p@own.example.com/", "x"]
+        {
+            let endpoint = theirs.endpoint(Account::Openai, Some(bad));
+            assert!(matches!(endpoint.blocked, Some(Blocked::Address(_))), "{bad}");
+            assert_eq!(endpoint.api_key, None, "{bad}");
+            assert!(!endpoint.is_usable() && matches!(endpoint.url("/x"), Err(Failure::Address(_))), "{bad}");
+            let url = url::Url::parse("https://public.example.com/").unwrap();
+            assert!(theirs.http(Stage::Llm).request(Method::POST, &endpoint, url).is_err(), "{bad}");
+        }
     }
 }

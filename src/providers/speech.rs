@@ -6,6 +6,7 @@ use super::net::{self, Socket, Upgrade};
 use super::{AudioFormat, Endpoint, Failure, Providers, Speech, Stream, TtsEvent, refusal, unreachable};
 use crate::domain::provider::Stage;
 use crate::domain::speech::{TtsConfig, VoiceSettings};
+use crate::supervision;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::collections::HashMap;
@@ -58,11 +59,14 @@ impl Setup {
 /// Speaks with one HTTP request; `build` makes it.
 pub fn over_http(
     setup: &Setup, alone: bool, format: AudioFormat,
-    build: impl FnOnce(&reqwest::Client) -> Result<reqwest::RequestBuilder, Failure>,
+    build: impl FnOnce(
+        &dyn Fn(url::Url) -> Result<reqwest::RequestBuilder, Failure>,
+    ) -> Result<reqwest::RequestBuilder, Failure>,
 ) -> Speech {
-    let request = build(setup.providers.http(Stage::Tts).of(&setup.endpoint));
+    let post = |url| setup.providers.http(Stage::Tts).request(reqwest::Method::POST, &setup.endpoint, url);
+    let request = build(&post);
     let setup = setup.clone();
-    let stream = Stream::spawn(move |events| async move {
+    let stream = Stream::spawn("tts", move |events| async move {
         let last = match spoken(&setup, alone, request, &events).await {
             Ok(()) => TtsEvent::Done,
             Err(failure) => TtsEvent::Failed(failure),
@@ -177,7 +181,7 @@ impl SocketVoice {
         let format = wire.format();
         let own = commands.downgrade();
         let speaking = Speaking { setup: setup.clone(), wire, queue, own, open: HashMap::new(), left: 0, next: 0 };
-        tokio::spawn(speaking.run());
+        supervision::spawn("tts", speaking.run());
         Self { setup, format, commands }
     }
 }
@@ -207,7 +211,7 @@ impl SocketVoice {
     /// The provider is busy and nobody stands in: spoken when it has room.
     fn wait(&self, text: String, events: mpsc::Sender<TtsEvent>) {
         let (setup, commands) = (self.setup.clone(), self.commands.clone());
-        tokio::spawn(async move {
+        supervision::spawn("tts", async move {
             let entered = tokio::select! {
                 entered = setup.enter(true) => entered,
                 () = events.closed() => return,
@@ -314,7 +318,7 @@ impl Speaking {
         self.next += 1;
         let (events, own) = (sentence.events.clone(), self.own.clone());
         // The task ends with the sentence: its receiver is dropped at the latest when the call ends.
-        tokio::spawn(async move {
+        supervision::spawn("tts", async move {
             events.closed().await;
             if let Some(own) = own.upgrade() {
                 let _ = own.send(Command::Cancel(number)).await;
@@ -354,7 +358,7 @@ impl Speaking {
                     None => return End::Finished,
                 },
                 message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => match self.wire.read(&text) {
+                    Some(Ok(Message::Text(text))) => match net::check_text(text.as_bytes()).and_then(|()| self.wire.read(&text)) {
                         Ok(events) => {
                             self.deliver(events).await;
                             Ok(())

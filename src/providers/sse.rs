@@ -7,6 +7,8 @@ const EVENT_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Parser {
     buffer: Vec<u8>,
+    /// Bytes of `buffer` in which no line ends: they are not looked at again with each read.
+    seen: usize,
     data: String,
 }
 
@@ -14,11 +16,12 @@ impl Parser {
     /// Adds bytes and hands every complete event's data on. False when an event is too large.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) -> bool {
         self.buffer.extend_from_slice(bytes);
-        let mut start = 0;
-        while let Some(end) = self.buffer[start..].iter().position(|b| *b == b'\n') {
-            let line = &self.buffer[start..start + end];
+        let (mut start, mut from) = (0, self.seen.min(self.buffer.len()));
+        while let Some(length) = self.buffer.iter().skip(from).position(|b| *b == b'\n') {
+            let end = from + length;
+            let line = self.buffer.get(start..end).unwrap_or_default();
             let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-            start += end + 1;
+            (start, from) = (end + 1, end + 1);
             if line.is_empty() {
                 if !self.data.is_empty() {
                     event(&self.data);
@@ -30,8 +33,12 @@ impl Parser {
                 }
                 self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
             }
+            if self.data.len() > EVENT_BYTES_MAX {
+                return false;
+            }
         }
         self.buffer.drain(..start);
+        self.seen = self.buffer.len();
         self.buffer.len() + self.data.len() <= EVENT_BYTES_MAX
     }
 }
@@ -57,5 +64,20 @@ mod tests {
     fn an_endless_event_is_refused() {
         let mut parser = Parser::default();
         assert!(!parser.push(&vec![b'x'; EVENT_BYTES_MAX + 1], |_| {}));
+        let mut parser = Parser::default();
+        let lines = "data: x\n".repeat(EVENT_BYTES_MAX / 2 + 1);
+        assert!(!parser.push(lines.as_bytes(), |_| panic!("no event ends")));
+    }
+
+    /// A megabyte in reads of one byte: each byte is looked at once. Looking again would be 500 billion bytes.
+    #[test]
+    fn a_line_that_trickles_in_is_looked_at_once() {
+        let mut parser = Parser::default();
+        let mut events = 0;
+        for byte in b"data:".iter().chain(std::iter::repeat_n(&b'x', EVENT_BYTES_MAX - 100)).chain(b"\n\n") {
+            assert!(parser.push(std::slice::from_ref(byte), |_| events += 1));
+            assert!(parser.seen == parser.buffer.len());
+        }
+        assert_eq!(events, 1);
     }
 }

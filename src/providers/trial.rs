@@ -2,6 +2,7 @@
 
 use super::{Failure, Providers, refusal, unreachable};
 use crate::domain::provider::{Account, Stage};
+use reqwest::Method;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -35,7 +36,7 @@ impl Providers {
             return runs(&self.programs().espeak).await;
         }
         let key = endpoint.key()?;
-        let request = self.http(Stage::Llm).of(&endpoint).get(format!("{}{path}", endpoint.base_url));
+        let request = self.http(Stage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
         let request = match auth {
             "Bearer" | "Token" => request.header("authorization", format!("{auth} {key}")),
             header => request.header(header, key),

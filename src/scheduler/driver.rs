@@ -1,11 +1,11 @@
 //! The loop: tasks that are due, most urgent first; claims of processes that died; signs of life.
 
 use crate::call::driver::{OrderFault, Placed, Shared, place};
-use crate::domain::ids::TrunkId;
+use crate::domain::ids::{CallId, OrganizationId, TrunkId};
 use crate::domain::task::TaskStatus;
 use crate::domain::time::UnixMs;
 use crate::store::{Due, OrgScope, StoreError, now};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -19,10 +19,6 @@ const REFUSED_MAX: u32 = 3;
 const KEPT_MS: i64 = 30 * 86_400_000;
 /// Signs of life between two looks at what is too old.
 const BEATS_PER_CLEANING: u32 = 1_200;
-/// How often this process says that it lives.
-const BEAT: Duration = Duration::from_secs(3);
-/// A process that was not heard of for this long is dead, and its calls with it.
-const DEAD_AFTER_MS: i64 = 12_000;
 /// Wait after a fault that somebody may mend: a missing key, a full server.
 const AGAIN_MS: i64 = 15_000;
 
@@ -30,13 +26,16 @@ const AGAIN_MS: i64 = 15_000;
 pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Whose tasks were looked at last, where there were more than one tick takes.
+    let mut after = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stopped.changed() => return,
         }
-        if let Err(error) = call_due(&context).await {
-            tracing::error!(%error, "due tasks cannot be read");
+        match call_due(&context, after).await {
+            Ok(last) => after = last,
+            Err(error) => tracing::error!(%error, "due tasks cannot be read"),
         }
     }
 }
@@ -49,11 +48,12 @@ struct Refused {
     full: Vec<TrunkId>,
 }
 
-async fn call_due(context: &Shared) -> Result<(), StoreError> {
+async fn call_due(context: &Shared, after: Option<OrganizationId>) -> Result<Option<OrganizationId>, StoreError> {
     // An organization without a free line is left alone until the next tick: one that becomes free meanwhile is
     // not for a less urgent task. Where only a trunk has none, tasks of others are tried, a few.
     let mut refused: HashMap<OrgScope, Refused> = HashMap::new();
-    for Due { scope, task } in context.store.due_tasks(OF_ONE_MAX, TASKS_MAX).await? {
+    let (due, last) = context.store.due_tasks(OF_ONE_MAX, TASKS_MAX, after).await?;
+    for Due { scope, task } in due {
         let before = refused.get(&scope);
         if before.is_some_and(|before| before.times >= REFUSED_MAX) {
             continue;
@@ -68,7 +68,7 @@ async fn call_due(context: &Shared) -> Result<(), StoreError> {
                 refused.times += if trunk.is_some() { 1 } else { REFUSED_MAX };
                 refused.full.extend(trunk);
             }
-            Err(OrderFault::NotPending | OrderFault::NotFound) => {}
+            Err(OrderFault::NotPending | OrderFault::NotFound | OrderFault::Broken) => {}
             Err(OrderFault::Spent) => {
                 tracing::warn!(%task, "the organization's day is used up, the task waits for the next one");
                 context.store.postpone_to_tomorrow(scope, task).await?;
@@ -85,19 +85,27 @@ async fn call_due(context: &Shared) -> Result<(), StoreError> {
             }
         }
     }
-    Ok(())
+    Ok(last)
 }
 
-/// Says that this process lives, and takes care of what dead ones left behind.
+/// Says that this process lives, and takes care of what dead ones left behind, and of calls that nobody holds.
 pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
-    let mut beat = tokio::time::interval(BEAT);
-    let mut beats = 0u32;
+    let mut tick = tokio::time::interval(context.beat);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut overtaken = context.journal.overtaken();
+    let (mut house, mut beats) = (House::default(), 0u32);
     loop {
         tokio::select! {
-            _ = beat.tick() => {}
+            _ = tick.tick() => {}
+            lost = overtaken.recv() => {
+                if let Ok(call) = lost {
+                    context.end_overtaken(&[call]);
+                }
+                continue;
+            }
             _ = stopped.changed() => return,
         }
-        if let Err(error) = sweep(&context, false).await {
+        if let Err(error) = house.round(&context).await {
             tracing::error!(%error, "dead calls cannot be looked for");
         }
         if beats.is_multiple_of(BEATS_PER_CLEANING)
@@ -109,13 +117,41 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// One round of [`keep_house`]; at the start of a process also what it left behind itself.
-pub async fn sweep(context: &Shared, at_start: bool) -> Result<(), StoreError> {
+/// What is remembered from one sign of life to the next.
+#[derive(Debug, Default)]
+struct House {
+    /// Since when this process has been here without a gap.
+    joined_at: Option<UnixMs>,
+    /// Calls that nobody here held at the last look.
+    orphans: HashSet<CallId>,
+}
+
+impl House {
+    async fn round(&mut self, context: &Shared) -> Result<(), StoreError> {
+        let beat = context.store.beat(&context.node).await?;
+        context.heart.beat();
+        if self.joined_at.is_some_and(|before| before != beat.joined_at) {
+            tracing::warn!("this process was away from the database; it waits before it looks for dead ones");
+            let lost = context.store.over_among(&context.registry.calls()).await?;
+            context.end_overtaken(&lost);
+        }
+        self.joined_at = Some(beat.joined_at);
+        recover(context, false).await?;
+        self.orphans = context.end_orphans(&self.orphans).await?;
+        Ok(())
+    }
+}
+
+/// What a process does at its start: it says that it lives, and ends what it left behind itself.
+pub async fn move_in(context: &Shared) -> Result<(), StoreError> {
+    context.store.beat(&context.node).await?;
+    recover(context, true).await
+}
+
+async fn recover(context: &Shared, at_start: bool) -> Result<(), StoreError> {
     let (store, recordings) = (&context.store, &context.recordings);
-    store.beat(&context.node).await?;
-    let since = UnixMs(now().0 - DEAD_AFTER_MS);
     let recovered = store
-        .recover(&context.node, since, at_start, |organization, call| {
+        .recover(&context.node, at_start, |organization, call| {
             let path = format!("{organization}/{call}.wav");
             recordings.join(&path).exists().then_some(path)
         })

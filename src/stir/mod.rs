@@ -5,16 +5,16 @@ pub mod passport;
 
 use crate::domain::attestation::Attestation;
 use crate::domain::time::UnixMs;
-use crate::egress::GuardedDns;
-use crate::egress::address_guard::refuse;
+use crate::egress::Guard;
+use crate::egress::http::{GuardedHttp, Redirects};
 use passport::{Passport, Problem};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, TrustAnchor};
-use url::Url;
 
 /// A caller waits for no certificate longer than this.
 const FETCH_DEADLINE: Duration = Duration::from_secs(1);
@@ -30,8 +30,8 @@ pub struct Settings {
     /// PEM of the roots; without any, headers are shown and not believed.
     pub roots: Option<Vec<u8>>,
     pub max_age_s: i64,
-    /// Certificates may be on private addresses and without TLS.
-    pub allow_private: bool,
+    /// Where certificates may be.
+    pub guard: Guard,
 }
 
 /// What became of an Identity header.
@@ -69,9 +69,8 @@ type Cached = HashMap<String, (i64, Option<Arc<[u8]>>)>;
 pub struct Verifier {
     roots: Arc<[TrustAnchor<'static>]>,
     max_age_s: i64,
-    allow_private: bool,
     /// None where nothing is checked.
-    http: Option<reqwest::Client>,
+    http: Option<GuardedHttp>,
     certificates: Arc<Mutex<Cached>>,
 }
 
@@ -88,19 +87,16 @@ impl Verifier {
         if settings.roots.is_some() && roots.is_empty() {
             return Err("no certificate in it".to_owned());
         }
-        let mut http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(FETCH_DEADLINE)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
-        if !settings.allow_private {
-            http = http.dns_resolver(Arc::new(GuardedDns));
-        }
+        let builder = || {
+            reqwest::Client::builder()
+                .timeout(FETCH_DEADLINE)
+                .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
+        };
+        let http = settings.roots.as_ref().map(|_| GuardedHttp::new(&settings.guard, Redirects::None, builder));
         Ok(Self {
             roots: roots.into(),
             max_age_s: settings.max_age_s,
-            allow_private: settings.allow_private,
-            http: settings.roots.as_ref().map(|_| http.build()).transpose().map_err(|error| error.to_string())?,
+            http: http.transpose().map_err(|error| error.to_string())?,
             certificates: Arc::default(),
         })
     }
@@ -149,12 +145,15 @@ impl Verifier {
     }
 
     async fn fetch(&self, url: &str) -> Option<Arc<[u8]>> {
-        let parsed = Url::parse(url).ok()?;
-        if let Some(why) = refuse(&parsed, self.allow_private) {
-            tracing::warn!(why, "certificates of an Identity header are not fetched");
-            return None;
-        }
-        let mut response = self.http.as_ref()?.get(parsed).send().await.ok()?.error_for_status().ok()?;
+        let http = self.http.as_ref()?;
+        let request = match http.guard().check(url).and_then(|url| http.request(Method::GET, url)) {
+            Ok(request) => request,
+            Err(why) => {
+                tracing::warn!(%why, "certificates of an Identity header are not fetched");
+                return None;
+            }
+        };
+        let mut response = request.send().await.ok()?.error_for_status().ok()?;
         let mut chain = Vec::new();
         while let Some(part) = response.chunk().await.ok()? {
             if chain.len() + part.len() > CHAIN_BYTES_MAX {

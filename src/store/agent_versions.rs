@@ -10,6 +10,8 @@ use sqlx::{Any, Row as _, Transaction};
 
 /// Versions kept of one agent; the oldest go first.
 const VERSIONS_MAX: i64 = 200;
+/// Bytes of them: of an agent with a long prompt fewer are kept, at least the present one and the one before.
+const VERSIONS_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Clone, Debug)]
 pub struct AgentVersion {
@@ -29,12 +31,14 @@ fn version(row: &AnyRow) -> Result<AgentVersion, StoreError> {
 
 /// Writes the agent's present state down, under the version that its row has by now.
 pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) -> Result<(), StoreError> {
+    let fields = text(&agent.fields)?;
+    let kept = i64::try_from(VERSIONS_BYTES_MAX / fields.len().max(1)).unwrap_or(VERSIONS_MAX).clamp(2, VERSIONS_MAX);
     sqlx::query(
         "INSERT INTO agent_versions (agent_id, organization_id, version, fields, created_at) \
          SELECT id, organization_id, version, $2, CAST($3 AS BIGINT) FROM agents WHERE id = $1",
     )
     .bind(agent.id.to_string())
-    .bind(text(&agent.fields)?)
+    .bind(fields)
     .bind(agent.updated_at.0)
     .execute(&mut **transaction)
     .await?;
@@ -43,7 +47,7 @@ pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) 
          (SELECT MAX(version) FROM agent_versions WHERE agent_id = $1) - $2",
     )
     .bind(agent.id.to_string())
-    .bind(VERSIONS_MAX)
+    .bind(kept)
     .execute(&mut **transaction)
     .await?;
     Ok(())

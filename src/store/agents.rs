@@ -5,6 +5,7 @@ use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ids::AgentId;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -33,6 +34,7 @@ impl Store {
             updated_at: at,
         };
         let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::Agents).await?;
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(agent.id.to_string())
             .bind(scope.organization().to_string())

@@ -4,6 +4,7 @@ use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{ApiKeyId, OrganizationId};
 use crate::domain::permission::KeyScope;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
@@ -103,6 +104,8 @@ impl Store {
             last_used_at: None,
             created_at: now(),
         };
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::ApiKeys).await?;
         sqlx::query(
             "INSERT INTO api_keys (id, organization_id, name, prefix, hash, scopes, expires_at, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -115,8 +118,9 @@ impl Store {
         .bind(row.scopes.as_ref().map(text).transpose()?)
         .bind(expires_at.map(|at| at.0))
         .bind(row.created_at.0)
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(NewKey { row, text: key })
     }
 

@@ -35,6 +35,27 @@ impl Store {
         Ok(())
     }
 
+    /// Of organizations with more entries than may be kept the oldest go.
+    pub(super) async fn forget_audit(&self) -> Result<(), StoreError> {
+        let max = i64::from(self.quotas.audit_entries);
+        let full = sqlx::query("SELECT organization_id FROM audit_log GROUP BY organization_id HAVING COUNT(*) > $1")
+            .bind(max)
+            .fetch_all(&self.lists)
+            .await?;
+        for row in full {
+            let organization: String = row.try_get("organization_id")?;
+            sqlx::query(
+                "DELETE FROM audit_log WHERE organization_id = $1 AND at < (SELECT a.at FROM audit_log a \
+                 WHERE a.organization_id = $1 ORDER BY a.at DESC LIMIT 1 OFFSET $2)",
+            )
+            .bind(organization)
+            .bind(max - 1)
+            .execute(&self.write)
+            .await?;
+        }
+        Ok(())
+    }
+
     pub async fn audit_log(&self, scope: OrgScope, page: Page) -> Result<(Vec<AuditEntry>, i64), StoreError> {
         let binds = [Bind::Text(scope.organization().to_string())];
         self.list("*", "FROM audit_log WHERE organization_id = $1", "at DESC, id DESC", &binds, page, |row| {

@@ -4,6 +4,7 @@
 
 use super::{Backend, OrgScope, Store, StoreError};
 use crate::domain::ids::OrganizationId;
+use crate::supervision::Supervisor;
 use sqlx::postgres::PgListener;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -24,12 +25,13 @@ pub struct Bus {
 
 impl Bus {
     /// `None` for a database that belongs to one process.
-    pub fn start(store: &Store) -> Option<Self> {
+    pub fn start(store: &Store, supervisor: &Supervisor) -> Option<Self> {
         if store.backend != Backend::Postgres {
             return None;
         }
         let bus = Self { store: store.clone(), heard: broadcast::Sender::new(WAITING_MAX) };
-        tokio::spawn(listen(store.url.clone(), bus.heard.clone()));
+        let (url, heard) = (store.url.clone(), bus.heard.clone());
+        supervisor.start("bus", move || listen(url.clone(), heard.clone()));
         Some(bus)
     }
 

@@ -2,10 +2,14 @@
 //! answers a number, provider keys. A change made through this process is seen at once, one of another process after
 //! that second.
 
+use super::StoreError;
 use super::api_keys::Key;
-use super::phone_numbers::Candidate;
+use super::phone_numbers::NumberOwner;
+use super::secrets::StoredKey;
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId};
+use crate::domain::organization::{Lineage, Spent};
+use crate::domain::phone_number::PhoneNumber;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +52,50 @@ impl<K: Hash + Eq, V: Clone> Table<K, V> {
     }
 }
 
-/// Provider and key of each.
-pub(super) type ProviderKeys = Arc<[(String, String)]>;
+/// What is asked for by many at once and takes the database a while: one asks, the others wait for its answer.
+#[derive(Debug)]
+struct Fresh<K, V>(Mutex<HashMap<K, Arc<Place<V>>>>);
+
+/// Where those who want one thing wait for it, with when it was read.
+type Place<V> = tokio::sync::Mutex<Option<(Instant, V)>>;
+
+impl<K, V> Default for Fresh<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Fresh<K, V> {
+    async fn get_or<F>(&self, key: K, load: F) -> Result<V, StoreError>
+    where
+        F: Future<Output = Result<V, StoreError>>,
+    {
+        let cell = {
+            let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if entries.len() >= ENTRIES_MAX && !entries.contains_key(&key) {
+                entries.clear();
+            }
+            entries.entry(key).or_default().clone()
+        };
+        // Whoever gives up in the middle leaves the next one to ask.
+        let mut known = cell.lock().await;
+        if let Some((at, value)) = &*known
+            && clock().saturating_duration_since(*at) < FRESH_FOR
+        {
+            return Ok(value.clone());
+        }
+        let value = load.await?;
+        *known = Some((clock(), value.clone()));
+        Ok(value)
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Keys of an organization.
+pub(super) type ProviderKeys = Arc<[StoredKey]>;
 
 /// SHA-256 of a key.
 type Digest = [u8; 32];
@@ -61,10 +107,13 @@ pub(super) struct Cache(Arc<Tables>);
 struct Tables {
     keys: Table<Digest, Arc<Key>>,
     agents: Table<(OrganizationId, AgentId), Arc<Agent>>,
-    /// By the number as it is stored; also of numbers nobody has.
-    routes: Table<String, Arc<[Candidate]>>,
+    /// Also of numbers nobody has.
+    number_owners: Table<PhoneNumber, Option<Arc<NumberOwner>>>,
     /// Opened keys of an organization, by provider.
     secrets: Table<OrganizationId, ProviderKeys>,
+    lineages: Fresh<OrganizationId, Lineage>,
+    /// What a family has used of its day.
+    spent: Fresh<OrganizationId, Spent>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "age is measured by the clock")]
@@ -98,17 +147,34 @@ impl Cache {
         self.forget_routes();
     }
 
-    pub(super) fn route(&self, number: &String) -> Option<Arc<[Candidate]>> {
-        self.0.routes.get(number, clock())
+    pub(super) fn number_owner(&self, number: &PhoneNumber) -> Option<Option<Arc<NumberOwner>>> {
+        self.0.number_owners.get(number, clock())
     }
 
-    pub(super) fn put_route(&self, number: String, candidates: Arc<[Candidate]>) {
-        self.0.routes.put(number, candidates, clock());
+    pub(super) fn put_number_owner(&self, number: PhoneNumber, owner: Option<Arc<NumberOwner>>) {
+        self.0.number_owners.put(number, owner, clock());
     }
 
-    /// After a change to a number, a trunk or an agent; they are few and soon read again.
+    /// After a change to a number or an agent; they are few and soon read again.
     pub(super) fn forget_routes(&self) {
-        self.0.routes.clear();
+        self.0.number_owners.clear();
+    }
+
+    pub(super) async fn lineage(
+        &self, organization: OrganizationId, load: impl Future<Output = Result<Lineage, StoreError>>,
+    ) -> Result<Lineage, StoreError> {
+        self.0.lineages.get_or(organization, load).await
+    }
+
+    /// After a change to any organization: the limits of a parent hold for all below it.
+    pub(super) fn forget_lineages(&self) {
+        self.0.lineages.clear();
+    }
+
+    pub(super) async fn spent(
+        &self, organization: OrganizationId, load: impl Future<Output = Result<Spent, StoreError>>,
+    ) -> Result<Spent, StoreError> {
+        self.0.spent.get_or(organization, load).await
     }
 
     pub(super) fn secrets(&self, organization: OrganizationId) -> Option<ProviderKeys> {
@@ -121,5 +187,28 @@ impl Cache {
 
     pub(super) fn forget_secrets(&self, organization: OrganizationId) {
         self.0.secrets.retain(|cached, _| *cached != organization);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn of_many_who_ask_at_once_one_asks_the_database() {
+        let (fresh, asked) = (Fresh::<u8, usize>::default(), AtomicUsize::new(0));
+        let load = async || {
+            tokio::task::yield_now().await;
+            Ok(asked.fetch_add(1, Ordering::Relaxed) + 1)
+        };
+        let all = futures_util::future::join_all((0..100).map(|_| fresh.get_or(1, load()))).await;
+        assert!(all.into_iter().all(|value| value.unwrap() == 1));
+        fresh.clear();
+        assert_eq!(fresh.get_or(1, load()).await.unwrap(), 2);
+        // Whoever fails is nobody's answer.
+        let failed = fresh.get_or(2, async { Err(StoreError::Corrupt("x".into())) }).await;
+        assert!(failed.is_err());
+        assert_eq!(fresh.get_or(2, load()).await.unwrap(), 3);
     }
 }

@@ -3,7 +3,7 @@
 use super::journal::write_turn;
 use super::list::Bind;
 use super::schedule::task_ended;
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed};
+use super::{Backend, OrgScope, Page, Store, StoreError, document, now, parsed};
 use crate::domain::call::{Call, CallStatus, Direction, Outcome};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
@@ -11,6 +11,7 @@ use crate::domain::time::UnixMs;
 use crate::domain::transcript::{Role, Turn};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
 
 /// Filters of a list of calls.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,8 @@ pub struct CallFilter {
     pub end_reason: Option<EndReason>,
     pub started_after: Option<UnixMs>,
     pub started_before: Option<UnixMs>,
-    /// Part of a number, of the summary or of what was said; or the call's identifier.
+    /// Part of a number, of the summary or of what was said; or the call's identifier. Looked for in the newest 10,000
+    /// calls: every turn of each is read.
     pub text: Option<String>,
 }
 
@@ -53,6 +55,7 @@ fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
         recording: text("recording")?,
         metrics: json("metrics")?,
         metadata: json("metadata")?,
+        legs: row.try_get::<i64, _>("legs")?.try_into().unwrap_or(1),
         trunk: text("trunk_id")?.as_deref().and_then(TrunkId::parse),
         node: text("node")?,
         assistant: json("assistant")?,
@@ -80,6 +83,8 @@ impl Store {
         let from = "FROM calls WHERE organization_id = $1 AND ($2 IS NULL OR task_id = $2) \
             AND ($3 IS NULL OR agent_id = $3) AND ($4 IS NULL OR status = $4) AND ($5 IS NULL OR direction = $5) \
             AND ($6 IS NULL OR end_reason = $6) AND ($7 IS NULL OR started_at >= $7) AND ($8 IS NULL OR started_at < $8) \
+            AND ($9 IS NULL OR started_at >= COALESCE((SELECT s.started_at FROM calls s WHERE s.organization_id = $1 \
+            ORDER BY s.started_at DESC LIMIT 1 OFFSET 10000), 0)) \
             AND ($9 IS NULL OR id = $10 OR LOWER(from_number) LIKE $9 ESCAPE '\\' OR LOWER(to_number) LIKE $9 ESCAPE '\\' \
             OR LOWER(COALESCE(summary, '')) LIKE $9 ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns t WHERE t.call_id = calls.id \
             AND LOWER(t.content) LIKE $9 ESCAPE '\\'))";
@@ -100,6 +105,11 @@ impl Store {
 
     /// The turns of a call in order; empty for a call of another organization.
     pub async fn turns(&self, scope: OrgScope, id: CallId) -> Result<Vec<Turn>, StoreError> {
+        Ok(self.turns_by_position(scope, id).await?.into_values().collect())
+    }
+
+    /// The same with their positions.
+    pub async fn turns_by_position(&self, scope: OrgScope, id: CallId) -> Result<BTreeMap<u32, Turn>, StoreError> {
         let rows = sqlx::query(
             "SELECT t.* FROM turns t JOIN calls c ON c.id = t.call_id \
              WHERE t.call_id = $1 AND c.organization_id = $2 ORDER BY t.position",
@@ -108,27 +118,31 @@ impl Store {
         .bind(scope.organization().to_string())
         .fetch_all(&self.read)
         .await?;
-        rows.iter().map(turn).collect()
+        rows.iter().map(|row| Ok((row.try_get::<i64, _>("position")? as u32, turn(row)?))).collect()
     }
 
     /// Calls whose process died are failed, with their tasks. Recordings are playable up to their last half
-    /// second and stay. Returns how many there were. `seen_since`: processes that were seen later are alive.
+    /// second and stay. Returns how many there were; none while this process may not judge others.
     pub async fn recover(
-        &self, node: &str, seen_since: UnixMs, at_start: bool, recording_of: impl Fn(&str, &str) -> Option<String>,
+        &self, node: &str, at_start: bool, recording_of: impl Fn(&str, &str) -> Option<String>,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write.begin().await?;
+        if self.backend == Backend::Postgres && !at_start && !self.bury(&mut transaction, node).await? {
+            return Ok(0);
+        }
         // A call without a process waits for its task's turn.
         let dead = format!(
             "SELECT * FROM calls WHERE status IN ('initiated', 'in_progress') AND {} AND NOT (node IS NULL AND EXISTS \
              (SELECT 1 FROM tasks t WHERE t.call_id = calls.id AND (t.status = 'pending' OR t.lease_until > 0)))",
             self.is_dead(at_start)
         );
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(dead)).bind(node).bind(seen_since.0).fetch_all(&mut *transaction).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(dead)).bind(node).fetch_all(&mut *transaction).await?;
+        let mut failed = 0;
         for row in &rows {
             let (id, organization): (String, String) = (row.try_get("id")?, row.try_get("organization_id")?);
-            sqlx::query(
-                "UPDATE calls SET status = 'failed', end_reason = $1, ended_at = $2, recording = $3, wrap_up = 'pending' WHERE id = $4",
+            let done = sqlx::query(
+                "UPDATE calls SET status = 'failed', end_reason = $1, ended_at = $2, recording = $3, wrap_up = 'pending' \
+                 WHERE id = $4 AND status IN ('initiated', 'in_progress')",
             )
             .bind(EndReason::ServerCrash.name())
             .bind(now().0)
@@ -136,6 +150,10 @@ impl Store {
             .bind(&id)
             .execute(&mut *transaction)
             .await?;
+            if done.rows_affected() == 0 {
+                continue; // it has ended meanwhile
+            }
+            failed += 1;
             let organization = parsed(OrganizationId::parse(&organization), "calls.organization_id")?;
             let dead = call(OrgScope::new(organization), row)?;
             if let Some(task) = dead.task {
@@ -143,7 +161,38 @@ impl Store {
             }
         }
         transaction.commit().await?;
-        Ok(rows.len() as u64)
+        Ok(failed)
+    }
+
+    /// Those of some calls that are over in the database.
+    pub async fn over_among(&self, calls: &[CallId]) -> Result<Vec<CallId>, StoreError> {
+        let mut over = Vec::new();
+        for id in calls {
+            let found: Option<String> =
+                sqlx::query_scalar("SELECT id FROM calls WHERE id = $1 AND status NOT IN ('initiated', 'in_progress')")
+                    .bind(id.to_string())
+                    .fetch_optional(&self.read)
+                    .await?;
+            over.extend(found.map(|_| *id));
+        }
+        Ok(over)
+    }
+
+    /// Calls that are open in the database and named after this process.
+    pub async fn open_calls_of(&self, node: &str) -> Result<Vec<(OrgScope, CallId)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, organization_id FROM calls WHERE status IN ('initiated', 'in_progress') AND node = $1",
+        )
+        .bind(node)
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let organization: String = row.try_get("organization_id")?;
+                let organization = parsed(OrganizationId::parse(&organization), "calls.organization_id")?;
+                Ok((OrgScope::new(organization), parsed(CallId::parse(row.try_get("id")?), "calls.id")?))
+            })
+            .collect()
     }
 
     /// Other turns in place of those that are stored.

@@ -1,13 +1,21 @@
 //! The outbox: webhooks and mail that wait, and what became of those that went out.
 
 use super::list::Bind;
+use super::turns::{Turn, Waiting, in_turn, share};
 use super::{OrgScope, Page, Store, StoreError, now, parsed, storable, storable_or_none};
 use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
 use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
+use crate::domain::share::Shares;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::Transaction;
 use sqlx::any::{Any, AnyRow};
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Deliveries that wait.
+const DELIVERIES: Waiting =
+    Waiting { table: "deliveries", waits: "w.status = 'pending'", is_due: "w.next_attempt_at <= NOW" };
 
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +30,8 @@ pub struct DeliveryFilter {
 #[derive(Clone, Debug)]
 pub struct Claimed {
     pub scope: OrgScope,
+    /// Of the organization's family.
+    pub root: OrganizationId,
     pub delivery: Delivery,
     /// Attempts before this one.
     pub attempts: i64,
@@ -56,6 +66,28 @@ fn with_progress(row: &AnyRow) -> Result<(Delivery, Progress), StoreError> {
         delivered_at: at("delivered_at")?,
     };
     Ok((delivery(row)?, progress))
+}
+
+/// Organizations whose outbox holds as many deliveries as it may, as they were counted some seconds ago.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FullOutboxes(Arc<RwLock<HashSet<OrganizationId>>>);
+
+impl FullOutboxes {
+    /// What becomes of a delivery that finds its outbox full: it is kept, and nobody tries to send it.
+    pub(super) fn refuse(&self, one: &Delivery) -> Option<Progress> {
+        let full = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        full.contains(&one.organization).then(|| {
+            metrics::counter!("trunkline_queue_overflows_total", "queue" => "outbox").increment(1);
+            Progress {
+                status: DeliveryStatus::Failed,
+                attempts: 0,
+                next_attempt_at: None,
+                response_status: None,
+                error: Some("quota deliveries_waiting is used up".to_owned()),
+                delivered_at: None,
+            }
+        })
+    }
 }
 
 /// Puts a delivery into the outbox, due at once, or with what became of it already; twice is once.
@@ -99,37 +131,66 @@ pub(super) async fn enqueue(
 }
 
 impl Store {
-    /// Deliveries that are due, each claimed for this process until the lease ends. Of one order key only
-    /// the oldest that is pending is ever handed out.
-    pub async fn claim_deliveries(&self, max: i64, lease_ms: i64) -> Result<Vec<Claimed>, StoreError> {
-        let at = now().0;
-        let rows = sqlx::query(
-            "SELECT d.* FROM deliveries d WHERE d.status = 'pending' AND d.next_attempt_at <= $1 AND d.lease_until <= $2 \
-             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id) \
-             ORDER BY d.next_attempt_at, d.id LIMIT $3",
-        )
-        .bind(at)
-        .bind(at)
-        .bind(max)
-        .fetch_all(&self.read)
-        .await?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let delivery = delivery(row)?;
-            let done = sqlx::query(
-                "UPDATE deliveries SET lease_until = $1 WHERE id = $2 AND status = 'pending' AND lease_until <= $3",
-            )
-            .bind(at + lease_ms)
-            .bind(delivery.id.to_string())
-            .bind(at)
-            .execute(&self.write)
-            .await?;
-            if done.rows_affected() == 1 {
-                let scope = OrgScope::new(delivery.organization);
-                claimed.push(Claimed { scope, delivery, attempts: row.try_get("attempts")? });
+    /// Deliveries that are due, each claimed for this process until the lease ends, in fair shares of what is under
+    /// way. Of one order key only the oldest that is pending is ever handed out.
+    pub async fn claim_deliveries(&self, shares: &mut Shares, lease_ms: i64) -> Result<Vec<Claimed>, StoreError> {
+        let mut turns = self.who_waits(DELIVERIES, "", i64::MAX).await?;
+        in_turn(&mut turns, shares);
+        let mut claimed = Vec::new();
+        for (done, turn) in turns.iter().enumerate() {
+            let max = share(shares, *turn, turns.len() - done);
+            if max > 0 {
+                self.claim_of(*turn, max, lease_ms, shares, &mut claimed).await?;
             }
         }
         Ok(claimed)
+    }
+
+    async fn claim_of(
+        &self, turn: Turn, max: i64, lease_ms: i64, shares: &mut Shares, claimed: &mut Vec<Claimed>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock();
+        let claim = format!(
+            "UPDATE deliveries SET lease_until = {now} + $1 WHERE id = $2 AND status = 'pending' AND lease_until <= {now}"
+        );
+        let due = format!(
+            "SELECT d.* FROM deliveries d WHERE d.organization_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= {now} \
+             AND d.lease_until <= {now} \
+             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id) \
+             ORDER BY d.next_attempt_at, d.id LIMIT $2",
+        );
+        let due = sqlx::query(sqlx::AssertSqlSafe(due)).bind(turn.organization.to_string()).bind(max);
+        let rows = due.fetch_all(&self.read).await?;
+        for row in &rows {
+            let delivery = delivery(row)?;
+            let done = sqlx::query(sqlx::AssertSqlSafe(claim.as_str()))
+                .bind(lease_ms)
+                .bind(delivery.id.to_string())
+                .execute(&self.write)
+                .await?;
+            if done.rows_affected() == 1 && shares.take(turn.organization, turn.root).is_ok() {
+                let scope = OrgScope::new(delivery.organization);
+                claimed.push(Claimed { scope, root: turn.root, delivery, attempts: row.try_get("attempts")? });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks which organizations have as many deliveries waiting as they may.
+    pub async fn count_waiting(&self) -> Result<(), StoreError> {
+        let rows = sqlx::query(
+            "SELECT organization_id FROM deliveries WHERE status = 'pending' GROUP BY organization_id HAVING COUNT(*) >= $1",
+        )
+        .bind(i64::from(self.quotas.deliveries_waiting))
+        .fetch_all(&self.lists)
+        .await?;
+        let id = |row: &AnyRow| {
+            let id: String = row.try_get("organization_id")?;
+            parsed(OrganizationId::parse(&id), "deliveries.organization_id")
+        };
+        let full: HashSet<OrganizationId> = rows.iter().map(id).collect::<Result<_, StoreError>>()?;
+        *self.full_outboxes.0.write().unwrap_or_else(PoisonError::into_inner) = full;
+        Ok(())
     }
 
     /// Writes down how an attempt went.
@@ -153,12 +214,12 @@ impl Store {
         Ok(())
     }
 
-    /// Deliveries of everybody that were over before this time are forgotten, and processes that have not
-    /// been seen since.
+    /// Deliveries of everybody that were over before this time are forgotten.
     pub async fn forget(&self, before: UnixMs) -> Result<(), StoreError> {
+        self.forget_audit().await?;
         for sql in [
             "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
-            "DELETE FROM nodes WHERE seen_at < $1",
+            "DELETE FROM invitations WHERE expires_at < $1",
         ] {
             sqlx::query(sql).bind(before.0).execute(&self.write).await?;
         }
@@ -167,6 +228,11 @@ impl Store {
 
     /// Makes a delivery that is over due again; false while it is pending.
     pub async fn resend(&self, scope: OrgScope, id: DeliveryId) -> Result<bool, StoreError> {
+        let full = self.full_outboxes.0.read().unwrap_or_else(PoisonError::into_inner).contains(&scope.organization());
+        if full {
+            let max = i64::from(self.quotas.deliveries_waiting);
+            return Err(StoreError::QuotaExceeded { limit: "deliveries_waiting", max });
+        }
         let done = sqlx::query(
             "UPDATE deliveries SET status = 'pending', attempts = 0, next_attempt_at = $1, lease_until = 0, error = NULL, \
              delivered_at = NULL WHERE id = $2 AND organization_id = $3 AND status <> 'pending'",

@@ -3,15 +3,18 @@
 
 use super::deliveries::enqueue;
 use super::schedule::task_ended;
-use super::{OrgScope, Store, StoreError, storable, storable_or_none, text};
+use super::{OrgScope, Store, StoreError, now, storable, storable_or_none, text};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::delivery::{Delivery, Progress};
 use crate::domain::ids::CallId;
+use crate::domain::time::UnixMs;
 use crate::domain::transcript::{Role, Turn};
+use crate::supervision::{Supervisor, contain};
 use sqlx::{Any, Transaction};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// Entries waiting for the database: minutes of hundreds of calls. A call that finds it full loses the
 /// entry rather than its voice, which is counted.
@@ -22,11 +25,14 @@ const BATCH_MAX: usize = 512;
 const ROOM_DEADLINE: Duration = Duration::from_millis(200);
 /// Between two attempts while the database is away; it is waited for as long as the process lives.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Calls found to be over whose owners have not been told yet: as many as a process may hold in a batch of entries. One
+/// that is lost here is found by its next entry.
+const OVERTAKEN_MAX: usize = 1_024;
 
 #[derive(Debug)]
 enum Entry {
-    /// The whole row as it now is.
-    Call(Box<Call>),
+    /// The whole row as it now is, and the event that tells of it.
+    Call(Box<Call>, Option<Box<Delivery>>),
     Turn {
         call: CallId,
         position: u32,
@@ -43,22 +49,69 @@ enum Entry {
     Flush(oneshot::Sender<()>),
 }
 
+/// An entry and when it came.
+type Waiting = (Instant, Entry);
+
+/// How the writing goes.
+#[derive(Debug)]
+struct Pace {
+    /// The oldest entry of those being written.
+    writing: Option<Instant>,
+    /// When the last batch was done.
+    done: Instant,
+    /// When entries were last written.
+    wrote: Option<UnixMs>,
+}
+
+/// What the health page says of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalHealth {
+    /// Entries waiting for the database.
+    pub queued: usize,
+    /// How long the oldest of them has waited.
+    pub oldest: Duration,
+    /// When entries were last written.
+    pub wrote_at: Option<UnixMs>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Journal {
-    entries: mpsc::Sender<Entry>,
+    entries: mpsc::Sender<Waiting>,
+    progress: Arc<Mutex<Pace>>,
+    overtaken: broadcast::Sender<CallId>,
 }
 
 impl Journal {
-    pub fn start(store: Store) -> Self {
+    /// `node` is the process whose calls these are: what is written for them says that it lives.
+    pub fn start(store: Store, node: &str, supervisor: &Supervisor) -> Self {
         let (entries, queue) = mpsc::channel(ENTRIES_MAX);
-        #[expect(clippy::disallowed_methods, reason = "the journal is a driver: one task that owns the writes")]
-        tokio::spawn(run(store, queue));
-        Self { entries }
+        let progress = Arc::new(Mutex::new(Pace { writing: None, done: clock(), wrote: None }));
+        let overtaken = broadcast::Sender::new(OVERTAKEN_MAX);
+        let node = node.to_owned();
+        let writer =
+            Writer { store, node, queue, batch: Vec::new(), progress: progress.clone(), overtaken: overtaken.clone() };
+        // The queue and what was taken from it outlive a panic of the task.
+        supervisor.keep("journal", writer, |writer| Box::pin(writer.run()));
+        Self { entries, progress, overtaken }
     }
 
-    /// Writes the row, and the task's status with it when the call is over.
-    pub async fn call(&self, call: Call) {
-        self.put(Entry::Call(Box::new(call))).await;
+    /// Calls that go on here and were found to be over in the database: another process has taken this one for dead.
+    pub fn overtaken(&self) -> broadcast::Receiver<CallId> {
+        self.overtaken.subscribe()
+    }
+
+    pub fn health(&self) -> JournalHealth {
+        let queued = self.entries.max_capacity() - self.entries.capacity();
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = progress.writing.or((queued > 0).then_some(progress.done));
+        let oldest = since.map_or(Duration::ZERO, |since| clock().saturating_duration_since(since));
+        JournalHealth { queued, oldest, wrote_at: progress.wrote }
+    }
+
+    /// Writes the row, and the task's status with it when the call is over. A row that is over stays as it is: what
+    /// comes later is dropped, and its event with it.
+    pub async fn call(&self, call: Call, event: Option<Delivery>) {
+        self.put(Entry::Call(Box::new(call), event.map(Box::new))).await;
     }
 
     pub async fn turn(&self, call: CallId, position: u32, turn: Turn) {
@@ -77,7 +130,7 @@ impl Journal {
 
     /// Called on the recorder's thread, which must not wait for a database: other calls are being written.
     pub fn recording(&self, scope: OrgScope, call: CallId, path: String) {
-        if self.entries.try_send(Entry::Recording { scope, call, path }).is_err() {
+        if self.entries.try_send((clock(), Entry::Recording { scope, call, path })).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
         }
     }
@@ -92,7 +145,7 @@ impl Journal {
     }
 
     async fn put(&self, entry: Entry) {
-        match self.entries.send_timeout(entry, ROOM_DEADLINE).await {
+        match self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(_)) => {
                 metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
@@ -102,43 +155,88 @@ impl Journal {
     }
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Entry>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        if let Err(error) = write_patiently(&store, &batch).await {
-            // One entry that the database refuses must not take the others with it.
-            tracing::error!(%error, entries = batch.len(), "calls cannot be written together");
-            for entry in &batch {
-                write_alone(&store, entry).await;
-            }
-        }
-        for entry in batch.drain(..) {
-            if let Entry::Flush(done) = entry {
-                let _ = done.send(());
-            }
-        }
-    }
+/// The one task that writes.
+struct Writer {
+    store: Store,
+    node: String,
+    queue: mpsc::Receiver<Waiting>,
+    /// What is being written: here, so that a panic does not take it along.
+    batch: Vec<Waiting>,
+    progress: Arc<Mutex<Pace>>,
+    overtaken: broadcast::Sender<CallId>,
 }
 
-/// Writes one entry of a batch that was refused. A row of a call that is refused whole is written without the documents
-/// that others had a say in: the call is seen and billed all the same.
-async fn write_alone(store: &Store, entry: &Entry) {
-    let Err(error) = write_patiently(store, std::slice::from_ref(entry)).await else { return };
-    if let Entry::Call(call) = entry {
-        let bare = Call { metadata: None, assistant: None, signalling: None, metrics: None, ..(**call).clone() };
-        if write_patiently(store, &[Entry::Call(Box::new(bare))]).await.is_ok() {
-            tracing::error!(%error, call = %call.id, "the call is written without its documents");
+impl Writer {
+    async fn run(&mut self) {
+        loop {
+            if self.batch.is_empty() && self.queue.recv_many(&mut self.batch, BATCH_MAX).await == 0 {
+                return;
+            }
+            self.pace().writing = self.batch.first().map(|(at, _)| *at);
+            // One entry that the database refuses, or that cannot be written without a panic, must not take the others
+            // with it.
+            if !self.write(&self.batch).await {
+                tracing::error!(entries = self.batch.len(), "calls cannot be written together");
+                for waiting in &self.batch {
+                    self.write_alone(waiting).await;
+                }
+            }
+            for (_, entry) in self.batch.drain(..) {
+                if let Entry::Flush(done) = entry {
+                    let _ = done.send(());
+                }
+            }
+            let mut pace = self.pace();
+            (pace.writing, pace.done) = (None, clock());
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False when these entries cannot be written.
+    async fn write(&self, batch: &[Waiting]) -> bool {
+        match contain("journal", write_patiently(&self.store, &self.node, batch)).await {
+            Ok(Ok(overtaken)) => {
+                if batch.iter().any(|(_, entry)| !matches!(entry, Entry::Flush(_))) {
+                    self.pace().wrote = Some(now());
+                }
+                for call in overtaken {
+                    let _ = self.overtaken.send(call); // nobody need listen
+                }
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "an entry is refused");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Writes one entry of a batch that was refused. A row of a call that is refused whole is written without the
+    /// documents that others had a say in: the call is seen and billed all the same.
+    async fn write_alone(&self, waiting: &Waiting) {
+        if self.write(std::slice::from_ref(waiting)).await {
             return;
         }
+        if let (at, Entry::Call(call, event)) = waiting {
+            let bare = Call { metadata: None, assistant: None, signalling: None, metrics: None, ..(**call).clone() };
+            if self.write(&[(*at, Entry::Call(Box::new(bare), event.clone()))]).await {
+                tracing::error!(call = %call.id, "the call is written without its documents");
+                return;
+            }
+        }
+        tracing::error!("an entry of a call is lost");
+        metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
     }
-    tracing::error!(%error, "an entry of a call is lost");
-    metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
 }
 
-/// Waits an outage out; fails only when the database answers and refuses.
-async fn write_patiently(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
+/// Waits an outage out; fails only when the database answers and refuses. Returns the calls that are over already.
+async fn write_patiently(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallId>, StoreError> {
     loop {
-        match write(store, batch).await {
+        match write(store, node, batch).await {
             Err(error) if error.is_unreachable() => {
                 tracing::error!(%error, entries = batch.len(), "calls cannot be written yet");
                 #[expect(clippy::disallowed_methods, reason = "an outage is waited out, off every call's way")]
@@ -149,11 +247,25 @@ async fn write_patiently(store: &Store, batch: &[Entry]) -> Result<(), StoreErro
     }
 }
 
-async fn write(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
+async fn write(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallId>, StoreError> {
+    let mut overtaken = Vec::new();
     let mut transaction = store.write.begin().await?;
-    for entry in batch {
+    // No call is seen by others without its process, after an outage either.
+    if batch.iter().any(|(_, entry)| matches!(entry, Entry::Call(..))) {
+        store.beat_in(&mut transaction, node).await?;
+    }
+    for (_, entry) in batch {
         match entry {
-            Entry::Call(call) => write_call(&mut transaction, call).await?,
+            Entry::Call(call, event) => {
+                if !write_call(&mut transaction, call).await? {
+                    if !call.status.is_over() {
+                        overtaken.push(call.id);
+                    }
+                    tracing::warn!(call = %call.id, "the call is over already, its row stays as it is");
+                } else if let Some(event) = event {
+                    enqueue(&mut transaction, event, None).await?;
+                }
+            }
             Entry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
             Entry::Recording { scope, call, path } => {
                 sqlx::query("UPDATE calls SET recording = $1 WHERE id = $2 AND organization_id = $3")
@@ -163,31 +275,49 @@ async fn write(store: &Store, batch: &[Entry]) -> Result<(), StoreError> {
                     .execute(&mut *transaction)
                     .await?;
             }
-            Entry::Delivery(delivery, progress) => enqueue(&mut transaction, delivery, progress.as_ref()).await?,
+            Entry::Delivery(delivery, progress) => {
+                let refused = if progress.is_none() { store.full_outboxes.refuse(delivery) } else { None };
+                enqueue(&mut transaction, delivery, progress.as_ref().or(refused.as_ref())).await?;
+            }
             Entry::Flush(_) => {}
         }
     }
     transaction.commit().await?;
-    for entry in batch {
+    for (_, entry) in batch {
         match entry {
             Entry::Delivery(..) => store.wakes().outbox.notify_one(),
-            Entry::Call(call) if call.status.is_over() => store.wakes().wrap_up.notify_one(),
+            Entry::Call(call, event) => {
+                if event.is_some() {
+                    store.wakes().outbox.notify_one();
+                }
+                if call.status.is_over() {
+                    store.wakes().wrap_up.notify_one();
+                }
+            }
             _ => {}
         }
     }
-    Ok(())
+    Ok(overtaken)
 }
 
-async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Result<(), StoreError> {
-    sqlx::query(
+/// The clock that waiting is measured by.
+fn clock() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the journal is a driver: it says how long entries wait")]
+    Instant::now()
+}
+
+/// False when the row is over and stays as it is.
+async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Result<bool, StoreError> {
+    let done = sqlx::query(
         "INSERT INTO calls (id, organization_id, agent_id, task_id, direction, from_number, to_number, status, end_reason, \
-         started_at, answered_at, ended_at, sip_call_id, metrics, metadata, trunk_id, node, assistant, wrap_up, signalling) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+         started_at, answered_at, ended_at, sip_call_id, metrics, metadata, trunk_id, node, assistant, wrap_up, signalling, legs) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, end_reason = excluded.end_reason, \
          agent_id = excluded.agent_id, from_number = excluded.from_number, to_number = excluded.to_number, \
          answered_at = excluded.answered_at, ended_at = excluded.ended_at, sip_call_id = excluded.sip_call_id, \
          metrics = excluded.metrics, metadata = excluded.metadata, trunk_id = excluded.trunk_id, node = excluded.node, \
-         assistant = excluded.assistant, wrap_up = excluded.wrap_up, signalling = excluded.signalling",
+         assistant = excluded.assistant, wrap_up = excluded.wrap_up, signalling = excluded.signalling, legs = excluded.legs \
+         WHERE calls.status IN ('initiated', 'in_progress')",
     )
     .bind(call.id.to_string())
     .bind(call.organization.to_string())
@@ -209,13 +339,17 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     .bind(call.assistant.as_ref().map(text).transpose()?)
     .bind(call.status.is_over().then_some("pending"))
     .bind(call.signalling.as_ref().map(text).transpose()?)
+    .bind(i64::from(call.legs))
     .execute(&mut **transaction)
     .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
     if let (true, Some(task)) = (call.status.is_over(), call.task) {
         let failed = call.status == CallStatus::Failed;
         task_ended(transaction, call.organization, task, call.id, failed, call.end_reason).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 pub(super) async fn write_turn(
@@ -278,10 +412,10 @@ mod tests {
     #[tokio::test]
     async fn an_entry_the_database_refuses_takes_no_other_with_it() {
         let (store, scope) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         let call = call(scope.organization());
         let id = call.id;
-        journal.call(call).await;
+        journal.call(call, None).await;
         journal.turn(CallId::new(), 0, turn("of a call that does not exist")).await;
         journal.turn(id, 0, turn("hello")).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
@@ -292,28 +426,92 @@ mod tests {
     #[tokio::test]
     async fn what_no_database_keeps_is_replaced_and_nothing_is_lost() {
         let (store, scope) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         let mut call = call(scope.organization());
         let id = call.id;
-        call.from_number = "+1555\0001".to_owned();
+        call.from_number = "+1555\0 01".to_owned();
         call.sip_call_id = Some("a\0b".to_owned());
         call.metadata = serde_json::from_str(r#"{"note": "a\u0000b"}"#).unwrap();
-        journal.call(call).await;
+        journal.call(call, None).await;
         journal.turn(id, 0, turn("hel\0lo")).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         let stored = store.call(scope, id).await.unwrap().unwrap();
-        assert_eq!(stored.from_number, "+1555\u{FFFD}001");
+        assert_eq!(stored.from_number, "+1555\u{FFFD} 01");
         assert_eq!(stored.sip_call_id.as_deref(), Some("a\u{FFFD}b"));
         assert_eq!(stored.metadata.unwrap()["note"], "a\0b", "JSON escapes it by itself");
         assert_eq!(store.turns(scope, id).await.unwrap()[0].content, "hel\u{FFFD}lo");
     }
 
     #[tokio::test]
+    async fn a_row_that_is_over_stays_as_it_is_and_its_owner_is_told() {
+        let (store, scope) = store().await;
+        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
+        let mut overtaken = journal.overtaken();
+        let mut call = call(scope.organization());
+        let id = call.id;
+        call.node = Some("test".to_owned());
+        journal.call(call.clone(), None).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        // Another process takes this one for dead.
+        assert_eq!(store.recover("another", false, |_, _| None).await.unwrap(), 1);
+        let event = |name: &str| Delivery {
+            id: crate::domain::ids::DeliveryId::new(),
+            organization: scope.organization(),
+            channel: crate::domain::delivery::Channel::Webhook,
+            order_key: "k".into(),
+            call: Some(id),
+            task: None,
+            agent: None,
+            event_type: name.to_owned(),
+            target: "http://127.0.0.1/".into(),
+            body: "{}".into(),
+            created_at: now(),
+        };
+        let answered = Call { status: CallStatus::InProgress, answered_at: Some(now()), ..call.clone() };
+        journal.call(answered, Some(event("in-progress"))).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        assert_eq!(overtaken.try_recv(), Ok(id));
+        let ended = Call {
+            status: CallStatus::Completed,
+            end_reason: Some(crate::domain::end_reason::EndReason::CustomerHungUp),
+            ..call
+        };
+        journal.call(ended, Some(event("ended"))).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        let stored = store.call(scope, id).await.unwrap().unwrap();
+        let reason = Some(crate::domain::end_reason::EndReason::ServerCrash);
+        assert_eq!((stored.status, stored.end_reason), (CallStatus::Failed, reason));
+        assert!(overtaken.try_recv().is_err(), "a call that ends need not be told");
+        let max = crate::domain::share::ShareMax { of_one: 10, of_family: 10, in_all: 10 };
+        let mut shares = crate::domain::share::Shares::new(max);
+        assert_eq!(
+            store.claim_deliveries(&mut shares, 1_000).await.unwrap().len(),
+            0,
+            "its events are dropped with it"
+        );
+    }
+
+    #[tokio::test]
+    async fn how_long_entries_wait_is_known() {
+        let (store, scope) = store().await;
+        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
+        let idle = journal.health();
+        assert_eq!((idle.queued, idle.oldest, idle.wrote_at), (0, Duration::ZERO, None));
+        journal.call(call(scope.organization()), None).await;
+        assert!(journal.flush(Duration::from_secs(5)).await);
+        assert!(journal.health().wrote_at.is_some());
+        store.close().await;
+        journal.call(call(scope.organization()), None).await;
+        assert!(!journal.flush(Duration::from_millis(50)).await);
+        assert!(journal.health().oldest >= Duration::from_millis(40), "{:?}", journal.health());
+    }
+
+    #[tokio::test]
     async fn a_database_that_is_away_keeps_nobody_waiting() {
         let (store, scope) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         store.close().await;
-        journal.call(call(scope.organization())).await;
+        journal.call(call(scope.organization()), None).await;
         assert!(!journal.flush(Duration::from_millis(50)).await);
     }
 }

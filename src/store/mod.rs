@@ -16,12 +16,14 @@ mod nodes;
 mod organizations;
 mod people;
 mod phone_numbers;
+mod quotas;
 mod schedule;
 mod scope;
 pub mod secrets;
 mod settings;
 mod tasks;
 mod trunks;
+mod turns;
 mod usage;
 mod wakes;
 mod wrap_up;
@@ -31,15 +33,17 @@ pub use api_keys::{ApiKeyRow, Key, NewKey};
 pub use audit::AuditEntry;
 pub use calls::CallFilter;
 pub use deliveries::{Claimed, DeliveryFilter};
-pub use organizations::Bootstrapped;
+pub use nodes::Beat;
+pub use organizations::{Bootstrapped, OrganizationError};
 pub use people::{Invitation, NewUser, Session, User};
-pub use phone_numbers::{PhoneNumberFields, PhoneNumberRow, Route};
+pub use phone_numbers::{NumberOwner, PhoneNumberFields, PhoneNumberRow, Route};
 pub use schedule::{Claim, Due};
 pub use scope::OrgScope;
 pub use secrets::SecretRow;
-pub use usage::UsageDay;
+pub use usage::{Elsewhere, UsageDay};
 pub use wrap_up::WrapUp;
 
+use crate::domain::quota::Quotas;
 use crate::domain::time::UnixMs;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor as _};
@@ -51,6 +55,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 /// Connections to a PostgreSQL server.
 const CONNECTIONS: u32 = 16;
+/// The same for pages of tables alone.
+const LIST_READERS: u32 = 2;
+const LIST_CONNECTIONS: u32 = 4;
 /// Settings of every SQLite connection: a cache of half a megabyte instead of two, because rows are small
 /// and the system caches the file.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
@@ -67,6 +74,12 @@ pub enum StoreError {
     Corrupt(String),
     #[error("{0} exists already")]
     Duplicate(&'static str),
+    /// The organization, or its family, holds as many as it may.
+    #[error("quota {limit} of {max} is used up")]
+    QuotaExceeded { limit: &'static str, max: i64 },
+    /// The organization has as many of its questions asked as may be at once.
+    #[error("quota {limit} is used up for the moment")]
+    Busy { limit: &'static str },
 }
 
 impl StoreError {
@@ -119,9 +132,16 @@ pub enum Backend {
 pub struct Store {
     read: AnyPool,
     write: AnyPool,
+    /// Pages of tables, which may take a while.
+    lists: AnyPool,
+    list_turns: list::ListTurns,
+    /// Whose outbox holds as much as it may.
+    full_outboxes: deliveries::FullOutboxes,
     backend: Backend,
     url: String,
+    dead_after_ms: i64,
     cache: cache::Cache,
+    quotas: Quotas,
     wakes: wakes::Wakes,
 }
 
@@ -131,14 +151,20 @@ impl Store {
         sqlx::any::install_default_drivers();
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(DEADLINE);
-            let pool = options.connect(url).await?;
+            let pool = options.clone().connect(url).await?;
+            let lists = options.max_connections(LIST_CONNECTIONS).connect(url).await?;
             let (read, write, url) = (pool.clone(), pool, url.to_owned());
             return Ok(Self {
                 read,
                 write,
+                lists,
+                list_turns: list::ListTurns::default(),
+                full_outboxes: deliveries::FullOutboxes::default(),
                 backend: Backend::Postgres,
                 url,
+                dead_after_ms: nodes::DEAD_AFTER_MS,
                 cache: cache::Cache::default(),
+                quotas: Quotas::default(),
                 wakes: wakes::Wakes::default(),
             });
         }
@@ -152,15 +178,34 @@ impl Store {
         };
         let write = pool(1).connect(&file).await?;
         // An in-memory database belongs to its one connection.
-        let read = if url.contains(":memory:") { write.clone() } else { pool(READERS).connect(&file).await? };
+        let in_memory = url.contains(":memory:");
+        let read = if in_memory { write.clone() } else { pool(READERS).connect(&file).await? };
+        let lists = if in_memory { write.clone() } else { pool(LIST_READERS).connect(&file).await? };
         Ok(Self {
             read,
             write,
+            lists,
+            list_turns: list::ListTurns::default(),
+            full_outboxes: deliveries::FullOutboxes::default(),
             backend: Backend::Sqlite,
             url: url.to_owned(),
+            dead_after_ms: nodes::DEAD_AFTER_MS,
             cache: cache::Cache::default(),
+            quotas: Quotas::default(),
             wakes: wakes::Wakes::default(),
         })
+    }
+
+    /// Processes that say nothing for this long count as dead. The same for all who share a database.
+    #[must_use]
+    pub fn dying_after(self, ms: u64) -> Self {
+        Self { dead_after_ms: i64::try_from(ms).unwrap_or(i64::MAX), ..self }
+    }
+
+    /// The same of a database that is there already; none is created.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let is_file = url.starts_with("sqlite:") && !url.contains('?') && !url.contains(":memory:");
+        if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
     }
 
     pub fn wakes(&self) -> &wakes::Wakes {
@@ -188,6 +233,7 @@ impl Store {
     }
 
     pub async fn close(&self) {
+        self.lists.close().await;
         self.read.close().await;
         self.write.close().await;
     }

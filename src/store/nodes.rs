@@ -1,18 +1,61 @@
-//! The processes that share a database, by their signs of life.
+//! The processes that share a database, by their signs of life. Whoever is dead is decided by the database's own clock:
+//! those of the processes may differ as they like.
+//!
+//! A process may judge others only when it has itself been here without a gap for as long as they are given: after an
+//! outage of the database nobody has said anything, and the first to come back knows nothing of the others. Every write
+//! for a call is a sign of life in the same transaction, so that no call is ever seen without its process.
 
-use super::{Backend, Store, StoreError, now};
+use super::{Backend, Store, StoreError};
+use crate::domain::time::UnixMs;
+use sqlx::any::Any;
+use sqlx::{Row as _, Transaction};
+
+/// A process without a sign of life for this long is dead, where the settings say nothing else.
+pub(super) const DEAD_AFTER_MS: i64 = 12_000;
+
+/// A sign of life, by the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    pub seen_at: UnixMs,
+    /// Since when this process has been here without a gap. Another value than before: it was away, and others may have
+    /// taken it for dead.
+    pub joined_at: UnixMs,
+}
 
 impl Store {
+    /// The database's clock, as SQL: milliseconds since 1970. Within a statement that waits it goes on.
+    pub(super) fn clock(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000.0 AS BIGINT)",
+            Backend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
     /// This process is alive.
-    pub async fn beat(&self, node: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO nodes (id, seen_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
-        )
-        .bind(node)
-        .bind(now().0)
-        .execute(&self.write)
-        .await?;
-        Ok(())
+    pub async fn beat(&self, node: &str) -> Result<Beat, StoreError> {
+        let mut transaction = self.write.begin().await?;
+        let beat = self.beat_in(&mut transaction, node).await?;
+        transaction.commit().await?;
+        Ok(beat)
+    }
+
+    /// The same within a transaction that writes for its calls; first in it, so that all lock in the same order.
+    pub(super) async fn beat_in(&self, transaction: &mut Transaction<'_, Any>, node: &str) -> Result<Beat, StoreError> {
+        let now = self.clock();
+        // A clock that was set back is a gap too.
+        let sql = format!(
+            "INSERT INTO nodes (id, seen_at, joined_at) VALUES ($1, {now}, {now}) ON CONFLICT (id) DO UPDATE SET \
+             joined_at = CASE WHEN nodes.seen_at < excluded.seen_at - $2 OR nodes.seen_at > excluded.seen_at + $2 \
+             THEN excluded.seen_at ELSE nodes.joined_at END, seen_at = excluded.seen_at RETURNING seen_at, joined_at"
+        );
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(node).bind(self.gap_ms()).fetch_one(&mut **transaction).await?;
+        Ok(Beat { seen_at: UnixMs(row.try_get("seen_at")?), joined_at: UnixMs(row.try_get("joined_at")?) })
+    }
+
+    /// Signs of life further apart than this are not without a gap: two of them are missing.
+    fn gap_ms(&self) -> i64 {
+        self.dead_after_ms / 2
     }
 
     /// This process ends in order.
@@ -21,19 +64,130 @@ impl Store {
         Ok(())
     }
 
-    /// Condition on `calls.node`: the process that held the call is gone. A file has one process, so
-    /// whatever another one left there is dead; and a process that has just started holds nothing yet,
-    /// whatever is there under its name.
+    /// Takes processes that say nothing any more off the list; false when this one may not judge. Their rows are locked
+    /// until the transaction ends: one that comes back meanwhile finds out that it was taken for dead.
+    pub(super) async fn bury(&self, transaction: &mut Transaction<'_, Any>, node: &str) -> Result<bool, StoreError> {
+        let now = self.clock();
+        let judge = format!(
+            "SELECT 1 FROM nodes WHERE id = $1 AND seen_at >= {now} - $2 AND joined_at <= {now} - $3 AND seen_at <= {now} + $2"
+        );
+        let may = sqlx::query(sqlx::AssertSqlSafe(judge))
+            .bind(node)
+            .bind(self.gap_ms())
+            .bind(self.dead_after_ms)
+            .fetch_optional(&mut **transaction)
+            .await?;
+        if may.is_none() {
+            return Ok(false);
+        }
+        // What was seen in the future was seen by a clock that has been set back since: it counts from now on.
+        let (ahead, dead) = (
+            format!("UPDATE nodes SET seen_at = {now} WHERE seen_at > {now} + $1"),
+            format!("DELETE FROM nodes WHERE id <> $1 AND seen_at <= {now} - $2"),
+        );
+        sqlx::query(sqlx::AssertSqlSafe(ahead)).bind(self.gap_ms()).execute(&mut **transaction).await?;
+        sqlx::query(sqlx::AssertSqlSafe(dead)).bind(node).bind(self.dead_after_ms).execute(&mut **transaction).await?;
+        Ok(true)
+    }
+
+    /// Condition on `calls.node`, with the process as `$1`: nobody holds the call any more. A process that has just
+    /// started holds nothing yet, whatever is there under its name; and a file has one process, so whatever another one
+    /// left there is dead.
     pub(super) fn is_dead(&self, at_start: bool) -> &'static str {
         match (self.backend, at_start) {
-            (Backend::Sqlite, true) => "($1 = $1 AND $2 = $2)",
-            (Backend::Sqlite, false) => "(node IS NULL OR node <> $1) AND $2 = $2",
-            (Backend::Postgres, true) => {
-                "(node IS NULL OR node = $1 OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node AND n.seen_at > $2))"
-            }
+            (Backend::Sqlite, true) => "$1 = $1",
+            (Backend::Sqlite, false) => "(node IS NULL OR node <> $1)",
+            (Backend::Postgres, true) => "node = $1",
             (Backend::Postgres, false) => {
-                "(node IS NULL OR (node <> $1 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node AND n.seen_at > $2)))"
+                "(node IS NULL OR (node <> $1 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node)))"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn store() -> Store {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// Moves what is known of a process into the past.
+    async fn age(store: &Store, node: &str, ms: i64) {
+        sqlx::query("UPDATE nodes SET seen_at = seen_at - $1, joined_at = joined_at - $1 WHERE id = $2")
+            .bind(ms)
+            .bind(node)
+            .execute(&store.write)
+            .await
+            .unwrap();
+    }
+
+    async fn buries(store: &Store, node: &str) -> bool {
+        let mut transaction = store.write.begin().await.unwrap();
+        let may = store.bury(&mut transaction, node).await.unwrap();
+        transaction.commit().await.unwrap();
+        may
+    }
+
+    async fn known(store: &Store) -> Vec<String> {
+        sqlx::query_scalar("SELECT id FROM nodes ORDER BY id").fetch_all(&store.read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_was_away_waits_before_it_judges() {
+        let store = store().await;
+        store.beat("first").await.unwrap();
+        store.beat("second").await.unwrap();
+        assert!(!buries(&store, "first").await, "it has only just come");
+        // Both have been here for long; then the database was away for everybody.
+        for node in ["first", "second"] {
+            age(&store, node, 60_000).await;
+        }
+        let before = store.beat("first").await.unwrap();
+        assert_eq!(before.joined_at, before.seen_at, "it was away");
+        assert!(!buries(&store, "first").await);
+        assert_eq!(known(&store).await, ["first", "second"]);
+        // The first one stays; the other one says nothing for as long as it is given.
+        for _ in 0..3 {
+            age(&store, "first", 5_000).await;
+            store.beat("first").await.unwrap();
+        }
+        assert!(buries(&store, "first").await);
+        assert_eq!(known(&store).await, ["first"]);
+        // It comes back, and finds out.
+        let back = store.beat("second").await.unwrap();
+        assert_eq!(back.joined_at, back.seen_at);
+        assert!(!buries(&store, "second").await);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_kills_nobody_and_hides_nobody() {
+        let store = store().await;
+        store.beat("first").await.unwrap();
+        store.beat("second").await.unwrap();
+        for node in ["first", "second"] {
+            age(&store, node, -3_600_000).await;
+        }
+        let beat = store.beat("first").await.unwrap();
+        assert_eq!(beat.joined_at, beat.seen_at, "nobody knows how long it was away");
+        for _ in 0..3 {
+            age(&store, "first", 5_000).await;
+            store.beat("first").await.unwrap();
+        }
+        assert!(buries(&store, "first").await);
+        assert_eq!(known(&store).await, ["first", "second"], "it counts from now on");
+        age(&store, "second", 12_500).await;
+        assert!(buries(&store, "first").await);
+        assert_eq!(known(&store).await, ["first"]);
+    }
+
+    #[tokio::test]
+    async fn the_databases_clock_is_right() {
+        let store = store().await;
+        let beat = store.beat("first").await.unwrap();
+        assert!((beat.seen_at.0 - super::super::now().0).abs() < 5_000, "{beat:?}");
     }
 }

@@ -2,13 +2,16 @@
 
 use super::list::Bind;
 use super::people::NewUser;
+use super::quotas::lock_family;
 use super::{NewKey, OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, UserId};
-use crate::domain::organization::{Limits, Organization};
+use crate::domain::organization::{Ancestor, LEVELS_MAX, Limits, Lineage, Organization};
 use crate::domain::permission::Role;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use crate::domain::trunk::Trunk;
+use sqlx::any::{Any, AnyRow};
+use sqlx::{Executor, Row as _};
 
 /// What `trunkline bootstrap` made.
 #[derive(Clone, Debug)]
@@ -16,6 +19,50 @@ pub struct Bootstrapped {
     pub scope: OrgScope,
     pub user: UserId,
     pub key: NewKey,
+}
+
+/// Why an organization is not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrganizationError {
+    #[error("The organization is not one of yours")]
+    Unknown,
+    /// The field that its own people wanted to lift.
+    #[error("{0}: is set by the organization above and can only be lowered here")]
+    Lifted(&'static str),
+    #[error("{field}: must be at most {max}, as of the organization above")]
+    Over { field: &'static str, max: f64 },
+    #[error("parent_org_id: has {LEVELS_MAX} levels already")]
+    TooDeep,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for OrganizationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An organization with those above it. Longer chains than we make are cut off.
+pub(super) async fn lineage_in<'e>(
+    executor: impl Executor<'e, Database = Any>, organization: OrganizationId,
+) -> Result<Option<Lineage>, StoreError> {
+    let rows = sqlx::query(
+        "WITH RECURSIVE up (id, parent, settings, level) AS ( \
+         SELECT id, parent_org_id, settings, 0 FROM organizations WHERE id = $1 UNION ALL \
+         SELECT o.id, o.parent_org_id, o.settings, up.level + 1 FROM organizations o JOIN up ON o.id = up.parent \
+         WHERE up.level < 32) SELECT id, settings FROM up ORDER BY level",
+    )
+    .bind(organization.to_string())
+    .fetch_all(executor)
+    .await?;
+    let one = |row: &AnyRow| {
+        Ok(Ancestor {
+            id: parsed(OrganizationId::parse(row.try_get("id")?), "organizations.id")?,
+            limits: document::<Limits>(row.try_get("settings")?)?,
+        })
+    };
+    Ok(Lineage::new(rows.iter().map(one).collect::<Result<_, StoreError>>()?))
 }
 
 fn organization(row: &AnyRow) -> Result<Organization, StoreError> {
@@ -40,7 +87,8 @@ const FAMILY: &str = "WITH RECURSIVE family (id) AS (SELECT CAST($1 AS TEXT) UNI
 impl Store {
     /// An organization with its owner and a first key. The password comes hashed.
     pub async fn bootstrap(&self, name: &str, email: &str, password_hash: &str) -> Result<Bootstrapped, StoreError> {
-        let made = self.create_organization(None, name, Limits::default()).await?;
+        let made = Organization::root(name, now());
+        insert(&self.write, &made).await?;
         let scope = OrgScope::new(made.id);
         let owner = NewUser { email, name: None, role: Role::Owner, password_hash };
         let user = self.create_user(scope, owner).await?.id;
@@ -48,35 +96,40 @@ impl Store {
         Ok(Bootstrapped { scope, user, key })
     }
 
-    /// A new organization; below a parent it is billed to the parent's root.
+    /// A new organization below another one, billed to its root. Only [`Store::bootstrap`] makes one without a parent.
     pub async fn create_organization(
-        &self, parent: Option<&Organization>, name: &str, limits: Limits,
-    ) -> Result<Organization, StoreError> {
-        let (id, at) = (OrganizationId::new(), now());
+        &self, parent: &Organization, name: &str, limits: Limits,
+    ) -> Result<Organization, OrganizationError> {
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, parent.id, Resource::Organizations).await?;
+        let lineage = lineage_in(&mut *transaction, parent.id).await?.ok_or(OrganizationError::Unknown)?;
+        if !lineage.may_have_children() {
+            return Err(OrganizationError::TooDeep);
+        }
+        if let Some((field, max)) = limits.over(&Limits::default(), lineage.all()) {
+            return Err(OrganizationError::Over { field, max });
+        }
         let made = Organization {
-            id,
-            parent: parent.map(|parent| parent.id),
-            billed_to: parent.map_or(id, |parent| parent.billed_to),
-            name: name.to_owned(),
+            parent: Some(parent.id),
+            billed_to: parent.billed_to,
             limits,
-            version: 1,
-            created_at: at,
-            updated_at: at,
+            ..Organization::root(name, now())
         };
-        sqlx::query(
-            "INSERT INTO organizations (id, parent_org_id, billing_org_id, name, settings, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(id.to_string())
-        .bind(made.parent.map(|id| id.to_string()))
-        .bind(made.billed_to.to_string())
-        .bind(name)
-        .bind(text(&made.limits)?)
-        .bind(at.0)
-        .bind(at.0)
-        .execute(&self.write)
-        .await?;
+        insert(&mut *transaction, &made).await?;
+        transaction.commit().await?;
         Ok(made)
+    }
+
+    /// The organization of a scope with those above it, as they were a second ago at most.
+    pub async fn lineage(&self, scope: OrgScope) -> Result<Lineage, StoreError> {
+        let id = scope.organization();
+        let load = async { parsed(lineage_in(&self.read, id).await?, "organizations.parent_org_id") };
+        self.cache.lineage(id, load).await
+    }
+
+    /// The same of whoever a trunk belongs to.
+    pub async fn lineage_of_trunk(&self, trunk: &Trunk) -> Result<Lineage, StoreError> {
+        self.lineage(OrgScope::new(trunk.organization)).await
     }
 
     /// The scope of an organization that was just created by somebody who may.
@@ -102,8 +155,14 @@ impl Store {
         self.list("*", from, "created_at, id", &binds, page, organization).await
     }
 
-    /// Changes an organization if it is still in the version that `changed` was read in; false when it is not.
-    pub async fn update_organization(&self, scope: OrgScope, changed: &Organization) -> Result<bool, StoreError> {
+    /// Changes an organization if it is still in the version that `changed` was read in; false when it is not. What the
+    /// parent has set is lifted by the parent's people alone, and never over what anybody above may; null lifts nothing.
+    pub async fn update_organization(
+        &self, scope: OrgScope, changed: &Organization,
+    ) -> Result<bool, OrganizationError> {
+        let mut transaction = self.write.begin().await?;
+        lock_family(&mut transaction, changed.id).await?;
+        let lineage = lineage_in(&mut *transaction, changed.id).await?.ok_or(OrganizationError::Unknown)?;
         let sql = format!(
             "{FAMILY} UPDATE organizations SET name = $2, settings = $3, updated_at = $4, version = version + 1 \
              WHERE id = $5 AND version = $6 AND id IN (SELECT id FROM family)"
@@ -115,8 +174,39 @@ impl Store {
             .bind(changed.updated_at.0)
             .bind(changed.id.to_string())
             .bind(changed.version)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        // Judged by what was there: nothing is written when it fails.
+        let before = &lineage.own().limits;
+        let is_own = changed.id == scope.organization();
+        if let Some(field) = changed.limits.lifted(before).filter(|_| is_own && !lineage.above().is_empty()) {
+            return Err(OrganizationError::Lifted(field));
+        }
+        if let Some((field, max)) = changed.limits.over(before, lineage.above()) {
+            return Err(OrganizationError::Over { field, max });
+        }
+        transaction.commit().await?;
+        self.cache.forget_lineages();
+        Ok(true)
     }
+}
+
+async fn insert<'e>(executor: impl Executor<'e, Database = Any>, made: &Organization) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO organizations (id, parent_org_id, billing_org_id, name, settings, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(made.id.to_string())
+    .bind(made.parent.map(|id| id.to_string()))
+    .bind(made.billed_to.to_string())
+    .bind(&made.name)
+    .bind(text(&made.limits)?)
+    .bind(made.created_at.0)
+    .bind(made.updated_at.0)
+    .execute(executor)
+    .await?;
+    Ok(())
 }

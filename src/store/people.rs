@@ -5,6 +5,7 @@ use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, now, parsed, unique};
 use crate::domain::ids::{InvitationId, OrganizationId, UserId};
 use crate::domain::permission::Role;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -72,6 +73,8 @@ impl Store {
             role: new.role,
             created_at: now(),
         };
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::Users).await?;
         sqlx::query("INSERT INTO users (id, organization_id, email, name, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(made.id.to_string())
             .bind(scope.organization().to_string())
@@ -81,9 +84,10 @@ impl Store {
             .bind(new.role.name())
             .bind(made.created_at.0)
             .bind(made.created_at.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await
             .map_err(|error| unique(error, "a user with this e-mail address"))?;
+        transaction.commit().await?;
         Ok(made)
     }
 
@@ -159,6 +163,15 @@ impl Store {
         .execute(&self.write)
         .await?;
         sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(at).execute(&self.write).await?;
+        // The newest ones stay: whoever logs in again and again keeps as many as a person has devices.
+        sqlx::query(
+            "DELETE FROM sessions WHERE user_id = $1 AND hash NOT IN (SELECT s.hash FROM sessions s WHERE s.user_id = $1 \
+             ORDER BY s.created_at DESC, s.hash LIMIT $2)",
+        )
+        .bind(user.id.to_string())
+        .bind(i64::from(self.quotas.sessions_per_user))
+        .execute(&self.write)
+        .await?;
         Ok(token)
     }
 
@@ -210,6 +223,8 @@ impl Store {
             created_at: at,
             expires_at: UnixMs(at.0 + lasts_ms),
         };
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::Invitations).await?;
         sqlx::query("INSERT INTO invitations (id, organization_id, email, role, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(made.id.to_string())
             .bind(scope.organization().to_string())
@@ -218,8 +233,9 @@ impl Store {
             .bind(hash(&token))
             .bind(at.0)
             .bind(made.expires_at.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok((made, token))
     }
 

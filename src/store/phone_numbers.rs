@@ -5,10 +5,15 @@ use super::{OrgScope, Page, Store, StoreError, now, parsed};
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// Bound values of one query: far below what either database takes.
+const NUMBERS_PER_QUERY: usize = 100;
 
 /// What a customer says about a number.
 #[derive(Clone, PartialEq)]
@@ -47,20 +52,20 @@ pub struct Route {
     pub trunk: TrunkId,
 }
 
-/// A number with one of the trunks of its organization.
+/// Whose a number is. No two organizations have the same one.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    fields: PhoneNumberFields,
-    organization: OrganizationId,
-    trunk: TrunkId,
+pub struct NumberOwner {
+    pub organization: OrganizationId,
+    pub fields: PhoneNumberFields,
+    pub created_at: UnixMs,
 }
 
-fn candidate(row: &AnyRow) -> Result<Candidate, StoreError> {
+fn owner(row: &AnyRow) -> Result<NumberOwner, StoreError> {
     let organization = OrganizationId::parse(row.try_get("organization_id")?);
-    Ok(Candidate {
-        fields: fields(row)?,
+    Ok(NumberOwner {
         organization: parsed(organization, "phone_numbers.organization_id")?,
-        trunk: parsed(TrunkId::parse(row.try_get("candidate")?), "trunks.id")?,
+        fields: fields(row)?,
+        created_at: UnixMs(row.try_get("created_at")?),
     })
 }
 
@@ -92,6 +97,8 @@ impl Store {
     ) -> Result<PhoneNumberRow, StoreError> {
         let at = now();
         let row = PhoneNumberRow { id: PhoneNumberId::new(), fields, version: 1, created_at: at, updated_at: at };
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::PhoneNumbers).await?;
         sqlx::query(
             "INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, webhook_url, webhook_secret, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -106,9 +113,10 @@ impl Store {
         .bind(&row.fields.webhook_secret)
         .bind(at.0)
         .bind(at.0)
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await
         .map_err(|error| super::unique(error, "this number"))?;
+        transaction.commit().await?;
         self.cache.forget_routes();
         Ok(row)
     }
@@ -160,41 +168,49 @@ impl Store {
         Ok(())
     }
 
-    /// Who answers a dialled number, if the number belongs to the organization of one of the trunks the
-    /// call may have come over. The user part of the Request-URI is matched with and without its plus.
-    pub async fn route(&self, dialled: &str, trunks: &[TrunkId]) -> Result<Option<Route>, StoreError> {
-        let plus = format!("+{}", dialled.trim_start_matches('+'));
-        let candidates = match self.cache.route(&plus) {
-            Some(known) => known,
-            None => self.candidates(plus).await?,
-        };
-        for Candidate { fields, organization, trunk } in candidates.iter() {
-            if fields.trunk.is_some_and(|via| via != *trunk) || !trunks.contains(trunk) {
-                continue;
+    /// The owners of those of the numbers that somebody has. One query for all that are not remembered.
+    pub async fn number_owners(
+        &self, numbers: impl IntoIterator<Item = PhoneNumber>,
+    ) -> Result<HashMap<PhoneNumber, Arc<NumberOwner>>, StoreError> {
+        let (mut found, mut unknown) = (HashMap::new(), BTreeSet::new());
+        for number in numbers {
+            match self.cache.number_owner(&number) {
+                Some(Some(owner)) => drop(found.insert(number, owner)),
+                Some(None) => {}
+                None => drop(unknown.insert(number)),
             }
-            let scope = OrgScope::new(*organization);
-            let agent = match fields.agent {
-                Some(id) => self.agent(scope, id).await?.filter(|agent| agent.fields.is_active),
-                None => None,
-            };
-            // An agent that is switched off does not answer, whatever a webhook would say.
-            let answers = agent.is_some() || fields.agent.is_none() && fields.webhook_url.is_some();
-            return Ok(answers.then(|| Route { scope, agent, number: fields.clone(), trunk: *trunk }));
         }
-        Ok(None)
+        let unknown: Vec<PhoneNumber> = unknown.into_iter().collect();
+        for some in unknown.chunks(NUMBERS_PER_QUERY) {
+            let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+            let text = format!("SELECT * FROM phone_numbers WHERE number IN ({})", places.join(", "));
+            let query = sqlx::query(sqlx::AssertSqlSafe(text)); // places only
+            let query = some.iter().fold(query, |query, number| query.bind(number.as_str()));
+            let rows = query.fetch_all(&self.read).await?;
+            let mut owners: HashMap<PhoneNumber, Arc<NumberOwner>> = HashMap::new();
+            for row in &rows {
+                let owner = owner(row)?;
+                owners.insert(owner.fields.number.clone(), Arc::new(owner));
+            }
+            for number in some {
+                let owner = owners.remove(number);
+                self.cache.put_number_owner(number.clone(), owner.clone());
+                found.extend(owner.map(|owner| (number.clone(), owner)));
+            }
+        }
+        Ok(found)
     }
 
-    async fn candidates(&self, number: String) -> Result<Arc<[Candidate]>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT p.*, t.id AS candidate FROM phone_numbers p JOIN trunks t ON t.organization_id = p.organization_id \
-             WHERE p.number = $1",
-        )
-        .bind(&number)
-        .fetch_all(&self.read)
-        .await?;
-        let found: Arc<[Candidate]> = rows.iter().map(candidate).collect::<Result<_, StoreError>>()?;
-        self.cache.put_route(number, found.clone());
-        Ok(found)
+    /// Who answers a number that a call over one of its owner's trunks is for.
+    pub async fn route(&self, owner: &NumberOwner, trunk: TrunkId) -> Result<Option<Route>, StoreError> {
+        let (scope, fields) = (OrgScope::new(owner.organization), &owner.fields);
+        let agent = match fields.agent {
+            Some(id) => self.agent(scope, id).await?.filter(|agent| agent.fields.is_active),
+            None => None,
+        };
+        // An agent that is switched off does not answer, whatever a webhook would say.
+        let answers = agent.is_some() || fields.agent.is_none() && fields.webhook_url.is_some();
+        Ok(answers.then(|| Route { scope, agent, number: fields.clone(), trunk }))
     }
 
     /// A number of the organization by how it was dialled.

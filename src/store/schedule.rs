@@ -1,7 +1,10 @@
 //! The queue of calls to be made: claims are leases, so that a task is called once although several
 //! processes look for it and any of them may die.
 
-use super::usage::spent_today;
+use super::organizations::lineage_in;
+use super::quotas::lock_family;
+use super::turns::Waiting;
+use super::usage::{FAMILY_OF, spent_today};
 use super::{Backend, OrgScope, Store, StoreError, document, now, parsed};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId, TaskId, TrunkId};
@@ -24,6 +27,10 @@ pub struct Due {
     pub task: TaskId,
 }
 
+/// Tasks that wait for their time.
+const TASKS: Waiting =
+    Waiting { table: "tasks", waits: "w.status = 'pending' AND w.due_at IS NOT NULL", is_due: "w.due_at <= NOW" };
+
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -38,68 +45,76 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Tasks that are due, so many of each organization, its most urgent ones first.
-    pub async fn due_tasks(&self, of_one: i64, max: i64) -> Result<Vec<Due>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, organization_id FROM (SELECT id, organization_id, ROW_NUMBER() OVER \
-             (PARTITION BY organization_id ORDER BY priority DESC, due_at, id) AS place FROM tasks \
-             WHERE status = 'pending' AND due_at IS NOT NULL AND due_at <= $1) due WHERE place <= $2 ORDER BY place, id LIMIT $3",
-        )
-        .bind(now().0)
-        .bind(of_one)
-        .bind(max)
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let organization: String = row.try_get("organization_id")?;
-                let scope = OrgScope::new(parsed(OrganizationId::parse(&organization), "tasks.organization_id")?);
-                Ok(Due { scope, task: parsed(TaskId::parse(row.try_get("id")?), "tasks.id")? })
-            })
-            .collect()
+    /// Tasks that are due, so many of each organization, its most urgent ones first, and of as many organizations as
+    /// fit into `max`, beginning after `after`: whoever keeps the last one for the next time comes by all of them.
+    pub async fn due_tasks(
+        &self, of_one: i64, max: i64, after: Option<OrganizationId>,
+    ) -> Result<(Vec<Due>, Option<OrganizationId>), StoreError> {
+        let organizations = (max / of_one.max(1)).max(1);
+        let start = after.map(|id| id.to_string()).unwrap_or_default();
+        let turns = self.who_waits(TASKS, &start, organizations).await?;
+        let last = turns.last().map(|turn| turn.organization).filter(|_| turns.len() as i64 >= organizations);
+        let most_urgent = format!(
+            "SELECT id FROM tasks WHERE organization_id = $1 AND status = 'pending' AND due_at IS NOT NULL AND due_at <= {} \
+             ORDER BY priority DESC, due_at, id LIMIT $2",
+            self.clock()
+        );
+        let mut due = Vec::new();
+        for turn in turns {
+            let query = sqlx::query(sqlx::AssertSqlSafe(most_urgent.as_str()));
+            let rows = query.bind(turn.organization.to_string()).bind(of_one).fetch_all(&self.read).await?;
+            for (place, row) in rows.iter().enumerate() {
+                let task = parsed(TaskId::parse(row.try_get("id")?), "tasks.id")?;
+                due.push((place, Due { scope: OrgScope::new(turn.organization), task }));
+            }
+        }
+        // In turns: everybody's first, then everybody's second.
+        due.sort_by_key(|(place, _)| *place);
+        Ok((due.into_iter().map(|(_, due)| due).collect(), last))
     }
 
-    /// Takes a pending task for this process, if the limits of organization and trunk allow another call.
+    /// Takes a pending task for this process, if the limits of the trunk, of the organization and of everybody above
+    /// it allow another call, whoever's process holds those there are.
     /// The call still has to be begun before the lease ends.
     pub async fn claim_task(
         &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &Limits, price_per_minute: f64,
     ) -> Result<Claim, StoreError> {
         let organization = scope.organization().to_string();
         let mut transaction = self.write.begin().await?;
-        // Serialises the claims of one organization, on both databases.
-        sqlx::query("UPDATE organizations SET updated_at = updated_at WHERE id = $1")
-            .bind(&organization)
-            .execute(&mut *transaction)
-            .await?;
-        let row = sqlx::query("SELECT settings FROM organizations WHERE id = $1")
-            .bind(&organization)
-            .fetch_one(&mut *transaction)
-            .await?;
-        let limits: Limits = document(row.try_get("settings")?)?;
+        lock_family(&mut transaction, scope.organization()).await?;
+        let lineage = lineage_in(&mut *transaction, scope.organization()).await?;
+        let lineage = parsed(lineage, "organizations.parent_org_id")?;
         let trunk = trunk.to_string();
-        if !has_room(&mut transaction, "organization_id", &organization, &limits).await? {
-            return Ok(Claim::Busy { trunk: false });
+        let of_family = format!("organization_id IN {FAMILY_OF}");
+        for one in lineage.all() {
+            if !has_room(&mut transaction, &of_family, &one.id.to_string(), &one.limits).await? {
+                return Ok(Claim::Busy { trunk: false });
+            }
         }
-        if limits.is_capped() && !limits.allows(spent_today(&mut transaction, &organization, price_per_minute).await?) {
-            return Ok(Claim::Spent);
+        for one in lineage.all().iter().filter(|one| one.limits.is_capped()) {
+            if !one.limits.allows(spent_today(&mut *transaction, one.id, price_per_minute).await?) {
+                return Ok(Claim::Spent);
+            }
         }
-        if !has_room(&mut transaction, "trunk_id", &trunk, trunk_limits).await? {
+        if !has_room(&mut transaction, "trunk_id = $1", &trunk, trunk_limits).await? {
             return Ok(Claim::Busy { trunk: true });
         }
         let call = CallId::new();
         let at = now().0;
         // A task whose call was promised keeps that call.
-        let done = sqlx::query(
-            "UPDATE tasks SET status = 'in_progress', lease_until = $1, call_id = COALESCE(call_id, $2), attempts = attempts + 1, \
+        let claim = format!(
+            "UPDATE tasks SET status = 'in_progress', lease_until = {} + $1, call_id = COALESCE(call_id, $2), attempts = attempts + 1, \
              updated_at = $3 WHERE id = $4 AND organization_id = $5 AND status = 'pending'",
-        )
-        .bind(at + LEASE_MS)
-        .bind(call.to_string())
-        .bind(at)
-        .bind(task.to_string())
-        .bind(&organization)
-        .execute(&mut *transaction)
-        .await?;
+            self.clock()
+        );
+        let done = sqlx::query(sqlx::AssertSqlSafe(claim))
+            .bind(LEASE_MS)
+            .bind(call.to_string())
+            .bind(at)
+            .bind(task.to_string())
+            .bind(&organization)
+            .execute(&mut *transaction)
+            .await?;
         if done.rows_affected() == 0 {
             return Ok(Claim::Gone);
         }
@@ -130,16 +145,18 @@ impl Store {
         &self, scope: OrgScope, task: TaskId, call: CallId, node: &str,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write.begin().await?;
-        let done = sqlx::query(
+        self.beat_in(&mut transaction, node).await?;
+        let begin = format!(
             "UPDATE tasks SET lease_until = 0 WHERE id = $1 AND organization_id = $2 AND call_id = $3 AND status = 'in_progress' \
-             AND lease_until > $4",
-        )
-        .bind(task.to_string())
-        .bind(scope.organization().to_string())
-        .bind(call.to_string())
-        .bind(now().0)
-        .execute(&mut *transaction)
-        .await?;
+             AND lease_until > {}",
+            self.clock()
+        );
+        let done = sqlx::query(sqlx::AssertSqlSafe(begin))
+            .bind(task.to_string())
+            .bind(scope.organization().to_string())
+            .bind(call.to_string())
+            .execute(&mut *transaction)
+            .await?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }
@@ -205,39 +222,63 @@ impl Store {
         Ok(call.as_deref().and_then(CallId::parse))
     }
 
+    /// A task whose call cannot be set up for a defect of ours fails, and the call that was promised with it. A call
+    /// that has begun ends by itself.
+    pub async fn fail_task(&self, scope: OrgScope, task: TaskId) -> Result<(), StoreError> {
+        let at = now().0;
+        let mut transaction = self.write.begin().await?;
+        sqlx::query(
+            "UPDATE calls SET status = 'failed', end_reason = $1, ended_at = $2 WHERE node IS NULL AND status = 'initiated' \
+             AND organization_id = $3 AND id IN (SELECT call_id FROM tasks WHERE id = $4)",
+        )
+        .bind(EndReason::ServerCrash.name())
+        .bind(at)
+        .bind(scope.organization().to_string())
+        .bind(task.to_string())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "UPDATE tasks SET status = 'failed', due_at = NULL, lease_until = 0, call_id = NULL, updated_at = $1 \
+             WHERE id = $2 AND organization_id = $3 AND (status = 'pending' OR (status = 'in_progress' AND lease_until > 0))",
+        )
+        .bind(at)
+        .bind(task.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Claims whose process died before the call began are due again.
     pub async fn expire_claims(&self, at_start: bool) -> Result<u64, StoreError> {
         let at = now().0;
         // A file has one process: at its start every claim is a dead one's.
-        let until = if at_start && self.backend == Backend::Sqlite { i64::MAX } else { at };
+        let until = if at_start && self.backend == Backend::Sqlite { "9223372036854775807" } else { self.clock() };
         let mut transaction = self.write.begin().await?;
-        sqlx::query(
+        let forget = format!(
             "DELETE FROM calls WHERE status = 'initiated' AND node IS NULL AND id IN (SELECT call_id FROM tasks \
-             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= $1)",
-        )
-        .bind(until)
-        .execute(&mut *transaction)
-        .await?;
-        let done = sqlx::query(
+             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= {until})"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(forget)).execute(&mut *transaction).await?;
+        let free = format!(
             "UPDATE tasks SET status = 'pending', due_at = COALESCE(due_at, $1), lease_until = 0, attempts = attempts - 1 \
-             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= $2",
-        )
-        .bind(at)
-        .bind(until)
-        .execute(&mut *transaction)
-        .await?;
+             WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= {until}"
+        );
+        let done = sqlx::query(sqlx::AssertSqlSafe(free)).bind(at).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(done.rows_affected())
     }
 }
 
-/// Another call fits into the limits; calls that are being claimed count.
+/// Another call fits into the limits; calls that are being claimed count. `whose` is a condition on `calls` with the
+/// identifier as `$1`.
 async fn has_room(
-    transaction: &mut Transaction<'_, Any>, column: &str, id: &str, limits: &Limits,
+    transaction: &mut Transaction<'_, Any>, whose: &str, id: &str, limits: &Limits,
 ) -> Result<bool, StoreError> {
     if let Some(max) = limits.max_concurrent_calls {
         let open = format!(
-            "SELECT COUNT(*) FROM calls WHERE {column} = $1 AND status IN ('initiated', 'in_progress') AND (node IS NOT NULL OR trunk_id IS NOT NULL)"
+            "SELECT CAST(COALESCE(SUM(legs), 0) AS BIGINT) FROM calls WHERE {whose} AND status IN ('initiated', 'in_progress') AND (node IS NOT NULL OR trunk_id IS NOT NULL)"
         );
         let open: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(open)).bind(id.to_owned()).fetch_one(&mut **transaction).await?;
@@ -247,7 +288,7 @@ async fn has_room(
     }
     if let Some((max, window_ms)) = limits.rate_window() {
         let recent = format!(
-            "SELECT COUNT(*) FROM calls WHERE {column} = $1 AND direction = 'outbound' AND started_at > $2 AND trunk_id IS NOT NULL"
+            "SELECT COUNT(*) FROM calls WHERE {whose} AND started_at > $2 AND (node IS NOT NULL OR trunk_id IS NOT NULL)"
         );
         let recent: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(recent))
             .bind(id.to_owned())

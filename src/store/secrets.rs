@@ -4,7 +4,7 @@
 use super::cache::ProviderKeys;
 use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, corrupt, now, parsed};
-use crate::domain::ids::SecretId;
+use crate::domain::ids::{OrganizationId, SecretId};
 use crate::domain::time::UnixMs;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
@@ -64,8 +64,53 @@ pub struct SecretRow {
     pub id: SecretId,
     pub name: String,
     pub provider: String,
+    /// The one address it goes to; none for the provider's own.
+    pub base_url: Option<String>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
+}
+
+/// A key for a call.
+#[derive(Clone)]
+pub struct StoredKey {
+    pub provider: String,
+    pub base_url: Option<String>,
+    /// None where it cannot be opened: with another master key, or none.
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredKey").field("provider", &self.provider).field("base_url", &self.base_url).finish()
+    }
+}
+
+/// A key that the master key does not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableSecret {
+    pub id: SecretId,
+    pub organization: OrganizationId,
+    pub organization_name: String,
+    pub provider: String,
+    pub base_url: Option<String>,
+    pub name: String,
+}
+
+impl std::fmt::Display for UnreadableSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, organization, organization_name, provider, base_url, name } = self;
+        write!(f, "{id}: {name:?} for {provider}")?;
+        if let Some(base_url) = base_url {
+            write!(f, " at {base_url}")?;
+        }
+        write!(f, ", of the organization {organization_name:?} ({organization})")
+    }
+}
+
+/// The column of an address.
+fn address(row: &AnyRow) -> Result<Option<String>, StoreError> {
+    let text: String = row.try_get("base_url")?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 fn secret(row: &AnyRow) -> Result<SecretRow, StoreError> {
@@ -73,42 +118,63 @@ fn secret(row: &AnyRow) -> Result<SecretRow, StoreError> {
         id: parsed(SecretId::parse(row.try_get("id")?), "secrets.id")?,
         name: row.try_get("name")?,
         provider: row.try_get("provider")?,
+        base_url: address(row)?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
 }
 
-fn bound_to(scope: OrgScope, provider: &str) -> String {
-    format!("{} {provider}", scope.organization())
+fn bound_to(organization: OrganizationId, provider: &str, base_url: Option<&str>) -> String {
+    match base_url {
+        None => format!("{organization} {provider}"),
+        Some(base_url) => format!("{organization} {provider} {base_url}"),
+    }
 }
 
+/// What every process of an installation can open with the one master key.
+const CHECK: (&str, &str) = ("master_key_check", "trunkline");
+
 impl Store {
-    /// Stores the key of a provider in place of the one before.
+    /// True when this is the master key that the others on this database have. The first one with a key says which.
+    async fn is_the_master_key(&self, master: &MasterKey) -> Result<bool, StoreError> {
+        let (name, text) = CHECK;
+        let kept = self.setting(name, &master.seal(name, text)?).await?;
+        Ok(master.open(name, &kept).is_ok())
+    }
+
+    /// Stores the key of a provider in place of the one before. `None` when other processes on this database have
+    /// another master key: they could not open it.
     pub async fn put_secret(
-        &self, scope: OrgScope, master: &MasterKey, name: &str, provider: &str, value: &str,
-    ) -> Result<SecretRow, StoreError> {
+        &self, scope: OrgScope, master: &MasterKey, name: &str, provider: &str, base_url: Option<&str>, value: &str,
+    ) -> Result<Option<SecretRow>, StoreError> {
+        if !self.is_the_master_key(master).await? {
+            return Ok(None);
+        }
         let at = now();
+        let organization = scope.organization();
         sqlx::query(
-            "INSERT INTO secrets (id, organization_id, name, provider, ciphertext, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (organization_id, provider) DO UPDATE SET \
+            "INSERT INTO secrets (id, organization_id, name, provider, base_url, ciphertext, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (organization_id, provider, base_url) DO UPDATE SET \
              name = excluded.name, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at",
         )
         .bind(SecretId::new().to_string())
-        .bind(scope.organization().to_string())
+        .bind(organization.to_string())
         .bind(name)
         .bind(provider)
-        .bind(master.seal(&bound_to(scope, provider), value)?)
+        .bind(base_url.unwrap_or_default())
+        .bind(master.seal(&bound_to(organization, provider, base_url), value)?)
         .bind(at.0)
         .bind(at.0)
         .execute(&self.write)
         .await?;
-        self.cache.forget_secrets(scope.organization());
-        let row = sqlx::query("SELECT * FROM secrets WHERE organization_id = $1 AND provider = $2")
-            .bind(scope.organization().to_string())
+        self.cache.forget_secrets(organization);
+        let row = sqlx::query("SELECT * FROM secrets WHERE organization_id = $1 AND provider = $2 AND base_url = $3")
+            .bind(organization.to_string())
             .bind(provider)
+            .bind(base_url.unwrap_or_default())
             .fetch_one(&self.write)
             .await?;
-        secret(&row)
+        secret(&row).map(Some)
     }
 
     pub async fn secrets(&self, scope: OrgScope, page: Page) -> Result<(Vec<SecretRow>, i64), StoreError> {
@@ -127,23 +193,109 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Provider and key of each, for a call of the organization.
-    pub async fn open_secrets(&self, scope: OrgScope, master: &MasterKey) -> Result<ProviderKeys, StoreError> {
-        if let Some(known) = self.cache.secrets(scope.organization()) {
+    /// The keys of an organization, for a call of it. One that cannot be opened is there without its text: a call must
+    /// not go on as if the organization had none.
+    pub async fn open_secrets(&self, scope: OrgScope, master: Option<&MasterKey>) -> Result<ProviderKeys, StoreError> {
+        let organization = scope.organization();
+        if let Some(known) = self.cache.secrets(organization) {
             return Ok(known);
         }
-        let rows = sqlx::query("SELECT provider, ciphertext FROM secrets WHERE organization_id = $1")
-            .bind(scope.organization().to_string())
+        let rows = sqlx::query("SELECT id, provider, base_url, ciphertext FROM secrets WHERE organization_id = $1")
+            .bind(organization.to_string())
             .fetch_all(&self.read)
             .await?;
         let open = |row: &AnyRow| {
             let (provider, ciphertext): (String, String) = (row.try_get("provider")?, row.try_get("ciphertext")?);
-            let key = master.open(&bound_to(scope, &provider), &ciphertext)?;
-            Ok::<_, StoreError>((provider, key))
+            let base_url = address(row)?;
+            let bound = bound_to(organization, &provider, base_url.as_deref());
+            let key = master.and_then(|master| master.open(&bound, &ciphertext).ok());
+            if key.is_none() {
+                let id: String = row.try_get("id")?;
+                tracing::error!(%organization, provider, secret = id, "a provider key cannot be opened");
+            }
+            Ok::<_, StoreError>(StoredKey { provider, base_url, key })
         };
         let keys: ProviderKeys = rows.iter().map(open).collect::<Result<_, StoreError>>()?;
-        self.cache.put_secrets(scope.organization(), keys.clone());
+        self.cache.put_secrets(organization, keys.clone());
         Ok(keys)
+    }
+
+    /// Keys of all organizations that this master key, or none, does not open.
+    pub async fn unreadable_secrets(&self, master: Option<&MasterKey>) -> Result<Vec<UnreadableSecret>, StoreError> {
+        let rows = self.all_secrets().await?;
+        let unreadable = |(secret, ciphertext): (UnreadableSecret, String)| {
+            let bound = bound_to(secret.organization, &secret.provider, secret.base_url.as_deref());
+            let opens = master.is_some_and(|master| master.open(&bound, &ciphertext).is_ok());
+            (!opens).then_some(secret)
+        };
+        Ok(rows.into_iter().filter_map(unreadable).collect())
+    }
+
+    async fn all_secrets(&self) -> Result<Vec<(UnreadableSecret, String)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT secrets.id, secrets.organization_id, organizations.name AS organization_name, secrets.provider, \
+             secrets.base_url, secrets.name, secrets.ciphertext FROM secrets \
+             JOIN organizations ON organizations.id = secrets.organization_id \
+             ORDER BY organizations.name, secrets.provider, secrets.base_url",
+        )
+        .fetch_all(&self.read)
+        .await?;
+        let one = |row: &AnyRow| {
+            let organization = OrganizationId::parse(row.try_get("organization_id")?);
+            let secret = UnreadableSecret {
+                id: parsed(SecretId::parse(row.try_get("id")?), "secrets.id")?,
+                organization: parsed(organization, "secrets.organization_id")?,
+                organization_name: row.try_get("organization_name")?,
+                provider: row.try_get("provider")?,
+                base_url: address(row)?,
+                name: row.try_get("name")?,
+            };
+            Ok((secret, row.try_get("ciphertext")?))
+        };
+        rows.iter().map(one).collect()
+    }
+
+    /// Takes the master key of this process as the installation's, once it opens everything there is: a first start, a
+    /// key that was changed while nothing was stored, or one that everything was sealed with anew.
+    pub async fn adopt_master_key(&self, master: &MasterKey) -> Result<(), StoreError> {
+        if self.is_the_master_key(master).await? {
+            return Ok(());
+        }
+        let (name, text) = CHECK;
+        sqlx::query("UPDATE settings SET value = $1 WHERE name = $2")
+            .bind(master.seal(name, text)?)
+            .bind(name)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes keys that nothing opens; how many there were.
+    pub async fn delete_unreadable_secrets(&self, master: Option<&MasterKey>) -> Result<usize, StoreError> {
+        let unreadable = self.unreadable_secrets(master).await?;
+        for secret in &unreadable {
+            self.delete_secret(OrgScope::new(secret.organization), secret.id).await?;
+        }
+        Ok(unreadable.len())
+    }
+
+    /// Seals every key that `old` opens with `new`; how many there were. Those that neither opens stay as they are.
+    pub async fn seal_secrets_anew(&self, old: &MasterKey, new: &MasterKey) -> Result<usize, StoreError> {
+        let mut done = 0;
+        for (secret, ciphertext) in self.all_secrets().await? {
+            let bound = bound_to(secret.organization, &secret.provider, secret.base_url.as_deref());
+            let Ok(text) = old.open(&bound, &ciphertext) else { continue };
+            // A key that was stored again meanwhile is left alone.
+            let changed = sqlx::query("UPDATE secrets SET ciphertext = $1 WHERE id = $2 AND ciphertext = $3")
+                .bind(new.seal(&bound, &text)?)
+                .bind(secret.id.to_string())
+                .bind(&ciphertext)
+                .execute(&self.write)
+                .await?;
+            self.cache.forget_secrets(secret.organization);
+            done += usize::from(changed.rows_affected() == 1);
+        }
+        Ok(done)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{AgentId, TaskId};
+use crate::domain::quota::Resource;
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
@@ -34,6 +35,8 @@ impl Store {
             created_at: at,
             updated_at: at,
         };
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::Tasks).await?;
         sqlx::query("INSERT INTO tasks (id, organization_id, agent_id, status, fields, priority, due_at, created_at, updated_at) VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)")
             .bind(task.id.to_string())
             .bind(scope.organization().to_string())
@@ -43,8 +46,9 @@ impl Store {
             .bind(task.fields.due_at().map(|at| at.0))
             .bind(at.0)
             .bind(at.0)
-            .execute(&self.write)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(task)
     }
 
@@ -92,6 +96,10 @@ impl Store {
     pub async fn move_task(
         &self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus,
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.write.begin().await?;
+        if to == TaskStatus::Pending && !matches!(from, TaskStatus::Pending | TaskStatus::InProgress) {
+            self.reserve(&mut transaction, scope.organization(), Resource::Tasks).await?;
+        }
         let done = sqlx::query(
             "UPDATE tasks SET status = $1, updated_at = $2, due_at = NULL, call_id = NULL, lease_until = 0, attempts = 0 WHERE id = $3 AND organization_id = $4 AND status = $5",
         )
@@ -100,8 +108,9 @@ impl Store {
         .bind(id.to_string())
         .bind(scope.organization().to_string())
         .bind(from.name())
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -3,18 +3,27 @@
 use super::list::Bind;
 use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, TrunkId};
+use crate::domain::inbound_claim::InboundClaim;
+use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::{Trunk, TrunkFields};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
+    let created_at = UnixMs(row.try_get("created_at")?);
+    let fields = document(row.try_get("fields")?)?;
+    let inbound_claim = match row.try_get::<Option<String>, _>("inbound_claim")? {
+        Some(text) => document(&text)?,
+        None => InboundClaim::new(&fields, created_at),
+    };
     Ok(Trunk {
         id: parsed(TrunkId::parse(row.try_get("id")?), "trunks.id")?,
         organization: parsed(OrganizationId::parse(row.try_get("organization_id")?), "trunks.organization_id")?,
-        fields: document(row.try_get("fields")?)?,
+        fields,
+        inbound_claim,
         version: row.try_get("version")?,
-        created_at: UnixMs(row.try_get("created_at")?),
+        created_at,
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
 }
@@ -22,24 +31,22 @@ fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
 impl Store {
     pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
         let at = now();
-        let trunk = Trunk {
-            id: TrunkId::new(),
-            organization: scope.organization(),
-            fields,
-            version: 1,
-            created_at: at,
-            updated_at: at,
-        };
+        let trunk = Trunk::new(scope.organization(), fields, at);
+        let mut transaction = self.write.begin().await?;
+        self.reserve(&mut transaction, scope.organization(), Resource::Trunks).await?;
         sqlx::query(
-            "INSERT INTO trunks (id, organization_id, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO trunks (id, organization_id, fields, inbound_claim, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(trunk.id.to_string())
         .bind(scope.organization().to_string())
         .bind(text(&trunk.fields)?)
+        .bind(text(&trunk.inbound_claim)?)
         .bind(at.0)
         .bind(at.0)
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         self.cache.forget_routes();
         Ok(trunk)
     }
@@ -61,10 +68,11 @@ impl Store {
     /// Changes a trunk if it is still in the version that `trunk` was read in; false when it is not.
     pub async fn update_trunk(&self, scope: OrgScope, trunk: &Trunk) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE trunks SET fields = $1, updated_at = $2, version = version + 1 \
-             WHERE id = $3 AND organization_id = $4 AND version = $5",
+            "UPDATE trunks SET fields = $1, inbound_claim = $2, updated_at = $3, version = version + 1 \
+             WHERE id = $4 AND organization_id = $5 AND version = $6",
         )
         .bind(text(&trunk.fields)?)
+        .bind(text(&trunk.inbound_claim)?)
         .bind(trunk.updated_at.0)
         .bind(trunk.id.to_string())
         .bind(scope.organization().to_string())

@@ -1,39 +1,53 @@
 //! What was used: summed from the calls themselves, so that it cannot differ from them.
 
-use super::{OrgScope, Store, StoreError, document, now, parsed};
-use crate::domain::ids::OrganizationId;
-use crate::domain::organization::{Limits, Spent};
-use sqlx::any::Any;
-use sqlx::{Row as _, Transaction};
+use super::{Backend, OrgScope, Store, StoreError, now, parsed};
+use crate::domain::ids::{OrganizationId, TrunkId};
+use crate::domain::organization::Spent;
+use sqlx::any::{Any, AnyRow};
+use sqlx::{Executor, Row as _};
+use std::collections::HashMap;
 
 /// A call may have begun on the day before, and its bill may be late.
 const LOOK_BACK_MS: i64 = 2 * 86_400_000;
 
-/// What an organization has used of this UTC day: bills that are written, and the seconds of calls that have none yet,
-/// those that go on among them, at the price of their minutes.
-pub(super) async fn spent_today(
-    transaction: &mut Transaction<'_, Any>, organization: &str, price_per_minute: f64,
+/// An organization (`$1`) and everything below it, as a set of identifiers.
+pub(super) const FAMILY_OF: &str = "(WITH RECURSIVE family (id) AS (SELECT CAST($1 AS TEXT) UNION \
+    SELECT o.id FROM organizations o JOIN family f ON o.parent_org_id = f.id) SELECT id FROM family)";
+
+/// What an organization and everything below it have used of this UTC day: bills that are written, and the seconds of
+/// calls that have none yet, those that go on among them, at the price of their minutes.
+pub(super) async fn spent_today<'e>(
+    executor: impl Executor<'e, Database = Any>, organization: OrganizationId, price_per_minute: f64,
 ) -> Result<Spent, StoreError> {
     let at = now();
     let midnight = at.0 - at.0.rem_euclid(86_400_000);
-    let row = sqlx::query(
-        "SELECT CAST(SUM(CASE WHEN billed_day = $1 THEN billed_seconds ELSE 0 END) AS BIGINT) AS seconds, \
-         CAST(SUM(CASE WHEN billed_day = $1 THEN billed_micros ELSE 0 END) AS BIGINT) AS micros, \
-         CAST(SUM(CASE WHEN billed_day IS NULL AND answered_at IS NOT NULL AND COALESCE(ended_at, $2) >= $3 \
-         THEN COALESCE(ended_at, $2) - answered_at ELSE 0 END) AS BIGINT) AS open_ms \
-         FROM calls WHERE organization_id = $4 AND started_at >= $5",
-    )
-    .bind(at.day())
-    .bind(at.0)
-    .bind(midnight)
-    .bind(organization.to_owned())
-    .bind(at.0 - LOOK_BACK_MS)
-    .fetch_one(&mut **transaction)
-    .await?;
+    let sql = format!(
+        "SELECT CAST(SUM(CASE WHEN billed_day = $2 THEN billed_seconds ELSE 0 END) AS BIGINT) AS seconds, \
+         CAST(SUM(CASE WHEN billed_day = $2 THEN billed_micros ELSE 0 END) AS BIGINT) AS micros, \
+         CAST(SUM(CASE WHEN billed_day IS NULL AND answered_at IS NOT NULL AND COALESCE(ended_at, $3) >= $4 \
+         THEN COALESCE(ended_at, $3) - answered_at ELSE 0 END) AS BIGINT) AS open_ms, \
+         CAST((SELECT SUM(b.micros) FROM spent_besides b WHERE b.day = $2 AND b.organization_id IN {FAMILY_OF}) AS BIGINT) AS besides \
+         FROM calls WHERE organization_id IN {FAMILY_OF} AND started_at >= $5"
+    );
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(organization.to_string())
+        .bind(at.day())
+        .bind(at.0)
+        .bind(midnight)
+        .bind(at.0 - LOOK_BACK_MS)
+        .fetch_one(executor)
+        .await?;
     let sum = |name: &str| row.try_get::<Option<i64>, _>(name).map(Option::unwrap_or_default);
     let open_s = sum("open_ms")? / 1_000;
     let open_micros = (open_s as f64 / 60.0 * price_per_minute * 1e6) as i64;
-    Ok(Spent { seconds: sum("seconds")? + open_s, micros: sum("micros")? + open_micros })
+    Ok(Spent { seconds: sum("seconds")? + open_s, micros: sum("micros")? + sum("besides")? + open_micros })
+}
+
+/// Lines that other processes hold.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    pub organizations: HashMap<OrganizationId, u32>,
+    pub trunks: HashMap<TrunkId, u32>,
 }
 
 /// One organization's day.
@@ -51,19 +65,47 @@ pub struct UsageDay {
 }
 
 impl Store {
-    /// Whether the limits of the day allow the organization another call.
-    pub async fn may_call(&self, scope: OrgScope, price_per_minute: f64) -> Result<bool, StoreError> {
-        let organization = scope.organization().to_string();
-        let mut transaction = self.read.begin().await?;
-        let settings: String = sqlx::query_scalar("SELECT settings FROM organizations WHERE id = $1")
-            .bind(&organization)
-            .fetch_one(&mut *transaction)
-            .await?;
-        let limits: Limits = document(&settings)?;
-        if !limits.is_capped() {
-            return Ok(true);
+    /// What an organization with everything below it has used of this UTC day, as it was a second ago at most.
+    pub async fn spent(&self, organization: OrganizationId, price_per_minute: f64) -> Result<Spent, StoreError> {
+        self.cache.spent(organization, spent_today(&self.read, organization, price_per_minute)).await
+    }
+
+    /// The lines that other processes hold, for every organization with those below it, and for every trunk. A file
+    /// has one process.
+    pub async fn calls_elsewhere(&self, node: &str) -> Result<Elsewhere, StoreError> {
+        if self.backend == Backend::Sqlite {
+            return Ok(Elsewhere::default());
         }
-        Ok(limits.allows(spent_today(&mut transaction, &organization, price_per_minute).await?))
+        let held = "status IN ('initiated', 'in_progress') AND node IS NOT NULL AND node <> $1";
+        let sql = format!(
+            "WITH RECURSIVE used (id, lines, level) AS (\
+             SELECT organization_id, CAST(SUM(legs) AS BIGINT), 0 FROM calls WHERE {held} GROUP BY organization_id UNION ALL \
+             SELECT o.parent_org_id, u.lines, u.level + 1 FROM used u JOIN organizations o ON o.id = u.id \
+             WHERE o.parent_org_id IS NOT NULL AND u.level < 32) \
+             SELECT id, CAST(SUM(lines) AS BIGINT) AS lines FROM used GROUP BY id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(node).fetch_all(&self.read).await?;
+        let of = |row: &AnyRow| {
+            let id = parsed(OrganizationId::parse(row.try_get("id")?), "calls.organization_id")?;
+            Ok::<_, StoreError>((id, row.try_get::<i64, _>("lines")?.try_into().unwrap_or(0)))
+        };
+        let organizations = rows.iter().map(of).collect::<Result<_, _>>()?;
+        let sql = format!(
+            "SELECT trunk_id AS id, CAST(SUM(legs) AS BIGINT) AS lines FROM calls WHERE {held} AND trunk_id IS NOT NULL \
+             GROUP BY trunk_id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(node).fetch_all(&self.read).await?;
+        let of = |row: &AnyRow| {
+            let id = parsed(TrunkId::parse(row.try_get("id")?), "calls.trunk_id")?;
+            Ok::<_, StoreError>((id, row.try_get::<i64, _>("lines")?.try_into().unwrap_or(0)))
+        };
+        Ok(Elsewhere { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
+    }
+
+    /// Organizations without a parent: whom the operator knows.
+    pub async fn roots(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM organizations WHERE parent_org_id IS NULL";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.read).await?)
     }
 
     /// Days from `first` to `last`, newest first: the organization's own, and what is billed to it.

@@ -1,54 +1,72 @@
 //! What is left to do when a call is over: claimed like everything that outlives a process.
 
 use super::deliveries::enqueue;
+use super::turns::{Turn, Waiting, in_turn, share};
 use super::{OrgScope, Store, StoreError, now, parsed, storable_or_none, text};
 use crate::domain::call::{Billed, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{CallId, OrganizationId};
+use crate::domain::share::Shares;
 use sqlx::Row as _;
+
+/// Calls that wait for it.
+const WRAP_UPS: Waiting =
+    Waiting { table: "calls", waits: "w.wrap_up = 'pending'", is_due: "w.wrap_up_lease_until <= NOW" };
 
 /// A call whose end is to be reported.
 #[derive(Clone, Copy, Debug)]
 pub struct WrapUp {
     pub scope: OrgScope,
+    /// Of the organization's family.
+    pub root: OrganizationId,
     pub call: CallId,
     /// Attempts before this one.
     pub attempts: i64,
 }
 
 impl Store {
-    pub async fn claim_wrap_ups(&self, max: i64, lease_ms: i64) -> Result<Vec<WrapUp>, StoreError> {
-        let at = now().0;
-        let rows = sqlx::query(
-            "SELECT id, organization_id, wrap_up_attempts FROM calls WHERE wrap_up = 'pending' AND wrap_up_lease_until <= $1 \
-             ORDER BY wrap_up_lease_until LIMIT $2",
-        )
-        .bind(at)
-        .bind(max)
-        .fetch_all(&self.read)
-        .await?;
-        let mut claimed = Vec::with_capacity(rows.len());
+    /// Calls that are over and not wrapped up, each claimed until the lease ends, in fair shares of what is under way.
+    pub async fn claim_wrap_ups(&self, shares: &mut Shares, lease_ms: i64) -> Result<Vec<WrapUp>, StoreError> {
+        let mut turns = self.who_waits(WRAP_UPS, "", i64::MAX).await?;
+        in_turn(&mut turns, shares);
+        let mut claimed = Vec::new();
+        for (done, turn) in turns.iter().enumerate() {
+            let max = share(shares, *turn, turns.len() - done);
+            if max > 0 {
+                self.claim_wrap_ups_of(*turn, max, lease_ms, shares, &mut claimed).await?;
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn claim_wrap_ups_of(
+        &self, turn: Turn, max: i64, lease_ms: i64, shares: &mut Shares, claimed: &mut Vec<WrapUp>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock();
+        let due = format!(
+            "SELECT id, wrap_up_attempts FROM calls WHERE organization_id = $1 AND wrap_up = 'pending' \
+             AND wrap_up_lease_until <= {now} ORDER BY wrap_up_lease_until LIMIT $2"
+        );
+        let claim = format!(
+            "UPDATE calls SET wrap_up_lease_until = {now} + $1, wrap_up_attempts = wrap_up_attempts + 1 \
+             WHERE id = $2 AND wrap_up = 'pending' AND wrap_up_lease_until <= {now}"
+        );
+        let due = sqlx::query(sqlx::AssertSqlSafe(due)).bind(turn.organization.to_string()).bind(max);
+        let rows = due.fetch_all(&self.read).await?;
         for row in &rows {
-            let (id, organization): (String, String) = (row.try_get("id")?, row.try_get("organization_id")?);
-            let done = sqlx::query(
-                "UPDATE calls SET wrap_up_lease_until = $1, wrap_up_attempts = wrap_up_attempts + 1 \
-                 WHERE id = $2 AND wrap_up = 'pending' AND wrap_up_lease_until <= $3",
-            )
-            .bind(at + lease_ms)
-            .bind(&id)
-            .bind(at)
-            .execute(&self.write)
-            .await?;
-            if done.rows_affected() == 1 {
-                let organization = parsed(OrganizationId::parse(&organization), "calls.organization_id")?;
+            let id: String = row.try_get("id")?;
+            let done =
+                sqlx::query(sqlx::AssertSqlSafe(claim.as_str())).bind(lease_ms).bind(&id).execute(&self.write).await?;
+            if done.rows_affected() == 1 && shares.take(turn.organization, turn.root).is_ok() {
                 claimed.push(WrapUp {
-                    scope: OrgScope::new(organization),
+                    scope: OrgScope::new(turn.organization),
+                    root: turn.root,
                     call: parsed(CallId::parse(&id), "calls.id")?,
                     attempts: row.try_get("wrap_up_attempts")?,
                 });
             }
         }
-        Ok(claimed)
+        Ok(())
     }
 
     /// What is known of the call, what it used, and what is to be sent about it: all or nothing, once.
@@ -78,7 +96,7 @@ impl Store {
         .await?;
         if done.rows_affected() == 1 {
             for one in deliveries {
-                enqueue(&mut transaction, one, None).await?;
+                enqueue(&mut transaction, one, self.full_outboxes.refuse(one).as_ref()).await?;
             }
         }
         transaction.commit().await?;
@@ -86,11 +104,24 @@ impl Store {
         Ok(())
     }
 
+    /// No report comes of this call.
+    pub async fn give_up_wrap_up(&self, scope: OrgScope, call: CallId) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE calls SET wrap_up = 'failed' WHERE id = $1 AND organization_id = $2 AND wrap_up = 'pending'",
+        )
+        .bind(call.to_string())
+        .bind(scope.organization().to_string())
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
     /// A report that was asked for replaces the one before; the tokens it took are added to the bill.
     pub async fn put_outcome(
         &self, scope: OrgScope, call: CallId, outcome: &Outcome, added: &Billed,
     ) -> Result<(), StoreError> {
-        let (id, organization) = (call.to_string(), scope.organization().to_string());
+        let (id, organization, today) = (call.to_string(), scope.organization().to_string(), now().day());
+        let mut transaction = self.write.begin().await?;
         sqlx::query(
             "UPDATE calls SET summary = $1, report = $2, extracted_data = $3, \
              billed_prompt_tokens = COALESCE(billed_prompt_tokens, 0) + $4, \
@@ -105,8 +136,21 @@ impl Store {
         .bind(added.micros)
         .bind(&id)
         .bind(&organization)
-        .execute(&self.write)
+        .execute(&mut *transaction)
         .await?;
+        // The bill is the call's, the money is today's.
+        sqlx::query(
+            "INSERT INTO spent_besides (organization_id, day, micros) SELECT organization_id, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM calls \
+             WHERE id = $3 AND organization_id = $4 AND billed_day <> $1 \
+             ON CONFLICT (organization_id, day) DO UPDATE SET micros = spent_besides.micros + excluded.micros",
+        )
+        .bind(today)
+        .bind(added.micros)
+        .bind(&id)
+        .bind(&organization)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -28,8 +28,15 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
     describe_counter!("trunkline_sip_messages_total", "SIP messages, by fate");
+    describe_gauge!("trunkline_connections", "Connections there are, by listener");
+    describe_counter!("trunkline_connections_accepted_total", "Connections that were taken, by listener");
+    describe_counter!(
+        "trunkline_connections_closed_total",
+        "Connections that were refused or ended by us, by listener and reason"
+    );
     describe_counter!("trunkline_media_slot_lateness_seconds_bucket", "Frames that left at most this late");
     describe_counter!("trunkline_media_slot_lateness_seconds_count", "Frames sent");
+    describe_counter!("trunkline_panics_total", "Panics, each kept to its part: defects, by part");
     describe_counter!("trunkline_journal_entries_lost_total", "Entries of calls that the database refused");
     Ok(handle)
 }

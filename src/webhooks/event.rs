@@ -7,6 +7,7 @@ use crate::domain::ids::{AgentId, DeliveryId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
 use serde_json::{Map, Value, json};
+use trunkline_json::document::{DocumentError, Limits};
 
 pub const ASSISTANT_REQUEST: &str = "assistant-request";
 pub const TOOL_CALLS: &str = "tool-calls";
@@ -144,12 +145,18 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
     })
 }
 
+/// What is read of an answer to `tool-calls`.
+const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
+
 /// What a server answered to `tool-calls`, for one call. `Err` is told to the model as a failure.
 pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
     if answer.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!("done"));
     }
-    let answer: Value = serde_json::from_slice(answer).map_err(|_| "the answer is not JSON".to_owned())?;
+    let answer = ANSWER.parse(answer).map_err(|error| match error {
+        DocumentError::Invalid(_) => "the answer is not JSON".to_owned(),
+        bound => format!("the answer {bound}"),
+    })?;
     let Value::Object(object) = &answer else { return Ok(answer) };
     if let Some(Value::Array(results)) = object.get("results") {
         let of_call = |one: &&Value| one["tool_call_id"].as_str() == Some(call_id);
@@ -204,6 +211,8 @@ mod tests {
         check("[1]", Ok(json!([1])));
         check("", Ok(json!("done")));
         check("<html>", Err("the answer is not JSON"));
+        check(&"[".repeat(100_000), Err("the answer is nested more than 64 levels deep"));
+        check(&format!("[{}1]", "1,".repeat(60_000)), Err("the answer has more than 50000 values"));
     }
 
     #[test]

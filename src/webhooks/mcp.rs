@@ -1,11 +1,12 @@
 //! Servers that offer tools themselves: Model Context Protocol over streamable HTTP, by the protocol's own client.
 //! What a server says of its tools goes to the model as it is; what a tool answers is words.
 
+use super::mcp_client::{BoundedClient, MESSAGE};
 use super::sender::{Failure, Sender};
 use crate::domain::chat::ToolOffer;
 use crate::domain::speech::Tool;
 use hyper::header::AUTHORIZATION;
-use rmcp::model::{CallToolRequestParams, ContentBlock};
+use rmcp::model::{CallToolRequestParams, ContentBlock, PaginatedRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -17,8 +18,14 @@ use tokio::time::timeout;
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Tools taken of one server: models choose badly from more.
 const TOOLS_MAX: usize = 64;
-/// Bytes of one message that are read.
-const EVENT_BYTES_MAX: usize = 1 << 20;
+/// Pages of its list that are asked for: some servers name a next one for ever.
+const PAGES_MAX: usize = 16;
+/// Tools looked at before `allowed_tools` chooses.
+const LISTED_MAX: usize = 1_000;
+/// Characters of what a server says a tool is for; vendors take a thousand and some.
+const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// Characters of a tool's answer; the call cuts it once more for the model.
+const ANSWER_CHARS_MAX: usize = 64_000;
 
 /// A server that was reached; ends with its last handle.
 pub struct ToolServer {
@@ -41,31 +48,52 @@ impl Sender {
     /// Connects to an agent's tool server and asks what it has.
     pub async fn tool_server(&self, tool: &Tool) -> Result<ToolServer, Failure> {
         let url = tool.server().unwrap_or_default();
-        if let Some(why) = self.refuses(url) {
-            return Err(Failure::Refused(why));
-        }
+        let parsed = self.tools.guard().check(url).map_err(Failure::Refused)?;
+        let client = self.tools.client(&parsed).map_err(Failure::Refused)?.clone();
         let mut config = StreamableHttpClientTransportConfig::with_uri(url);
-        config.max_sse_event_size = EVENT_BYTES_MAX;
+        config.max_sse_event_size = MESSAGE.bytes_max;
         if let Some(value) = tool.authorization.as_deref().and_then(|text| text.parse().ok()) {
             config.custom_headers.insert(AUTHORIZATION, value);
         }
-        let transport = StreamableHttpClientTransport::with_client(self.client(), config);
+        let transport = StreamableHttpClientTransport::with_client(BoundedClient(client), config);
         let connect = async {
             let service = ().serve(transport).await.map_err(|error| unreachable(&error))?;
-            let listed = service.list_all_tools().await.map_err(|error| unreachable(&error))?;
-            let allowed =
-                |name: &str| tool.allowed_tools.as_ref().is_none_or(|list| list.iter().any(|one| one == name));
-            let tools = listed.into_iter().filter(|one| allowed(&one.name) && is_name(&one.name)).take(TOOLS_MAX);
-            let tools = tools.map(|one| ToolOffer {
-                name: one.name.to_string(),
-                description: one.description.map(|text| text.to_string()).unwrap_or_default(),
-                parameters: Value::Object(one.input_schema.as_ref().clone()),
-                strict: false,
-            });
-            Ok(ToolServer { tools: tools.collect(), service })
+            let tools = list(&service, tool.allowed_tools.as_deref()).await?;
+            Ok(ToolServer { tools, service })
         };
         timeout(CONNECT_DEADLINE, connect).await.unwrap_or(Err(Failure::Deadline))
     }
+}
+
+/// The tools of a server that may be used, page by page.
+async fn list(service: &RunningService<RoleClient, ()>, allowed: Option<&[String]>) -> Result<Vec<ToolOffer>, Failure> {
+    let allowed = |name: &str| allowed.is_none_or(|list| list.iter().any(|one| one == name));
+    let (mut tools, mut listed, mut cursor) = (Vec::<ToolOffer>::new(), 0, None);
+    for _ in 0..PAGES_MAX {
+        let mut params = PaginatedRequestParams::default();
+        params.cursor = cursor;
+        let page = service.list_tools(Some(params)).await.map_err(|error| unreachable(&error))?;
+        listed += page.tools.len();
+        for one in page.tools.into_iter().filter(|one| allowed(&one.name) && is_name(&one.name)) {
+            if tools.iter().any(|known| *known.name == *one.name) {
+                continue;
+            }
+            tools.push(ToolOffer {
+                name: one.name.to_string(),
+                description: one.description.iter().flat_map(|text| text.chars()).take(DESCRIPTION_CHARS_MAX).collect(),
+                parameters: Value::Object(one.input_schema.as_ref().clone()),
+                strict: false,
+            });
+            if tools.len() == TOOLS_MAX {
+                return Ok(tools);
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() || listed >= LISTED_MAX {
+            break;
+        }
+    }
+    Ok(tools)
 }
 
 /// What went wrong, without the address.
@@ -91,6 +119,7 @@ impl ToolServer {
         if let (true, Some(structured)) = (text.is_empty(), &answer.structured_content) {
             text = structured.to_string();
         }
+        let text: String = text.chars().take(ANSWER_CHARS_MAX).collect();
         Ok(if answer.is_error == Some(true) { format!("error: {text}") } else { text })
     }
 }

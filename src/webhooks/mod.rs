@@ -3,5 +3,6 @@
 
 pub mod event;
 pub mod mcp;
+mod mcp_client;
 pub mod sender;
 pub mod signature;

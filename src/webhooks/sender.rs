@@ -1,15 +1,12 @@
-//! Sends one webhook and waits for the answer. The client resolves names itself, so that no address is
-//! connected to that the guard has not seen.
+//! Sends one webhook and waits for the answer, over connections that the guard lets through.
 
 use super::signature::sign;
-use crate::egress::GuardedDns;
-use crate::egress::address_guard::refuse;
+use crate::egress::http::{GuardedHttp, Redirects};
+use crate::egress::{EgressError, Guard};
 use bytes::Bytes;
-use reqwest::redirect::{Action, Attempt, Policy};
-use std::sync::Arc;
+use reqwest::Method;
 use std::time::Duration;
 use tokio::time::timeout;
-use url::Url;
 
 /// Document A: ten seconds, then the webhook counts as failed.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -22,7 +19,7 @@ const REDIRECTS_MAX: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The address guard stopped it: trying again will not help.
-    Refused(&'static str),
+    Refused(EgressError),
     Deadline,
     Unreachable(String),
     /// The answer is larger than what is read.
@@ -56,59 +53,38 @@ pub struct Message<'a> {
 /// Shared by everything that sends webhooks.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    http: reqwest::Client,
-    allow_private: bool,
-}
-
-fn redirect(attempt: Attempt<'_>, allow_private: bool) -> Action {
-    if !matches!(attempt.status().as_u16(), 307 | 308) {
-        return attempt.stop();
-    }
-    if attempt.previous().len() > REDIRECTS_MAX {
-        return attempt.error("too many redirects");
-    }
-    match refuse(attempt.url(), allow_private) {
-        Some(why) => attempt.error(why),
-        None => attempt.follow(),
-    }
+    http: GuardedHttp,
+    /// For servers that offer tools.
+    pub(super) tools: GuardedHttp,
 }
 
 impl Sender {
-    pub fn new(allow_private: bool) -> Result<Self, reqwest::Error> {
-        let mut builder = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(5))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .pool_max_idle_per_host(16)
-            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::custom(move |attempt| redirect(attempt, allow_private)));
-        if !allow_private {
-            builder = builder.dns_resolver(Arc::new(GuardedDns));
-        }
-        Ok(Self { http: builder.build()?, allow_private })
+    pub fn new(guard: &Guard) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .pool_idle_timeout(Duration::from_secs(60))
+                .pool_max_idle_per_host(16)
+                .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
+        };
+        let http = GuardedHttp::new(guard, Redirects::AnyOrigin(REDIRECTS_MAX), builder)?;
+        // Their authorization and session are for the server that the agent names, not for one it points to.
+        let tools = GuardedHttp::new(guard, Redirects::SameOrigin(REDIRECTS_MAX), builder)?;
+        Ok(Self { http, tools })
     }
 
-    /// The same guarded connections for other protocols to customers' servers.
-    pub(super) fn client(&self) -> reqwest::Client {
-        self.http.clone()
-    }
-
-    /// Why this URL may not be a webhook's, if it may not.
-    pub fn refuses(&self, url: &str) -> Option<&'static str> {
-        match Url::parse(url) {
-            Ok(url) => refuse(&url, self.allow_private),
-            Err(_) => Some("is not a URL"),
-        }
+    /// Whether this URL may be a webhook's, as far as it says before it is resolved.
+    pub fn check(&self, url: &str) -> Result<(), EgressError> {
+        self.http.guard().check(url).map(drop)
     }
 
     /// Posts a message; the answer's status and body, whatever the status is.
     pub async fn post(&self, message: Message<'_>, deadline: Duration) -> Result<(u16, Bytes), Failure> {
-        if let Some(why) = self.refuses(message.url) {
-            return Err(Failure::Refused(why));
-        }
+        let url = self.http.guard().check(message.url).map_err(Failure::Refused)?;
         let mut request = self
             .http
-            .post(message.url)
+            .request(Method::POST, url)
+            .map_err(Failure::Refused)?
             .header("content-type", "application/json")
             .header("webhook-id", message.id)
             .header("webhook-timestamp", message.at_s)
@@ -146,6 +122,7 @@ fn unreachable(error: &reqwest::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::{OwnListeners, Reach};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -164,9 +141,11 @@ mod tests {
 
     #[tokio::test]
     async fn names_that_lead_home_are_not_connected_to() {
-        let sender = Sender::new(false).unwrap();
+        let guard = Guard::new(Reach::default(), &[], OwnListeners::default(), None);
+        let sender = Sender::new(&guard).unwrap();
         // The resolver is asked below the URL's own check, which knows this name already.
-        let request = sender.http.post("https://localhost:1/").send().await.unwrap_err();
+        let (url, public) = ("https://localhost:1/", url::Url::parse("https://example.com/").unwrap());
+        let request = sender.http.client(&public).unwrap().post(url).send().await.unwrap_err();
         assert_eq!(unreachable(&request), Failure::Unreachable("the name has no public address".into()));
         let failure = sender.post(message("https://127.0.0.1/"), DEADLINE).await.unwrap_err();
         assert!(matches!(failure, Failure::Refused(_)));
@@ -174,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_is_silent_is_given_up_at_the_deadline() {
-        let sender = Sender::new(true).unwrap();
+        let sender = Sender::new(&Guard::open()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let began = tokio::time::Instant::now();
@@ -184,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_keeps_the_message_and_is_guarded() {
-        let sender = Sender::new(true).unwrap();
+        let sender = Sender::new(&Guard::open()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let url = format!("http://{addr}/first");

@@ -119,6 +119,14 @@ test("tasks: one by hand, many from a list with a column map", async () => {
   await dialog().getByRole("button", { name: "Create" }).click();
   await at.getByRole("cell", { name: "Ask about the delivery" }).waitFor();
   await at.getByRole("button", { name: "Import CSV" }).click();
+  const refused = async (text, said) => {
+    await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
+    await dialog().getByText(said).waitFor();
+  };
+  await refused("a,b\n\"x", "A quote in the list is never closed.");
+  await refused("a\n" + "x\n".repeat(10_001), "The list has more than 10,000 lines.");
+  await refused(",".repeat(200), "The list has more than 100 columns.");
+  await refused("x".repeat(20_000), "A cell of the list has more than 10,000 letters.");
   const list = "Telefoon;Naam;Bestelling;Intern\n+1 (555) 0124;Jan;A-17;x\n00155501 25;\"Kim; Co\";B-4;y\nnonsense;Bad;C-1;z\n";
   await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(list) });
   await dialog().getByLabel("Becomes: Intern").selectOption("skip");

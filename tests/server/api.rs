@@ -2,6 +2,7 @@
 
 use super::support::{NUMBER, Server, agent, strict};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 async fn refusal(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, String, String) {
     let (status, body) = server.send(method, path, body).await;
@@ -55,6 +56,55 @@ async fn health_is_plain_and_needs_no_key() {
         (metrics.status().as_u16(), metrics.headers()["content-type"].to_str().unwrap()),
         (200, "text/plain; version=0.0.4")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_tells_apart_live_and_ready() {
+    let server = Server::start().await;
+    let ask = async |path: &str| -> (u16, Value) {
+        let url = format!("http://{}{path}", server.app.api_addr);
+        let answer = server.http.get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    for mount in ["", "/v1", "/api/v1"] {
+        let (status, body) = ask(&format!("{mount}/health/live")).await;
+        assert_eq!((status, body), (200, json!({"status": "ok", "part": null})));
+        let (status, body) = ask(&format!("{mount}/health/ready")).await;
+        assert_eq!((status, &body["status"]), (200, &json!("ok")), "{body}");
+        for part in ["database", "sip", "journal", "node"] {
+            assert_eq!(body["checks"][part]["status"], json!("ok"), "{body}");
+        }
+    }
+    // However often it is asked, the endpoint answers two questions a second.
+    let context = &server.app.context;
+    let before = context.sip.snapshot().await.unwrap().counters.received;
+    let began = Instant::now();
+    for _ in 0..20 {
+        let asked = (0..20).map(|_| ask("/health"));
+        assert!(futures_util::future::join_all(asked).await.iter().all(|(status, _)| *status == 200));
+    }
+    let asked = context.sip.snapshot().await.unwrap().counters.received - before;
+    let most = 3 + began.elapsed().as_millis() as u64 / 400;
+    assert!(asked <= most, "{asked} questions, {most} at most");
+    // It drains: alive, and not ready.
+    context.supervisor.stop();
+    let (status, body) = ask("/health/ready").await;
+    assert_eq!((status, &body["status"]), (503, &json!("draining")));
+    assert_eq!(ask("/health").await.0, 200);
+    // The database is gone: alive, degraded, and every other check says what it says.
+    context.store.close().await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let (status, body) = ask("/health").await;
+    assert_eq!((status, &body["status"]), (503, &json!("degraded")));
+    assert_eq!(
+        (&body["checks"]["database"]["status"], &body["checks"]["sip"]["status"]),
+        (&json!("error"), &json!("ok"))
+    );
+    assert_eq!(ask("/health/live").await.0, 200);
+    // A part is given up: it has to be started anew.
+    context.supervisor.give_up("test", "on purpose");
+    assert_eq!(ask("/health/live").await, (503, json!({"status": "failed", "part": "test"})));
+    assert_eq!(server.app.failed().await.part, "test");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,7 +32,7 @@ impl Server {
     }
 }
 
-fn rule(words: &[&str], reply: &str, tool: Option<(&str, Value)>) -> Rule {
+pub fn rule(words: &[&str], reply: &str, tool: Option<(&str, Value)>) -> Rule {
     Rule {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
         reply: reply.to_owned(),
@@ -288,6 +288,38 @@ async fn the_desk_is_told_first_and_a_busy_desk_leaves_the_caller_with_the_agent
     let said = lines(&call);
     assert!(said.iter().any(|line| line.contains("the transfer to desk failed: they are busy")), "{said:?}");
     assert_eq!(call["end_reason"], json!("agent_hung_up"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_needs_a_second_line() {
+    let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
+    let path = format!("/trunks/{}", server.trunk);
+    assert_eq!(server.send("PATCH", &path, Some(json!({"max_concurrent_calls": 1}))).await.0, 200);
+    server.change_agent(json!({"transfer_config": desk("bridge")})).await;
+    let script = Script::parse("listen; say speak_to_human; listen; listen; say goodbye; listen").unwrap();
+    let report = server.phone.dial(&server.dial_to(NUMBER, Transport::Udp), &script, None).await;
+    assert_eq!(report.failure, None);
+    assert!(server.incoming.try_recv().is_err(), "the desk's telephone does not ring");
+    let said = lines(&server.last_call().await);
+    assert!(said.iter().any(|line| line.contains("the transfer to desk failed")), "{said:?}");
+    // With a second line it is put through, and both count while it lasts.
+    assert_eq!(server.send("PATCH", &path, Some(json!({"max_concurrent_calls": 2}))).await.0, 200);
+    let admission = server.app.context.admission.clone();
+    let most = tokio::spawn(async move {
+        let mut most = 0;
+        while most < 2 {
+            most = most.max(admission.held());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let caller = "listen; say speak_to_human; pause 6000; hangup";
+    let (call, _) = put_through(&mut server, "bridge", caller, Some("pause 8000")).await;
+    assert_eq!(call["end_reason"], json!("transferred"), "{call}");
+    most.await.unwrap();
+    super::support::until("every line is given back", || async {
+        (server.app.context.admission.held() == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

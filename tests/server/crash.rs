@@ -24,6 +24,8 @@ pub struct Installation {
     pub settings: Vec<(String, String)>,
     pub api: String,
     pub key: String,
+    /// Of its owner.
+    pub password: String,
     pub http: reqwest::Client,
 }
 
@@ -58,6 +60,7 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
     let settings: Vec<(String, String)> = [
         ("API__LISTEN", format!("127.0.0.1:{api}")),
         ("API__RATE_LIMIT_PER_MINUTE", "1000000".into()),
+        ("QUOTAS__REQUESTS_PER_MINUTE", "1000000".into()),
         ("SIP__LISTEN", format!("127.0.0.1:{sip}")),
         ("WEBRTC__LISTEN", "127.0.0.1:0".into()),
         ("DATABASE__URL", database.into()),
@@ -76,11 +79,13 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
     .map(|(name, value)| (format!("TRUNKLINE_{name}"), value))
     .collect();
     let api = format!("http://127.0.0.1:{api}/api/v1");
-    let mut installation = Installation { settings, api, key: String::new(), http: reqwest::Client::new() };
+    let mut installation =
+        Installation { settings, api, key: String::new(), password: String::new(), http: reqwest::Client::new() };
     let output =
         installation.command("bootstrap").args(["--organization", "T", "--email", "t@example.com"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    installation.key = text.lines().find_map(|l| l.strip_prefix("API key")).unwrap().trim().to_owned();
+    let line = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim().to_owned();
+    (installation.key, installation.password) = (line("API key"), line("password"));
     installation
 }
 
@@ -157,7 +162,7 @@ async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
 }
 
 /// Asks a process to stop, as a service manager does.
-fn terminate(process: &Process) {
+pub fn terminate(process: &Process) {
     use nix::sys::signal::{Signal, kill};
     kill(nix::unistd::Pid::from_raw(process.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
 }

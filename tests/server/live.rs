@@ -147,10 +147,11 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let context = server.app.context.clone();
     let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let id = trunkline::domain::ids::CallId::new();
-    let seat = context.registry.enter(scope, id, None);
+    let permit = context.admit(scope, None).await.unwrap();
+    let seat = context.registry.enter(scope, id, None, permit);
     let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
     call.node = Some(context.node.clone());
-    context.journal.call(call).await;
+    context.journal.call(call, None).await;
     context.journal.flush(Duration::from_secs(5)).await;
     let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
     let mut slow = Client::connect(&url).await;
@@ -159,7 +160,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let text = "word ".repeat(200);
     let began = Instant::now();
     for _ in 0..20_000 {
-        let _ = seat.live.send(Update::Interim { text: text.clone() });
+        seat.live.send(Update::Interim { text: text.clone() });
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     let (messages, code) = slow.rest().await;
@@ -168,6 +169,53 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     // Whoever connects again goes on listening.
     let mut again = Client::connect(&url).await;
     assert_eq!(again.next().await.unwrap()["type"], json!("connected"));
-    let _ = seat.live.send(Update::Interim { text: "still there".into() });
+    seat.live.send(Update::Interim { text: "still there".into() });
     assert_eq!(again.next().await.unwrap()["data"]["transcript"][0]["content"], json!("still there"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_without_words_leave_no_hole_and_late_listeners_get_the_same_positions() {
+    let server = Server::start().await;
+    let realtime = json!({"llm_config": {"provider": "xai_realtime", "model": "grok-voice-latest"}, "stt_config": null,
+        "tts_config": null, "turn_config": {"endpointing_ms": 300}});
+    let (status, answer) = server.send("PATCH", &format!("/agents/{}", server.agent), Some(realtime)).await;
+    assert_eq!(status, 200, "{answer}");
+    server.emulator.utterances.set(["".to_owned(), "where is my order".to_owned(), "".to_owned()]);
+    let call = server
+        .call("listen; beep 1000 800; listen; say where_is_my_order; listen; beep 700 800; listen; pause 800; hangup");
+    let listen = async {
+        let id = live_call(&server).await;
+        let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
+        let early = Client::connect(&url).await;
+        // Somebody comes whenever something was told.
+        let mut watch = Client::connect(&url).await;
+        let mut late = Vec::new();
+        while let Ok(message) = watch.next().await {
+            if message["type"] == "transcript_update" && late.len() < 12 {
+                let mut one = Client::connect(&url).await;
+                late.push(tokio::spawn(async move { one.rest().await.0 }));
+            }
+        }
+        let mut early = early;
+        let early = early.rest().await.0;
+        let late = futures_util::future::join_all(late).await;
+        (id, early, late.into_iter().map(Result::unwrap).collect::<Vec<_>>())
+    };
+    let (report, (id, early, late)) = tokio::join!(call, listen);
+    assert!(report.failure.is_none(), "{report:?}");
+    let positions = |messages: &[Value]| -> std::collections::BTreeSet<u64> {
+        let updates = messages.iter().filter(|message| message["type"] == "transcript_update");
+        let turns = updates.flat_map(|message| message["data"]["transcript"].as_array().unwrap());
+        turns.filter_map(|turn| turn["position"].as_u64()).collect()
+    };
+    let known = positions(&early);
+    assert!(known.len() >= 4 && known.iter().copied().eq(0..known.len() as u64), "{known:?} {early:?}");
+    assert!(late.len() > 4, "{}", late.len());
+    let stored = server.get(&format!("/calls/{id}")).await["call"].clone();
+    let stored = super::support::lines(&stored);
+    assert!(stored.contains(&"user: where is my order".to_owned()), "{stored:?}");
+    assert_eq!(together(&early), stored);
+    for one in &late {
+        assert_eq!((positions(one), together(one)), (known.clone(), stored.clone()));
+    }
 }

@@ -1,6 +1,6 @@
 //! Two processes on one PostgreSQL server, and a server that goes away in mid-call.
 
-use super::crash::{Installation, Process, install};
+use super::crash::{Installation, Process, install, terminate};
 use super::postgres::{Postgres, create_database, server as postgres};
 use super::support::{NUMBER, Server, agent, delays, free_port, lines, loopback, until};
 use futures_util::StreamExt as _;
@@ -49,8 +49,13 @@ async fn pair() -> Pair {
         }
     }
     let key = first.key.clone();
-    let second =
-        Installation { settings, api: format!("http://127.0.0.1:{api}/api/v1"), key, http: first.http.clone() };
+    let second = Installation {
+        settings,
+        api: format!("http://127.0.0.1:{api}/api/v1"),
+        key,
+        password: first.password.clone(),
+        http: first.http.clone(),
+    };
     let processes = vec![first.serve().await, second.serve().await];
     let callee = phone.sip.local_udp();
     let trunk = json!({"name": "L", "allowed_addresses": ["127.0.0.1"], "host": "127.0.0.1", "port": callee.port()});
@@ -196,4 +201,397 @@ async fn a_call_goes_on_while_the_database_is_away() {
     let all = lines(&written);
     assert!(all.contains(&"user: I would like to know where my order is.".to_owned()), "{all:?}");
     assert!(all.contains(&"assistant: You're welcome. Goodbye!".to_owned()), "{all:?}");
+}
+
+/// The way of one process to the database, which can be cut.
+struct Cable {
+    port: u16,
+    cut: std::sync::Arc<tokio::sync::watch::Sender<bool>>,
+}
+
+impl Cable {
+    async fn to(server: &str) -> Self {
+        let target = server.rsplit('@').next().unwrap().to_owned();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut = std::sync::Arc::new(tokio::sync::watch::Sender::new(false));
+        let watch = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (target, mut cut) = (target.clone(), watch.subscribe());
+                tokio::spawn(async move {
+                    // Whoever connects while it is cut is closed at once.
+                    if *cut.borrow_and_update() {
+                        return;
+                    }
+                    let Ok(mut far) = tokio::net::TcpStream::connect(target).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+
+    fn set_cut(&self, cut: bool) {
+        self.cut.send_replace(cut);
+    }
+}
+
+/// Processes of one installation, each with a cable and a telephone line of its own.
+struct Cluster {
+    nodes: Vec<Installation>,
+    processes: Vec<std::sync::Mutex<Option<Process>>>,
+    cables: Vec<Cable>,
+    sip: Vec<u16>,
+    phone: Softphone,
+    incoming: mpsc::Receiver<IncomingCall>,
+    agent: Value,
+    _folder: tempfile::TempDir,
+    _emulator: emulator::Running,
+    _postgres: Option<Postgres>,
+}
+
+const DEAD_AFTER: Duration = Duration::from_millis(2_000);
+
+/// `change` may add to the environment of each.
+async fn cluster(count: usize, change: impl Fn(usize, &mut Vec<(String, String)>)) -> Cluster {
+    let (server, own) = postgres().await;
+    let database = create_database(&server).await;
+    let name = database.rsplit('/').next().unwrap().to_owned();
+    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+    let emulator = emulator::start(loopback(0), settings).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
+    let first = install(folder.path(), &emulator.base_url(), &database, free_port(), free_port());
+    let (mut nodes, mut processes, mut cables, mut sip) = (vec![], vec![], vec![], vec![]);
+    for number in 0..count {
+        let (cable, api, port) = (Cable::to(&server).await, free_port(), free_port());
+        let mut settings = first.settings.clone();
+        let own = [
+            ("API__LISTEN", format!("127.0.0.1:{api}")),
+            ("SIP__LISTEN", format!("127.0.0.1:{port}")),
+            ("NODE__NAME", format!("node {number}")),
+            ("NODE__BEAT_MS", "250".to_owned()),
+            ("NODE__DEAD_AFTER_MS", DEAD_AFTER.as_millis().to_string()),
+            ("DATABASE__URL", format!("postgres://postgres@127.0.0.1:{}/{name}", cable.port)),
+        ];
+        settings.retain(|(name, _)| !own.iter().any(|(own, _)| name == &format!("TRUNKLINE_{own}")));
+        settings.extend(own.map(|(name, value)| (format!("TRUNKLINE_{name}"), value)));
+        change(number, &mut settings);
+        let api = format!("http://127.0.0.1:{api}/api/v1");
+        let (key, password) = (first.key.clone(), first.password.clone());
+        let node = Installation { settings, api, key, password, http: first.http.clone() };
+        processes.push(std::sync::Mutex::new(Some(node.serve().await)));
+        nodes.push(node);
+        cables.push(cable);
+        sip.push(port);
+    }
+    let callee = phone.sip.local_udp();
+    let trunk = json!({"name": "L", "allowed_addresses": ["127.0.0.1"], "host": "127.0.0.1", "port": callee.port()});
+    let trunk = nodes[0].call("POST", "/trunks", Some(trunk)).await["trunk"]["id"].clone();
+    let agent = nodes[0].call("POST", "/agents", Some(agent())).await["agent"]["id"].clone();
+    let number = json!({"number": NUMBER, "agent_id": agent, "trunk_id": trunk});
+    nodes[0].call("POST", "/phone-numbers", Some(number)).await;
+    Cluster {
+        nodes,
+        processes,
+        cables,
+        sip,
+        phone,
+        incoming,
+        agent,
+        _folder: folder,
+        _emulator: emulator,
+        _postgres: own,
+    }
+}
+
+impl Cluster {
+    async fn dial(&self, node: usize, script: &str) -> trunkline::caller::report::CallReport {
+        let dial = Dial {
+            to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(self.sip[node])),
+            from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(self.phone.sip.local_udp().port())),
+            transport: Transport::Udp,
+            credentials: None,
+            codecs: vec!["PCMU".into()],
+        };
+        self.phone.dial(&dial, &Script::parse(script).unwrap(), None).await
+    }
+
+    /// Calls in this state, as a process sees them.
+    async fn calls(&self, node: usize, status: &str) -> Vec<Value> {
+        let calls = self.nodes[node].call("GET", &format!("/calls?status={status}&limit=100"), None).await;
+        calls["calls"].as_array().cloned().unwrap_or_default()
+    }
+
+    async fn until_calls(&self, node: usize, status: &str, count: usize) -> Vec<Value> {
+        until(&format!("{count} calls {status}"), || async {
+            let calls = self.calls(node, status).await;
+            (calls.len() == count).then_some(calls)
+        })
+        .await
+    }
+
+    async fn is_ready(&self, node: usize, wanted: bool) {
+        until("a process is ready, or not", || async {
+            let answer = self.nodes[node].http.get(format!("{}/health/ready", self.nodes[node].api)).send().await;
+            let status = answer.ok()?.status().as_u16();
+            ((status == 200) == wanted).then_some(())
+        })
+        .await;
+    }
+}
+
+const LONG_CALL: &str = "listen; say hello; listen; pause 14000; say goodbye; listen";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_database_fails_no_call_and_calls_nobody_twice() {
+    let mut cluster = cluster(3, |_, _| {}).await;
+    let task = json!({"agent_id": cluster.agent, "to_number": "+15550299", "retry_policy": {"max_attempts": 3, "delay_seconds": 1}});
+    let task = cluster.nodes[2].call("POST", "/tasks", Some(task)).await["task"]["id"].as_str().unwrap().to_owned();
+    cluster.nodes[2].call("POST", &format!("/tasks/{task}/execute"), Some(json!({}))).await;
+    let rings = cluster.incoming.recv().await.unwrap();
+    let mut incoming = std::mem::replace(&mut cluster.incoming, mpsc::channel(1).1);
+    let script = Script::parse(LONG_CALL).unwrap();
+    let outage = async {
+        cluster.until_calls(0, "in_progress", 4).await;
+        tokio::time::sleep(DEAD_AFTER).await; // everybody may judge
+        cluster.cables.iter().for_each(|cable| cable.set_cut(true));
+        for node in 0..3 {
+            cluster.is_ready(node, false).await;
+        }
+        tokio::time::sleep(DEAD_AFTER * 2).await;
+        // They come back one after the other, within the time that each is given.
+        for cable in &cluster.cables {
+            cable.set_cut(false);
+            tokio::time::sleep(DEAD_AFTER / 4).await;
+        }
+        for node in 0..3 {
+            cluster.is_ready(node, true).await;
+        }
+        tokio::time::sleep(DEAD_AFTER * 2).await; // whoever would judge has done so
+        let failed = cluster.calls(0, "failed").await;
+        assert!(failed.is_empty(), "{failed:?}");
+    };
+    let (first, second, third, called, ()) = tokio::join!(
+        cluster.dial(0, LONG_CALL),
+        cluster.dial(1, LONG_CALL),
+        cluster.dial(2, LONG_CALL),
+        cluster.phone.answer(rings, &script, None),
+        outage
+    );
+    for report in [first, second, third, called] {
+        assert!(report.failure.is_none() && report.ended_by_agent, "{report:?}");
+    }
+    let calls = cluster.until_calls(1, "completed", 4).await;
+    assert!(calls.iter().all(|call| call["end_reason"] == "agent_hung_up"), "{calls:?}");
+    assert!(incoming.try_recv().is_err(), "somebody was called twice");
+    let found = cluster.nodes[1].call("GET", &format!("/tasks/{task}"), None).await;
+    assert_eq!(found["task"]["status"], json!("completed"));
+    // Whoever really dies is found all the same, and asked to leave in order leaves in order.
+    let last = async {
+        cluster.until_calls(0, "in_progress", 1).await;
+        drop(cluster.processes[2].lock().unwrap().take()); // SIGKILL
+        let failed = cluster.until_calls(0, "failed", 1).await;
+        assert_eq!(failed[0]["end_reason"], json!("server_crash"));
+    };
+    tokio::select! {
+        report = cluster.dial(2, LONG_CALL) => panic!("it ended: {report:?}"),
+        () = last => {}
+    }
+    // Asked to leave, a process leaves in order.
+    let mut leaving = cluster.processes[1].lock().unwrap().take().unwrap();
+    terminate(&leaving);
+    let deadline = std::time::Instant::now() + Duration::from_secs(15);
+    let status = loop {
+        if let Some(status) = leaving.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(std::time::Instant::now() < deadline, "it does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_was_taken_for_dead_ends_its_calls_and_joins_again() {
+    let cluster = cluster(2, |_, _| {}).await;
+    let partition = async {
+        cluster.until_calls(0, "in_progress", 2).await;
+        tokio::time::sleep(DEAD_AFTER).await;
+        cluster.cables[1].set_cut(true);
+        let failed = cluster.until_calls(0, "failed", 1).await;
+        assert_eq!(failed[0]["end_reason"], json!("server_crash"));
+        cluster.cables[1].set_cut(false);
+        cluster.is_ready(1, true).await;
+        tokio::time::sleep(DEAD_AFTER * 2).await;
+        // It has judged nobody, and written over nothing.
+        assert_eq!((cluster.calls(0, "in_progress").await.len(), cluster.calls(0, "failed").await.len()), (1, 1));
+        failed[0]["id"].as_str().unwrap().to_owned()
+    };
+    let (alive, taken, id) = tokio::join!(cluster.dial(0, LONG_CALL), cluster.dial(1, LONG_CALL), partition);
+    assert!(alive.failure.is_none() && alive.ended_by_agent, "{alive:?}");
+    assert!(taken.ended_by_agent, "its call was told: {taken:?}");
+    let call = cluster.nodes[0].call("GET", &format!("/calls/{id}"), None).await["call"].clone();
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("server_crash")));
+    let again = cluster.dial(1, "listen; say goodbye; listen").await;
+    assert!(again.failure.is_none() && again.ended_by_agent, "{again:?}");
+    cluster.until_calls(0, "completed", 2).await;
+}
+
+/// A library that sets the wall clock of whoever loads it wrong by some seconds.
+fn wrong_clock(folder: &std::path::Path) -> String {
+    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    let text = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdlib.h>\n#include <time.h>\n\
+        int clock_gettime(clockid_t id, struct timespec *at) {\n\
+        static int (*real)(clockid_t, struct timespec *);\n\
+        if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, \"clock_gettime\");\n\
+        int result = real(id, at);\n\
+        const char *wrong = getenv(\"WRONG_BY_S\");\n\
+        if (wrong && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += atoi(wrong);\n\
+        return result; }\n";
+    std::fs::write(&source, text).unwrap();
+    let made =
+        std::process::Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    library.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_that_differ_kill_nobody_and_call_nobody_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = wrong_clock(folder.path());
+    let mut cluster = cluster(3, |node, settings| {
+        // Ten minutes ahead, right, and ten minutes behind.
+        let wrong_by = 600 * (1 - node as i64);
+        settings.extend([("LD_PRELOAD".to_owned(), library.clone()), ("WRONG_BY_S".to_owned(), wrong_by.to_string())]);
+    })
+    .await;
+    let clocks: Vec<i64> = futures_util::future::join_all(cluster.nodes.iter().map(|node| async {
+        let health: Value = node.http.get(format!("{}/health", node.api)).send().await.unwrap().json().await.unwrap();
+        health["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second()
+    }))
+    .await;
+    assert!(clocks[0] > clocks[1] + 500 && clocks[1] > clocks[2] + 500, "{clocks:?}");
+    let mut incoming = std::mem::replace(&mut cluster.incoming, mpsc::channel(1).1);
+    let work = async {
+        cluster.until_calls(1, "in_progress", 3).await;
+        for number in 0..12 {
+            let at = UnixMs(trunkline::store::now().0 + 500).rfc3339();
+            let task =
+                json!({"agent_id": cluster.agent, "to_number": format!("+155503{number:05}"), "scheduled_at": at});
+            cluster.nodes[number % 3].call("POST", "/tasks", Some(task)).await;
+        }
+        let mut called: HashMap<String, u32> = HashMap::new();
+        while let Ok(Some(call)) = tokio::time::timeout(DEAD_AFTER * 2, incoming.recv()).await {
+            *called.entry(call.incoming.request_uri.user_plain().unwrap()).or_default() += 1;
+            cluster.phone.sip.reject(call.incoming.call, 486, None).await;
+        }
+        assert!(called.len() == 12 && called.values().all(|times| *times == 1), "{called:?}");
+        let failed = cluster.calls(1, "failed").await;
+        assert!(failed.iter().all(|call| call["end_reason"] == "busy"), "{failed:?}");
+    };
+    let (first, second, third, ()) =
+        tokio::join!(cluster.dial(0, LONG_CALL), cluster.dial(1, LONG_CALL), cluster.dial(2, LONG_CALL), work);
+    for report in [first, second, third] {
+        assert!(report.failure.is_none() && report.ended_by_agent, "{report:?}");
+    }
+    cluster.until_calls(1, "completed", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_of_the_other_process_count_and_those_of_a_dead_one_do_not_for_long() {
+    let mut pair = pair().await;
+    let [first, second] = &pair.nodes;
+    let place = async |node: &Installation| {
+        let body = json!({"agent_id": pair.agent});
+        let request = node.http.post(format!("{}/calls/web", node.api)).bearer_auth(&node.key).json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["data"]["call_id"].clone())
+    };
+    set_limit(first, 2).await;
+    assert_eq!([place(first).await.0, place(first).await.0, place(first).await.0], [201, 201, 429]);
+    // What the first one holds is known to the second within a second or two.
+    until("the second is full as well", || async {
+        let (status, call) = place(second).await;
+        if status == 201 {
+            second.call("POST", &format!("/calls/{}/cancel", call.as_str().unwrap()), None).await;
+        }
+        (status == 429).then_some(())
+    })
+    .await;
+    drop(pair.processes.remove(0)); // SIGKILL
+    until("the dead one's lines are free", || async { (place(second).await.0 == 201).then_some(()) }).await;
+}
+
+/// As the owner does it.
+async fn set_limit(node: &Installation, max: u32) {
+    let login = json!({"email": "t@example.com", "password": node.password});
+    let answer = node.http.post(format!("{}/auth/login", node.api)).json(&login).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let me = node.http.get(format!("{}/auth/me", node.api)).header("cookie", &cookie).send().await.unwrap();
+    let id = me.json::<Value>().await.unwrap()["data"]["organization"]["id"].as_str().unwrap().to_owned();
+    let request = node.http.patch(format!("{}/organizations/{id}", node.api)).header("cookie", &cookie);
+    let status = request.json(&json!({"max_concurrent_calls": max})).send().await.unwrap().status();
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_holds_is_ended() {
+    use trunkline::domain::call::{Call, CallStatus, Direction};
+    let server = Server::start_with(|config| {
+        config.node.beat_ms = 100;
+        config.node.dead_after_ms = 1_000;
+    })
+    .await;
+    let context = server.app.context.clone();
+    let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+    let row = |node: &str| {
+        let id = trunkline::domain::ids::CallId::new();
+        let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
+        (call.node, call.status) = (Some(node.to_owned()), CallStatus::InProgress);
+        (call.answered_at, call.from_number) = (Some(trunkline::store::now()), "1".into());
+        call
+    };
+    let (lost, held) = (row(&context.node), row(&context.node));
+    let permit = context.admit(scope, None).await.unwrap();
+    let _seat = context.registry.enter(scope, held.id, None, permit);
+    let (lost_id, held_id) = (lost.id.to_string(), held.id.to_string());
+    context.journal.call(lost, None).await;
+    context.journal.call(held, None).await;
+    let ended = until("the call's end", || async {
+        let call = server.get(&format!("/calls/{lost_id}")).await["call"].clone();
+        (call["status"] == "failed").then_some(call)
+    })
+    .await;
+    assert_eq!(ended["end_reason"], json!("server_crash"));
+    let call = server.get(&format!("/calls/{held_id}")).await["call"].clone();
+    assert_eq!(call["status"], json!("in_progress"));
+    assert_eq!(context.registry.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_leaves_no_half_begun_call() {
+    use sqlx::{Connection as _, Executor as _};
+    let mut server = Server::start().await;
+    let task = json!({"agent_id": server.agent, "to_number": "+15550777"});
+    let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+    // The database is busy while the call is set up.
+    let url = format!("sqlite://{}/test.db", server.folder.path().display());
+    let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let request = server.http.post(server.url(&format!("/tasks/{task}/execute"))).bearer_auth(&server.key).send();
+    assert!(tokio::time::timeout(Duration::from_millis(500), request).await.is_err(), "it waits");
+    // The client is gone; the database is back.
+    other.execute("ROLLBACK").await.unwrap();
+    let rings = tokio::time::timeout(Duration::from_secs(10), server.incoming.recv()).await.unwrap().unwrap();
+    server.phone.sip.reject(rings.incoming.call, 486, None).await;
+    let call = server.last_call().await;
+    assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("busy")));
+    let task = server.get(&format!("/tasks/{task}")).await["task"].clone();
+    assert_eq!(task["status"], json!("failed"));
 }

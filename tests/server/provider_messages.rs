@@ -70,18 +70,24 @@ fn providers(base: &str) -> Providers {
         api_version: "2026-10-21".into(),
         concurrency_max: 0,
         is_customers: false,
+        blocked: None,
     };
     let settings = Settings {
         timeouts: Timeouts { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
         endpoints: Account::ALL.iter().map(endpoint).collect(),
         programs: Programs { espeak: "espeak-ng".into(), flite: "flite".into() },
-        allow_private: true,
+        guard: trunkline::egress::Guard::open(),
     };
     Providers::new(settings).unwrap()
 }
 
 fn conversation() -> ChatRequest {
-    let call = |id: &str, name: &str| ToolCall { id: id.into(), name: name.into(), arguments: "{\"a\":1}".into() };
+    let call = |id: &str, name: &str| ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: "{\"a\":1}".into(),
+        misfit: None,
+    };
     ChatRequest {
         messages: vec![
             ChatMessage::System("You help customers of Acme.".into()),

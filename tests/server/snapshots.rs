@@ -206,13 +206,15 @@ async fn calls(book: &mut Book<'_>) {
 
 async fn management(book: &mut Book<'_>) {
     book.pin("auth_login_wrong", "POST", "/auth/login", Some(json!({"email": OWNER, "password": "wrong"}))).await;
-    book.pin("auth_me", "GET", "/auth/me", None).await;
+    let me = book.pin("auth_me", "GET", "/auth/me", None).await;
+    let own = id(&me, "organization");
     let change = json!({"current_password": "not the password", "new_password": "another long password"});
     book.pin("auth_password_wrong", "POST", "/auth/password", Some(change)).await;
-    let made = book
-        .pin("organizations_create", "POST", "/organizations", Some(json!({"name": "Child", "calls_per_second": 2})))
-        .await;
-    let foreign = format!("/organizations/{}", id(&made, "organization"));
+    let child = json!({"name": "Child", "parent_org_id": own, "calls_per_second": 2});
+    book.pin("organizations_create", "POST", "/organizations", Some(child)).await;
+    book.pin("organizations_create_without_parent", "POST", "/organizations", Some(json!({"name": "Free"}))).await;
+    let stranger = book.server.app.context.store.bootstrap("Stranger", "stranger@example.com", "x").await.unwrap();
+    let foreign = format!("/organizations/{}", stranger.scope.organization());
     book.pin("organizations_get_foreign", "GET", &foreign, None).await;
     book.pin(
         "organizations_create_bad",
@@ -261,7 +263,8 @@ async fn every_answer_is_as_it_was() {
     let owner = Browser::owner(&server).await;
     book.owner = Some(&owner);
     management(&mut book).await;
-    let stray = Server { key: "va_wrong".into(), ..Server::start_with(strict).await };
+    let mut stray = Server::start_with(strict).await;
+    stray.key = "va_wrong".into();
     let mut wrong = Book { server: &stray, owner: None, mask: Mask::new(&stray), golden: book.golden };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();

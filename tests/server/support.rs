@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trunkline::app::App;
 use trunkline::caller::report::CallReport;
@@ -28,6 +29,21 @@ pub struct Server {
     pub folder: tempfile::TempDir,
     pub trunk: String,
     pub agent: String,
+    _no_panics: NoPanics,
+}
+
+/// Set by tests that make the server panic.
+pub static PANICS_ARE_MEANT: AtomicBool = AtomicBool::new(false);
+
+/// At the end of a server's life: a panic that was contained is a defect all the same.
+pub struct NoPanics;
+
+impl Drop for NoPanics {
+    fn drop(&mut self) {
+        let panics = trunkline_supervision::panics();
+        let meant = PANICS_ARE_MEANT.load(Ordering::Relaxed) || std::thread::panicking();
+        assert!(panics.is_empty() || meant, "the server panicked: {panics:?}");
+    }
 }
 
 pub fn loopback(port: u16) -> SocketAddr {
@@ -91,6 +107,7 @@ impl Server {
         config.sip.listen = loopback(0);
         config.webrtc.listen = loopback(0);
         config.api.public_rate_limit_per_minute = 1_000_000;
+        config.quotas.requests_per_minute = 10_000_000;
         config.media.port_first = 20_000;
         config.media.port_last = 39_999;
         config.database.url = database_url(folder.path()).await;
@@ -124,8 +141,18 @@ impl Server {
         // A connection that has been idle may be closed by the server in the moment it is used again.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
         let key = made.key.text;
-        let mut server =
-            Self { app, emulator, phone, incoming, http, key, folder, trunk: String::new(), agent: String::new() };
+        let mut server = Self {
+            app,
+            emulator,
+            phone,
+            incoming,
+            http,
+            key,
+            folder,
+            trunk: String::new(),
+            agent: String::new(),
+            _no_panics: NoPanics,
+        };
         server.set_up().await;
         server
     }
@@ -317,6 +344,11 @@ pub fn at_once(body: &Value) -> Taught {
 
 impl Receiver {
     pub async fn start(answer: impl Fn(&Told) -> Taught + Send + Sync + 'static) -> Self {
+        Self::start_at(std::net::Ipv4Addr::LOCALHOST, answer).await
+    }
+
+    /// At an address of loopback.
+    pub async fn start_at(at: std::net::Ipv4Addr, answer: impl Fn(&Told) -> Taught + Send + Sync + 'static) -> Self {
         use axum::body::Bytes;
         use axum::http::{HeaderMap, StatusCode, Uri};
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -331,7 +363,7 @@ impl Receiver {
             tokio::time::sleep(wait).await;
             (StatusCode::from_u16(status).unwrap(), text)
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind((at, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(handle);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -419,8 +451,11 @@ impl Browser {
 }
 
 /// Fields that say how long something took.
-const TIMED: [&str; 19] = [
+const TIMED: [&str; 22] = [
     "latency_ms",
+    "oldest_turn_ms",
+    "oldest_ms",
+    "silent_ms",
     "recogniser_ms",
     "decision_ms",
     "model_ms",
@@ -442,8 +477,17 @@ const TIMED: [&str; 19] = [
 ];
 
 /// Fields whose figure is another one each time.
-const COUNTED: [&str; 8] =
-    ["duration_seconds", "seconds", "confidence", "port", "prompt_tokens", "completion_tokens", "calls", "cost"];
+const COUNTED: [&str; 9] = [
+    "queued",
+    "duration_seconds",
+    "seconds",
+    "confidence",
+    "port",
+    "prompt_tokens",
+    "completion_tokens",
+    "calls",
+    "cost",
+];
 
 /// Replaces what differs from run to run, so that the rest can be pinned.
 pub struct Mask {

@@ -133,7 +133,7 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
         </div>
         <div class="grid">
           <Input label={t("User name")} autocomplete="off" value={fields.username} set={put("username")} />
-          <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set; leave empty to keep it.") : undefined} value={fields.password} set={put("password")} />
+          <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set; leave empty to keep it. Another host, port or proxy needs it again.") : undefined} value={fields.password} set={put("password")} />
           <Input label={t("From user")} hint={t("Some carriers want the account here.")} value={fields.from_user} set={put("from_user")} />
         </div>
         <Input label={t("Calls come from")} hint={t("Addresses and networks, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />

@@ -35,12 +35,14 @@ export function Providers({ user }: { user: User }) {
               ) },
               { name: t("Test"), cell: (provider) => <Test provider={provider} /> },
               { name: "", right: true, cell: (provider) => {
-                const secret = secrets.find((one) => one.provider === provider.name);
+                const own = secrets.filter((one) => one.provider === provider.name);
                 if (user.role === "member" || provider.key === "not_needed") return null;
                 return (
                   <span class="actions">
                     <Button kind="quiet" aria-label={`${t("Set key")}: ${provider.name}`} onClick={() => setOpen(provider.name)}>{t("Set key")}</Button>
-                    {secret && <Confirm label={t("Remove key")} name={provider.name} question={t("Remove this key? Calls use the server's, if it has one.")} act={async () => { await remove(`/secrets/${secret.id}`); state.reload(); }} />}
+                    {own.map((secret) => (
+                      <Confirm key={secret.id} label={t("Remove key")} name={secret.base_url ?? provider.name} question={t("Remove this key? Calls use the server's, if it has one.")} act={async () => { await remove(`/secrets/${secret.id}`); state.reload(); }} />
+                    ))}
                   </span>
                 );
               } },
@@ -68,10 +70,12 @@ function Test({ provider }: { provider: Provider }) {
 
 function SetKey({ provider, close }: { provider: string; close: () => void }) {
   const [value, set] = useState("");
+  const [base_url, setAddress] = useState("");
   return (
     <Dialog title={`${t("Provider key")}: ${provider}`} close={close}>
-      <Form label={t("Save")} submit={async () => { await post("/secrets", { name: provider, provider, value }); close(); }}>
+      <Form label={t("Save")} submit={async () => { await post("/secrets", { name: provider, provider, value, ...(base_url ? { base_url } : {}) }); close(); }}>
         <Input label={t("Provider key")} type="password" required autocomplete="off" hint={t("Stored encrypted; it is never shown again.")} value={value} set={set} />
+        <Input label={t("Only for this address")} type="url" hint={t("Empty: for the provider itself. Else the base_url of agents that the key goes to, and no other.")} value={base_url} set={setAddress} />
       </Form>
     </Dialog>
   );

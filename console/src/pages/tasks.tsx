@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { type Agent, type Task, get, post, query, remove } from "../api";
-import { parse } from "../csv";
+import { ListError, read as readList } from "../csv";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Link, Page, Pager, Problem, Select, Show, Table, Text, useAction, when } from "../ui";
@@ -117,11 +117,14 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [header, ...body] = rows;
   const read = async (file: File | undefined) => {
     if (!file) return;
-    const cells = parse(await file.text());
-    setRows(cells);
-    setMap((cells[0] ?? []).map((name) => GUESSES.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
     setDone(0);
     setFaults([]);
+    const cells = await readList(file).catch((error: Error) => {
+      setFaults([error instanceof ListError ? t(error.message) : t("The file cannot be read.")]);
+      return [] as string[][];
+    });
+    setRows(cells);
+    setMap((cells[0] ?? []).map((name) => GUESSES.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
   };
   const task = (cells: string[]) => {
     const fields: Record<string, unknown> = { agent_id: agent };

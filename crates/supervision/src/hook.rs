@@ -1,7 +1,7 @@
 //! What is logged of a panic: the part, the place, and as much of the message as cannot hold a caller's words, a number
 //! or a secret.
 
-use super::{PART, count};
+use super::{PART, count, is_told, panics};
 use std::panic::PanicHookInfo;
 
 /// Messages of the standard library that hold numbers and nothing else.
@@ -34,8 +34,13 @@ pub fn install_hook() {
 
 fn report(info: &PanicHookInfo<'_>) {
     let part = PART.get();
-    if part.is_none() {
-        count("other");
+    let so_far = match part {
+        None => count("other"),
+        // Counted where it is contained.
+        Some(part) => panics().into_iter().find(|(known, _)| *known == part).map_or(0, |(_, count)| count) + 1,
+    };
+    if !is_told(so_far) {
+        return;
     }
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let message = match (info.payload().downcast_ref::<&'static str>(), info.payload().downcast_ref::<String>()) {
@@ -63,6 +68,7 @@ fn without_data(message: &str) -> &str {
     }
 }
 
+#[expect(clippy::unnecessary_literal_unwrap, reason = "what a panic says is what is tested")]
 #[cfg(test)]
 mod tests {
     use super::*;

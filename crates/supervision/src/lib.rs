@@ -18,6 +18,10 @@ use std::task::Poll;
 /// Contained panics by part. Locked for a panic and for a look at the metrics, never on a way that matters.
 static PANICS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
+/// Panics of a part that are told one by one, and from then on each of so many.
+const TOLD_MAX: u64 = 50;
+const TOLD_EACH: u64 = 1_000;
+
 thread_local! {
     /// The part that runs on this thread.
     static PART: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -43,9 +47,18 @@ pub fn panics() -> Vec<(&'static str, u64)> {
     panics.iter().map(|(part, count)| (*part, *count)).collect()
 }
 
-/// Counts a panic that was contained by other means, such as the end of a thread.
-pub fn count(part: &'static str) {
-    *PANICS.lock().unwrap_or_else(PoisonError::into_inner).entry(part).or_default() += 1;
+/// Counts a panic that was contained by other means, such as the end of a thread. Returns how many there were of the part.
+pub fn count(part: &'static str) -> u64 {
+    let mut panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = panics.entry(part).or_default();
+    *count += 1;
+    *count
+}
+
+/// Whether the nth panic of a part is worth a line: whoever can cause one can cause a thousand a second, and a full disk
+/// is no better than a panic.
+fn is_told(count: u64) -> bool {
+    count <= TOLD_MAX || count.is_multiple_of(TOLD_EACH)
 }
 
 /// Runs a part that does not wait. Values it shares with others must be whole between any two of its steps, or be given
@@ -55,8 +68,10 @@ pub fn contain_sync<T>(part: &'static str, run: impl FnOnce() -> T) -> Result<T,
     let result = catch_unwind(AssertUnwindSafe(run));
     PART.set(outer);
     result.map_err(|_| {
-        count(part);
-        tracing::error!(part, "a panic was contained");
+        let count = count(part);
+        if is_told(count) {
+            tracing::error!(part, count, "a panic was contained");
+        }
         PanicError { part }
     })
 }
@@ -72,9 +87,13 @@ pub async fn contain<F: Future>(part: &'static str, future: F) -> Result<F::Outp
     .await
 }
 
+/// A part that runs as a task of its own.
+#[cfg(feature = "tokio")]
+pub type Task<T> = tokio::task::JoinHandle<Result<T, PanicError>>;
+
 /// Starts a part as a task of its own; the only way to start one.
 #[cfg(feature = "tokio")]
-pub fn spawn<F>(part: &'static str, future: F) -> tokio::task::JoinHandle<Result<F::Output, PanicError>>
+pub fn spawn<F>(part: &'static str, future: F) -> Task<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -85,9 +104,7 @@ where
 
 /// Starts work that holds its thread, such as hashing a password.
 #[cfg(feature = "tokio")]
-pub fn spawn_blocking<T: Send + 'static>(
-    part: &'static str, work: impl FnOnce() -> T + Send + 'static,
-) -> tokio::task::JoinHandle<Result<T, PanicError>> {
+pub fn spawn_blocking<T: Send + 'static>(part: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
     tokio::task::spawn_blocking(move || contain_sync(part, work))
 }
 
@@ -110,6 +127,11 @@ mod tests {
         assert_eq!(failed, Err(PanicError { part: "test_broken" }));
         assert_eq!((counted("test_fine"), counted("test_broken"), counted("test_inner")), (0, 1, 1));
         assert_eq!(PART.get(), None);
+    }
+
+    #[test]
+    fn a_flood_of_panics_is_no_flood_of_lines() {
+        assert_eq!((1..=100_000).filter(|count| is_told(*count)).count(), 150);
     }
 
     /// Holds what a part holds.

@@ -2,6 +2,7 @@
 //!
 //! The 16-bit reference values are those of the ITU-T software tool library: 14-bit mu-law and 13-bit
 //! A-law values shifted to the top of 16 bits.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
@@ -12,6 +13,10 @@ pub enum Law {
 static MU_DECODE: [i16; 256] = mu_table();
 static A_DECODE: [i16; 256] = a_table();
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made at compile time, where an index out of bounds is an error of the compiler"
+)]
 const fn mu_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
@@ -26,6 +31,10 @@ const fn mu_table() -> [i16; 256] {
     table
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made at compile time, where an index out of bounds is an error of the compiler"
+)]
 const fn a_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
@@ -49,6 +58,7 @@ impl Law {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the tables have a place for every octet")]
     pub fn decode(self, code: u8) -> i16 {
         match self {
             Self::Mu => MU_DECODE[usize::from(code)],
@@ -70,7 +80,9 @@ impl Law {
             Self::A => &A_DECODE,
         };
         for (sample, code) in samples.iter_mut().zip(codes) {
-            *sample = table[usize::from(*code)];
+            #[expect(clippy::indexing_slicing, reason = "the tables have a place for every octet")]
+            let decoded = table[usize::from(*code)];
+            *sample = decoded;
         }
     }
 

@@ -1,5 +1,6 @@
 //! Opus (RFC 6716) at the telephone rate: libopus decodes to and encodes from 8 kHz by itself, whatever
 //! band the other side uses. On the wire its clock is always 48 kHz (RFC 7587 section 4.1).
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{RATE_HZ, SAMPLES};
 use opus::{Application, Bitrate, Channels, Decoder, Encoder, Signal, packet};
@@ -80,7 +81,7 @@ impl Opus {
 
     /// These samples never came; they are made up with the next packet or by [`Opus::conceal`].
     pub fn lost(&mut self, samples: usize) {
-        self.missing += samples;
+        self.missing = self.missing.saturating_add(samples);
     }
 
     pub fn is_peer_silent(&self) -> bool {
@@ -99,11 +100,12 @@ impl Opus {
             let take = missing.min(SAMPLES);
             let whole = take - take % QUANTUM;
             samples.fill(0);
-            if whole > 0 && self.decoder.decode(&[], &mut samples[..whole], false).is_err() {
+            let (made, _) = samples.split_at_mut(whole);
+            if whole > 0 && self.decoder.decode(&[], made, false).is_err() {
                 samples.fill(0);
             }
-            out(&samples[..take]);
-            missing -= take;
+            out(samples.get(..take).unwrap_or(&samples));
+            missing = missing.saturating_sub(take);
         }
     }
 
@@ -114,16 +116,16 @@ impl Opus {
         let missing = std::mem::take(&mut self.missing);
         if missing > 0 {
             let copied = missing.min(length) / QUANTUM * QUANTUM;
-            self.invent(missing - copied, out);
-            if copied > 0 {
-                let made = self.decoder.decode(payload, &mut samples[..copied], true).unwrap_or(0);
-                samples[made..copied].fill(0);
-                out(&samples[..copied]);
+            self.invent(missing.saturating_sub(copied), out);
+            if let Some(copy) = samples.get_mut(..copied).filter(|copy| !copy.is_empty()) {
+                let made = self.decoder.decode(payload, copy, true).unwrap_or(0);
+                copy.iter_mut().skip(made).for_each(|sample| *sample = 0);
+                out(copy);
             }
         }
         self.peer_silent = is_dtx(payload);
         match self.decoder.decode(payload, &mut samples, false) {
-            Ok(decoded) => out(&samples[..decoded]),
+            Ok(decoded) => out(samples.get(..decoded).unwrap_or(&samples)),
             // A packet that says how long it is and is broken inside: its time passes all the same.
             Err(_) => self.invent(length, out),
         }
@@ -137,11 +139,12 @@ impl Opus {
         if self.silent_frames > SETTLE_FRAMES {
             // Once at the beginning of a pause, which is thereby announced, and now and then in it.
             let since = self.silent_frames - SETTLE_FRAMES - 1;
-            out[0] = NOTHING;
-            return since.is_multiple_of(KEEP_ALIVE_FRAMES).then_some(&out[..1]);
+            let (nothing, _) = out.split_first_chunk_mut::<1>()?;
+            *nothing = [NOTHING];
+            return since.is_multiple_of(KEEP_ALIVE_FRAMES).then_some(nothing);
         }
         let length = self.encoder.encode(frame, out).ok()?;
-        (length > 0).then_some(&out[..length])
+        out.get(..length).filter(|packet| !packet.is_empty())
     }
 }
 

@@ -1,4 +1,5 @@
 //! What carries a leg's packets: sockets of its own, in the clear or encrypted, or a WebRTC peer.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::ports::PortLease;
 use crate::leg::{Leg, Port, Stream};
@@ -28,10 +29,16 @@ pub(super) struct Plain {
     _lease: PortLease,
 }
 
+/// Handshakes that somebody else than the described peer may spoil.
+const SPOILT_MAX: u32 = 3;
+
 /// A handshake with the address it is held with: where its last datagram came from.
 struct Shaking {
     handshake: Handshake,
-    to: SocketAddr,
+    to: Option<SocketAddr>,
+    /// How good a claim that address has; a better one takes its place.
+    claim: Option<u8>,
+    spoilt: u32,
 }
 
 /// A peer with its next deadline; `own` when it does not share the port.
@@ -84,48 +91,74 @@ impl Plain {
 
     /// Begins the handshake that the description asks for.
     fn shake(&mut self, now: Instant, leg: &Leg, identity: Option<&Identity>) {
+        let spoilt = self.handshake.take().map_or(0, |shaking| shaking.spoilt);
         let handshake = leg.dtls().zip(identity).and_then(|(terms, identity)| Handshake::new(now, identity, terms));
-        self.handshake = handshake.map(|handshake| Shaking { handshake, to: leg.remote() });
-        if let Some(Shaking { handshake, to }) = &mut self.handshake {
-            handshake.handle_timeout(now, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
+        self.handshake = handshake.map(|handshake| Shaking { handshake, to: leg.target(), claim: None, spoilt });
+        if let Some(shaking) = &mut self.handshake {
+            let to = shaking.to;
+            shaking.handshake.handle_timeout(now, &mut |bytes| send_to(&self.rtp, bytes, to));
         }
     }
 
-    /// The description changed; `leg` knows the new one.
+    /// The description changed; `leg` knows the new one. Keys that stay keep their counters.
     pub(super) fn renegotiated(&mut self, now: Instant, before: Stream, leg: &mut Leg, identity: Option<&Identity>) {
         self.is_secret = wants_keys(leg);
         if leg.dtls() != before.dtls {
-            self.srtp = None;
+            (self.srtp, self.handshake) = (None, None);
             self.shake(now, leg, identity);
-        } else if leg.dtls().is_none() && self.srtp.as_ref().map(|srtp| srtp.keys) != leg.srtp() {
-            self.srtp = leg.srtp().and_then(Srtp::new);
+        }
+        let Some(keys) = leg.srtp().filter(|_| leg.dtls().is_none()) else { return };
+        let goes_on = self.srtp.as_mut().is_some_and(|srtp| srtp.rekey(keys));
+        if !goes_on {
+            self.srtp = Srtp::new(keys);
         }
     }
 
-    pub(super) fn received(&mut self, at: Instant, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg) {
+    pub(super) fn received(
+        &mut self, at: Instant, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg,
+        identity: Option<&Identity>,
+    ) {
         if Lite::is_check(bytes) {
             // Without ICE they keep a NAT's binding alive, and want no answer.
             return leg.stream().ice.map_or((), |lite| self.checked(lite, source, bytes, is_rtp, leg));
         }
-        if let Some(shaking) = &mut self.handshake
-            && is_rtp
-            && Handshake::is_ours(bytes)
-        {
-            shaking.to = source;
-            return self.shaken(leg, |handshake, send| handshake.handle(at, bytes, send));
+        if is_rtp && Handshake::is_ours(bytes) && self.handshake.is_some() {
+            return self.shook(at, source, bytes, leg, identity);
         }
-        let handle = |leg: &mut Leg, packet: &[u8]| match is_rtp {
-            true => leg.handle_rtp(at, source, packet),
-            false => leg.handle_rtcp(at, packet),
-        };
-        match &mut self.srtp {
+        match self.srtp.as_mut().filter(|_| self.is_secret) {
             Some(srtp) => {
-                if !srtp.open(bytes, is_rtcp(bytes), |inside| handle(leg, inside)) {
+                if !srtp.open(bytes, is_rtcp(bytes), |inside| leg.handle_authentic(at, source, inside)) {
                     leg.handle_unauthentic();
                 }
             }
-            None if !self.is_secret => handle(leg, bytes),
-            None => leg.handle_unauthentic(), // nobody has proven anything yet
+            None if self.is_secret => leg.handle_unauthentic(), // nobody has proven anything yet
+            None if is_rtp => leg.handle_rtp(at, source, bytes),
+            None => leg.handle_rtcp(at, source, bytes),
+        }
+    }
+
+    /// A datagram of the handshake, if whoever sent it may take part.
+    fn shook(&mut self, at: Instant, source: SocketAddr, bytes: &[u8], leg: &mut Leg, identity: Option<&Identity>) {
+        let Some(shaking) = &mut self.handshake else { return };
+        let claim = leg.claim(source);
+        if claim.is_none() || claim < shaking.claim {
+            return leg.handle_unauthentic();
+        }
+        (shaking.to, shaking.claim) = (Some(source), claim);
+        self.shaken(leg, |handshake, send| handshake.handle(at, bytes, send));
+        let failed = self.handshake.as_ref().is_some_and(|shaking| shaking.handshake.progress() == Progress::Failed);
+        if !failed {
+            return;
+        }
+        // Somebody beside the peer may have shown a certificate of their own: the peer gets another handshake.
+        let described = source.ip().to_canonical() == leg.stream().remote.ip().to_canonical()
+            && source.port() == leg.stream().remote.port();
+        match &mut self.handshake {
+            Some(shaking) if !described && shaking.spoilt < SPOILT_MAX => {
+                shaking.spoilt += 1;
+                self.shake(at, leg, identity);
+            }
+            _ => leg.handle_disconnected(),
         }
     }
 
@@ -134,7 +167,7 @@ impl Plain {
         let (socket, port) = if is_rtp { (&self.rtp, Port::Rtp) } else { (&self.rtcp, Port::Rtcp) };
         match lite.check(source, bytes, |answer| drop(socket.send_to(answer, source))) {
             Some(Check::Chosen) => leg.handle_chosen(port, source),
-            Some(Check::Path) => {}
+            Some(Check::Path) => leg.handle_path_proven(source),
             None => leg.handle_unauthentic(),
         }
     }
@@ -143,17 +176,18 @@ impl Plain {
     pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
         if self.handshake.as_ref().and_then(|shaking| shaking.handshake.due()).is_some_and(|due| due <= now) {
             self.shaken(leg, |handshake, send| handshake.handle_timeout(now, send));
+            if self.handshake.as_ref().is_some_and(|shaking| shaking.handshake.progress() == Progress::Failed) {
+                leg.handle_disconnected();
+            }
         }
     }
 
-    fn shaken(&mut self, leg: &mut Leg, act: impl FnOnce(&mut Handshake, &mut dyn FnMut(&[u8]))) {
-        let Some(Shaking { handshake, to }) = &mut self.handshake else { return };
-        act(handshake, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
-        match handshake.progress() {
-            Progress::Waiting => {}
-            Progress::Done(keys) if self.srtp.is_none() => self.srtp = Srtp::new(keys),
-            Progress::Done(_) => {}
-            Progress::Failed => leg.handle_disconnected(),
+    fn shaken(&mut self, leg: &Leg, act: impl FnOnce(&mut Handshake, &mut dyn FnMut(&[u8]))) {
+        let Some(shaking) = &mut self.handshake else { return };
+        let to = shaking.to.or(leg.target());
+        act(&mut shaking.handshake, &mut |bytes| send_to(&self.rtp, bytes, to));
+        if let (Progress::Done(keys), None) = (shaking.handshake.progress(), &self.srtp) {
+            self.srtp = Srtp::new(keys);
         }
     }
 
@@ -162,19 +196,26 @@ impl Plain {
             Port::Rtp => &self.rtp,
             Port::Rtcp => &self.rtcp,
         };
-        // A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
-        match &mut self.srtp {
-            Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| drop(socket.send_to(sealed, to))),
-            None if !self.is_secret => drop(socket.send_to(bytes, to)),
+        match self.srtp.as_mut().filter(|_| self.is_secret) {
+            Some(srtp) => srtp.seal(bytes, is_rtcp(bytes), |sealed| send_to(socket, sealed, Some(to))),
+            None if !self.is_secret => send_to(socket, bytes, Some(to)),
             None => {}
         }
     }
 
     pub(super) fn close(&mut self, now: Instant, leg: &mut Leg) {
         leg.close(now, &mut |port, to, bytes| self.send(port, to, bytes));
-        if let Some(Shaking { handshake, to }) = &mut self.handshake {
-            handshake.close(now, &mut |bytes| drop(self.rtp.send_to(bytes, *to)));
+        if let Some(shaking) = &mut self.handshake {
+            let to = shaking.to;
+            shaking.handshake.close(now, &mut |bytes| send_to(&self.rtp, bytes, to));
         }
+    }
+}
+
+/// A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
+fn send_to(socket: &UdpSocket, bytes: &[u8], to: Option<SocketAddr>) {
+    if let Some(to) = to {
+        let _ = socket.send_to(bytes, to);
     }
 }
 
@@ -196,10 +237,7 @@ pub(super) fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
 /// What a peer says to its leg.
 pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
     match out {
-        Out::Packet(packet) => {
-            let source = leg.remote();
-            leg.handle_packet(now, source, packet);
-        }
+        Out::Packet(packet) => leg.handle_packet(now, packet),
         Out::Connected => leg.handle_connected(now),
         Out::Closed => leg.handle_closed(),
         Out::Lost => leg.handle_disconnected(),
@@ -229,11 +267,11 @@ mod tests {
         let (to, mut buffer) = (peer.local_addr().unwrap(), [0; 32]);
         let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
         // Nobody is there to shake hands: no identity.
-        let dtls = Some(Terms { theirs: [0; 32], active: false });
+        let dtls = Some(Terms { theirs: [0; 32], active: false, association: 0 });
         let (mut secret, mut leg) = carrier(Stream { dtls, ..Stream::pcmu(to) });
         secret.send(Port::Rtp, to, &packet);
         assert!(peer.recv(&mut buffer).is_err());
-        secret.received(Instant::now(), to, &packet, true, &mut leg);
+        secret.received(Instant::now(), to, &packet, true, &mut leg, None);
         assert_eq!((leg.stats().packets_unauthentic, leg.stats().packets_received), (1, 0));
         let (mut plain, _) = carrier(Stream::pcmu(to));
         plain.send(Port::Rtp, to, &packet);

@@ -5,6 +5,8 @@ pub mod arrival;
 mod carrier;
 pub mod ports;
 pub mod recorder;
+mod seat;
 mod shared;
+mod streams;
 mod turns;
 pub mod worker;

@@ -1,16 +1,19 @@
 //! Writes recordings on a thread of its own. After every block the WAV header is right, so that a file
 //! is playable also when the process dies.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::RATE_HZ;
 use crate::limits;
-use crate::stats::WorkerStats;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crate::stats::{Heartbeat, WorkerStats};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
+use trunkline_supervision::contain_sync;
 
 type Writer = hound::WavWriter<BufWriter<File>>;
 
@@ -23,11 +26,17 @@ enum Order {
 /// Called on the recorder's thread with the stereo samples written.
 pub type Done = Box<dyn FnOnce(Result<u64, String>) + Send>;
 
+/// What contains the panic of a recording, as metrics name it.
+const PART_RECORDER: &str = "recorder";
+/// What a recording ends with whose writing panicked.
+const INTERNAL_ERROR: &str = "internal error";
+
 /// Hands blocks to the recorder's thread.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     orders: Sender<Order>,
     stats: Arc<WorkerStats>,
+    heartbeat: Arc<Heartbeat>,
 }
 
 impl std::fmt::Debug for Order {
@@ -37,10 +46,24 @@ impl std::fmt::Debug for Order {
 }
 
 impl Recorder {
-    pub fn start(stats: Arc<WorkerStats>) -> std::io::Result<Self> {
+    /// `name` is that of its thread.
+    pub fn start(name: &str, stats: Arc<WorkerStats>) -> std::io::Result<Self> {
         let (orders, queue) = bounded(limits::RECORD_BLOCKS_MAX);
-        std::thread::Builder::new().name("recorder".into()).spawn(move || run(&queue))?;
-        Ok(Self { orders, stats })
+        let heartbeat = Arc::new(Heartbeat::new(name, Instant::now()));
+        let (alive, dropped) = (heartbeat.clone(), stats.clone());
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let mut files = Files::default();
+            // Each order contains its own panic; should the loop itself panic, the recordings go on.
+            while contain_sync(PART_RECORDER, || run(&queue, &mut files, &alive, &dropped)).is_err() {
+                std::thread::sleep(limits::RESTART_PAUSE);
+            }
+        })?;
+        Ok(Self { orders, stats, heartbeat })
+    }
+
+    /// Its thread's sign of life.
+    pub fn heartbeat(&self) -> &Arc<Heartbeat> {
+        &self.heartbeat
     }
 
     pub fn open(&self, leg: u64, path: PathBuf) {
@@ -68,32 +91,62 @@ impl Recorder {
     }
 }
 
-fn run(queue: &Receiver<Order>) {
-    let mut files: HashMap<u64, Result<Writer, String>> = HashMap::new();
-    for order in queue {
-        match order {
-            Order::Open { leg, path } => {
-                files.insert(leg, open(&path).map_err(|error| error.to_string()));
+/// Recordings in progress by the number of their leg.
+type Files = HashMap<u64, Result<Writer, String>>;
+
+/// Until every handle is gone.
+fn run(queue: &Receiver<Order>, files: &mut Files, alive: &Heartbeat, stats: &WorkerStats) {
+    loop {
+        alive.beat(Instant::now());
+        match queue.recv_timeout(limits::IDLE_TURN_MAX) {
+            Ok(order) => carry_out(order, files, stats),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// A panic ends the one recording it happened in.
+fn carry_out(order: Order, files: &mut Files, stats: &WorkerStats) {
+    let broken = |_| Err(INTERNAL_ERROR.to_owned());
+    match order {
+        Order::Open { leg, path } => {
+            let opened = contain_sync(PART_RECORDER, || open(&path).map_err(|error| error.to_string()));
+            files.insert(leg, opened.unwrap_or_else(broken));
+        }
+        Order::Block { leg, block } => {
+            let Some(file @ Ok(_)) = files.get_mut(&leg) else { return };
+            let Ok(writer) = file else { return };
+            if !has_room(writer, &block) {
+                stats.recording_blocks_dropped.fetch_add(1, Ordering::Relaxed);
+                return;
             }
-            Order::Block { leg, block } => {
-                if let Some(file @ Ok(_)) = files.get_mut(&leg)
-                    && let Ok(writer) = file
-                    && let Err(error) = write(writer, &block)
-                {
+            match contain_sync(PART_RECORDER, || write(writer, &block)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
                     tracing::error!(%error, "recording cannot be written");
                     *file = Err(error.to_string());
                 }
+                Err(error) => *file = broken(error),
             }
-            Order::Close { leg, done } => done(match files.remove(&leg) {
+        }
+        Order::Close { leg, done } => {
+            let closed = contain_sync(PART_RECORDER, || match files.remove(&leg) {
                 Some(Ok(writer)) => {
                     let samples = u64::from(writer.duration());
                     writer.finalize().map(|()| samples).map_err(|error| error.to_string())
                 }
                 Some(Err(error)) => Err(error),
                 None => Err("recording was never opened".into()),
-            }),
+            });
+            let _ = contain_sync(PART_RECORDER, || done(closed.unwrap_or_else(|_| Err(INTERNAL_ERROR.to_owned()))));
         }
     }
+}
+
+fn has_room(writer: &Writer, block: &[i16]) -> bool {
+    let samples = u64::from(writer.len()).saturating_add(block.len() as u64);
+    samples.saturating_mul(2) <= limits::RECORDING_BYTES_MAX
 }
 
 fn open(path: &std::path::Path) -> Result<Writer, hound::Error> {
@@ -112,7 +165,8 @@ fn open(path: &std::path::Path) -> Result<Writer, hound::Error> {
 }
 
 fn write(writer: &mut Writer, block: &[i16]) -> Result<(), hound::Error> {
-    let mut samples = writer.get_i16_writer(block.len() as u32);
+    let Ok(len) = u32::try_from(block.len()) else { return Err(hound::Error::TooWide) };
+    let mut samples = writer.get_i16_writer(len);
     for sample in block {
         samples.write_sample(*sample);
     }

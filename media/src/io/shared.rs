@@ -1,51 +1,39 @@
 //! The port that all browsers share: UDP, and TCP for those that UDP does not get out of. Whom a datagram
 //! is for is told by the name in its connectivity check, and later by the address that a check has proven.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::carrier::{Carrier, Web, heard};
-use super::turns::Seat;
+use super::seat::{PART_LEG, Seat};
+use super::streams::Streams;
 use super::worker::WebPort;
 use crate::leg::Leg;
 use crate::limits;
-use crate::transport::stream::{self, Deframer};
 use crate::transport::webrtc::{Credentials, Out, Reach, Way, checked_ufrag};
 use mio::{Interest, Poll, Token};
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use trunkline_supervision::contain_sync;
 
 const UDP: Token = Token(usize::MAX - 1);
 const LISTENER: Token = Token(usize::MAX - 2);
-/// A connection must have proven whom it is for in this time.
-const PROOF_DEADLINE: Duration = Duration::from_secs(10);
 /// Datagrams of unknown addresses that are looked into in one read; a flood is not compared with every call.
 const STRANGERS_MAX: usize = 16;
-/// What waits for a slow connection; beyond it the connection is given up: sound that late is of no use.
-const UNSENT_BYTES_MAX: usize = 32 * 1_024;
-
-struct Connection {
-    socket: mio::net::TcpStream,
-    remote: SocketAddr,
-    deframer: Deframer,
-    unsent: Vec<u8>,
-    since: Instant,
-    proven: bool,
-}
-
 pub(super) struct SharedPort {
     wires: Wires,
     reach: Reach,
-    listener: Option<mio::net::TcpListener>,
     by_ufrag: HashMap<String, usize>,
     by_addr: HashMap<(Way, SocketAddr), usize>,
     strangers: usize,
+    /// Seats whose turn panicked.
+    broken: Vec<usize>,
 }
 
 /// What bytes leave by.
 struct Wires {
     udp: mio::net::UdpSocket,
-    connections: Vec<Option<Box<Connection>>>,
-    by_remote: HashMap<SocketAddr, usize>,
+    streams: Streams,
 }
 
 impl SharedPort {
@@ -63,13 +51,18 @@ impl SharedPort {
             None => None,
         };
         Ok(Self {
-            wires: Wires { udp, connections: Vec::new(), by_remote: HashMap::new() },
+            wires: Wires { udp, streams: Streams::new(listener, port.limits, port.report) },
             reach: port.reach,
-            listener,
             by_ufrag: HashMap::new(),
             by_addr: HashMap::new(),
             strangers: 0,
+            broken: Vec::new(),
         })
+    }
+
+    /// A seat that has to be broken off.
+    pub(super) fn poll_broken(&mut self) -> Option<usize> {
+        self.broken.pop()
     }
 
     pub(super) fn enter(&mut self, index: usize, ufrag: &str) {
@@ -82,7 +75,7 @@ impl SharedPort {
         let wires = &mut self.wires;
         self.by_addr.retain(|(way, addr), seat| {
             if *seat == index && *way == Way::Tcp {
-                wires.close(wires.by_remote.get(addr).copied(), poll);
+                wires.streams.close_of(*addr, poll);
             }
             *seat != index
         });
@@ -110,7 +103,7 @@ impl SharedPort {
     pub(super) fn drain(&mut self, now: Instant, web: &mut Web, leg: &mut Leg) {
         let wires = &mut self.wires;
         web.due = web.peer.poll(now, &mut |out| match out {
-            Out::Send { way, to, bytes } => wires.send(way, to, bytes),
+            Out::Send { way, to, bytes } => wires.send(now, way, to, bytes),
             out => heard(now, leg, &out),
         });
     }
@@ -126,7 +119,8 @@ impl SharedPort {
                 for _ in 0..limits::SHARED_BATCH_MAX {
                     match self.wires.udp.recv_from(buffer) {
                         Ok((len, source)) => {
-                            self.arrived(now, Way::Udp, source, &buffer[..len], seats, &mut touched);
+                            let datagram = buffer.get(..len).unwrap_or_default();
+                            self.arrived(now, Way::Udp, source, datagram, seats, &mut touched);
                         }
                         Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                         Err(_) => {} // ICMP of an earlier send
@@ -134,10 +128,7 @@ impl SharedPort {
                 }
                 true
             }
-            LISTENER => {
-                self.accept(now, poll);
-                false
-            }
+            LISTENER => self.wires.streams.accept(now, poll),
             Token(index) => {
                 self.strangers = STRANGERS_MAX;
                 self.read(now, poll, index, buffer, seats, &mut touched)
@@ -145,73 +136,28 @@ impl SharedPort {
         }
     }
 
-    fn accept(&mut self, now: Instant, poll: &Poll) {
-        self.sweep(now, poll);
-        let Some(listener) = &self.listener else { return };
-        while let Ok((mut socket, remote)) = listener.accept() {
-            let open = self.wires.by_remote.len();
-            let same = self.wires.by_remote.keys().filter(|other| other.ip() == remote.ip()).count();
-            if open >= limits::STREAMS_MAX || same >= limits::STREAMS_PER_ADDRESS_MAX {
-                continue; // dropped, and thereby closed
-            }
-            let _ = socket.set_nodelay(true);
-            let free = self.wires.connections.iter().position(Option::is_none);
-            let index = free.unwrap_or_else(|| {
-                self.wires.connections.push(None);
-                self.wires.connections.len() - 1
-            });
-            if poll.registry().register(&mut socket, Token(index), Interest::READABLE | Interest::WRITABLE).is_ok() {
-                let deframer = Deframer::default();
-                self.wires.connections[index] =
-                    Some(Box::new(Connection { socket, remote, deframer, unsent: vec![], since: now, proven: false }));
-                self.wires.by_remote.insert(remote, index);
-            }
-        }
+    /// When deadlines of connections have to be looked at.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        self.wires.streams.next_sweep()
     }
 
-    /// Connections that never said whom they are for.
-    fn sweep(&mut self, now: Instant, poll: &Poll) {
-        for index in 0..self.wires.connections.len() {
-            let late = self.wires.connections[index]
-                .as_ref()
-                .is_some_and(|one| !one.proven && now.saturating_duration_since(one.since) > PROOF_DEADLINE);
-            if late {
-                self.wires.close(Some(index), poll);
-            }
-        }
+    pub(super) fn sweep(&mut self, now: Instant, poll: &Poll) {
+        self.wires.streams.sweep(now, poll);
     }
 
     fn read(
         &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], seats: &mut [Option<Box<Seat>>],
         touched: &mut impl FnMut(&mut Seat),
     ) -> bool {
-        let Some(mut connection) = self.wires.connections.get_mut(index).and_then(Option::take) else { return false };
-        let remote = connection.remote;
-        let (mut open, mut more) = (connection.flush(), true);
-        // What it carries may have to be answered over it, so it is put back for each packet.
-        let mut packets: Vec<Vec<u8>> = Vec::new();
-        for _ in 0..limits::RECEIVE_BATCH_MAX {
-            match connection.socket.read(buffer) {
-                Ok(0) => open = false,
-                Ok(len) => {
-                    let sound = connection.deframer.push(&buffer[..len], |packet| packets.push(packet.to_vec()));
-                    open &= sound.is_ok();
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => more = false,
-                Err(_) => open = false,
-            }
-            if !open || !more {
-                break;
-            }
-        }
-        self.wires.connections[index] = Some(connection);
+        let Some((remote, packets, more)) = self.wires.streams.read(now, poll, index, buffer) else { return false };
         for packet in packets {
             self.arrived(now, Way::Tcp, remote, &packet, seats, touched);
+            // The first packet says whom a connection is for, or there is no second one.
+            if self.wires.streams.close_unproven(remote, poll) {
+                return false;
+            }
         }
-        if !open {
-            self.wires.close(Some(index), poll);
-        }
-        open && more
+        more
     }
 
     fn arrived(
@@ -223,10 +169,15 @@ impl SharedPort {
         let to = own.copied().unwrap_or(SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 9)));
         let Some(index) = self.whose(now, way, source, to, bytes, seats) else { return };
         let Some(Some(seat)) = seats.get_mut(index) else { return };
-        let Seat { leg, carrier: Carrier::Web(web), .. } = seat.as_mut() else { return };
-        web.peer.handle(now, way, source, to, bytes);
-        self.drain(now, web, leg);
-        touched(seat);
+        let handled = contain_sync(PART_LEG, || {
+            let Seat { leg, carrier: Carrier::Web(web), .. } = seat.as_mut() else { return };
+            web.peer.handle(now, way, source, to, bytes);
+            self.drain(now, web, leg);
+            touched(seat);
+        });
+        if handled.is_err() {
+            self.broken.push(index);
+        }
     }
 
     /// The seat that a datagram is for.
@@ -236,8 +187,8 @@ impl SharedPort {
     ) -> Option<usize> {
         if let Some(ufrag) = checked_ufrag(bytes) {
             let index = self.by_ufrag.get(ufrag).copied()?;
-            if let Some(connection) = self.wires.by_remote.get(&source).copied().filter(|_| way == Way::Tcp) {
-                self.wires.connections[connection].iter_mut().for_each(|one| one.proven = true);
+            if way == Way::Tcp {
+                self.wires.streams.prove(source, index);
             }
             return Some(index);
         }
@@ -256,42 +207,13 @@ impl SharedPort {
 }
 
 impl Wires {
-    fn send(&mut self, way: Way, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, now: Instant, way: Way, to: SocketAddr, bytes: &[u8]) {
         match way {
             Way::Udp => {
                 // A full buffer or an ICMP error is a lost packet.
                 let _ = self.udp.send_to(bytes, to);
             }
-            Way::Tcp => {
-                let Some(Some(connection)) = self.by_remote.get(&to).map(|index| &mut self.connections[*index]) else {
-                    return;
-                };
-                if connection.unsent.len() + bytes.len() <= UNSENT_BYTES_MAX {
-                    stream::frame(bytes, &mut connection.unsent);
-                }
-                connection.flush();
-            }
+            Way::Tcp => self.streams.send(now, to, bytes),
         }
-    }
-
-    fn close(&mut self, index: Option<usize>, poll: &Poll) {
-        let Some(mut connection) = index.and_then(|index| self.connections.get_mut(index)?.take()) else { return };
-        self.by_remote.remove(&connection.remote);
-        let _ = poll.registry().deregister(&mut connection.socket);
-    }
-}
-
-impl Connection {
-    /// Writes what waits; false when the connection is gone.
-    fn flush(&mut self) -> bool {
-        while !self.unsent.is_empty() {
-            match self.socket.write(&self.unsent) {
-                Ok(0) => return false,
-                Ok(len) => drop(self.unsent.drain(..len)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
-            }
-        }
-        true
     }
 }

@@ -1,14 +1,16 @@
 //! A worker's turns: what is due is sent, sockets are read, commands carried out.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::arrival::{self, Arrival, Moment};
 use super::carrier::{Carrier, Plain, Web, drain_own};
 use super::ports::PortPair;
 use super::recorder::{Done, Recorder};
+use super::seat::{PART_LEG, Seat};
 use super::shared::SharedPort;
 use super::worker::{Command, Reanswered, Restarted, Sink, WAKE, Wire};
 use crate::leg::{Leg, LegEvent, Stream};
 use crate::limits;
-use crate::stats::WorkerStats;
+use crate::stats::{Heartbeat, WorkerStats};
 use crate::transport::dtls::Identity;
 use crate::transport::webrtc::{Credentials, Peer, Way};
 use crossbeam_channel::Receiver;
@@ -20,19 +22,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
+use trunkline_supervision::contain_sync;
 
+/// What contains a panic outside of a leg's turn, as metrics name it.
+const PART_WORKER: &str = "media_worker";
 const TURN: Duration = Duration::from_millis(2);
-
-/// A leg with what carries it and who listens.
-pub(super) struct Seat {
-    pub(super) leg: Box<Leg>,
-    number: u64,
-    pub(super) carrier: Carrier,
-    sink: Sink,
-    recording: bool,
-    /// The leg's time stands still until its path is open, so that nothing is said to nobody; given up at this instant.
-    stalled: Option<Instant>,
-}
 
 /// What a worker shares with others.
 pub(super) struct Queues {
@@ -41,6 +35,7 @@ pub(super) struct Queues {
     pub(super) stats: Arc<WorkerStats>,
     pub(super) legs: Arc<AtomicU64>,
     pub(super) identity: Option<Arc<Identity>>,
+    pub(super) heartbeat: Arc<Heartbeat>,
 }
 
 pub(super) struct Worker {
@@ -57,6 +52,7 @@ pub(super) struct Worker {
     legs: Arc<AtomicU64>,
     /// Who we are in handshakes.
     identity: Option<Arc<Identity>>,
+    heartbeat: Arc<Heartbeat>,
     buffer: Vec<u8>,
     /// Room for the kernel's stamp.
     control: Vec<u8>,
@@ -73,7 +69,7 @@ const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
     pub(super) fn new(poll: Poll, arrival: Arrival, queues: Queues, shared: Option<SharedPort>) -> Self {
-        let Queues { commands: queue, recorder, stats, legs, identity } = queues;
+        let Queues { commands: queue, recorder, stats, legs, identity, heartbeat } = queues;
         Self {
             poll,
             arrival,
@@ -86,6 +82,7 @@ impl Worker {
             stats,
             legs,
             identity,
+            heartbeat,
             buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
             control: arrival::control(),
             unread: Vec::new(),
@@ -94,13 +91,31 @@ impl Worker {
         }
     }
 
+    /// Until every handle is gone. A leg's turn contains its own panic; one outside of a leg's turn leaves nobody to
+    /// blame, so all legs of this worker end and are reported, and the worker goes on with new ones. It is not the
+    /// process that ends: the other workers' calls have no part in it.
     pub(super) fn run(mut self) {
         raise_priority();
+        while contain_sync(PART_WORKER, || self.turns()).is_err() {
+            let now = Instant::now();
+            for index in 0..self.seats.len() {
+                self.break_off(now, index);
+            }
+            self.unread.clear();
+            std::thread::sleep(limits::RESTART_PAUSE);
+        }
+    }
+
+    fn turns(&mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut turn_at = Instant::now();
         loop {
             if self.by_leg.is_empty() {
-                if self.poll.poll(&mut events, None).is_err() {
+                let now = Instant::now();
+                let next = self.shared.as_ref().and_then(SharedPort::next_sweep);
+                let wait = next.map_or(limits::IDLE_TURN_MAX, |next| next.saturating_duration_since(now));
+                let wait = if self.unread.is_empty() { wait.min(limits::IDLE_TURN_MAX) } else { Duration::ZERO };
+                if self.poll.poll(&mut events, Some(wait)).is_err() {
                     continue;
                 }
                 turn_at = Instant::now();
@@ -119,6 +134,7 @@ impl Worker {
             // What goes out comes first. What is due is judged by the turn's nominal instant: a leg keeps its
             // turn, however late the thread woke, instead of slipping to the next one now and then.
             let mut now = Instant::now();
+            self.heartbeat.beat(now);
             self.tick(now, turn_at);
             let mut ready = std::mem::take(&mut self.unread);
             ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
@@ -130,6 +146,9 @@ impl Worker {
                 }
             }
             ready.clear();
+            if let Some(shared) = &mut self.shared {
+                shared.sweep(now, &self.poll);
+            }
             if self.unread.is_empty() {
                 self.unread = ready; // keeps its room
             }
@@ -158,13 +177,24 @@ impl Worker {
     fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
         if let Some(shared) = &mut self.shared {
             let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.seats, |seat| {
-                deliver(seat, &self.recorder);
+                seat.deliver(&self.recorder);
             });
             if more {
                 self.unread.push(token);
             }
+            while let Some(index) = self.shared.as_mut().and_then(SharedPort::poll_broken) {
+                self.break_off(now, index);
+            }
             return;
         }
+        let index = token.0 / 2;
+        if contain_sync(PART_LEG, || self.receive_leg(now, stamped, token)).is_err() {
+            self.break_off(now, index);
+        }
+    }
+
+    /// Reads a leg's own socket.
+    fn receive_leg(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
         let mut left = limits::RECEIVE_BATCH_MAX;
@@ -190,22 +220,28 @@ impl Worker {
                 Some(moment) => arrival::receive(socket, &mut self.buffer, &mut self.control, moment),
             };
             match (received, carrier) {
-                (Ok((len, source, at)), Carrier::Web(web)) => {
-                    let to = web.own.as_ref().map_or(source, |(_, addr)| *addr);
-                    web.peer.handle(at, Way::Udp, source, to, &self.buffer[..len]);
-                    drain_own(at, web, leg);
-                }
-                (Ok((len, source, at)), Carrier::Plain(plain)) => {
-                    plain.received(at, source, &self.buffer[..len], is_rtp, leg);
+                (Ok((len, source, at)), carrier) => {
+                    let datagram = self.buffer.get(..len).unwrap_or_default();
+                    match carrier {
+                        Carrier::Web(web) => {
+                            let to = web.own.as_ref().map_or(source, |(_, addr)| *addr);
+                            web.peer.handle(at, Way::Udp, source, to, datagram);
+                            drain_own(at, web, leg);
+                        }
+                        Carrier::Plain(plain) => {
+                            plain.received(at, source, datagram, is_rtp, leg, self.identity.as_deref());
+                        }
+                    }
                 }
                 (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
                 (Err(_), _) => {} // ICMP of an earlier send
             }
         }
-        if let Some(due) = seat.carrier.due() {
-            self.due[index] = self.due[index].min(due);
+        let due = seat.due(now);
+        if let Some(before) = self.due.get_mut(index) {
+            *before = due.min(*before);
         }
-        deliver(seat, &self.recorder);
+        seat.deliver(&self.recorder);
     }
 
     /// Carries out a batch; true when there may be more.
@@ -219,59 +255,75 @@ impl Worker {
                     return false;
                 }
             };
-            match command {
-                Command::Add { number, leg, wire, recording, sink } => {
-                    self.add(turn_at, number, leg, wire, recording, sink)
-                }
-                Command::Candidates { leg, lines } => self.with(leg, |seat| {
-                    if let Carrier::Web(web) = &mut seat.carrier {
-                        lines.iter().for_each(|line| web.peer.add_candidate(line));
-                    }
-                }),
-                Command::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
-                Command::Play { leg, piece, samples, ended } => {
-                    self.with(leg, |seat| seat.leg.play(piece, samples, ended));
-                    self.reschedule(turn_at, leg);
-                }
-                Command::Flush { leg, generation, barge_in } => {
-                    self.with(leg, |seat| seat.leg.flush(now, generation, barge_in));
-                }
-                Command::Resume { leg } => {
-                    self.with(leg, |seat| seat.leg.resume());
-                    self.reschedule(turn_at, leg);
-                }
-                Command::Backdrop { leg, backdrop } => {
-                    self.with(leg, |seat| seat.leg.set_backdrop(backdrop.map(|backdrop| *backdrop)));
-                }
-                Command::Relay { leg, frame } => self.with(leg, |seat| seat.leg.relay(&frame)),
-                Command::Answered { leg, record } => self.with(leg, |seat| seat.leg.answered(now, record)),
-                Command::Protect { leg, generation } => {
-                    self.with(leg, |seat| seat.leg.protect(generation));
-                    self.reschedule(turn_at, leg);
-                }
-                Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
-                Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
-                Command::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
-                Command::Reoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
-                Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
+            #[cfg(test)]
+            if matches!(command, Command::Break) {
+                panic!("asked to");
+            }
+            // Of an Add, the leg is in its seat when the panic comes later than that, else it is gone with its sink.
+            let leg = command.leg();
+            if contain_sync(PART_LEG, || self.carry_out(now, turn_at, command)).is_err()
+                && let Some(index) = self.by_leg.get(&leg).copied()
+            {
+                self.break_off(now, index);
             }
         }
         true
     }
 
+    fn carry_out(&mut self, now: Instant, turn_at: Instant, command: Command) {
+        match command {
+            Command::Add { number, leg, wire, recording, sink } => {
+                self.add(turn_at, number, leg, wire, recording, sink)
+            }
+            Command::Candidates { leg, lines } => self.with(leg, |seat| {
+                if let Carrier::Web(web) = &mut seat.carrier {
+                    lines.iter().for_each(|line| web.peer.add_candidate(line));
+                }
+            }),
+            Command::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
+            Command::Play { leg, piece, samples, ended } => {
+                self.with(leg, |seat| seat.leg.play(piece, samples, ended));
+                self.reschedule(turn_at, leg);
+            }
+            Command::Flush { leg, generation, barge_in } => {
+                self.with(leg, |seat| seat.leg.flush(now, generation, barge_in));
+            }
+            Command::Resume { leg } => {
+                self.with(leg, |seat| seat.leg.resume());
+                self.reschedule(turn_at, leg);
+            }
+            Command::Backdrop { leg, backdrop } => {
+                self.with(leg, |seat| seat.leg.set_backdrop(backdrop.map(|backdrop| *backdrop)));
+            }
+            Command::Relay { leg, frame } => self.with(leg, |seat| seat.leg.relay(&frame)),
+            Command::Answered { leg, record } => self.with(leg, |seat| seat.leg.answered(now, record)),
+            Command::Protect { leg, generation } => {
+                self.with(leg, |seat| seat.leg.protect(generation));
+                self.reschedule(turn_at, leg);
+            }
+            Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
+            Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
+            Command::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
+            Command::Reoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
+            Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
+            #[cfg(test)]
+            Command::Break => {}
+        }
+    }
+
     fn with(&mut self, leg: u64, act: impl FnOnce(&mut Seat)) {
-        let Some(index) = self.by_leg.get(&leg) else { return };
-        if let Some(seat) = &mut self.seats[*index] {
+        let place = self.by_leg.get(&leg).and_then(|index| self.seats.get_mut(*index));
+        if let Some(Some(seat)) = place {
             act(seat);
-            deliver(seat, &self.recorder);
+            seat.deliver(&self.recorder);
         }
     }
 
     fn reschedule(&mut self, turn_at: Instant, leg: u64) {
         if let Some(index) = self.by_leg.get(&leg)
-            && let Some(seat) = &self.seats[*index]
+            && let (Some(Some(seat)), Some(due)) = (self.seats.get(*index), self.due.get_mut(*index))
         {
-            self.due[*index] = due(seat, turn_at);
+            *due = seat.due(turn_at);
         }
     }
 
@@ -290,7 +342,8 @@ impl Worker {
     /// Another description of a WebRTC peer, in a dialog.
     fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: Reanswered) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        let Some(Seat { leg, carrier: Carrier::Web(web), .. }) = self.seats[index].as_deref_mut() else { return };
+        let seat = self.seats.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(Seat { leg, carrier: Carrier::Web(web), .. }) = seat else { return };
         let answered = web.peer.reanswer(offer);
         if let Ok((_, stream)) = &answered {
             leg.renegotiate(now, *stream);
@@ -304,7 +357,7 @@ impl Worker {
     fn restart_ice(&mut self, leg: u64, theirs: Credentials, done: Restarted) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
         if let (Some(Seat { carrier: Carrier::Web(web), .. }), Some(shared)) =
-            (self.seats[index].as_deref_mut(), &mut self.shared)
+            (self.seats.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
         {
             done(shared.restart(index, web, theirs));
         }
@@ -332,10 +385,15 @@ impl Worker {
         let waits = waits || matches!(carrier, Carrier::Plain(_)) && !carrier.is_open();
         let stalled = waits.then(|| turn_at + limits::PATH_DEADLINE);
         let seat = Box::new(Seat { leg, number, carrier, sink, recording: recording.is_some(), stalled });
-        self.due[index] = due(&seat, turn_at);
-        self.seats[index] = Some(seat);
+        self.put(index, seat.due(turn_at), seat);
         self.by_leg.insert(number, index);
         self.count();
+    }
+
+    fn put(&mut self, index: usize, due: Instant, seat: Box<Seat>) {
+        if let (Some(place), Some(before)) = (self.seats.get_mut(index), self.due.get_mut(index)) {
+            (*place, *before) = (Some(seat), due);
+        }
     }
 
     fn carrier(&mut self, now: Instant, index: usize, wire: Wire, leg: &Leg) -> io::Result<Carrier> {
@@ -379,47 +437,78 @@ impl Worker {
         self.stats.legs.fetch_sub(before, Ordering::Relaxed);
     }
 
-    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<Done>) {
-        let place = self.by_leg.remove(&leg);
-        let seat = place.and_then(|index| {
-            self.free.push(index);
-            self.due[index] = now + NEVER;
-            self.seats[index].take()
-        });
-        let (Some(index), Some(mut seat)) = (place, seat) else {
-            if let Some(recorded) = recorded {
-                recorded(Err("no such leg".into()));
-            }
-            return;
-        };
-        let Seat { leg: its, carrier, .. } = seat.as_mut();
-        match carrier {
+    /// Takes a leg out of its seat, which is free from now on.
+    fn vacate(&mut self, now: Instant, index: usize) -> Option<Box<Seat>> {
+        let mut seat = self.seats.get_mut(index)?.take()?;
+        self.by_leg.remove(&seat.number);
+        self.free.push(index);
+        if let Some(due) = self.due.get_mut(index) {
+            *due = now + NEVER;
+        }
+        let registry = self.poll.registry();
+        match &mut seat.carrier {
             Carrier::Plain(plain) => {
-                plain.close(now, its);
-                let _ = self.poll.registry().deregister(&mut plain.rtp);
-                let _ = self.poll.registry().deregister(&mut plain.rtcp);
+                let _ = registry.deregister(&mut plain.rtp);
+                let _ = registry.deregister(&mut plain.rtcp);
             }
             Carrier::Web(web) => {
-                its.close(now, &mut |_, _, _| {});
-                web.peer.close();
-                self.drain(now, &mut seat);
-                if let (Carrier::Web(web), Some(shared)) = (&mut seat.carrier, &mut self.shared) {
-                    shared.leave(index, &web.ufrag, &self.poll);
-                }
-                if let Carrier::Web(web) = &mut seat.carrier
-                    && let Some((socket, _)) = &mut web.own
-                {
-                    let _ = self.poll.registry().deregister(socket);
+                if let Some((socket, _)) = &mut web.own {
+                    let _ = registry.deregister(socket);
                 }
             }
         }
-        deliver(&mut seat, &self.recorder);
+        self.count();
+        Some(seat)
+    }
+
+    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<Done>) {
+        let place = self.by_leg.get(&leg).copied();
+        let Some(mut seat) = place.and_then(|index| self.vacate(now, index)) else {
+            // A leg that broke off may have left a recording.
+            return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
+        };
+        // The seat is out already: what panics in here breaks nothing off, and the recording is closed all the same.
+        if contain_sync(PART_LEG, || self.close(now, &mut seat)).is_err() {
+            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
+        }
+        if let (Some(index), Carrier::Web(web), Some(shared)) = (place, &seat.carrier, &mut self.shared) {
+            shared.leave(index, &web.ufrag, &self.poll);
+        }
         if seat.recording {
             self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
         } else if let Some(recorded) = recorded {
             recorded(Err("not recorded".into()));
         }
-        self.count();
+    }
+
+    /// Says goodbye.
+    fn close(&mut self, now: Instant, seat: &mut Seat) {
+        let Seat { leg, carrier, .. } = seat;
+        match carrier {
+            Carrier::Plain(plain) => plain.close(now, leg),
+            Carrier::Web(web) => {
+                leg.close(now, &mut |_, _, _| {});
+                web.peer.close();
+                self.drain(now, seat);
+            }
+        }
+        seat.deliver(&self.recorder);
+    }
+
+    /// Ends a leg whose turn panicked: nothing of it is used again but its figures, and its call is told. What was
+    /// recorded is complete once the call takes the leg away.
+    fn break_off(&mut self, now: Instant, index: usize) {
+        let Some(mut seat) = self.vacate(now, index) else { return };
+        if let (Carrier::Web(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
+            shared.leave(index, &web.ufrag, &self.poll);
+        }
+        tracing::error!(leg = seat.number, "a leg has ended by a defect of ours");
+        // Whatever broke may break again: each step on its own.
+        let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
+        if let Ok(stats) = contain_sync(PART_LEG, || seat.leg.stats()) {
+            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::Closed { stats }));
+        }
+        let _ = contain_sync(PART_LEG, || drop(seat));
     }
 
     /// Lets a peer say everything it has to say.
@@ -433,28 +522,36 @@ impl Worker {
 
     fn tick(&mut self, now: Instant, turn_at: Instant) {
         for index in 0..self.due.len() {
-            if self.due[index] > turn_at {
+            if self.due.get(index).is_none_or(|due| *due > turn_at) {
                 continue;
             }
-            let Some(mut seat) = self.seats[index].take() else { continue };
-            // A carrier's own deadline may be the reason; the leg's ticks are counted by its own.
-            seat.settle(now, turn_at);
-            while seat.stalled.is_none() && seat.leg.due(turn_at) <= turn_at {
-                self.tick_leg(now, turn_at, &mut seat);
+            let Some(mut seat) = self.seats.get_mut(index).and_then(Option::take) else { continue };
+            let turned = contain_sync(PART_LEG, || self.turn(now, turn_at, &mut seat));
+            self.put(index, turned.unwrap_or(now), seat);
+            if turned.is_err() {
+                self.break_off(now, index);
             }
-            match &mut seat.carrier {
-                Carrier::Plain(plain) => plain.tick(now, &mut seat.leg),
-                Carrier::Web(web) => {
-                    if web.due <= now {
-                        web.peer.handle_timeout(now);
-                    }
-                    self.drain(now, &mut seat);
-                }
-            }
-            self.due[index] = due(&seat, turn_at);
-            deliver(&mut seat, &self.recorder);
-            self.seats[index] = Some(seat);
         }
+    }
+
+    /// One leg's turn; when its next is due.
+    fn turn(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) -> Instant {
+        // A carrier's own deadline may be the reason; the leg's ticks are counted by its own.
+        seat.settle(now, turn_at);
+        while seat.stalled.is_none() && seat.leg.due(turn_at) <= turn_at {
+            self.tick_leg(now, turn_at, seat);
+        }
+        match &mut seat.carrier {
+            Carrier::Plain(plain) => plain.tick(now, &mut seat.leg),
+            Carrier::Web(web) => {
+                if web.due <= now {
+                    web.peer.handle_timeout(now);
+                }
+                self.drain(now, seat);
+            }
+        }
+        seat.deliver(&self.recorder);
+        seat.due(turn_at)
     }
 
     fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) {
@@ -466,30 +563,6 @@ impl Worker {
         }
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
         seat.carrier.tick_leg(now, due, &mut seat.leg);
-    }
-}
-
-impl Seat {
-    /// A path that has opened lets the leg's time go on; one that does not is given up.
-    fn settle(&mut self, now: Instant, turn_at: Instant) {
-        let Some(give_up) = self.stalled else { return };
-        if self.carrier.is_open() {
-            self.stalled = None;
-            self.leg.restart_clock(turn_at);
-            self.leg.restart_silence(now);
-        } else if now >= give_up {
-            self.leg.handle_disconnected();
-            self.stalled = Some(now + limits::PATH_DEADLINE);
-        }
-    }
-}
-
-/// When a seat wants attention next.
-fn due(seat: &Seat, turn_at: Instant) -> Instant {
-    let own = seat.carrier.due();
-    match seat.stalled {
-        Some(give_up) => own.map_or(give_up, |own| own.min(give_up)),
-        None => own.map_or(seat.leg.due(turn_at), |own| own.min(seat.leg.due(turn_at))),
     }
 }
 
@@ -511,16 +584,4 @@ fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net
     let mut socket = mio::net::UdpSocket::from_std(socket);
     poll.registry().register(&mut socket, token, Interest::READABLE)?;
     Ok(socket)
-}
-
-/// Hands the leg's events on; recording blocks go to the recorder and never to the call.
-fn deliver(seat: &mut Seat, recorder: &Recorder) {
-    while let Some(event) = seat.leg.poll_event() {
-        match event {
-            LegEvent::Recorded { block } if seat.recording => recorder.block(seat.number, block),
-            event => {
-                (seat.sink)(event);
-            }
-        }
-    }
 }

@@ -8,13 +8,14 @@ use super::arrival::Arrival;
 use super::ports::PortPair;
 use super::recorder::{Done, Recorder};
 use super::shared::SharedPort;
+pub use super::streams::StreamLimits;
 use super::turns::{Queues, Worker};
 use crate::frame::Frame;
 use crate::leg::{Config, Leg, LegEvent, Stream};
 use crate::limits;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::PieceId;
-use crate::stats::WorkerStats;
+use crate::stats::{Heartbeat, Liveness, WorkerStats};
 use crate::transport::dtls::{Fingerprint, Identity};
 use crate::transport::webrtc::{Credentials, Peer, Reach, Refused};
 use crate::turn::barge_in;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Instant;
+use trunkline_connections::Report;
 
 pub(super) const WAKE: Token = Token(usize::MAX);
 
@@ -53,6 +55,10 @@ pub struct WebPort {
     pub tcp: Option<TcpListener>,
     /// What browsers are told of it.
     pub reach: Reach,
+    /// Of its TCP connections.
+    pub limits: StreamLimits,
+    /// What becomes of those.
+    pub report: Arc<Report>,
 }
 
 /// Takes the answer to a restart of ICE.
@@ -62,21 +68,101 @@ pub type Restarted = Box<dyn FnOnce(Credentials) + Send>;
 pub type Reanswered = Box<dyn FnOnce(Result<String, Refused>) + Send>;
 
 pub(super) enum Command {
-    Add { number: u64, leg: Box<Leg>, wire: Wire, recording: Option<PathBuf>, sink: Sink },
-    Play { leg: u64, piece: PieceId, samples: Vec<i16>, ended: bool },
-    Flush { leg: u64, generation: u32, barge_in: bool },
-    Resume { leg: u64 },
-    Answered { leg: u64, record: bool },
-    Backdrop { leg: u64, backdrop: Option<Box<Backdrop>> },
-    Relay { leg: u64, frame: Box<Frame> },
-    Protect { leg: u64, generation: u32 },
-    BargeIn { leg: u64, config: barge_in::Config },
-    Digits { leg: u64, digits: String },
-    Renegotiate { leg: u64, stream: Stream },
-    Reoffer { leg: u64, offer: String, done: Reanswered },
-    Candidates { leg: u64, lines: Vec<String> },
-    RestartIce { leg: u64, theirs: Credentials, done: Restarted },
-    Remove { leg: u64, recorded: Option<Done> },
+    Add {
+        number: u64,
+        leg: Box<Leg>,
+        wire: Wire,
+        recording: Option<PathBuf>,
+        sink: Sink,
+    },
+    Play {
+        leg: u64,
+        piece: PieceId,
+        samples: Vec<i16>,
+        ended: bool,
+    },
+    Flush {
+        leg: u64,
+        generation: u32,
+        barge_in: bool,
+    },
+    Resume {
+        leg: u64,
+    },
+    Answered {
+        leg: u64,
+        record: bool,
+    },
+    Backdrop {
+        leg: u64,
+        backdrop: Option<Box<Backdrop>>,
+    },
+    Relay {
+        leg: u64,
+        frame: Box<Frame>,
+    },
+    Protect {
+        leg: u64,
+        generation: u32,
+    },
+    BargeIn {
+        leg: u64,
+        config: barge_in::Config,
+    },
+    Digits {
+        leg: u64,
+        digits: String,
+    },
+    Renegotiate {
+        leg: u64,
+        stream: Stream,
+    },
+    Reoffer {
+        leg: u64,
+        offer: String,
+        done: Reanswered,
+    },
+    Candidates {
+        leg: u64,
+        lines: Vec<String>,
+    },
+    RestartIce {
+        leg: u64,
+        theirs: Credentials,
+        done: Restarted,
+    },
+    Remove {
+        leg: u64,
+        recorded: Option<Done>,
+    },
+    /// A defect of the worker itself.
+    #[cfg(test)]
+    Break,
+}
+
+impl Command {
+    /// The leg it is about.
+    pub(super) fn leg(&self) -> u64 {
+        match self {
+            Self::Add { number: leg, .. }
+            | Self::Play { leg, .. }
+            | Self::Flush { leg, .. }
+            | Self::Resume { leg }
+            | Self::Answered { leg, .. }
+            | Self::Backdrop { leg, .. }
+            | Self::Relay { leg, .. }
+            | Self::Protect { leg, .. }
+            | Self::BargeIn { leg, .. }
+            | Self::Digits { leg, .. }
+            | Self::Renegotiate { leg, .. }
+            | Self::Reoffer { leg, .. }
+            | Self::Candidates { leg, .. }
+            | Self::RestartIce { leg, .. }
+            | Self::Remove { leg, .. } => *leg,
+            #[cfg(test)]
+            Self::Break => 0,
+        }
+    }
 }
 
 /// All workers of the process.
@@ -85,9 +171,12 @@ pub struct Workers {
     workers: Vec<WorkerHandle>,
     /// The one that owns the browsers' port, and where that is.
     web: Option<(WorkerHandle, Arc<Reach>)>,
+    web_streams: Arc<Report>,
     next_leg: Arc<AtomicU64>,
     stats: Arc<WorkerStats>,
     identity: Option<Arc<Identity>>,
+    /// Of every thread of media: workers and recorders.
+    heartbeats: Vec<Arc<Heartbeat>>,
 }
 
 #[derive(Clone)]
@@ -110,19 +199,28 @@ pub struct Overloaded;
 impl Workers {
     pub fn start(count: usize, arrival: Arrival) -> io::Result<Self> {
         let stats = Arc::new(WorkerStats::default());
-        let recorder = Recorder::start(stats.clone())?;
+        let recorder = Recorder::start("recorder", stats.clone())?;
         let identity = Identity::new().map(Arc::new);
+        let mut heartbeats = vec![recorder.heartbeat().clone()];
         let workers = (0..count.max(1))
-            .map(|index| start_worker(&format!("media-{index}"), arrival, &stats, &recorder, &identity, None))
+            .map(|index| {
+                let heartbeat = Arc::new(Heartbeat::new(&format!("media-{index}"), Instant::now()));
+                heartbeats.push(heartbeat.clone());
+                start_worker(heartbeat, arrival, &stats, &recorder, &identity, None)
+            })
             .collect::<io::Result<_>>()?;
-        Ok(Self { workers, web: None, next_leg: Arc::new(AtomicU64::new(1)), stats, identity })
+        let next_leg = Arc::new(AtomicU64::new(1));
+        Ok(Self { workers, web: None, web_streams: Arc::default(), next_leg, stats, identity, heartbeats })
     }
 
     /// Starts the worker of the browsers: one thread owns their port and all their legs.
     pub fn start_web(&mut self, port: WebPort) -> io::Result<()> {
         let reach = Arc::new(port.reach.clone());
-        let recorder = Recorder::start(self.stats.clone())?;
-        let handle = start_worker("media-web", Arrival::Turn, &self.stats, &recorder, &self.identity, Some(port))?;
+        self.web_streams = port.report.clone();
+        let recorder = Recorder::start("recorder-web", self.stats.clone())?;
+        let heartbeat = Arc::new(Heartbeat::new("media-web", Instant::now()));
+        self.heartbeats.extend([heartbeat.clone(), recorder.heartbeat().clone()]);
+        let handle = start_worker(heartbeat, Arrival::Turn, &self.stats, &recorder, &self.identity, Some(port))?;
         self.web = Some((handle, reach));
         Ok(())
     }
@@ -132,6 +230,11 @@ impl Workers {
         self.web.as_ref().map(|(_, reach)| &**reach)
     }
 
+    /// What becomes of the browsers' TCP connections.
+    pub fn web_streams(&self) -> &Report {
+        &self.web_streams
+    }
+
     /// Of the certificate that DTLS handshakes show.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.identity.as_ref().map(|identity| identity.fingerprint())
@@ -139,6 +242,13 @@ impl Workers {
 
     pub fn stats(&self) -> &Arc<WorkerStats> {
         &self.stats
+    }
+
+    /// When each thread of media last did a turn: one entry a worker and a recorder, of which none should be
+    /// [`Liveness::is_stuck`] while media is processed. Reads atomics only.
+    pub fn liveness(&self) -> Vec<Liveness> {
+        let now = Instant::now();
+        self.heartbeats.iter().map(|heartbeat| heartbeat.liveness(now)).collect()
     }
 
     /// Starts a leg on the worker its number hashes to.
@@ -289,8 +399,8 @@ impl Drop for LegHandle {
 }
 
 fn start_worker(
-    name: &str, arrival: Arrival, stats: &Arc<WorkerStats>, recorder: &Recorder, identity: &Option<Arc<Identity>>,
-    port: Option<WebPort>,
+    heartbeat: Arc<Heartbeat>, arrival: Arrival, stats: &Arc<WorkerStats>, recorder: &Recorder,
+    identity: &Option<Arc<Identity>>, port: Option<WebPort>,
 ) -> io::Result<WorkerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
@@ -303,8 +413,12 @@ fn start_worker(
         stats: stats.clone(),
         legs: legs.clone(),
         identity: identity.clone(),
+        heartbeat: heartbeat.clone(),
     };
     let worker = Worker::new(poll, arrival, queues, shared);
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || worker.run())?;
+    std::thread::Builder::new().name(heartbeat.name().to_owned()).spawn(move || worker.run())?;
     Ok(WorkerHandle { commands, waker, legs })
 }
+
+#[cfg(test)]
+mod tests;

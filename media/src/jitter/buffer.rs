@@ -4,6 +4,7 @@
 //! leaves at once and only a gap waits, for as long as the measured jitter suggests. When the network
 //! goes quiet (loss at the end of a burst, DTX, hold) the clock fills in, and packets that come after
 //! their time was filled are dropped.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::RATE_HZ;
 use crate::limits;
@@ -146,8 +147,8 @@ impl Buffer {
         if self.slots.is_empty() {
             self.slots.resize_with(limits::JITTER_PACKETS_MAX, || None);
         }
-        let index = sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize;
-        if self.slots[index].is_some() {
+        let Some(place) = self.slots.get_mut(place(sequence)) else { return };
+        if place.is_some() {
             self.counters.duplicate += 1;
             return;
         }
@@ -161,15 +162,15 @@ impl Buffer {
                 payload: [0; limits::PACKET_SAMPLES_MAX],
             })
         });
-        let len = payload.len().min(limits::PACKET_SAMPLES_MAX);
+        let payload = payload.get(..limits::PACKET_SAMPLES_MAX).unwrap_or(payload);
         slot.sequence = sequence;
         slot.timestamp = timestamp;
         slot.arrived = now;
-        slot.len = len as u16;
+        slot.len = payload.len() as u16;
         slot.samples = samples.min(limits::TIMESTAMP_JUMP_SAMPLES_MAX as usize) as u16;
-        slot.payload[..len].copy_from_slice(&payload[..len]);
-        self.slots[index] = Some(slot);
-        self.held += 1;
+        slot.payload.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+        *place = Some(slot);
+        self.held = self.held.saturating_add(1);
     }
 
     /// The sender moved to another place in time: follow it without inventing what lies between.
@@ -203,9 +204,8 @@ impl Buffer {
     pub fn release(&mut self, now: Instant, mut out: impl FnMut(Release<'_>)) {
         while self.held > 0 {
             let Some((sequence, timestamp)) = self.next else { return };
-            let index = sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize;
-            if let Some(slot) = self.slots[index].take() {
-                self.held -= 1;
+            if let Some(slot) = self.slots.get_mut(place(sequence)).and_then(Option::take) {
+                self.held = self.held.saturating_sub(1);
                 self.release_slot(now, timestamp, &slot, &mut out);
                 self.free.push(slot);
                 continue;
@@ -242,7 +242,7 @@ impl Buffer {
                 self.filled = 0;
                 // Our clock and the sender's differ by less than a packet over a pause: its first word is whole.
                 self.paused = false;
-                out(Release::Audio(&slot.payload[..slot.len as usize]));
+                out(Release::Audio(slot.payload.get(..usize::from(slot.len)).unwrap_or(&slot.payload)));
                 next_timestamp = slot.timestamp + i64::from(slot.samples);
             }
             self.last_release = Some(now);
@@ -272,6 +272,11 @@ impl Buffer {
         self.next = Some((sequence, timestamp + frame_samples as i64));
         Some(if loss { Release::Lost(frame_samples) } else { Release::Silence(frame_samples) })
     }
+}
+
+/// Where a sequence number has its place.
+fn place(sequence: i64) -> usize {
+    sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize
 }
 
 #[cfg(test)]

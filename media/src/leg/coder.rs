@@ -1,4 +1,5 @@
 //! The leg's codec: packets to samples and back, with what each codec needs for that.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::codec::g722::G722;
 use crate::codec::opus::Opus;
@@ -68,8 +69,8 @@ impl Coder {
     /// Samples in a packet; `None` for one that cannot be decoded.
     pub(super) fn samples(&self, payload: &[u8]) -> Option<usize> {
         match &self.inner {
-            Inner::G711 { .. } | Inner::G722 { .. } => Some(payload.len().min(limits::PACKET_SAMPLES_MAX)),
-            Inner::Opus(_) if payload.len() > limits::PACKET_SAMPLES_MAX => None,
+            _ if payload.len() > limits::PACKET_SAMPLES_MAX => None,
+            Inner::G711 { .. } | Inner::G722 { .. } => Some(payload.len()),
             Inner::Opus(_) => opus::samples(payload),
         }
     }
@@ -78,14 +79,14 @@ impl Coder {
         match &mut self.inner {
             Inner::G711 { law, concealer } => {
                 let mut samples = [0; limits::PACKET_SAMPLES_MAX];
-                let samples = &mut samples[..payload.len()];
+                let Some(samples) = samples.get_mut(..payload.len()) else { return };
                 law.decode_into(payload, samples);
                 concealer.good(samples);
                 out(samples);
             }
             Inner::G722 { codec, concealer } => {
                 let mut samples = [0; limits::PACKET_SAMPLES_MAX];
-                let samples = &mut samples[..payload.len()];
+                let Some(samples) = samples.get_mut(..payload.len()) else { return };
                 codec.decode_into(payload, samples);
                 concealer.good(samples);
                 out(samples);
@@ -101,9 +102,9 @@ impl Coder {
                 let mut left = count;
                 while left > 0 {
                     let mut samples = [0; SAMPLES];
-                    let invented = &mut samples[..left.min(SAMPLES)];
+                    let (invented, _) = samples.split_at_mut(left.min(SAMPLES));
                     concealer.lost(invented);
-                    left -= invented.len();
+                    left = left.saturating_sub(invented.len());
                     out(invented);
                 }
             }

@@ -6,19 +6,25 @@
 
 mod coder;
 mod ears;
+mod latch;
 mod noise;
+mod pace;
 mod path;
+mod receiving;
 mod sending;
 mod types;
 
 use coder::Coder;
 use ears::Ears;
+pub use latch::Latching;
+use latch::{Latch, Named};
 use noise::Noise;
+use pace::Pace;
 pub use types::{Config, LegEvent, Port, Stream};
 
-use crate::codec::{Codec, Law};
+use crate::codec::Law;
 use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
-use crate::jitter::buffer::{Buffer, Release};
+use crate::jitter::buffer::Buffer;
 use crate::limits;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::pacer::Pacer;
@@ -26,32 +32,15 @@ use crate::playout::queue::{PieceId, Queue};
 use crate::playout::relay::Relay;
 use crate::record::align::Aligner;
 use crate::rtp::digits::DigitSender;
-use crate::rtp::packet::{Packet, is_rtcp};
 use crate::rtp::packetizer::Packetizer;
 use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
-use crate::turn::barge_in::{self, Verdict};
-use crate::vad::Voice;
+use crate::turn::barge_in;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-/// Static payload type of comfort noise (RFC 3389 section 4).
-const COMFORT_NOISE: u8 = 13;
-
-/// Where packets are accepted from (RFC 3550 has no protection of its own).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Latch {
-    /// Nothing heard: the address of the description is believed at once, another after a few packets.
-    Open {
-        candidate: Option<(SocketAddr, u32, u32)>,
-    },
-    Latched {
-        source: SocketAddr,
-    },
-}
 
 pub struct Leg {
     stream: Stream,
@@ -60,6 +49,7 @@ pub struct Leg {
     clock: NtpClock,
     cname: String,
     latch: Latch,
+    pace: Pace,
     remote_ssrc: Option<u32>,
     buffer: Buffer,
     /// Taken while it works.
@@ -113,15 +103,21 @@ impl std::fmt::Debug for Leg {
 
 impl Leg {
     pub fn new(now: Instant, config: Config) -> Self {
+        let stream = config.stream.sound();
+        let mut packetizer = Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp);
+        if stream.is_secret() {
+            packetizer.begin_low();
+        }
         Self {
-            stream: config.stream,
-            law: config.stream.codec.law(),
+            stream,
+            law: stream.codec.law(),
             clock: config.clock,
             cname: config.cname,
-            latch: Latch::Open { candidate: None },
+            latch: Latch::new(config.latching, named(&stream)),
+            pace: Pace::default(),
             remote_ssrc: None,
             buffer: Buffer::default(),
-            coder: Some(Coder::new(config.stream.codec)),
+            coder: Some(Coder::new(stream.codec)),
             unsent: false,
             capture: [0; SAMPLES],
             captured: 0,
@@ -133,7 +129,7 @@ impl Leg {
             backdrop: config.backdrop,
             relay: None,
             pacer: Pacer::new(now),
-            packetizer: Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp),
+            packetizer,
             digits_out: DigitSender::default(),
             packing: Box::new([0; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]),
             packed: 0,
@@ -179,14 +175,13 @@ impl Leg {
         }
     }
 
-    /// A renegotiated stream. A new address opens the latch again; nothing else does.
-    pub fn renegotiate(&mut self, now: Instant, mut stream: Stream) {
-        if stream.ice.is_some() && stream.ice == self.stream.ice {
-            // A chosen path stays until another one is chosen.
-            (stream.remote, stream.remote_rtcp) = (self.stream.remote, self.stream.remote_rtcp);
-        }
-        if stream.remote != self.stream.remote {
-            self.latch = Latch::Open { candidate: None };
+    /// A renegotiated stream, maybe the same: the peer's packets may come from elsewhere now.
+    pub fn renegotiate(&mut self, now: Instant, stream: Stream) {
+        let stream = stream.sound();
+        let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.has_chosen();
+        self.latch.reopen(now, named(&stream), keeps_path);
+        if stream.needs_new_source(&self.stream) {
+            self.packetizer.renew();
         }
         if stream.receiving && !self.stream.receiving {
             self.last_packet = now;
@@ -253,234 +248,6 @@ impl Leg {
     /// Digits that are not 0-9, *, # or A-D are skipped.
     pub fn send_digits(&mut self, digits: &str) {
         self.digits_out.push(digits);
-    }
-
-    pub fn handle_rtp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        if is_rtcp(bytes) {
-            return self.handle_rtcp(now, bytes);
-        }
-        let Some(packet) = Packet::parse(bytes) else {
-            self.stats.packets_ignored += 1;
-            return;
-        };
-        self.handle_packet(now, source, &packet);
-    }
-
-    pub fn handle_packet(&mut self, now: Instant, source: SocketAddr, packet: &Packet<'_>) {
-        if !self.accepts(source, packet.ssrc) {
-            self.stats.packets_ignored += 1;
-            return;
-        }
-        if self.stats.packets_received == 0 {
-            self.event(LegEvent::MediaStarted { at: now });
-        }
-        self.stats.packets_received += 1;
-        self.last_packet = now;
-        if self.remote_ssrc != Some(packet.ssrc) {
-            if self.remote_ssrc.is_some() {
-                self.buffer.restart();
-                self.digits_in.reset();
-                self.coder.iter_mut().for_each(Coder::restart);
-            }
-            self.remote_ssrc = Some(packet.ssrc);
-        }
-        self.highest_sequence = u32::from(packet.sequence);
-        let is_one = |one: Option<u8>| one == Some(packet.payload_type);
-        let is_event = is_one(self.stream.telephone_event_in) || is_one(self.stream.telephone_event);
-        self.has_events |= is_event;
-        if is_event && let Some(digit) = self.digits_in.handle(packet.timestamp, packet.payload) {
-            self.event(LegEvent::Digit { digit });
-        }
-        let is_named = [self.stream.payload_type, self.stream.payload_type_in].contains(&packet.payload_type);
-        let is_audio = is_named && !is_event || self.is_other_law(packet.payload_type);
-        if is_audio {
-            self.noise = None;
-        } else if is_one(self.stream.comfort_noise) || packet.payload_type == COMFORT_NOISE && !is_event {
-            self.noise = Some(Noise::of(packet.payload));
-        }
-        let timestamp = self.coder.as_mut().map_or(packet.timestamp, |coder| coder.samples_at(packet.timestamp));
-        if is_audio {
-            if packet.marker {
-                self.event(LegEvent::TalkSpurt { at: now });
-            }
-            if self.is_other_law(packet.payload_type) {
-                // Asymmetric senders exist: what it says is what it is (RFC 3551 section 6).
-                let law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
-                self.stream.codec = Codec::G711(law);
-                self.stream.payload_type = packet.payload_type;
-                self.stream.payload_type_in = packet.payload_type;
-                self.coder.iter_mut().for_each(|coder| coder.set_law(law));
-            }
-        }
-        let samples = self.coder.as_ref().and_then(|coder| coder.samples(packet.payload));
-        match samples.filter(|_| is_audio) {
-            Some(samples) => self.buffer.insert(now, packet.sequence, timestamp, samples, packet.payload),
-            None => {
-                self.stats.packets_ignored += u64::from(is_audio);
-                // Digits and comfort noise keep the sequence whole; other payloads are skipped the same way.
-                self.buffer.insert(now, packet.sequence, timestamp, 0, &[]);
-            }
-        }
-        self.release(now);
-    }
-
-    /// Static G.711 types mean the same in every stream, whatever was negotiated.
-    fn is_other_law(&self, payload_type: u8) -> bool {
-        matches!(payload_type, 0 | 8)
-            && matches!(self.stream.codec, Codec::G711(_))
-            && payload_type != self.stream.payload_type
-            && payload_type != self.stream.payload_type_in
-    }
-
-    fn accepts(&mut self, source: SocketAddr, ssrc: u32) -> bool {
-        match &mut self.latch {
-            Latch::Latched { source: latched } => *latched == source,
-            Latch::Open { candidate } => {
-                if source == self.stream.remote {
-                    self.latch = Latch::Latched { source };
-                    return true;
-                }
-                let seen = match candidate {
-                    Some((addr, same, seen)) if *addr == source && *same == ssrc => *seen + 1,
-                    _ => 1,
-                };
-                *candidate = Some((source, ssrc, seen));
-                if seen >= limits::LATCH_PACKETS {
-                    self.latch = Latch::Latched { source };
-                }
-                seen >= limits::LATCH_PACKETS
-            }
-        }
-    }
-
-    pub fn handle_rtcp(&mut self, now: Instant, bytes: &[u8]) {
-        if !is_rtcp(bytes) {
-            return;
-        }
-        let received = rtcp::parse(bytes, self.packetizer.ssrc);
-        if let Some(sent) = received.sender_report {
-            self.last_sr = Some((sent, now));
-        }
-        self.remote_voip = received.voip.or(self.remote_voip);
-        if let Some(block) = received.report {
-            self.reported = true;
-            self.handle_path(Some(f32::from(block.fraction_lost) / 256.0), self.clock.round_trip(now, &block));
-        }
-    }
-
-    /// What the other side says of our stream.
-    pub fn handle_path(&mut self, loss: Option<f32>, round_trip: Option<Duration>) {
-        if let Some(loss) = loss {
-            self.stats.remote_loss = loss;
-            self.coder.iter_mut().for_each(|coder| coder.set_loss(loss));
-        }
-        if let Some(round_trip) = round_trip {
-            self.stats.round_trip_ms = Some(round_trip.as_secs_f32() * 1_000.0);
-        }
-    }
-
-    /// Takes what the jitter buffer gives up and turns it into frames.
-    fn release(&mut self, now: Instant) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.release(now, |release| self.received(now, &release, true));
-        self.buffer = buffer;
-        self.settle(now);
-    }
-
-    /// Nothing more is there: what is still missing is made up.
-    fn settle(&mut self, now: Instant) {
-        self.decoded(now, |coder, out| coder.settle(out));
-    }
-
-    /// Lets the codec produce samples, which go where all received sound goes.
-    fn decoded(&mut self, now: Instant, act: impl FnOnce(&mut Coder, &mut dyn FnMut(&[i16]))) {
-        let Some(mut coder) = self.coder.take() else { return };
-        act(&mut coder, &mut |samples| self.capture(now, samples));
-        self.coder = Some(coder);
-    }
-
-    /// `gap`: what is lost is known to be, by its sequence number.
-    fn received(&mut self, now: Instant, release: &Release<'_>, gap: bool) {
-        match release {
-            Release::Audio(payload) => self.decoded(now, |coder, out| coder.decode(payload, out)),
-            Release::Lost(count) if !self.is_peer_silent() => {
-                // Where the sender may pause at any time, only the next packet tells a pause from a loss.
-                if gap || !self.stream.codec.pauses() {
-                    self.stats.concealed_ms += *count as u64 / 8;
-                }
-                self.decoded(now, |coder, out| coder.lost(*count, out));
-            }
-            Release::Lost(count) | Release::Silence(count) => {
-                let mut left = *count;
-                while left > 0 {
-                    let now_samples = left.min(SAMPLES);
-                    let mut silence = [0; SAMPLES];
-                    if let Some(noise) = &mut self.noise {
-                        noise.fill(&mut silence);
-                    }
-                    self.capture(now, &silence[..now_samples]);
-                    left -= now_samples;
-                }
-            }
-        }
-    }
-
-    fn is_peer_silent(&self) -> bool {
-        self.noise.is_some() || self.coder.as_ref().is_some_and(Coder::is_peer_silent)
-    }
-
-    fn capture(&mut self, now: Instant, mut samples: &[i16]) {
-        while !samples.is_empty() {
-            let take = samples.len().min(SAMPLES - self.captured);
-            self.capture[self.captured..self.captured + take].copy_from_slice(&samples[..take]);
-            self.captured += take;
-            samples = &samples[take..];
-            if self.captured == SAMPLES {
-                self.captured = 0;
-                self.captured_frame(now);
-            }
-        }
-    }
-
-    fn captured_frame(&mut self, now: Instant) {
-        let frame = self.capture;
-        if let Some(aligner) = &mut self.aligner {
-            aligner.caller(&frame);
-        }
-        let playing = self.may_be_interrupted();
-        let heard = self.ears.handle_frame(now, &frame, playing);
-        if self.deliver_audio {
-            let law = self.law;
-            let mut codes = [law.silence(); SAMPLES];
-            if !heard.mute {
-                law.encode_into(&frame, &mut codes);
-            }
-            self.event(LegEvent::Audio { codes, at: now });
-        }
-        if let Some(path) = heard.path_found.then(|| self.ears.echo.path()).flatten() {
-            self.event(LegEvent::Echo { path });
-        }
-        if let Some(digit) = heard.key.filter(|_| !self.has_events) {
-            self.event(LegEvent::Digit { digit });
-        }
-        if let Some(tone) = heard.tone {
-            self.event(LegEvent::Tone { tone, at: now });
-        }
-        match heard.voice {
-            Some(Voice::Started(at)) => self.event(LegEvent::SpeechStarted { at }),
-            Some(Voice::Ended(last_sound)) => self.event(LegEvent::SpeechEnded { last_sound }),
-            None => {}
-        }
-        match heard.verdict {
-            Some(Verdict::Hold) => self.hold(now),
-            Some(Verdict::Stop) => {
-                let mut all = Vec::new();
-                self.queue.flush(|heard| all.push(heard));
-                let generation = all.iter().map(|heard| heard.piece.generation).max().unwrap_or(0);
-                self.event(LegEvent::Flushed { barge_in: true, generation, heard: all, at: now });
-            }
-            None => {}
-        }
     }
 
     fn may_be_interrupted(&self) -> bool {
@@ -553,6 +320,16 @@ impl Leg {
         } else {
             self.stats.events_dropped += 1;
         }
+    }
+}
+
+fn named(stream: &Stream) -> Named {
+    Named {
+        media: stream.remote,
+        rtcp: stream.remote_rtcp,
+        is_one_port: stream.rtcp_mux,
+        signalling: stream.signalling,
+        has_ice: stream.ice.is_some(),
     }
 }
 

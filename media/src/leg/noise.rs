@@ -1,5 +1,6 @@
 //! Comfort noise (RFC 3389): what a peer that pauses wants to be heard in its place. Its level counts, its colour does
 //! not.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{Frame, SAMPLES};
 

@@ -1,6 +1,6 @@
 //! What carries a leg's packets tells it, and asks of it: where they go, which keys they have, whether there is a path.
 
-use super::{Latch, Leg, LegEvent, Port, Stream};
+use super::{Leg, LegEvent, Port, Stream};
 use crate::transport::dtls::Terms;
 use crate::transport::srtp::Keys;
 use std::net::SocketAddr;
@@ -12,15 +12,23 @@ impl Leg {
         self.stream.srtp
     }
 
+    /// The peer has proven that it is there (ICE).
+    pub fn handle_path_proven(&mut self, source: SocketAddr) {
+        self.latch.proven(source);
+    }
+
     /// The peer has chosen a path, and proven that it is there (ICE).
     pub fn handle_chosen(&mut self, port: Port, source: SocketAddr) {
-        if port == Port::Rtp {
-            self.stream.remote = source;
-            self.latch = Latch::Latched { source };
+        match port {
+            Port::Rtp => self.latch.choose(source),
+            Port::Rtcp => self.latch.choose_rtcp(source),
         }
-        if port == Port::Rtcp || self.stream.rtcp_mux {
-            self.stream.remote_rtcp = source;
-        }
+    }
+
+    /// Whether somebody there may take part in the handshake for the stream's keys: the higher, the better their
+    /// claim; `None` for strangers.
+    pub fn claim(&self, source: SocketAddr) -> Option<u8> {
+        self.latch.claim(source)
     }
 
     pub fn stream(&self) -> Stream {
@@ -32,9 +40,14 @@ impl Leg {
         self.stream.dtls
     }
 
-    /// Where its packets go.
-    pub fn remote(&self) -> SocketAddr {
-        self.stream.remote
+    /// Where its packets go; `None` while nobody is known to be there.
+    pub fn target(&self) -> Option<SocketAddr> {
+        self.latch.target()
+    }
+
+    /// Where its reports go.
+    pub(super) fn report_target(&self) -> Option<SocketAddr> {
+        self.latch.report_target()
     }
 
     /// Silence counts from now on: there was no path before.

@@ -1,6 +1,7 @@
 //! The leg's other half: what leaves it every 20 ms, and its reports.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::{Latch, Leg, LegEvent, Port};
+use super::{Leg, LegEvent, Port};
 use crate::codec::Codec;
 use crate::frame::{Frame, SAMPLES};
 use crate::limits;
@@ -34,7 +35,7 @@ impl Leg {
                 let marker = packet.marker;
                 let at = self.coder.as_ref().map_or(packet.timestamp, |coder| coder.to_wire(packet.timestamp));
                 let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
-                self.transmit(&buffer[..len], send);
+                self.transmit(buffer.get(..len).unwrap_or_default(), send);
                 return self.recorded(&frame);
             }
             return self.send_audio(timestamp, false, &frame, &mut buffer, send);
@@ -94,21 +95,22 @@ impl Leg {
         &mut self, marker: bool, timestamp: u32, coded: &[u8], buffer: &mut [u8; PACKET_MAX],
         send: &mut impl FnMut(Port, SocketAddr, &[u8]),
     ) {
-        let len = usize::from(self.stream.ptime_ms) * 8;
+        // Never nothing: a packet of no length would be cut off for ever.
+        let len = (usize::from(self.stream.ptime_ms) * 8).clamp(1, limits::PACKET_OUT_SAMPLES_MAX);
         let mut from = timestamp.wrapping_sub(self.packed as u32);
-        self.packing[self.packed..self.packed + coded.len()].copy_from_slice(coded);
-        self.packed += coded.len();
+        let room = self.packing.get_mut(self.packed..).unwrap_or_default();
+        self.packed = self.packed.saturating_add(coded.len().min(room.len()));
+        room.iter_mut().zip(coded).for_each(|(to, from)| *to = *from);
         self.pack_marker |= marker;
-        let mut at = 0;
-        while self.packed - at >= len {
-            let mut payload = [0; limits::PACKET_OUT_SAMPLES_MAX];
-            payload[..len].copy_from_slice(&self.packing[at..at + len]);
+        let packing: [u8; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES] = *self.packing;
+        let mut rest = packing.get(..self.packed).unwrap_or_default();
+        while let Some((payload, after)) = rest.split_at_checked(len) {
             let marker = std::mem::take(&mut self.pack_marker);
-            self.send_payload(marker, from, &payload[..len], buffer, send);
-            (at, from) = (at + len, from.wrapping_add(len as u32));
+            self.send_payload(marker, from, payload, buffer, send);
+            (rest, from) = (after, from.wrapping_add(len as u32));
         }
-        self.packing.copy_within(at..self.packed, 0);
-        self.packed -= at;
+        self.packed = rest.len();
+        self.packing.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     }
 
     fn send_payload(
@@ -116,17 +118,13 @@ impl Leg {
         send: &mut impl FnMut(Port, SocketAddr, &[u8]),
     ) {
         let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, payload, buffer);
-        self.transmit(&buffer[..len], send);
+        self.transmit(buffer.get(..len).unwrap_or_default(), send);
     }
 
     fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        let remote = match self.latch {
-            Latch::Latched { source } => source,
-            Latch::Open { .. } => self.stream.remote,
-        };
-        if !remote.ip().is_unspecified() && remote.port() != 0 {
+        if let Some(target) = self.target().filter(|_| !bytes.is_empty()) {
             self.stats.packets_sent += 1;
-            send(Port::Rtp, remote, bytes);
+            send(Port::Rtp, target, bytes);
         }
     }
 
@@ -174,12 +172,9 @@ impl Leg {
             bye,
         };
         let mut buffer = [0; 256];
-        if let Some(len) = rtcp::write(&out, &mut buffer)
-            && !self.stream.remote_rtcp.ip().is_unspecified()
-            && self.stream.remote_rtcp.port() != 0
-        {
+        if let Some((len, target)) = rtcp::write(&out, &mut buffer).zip(self.report_target()) {
             let port = if self.stream.rtcp_mux { Port::Rtp } else { Port::Rtcp };
-            send(port, self.stream.remote_rtcp, &buffer[..len]);
+            send(port, target, buffer.get(..len).unwrap_or_default());
         }
     }
 

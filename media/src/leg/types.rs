@@ -1,8 +1,10 @@
 //! What a leg is given and what it says.
 
+use super::Latching;
 use crate::codec::{Codec, Law};
 use crate::detect::{echo, tone};
 use crate::frame::SAMPLES;
+use crate::limits;
 use crate::playout::backdrop::Backdrop;
 use crate::playout::queue::{Heard, PieceId};
 use crate::rtp::rtcp::NtpClock;
@@ -12,7 +14,7 @@ use crate::transport::ice::Lite;
 use crate::transport::srtp::Keys;
 use crate::turn::barge_in;
 use crate::vad;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// What the negotiation decided about the stream.
@@ -29,8 +31,11 @@ pub struct Stream {
     pub comfort_noise: Option<u8>,
     /// Sound in a packet of ours: 10 to 60.
     pub ptime_ms: u16,
+    /// Where the description says that the peer's media is.
     pub remote: SocketAddr,
     pub remote_rtcp: SocketAddr,
+    /// Where the peer's signalling comes from, when that is known: behind a NAT its media comes from there too.
+    pub signalling: Option<IpAddr>,
     /// RTCP goes where RTP goes (RFC 5761).
     pub rtcp_mux: bool,
     /// Both directions are encrypted.
@@ -58,6 +63,7 @@ impl Stream {
             ptime_ms: 20,
             remote,
             remote_rtcp: remote,
+            signalling: None,
             rtcp_mux: false,
             srtp: None,
             dtls: None,
@@ -66,11 +72,32 @@ impl Stream {
             receiving: true,
         }
     }
+
+    /// Encrypted, in whichever way its keys are agreed on.
+    pub(super) fn is_secret(&self) -> bool {
+        self.srtp.is_some() || self.dtls.is_some()
+    }
+
+    /// What we send has to be told apart from what we sent under `before`: the keys are others, or the same key goes to
+    /// somebody else, as it does when an offer is answered by several.
+    pub(super) fn needs_new_source(&self, before: &Self) -> bool {
+        let moved = self.remote != before.remote && !self.remote.ip().is_unspecified();
+        let other_keys = (self.srtp, self.dtls) != (before.srtp, before.dtls);
+        self.is_secret() && (other_keys || moved && self.ice.is_none())
+    }
+
+    /// With the packet length that the leg's buffers are made for, whatever was negotiated.
+    pub(super) fn sound(self) -> Self {
+        let ptime_ms = self.ptime_ms.clamp(10, limits::PACKET_OUT_SAMPLES_MAX as u16 / 8);
+        Self { ptime_ms, ..self }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub struct Config {
     pub stream: Stream,
+    /// Whose packets are taken for the peer's.
+    pub latching: Latching,
     pub ssrc: u32,
     pub first_sequence: u16,
     pub first_timestamp: u32,
@@ -100,6 +127,7 @@ impl Config {
     pub fn plain(origin: Instant, stream: Stream) -> Self {
         Self {
             stream,
+            latching: Latching::default(),
             ssrc: 1,
             first_sequence: 0,
             first_timestamp: 0,
@@ -187,6 +215,9 @@ pub enum LegEvent {
         at: Instant,
     },
     NetworkLost,
+    /// A defect of ours: the leg's turn panicked. It is over, its ports are free; [`LegEvent::Closed`] follows where its
+    /// figures could still be read.
+    InternalError,
     /// The other side ended the media by itself (WebRTC: DTLS close_notify).
     PeerClosed,
     /// Half a second of stereo recording.

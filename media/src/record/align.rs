@@ -1,5 +1,6 @@
 //! Brings the two sides of a call onto one timeline. The agent's frames, one every 20 ms, are the
 //! clock; the caller's arrive in bursts and are laid beside them.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{Frame, SAMPLES};
 use crate::limits;
@@ -47,12 +48,9 @@ impl Aligner {
 
     fn pair(&mut self, agent: &Frame) {
         let have = self.caller.len().min(SAMPLES);
-        for (index, right) in agent.iter().enumerate() {
-            // The missing caller's samples are silence.
-            self.block.push(if index < have { self.caller[index] } else { 0 });
-            self.block.push(*right);
-        }
-        self.caller.drain(..have);
+        // The missing caller's samples are silence.
+        let caller = self.caller.drain(..have).chain(std::iter::repeat(0));
+        self.block.extend(caller.zip(agent).flat_map(|(left, right)| [left, *right]));
     }
 
     /// What is left at the end of the call.

@@ -1,4 +1,5 @@
 //! Digits on their way out: as telephone events where they were negotiated, as two tones where not.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::telephone_event::{self, EventPacket, Step};
 use crate::frame::{Frame, RATE_HZ};
@@ -34,7 +35,7 @@ pub struct DigitStep {
 impl DigitSender {
     /// Digits that are not 0-9, *, # or A-D are skipped, as are those beyond the bound.
     pub fn push(&mut self, digits: &str) {
-        let room = limits::DIGITS_MAX - self.waiting.len().min(limits::DIGITS_MAX);
+        let room = limits::DIGITS_MAX.saturating_sub(self.waiting.len());
         self.waiting.extend(digits.chars().filter_map(telephone_event::code).take(room));
     }
 
@@ -58,7 +59,7 @@ impl DigitSender {
                 Step::Done => (None, true),
             },
             Digit::Tone { event, frames_left, phase } => {
-                *frames_left -= 1;
+                *frames_left = frames_left.saturating_sub(1);
                 if *frames_left >= TONE_PAUSE_FRAMES {
                     tone(*event, phase, frame);
                 }
@@ -78,6 +79,6 @@ fn tone(event: u8, phase: &mut u32, frame: &mut Frame) {
     for sample in frame.iter_mut() {
         let at = *phase as f32 / RATE_HZ as f32 * std::f32::consts::TAU;
         *sample = (((at * low).sin() + (at * high).sin()) * 5_000.0) as i16;
-        *phase += 1;
+        *phase = phase.wrapping_add(1);
     }
 }

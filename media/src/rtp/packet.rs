@@ -1,4 +1,5 @@
 //! The RTP header (RFC 3550 section 5.1): read without copying, written in place.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 /// A parsed packet; the payload borrows the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,51 +17,55 @@ pub const HEADER_BYTES: usize = 12;
 impl<'a> Packet<'a> {
     /// `None` for anything that is not a complete RTP packet.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let header = bytes.get(..HEADER_BYTES)?;
-        if header[0] >> 6 != 2 {
-            return None;
-        }
-        let mut start = HEADER_BYTES + usize::from(header[0] & 0x0f) * 4;
-        if header[0] & 0x10 != 0 {
-            let extension = bytes.get(start..start + 4)?;
-            start += 4 + usize::from(u16::from_be_bytes([extension[2], extension[3]])) * 4;
-        }
-        let mut end = bytes.len();
-        if header[0] & 0x20 != 0 {
-            let padding = usize::from(*bytes.last()?);
-            if padding == 0 {
-                return None;
-            }
-            end = end.checked_sub(padding)?;
+        let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, ..] = *bytes else { return None };
+        let mut payload = bytes.get(header_len(bytes)?..)?;
+        if first & 0x20 != 0 {
+            let padding = usize::from(*payload.last()?);
+            payload = payload.get(..payload.len().checked_sub(padding)?).filter(|_| padding > 0)?;
         }
         Some(Self {
-            payload_type: header[1] & 0x7f,
-            marker: header[1] & 0x80 != 0,
-            sequence: u16::from_be_bytes([header[2], header[3]]),
-            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
-            ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
-            payload: bytes.get(start..end)?,
+            payload_type: second & 0x7f,
+            marker: second & 0x80 != 0,
+            sequence: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+            payload,
         })
     }
 
     /// Writes header and payload; returns the length, or `None` when the buffer is too small.
     pub fn write(&self, buffer: &mut [u8]) -> Option<usize> {
-        let len = HEADER_BYTES + self.payload.len();
-        let out = buffer.get_mut(..len)?;
-        out[0] = 0x80;
-        out[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
-        out[2..4].copy_from_slice(&self.sequence.to_be_bytes());
-        out[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
-        out[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
-        out[HEADER_BYTES..].copy_from_slice(self.payload);
-        Some(len)
+        let (header, rest) = buffer.split_first_chunk_mut::<HEADER_BYTES>()?;
+        rest.get_mut(..self.payload.len())?.copy_from_slice(self.payload);
+        let [s0, s1] = self.sequence.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        let [c0, c1, c2, c3] = self.ssrc.to_be_bytes();
+        let second = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        *header = [0x80, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3];
+        HEADER_BYTES.checked_add(self.payload.len())
     }
+}
+
+/// Where the payload of an RTP packet begins: behind contributing sources and header extension, which may be as long as
+/// the packet and no longer. `None` for anything else.
+pub fn header_len(bytes: &[u8]) -> Option<usize> {
+    let first = *bytes.first()?;
+    if first >> 6 != 2 {
+        return None;
+    }
+    let mut len = usize::from(first & 0x0f).checked_mul(4)?.checked_add(HEADER_BYTES)?;
+    if first & 0x10 != 0 {
+        let [_, _, high, low] = *bytes.get(len..)?.first_chunk()?;
+        let words = usize::from(u16::from_be_bytes([high, low]));
+        len = words.checked_mul(4)?.checked_add(4)?.checked_add(len)?;
+    }
+    (len <= bytes.len()).then_some(len)
 }
 
 /// RTCP shares the first bits; its packet types lie where RTP would have payload types 72 to 76 with
 /// the marker set (RFC 5761 section 4).
 pub fn is_rtcp(bytes: &[u8]) -> bool {
-    bytes.len() >= 8 && bytes[0] >> 6 == 2 && (200..=207).contains(&bytes[1])
+    matches!(bytes, [first, 200..=207, _, _, _, _, _, _, ..] if first >> 6 == 2)
 }
 
 #[cfg(test)]

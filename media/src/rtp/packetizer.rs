@@ -1,6 +1,10 @@
 //! Our outgoing stream: sequence numbers, timestamps, the marker of a talk spurt.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::packet::Packet;
+
+/// Sequence numbers that are half a round away from rolling over.
+const LOWER_HALF: u16 = 0x7fff;
 
 #[derive(Clone, Debug)]
 pub struct Packetizer {
@@ -15,6 +19,22 @@ impl Packetizer {
     /// Start values should be random (RFC 3550 section 5.1).
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
         Self { ssrc, sequence, timestamp, packets: 0, octets: 0 }
+    }
+
+    /// Another stream of ours begins, under a source of its own, so that nothing that was sent before is sent again under
+    /// the same key and number. Its sequence begins in the lower half: whoever hears it late still knows that it has not
+    /// rolled over (RFC 3711 section 3.3.1).
+    pub fn renew(&mut self) {
+        // Any odd multiplier gives every source a successor of its own; it need not be a secret.
+        let mixed = self.ssrc.wrapping_add(u32::from(self.sequence)).wrapping_mul(0x9E37_79B1).rotate_left(11);
+        self.ssrc = if mixed == self.ssrc { !mixed } else { mixed };
+        self.sequence = (mixed >> 8) as u16 & LOWER_HALF;
+        (self.packets, self.octets) = (0, 0);
+    }
+
+    /// Begins in the lower half of the sequence numbers.
+    pub fn begin_low(&mut self) {
+        self.sequence &= LOWER_HALF;
     }
 
     /// Timestamp of the next packet.

@@ -1,4 +1,5 @@
 //! Sender and receiver reports (RFC 3550 section 6): what a leg tells its peer and learns from it.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use std::time::{Duration, Instant};
 
@@ -42,15 +43,19 @@ pub struct ReportBlock {
     pub delay_since_last_sr: u32,
 }
 
+/// Whose report a compound packet says it is: the first packet's synchronization source.
+pub fn sender(bytes: &[u8]) -> Option<u32> {
+    word(bytes, 1)
+}
+
 /// Reads a compound packet; stops at the first thing that is not RTCP.
 pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
     let mut received = Received::default();
     let mut rest = bytes;
-    while rest.len() >= 4 && rest[0] >> 6 == 2 {
-        let len = (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1) * 4;
-        let Some(packet) = rest.get(..len) else { break };
-        let count = usize::from(packet[0] & 0x1f);
-        let blocks_at = match packet[1] {
+    while let [first, kind, high, low, ..] = *rest {
+        let Some((packet, after)) = rest.split_at_checked(words(high, low)).filter(|_| first >> 6 == 2) else { break };
+        rest = after;
+        let blocks_at = match kind {
             200 => {
                 received.sender_report = word(packet, 2).zip(word(packet, 3)).map(|(hi, lo)| hi << 16 | lo >> 16);
                 Some(28)
@@ -67,15 +72,10 @@ pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
             _ => None,
         };
         if let Some(start) = blocks_at {
-            for index in 0..count {
-                let Some(block) = packet.get(start + index * 24..start + (index + 1) * 24) else { break };
-                let parsed = report_block(block);
-                if parsed.ssrc == our_ssrc {
-                    received.report = Some(parsed);
-                }
-            }
+            let (blocks, _) = packet.get(start..).unwrap_or_default().as_chunks::<24>();
+            let mut told = blocks.iter().take(usize::from(first & 0x1f)).map(report_block);
+            received.report = told.rfind(|block| block.ssrc == our_ssrc).or(received.report);
         }
-        rest = &rest[len..];
     }
     received
 }
@@ -83,10 +83,12 @@ pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
 /// The VoIP metrics block about our stream in an extended report.
 fn voip_metrics(packet: &[u8], our_ssrc: u32) -> Option<VoipMetrics> {
     let mut rest = packet.get(8..)?;
-    while rest.len() >= 4 {
-        let len = (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1) * 4;
-        let block = rest.get(..len)?;
-        if block[0] == 7 && len >= 36 && word(block, 1) == Some(our_ssrc) {
+    while let [kind, _, high, low, ..] = *rest {
+        let (block, after) = rest.split_at_checked(words(high, low))?;
+        if let Some(block) = block.first_chunk::<36>()
+            && kind == 7
+            && word(block, 1) == Some(our_ssrc)
+        {
             let known = |value: u8| (value != UNKNOWN).then_some(value);
             return Some(VoipMetrics {
                 loss_rate: block[8],
@@ -97,17 +99,21 @@ fn voip_metrics(packet: &[u8], our_ssrc: u32) -> Option<VoipMetrics> {
                 mos: known(block[26]).map(|tenths| f32::from(tenths) / 10.0),
             });
         }
-        rest = &rest[len..];
+        rest = after;
     }
     None
 }
 
-fn word(bytes: &[u8], index: usize) -> Option<u32> {
-    let four = bytes.get(index * 4..index * 4 + 4)?;
-    Some(u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
+/// Octets of a packet or block, by the length in its header: words of four octets, less one.
+fn words(high: u8, low: u8) -> usize {
+    usize::from(u16::from_be_bytes([high, low])).saturating_add(1).saturating_mul(4)
 }
 
-fn report_block(block: &[u8]) -> ReportBlock {
+fn word(bytes: &[u8], index: usize) -> Option<u32> {
+    bytes.get(index.checked_mul(4)?..)?.first_chunk().map(|four| u32::from_be_bytes(*four))
+}
+
+fn report_block(block: &[u8; 24]) -> ReportBlock {
     let at = |index| word(block, index).unwrap_or(0);
     ReportBlock { ssrc: at(0), fraction_lost: block[4], jitter: at(3), last_sr: at(4), delay_since_last_sr: at(5) }
 }
@@ -143,8 +149,8 @@ pub struct Reception {
 pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
     let mut at = 0;
     let mut put = |bytes: &[u8]| -> Option<()> {
-        buffer.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
-        at += bytes.len();
+        buffer.get_mut(at..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        at = at.checked_add(bytes.len())?;
         Some(())
     };
     let blocks = u8::from(out.reception.is_some());
@@ -165,7 +171,7 @@ pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
         }
     }
     let name = out.cname.as_bytes();
-    let name = &name[..name.len().min(64)];
+    let name = name.get(..64).unwrap_or(name);
     let chunk = 4 + 2 + name.len() + 1; // SSRC, item header, text, end
     let padded = chunk.div_ceil(4) * 4;
     put(&[0x81, 202])?;
@@ -173,7 +179,7 @@ pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
     put(&out.ssrc.to_be_bytes())?;
     put(&[1, u8::try_from(name.len()).ok()?])?;
     put(name)?;
-    put(&[0; 4][..padded - chunk + 1])?;
+    put([0; 4].get(..padded - chunk + 1)?)?;
     if let (Some(voip), Some(reception)) = (&out.voip, &out.reception) {
         put(&[0x80, 207, 0, 10])?;
         put(&out.ssrc.to_be_bytes())?;

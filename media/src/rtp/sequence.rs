@@ -1,4 +1,5 @@
 //! Extending the 16-bit sequence numbers and 32-bit timestamps of the wire beyond their wraps.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 /// Follows a wrapping counter of `BITS` bits; each value is placed nearest to the last one.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,6 +8,7 @@
 //! E    0   0    0    0    1    1    1
 //! dur  160 320  480  640  800  800  800
 //! ```
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 /// The sixteen digits in event order.
 const DIGITS: &[u8; 16] = b"0123456789*#ABCD";
@@ -93,7 +94,7 @@ impl Sender {
     pub fn step(&mut self) -> Step {
         match &mut self.phase {
             Phase::Tone { sent_samples } => {
-                *sent_samples += FRAME_SAMPLES;
+                *sent_samples = sent_samples.saturating_add(FRAME_SAMPLES);
                 let duration = *sent_samples;
                 let last = duration >= DURATION_SAMPLES;
                 if last {
@@ -106,12 +107,12 @@ impl Sender {
                 Step::Pause
             }
             Phase::End { left } => {
-                *left -= 1;
+                *left = left.saturating_sub(1);
                 Step::Packet(self.packet(DURATION_SAMPLES, true, false))
             }
             Phase::Pause { left: 0 } => Step::Done,
             Phase::Pause { left } => {
-                *left -= 1;
+                *left = left.saturating_sub(1);
                 Step::Pause
             }
         }
@@ -125,16 +126,19 @@ impl Sender {
 
 /// The two frequencies of a digit for in-band sending (ITU-T Q.23).
 pub fn frequencies_hz(event: u8) -> (f32, f32) {
-    const LOW: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
-    const HIGH: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
-    let (row, column) = match event {
-        1..=9 => (usize::from(event - 1) / 3, usize::from(event - 1) % 3),
-        10 => (3, 0),
-        0 => (3, 1),
-        11 => (3, 2),
-        other => (usize::from(other.saturating_sub(12)) % 4, 3),
+    let low = match event {
+        1..=3 | 12 => 697.0,
+        4..=6 | 13 => 770.0,
+        7..=9 | 14 => 852.0,
+        _ => 941.0,
     };
-    (LOW[row], HIGH[column])
+    let high = match event {
+        1 | 4 | 7 | 10 => 1_209.0,
+        0 | 2 | 5 | 8 => 1_336.0,
+        3 | 6 | 9 | 11 => 1_477.0,
+        _ => 1_633.0,
+    };
+    (low, high)
 }
 
 #[cfg(test)]

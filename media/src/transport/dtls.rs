@@ -1,5 +1,6 @@
 //! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that the keys come from. No sockets here. The
 //! library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::srtp::{KEY_BYTES_MAX, Keys, Suite};
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
@@ -34,6 +35,8 @@ pub struct Terms {
     pub theirs: Fingerprint,
     /// We begin the handshake.
     pub active: bool,
+    /// Tells associations apart that agree in everything else: another number is another handshake.
+    pub association: u64,
 }
 
 /// Who we are in every handshake of this process: a certificate nobody has signed.
@@ -200,10 +203,10 @@ fn keys(state: &State, is_client: bool) -> Option<Keys> {
     let material = state.export_keying_material(LABEL, &[], 2 * (key + salt)).ok()?;
     let material: &[u8] = material.as_ref();
     let of = |side: usize| {
+        let key = material.chunks_exact(key).nth(side)?;
+        let salt = material.get(2 * key.len()..)?.chunks_exact(salt).nth(side)?;
         let mut bytes = [0; KEY_BYTES_MAX];
-        bytes[..key].copy_from_slice(material.get(side * key..(side + 1) * key)?);
-        let from = 2 * key + side * salt;
-        bytes[key..key + salt].copy_from_slice(material.get(from..from + salt)?);
+        bytes.iter_mut().zip(key.iter().chain(salt)).for_each(|(to, from)| *to = *from);
         Some(bytes)
     };
     let (client, server) = (of(0)?, of(1)?);
@@ -255,8 +258,8 @@ mod tests {
 
     fn pair(now: Instant) -> (Handshake, Handshake) {
         let (a, b) = (Identity::new().unwrap(), Identity::new().unwrap());
-        let client = Handshake::new(now, &a, Terms { theirs: b.fingerprint(), active: true }).unwrap();
-        let server = Handshake::new(now, &b, Terms { theirs: a.fingerprint(), active: false }).unwrap();
+        let client = Handshake::new(now, &a, Terms { theirs: b.fingerprint(), active: true, association: 0 }).unwrap();
+        let server = Handshake::new(now, &b, Terms { theirs: a.fingerprint(), active: false, association: 0 }).unwrap();
         (client, server)
     }
 
@@ -285,7 +288,8 @@ mod tests {
         let now = origin();
         let (_, mut server) = pair(now);
         let identity = Identity::new().unwrap();
-        let mut client = Handshake::new(now, &identity, Terms { theirs: [0; 32], active: true }).unwrap();
+        let mut client =
+            Handshake::new(now, &identity, Terms { theirs: [0; 32], active: true, association: 0 }).unwrap();
         shake(&mut client, &mut server, now, 0);
         assert_eq!(client.progress(), Progress::Failed);
     }

@@ -1,4 +1,5 @@
 //! ICE-lite on a stream of its own (RFC 8445 section 2.5): checks are answered, none are sent. No sockets here.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use std::net::SocketAddr;
 use str0m::crypto::from_feature_flags;
@@ -32,7 +33,7 @@ pub enum Check {
 impl Lite {
     /// Whether a datagram is a check and neither sound nor a handshake (RFC 7983).
     pub fn is_check(datagram: &[u8]) -> bool {
-        datagram.len() >= 20 && datagram[0] < 4
+        datagram.len() >= 20 && datagram.first().is_some_and(|first| *first < 4)
     }
 
     /// Answers a check that knows our password; `None` for anything else.
@@ -46,7 +47,7 @@ impl Lite {
         let mut buffer = [0; ANSWER_BYTES];
         let answer = StunMessage::binding_reply(message.trans_id(), source);
         let len = answer.to_bytes(Some(&self.password), &mut buffer, |key, parts| hmac.sha1_hmac(key, parts)).ok()?;
-        reply(&buffer[..len]);
+        reply(buffer.get(..len)?);
         Some(if message.use_candidate() { Check::Chosen } else { Check::Path })
     }
 }

@@ -1,4 +1,5 @@
 //! Packets on a TCP connection (RFC 4571): two bytes of length before each.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::limits;
 
@@ -13,20 +14,29 @@ pub struct Deframer {
 pub struct Broken;
 
 impl Deframer {
+    /// No packet has begun.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Takes bytes and hands out every packet that is whole.
     pub fn push(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) -> Result<(), Broken> {
         self.bytes.extend_from_slice(bytes);
-        let mut at = 0;
-        while let Some([high, low]) = self.bytes.get(at..at + 2) {
+        let mut rest = self.bytes.as_slice();
+        while let [high, low, after @ ..] = rest {
             let length = usize::from(u16::from_be_bytes([*high, *low]));
-            if length > limits::PACKET_BYTES_MAX {
+            // Of no length: a sign of life (RFC 4571 section 2). Of less than a header: nothing that is spoken here.
+            if length > limits::PACKET_BYTES_MAX || (1..limits::PACKET_BYTES_MIN).contains(&length) {
                 return Err(Broken);
             }
-            let Some(packet) = self.bytes.get(at + 2..at + 2 + length) else { break };
-            out(packet);
-            at += 2 + length;
+            let Some((packet, after)) = after.split_at_checked(length) else { break };
+            if !packet.is_empty() {
+                out(packet);
+            }
+            rest = after;
         }
-        self.bytes.drain(..at);
+        let taken = self.bytes.len().saturating_sub(rest.len());
+        self.bytes.drain(..taken);
         Ok(())
     }
 }
@@ -35,7 +45,7 @@ impl Deframer {
 pub fn frame(packet: &[u8], out: &mut Vec<u8>) {
     let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&packet[..usize::from(length)]);
+    out.extend_from_slice(packet.get(..usize::from(length)).unwrap_or(packet));
 }
 
 #[cfg(test)]
@@ -45,7 +55,7 @@ mod tests {
     #[test]
     fn packets_come_out_whole_however_they_are_cut() {
         let mut wire = vec![];
-        for packet in [&b"one"[..], b"", b"three three"] {
+        for packet in [&b"one and one"[..], b"", b"three three"] {
             frame(packet, &mut wire);
         }
         for cut in 1..wire.len() {
@@ -54,8 +64,14 @@ mod tests {
             for part in wire.chunks(cut) {
                 deframer.push(part, |packet| got.push(packet.to_vec())).unwrap();
             }
-            assert_eq!(got, [&b"one"[..], b"", b"three three"]);
+            assert_eq!(got, [&b"one and one"[..], b"three three"]);
+            assert!(deframer.is_empty());
         }
-        assert_eq!(Deframer::default().push(&[0xff, 0xff, 1], |_| {}), Err(Broken));
+        for wrong in [&[0xff, 0xff, 1][..], &[0, 1, 1], &[0, 7, 1], b"GET / HTTP/1.1"] {
+            assert_eq!(Deframer::default().push(wrong, |_| {}), Err(Broken), "{wrong:?}");
+        }
+        let mut half = Deframer::default();
+        assert_eq!(half.push(&[0], |_| {}), Ok(()));
+        assert!(!half.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Datagrams and instants go in; datagrams, RTP packets and the next deadline come out. It refuses to
 //! know what is in the packets. str0m allocates for each packet it carries; see ARCHITECTURE.md.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::codec::{Codec, Law};
 use crate::leg::Stream;
@@ -368,10 +369,7 @@ fn codec(codec: str0m::format::Codec) -> Option<Codec> {
 
 /// The name at the front of a check's user name (RFC 8445 section 7.2.2): whom it is for.
 pub fn checked_ufrag(datagram: &[u8]) -> Option<&str> {
-    if datagram.len() < 20 || datagram[0] > 1 {
-        return None;
-    }
-    let mut rest = datagram.get(20..)?;
+    let mut rest = datagram.get(20..).filter(|_| datagram.first().is_some_and(|first| *first <= 1))?;
     while let [t0, t1, l0, l1, tail @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*l0, *l1]));
         if u16::from_be_bytes([*t0, *t1]) == 0x0006 {

@@ -1,14 +1,17 @@
 //! Drives the endpoint: one task that owns it, its UDP socket, its connections and its timers.
 
+use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, Checks, OwnWork, SWEEP_INTERVAL};
 use super::handle::{Command, Local, SipHandle};
+use super::listener::{self, Admission, Door, Lists, StreamLimits, StreamReports};
 use super::names::{self, Asked, Names, Purpose, Resolved};
-use super::stream::{self, Door, Outbound, StreamEvent};
+use super::stream::{self, Outbound, Peer, StreamEvent};
 use super::tls::Certificates;
 use crate::limits;
 use crate::sip::endpoint::{
     Address, CallId, Config, Counters, Endpoint, Event, Hop, Incoming, Query, RegistrationNews, Target, Transmit,
     Transport,
 };
+use crate::sip::message::parse;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +19,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
+use trunkline_connections::{Connection, Connections, Standing};
+use trunkline_supervision::spawn;
 
 /// A call that came in, with the events of its life.
 #[derive(Debug)]
@@ -49,13 +54,24 @@ pub struct Listen {
     pub certificates: Certificates,
     /// Names are looked up here instead of at the system's servers.
     pub dns_server: Option<SocketAddr>,
+    /// Of connections, theirs and ours.
+    pub streams: StreamLimits,
 }
 
 impl Listen {
     /// UDP and TCP alone.
     pub fn plain(sip: SocketAddr) -> Self {
         let certificates = Certificates::none();
-        Self { sip, tls: None, ws: None, ws_is_secure: false, ws_origins: Vec::new(), certificates, dns_server: None }
+        Self {
+            sip,
+            tls: None,
+            ws: None,
+            ws_is_secure: false,
+            ws_origins: Vec::new(),
+            certificates,
+            dns_server: None,
+            streams: StreamLimits::default(),
+        }
     }
 }
 
@@ -68,19 +84,26 @@ pub struct Started {
     pub registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
 }
 
-struct Driver {
-    endpoint: Endpoint,
+pub(super) struct Driver {
+    pub(super) endpoint: Endpoint,
     udp: Arc<UdpSocket>,
-    connections: HashMap<Address, mpsc::Sender<Outbound>>,
-    stream_events: mpsc::Sender<StreamEvent>,
+    pub(super) connections: HashMap<Address, Stream>,
+    admission: Admission,
     certificates: Certificates,
-    calls: HashMap<CallId, mpsc::Sender<Event>>,
+    pub(super) calls: HashMap<CallId, mpsc::Sender<Event>>,
     /// Events of calls whose owner is another call's, until that takes them.
     unclaimed: HashMap<CallId, mpsc::Receiver<Event>>,
     incoming: mpsc::Sender<IncomingCall>,
     registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
     names: Names,
     resolved: mpsc::Sender<Resolved>,
+    pub(super) checks: Checks,
+}
+
+/// A connection there is.
+pub(super) struct Stream {
+    pub(super) queue: mpsc::Sender<Outbound>,
+    pub(super) place: Arc<Connection>,
 }
 
 /// Starts the endpoint. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
@@ -90,24 +113,32 @@ pub async fn start(
 ) -> io::Result<Started> {
     let (udp, tcp) = bind_both(listen.sip).await?;
     let (events, stream_queue) = mpsc::channel(limits::COMMANDS_MAX);
+    let reports = StreamReports::default();
+    let admission = Admission {
+        connections: Connections::new(listen.streams.caps),
+        reports: reports.clone(),
+        lists: Lists::default(),
+        limits: listen.streams,
+        events,
+    };
     let mut local = Local { udp: udp.local_addr()?, tcp: tcp.local_addr()?, tls: None, ws: None };
     let Certificates { acceptor, .. } = &listen.certificates;
     if let Some(addr) = listen.tls {
         let acceptor = acceptor.clone().ok_or_else(|| io::Error::other("TLS without a certificate"))?;
         let listener = TcpListener::bind(addr).await?;
         local.tls = Some(listener.local_addr()?);
-        tokio::spawn(stream::accept_loop(listener, Door::Tls(acceptor), events.clone()));
+        spawn("sip_listener", listener::accept_loop(listener, Door::Tls(acceptor), admission.clone()));
     }
     if let Some(addr) = listen.ws {
         let acceptor = acceptor.clone().filter(|_| listen.ws_is_secure);
         let listener = TcpListener::bind(addr).await?;
         local.ws = Some(listener.local_addr()?);
         let door = Door::Ws { acceptor, origins: listen.ws_origins.into() };
-        tokio::spawn(stream::accept_loop(listener, door, events.clone()));
+        spawn("sip_listener", listener::accept_loop(listener, door, admission.clone()));
     }
     (config.udp_port, config.tcp_port) = (local.udp.port(), local.tcp.port());
     (config.tls_port, config.ws_port) = (local.tls.map(|addr| addr.port()), local.ws.map(|addr| addr.port()));
-    tokio::spawn(stream::accept_loop(tcp, Door::Tcp, events.clone()));
+    spawn("sip_listener", listener::accept_loop(tcp, Door::Tcp, admission.clone()));
     let (commands, command_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
@@ -116,7 +147,7 @@ pub async fn start(
         endpoint: Endpoint::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
         connections: HashMap::new(),
-        stream_events: events,
+        admission,
         certificates: listen.certificates,
         calls: HashMap::new(),
         unclaimed: HashMap::new(),
@@ -124,9 +155,10 @@ pub async fn start(
         registrations,
         names: Names::new(listen.dns_server),
         resolved,
+        checks: Checks::default(),
     };
-    tokio::spawn(driver.run(command_queue, stream_queue, resolved_queue));
-    let handle = SipHandle { commands, local };
+    spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));
+    let handle = SipHandle { commands, local, reports };
     Ok(Started { handle, incoming: incoming_queue, registrations: news })
 }
 
@@ -171,6 +203,8 @@ impl Driver {
     ) {
         let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
         let udp = self.udp.clone();
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let deadline = self.endpoint.poll_timeout();
             let timer = async {
@@ -180,16 +214,21 @@ impl Driver {
                 }
             };
             tokio::select! {
-                () = timer => self.endpoint.handle_timeout(Instant::now()),
+                () = timer => self.own_work(OwnWork::Timer, |driver| driver.endpoint.handle_timeout(Instant::now())),
                 _ = udp.readable() => self.receive(&mut buffer),
                 command = commands.recv() => match command {
-                    Some(command) => self.command(command),
+                    Some(command) => self.contained(command.call(), |driver| driver.command(command)),
                     None => return,
                 },
                 Some(event) = streams.recv() => self.stream_event(event),
-                Some(resolved) = resolved.recv() => self.resolved(resolved),
+                Some(resolved) = resolved.recv() => self.contained(None, |driver| driver.resolved(resolved)),
+                _ = sweep.tick() => self.own_work(OwnWork::Sweep, Self::sweep),
             }
-            self.flush();
+            self.own_work(OwnWork::Output, Self::flush);
+            if self.checks.is_hopeless() {
+                tracing::error!("SIP cannot go on: its own work panics again and again");
+                return;
+            }
         }
     }
 
@@ -197,7 +236,10 @@ impl Driver {
         let now = Instant::now();
         for _ in 0..limits::RECEIVE_BATCH_MAX {
             match self.udp.try_recv_from(buffer) {
-                Ok((len, source)) => self.endpoint.handle_datagram(now, canonical(source), &buffer[..len]),
+                Ok((len, source)) => {
+                    let bytes = buffer.get(..len).unwrap_or_default();
+                    self.heard(now, bytes, |driver| driver.endpoint.handle_datagram(now, canonical(source), bytes));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // ICMP errors of earlier sends surface here; the transaction timers deal with the peer.
                 Err(_) => {}
@@ -220,14 +262,21 @@ impl Driver {
                 }
                 Ok(())
             }
-            Command::Options { probe, reply } => endpoint.options(now, *probe).map(|call| {
-                let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
-                self.calls.insert(call, events);
-                let _ = reply.send(queue);
-            }),
+            Command::Options { probe, reply } => {
+                let result = endpoint.options(now, *probe).map(|call| {
+                    let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
+                    self.calls.insert(call, events);
+                    queue
+                });
+                let _ = reply.send(result);
+                Ok(())
+            }
+            Command::Attend { call } => endpoint.attend(call),
             Command::Progress { call, status, sdp } => endpoint.progress(now, call, status, sdp),
             Command::Answer { call, sdp } => endpoint.answer(now, call, sdp),
             Command::Reject { call, status, retry_after_s } => endpoint.reject(now, call, status, retry_after_s),
+            Command::RejectNumber { call } => endpoint.reject_number(now, call),
+            Command::ChooseTrunk { call, id } => endpoint.choose_trunk(call, &id),
             Command::HangUp { call } => endpoint.hang_up(now, call),
             Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
             Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
@@ -250,8 +299,14 @@ impl Driver {
                 Ok(())
             }
             Command::SetTrunks { trunks, done } => {
+                self.admission.lists.set(trunks.clone());
                 endpoint.set_trunks(trunks);
                 let _ = done.send(());
+                Ok(())
+            }
+            Command::Check { reply } => {
+                let probe = self.checks.begin(reply);
+                endpoint.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
                 Ok(())
             }
             Command::Snapshot { reply } => {
@@ -269,18 +324,14 @@ impl Driver {
     fn stream_event(&mut self, event: StreamEvent) {
         let now = Instant::now();
         match event {
-            StreamEvent::Opened { peer, queue } => {
-                if self.connections.len() < limits::TCP_CONNECTIONS_MAX {
-                    self.connections.insert(peer, queue);
-                } // else the queue is dropped, which closes the connection
+            StreamEvent::Opened { peer, queue, place } => {
+                self.connections.insert(peer, Stream { queue, place });
             }
             StreamEvent::Received { peer, parsed } => {
-                if self.endpoint.hears(now, peer.addr.ip()) {
-                    self.endpoint.handle_parsed(now, peer.transport, peer.addr, parsed);
-                }
+                self.heard_on_stream(now, peer, parsed);
             }
             StreamEvent::Closed { peer } => {
-                if self.connections.get(&peer).is_some_and(mpsc::Sender::is_closed) {
+                if self.connections.get(&peer).is_some_and(|stream| stream.queue.is_closed()) {
                     self.connections.remove(&peer);
                 }
             }
@@ -314,6 +365,8 @@ impl Driver {
 
     fn transmit(&mut self, transmit: Transmit) {
         match &transmit.target {
+            // The answer to our own question stays here.
+            Target::Addr(CHECK_ADDR) => self.checks.answered(&transmit.bytes),
             Target::Addr(addr) => {
                 let addr = *addr;
                 self.send_to(transmit, addr);
@@ -335,7 +388,7 @@ impl Driver {
         match self.names.known(Instant::now(), &asked.hop) {
             Some(addresses) => self.resolved(Resolved { asked, result: Ok(addresses) }),
             None => {
-                tokio::spawn(names::resolve(asked, self.names.resolver(), self.resolved.clone()));
+                spawn("sip_names", names::resolve(asked, self.names.resolver(), self.resolved.clone()));
             }
         }
     }
@@ -348,7 +401,8 @@ impl Driver {
         match (asked.purpose, result) {
             (Purpose::Query(id), result) => self.endpoint.handle_resolved(now, id, result),
             (Purpose::Message(transmit), Ok(addresses)) => {
-                if let Some(address) = addresses.first() {
+                let permitted = |address: &&Address| self.endpoint.check_destination(address.addr).is_ok();
+                if let Some(address) = addresses.iter().find(permitted) {
                     self.send_to(transmit, address.addr);
                 }
             }
@@ -383,7 +437,7 @@ impl Driver {
     fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
         let peer = Address { transport: transmit.transport, addr };
         let item = (transmit.bytes.clone(), transmit.transaction.clone());
-        let item = match self.connections.get(&peer).map(|queue| queue.try_send(item.clone())) {
+        let item = match self.connections.get(&peer).map(|stream| stream.queue.try_send(item.clone())) {
             Some(Ok(())) => return,
             Some(Err(mpsc::error::TrySendError::Full(_))) => {
                 self.connections.remove(&peer); // closes it: a peer that does not read is gone
@@ -395,12 +449,19 @@ impl Driver {
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
             return self.unreachable(transmit, "the WebSocket is closed");
         }
+        let Admission { connections, reports, limits, events, .. } = &self.admission;
+        // Strangers make room for those we call.
+        let Ok((place, _)) = connections.open(addr.ip(), Standing::Exempt, &reports.outbound) else {
+            return self.unreachable(transmit, "too many connections");
+        };
+        let (place, limits) = (Arc::new(place), *limits);
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
         let _ = queue.try_send(item);
-        self.connections.insert(peer, queue);
+        self.connections.insert(peer, Stream { queue, place: place.clone() });
         let secure = (transmit.transport == Transport::Tls)
             .then(|| (self.certificates.connector.clone(), self.names.name_of(addr)));
-        tokio::spawn(stream::connect(peer, secure, outbound, self.stream_events.clone()));
+        let peer = Peer { address: peer, place, limits, is_ours: true };
+        spawn("sip_connection", stream::connect(peer, secure, outbound, events.clone()));
     }
 
     fn event(&mut self, event: Event) {
@@ -459,5 +520,159 @@ impl Driver {
                 let _ = self.endpoint.reject(Instant::now(), call, 503, Some(5));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::endpoint::{DestinationGuard, TrunkRule};
+    use crate::sip::failure::Cause;
+    use tokio::sync::oneshot;
+
+    const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 7], 5_060);
+
+    struct Running {
+        driver: Driver,
+        incoming: mpsc::Receiver<IncomingCall>,
+    }
+
+    async fn running() -> Running {
+        let (stream_events, _) = mpsc::channel(8);
+        let (incoming, calls) = mpsc::channel(8);
+        let (registrations, _) = mpsc::channel(8);
+        let (resolved, _) = mpsc::channel(8);
+        let allow = vec![IpAddr::from([192, 0, 2, 7]).into()];
+        let config = Config {
+            advertised: IpAddr::from([127, 0, 0, 1]),
+            advertised_other: None,
+            udp_port: 5_060,
+            tcp_port: 5_060,
+            tls_port: None,
+            ws_port: None,
+            user_agent: "test".into(),
+            realm: "test".into(),
+            calls_max: 10,
+            retry_after_s: 1,
+            session_expires_s: 0,
+            destinations: DestinationGuard::open(),
+            trunks: vec![TrunkRule { id: "t".into(), allow, credentials: None, accept_refer: false }],
+        };
+        let driver = Driver {
+            endpoint: Endpoint::new(Instant::now(), config, [7; 32]),
+            udp: Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()),
+            connections: HashMap::new(),
+            admission: Admission {
+                connections: Connections::new(StreamLimits::default().caps),
+                reports: StreamReports::default(),
+                lists: Lists::default(),
+                limits: StreamLimits::default(),
+                events: stream_events,
+            },
+            certificates: Certificates::none(),
+            calls: HashMap::new(),
+            unclaimed: HashMap::new(),
+            incoming,
+            registrations,
+            names: Names::new(None),
+            resolved,
+            checks: Checks::default(),
+        };
+        Running { driver, incoming: calls }
+    }
+
+    fn message(method: &str, call: &str) -> String {
+        format!(
+            "{method} sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK{method}{call}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:2@192.0.2.7>;tag={call}\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: {call}\r\n\
+             CSeq: 1 {method}\r\nContact: <sip:2@192.0.2.7:5060>\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
+
+    impl Running {
+        fn hear(&mut self, text: &str) {
+            let (now, bytes) = (Instant::now(), text.as_bytes());
+            self.driver.heard(now, bytes, |driver| driver.endpoint.handle_datagram(now, SOURCE.into(), bytes));
+            self.driver.own_work(OwnWork::Output, Driver::flush);
+        }
+
+        fn call(&mut self, id: &str) -> IncomingCall {
+            self.hear(&message("INVITE", id));
+            self.incoming.try_recv().unwrap()
+        }
+
+        fn check(&mut self) -> Option<u16> {
+            let (reply, mut answer) = oneshot::channel();
+            self.driver.contained(None, |driver| driver.command(Command::Check { reply }));
+            self.driver.own_work(OwnWork::Output, Driver::flush);
+            answer.try_recv().ok()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_panics_ends_the_call_it_was_for_and_no_other() {
+        let mut running = running().await;
+        let (mut first, mut second) = (running.call("first"), running.call("second"));
+        let bytes = message("INFO", "first");
+        running.driver.heard(Instant::now(), bytes.as_bytes(), |_| panic!("on purpose"));
+        running.driver.own_work(OwnWork::Output, Driver::flush);
+        let ended = first.events.try_recv();
+        assert!(matches!(ended, Ok(Event::Ended { cause: Cause::Defect, .. })), "{ended:?}");
+        assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
+        assert_eq!((running.driver.endpoint.calls(), running.check()), (1, Some(200)));
+        // A command of an owner, the same.
+        let call = second.incoming.call;
+        running.driver.contained(Some(call), |_| panic!("on purpose"));
+        running.driver.own_work(OwnWork::Output, Driver::flush);
+        assert!(matches!(second.events.try_recv(), Ok(Event::Ended { cause: Cause::Defect, .. })));
+        // Garbage that panics is for no call.
+        running.driver.heard(Instant::now(), b"\xff\xfe", |_| panic!("on purpose"));
+        assert_eq!((running.driver.endpoint.calls(), running.check()), (0, Some(200)));
+        assert!(!running.driver.checks.is_hopeless());
+    }
+
+    #[tokio::test]
+    async fn own_work_that_panics_again_and_again_is_given_up_and_once_is_not() {
+        let mut running = running().await;
+        for round in 0..20 {
+            running.driver.own_work(OwnWork::Timer, |_| assert!(round % 7 == 6, "on purpose"));
+            running.driver.own_work(OwnWork::Output, Driver::flush);
+            assert!(!running.driver.checks.is_hopeless(), "{round}");
+        }
+        for _ in 0..8 {
+            running.driver.own_work(OwnWork::Timer, |_| panic!("on purpose"));
+            running.driver.own_work(OwnWork::Output, Driver::flush);
+        }
+        assert!(running.driver.checks.is_hopeless(), "what it sends is no sign that its timers work");
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_owner_is_gone_is_refused_and_its_queue_forgotten() {
+        let mut running = running().await;
+        let (first, mut second) = (running.call("first"), running.call("second"));
+        drop(first); // its task has panicked
+        running.driver.own_work(OwnWork::Sweep, Driver::sweep);
+        running.driver.own_work(OwnWork::Output, Driver::flush);
+        assert_eq!((running.driver.endpoint.calls(), running.driver.calls.len()), (1, 1));
+        assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
+        // A session that a panic took along: whoever owns the call learns it.
+        let call = second.incoming.call;
+        running.driver.contained(None, |driver| {
+            driver.endpoint.forget_call(call);
+            panic!("on purpose");
+        });
+        running.driver.own_work(OwnWork::Sweep, Driver::sweep);
+        assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+    }
+
+    #[tokio::test]
+    async fn questions_to_ourselves_leave_nothing_behind() {
+        let mut running = running().await;
+        for _ in 0..1_000 {
+            assert_eq!(running.check(), Some(200));
+        }
+        let later = Instant::now() + std::time::Duration::from_secs(1);
+        running.driver.endpoint.handle_timeout(later);
+        assert_eq!(running.driver.endpoint.held(), (0, 0, 0));
     }
 }

@@ -1,14 +1,17 @@
 //! What the rest of the program holds of the endpoint: commands to its task.
 
 use super::driver::Snapshot;
-use crate::sip::endpoint::{CallId, Event, Invite, Refusal, RegistrationRule, TrunkRule};
+use super::listener::StreamReports;
+use crate::sip::endpoint::{CallId, Event, Invite, Refusal, RegistrationRule, TrunkKey, TrunkRule, TrunkRules};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 #[derive(Debug)]
 pub(super) enum Command {
     Invite { invite: Box<Invite>, reply: oneshot::Sender<Result<(CallId, mpsc::Receiver<Event>), Refusal>> },
-    Options { probe: Box<Invite>, reply: oneshot::Sender<mpsc::Receiver<Event>> },
+    Options { probe: Box<Invite>, reply: oneshot::Sender<Result<mpsc::Receiver<Event>, Refusal>> },
+    Attend { call: CallId },
     Progress { call: CallId, status: u16, sdp: Option<Vec<u8>> },
     Answer { call: CallId, sdp: Vec<u8> },
     Reject { call: CallId, status: u16, retry_after_s: Option<u32> },
@@ -22,9 +25,42 @@ pub(super) enum Command {
     Acknowledge { call: CallId, sdp: Option<Vec<u8>> },
     Take { call: CallId, reply: oneshot::Sender<Option<mpsc::Receiver<Event>>> },
     SetRegistrations { rules: Vec<RegistrationRule> },
-    SetTrunks { trunks: Vec<TrunkRule>, done: oneshot::Sender<()> },
+    SetTrunks { trunks: Arc<TrunkRules>, done: oneshot::Sender<()> },
+    ChooseTrunk { call: CallId, id: TrunkKey },
+    RejectNumber { call: CallId },
     SetCallsMax { calls_max: usize, done: oneshot::Sender<()> },
     Snapshot { reply: oneshot::Sender<Snapshot> },
+    Check { reply: oneshot::Sender<u16> },
+}
+
+impl Command {
+    /// The call it is for, where it is for one.
+    pub(super) fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Progress { call, .. }
+            | Self::Answer { call, .. }
+            | Self::Reject { call, .. }
+            | Self::HangUp { call }
+            | Self::AnswerReoffer { call, .. }
+            | Self::Info { call, .. }
+            | Self::Refer { call, .. }
+            | Self::AnswerRefer { call, .. }
+            | Self::NotifyRefer { call, .. }
+            | Self::Reoffer { call, .. }
+            | Self::Acknowledge { call, .. }
+            | Self::ChooseTrunk { call, .. }
+            | Self::Attend { call }
+            | Self::RejectNumber { call }
+            | Self::Take { call, .. } => Some(*call),
+            Self::Invite { .. }
+            | Self::Options { .. }
+            | Self::SetRegistrations { .. }
+            | Self::SetTrunks { .. }
+            | Self::SetCallsMax { .. }
+            | Self::Snapshot { .. }
+            | Self::Check { .. } => None,
+        }
+    }
 }
 
 /// Sends commands to the endpoint. Commands that no longer fit the state of their call are dropped:
@@ -33,6 +69,7 @@ pub(super) enum Command {
 pub struct SipHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) local: Local,
+    pub(super) reports: StreamReports,
 }
 
 /// Where the endpoint listens.
@@ -47,6 +84,11 @@ pub struct Local {
 impl SipHandle {
     pub fn local(&self) -> Local {
         self.local
+    }
+
+    /// What the listeners have counted.
+    pub fn streams(&self) -> &StreamReports {
+        &self.reports
     }
 
     pub fn local_udp(&self) -> SocketAddr {
@@ -64,14 +106,22 @@ impl SipHandle {
         answer.await.unwrap_or(Err(Refusal::Overload))
     }
 
-    /// Asks whether somebody is there: the status of the answer, none without one (after 32 seconds at most).
-    pub async fn options(&self, probe: Invite) -> Option<u16> {
+    /// Asks whether somebody is there: the status of the answer, none without one after
+    /// [`PROBE_TIMEOUT`](crate::sip::endpoint::PROBE_TIMEOUT). Refused when too many ask.
+    pub async fn options(&self, probe: Invite) -> Result<Option<u16>, Refusal> {
         let (reply, events) = oneshot::channel();
-        self.commands.try_send(Command::Options { probe: Box::new(probe), reply }).ok()?;
-        match events.await.ok()?.recv().await {
+        let command = Command::Options { probe: Box::new(probe), reply };
+        self.commands.try_send(command).map_err(|_| Refusal::Overload)?;
+        let mut events = events.await.unwrap_or(Err(Refusal::Overload))?;
+        Ok(match events.recv().await {
             Some(Event::Probed { status, .. }) => status,
             _ => None,
-        }
+        })
+    }
+
+    /// The call has an owner who may be long about it: no sign that calls are left waiting.
+    pub async fn attend(&self, call: CallId) {
+        self.send(Command::Attend { call }).await;
     }
 
     pub async fn progress(&self, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
@@ -142,9 +192,21 @@ impl SipHandle {
         let _ = applied.await;
     }
 
-    /// Who may call in; holds for every request read after this returns.
+    /// The call is this candidate's: it has that trunk's rights and no other's.
+    pub async fn choose_trunk(&self, call: CallId, id: TrunkKey) {
+        self.send(Command::ChooseTrunk { call, id }).await;
+    }
+
+    /// The number is none of the candidates': 401 where credentials may bring another one, else 404.
+    pub async fn reject_number(&self, call: CallId) {
+        self.send(Command::RejectNumber { call }).await;
+    }
+
+    /// Who may call in; holds for every request read after this returns. The index over the rules is made here, so
+    /// that the endpoint's task does not wait for it.
     pub async fn set_trunks(&self, trunks: Vec<TrunkRule>) {
         let (done, applied) = oneshot::channel();
+        let trunks = Arc::new(TrunkRules::from(trunks));
         self.send(Command::SetTrunks { trunks, done }).await;
         let _ = applied.await;
     }
@@ -153,6 +215,19 @@ impl SipHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Snapshot { reply }).await;
         answer.await.ok()
+    }
+
+    /// Asks the endpoint an OPTIONS of our own, through its queue like everything else: the status of its answer, none
+    /// when it does not take questions any more. Wait with a deadline.
+    pub async fn check(&self) -> Option<u16> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Check { reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The endpoint has ended.
+    pub fn is_closed(&self) -> bool {
+        self.commands.is_closed()
     }
 
     async fn send(&self, command: Command) {

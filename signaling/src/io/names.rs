@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use trunkline_supervision::contain;
 
 /// How long an answer is used; shorter than most records live, so that a moved provider is found again soon.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -102,6 +103,8 @@ impl Names {
 
 pub(super) async fn resolve(asked: Asked, resolver: Option<TokioResolver>, resolved: mpsc::Sender<Resolved>) {
     let looking = look_up(&asked.hop, asked.transport, resolver.as_ref());
+    // Whoever asked is answered, whatever the resolver makes of what it is told.
+    let looking = async { contain("sip_names", looking).await.unwrap_or_else(|error| Err(error.to_string())) };
     let result = match tokio::time::timeout(DEADLINE, looking).await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.hop.host)),
         Ok(result) => result,

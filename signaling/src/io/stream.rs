@@ -1,155 +1,119 @@
-//! Connections (TCP, TLS, WebSocket): framing on the way in, one bounded queue on the way out. Knows no SIP beyond
-//! framing.
+//! Connections (TCP, TLS, WebSocket): framing on the way in, one bounded queue on the way out, and a deadline for
+//! everything that is waited for. Knows no SIP beyond framing.
 
+use super::listener::StreamLimits;
 use crate::limits;
-use crate::sip::endpoint::{Address, Transport};
-use crate::sip::message::parse::{self, Framed, Parsed};
+use crate::sip::endpoint::Address;
+use crate::sip::message::framing::{Framed, Framer};
+use crate::sip::message::parse::{self, Parsed};
 use crate::sip::transaction::Wire;
 use futures_util::{SinkExt as _, StreamExt as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use trunkline_connections::{Closed, Connection};
 
-/// A peer that started a message must finish it in this time.
-const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
-/// A connection without a byte for this long is closed: longer than any keep-alive in use (RFC 5626: 120 s).
-const IDLE: Duration = Duration::from_secs(1_800);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// TLS and WebSocket handshakes of those who connect to us.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// What we opened is kept open through NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Read at once; with the largest message the most that is kept of a stream.
+const READ_BYTES: usize = 4_096;
 
 /// Something to write, and the transaction to tell when it cannot be written.
 pub(super) type Outbound = (Wire, Option<Arc<str>>);
 
 #[derive(Debug)]
 pub(super) enum StreamEvent {
-    Opened { peer: Address, queue: mpsc::Sender<Outbound> },
+    Opened { peer: Address, queue: mpsc::Sender<Outbound>, place: Arc<Connection> },
     Received { peer: Address, parsed: Parsed },
     Closed { peer: Address },
     Unreachable { transaction: Arc<str>, why: String },
 }
 
-/// What stands between a listener and SIP.
-#[derive(Clone)]
-pub(super) enum Door {
-    Tcp,
-    Tls(TlsAcceptor),
-    Ws { acceptor: Option<TlsAcceptor>, origins: Arc<[String]> },
+/// The other end of a connection.
+pub(super) struct Peer {
+    pub address: Address,
+    pub place: Arc<Connection>,
+    pub limits: StreamLimits,
+    /// We connected to it.
+    pub is_ours: bool,
 }
 
-impl Door {
-    fn transport(&self) -> Transport {
-        match self {
-            Self::Tcp => Transport::Tcp,
-            Self::Tls(_) => Transport::Tls,
-            Self::Ws { acceptor: None, .. } => Transport::Ws,
-            Self::Ws { acceptor: Some(_), .. } => Transport::Wss,
-        }
+/// Until when a connection may be silent, and why it ends then.
+struct Patience {
+    limits: StreamLimits,
+    place: Arc<Connection>,
+    opened: Instant,
+    /// A SIP message was read.
+    served: bool,
+    /// Of the last byte; of peers nobody vouches for, of the last message.
+    heard: Instant,
+    /// Of the first byte of a message that is not complete yet.
+    begun: Option<Instant>,
+    /// Unreadable messages since the last readable one.
+    garbage: usize,
+}
+
+impl Patience {
+    fn new(peer: &Peer, now: Instant) -> Self {
+        let (limits, place) = (peer.limits, peer.place.clone());
+        Self { limits, place, opened: now, served: peer.is_ours, heard: now, begun: None, garbage: 0 }
     }
-}
 
-pub(super) async fn accept_loop(listener: TcpListener, door: Door, events: mpsc::Sender<StreamEvent>) {
-    // Handshakes cost more than connections: only so many at once.
-    let handshakes = Arc::new(tokio::sync::Semaphore::new(limits::HANDSHAKES_MAX));
-    while !events.is_closed() {
-        let Ok((stream, addr)) = listener.accept().await else {
-            // Out of file descriptors: wait for some to come back instead of spinning.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        let peer = Address { transport: door.transport(), addr };
-        let Ok(permit) = handshakes.clone().try_acquire_owned() else { continue };
-        let (door, events) = (door.clone(), events.clone());
-        tokio::spawn(async move {
-            let opened = timeout(HANDSHAKE_DEADLINE, open(stream, &door)).await;
-            drop(permit);
-            let Ok(Some(opened)) = opened else { return };
-            let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
-            if events.send(StreamEvent::Opened { peer, queue }).await.is_err() {
-                return;
-            }
-            match opened {
-                Opened::Plain(stream) => run(stream, peer, outbound, events, false).await,
-                Opened::Tls(stream) => run(*stream, peer, outbound, events, false).await,
-                Opened::Ws(socket) => run_ws(*socket, peer, outbound, events).await,
-                Opened::Wss(socket) => run_ws(*socket, peer, outbound, events).await,
-            }
-        });
+    fn deadline(&self) -> (Instant, Closed) {
+        let is_known = self.place.is_known();
+        let quiet = if is_known { self.limits.idle } else { self.limits.stranger_idle };
+        let idle = Some((self.heard + quiet, Closed::IdleTimeout));
+        let needs_first = !self.served && !is_known;
+        let first = needs_first.then_some((self.opened + self.limits.first_message, Closed::FirstMessageTimeout));
+        let message = self.begun.map(|begun| (begun + self.limits.message, Closed::MessageTimeout));
+        let all = [first, message, idle].into_iter().flatten();
+        all.min_by_key(|(until, _)| *until).unwrap_or((self.opened, Closed::IdleTimeout))
     }
-}
 
-enum Opened {
-    Plain(TcpStream),
-    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
-    Ws(Box<WebSocketStream<TcpStream>>),
-    Wss(Box<WebSocketStream<tokio_rustls::server::TlsStream<TcpStream>>>),
-}
+    /// Bytes came, and possibly messages; `rest`: the beginning of another one.
+    fn read(&mut self, now: Instant, messages: usize, rest: bool) {
+        if messages > 0 {
+            // A place in the line of those that make room first; who is known is not in it.
+            if !self.served || !self.place.is_known() {
+                self.place.make_served();
+            }
+            self.served = true;
+            self.begun = None;
+        }
+        if messages > 0 || self.place.is_known() {
+            self.heard = now;
+        }
+        self.begun = if rest { self.begun.or(Some(now)) } else { None };
+    }
 
-async fn open(stream: TcpStream, door: &Door) -> Option<Opened> {
-    let _ = stream.set_nodelay(true);
-    Some(match door {
-        Door::Tcp => Opened::Plain(stream),
-        Door::Tls(acceptor) => Opened::Tls(Box::new(acceptor.accept(stream).await.ok()?)),
-        Door::Ws { acceptor: None, origins } => Opened::Ws(Box::new(upgrade(stream, origins).await.ok()?)),
-        Door::Ws { acceptor: Some(acceptor), origins } => {
-            Opened::Wss(Box::new(upgrade(acceptor.accept(stream).await.ok()?, origins).await.ok()?))
+    /// Counts what is no message; false when there was too much of it.
+    fn bears(&mut self, parsed: &Parsed) -> bool {
+        match parsed {
+            Parsed::Garbage(_) => self.garbage += 1,
+            Parsed::Message(_) | Parsed::Refused { .. } => self.garbage = 0,
+            Parsed::KeepAlive { .. } => {}
         }
-    })
-}
-
-/// A WebSocket of the sub-protocol `sip` (RFC 7118 section 4), from an origin that may.
-#[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
-async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S, origins: &[String],
-) -> Result<WebSocketStream<S>, tungstenite::Error> {
-    let refuse = |status, why: &str| {
-        let mut response = ErrorResponse::new(Some(why.to_owned()));
-        *response.status_mut() = status;
-        response
-    };
-    let check = |request: &Request, mut response: Response| {
-        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let speaks_sip = header("sec-websocket-protocol")
-            .is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case("sip")));
-        if !speaks_sip {
-            return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Protocol: sip is needed"));
-        }
-        let allowed = origins.is_empty() || header("origin").is_some_and(|origin| origins.iter().any(|o| o == origin));
-        if !allowed {
-            return Err(refuse(StatusCode::FORBIDDEN, "This origin may not connect"));
-        }
-        response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("sip"));
-        Ok(response)
-    };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(limits::MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(limits::MESSAGE_BYTES_MAX));
-    accept_hdr_async_with_config(stream, check, Some(config)).await
+        self.garbage <= limits::STREAM_GARBAGE_MAX || self.place.is_known()
+    }
 }
 
 /// Connects and then serves the connection; what waits in the queue is written first. `secure`: over TLS, to a host of
 /// that name.
 pub(super) async fn connect(
-    peer: Address, secure: Option<(TlsConnector, String)>, mut outbound: mpsc::Receiver<Outbound>,
+    peer: Peer, secure: Option<(TlsConnector, String)>, outbound: mpsc::Receiver<Outbound>,
     events: mpsc::Sender<StreamEvent>,
 ) {
+    let address = peer.address;
     let opening = async {
-        let stream = TcpStream::connect(peer.addr).await.map_err(|error| format!("connect: {error}"))?;
+        let stream = TcpStream::connect(address.addr).await.map_err(|error| format!("connect: {error}"))?;
         let _ = stream.set_nodelay(true);
         let Some((connector, name)) = secure else { return Ok((Some(stream), None)) };
         let name = ServerName::try_from(name).map_err(|error| format!("TLS: {error}"))?;
@@ -157,126 +121,156 @@ pub(super) async fn connect(
         Ok((None, Some(stream)))
     };
     let why = match timeout(CONNECT_DEADLINE, opening).await {
-        Ok(Ok((Some(stream), _))) => return run(stream, peer, outbound, events, true).await,
-        Ok(Ok((_, Some(stream)))) => return run(stream, peer, outbound, events, true).await,
-        Ok(Ok((None, None))) => return,
-        Ok(Err(why)) => why,
-        Err(_) => "connect: deadline passed".to_owned(),
+        Ok(Ok((Some(stream), _))) => {
+            run(stream, peer, outbound, &events).await;
+            None
+        }
+        Ok(Ok((_, Some(stream)))) => {
+            run(stream, peer, outbound, &events).await;
+            None
+        }
+        Ok(Ok((None, None))) => None,
+        Ok(Err(why)) => Some((why, outbound)),
+        Err(_) => Some(("connect: deadline passed".to_owned(), outbound)),
     };
-    outbound.close();
-    while let Some((_, transaction)) = outbound.recv().await {
-        if let Some(transaction) = transaction {
-            let _ = events.send(StreamEvent::Unreachable { transaction, why: why.clone() }).await;
+    if let Some((why, mut outbound)) = why {
+        outbound.close();
+        while let Some((_, transaction)) = outbound.recv().await {
+            if let Some(transaction) = transaction {
+                let _ = events.send(StreamEvent::Unreachable { transaction, why: why.clone() }).await;
+            }
         }
     }
-    let _ = events.send(StreamEvent::Closed { peer }).await;
+    let _ = events.send(StreamEvent::Closed { peer: address }).await;
 }
 
-async fn run<S: AsyncRead + AsyncWrite>(
-    stream: S, peer: Address, mut outbound: mpsc::Receiver<Outbound>, events: mpsc::Sender<StreamEvent>, ours: bool,
+/// Serves a connection until it ends. Its queue is gone afterwards.
+pub(super) async fn run<S: AsyncRead + AsyncWrite>(
+    stream: S, peer: Peer, mut outbound: mpsc::Receiver<Outbound>, events: &mpsc::Sender<StreamEvent>,
 ) {
     let (mut read, mut write) = tokio::io::split(stream);
-    let mut buffer: Vec<u8> = Vec::with_capacity(2_048);
-    // Of a message that has begun, however slowly it comes.
-    let mut begun: Option<Instant> = None;
+    let (mut framer, mut buffer) = (Framer::default(), vec![0; READ_BYTES]);
+    let mut patience = Patience::new(&peer, Instant::now());
     let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
-    loop {
-        let until = begun.map_or_else(|| Instant::now() + IDLE, |begun| begun + MESSAGE_DEADLINE);
+    let why = loop {
+        let (until, too_late) = patience.deadline();
         tokio::select! {
-            received = timeout_at(until, read.read_buf(&mut buffer)) => {
-                let open = matches!(received, Ok(Ok(count)) if count > 0);
-                if !open || !take_messages(&mut buffer, peer, &events).await {
-                    break;
+            received = timeout_at(until, read.read(&mut buffer)) => match received {
+                Err(_) => break Some(too_late),
+                Ok(Err(_) | Ok(0)) => break None,
+                Ok(Ok(count)) => {
+                    framer.push(buffer.get(..count).unwrap_or_default());
+                    let Some(messages) = take_messages(&mut framer, &mut patience, peer.address, events).await else {
+                        break Some(Closed::Malformed);
+                    };
+                    patience.read(Instant::now(), messages, !framer.is_empty());
                 }
-                begun = if buffer.is_empty() { None } else { begun.or_else(|| Some(Instant::now())) };
-            }
+            },
             next = outbound.recv() => {
-                let Some((wire, _)) = next else { break };
-                if !write_all(&mut write, &wire).await {
-                    break;
+                let Some((wire, _)) = next else { break Some(Closed::WriteTimeout) };
+                if !write_all(&mut write, &wire, peer.limits.write).await {
+                    break Some(Closed::WriteTimeout);
                 }
             }
-            _ = keep_alive.tick(), if ours => {
-                if !write_all(&mut write, b"\r\n\r\n").await {
-                    break;
+            _ = keep_alive.tick(), if peer.is_ours => {
+                if !write_all(&mut write, b"\r\n\r\n", peer.limits.write).await {
+                    break Some(Closed::WriteTimeout);
                 }
             }
         }
+    };
+    if let Some(why) = why {
+        peer.place.count(why);
     }
     // Answers that are still queued, such as the 400 to what broke the framing.
     while let Ok((wire, _)) = outbound.try_recv() {
-        if !write_all(&mut write, &wire).await {
+        if !write_all(&mut write, &wire, peer.limits.write).await {
             break;
         }
     }
-    let _ = timeout(WRITE_DEADLINE, write.shutdown()).await;
-    drop(outbound); // the driver tells a closed connection by its queue
-    let _ = events.send(StreamEvent::Closed { peer }).await;
+    let _ = timeout(peer.limits.write, write.shutdown()).await;
 }
 
-async fn write_all(write: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
+async fn write_all(write: &mut (impl AsyncWrite + Unpin), bytes: &[u8], deadline: Duration) -> bool {
     let written = async {
         write.write_all(bytes).await?;
         write.flush().await
     };
-    matches!(timeout(WRITE_DEADLINE, written).await, Ok(Ok(())))
+    matches!(timeout(deadline, written).await, Ok(Ok(())))
 }
 
-/// Hands complete messages on; false when the stream cannot be read any further.
-async fn take_messages(buffer: &mut Vec<u8>, peer: Address, events: &mpsc::Sender<StreamEvent>) -> bool {
-    loop {
-        match parse::stream(buffer) {
-            _ if buffer.is_empty() => return true,
-            Framed::Partial => return true,
-            Framed::Complete { consumed, parsed } => {
-                buffer.drain(..consumed);
-                if events.send(StreamEvent::Received { peer, parsed }).await.is_err() {
-                    return false;
-                }
-            }
-            Framed::Broken { parsed } => {
-                let _ = events.send(StreamEvent::Received { peer, parsed }).await;
-                // The answer is made by the driver; give it the chance to reach our queue.
-                tokio::task::yield_now().await;
-                return false;
-            }
+/// Hands complete messages on and counts them; none when the stream cannot be read any further.
+async fn take_messages(
+    framer: &mut Framer, patience: &mut Patience, peer: Address, events: &mpsc::Sender<StreamEvent>,
+) -> Option<usize> {
+    let mut messages = 0;
+    while let Some(framed) = framer.next() {
+        let (parsed, is_broken) = match framed {
+            Framed::Complete(parsed) => (parsed, false),
+            Framed::Broken(parsed) => (parsed, true),
+        };
+        messages += usize::from(matches!(parsed, Parsed::Message(_) | Parsed::Refused { .. }));
+        let goes_on = patience.bears(&parsed) && !is_broken;
+        events.send(StreamEvent::Received { peer, parsed }).await.ok()?;
+        if !goes_on {
+            // The answer is made by the driver; give it the chance to reach our queue.
+            tokio::task::yield_now().await;
+            return None;
         }
     }
+    Some(messages)
 }
 
-/// One SIP message a frame (RFC 7118 section 5).
-async fn run_ws<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: WebSocketStream<S>, peer: Address, mut outbound: mpsc::Receiver<Outbound>,
-    events: mpsc::Sender<StreamEvent>,
+/// One SIP message a frame (RFC 7118 section 5). A frame that comes in pieces is no message until it is complete, and
+/// a ping is none either: of strangers only messages count.
+pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>, peer: Peer, mut outbound: mpsc::Receiver<Outbound>, events: &mpsc::Sender<StreamEvent>,
 ) {
     let (mut sink, mut stream) = socket.split();
-    loop {
+    let mut patience = Patience::new(&peer, Instant::now());
+    let why = loop {
+        let (until, too_late) = patience.deadline();
         tokio::select! {
-            received = timeout(IDLE, stream.next()) => {
-                let Ok(Some(Ok(frame))) = received else { break };
+            received = timeout_at(until, stream.next()) => {
+                let frame = match received {
+                    Err(_) => break Some(too_late),
+                    Ok(None | Some(Ok(Frame::Close(_)))) => break None,
+                    Ok(Some(Err(_))) => break Some(Closed::Malformed),
+                    Ok(Some(Ok(frame))) => frame,
+                };
                 let parsed = match &frame {
                     Frame::Text(text) => parse::datagram(text.as_bytes()),
                     Frame::Binary(bytes) => parse::datagram(bytes),
-                    Frame::Close(_) => break,
-                    _ => continue, // pings are answered by the library
+                    // Pings are answered by the library.
+                    _ => {
+                        patience.read(Instant::now(), 0, false);
+                        continue;
+                    }
                 };
-                if events.send(StreamEvent::Received { peer, parsed }).await.is_err() {
-                    break;
+                let messages = usize::from(matches!(parsed, Parsed::Message(_) | Parsed::Refused { .. }));
+                let goes_on = patience.bears(&parsed);
+                patience.read(Instant::now(), messages, false);
+                if events.send(StreamEvent::Received { peer: peer.address, parsed }).await.is_err() {
+                    break None;
+                }
+                if !goes_on {
+                    break Some(Closed::Malformed);
                 }
             }
             next = outbound.recv() => {
-                let Some((wire, _)) = next else { break };
+                let Some((wire, _)) = next else { break Some(Closed::WriteTimeout) };
                 let frame = match std::str::from_utf8(&wire) {
                     Ok(text) => Frame::text(text),
                     Err(_) => Frame::binary(wire.to_vec()),
                 };
-                if !matches!(timeout(WRITE_DEADLINE, sink.send(frame)).await, Ok(Ok(()))) {
-                    break;
+                if !matches!(timeout(peer.limits.write, sink.send(frame)).await, Ok(Ok(()))) {
+                    break Some(Closed::WriteTimeout);
                 }
             }
         }
+    };
+    if let Some(why) = why {
+        peer.place.count(why);
     }
-    let _ = timeout(WRITE_DEADLINE, sink.close()).await;
-    drop(outbound);
-    let _ = events.send(StreamEvent::Closed { peer }).await;
+    let _ = timeout(peer.limits.write, sink.close()).await;
 }

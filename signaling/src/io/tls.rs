@@ -11,6 +11,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClient
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use trunkline_supervision::spawn;
 
 /// How often the certificate's file is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
@@ -115,7 +116,7 @@ impl Certificates {
             }
         };
         let server = server.with_cert_resolver(current.clone());
-        tokio::spawn(watch(current, certificate.clone(), private_key.clone()));
+        spawn("sip_certificates", watch(current, certificate.clone(), private_key.clone()));
         let acceptor = Some(TlsAcceptor::from(Arc::new(server)));
         Ok(Self { acceptor, connector: TlsConnector::from(Arc::new(client)) })
     }

@@ -1,5 +1,7 @@
 //! Keys of SRTP in session descriptions (SDES, RFC 4568; GCM: RFC 7714).
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
+use crate::sip::message::scan::digits;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -36,6 +38,12 @@ impl Suite {
         }
     }
 
+    /// Bytes of master key and salt together.
+    fn key_bytes(self) -> usize {
+        let (key, salt) = self.lengths();
+        key.saturating_add(salt)
+    }
+
     /// Bytes of the master key, and of the salt behind it.
     pub fn lengths(self) -> (usize, usize) {
         match self {
@@ -50,6 +58,7 @@ impl Suite {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     bytes: [u8; KEY_BYTES_MAX],
+    /// Not more than [`KEY_BYTES_MAX`].
     len: usize,
 }
 
@@ -62,15 +71,22 @@ impl std::fmt::Debug for Key {
 impl Key {
     /// The part of some random bytes that a suite needs.
     pub fn of(suite: Suite, random: &[u8; KEY_BYTES_MAX]) -> Self {
-        let (key, salt) = suite.lengths();
+        let len = suite.key_bytes();
+        let mut bytes = *random;
+        bytes.iter_mut().skip(len).for_each(|unused| *unused = 0);
+        Self { bytes, len }
+    }
+
+    /// Key and salt of a suite; `None` when they have another length.
+    fn read(suite: Suite, text: &[u8]) -> Option<Self> {
         let mut bytes = [0; KEY_BYTES_MAX];
-        bytes[..key + salt].copy_from_slice(&random[..key + salt]);
-        Self { bytes, len: key + salt }
+        bytes.get_mut(..text.len()).filter(|_| text.len() == suite.key_bytes())?.copy_from_slice(text);
+        Some(Self { bytes, len: text.len() })
     }
 
     /// Master key and salt.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -87,7 +103,7 @@ impl Line {
     /// readable to us (section 6.3: they must be understood).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();
-        let tag: u32 = parts.next()?.parse().ok()?;
+        let tag: u32 = digits(parts.next()?)?;
         let name = parts.next()?;
         let suite = Suite::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))?;
         let params = parts.next()?;
@@ -100,12 +116,7 @@ impl Line {
         if parts.any(|session| !session.starts_with("KDR=0") && !session.starts_with("WSH=")) {
             return None;
         }
-        let (key, salt) = suite.lengths();
-        (bytes.len() == key + salt).then(|| {
-            let mut all = [0; KEY_BYTES_MAX];
-            all[..bytes.len()].copy_from_slice(&bytes);
-            Self { tag, suite, key: Key { bytes: all, len: bytes.len() } }
-        })
+        Some(Self { tag, suite, key: Key::read(suite, &bytes)? })
     }
 
     pub fn print(&self, text: &mut String) {

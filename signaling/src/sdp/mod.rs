@@ -1,4 +1,5 @@
 //! Session descriptions (RFC 8866) and their offer/answer exchange (RFC 3264) for one audio stream.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod crypto;
 pub mod negotiate;

@@ -107,6 +107,20 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// Rises with every description of ours (RFC 8866 section 5.2).
     pub session_version: u64,
+    /// How the session that stands is secured: an offer inside it describes it as it is (RFC 3264 section 8), whatever
+    /// a first offer would say. `None` before the first agreement.
+    pub standing: Option<Standing>,
+}
+
+/// How a session is secured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Profile of the media line, `RTP/SAVP`.
+    pub protocol: String,
+    /// Keys are in the description.
+    pub has_keys: bool,
+    /// Keys are agreed on by this handshake, whose roles stay (RFC 8842 section 5.3).
+    pub dtls: Option<Dtls>,
 }
 
 /// Suites of our offers, with the random bytes of each.
@@ -115,19 +129,22 @@ const OFFERED: [Suite; 2] = [Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm];
 impl LocalMedia {
     /// The keys we offer.
     pub fn crypto(&self) -> Vec<Line> {
-        if self.srtp == Srtp::Off || self.offers_dtls() {
+        let wanted = match &self.standing {
+            Some(standing) => standing.has_keys,
+            None => self.srtp != Srtp::Off && !self.offers_dtls(),
+        };
+        if !wanted {
             return Vec::new();
         }
-        let line = |(at, suite): (usize, &Suite)| Line {
-            tag: at as u32 + 1,
-            suite: *suite,
-            key: Key::of(*suite, &self.keys[at]),
-        };
-        OFFERED.iter().enumerate().map(line).collect()
+        let lines = OFFERED.iter().zip(&self.keys).zip(1..);
+        lines.map(|((suite, random), tag)| Line { tag, suite: *suite, key: Key::of(*suite, random) }).collect()
     }
 
     /// Our offers ask for a handshake.
     pub fn offers_dtls(&self) -> bool {
+        if let Some(standing) = &self.standing {
+            return standing.dtls.is_some() && self.fingerprint.is_some();
+        }
         self.srtp != Srtp::Off && self.keying == Keying::Dtls && self.fingerprint.is_some()
     }
 }
@@ -183,6 +200,15 @@ pub struct Negotiated {
     pub dtls: Option<Dtls>,
     pub ice: Option<IceLite>,
     pub media_index: usize,
+    /// Profile of the media line.
+    pub protocol: String,
+}
+
+impl Negotiated {
+    /// How the session is secured from now on.
+    pub fn standing(&self) -> Standing {
+        Standing { protocol: self.protocol.clone(), has_keys: self.keys.is_some(), dtls: self.dtls }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,11 +224,12 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(Negotiated, Vec<u8>),
     let session = parse::session(offer).map_err(Refused::Malformed)?;
     let (media_index, media) = offered_line(&session.media, local)?;
     let dtls = is_dtls(media).then(|| handshake(media, local)).flatten();
+    let [first, _] = &local.keys;
     let crypto = media.crypto.first().filter(|_| local.srtp != Srtp::Off && dtls.is_none());
     let keys = crypto.map(|line| Keys {
         suite: line.suite,
         tag: line.tag,
-        ours: Key::of(line.suite, &local.keys[0]),
+        ours: Key::of(line.suite, first),
         theirs: line.key,
     });
     let mut negotiated = choose(media_index, media, local, keys)?;
@@ -274,9 +301,16 @@ fn is_dtls(media: &Media) -> bool {
 }
 
 /// The handshake both sides are ready for. To "either" we say "you": whoever begins reaches the other through its NAT.
+/// Where a handshake with this peer has been, "either" means that the roles stay.
 fn handshake(media: &Media, local: &LocalMedia) -> Option<Dtls> {
     let (theirs, ours) = (media.fingerprint?, local.fingerprint.filter(|_| local.srtp != Srtp::Off)?);
-    Some(Dtls { theirs, ours, active: media.setup == Some(Setup::Passive) })
+    let standing = local.standing.as_ref().and_then(|standing| standing.dtls).filter(|dtls| dtls.theirs == theirs);
+    let active = match media.setup {
+        Some(Setup::Passive) => true,
+        Some(Setup::Active) => false,
+        Some(Setup::ActPass) | None => standing.is_some_and(|dtls| dtls.active),
+    };
+    Some(Dtls { theirs, ours, active })
 }
 
 /// The audio line to be answered: the first that can be, an encrypted one before a plain one.
@@ -317,7 +351,8 @@ fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Ke
     let (rtcp_port, rtcp_addr) = match media.rtcp {
         _ if media.rtcp_mux => (media.port, None),
         Some(rtcp) => rtcp,
-        None => (media.port.wrapping_add(1), None),
+        // Behind the last port there is none: both on one.
+        None => (media.port.saturating_add(1), None),
     };
     let ptime_ms = media.ptime_ms.filter(|ms| ms % 10 == 0 && PTIMES_MS.contains(ms)).unwrap_or(local.ptime_ms);
     Ok(Negotiated {
@@ -337,6 +372,7 @@ fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Ke
         dtls: None,
         ice: None,
         media_index,
+        protocol: media.protocol.clone(),
     })
 }
 
@@ -361,6 +397,7 @@ mod tests {
             keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
             session_id: 1,
             session_version: 1,
+            standing: None,
         }
     }
 

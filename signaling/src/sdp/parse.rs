@@ -3,6 +3,7 @@
 
 use super::{Direction, Fingerprint, Format, Media, Session, Setup, crypto};
 use crate::limits;
+use crate::sip::message::scan::digits;
 use std::net::IpAddr;
 
 /// What is wrong with a description.
@@ -22,10 +23,12 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
     let mut addr = None;
     let mut common = Common { direction: Direction::SendRecv, fingerprint: None, setup: None, has_ice: false };
     let mut media: Vec<Media> = Vec::new();
-    let mut saw_version = false;
-    for line in text.lines() {
-        let line = line.trim_end();
-        let Some((kind, value)) = line.split_once('=') else { continue };
+    let (mut saw_version, mut attributes) = (false, 0_usize);
+    for (at, line) in text.lines().enumerate() {
+        if at >= limits::SDP_LINES_MAX {
+            return Err(Fault("too many lines"));
+        }
+        let Some((kind, value)) = line.trim_end().split_once('=') else { continue };
         match kind {
             "v" => saw_version = true,
             "c" => {
@@ -35,12 +38,21 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
                     None => addr = parsed,
                 }
             }
-            "m" if media.len() < limits::SDP_MEDIA_MAX => media.push(media_line(value, addr, common)?),
+            "m" if media.len() < limits::SDP_MEDIA_MAX => {
+                attributes = 0;
+                media.push(media_line(value, addr, common)?);
+            }
             "m" => return Err(Fault("too many media lines")),
-            "a" => match media.last_mut() {
-                Some(last) => attribute(last, value),
-                None => common.attribute(value),
-            },
+            "a" => {
+                attributes = attributes.saturating_add(1);
+                if attributes > limits::SDP_ATTRIBUTES_MAX {
+                    return Err(Fault("too many attributes of one m= line"));
+                }
+                match media.last_mut() {
+                    Some(last) => attribute(last, value),
+                    None => common.attribute(value),
+                }
+            }
             _ => {}
         }
     }
@@ -97,18 +109,17 @@ fn connection(value: &str) -> Option<IpAddr> {
 }
 
 fn media_line(value: &str, addr: Option<IpAddr>, common: Common) -> Result<Media, Fault> {
+    // What is written here is echoed where the line is refused.
+    if !value.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t')) {
+        return Err(Fault("m= line with characters that are none of a token"));
+    }
     let mut parts = value.split_ascii_whitespace();
     let kind = parts.next().ok_or(Fault("empty m= line"))?;
     let port = parts.next().and_then(|port| port.split('/').next()).ok_or(Fault("m= line without a port"))?;
-    let port = port.parse().map_err(|_| Fault("m= line with a bad port"))?;
+    let port = digits(port).ok_or(Fault("m= line with a bad port"))?;
     let protocol = parts.next().ok_or(Fault("m= line without a protocol"))?;
-    let rest: Vec<&str> = parts.collect();
-    let formats = rest
-        .iter()
-        .take(limits::SDP_FORMATS_MAX)
-        .filter_map(|format| format.parse().ok().filter(|pt| *pt < 128))
-        .map(static_format)
-        .collect();
+    let rest: Vec<&str> = parts.take(limits::SDP_FORMATS_MAX).collect();
+    let formats = rest.iter().filter_map(|format| digits(format).filter(|pt| *pt < 128)).map(static_format).collect();
     Ok(Media {
         kind: kind.to_owned(),
         port,
@@ -153,8 +164,7 @@ fn attribute(media: &mut Media, value: &str) {
             format.fmtp = Some(parameters.trim().to_owned());
         }
     } else if let Some(value) = value.strip_prefix("ptime:") {
-        media.ptime_ms =
-            value.trim().split('.').next().and_then(|ms| ms.parse().ok()).filter(|ms| (1..=200).contains(ms));
+        media.ptime_ms = value.trim().split('.').next().and_then(digits).filter(|ms| (1..=200).contains(ms));
     } else if value.trim() == "rtcp-mux" {
         media.rtcp_mux = true;
     } else if let Some(value) = value.strip_prefix("crypto:") {
@@ -167,14 +177,14 @@ fn attribute(media: &mut Media, value: &str) {
         media.has_ice = true;
     } else if let Some(value) = value.strip_prefix("rtcp:") {
         let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
-        media.rtcp = port.parse().ok().map(|port| (port, connection(rest)));
+        media.rtcp = digits(port).filter(|port| *port != 0).map(|port| (port, connection(rest)));
     }
 }
 
 fn rtpmap(media: &mut Media, value: &str) {
     let Some((pt, encoding)) = value.trim().split_once(' ') else { return };
     let mut parts = encoding.trim().split('/');
-    let (Some(name), Some(clock_hz)) = (parts.next(), parts.next().and_then(|hz| hz.parse().ok())) else { return };
+    let (Some(name), Some(clock_hz)) = (parts.next(), parts.next().and_then(digits)) else { return };
     if let Some(format) = format_mut(media, pt) {
         format.encoding = name.to_ascii_uppercase();
         format.clock_hz = clock_hz;
@@ -182,7 +192,7 @@ fn rtpmap(media: &mut Media, value: &str) {
 }
 
 fn format_mut<'a>(media: &'a mut Media, payload_type: &str) -> Option<&'a mut Format> {
-    let payload_type: u8 = payload_type.parse().ok()?;
+    let payload_type: u8 = digits(payload_type)?;
     media.formats.iter_mut().find(|format| format.payload_type == payload_type)
 }
 

@@ -20,10 +20,11 @@ pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
     if local.codecs.contains(&Codec::Opus) {
         formats.push((TELEPHONE_EVENT_OPUS_OFFERED, "telephone-event/48000".to_owned()));
     }
-    let profile = match (local.srtp, local.offers_dtls()) {
-        (Srtp::Mandatory, true) => "UDP/TLS/RTP/SAVP",
-        (Srtp::Mandatory, false) => "RTP/SAVP",
-        (Srtp::Preferred | Srtp::Off, _) => "RTP/AVP",
+    let profile = match (&local.standing, local.srtp, local.offers_dtls()) {
+        (Some(standing), ..) => standing.protocol.as_str(),
+        (None, Srtp::Mandatory, true) => "UDP/TLS/RTP/SAVP",
+        (None, Srtp::Mandatory, false) => "RTP/SAVP",
+        (None, Srtp::Preferred | Srtp::Off, _) => "RTP/AVP",
     };
     media(&mut text, local.port, profile, &formats);
     if let Some(fingerprint) = local.fingerprint.filter(|_| local.offers_dtls()) {
@@ -107,8 +108,8 @@ fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) 
 fn path(text: &mut String, ice: &IceLite, local: &LocalMedia, is_one_port: bool) {
     let (ufrag, password) = (String::from_utf8_lossy(&ice.ufrag), String::from_utf8_lossy(&ice.password));
     let _ = write!(text, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
-    for component in 1..=if is_one_port { 1u16 } else { 2 } {
-        let (priority, port) = (2_130_706_432 - u32::from(component), local.port + component - 1);
+    let components = [(1, 2_130_706_431, local.port), (2, 2_130_706_430, local.port.saturating_add(1))];
+    for (component, priority, port) in components.into_iter().take(if is_one_port { 1 } else { 2 }) {
         let _ = write!(text, "a=candidate:1 {component} UDP {priority} {} {port} typ host\r\n", local.addr);
     }
 }

@@ -1,6 +1,6 @@
 //! Dialog state and the requests sent inside it (RFC 3261 section 12).
 
-use super::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Uri};
+use super::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Scheme, Uri};
 use crate::limits;
 
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Dialog {
     /// Dialog of an INVITE we answer. The route set is the Record-Route in the order received.
     pub fn from_request(request: &Request, local_tag: &str) -> Option<Self> {
         let headers = &request.headers;
-        let remote_target = headers.contact()?.ok()?.uri;
+        let remote_target = target(headers)?;
         let local = headers.get(&HeaderName::To)?;
         let local = if headers.to_tag().is_some() { local.to_owned() } else { format!("{local};tag={local_tag}") };
         Some(Self {
@@ -48,11 +48,8 @@ impl Dialog {
     /// Dialog of our INVITE, made by a response with a To tag. The route set is reversed.
     pub fn from_response(request: &Request, response: &Response) -> Option<Self> {
         let sent = &request.headers;
-        let remote_target = match response.headers.contact() {
-            Some(Ok(contact)) => contact.uri,
-            // Some carriers forget the Contact; the address we called is the best that is left.
-            _ => request.uri.clone(),
-        };
+        // Some carriers forget the Contact; the address we called is the best that is left.
+        let remote_target = target(&response.headers).unwrap_or_else(|| request.uri.clone());
         Some(Self {
             call_id: sent.call_id().to_owned(),
             local_tag: sent.from_tag()?.to_owned(),
@@ -68,8 +65,13 @@ impl Dialog {
 
     /// Number of the next request.
     pub fn next_cseq(&mut self) -> u32 {
-        self.local_cseq += 1;
+        self.local_cseq = self.local_cseq.saturating_add(1);
         self.local_cseq
+    }
+
+    /// Number of the peer's last request.
+    pub fn remote_cseq(&self) -> Option<u32> {
+        self.remote_cseq
     }
 
     /// What happened in the early dialog of the same name counts (PRACK, UPDATE).
@@ -80,10 +82,8 @@ impl Dialog {
 
     /// A new request inside the dialog; ACK keeps the number of its INVITE (section 13.2.2.4).
     pub fn request(&mut self, method: Method) -> Outgoing {
-        if method != Method::Ack {
-            self.local_cseq += 1;
-        }
-        self.request_with_cseq(method, self.local_cseq)
+        let cseq = if method == Method::Ack { self.local_cseq } else { self.next_cseq() };
+        self.request_with_cseq(method, cseq)
     }
 
     pub fn request_with_cseq(&self, method: Method, cseq: u32) -> Outgoing {
@@ -97,7 +97,7 @@ impl Dialog {
         let (uri, next_hop) = match first {
             Some(route) if route.param("lr").is_none() => {
                 // A strict router wants itself in the Request-URI and the target last (section 12.2.1.1).
-                for route in &self.route_set[1..] {
+                for route in self.route_set.iter().skip(1) {
                     headers.push(HeaderName::Route, route.as_str());
                 }
                 headers.push(HeaderName::Route, format!("<{}>", self.remote_target));
@@ -126,10 +126,15 @@ impl Dialog {
 
     /// Target refresh by re-INVITE and UPDATE (section 12.2.2).
     pub fn refresh_target(&mut self, headers: &Headers) {
-        if let Some(Ok(contact)) = headers.contact() {
-            self.remote_target = contact.uri;
+        if let Some(target) = target(headers) {
+            self.remote_target = target;
         }
     }
+}
+
+/// Where a Contact says that requests go: a SIP URI, which alone has a host to send to (section 12.1.1).
+fn target(headers: &Headers) -> Option<Uri> {
+    headers.contact()?.ok().map(|contact| contact.uri).filter(|uri| uri.scheme != Scheme::Tel)
 }
 
 fn routes(headers: &Headers, reversed: bool) -> Vec<String> {

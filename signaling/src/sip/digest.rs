@@ -1,7 +1,8 @@
 //! Digest authentication (RFC 2617, RFC 7616, RFC 8760), as client and as server.
 
-use super::message::uri::find_unquoted;
+use super::message::scan::split_unquoted;
 use super::token::hex;
+use crate::limits;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -90,8 +91,9 @@ impl Challenge {
     }
 
     /// The strongest challenge of those offered (RFC 8760 section 2.4 lets the client choose).
-    pub fn strongest<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
-        values.filter_map(Self::parse).max_by_key(|challenge| challenge.algorithm)
+    /// Of those that `is_wanted`.
+    pub fn strongest<'a>(values: impl Iterator<Item = &'a str>, is_wanted: impl Fn(&Self) -> bool) -> Option<Self> {
+        values.filter_map(Self::parse).filter(is_wanted).max_by_key(|challenge| challenge.algorithm)
     }
 }
 
@@ -114,7 +116,7 @@ impl ClientSession {
 
     /// Value of the Authorization header for one request.
     pub fn authorize(&mut self, credentials: &Credentials, method: &str, uri: &str) -> String {
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         let c = &self.challenge;
         let nc = format!("{:08x}", self.count);
         let response = response_hash(&Proof {
@@ -157,19 +159,46 @@ pub enum Check {
     Invalid,
 }
 
-/// Stateless nonces: the second they were made and something unique, signed. `keyed` signs with the endpoint's secret.
-pub fn nonce(second: u64, unique: &str, keyed: impl Fn(&[u8]) -> String) -> String {
+/// Stateless nonces: the second they were made, something unique and whom they were sent to, signed. `keyed` signs with
+/// the endpoint's secret. They are good for whoever knows the password, wherever it sends from: a gateway may have
+/// several addresses.
+pub fn nonce(second: u64, unique: &str, peer: &[u8], keyed: impl Fn(&[u8]) -> String) -> String {
+    let recipient = recipient(second, unique, peer, &keyed);
+    sign(second, &format!("{unique}-{recipient}"), keyed)
+}
+
+fn sign(second: u64, unique: &str, keyed: impl Fn(&[u8]) -> String) -> String {
     let stem = format!("{second:x}.{unique}");
     let signature = keyed(format!("nonce{stem}").as_bytes());
     format!("{stem}.{signature}")
 }
 
-/// The second a nonce of ours was made; none when it is not ours.
-fn made(nonce_text: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
-    let (stem, _) = nonce_text.rsplit_once('.')?;
+fn recipient(second: u64, unique: &str, peer: &[u8], keyed: impl Fn(&[u8]) -> String) -> String {
+    keyed(&[format!("recipient{second:x}.{unique}").as_bytes(), peer].concat())
+}
+
+/// The parts of a nonce: second and what is unique about it.
+fn parts(nonce: &str) -> Option<(u64, &str)> {
+    let (stem, _) = nonce.rsplit_once('.')?;
     let (second, unique) = stem.split_once('.')?;
-    let second = u64::from_str_radix(second, 16).ok()?;
-    (nonce(second, unique, keyed) == nonce_text).then_some(second)
+    Some((u64::from_str_radix(second, 16).ok()?, unique))
+}
+
+fn is_young(made_s: u64, second: u64) -> bool {
+    second.checked_sub(made_s).is_some_and(|age_s| age_s <= NONCE_LIFETIME.as_secs())
+}
+
+/// The second a nonce of ours was made; none when it is not ours.
+fn made(nonce: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
+    let (second, unique) = parts(nonce)?;
+    (sign(second, unique, keyed) == nonce).then_some(second)
+}
+
+/// Whether this nonce is ours, and was sent to that peer not long ago.
+pub fn went_to(nonce: &str, peer: &[u8], second: u64, keyed: impl Fn(&[u8]) -> String) -> bool {
+    let Some((made_s, unique)) = parts(nonce).filter(|(made_s, _)| is_young(*made_s, second)) else { return false };
+    let Some((unique, sent_to)) = unique.rsplit_once('-') else { return false };
+    recipient(made_s, unique, peer, keyed) == sent_to
 }
 
 /// What keeps an Authorization header from working twice.
@@ -181,9 +210,25 @@ pub struct Use {
     pub count: Option<u32>,
 }
 
-/// User name that an Authorization header claims.
-pub fn claimed_username(value: &str) -> Option<String> {
-    Fields::parse(value)?.get("username").map(str::to_owned)
+/// What an Authorization header says of itself, before anything is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub username: String,
+    pub nonce: String,
+}
+
+impl Claim {
+    /// `None` when the header names no user.
+    pub fn of(value: &str) -> Option<Self> {
+        let fields = Fields::parse(value)?;
+        let username = fields.get("username")?.to_owned();
+        Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned() })
+    }
+}
+
+/// Realm that an Authorization header answers.
+pub fn claimed_realm(value: &str) -> Option<String> {
+    Fields::parse(value)?.get("realm").map(str::to_owned)
 }
 
 /// Verifies an Authorization header against the password of the user it names.
@@ -222,7 +267,7 @@ pub fn verify(
         return Check::Invalid;
     }
     match made(wanted("nonce"), keyed) {
-        Some(made_s) if made_s <= second && second - made_s <= NONCE_LIFETIME.as_secs() => {
+        Some(made_s) if is_young(made_s, second) => {
             Check::Valid(Use { nonce: wanted("nonce").to_owned(), made_s, count })
         }
         _ => Check::Stale,
@@ -266,22 +311,28 @@ struct Fields(Vec<(String, String)>);
 
 impl Fields {
     fn parse(value: &str) -> Option<Self> {
-        let (scheme, mut rest) = value.trim().split_once([' ', '\t'])?;
+        let (scheme, rest) = value.trim().split_once([' ', '\t'])?;
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;
         }
         let mut fields = Vec::new();
-        while !rest.trim().is_empty() {
-            let end = find_unquoted(rest, b',').unwrap_or(rest.len());
-            if let Some((name, value)) = rest[..end].split_once('=') {
-                let value = value.trim();
-                let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-                    Some(quoted) => unquote(quoted),
-                    None => value.to_owned(),
-                };
-                fields.push((name.trim().to_ascii_lowercase(), value));
+        let mut rest = Some(rest);
+        while let Some(text) = rest {
+            let (field, after) = match split_unquoted(text, b',') {
+                Some((field, after)) => (field, Some(after)),
+                None => (text, None),
+            };
+            rest = after;
+            let Some((name, value)) = field.split_once('=') else { continue };
+            if fields.len() >= limits::DIGEST_FIELDS_MAX {
+                return None;
             }
-            rest = rest.get(end + 1..).unwrap_or("");
+            let value = value.trim();
+            let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+                Some(quoted) => unquote(quoted),
+                None => value.to_owned(),
+            };
+            fields.push((name.trim().to_ascii_lowercase(), value));
         }
         Some(Self(fields))
     }
@@ -336,7 +387,7 @@ mod tests {
             "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256",
             "Basic realm=\"r\"",
         ];
-        assert_eq!(Challenge::strongest(values.into_iter()).unwrap().nonce, "m");
+        assert_eq!(Challenge::strongest(values.into_iter(), |_| true).unwrap().nonce, "m");
     }
 
     #[test]
@@ -346,7 +397,7 @@ mod tests {
         let check = |password: &str, algorithm: &str, second| {
             let value = format!(
                 "Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}",
-                nonce(1_000, "u", keyed)
+                nonce(1_000, "u", b"192.0.2.1", keyed)
             );
             let mut session = ClientSession::new(Challenge::parse(&value).unwrap(), "c".into());
             let theirs = Credentials { username: "trunk".into(), password: password.into() };
@@ -358,6 +409,20 @@ mod tests {
             assert!(matches!(&valid, Check::Valid(used) if used.count == Some(1) && used.made_s == 1_000), "{valid:?}");
             assert_eq!(check("s\"ecret", algorithm, 1_301), Check::Stale, "{algorithm}");
             assert_eq!(check("wrong", algorithm, 1_010), Check::Invalid, "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_tells_whom_it_was_sent_to() {
+        let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
+        let ours = nonce(1_000, "u", b"192.0.2.1", keyed);
+        assert!(went_to(&ours, b"192.0.2.1", 1_010, keyed));
+        assert!(!went_to(&ours, b"192.0.2.2", 1_010, keyed), "somebody else's");
+        assert!(!went_to(&ours, b"192.0.2.1", 1_301, keyed), "too old");
+        assert!(!went_to(&ours, b"192.0.2.1", 999, keyed), "of the future");
+        let forged = [ours.replace("3e8", "3e9"), ours.replace("u-", "v-"), String::new(), ".".into(), "-.-.".into()];
+        for nonce in forged.iter().chain(&["ffffffffffffffff.-.".to_owned(), "3e8.u.x".to_owned()]) {
+            assert!(!went_to(nonce, b"192.0.2.1", 1_010, keyed), "{nonce}");
         }
     }
 }

@@ -25,4 +25,6 @@ pub enum Cause {
     DialogLost,
     /// Nobody refreshed the session in time (RFC 4028 section 10).
     SessionExpired,
+    /// A defect of ours: what was to be done for the call could not be done.
+    Defect,
 }

@@ -1,14 +1,15 @@
 //! SIP (RFC 3261) cut by its own layers: message, transaction, dialog, endpoint.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod failure;
 pub mod message;
+pub mod rate_limit;
 pub mod reason;
 pub mod registration;
 pub mod session_timer;
-pub mod shield;
 mod token;
 pub mod transaction;
 

@@ -1,7 +1,9 @@
 //! Why a call ended, in the words of whoever ended it: the Reason header (RFC 3326) with SIP statuses and Q.850
 //! causes.
 
-use super::message::{HeaderName, Headers, uri};
+use super::message::scan::{digits, param, split_before};
+use super::message::{HeaderName, Headers};
+use crate::limits;
 
 /// Longest text of a reason that is kept.
 const TEXT_MAX: usize = 120;
@@ -20,15 +22,15 @@ impl Reason {
     /// `None` without a readable Reason header; other protocols are skipped.
     pub fn of(headers: &Headers) -> Option<Self> {
         let mut found = Self::default();
-        for value in headers.list(&HeaderName::Reason) {
-            let (protocol, params) = value.find(';').map_or((value, ""), |at| value.split_at(at));
-            let Some(cause) = uri::param(params, "cause").and_then(|cause| cause.parse::<u16>().ok()) else { continue };
+        for value in headers.list(&HeaderName::Reason).take(limits::LIST_ELEMENTS_MAX) {
+            let (protocol, params) = split_before(value, ';');
+            let Some(cause) = param(params, "cause").and_then(digits::<u16>) else { continue };
             match protocol.trim() {
                 name if name.eq_ignore_ascii_case("SIP") && (100..700).contains(&cause) => found.sip = Some(cause),
-                name if name.eq_ignore_ascii_case("Q.850") && cause < 128 => found.q850 = Some(cause as u8),
+                name if name.eq_ignore_ascii_case("Q.850") && cause < 128 => found.q850 = u8::try_from(cause).ok(),
                 _ => continue,
             }
-            if let Some(text) = uri::param(params, "text").filter(|text| !text.is_empty()) {
+            if let Some(text) = param(params, "text").filter(|text| !text.is_empty()) {
                 found.text = Some(text.chars().take(TEXT_MAX).collect());
             }
         }

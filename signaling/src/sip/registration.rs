@@ -1,6 +1,7 @@
 //! One registration (RFC 3261 section 10.2) as a value: when to register, refresh and try again. The endpoint sends
 //! what it asks for.
 
+use crate::limits;
 use std::time::{Duration, Instant};
 
 /// First wait after a failure; doubled each time up to [`RETRY_MAX`] (RFC 5626 section 4.5).
@@ -8,6 +9,10 @@ const RETRY_MIN: Duration = Duration::from_secs(30);
 const RETRY_MAX: Duration = Duration::from_secs(1_800);
 /// A refresh goes out this long before the end of what was granted, or at half of a short grant.
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
+/// How often in a row a registrar may ask for a longer one.
+const RAISED_MAX: u8 = 2;
+/// A registrar that grants less than twice this is refreshed no more often.
+const REFRESH_MIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -27,11 +32,13 @@ pub struct Registration {
     /// Asked for; raised by 423.
     pub expires_s: u32,
     failures: u32,
+    /// Refusals for being too brief since the last grant.
+    raised: u8,
 }
 
 impl Registration {
     pub fn new(now: Instant, expires_s: u32) -> Self {
-        Self { phase: Phase::Due(now), expires_s, failures: 0 }
+        Self { phase: Phase::Due(now), expires_s, failures: 0, raised: 0 }
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -51,17 +58,19 @@ impl Registration {
     }
 
     pub fn granted(&mut self, now: Instant, expires_s: u32) {
-        self.failures = 0;
-        let lifetime = Duration::from_secs(expires_s.into());
-        let margin = REFRESH_MARGIN.min(lifetime / 2);
-        self.phase = Phase::Held(now + lifetime - margin);
+        (self.failures, self.raised) = (0, 0);
+        let lifetime = Duration::from_secs(expires_s.min(limits::INTERVAL_S_MAX).into());
+        let half = lifetime.checked_div(2).unwrap_or_default();
+        let refresh = lifetime.saturating_sub(REFRESH_MARGIN.min(half)).max(REFRESH_MIN);
+        self.phase = Phase::Held(now + refresh);
     }
 
     /// 423: the registrar wants a longer one. Again at once.
     pub fn too_brief(&mut self, now: Instant, min_expires_s: u32) -> bool {
-        if min_expires_s <= self.expires_s || min_expires_s > 86_400 {
+        if min_expires_s <= self.expires_s || min_expires_s > limits::INTERVAL_S_MAX || self.raised >= RAISED_MAX {
             return false;
         }
+        self.raised = self.raised.saturating_add(1);
         self.expires_s = min_expires_s;
         self.phase = Phase::Due(now);
         true
@@ -70,10 +79,12 @@ impl Registration {
     /// The time until the next attempt. `dice` below 1,000 spreads many registrations over half of the wait.
     pub fn failed(&mut self, now: Instant, retry_after_s: Option<u32>, dice: u32) -> Duration {
         let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(6)).min(RETRY_MAX);
-        self.failures += 1;
+        let half = doubled.checked_div(2).unwrap_or(doubled);
+        let spread = half.saturating_mul(dice % 1_000).checked_div(1_000).unwrap_or_default();
+        self.failures = self.failures.saturating_add(1);
         let wait = match retry_after_s {
-            Some(seconds) => Duration::from_secs(u64::from(seconds).clamp(1, 86_400)),
-            None => doubled / 2 + doubled / 2 * (dice % 1_000) / 1_000,
+            Some(seconds) => Duration::from_secs(seconds.clamp(1, limits::INTERVAL_S_MAX).into()),
+            None => half.saturating_add(spread),
         };
         self.phase = Phase::Due(now + wait);
         wait
@@ -116,5 +127,19 @@ mod tests {
         assert!(registration.too_brief(start, 3_600));
         assert!(registration.handle_timeout(start));
         assert!(!registration.too_brief(start, 3_600), "an answer that would go round in a circle");
+        assert!(registration.too_brief(start, 3_601));
+        assert!(!registration.too_brief(start, 3_602), "a little more each time");
+        registration.granted(start, 3_601);
+        assert!(registration.too_brief(start, 3_602), "and again after a grant");
+    }
+
+    #[test]
+    fn what_is_granted_is_neither_refreshed_all_the_time_nor_never() {
+        let start = Instant::now();
+        for (granted_s, refreshed_s) in [(0, 10), (1, 10), (20, 10), (60, 30), (3_600, 3_568), (u32::MAX, 86_368)] {
+            let mut registration = Registration::new(start, 300);
+            registration.granted(start, granted_s);
+            assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(refreshed_s)), "{granted_s}");
+        }
     }
 }

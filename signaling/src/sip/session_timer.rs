@@ -1,6 +1,8 @@
 //! Session timers (RFC 4028): how long a session lives without being refreshed, and who refreshes it.
 
-use super::message::{HeaderName, Headers, uri};
+use super::message::scan::param;
+use super::message::{HeaderName, Headers};
+use crate::limits;
 use std::time::{Duration, Instant};
 
 /// No interval below this is agreed to (section 5).
@@ -34,9 +36,8 @@ pub struct Expires {
 impl Expires {
     pub fn of(headers: &Headers) -> Option<Self> {
         let value = headers.get(&HeaderName::SessionExpires)?;
-        let interval_s = headers.number(&HeaderName::SessionExpires)?;
-        let params = value.find(';').map_or("", |at| &value[at..]);
-        let refresher = match uri::param(params, "refresher") {
+        let interval_s = headers.number(&HeaderName::SessionExpires)?.min(limits::INTERVAL_S_MAX);
+        let refresher = match param(value, "refresher") {
             Some(name) if name.eq_ignore_ascii_case("uac") => Some(Refresher::Uac),
             Some(name) if name.eq_ignore_ascii_case("uas") => Some(Refresher::Uas),
             _ => None,
@@ -64,14 +65,16 @@ pub enum Due {
 
 impl SessionTimer {
     pub fn start(now: Instant, interval_s: u32, we_refresh: bool) -> Self {
-        let interval = Duration::from_secs(interval_s.max(MIN_SE_S).into());
-        let ends = now + interval - MARGIN.min(interval / 3);
-        let at = if we_refresh { now + interval / 2 } else { ends };
+        let interval = Duration::from_secs(interval_s.clamp(MIN_SE_S, limits::INTERVAL_S_MAX).into());
+        let half = interval.checked_div(2).unwrap_or(interval);
+        let margin = interval.checked_div(3).unwrap_or_default().min(MARGIN);
+        let ends = now + interval.saturating_sub(margin);
+        let at = if we_refresh { now + half } else { ends };
         Self { interval, we_refresh, at, ends }
     }
 
     pub fn interval_s(&self) -> u32 {
-        self.interval.as_secs() as u32
+        u32::try_from(self.interval.as_secs()).unwrap_or(limits::INTERVAL_S_MAX)
     }
 
     /// A refresh that was asked for is waited for until the session ends.
@@ -113,6 +116,9 @@ mod tests {
         assert_eq!(read("1800;refresher=UAS"), Some(Expires { interval_s: 1_800, refresher: Some(Refresher::Uas) }));
         assert_eq!(read(" 90 ; refresher = uac"), Some(Expires { interval_s: 90, refresher: Some(Refresher::Uac) }));
         assert_eq!(read("90"), Some(Expires { interval_s: 90, refresher: None }));
-        assert_eq!(read("soon"), None);
+        assert_eq!(read("4294967296;refresher=é"), Some(Expires { interval_s: 86_400, refresher: None }));
+        for unreadable in ["soon", "", "-1", "é;refresher=uac", ";refresher=uac"] {
+            assert_eq!(read(unreadable), None, "{unreadable}");
+        }
     }
 }

@@ -22,14 +22,12 @@ impl TokenSource {
 
     /// Sixteen hexadecimal digits, never the same twice.
     pub fn token(&mut self) -> String {
-        self.counter += 1;
-        hex(&self.digest(&self.counter.to_be_bytes())[..8])
+        hex(&self.next())
     }
 
     /// A number nobody can guess.
     pub fn number(&mut self) -> u32 {
-        self.counter += 1;
-        let [a, b, c, d, ..] = self.digest(&self.counter.to_be_bytes());
+        let [a, b, c, d, ..] = self.next();
         u32::from_be_bytes([a, b, c, d])
     }
 
@@ -44,24 +42,26 @@ impl TokenSource {
     /// A token that depends only on the seed and the input: the To tag of a stateless answer must be
     /// the same for every retransmission (RFC 3261 section 8.2.7).
     pub fn keyed(&self, input: &[u8]) -> String {
-        hex(&self.digest(input)[..8])
+        hex(&self.digest(input))
     }
 
-    fn digest(&self, input: &[u8]) -> [u8; 32] {
+    fn next(&mut self) -> [u8; 8] {
+        self.counter = self.counter.wrapping_add(1); // 2^64 tokens later
+        self.digest(&self.counter.to_be_bytes())
+    }
+
+    /// The first 64 bits of the hash.
+    fn digest(&self, input: &[u8]) -> [u8; 8] {
         let mut hasher = Sha256::new();
         hasher.update(self.seed);
         hasher.update(input);
-        hasher.finalize().into()
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hasher.finalize());
+        [a, b, c, d, e, f, g, h]
     }
 }
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)] as char);
-        out.push(DIGITS[usize::from(byte & 15)] as char);
-    }
-    out
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{
-    Address, CallId, Config, Endpoint, Event, Invite, IpNet, Target, Transport, TrunkRule,
+    Address, BoundCredentials, CallId, Config, DestinationGuard, Endpoint, Event, Invite, Target, Transport, TrunkRule,
 };
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
@@ -95,6 +95,7 @@ pub fn config(addr: &str, trunks: Vec<TrunkRule>) -> Config {
         calls_max: 10,
         retry_after_s: 7,
         session_expires_s: 0,
+        destinations: DestinationGuard::open(),
         trunks,
     }
 }
@@ -102,7 +103,7 @@ pub fn config(addr: &str, trunks: Vec<TrunkRule>) -> Config {
 pub fn trunk(allow: &str, credentials: Option<Credentials>) -> TrunkRule {
     TrunkRule {
         id: Arc::from("carrier"),
-        allow: IpNet::parse(allow).into_iter().collect(),
+        allow: allow.parse().or_else(|_| allow.parse().map(|ip: std::net::IpAddr| ip.into())).into_iter().collect(),
         credentials,
         accept_refer: false,
     }
@@ -139,7 +140,9 @@ impl Line {
     }
 
     pub fn dial(&mut self, credentials: Option<Credentials>) -> CallId {
-        self.dial_with(|invite| invite.credentials = credentials)
+        self.dial_with(|invite| {
+            invite.credentials = credentials.map(|all| BoundCredentials::of(&invite.request_uri, all));
+        })
     }
 
     pub fn dial_with(&mut self, change: impl FnOnce(&mut Invite)) -> CallId {
@@ -155,6 +158,7 @@ impl Line {
             credentials: None,
             sdp: Some(b"v=0\r\n".to_vec()),
             headers: Headers::default(),
+            trunk: None,
             accept_refer: false,
         };
         change(&mut invite);
@@ -166,6 +170,12 @@ impl Line {
     pub fn carry(&mut self) {
         for side in 0..2 {
             while let Some(event) = self.sides[side].poll_event() {
+                // Here every call is its first candidate's.
+                if let Event::Incoming(incoming) = &event
+                    && let Some((trunk, _)) = incoming.candidates.iter().next()
+                {
+                    self.sides[side].choose_trunk(incoming.call, trunk).unwrap();
+                }
                 self.events[side].push(event);
             }
             while let Some(query) = self.sides[side].poll_query() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::endpoint::{
-    Address, CallId, Config, Endpoint, Event, Invite, IpNet, Transport, TrunkRule,
+    Address, CallId, Config, DestinationGuard, Endpoint, Event, Invite, Transport, TrunkRule,
 };
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
@@ -22,9 +22,10 @@ fn config() -> Config {
         calls_max: 8,
         retry_after_s: 1,
         session_expires_s: 90,
+        destinations: DestinationGuard::open(),
         trunks: vec![TrunkRule {
             id: "t".into(),
-            allow: IpNet::parse("0.0.0.0/0").into_iter().collect(),
+            allow: "0.0.0.0/0".parse().into_iter().collect(),
             credentials: None,
             accept_refer: true,
         }],
@@ -59,6 +60,7 @@ pub fn run(bytes: &[u8]) {
                     credentials: None,
                     sdp: (which % 2 == 0).then(|| b"v=0\r\n".to_vec()),
                     headers: Headers::default(),
+                    trunk: None,
                     accept_refer: true,
                 };
                 calls.extend(endpoint.invite(now, invite));

@@ -2,9 +2,11 @@
 //! legs. A task of its own; it ends with its handle, so that nobody's telephone rings on after the caller left.
 
 use super::figures::not_answered;
+use super::ringing::decline;
 use super::trunks::{self, Errand};
 use super::voice::{Voice, VoiceEvent};
-use super::{Context, LEG_EVENTS_MAX, Shared, ntp_clock};
+use super::{AdmissionError, Context, LEG_EVENTS_MAX, Permit, Shared, ntp_clock};
+use crate::call::admission::Denied;
 use crate::call::machine::{Brief, Consult};
 use crate::call::negotiate::Negotiation;
 use crate::dialogue::reply::{Reply, Then};
@@ -13,7 +15,8 @@ use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
 use crate::domain::transfer::Target;
 use crate::domain::trunk::Trunk;
-use crate::store::OrgScope;
+use crate::store::{OrgScope, StoreError};
+use crate::supervision;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -65,7 +68,7 @@ impl Consultation {
             let why = call(&context, party, asked, &tell).await;
             let _ = tell.send((Consult::Ended(why), None)).await;
         };
-        tokio::spawn(run.instrument(tracing::info_span!("consult")));
+        supervision::spawn("consult", run.instrument(tracing::info_span!("consult")));
         Self { asks, news, relay: None }
     }
 
@@ -78,23 +81,57 @@ impl Consultation {
     }
 }
 
-/// The trunk of a call, for what is to be done over it besides.
+/// The trunk of a call, for what is to be done over it besides; none when the day is used up.
 pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<TrunkId>) -> Option<Trunk> {
     let trunk = trunk?;
     let read = async {
-        if !context.store.may_call(scope, context.prices.telephony_per_minute).await? {
+        if !context.has_day_left(scope).await? {
             tracing::warn!("the organization has used up its minutes or its money of the day");
-            return Ok(None);
+            return Ok::<_, StoreError>(None);
         }
         context.store.trunk(scope, trunk).await
     };
     tokio::time::timeout(TRUNK_DEADLINE, read).await.ok()?.ok()?
 }
 
+/// The same for a second call over it, which counts as every call does.
+pub(super) async fn second_line(
+    context: &Context, scope: OrgScope, trunk: Option<TrunkId>,
+) -> Result<(Trunk, Permit), SecondLineError> {
+    let trunk = trunk.ok_or(SecondLineError::NoTrunk)?;
+    let read = async {
+        let trunk = context.store.trunk(scope, trunk).await.ok().flatten().ok_or(SecondLineError::NoTrunk)?;
+        match context.admit(scope, Some(&trunk)).await {
+            Ok(permit) => Ok((trunk, permit)),
+            Err(AdmissionError::Denied(denied)) => {
+                tracing::warn!(limit = denied.limit(), "no second line for the call");
+                Err(SecondLineError::Denied(denied))
+            }
+            Err(AdmissionError::Store(error)) => {
+                tracing::error!(%error, "limits cannot be read");
+                Err(SecondLineError::NoTrunk)
+            }
+        }
+    };
+    tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLineError::NoTrunk))
+}
+
+/// Why a call gets no second line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SecondLineError {
+    NoTrunk,
+    Denied(Denied),
+}
+
 async fn call(
     context: &Shared, party: Party, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
 ) -> EndReason {
-    let Some(trunk) = trunk_of(context, party.scope, party.trunk).await else { return EndReason::TrunkError };
+    // Held until the other party is gone.
+    let (trunk, _permit) = match second_line(context, party.scope, party.trunk).await {
+        Ok(line) => line,
+        Err(SecondLineError::NoTrunk | SecondLineError::Denied(Denied::Spent)) => return EndReason::TrunkError,
+        Err(SecondLineError::Denied(_)) => return EndReason::Overload,
+    };
     let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
     // A URI names its own host: the same leave as for tasks.
     if matches!(destination, Destination::SipUri(_)) && !trunk.fields.allow_sip_uri {
@@ -115,10 +152,13 @@ async fn call(
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Progress { .. }) => drop(tell.try_send((Consult::Ringing, None))),
-                Some(Event::Answered { sdp: Some(sdp), .. }) => break sdp,
+                Some(Event::Answered { sdp: Some(sdp), peer, .. }) => {
+                    negotiation.set_signalling(peer.ip());
+                    break sdp;
+                }
                 Some(Event::Ended { cause: cause @ Cause::Refused { .. }, .. }) => return not_answered(&cause),
                 Some(Event::Answered { .. } | Event::Ended { .. }) | None => break Vec::new(),
-                Some(_) => {}
+                Some(event) => decline(&context.sip, event).await,
             },
             // The caller is gone, or was waiting for too long.
             None = asked.recv() => {
@@ -171,6 +211,7 @@ async fn agreed(
 /// A leg that nobody interrupts and that keeps nothing.
 fn leg_config(context: &Context, stream: Stream, call: SipCall) -> leg::Config {
     leg::Config {
+        latching: context.limits.latching,
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
@@ -285,7 +326,7 @@ impl Talk {
                 }
             }
             LegEvent::PieceFinished { heard, .. } => self.heard(heard.piece, tell),
-            LegEvent::NetworkLost => return Some(EndReason::NetworkLost),
+            LegEvent::NetworkLost | LegEvent::InternalError => return Some(EndReason::NetworkLost),
             _ => {}
         }
         None

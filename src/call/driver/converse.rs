@@ -1,10 +1,13 @@
 //! The loop of an answered call: everything that can happen, one at a time, into the machine.
 
+mod tool_calls;
+
 use super::consult::{Consultation, Party, trunk_of};
 use super::figures::{media_json, trace, turn_histograms};
 use super::line::{Line, News};
+use super::schemas::{self, ToolSchemas};
 use super::voice::{Voice, VoiceEvent};
-use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, tools, web};
+use super::{Hearing, Media, Record, Shared, backdrop, engine, plan, web};
 use crate::call::live::Update;
 use crate::call::machine::{Brief, Consult, Machine, Output, Referral};
 use crate::call::registry::{Command, Seat};
@@ -17,11 +20,10 @@ use crate::domain::transfer::Target;
 use crate::providers::engine::Event as EngineEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::providers::{ChatRequest, Failure, LlmEvent, Stream, SttEvent, chat};
+use crate::supervision::{self, PanicError, contain};
 use crate::webhooks::mcp::ToolServer;
 use crate::webhooks::sender;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -45,6 +47,9 @@ pub(super) struct Conversation {
     pub media: Media,
 }
 
+/// A server with its tools, and how many of them cannot be used; or why it was not reached.
+type Reached = Result<(ToolServer, usize), sender::Failure>;
+
 /// What one turn of the loop brought.
 enum Happened {
     Leg(Option<LegEvent>),
@@ -56,9 +61,20 @@ enum Happened {
     Command(Option<Command>),
     /// A tool answered; never before its call was made.
     Tool(Option<(String, String)>),
-    Server(Result<ToolServer, sender::Failure>),
+    /// None where asking a server ended with a panic.
+    Server(Option<Reached>),
     Consult(Option<(Consult, Option<Relay>)>),
     Timeout,
+}
+
+impl Happened {
+    /// Tools that a model wants called.
+    fn tool_calls(&mut self) -> Option<&mut [ToolCall]> {
+        match self {
+            Self::Model(Some(LlmEvent::Tools(calls))) | Self::Engine(Some(EngineEvent::Tools(calls))) => Some(calls),
+            _ => None,
+        }
+    }
 }
 
 struct Running {
@@ -72,8 +88,9 @@ struct Running {
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
     /// Servers of the agent that offer tools: being reached, and there.
-    reaching: JoinSet<Result<ToolServer, sender::Failure>>,
+    reaching: JoinSet<Result<Reached, PanicError>>,
     servers: Vec<Arc<ToolServer>>,
+    schemas: ToolSchemas,
     /// The call to whoever the caller is being put through to.
     consult: Option<Consultation>,
     /// The caller talks to them.
@@ -109,12 +126,15 @@ pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing, e
         tools: JoinSet::new(),
         reaching: JoinSet::new(),
         servers: Vec::new(),
+        schemas: ToolSchemas::default(),
         consult: None,
         connected: false,
         hang_up: None,
         stats: None,
     };
     running.reach_servers();
+    let (workers, scope) = (&running.c.context.schemas, running.c.record.scope);
+    running.schemas.judge_keys(workers, scope, &mut running.machine, &running.c.brief.agent).await;
     let reason = running.run().await;
     running.close(reason).await;
 }
@@ -126,9 +146,16 @@ impl Running {
             if let Some(reason) = self.hang_up {
                 return reason;
             }
+            self.c.record.holds(self.lines()).await;
             let happened = self.next().await;
             self.handle(happened).await;
         }
+    }
+
+    /// Lines the call holds, for its row.
+    fn lines(&self) -> u32 {
+        let handover = matches!(&self.c.line, Line::Sip(line) if line.handover.is_some());
+        1 + u32::from(self.consult.is_some()) + u32::from(handover)
     }
 
     async fn next(&mut self) -> Happened {
@@ -173,13 +200,16 @@ impl Running {
             event = model => Happened::Model(event),
             event = self.voice.next() => Happened::Voice(event),
             news = consult => Happened::Consult(news),
-            Some(Ok(server)) = self.reaching.join_next() => Happened::Server(server),
+            Some(server) = self.reaching.join_next() => Happened::Server(server.ok().and_then(Result::ok)),
             Some(result) = self.tools.join_next() => Happened::Tool(result.ok()),
             () = timer => Happened::Timeout,
         }
     }
 
-    async fn handle(&mut self, happened: Happened) {
+    async fn handle(&mut self, mut happened: Happened) {
+        if let Some(calls) = happened.tool_calls() {
+            self.schemas.judge(&self.c.context.schemas, self.c.record.scope, &self.machine, calls).await;
+        }
         let now = Instant::now();
         match happened {
             Happened::Leg(Some(event)) => self.leg_event(now, event),
@@ -194,7 +224,7 @@ impl Running {
                 if let SttEvent::Interim(text) = &event
                     && !text.is_empty()
                 {
-                    let _ = self.c.seat.live.send(Update::Interim { text: text.clone() });
+                    self.c.seat.live.send(Update::Interim { text: text.clone() });
                 }
                 self.machine.handle_stt(now, event);
             }
@@ -222,11 +252,12 @@ impl Running {
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
             Happened::Tool(None) => tracing::error!("a tool's task broke"),
-            Happened::Server(Ok(server)) => {
-                self.machine.add_tools(server.tools.clone());
+            Happened::Server(Some(Ok((server, left_out)))) => {
+                self.machine.add_tools(server.tools.clone(), left_out);
                 self.servers.push(Arc::new(server));
             }
-            Happened::Server(Err(failure)) => {
+            Happened::Server(None) => self.machine.note_tool_server_failure(),
+            Happened::Server(Some(Err(failure))) => {
                 tracing::warn!(%failure, "tool server not reached");
                 self.machine.note_tool_server_failure();
             }
@@ -278,7 +309,8 @@ impl Running {
             LegEvent::Held { generation, at } => self.machine.handle_held(at, generation),
             LegEvent::Echo { .. } => self.machine.handle_echo(),
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
-            LegEvent::NetworkLost => self.machine.handle_network_lost(now),
+            // Without its media the call is over, whoever is to blame.
+            LegEvent::NetworkLost | LegEvent::InternalError => self.machine.handle_network_lost(now),
             LegEvent::PeerClosed => self.machine.handle_peer_gone(now, EndReason::CustomerHungUp),
             LegEvent::Closed { stats } => self.stats = Some(stats),
             LegEvent::Tone { tone, at } => self.machine.handle_tone(at, &tone),
@@ -309,7 +341,7 @@ impl Running {
         if let EngineEvent::UserInterim(text) = &event
             && !text.is_empty()
         {
-            let _ = self.c.seat.live.send(Update::Interim { text: text.clone() });
+            self.c.seat.live.send(Update::Interim { text: text.clone() });
         }
         let played = side.event(now, event, &mut self.machine, &self.c.media.leg);
         if let Some(id) = side.conversation.take() {
@@ -382,7 +414,7 @@ impl Running {
                 Output::Resume => self.told(LegHandle::resume),
                 Output::Protect { generation } => self.told(|leg| leg.protect(generation)),
                 Output::Turn { position, turn } => {
-                    let _ = self.c.seat.live.send(Update::Turn { position, turn: turn.clone() });
+                    self.c.seat.live.send(Update::Turn { position, turn: turn.clone() });
                     self.c.context.journal.turn(self.c.record.call.id, position, turn).await;
                 }
                 Output::SendDigits(digits) => {
@@ -424,8 +456,13 @@ impl Running {
         let tools = self.c.brief.agent.llm_config.iter().flat_map(|config| &config.tools);
         for tool in tools.filter(|tool| tool.server().is_some()) {
             let tool = tool.clone();
-            let webhooks = self.c.context.webhooks.clone();
-            self.reaching.spawn(async move { webhooks.tool_server(&tool).await });
+            let (context, scope) = (self.c.context.clone(), self.c.record.scope);
+            self.reaching.spawn(contain("tool_server", async move {
+                let mut server = context.webhooks.tool_server(&tool).await?;
+                let (tools, left_out) = schemas::usable(&context, scope, std::mem::take(&mut server.tools)).await;
+                server.tools = tools;
+                Ok((server, left_out))
+            }));
         }
     }
 
@@ -445,7 +482,7 @@ impl Running {
         };
         let (context, call) = (self.c.context.clone(), line.call);
         let (scope, trunk) = (self.c.record.scope, self.c.record.call.trunk);
-        tokio::spawn(async move {
+        supervision::spawn("refer", async move {
             let uri = match (target.uri(), target.destination()) {
                 (None, Some(Destination::Number(number))) => {
                     let trunk = trunk_of(&context, scope, trunk).await.map(|trunk| trunk.fields);
@@ -487,28 +524,6 @@ impl Running {
         self.told(|leg| leg.set_barge_in(quiet));
     }
 
-    /// A tool that is waited for ends with the call; one that is not runs on by itself.
-    fn call_tool(&mut self, call: ToolCall, is_async: bool) {
-        let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
-        let (id, record) = (call.id.clone(), &self.c.record);
-        let Some(tool) = tools.iter().find(|tool| tool.is_function() && tool.function.name == call.name).cloned()
-        else {
-            let offers = |server: &&Arc<ToolServer>| server.tools.iter().any(|tool| tool.name == call.name);
-            if let Some(server) = self.servers.iter().find(offers).cloned() {
-                self.tools.spawn(async move { (id, tools::run_remote(server, call).await) });
-            }
-            return;
-        };
-        let run = tools::run(self.c.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
-        if is_async {
-            tokio::spawn(run);
-        } else {
-            // A tool that panics is one that failed: the conversation must not wait for it.
-            let run = AssertUnwindSafe(run).catch_unwind();
-            self.tools.spawn(async move { (id, run.await.unwrap_or_else(|_| "error: the tool broke".to_owned())) });
-        }
-    }
-
     fn ask(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> Stream<LlmEvent> {
         let providers = &self.c.context.providers;
         let plan = plan::models(providers, &self.c.brief.agent);
@@ -522,6 +537,9 @@ impl Running {
         if let Line::Sip(line) = &self.c.line {
             self.c.context.sip.hang_up(line.call).await;
         }
+        self.consult = None;
+        self.c.record.call.legs = 1;
+        self.c.seat.release();
         let (journal, scope, id) = (self.c.context.journal.clone(), self.c.record.scope, self.c.record.call.id);
         let recorded = self.c.media.recording.clone().map(|path| {
             let done: trunkline_media::io::recorder::Done = Box::new(move |result| match result {

@@ -100,6 +100,7 @@ pub(super) fn ended_by(cause: &Cause) -> EndReason {
         }
         Cause::Unreachable(_) | Cause::Refused { .. } | Cause::Redirected { .. } => EndReason::TrunkError,
         Cause::Local => EndReason::AgentHungUp,
+        Cause::Defect => EndReason::ServerCrash,
     }
 }
 
@@ -112,6 +113,7 @@ pub(super) fn not_answered(cause: &Cause) -> EndReason {
             .and_then(EndReason::from_q850)
             .unwrap_or_else(|| EndReason::from_sip_status(*status)),
         Cause::Local => EndReason::Canceled,
+        Cause::Defect => EndReason::ServerCrash,
         _ => EndReason::TrunkError,
     }
 }
@@ -142,7 +144,7 @@ pub(super) fn reason_facts(cause: &Cause) -> Map<String, Value> {
             facts.insert("problem".to_owned(), json!("the session was not refreshed in time"));
             None
         }
-        Cause::Local | Cause::NotAcknowledged | Cause::DialogLost => None,
+        Cause::Local | Cause::NotAcknowledged | Cause::DialogLost | Cause::Defect => None,
     };
     if let Some(why) = why {
         let named =

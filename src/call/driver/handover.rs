@@ -1,14 +1,16 @@
 //! The peer hands its side of a call on (REFER): we call whom it names, and the conversation goes on with them. A task
 //! of its own until they answer.
 
-use super::consult::trunk_of;
+use super::consult::{SecondLineError, second_line};
+use super::ringing::decline;
 use super::trunks::{self, Errand};
-use super::{Context, Shared};
+use super::{Context, Permit, Shared};
 use crate::call::negotiate::Negotiation;
 use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::{Destination, PhoneNumber};
 use crate::domain::trunk::{Target, TrunkFields};
 use crate::store::OrgScope;
+use crate::supervision;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline_media::leg::Stream;
@@ -24,7 +26,7 @@ pub(super) enum HandoverNews {
     /// Status of a provisional response.
     Progress(u16),
     /// They have answered.
-    Answered { call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream },
+    Answered { call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream, permit: Permit },
     /// They have not, with what status.
     Failed(u16),
 }
@@ -51,7 +53,7 @@ impl Handover {
         negotiation: Negotiation,
     ) -> Self {
         let (tell, news) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(async move {
+        supervision::spawn("handover", async move {
             let last = call(&context, scope, trunk, &from_number, &referred, negotiation, &tell).await;
             if let Err(mpsc::error::SendError(HandoverNews::Answered { call, .. })) = tell.send(last).await {
                 context.sip.hang_up(call).await;
@@ -81,7 +83,11 @@ async fn call(
     context: &Context, scope: OrgScope, trunk: Option<TrunkId>, from_number: &str, referred: &Referred,
     mut negotiation: Negotiation, tell: &mpsc::Sender<HandoverNews>,
 ) -> HandoverNews {
-    let Some(trunk) = trunk_of(context, scope, trunk).await else { return HandoverNews::Failed(500) };
+    let (trunk, permit) = match second_line(context, scope, trunk).await {
+        Ok(line) => line,
+        Err(SecondLineError::NoTrunk) => return HandoverNews::Failed(500),
+        Err(SecondLineError::Denied(denied)) => return HandoverNews::Failed(denied.sip_status()),
+    };
     let Some(destination) = destination(&trunk.fields, &referred.target) else { return HandoverNews::Failed(403) };
     let mut headers = Headers::default();
     if let Some(replaces) = &referred.replaces {
@@ -102,14 +108,17 @@ async fn call(
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Progress { status, .. }) => drop(tell.try_send(HandoverNews::Progress(status))),
-                Some(Event::Answered { sdp: Some(sdp), .. }) => match negotiation.accept(&sdp) {
-                    Ok(stream) => return HandoverNews::Answered { call, events, negotiation, stream },
-                    Err(_) => break,
-                },
+                Some(Event::Answered { sdp: Some(sdp), peer, .. }) => {
+                    negotiation.set_signalling(peer.ip());
+                    match negotiation.accept(&sdp) {
+                        Ok(stream) => return HandoverNews::Answered { call, events, negotiation, stream, permit },
+                        Err(_) => break,
+                    }
+                }
                 Some(Event::Ended { cause: Cause::Refused { status, .. }, .. }) => return HandoverNews::Failed(status),
                 Some(Event::Answered { .. }) => break,
                 Some(Event::Ended { .. }) | None => return HandoverNews::Failed(503),
-                Some(_) => {}
+                Some(event) => decline(&context.sip, event).await,
             },
             // Whoever asked has hung up, or nobody answers.
             () = tell.closed() => break,

@@ -71,11 +71,11 @@ fn delivery(hooks: &Hooks, call: &Call, id: DeliveryId, name: &str, target: Stri
 
 impl Record {
     /// Tells the customer's server that the status changed.
-    pub(super) async fn status_update(&self) {
-        let Some(target) = self.hooks.target(event::STATUS_UPDATE) else { return };
+    pub(super) fn status_update(&self) -> Option<Delivery> {
+        let target = self.hooks.target(event::STATUS_UPDATE)?;
         let id = DeliveryId::new();
         let body = event::status_update(id, &self.call, now());
-        self.journal.delivery(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body)).await;
+        Some(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body))
     }
 }
 

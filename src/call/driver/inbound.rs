@@ -1,21 +1,24 @@
 //! A call that comes in: who answers it, with which media, and then the conversation.
 
+use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
 use super::line::Line;
-use super::ringing::ring;
-use super::{Context, Record, Shared, trunks};
+use super::ringing::{decline, ring};
+use super::{AdmissionError, Context, Permit, Record, Shared, trunks};
 use crate::call::assistant::{self, Decision, Resolved};
 use crate::call::machine::Brief;
 use crate::call::negotiate::{Negotiation, Refusal, WebRtc};
 use crate::call::registry::{Command, Seat};
+use crate::call::trunk_selection::{self, Chosen as ChosenTrunk};
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{CallId, TrunkId};
+use crate::domain::ids::CallId;
 use crate::domain::trunk::Trunk;
 use crate::store::{Route, StoreError, now};
 use crate::webhooks::event;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
@@ -23,6 +26,7 @@ use trunkline_media::codec::Law;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::Wire;
 use trunkline_media::leg::Stream;
+use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::{Event, Incoming};
 use trunkline_signaling::sip::message::HeaderName;
@@ -36,42 +40,98 @@ const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
 /// Answers or refuses a call that passed the guard of the endpoint.
 pub async fn inbound(context: Shared, call: IncomingCall) {
+    let lifeline = Lifeline::default();
+    lifeline.clone().hold(&context, receive(context.clone(), call, lifeline)).await;
+}
+
+async fn receive(context: Shared, call: IncomingCall, lifeline: Lifeline) {
     let started = Instant::now();
     let IncomingCall { incoming, events } = call;
     let (route, trunk) = match tokio::time::timeout(ROUTE_DEADLINE, route(&context, &incoming)).await {
-        Ok(Ok(Some(found))) => found,
-        Ok(Ok(None)) => return context.sip.reject(incoming.call, 404, None).await,
+        Ok(Ok(Routed::To(route, trunk))) => (*route, trunk),
+        Ok(Ok(Routed::NobodyAnswers)) => return context.sip.reject(incoming.call, 404, None).await,
+        Ok(Ok(Routed::NobodysNumber)) => return context.sip.reject_number(incoming.call).await,
         Ok(Err(error)) => {
             tracing::error!(%error, "call cannot be routed");
             return context.sip.reject(incoming.call, 503, Some(10)).await;
         }
         Err(_) => return context.sip.reject(incoming.call, 503, Some(10)).await,
     };
+    let permit = match admit(&context, &route, &trunk).await {
+        Ok(permit) => permit,
+        Err((status, retry_after_s)) => return context.sip.reject(incoming.call, status, retry_after_s).await,
+    };
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(Ringing { context, route, trunk, id, incoming, events, started, identity: None }).instrument(span).await;
+    answer(Ringing { context, route, trunk, id, incoming, events, started, identity: None, lifeline }, permit)
+        .instrument(span)
+        .await;
 }
 
-async fn route(context: &Shared, incoming: &Incoming) -> Result<Option<(Route, Trunk)>, StoreError> {
-    for trunk in incoming.trunks.iter().filter_map(|id| context.trunks.get(TrunkId::parse(id)?)) {
-        let number = trunks::dialled(&trunk, incoming);
-        if let Some(route) = context.store.route(&number, &[trunk.id]).await? {
-            return Ok(Some((route, trunk)));
+/// Room for the call, or what its caller is told. Nothing is written down about a call that is refused here: it
+/// costs nothing.
+async fn admit(context: &Context, route: &Route, trunk: &Trunk) -> Result<Permit, (u16, Option<u32>)> {
+    match tokio::time::timeout(ROUTE_DEADLINE, context.admit(route.scope, Some(trunk))).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(AdmissionError::Denied(denied))) => {
+            tracing::debug!(organization = %route.scope.organization(), limit = denied.limit(), "call refused");
+            Err((denied.sip_status(), denied.retry_after_s(now())))
+        }
+        Ok(Err(AdmissionError::Store(error))) => {
+            tracing::error!(%error, "limits cannot be read");
+            Err((503, Some(10)))
+        }
+        Err(_) => Err((503, Some(10))),
+    }
+}
+
+/// Whose call it is.
+enum Routed {
+    To(Box<Route>, Arc<Trunk>),
+    /// The number has no agent that is switched on.
+    NobodyAnswers,
+    /// None of the trunks that the call may have come over has the number.
+    NobodysNumber,
+}
+
+async fn route(context: &Shared, incoming: &Incoming) -> Result<Routed, StoreError> {
+    let candidates = context.trunks.candidates(&incoming.candidates);
+    let (called, source) = (trunks::called(incoming), incoming.source.ip());
+    let mut readings = trunk_selection::readings(candidates.iter().cloned(), &called, source);
+    let mut owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
+    if owners.is_empty() {
+        readings = trunk_selection::readings_of_to(candidates, &called, source);
+        owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
+    }
+    let Some(chosen) = trunk_selection::choose(&readings, &owners) else { return Ok(Routed::NobodysNumber) };
+    if chosen.is_contestable {
+        let rivals = context.trunks.credential_trunks();
+        let owners = context.store.number_owners(rivals.numbers(&called)).await?;
+        if rivals.contest(&chosen, &called, &owners) {
+            return Ok(Routed::NobodysNumber);
         }
     }
-    Ok(None)
+    let ChosenTrunk { trunk, owner, .. } = chosen;
+    Ok(match context.store.route(&owner, trunk.id).await? {
+        Some(route) => {
+            context.sip.choose_trunk(incoming.call, trunk.id.to_string().into()).await;
+            Routed::To(Box::new(route), trunk)
+        }
+        None => Routed::NobodyAnswers,
+    })
 }
 
 /// An inbound call that has a number and is not answered yet.
 struct Ringing {
     context: Shared,
     route: Route,
-    trunk: Trunk,
+    trunk: Arc<Trunk>,
     id: CallId,
     incoming: Incoming,
     events: mpsc::Receiver<Event>,
     started: Instant,
+    lifeline: Lifeline,
     /// What its Identity header says.
     identity: Option<Map<String, Value>>,
 }
@@ -83,7 +143,7 @@ struct Chosen {
     seat: Seat,
 }
 
-async fn answer(mut ringing: Ringing) {
+async fn answer(mut ringing: Ringing, permit: Permit) {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let scope = ringing.route.scope;
     let Ok(ports) = context.ports.take() else {
@@ -102,7 +162,7 @@ async fn answer(mut ringing: Ringing) {
         Ok(facts) => ringing.identity = facts,
         Err(status) => return context.sip.reject(sip_call, status, None).await,
     }
-    let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing).await else { return };
+    let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing, permit).await else { return };
     let context = Context::of_organization(&context, scope).await;
     context.open_connections(&brief);
     let mut wire = Some(wire);
@@ -125,7 +185,7 @@ async fn answer(mut ringing: Ringing) {
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
-    let confirmed = match confirmed(&mut ringing.events).await {
+    let confirmed = match confirmed(&ringing.context.sip, &mut ringing.events).await {
         Ok(sdp) => sdp,
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
@@ -166,6 +226,7 @@ fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Des
     let addr = context.media_addr_for(ringing.incoming.source.ip());
     let fingerprint = context.workers.fingerprint();
     let mut negotiation = Negotiation::new(addr, ports.port(), &media, fingerprint, ringing.incoming.call.0);
+    negotiation.set_signalling(ringing.incoming.source.ip());
     let Some(offer) = &ringing.incoming.sdp else {
         // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
         let sdp = negotiation.offer();
@@ -187,8 +248,10 @@ async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<Str
     let Some(header) = incoming.headers.get(&HeaderName::Identity) else {
         return if required.is_some() { Err(428) } else { Ok(None) };
     };
-    let (from, to) = (trunks::calling(trunk, incoming), trunks::dialled(trunk, incoming));
-    let found = context.stir.identify(header, &from, &to, now()).await;
+    // Whoever signed it may be slow to show the certificate: that is no sign that calls are left waiting.
+    context.sip.attend(incoming.call).await;
+    let from = trunks::calling(trunk, incoming);
+    let found = context.stir.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
     if let Some(required) = required {
         match found.verified {
             Some(Ok(())) if found.attestation >= Some(required) => {}
@@ -208,17 +271,17 @@ async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<Str
 
 /// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,
 /// and the caller was told.
-async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
+async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
     let Ringing { context, route, id, incoming, .. } = &*ringing;
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
     call.from_number = trunks::calling(&ringing.trunk, incoming);
-    call.to_number = trunks::dialled(&ringing.trunk, incoming);
+    call.to_number = route.number.number.to_string();
     let mut facts = trunks::described(&incoming.headers);
     facts.extend(ringing.identity.clone().map(|identity| ("identity".to_owned(), Value::Object(identity))));
     call.signalling = (!facts.is_empty()).then_some(Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
     call.trunk = Some(route.trunk);
-    let mut seat = context.registry.enter(route.scope, *id, None);
+    let mut seat = context.registry.enter(route.scope, *id, None, permit);
     let saved = route.agent.clone();
     let hooks = match &saved {
         Some(agent) => Hooks::new(Some(agent.id), &agent.fields),
@@ -234,7 +297,7 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
                 if let Some(status) = sip_status {
                     ringing.context.sip.reject(ringing.incoming.call, status, None).await;
                 }
-                Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat)
+                Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat, &ringing.lifeline)
                     .await
                     .ended(reason)
                     .await;
@@ -245,7 +308,8 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     let Some(mut resolved) = resolved else {
         tracing::warn!("nobody answers: the number has no agent and its webhook named none");
         ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
-        let record = Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat);
+        let record =
+            Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat, &ringing.lifeline);
         record.await.ended(EndReason::Rejected).await;
         return None;
     };
@@ -260,7 +324,9 @@ async fn choose(ringing: &mut Ringing) -> Option<Chosen> {
     call.metadata = resolved.fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
-    let record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat).await;
+    let left_out = ringing.context.leave_out_schemas(ringing.route.scope, &mut resolved.fields).await;
+    let mut record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat, &ringing.lifeline).await;
+    record.note("schemas", left_out);
     Some(Chosen { brief: Brief { agent: resolved.fields, task: None, is_web: false }, record, seat })
 }
 
@@ -287,7 +353,7 @@ async fn ask_who(
     let gone = |reason| Turned { reason, sip_status: None, note: None };
     let answer = tokio::select! {
         answer = question => answer,
-        () = canceled(&mut ringing.events) => return Err(gone(EndReason::Canceled)),
+        () = canceled(&context.sip, &mut ringing.events) => return Err(gone(EndReason::Canceled)),
         Some(Command::End(reason)) = seat.commands.recv() => {
             return Err(Turned { reason, sip_status: Some(480), note: None });
         }
@@ -296,6 +362,17 @@ async fn ask_who(
         Ok(body) => assistant::decide(body),
         Err(failure) => Decision::Saved(Some(failure.to_string())),
     };
+    // What it says of the agent is checked in a place of its own: it may take milliseconds.
+    let scope = ringing.route.scope;
+    let guarded = context.clone();
+    let checked = async |check: Box<dyn FnOnce() -> Resolved + Send>| match context.schemas.of_call(scope, check).await
+    {
+        Ok(resolved) => Some(resolved),
+        Err(busy) => {
+            tracing::warn!(why = %busy, "assistant-request failed, the saved agent answers");
+            None
+        }
+    };
     match decision {
         Decision::Saved(fault) => {
             if let Some(why) = fault {
@@ -303,9 +380,15 @@ async fn ask_who(
             }
             Ok(None)
         }
-        Decision::Transient(fields) => Ok(Some(assistant::transient(fields, saved.as_ref()))),
-        Decision::Hybrid { agent, changes } => match context.store.agent(ringing.route.scope, agent).await {
-            Ok(Some(agent)) => Ok(Some(assistant::hybrid(&agent, changes))),
+        Decision::Transient(fields) => {
+            let judge = move || assistant::transient(fields, saved.as_ref(), &|named| guarded.check_address(named));
+            Ok(checked(Box::new(judge)).await)
+        }
+        Decision::Hybrid { agent, changes } => match context.store.agent(scope, agent).await {
+            Ok(Some(agent)) => {
+                let judge = move || assistant::hybrid(&agent, changes, &|named| guarded.check_address(named));
+                Ok(checked(Box::new(judge)).await)
+            }
             _ => {
                 tracing::warn!("assistant_id names no agent of the organization, the saved one answers");
                 Ok(None)
@@ -318,29 +401,31 @@ async fn ask_who(
 }
 
 /// Returns when the caller gives up.
-async fn canceled(events: &mut mpsc::Receiver<Event>) {
+async fn canceled(sip: &SipHandle, events: &mut mpsc::Receiver<Event>) {
     loop {
         match events.recv().await {
             Some(Event::Ended { .. }) | None => return,
-            Some(_) => {}
+            Some(event) => decline(sip, event).await,
         }
     }
 }
 
 /// Waits for the ACK; its body when there is one.
-async fn confirmed(events: &mut mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>, EndReason> {
+async fn confirmed(sip: &SipHandle, events: &mut mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>, EndReason> {
+    let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
     loop {
-        match tokio::time::timeout(CONFIRM_DEADLINE, events.recv()).await {
+        match tokio::time::timeout_at(until, events.recv()).await {
             Ok(Some(Event::Confirmed { sdp, .. })) => return Ok(sdp),
             Ok(Some(Event::Ended { cause, .. })) => {
                 use trunkline_signaling::sip::failure::Cause;
                 return Err(match cause {
                     Cause::RemoteCancel { .. } => EndReason::Canceled,
                     Cause::RemoteBye { .. } => EndReason::CustomerHungUp,
+                    Cause::Defect => EndReason::ServerCrash,
                     _ => EndReason::NetworkLost,
                 });
             }
-            Ok(Some(_)) => {}
+            Ok(Some(event)) => decline(sip, event).await,
             Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
         }
     }

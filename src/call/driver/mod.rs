@@ -2,7 +2,9 @@
 //! that the machine can decide.
 #![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
 
+mod admission;
 mod consult;
+mod containment;
 mod converse;
 mod engine;
 mod figures;
@@ -13,20 +15,31 @@ mod line;
 mod order;
 mod outbound;
 mod plan;
+mod probes;
+mod recording_space;
 mod remote;
 mod ringing;
+mod schemas;
 mod signal;
+mod slots;
 mod tools;
 mod trunks;
 mod voice;
 mod web;
 mod wrap_up;
 
+pub use crate::providers::registry::normal_base;
+pub use admission::{Admission, AdmissionError, Permit, watch_elsewhere};
+pub use containment::Heart;
 pub use inbound::inbound;
 pub use order::{OrderFault, Placed, place};
 pub use outbound::{OutboundOrder, outbound};
+pub use probes::{ProbeError, Probes, probe_trunk};
+pub use recording_space::{RecordingSpace, watch_recordings};
 pub use remote::Remote;
-pub use trunks::{TrunkState, Trunks, probe_trunk, watch_trunks};
+pub use schemas::{Busy, SchemaWorkers};
+pub use slots::{Rooms, Slot, Slots, SlotsFull, SlotsMax};
+pub use trunks::{TrunkState, Trunks, watch_trunks};
 pub use web::{
     WebAnswer, WebCalls, WebFault, WebLimits, WebOffer, WebOrder, WebRestart, add_web_candidates, connect_web,
     place_web, restart_web,
@@ -37,29 +50,34 @@ use super::links::Links;
 use super::live::Update;
 use super::machine::Brief;
 use super::negotiate::Negotiation;
-use super::registry::{Change, Registry, Seat};
-use crate::domain::agent::AgentFields;
+use super::registry::{Change, Live, Place, Registry, Seat};
+use crate::domain::FieldFault;
+use crate::domain::agent::{AgentFields, NamedAddress};
 use crate::domain::background::BackgroundSound;
 use crate::domain::call::{Call, CallStatus};
+use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{Account, Stage};
 use crate::domain::trunk::Trunk;
-use crate::providers::Providers;
+use crate::egress::Guard;
 use crate::providers::listen::{self, Session as SttSession};
+use crate::providers::{OwnKey, OwnKeys, Providers};
 use crate::stir::Verifier;
 use crate::store::journal::Journal;
-use crate::store::secrets::MasterKey;
+use crate::store::secrets::{MasterKey, StoredKey};
 use crate::store::{OrgScope, Store, now};
+use crate::supervision::Supervisor;
 use crate::telemetry::spans::Spans;
 use crate::webhooks::sender::Sender;
+use containment::Lifeline;
 use hooks::Hooks;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use trunkline_media::codec::Law;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{LegHandle, Wire, Workers};
@@ -79,6 +97,8 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 pub struct Limits {
     pub ring_timeout: Duration,
     pub network_timeout: Duration,
+    /// Whose RTP is the peer's, beside the address that its description names.
+    pub latching: leg::Latching,
     pub calls_max: usize,
     pub web: WebLimits,
 }
@@ -93,11 +113,17 @@ pub struct Context {
     /// Believes Identity headers, or not.
     pub stir: Verifier,
     pub store: Store,
+    pub supervisor: Supervisor,
     pub journal: Journal,
     pub registry: Registry,
+    /// Who may begin another call.
+    pub admission: Admission,
     pub web_calls: WebCalls,
     /// How the other ends of trunks are.
     pub trunks: Trunks,
+    pub probes: Probes,
+    /// What organizations may have going on at once beside their calls.
+    pub rooms: Rooms,
     /// This process registers with providers.
     pub registers: bool,
     pub remote: Remote,
@@ -105,18 +131,28 @@ pub struct Context {
     /// The same for peers of the other family.
     pub media_addr_other: Option<IpAddr>,
     pub recordings: PathBuf,
+    /// Who has room for another recording.
+    pub recording_space: RecordingSpace,
     pub limits: Limits,
     pub webhooks: Sender,
+    /// Where SIP requests may go.
+    pub sip_guard: Guard,
     pub prices: PriceTable,
     pub links: Links,
     /// This process among those that share the database.
     pub node: String,
+    /// How often it says that it lives.
+    pub beat: Duration,
+    /// When it last did.
+    pub heart: Heart,
     /// Opens the provider keys of organizations.
     pub master_key: Option<MasterKey>,
     /// Where the stages of every turn are traced, if anywhere.
     pub spans: Spans,
     /// Without SMTP settings nobody is written to.
     pub sends_mail: bool,
+    /// Where foreign JSON Schemas are compiled and evaluated.
+    pub schemas: SchemaWorkers,
 }
 
 /// How long the keys of an organization may take to be read.
@@ -125,20 +161,37 @@ const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
 impl Context {
     /// The same for one organization: with its own provider keys, where it has any.
     pub async fn of_organization(context: &Shared, scope: OrgScope) -> Shared {
-        let keys = match &context.master_key {
-            Some(master) => {
-                let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
-                if let Ok(Err(error)) = &read {
-                    tracing::error!(%error, "provider keys of the organization cannot be read");
-                }
-                read.ok().and_then(Result::ok)
-            }
-            None => None,
+        let master = context.master_key.as_ref();
+        let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
+        let known = |stored: &StoredKey| {
+            let StoredKey { provider, base_url, key } = stored;
+            Some(OwnKey { account: Account::parse(provider)?, base_url: base_url.clone(), key: key.clone() })
         };
-        let known = |(name, key): &(String, String)| Some((Account::parse(name)?, key.clone()));
-        let keys = keys.iter().flat_map(|keys| keys.iter()).filter_map(known).collect();
+        let keys = match read {
+            Ok(Ok(stored)) => OwnKeys::Known(stored.iter().filter_map(known).collect()),
+            // It may have keys of its own: a call of it is not the server's bill.
+            Ok(Err(error)) => {
+                tracing::error!(organization = %scope.organization(), %error, "provider keys cannot be read");
+                OwnKeys::Unknown
+            }
+            Err(_) => {
+                tracing::error!(organization = %scope.organization(), "provider keys are not read in time");
+                OwnKeys::Unknown
+            }
+        };
         let providers = context.providers.of_organization(&scope.organization().to_string(), keys);
         Arc::new(Self { providers, ..Self::clone(context) })
+    }
+
+    /// Judges every address that a configuration names, as far as it can be before names are resolved.
+    pub fn check_addresses(&self, fields: &AgentFields) -> Result<(), FieldFault> {
+        fields.addresses().iter().try_for_each(|address| self.check_address(address))
+    }
+
+    /// The same of one of them.
+    pub fn check_address(&self, NamedAddress { field, url, is_base }: &NamedAddress<'_>) -> Result<(), FieldFault> {
+        let judged = if *is_base { self.providers.check_base_url(url) } else { self.webhooks.check(url) };
+        judged.map_err(|why| FieldFault::new(field.as_str(), why.to_string()))
     }
 }
 
@@ -148,29 +201,33 @@ pub(super) struct Record {
     pub call: Call,
     hooks: Hooks,
     journal: Journal,
-    live: broadcast::Sender<Update>,
-    registry: Registry,
+    live: Live,
+    place: Arc<Place>,
+    /// Knows the call when its task is gone.
+    lifeline: Lifeline,
     /// What the signalling said: headers, identity, causes.
     signalling: Map<String, Value>,
 }
 
 impl Record {
-    async fn new(context: &Context, scope: OrgScope, mut call: Call, hooks: Hooks, seat: &Seat) -> Self {
+    async fn new(
+        context: &Context, scope: OrgScope, mut call: Call, hooks: Hooks, seat: &Seat, lifeline: &Lifeline,
+    ) -> Self {
         call.node = Some(context.node.clone());
-        let record = Self {
-            scope,
-            hooks,
-            journal: context.journal.clone(),
-            live: seat.live.clone(),
-            registry: seat.registry().clone(),
-            signalling: match &call.signalling {
-                Some(Value::Object(known)) => known.clone(),
-                _ => Map::new(),
-            },
-            call,
-        };
-        record.write().await;
+        let mut record = Self::taken_over(context, scope, call, hooks, seat.live.clone(), seat.place());
+        record.lifeline = lifeline.clone();
+        record.write(None).await;
         record
+    }
+
+    /// Of a call whose row is there.
+    fn taken_over(context: &Context, scope: OrgScope, call: Call, hooks: Hooks, live: Live, place: Arc<Place>) -> Self {
+        let signalling = match &call.signalling {
+            Some(Value::Object(known)) => known.clone(),
+            _ => Map::new(),
+        };
+        let (journal, lifeline) = (context.journal.clone(), Lifeline::default());
+        Self { scope, hooks, journal, live, place, lifeline, signalling, call }
     }
 
     /// Notes facts of the signalling.
@@ -179,18 +236,35 @@ impl Record {
         self.call.signalling = (!self.signalling.is_empty()).then(|| Value::Object(self.signalling.clone()));
     }
 
-    async fn write(&self) {
-        self.journal.call(self.call.clone()).await;
+    /// Writes the row, and the event that says so in the same breath: neither without the other.
+    async fn write(&self, event: Option<Delivery>) {
+        self.journal.call(self.call.clone(), event).await;
+        self.lifeline.written(self);
         let Call { status, end_reason, .. } = self.call;
-        let _ = self.live.send(Update::Status { status, end_reason });
-        self.registry.announce(Change { scope: self.scope, call: self.call.id, status, here: true });
+        self.live.send(Update::Status { status, end_reason });
+        self.place.registry().announce(Change { scope: self.scope, call: self.call.id, status, here: true });
+    }
+
+    /// Notes figures of the call beside those that are there.
+    fn note(&mut self, name: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.call.metrics.get_or_insert_with(|| Value::Object(Map::new()))[name] = value;
+        }
+    }
+
+    /// How many lines the call holds, for other processes to count.
+    pub(super) async fn holds(&mut self, legs: u32) {
+        if self.call.legs != legs {
+            self.call.legs = legs;
+            self.journal.call(self.call.clone(), None).await;
+            self.lifeline.written(self);
+        }
     }
 
     async fn answered(&mut self) {
         self.call.status = CallStatus::InProgress;
         self.call.answered_at = Some(now());
-        self.write().await;
-        self.status_update().await;
+        self.write(self.status_update()).await;
     }
 
     /// The one terminal state.
@@ -200,8 +274,7 @@ impl Record {
         self.call.status = if failed { CallStatus::Failed } else { CallStatus::Completed };
         self.call.end_reason = Some(reason);
         self.call.ended_at = Some(now());
-        self.write().await;
-        self.status_update().await;
+        self.write(self.status_update()).await;
         metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
             .increment(1);
     }
@@ -239,13 +312,16 @@ impl Context {
     fn start_leg(&self, brief: &Brief, record: &Record, stream: Stream, wire: Wire, early: bool) -> Option<Media> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let turn = brief.agent.turn();
-        let recording = brief
-            .agent
-            .recording_enabled
-            .unwrap_or(true)
-            .then(|| format!("{}/{}.wav", record.scope.organization(), record.call.id));
+        let wanted = brief.agent.recording_enabled.unwrap_or(true);
+        let has_room = self.recording_space.has_room(record.scope.organization());
+        if wanted && !has_room {
+            tracing::warn!("the organization has no room for recordings: the call is not recorded");
+            metrics::counter!("trunkline_recordings_refused_total").increment(1);
+        }
+        let recording = (wanted && has_room).then(|| format!("{}/{}.wav", record.scope.organization(), record.call.id));
         let config = leg::Config {
             stream,
+            latching: self.limits.latching,
             ssrc: rand::random(),
             first_sequence: rand::random(),
             first_timestamp: rand::random(),

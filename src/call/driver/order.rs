@@ -1,7 +1,8 @@
 //! From a task to its call: who may be called now, over which trunk, and by whom the call is made when
 //! several processes want to.
 
-use super::{Context, OutboundOrder, Shared, outbound, plan};
+use super::{AdmissionError, Context, OutboundOrder, Permit, Shared, outbound, plan};
+use crate::call::admission::Denied;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::ids::{CallId, TaskId, TrunkId};
@@ -10,6 +11,7 @@ use crate::domain::schedule::next_allowed;
 use crate::domain::task::{Task, TaskStatus};
 use crate::domain::trunk::Trunk;
 use crate::store::{Claim, OrgScope, Page, StoreError, now};
+use crate::supervision;
 use std::time::Duration;
 
 /// How long the row of a call that waits may take.
@@ -43,8 +45,22 @@ pub enum OrderFault {
     Spent,
     #[error("This server holds as many calls as it may")]
     Overloaded,
+    /// A defect of ours.
+    #[error("The call could not be set up")]
+    Broken,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AdmissionError> for OrderFault {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Denied(Denied::Concurrent { trunk } | Denied::Rate { trunk, .. }) => Self::Busy(trunk),
+            AdmissionError::Denied(Denied::Spent) => Self::Spent,
+            AdmissionError::Denied(Denied::Share) => Self::Overloaded,
+            AdmissionError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// What becomes of an order.
@@ -64,42 +80,75 @@ struct Ready {
     context: Shared,
 }
 
-/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`). `full` are trunks that had no
-/// room for a more urgent task a moment ago: nobody overtakes it there.
+/// Calls the number of a pending task as [`set_up`] does. What was begun is finished although whoever asked goes away
+/// meanwhile; a task that makes us panic fails, instead of being tried again and again.
 pub async fn place(
     context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],
 ) -> Result<Placed, OrderFault> {
-    let Ready { task, agent, trunk, from_number, context } = prepare(context, scope, task).await?;
-    if full.contains(&trunk.id) {
-        return Err(OrderFault::Busy(Some(trunk.id)));
+    let (own, full) = (context.clone(), full.to_vec());
+    let set_up = supervision::spawn("call_setup", async move { set_up(&own, scope, task, may_wait, &full).await });
+    match set_up.await {
+        Ok(Ok(placed)) => placed,
+        Ok(Err(_)) | Err(_) => {
+            context.store.fail_task(scope, task).await?;
+            Err(OrderFault::Broken)
+        }
     }
-    if context.registry.count() >= context.limits.calls_max {
+}
+
+/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`). `full` are trunks that had no
+/// room for a more urgent task a moment ago: nobody overtakes it there.
+async fn set_up(
+    context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],
+) -> Result<Placed, OrderFault> {
+    let ready = prepare(context, scope, task).await?;
+    if full.contains(&ready.trunk.id) {
+        return Err(OrderFault::Busy(Some(ready.trunk.id)));
+    }
+    if context.registry.count() >= context.limits.calls_max || context.supervisor.is_stopping() {
         return Err(OrderFault::Overloaded);
     }
+    match claim(scope, &ready).await {
+        Ok((call, permit)) => {
+            let Ready { task, agent, trunk, from_number, context } = ready;
+            outbound(context, OutboundOrder { scope, call, task, agent, trunk, from_number }, permit).await;
+            Ok(Placed::Calling(call))
+        }
+        Err(OrderFault::Busy(_)) if may_wait => wait(scope, &ready).await,
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A line of this process and the task itself: what this process holds is counted first, then what all of them do.
+async fn claim(scope: OrgScope, ready: &Ready) -> Result<(CallId, Permit), OrderFault> {
+    let Ready { task, trunk, context, .. } = ready;
+    let permit = context.admit(scope, Some(trunk)).await?;
     let store = &context.store;
     let price = context.prices.telephony_per_minute;
     let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits(), price).await? {
         Claim::Yours(call) => call,
         Claim::Gone => return Err(OrderFault::NotPending),
         Claim::Spent => return Err(OrderFault::Spent),
-        Claim::Busy { .. } if may_wait => {
-            let call = store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;
-            let mut row = Call::begun(call, scope.organization(), Direction::Outbound, now());
-            row.task = Some(task.id);
-            row.agent = Some(agent.id);
-            row.from_number = from_number.unwrap_or_default();
-            row.to_number.clone_from(&task.fields.to_number);
-            context.journal.call(row).await;
-            context.journal.flush(ROW_DEADLINE).await;
-            return Ok(Placed::Waiting(call));
-        }
         Claim::Busy { trunk: only_trunk } => return Err(OrderFault::Busy(only_trunk.then_some(trunk.id))),
     };
     if !store.begin_call(scope, task.id, call, &context.node).await? {
         return Err(OrderFault::NotPending);
     }
-    outbound(context.clone(), OutboundOrder { scope, call, task, agent, trunk, from_number }).await;
-    Ok(Placed::Calling(call))
+    Ok((call, permit))
+}
+
+/// Promises the call for later; its row says so.
+async fn wait(scope: OrgScope, ready: &Ready) -> Result<Placed, OrderFault> {
+    let Ready { task, agent, from_number, context, .. } = ready;
+    let call = context.store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;
+    let mut row = Call::begun(call, scope.organization(), Direction::Outbound, now());
+    row.task = Some(task.id);
+    row.agent = Some(agent.id);
+    row.from_number = from_number.clone().unwrap_or_default();
+    row.to_number.clone_from(&task.fields.to_number);
+    context.journal.call(row, None).await;
+    context.journal.flush(ROW_DEADLINE).await;
+    Ok(Placed::Waiting(call))
 }
 
 async fn prepare(context: &Shared, scope: OrgScope, task: TaskId) -> Result<Ready, OrderFault> {

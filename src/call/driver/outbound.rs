@@ -1,11 +1,13 @@
 //! A call we make for a task: ring, and when somebody answers, the conversation.
 
+use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
 use super::figures::{not_answered, reason_facts};
 use super::hooks::Hooks;
 use super::line::Line;
+use super::ringing::decline;
 use super::trunks::{self, Errand, custom_headers};
-use super::{Hearing, Media, Record, Shared, handover};
+use super::{Hearing, Media, Permit, Record, Shared, handover};
 use crate::call::machine::Brief;
 use crate::call::negotiate::{Negotiation, Refusal};
 use crate::call::registry::{Command, Seat};
@@ -20,6 +22,7 @@ use crate::domain::trunk::Trunk;
 use crate::providers::SttEvent;
 use crate::providers::listen::{Input, Session as SttSession};
 use crate::store::{OrgScope, now};
+use crate::supervision;
 use crate::webhooks::event;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -53,8 +56,8 @@ pub struct OutboundOrder {
 }
 
 /// Makes the call. The row of the call exists when this returns; the rest runs on its own.
-pub async fn outbound(context: Shared, order: OutboundOrder) {
-    let seat = context.registry.enter(order.scope, order.call, Some(order.task.id));
+pub async fn outbound(context: Shared, order: OutboundOrder, permit: Permit) {
+    let seat = context.registry.enter(order.scope, order.call, Some(order.task.id), permit);
     let mut agent = order.agent.fields.clone();
     // What the task says about itself is what its events echo.
     agent.metadata = order.task.fields.metadata.clone().or(agent.metadata);
@@ -67,15 +70,19 @@ pub async fn outbound(context: Shared, order: OutboundOrder) {
     call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = Hooks::new(call.agent, &agent);
+    let left_out = context.leave_out_schemas(order.scope, &mut agent).await;
     let brief = Brief { agent, task: Some(order.task.fields.clone()), is_web: false };
-    let record = Record::new(&context, order.scope, call, hooks, &seat).await;
+    let lifeline = Lifeline::default();
+    let mut record = Record::new(&context, order.scope, call, hooks, &seat, &lifeline).await;
+    record.note("schemas", left_out);
     record.task_started(&order.task).await;
     // The answer to `execute` names the call: it should be found by then, but a database that is away does
     // not keep the answer.
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
-    tokio::spawn(dial(context, order, brief, record, seat).instrument(span));
+    let run = async move { lifeline.hold(&context.clone(), dial(context, order, brief, record, seat)).await };
+    supervision::spawn("call", run.instrument(span));
 }
 
 async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: Record, mut seat: Seat) {
@@ -116,6 +123,8 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         if to.is_none() {
             return way.failed(&mut record, unanswered.reason).await;
         }
+        // Whoever rang before keeps its keys for itself.
+        way.negotiation = way.negotiation.fork();
     }
 }
 
@@ -202,12 +211,18 @@ impl Way {
             };
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(Event::Progress { sdp, .. }) => self.progress(context, brief, record, sdp),
-                    Some(Event::Answered { sdp: Some(sdp), sip_call_id, .. }) => return Ok(Answer { sdp, sip_call_id }),
+                    Some(Event::Progress { sdp, peer, .. }) => {
+                        self.negotiation.set_signalling(peer.ip());
+                        self.progress(context, brief, record, sdp);
+                    }
+                    Some(Event::Answered { sdp: Some(sdp), sip_call_id, peer, .. }) => {
+                        self.negotiation.set_signalling(peer.ip());
+                        return Ok(Answer { sdp, sip_call_id });
+                    }
                     Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError.into()),
                     Some(Event::Ended { cause, .. }) => return Err(cause.into()),
                     Some(Event::Reoffer { call, sdp: Some(sdp) }) => self.early_offer(context, call, &sdp).await,
-                    Some(_) => {}
+                    Some(event) => decline(&context.sip, event).await,
                     None => return Err(EndReason::TrunkError.into()),
                 },
                 command = seat.commands.recv() => match command {

@@ -9,6 +9,7 @@ use crate::domain::ids::{CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::bus::{Bus, MESSAGE_BYTES_MAX};
 use crate::store::{OrgScope, Store};
+use crate::supervision::{Supervisor, spawn};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,15 +28,49 @@ const READS_MAX: usize = 10;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Message {
-    End { organization: String, call: String, reason: String },
-    EndTask { organization: String, task: String, reason: String },
-    Listen { organization: String, call: String },
-    Turn { call: String, position: u32, turn: Turn },
-    LongTurn { call: String, position: u32 },
-    Interim { call: String, text: String },
-    Status { call: String, status: String, end_reason: Option<String> },
-    Over { call: String },
-    Changed { organization: String, call: String, status: String },
+    End {
+        organization: String,
+        call: String,
+        reason: String,
+    },
+    EndTask {
+        organization: String,
+        task: String,
+        reason: String,
+    },
+    Listen {
+        organization: String,
+        call: String,
+        /// Somebody who has heard nothing yet.
+        #[serde(default)]
+        from_start: bool,
+    },
+    Turn {
+        call: String,
+        position: u32,
+        turn: Turn,
+    },
+    LongTurn {
+        call: String,
+        position: u32,
+    },
+    Interim {
+        call: String,
+        text: String,
+    },
+    Status {
+        call: String,
+        status: String,
+        end_reason: Option<String>,
+    },
+    Over {
+        call: String,
+    },
+    Changed {
+        organization: String,
+        call: String,
+        status: String,
+    },
     Trunks,
 }
 
@@ -43,6 +78,13 @@ enum Message {
 struct Listeners {
     scope: OrgScope,
     updates: broadcast::Sender<Update>,
+}
+
+#[derive(Debug)]
+struct Sending {
+    until: Instant,
+    /// Somebody new listens: everything so far is told once more.
+    again: Arc<Notify>,
 }
 
 /// The door to the other processes; without a bus there are none.
@@ -53,15 +95,15 @@ pub struct Remote {
     store: Store,
     /// Calls held elsewhere that somebody here listens to.
     listeners: Arc<Mutex<HashMap<CallId, Listeners>>>,
-    /// Calls held here that somebody elsewhere listens to, and until when.
-    sending: Arc<Mutex<HashMap<CallId, Instant>>>,
+    /// Calls held here that somebody elsewhere listens to.
+    sending: Arc<Mutex<HashMap<CallId, Sending>>>,
     trunks_changed: Arc<Notify>,
 }
 
 impl Remote {
-    pub fn start(store: &Store, registry: &Registry) -> Self {
+    pub fn start(store: &Store, registry: &Registry, supervisor: &Supervisor) -> Self {
         let remote = Self {
-            bus: Bus::start(store),
+            bus: Bus::start(store, supervisor),
             registry: registry.clone(),
             store: store.clone(),
             listeners: Arc::default(),
@@ -69,15 +111,17 @@ impl Remote {
             trunks_changed: Arc::default(),
         };
         if let Some(bus) = &remote.bus {
-            tokio::spawn(remote.clone().hear(bus.subscribe()));
-            tokio::spawn(remote.clone().renew());
-            tokio::spawn(remote.clone().tell_changes(registry.changes()));
+            supervisor.keep("bus", (remote.clone(), bus.subscribe()), |(own, heard)| Box::pin(own.hear(heard)));
+            let own = remote.clone();
+            supervisor.start("bus", move || own.clone().renew());
+            let changes = registry.changes();
+            supervisor.keep("bus", (remote.clone(), changes), |(own, changes)| Box::pin(own.tell_changes(changes)));
         }
         remote
     }
 
     /// Consoles of other processes see our calls change too.
-    async fn tell_changes(self, mut changes: broadcast::Receiver<Change>) {
+    async fn tell_changes(&self, changes: &mut broadcast::Receiver<Change>) {
         loop {
             match changes.recv().await {
                 Ok(Change { scope, call, status, here: true }) => {
@@ -121,7 +165,7 @@ impl Remote {
             all.entry(call).or_insert_with(new).updates.subscribe()
         };
         let organization = scope.organization().to_string();
-        self.say(&Message::Listen { organization, call: call.to_string() }).await;
+        self.say(&Message::Listen { organization, call: call.to_string(), from_start: true }).await;
         Some(updates)
     }
 
@@ -134,7 +178,7 @@ impl Remote {
         true
     }
 
-    async fn hear(self, mut heard: broadcast::Receiver<String>) {
+    async fn hear(&self, heard: &mut broadcast::Receiver<String>) {
         loop {
             let text = match heard.recv().await {
                 Ok(text) => text,
@@ -166,14 +210,14 @@ impl Remote {
                     self.registry.command_task(scope, task, Command::End(reason));
                 }
             }
-            Message::Listen { organization, call } => {
+            Message::Listen { organization, call, from_start } => {
                 if let Some((scope, call)) = self.scope(&organization).zip(CallId::parse(&call)) {
-                    self.send_updates(scope, call);
+                    self.send_updates(scope, call, from_start);
                 }
             }
             Message::Turn { call, position, turn } => self.pass_on(&call, Update::Turn { position, turn }),
             Message::LongTurn { call, position } => {
-                tokio::spawn(self.clone().read_turn(call, position));
+                spawn("bus", self.clone().read_turn(call, position));
             }
             Message::Interim { call, text } => self.pass_on(&call, Update::Interim { text }),
             Message::Status { call, status, end_reason } => {
@@ -216,8 +260,8 @@ impl Remote {
         let scope = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(|one| one.scope);
         let Some(scope) = scope else { return };
         for _ in 0..READS_MAX {
-            if let Ok(turns) = self.store.turns(scope, id).await
-                && let Some(turn) = turns.into_iter().nth(position as usize)
+            if let Ok(turns) = self.store.turns_by_position(scope, id).await
+                && let Some(turn) = turns.get(&position).cloned()
             {
                 return self.pass_on(&call, Update::Turn { position, turn });
             }
@@ -225,38 +269,61 @@ impl Remote {
         }
     }
 
-    /// Sends the updates of a call held here to the other processes while somebody listens there.
-    fn send_updates(&self, scope: OrgScope, call: CallId) {
-        let Some(updates) = self.registry.listen(scope, call) else { return };
+    /// Sends the updates of a call held here to the other processes while somebody listens there; everything so far as
+    /// well, when there is somebody new.
+    fn send_updates(&self, scope: OrgScope, call: CallId, from_start: bool) {
+        if !self.registry.is_live(scope, call) {
+            return;
+        }
         let until = Instant::now() + LISTENED_FOR;
         let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        if sending.insert(call, until).is_none() {
-            tokio::spawn(self.clone().forward(call, updates));
+        match sending.get_mut(&call) {
+            Some(known) => {
+                known.until = until;
+                if from_start {
+                    known.again.notify_one();
+                }
+            }
+            None => {
+                let again = Arc::new(Notify::new());
+                sending.insert(call, Sending { until, again: again.clone() });
+                spawn("bus", self.clone().forward(scope, call, again));
+            }
         }
     }
 
-    async fn forward(self, call: CallId, mut updates: broadcast::Receiver<Update>) {
+    async fn forward(self, scope: OrgScope, call: CallId, again: Arc<Notify>) {
+        let Some((mut turns, mut updates)) = self.registry.listen(scope, call) else { return self.over(call).await };
         loop {
-            let until = self.sending.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied();
+            for (position, turn) in std::mem::take(&mut turns) {
+                self.say(&message(call, Update::Turn { position, turn })).await;
+            }
+            let until = self.sending.lock().unwrap_or_else(PoisonError::into_inner).get(&call).map(|one| one.until);
             let until = until.unwrap_or_else(Instant::now);
-            match tokio::time::timeout_at(until.into(), updates.recv()).await {
-                Ok(Ok(update)) => {
-                    self.say(&message(call, update)).await;
-                }
-                Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
-                Ok(Err(broadcast::error::RecvError::Closed)) => {
-                    self.say(&Message::Over { call: call.to_string() }).await;
-                    break;
-                }
-                Err(_) => {
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Ok(update) => drop(self.say(&message(call, update)).await),
+                    // What was lost is in the turns so far, which are told in the order they came.
+                    Err(broadcast::error::RecvError::Lagged(_)) => again.notify_one(),
+                    Err(broadcast::error::RecvError::Closed) => return self.over(call).await,
+                },
+                () = again.notified() => match self.registry.listen(scope, call) {
+                    Some(anew) => (turns, updates) = anew,
+                    None => return self.over(call).await,
+                },
+                () = tokio::time::sleep_until(until.into()) => {
                     let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-                    if sending.get(&call).is_none_or(|until| *until <= Instant::now()) {
+                    if sending.get(&call).is_none_or(|one| one.until <= Instant::now()) {
                         sending.remove(&call);
                         return;
                     }
                 }
             }
         }
+    }
+
+    async fn over(&self, call: CallId) {
+        self.say(&Message::Over { call: call.to_string() }).await;
         self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 
@@ -278,7 +345,7 @@ impl Remote {
                     continue;
                 }
                 let organization = scope.organization().to_string();
-                self.say(&Message::Listen { organization, call: call.to_string() }).await;
+                self.say(&Message::Listen { organization, call: call.to_string(), from_start: false }).await;
             }
         }
     }

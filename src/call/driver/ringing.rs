@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use trunkline_media::frame::RATE_HZ;
 use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::queue::PieceId;
+use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::sip::endpoint::Event;
 
 /// A voice that says nothing for so long keeps nobody from answering.
@@ -61,7 +62,7 @@ pub(super) async fn ring(
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Ended { .. }) | None => return Err(EndReason::Canceled),
-                Some(_) => {}
+                Some(event) => decline(&context.sip, event).await,
             },
             command = seat.commands.recv() => match command {
                 Some(Command::End(reason)) => return Err(reason),
@@ -87,6 +88,16 @@ pub(super) async fn ring(
         }
     }
     Ok(media)
+}
+
+/// Answers at once what asks for something that nobody gets before the call is answered: the media stay as they are.
+pub(super) async fn decline(sip: &SipHandle, event: Event) {
+    match event {
+        Event::Reoffer { call, .. } => sip.answer_reoffer(call, None).await,
+        Event::Referred { call, .. } => sip.answer_refer(call, false).await,
+        Event::Replaced { by, .. } => sip.reject(by.call, 481, None).await,
+        _ => {}
+    }
 }
 
 #[cfg(test)]

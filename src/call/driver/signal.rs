@@ -95,12 +95,13 @@ impl Conversation {
                 line.handover = None;
                 sip.notify_refer(before, status).await;
             }
-            HandoverNews::Answered { call, events, negotiation, stream } => {
+            HandoverNews::Answered { call, events, negotiation, stream, permit } => {
                 // Told before the line is gone: its phone shows the transfer as done.
                 sip.notify_refer(before, 200).await;
                 line.replace(call, events, negotiation);
                 let _ = self.media.leg.renegotiate(stream);
                 sip.hang_up(before).await;
+                drop(permit); // one line again
                 tracing::info!("the peer handed its side of the call on");
             }
         }
@@ -113,8 +114,15 @@ impl Conversation {
         if line.negotiation.is_webrtc() {
             return sip.reject(by.call, 488, None).await;
         }
+        // Where somebody has to vouch for callers, nobody comes in by another's place: judging an Identity header may
+        // take seconds, which the conversation does not have.
+        let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.get(id));
+        if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
+            return sip.reject(by.call, 403, None).await;
+        }
         let Some(events) = sip.take(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();
+        negotiation.set_signalling(by.source.ip());
         let answer = match &by.sdp {
             Some(offer) => match negotiation.answer(offer) {
                 Ok((stream, text)) => {

@@ -1,26 +1,34 @@
 //! Trunks on the wire: what an INVITE over one looks like, where it goes, who may call in, and how the other ends are.
 
+use super::probes::probe_all;
 use super::{Context, Shared};
+use crate::call::trunk_selection::{Called, CredentialTrunks};
+use crate::domain::FieldFault;
 use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::{IdentityHeader, Proxy, Target, Transport as TrunkTransport, Trunk, TrunkFields};
 use crate::store::{StoreError, now};
+use crate::supervision;
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_signaling::sip::digest::Credentials;
 use trunkline_signaling::sip::endpoint::{
-    Hop, Incoming, Invite, IpNet, RegistrationNews, RegistrationRule, Transport, TrunkRule,
+    BoundCredentials, Evidence, Hop, Incoming, Invite, RegistrationNews, RegistrationRule, Transport, TrunkCandidates,
+    TrunkRule,
 };
+use trunkline_signaling::sip::message::uri::escape_user;
 use trunkline_signaling::sip::message::{HeaderName, Headers, NameAddr, Uri};
 use utoipa::ToSchema;
 
-/// A target that has not answered by then is taken for dead.
-const PROBE_DEADLINE: Duration = Duration::from_secs(4);
+/// Longer than all targets of a trunk take together: a probe that broke is forgotten then.
+const PROBING_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether a probe is due.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// What is asked for without a setting.
@@ -64,45 +72,92 @@ pub struct RegistrationState {
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TargetState {
-    host: String,
-    reachable: bool,
-    sip_status: Option<u16>,
-    latency_ms: Option<u64>,
+    pub(super) host: String,
+    pub(super) reachable: bool,
+    pub(super) sip_status: Option<u16>,
+    pub(super) latency_ms: Option<u64>,
     #[schema(format = "date-time")]
-    checked_at: String,
+    pub(super) checked_at: String,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
-    trunk: Option<Trunk>,
+    trunk: Option<Arc<Trunk>>,
     state: TrunkState,
     next_probe: Option<Instant>,
+    /// Since when its targets are being probed: it is not due again before that is over.
+    probing_since: Option<Instant>,
 }
 
 /// The states of all trunks.
 #[derive(Clone, Debug, Default)]
-pub struct Trunks(Arc<Mutex<HashMap<TrunkId, Watched>>>);
+pub struct Trunks {
+    watched: Arc<Mutex<HashMap<TrunkId, Watched>>>,
+    /// Those that take callers by credentials.
+    credential_trunks: Arc<Mutex<Arc<CredentialTrunks>>>,
+    /// Wide networks that the operator allows trunks to list.
+    wide_networks: Arc<[IpNet]>,
+    reloads: Arc<Reloads>,
+}
+
+/// Reads of all trunks: whoever waits for one shares it with everybody who asked before it began.
+#[derive(Debug, Default)]
+struct Reloads {
+    asked: AtomicU64,
+    /// The last of those whom a finished read answers.
+    answered: tokio::sync::Mutex<u64>,
+}
 
 impl Trunks {
+    pub fn new(wide_networks: &[IpNet]) -> Self {
+        Self { wide_networks: wide_networks.into(), ..Self::default() }
+    }
+
+    /// Refuses networks that are too wide without the operator's consent.
+    pub fn check_networks(&self, fields: &TrunkFields) -> Result<(), FieldFault> {
+        let Some(wide) = fields.networks(&self.wide_networks).1 else { return Ok(()) };
+        let message = format!(
+            "{wide} makes them too wide: together a /16 of IPv4 and a /32 of IPv6 at most, unless the operator allows \
+             wider ones (sip.wide_networks_allowed)"
+        );
+        Err(FieldFault::new("allowed_addresses", message))
+    }
+
     pub fn state(&self, id: TrunkId) -> TrunkState {
         self.lock().get(&id).map(|watched| watched.state.clone()).unwrap_or_default()
     }
 
     /// A trunk as it was last read.
-    pub(super) fn get(&self, id: TrunkId) -> Option<Trunk> {
+    pub(super) fn get(&self, id: TrunkId) -> Option<Arc<Trunk>> {
         self.lock().get(&id).and_then(|watched| watched.trunk.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TrunkId, Watched>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The trunks a call may have come over, each once and with its strongest evidence.
+    pub(super) fn candidates(&self, candidates: &TrunkCandidates) -> Vec<(Arc<Trunk>, Evidence)> {
+        let (all, mut seen) = (self.lock(), HashSet::new());
+        let known = candidates.iter().filter_map(|(id, evidence)| Some((TrunkId::parse(id)?, evidence)));
+        let once = known.filter(|(id, _)| seen.insert(*id));
+        once.filter_map(|(id, evidence)| Some((all.get(&id)?.trunk.clone()?, evidence))).collect()
     }
 
-    fn replace(&self, trunks: &[Trunk], now: Instant) {
+    pub(super) fn credential_trunks(&self) -> Arc<CredentialTrunks> {
+        self.credential_trunks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TrunkId, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, trunks: &[Arc<Trunk>], now: Instant) {
+        let credential_trunks = Arc::new(CredentialTrunks::new(trunks.iter()));
+        *self.credential_trunks.lock().unwrap_or_else(PoisonError::into_inner) = credential_trunks;
+        let there: HashSet<TrunkId> = trunks.iter().map(|trunk| trunk.id).collect();
         let mut all = self.lock();
-        all.retain(|id, _| trunks.iter().any(|trunk| trunk.id == *id));
+        all.retain(|id, _| there.contains(id));
         for trunk in trunks {
             let watched = all.entry(trunk.id).or_default();
-            if watched.trunk.as_ref().is_some_and(|known| known.fields == trunk.fields) {
+            let known = watched.trunk.replace(trunk.clone());
+            if known.is_some_and(|known| known.fields == trunk.fields) {
                 continue;
             }
             if !trunk.fields.register {
@@ -110,24 +165,35 @@ impl Trunks {
             }
             watched.state.targets = Vec::new();
             watched.next_probe = trunk.fields.options_interval_s.map(|_| now);
-            watched.trunk = Some(trunk.clone());
         }
     }
 
     /// Trunks whose targets are to be probed now.
-    fn due(&self, now: Instant) -> Vec<Trunk> {
+    fn due(&self, now: Instant) -> Vec<Arc<Trunk>> {
         let mut all = self.lock();
         let due = |watched: &mut Watched| {
-            let trunk = watched.trunk.as_ref().filter(|_| watched.next_probe.is_some_and(|at| at <= now))?;
+            let is_probed = watched.probing_since.is_some_and(|since| now.duration_since(since) < PROBING_MAX);
+            let is_due = !is_probed && watched.next_probe.is_some_and(|at| at <= now);
+            let trunk = watched.trunk.as_ref().filter(|_| is_due)?;
             let every = Duration::from_secs(trunk.fields.options_interval_s?.into());
             watched.next_probe = Some(now + every);
+            watched.probing_since = Some(now);
             Some(trunk.clone())
         };
         all.values_mut().filter_map(due).collect()
     }
 
-    fn probed(&self, id: TrunkId, targets: Vec<TargetState>) {
+    /// There was no room for its probe.
+    pub(super) fn postponed(&self, id: TrunkId, until: Instant) {
         if let Some(watched) = self.lock().get_mut(&id) {
+            watched.probing_since = None;
+            watched.next_probe = watched.next_probe.map(|_| until);
+        }
+    }
+
+    pub(super) fn probed(&self, id: TrunkId, targets: Vec<TargetState>) {
+        if let Some(watched) = self.lock().get_mut(&id) {
+            watched.probing_since = None;
             for state in &targets {
                 let before = watched.state.targets.iter().find(|known| known.host == state.host);
                 if before.map(|known| known.reachable) != Some(state.reachable) {
@@ -164,7 +230,7 @@ impl Trunks {
     }
 
     /// The targets of a trunk in the order to be tried: those that answer first, by priority, drawn by weight.
-    fn in_order(&self, trunk: &Trunk) -> Vec<Target> {
+    pub(super) fn in_order(&self, trunk: &Trunk) -> Vec<Target> {
         let state = self.state(trunk.id);
         let is_dead = |target: &Target| {
             let label = label(target);
@@ -190,7 +256,7 @@ impl Trunks {
 }
 
 /// How a target is called in lists.
-fn label(target: &Target) -> String {
+pub(super) fn label(target: &Target) -> String {
     match target.port {
         Some(port) => format!("{}:{port}", target.host),
         None => target.host.clone(),
@@ -205,7 +271,7 @@ fn wire(transport: TrunkTransport) -> Transport {
     }
 }
 
-fn hop(target: &Target) -> Hop {
+pub(super) fn hop(target: &Target) -> Hop {
     // UDP is what nobody chose: a name without a port may say better (NAPTR).
     let chosen = target.transport.filter(|transport| *transport != TrunkTransport::Udp || target.port.is_some());
     Hop { host: target.host.clone(), port: target.port, transport: chosen.map(wire) }
@@ -226,8 +292,18 @@ fn credentials(username: Option<String>, password: Option<String>) -> Option<Cre
     username.zip(password).map(|(username, password)| Credentials { username, password })
 }
 
+/// The credentials of our calls, for the hosts of the trunk's own settings alone.
+fn bound_credentials(fields: &TrunkFields) -> Option<BoundCredentials> {
+    let credentials = credentials(fields.username.clone(), fields.password.clone())?;
+    let registrar = fields.registrar.as_ref().map(|host| Hop { host: host.clone(), port: None, transport: None });
+    let proxy = proxy_hop(fields).map(|(hop, _)| hop);
+    let hosts = fields.all_targets().iter().map(hop).chain(proxy).chain(registrar).collect();
+    Some(BoundCredentials { credentials, hosts })
+}
+
+/// The user part may be an account's name, in which providers take any character.
 fn name(user: &str, domain: &str, port: Option<u16>) -> NameAddr {
-    NameAddr { display: None, uri: Uri::sip(Some(user), domain, port), params: String::new() }
+    NameAddr { display: None, uri: Uri::sip(Some(&escape_user(user)), domain, port), params: String::new() }
 }
 
 /// From and the headers that carry our number beside it (RFC 3323, RFC 3325, RFC 5806).
@@ -270,7 +346,14 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
             return None;
         }
         Destination::Number(number) => (Uri::sip(Some(&fields.dial(number)), &first.host, first.port), false),
-        Destination::SipUri(uri) => (Uri::parse(uri).ok()?, true),
+        Destination::SipUri(uri) => {
+            let uri = Uri::parse(uri).ok()?;
+            if uri.user_plain().is_some_and(|user| !fields.may_call_user(&user)) {
+                tracing::warn!(trunk = %trunk.id, "the trunk may not call the number in this URI");
+                return None;
+            }
+            (uri, true)
+        }
     };
     let mut headers = errand.headers;
     for (name, value) in &fields.headers {
@@ -292,50 +375,16 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
         from,
         hops,
         transport: wire(fields.transport),
-        credentials: credentials(fields.username.clone(), fields.password.clone()),
+        credentials: bound_credentials(fields),
         sdp: (!fields.delayed_offer && !errand.sdp.is_empty()).then_some(errand.sdp),
         headers,
+        trunk: Some(trunk.id.to_string().into()),
         accept_refer: fields.accept_refer,
     })
 }
 
-/// Whether somebody is there at a trunk's other end: the status of the answer to OPTIONS (any is a sign of life)
-/// and how long it took. `Err` when the trunk only receives.
-pub async fn probe_trunk(context: &Context, trunk: &Trunk) -> Result<(Option<u16>, Duration), ()> {
-    let target = context.trunks.in_order(trunk).into_iter().next().ok_or(())?;
-    Ok(probe(context, trunk, &target).await)
-}
-
-async fn probe(context: &Context, trunk: &Trunk, target: &Target) -> (Option<u16>, Duration) {
-    let uri = Uri::sip(None, &target.host, target.port);
-    let destination = Destination::SipUri(uri.to_string());
-    let errand = Errand { from_number: None, destination: &destination, sdp: Vec::new(), headers: Headers::default() };
-    let started = Instant::now();
-    let Some(mut invite) = invite(context, trunk, errand) else { return (None, Duration::ZERO) };
-    if invite.hops.is_empty() {
-        invite.hops = vec![hop(target)];
-    }
-    let answer = tokio::time::timeout(PROBE_DEADLINE, context.sip.options(invite)).await;
-    (answer.ok().flatten(), started.elapsed())
-}
-
-async fn probe_all(context: Shared, trunk: Trunk) {
-    let mut states = Vec::new();
-    for target in trunk.fields.all_targets() {
-        let (status, took) = probe(&context, &trunk, &target).await;
-        states.push(TargetState {
-            host: label(&target),
-            reachable: status.is_some(),
-            sip_status: status,
-            latency_ms: status.map(|_| took.as_millis() as u64),
-            checked_at: now().rfc3339(),
-        });
-    }
-    context.trunks.probed(trunk.id, states);
-}
-
 /// Probes targets when it is time, and takes in what registrars say. Ends with the endpoint.
-pub async fn watch_trunks(context: Shared, mut registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>) {
+pub async fn watch_trunks(context: Shared, registrations: &mut mpsc::Receiver<(Arc<str>, RegistrationNews)>) {
     let mut tick = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
@@ -349,18 +398,23 @@ pub async fn watch_trunks(context: Shared, mut registrations: mpsc::Receiver<(Ar
             },
             _ = tick.tick() => {
                 for trunk in context.trunks.due(Instant::now()) {
-                    tokio::spawn(probe_all(context.clone(), trunk));
+                    supervision::spawn("probe", probe_all(context.clone(), trunk));
                 }
             }
         }
     }
 }
 
-fn rule(trunk: &Trunk) -> TrunkRule {
+fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> TrunkRule {
     let fields = &trunk.fields;
+    let (allow, too_wide) = fields.networks(wide_networks);
+    if let Some(network) = too_wide {
+        // Listed before the operator's consent was asked for, or when there still was one.
+        tracing::warn!(trunk = %trunk.id, %network, "a network that is too wide is not taken: sip.wide_networks_allowed");
+    }
     TrunkRule {
         id: trunk.id.to_string().into(),
-        allow: fields.allowed_addresses.iter().filter_map(|addr| IpNet::parse(addr)).collect(),
+        allow,
         credentials: credentials(fields.inbound_username.clone(), fields.inbound_password.clone()),
         accept_refer: fields.accept_refer,
     }
@@ -377,7 +431,7 @@ fn registration(trunk: &Trunk) -> Option<RegistrationRule> {
     };
     Some(RegistrationRule {
         id: trunk.id.to_string().into(),
-        aor: Uri::sip(Some(&credentials.username), domain, None),
+        aor: Uri::sip(Some(&escape_user(&credentials.username)), domain, None),
         registrar: Uri::sip(None, domain, port),
         hops,
         transport: wire(fields.transport),
@@ -394,15 +448,9 @@ fn contact_user(trunk: &Trunk, credentials: &Credentials) -> String {
     digest.iter().take(10).fold("t".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// The number a call that came in over a trunk is for, in E.164 where that can be told.
-pub(super) fn dialled(trunk: &Trunk, incoming: &Incoming) -> String {
-    let fields = &trunk.fields;
-    let contact = credentials(fields.username.clone(), fields.password.clone())
-        .filter(|_| fields.register)
-        .map(|credentials| contact_user(trunk, &credentials));
-    // What was registered says nothing about who was called: the To header does.
-    let request = incoming.request_uri.user_plain().filter(|user| contact.as_deref() != Some(user.as_str()));
-    fields.e164(&request.or(incoming.to.uri.user_plain()).unwrap_or_default())
+/// What an INVITE says of whom it is for.
+pub(super) fn called(incoming: &Incoming) -> Called {
+    Called { request: incoming.request_uri.user_plain(), to: incoming.to.uri.user_plain() }
 }
 
 /// Who calls: what the carrier asserts, where it is trusted, else From.
@@ -443,14 +491,23 @@ pub(super) fn custom_headers(headers: &BTreeMap<String, String>) -> Headers {
 }
 
 impl Context {
-    /// Gives the endpoint the rules and registrations of every trunk.
+    /// Gives the endpoint the rules and registrations of every trunk. When it returns, what was in the store before is
+    /// in force. Many changes at once share a read: a tenant that writes in a loop costs no more than one that waits.
     pub async fn reload_trunks(&self) -> Result<(), StoreError> {
-        let trunks = self.store.trunks_of_everyone().await?;
-        self.trunks.replace(&trunks, Instant::now());
-        self.sip.set_trunks(trunks.iter().map(rule).collect()).await;
-        if self.registers {
-            self.sip.set_registrations(trunks.iter().filter_map(registration).collect()).await;
+        let reloads = &self.trunks.reloads;
+        let ticket = reloads.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut answered = reloads.answered.lock().await;
+        if *answered >= ticket {
+            return Ok(());
         }
+        let last = reloads.asked.load(Ordering::SeqCst);
+        let trunks: Vec<Arc<Trunk>> = self.store.trunks_of_everyone().await?.into_iter().map(Arc::new).collect();
+        self.trunks.replace(&trunks, Instant::now());
+        self.sip.set_trunks(trunks.iter().map(|trunk| rule(trunk, &self.trunks.wide_networks)).collect()).await;
+        if self.registers {
+            self.sip.set_registrations(trunks.iter().filter_map(|trunk| registration(trunk)).collect()).await;
+        }
+        *answered = last;
         Ok(())
     }
 }

@@ -1,18 +1,21 @@
 //! A call from a browser: it is placed by whoever runs the page, waits for the page's offer, and is then a
 //! call like any other.
 
+use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
 use super::hooks::Hooks;
 use super::line::Line;
-use super::{Context, Media, Record, Shared, plan};
+use super::{AdmissionError, Context, Media, Record, Shared, Slot, plan};
+use crate::call::admission::Denied;
 use crate::call::machine::Brief;
 use crate::call::registry::{Command, Seat};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{CallId, OrganizationId};
+use crate::domain::ids::CallId;
 use crate::domain::task::TaskFields;
-use crate::store::{OrgScope, now};
+use crate::store::{OrgScope, StoreError, now};
+use crate::supervision;
 use crate::webhooks::event;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -30,8 +33,6 @@ use trunkline_media::transport::webrtc::{Answered, Credentials, Peer};
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an answer to an offer, or to a restart, may take: it is made in a millisecond.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// Calls of one organization that wait for their browsers: more would keep those of others out.
-const WAITING_MAX: usize = 100;
 /// Codecs in the order of our liking.
 const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
 
@@ -67,14 +68,21 @@ pub enum WebFault {
     ProviderMissing(&'static str),
     #[error("This server holds as many calls as it may")]
     Overloaded,
-    #[error("{WAITING_MAX} calls of this organization wait for their browsers already")]
+    #[error("As many calls of this organization wait for their browsers as may")]
     TooManyWaiting,
+    #[error("The organization holds as many calls as it may")]
+    Denied(Denied),
+    #[error("The limits of the organization cannot be read")]
+    Unreadable,
     #[error("The token has begun as many calls as it may")]
     TokenUsed,
     #[error("This address has as many calls as it may")]
     AddressFull,
     #[error("The call is over, or runs on another server")]
     Gone,
+    /// A defect of ours.
+    #[error("The call could not be set up")]
+    Broken,
     #[error("{0}")]
     Offer(String),
 }
@@ -111,8 +119,6 @@ pub struct WebCalls(Arc<Mutex<Counted>>);
 struct Counted {
     /// Calls of an address.
     addresses: HashMap<IpAddr, usize>,
-    /// Calls of an organization that wait.
-    waiting: HashMap<OrganizationId, usize>,
     /// Uses of a token, by the call it was made for.
     tokens: HashMap<CallId, Used>,
     /// The ICE session of each call that has one.
@@ -136,16 +142,6 @@ struct AddressSlot {
 impl WebCalls {
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, organization: OrganizationId) -> Option<WaitingSlot> {
-        let mut counted = self.lock();
-        let count = counted.waiting.entry(organization).or_default();
-        if *count >= WAITING_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(WaitingSlot { organization, calls: self.clone() })
     }
 
     fn take(&self, address: IpAddr, max: usize) -> Option<AddressSlot> {
@@ -206,13 +202,6 @@ impl WebCalls {
     }
 }
 
-/// One of an organization's waiting calls.
-#[derive(Debug)]
-struct WaitingSlot {
-    organization: OrganizationId,
-    calls: WebCalls,
-}
-
 /// One less; what nobody counts is forgotten.
 fn count_down<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
@@ -223,36 +212,47 @@ fn count_down<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) 
     }
 }
 
-impl Drop for WaitingSlot {
-    fn drop(&mut self) {
-        count_down(&mut self.calls.lock().waiting, &self.organization);
-    }
-}
-
 impl Drop for AddressSlot {
     fn drop(&mut self) {
         count_down(&mut self.calls.lock().addresses, &self.address);
     }
 }
 
-/// Places a call that waits for its browser; its row is there when this returns.
+fn unreadable(error: StoreError) -> WebFault {
+    tracing::error!(%error, "limits cannot be read");
+    WebFault::Unreadable
+}
+
+/// Places a call that waits for its browser; its row is there when this returns. What was begun is finished although
+/// whoever asked goes away meanwhile.
 pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
+    let own = context.clone();
+    let placed = supervision::spawn("call_setup", async move { set_up(&own, scope, agent, order).await }).await;
+    placed.ok().and_then(Result::ok).unwrap_or(Err(WebFault::Broken))
+}
+
+async fn set_up(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
     if context.workers.reach().is_none() {
         return Err(WebFault::Off);
     }
     if !agent.fields.is_active {
         return Err(WebFault::AgentInactive);
     }
-    if context.registry.count() >= context.limits.calls_max {
+    if context.registry.count() >= context.limits.calls_max || context.supervisor.is_stopping() {
         return Err(WebFault::Overloaded);
     }
-    let waiting = context.web_calls.wait(scope.organization()).ok_or(WebFault::TooManyWaiting)?;
+    let lineage = context.store.lineage(scope).await.map_err(unreadable)?;
+    let waiting = context.rooms.web_waiting.take(&lineage).map_err(|_| WebFault::TooManyWaiting)?;
+    let permit = context.admit(scope, None).await.map_err(|error| match error {
+        AdmissionError::Denied(denied) => WebFault::Denied(denied),
+        AdmissionError::Store(error) => unreadable(error),
+    })?;
     let context = Context::of_organization(context, scope).await;
     if let Some(missing) = plan::missing(&context.providers, &agent.fields) {
         return Err(WebFault::ProviderMissing(missing));
     }
     let id = CallId::new();
-    let seat = context.registry.enter(scope, id, None);
+    let seat = context.registry.enter(scope, id, None, permit);
     let mut fields = agent.fields.clone();
     fields.metadata = order.metadata.or(fields.metadata);
     let mut call = Call::begun(id, scope.organization(), Direction::Web, now());
@@ -264,12 +264,16 @@ pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: W
     let hooks = Hooks::new(call.agent, &fields);
     let said =
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
+    let left_out = context.leave_out_schemas(scope, &mut fields).await;
     let brief = Brief { agent: fields, task: Some(said), is_web: true };
-    let record = Record::new(&context, scope, call, hooks, &seat).await;
+    let lifeline = Lifeline::default();
+    let mut record = Record::new(&context, scope, call, hooks, &seat, &lifeline).await;
+    record.note("schemas", left_out);
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    tokio::spawn(wait(context, brief, record, seat, waiting).instrument(span));
+    let run = async move { lifeline.hold(&context.clone(), wait(context, brief, record, seat, waiting)).await };
+    supervision::spawn("call", run.instrument(span));
     Ok(id)
 }
 
@@ -326,7 +330,7 @@ pub async fn restart_web(
 }
 
 /// The call until its browser is connected.
-async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat, waiting: WaitingSlot) {
+async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat, waiting: Slot) {
     let until = tokio::time::Instant::now() + context.limits.web.token_valid;
     let (started, slot, mut media) = loop {
         let offer = match tokio::time::timeout_at(until, seat.commands.recv()).await {
@@ -397,7 +401,7 @@ async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Resu
             event = media.events.recv() => match event {
                 Some(LegEvent::Connected { .. }) => return Ok(()),
                 Some(LegEvent::PeerClosed) => return Err(EndReason::Canceled),
-                Some(LegEvent::NetworkLost) | None => return Err(EndReason::NetworkLost),
+                Some(LegEvent::NetworkLost | LegEvent::InternalError) | None => return Err(EndReason::NetworkLost),
                 Some(_) => {}
             },
             command = seat.commands.recv() => match command {
@@ -439,11 +443,6 @@ mod tests {
         assert!(calls.take(here, 2).is_none() && calls.take(there, 2).is_some());
         drop(first);
         assert!(calls.take(here, 2).is_some());
-        let (one, other) = (OrganizationId::new(), OrganizationId::new());
-        let mut all: Vec<_> = (0..WAITING_MAX).filter_map(|_| calls.wait(one)).collect();
-        assert!(all.len() == WAITING_MAX && calls.wait(one).is_none() && calls.wait(other).is_some());
-        all.pop();
-        assert!(calls.wait(one).is_some());
         let token = CallId::new();
         let valid = Duration::from_secs(60);
         assert_eq!(calls.use_token(token, 2, valid), Some(0));

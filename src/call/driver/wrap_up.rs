@@ -2,27 +2,31 @@
 //! process that dies in between leaves it to the next one.
 
 use super::hooks::Hooks;
-use super::{Context, Shared};
-use crate::dialogue::report::{self, Analysis};
+use super::{Busy, Context, Shared};
+use crate::dialogue::report::{self, Analysis, Shape};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::call::{Billed, Call, Outcome};
 use crate::domain::delivery::{Channel, Delivery};
 use crate::domain::ids::DeliveryId;
 use crate::domain::price::Used;
+use crate::domain::share::{ShareMax, Shares};
 use crate::domain::transcript::Turn;
 use crate::outbox::mail::Mail;
 use crate::providers::chat::{self, Completion, Plan};
 use crate::providers::{Failure, elevenlabs};
 use crate::store::{OrgScope, StoreError, WrapUp, now};
+use crate::supervision::contain;
 use crate::webhooks::event;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Calls looked at together.
-const AT_ONCE: usize = 8;
+/// Calls looked at together: a model that takes its time keeps its own organization waiting and nobody else.
+const AT_ONCE: ShareMax = ShareMax { of_one: 16, of_family: 24, in_all: 64 };
 /// How long a claim holds: longer than everything below together.
 const LEASE_MS: i64 = 180_000;
 /// How often the database is asked when nobody says that a call is over.
@@ -44,36 +48,70 @@ pub struct Found {
 /// Runs until it is stopped; what was begun is finished.
 pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
+    let mut shares = Shares::new(AT_ONCE);
+    // Whose call each task wraps up: one that breaks gives its place back too.
+    let mut whose = HashMap::new();
     loop {
-        let room = AT_ONCE - running.len();
-        match context.store.claim_wrap_ups(room as i64, LEASE_MS).await {
+        match context.store.claim_wrap_ups(&mut shares, LEASE_MS).await {
             Ok(claimed) => {
                 for one in claimed {
                     let context = context.clone();
-                    running.spawn(async move {
-                        if let Err(error) = finish(&context, one).await {
-                            tracing::error!(call = %one.call, %error, "a call cannot be wrapped up yet");
-                        }
-                    });
+                    let owner = (one.scope.organization(), one.root);
+                    let task = running.spawn(contain("wrap_up", async move { one.work(&context).await }));
+                    whose.insert(task.id(), owner);
                 }
             }
             Err(error) => tracing::error!(%error, "calls to wrap up cannot be read"),
         }
-        tokio::select! {
-            Some(_) = running.join_next() => {}
-            () = context.store.wakes().wrap_up.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
+        let mut next = tokio::select! {
+            Some(done) = running.join_next_with_id() => Some(done),
+            () = context.store.wakes().wrap_up.notified() => None,
+            () = tokio::time::sleep(POLL) => None,
             _ = stopped.changed() => break,
+        };
+        while let Some(done) = next {
+            let id = done.map_or_else(|broken| broken.id(), |(id, _)| id);
+            if let Some((organization, root)) = whose.remove(&id) {
+                shares.give_back(organization, root);
+            }
+            next = running.try_join_next_with_id();
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn finish(context: &Shared, WrapUp { scope, call: id, .. }: WrapUp) -> Result<(), StoreError> {
+impl WrapUp {
+    /// One that panics is tried again without the analysis: what a model or a customer's schema did to us, the report
+    /// still goes out, and the call is billed.
+    async fn work(self, context: &Shared) {
+        let done = match contain("wrap_up", finish(context, self, true)).await {
+            Err(_) => contain("wrap_up", finish(context, self, false)).await,
+            done => done,
+        };
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(call = %self.call, %error, "a call cannot be wrapped up yet"),
+            Err(_) => {
+                if let Err(error) = context.store.give_up_wrap_up(self.scope, self.call).await {
+                    tracing::error!(call = %self.call, %error, "a call's report cannot be given up");
+                }
+            }
+        }
+    }
+}
+
+async fn finish(context: &Shared, one: WrapUp, analysed: bool) -> Result<(), StoreError> {
+    let WrapUp { scope, call: id, .. } = one;
     let Some(mut call) = recorded(context, scope, id).await? else { return Ok(()) };
     let turns = context.store.turns(scope, id).await?;
     let context = Context::of_organization(context, scope).await;
-    let found = context.analyse(&call, &turns).await;
+    let found = match analysed {
+        true => context.analyse(scope, &call, &turns).await,
+        false => Found {
+            outcome: Outcome { report: Some(json!({"analysed": false, "error": "internal"})), ..Outcome::default() },
+            ..Found::default()
+        },
+    };
     let (cost, billed) = context.bill(&call, &found);
     call.outcome = Outcome { cost: Some(cost), ..found.outcome };
     let deliveries = context.reports(scope, &call, &turns).await?;
@@ -96,7 +134,7 @@ async fn recorded(
 }
 
 /// The configuration the call ran with, as it was written down.
-fn agent_fields(call: &Call) -> AgentFields {
+pub(super) fn agent_fields(call: &Call) -> AgentFields {
     let Some(Value::Object(mut assistant)) = call.assistant.clone() else { return AgentFields::default() };
     let known = serde_json::to_value(AgentFields::default()).unwrap_or_default();
     assistant.retain(|name, _| known.get(name).is_some());
@@ -114,10 +152,19 @@ fn language(fields: &AgentFields) -> &str {
     fields.tts_config.as_ref().map(|tts| tts.language.as_str()).or(stt).unwrap_or("en")
 }
 
+/// What a model is asked about a call.
+struct Asked<'a> {
+    turns: &'a [Turn],
+    plan: Option<&'a AnalysisPlan>,
+    shape: Shape,
+    scope: OrgScope,
+    language: &'a str,
+}
+
 impl Context {
     /// Summary, report and extracted data of a call; without enough to look at, or without a model, what
     /// can be said without one.
-    pub async fn analyse(&self, call: &Call, turns: &[Turn]) -> Found {
+    pub async fn analyse(&self, scope: OrgScope, call: &Call, turns: &[Turn]) -> Found {
         let fields = agent_fields(call);
         let plan = fields.analysis_plan.as_ref();
         if !report::is_worth_it(turns, plan) {
@@ -134,9 +181,21 @@ impl Context {
         }
         let models = self.analysts(&fields);
         let mut found = Found::default();
-        match self.ask_about(turns, plan, language(&fields), &models, &mut found).await {
+        let (plan, shape, fault) = match self.shape(scope, plan).await {
+            Ok((plan, shape, fault)) => (plan, shape, fault),
+            Err(busy) => {
+                tracing::warn!(call = %call.id, %busy, "call cannot be analysed");
+                found.outcome.report = Some(json!({"analysed": false, "error": "schemas_busy"}));
+                return found;
+            }
+        };
+        let asked = Asked { turns, plan: plan.as_ref(), shape, scope, language: language(&fields) };
+        match self.ask_about(asked, &models, &mut found).await {
             Ok(Analysis { summary, mut report, structured_data }) => {
                 report["analysed"] = json!(true);
+                if let Some(fault) = fault {
+                    report["structured_data_fault"] = json!(fault);
+                }
                 found.outcome.summary = Some(summary);
                 found.outcome.report = Some(report);
                 found.outcome.extracted_data = structured_data;
@@ -158,11 +217,29 @@ impl Context {
         models
     }
 
+    /// What an answer is held against. A plan whose schema is beyond the limits is left out; it was saved before
+    /// there were any.
+    async fn shape(
+        &self, scope: OrgScope, plan: Option<&AnalysisPlan>,
+    ) -> Result<(Option<AnalysisPlan>, Shape, Option<String>), Busy> {
+        let mut plan = plan.cloned();
+        let compiled = self.schemas.of_request(scope, move || match Shape::compile(plan.as_ref()) {
+            Err(error) => {
+                if let Some(plan) = &mut plan {
+                    plan.structured_data_plan = None;
+                }
+                Some((Shape::compile(None).ok()?, plan, Some(error.to_string())))
+            }
+            Ok(shape) => Some((shape, plan, None)),
+        });
+        let (shape, plan, fault) = compiled.await?.ok_or(Busy)?;
+        Ok((plan, shape, fault))
+    }
+
     /// Asks, and where the answer has the wrong shape, once more.
-    async fn ask_about(
-        &self, turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str, models: &Plan, found: &mut Found,
-    ) -> Result<Analysis, Failure> {
-        let mut question = report::question(turns, plan, language);
+    async fn ask_about(&self, asked: Asked<'_>, models: &Plan, found: &mut Found) -> Result<Analysis, Failure> {
+        let Asked { turns, plan, shape, scope, language } = asked;
+        let (mut question, shape) = (report::question(turns, plan, language), Arc::new(shape));
         let mut last = String::new();
         for _ in 0..2 {
             let asked =
@@ -171,7 +248,9 @@ impl Context {
             found.model = model;
             found.prompt_tokens += prompt_tokens as i64;
             found.completion_tokens += completion_tokens as i64;
-            match question.read(&text) {
+            let (answer, shape) = (text.clone(), shape.clone());
+            let read = self.schemas.of_request(scope, move || shape.read(&answer)).await;
+            match read.unwrap_or_else(|busy| Err(busy.to_string())) {
                 Ok(analysis) => return Ok(analysis),
                 Err(fault) => {
                     question = question.repair(&text, &fault);

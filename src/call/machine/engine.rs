@@ -1,6 +1,7 @@
 //! A call whose caller talks to a speech-to-speech engine: it hears, thinks and speaks by itself. What of
 //! it was heard, when it is over, what its tools do and what it is told is decided here all the same.
 
+use super::transcript::TurnNumber;
 use super::{Machine, Output, Phase, Timer};
 use crate::dialogue::reply::{Reply, Then};
 use crate::domain::chat::GO_ON;
@@ -15,6 +16,9 @@ use trunkline_media::turn::endpoint;
 const STALL: Duration = Duration::from_secs(6);
 /// In the middle of an answer it says something all the time.
 const STALL_MID_ANSWER: Duration = Duration::from_secs(3);
+/// The words of a caller's turn are waited for so long, and what is said after them with them: providers send them within
+/// a second or two, or never.
+const WORDS_MAX: Duration = Duration::from_secs(4);
 /// Samples in a millisecond.
 const SAMPLES_A_MS: u64 = 8;
 
@@ -34,7 +38,8 @@ pub struct EngineTraits {
 /// The caller's turn whose words are still to come.
 #[derive(Clone, Copy, Debug)]
 struct Spoken {
-    position: u32,
+    /// Its place in the transcript, until the words are not waited for any more.
+    turn: Option<TurnNumber>,
     started: Instant,
     ended: Instant,
 }
@@ -157,7 +162,7 @@ impl Machine {
             let generation = reply.generation;
             self.output(Output::Silence { generation });
             let (said, at_ms) = (reply.said(), self.ms(now));
-            if reply.position.is_some() {
+            if reply.turn.is_some() {
                 self.history.assistant(&said, Vec::new());
                 self.reply = Some(reply);
                 self.record_reply(at_ms, true, Some(said));
@@ -218,24 +223,31 @@ impl Machine {
     }
 
     fn engine_turn_over(&mut self, now: Instant) {
-        let position = self.position;
         let Some(state) = &mut self.engine else { return };
         state.turn = Some((now, now));
         if state.spoken.is_none() {
             let started = state.speech_started.take().unwrap_or(now);
-            state.spoken = Some(Spoken { position, started, ended: now });
-            self.position += 1;
+            state.spoken = Some(Spoken { turn: Some(self.transcript.open()), started, ended: now });
+            self.timers.set(Timer::CallerWords, now + WORDS_MAX);
+        }
+    }
+
+    /// The words of the caller's turn have not come: what was said since is told without them.
+    pub(super) fn caller_words_late(&mut self) {
+        let late = self.engine.as_mut().and_then(|state| state.spoken.as_mut()?.turn.take());
+        if let Some(number) = late {
+            self.transcript.drop(number);
+            self.tell_turns();
         }
     }
 
     fn engine_heard(&mut self, now: Instant, text: &str) {
         self.words_heard(text);
         let spoken = self.engine.as_mut().and_then(|state| state.spoken.take());
+        self.timers.clear(Timer::CallerWords);
         if !text.is_empty() {
-            let spoken = spoken.unwrap_or_else(|| {
-                self.position += 1;
-                Spoken { position: self.position - 1, started: now, ended: now }
-            });
+            let spoken = spoken.unwrap_or(Spoken { turn: None, started: now, ended: now });
+            let number = spoken.turn.unwrap_or_else(|| self.transcript.open());
             let turn = Turn {
                 role: Role::User,
                 content: text.to_owned(),
@@ -244,12 +256,15 @@ impl Machine {
                 interrupted: false,
                 confidence: None,
             };
-            self.output(Output::Turn { position: spoken.position, turn });
+            self.record(number, turn);
             self.history.user(text);
             self.rounds = 0;
             if self.is_talking() && self.engine.as_ref().is_some_and(|state| state.answering.is_none()) {
                 self.timers.set(Timer::EngineStall, now + STALL);
             }
+        } else if let Some(number) = spoken.and_then(|spoken| spoken.turn) {
+            self.transcript.drop(number);
+            self.tell_turns();
         }
         if let Phase::Ending { reason, .. } = self.phase
             && self.reply.is_none()
@@ -336,6 +351,7 @@ impl Machine {
 
     /// The engine does not work: whoever stands in takes over, or the call ends with words.
     pub(super) fn engine_failed(&mut self, now: Instant, failure: &Failure) {
+        self.caller_words_late();
         let Some(state) = self.engine.take() else { return };
         tracing::warn!(%failure, "engine failed");
         self.metrics.provider_error("engine", failure.kind());
@@ -346,7 +362,7 @@ impl Machine {
         }
         let sounding = self.reply.as_mut().is_some_and(|reply| {
             let _ = reply.finish();
-            reply.position.is_some()
+            reply.turn.is_some()
         });
         if !sounding {
             self.reply = None;

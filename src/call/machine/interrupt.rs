@@ -52,7 +52,7 @@ impl Machine {
     /// Whether a text only shows that the caller listens to what is being said, or is a noise that a recogniser
     /// made words of.
     pub(super) fn is_listening(&self, text: &str, confidence: Option<f32>) -> bool {
-        let Some(reply) = self.reply.as_ref().filter(|reply| reply.position.is_some()) else { return false };
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.turn.is_some()) else { return false };
         if confidence.is_some_and(|confidence| confidence < CONFIDENCE_MIN) {
             return true;
         }
@@ -74,7 +74,7 @@ impl Machine {
             return;
         }
         // Before a word of a reply was heard there is nothing to listen to.
-        let begun = self.reply.as_ref().is_some_and(|reply| reply.position.is_some());
+        let begun = self.reply.as_ref().is_some_and(|reply| reply.turn.is_some());
         if self.is_listening(&text, self.endpoint.confidence()) {
             if is_final && !self.endpoint.is_speaking() {
                 self.timers.set(Timer::Resume, now);
@@ -127,7 +127,7 @@ impl Machine {
     /// The caller speaks: a turn that was held for finished may not have been.
     pub(super) fn caller_goes_on(&mut self, at: Instant) {
         self.discard_ahead();
-        let unheard = self.reply.as_ref().is_none_or(|reply| reply.position.is_none());
+        let unheard = self.reply.as_ref().is_none_or(|reply| reply.turn.is_none());
         if let Some(ended) = self.last_turn.take()
             && unheard
             && at.saturating_duration_since(ended) <= GOES_ON

@@ -12,6 +12,7 @@ mod output;
 mod talk;
 mod timers;
 mod tools;
+mod transcript;
 mod transfer;
 
 pub use engine::EngineTraits;
@@ -32,11 +33,10 @@ use crate::domain::chat::ToolOffer;
 use crate::domain::dtmf_rules::Action;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
-use crate::domain::transcript::{Role, Turn};
 use crate::domain::transfer::{Target, TransferMode};
 use crate::domain::turn_config::SilenceConfig;
 use crate::providers::{SttEvent, Switch};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::{Heard, PieceId};
 use trunkline_media::turn::endpoint::{self, Endpoint};
@@ -125,7 +125,7 @@ pub struct Machine {
     /// A finished turn that waits for the report of what was heard of the reply it interrupted.
     waiting_turn: Option<endpoint::Turn>,
     generation: u32,
-    position: u32,
+    transcript: transcript::Transcript,
     rounds: u32,
     keys: Keys,
     /// What an interruption left unsaid, in case it was only noise.
@@ -159,6 +159,8 @@ pub struct Machine {
     tools: tools::Pending,
     /// Tools that servers offer.
     remote_tools: Vec<ToolOffer>,
+    /// Tools that a key cannot call, and why; at most as many as there are tools.
+    key_misfits: HashMap<String, String>,
     timers: timers::Timers,
     metrics: Metrics,
     outputs: VecDeque<Output>,
@@ -208,7 +210,7 @@ impl Machine {
             reply: None,
             waiting_turn: None,
             generation: 0,
-            position: 0,
+            transcript: transcript::Transcript::default(),
             rounds: 0,
             keys: Keys::new(brief.agent.dtmf_rules.clone()),
             unsaid: None,
@@ -231,6 +233,7 @@ impl Machine {
             cut_off: false,
             tools: tools::Pending::default(),
             remote_tools: Vec::new(),
+            key_misfits: HashMap::new(),
             timers: timers::Timers::default(),
             metrics: Metrics::default(),
             outputs: VecDeque::new(),
@@ -456,9 +459,7 @@ impl Machine {
         reply.playing(piece.index);
         if reply.started_at_ms.is_none() {
             reply.started_at_ms = Some(at_ms);
-            let position = self.position;
-            self.position += 1;
-            reply.position = Some(position);
+            reply.turn = Some(self.transcript.open());
             self.metrics.first_sound(piece.generation, at_ms);
         }
         self.voice_failures = 0;
@@ -492,12 +493,12 @@ impl Machine {
             self.output(Output::Silence { generation });
         }
         let at_ms = self.ms(now);
-        if reply.position.is_some() && !reply.is_filler {
+        if reply.turn.is_some() && !reply.is_filler {
             self.history.assistant(&said, Vec::new());
         }
         let then = reply.then;
         self.held = None;
-        self.was_cut = reply.position.is_some() && !rest.is_empty();
+        self.was_cut = reply.turn.is_some() && !rest.is_empty();
         self.engine_cut(&reply, &sent);
         self.reply = Some(reply);
         self.record_reply(at_ms, true, Some(said));
@@ -558,38 +559,11 @@ impl Machine {
         for turn in [self.waiting_turn.take(), self.endpoint.take(now)].into_iter().flatten() {
             self.record_user(&turn);
         }
+        self.transcript.close();
+        self.tell_turns();
         self.outputs.push_back(Output::HangUp { reason });
         self.phase = Phase::Over;
         self.timers.clear_all();
-    }
-
-    fn record_user(&mut self, turn: &endpoint::Turn) {
-        let position = self.position;
-        self.position += 1;
-        let turn = Turn {
-            role: Role::User,
-            content: turn.text.clone(),
-            started_at_ms: self.ms(turn.started),
-            ended_at_ms: self.ms(turn.ended),
-            interrupted: false,
-            confidence: turn.confidence,
-        };
-        self.output(Output::Turn { position, turn });
-    }
-
-    /// Writes the reply as far as it was heard; nothing for a reply that made no sound.
-    fn record_reply(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
-        let Some(reply) = &self.reply else { return };
-        let (Some(position), Some(started_at_ms)) = (reply.position, reply.started_at_ms) else { return };
-        let turn = Turn {
-            role: Role::Assistant,
-            content: said.unwrap_or_else(|| reply.said()),
-            started_at_ms,
-            ended_at_ms: at_ms,
-            interrupted,
-            confidence: None,
-        };
-        self.output(Output::Turn { position, turn });
     }
 }
 

@@ -59,7 +59,7 @@ impl Machine {
         self.output(Output::CancelModel);
         self.output(Output::Silence { generation });
         self.engine_cut(&reply, &[]);
-        if reply.position.is_some() && !reply.is_filler {
+        if reply.turn.is_some() && !reply.is_filler {
             self.history.assistant(&reply.said(), Vec::new());
         }
         let at_ms = self.ms(now);
@@ -95,7 +95,7 @@ impl Machine {
             return self.go_on();
         }
         if let Some(reply) = &self.reply {
-            let (generation, heard) = (reply.generation, reply.position.is_some());
+            let (generation, heard) = (reply.generation, reply.turn.is_some());
             if reply.protected {
                 return self.wait_with(turn);
             }

@@ -1,6 +1,7 @@
 //! Calls in virtual time, named after what happens on the line.
 
 mod answerers;
+mod transcript;
 mod transfers;
 mod turns;
 
@@ -8,6 +9,7 @@ use super::*;
 use crate::domain::chat::{ChatMessage, ToolCall};
 use crate::domain::fallback::Fallbacks;
 use crate::domain::speech::{SttConfig, SttProvider};
+use crate::domain::transcript::Turn;
 use crate::providers::engine::{Event, Input};
 use crate::providers::{Failure, LlmEvent, Usage};
 
@@ -388,7 +390,7 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
     let mut line = Line::greeted();
     line.caller_says("bye");
     let generation = line.machine.generation;
-    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into() };
+    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), misfit: None };
     line.machine.handle_model(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
     line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![end]));
     line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
@@ -404,7 +406,8 @@ fn the_model_presses_keys_and_goes_on() {
     let mut line = Line::greeted();
     line.caller_says("press one for sales");
     let generation = line.machine.generation;
-    let call = ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into() };
+    let call =
+        ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
     line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![call]));
     line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
     line.drain();
@@ -530,7 +533,7 @@ impl Line {
     /// The model wants the tool.
     fn wants_tool(&mut self) {
         let generation = self.machine.generation;
-        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into() };
+        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), misfit: None };
         self.machine.handle_model(self.now, generation, LlmEvent::Tools(vec![call]));
         let done = LlmEvent::Done(Usage::default());
         self.machine.handle_model(self.now, generation, done);
@@ -673,7 +676,8 @@ fn engine_says_nothing_and_nobody_stands_in() {
 fn engine_calls_a_tool_after_what_it_said_was_heard() {
     let mut line = Line::on_engine(None);
     let piece = line.engine_says(0, "One moment.", 8_000);
-    let call = ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into() };
+    let call =
+        ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
     line.engine(Event::Tools(vec![call]));
     line.engine(Event::ResponseDone(Usage::default()));
     assert!(!line.seen.contains(&Output::SendDigits("1".into())));

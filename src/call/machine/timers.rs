@@ -35,13 +35,15 @@ pub enum Timer {
     Transfer,
     /// The engine was asked for something, or is in the middle of it, and says nothing.
     EngineStall,
+    /// The realtime model has not sent the words of the caller's turn.
+    CallerWords,
 }
 
 /// What the model is told when the caller says nothing.
 const STILL_THERE: &str = "The caller has said nothing for a while. Ask in one short sentence whether they are still \
 there or need a moment, in words that fit the conversation and that you have not used before.";
 
-const COUNT: usize = 12;
+const COUNT: usize = 13;
 
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Instant>; COUNT]);
@@ -82,6 +84,7 @@ impl Timers {
             Timer::Mailbox,
             Timer::Transfer,
             Timer::EngineStall,
+            Timer::CallerWords,
         ];
         let timer = ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
         self.clear(timer);
@@ -142,6 +145,7 @@ impl Machine {
             Timer::SttLate => self.recogniser_late(),
             Timer::ToolResult => self.read_results(now),
             Timer::EngineStall => self.engine_failed(now, &Failure::Deadline("answer")),
+            Timer::CallerWords => self.caller_words_late(),
             Timer::LastWords => {
                 if let Phase::Ending { reason, .. } = self.phase {
                     self.finish(now, reason);

@@ -8,6 +8,7 @@ use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transcript::{Role, Turn};
 use crate::domain::transfer::{Target, TransferConfig};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::endpoint;
@@ -50,9 +51,23 @@ impl Pending {
 }
 
 impl Machine {
-    /// A server of the agent's has said what it offers.
-    pub fn add_tools(&mut self, tools: Vec<ToolOffer>) {
+    /// A server of the agent's has said what it offers; some of it is left out, because its schemas are beyond the limits.
+    pub fn add_tools(&mut self, tools: Vec<ToolOffer>, left_out: usize) {
         self.remote_tools.extend(tools);
+        if left_out > 0 {
+            self.metrics.provider_error("tool_server", "schema");
+        }
+    }
+
+    /// The schema that the arguments of a tool are held against, if there is such a tool.
+    pub fn tool_schema(&self, name: &str) -> Option<Value> {
+        let transfers = self.brief.agent.transfers();
+        self.abilities(&transfers).schema(name)
+    }
+
+    /// How no arguments at all do not fit a tool that a key calls; noted before the first key.
+    pub fn note_key_misfit(&mut self, tool: String, misfit: String) {
+        self.key_misfits.insert(tool, misfit);
     }
 
     /// A server of the agent's does not answer: its tools are missing.
@@ -86,7 +101,8 @@ impl Machine {
         self.record_user(&turn);
         self.history.user(&turn.text);
         self.generation += 1;
-        let call = ToolCall { id: format!("key-{}", self.generation), name, arguments: "{}".to_owned() };
+        let (id, misfit) = (format!("key-{}", self.generation), self.key_misfits.get(&name).cloned());
+        let call = ToolCall { id, name, arguments: "{}".to_owned(), misfit };
         self.history.assistant("", vec![call.clone()]);
         self.rounds = 0;
         self.run_tools(now, &[call], false);
@@ -244,8 +260,7 @@ impl Machine {
     }
 
     pub(super) fn record_tool(&mut self, now: Instant, name: &str, result: &str) {
-        let (position, at_ms) = (self.position, self.ms(now));
-        self.position += 1;
+        let (number, at_ms) = (self.transcript.open(), self.ms(now));
         let turn = Turn {
             role: Role::Tool,
             content: format!("{name}: {result}"),
@@ -254,6 +269,6 @@ impl Machine {
             interrupted: false,
             confidence: None,
         };
-        self.output(Output::Turn { position, turn });
+        self.record(number, turn);
     }
 }

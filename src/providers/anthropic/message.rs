@@ -250,7 +250,7 @@ impl Reader for Collector {
                 match content_block {
                     Block::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
                     Block::ToolUse { id, name } => {
-                        self.tools[index] = Some(ToolCall { id, name, arguments: String::new() });
+                        self.tools[index] = Some(ToolCall::new(id, name, String::new()));
                     }
                     Block::Other => {}
                 }
@@ -259,7 +259,7 @@ impl Reader for Collector {
                 Delta::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
                 Delta::Json { partial_json } => {
                     if let Some(Some(call)) = self.tools.get_mut(index) {
-                        call.arguments.push_str(&partial_json);
+                        call.push_arguments(&partial_json);
                     }
                 }
                 Delta::Other => {}
@@ -346,6 +346,7 @@ mod tests {
             id: id.into(),
             name: name.into(),
             arguments: arguments.into(),
+            misfit: None,
         };
         let usage = Usage { model: String::new(), prompt_tokens: 1_825, completion_tokens: 48, cached_tokens: 1_800 };
         assert_eq!(
@@ -365,7 +366,7 @@ mod tests {
 
     #[test]
     fn turns_alternate_and_results_come_first() {
-        let tool_calls = vec![ToolCall { id: "t".into(), name: "book".into(), arguments: "oops".into() }];
+        let tool_calls = vec![ToolCall { id: "t".into(), name: "book".into(), arguments: "oops".into(), misfit: None }];
         let (system, turns) = conversation(&[
             ChatMessage::System("a".into()),
             ChatMessage::System("b".into()),

@@ -149,7 +149,7 @@ impl Wire for Session {
                 let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
                 let arguments =
                     if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
-                let call = ToolCall { id: text("tool_call_id"), name: text("tool_name"), arguments };
+                let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
                 events.push(Event::Tools(vec![call]));
             }
             "ping" => {

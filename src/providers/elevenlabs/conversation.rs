@@ -3,7 +3,7 @@
 use super::http::segments;
 use crate::domain::provider::{Account, Stage};
 use crate::domain::transcript::{Role, Turn};
-use crate::providers::{Failure, Providers, refusal, unreachable};
+use crate::providers::{Failure, Providers, net, refusal, unreachable};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A client waits for this answer: longer is for the next attempt.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Bytes of a conversation: four hours of talk are less than a megabyte, their figures a few.
+const CONVERSATION_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, Deserialize)]
 struct Conversation {
@@ -48,14 +51,14 @@ pub async fn transcript(providers: &Providers, id: &str) -> Result<Vec<Turn>, Fa
     let deadline = Instant::now() + DEADLINE;
     let mut wait = FIRST_WAIT;
     loop {
-        let request = providers.http(Stage::Tts).of(&endpoint).get(url.clone()).header("xi-api-key", key).send();
+        let request = providers.http(Stage::Tts).request(reqwest::Method::GET, &endpoint, url.clone())?;
+        let request = request.header("xi-api-key", key).send();
         let late = |_| Failure::Deadline("conversation");
         let response = timeout_at(deadline, request).await.map_err(late)?.map_err(|error| unreachable(&error))?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        let body = timeout_at(deadline, response.bytes()).await.map_err(late)?;
-        let body = body.map_err(|error| Failure::Dropped(error.to_string()))?;
+        let body = timeout_at(deadline, net::body(response, CONVERSATION_BYTES_MAX)).await.map_err(late)??;
         let conversation: Conversation =
             serde_json::from_slice(&body).map_err(|error| Failure::Garbage(error.to_string()))?;
         if matches!(conversation.status.as_str(), "done" | "failed") {

@@ -21,10 +21,10 @@ impl Voice for Http {
         if !voice.is_empty() {
             body["voice_settings"] = Value::Object(voice);
         }
-        over_http(setup, alone, AudioFormat::Mulaw, |http| {
+        over_http(setup, alone, AudioFormat::Mulaw, |post| {
             let mut url = segments(&setup.endpoint.base_url, &["v1", "text-to-speech", &config.voice_id, "stream"])?;
             url.set_query(Some("output_format=ulaw_8000"));
-            Ok(http.post(url).header("xi-api-key", setup.endpoint.key()?).json(&body))
+            Ok(post(url)?.header("xi-api-key", setup.endpoint.key()?).json(&body))
         })
     }
 }

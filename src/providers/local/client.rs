@@ -50,7 +50,7 @@ pub fn speech(providers: &Providers, voice: &str, language: &str, speed: Option<
     let (providers, text) = (providers.clone(), text.to_owned());
     let voice = if is_voice(voice) { voice.to_owned() } else { language.to_owned() };
     let words = (WORDS_PER_MINUTE * speed.unwrap_or(1.0).clamp(0.5, 2.0)) as u32;
-    let stream = Stream::spawn(move |events| async move {
+    let stream = Stream::spawn("tts", move |events| async move {
         let last = match synthesize(&providers, &voice, words, &text, &events).await {
             Ok(()) => TtsEvent::Done,
             Err(failure) => TtsEvent::Failed(failure),
@@ -65,7 +65,7 @@ fn flite(providers: &Providers, voice: &str, speed: Option<f64>, text: &str) -> 
     let (providers, text) = (providers.clone(), text.to_owned());
     let voice = if voice.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') { voice } else { "slt" }.to_owned();
     let stretch = 1.0 / speed.unwrap_or(1.0).clamp(0.5, 2.0);
-    let stream = Stream::spawn(move |events| async move {
+    let stream = Stream::spawn("tts", move |events| async move {
         // It writes to files only.
         let file = std::env::temp_dir().join(format!("trunkline-{}.wav", uuid::Uuid::new_v4()));
         let result = flite_to(&providers, &voice, stretch, &text, &file).await;

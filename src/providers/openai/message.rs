@@ -279,7 +279,7 @@ impl Collector {
             return;
         }
         while self.tools.len() <= delta.index {
-            self.tools.push(ToolCall { id: String::new(), name: String::new(), arguments: String::new() });
+            self.tools.push(ToolCall::default());
         }
         let call = &mut self.tools[delta.index];
         if let Some(id) = delta.id.filter(|id| !id.is_empty() && id != "null") {
@@ -287,12 +287,15 @@ impl Collector {
         }
         let function = delta.function.unwrap_or_default();
         if let Some(name) = function.name {
-            call.name.push_str(&name);
+            call.push_name(&name);
         }
         match function.arguments {
-            Some(Value::String(part)) => call.arguments.push_str(&part),
+            Some(Value::String(part)) => call.push_arguments(&part),
             // Some servers send the whole object at once.
-            Some(object @ Value::Object(_)) => call.arguments = object.to_string(),
+            Some(object @ Value::Object(_)) => {
+                call.arguments.clear();
+                call.push_arguments(&object.to_string());
+            }
             _ => {}
         }
     }
@@ -327,6 +330,7 @@ mod tests {
             id: id.into(),
             name: name.into(),
             arguments: arguments.into(),
+            misfit: None,
         };
         assert_eq!(
             collector.finish(),

@@ -19,6 +19,11 @@ const HARMLESS: [&str; 4] = [
     "invalid_truncate",
 ];
 
+/// Items of a session that are told apart: an hour of talk has some hundreds.
+const ITEMS_MAX: usize = 4_096;
+/// Tools called in one answer.
+const TOOL_CALLS_MAX: usize = 16;
+
 /// Who speaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -105,8 +110,10 @@ impl Session {
 
     /// The number of an item; a new one gets the next.
     fn number(&mut self, id: &str) -> u32 {
-        let at = self.items.iter().position(|known| known == id).unwrap_or_else(|| {
-            self.items.push(id.to_owned());
+        let at = self.items.iter().rposition(|known| known == id).unwrap_or_else(|| {
+            if self.items.len() < ITEMS_MAX {
+                self.items.push(id.to_owned());
+            }
             self.items.len() - 1
         });
         at as u32
@@ -211,7 +218,9 @@ impl Wire for Session {
                 let arguments =
                     event.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
                 let (id, name) = (event.call_id.unwrap_or_default(), event.name.unwrap_or_default());
-                self.tools.push(ToolCall { id, name, arguments });
+                if self.tools.len() < TOOL_CALLS_MAX {
+                    self.tools.push(ToolCall::new(id, name, arguments));
+                }
                 Vec::new()
             }
             "response.done" => self.done(&event.response.unwrap_or_default(), &event.usage.unwrap_or_default()),
@@ -326,7 +335,7 @@ mod tests {
             json!({"type": "response.function_call_arguments.done", "call_id": "c", "name": "book", "arguments": ""});
         assert_eq!(read(call), []);
         let done = json!({"type": "response.done", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 4}}});
-        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into() };
+        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), misfit: None };
         let usage = Usage { prompt_tokens: 9, completion_tokens: 4, ..Usage::default() };
         assert_eq!(read(done), [Event::Tools(vec![tool]), Event::ResponseDone(usage)]);
         let harmless = json!({"type": "error", "error": {"code": "response_cancel_not_active", "message": "x"}});

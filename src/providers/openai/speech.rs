@@ -27,9 +27,9 @@ impl Voice for Http {
             body["speed"] = json!(speed);
         }
         // The provider's own rate; it offers no telephone format.
-        over_http(setup, alone, AudioFormat::Pcm16 { rate_hz: 24_000 }, |http| {
-            let url = format!("{}/audio/speech", setup.endpoint.base_url);
-            Ok(http.post(url).bearer_auth(setup.endpoint.key()?).json(&body))
+        over_http(setup, alone, AudioFormat::Pcm16 { rate_hz: 24_000 }, |post| {
+            let request = post(setup.endpoint.url("/audio/speech")?)?;
+            Ok(request.bearer_auth(setup.endpoint.key()?).json(&body))
         })
     }
 }

@@ -2,10 +2,9 @@
 
 use super::launch::{Outbound, Way};
 use super::transactions::ClientMachine;
-use super::{Authorization, CallId, Endpoint, SessionState, Target, Transport};
+use super::{CallId, Endpoint, Target, Transport, authentication};
 use crate::limits;
 use crate::sip::dialog::Dialog;
-use crate::sip::digest::{Challenge, ClientSession};
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
 use crate::sip::transaction::Wire;
@@ -57,14 +56,14 @@ impl Endpoint {
                 self.reoffer_response(now, key, call, response);
             }
             Method::Invite => self.invite_response(now, key, call, response),
-            Method::Bye if response.status >= 200 => self.remove_session(call),
+            Method::Bye if response.status >= 200 => self.remove_session(now, call),
             // RFC 3261 section 12.2.1.2: the dialog is gone on the other side.
             Method::Info | Method::Refer if matches!(response.status, 408 | 481) => {
-                self.end(call, Cause::DialogLost);
-                self.remove_session(call);
+                self.end(now, call, Cause::DialogLost);
+                self.remove_session(now, call);
             }
             Method::Refer => self.refer_response(call, response.status),
-            Method::Options if response.status >= 200 => self.options_response(call, Some(response.status)),
+            Method::Options if response.status >= 200 => self.options_response(now, call, Some(response.status)),
             Method::Register if response.status >= 200 => self.register_response(now, call, key, &response),
             _ => {}
         }
@@ -78,11 +77,11 @@ impl Endpoint {
                 self.dialog_lost(now, call);
             }
             Method::Invite | Method::Bye => {
-                self.end(call, cause);
-                self.remove_session(call);
+                self.end(now, call, cause);
+                self.remove_session(now, call);
             }
             Method::Refer => self.refer_response(call, 408),
-            Method::Options => self.options_response(call, None),
+            Method::Options => self.options_response(now, call, None),
             Method::Register => self.register_failed(now, call, &cause),
             // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
             _ => {}
@@ -149,12 +148,19 @@ impl Endpoint {
     pub(super) fn discard_dialog(
         &mut self, now: Instant, mut dialog: Dialog, cseq: u32, key: &Arc<str>, transport: Transport,
     ) {
+        // Each goes to where an answer points, to whomever that is: not for any number of answers.
+        let Some(forks) = self.clients.get_mut(key).map(|tx| &mut tx.forks) else { return };
+        if *forks >= limits::FORKS_ANSWERED_MAX {
+            return;
+        }
+        *forks = forks.saturating_add(1);
         self.send_ack(&dialog, cseq, key, transport, None, Vec::new());
         let outgoing = dialog.request(Method::Bye);
         let routed = outgoing.request.headers.get(&HeaderName::Route).is_some();
-        let way = self.next_hop(&outgoing.next_hop, routed, transport, None);
+        let peer = self.clients.get(key).map(|tx| tx.address);
+        let way = self.next_hop(&outgoing.next_hop, routed, transport, None, peer);
         let request = outgoing.request;
-        self.launch(now, Outbound { request, call: None, auth_attempts: 0, contact: None, way, why: None });
+        self.launch(now, Outbound { request, call: None, auth_attempts: 0, repeats: 0, contact: None, way, why: None });
     }
 
     pub(super) fn send_ack(
@@ -168,7 +174,8 @@ impl Endpoint {
             request.body = sdp;
         }
         let routed = request.headers.get(&HeaderName::Route).is_some();
-        let way = self.next_hop(&outgoing.next_hop, routed, transport, source);
+        let peer = self.clients.get(invite).map(|tx| tx.address);
+        let way = self.next_hop(&outgoing.next_hop, routed, transport, source, peer);
         let hop = self.only_hop(&way);
         self.push_via_for(&mut request, hop.0, &hop.1);
         let wire: Wire = print::request(&request).into();
@@ -190,61 +197,26 @@ impl Endpoint {
         self.send(address.transport, Target::Addr(address.addr), wire, None);
     }
 
-    /// Answers a challenge once, and once more when the nonce was stale. True when it did.
-    fn retry_with_credentials(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) -> bool {
-        let proxy = response.status == 407;
-        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
-        let Some(challenge) = Challenge::strongest(response.headers.all(&name)) else { return false };
-        let Some(tx) = self.clients.get(key) else { return false };
-        let attempts = tx.auth_attempts;
-        if attempts >= limits::AUTH_ATTEMPTS_MAX || (attempts == 1 && !challenge.stale) {
-            return false;
-        }
-        let Some(session) = self.sessions.get(&call) else { return false };
-        let Some(credentials) = session.credentials.clone() else { return false };
-        if matches!(&session.state, SessionState::Calling(calling) if calling.cancel != Cancel::No) {
-            return false;
-        }
-        let is_invite = tx.request.method == Method::Invite;
-        if is_invite {
-            self.acknowledge_refusal(key, response);
-        }
-        let mut client = ClientSession::new(challenge, self.tokens.token());
-        self.again(now, key, call, attempts + 1, |request| {
-            let value = client.authorize(&credentials, request.method.as_str(), &request.uri.to_string());
-            request.headers.set(authorization_name(proxy), value);
-        });
-        if let Some(session) = self.sessions.get_mut(&call) {
-            session.auth = Some(Authorization { session: client, proxy });
-        }
-        true
-    }
-
     /// Sends the request of an answered transaction to the same address once more, changed.
     pub(super) fn again(
         &mut self, now: Instant, key: &Arc<str>, call: CallId, auth_attempts: u8, change: impl FnOnce(&mut Request),
     ) {
         let Some(tx) = self.clients.get_mut(key) else { return };
-        let way = tx.way.take().unwrap_or(Way::to([], tx.address.transport));
+        let may_authenticate = tx.may_authenticate;
+        let way = tx.way.take().unwrap_or(Way::to([], tx.address.transport).authenticating(may_authenticate));
         let (address, contact, mut request) = (tx.address, tx.contact.clone(), tx.request.clone());
+        let repeats = tx.repeats.saturating_add(1);
         request.headers.remove(&HeaderName::Via);
         self.renumber(call, &mut request);
+        if may_authenticate {
+            self.authorize(call, &mut request);
+        } else {
+            authentication::strip(&mut request);
+        }
         change(&mut request);
-        let outbound = Outbound { request, call: Some(call), auth_attempts, contact, way, why: None };
+        let outbound = Outbound { request, call: Some(call), auth_attempts, repeats, contact, way, why: None };
         self.attempt(now, outbound, address);
     }
-
-    /// Authorization for a further request of a call that was challenged before.
-    pub(super) fn authorize(&mut self, call: CallId, request: &mut Request) {
-        let Some(session) = self.sessions.get_mut(&call) else { return };
-        let (Some(auth), Some(credentials)) = (&mut session.auth, &session.credentials) else { return };
-        let value = auth.session.authorize(credentials, request.method.as_str(), &request.uri.to_string());
-        request.headers.push(authorization_name(auth.proxy), value);
-    }
-}
-
-fn authorization_name(proxy: bool) -> HeaderName {
-    if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization }
 }
 
 /// ACK and CANCEL follow their INVITE hop by hop: same Request-URI, top Via, From, Call-ID, CSeq number

@@ -1,145 +1,183 @@
-//! Who may call in: trunks by address or by credentials, decided before a request gets any state.
+//! Who may call in: trunks by address, by registration or by credentials, decided before a request gets any state.
 
-use super::Endpoint;
-use crate::sip::digest::{self, Check, Credentials};
-use crate::sip::message::{HeaderName, Request};
+use super::trunks::{TrunkCandidates, TrunkKey};
+use super::{CallId, Endpoint, Refusal, Session, SessionState, count};
+use crate::limits;
+use crate::sip::digest::{self, Check, Claim};
+use crate::sip::failure::Cause;
+use crate::sip::message::{HeaderName, Headers, Request};
+use crate::sip::rate_limit::Path;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
-
-/// The inbound side of a trunk.
-#[derive(Clone, Debug)]
-pub struct TrunkRule {
-    pub id: Arc<str>,
-    pub allow: Vec<IpNet>,
-    pub credentials: Option<Credentials>,
-    /// Whoever calls over it may hand the call on (REFER).
-    pub accept_refer: bool,
-}
-
-/// An address or network, `203.0.113.7` or `203.0.113.0/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IpNet {
-    addr: IpAddr,
-    prefix_len: u8,
-}
-
-impl IpNet {
-    pub fn parse(text: &str) -> Option<Self> {
-        let (addr, prefix_len) = match text.split_once('/') {
-            Some((addr, len)) => (addr.parse().ok()?, Some(len.parse::<u8>().ok()?)),
-            None => (text.parse().ok()?, None),
-        };
-        let longest = if IpAddr::is_ipv4(&addr) { 32 } else { 128 };
-        let prefix_len = prefix_len.unwrap_or(longest);
-        (prefix_len <= longest).then_some(Self { addr, prefix_len })
-    }
-
-    pub fn contains(&self, other: IpAddr) -> bool {
-        match (self.addr, other.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(other)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix_len)).unwrap_or(0);
-                u32::from(net) & mask == u32::from(other) & mask
-            }
-            (IpAddr::V6(net), IpAddr::V6(other)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_len)).unwrap_or(0);
-                u128::from(net) & mask == u128::from(other) & mask
-            }
-            _ => false,
-        }
-    }
-}
+use trunkline_connections::Source;
 
 pub(super) enum Admission {
-    /// The trunks the caller may be on.
-    Trunks(Vec<Arc<str>>),
+    /// The trunks the caller may be on: at least one.
+    Candidates(TrunkCandidates),
     Forbidden,
     /// Values of the `WWW-Authenticate` headers, the strongest first.
     Challenge([String; 2]),
+    /// There were too many wrong credentials: these are not looked at.
+    TooManyGuesses,
+}
+
+/// What the credentials of a request prove.
+#[derive(Debug, Default)]
+struct Proof {
+    trunks: Vec<TrunkKey>,
+    /// The right ones, too old or used before.
+    stale: bool,
+    /// Not looked at.
+    limited: bool,
 }
 
 impl Endpoint {
-    /// Who the caller is: by address, by a registration of ours it was delivered to, or by digest.
-    pub(super) fn admit(&mut self, now: Instant, source: IpAddr, request: &Request) -> Admission {
-        let mut trunks: Vec<_> = self
-            .config
-            .trunks
-            .iter()
-            .filter(|trunk| trunk.allow.iter().any(|net| net.contains(source)))
-            .map(|trunk| trunk.id.clone())
-            .collect();
-        if let Some(id) = self.registered_for(source, request)
-            && !trunks.contains(&id)
+    /// Who the caller is. All evidence is gathered: a trunk that lists the source does not hide another one whose
+    /// credentials the caller has.
+    pub(super) fn admit(&mut self, now: Instant, source: IpAddr, path: Path, request: &Request) -> Admission {
+        if let Some(user) = request.uri.user.as_deref()
+            && let Some(id) = self.registered.with_contact(user)
         {
-            trunks.push(id);
+            return Admission::Candidates(TrunkCandidates { contact: Some(id), ..TrunkCandidates::default() });
         }
-        if !trunks.is_empty() {
-            return Admission::Trunks(trunks);
+        let proof = self.authenticate(now, source, path, request);
+        let Proof { trunks: digest, stale, limited } = proof;
+        let registrar = self.registered.at(source);
+        let candidates =
+            TrunkCandidates { contact: None, digest, registrar, address: self.trunks.listing(source), stale };
+        if !candidates.is_empty() {
+            return Admission::Candidates(candidates);
         }
-        if self.config.trunks.iter().all(|trunk| trunk.credentials.is_none()) {
+        // After the lists: a carrier whose requests carry somebody else's Authorization is still a carrier.
+        if limited {
+            return Admission::TooManyGuesses;
+        }
+        if !self.trunks.have_credentials() {
             return Admission::Forbidden;
         }
-        let second = now.saturating_duration_since(self.started).as_secs();
-        let mut stale = false;
-        for value in request.headers.all(&HeaderName::Authorization) {
-            match self.authenticate(second, value, request) {
-                (valid, _) if !valid.is_empty() => return Admission::Trunks(valid),
-                (_, old) => stale |= old,
-            }
-        }
-        let unique = self.tokens.token();
-        let nonce = digest::nonce(second, &unique, |input| self.tokens.keyed(input));
-        let stale = if stale { ", stale=true" } else { "" };
-        Admission::Challenge(["SHA-256", "MD5"].map(|algorithm| {
-            let realm = &self.config.realm;
-            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}")
-        }))
+        Admission::Challenge(self.challenges(now, source, stale))
     }
 
-    /// The trunks whose credentials an Authorization header proves, and whether it only was too old or used before.
-    fn authenticate(&mut self, second: u64, value: &str, request: &Request) -> (Vec<Arc<str>>, bool) {
-        let Some(user) = digest::claimed_username(value) else { return (Vec::new(), false) };
-        let (mut valid, mut stale, mut proof) = (Vec::new(), false, None);
-        for trunk in &self.config.trunks {
-            let Some(credentials) = trunk.credentials.as_ref().filter(|c| c.username == user) else { continue };
+    /// What the credentials of a request prove. Wrong ones are counted against their source and user name.
+    fn authenticate(&mut self, now: Instant, source: IpAddr, path: Path, request: &Request) -> Proof {
+        let mut all = Proof::default();
+        for value in request.headers.all(&HeaderName::Authorization).take(limits::AUTHORIZATIONS_MAX) {
+            let Some(Claim { username, nonce }) = Claim::of(value) else { continue };
+            let guesser = self.guesser(now, source, path, Some(&nonce));
+            if !self.rate_limit.may_guess(now, source.into(), guesser, &username) {
+                count(&mut self.counters.guesses_limited);
+                all.limited = true;
+                continue;
+            }
+            let proof = self.verify(now, &username, value, request);
+            if !proof.trunks.is_empty() {
+                return proof;
+            }
+            if !proof.stale {
+                self.rate_limit.guessed_wrong(now, source.into(), guesser, &username);
+            }
+            all.stale |= proof.stale;
+        }
+        all
+    }
+
+    fn verify(&mut self, now: Instant, username: &str, value: &str, request: &Request) -> Proof {
+        let second = self.second(now);
+        let (mut proof, mut used) = (Proof::default(), None);
+        for (id, credentials) in self.trunks.with_username(username) {
             let keyed = |input: &[u8]| self.tokens.keyed(input);
             match digest::verify(value, credentials, &self.config.realm, request.method.as_str(), second, keyed) {
-                Check::Valid(used) => {
-                    valid.push(trunk.id.clone());
-                    proof = Some(used);
+                Check::Valid(once) => {
+                    proof.trunks.push(id.clone());
+                    used = Some(once);
                 }
-                Check::Stale => stale = true,
+                Check::Stale => proof.stale = true,
                 Check::Invalid => {}
             }
         }
         self.nonces.forget_before(second.saturating_sub(digest::NONCE_LIFETIME.as_secs()));
-        if let Some(digest::Use { nonce, made_s, count }) = proof
+        if let Some(digest::Use { nonce, made_s, count }) = used
             && !self.nonces.is_fresh(&nonce, made_s, count)
         {
-            return (Vec::new(), true);
+            return Proof { stale: true, ..Proof::default() };
         }
-        (valid, stale)
+        proof
     }
 
-    pub(super) fn may_refer(&self, trunks: &[Arc<str>]) -> bool {
-        self.config.trunks.iter().any(|trunk| trunk.accept_refer && trunks.contains(&trunk.id))
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_secs()
+    }
+
+    pub(super) fn challenges(&mut self, now: Instant, source: IpAddr, stale: bool) -> [String; 2] {
+        let unique = self.tokens.token();
+        let peer = Source::of(source).to_bytes();
+        let nonce = digest::nonce(self.second(now), &unique, &peer, |input| self.tokens.keyed(input));
+        let stale = if stale { ", stale=true" } else { "" };
+        ["SHA-256", "MD5"].map(|algorithm| {
+            let realm = &self.config.realm;
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}")
+        })
+    }
+
+    /// The call belongs to this one of its candidates: it has that trunk's rights from now on, and nobody else's.
+    pub fn choose_trunk(&mut self, call: CallId, id: &TrunkKey) -> Result<(), Refusal> {
+        let accept_refer = self.trunks.accept_refer(id);
+        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
+        if !matches!(session.state, SessionState::Ringing { .. }) {
+            return Err(Refusal::WrongState);
+        }
+        session.choose(id.clone(), accept_refer);
+        Ok(())
+    }
+
+    /// Refuses a call whose number belongs to none of its candidates. A caller that was only taken for somebody by its
+    /// address is asked for credentials (401): another trunk may know it by those. Whether the number exists elsewhere
+    /// makes no difference, so that nobody learns it.
+    pub fn reject_number(&mut self, now: Instant, call: CallId) -> Result<(), Refusal> {
+        let session = self.sessions.get(&call).ok_or(Refusal::UnknownCall)?;
+        let SessionState::Ringing { tx, .. } = &session.state else { return Err(Refusal::WrongState) };
+        let stale = match session.caller_proof {
+            CallerProof::AddressOnly { stale } if self.trunks.have_credentials() => stale,
+            _ => return self.reject(now, call, 404, None),
+        };
+        let (key, source) = (tx.clone(), session.source.map(|(_, source)| source.ip()));
+        let source = source.unwrap_or(self.config.advertised);
+        let challenges = self.challenges(now, source, stale);
+        self.reply(now, &key, 401, |response| push_challenges(&mut response.headers, challenges));
+        self.end(now, call, Cause::Local);
+        self.remove_session(now, call);
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What a caller has shown of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallerProof {
+    /// Credentials, or the secret Contact of a registration: it cannot be another trunk's caller besides.
+    Proven,
+    /// An address, which several trunks may list. `stale`: its credentials were right, but too old.
+    AddressOnly { stale: bool },
+}
 
-    #[test]
-    fn networks_contain_their_addresses() {
-        let check = |net: &str, addr: &str| IpNet::parse(net).unwrap().contains(addr.parse().unwrap());
-        assert!(check("203.0.113.0/24", "203.0.113.99"));
-        assert!(!check("203.0.113.0/24", "203.0.114.1"));
-        assert!(check("203.0.113.7", "203.0.113.7"));
-        assert!(check("0.0.0.0/0", "8.8.8.8"));
-        assert!(check("2001:db8::/32", "2001:db8:1::1"));
-        assert!(check("127.0.0.1", "::ffff:127.0.0.1"));
-        assert_eq!(IpNet::parse("10.0.0.0/33"), None);
-        assert_eq!(IpNet::parse("carrier.example"), None);
+impl CallerProof {
+    pub(super) fn of(candidates: &TrunkCandidates) -> Self {
+        match candidates.is_proven() {
+            true => Self::Proven,
+            false => Self::AddressOnly { stale: candidates.stale },
+        }
+    }
+}
+
+/// The headers of a challenge.
+pub(super) fn push_challenges(headers: &mut Headers, challenges: [String; 2]) {
+    for challenge in challenges {
+        headers.push(HeaderName::WwwAuthenticate, challenge);
+    }
+}
+
+impl Session {
+    pub(super) fn choose(&mut self, trunk: TrunkKey, accept_refer: bool) {
+        self.trunk = Some(trunk);
+        self.accept_refer = accept_refer;
     }
 }

@@ -12,48 +12,112 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// An offer of the peer that has no answer yet, or an answer of ours that waits for its ACK.
+#[derive(Debug)]
+pub(crate) struct TheirOffer {
+    /// Its server transaction.
+    pub(super) key: Arc<str>,
+    pub(super) cseq: u32,
+    is_invite: bool,
+    /// A re-INVITE that was accepted: its ACK is still to come.
+    pub(super) is_accepted: bool,
+    /// What our answer has to know of it.
+    headers: Headers,
+}
+
+impl TheirOffer {
+    pub(super) fn of(key: Arc<str>, request: &Request) -> Self {
+        Self {
+            key,
+            cseq: request.headers.cseq().map_or(0, |cseq| cseq.number),
+            is_invite: request.method == Method::Invite,
+            is_accepted: false,
+            headers: timer_headers(&request.headers),
+        }
+    }
+}
+
+/// What becomes of an offer.
+enum OfferVerdict {
+    /// The owner decides.
+    Ask,
+    /// It crosses one of ours.
+    Crosses,
+    /// Another one is open, or the first is not answered for certain.
+    Busy,
+}
+
 impl Endpoint {
+    /// A request inside a dialog. It is answered here, or its transaction is kept by the session (`their_offer`,
+    /// `refer`) for the owner to answer; one that neither of them answers is answered by its timer.
     pub(super) fn handle_dialog_request(
-        &mut self, now: Instant, transport: Transport, source: SocketAddr, reply_to: SocketAddr, key: Arc<str>,
-        call: CallId, request: Request,
+        &mut self, now: Instant, transport: Transport, source: SocketAddr, key: &Arc<str>, call: CallId,
+        request: Request,
     ) {
-        self.open_server(&key, transport, reply_to, &request, None);
-        if let Some(tx) = self.servers.get_mut(&key) {
+        if let Some(tx) = self.servers.get_mut(key) {
             tx.call = Some(call);
         }
-        let Some(session) = self.sessions.get_mut(&call) else { return };
-        let number = request.headers.cseq().map_or(0, |c| c.number);
-        if let SessionState::Established { dialog, .. } | SessionState::AwaitingAck { dialog, .. } = &mut session.state
-        {
-            // Another fork of the same call, or a guess. Who has no tag is from before RFC 3261.
-            let tag = request.headers.from_tag().unwrap_or("");
-            if !dialog.remote_tag.is_empty() && tag != dialog.remote_tag {
-                self.reply(now, &key, 481, |_| {});
-                return;
-            }
-            if !dialog.accept_cseq(number) {
-                self.reply(now, &key, 500, |response| response.reason = "CSeq out of order".to_owned());
-                return;
-            }
+        if let Err(status) = self.check_dialog(call, &request) {
+            self.reply(now, key, status, |response| {
+                if status == 500 {
+                    response.reason = "CSeq out of order".to_owned();
+                }
+            });
+            return;
         }
-        session.source = Some((transport, source));
+        if let Some(session) = self.sessions.get_mut(&call) {
+            session.source = Some((transport, source));
+        }
         match &request.method {
-            Method::Bye => self.handle_bye(now, call, &key, Reason::of(&request.headers)),
-            Method::Invite | Method::Update => self.handle_reoffer(now, call, key, request),
-            Method::Info => self.handle_info(now, call, &key, request),
-            Method::Notify => self.handle_notify(now, call, &key, &request),
+            Method::Bye => self.handle_bye(now, call, key, Reason::of(&request.headers)),
+            Method::Invite | Method::Update => self.handle_reoffer(now, call, key.clone(), request),
+            Method::Info => self.handle_info(now, call, key, request),
+            Method::Notify => self.handle_notify(now, call, key, &request),
             Method::Options => {
-                self.reply(now, &key, 200, capabilities);
+                self.reply(now, key, 200, capabilities);
             }
-            Method::Prack => self.handle_prack(now, call, key, request),
-            Method::Refer => self.handle_refer(now, call, key, &request),
+            Method::Prack => self.handle_prack(now, call, key.clone(), request),
+            Method::Refer => self.handle_refer(now, call, key.clone(), &request),
             Method::Unknown(_) => {
-                self.reply(now, &key, 501, allow);
+                self.reply(now, key, 501, allow);
             }
             _ => {
-                self.reply(now, &key, 405, allow);
+                self.reply(now, key, 405, allow);
             }
         }
+    }
+
+    /// Whether a request belongs to this dialog and comes in order: else the status of its answer.
+    fn check_dialog(&mut self, call: CallId, request: &Request) -> Result<(), u16> {
+        let Some(session) = self.sessions.get_mut(&call) else { return Err(481) };
+        let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let tag = request.headers.from_tag().unwrap_or("");
+        // Another fork of the same call, or a guess. Who has no tag is from before RFC 3261.
+        let is_stranger = |theirs: &str| !theirs.is_empty() && tag != theirs;
+        let in_order = match &mut session.state {
+            SessionState::Established { dialog, .. } | SessionState::AwaitingAck { dialog, .. } => {
+                if is_stranger(&dialog.remote_tag) {
+                    return Err(481);
+                }
+                dialog.accept_cseq(number)
+            }
+            SessionState::Ringing { request: invite, remote_cseq, .. } => {
+                if is_stranger(invite.headers.from_tag().unwrap_or("")) {
+                    return Err(481);
+                }
+                let in_order = number > *remote_cseq;
+                *remote_cseq = number.max(*remote_cseq);
+                in_order
+            }
+            SessionState::Calling(_) => {
+                let early = session.early.iter_mut().find(|early| early.dialog.remote_tag == tag);
+                early.ok_or(481_u16)?.dialog.accept_cseq(number)
+            }
+            // The BYEs of both sides may cross. Else there is no dialog any more.
+            SessionState::Closing if request.method == Method::Bye => true,
+            SessionState::Closing | SessionState::Probing(_) | SessionState::Registering(_) => return Err(481),
+        };
+        if in_order { Ok(()) } else { Err(500) }
     }
 
     fn handle_bye(&mut self, now: Instant, call: CallId, key: &Arc<str>, why: Option<Reason>) {
@@ -63,16 +127,17 @@ impl Endpoint {
             return;
         }
         self.reply(now, key, 200, |_| {});
-        // A BYE in the early dialog also ends the INVITE (section 15.1.2).
-        let ringing = match self.sessions.get(&call).map(|session| &session.state) {
-            Some(SessionState::Ringing { tx, .. }) => Some(tx.clone()),
+        // A 200 that is still repeated is no news to who hung up. A BYE in the early dialog also ends the INVITE, by
+        // 487 (section 15.1.2).
+        let unacknowledged = match self.sessions.get(&call).map(|session| &session.state) {
+            Some(SessionState::AwaitingAck { tx, .. }) => Some(tx.clone()),
             _ => None,
         };
-        if let Some(tx) = ringing {
-            self.reply(now, &tx, 487, |_| {});
+        if let Some(tx) = unacknowledged {
+            self.ack_came(now, &tx);
         }
-        self.end(call, Cause::RemoteBye { why });
-        self.remove_session(call);
+        self.end(now, call, Cause::RemoteBye { why });
+        self.remove_session(now, call);
     }
 
     fn handle_info(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: Request) {
@@ -89,52 +154,80 @@ impl Endpoint {
             self.reply(now, &key, 420, |response| response.headers.push(HeaderName::Unsupported, unknown));
             return;
         }
-        let offers = is_invite || !request.body.is_empty();
-        if offers && self.is_offering(call) {
-            self.reply(now, &key, 491, |_| {});
-            return;
+        if !is_invite && request.body.is_empty() {
+            return self.handle_bare_update(now, call, &key, &request);
         }
-        let Some(session) = self.sessions.get_mut(&call) else { return };
-        let source = session.source;
-        match &mut session.state {
-            SessionState::Established { dialog, reoffer, .. } if reoffer.is_none() => {
-                dialog.refresh_target(&request.headers);
-                if !offers {
-                    // UPDATE without an offer only refreshes (RFC 3311 section 5.2).
-                    let contact = self.contact_for(source, None);
-                    self.accept_reoffer(now, call, &key, &request.headers, contact, None);
-                    return;
-                }
-                *reoffer = Some(key.clone());
+        match self.judge_offer(call, &request) {
+            OfferVerdict::Crosses => {
+                self.reply(now, &key, 491, |_| {});
+            }
+            OfferVerdict::Busy => self.busy_with_an_offer(now, &key),
+            OfferVerdict::Ask => {
                 if is_invite {
                     self.reply(now, &key, 100, |_| {});
                 }
-                if let Some(tx) = self.servers.get_mut(&key) {
-                    tx.offer = Some(timer_headers(&request.headers));
+                let Some(session) = self.sessions.get_mut(&call) else { return };
+                if let SessionState::Established { dialog, .. } = &mut session.state {
+                    dialog.refresh_target(&request.headers);
                 }
+                session.their_offer = Some(TheirOffer::of(key, &request));
                 let sdp = (!request.body.is_empty()).then_some(request.body);
                 self.events.push_back(Event::Reoffer { call, sdp });
             }
-            // An UPDATE before the answer (RFC 3311 section 5.1).
-            SessionState::Calling(_) | SessionState::Ringing { .. }
-                if !is_invite && session.early_reoffer.is_none() =>
-            {
-                if !offers {
-                    let contact = self.contact_for(source, None);
-                    self.reply(now, &key, 200, |response| response.headers.push(HeaderName::Contact, contact));
-                } else {
-                    session.early_reoffer = Some(key);
-                    self.events.push_back(Event::Reoffer { call, sdp: Some(request.body) });
-                }
-            }
-            SessionState::Calling(_) => {
-                self.reply(now, &key, 491, |_| {});
-            }
-            // An offer while another one is open (section 14.2, RFC 3311 section 5.2).
-            _ => {
-                self.reply(now, &key, 500, |response| response.headers.push(HeaderName::RetryAfter, "2"));
-            }
         }
+    }
+
+    /// An UPDATE without an offer only refreshes (RFC 3311 section 5.2).
+    fn handle_bare_update(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let source = session.source;
+        let is_established = match &mut session.state {
+            SessionState::Established { dialog, .. } => {
+                dialog.refresh_target(&request.headers);
+                true
+            }
+            _ => false,
+        };
+        let contact = self.contact_for(source, None);
+        if is_established {
+            self.accept_reoffer(now, call, key, &request.headers, contact, None);
+        } else {
+            self.reply(now, key, 200, |response| response.headers.push(HeaderName::Contact, contact));
+        }
+    }
+
+    /// RFC 3261 section 14.2, RFC 3311 section 5.2, RFC 6337 section 2.2.
+    fn judge_offer(&self, call: CallId, request: &Request) -> OfferVerdict {
+        let Some(session) = self.sessions.get(&call) else { return OfferVerdict::Busy };
+        if self.is_offering(call) {
+            return OfferVerdict::Crosses;
+        }
+        if session.their_offer.is_some() {
+            return OfferVerdict::Busy;
+        }
+        let is_update = request.method == Method::Update;
+        match &session.state {
+            SessionState::Established { .. } => OfferVerdict::Ask,
+            // The offer of its INVITE comes first, until it has acknowledged our answer to that one.
+            SessionState::Ringing { .. } => {
+                let is_answered = session.reliable.as_ref().is_some_and(|reliable| reliable.is_answered());
+                if is_update && is_answered { OfferVerdict::Ask } else { OfferVerdict::Busy }
+            }
+            // Ours comes first, until this fork has answered it.
+            SessionState::Calling(_) => {
+                let tag = request.headers.from_tag().unwrap_or("");
+                let early = session.early.iter().find(|early| early.dialog.remote_tag == tag);
+                let has_answered = early.is_some_and(|early| early.has_answered);
+                if is_update && has_answered { OfferVerdict::Ask } else { OfferVerdict::Crosses }
+            }
+            _ => OfferVerdict::Busy,
+        }
+    }
+
+    /// An offer while another one is open: to be made again, at a time nobody else chooses too.
+    pub(super) fn busy_with_an_offer(&mut self, now: Instant, key: &Arc<str>) {
+        let after_s = self.tokens.number() % 11;
+        self.reply(now, key, 500, |response| response.headers.push(HeaderName::RetryAfter, after_s.to_string()));
     }
 
     fn accept_reoffer(
@@ -153,25 +246,21 @@ impl Endpoint {
     /// Answers a re-INVITE or UPDATE; `None` refuses it with 488 and leaves the media as it was.
     pub fn answer_reoffer(&mut self, now: Instant, call: CallId, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let contact_source = session.source;
-        let key = match &mut session.state {
-            SessionState::Established { reoffer, .. } => {
-                let key = reoffer.clone().ok_or(Refusal::WrongState)?;
-                if sdp.is_none() || !key.ends_with("|INVITE") {
-                    *reoffer = None; // only an accepted INVITE has an ACK to wait for
-                }
-                key
-            }
-            _ => session.early_reoffer.take().ok_or(Refusal::WrongState)?,
-        };
+        let source = session.source;
+        let offer = session.their_offer.as_mut().filter(|offer| !offer.is_accepted).ok_or(Refusal::WrongState)?;
+        let (key, headers) = (offer.key.clone(), std::mem::take(&mut offer.headers));
+        offer.is_accepted = true;
+        // Only an accepted INVITE has an ACK to wait for.
+        if sdp.is_none() || !offer.is_invite {
+            session.their_offer = None;
+        }
         let Some(sdp) = sdp else {
             self.reply(now, &key, 488, |_| {});
             return Ok(());
         };
         session.local_sdp.clone_from(&sdp);
-        let request = self.servers.get_mut(&key).and_then(|tx| tx.offer.take()).unwrap_or_default();
-        let contact = self.contact_for(contact_source, None);
-        self.accept_reoffer(now, call, &key, &request, contact, Some(sdp));
+        let contact = self.contact_for(source, None);
+        self.accept_reoffer(now, call, &key, &headers, contact, Some(sdp));
         Ok(())
     }
 
@@ -190,11 +279,15 @@ impl Endpoint {
         let Outgoing { mut request, next_hop } = outgoing;
         let Some(session) = self.sessions.get(&call) else { return };
         let routed = request.headers.get(&HeaderName::Route).is_some();
-        let way = self.next_hop(&next_hop, routed, session.transport, session.source);
+        let way = self.next_hop(&next_hop, routed, session.transport, session.source, session.peer);
+        let may_authenticate = session.authenticator.goes_with(&way);
+        let way = way.authenticating(may_authenticate);
         request.headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let contact = (request.method != Method::Bye).then_some(None);
-        self.authorize(call, &mut request);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact, way, why: None });
+        if may_authenticate {
+            self.authorize(call, &mut request);
+        }
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::client::Cancel;
 use super::transactions::ClientTx;
-use super::{CallId, Endpoint, SessionState, Transport};
+use super::{CallId, Endpoint, SessionState, Transport, authentication};
 use crate::limits;
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Method, Request, Uri, print};
@@ -35,6 +35,13 @@ impl Hop {
         let host = uri.param("maddr").filter(|host| !host.is_empty()).unwrap_or(&uri.host);
         Self { host: host.to_owned(), port: uri.port, transport }
     }
+
+    /// Its address, where it is one and no name. `transport` where it names none.
+    pub(super) fn literal(&self, transport: Transport) -> Option<Address> {
+        let transport = self.transport.unwrap_or(transport);
+        let ip = self.host.parse::<IpAddr>().ok()?;
+        Some(Address { transport, addr: SocketAddr::new(ip, self.port.unwrap_or(transport.default_port())) })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,16 +65,27 @@ pub(super) struct Way {
     pub(super) hops: VecDeque<Hop>,
     pub(super) addrs: VecDeque<Address>,
     pub(super) transport: Transport,
+    /// All of it is a place that the call's credentials are for.
+    may_authenticate: bool,
+    /// Its address is one that the peer has spoken from, or was let through before: nobody names another one.
+    is_peers: bool,
 }
 
 impl Way {
     pub(super) fn to(hops: impl IntoIterator<Item = Hop>, transport: Transport) -> Self {
         let hops = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
-        Self { hops, addrs: VecDeque::new(), transport }
+        Self { hops, addrs: VecDeque::new(), transport, may_authenticate: false, is_peers: false }
     }
 
+    /// Back to where a peer was met.
     pub(super) fn at(address: Address) -> Self {
-        Self { hops: VecDeque::new(), addrs: VecDeque::from([address]), transport: address.transport }
+        let (hops, addrs) = (VecDeque::new(), VecDeque::from([address]));
+        Self { hops, addrs, transport: address.transport, may_authenticate: false, is_peers: true }
+    }
+
+    pub(super) fn authenticating(mut self, may_authenticate: bool) -> Self {
+        self.may_authenticate = may_authenticate;
+        self
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -81,6 +99,8 @@ pub(crate) struct Outbound {
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
     pub(super) auth_attempts: u8,
+    /// How often it was sent again because its answer asked for it.
+    pub(super) repeats: u8,
     /// It carries a Contact of ours, with this user part.
     pub(super) contact: Option<Option<String>>,
     pub(super) way: Way,
@@ -103,21 +123,28 @@ impl Endpoint {
                 None => None,
             };
             if let Some(address) = next {
-                return self.attempt(now, outbound, address);
+                // Whatever named it, and whatever the name resolved to this time.
+                match self.check_destination(address.addr) {
+                    Err(why) if !way.is_peers => {
+                        outbound.why = Some(Cause::Unreachable(why));
+                        continue;
+                    }
+                    _ => return self.attempt(now, outbound, address),
+                }
             }
             let Some(hop) = way.hops.pop_front() else {
                 let why = outbound.why.unwrap_or_else(|| Cause::Unreachable("no address".to_owned()));
                 return self.request_failed(now, outbound.request.method, outbound.call, why);
             };
             let transport = hop.transport.unwrap_or(way.transport);
-            match hop.host.parse::<IpAddr>() {
-                Ok(ip) => {
-                    let addr = SocketAddr::new(ip, hop.port.unwrap_or(transport.default_port()));
-                    way.addrs.push_back(Address { transport, addr });
+            match hop.literal(transport) {
+                Some(address) => way.addrs.push_back(address),
+                None if self.waiting.len() >= limits::LOOKUPS_MAX => {
+                    outbound.why = Some(Cause::Unreachable("too many names are being looked up".to_owned()));
                 }
-                Err(_) => {
+                None => {
                     let id = self.next_query;
-                    self.next_query += 1;
+                    self.next_query = self.next_query.wrapping_add(1); // 2^64 names later
                     self.queries.push_back(Query { id, hop, transport });
                     self.waiting.insert(id, outbound);
                     return;
@@ -130,14 +157,20 @@ impl Endpoint {
     pub fn handle_resolved(&mut self, now: Instant, id: u64, result: Result<Vec<Address>, String>) {
         let Some(mut outbound) = self.waiting.remove(&id) else { return };
         match result {
-            Ok(addrs) => outbound.way.addrs.extend(addrs.into_iter().take(limits::ADDRESSES_MAX)),
+            Ok(addrs) => {
+                let session = outbound.call.filter(|_| outbound.way.may_authenticate);
+                if let Some(session) = session.and_then(|call| self.sessions.get_mut(&call)) {
+                    addrs.iter().for_each(|address| session.authenticator.learn(address.addr));
+                }
+                outbound.way.addrs.extend(addrs.into_iter().take(limits::ADDRESSES_MAX));
+            }
             Err(why) => outbound.why = Some(Cause::Unreachable(why)),
         }
         self.launch(now, outbound);
     }
 
     pub(super) fn attempt(&mut self, now: Instant, outbound: Outbound, mut address: Address) {
-        let Outbound { mut request, call, auth_attempts, contact, mut way, .. } = outbound;
+        let Outbound { mut request, call, auth_attempts, repeats, contact, mut way, .. } = outbound;
         if address.transport == Transport::Udp && self.is_too_large(&request) {
             let stream = Address { transport: Transport::Tcp, ..address };
             if self.dead.get(&stream).is_none_or(|until| *until <= now) {
@@ -148,37 +181,49 @@ impl Endpoint {
         if let Some(user) = &contact {
             request.headers.set(HeaderName::Contact, self.contact(address, user.as_deref()));
         }
+        if !way.may_authenticate {
+            authentication::strip(&mut request);
+        }
         let branch = self.push_via(&mut request, address);
+        let may_authenticate = way.may_authenticate;
         let give_up = (!way.is_over()).then_some(FAIL_OVER);
         let method = request.method.clone();
         let key = self.start_client(now, request, &branch, address, call, give_up);
         if let Some(tx) = self.clients.get_mut(&key) {
-            (tx.way, tx.contact, tx.auth_attempts) = (Some(way), contact, auth_attempts);
+            (tx.way, tx.contact, tx.auth_attempts, tx.repeats) = (Some(way), contact, auth_attempts, repeats);
+            tx.may_authenticate = may_authenticate;
         }
         if let Some(call) = call {
-            self.launched(call, &method, key, address.transport);
+            self.launched(call, &method, key, address, may_authenticate);
         }
     }
 
     /// Its Via is not counted yet.
     fn is_too_large(&self, request: &Request) -> bool {
         const VIA: usize = 100;
-        request.body.len() > limits::UDP_BYTES_MAX || print::request(request).len() + VIA > limits::UDP_BYTES_MAX
+        request.body.len() > limits::UDP_BYTES_MAX
+            || print::request(request).len().saturating_add(VIA) > limits::UDP_BYTES_MAX
     }
 
     /// The session follows the newest transaction of its request.
-    fn launched(&mut self, call: CallId, method: &Method, key: Arc<str>, transport: Transport) {
+    fn launched(&mut self, call: CallId, method: &Method, key: Arc<str>, address: Address, may_authenticate: bool) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         match (&mut session.state, method) {
             (SessionState::Calling(calling), Method::Invite) => {
                 calling.key = Some(key);
-                session.transport = transport;
+                session.transport = address.transport;
+                session.peer = Some(address);
+                session.authenticator.is_begun_there = may_authenticate;
+                if may_authenticate {
+                    session.authenticator.learn(address.addr);
+                }
             }
             (SessionState::Established { .. }, Method::Invite | Method::Update) => {
                 if let Some(ours) = &mut session.ours {
                     ours.key = Some(key);
                 }
             }
+            (SessionState::Probing(newest), Method::Options) => *newest = Some(key),
             _ => {}
         }
     }
@@ -199,6 +244,7 @@ impl Endpoint {
         let Some(way) = tx.way.take_if(|way| !way.is_over()) else { return false };
         let (call, method) = (tx.call, tx.request.method.clone());
         let (mut request, contact, auth_attempts) = (tx.request.clone(), tx.contact.clone(), tx.auth_attempts);
+        let repeats = tx.repeats;
         let wanted = match call.and_then(|call| self.sessions.get(&call)).map(|session| &session.state) {
             Some(SessionState::Calling(calling)) => {
                 calling.cancel == Cancel::No && calling.key.as_ref() == Some(key) && method == Method::Invite
@@ -210,7 +256,8 @@ impl Endpoint {
         let Some(call) = call.filter(|_| wanted) else { return false };
         request.headers.remove(&HeaderName::Via);
         self.renumber(call, &mut request);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts, contact, way, why: Some(why) });
+        let why = Some(why);
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts, repeats, contact, way, why });
         true
     }
 
@@ -218,7 +265,7 @@ impl Endpoint {
     pub(super) fn renumber(&mut self, call: CallId, request: &mut Request) {
         let number = match self.sessions.get_mut(&call).map(|session| &mut session.state) {
             Some(SessionState::Established { dialog, .. }) => dialog.next_cseq(),
-            _ => request.headers.cseq().map_or(1, |cseq| cseq.number + 1),
+            _ => request.headers.cseq().map_or(1, |cseq| cseq.number.saturating_add(1)),
         };
         request.headers.set(HeaderName::CSeq, format!("{number} {}", request.method.as_str()));
     }

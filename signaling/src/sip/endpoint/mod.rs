@@ -4,13 +4,18 @@
 //! and dialogs stay inside. After every `handle_*` or command, drain [`Endpoint::poll_transmit`] and
 //! [`Endpoint::poll_event`], then wait until [`Endpoint::poll_timeout`].
 
+mod authentication;
+mod belonging;
 mod client;
+mod defect;
+mod destination;
 mod guard;
 mod in_dialog;
 mod launch;
 mod nonces;
 mod options;
 mod receive;
+mod recover;
 mod refer;
 mod refresh;
 mod register;
@@ -18,20 +23,23 @@ mod reliable;
 mod replaces;
 mod routing;
 mod transactions;
+mod trunks;
 mod uac;
 mod uas;
 
-pub use guard::{IpNet, TrunkRule};
+pub use authentication::BoundCredentials;
+pub use destination::DestinationGuard;
 pub use launch::{Address, Hop, Query};
+pub use options::PROBE_TIMEOUT;
 pub use refer::{Referral, Referred};
 pub use register::{RegistrationNews, RegistrationRule};
+pub use trunks::{Evidence, TrunkCandidates, TrunkKey, TrunkRule, TrunkRules};
 
 use super::dialog::Dialog;
-use super::digest::{ClientSession, Credentials};
 use super::failure::Cause;
 use super::message::{Headers, NameAddr, Request, Uri};
+use super::rate_limit::RateLimiter;
 use super::session_timer::SessionTimer;
-use super::shield::Shield;
 use super::token::TokenSource;
 use super::transaction::Wire;
 use crate::limits;
@@ -46,6 +54,9 @@ pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK,
 /// How long the owner of a new call may be silent before further calls are refused: a caller repeats an INVITE after
 /// 500 ms (RFC 3261 timer A), and answers within that only help whoever is in the queue already.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a session may outlive its call: 64 T1 for the ACK of a 200 that never comes, and as long again for the BYE.
+/// All ends before by itself; this is for what nobody has thought of.
+const LINGER: Duration = Duration::from_secs(100);
 /// Extensions it knows (RFC 3262, RFC 4028, RFC 3891), as its `Supported` header.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
 
@@ -142,6 +153,9 @@ pub struct Config {
     pub retry_after_s: u32,
     /// How long a session lives without a refresh (RFC 4028); 0 asks for no session timer.
     pub session_expires_s: u32,
+    /// Where requests may go.
+    pub destinations: DestinationGuard,
+    /// The inbound rules to begin with.
     pub trunks: Vec<TrunkRule>,
 }
 
@@ -155,20 +169,25 @@ pub struct Invite {
     pub hops: Vec<Hop>,
     /// Of hops that name none.
     pub transport: Transport,
-    pub credentials: Option<Credentials>,
+    /// For challenges of the hosts they name, and of nobody else.
+    pub credentials: Option<BoundCredentials>,
     /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`Endpoint::acknowledge`].
     pub sdp: Option<Vec<u8>>,
     /// Further headers, `X-…` and the like.
     pub headers: Headers,
+    /// The trunk it goes over: who takes its place (Replaces) has to be that trunk's caller. `None`: nobody may.
+    pub trunk: Option<TrunkKey>,
     /// The peer may hand the call on (REFER); else it is told 603.
     pub accept_refer: bool,
 }
 
-/// An INVITE that passed the guard.
+/// An INVITE that passed the guard. Its owner says whose it is: [`Endpoint::choose_trunk`] or
+/// [`Endpoint::reject_number`].
 #[derive(Clone, Debug)]
 pub struct Incoming {
     pub call: CallId,
-    pub trunks: Vec<Arc<str>>,
+    /// The trunks it may have come over.
+    pub candidates: TrunkCandidates,
     pub request_uri: Uri,
     pub from: NameAddr,
     pub to: NameAddr,
@@ -189,6 +208,8 @@ pub enum Event {
         call: CallId,
         status: u16,
         sdp: Option<Vec<u8>>,
+        /// Where the INVITE went.
+        peer: SocketAddr,
     },
     /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
     /// peer's, and [`Endpoint::acknowledge`] takes the answer.
@@ -196,6 +217,8 @@ pub enum Event {
         call: CallId,
         sdp: Option<Vec<u8>>,
         sip_call_id: String,
+        /// Where the INVITE went.
+        peer: SocketAddr,
     },
     /// Our 200 was acknowledged; carries the answer to an offer of ours.
     Confirmed {
@@ -269,8 +292,10 @@ pub struct Counters {
     pub retransmitted: u64,
     pub forbidden: u64,
     pub overload: u64,
-    /// Dropped unread: from a flood or a scanner.
+    /// Dropped unread: more than their source may send.
     pub shed: u64,
+    /// Credentials that were not looked at: too many before them were wrong.
+    pub guesses_limited: u64,
 }
 
 #[derive(Debug)]
@@ -278,8 +303,9 @@ pub(crate) struct Session {
     state: SessionState,
     call_id: String,
     local_tag: String,
-    credentials: Option<Credentials>,
-    auth: Option<Authorization>,
+    authenticator: authentication::Authenticator,
+    /// Of a call we make: where its INVITE went.
+    peer: Option<Address>,
     /// Where the peer's last message came from, for peers behind NAT.
     source: Option<(Transport, SocketAddr)>,
     transport: Transport,
@@ -287,7 +313,12 @@ pub(crate) struct Session {
     ended: bool,
     /// The Call-ID is ours: it decides who waits longer after a glare.
     caller: bool,
+    /// The one trunk the call belongs to; of a call that comes in not before it is chosen.
+    trunk: Option<TrunkKey>,
+    /// That trunk's leave for REFER.
     accept_refer: bool,
+    /// Of a call that comes in.
+    caller_proof: guard::CallerProof,
     /// Of a call that comes in: its owner has said something to the caller.
     attended: bool,
     /// The peer takes UPDATE.
@@ -297,16 +328,18 @@ pub(crate) struct Session {
     reliable: Option<Box<reliable::Reliable>>,
     /// Of a call we make: who has answered provisionally.
     early: Vec<reliable::Early>,
+    /// An offer of the peer inside the dialog, before the call is answered too (PRACK, UPDATE).
+    their_offer: Option<in_dialog::TheirOffer>,
     /// The peer's offer came with its 200: CSeq and transaction of the INVITE whose ACK waits for our answer.
     unacknowledged: Option<(u32, Arc<str>)>,
     /// Our re-INVITE or UPDATE that is open or waits for its turn.
     ours: Option<refresh::Ours>,
-    /// An offer of the peer that came before the call was answered (PRACK, UPDATE).
-    early_reoffer: Option<Arc<str>>,
     /// A REFER that is not answered yet.
     refer: Option<Arc<str>>,
     /// Our last description, for refreshes by re-INVITE.
     local_sdp: Vec<u8>,
+    /// The call is over, and what is still to be said about it must have been said by then.
+    gone_by: Option<Instant>,
 }
 
 impl Session {
@@ -315,13 +348,15 @@ impl Session {
             state,
             call_id,
             local_tag,
-            credentials: None,
-            auth: None,
+            authenticator: authentication::Authenticator::default(),
+            peer: None,
             source: None,
             transport,
             ended: false,
             caller: false,
+            trunk: None,
             accept_refer: false,
+            caller_proof: guard::CallerProof::AddressOnly { stale: false },
             attended: false,
             peer_updates: false,
             timer: None,
@@ -329,10 +364,20 @@ impl Session {
             early: Vec::new(),
             unacknowledged: None,
             ours: None,
-            early_reoffer: None,
+            their_offer: None,
             refer: None,
             local_sdp: Vec::new(),
+            gone_by: None,
         }
+    }
+
+    /// It came in, and its owner has said nothing about it.
+    fn is_probe(&self) -> bool {
+        matches!(self.state, SessionState::Probing(_))
+    }
+
+    fn is_unattended(&self) -> bool {
+        !self.attended && matches!(self.state, SessionState::Ringing { .. })
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -340,15 +385,10 @@ impl Session {
             self.timer.map(|timer| timer.at),
             self.reliable.as_ref().and_then(|reliable| reliable.next_timeout()),
             self.ours.as_ref().and_then(|ours| ours.retry_at),
+            self.gone_by,
         ];
         all.into_iter().flatten().min()
     }
-}
-
-#[derive(Debug)]
-struct Authorization {
-    session: ClientSession,
-    proxy: bool,
 }
 
 #[derive(Debug)]
@@ -357,10 +397,14 @@ enum SessionState {
     Ringing {
         tx: Arc<str>,
         request: Box<Request>,
+        /// Of the peer's last request in the early dialog.
+        remote_cseq: u32,
     },
     /// Inbound, 200 sent, ACK missing; `hang_up` sends BYE as soon as it comes.
     AwaitingAck {
         tx: Arc<str>,
+        /// Of the INVITE, which its ACK repeats.
+        cseq: u32,
         dialog: Box<Dialog>,
         hang_up: bool,
     },
@@ -369,12 +413,13 @@ enum SessionState {
     Established {
         dialog: Box<Dialog>,
         ack: Option<client::SentAck>,
-        reoffer: Option<Arc<str>>,
     },
     /// BYE sent.
     Closing,
     /// A registration's.
     Registering(Arc<str>),
+    /// Asking whether somebody is there: the newest transaction, none while the next hop is looked up.
+    Probing(Option<Arc<str>>),
 }
 
 pub struct Endpoint {
@@ -383,9 +428,17 @@ pub struct Endpoint {
     tokens: TokenSource,
     next_call: u64,
     sessions: HashMap<CallId, Session>,
+    /// Calls whose owner has not been told of their end: what `calls_max` counts.
+    open: usize,
+    /// Calls that ended and whose last transaction may go on, the oldest first; some are gone already.
+    lingering: VecDeque<CallId>,
+    /// Sessions of probes.
+    probes: usize,
     /// Call-ID and local tag to call.
     dialogs: HashMap<String, CallId>,
     servers: HashMap<Arc<str>, transactions::ServerTx>,
+    /// What they hold to answer with.
+    server_bytes: usize,
     clients: HashMap<Arc<str>, transactions::ClientTx>,
     /// From tag, Call-ID and CSeq of initial INVITEs, to find merged requests (section 8.2.2.2).
     initial: HashSet<Arc<str>>,
@@ -397,12 +450,16 @@ pub struct Endpoint {
     queries: VecDeque<Query>,
     /// Addresses that did not answer, until when others go first.
     dead: HashMap<Address, Instant>,
+    trunks: Arc<TrunkRules>,
     registrations: HashMap<Arc<str>, register::Registered>,
+    registered: trunks::RegisteredTrunks,
     nonces: Nonces,
-    shield: Shield,
+    rate_limit: RateLimiter,
     timers: BinaryHeap<transactions::Deadline>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// The trunk that the last message was admitted for.
+    vouched: Option<Arc<str>>,
     counters: Counters,
 }
 
@@ -418,15 +475,20 @@ impl std::fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// `seed` must be unguessable outside of tests: tags, branches and nonces come from it.
-    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
+        let trunks = Arc::new(TrunkRules::from(std::mem::take(&mut config.trunks)));
         Self {
             config,
             started: now,
             tokens: TokenSource::new(seed),
             next_call: 1,
             sessions: HashMap::new(),
+            open: 0,
+            lingering: VecDeque::new(),
+            probes: 0,
             dialogs: HashMap::new(),
             servers: HashMap::new(),
+            server_bytes: 0,
             clients: HashMap::new(),
             initial: HashSet::new(),
             unattended: VecDeque::new(),
@@ -434,12 +496,15 @@ impl Endpoint {
             next_query: 1,
             queries: VecDeque::new(),
             dead: HashMap::new(),
+            trunks,
             registrations: HashMap::new(),
+            registered: trunks::RegisteredTrunks::default(),
             nonces: Nonces::default(),
-            shield: Shield::new(now),
+            rate_limit: RateLimiter::new(now),
             timers: BinaryHeap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            vouched: None,
             counters: Counters::default(),
         }
     }
@@ -450,9 +515,8 @@ impl Endpoint {
     }
 
     /// Replaces the inbound rules; calls in progress are not touched.
-    pub fn set_trunks(&mut self, trunks: Vec<TrunkRule>) {
-        self.config.trunks = trunks;
-        self.shield.forget();
+    pub fn set_trunks(&mut self, trunks: Arc<TrunkRules>) {
+        self.trunks = trunks;
     }
 
     pub fn counters(&self) -> Counters {
@@ -461,7 +525,7 @@ impl Endpoint {
 
     /// Calls not yet ended for their owner.
     pub fn calls(&self) -> usize {
-        self.sessions.values().filter(|session| !session.ended).count()
+        self.open
     }
 
     /// Sessions, server transactions, client transactions: all zero after an idle minute.
@@ -478,49 +542,132 @@ impl Endpoint {
         self.queries.pop_front()
     }
 
+    /// Whether the last message was let in as a trunk's caller, and a number that stands for the trunk: its connection
+    /// is no stranger's any more.
+    pub fn poll_vouched(&mut self) -> Option<u64> {
+        let trunk = self.vouched.take()?;
+        let digest = self.tokens.keyed(trunk.as_bytes());
+        u64::from_str_radix(&digest, 16).ok()
+    }
+
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     fn new_call(&mut self) -> CallId {
         let call = CallId(self.next_call);
-        self.next_call += 1;
+        self.next_call = self.next_call.wrapping_add(1); // 2^64 calls later
         call
     }
 
     /// Tells the owner once; the session itself may live on until its last transaction is done.
-    fn end(&mut self, call: CallId, cause: Cause) {
+    fn end(&mut self, now: Instant, call: CallId, cause: Cause) {
         if let Some(session) = self.sessions.get_mut(&call)
             && !session.ended
         {
             session.ended = true;
+            session.gone_by = Some(now + LINGER);
+            self.open = self.open.saturating_sub(1);
             self.events.push_back(Event::Ended { call, cause });
+            self.arm_session(call);
+            self.lingering.push_back(call);
+            if self.lingering.len() > limits::LINGERING_MAX {
+                self.forget_lingering(now);
+            }
         }
     }
 
-    fn remove_session(&mut self, call: CallId) {
+    /// A peer that leaves its BYEs unanswered keeps each ended call for half a minute. The oldest of too many are
+    /// forgotten with their transactions: their request has gone out, it is not repeated any more.
+    fn forget_lingering(&mut self, now: Instant) {
+        let sessions = &self.sessions;
+        self.lingering.retain(|call| sessions.contains_key(call));
+        let over = self.lingering.len().saturating_sub(limits::LINGERING_MAX / 2);
+        if self.lingering.len() <= limits::LINGERING_MAX / 4 * 3 {
+            return;
+        }
+        let gone: HashSet<CallId> = self.lingering.drain(..over).collect();
+        for call in &gone {
+            self.remove_session(now, *call);
+        }
+        let is_gone = |call: Option<CallId>| call.is_some_and(|call| gone.contains(&call));
+        self.clients.retain(|_, tx| !is_gone(tx.call));
+        self.waiting.retain(|_, outbound| !is_gone(outbound.call));
+    }
+
+    /// Every session comes by here, so that calls are counted and nothing else is.
+    fn add_session(&mut self, call: CallId, session: Session) {
+        self.open = self.open.saturating_add(usize::from(!session.ended));
+        self.probes = self.probes.saturating_add(usize::from(session.is_probe()));
+        self.sessions.insert(call, session);
+    }
+
+    /// After a panic nobody knows how far the counting came.
+    fn count_sessions(&mut self) {
+        self.open = self.sessions.values().filter(|session| !session.ended).count();
+        self.probes = self.sessions.values().filter(|session| session.is_probe()).count();
+    }
+
+    /// The call is over: whoever still waits for an answer inside of it gets one (RFC 3261 section 15.1.2).
+    fn settle(&mut self, now: Instant, call: CallId) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let invite = match &session.state {
+            SessionState::Ringing { tx, .. } => Some(tx.clone()),
+            _ => None,
+        };
+        let offer = session.their_offer.take().map(|offer| offer.key);
+        let ours = match &session.state {
+            SessionState::Calling(calling) => calling.key.clone(),
+            _ => session.ours.take().and_then(|ours| ours.key),
+        };
+        let unanswered = [invite, offer, session.refer.take()];
+        if let Some(key) = ours {
+            self.give_up_client(now, &key);
+        }
+        for key in unanswered.into_iter().flatten() {
+            self.reply(now, &key, 487, |_| {});
+        }
+    }
+
+    fn remove_session(&mut self, now: Instant, call: CallId) {
+        self.settle(now, call);
         if let Some(session) = self.sessions.remove(&call) {
+            self.open = self.open.saturating_sub(usize::from(!session.ended));
+            self.probes = self.probes.saturating_sub(usize::from(session.is_probe()));
             self.dialogs.remove(&dialog_key(&session.call_id, &session.local_tag));
         }
     }
 
-    /// No room for another call. Registrations are not calls.
+    /// No room for another call. Registrations and probes are no calls, and a call that ended is none any more,
+    /// although its last request may wait for an answer.
     fn is_full(&self) -> bool {
-        self.sessions.len().saturating_sub(self.registrations.len()) >= self.config.calls_max
+        self.open >= self.config.calls_max
     }
 
     /// More calls come in than their owners get round to: every further one would only make all of them wait longer.
     fn is_behind(&mut self, now: Instant) -> bool {
         while let Some((_, call)) = self.unattended.front() {
-            let waits = |session: &Session| !session.attended && matches!(session.state, SessionState::Ringing { .. });
-            if self.sessions.get(call).is_some_and(waits) {
+            if self.sessions.get(call).is_some_and(Session::is_unattended) {
                 break;
             }
             self.unattended.pop_front();
         }
-        self.unattended.len() > limits::UNATTENDED_MIN
-            && self.unattended.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) > PATIENCE)
+        let is_overdue = |unattended: &VecDeque<(Instant, CallId)>| {
+            unattended.len() > limits::UNATTENDED_MIN
+                && unattended.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) > PATIENCE)
+        };
+        if !is_overdue(&self.unattended) {
+            return false;
+        }
+        // One slow owner must not make those behind it count, who have long been attended to.
+        let sessions = &self.sessions;
+        self.unattended.retain(|(_, call)| sessions.get(call).is_some_and(Session::is_unattended));
+        is_overdue(&self.unattended)
     }
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 fn dialog_key(call_id: &str, local_tag: &str) -> String {

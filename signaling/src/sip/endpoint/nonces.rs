@@ -4,9 +4,6 @@
 use crate::limits;
 use std::collections::{HashMap, VecDeque};
 
-/// How far counts may arrive out of order.
-const WINDOW: u32 = 64;
-
 #[derive(Debug, Default)]
 pub(super) struct Nonces {
     used: HashMap<Box<str>, Used>,
@@ -18,7 +15,7 @@ pub(super) struct Nonces {
 #[derive(Debug, Default)]
 struct Used {
     highest: u32,
-    /// Counts below the highest that were seen; bit 0 is the highest itself.
+    /// Counts below the highest that were seen, as far as the bits reach; bit 0 is the highest itself.
     seen: u64,
 }
 
@@ -35,7 +32,7 @@ impl Nonces {
                     && let Some(oldest) = self.order.pop_front()
                 {
                     let made = oldest.split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok()).unwrap_or(0);
-                    self.forgotten_s = self.forgotten_s.max(made + 1);
+                    self.forgotten_s = self.forgotten_s.max(made.saturating_add(1));
                     self.used.remove(&oldest);
                 }
                 self.order.push_back(nonce.into());
@@ -57,16 +54,15 @@ impl Nonces {
 impl Used {
     fn take(&mut self, count: u32) -> bool {
         if count > self.highest {
-            let ahead = count - self.highest;
-            self.seen = if ahead < WINDOW { self.seen << ahead | 1 } else { 1 };
+            let ahead = count.abs_diff(self.highest);
+            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
             self.highest = count;
             return true;
         }
-        let behind = self.highest - count;
-        if behind >= WINDOW || self.seen >> behind & 1 == 1 {
-            return false;
-        }
-        self.seen |= 1 << behind;
+        // More than the window behind: no bit is left for it.
+        let behind = self.highest.abs_diff(count);
+        let Some(bit) = 1_u64.checked_shl(behind).filter(|bit| self.seen & bit == 0) else { return false };
+        self.seen |= bit;
         true
     }
 }

@@ -3,13 +3,19 @@
 
 use super::launch::{Hop, Outbound, Way};
 use super::{CallId, Endpoint, Event, Invite, Refusal, Session, SessionState};
+use crate::limits;
 use crate::sip::message::{HeaderName, Headers, Method, Request};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A target that has not answered by then is taken for dead: four sendings. The transaction of the RFC would go on for
+/// half a minute, and nobody waits for its end.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Endpoint {
-    /// The status of the answer comes as [`Event::Probed`]. Of an invitation, everything but its SDP counts.
+    /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Of an invitation,
+    /// everything but its SDP counts. Probes have room of their own and take none of the calls'.
     pub fn options(&mut self, now: Instant, probe: Invite) -> Result<CallId, Refusal> {
-        if self.is_full() {
+        if self.probes >= limits::PROBES_MAX {
             return Err(Refusal::Overload);
         }
         let call = self.new_call();
@@ -26,17 +32,31 @@ impl Endpoint {
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let hops = if probe.hops.is_empty() { vec![Hop::of(&probe.request_uri)] } else { probe.hops };
         let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
-        let session =
-            Session { ended: true, ..Session::new(SessionState::Closing, call_id, local_tag, probe.transport) };
-        self.sessions.insert(call, session);
+        let session = Session {
+            ended: true,
+            gone_by: Some(now + PROBE_TIMEOUT),
+            ..Session::new(SessionState::Probing(None), call_id, local_tag, probe.transport)
+        };
+        self.add_session(call, session);
+        self.arm_session(call);
         let way = Way::to(hops, probe.transport);
         let contact = Some(user);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact, way, why: None });
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
         Ok(call)
     }
 
-    pub(super) fn options_response(&mut self, call: CallId, status: Option<u16>) {
+    pub(super) fn options_response(&mut self, now: Instant, call: CallId, status: Option<u16>) {
         self.events.push_back(Event::Probed { call, status });
-        self.remove_session(call);
+        self.remove_session(now, call);
+    }
+
+    /// Nobody waits any longer: neither does the request.
+    pub(super) fn stop_probe(&mut self, now: Instant, call: CallId) {
+        let Some(SessionState::Probing(key)) = self.sessions.get(&call).map(|session| &session.state) else { return };
+        match key.clone() {
+            Some(key) => drop(self.clients.remove(&key)),
+            None => self.waiting.retain(|_, outbound| outbound.call != Some(call)),
+        }
+        self.options_response(now, call, None);
     }
 }

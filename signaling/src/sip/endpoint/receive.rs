@@ -1,69 +1,94 @@
 //! From received bytes to the transaction, dialog or guard they belong to (RFC 3261 sections 8.2, 17, 18).
 
-use super::guard::Admission;
+use super::guard::{Admission, push_challenges};
+use super::replaces::NotReplaced;
 use super::routing::stamp_via;
 use super::transactions::{ServerMachine, ServerTx, client_key};
-use super::{ALLOW, Endpoint, SUPPORTED, Target, Transport, dialog_key};
-use crate::limits;
+use super::{ALLOW, Endpoint, SUPPORTED, Target, Transport, count, dialog_key};
+use crate::sip::message::glance::Glance;
 use crate::sip::message::parse::{self, Parsed};
-use crate::sip::message::{HeaderName, Headers, Message, Method, Request, Response, print};
+use crate::sip::message::{HeaderName, Headers, Message, Method, Request, Response, Via, print};
+use crate::sip::rate_limit::{GUESS_AGAIN_S, Kind, Path, Trust};
 use crate::sip::session_timer::{Expires, MIN_SE_S};
 use crate::sip::transaction::Verdict;
 use crate::sip::transaction::server::Server;
 use crate::sip::transaction::server_invite::ServerInvite;
+use crate::sip::transaction::timers::{ANSWER, ANSWER_INVITE};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
+use trunkline_connections::Source;
 
 impl Endpoint {
     /// A UDP datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        if self.hears(now, source.ip()) {
+        let kind = Kind::of_datagram(bytes);
+        if self.hears(now, source.ip(), Path::Datagram, kind, || Glance::of_datagram(bytes)) {
             self.handle_parsed(now, Transport::Udp, source, parse::datagram(bytes));
         }
     }
 
-    /// Whether a message from there is worth parsing.
-    pub fn hears(&mut self, now: Instant, source: IpAddr) -> bool {
-        let trunks = &self.config.trunks;
-        let is_listed = || trunks.iter().any(|trunk| trunk.allow.iter().any(|net| net.contains(source)));
-        let heard = self.shield.admit(now, source, is_listed);
-        self.counters.shed += u64::from(!heard);
+    /// A message of a connection.
+    pub fn handle_stream(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: Parsed) {
+        self.vouched = None;
+        // A connection that says nothing else is closed by its own task.
+        let kind = match &parsed {
+            Parsed::Message(Message::Request(request)) if request.method == Method::Invite => Kind::Invite,
+            _ => Kind::Other,
+        };
+        let glance = || match &parsed {
+            Parsed::Message(message) => Some(Glance::of_message(message)),
+            Parsed::Refused { .. } | Parsed::KeepAlive { .. } | Parsed::Garbage(_) => None,
+        };
+        if self.hears(now, source.ip(), Path::Stream, kind, glance) {
+            self.handle_parsed(now, transport, source, parsed);
+        }
+    }
+
+    /// Whether a message from there is worth reading.
+    fn hears<'a>(
+        &mut self, now: Instant, ip: IpAddr, path: Path, kind: Kind, glance: impl FnOnce() -> Option<Glance<'a>>,
+    ) -> bool {
+        let source = Source::of(ip);
+        let heard = self.rate_limit.admit(now, source, path, kind, self.trunks.prefers(ip))
+            || (glance().is_some_and(|glance| self.belongs(now, source, &glance))
+                && self.rate_limit.admit_belonging(now, source, path));
+        match kind {
+            _ if heard => {}
+            Kind::Noise => count(&mut self.counters.garbage),
+            Kind::Invite | Kind::Other => count(&mut self.counters.shed),
+        }
         heard
     }
 
     /// A datagram or framed stream message, already parsed.
     pub fn handle_parsed(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: Parsed) {
-        self.counters.received += 1;
+        count(&mut self.counters.received);
         match parsed {
             Parsed::Message(Message::Request(request)) => self.handle_request(now, transport, source, request),
             Parsed::Message(Message::Response(response)) => self.handle_response(now, response),
             Parsed::Refused { mut headers, status, reason, .. } => {
-                self.shield.strike(now, source.ip());
                 let reply_to = stamp_via(&mut headers, transport, source);
-                self.refuse(transport, reply_to, &headers, status, |response| response.reason = reason.to_owned());
+                self.refuse(transport, reply_to, &headers, status, |response| response.reason = reason.into_owned());
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
             Parsed::KeepAlive { ping: true } if transport.is_reliable() => {
                 self.send(transport, Target::Addr(source), Arc::from(&b"\r\n"[..]), None);
             }
             Parsed::KeepAlive { .. } => {}
-            Parsed::Garbage(_) => {
-                self.counters.garbage += 1;
-                self.shield.strike(now, source.ip());
-            }
+            Parsed::Garbage(_) => count(&mut self.counters.garbage),
         }
     }
 
     fn handle_response(&mut self, now: Instant, response: Response) {
         let (Some(via), Some(cseq)) = (response.headers.top_via(), response.headers.cseq()) else {
-            self.counters.garbage += 1;
+            count(&mut self.counters.garbage);
             return;
         };
         let key = client_key(via.branch().unwrap_or(""), cseq.method);
         let Some(tx) = self.clients.get_mut(&key) else {
             // A 2xx whose INVITE transaction is gone: nothing to acknowledge any more.
-            self.counters.garbage += 1;
+            count(&mut self.counters.garbage);
             return;
         };
         let verdict = tx.handle_response(now, response.status);
@@ -85,11 +110,16 @@ impl Endpoint {
     fn handle_request(&mut self, now: Instant, transport: Transport, source: SocketAddr, mut request: Request) {
         let reply_to = stamp_via(&mut request.headers, transport, source);
         let Some(key) = server_key(&request) else {
-            self.counters.garbage += 1;
+            count(&mut self.counters.garbage);
             return;
         };
         if let Some(tx) = self.servers.get_mut(&key) {
+            let call = tx.call;
             let again = match (&mut tx.machine, &request.method) {
+                // Some acknowledge a 200 with the branch of its INVITE, or with none.
+                (ServerMachine::Invite(machine), Method::Ack) if machine.is_accepted() => {
+                    return self.handle_dialog_ack(now, &request, call);
+                }
                 (ServerMachine::Invite(machine), Method::Ack) => {
                     machine.handle_ack(now);
                     self.arm_server(&key);
@@ -99,25 +129,29 @@ impl Endpoint {
                 (ServerMachine::Other(machine), _) => machine.handle_retransmission(),
             };
             if let Some(bytes) = again {
-                self.counters.retransmitted += 1;
+                count(&mut self.counters.retransmitted);
                 self.send(transport, Target::Addr(reply_to), bytes, None);
             }
             return;
         }
         match request.method {
-            Method::Ack => return self.handle_dialog_ack(now, &request),
+            Method::Ack => return self.handle_dialog_ack(now, &request, None),
             Method::Cancel => return self.handle_cancel(now, transport, reply_to, &key, &request),
             _ => {}
         }
-        if self.servers.len() >= limits::SERVER_TRANSACTIONS_MAX {
-            self.counters.overload += 1;
+        if self.is_crowded() {
+            count(&mut self.counters.overload);
             self.refuse(transport, reply_to, &request.headers, 503, |_| {});
             return;
         }
         if let Some(tag) = request.headers.to_tag() {
             let call = self.dialogs.get(&dialog_key(request.headers.call_id(), tag)).copied();
             return match call {
-                Some(call) => self.handle_dialog_request(now, transport, source, reply_to, key, call, request),
+                Some(call) => {
+                    self.open_server(now, &key, transport, reply_to, &request, None);
+                    self.handle_dialog_request(now, transport, source, &key, call, request);
+                    self.arm_unanswered(&key);
+                }
                 None => self.refuse(transport, reply_to, &request.headers, 481, |_| {}),
             };
         }
@@ -130,38 +164,43 @@ impl Endpoint {
     ) {
         match &request.method {
             Method::Invite => {}
-            Method::Options => return self.answer_options(now, transport, reply_to, key, &request),
+            // Without state, so that asking costs nobody else a place.
+            Method::Options => {
+                return self.respond_stateless(transport, reply_to, &request.headers, 200, capabilities);
+            }
             Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
                 return self.refuse(transport, reply_to, &request.headers, 481, |_| {});
             }
             Method::Unknown(_) => return self.refuse(transport, reply_to, &request.headers, 501, allow),
-            _ => {
-                self.shield.strike(now, source.ip());
-                return self.refuse(transport, reply_to, &request.headers, 405, allow);
-            }
+            _ => return self.refuse(transport, reply_to, &request.headers, 405, allow),
         }
-        let trunks = match self.admit(now, source.ip(), &request) {
-            Admission::Trunks(trunks) => {
-                self.shield.trust(now, source.ip());
-                trunks
+        let path = if transport.is_reliable() { Path::Stream } else { Path::Datagram };
+        let candidates = match self.admit(now, source.ip(), path, &request) {
+            Admission::Candidates(candidates) => {
+                self.rate_limit.trust(now, source.ip().into(), Trust::Proven);
+                self.vouched = candidates.iter().next().map(|(trunk, _)| trunk.clone());
+                candidates
             }
             Admission::Forbidden => {
-                self.counters.forbidden += 1;
-                self.shield.strike(now, source.ip());
+                count(&mut self.counters.forbidden);
                 return self.refuse(transport, reply_to, &request.headers, 403, |_| {});
             }
+            // By datagram nothing is said: the answer might go to somebody who never asked.
+            Admission::TooManyGuesses if path == Path::Datagram => return,
+            Admission::TooManyGuesses => {
+                return self.refuse(transport, reply_to, &request.headers, 403, |response| {
+                    response.reason = "Too Many Wrong Credentials".to_owned();
+                    response.headers.push(HeaderName::RetryAfter, GUESS_AGAIN_S.to_string());
+                });
+            }
             Admission::Challenge(challenges) => {
-                // Everybody is challenged once; who comes back without the password is guessing.
-                self.shield.strike(now, source.ip());
                 return self.refuse(transport, reply_to, &request.headers, 401, |response| {
-                    for challenge in challenges {
-                        response.headers.push(HeaderName::WwwAuthenticate, challenge);
-                    }
+                    push_challenges(&mut response.headers, challenges);
                 });
             }
         };
         if self.is_full() || self.is_behind(now) {
-            self.counters.overload += 1;
+            count(&mut self.counters.overload);
             let after = self.config.retry_after_s;
             return self.refuse(transport, reply_to, &request.headers, 503, |response| {
                 response.headers.push(HeaderName::RetryAfter, after.to_string());
@@ -179,35 +218,40 @@ impl Endpoint {
                 }
             });
         }
-        let replaces = match self.replaced_call(&request) {
+        let replaces = match self.replaced_call(&request, &candidates) {
             Ok(replaces) => replaces,
-            Err(status) => return self.refuse(transport, reply_to, &request.headers, status, |_| {}),
+            Err(NotReplaced::Refused(status)) => {
+                return self.refuse(transport, reply_to, &request.headers, status, |response| {
+                    if status == 400 {
+                        response.reason = "Malformed Replaces".to_owned();
+                    }
+                });
+            }
+            Err(NotReplaced::Unproven) => {
+                let challenges = self.challenges(now, source.ip(), candidates.stale);
+                return self.refuse(transport, reply_to, &request.headers, 401, |response| {
+                    push_challenges(&mut response.headers, challenges);
+                });
+            }
         };
         self.initial.insert(merge_key.clone());
-        self.open_server(&key, transport, reply_to, &request, Some(merge_key));
-        self.incoming(now, transport, source, key, request, trunks, replaces);
-    }
-
-    fn answer_options(
-        &mut self, now: Instant, transport: Transport, reply_to: SocketAddr, key: Arc<str>, request: &Request,
-    ) {
-        self.open_server(&key, transport, reply_to, request, None);
-        self.reply(now, &key, 200, capabilities);
+        self.open_server(now, &key, transport, reply_to, &request, Some(merge_key));
+        self.incoming(now, transport, source, key.clone(), request, candidates, replaces);
+        self.arm_unanswered(&key);
     }
 
     pub(super) fn open_server(
-        &mut self, key: &Arc<str>, transport: Transport, reply_to: SocketAddr, request: &Request,
+        &mut self, now: Instant, key: &Arc<str>, transport: Transport, reply_to: SocketAddr, request: &Request,
         merge_key: Option<Arc<str>>,
     ) {
         let reliable = transport.is_reliable();
-        let machine = if request.method == Method::Invite {
-            ServerMachine::Invite(ServerInvite::new(reliable))
-        } else {
-            ServerMachine::Other(Server::new(reliable))
+        let machine = match (&request.method, &merge_key) {
+            (Method::Invite, Some(_)) => ServerMachine::Invite(ServerInvite::new(now, reliable, ANSWER_INVITE)),
+            (Method::Invite, None) => ServerMachine::Invite(ServerInvite::new(now, reliable, ANSWER)),
+            _ => ServerMachine::Other(Server::new(now, reliable, ANSWER)),
         };
         let headers = response_headers(&request.headers);
-        let tx = ServerTx { machine, transport, reply_to, headers, call: None, offer: None, merge_key };
-        self.servers.insert(key.clone(), tx);
+        self.insert_server(key, ServerTx { machine, transport, reply_to, headers, call: None, bytes: 0, merge_key });
     }
 
     /// Responds inside a server transaction with the headers every response of ours has.
@@ -229,7 +273,14 @@ impl Endpoint {
         &mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers, status: u16,
         add: impl FnOnce(&mut Response),
     ) {
-        self.counters.refused += 1;
+        count(&mut self.counters.refused);
+        self.respond_stateless(transport, reply_to, headers, status, add);
+    }
+
+    fn respond_stateless(
+        &mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers, status: u16,
+        add: impl FnOnce(&mut Response),
+    ) {
         let via = headers.get(&HeaderName::Via).unwrap_or("");
         let tag = self.tokens.keyed(format!("{via}{}", headers.call_id()).as_bytes());
         let mut response = Response::to_request(headers, status, Some(&tag));
@@ -274,9 +325,6 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
             return Some((415, Some((HeaderName::Accept, "application/sdp".to_owned()))));
         }
     }
-    if headers.contact().is_none() {
-        return Some((400, None));
-    }
     None
 }
 
@@ -318,14 +366,17 @@ pub(super) fn server_key(request: &Request) -> Option<Arc<str>> {
         Method::Ack => "INVITE",
         ref method => method.as_str(),
     };
-    let port = via.port.unwrap_or(0);
-    Some(match via.branch().filter(|branch| branch.starts_with("z9hG4bK")) {
-        Some(branch) => format!("{branch}|{}:{port}|{method}", via.host).into(),
-        None => {
-            let headers = &request.headers;
-            let cseq = headers.cseq()?.number;
-            let from = headers.from_tag().unwrap_or("");
-            format!("2543|{}|{from}|{cseq}|{}:{port}|{method}", headers.call_id(), via.host).into()
-        }
-    })
+    if let Some(key) = server_key_of(&via, method) {
+        return Some(key);
+    }
+    let (headers, port) = (&request.headers, via.port.unwrap_or(0));
+    let cseq = headers.cseq()?.number;
+    let from = headers.from_tag().unwrap_or("");
+    Some(format!("2543|{}|{from}|{cseq}|{}:{port}|{method}", headers.call_id(), via.host).into())
+}
+
+/// The same of its Via alone, where that has the magic cookie.
+pub(super) fn server_key_of(via: &Via, method: &str) -> Option<Arc<str>> {
+    let branch = via.branch().filter(|branch| branch.starts_with("z9hG4bK"))?;
+    Some(format!("{branch}|{}:{}|{method}", via.host, via.port.unwrap_or(0)).into())
 }

@@ -2,6 +2,7 @@
 //! sides make one at once (RFC 3261 section 14.1).
 
 use super::{CallId, Endpoint, Event, Refusal, SUPPORTED, SessionState};
+use crate::limits;
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Headers, Method, Response};
 use crate::sip::reason;
@@ -28,6 +29,8 @@ pub(crate) struct Ours {
     pub(super) retry_at: Option<Instant>,
     kind: Kind,
     sdp: Vec<u8>,
+    /// How often it has crossed one of the peer's.
+    crossed: u8,
 }
 
 impl Endpoint {
@@ -35,12 +38,12 @@ impl Endpoint {
     /// [`Event::ReofferRefused`].
     pub fn reoffer(&mut self, now: Instant, call: CallId, sdp: Vec<u8>) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let SessionState::Established { reoffer, .. } = &session.state else { return Err(Refusal::WrongState) };
+        let SessionState::Established { .. } = &session.state else { return Err(Refusal::WrongState) };
         if session.ours.is_some() || session.unacknowledged.is_some() {
             return Err(Refusal::WrongState);
         }
-        let retry_at = reoffer.is_some().then_some(now + PEER_FIRST);
-        session.ours = Some(Ours { key: None, retry_at, kind: Kind::Offer, sdp });
+        let retry_at = session.their_offer.is_some().then_some(now + PEER_FIRST);
+        session.ours = Some(Ours { key: None, retry_at, kind: Kind::Offer, sdp, crossed: 0 });
         match retry_at {
             Some(_) => self.arm_session(call),
             None => self.send_ours(now, call),
@@ -62,9 +65,9 @@ impl Endpoint {
     fn send_ours(&mut self, now: Instant, call: CallId) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let (timer, updates) = (session.timer, session.peer_updates);
-        let SessionState::Established { dialog, reoffer, .. } = &mut session.state else { return };
+        let SessionState::Established { dialog, .. } = &mut session.state else { return };
         let Some(ours) = &mut session.ours else { return };
-        if reoffer.is_some() {
+        if session.their_offer.is_some() {
             ours.retry_at = Some(now + PEER_FIRST);
             return self.arm_session(call);
         }
@@ -132,17 +135,20 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let Some(ours) = &mut session.ours else { return };
         let is_refresh = ours.kind == Kind::Refresh;
+        let repeats = self.clients.get(key).map_or(0, |tx| tx.repeats);
         match response.status {
-            491 => {
+            491 if ours.crossed < limits::REPEATS_MAX => {
+                ours.crossed = ours.crossed.saturating_add(1);
                 (ours.key, ours.retry_at) = (None, Some(now + wait));
                 return self.arm_session(call);
             }
             408 | 481 => {
-                self.end(call, Cause::DialogLost);
+                self.end(now, call, Cause::DialogLost);
                 return self.send_bye(now, call, "SIP;cause=481");
             }
-            422 => {
-                let wanted = response.headers.number(&HeaderName::MinSe).filter(|s| (MIN_SE_S..=86_400).contains(s));
+            422 if repeats < limits::REPEATS_MAX => {
+                let wanted = response.headers.number(&HeaderName::MinSe);
+                let wanted = wanted.filter(|s| (MIN_SE_S..=limits::INTERVAL_S_MAX).contains(s));
                 let raised = session.timer.zip(wanted).filter(|(timer, wanted)| *wanted > timer.interval_s());
                 if let Some((timer, wanted)) = raised {
                     let refresher = if timer.we_refresh { "uac" } else { "uas" };
@@ -170,22 +176,28 @@ impl Endpoint {
     fn glare_wait(&mut self, call: CallId) -> Duration {
         let caller = self.sessions.get(&call).is_some_and(|session| session.caller);
         let dice = u64::from(self.tokens.number());
-        Duration::from_millis(10 * if caller { 210 + dice % 190 } else { dice % 200 })
+        let steps = if caller { (dice % 190).saturating_add(210) } else { dice % 200 };
+        Duration::from_millis(steps.saturating_mul(10))
     }
 
     /// A timer of the session has come.
     pub(super) fn wake_session(&mut self, now: Instant, call: CallId) {
+        let gone_by = self.sessions.get(&call).and_then(|session| session.gone_by);
+        if gone_by.is_some_and(|at| at <= now) {
+            return self.forget(now, call);
+        }
         self.wake_reliable(now, call);
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let retry = session.ours.as_ref().and_then(|ours| ours.retry_at).is_some_and(|at| at <= now);
         if let Some(timer) = session.timer.as_mut().filter(|timer| timer.at <= now) {
             match timer.handle_timeout(now) {
                 Due::Expired => {
-                    self.end(call, Cause::SessionExpired);
+                    self.end(now, call, Cause::SessionExpired);
                     return self.send_bye(now, call, "SIP;cause=408;text=\"Session timer expired\"");
                 }
                 Due::Refresh if session.ours.is_none() => {
-                    session.ours = Some(Ours { key: None, retry_at: None, kind: Kind::Refresh, sdp: Vec::new() });
+                    session.ours =
+                        Some(Ours { key: None, retry_at: None, kind: Kind::Refresh, sdp: Vec::new(), crossed: 0 });
                     return self.send_ours(now, call);
                 }
                 // Our open offer refreshes the session too.
@@ -225,12 +237,21 @@ impl Endpoint {
         agreed
     }
 
+    /// Its call is over, and nothing that was to end the session has.
+    fn forget(&mut self, now: Instant, call: CallId) {
+        if self.sessions.get(&call).is_some_and(super::Session::is_probe) {
+            return self.stop_probe(now, call);
+        }
+        self.waiting.retain(|_, outbound| outbound.call != Some(call));
+        self.remove_session(now, call);
+    }
+
     /// Ends what nobody answers any more.
     pub(super) fn dialog_lost(&mut self, now: Instant, call: CallId) {
-        self.end(call, Cause::DialogLost);
+        self.end(now, call, Cause::DialogLost);
         match self.sessions.get(&call).map(|session| &session.state) {
             Some(SessionState::Established { .. }) => self.send_bye(now, call, reason::NORMAL),
-            _ => self.remove_session(call),
+            _ => self.remove_session(now, call),
         }
     }
 }

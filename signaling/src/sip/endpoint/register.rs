@@ -1,12 +1,15 @@
 //! Registrations with providers that deliver calls to where we say we are (RFC 3261 section 10).
 
+use super::authentication::{Authenticator, BoundCredentials};
 use super::launch::{Hop, Outbound, Way};
 use super::{CallId, Endpoint, Event, Session, SessionState, Transport};
+use crate::limits;
 use crate::sip::digest::Credentials;
 use crate::sip::failure::Cause;
-use crate::sip::message::headers::split_list;
-use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Uri, uri};
+use crate::sip::message::scan::{param, seconds};
+use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Uri};
 use crate::sip::registration::Registration;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +29,13 @@ pub struct RegistrationRule {
     pub contact_user: String,
     pub credentials: Option<Credentials>,
     pub expires_s: u32,
+}
+
+impl RegistrationRule {
+    /// Every host of it is the trunk's.
+    fn bound_credentials(&self) -> Option<BoundCredentials> {
+        Some(BoundCredentials { credentials: self.credentials.clone()?, hosts: self.hops.clone() })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +58,10 @@ pub(crate) struct Registered {
     call: CallId,
     machine: Registration,
     cseq: u32,
-    /// Where the registrar answered from.
-    answered_by: Option<IpAddr>,
+    /// The registrar has answered something: it is told when the registration ends.
+    answered: bool,
+    /// Where the registrar granted it, and until when: calls from there may be this trunk's.
+    granted: Option<(IpAddr, Instant)>,
 }
 
 impl Registered {
@@ -61,10 +73,11 @@ impl Registered {
 impl Endpoint {
     /// Replaces the registrations: new and changed ones register, those gone unregister.
     pub fn set_registrations(&mut self, now: Instant, rules: Vec<RegistrationRule>) {
+        let wanted: HashMap<&Arc<str>, &RegistrationRule> = rules.iter().map(|rule| (&rule.id, rule)).collect();
         let gone: Vec<Arc<str>> = self
             .registrations
             .iter()
-            .filter(|(_, there)| !rules.contains(&there.rule))
+            .filter(|(id, there)| wanted.get(id) != Some(&&there.rule))
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
@@ -77,29 +90,35 @@ impl Endpoint {
             let (call, id) = (self.new_call(), rule.id.clone());
             let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
             let session = Session {
-                credentials: rule.credentials.clone(),
+                authenticator: Authenticator::new(rule.bound_credentials()),
                 ended: true,
                 ..Session::new(SessionState::Registering(id.clone()), call_id, local_tag, rule.transport)
             };
-            self.sessions.insert(call, session);
+            self.add_session(call, session);
             let machine = Registration::new(now, rule.expires_s);
-            self.registrations.insert(id.clone(), Registered { rule, call, machine, cseq: 0, answered_by: None });
+            self.registered.add(&rule.contact_user, &id);
+            let there = Registered { rule, call, machine, cseq: 0, answered: false, granted: None };
+            self.registrations.insert(id.clone(), there);
             self.arm_registration(&id);
         }
         self.handle_timeout(now);
     }
 
     fn unregister(&mut self, now: Instant, id: &Arc<str>) {
-        let was_answered = self.registrations.get(id).is_some_and(|there| there.answered_by.is_some());
+        let was_answered = self.registrations.get(id).is_some_and(|there| there.answered);
         if was_answered {
             self.send_register(now, id, 0);
         }
         let Some(there) = self.registrations.remove(id) else { return };
+        self.registered.remove(&there.rule.contact_user, id);
+        self.registered.moved(id, there.granted.map(|(ip, _)| ip), None);
         // Its last request finds the session until it is answered.
         if let Some(session) = self.sessions.get_mut(&there.call).filter(|_| was_answered) {
             session.state = SessionState::Closing;
+            session.gone_by = Some(now + super::LINGER);
+            self.arm_session(there.call);
         } else {
-            self.remove_session(there.call);
+            self.remove_session(now, there.call);
         }
         self.events.push_back(Event::Registration { id: id.clone(), news: RegistrationNews::Ended });
     }
@@ -115,7 +134,7 @@ impl Endpoint {
     fn send_register(&mut self, now: Instant, id: &Arc<str>, expires_s: u32) {
         let Some(there) = self.registrations.get_mut(id) else { return };
         let Some(session) = self.sessions.get(&there.call) else { return };
-        there.cseq += 1;
+        there.cseq = there.cseq.saturating_add(1);
         let (rule, call) = (&there.rule, there.call);
         let aor = NameAddr { display: None, uri: rule.aor.clone(), params: String::new() };
         let mut headers = Headers::with_capacity(12);
@@ -131,28 +150,31 @@ impl Endpoint {
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let hops = if rule.hops.is_empty() { vec![Hop::of(&rule.registrar)] } else { rule.hops.clone() };
         let contact = Some(Some(rule.contact_user.clone()));
-        let way = Way::to(hops, rule.transport);
+        // Registrar and hops are the trunk's own settings, like its credentials.
+        let way = Way::to(hops, rule.transport).authenticating(true);
         let mut request = Request { method: Method::Register, uri: rule.registrar.clone(), headers, body: Vec::new() };
         self.authorize(call, &mut request);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact, way, why: None });
+        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
     }
 
     pub(super) fn register_response(&mut self, now: Instant, call: CallId, key: &Arc<str>, response: &Response) {
         let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
-            return self.remove_session(call); // it was the last one
+            return self.remove_session(now, call); // it was the last one
         };
         let id = id.clone();
         let Some(tx) = self.clients.get(key) else { return };
         let (ip, number) = (tx.address.addr.ip(), tx.request.headers.cseq().map_or(0, |cseq| cseq.number));
         let Some(there) = self.registrations.get_mut(&id) else { return };
         there.cseq = there.cseq.max(number);
-        there.answered_by = Some(ip);
+        there.answered = true;
         let headers = &response.headers;
         match response.status {
             200..300 => {
                 let asked = there.machine.expires_s;
                 let expires_s = granted(headers, &there.rule.contact_user).unwrap_or(asked).max(1);
                 there.machine.granted(now, expires_s);
+                let before = there.granted.replace((ip, now + Duration::from_secs(expires_s.into())));
+                self.registered.moved(&id, before.map(|(ip, _)| ip), Some(ip));
                 let news = RegistrationNews::Registered { expires_s };
                 self.events.push_back(Event::Registration { id: id.clone(), news });
                 self.arm_registration(&id);
@@ -170,7 +192,7 @@ impl Endpoint {
 
     pub(super) fn register_failed(&mut self, now: Instant, call: CallId, cause: &Cause) {
         let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
-            return self.remove_session(call);
+            return self.remove_session(now, call);
         };
         let (status, why) = match cause {
             Cause::NoResponse => (None, "no answer".to_owned()),
@@ -188,33 +210,29 @@ impl Endpoint {
         let Some(there) = self.registrations.get_mut(id) else { return };
         let retry_in = there.machine.failed(now, retry_after_s, dice);
         let call = there.call;
+        // Without an answer, or with one of a server in trouble, what was granted before still holds to its end. A
+        // refusal ends it: whoever is not let in there gets none of the calls that come from there.
+        let refused = status.is_some_and(|status| !(500..600).contains(&status));
+        if let Some((ip, _)) = there.granted.take_if(|(_, until)| refused || *until <= now) {
+            self.registered.moved(id, Some(ip), None);
+        }
         // A refused nonce is not used again.
         if let Some(session) = self.sessions.get_mut(&call) {
-            session.auth = None;
+            session.authenticator.forget();
         }
         let news = RegistrationNews::Failed { status, why, retry_in };
         self.events.push_back(Event::Registration { id: id.clone(), news });
         self.arm_registration(id);
-    }
-
-    /// The registration a request was delivered to: by the Contact it was sent to, which only the provider knows, or
-    /// by where the registrar is.
-    pub(super) fn registered_for(&self, source: IpAddr, request: &Request) -> Option<Arc<str>> {
-        let user = request.uri.user.as_deref();
-        let by_contact = self.registrations.values().find(|there| user == Some(there.rule.contact_user.as_str()));
-        by_contact
-            .or_else(|| self.registrations.values().find(|there| there.answered_by == Some(source)))
-            .map(|there| there.rule.id.clone())
     }
 }
 
 /// What our Contact was granted: its own parameter, else the header.
 fn granted(headers: &Headers, user: &str) -> Option<u32> {
     let ours = headers
-        .all(&HeaderName::Contact)
-        .flat_map(split_list)
+        .list(&HeaderName::Contact)
+        .take(limits::LIST_ELEMENTS_MAX)
         .filter_map(|contact| NameAddr::parse(contact).ok())
         .find(|contact| contact.uri.user.as_deref() == Some(user));
-    ours.and_then(|contact| uri::param(&contact.params, "expires")?.parse().ok())
+    ours.and_then(|contact| seconds(param(&contact.params, "expires")?))
         .or_else(|| headers.number(&HeaderName::Expires))
 }

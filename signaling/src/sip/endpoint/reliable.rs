@@ -1,9 +1,11 @@
 //! Reliable provisional responses (RFC 3262), both roles, and the early dialogs they live in.
 
-use super::{CallId, Endpoint, Event, SessionState, Target, Transport};
+use super::in_dialog::TheirOffer;
+use super::{CallId, Endpoint, Event, SessionState, Target, Transport, count};
 use crate::limits;
 use crate::sip::dialog::Dialog;
 use crate::sip::failure::Cause;
+use crate::sip::message::headers::RAck;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
 use crate::sip::transaction::Wire;
 use crate::sip::transaction::timers::{Backoff, TIMEOUT};
@@ -18,6 +20,8 @@ pub(crate) struct Early {
     pub(super) dialog: Dialog,
     /// RSeq of the last reliable response.
     rseq: Option<u32>,
+    /// It has said what it answers to our offer.
+    pub(super) has_answered: bool,
 }
 
 /// A provisional response of ours that is sent again until its PRACK comes, and what waits for it.
@@ -33,12 +37,19 @@ pub(crate) struct Reliable {
     give_up: Instant,
     /// Acknowledged: kept for its number.
     is_done: bool,
+    /// Our answer went out with it or with one before, and was acknowledged.
+    is_answered: bool,
     waiting: VecDeque<(u16, Option<Vec<u8>>)>,
     /// The 200 that must not overtake it (section 3).
     answer: Option<Vec<u8>>,
 }
 
 impl Reliable {
+    /// The caller has our answer for certain: it may make an offer (RFC 3311 section 5.1, RFC 6337 section 2.2).
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         (!self.is_done).then(|| self.retransmit.at.min(self.give_up))
     }
@@ -58,15 +69,15 @@ impl Endpoint {
         let Some(dialog) = Dialog::from_response(&tx.request, response) else { return true };
         let Some(session) = self.sessions.get_mut(&call) else { return false };
         session.peer_updates |= super::uac::allows_update(headers);
-        let at = match session.early.iter().position(|early| early.dialog.remote_tag == tag) {
-            Some(at) => at,
-            None if session.early.len() >= limits::EARLY_DIALOGS_MAX => return true,
-            None => {
-                session.early.push(Early { dialog, rseq: None });
-                session.early.len() - 1
+        if session.early.iter().all(|early| early.dialog.remote_tag != tag) {
+            if session.early.len() >= limits::EARLY_DIALOGS_MAX {
+                return true;
             }
-        };
-        let early = &mut session.early[at];
+            session.early.push(Early { dialog, rseq: None, has_answered: false });
+        }
+        let known = session.early.iter_mut().find(|early| early.dialog.remote_tag == tag);
+        let Some(early) = known else { return true };
+        early.has_answered |= !response.body.is_empty();
         if !has_option(headers, &HeaderName::Require, "100rel") {
             return true;
         }
@@ -74,6 +85,11 @@ impl Endpoint {
         if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
             return false; // seen, or one before it is still to come
         }
+        let Some(acknowledged) = self.clients.get_mut(key).map(|tx| &mut tx.acknowledged) else { return false };
+        if *acknowledged >= limits::PROVISIONAL_RELIABLE_MAX {
+            return false;
+        }
+        *acknowledged = acknowledged.saturating_add(1);
         early.rseq = Some(rseq);
         let mut outgoing = early.dialog.request(Method::Prack);
         outgoing.request.headers.push(HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
@@ -93,7 +109,7 @@ impl Endpoint {
     pub(super) fn send_reliably(
         &mut self, now: Instant, call: CallId, key: &Arc<str>, status: u16, sdp: Option<Vec<u8>>,
     ) {
-        let first = self.tokens.number() % (1 << 30) + 1;
+        let first = (self.tokens.number() % (1 << 30)).saturating_add(1);
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let SessionState::Ringing { request, .. } = &session.state else { return };
         let cseq = request.headers.cseq().map_or(1, |cseq| cseq.number);
@@ -104,10 +120,12 @@ impl Endpoint {
                 }
                 return;
             }
-            Some(before) => before.rseq + 1,
+            Some(before) => before.rseq.saturating_add(1),
             None => first,
         };
-        let waiting = session.reliable.take().map(|before| before.waiting).unwrap_or_default();
+        let before = session.reliable.as_mut();
+        let (waiting, is_answered) =
+            before.map(|before| (std::mem::take(&mut before.waiting), before.is_answered)).unwrap_or_default();
         let Some(mut response) = self.provisional(call, key, status, sdp) else { return };
         response.headers.push(HeaderName::Require, "100rel");
         response.headers.push(HeaderName::RSeq, rseq.to_string());
@@ -124,6 +142,7 @@ impl Endpoint {
             retransmit: Backoff::start(now, TIMEOUT),
             give_up: now + TIMEOUT,
             is_done: false,
+            is_answered,
             waiting,
             answer: None,
         };
@@ -148,24 +167,23 @@ impl Endpoint {
 
     pub(super) fn handle_prack(&mut self, now: Instant, call: CallId, key: Arc<str>, request: Request) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        let acknowledged = request.headers.get(&HeaderName::RAck).and_then(|value| {
-            let mut parts = value.split_ascii_whitespace();
-            let rseq: u32 = parts.next()?.parse().ok()?;
-            let cseq: u32 = parts.next()?.parse().ok()?;
-            (parts.next()? == "INVITE").then_some((rseq, cseq))
-        });
+        let rack = request.headers.get(&HeaderName::RAck).and_then(RAck::parse);
+        let acknowledged = rack.filter(|rack| rack.cseq.method == "INVITE").map(|rack| (rack.rseq, rack.cseq.number));
         let reliable = session.reliable.as_mut().filter(|reliable| !reliable.is_done);
         let Some(reliable) = reliable.filter(|reliable| acknowledged == Some((reliable.rseq, reliable.cseq))) else {
             self.reply(now, &key, 481, |_| {});
             return;
         };
         reliable.is_done = true;
+        reliable.is_answered |= reliable.has_sdp;
         let next = reliable.waiting.pop_front();
         let answer = reliable.answer.take();
         if request.body.is_empty() {
             self.reply(now, &key, 200, |_| {});
+        } else if session.their_offer.is_some() {
+            self.busy_with_an_offer(now, &key);
         } else {
-            session.early_reoffer = Some(key);
+            session.their_offer = Some(TheirOffer::of(key, &request));
             self.events.push_back(Event::Reoffer { call, sdp: Some(request.body) });
         }
         if let Some((status, sdp)) = next {
@@ -188,12 +206,12 @@ impl Endpoint {
         let Some(reliable) = session.reliable.as_mut().filter(due) else { return };
         if now >= reliable.give_up {
             self.reply(now, &tx, 504, |_| {});
-            self.end(call, Cause::NotAcknowledged);
-            return self.remove_session(call);
+            self.end(now, call, Cause::NotAcknowledged);
+            return self.remove_session(now, call);
         }
         reliable.retransmit.advance(now);
         let (wire, (transport, to)) = (reliable.wire.clone(), reliable.to);
-        self.counters.retransmitted += 1;
+        count(&mut self.counters.retransmitted);
         self.send(transport, Target::Addr(to), wire, None);
     }
 }

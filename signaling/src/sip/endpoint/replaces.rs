@@ -1,29 +1,53 @@
-//! An INVITE that takes the place of a call there is (RFC 3891).
+//! An INVITE that takes the place of a call there is (RFC 3891). The dialog identifiers are no proof of who asks
+//! (section 8): the caller has to be one of the trunk that the call goes over.
 
+use super::trunks::{TrunkCandidates, TrunkKey};
 use super::{CallId, Endpoint, SessionState, dialog_key};
-use crate::sip::message::{HeaderName, Request, uri};
+use crate::sip::message::scan::{param, split_before};
+use crate::sip::message::{HeaderName, Request};
+
+/// Why an INVITE takes nobody's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotReplaced {
+    Refused(u16),
+    /// The call is another trunk's, and credentials may show that the caller is that trunk's too.
+    Unproven,
+}
+
+/// The call to be replaced and its trunk, which becomes that of the new one.
+pub(super) type Replaced = (CallId, TrunkKey);
 
 impl Endpoint {
-    /// The call an INVITE wants to replace; the status of its refusal when it cannot.
-    pub(super) fn replaced_call(&self, request: &Request) -> Result<Option<CallId>, u16> {
+    /// The call an INVITE wants to replace; the reason when it cannot.
+    pub(super) fn replaced_call(
+        &self, request: &Request, candidates: &TrunkCandidates,
+    ) -> Result<Option<Replaced>, NotReplaced> {
         let name = HeaderName::Replaces;
         let Some(value) = request.headers.get(&name) else { return Ok(None) };
+        let refused = |status| Err(NotReplaced::Refused(status));
         if request.headers.count(&name) > 1 {
-            return Err(400);
+            return refused(400);
         }
-        let (call_id, params) = value.find(';').map_or((value, ""), |at| value.split_at(at));
-        let (Some(to_tag), Some(from_tag)) = (uri::param(params, "to-tag"), uri::param(params, "from-tag")) else {
-            return Err(400);
-        };
+        let (call_id, params) = split_before(value, ';');
+        let param = |name| param(params, name);
+        let (Some(to_tag), Some(from_tag)) = (param("to-tag"), param("from-tag")) else { return refused(400) };
         let call = self.dialogs.get(&dialog_key(call_id.trim(), to_tag)).copied();
-        match call.and_then(|call| Some((call, &self.sessions.get(&call)?.state))) {
-            Some((call, SessionState::Established { dialog, .. })) if dialog.remote_tag == from_tag => {
+        let Some((call, session)) = call.and_then(|call| Some((call, self.sessions.get(&call)?))) else {
+            return refused(481);
+        };
+        // Of another trunk's call nothing is told, not even that it has ended.
+        let Some(trunk) = session.trunk.clone().filter(|trunk| candidates.contains(trunk)) else {
+            let may_prove = !candidates.is_proven() && self.trunks.have_credentials();
+            return if may_prove { Err(NotReplaced::Unproven) } else { refused(481) };
+        };
+        match &session.state {
+            SessionState::Established { dialog, .. } if dialog.remote_tag == from_tag => {
                 // Only a ringing call was meant (section 3).
-                if uri::param(params, "early-only").is_some() { Err(486) } else { Ok(Some(call)) }
+                if param("early-only").is_some() { refused(486) } else { Ok(Some((call, trunk))) }
             }
             // Section 3: a dialog that has ended is declined, one that never was is not known.
-            Some((_, SessionState::Closing)) => Err(603),
-            _ => Err(481),
+            SessionState::Closing => refused(603),
+            _ => refused(481),
         }
     }
 }

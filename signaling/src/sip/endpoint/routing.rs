@@ -2,6 +2,7 @@
 
 use super::launch::{Address, Hop, Way};
 use super::{Endpoint, Target, Transport};
+use crate::sip::message::scan::{param, split_unquoted};
 use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
 use std::net::{IpAddr, SocketAddr};
 
@@ -60,19 +61,25 @@ impl Endpoint {
     }
 
     /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection
-    /// that the peer opened is the only way to a browser: then the source is where the peer can be reached.
+    /// that the peer opened is the only way to a browser: then the source is where the peer can be reached. An address
+    /// where nothing may be sent to is not believed either: `peer` is where the dialog began.
     pub(super) fn next_hop(
         &self, hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
+        peer: Option<Address>,
     ) -> Way {
         let hop = Hop::of(hop);
         let transport = hop.transport.unwrap_or(fallback);
         if let (Some((transport, source)), false) = (source, routed) {
             let is_behind = hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
-            if is_behind || matches!(transport, Transport::Ws | Transport::Wss) {
+            if is_behind || hop.host.is_empty() || matches!(transport, Transport::Ws | Transport::Wss) {
                 return Way::at(Address { transport, addr: source });
             }
         }
-        Way::to([Hop { transport: Some(transport), ..hop }], transport)
+        let met = source.map(|(transport, addr)| Address { transport, addr }).or(peer);
+        match (hop.literal(transport).map(|address| self.check_destination(address.addr)), met) {
+            (Some(Err(_)), Some(met)) => Way::at(met),
+            _ => Way::to([Hop { transport: Some(transport), ..hop }], transport),
+        }
     }
 
     /// For what is sent once and not tried elsewhere: the ACK of a 2xx.
@@ -81,10 +88,9 @@ impl Endpoint {
             (Some(address), _) => (address.transport, Target::Addr(address.addr)),
             (None, Some(hop)) => {
                 let transport = hop.transport.unwrap_or(way.transport);
-                let port = hop.port.unwrap_or(transport.default_port());
-                match hop.host.parse::<IpAddr>() {
-                    Ok(ip) => (transport, Target::Addr(SocketAddr::new(ip, port))),
-                    Err(_) => (transport, Target::Name { host: hop.host.clone(), port: hop.port }),
+                match hop.literal(transport) {
+                    Some(address) => (transport, Target::Addr(address.addr)),
+                    None => (transport, Target::Name { host: hop.host.clone(), port: hop.port }),
                 }
             }
             (None, None) => (way.transport, Target::Addr(SocketAddr::new(self.config.advertised, 0))),
@@ -102,21 +108,15 @@ fn is_private(ip: IpAddr) -> bool {
 /// Notes the real source in the top Via and returns where the response goes.
 pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: SocketAddr) -> SocketAddr {
     let Some(via) = headers.top_via() else { return source };
-    let Some(value) = headers.get(&HeaderName::Via) else { return source };
-    let first_len = crate::sip::message::headers::split_list(value).next().map_or(0, str::len);
-    let start = value.find(|c: char| !c.is_whitespace()).unwrap_or(0);
-    let first = &value[start..start + first_len];
-    let wants_rport = crate::sip::message::uri::param(&via.params, "rport").is_some();
-    let mut stamped = first.to_owned();
-    if wants_rport {
-        stamped = replace_flag(&stamped, "rport", &format!("rport={}", source.port()));
-    }
+    let wants_rport = param(&via.params, "rport").is_some();
     let foreign = via.host.parse::<IpAddr>().map(|ip| ip.to_canonical()) != Ok(source.ip().to_canonical());
-    if foreign || wants_rport {
-        stamped.push_str(&format!(";received={}", source.ip()));
-    }
-    let stamped = format!("{stamped}{}", &value[start + first_len..]);
-    headers.replace_first(&HeaderName::Via, stamped.into());
+    headers.edit_first_element(&HeaderName::Via, |first| {
+        let mut stamped = if wants_rport { with_rport(first, source.port()) } else { first.to_owned() };
+        if foreign || wants_rport {
+            stamped.push_str(&format!(";received={}", source.ip()));
+        }
+        stamped
+    });
     let port = if wants_rport || transport.is_reliable() {
         source.port()
     } else {
@@ -125,15 +125,27 @@ pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: Soc
     SocketAddr::new(source.ip(), port)
 }
 
-/// Replaces `;rport` or `;rport=…` by `;with`.
-fn replace_flag(text: &str, flag: &str, with: &str) -> String {
-    text.split(';')
-        .map(|part| {
-            let name = part.split('=').next().unwrap_or(part).trim();
-            if name.eq_ignore_ascii_case(flag) { with } else { part }
-        })
-        .collect::<Vec<_>>()
-        .join(";")
+/// Gives the parameter `rport` its value, wherever it stands.
+fn with_rport(via: &str, port: u16) -> String {
+    let mut stamped = String::with_capacity(via.len().saturating_add(32));
+    let mut rest = Some(via);
+    while let Some(text) = rest {
+        let (part, after) = match split_unquoted(text, b';') {
+            Some((part, after)) => (part, Some(after)),
+            None => (text, None),
+        };
+        let name = part.split('=').next().unwrap_or(part).trim();
+        if name.eq_ignore_ascii_case("rport") {
+            stamped.push_str(&format!("rport={port}"));
+        } else {
+            stamped.push_str(part);
+        }
+        if after.is_some() {
+            stamped.push(';');
+        }
+        rest = after;
+    }
+    stamped
 }
 
 #[cfg(test)]
@@ -159,6 +171,19 @@ mod tests {
             "SIP/2.0/UDP pbx.example;rport;branch=z9, SIP/2.0/UDP b",
             "9.9.9.9:4000",
             "SIP/2.0/UDP pbx.example;rport=4000;branch=z9;received=9.9.9.9, SIP/2.0/UDP b",
+            "9.9.9.9:4000",
+        );
+        // An empty element first, letters beyond ASCII, a separator in quotes.
+        check(
+            " ,SIP/2.0/UDP h;branch=z9;x=é",
+            "9.9.9.9:4000",
+            "SIP/2.0/UDP h;branch=z9;x=é;received=9.9.9.9",
+            "9.9.9.9:5060",
+        );
+        check(
+            ",SIP/2.0/UDP h;x=\"é;rport\";RPort =;y=ü,, SIP/2.0/UDP ß",
+            "9.9.9.9:4000",
+            "SIP/2.0/UDP h;x=\"é;rport\";rport=4000;y=ü;received=9.9.9.9,, SIP/2.0/UDP ß",
             "9.9.9.9:4000",
         );
         check(

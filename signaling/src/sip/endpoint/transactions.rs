@@ -2,9 +2,11 @@
 
 use super::launch::{Address, Way};
 use super::register::Registered;
-use super::{CallId, Endpoint, Session, SessionState, Target, Transmit, Transport};
+use super::{CallId, Endpoint, Session, SessionState, Target, Transmit, Transport, count};
+use crate::limits;
 use crate::sip::failure::Cause;
 use crate::sip::message::{Headers, Method, Request, Response, print};
+use crate::sip::rate_limit::Trust;
 use crate::sip::transaction::client::Client;
 use crate::sip::transaction::client_invite::ClientInvite;
 use crate::sip::transaction::server::Server;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 const ROOM_KEPT: usize = 256;
 /// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
 const TIMERS_PER_OWNER: usize = 4;
+/// What a server transaction takes beside headers and response: key, machine, its places in the tables.
+const TRANSACTION_BYTES: usize = 400;
 
 #[derive(Debug)]
 pub(super) enum ServerMachine {
@@ -35,8 +39,8 @@ pub(crate) struct ServerTx {
     /// Headers of the request, to make responses from.
     pub(super) headers: Headers,
     pub(super) call: Option<CallId>,
-    /// Of an offer inside a dialog: what the answer says depends on it.
-    pub(super) offer: Option<Headers>,
+    /// What headers and response weigh.
+    pub(super) bytes: usize,
     /// Key in `initial`, taken out with the transaction.
     pub(super) merge_key: Option<Arc<str>>,
 }
@@ -54,6 +58,14 @@ pub(crate) struct ClientTx {
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
     pub(super) auth_attempts: u8,
+    /// It went to a place that the call's credentials are for.
+    pub(super) may_authenticate: bool,
+    /// How often the request was sent again because its answer asked for it.
+    pub(super) repeats: u8,
+    /// Reliable provisional responses that were acknowledged.
+    pub(super) acknowledged: u8,
+    /// Answers of forks that were hung up.
+    pub(super) forks: u8,
     /// The request carries a Contact of ours with this user part.
     pub(super) contact: Option<Option<String>>,
     /// Where else it may be tried.
@@ -96,6 +108,14 @@ impl PartialOrd for Deadline {
 }
 
 impl ServerTx {
+    /// No final answer was given yet.
+    fn is_open(&self) -> bool {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.is_proceeding(),
+            ServerMachine::Other(machine) => machine.is_open(),
+        }
+    }
+
     fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.machine {
             ServerMachine::Invite(machine) => machine.next_timeout(),
@@ -149,6 +169,18 @@ impl Endpoint {
         }
     }
 
+    /// Makes the heap anew from what is held: one deadline for each that has one.
+    pub(super) fn arm_everything(&mut self) {
+        let servers = self.servers.keys().cloned().map(Owner::Server);
+        let clients = self.clients.keys().cloned().map(Owner::Client);
+        let sessions = self.sessions.keys().copied().map(Owner::Session);
+        let registrations = self.registrations.keys().cloned().map(Owner::Registration);
+        let owners = servers.chain(clients).chain(sessions).chain(registrations);
+        let deadline = |owner| self.due(&owner).map(|(at, timer)| Deadline { at, timer, owner });
+        let deadlines: Vec<Deadline> = owners.filter_map(deadline).collect();
+        self.timers = deadlines.into();
+    }
+
     fn arm_owner(&mut self, owner: Owner) {
         if let Some((at, timer)) = self.due(&owner) {
             self.timers.push(Deadline { at, timer, owner });
@@ -196,7 +228,7 @@ impl Endpoint {
     /// Maps keep the room of their fullest hour for ever; a quiet endpoint gives it back.
     fn give_back_room(&mut self) {
         fn is_roomy(len: usize, capacity: usize) -> bool {
-            capacity > ROOM_KEPT && len < capacity / 8
+            capacity > ROOM_KEPT && len.saturating_mul(8) < capacity
         }
         if is_roomy(self.servers.len(), self.servers.capacity()) {
             self.servers.shrink_to(ROOM_KEPT);
@@ -210,11 +242,10 @@ impl Endpoint {
             self.dialogs.shrink_to(ROOM_KEPT);
         }
         // The deadlines of what has ended long before them, of sessions most of all, would pile up.
-        let held = self.servers.len() + self.clients.len() + self.sessions.len() + self.registrations.len();
-        if self.timers.len() > ROOM_KEPT + TIMERS_PER_OWNER * held {
-            let mut timers = std::mem::take(&mut self.timers);
-            timers.retain(|deadline| self.due(&deadline.owner).is_some());
-            self.timers = timers;
+        let held = [self.servers.len(), self.clients.len(), self.sessions.len(), self.registrations.len()];
+        let held = held.into_iter().fold(0, usize::saturating_add);
+        if self.timers.len() > held.saturating_mul(TIMERS_PER_OWNER).saturating_add(ROOM_KEPT) {
+            self.arm_everything();
         }
         if is_roomy(self.timers.len(), self.timers.capacity()) {
             self.timers.shrink_to(ROOM_KEPT);
@@ -229,19 +260,64 @@ impl Endpoint {
         };
         let (transport, reply_to, call) = (tx.transport, tx.reply_to, tx.call);
         if let Some(bytes) = woken.send {
-            self.counters.retransmitted += 1;
+            count(&mut self.counters.retransmitted);
             self.send(transport, Target::Addr(reply_to), bytes, None);
         }
+        if woken.unanswered {
+            self.unanswered(now, call, key);
+        }
         if terminated {
-            if let Some(merge_key) = self.servers.remove(key).and_then(|tx| tx.merge_key) {
-                self.initial.remove(&merge_key);
+            if let Some(tx) = self.servers.remove(key) {
+                self.server_bytes = self.server_bytes.saturating_sub(tx.bytes);
+                if let Some(merge_key) = tx.merge_key {
+                    self.initial.remove(&merge_key);
+                }
             }
-            if woken.timed_out
-                && let Some(call) = call
-            {
+            // Whatever way it ended: a call that still waits for the ACK of this one waits in vain.
+            if let Some(call) = call {
                 self.not_acknowledged(now, call, key);
             }
         }
+    }
+
+    /// Whoever was to answer a request has not: its sender is told, and a call that rang is over.
+    fn unanswered(&mut self, now: Instant, call: Option<CallId>, key: &Arc<str>) {
+        self.reply(now, key, 504, |_| {});
+        let Some(session) = call.and_then(|call| self.sessions.get_mut(&call)) else { return };
+        session.their_offer.take_if(|offer| offer.key == *key);
+        session.refer.take_if(|refer| refer == key);
+        let rang = matches!(&session.state, SessionState::Ringing { tx, .. } if tx == key);
+        if let Some(call) = call.filter(|_| rang) {
+            self.end(now, call, Cause::Local);
+            self.remove_session(now, call);
+        }
+    }
+
+    /// A server transaction that waits for somebody to answer is woken when nobody does.
+    pub(super) fn arm_unanswered(&mut self, key: &Arc<str>) {
+        if self.servers.get(key).is_some_and(ServerTx::is_open) {
+            self.arm_server(key);
+        }
+    }
+
+    /// Takes note of what a transaction holds.
+    fn weigh(&mut self, key: &Arc<str>, response: usize) {
+        let Some(tx) = self.servers.get_mut(key) else { return };
+        let headers = tx.headers.iter().map(|header| header.value.len());
+        let bytes = headers.fold(response.saturating_add(TRANSACTION_BYTES), usize::saturating_add);
+        self.server_bytes = self.server_bytes.saturating_sub(tx.bytes).saturating_add(bytes);
+        tx.bytes = bytes;
+    }
+
+    pub(super) fn insert_server(&mut self, key: &Arc<str>, tx: ServerTx) {
+        self.servers.insert(key.clone(), tx);
+        self.weigh(key, 0);
+    }
+
+    /// No room for another server transaction.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.servers.len() >= limits::SERVER_TRANSACTIONS_MAX
+            || self.server_bytes >= limits::SERVER_TRANSACTION_BYTES_MAX
     }
 
     fn wake_client(&mut self, now: Instant, key: &Arc<str>) {
@@ -250,9 +326,9 @@ impl Endpoint {
             ClientMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
             ClientMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
-        let (Woken { send, timed_out }, address) = (woken, tx.address);
+        let (Woken { send, timed_out, .. }, address) = (woken, tx.address);
         if let Some(bytes) = send {
-            self.counters.retransmitted += 1;
+            count(&mut self.counters.retransmitted);
             self.send(address.transport, Target::Addr(address.addr), bytes, Some(key.clone()));
         }
         if timed_out {
@@ -265,7 +341,7 @@ impl Endpoint {
             if timed_out && !tx.abandoned {
                 self.client_failed(now, tx, Cause::NoResponse);
             } else if let (Method::Invite, Some(call)) = (&tx.request.method, tx.call) {
-                self.invite_done(call);
+                self.invite_done(now, call);
             }
         }
     }
@@ -281,14 +357,26 @@ impl Endpoint {
         }
     }
 
+    /// Nobody waits for its answer any more: it must come in the time of a transaction, not of a callee.
+    pub(super) fn give_up_client(&mut self, now: Instant, key: &Arc<str>) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        if let ClientMachine::Invite(machine) = &mut tx.machine
+            && machine.is_pending()
+        {
+            machine.linger(now);
+            tx.abandoned = true;
+            self.arm_client(key);
+        }
+    }
+
     /// The INVITE transaction is gone: a session that was only kept to answer late 200s goes with it.
-    fn invite_done(&mut self, call: CallId) {
+    fn invite_done(&mut self, now: Instant, call: CallId) {
         let done = self
             .sessions
             .get(&call)
             .is_some_and(|session| session.ended && matches!(session.state, SessionState::Calling(_)));
         if done {
-            self.remove_session(call);
+            self.remove_session(now, call);
         }
     }
 
@@ -328,6 +416,10 @@ impl Endpoint {
             request,
             call,
             auth_attempts: 0,
+            may_authenticate: false,
+            repeats: 0,
+            acknowledged: 0,
+            forks: 0,
             contact: None,
             way: None,
             abandoned: false,
@@ -335,7 +427,7 @@ impl Endpoint {
             ack: None,
         };
         self.clients.insert(key.clone(), tx);
-        self.shield.trust(now, address.addr.ip()); // its answers are wanted
+        self.rate_limit.trust(now, address.addr.ip().into(), Trust::Called);
         self.arm_client(&key);
         self.send(address.transport, Target::Addr(address.addr), wire, Some(key.clone()));
         key
@@ -355,6 +447,7 @@ impl Endpoint {
             tx.headers = Headers::default();
         }
         if taken {
+            self.weigh(key, wire.len());
             self.arm_server(key);
             self.send(transport, Target::Addr(reply_to), wire, None);
         }

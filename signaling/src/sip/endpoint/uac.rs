@@ -1,5 +1,6 @@
 //! Calls we make: INVITE, its answers, CANCEL and the forks of a proxy.
 
+use super::authentication::Authenticator;
 use super::client::{Calling, Cancel};
 use super::launch::{Hop, Outbound, Way};
 use super::transactions::ClientMachine;
@@ -7,8 +8,8 @@ use super::{ALLOW, CallId, Endpoint, Event, Invite, Refusal, SUPPORTED, Session,
 use crate::limits;
 use crate::sip::dialog::Dialog;
 use crate::sip::failure::Cause;
-use crate::sip::message::headers::split_list;
-use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response, uri};
+use crate::sip::message::scan::param;
+use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response};
 use crate::sip::reason::{self, Reason};
 use crate::sip::session_timer::{self, Expires, Refresher, SessionTimer};
 use std::sync::Arc;
@@ -46,19 +47,25 @@ impl Endpoint {
             headers.push(HeaderName::ContentType, "application/sdp");
         }
         let hops = if invite.hops.is_empty() { vec![Hop::of(&invite.request_uri)] } else { invite.hops };
+        let bound = invite.credentials.filter(|bound| bound.are_for(&invite.request_uri, &hops));
         let request = Request { method: Method::Invite, uri: invite.request_uri, headers, body: sdp.clone() };
         self.dialogs.insert(dialog_key(&call_id, &local_tag), call);
+        let may_authenticate = bound.is_some();
         let state = SessionState::Calling(Box::new(Calling { key: None, cancel: Cancel::No }));
         let session = Session {
-            credentials: invite.credentials,
+            authenticator: Authenticator::new(bound),
             caller: true,
+            trunk: invite.trunk,
             accept_refer: invite.accept_refer,
             local_sdp: sdp,
             ..Session::new(state, call_id, local_tag, invite.transport)
         };
-        self.sessions.insert(call, session);
-        let way = Way::to(hops, invite.transport);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, contact: Some(user), way, why: None });
+        self.add_session(call, session);
+        let way = Way::to(hops, invite.transport).authenticating(may_authenticate);
+        self.launch(
+            now,
+            Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact: Some(user), way, why: None },
+        );
         Ok(call)
     }
 
@@ -81,8 +88,8 @@ impl Endpoint {
                 if status == 422 && calling.cancel == Cancel::No && self.ask_for_longer(now, key, call, &response) {
                     return;
                 }
-                self.end(call, refusal(response));
-                self.remove_session(call);
+                self.end(now, call, refusal(response));
+                self.remove_session(now, call);
             }
         }
     }
@@ -92,10 +99,10 @@ impl Endpoint {
         let asked = self.clients.get(key).and_then(|tx| tx.request.headers.number(&HeaderName::SessionExpires));
         let wanted = response.headers.number(&HeaderName::MinSe);
         let (Some(asked), Some(wanted)) = (asked, wanted) else { return false };
-        if wanted <= asked || wanted > 86_400 {
+        let (attempts, repeats) = self.clients.get(key).map_or((0, 0), |tx| (tx.auth_attempts, tx.repeats));
+        if wanted <= asked || wanted > limits::INTERVAL_S_MAX || repeats >= limits::REPEATS_MAX {
             return false;
         }
-        let attempts = self.clients.get(key).map_or(0, |tx| tx.auth_attempts);
         self.again(now, key, call, attempts, |request| {
             request.headers.set(HeaderName::SessionExpires, wanted.to_string());
             request.headers.set(HeaderName::MinSe, wanted.to_string());
@@ -115,15 +122,16 @@ impl Endpoint {
         if !self.early_response(now, key, call, &response) {
             return; // a retransmission
         }
+        let Some(peer) = self.clients.get(key).map(|tx| tx.address.addr) else { return };
         let sdp = (!response.body.is_empty()).then_some(response.body);
-        self.events.push_back(Event::Progress { call, status: response.status, sdp });
+        self.events.push_back(Event::Progress { call, status: response.status, sdp, peer });
     }
 
     fn invite_accepted(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) {
         let Some(tx) = self.clients.get(key) else { return };
         let Some(mut dialog) = Dialog::from_response(&tx.request, response) else { return };
         let Some(cseq) = tx.request.headers.cseq().map(|c| c.number) else { return };
-        let (offered, transport) = (!tx.request.body.is_empty(), tx.address.transport);
+        let (offered, transport, peer) = (!tx.request.body.is_empty(), tx.address.transport, tx.address.addr);
         let Some(session) = self.sessions.get_mut(&call) else {
             return self.discard_dialog(now, dialog, cseq, key, transport);
         };
@@ -144,7 +152,7 @@ impl Endpoint {
                 let waits = !offered && sdp.is_some() && !canceled;
                 let ack = (!waits).then(|| self.send_ack(&dialog, cseq, key, transport, source, Vec::new()));
                 let Some(session) = self.sessions.get_mut(&call) else { return };
-                session.state = SessionState::Established { dialog: Box::new(dialog), ack, reoffer: None };
+                session.state = SessionState::Established { dialog: Box::new(dialog), ack };
                 session.unacknowledged = waits.then(|| (cseq, key.clone()));
                 self.arm_session(call);
                 if canceled {
@@ -152,7 +160,7 @@ impl Endpoint {
                     let _ = self.hang_up(now, call);
                 } else {
                     let sip_call_id = response.headers.call_id().to_owned();
-                    self.events.push_back(Event::Answered { call, sdp, sip_call_id });
+                    self.events.push_back(Event::Answered { call, sdp, sip_call_id, peer });
                 }
             }
             SessionState::Established { dialog: first, ack, .. } if first.remote_tag == dialog.remote_tag => {
@@ -189,7 +197,7 @@ impl Endpoint {
             SessionState::AwaitingAck { hang_up, .. } => {
                 // A UAS must not send BYE before the ACK or its timeout (section 15).
                 *hang_up = true;
-                self.end(call, Cause::Local);
+                self.end(now, call, Cause::Local);
             }
             SessionState::Calling(calling) => {
                 if calling.cancel != Cancel::No {
@@ -197,11 +205,11 @@ impl Endpoint {
                 }
                 calling.cancel = Cancel::Wanted;
                 let key = calling.key.clone();
-                self.end(call, Cause::Local);
+                self.end(now, call, Cause::Local);
                 let Some(key) = key.filter(|key| self.clients.contains_key(key)) else {
                     // Nothing is on the wire: its next hop is still being looked up.
                     self.waiting.retain(|_, outbound| outbound.call != Some(call));
-                    self.remove_session(call);
+                    self.remove_session(now, call);
                     return Ok(());
                 };
                 let calling = matches!(
@@ -216,9 +224,10 @@ impl Endpoint {
                 if session.unacknowledged.is_some() {
                     let _ = self.acknowledge(call, None);
                 }
-                self.end(call, Cause::Local);
+                self.end(now, call, Cause::Local);
                 self.send_bye(now, call, reason::NORMAL);
             }
+            SessionState::Probing(_) => self.stop_probe(now, call),
             SessionState::Closing | SessionState::Registering(_) => {}
         }
         Ok(())
@@ -230,7 +239,10 @@ impl Endpoint {
         let mut outgoing = dialog.request(Method::Bye);
         outgoing.request.headers.push(HeaderName::Reason, why);
         session.state = SessionState::Closing;
-        (session.timer, session.ours) = (None, None);
+        session.timer = None;
+        session.gone_by.get_or_insert(now + super::LINGER);
+        self.settle(now, call);
+        self.arm_session(call);
         self.send_in_dialog(now, call, outgoing);
     }
 
@@ -253,7 +265,7 @@ fn refusal(response: Response) -> Cause {
     if (300..400).contains(&response.status) {
         return Cause::Redirected { status: response.status, contacts: contacts(headers) };
     }
-    let retry_after_s = headers.number(&HeaderName::RetryAfter);
+    let retry_after_s = headers.number(&HeaderName::RetryAfter).map(|s| s.min(limits::INTERVAL_S_MAX));
     let why = Reason::of(headers);
     Cause::Refused { status: response.status, reason: response.reason, retry_after_s, why }
 }
@@ -261,12 +273,14 @@ fn refusal(response: Response) -> Cause {
 /// Where a redirection points to, by preference (RFC 3261 section 8.1.3.4).
 fn contacts(headers: &Headers) -> Vec<String> {
     let mut found: Vec<(u32, String)> = headers
-        .all(&HeaderName::Contact)
-        .flat_map(split_list)
+        .list(&HeaderName::Contact)
         .take(limits::CONTACTS_MAX)
         .filter_map(|contact| {
             let contact = NameAddr::parse(contact).ok()?;
-            let q = uri::param(&contact.params, "q").and_then(|q| q.parse::<f32>().ok()).unwrap_or(1.0);
+            let q = param(&contact.params, "q")
+                .and_then(|q| q.parse::<f32>().ok())
+                .filter(|q| q.is_finite())
+                .unwrap_or(1.0);
             Some(((q.clamp(0.0, 1.0) * 1_000.0) as u32, contact.uri.to_string()))
         })
         .collect();

@@ -1,7 +1,11 @@
 //! Calls that come in: ringing, answering, refusing, and the peer's CANCEL.
 
+use super::guard::CallerProof;
+use super::in_dialog::TheirOffer;
 use super::receive::server_key;
+use super::replaces::Replaced;
 use super::transactions::ServerMachine;
+use super::trunks::TrunkCandidates;
 use super::{
     ALLOW, CallId, Endpoint, Event, Incoming, Refusal, SUPPORTED, Session, SessionState, Transport, dialog_key,
 };
@@ -16,7 +20,7 @@ use std::time::Instant;
 impl Endpoint {
     pub(super) fn incoming(
         &mut self, now: Instant, transport: Transport, source: SocketAddr, key: Arc<str>, request: Request,
-        trunks: Vec<Arc<str>>, replaces: Option<CallId>,
+        candidates: TrunkCandidates, replaces: Option<Replaced>,
     ) {
         let (Some(Ok(from)), Some(Ok(to))) = (request.headers.from(), request.headers.to()) else {
             // A From or To of a scheme we cannot call back is of no use to an agent.
@@ -31,10 +35,10 @@ impl Endpoint {
         }
         self.reply(now, &key, 100, |_| {});
         self.dialogs.insert(dialog_key(&call_id, &local_tag), call);
-        let accept_refer = self.may_refer(&trunks);
+        let caller_proof = CallerProof::of(&candidates);
         let incoming = Incoming {
             call,
-            trunks,
+            candidates,
             request_uri: request.uri.clone(),
             from,
             to,
@@ -44,21 +48,34 @@ impl Endpoint {
             transport,
             headers: described(&request.headers),
         };
+        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let peer_updates = super::uac::allows_update(&request.headers);
-        let state = SessionState::Ringing { tx: key, request: Box::new(request) };
-        let session = Session {
+        let state = SessionState::Ringing { tx: key, remote_cseq: cseq, request: Box::new(request) };
+        let mut session = Session {
             source: Some((transport, source)),
-            accept_refer,
+            caller_proof,
             peer_updates,
             ..Session::new(state, call_id, local_tag, transport)
         };
-        self.sessions.insert(call, session);
-        self.unattended.push_back((now, call));
         let incoming = Box::new(incoming);
-        self.events.push_back(match replaces {
-            Some(call) => Event::Replaced { call, by: incoming },
+        let event = match replaces {
+            // It goes on over the trunk of the call whose place it takes.
+            Some((replaced, trunk)) => {
+                let accept_refer = self.trunks.accept_refer(&trunk);
+                session.choose(trunk, accept_refer);
+                Event::Replaced { call: replaced, by: incoming }
+            }
             None => Event::Incoming(incoming),
-        });
+        };
+        self.add_session(call, session);
+        self.unattended.push_back((now, call));
+        self.events.push_back(event);
+    }
+
+    /// Its owner has taken the call, and may be long about it.
+    pub fn attend(&mut self, call: CallId) -> Result<(), Refusal> {
+        self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?.attended = true;
+        Ok(())
     }
 
     /// 180, or 183 with an early answer. Sent reliably where the caller wants that.
@@ -103,10 +120,16 @@ impl Endpoint {
             .map(|tx| tx.headers.all(&HeaderName::RecordRoute).map(str::to_owned).collect())
             .unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
-        let SessionState::Ringing { request, .. } = &session.state else { return Err(Refusal::WrongState) };
-        let Some(dialog) = Dialog::from_request(request, &session.local_tag) else { return Err(Refusal::WrongState) };
+        let SessionState::Ringing { request, remote_cseq, .. } = &session.state else {
+            return Err(Refusal::WrongState);
+        };
+        let Some(mut dialog) = Dialog::from_request(request, &session.local_tag) else {
+            return Err(Refusal::WrongState);
+        };
+        dialog.accept_cseq(*remote_cseq);
+        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let (headers, user) = (request.headers.clone(), request.uri.user.clone());
-        session.state = SessionState::AwaitingAck { tx: key.clone(), dialog: Box::new(dialog), hang_up: false };
+        session.state = SessionState::AwaitingAck { tx: key.clone(), cseq, dialog: Box::new(dialog), hang_up: false };
         session.reliable = None;
         session.local_sdp.clone_from(&sdp);
         let source = session.source;
@@ -136,8 +159,8 @@ impl Endpoint {
                 response.headers.push(HeaderName::RetryAfter, after.to_string());
             }
         });
-        self.end(call, Cause::Local);
-        self.remove_session(call);
+        self.end(now, call, Cause::Local);
+        self.remove_session(now, call);
         Ok(())
     }
 
@@ -159,7 +182,7 @@ impl Endpoint {
         let Some(invite_key) = found else {
             return self.refuse(transport, reply_to, &request.headers, 481, |_| {});
         };
-        self.open_server(key, transport, reply_to, request, None);
+        self.open_server(now, key, transport, reply_to, request, None);
         let call = self.servers.get(&invite_key).and_then(|tx| tx.call);
         if let Some(tx) = self.servers.get_mut(key) {
             tx.call = call; // same To tag as the INVITE's answers
@@ -176,26 +199,35 @@ impl Endpoint {
         let Some(call) = call else { return };
         match self.sessions.get_mut(&call).map(|session| &mut session.state) {
             Some(SessionState::Ringing { .. }) => {
-                self.end(call, Cause::RemoteCancel { why: Reason::of(&request.headers) });
-                self.remove_session(call);
+                self.end(now, call, Cause::RemoteCancel { why: Reason::of(&request.headers) });
+                self.remove_session(now, call);
             }
             // A cancelled re-INVITE leaves the dialog as it was.
-            Some(SessionState::Established { reoffer, .. }) => *reoffer = None,
-            _ => {}
+            Some(_) => {
+                if let Some(session) = self.sessions.get_mut(&call) {
+                    session.their_offer.take_if(|offer| offer.key == invite_key);
+                }
+            }
+            None => {}
         }
     }
 
-    /// The ACK of a 2xx is a transaction of its own and found by its dialog.
-    pub(super) fn handle_dialog_ack(&mut self, now: Instant, request: &Request) {
+    /// The ACK of a 2xx is a transaction of its own and found by its dialog; `call` when it was found by the branch of
+    /// the INVITE.
+    pub(super) fn handle_dialog_ack(&mut self, now: Instant, request: &Request, call: Option<CallId>) {
         let headers = &request.headers;
-        let call = headers.to_tag().and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag))).copied();
-        let Some(call) = call else { return };
+        let by_dialog = headers.to_tag().and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag))).copied();
+        let Some(call) = by_dialog.or(call) else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        match &mut session.state {
-            SessionState::AwaitingAck { tx, dialog, hang_up } => {
+        let number = headers.cseq().map(|cseq| cseq.number);
+        let is_peers = |dialog: &Dialog| {
+            dialog.remote_tag.is_empty() || headers.from_tag().is_none_or(|tag| tag == dialog.remote_tag)
+        };
+        match &session.state {
+            SessionState::AwaitingAck { tx, cseq, dialog, hang_up } if number == Some(*cseq) && is_peers(dialog) => {
                 let (key, dialog, hang_up) = (tx.clone(), dialog.clone(), *hang_up);
-                session.state = SessionState::Established { dialog, ack: None, reoffer: None };
+                session.state = SessionState::Established { dialog, ack: None };
                 self.ack_came(now, &key);
                 if hang_up {
                     let _ = self.hang_up(now, call);
@@ -203,9 +235,10 @@ impl Endpoint {
                     self.events.push_back(Event::Confirmed { call, sdp });
                 }
             }
-            SessionState::Established { reoffer, .. } => {
-                if let Some(key) = reoffer.take() {
-                    self.ack_came(now, &key);
+            SessionState::Established { dialog, .. } if is_peers(dialog) => {
+                let acknowledged = |offer: &mut TheirOffer| offer.is_accepted && number == Some(offer.cseq);
+                if let Some(offer) = session.their_offer.take_if(acknowledged) {
+                    self.ack_came(now, &offer.key);
                     if sdp.is_some() {
                         self.events.push_back(Event::Confirmed { call, sdp });
                     }
@@ -215,7 +248,7 @@ impl Endpoint {
         }
     }
 
-    fn ack_came(&mut self, now: Instant, key: &Arc<str>) {
+    pub(super) fn ack_came(&mut self, now: Instant, key: &Arc<str>) {
         if let Some(tx) = self.servers.get_mut(key)
             && let ServerMachine::Invite(machine) = &mut tx.machine
         {
@@ -230,16 +263,14 @@ impl Endpoint {
         match &session.state {
             SessionState::AwaitingAck { tx, dialog, .. } if tx == key => {
                 let dialog = dialog.clone();
-                session.state = SessionState::Established { dialog, ack: None, reoffer: None };
-                self.end(call, Cause::NotAcknowledged);
-                let _ = self.hang_up(now, call);
+                session.state = SessionState::Established { dialog, ack: None };
             }
-            SessionState::Established { reoffer: Some(tx), .. } if tx == key => {
-                self.end(call, Cause::NotAcknowledged);
-                let _ = self.hang_up(now, call);
-            }
-            _ => {}
+            SessionState::Established { .. }
+                if session.their_offer.as_ref().is_some_and(|offer| offer.is_accepted && offer.key == *key) => {}
+            _ => return,
         }
+        self.end(now, call, Cause::NotAcknowledged);
+        let _ = self.hang_up(now, call);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Header names, the ordered header list and the typed views of the headers an endpoint reads.
 
+use super::scan;
 use super::uri::{self, NameAddr, UriFault};
 use compact_str::CompactString;
 
@@ -73,24 +74,32 @@ impl Headers {
 
     /// Replaces every header of that name by one, in the place of the first.
     pub fn set(&mut self, name: HeaderName, value: impl Into<CompactString>) {
-        let value = value.into();
-        match self.0.iter().position(|h| h.name == name) {
-            Some(at) => {
-                self.0[at].value = value;
-                let mut index = 0;
-                self.0.retain(|h| {
-                    index += 1;
-                    h.name != name || index - 1 <= at
-                });
+        let mut value = Some(value.into());
+        self.0.retain_mut(|header| {
+            if header.name != name {
+                return true;
             }
-            None => self.push(name, value),
+            let first = value.take();
+            let is_first = first.is_some();
+            header.value = first.unwrap_or_default();
+            is_first
+        });
+        if let Some(value) = value {
+            self.push(name, value);
         }
     }
 
-    /// Changes the first header of that name and leaves the others.
-    pub fn replace_first(&mut self, name: &HeaderName, value: CompactString) {
-        if let Some(header) = self.0.iter_mut().find(|h| h.name == *name) {
-            header.value = value;
+    /// Changes the first element of a list and leaves the others; empty elements before it are taken out.
+    pub fn edit_first_element(&mut self, name: &HeaderName, edit: impl FnOnce(&str) -> String) {
+        for header in self.0.iter_mut().filter(|header| header.name == *name) {
+            let Some((first, others)) = scan::split_element(&header.value) else { continue };
+            let mut edited = edit(first);
+            if scan::split_element(others).is_some() {
+                edited.push(',');
+                edited.push_str(others);
+            }
+            header.value = edited.into();
+            return;
         }
     }
 
@@ -125,7 +134,7 @@ impl Headers {
 
     /// Elements of a comma separated header over all its lines (RFC 3261 section 7.3.1).
     pub fn list<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> + 'a {
-        self.all(name).flat_map(split_list)
+        self.all(name).flat_map(scan::elements)
     }
 
     pub fn top_via(&self) -> Option<Via> {
@@ -176,44 +185,16 @@ impl Headers {
         self.list(&HeaderName::Contact).next().map(NameAddr::parse)
     }
 
+    /// The number a value begins with, parameters and comments left off; one too large for its type is the largest.
     pub fn number(&self, name: &HeaderName) -> Option<u32> {
-        self.get(name).and_then(|value| value.trim_start().split([';', ' ', '(']).next()?.parse().ok())
+        self.get(name).and_then(|value| scan::seconds(value.trim_start().split([';', ' ', '\t', '(']).next()?))
     }
 }
 
 /// Tag parameter of a From or To value.
 pub fn tag_of(value: &str) -> Option<&str> {
-    let params = match uri::find_unquoted(value, b'>') {
-        Some(at) => &value[at + 1..],
-        None => &value[value.find(';')?..],
-    };
-    uri::param(params, "tag").filter(|tag| !tag.is_empty())
-}
-
-/// Splits at commas outside of quotes and angle brackets.
-pub fn split_list(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(value);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let mut quoted = false;
-        let mut bracket = false;
-        let mut end = text.len();
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                b'"' => quoted = !quoted,
-                b'<' if !quoted => bracket = true,
-                b'>' if !quoted => bracket = false,
-                b',' if !quoted && !bracket => {
-                    end = at;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        rest = text.get(end + 1..);
-        Some(text[..end].trim())
-    })
-    .filter(|element| !element.is_empty())
+    let mut tags = scan::params(uri::header_params(value)?).filter(|(name, _)| name.eq_ignore_ascii_case("tag"));
+    tags.find(|(_, tag)| !tag.is_empty()).map(|(_, tag)| tag)
 }
 
 /// A Via element (RFC 3261 section 20.42).
@@ -242,7 +223,7 @@ impl Via {
 }
 
 fn branch_of(params: &str) -> Option<&str> {
-    uri::param(params, "branch").filter(|branch| !branch.is_empty())
+    scan::param(params, "branch").filter(|branch| !branch.is_empty())
 }
 
 /// A Via element's parts inside its text.
@@ -264,7 +245,10 @@ impl<'a> ViaParts<'a> {
         }
         let rest = parts.next()?.trim_start();
         let (transport, rest) = rest.split_once([' ', '\t'])?;
-        let (sent_by, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
+        let (sent_by, params) = scan::split_before(rest, ';');
+        if transport.is_empty() || !transport.bytes().all(super::parse::is_token) || scan::has_too_many_params(params) {
+            return None;
+        }
         let (host, port) = uri::split_host_port(sent_by.trim())?;
         Some(Self { transport, host, port, params })
     }
@@ -281,20 +265,28 @@ impl<'a> CSeq<'a> {
         let (number, method) = text.trim().split_once([' ', '\t'])?;
         let method = method.trim();
         // RFC 3261 section 8.1.1.5: below 2^31.
-        let number: u32 = number.parse().ok().filter(|n| *n < 1 << 31)?;
+        let number: u32 = scan::digits(number).filter(|n| *n < 1 << 31)?;
         (!method.is_empty() && method.bytes().all(super::parse::is_token)).then_some(Self { number, method })
+    }
+}
+
+/// A RAck header (RFC 3262 section 7.2): which response to which request a PRACK is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RAck<'a> {
+    pub rseq: u32,
+    pub cseq: CSeq<'a>,
+}
+
+impl<'a> RAck<'a> {
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (rseq, cseq) = text.trim().split_once([' ', '\t'])?;
+        Some(Self { rseq: scan::digits(rseq)?, cseq: CSeq::parse(cseq)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_split_outside_of_quotes_and_brackets() {
-        let all: Vec<_> = split_list("<sip:a@b;x=1,2>, \"x, y\" <sip:c@d> ,, e").collect();
-        assert_eq!(all, ["<sip:a@b;x=1,2>", "\"x, y\" <sip:c@d>", "e"]);
-    }
 
     #[test]
     fn via_takes_spaces_around_slashes_and_ipv6() {
@@ -306,7 +298,14 @@ mod tests {
     #[test]
     fn cseq_is_bounded() {
         assert_eq!(CSeq::parse("1 INVITE"), Some(CSeq { number: 1, method: "INVITE" }));
-        for text in ["2147483648 INVITE", "-1 INVITE", "1", "x INVITE", "1 IN VITE"] {
+        assert_eq!(
+            RAck::parse("1  2 INVITE").map(|rack| (rack.rseq, rack.cseq.number, rack.cseq.method)),
+            Some((1, 2, "INVITE"))
+        );
+        for text in ["", "1", "1 2", "1 INVITE", "4294967296 1 INVITE", "1 2147483648 INVITE", "1 2 é"] {
+            assert_eq!(RAck::parse(text), None, "{text}");
+        }
+        for text in ["2147483648 INVITE", "+1 INVITE", "-1 INVITE", "1", "x INVITE", "1 IN VITE"] {
             assert_eq!(CSeq::parse(text), None, "{text}");
         }
     }
@@ -319,5 +318,24 @@ mod tests {
         headers.push(HeaderName::Via, "2");
         headers.set(HeaderName::Via, "3");
         assert_eq!(headers.all(&HeaderName::Via).collect::<Vec<_>>(), ["3"]);
+        assert_eq!(headers.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["To", "Via"]);
+        headers.set(HeaderName::CSeq, "1 X");
+        assert_eq!(headers.get(&HeaderName::CSeq), Some("1 X"));
+    }
+
+    #[test]
+    fn the_first_element_is_edited_wherever_it_stands() {
+        for (values, wanted) in [
+            (&["a;x=é, b"][..], &["[a;x=é], b"][..]),
+            (&[" ,, a,b"], &["[a],b"]),
+            (&[",", "a ,"], &[",", "[a]"]),
+            (&["\"x, é\" <a,b>,c", "d"], &["[\"x, é\" <a,b>],c", "d"]),
+            (&["", ","], &["", ","]),
+        ] {
+            let mut headers = Headers::default();
+            values.iter().for_each(|value| headers.push(HeaderName::Via, *value));
+            headers.edit_first_element(&HeaderName::Via, |first| format!("[{first}]"));
+            assert_eq!(headers.all(&HeaderName::Via).collect::<Vec<_>>(), wanted);
+        }
     }
 }

@@ -1,8 +1,13 @@
 //! SIP messages: what is on the wire, nothing of what it means.
 
+mod check;
+pub mod framing;
+pub mod glance;
 pub mod headers;
 pub mod parse;
 pub mod print;
+pub mod scan;
+mod text;
 pub mod uri;
 
 pub use headers::{CSeq, Header, HeaderName, Headers, Via};
@@ -93,7 +98,8 @@ impl Response {
     /// when the request has none.
     pub fn to_request(headers: &Headers, status: u16, to_tag: Option<&str>) -> Self {
         let mut copied = Headers::with_capacity(10);
-        for via in headers.all(&HeaderName::Via) {
+        // A line without any element is no Via, and would hide the first one from whoever looks for it.
+        for via in headers.all(&HeaderName::Via).filter(|via| scan::split_element(via).is_some()) {
             copied.push(HeaderName::Via, via);
         }
         for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {

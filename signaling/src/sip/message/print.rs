@@ -1,16 +1,17 @@
 //! Writing messages. `Content-Length` is always written from the body, whatever the headers say.
 
+use super::text::to_wire;
 use super::{HeaderName, Headers, Request, Response};
 use std::fmt::Write as _;
 
 pub fn request(request: &Request) -> Vec<u8> {
-    let mut text = String::with_capacity(512 + request.body.len());
+    let mut text = String::with_capacity(request.body.len().saturating_add(512));
     let _ = write!(text, "{} {} SIP/2.0\r\n", request.method.as_str(), request.uri);
     finish(text, &request.headers, &request.body)
 }
 
 pub fn response(response: &Response) -> Vec<u8> {
-    let mut text = String::with_capacity(512 + response.body.len());
+    let mut text = String::with_capacity(response.body.len().saturating_add(512));
     let _ = write!(text, "SIP/2.0 {} {}\r\n", response.status, response.reason);
     finish(text, &response.headers, &response.body)
 }
@@ -23,7 +24,7 @@ fn finish(mut text: String, headers: &Headers, body: &[u8]) -> Vec<u8> {
         text.push_str("\r\n");
     }
     let _ = write!(text, "Content-Length: {}\r\n\r\n", body.len());
-    let mut bytes = restore_bytes(text);
+    let mut bytes = to_wire(text);
     bytes.extend_from_slice(body);
     bytes
 }
@@ -35,24 +36,6 @@ fn push_value(text: &mut String, value: &str) {
     } else {
         text.push_str(value);
     }
-}
-
-/// Bytes that were not UTF-8 travel through the machine as private-use characters (see `parse`) and
-/// become the same bytes again here, so that a From or To header is echoed exactly.
-fn restore_bytes(text: String) -> Vec<u8> {
-    const LEAD: u8 = 0xEF; // first UTF-8 byte of U+F780 to U+F7FF
-    if !text.as_bytes().contains(&LEAD) {
-        return text.into_bytes();
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        match u32::from(c) {
-            code @ 0xF780..=0xF7FF => bytes.push((code - 0xF700) as u8),
-            _ => bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
-        }
-    }
-    bytes
 }
 
 /// Reason phrases of RFC 3261 section 21 and the extensions this endpoint uses.

@@ -1,5 +1,6 @@
 //! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966), and the name-addr form around them.
 
+use super::scan::{self, param, split_before, split_unquoted};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,26 +94,34 @@ impl<'a> UriParts<'a> {
         } else {
             return Err(UriFault::Malformed);
         };
-        if rest.bytes().any(|b| b <= b' ' || b == b'<' || b == b'>' || b == b'"') {
+        if rest.chars().any(|c| is_control(c) || matches!(c, ' ' | '<' | '>' | '"')) {
             return Err(UriFault::Malformed);
         }
         // The user part may hold ';' and '?', so the '@' is looked for first.
-        let (user, rest) = match rest.rfind('@') {
-            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+        let (user, rest) = match rest.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
             None => (None, rest),
         };
         if user == Some("") {
             return Err(UriFault::Malformed);
         }
-        let (rest, headers) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
-        let (host_port, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
+        let (rest, headers) = split_before(rest, '?');
+        let (host_port, params) = split_before(rest, ';');
         let (host, port) = split_host_port(host_port).ok_or(UriFault::Malformed)?;
         Ok(Self { scheme, user, host, port, params, headers })
     }
 }
 
+/// A control character, or one that stands for it: see [`super::text`].
+pub fn is_control(c: char) -> bool {
+    c.is_ascii_control() || super::text::is_hidden_control(c)
+}
+
 fn split_tel(rest: &str) -> Result<UriParts<'_>, UriFault> {
-    let (number, params) = rest.find(';').map_or((rest, ""), |at| rest.split_at(at));
+    let (number, params) = split_before(rest, ';');
+    if params.chars().any(|c| is_control(c) || matches!(c, ' ' | '<' | '>' | '"')) {
+        return Err(UriFault::Malformed);
+    }
     if number.is_empty() || number.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"+-.()*#".contains(&b))) {
         return Err(UriFault::Malformed);
     }
@@ -144,65 +153,52 @@ pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     if host.is_empty() || (!v6 && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))) {
         return None;
     }
+    // There is no port 0 to send to.
     let port = match port {
-        Some(port) => Some(port.parse().ok()?),
+        Some(port) => Some(scan::digits(port.trim()).filter(|port: &u16| *port != 0)?),
         None => None,
     };
     Some((host, port))
 }
 
-/// Looks a parameter up in `;name=value;flag`, names without regard to case, quotes removed.
-pub fn param<'a>(params: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = params;
-    while let Some(start) = rest.find(';') {
-        rest = &rest[start + 1..];
-        let end = end_of_param(rest);
-        let one = &rest[..end];
-        let (key, value) = one.split_once('=').unwrap_or((one, ""));
-        if key.trim().eq_ignore_ascii_case(name) {
-            let value = value.trim();
-            return Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value));
-        }
-        rest = &rest[end..];
-    }
-    None
-}
-
-/// End of one parameter: the next semicolon outside of quotes.
-fn end_of_param(text: &str) -> usize {
-    let mut quoted = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b';' if !quoted => return at,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Percent escapes resolved.
+/// Percent escapes resolved. What is no text, control characters above all, becomes U+FFFD: nobody who reads the
+/// result expects a NUL or a line end in it.
 pub fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'%', [high, low, behind @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = behind;
+                }
+                _ => out.push(*first),
+            },
+            _ => out.push(*first),
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    let text = String::from_utf8_lossy(&out);
+    text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// A text as the user part of a URI: what may not stand there is escaped (RFC 3261 section 25.1, `user`).
+pub fn escape_user(text: &str) -> String {
+    let stands = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b);
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if stands(byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
 impl fmt::Display for Uri {
@@ -270,24 +266,28 @@ struct NameAddrParts<'a> {
 impl<'a> NameAddrParts<'a> {
     fn split(text: &'a str) -> Result<Self, UriFault> {
         let text = text.trim();
-        let open = find_unquoted(text, b'<');
-        let Some(open) = open else {
+        let Some((display, rest)) = split_unquoted(text, b'<') else {
             // Without brackets every semicolon starts a header parameter.
-            let (uri, params) = text.find(';').map_or((text, ""), |at| text.split_at(at));
+            let (uri, params) = split_before(text, ';');
             return Ok(Self { display: "", uri: uri.trim(), params });
         };
-        let close = text[open..].find('>').ok_or(UriFault::Malformed)? + open;
-        let display = text[..open].trim();
+        let (uri, params) = rest.split_once('>').ok_or(UriFault::Malformed)?;
+        let display = display.trim();
         if display.bytes().filter(|b| *b == b'"').count() == 1 {
             return Err(UriFault::Malformed);
         }
         let display = display.strip_prefix('"').and_then(|d| d.strip_suffix('"')).unwrap_or(display);
-        let params = text[close + 1..].trim();
-        if !params.is_empty() && !params.starts_with(';') {
+        let params = params.trim();
+        if !params.is_empty() && !params.starts_with(';') || scan::has_too_many_params(params) {
             return Err(UriFault::Malformed);
         }
-        Ok(Self { display, uri: &text[open + 1..close], params })
+        Ok(Self { display, uri, params })
     }
+}
+
+/// The parameters behind a name-addr, `;tag=…`; none when it cannot be read.
+pub fn header_params(value: &str) -> Option<&str> {
+    NameAddrParts::split(value).ok().map(|parts| parts.params)
 }
 
 impl fmt::Display for NameAddr {
@@ -299,22 +299,6 @@ impl fmt::Display for NameAddr {
     }
 }
 
-/// First occurrence outside of a quoted string (backslash escapes respected).
-pub fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ if byte == wanted && !quoted => return Some(at),
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +306,22 @@ mod tests {
     fn check(text: &str) {
         let uri = Uri::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
         assert_eq!(uri.to_string(), text);
+    }
+
+    #[test]
+    fn any_text_can_be_a_user_part_and_is_read_back() {
+        for (text, wanted) in [
+            ("+31201234567", "+31201234567"),
+            ("a@b", "a%40b"),
+            ("x>, <sip:y\"", "x%3E,%20%3Csip%3Ay%22"),
+            ("\u{e4}", "%C3%A4"),
+        ] {
+            assert_eq!(escape_user(text), wanted);
+            let uri = Uri::sip(Some(&escape_user(text)), "h.example", None).to_string();
+            let read = Uri::parse(&uri).unwrap();
+            assert_eq!((unescape(read.user.as_deref().unwrap()).as_str(), read.host.as_str()), (text, "h.example"));
+        }
+        assert_eq!(escape_user("x\r\nVia: y"), "x%0D%0AVia%3A%20y");
     }
 
     #[test]
@@ -337,6 +337,9 @@ mod tests {
     #[test]
     fn bad_uris_are_refused() {
         assert_eq!(Uri::parse("http://example.com"), Err(UriFault::UnknownScheme));
+        for text in ["sip:a@h:0", "sip:a@h:+5", "sip:a@h:65536", "sip:a\0b@h", "sip:a\u{F700}b@h", "tel:+1;x=\u{7f}"] {
+            assert!(Uri::parse(text).is_err(), "{text:?}");
+        }
         for text in ["", "sip:", "sip:@host", "sip:a b@host", "sip:a@host:99999", "sip:a@ho st", "sip:[::1", "nobody"] {
             assert!(Uri::parse(text).is_err(), "{text}");
         }
@@ -356,5 +359,16 @@ mod tests {
     fn the_user_part_is_unescaped_without_password_and_parameters() {
         let uri = Uri::parse("sip:%2B3120;phone-context=x:pw@h").unwrap();
         assert_eq!(uri.user_plain().as_deref(), Some("+3120"));
+        for (text, wanted) in [
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz%41", "%zzA"),
+            ("%é1", "%é1"),
+            ("%c3%a9", "é"),
+            ("a%00%0d%0Ab%7f", "a\u{fffd}\u{fffd}\u{fffd}b\u{fffd}"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            assert_eq!(unescape(text), wanted, "{text}");
+        }
     }
 }

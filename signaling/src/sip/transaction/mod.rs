@@ -19,6 +19,8 @@ pub struct Woken {
     pub send: Option<Wire>,
     /// The peer never answered (B, F) or never acknowledged (H).
     pub timed_out: bool,
+    /// Nobody here answered.
+    pub unanswered: bool,
 }
 
 /// What a client transaction makes of a response.

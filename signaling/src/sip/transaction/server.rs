@@ -1,13 +1,15 @@
 //! Non-INVITE server transaction (RFC 3261 section 17.2.2).
 
-use super::timers::{TIMEOUT, Timer};
+use super::timers::{T1, TIMEOUT, Timer};
 use super::{Wire, Woken};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 enum State {
     /// Trying and Proceeding: no final response yet.
-    Open,
+    Open {
+        give_up: Instant,
+    },
     Completed {
         response: Wire,
         until: Instant,
@@ -22,8 +24,9 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(reliable: bool) -> Self {
-        Self { state: State::Open, reliable }
+    /// `patience`: how long an answer of ours may take.
+    pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
+        Self { state: State::Open { give_up: now + patience }, reliable }
     }
 
     /// A retransmitted request gets the same response again.
@@ -36,12 +39,16 @@ impl Server {
 
     /// Takes the final response; false when one was already given.
     pub fn respond(&mut self, now: Instant, response: Wire) -> bool {
-        if !matches!(self.state, State::Open) {
+        if !matches!(self.state, State::Open { .. }) {
             return false;
         }
         let linger = if self.reliable { Duration::ZERO } else { TIMEOUT };
         self.state = State::Completed { response, until: now + linger };
         true
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
     }
 
     pub fn is_terminated(&self) -> bool {
@@ -50,15 +57,44 @@ impl Server {
 
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
+            State::Open { give_up } => Some((*give_up, Timer::Answer)),
             State::Completed { until, .. } => Some((*until, Timer::J)),
-            _ => None,
+            State::Terminated => None,
         }
     }
 
+    /// Whoever is told that it is unanswered responds, or asks again in a second.
     pub fn handle_timeout(&mut self, now: Instant) -> Woken {
-        if matches!(&self.state, State::Completed { until, .. } if now >= *until) {
-            self.state = State::Terminated;
+        match &mut self.state {
+            State::Open { give_up } if now >= *give_up => {
+                *give_up = now + T1;
+                return Woken { unanswered: true, ..Woken::default() };
+            }
+            State::Completed { until, .. } if now >= *until => self.state = State::Terminated,
+            _ => {}
         }
         Woken::default()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#[cfg(test)]
+mod tests {
+    use super::super::timers::ANSWER;
+    use super::*;
+
+    #[test]
+    fn a_request_that_nobody_answers_says_so_until_somebody_does() {
+        let start = Instant::now();
+        let mut tx = Server::new(start, false, ANSWER);
+        assert_eq!(tx.next_timeout(), Some((start + ANSWER, Timer::Answer)));
+        for _ in 0..3 {
+            let (at, _) = tx.next_timeout().unwrap();
+            assert!(tx.handle_timeout(at).unanswered);
+        }
+        assert!(tx.respond(start, Wire::from(&b"x"[..])));
+        assert!(!tx.respond(start, Wire::from(&b"y"[..])), "one final answer");
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), Woken::default());
+        assert!(tx.is_terminated());
     }
 }

@@ -3,7 +3,7 @@
 //! The retransmission of a 2xx, which the RFC gives to the user of the transaction, lives here too:
 //! it is the same back-off with the same end, and so there is one place that resends responses.
 
-use super::timers::{Backoff, T2, T4, TIMEOUT, Timer};
+use super::timers::{Backoff, T1, T2, T4, TIMEOUT, Timer};
 use super::{Wire, Woken};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 enum State {
     Proceeding {
         last: Option<Wire>,
+        give_up: Instant,
     },
     /// Final non-2xx sent, ACK not seen.
     Completed {
@@ -39,14 +40,15 @@ pub struct ServerInvite {
 }
 
 impl ServerInvite {
-    pub fn new(reliable: bool) -> Self {
-        Self { state: State::Proceeding { last: None }, reliable }
+    /// `patience`: how long a final answer of ours may take.
+    pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
+        Self { state: State::Proceeding { last: None, give_up: now + patience }, reliable }
     }
 
     /// A retransmitted INVITE gets the latest response again.
     pub fn handle_retransmission(&self) -> Option<Wire> {
         match &self.state {
-            State::Proceeding { last } => last.clone(),
+            State::Proceeding { last, .. } => last.clone(),
             State::Completed { response, .. } => Some(response.clone()),
             State::Accepted { response, acknowledged: false, .. } => Some(response.clone()),
             _ => None,
@@ -55,7 +57,7 @@ impl ServerInvite {
 
     /// Takes a response to send; false when a final one was already given.
     pub fn respond(&mut self, now: Instant, status: u16, response: Wire) -> bool {
-        let State::Proceeding { last } = &mut self.state else { return false };
+        let State::Proceeding { last, .. } = &mut self.state else { return false };
         match status {
             100..200 => *last = Some(response),
             200..300 => {
@@ -90,6 +92,11 @@ impl ServerInvite {
         matches!(self.state, State::Proceeding { .. })
     }
 
+    /// A 2xx was sent: its ACK is the user's, whatever branch it carries (RFC 6026 section 7.1).
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted { .. })
+    }
+
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }
@@ -101,13 +108,18 @@ impl ServerInvite {
             State::Confirmed { until } => Some((*until, Timer::I)),
             State::Accepted { retransmit: Some(g), until, .. } if g.at < *until => Some((g.at, Timer::G)),
             State::Accepted { until, .. } => Some((*until, Timer::L)),
-            State::Proceeding { .. } | State::Terminated => None,
+            State::Proceeding { give_up, .. } => Some((*give_up, Timer::Answer)),
+            State::Terminated => None,
         }
     }
 
     /// `timed_out` means that the ACK never came.
     pub fn handle_timeout(&mut self, now: Instant) -> Woken {
         match &mut self.state {
+            State::Proceeding { give_up, .. } if now >= *give_up => {
+                *give_up = now + T1;
+                Woken { unanswered: true, ..Woken::default() }
+            }
             State::Completed { give_up: end, .. } | State::Accepted { until: end, acknowledged: false, .. }
                 if now >= *end =>
             {
@@ -133,6 +145,7 @@ impl ServerInvite {
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
+    use super::super::timers::ANSWER;
     use super::*;
 
     fn wire(text: &str) -> Wire {
@@ -142,7 +155,7 @@ mod tests {
     #[test]
     fn a_2xx_is_resent_until_the_ack_and_given_up_after_64_t1() {
         let start = Instant::now();
-        let mut tx = ServerInvite::new(true);
+        let mut tx = ServerInvite::new(start, true, ANSWER);
         assert!(tx.respond(start, 200, wire("ok")));
         let mut sent = Vec::new();
         let mut lost = false;
@@ -160,7 +173,7 @@ mod tests {
     #[test]
     fn an_acknowledged_2xx_is_quiet_and_absorbs_retransmissions() {
         let start = Instant::now();
-        let mut tx = ServerInvite::new(false);
+        let mut tx = ServerInvite::new(start, false, ANSWER);
         tx.respond(start, 180, wire("ringing"));
         assert_eq!(tx.handle_retransmission(), Some(wire("ringing")));
         tx.respond(start, 200, wire("ok"));
@@ -176,7 +189,7 @@ mod tests {
     fn a_refusal_is_resent_on_udp_only() {
         let start = Instant::now();
         for (reliable, timer) in [(false, Timer::G), (true, Timer::H)] {
-            let mut tx = ServerInvite::new(reliable);
+            let mut tx = ServerInvite::new(start, reliable, ANSWER);
             tx.respond(start, 486, wire("busy"));
             assert_eq!(tx.next_timeout().map(|t| t.1), Some(timer));
             tx.handle_ack(start);

@@ -10,6 +10,12 @@ pub const T2: Duration = Duration::from_secs(4);
 pub const T4: Duration = Duration::from_secs(5);
 /// Timers B, F, H, J, L and M: 64 times T1.
 pub const TIMEOUT: Duration = Duration::from_secs(32);
+/// How long the owner of a call may take to answer a request inside its dialog. The peer waits for 32 seconds (timer F)
+/// and hears of it before.
+pub const ANSWER: Duration = Duration::from_secs(10);
+/// The same for a call that comes in: ringing (30 seconds at the most), announcement (60), and whom the customer's
+/// server is asked for take less.
+pub const ANSWER_INVITE: Duration = Duration::from_secs(300);
 
 /// Why a transaction woke up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub enum Timer {
     L,
     /// Accepted INVITE, client side (RFC 6026).
     M,
+    /// A request that nobody answered: we do, so that its sender learns and its transaction ends.
+    Answer,
     /// Of a session or a registration: refresh, PRACK, another attempt.
     Session,
 }
@@ -56,7 +64,7 @@ impl Backoff {
     }
 
     pub fn advance(&mut self, now: std::time::Instant) {
-        self.interval = (self.interval * 2).min(self.max);
+        self.interval = self.interval.saturating_mul(2).min(self.max);
         self.at = now + self.interval;
     }
 }

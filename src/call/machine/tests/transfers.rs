@@ -18,7 +18,8 @@ impl Line {
         line.caller_says("A human, please.");
         let generation = line.machine.generation;
         let arguments = r#"{"destination":"desk","briefing":"Jan asks about his bill."}"#;
-        let call = ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into() };
+        let call =
+            ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into(), misfit: None };
         line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![call]));
         line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
         line.drain();

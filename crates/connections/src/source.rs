@@ -1,0 +1,64 @@
+//! What counts as one peer. Whoever has an IPv6 address has all 2^64 of its network, so the network is counted.
+
+use std::net::IpAddr;
+
+/// An IPv4 address, or an IPv6 network of 64 bits. IPv4 inside of IPv6 (`::ffff:…`) is IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(u64);
+
+/// The neighbourhood of a source: an IPv4 network of 24 bits, or an IPv6 network of 48 bits, which is what a site is
+/// given (RFC 6177).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site(u64);
+
+/// IPv6 networks of 64 bits that begin like this hold no hosts (RFC 4291 section 2.5.5): the place of IPv4 addresses.
+const IPV4: u64 = 0xFFFF_FFFF << 32;
+
+impl Source {
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self(IPV4 | u64::from(u32::from(ip))),
+            IpAddr::V6(ip) => Self((u128::from(ip) >> 64) as u64),
+        }
+    }
+
+    pub fn site(self) -> Site {
+        Site(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
+    }
+
+    /// Bytes that tell sources apart, for whoever signs them.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl From<IpAddr> for Source {
+    fn from(ip: IpAddr) -> Self {
+        Self::of(ip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_of_one_host_are_one_source() {
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_site_is_what_somebody_is_given() {
+        assert_eq!(source("2001:db8:1:2::1").site(), source("2001:db8:1:ffff::1").site());
+        assert_ne!(source("2001:db8:1:2::1").site(), source("2001:db8:2:2::1").site());
+        assert_eq!(source("192.0.2.1").site(), source("192.0.2.255").site());
+        assert_ne!(source("192.0.2.1").site(), source("192.0.3.1").site());
+    }
+}

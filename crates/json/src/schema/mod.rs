@@ -1,0 +1,228 @@
+//! A schema of a stranger: read iteratively, judged by what it would cost, compiled, and held against values.
+//!
+//! The dialect is JSON Schema from draft-04 to 2020-12 with these borders, each of which is named when it is crossed:
+//! nothing outside of the schema is referred to; a reference that comes back to itself has gone into a member or an item
+//! before; patterns have neither lookaround nor back-references; one `unevaluated…` does not stand above another; and all
+//! of it stays within [`limits`]. What is compiled is written anew from what was read, without annotations.
+
+mod cost;
+mod dialect;
+mod emit;
+mod graph;
+pub mod limits;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use graph::Graph;
+use jsonschema::{Draft, PatternOptions, Regex, ValidationError, Validator};
+use limits::{
+    DOCUMENT_PATTERN_BYTES_MAX, DOCUMENT_PATTERNS_MAX, DOCUMENT_TEXT_BYTES_MAX, DOCUMENT_VALUES_MAX,
+    EVALUATION_STEPS_MAX, FAULT_CHARS_MAX, LISTING_STEPS_MAX, PATTERN_COMPILED_BYTES_MAX,
+};
+use serde_json::Value;
+
+/// Why a schema is refused, and where. Says which limit it is, and never more than a few hundred characters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}{place}", if place.is_empty() { "" } else { ", at " })]
+pub struct SchemaError {
+    /// JSON pointer; empty for the schema itself.
+    pub place: String,
+    pub message: String,
+}
+
+impl SchemaError {
+    fn root(message: impl Into<String>) -> Self {
+        Self { place: String::new(), message: message.into() }
+    }
+}
+
+/// What is left for the schemas of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    values: usize,
+    text_bytes: usize,
+    patterns: usize,
+    pattern_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            values: DOCUMENT_VALUES_MAX,
+            text_bytes: DOCUMENT_TEXT_BYTES_MAX,
+            patterns: DOCUMENT_PATTERNS_MAX,
+            pattern_bytes: DOCUMENT_PATTERN_BYTES_MAX,
+        }
+    }
+}
+
+impl Budget {
+    fn spend(left: &mut usize, spent: usize, what: impl FnOnce() -> String) -> Result<(), SchemaError> {
+        *left = left.checked_sub(spent).ok_or_else(|| SchemaError::root(what()))?;
+        Ok(())
+    }
+
+    fn spend_values(&mut self, values: usize, bytes: usize) -> Result<(), SchemaError> {
+        let all = "all schemas together have more than";
+        Self::spend(&mut self.values, values, || format!("{all} {DOCUMENT_VALUES_MAX} values"))?;
+        Self::spend(&mut self.text_bytes, bytes, || format!("{all} {DOCUMENT_TEXT_BYTES_MAX} bytes of text"))
+    }
+
+    fn spend_patterns(&mut self, patterns: usize, bytes: usize) -> Result<(), SchemaError> {
+        let all = "all schemas together have more than";
+        Self::spend(&mut self.patterns, patterns, || format!("{all} {DOCUMENT_PATTERNS_MAX} patterns"))?;
+        Self::spend(&mut self.pattern_bytes, bytes, || {
+            format!("the patterns of all schemas together take more than {DOCUMENT_PATTERN_BYTES_MAX} bytes")
+        })
+    }
+}
+
+/// What is done with patterns that need backtracking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leniency {
+    /// The schema is refused: it is being saved, and can be changed.
+    None,
+    /// They are not checked: the schema was saved before they were refused, or is somebody else's.
+    SkipBacktracking,
+}
+
+/// A schema that is compiled.
+#[derive(Debug)]
+pub struct Schema {
+    validator: Validator,
+    graph: Graph,
+    /// Patterns that need backtracking and are not checked.
+    pub unchecked_patterns: usize,
+}
+
+/// How a value does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Faults, each with the JSON pointer to the value it is about.
+    Faults(Vec<Fault>),
+    /// It is not known whether it fits: finding out would take too long.
+    TooCostly,
+}
+
+/// A fault of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub place: String,
+    pub message: String,
+}
+
+impl Misfit {
+    /// The faults in one line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::TooCostly => "too large to be held against their schema".to_owned(),
+            Self::Faults(faults) => {
+                let one = |fault: &Fault| match fault.place.trim_start_matches('/') {
+                    "" => fault.message.clone(),
+                    place => format!("{place}: {}", fault.message),
+                };
+                faults.iter().map(one).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+}
+
+impl Schema {
+    /// Reads and judges a schema without compiling it: whether it is within the limits, not whether each of its keywords
+    /// has the right type. Takes time in proportion to the schema.
+    pub fn check(schema: &Value, budget: &mut Budget, leniency: Leniency) -> Result<(), SchemaError> {
+        let walked = walk::walk(schema, budget, leniency)?;
+        emit::graph(&walked).map(drop)
+    }
+
+    /// Compiles a schema. Takes milliseconds: not for a thread that others wait for.
+    pub fn compile(schema: &Value, budget: &mut Budget, leniency: Leniency) -> Result<Self, SchemaError> {
+        let walked = walk::walk(schema, budget, leniency)?;
+        let graph = emit::graph(&walked)?;
+        meta(walked.draft, schema)?;
+        let validator = jsonschema::options()
+            .with_draft(walked.draft)
+            .offline()
+            .with_pattern_options(pattern_options())
+            .build(&emit::normal(&walked))
+            .map_err(|error| invalid(&error))?;
+        Ok(Self { validator, graph, unchecked_patterns: walked.unchecked_patterns })
+    }
+
+    /// Steps of holding a value against the schema, if they are within the budget.
+    pub fn steps(&self, value: &Value) -> Option<u64> {
+        cost::steps(&self.graph, value, EVALUATION_STEPS_MAX).ok()
+    }
+
+    /// Holds a value against the schema and says what is wrong with it, `faults_max` faults at most. The value is within
+    /// the bounds of a [document](crate::document). Takes some milliseconds at most.
+    pub fn check_value(&self, value: &Value, faults_max: usize) -> Result<(), Misfit> {
+        let Some(steps) = self.steps(value) else { return Err(Misfit::TooCostly) };
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
+        if steps > LISTING_STEPS_MAX {
+            let message = "the value is too large to list what is wrong with it".to_owned();
+            return Err(Misfit::Faults(vec![Fault { place: String::new(), message }]));
+        }
+        let faults = self.validator.iter_errors(value).take(faults_max);
+        let faults = faults.map(|error| Fault {
+            place: shortened(&error.instance_path().to_string()),
+            message: shortened(&error.to_string()),
+        });
+        Err(Misfit::Faults(faults.collect()))
+    }
+}
+
+/// The engine that matches in linear time. The sizes of its patterns were judged; this is the second line.
+fn pattern_options() -> PatternOptions<Regex> {
+    PatternOptions::regex().size_limit(2 * PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(PATTERN_COMPILED_BYTES_MAX / 4)
+}
+
+/// Whether each keyword has the type it must have.
+fn meta(draft: Draft, schema: &Value) -> Result<(), SchemaError> {
+    let validator = match draft {
+        Draft::Draft4 => jsonschema::draft4::meta::validator(),
+        Draft::Draft6 => jsonschema::draft6::meta::validator(),
+        Draft::Draft7 => jsonschema::draft7::meta::validator(),
+        Draft::Draft201909 => jsonschema::draft201909::meta::validator(),
+        _ => jsonschema::draft202012::meta::validator(),
+    };
+    if validator.is_valid(schema) {
+        return Ok(());
+    }
+    validator.validate(schema).map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &ValidationError<'_>) -> SchemaError {
+    let place = shortened(&error.instance_path().to_string());
+    SchemaError { place, message: format!("is not a JSON schema: {}", shortened(&error.to_string())) }
+}
+
+/// The beginning of a text.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(FAULT_CHARS_MAX) {
+        Some((at, _)) => text.get(..at).map(|start| format!("{start}…")).unwrap_or_default(),
+        None => text.to_owned(),
+    }
+}
+
+/// A schema of our own, for values of strangers: compiled as it is, and cheap by construction.
+#[derive(Debug)]
+pub struct OwnSchema(Validator);
+
+impl OwnSchema {
+    /// Compiles a schema of this program; `None` if it is none.
+    pub fn compile(schema: &Value) -> Option<Self> {
+        jsonschema::options().offline().build(schema).ok().map(Self)
+    }
+
+    /// The first fault of a value.
+    pub fn check_value(&self, value: &Value) -> Result<(), Fault> {
+        self.0
+            .validate(value)
+            .map_err(|error| Fault { place: error.instance_path().to_string(), message: shortened(&error.to_string()) })
+    }
+}

@@ -1,0 +1,291 @@
+//! Browsers' TCP connections at the shared port: who may hold one, and for how long. A connection says whom it is for
+//! by its first packet, a connectivity check; at a cap the oldest one that has not makes room.
+
+use crate::limits;
+use crate::transport::stream::{self, Deframer};
+use mio::{Interest, Poll, Token};
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_connections::{Caps, Closed, ConnectionId, Report, Source, Standing, Table};
+
+/// How many connections browsers may hold, and how long they may take.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// `per_tenant` is of one call: a browser opens one for each of its networks.
+    pub caps: Caps,
+    /// Until a connection has said whom it is for.
+    pub first_packet: Duration,
+    /// From the first byte of a packet to its last.
+    pub packet: Duration,
+    /// Without a packet: browsers check their paths every few seconds (RFC 7675).
+    pub idle: Duration,
+    /// In which a connection that does not take what it is sent has to take something.
+    pub write: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            // Many browsers may come from one address, by a TURN server or a company's.
+            caps: Caps { total: 1_024, reserved: 0, per_source: 128, per_listed_source: 128, per_tenant: 8 },
+            first_packet: Duration::from_secs(10),
+            packet: Duration::from_secs(5),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How often the deadlines are looked at.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+struct Stream {
+    socket: mio::net::TcpStream,
+    remote: SocketAddr,
+    id: ConnectionId,
+    deframer: Deframer,
+    unsent: Vec<u8>,
+    /// Of the last packet.
+    heard: Instant,
+    /// Since when a packet is incomplete.
+    begun: Option<Instant>,
+    /// Since when nothing that waits was taken.
+    blocked: Option<Instant>,
+    /// It has said whom it is for.
+    proven: bool,
+    /// That call has as many as it may.
+    refused: bool,
+}
+
+/// The connections there are. Numbers of connections are their places, and tokens.
+pub(super) struct Streams {
+    listener: Option<mio::net::TcpListener>,
+    places: Vec<Option<Box<Stream>>>,
+    free: Vec<usize>,
+    by_remote: HashMap<SocketAddr, usize>,
+    table: Table<usize>,
+    limits: StreamLimits,
+    report: Arc<Report>,
+    swept: Option<Instant>,
+}
+
+impl Streams {
+    pub(super) fn new(listener: Option<mio::net::TcpListener>, limits: StreamLimits, report: Arc<Report>) -> Self {
+        Self {
+            listener,
+            places: Vec::new(),
+            free: Vec::new(),
+            by_remote: HashMap::new(),
+            table: Table::new(limits.caps),
+            limits,
+            report,
+            swept: None,
+        }
+    }
+
+    /// Takes a batch of connections; true when there may be more.
+    pub(super) fn accept(&mut self, now: Instant, poll: &Poll) -> bool {
+        for _ in 0..limits::ACCEPT_BATCH_MAX {
+            let accepted = self.listener.as_ref().map(mio::net::TcpListener::accept);
+            match accepted {
+                Some(Ok((socket, remote))) => self.open(now, poll, socket, remote),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return false,
+                // Nobody is left to accept, or there is no descriptor for it; the next arrival wakes us again.
+                Some(Err(_)) | None => return false,
+            }
+        }
+        true
+    }
+
+    fn open(&mut self, now: Instant, poll: &Poll, mut socket: mio::net::TcpStream, remote: SocketAddr) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        let opened = self.table.open(Source::of(remote.ip()), Standing::Stranger, index);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.free.push(index);
+                return self.report.count(error.into()); // dropped, and thereby closed
+            }
+        };
+        if let Some(evicted) = opened.evicted {
+            self.close(evicted, poll, Some(Closed::Evicted));
+        }
+        let _ = socket.set_nodelay(true);
+        if poll.registry().register(&mut socket, Token(index), Interest::READABLE | Interest::WRITABLE).is_err() {
+            self.table.close(opened.id);
+            self.free.push(index);
+            return;
+        }
+        let stream = Stream {
+            socket,
+            remote,
+            id: opened.id,
+            deframer: Deframer::default(),
+            unsent: Vec::new(),
+            heard: now,
+            begun: None,
+            blocked: None,
+            proven: false,
+            refused: false,
+        };
+        if let Some(place) = self.places.get_mut(index) {
+            *place = Some(Box::new(stream));
+        }
+        self.by_remote.insert(remote, index);
+        self.report.opened();
+    }
+
+    /// Reads a batch: the other end, its packets, and whether there is more. A stream that cannot be read any further
+    /// is closed after its packets.
+    pub(super) fn read(
+        &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8],
+    ) -> Option<(SocketAddr, Vec<Vec<u8>>, bool)> {
+        let stream = self.places.get_mut(index)?.as_deref_mut()?;
+        let (remote, mut packets) = (stream.remote, Vec::new());
+        let mut ended = if stream.flush(now) { None } else { Some(None) };
+        let mut more = true;
+        for _ in 0..limits::RECEIVE_BATCH_MAX {
+            if ended.is_some() || !more || packets.len() >= limits::RECEIVE_BATCH_MAX {
+                break;
+            }
+            match stream.socket.read(buffer) {
+                Ok(0) => ended = Some(None),
+                Ok(len) => {
+                    let bytes = buffer.get(..len).unwrap_or_default();
+                    if stream.deframer.push(bytes, |packet| packets.push(packet.to_vec())).is_err() {
+                        ended = Some(Some(Closed::Malformed));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => more = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => ended = Some(None),
+            }
+        }
+        if !packets.is_empty() {
+            (stream.heard, stream.begun) = (now, None);
+        }
+        stream.begun = if stream.deframer.is_empty() { None } else { stream.begun.or(Some(now)) };
+        if let Some(why) = ended {
+            self.close(index, poll, why);
+        }
+        Some((remote, packets, more && ended.is_none()))
+    }
+
+    /// A packet on this connection has said whom it is for: the call of this seat.
+    pub(super) fn prove(&mut self, remote: SocketAddr, seat: usize) {
+        let Some(index) = self.by_remote.get(&remote) else { return };
+        let Some(stream) = self.places.get_mut(*index).and_then(Option::as_deref_mut) else { return };
+        if stream.proven {
+            return;
+        }
+        if self.table.vouch(stream.id, seat as u64) {
+            self.table.make_busy(stream.id);
+            stream.proven = true;
+        } else {
+            stream.refused = true;
+        }
+    }
+
+    /// Closes a connection whose packets have not said whom it is for; true when it is closed.
+    pub(super) fn close_unproven(&mut self, remote: SocketAddr, poll: &Poll) -> bool {
+        let Some(index) = self.by_remote.get(&remote).copied() else { return true };
+        let Some(stream) = self.places.get(index).and_then(Option::as_deref) else { return true };
+        if stream.proven {
+            return false;
+        }
+        let why = if stream.refused { Closed::RefusedTenant } else { Closed::Malformed };
+        self.close(index, poll, Some(why));
+        true
+    }
+
+    pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
+        let stream = self.by_remote.get(&to).and_then(|index| self.places.get_mut(*index)?.as_deref_mut());
+        let Some(stream) = stream else { return };
+        // Sound that would be late is of no use: what finds no room is lost.
+        if stream.unsent.len().saturating_add(bytes.len()) <= limits::UNSENT_BYTES_MAX {
+            stream::frame(bytes, &mut stream.unsent);
+        }
+        stream.flush(now);
+    }
+
+    /// Its call is over.
+    pub(super) fn close_of(&mut self, remote: SocketAddr, poll: &Poll) {
+        if let Some(index) = self.by_remote.get(&remote).copied() {
+            self.close(index, poll, None);
+        }
+    }
+
+    fn close(&mut self, index: usize, poll: &Poll, why: Option<Closed>) {
+        let Some(mut stream) = self.places.get_mut(index).and_then(Option::take) else { return };
+        self.by_remote.remove(&stream.remote);
+        self.table.close(stream.id);
+        self.free.push(index);
+        self.report.gone();
+        if let Some(why) = why {
+            self.report.count(why);
+        }
+        let _ = poll.registry().deregister(&mut stream.socket);
+    }
+
+    /// When the deadlines have to be looked at again; not at all without connections.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        (!self.by_remote.is_empty()).then_some(self.swept? + SWEEP_EVERY)
+    }
+
+    /// Closes what has been silent, or has not moved, for too long.
+    pub(super) fn sweep(&mut self, now: Instant, poll: &Poll) {
+        if self.swept.is_some_and(|swept| now < swept + SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        for index in 0..self.places.len() {
+            let stream = self.places.get(index).and_then(Option::as_deref);
+            if let Some(why) = stream.and_then(|stream| stream.overdue(now, &self.limits)) {
+                self.close(index, poll, Some(why));
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Writes what waits; false when the connection is gone.
+    fn flush(&mut self, now: Instant) -> bool {
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(0) => return false,
+                Ok(len) => {
+                    self.unsent.drain(..len);
+                    self.blocked = None;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.blocked.get_or_insert(now);
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        self.blocked = None;
+        true
+    }
+
+    fn overdue(&self, now: Instant, limits: &StreamLimits) -> Option<Closed> {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        if !self.proven && since(self.heard) > limits.first_packet {
+            return Some(Closed::FirstMessageTimeout);
+        }
+        if self.begun.is_some_and(|begun| since(begun) > limits.packet) {
+            return Some(Closed::MessageTimeout);
+        }
+        if self.blocked.is_some_and(|blocked| since(blocked) > limits.write) {
+            return Some(Closed::WriteTimeout);
+        }
+        (since(self.heard) > limits.idle).then_some(Closed::IdleTimeout)
+    }
+}

@@ -1,0 +1,285 @@
+//! Panics on purpose, with real threads and sockets: whoever panics ends alone, is reported, and gives everything back.
+
+use super::super::ports::PortPool;
+use super::*;
+use crate::codec::{Codec, Law};
+use crate::playout::queue::PieceId;
+use crate::rtp::packet::Packet;
+use std::sync::Mutex;
+use std::time::Duration;
+use trunkline_supervision::panics;
+
+/// Panics are counted for the whole process: one test at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Nothing here takes as long as this on a machine that works at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn counted(part: &str) -> u64 {
+    panics().into_iter().find(|(known, _)| *known == part).map_or(0, |(_, count)| count)
+}
+
+/// A leg with its peer's socket and what it said.
+struct Side {
+    handle: Option<LegHandle>,
+    peer: UdpSocket,
+    port: u16,
+    said: Arc<Mutex<Vec<LegEvent>>>,
+    sequence: u16,
+}
+
+impl Side {
+    fn start(workers: &Workers, pool: &PortPool, recording: Option<PathBuf>, panics_at: fn(&LegEvent) -> bool) -> Self {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let ports = pool.take().unwrap();
+        let port = ports.port();
+        let said: Arc<Mutex<Vec<LegEvent>>> = Arc::default();
+        let heard = said.clone();
+        let sink = Box::new(move |event: LegEvent| {
+            let panics = panics_at(&event);
+            heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
+            assert!(!panics, "on purpose");
+            true
+        });
+        let config = Config::plain(Instant::now(), Stream::pcmu(peer.local_addr().unwrap()));
+        let handle = workers.add(config, Wire::Plain(ports), recording, sink).unwrap();
+        Self { handle: Some(handle), peer, port, said, sequence: 0 }
+    }
+
+    /// 20 ms of sound to the leg.
+    fn speak(&mut self) {
+        let timestamp = u32::from(self.sequence) * 160;
+        let packet = Packet {
+            payload_type: 0,
+            marker: false,
+            sequence: self.sequence,
+            timestamp,
+            ssrc: 5,
+            payload: &[0x30; 160],
+        };
+        let mut buffer = [0; 172];
+        packet.write(&mut buffer).unwrap();
+        self.sequence += 1;
+        self.peer.send_to(&buffer, ("127.0.0.1", self.port)).unwrap();
+    }
+
+    fn has_said(&self, what: fn(&LegEvent) -> bool) -> bool {
+        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().any(what)
+    }
+
+    /// Packets that have come of the leg since the last look.
+    fn received(&self) -> usize {
+        let mut buffer = [0; 2_000];
+        std::iter::from_fn(|| self.peer.recv(&mut buffer).ok()).count()
+    }
+}
+
+/// Until `done`, with sound to everybody every 20 ms.
+fn talk(sides: &mut [&mut Side], mut done: impl FnMut(&[&mut Side]) -> bool) {
+    let began = Instant::now();
+    while !done(sides) {
+        assert!(began.elapsed() < PATIENCE, "it does not happen");
+        sides.iter_mut().for_each(|side| side.speak());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn is_end(event: &LegEvent) -> bool {
+    matches!(event, LegEvent::InternalError)
+}
+
+#[test]
+fn a_leg_that_panics_ends_alone_is_reported_and_gives_its_ports_back() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_000, 34_199);
+    let all = pool.available();
+    let mut beside = Side::start(&workers, &pool, None, |_| false);
+    let piece = PieceId { generation: 1, index: 0 };
+    // By a packet, by the sound of one, in a turn of its own, by a command, and on the way out.
+    let causes: [fn(&LegEvent) -> bool; 5] = [
+        |event| matches!(event, LegEvent::MediaStarted { .. }),
+        |event| matches!(event, LegEvent::Audio { .. }),
+        |event| matches!(event, LegEvent::PieceStarted { .. }),
+        |event| matches!(event, LegEvent::Flushed { .. }),
+        |event| !matches!(event, LegEvent::MediaStarted { .. } | LegEvent::Audio { .. }),
+    ];
+    for (number, cause) in causes.into_iter().enumerate() {
+        let before = counted("media_leg");
+        let mut broken = Side::start(&workers, &pool, None, cause);
+        let handle = broken.handle.take().unwrap();
+        handle.play(piece, vec![500; 16_000], true).unwrap();
+        if number >= 3 {
+            handle.flush(1, false).unwrap();
+        }
+        talk(&mut [&mut broken, &mut beside], |sides| sides[0].has_said(is_end));
+        // The one that panics at whatever it is told panics at its end as well.
+        let panicked = counted("media_leg") - before;
+        assert!(if number == 4 { (2..=4).contains(&panicked) } else { panicked == 1 }, "{panicked} of {number}");
+        assert!(number == 4 || broken.has_said(|event| matches!(event, LegEvent::Closed { .. })), "{number}");
+        let came = beside.sequence;
+        talk(&mut [&mut beside], |sides| pool.available() == all - 1 && sides[0].sequence > came + 5);
+        // Commands to it are for nobody, and its end is the call's business no more.
+        drop(handle);
+    }
+    assert!(!beside.has_said(is_end));
+    beside.received();
+    talk(&mut [&mut beside], |sides| sides[0].received() > 0);
+    assert!(workers.liveness().iter().all(|one| !one.is_stuck()), "{:?}", workers.liveness());
+    assert_eq!((counted("media_worker"), counted("recorder")), (0, 0));
+}
+
+#[test]
+fn a_worker_that_panics_ends_its_legs_and_takes_new_ones() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let workers = Workers::start(2, Arrival::Turn).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_200, 34_399);
+    let all = pool.available();
+    let before = counted("media_worker");
+    // Legs 1 and 3 are on the second worker, leg 2 on the first.
+    let [mut one, mut two, mut three] = std::array::from_fn(|_| Side::start(&workers, &pool, None, |_| false));
+    let started = |event: &LegEvent| matches!(event, LegEvent::MediaStarted { .. });
+    talk(&mut [&mut one, &mut two, &mut three], |sides| sides.iter().all(|side| side.has_said(started)));
+    workers.workers[1].commands.try_send(Command::Break).unwrap();
+    talk(&mut [&mut one, &mut two, &mut three], |sides| sides[0].has_said(is_end) && sides[2].has_said(is_end));
+    assert!(!two.has_said(is_end));
+    assert_eq!(counted("media_worker"), before + 1);
+    assert_eq!(pool.available(), all - 1);
+    let [mut four, mut five] = std::array::from_fn(|_| Side::start(&workers, &pool, None, |_| false));
+    talk(&mut [&mut two, &mut four, &mut five], |sides| {
+        sides.iter().all(|side| side.has_said(started)) && sides.iter().all(|side| side.received() > 0)
+    });
+    assert_eq!(workers.stats().legs.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_recording_that_panics_ends_alone() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_400, 34_599);
+    let folder = std::env::temp_dir().join(format!("trunkline-containment-{}", std::process::id()));
+    let before = counted("recorder");
+    let mut sides: Vec<Side> =
+        (0..2).map(|n| Side::start(&workers, &pool, Some(folder.join(format!("{n}.wav"))), |_| false)).collect();
+    let [first, second] = &mut sides[..] else { panic!("two") };
+    talk(&mut [first, second], |sides| sides.iter().all(|side| side.sequence > 20));
+    let (done, recorded) = bounded(1);
+    first.handle.take().unwrap().remove(Some(Box::new(|_| panic!("on purpose"))));
+    second.handle.take().unwrap().remove(Some(Box::new(move |result| drop(done.send(result)))));
+    let samples = recorded.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(samples > 1_000, "{samples}");
+    assert_eq!(counted("recorder"), before + 1);
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_leg_that_breaks_off_leaves_its_recording_whole() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_600, 34_799);
+    let folder = std::env::temp_dir().join(format!("trunkline-broken-off-{}", std::process::id()));
+    let path = folder.join("one.wav");
+    let mut side = Side::start(&workers, &pool, Some(path.clone()), |event| matches!(event, LegEvent::Flushed { .. }));
+    let handle = side.handle.take().unwrap();
+    // Two blocks of half a second.
+    talk(&mut [&mut side], |sides| sides[0].sequence > 70);
+    handle.flush(0, false).unwrap();
+    talk(&mut [&mut side], |sides| sides[0].has_said(is_end));
+    let (done, recorded) = bounded(1);
+    handle.remove(Some(Box::new(move |result| drop(done.send(result)))));
+    let samples = recorded.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(samples >= 4_000, "{samples}");
+    assert_eq!(u64::from(hound::WavReader::open(path).unwrap().duration()), samples);
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_browsers_leg_that_panics_ends_alone() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let codecs = [Codec::Opus, Codec::G711(Law::Mu)];
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let reach = Reach { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
+    let mut workers = Workers::start(1, Arrival::Turn).unwrap();
+    workers
+        .start_web(WebPort { udp, tcp: None, reach: reach.clone(), limits: Default::default(), report: Arc::default() })
+        .unwrap();
+    let browsers = Workers::start(1, Arrival::Turn).unwrap();
+    let before = counted("media_leg");
+    let said: [Arc<Mutex<Vec<LegEvent>>>; 3] = Default::default();
+    let mut handles = Vec::new();
+    for (number, said) in said.iter().enumerate() {
+        let now = Instant::now();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = Reach { udp: vec![socket.local_addr().unwrap()], tcp: vec![] };
+        let offered = Peer::offer(now, &own, &codecs).unwrap();
+        let answered = Peer::answer(now, &offered.sdp, &reach, &codecs).unwrap();
+        let sdp = answered.sdp.clone();
+        let heard = said.clone();
+        let sink = Box::new(move |event: LegEvent| {
+            let panics = number == 1 && matches!(event, LegEvent::MediaStarted { .. });
+            heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
+            assert!(!panics, "on purpose");
+            true
+        });
+        handles.push(
+            workers
+                .add(Config::plain(now, answered.stream), Wire::Shared(Box::new(answered.peer)), None, sink)
+                .unwrap(),
+        );
+        let (peer, stream) = offered.accept(&sdp).unwrap();
+        let browser = browsers
+            .add(Config::plain(now, stream), Wire::Own(Box::new(peer), socket), None, Box::new(|_| true))
+            .unwrap();
+        // Sound of its own, for as long as this takes.
+        for index in 0..20 {
+            let tone = |n: usize| ((n as f32 * 0.3).sin() * 8_000.0) as i16;
+            browser.play(PieceId { generation: 1, index }, (0..8_000).map(tone).collect(), true).unwrap();
+        }
+        handles.push(browser);
+    }
+    let count = |which: usize, what: fn(&LegEvent) -> bool| {
+        said[which].lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().filter(|event| what(event)).count()
+    };
+    let began = Instant::now();
+    let audio = |event: &LegEvent| matches!(event, LegEvent::Audio { .. });
+    while count(1, is_end) == 0 || count(0, audio) < 20 || count(2, audio) < 20 {
+        assert!(began.elapsed() < PATIENCE, "{} {} {}", count(1, is_end), count(0, audio), count(2, audio));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (first, third) = (count(0, audio), count(2, audio));
+    while count(0, audio) < first + 20 || count(2, audio) < third + 20 {
+        assert!(began.elapsed() < PATIENCE, "the others go on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((count(0, is_end), count(2, is_end)), (0, 0));
+    assert_eq!(counted("media_leg"), before + 1);
+}
+
+/// Media is allowed from the keys on; nothing waits for a timer that has nothing to do with it.
+#[test]
+fn sound_begins_when_the_handshake_ends() {
+    let workers = Workers::start(2, Arrival::Turn).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_800, 34_899);
+    let theirs = workers.fingerprint().unwrap();
+    let (one, two) = (pool.take().unwrap(), pool.take().unwrap());
+    let at = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let (first, second) = (at(one.port()), at(two.port()));
+    let began = Instant::now();
+    let (started, heard) = bounded(16);
+    let mut legs = Vec::new();
+    for (ports, remote, active) in [(two, first, false), (one, second, true)] {
+        let dtls = Some(crate::transport::dtls::Terms { theirs, active, association: 1 });
+        let stream = Stream { dtls, rtcp_mux: true, ..Stream::pcmu(remote) };
+        let started = started.clone();
+        let sink = Box::new(move |event| {
+            if matches!(event, LegEvent::MediaStarted { .. }) {
+                let _ = started.try_send(active);
+            }
+            true
+        });
+        legs.push(workers.add(Config::plain(Instant::now(), stream), Wire::Plain(ports), None, sink).unwrap());
+    }
+    let both = [heard.recv_timeout(PATIENCE).unwrap(), heard.recv_timeout(PATIENCE).unwrap()];
+    assert_ne!(both[0], both[1]);
+    assert!(began.elapsed() < limits::PATH_DEADLINE / 2, "{:?}", began.elapsed());
+}

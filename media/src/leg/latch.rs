@@ -1,0 +1,420 @@
+//! Whose packets are the peer's, and where ours go (RFC 7362). Plain RTP proves nothing about its sender, so what the
+//! signalling says is believed: the address of the description first, and others by rule alone.
+//!
+//! The addresses have ranks. The one that the description names ranks highest, and wins the stream back with its first
+//! packet. Behind a NAT the description names an address that only the peer itself can reach: then the address that the
+//! signalling came from stands in for it. Whoever ranks lower has to send a few packets of one stream before it is
+//! believed, and whoever ranks equal has to wait until the present source falls silent. Strangers are never believed.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Packets in sequence that a source other than the named one has to send before it is believed.
+pub const PROBATION_PACKETS: u32 = 3;
+/// A source that is this silent may be replaced by the same stream from another port.
+pub const SILENT_AFTER: Duration = Duration::from_secs(1);
+/// For this long after a description of the peer's, its source may be another one without the same stream going on.
+const REOPENED: Duration = Duration::from_secs(5);
+/// Then a source counts as silent that has missed five packets.
+const REOPENED_SILENT_AFTER: Duration = Duration::from_millis(100);
+/// For this long after the description named another address, late packets of the former source prove nothing.
+const FORMER: Duration = Duration::from_secs(2);
+/// The same stream goes on (RFC 3550 appendix A.1, `MAX_DROPOUT`): a minute of packets of 20 ms.
+const SEQUENCE_AHEAD_MAX: u16 = 3_000;
+/// Sources on probation at once. A flood from many ports of one address keeps its own alive at most.
+const CANDIDATES_MAX: usize = 4;
+/// A source on probation that pauses this long begins anew.
+const CANDIDATE_PAUSE: Duration = Duration::from_secs(1);
+/// Paths of an ICE peer that have been proven by a check, before it has chosen one.
+const PATHS_MAX: usize = 8;
+
+/// Which sources a leg may follow beside the one that the description names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latching {
+    /// None.
+    Off,
+    /// Other ports of the described address.
+    SameAddress,
+    /// Those, and any port of the address that the peer's signalling came from: telephones behind a NAT.
+    #[default]
+    SignallingAddress,
+    /// Any: whoever speaks first, until somebody of a better claim speaks. Only for networks without strangers.
+    Any,
+}
+
+impl Latching {
+    pub const ALL: [Self; 4] = [Self::Off, Self::SameAddress, Self::SignallingAddress, Self::Any];
+
+    /// As the settings name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::SameAddress => "same_address",
+            Self::SignallingAddress => "signalling_address",
+            Self::Any => "any",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == text)
+    }
+}
+
+/// What the signalling says about the peer's media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Address and port of the description.
+    pub media: SocketAddr,
+    /// Where RTCP is expected.
+    pub rtcp: SocketAddr,
+    /// RTCP comes where RTP comes.
+    pub is_one_port: bool,
+    /// Where the signalling came from.
+    pub signalling: Option<IpAddr>,
+    /// The peer looks for its path with checks, and chooses it.
+    pub has_ice: bool,
+}
+
+/// A packet as far as it says whose stream it is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub ssrc: u32,
+    pub sequence: u16,
+}
+
+/// How good a source's claim is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Allowed by [`Latching::Any`] alone.
+    Anybody,
+    /// Of an address that signalling knows.
+    Address,
+    /// Of the signalling's address, with the port of the description: a NAT that keeps ports.
+    Port,
+    /// What the description names, or an ICE peer has chosen.
+    Named,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    addr: SocketAddr,
+    rank: Rank,
+    heard: Instant,
+    mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    addr: SocketAddr,
+    mark: Mark,
+    heard: Instant,
+    seen: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Latch {
+    rule: Latching,
+    named: Named,
+    /// An ICE peer's choice; nothing else counts beside it.
+    chosen: Option<SocketAddr>,
+    paths: Vec<SocketAddr>,
+    source: Option<Source>,
+    candidates: [Option<Candidate>; CANDIDATES_MAX],
+    reopened: Option<Instant>,
+    /// What the description named before, and when it stopped to.
+    former: Option<(SocketAddr, Instant)>,
+    rtcp_source: Option<SocketAddr>,
+    rtcp_chosen: Option<SocketAddr>,
+}
+
+impl Latch {
+    pub(super) fn new(rule: Latching, named: Named) -> Self {
+        Self {
+            rule,
+            named: named.canonical(),
+            chosen: None,
+            paths: Vec::new(),
+            source: None,
+            candidates: [None; CANDIDATES_MAX],
+            reopened: None,
+            former: None,
+            rtcp_source: None,
+            rtcp_chosen: None,
+        }
+    }
+
+    /// Another description of the peer's, or the same anew. `keeps_path`: an ICE peer goes on with the path it has
+    /// chosen until it chooses another.
+    pub(super) fn reopen(&mut self, now: Instant, named: Named, keeps_path: bool) {
+        let named = named.canonical();
+        let before = self.named;
+        if !keeps_path {
+            (self.chosen, self.rtcp_chosen) = (None, None);
+            self.paths.clear();
+        }
+        // Address zero means "send me nothing" (RFC 2543), and not that the peer has moved.
+        let held = named.media.ip().is_unspecified();
+        let kept = if held { before.media } else { named.media };
+        self.named = Named { media: kept, rtcp: if held { before.rtcp } else { named.rtcp }, ..named };
+        self.reopened = Some(now);
+        self.candidates = [None; CANDIDATES_MAX];
+        if self.chosen.is_some() {
+            return;
+        }
+        if kept != before.media || named.has_ice != before.has_ice {
+            self.former = self.source.take().map(|source| (source.addr, now));
+            self.rtcp_source = None;
+        }
+        // What the new description has no room for is nobody's any more.
+        self.source = self.source.filter(|source| self.rank(source.addr).is_some());
+    }
+
+    /// Whether a packet whose sender nobody has vouched for is the peer's.
+    pub(super) fn accepts(&mut self, now: Instant, addr: SocketAddr, mark: Mark) -> bool {
+        let addr = canonical(addr);
+        let Some(rank) = self.rank(addr) else { return false };
+        if let Some(source) = self.source.as_mut().filter(|source| source.addr == addr) {
+            (source.rank, source.heard, source.mark) = (rank, now, mark);
+            return true;
+        }
+        let late = self.former.is_some_and(|(former, at)| former == addr && now.saturating_duration_since(at) < FORMER);
+        if rank < Rank::Named && (late || !self.may_replace(now, addr, rank, mark)) {
+            return false;
+        }
+        let goes_on = self.source.is_some_and(|source| is_same_stream(source.mark, mark));
+        if rank == Rank::Named || goes_on || self.has_passed(now, addr, mark) {
+            self.follow(now, addr, rank, mark);
+            return true;
+        }
+        false
+    }
+
+    /// A packet that SRTP has proven to be the peer's, wherever it comes from; ours go there once it keeps coming.
+    pub(super) fn authentic(&mut self, now: Instant, addr: SocketAddr, mark: Mark) {
+        let addr = canonical(addr);
+        let rank = self.rank(addr);
+        match &mut self.source {
+            Some(source) if source.addr == addr => (source.heard, source.mark) = (now, mark),
+            _ if self.chosen.is_some() && rank.is_none() || self.rule == Latching::Off && rank != Some(Rank::Named) => {
+            }
+            None => self.follow(now, addr, rank.unwrap_or(Rank::Anybody), mark),
+            Some(_) => {
+                if rank == Some(Rank::Named) || self.has_passed(now, addr, mark) {
+                    self.follow(now, addr, rank.unwrap_or(Rank::Anybody), mark);
+                }
+            }
+        }
+    }
+
+    /// Whether a report is the peer's. `on_media_port`: it came where RTP comes. `ssrc`: whose it says it is;
+    /// `known`: that of the stream.
+    pub(super) fn accepts_report(
+        &mut self, addr: SocketAddr, on_media_port: bool, ssrc: Option<u32>, known: Option<u32>,
+    ) -> bool {
+        let addr = canonical(addr);
+        let source = self.source.map(|source| source.addr);
+        if on_media_port || self.named.is_one_port {
+            return Some(addr) == source || self.rank(addr) == Some(Rank::Named);
+        }
+        if let Some(chosen) = self.rtcp_chosen {
+            return addr == chosen;
+        }
+        if addr == self.named.rtcp {
+            self.rtcp_source = Some(addr);
+            return true;
+        }
+        let goes_with = self.rule != Latching::Off && source.is_some_and(|source| source.ip() == addr.ip());
+        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(self.named.rtcp);
+        if fits {
+            self.rtcp_source = Some(addr);
+        }
+        fits
+    }
+
+    /// A report that SRTCP has proven.
+    pub(super) fn authentic_report(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        if self.rtcp_chosen.is_none() && (self.rule != Latching::Off || addr == self.named.rtcp) {
+            self.rtcp_source = Some(addr);
+        }
+    }
+
+    /// Whether somebody there may take part in a handshake for keys: how well, or not at all.
+    pub(super) fn claim(&self, addr: SocketAddr) -> Option<u8> {
+        self.rank(canonical(addr)).map(|rank| rank as u8)
+    }
+
+    /// An ICE peer has proven that it is there.
+    pub(super) fn proven(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        if !self.paths.contains(&addr) {
+            if self.paths.len() == PATHS_MAX {
+                self.paths.remove(0);
+            }
+            self.paths.push(addr);
+        }
+    }
+
+    /// An ICE peer has chosen this path.
+    pub(super) fn choose(&mut self, addr: SocketAddr) {
+        self.chosen = Some(canonical(addr));
+        self.source = self.source.filter(|source| Some(source.addr) == self.chosen);
+    }
+
+    pub(super) fn has_chosen(&self) -> bool {
+        self.chosen.is_some()
+    }
+
+    pub(super) fn choose_rtcp(&mut self, addr: SocketAddr) {
+        self.rtcp_chosen = Some(canonical(addr));
+    }
+
+    /// Where our packets go; `None` while nobody is known to be there.
+    pub(super) fn target(&self) -> Option<SocketAddr> {
+        let described = || match self.nat() {
+            Some(outside) => SocketAddr::new(outside, self.named.media.port()),
+            None => self.named.media,
+        };
+        let to = self.chosen.or(self.source.map(|source| source.addr)).unwrap_or_else(described);
+        is_sendable(to).then_some(to)
+    }
+
+    /// Where our reports go.
+    pub(super) fn report_target(&self) -> Option<SocketAddr> {
+        if self.named.is_one_port {
+            return self.target();
+        }
+        // Behind a NAT nobody but the peer's own reports tells its port.
+        let media = self.source.map(|source| source.addr.ip());
+        let is_reachable = self.nat().is_none() && media.is_none_or(|media| media == self.named.media.ip());
+        let described = is_reachable.then_some(self.named.rtcp);
+        self.rtcp_chosen.or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
+    }
+
+    fn rank(&self, addr: SocketAddr) -> Option<Rank> {
+        if let Some(chosen) = self.chosen {
+            return (addr == chosen).then_some(Rank::Named);
+        }
+        let Named { media, signalling, has_ice, .. } = self.named;
+        if addr == media {
+            return Some(Rank::Named);
+        }
+        if has_ice {
+            return self.paths.contains(&addr).then_some(Rank::Address);
+        }
+        let is_signalling = signalling == Some(addr.ip());
+        match self.rule {
+            Latching::Off => None,
+            Latching::SignallingAddress | Latching::Any
+                if self.nat() == Some(addr.ip()) && addr.port() == media.port() =>
+            {
+                Some(Rank::Port)
+            }
+            Latching::SignallingAddress | Latching::Any if is_signalling => Some(Rank::Address),
+            _ if addr.ip() == media.ip() => Some(Rank::Address),
+            Latching::Any => Some(Rank::Anybody),
+            _ => None,
+        }
+    }
+
+    /// The address outside of a NAT that the peer is behind: its description names one that nobody outside can reach.
+    fn nat(&self) -> Option<IpAddr> {
+        let Named { media, signalling, has_ice, .. } = self.named;
+        let follows = matches!(self.rule, Latching::SignallingAddress | Latching::Any) && !has_ice;
+        signalling.filter(|outside| follows && !is_inside(*outside) && is_inside(media.ip()))
+    }
+
+    /// Whether a source that is not the named one may take the present one's place, once it has proven itself.
+    fn may_replace(&self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) -> bool {
+        let Some(source) = self.source else { return true };
+        if rank > source.rank {
+            return true;
+        }
+        let silent = now.saturating_duration_since(source.heard);
+        if self.is_reopened(now)
+            && silent >= REOPENED_SILENT_AFTER
+            && (rank == source.rank || addr.ip() == source.addr.ip())
+        {
+            return true;
+        }
+        silent >= SILENT_AFTER && addr.ip() == source.addr.ip() && is_same_stream(source.mark, mark)
+    }
+
+    fn is_reopened(&self, now: Instant) -> bool {
+        self.reopened.is_some_and(|at| now.saturating_duration_since(at) < REOPENED)
+    }
+
+    /// Counts a packet of a source on probation; true when it was the last that was wanted.
+    fn has_passed(&mut self, now: Instant, addr: SocketAddr, mark: Mark) -> bool {
+        let fresh = Candidate { addr, mark, heard: now, seen: 1 };
+        if let Some(one) = self.candidates.iter_mut().flatten().find(|one| one.addr == addr) {
+            let ahead = mark.sequence.wrapping_sub(one.mark.sequence);
+            let goes_on = one.mark.ssrc == mark.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead);
+            let paused = now.saturating_duration_since(one.heard) > CANDIDATE_PAUSE;
+            *one = if goes_on && !paused { Candidate { seen: one.seen.saturating_add(1), ..fresh } } else { fresh };
+            return one.seen >= PROBATION_PACKETS;
+        }
+        // Whoever has come least far makes room, the longest silent of them first.
+        let far = |one: &Option<Candidate>| one.map(|one| (one.seen, one.heard));
+        if let Some(place) = self.candidates.iter_mut().min_by_key(|one| far(one)) {
+            *place = Some(fresh);
+        }
+        false
+    }
+
+    fn follow(&mut self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) {
+        self.source = Some(Source { addr, rank, heard: now, mark });
+        self.candidates = [None; CANDIDATES_MAX];
+        // It has come back from wherever it was.
+        self.reopened = None;
+        // A source of another address has its reports elsewhere too.
+        if self.rtcp_source.is_some_and(|rtcp| rtcp.ip() != addr.ip()) {
+            self.rtcp_source = None;
+        }
+    }
+}
+
+impl Named {
+    fn canonical(self) -> Self {
+        Self {
+            media: canonical(self.media),
+            rtcp: canonical(self.rtcp),
+            signalling: self.signalling.map(|ip| ip.to_canonical()),
+            ..self
+        }
+    }
+}
+
+/// IPv4 in IPv6 is IPv4.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+fn is_same_stream(before: Mark, after: Mark) -> bool {
+    let ahead = after.sequence.wrapping_sub(before.sequence);
+    before.ssrc == after.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead)
+}
+
+/// Somebody can be there: not "nobody" (RFC 2543), not everybody.
+fn is_sendable(addr: SocketAddr) -> bool {
+    let ip = addr.ip();
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// An address that means something on its own network only (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
+fn is_inside(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || a == 100 && (64..128).contains(&b)
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.segments();
+            v6.is_loopback() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! How much sound a peer may make us judge. Packets come in bursts after a pause of the network, and timestamps jump;
+//! but a peer that sends hours in a second, or says that hours have passed, takes time from everybody's calls.
+
+use crate::frame::RATE_HZ;
+use std::time::{Duration, Instant};
+
+/// Sound at once: what a network holds back at the very worst, five times the pause after which a timeline starts anew.
+const BURST_SAMPLES: u64 = 10 * RATE_HZ as u64;
+
+/// A bucket of samples that fills a quarter faster than time passes, so that no clock of a peer outruns it.
+#[derive(Debug)]
+pub(super) struct Pace {
+    credit: u64,
+    filled: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { credit: BURST_SAMPLES, filled: None }
+    }
+}
+
+impl Pace {
+    fn fill(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(*self.filled.get_or_insert(now)).min(Duration::from_secs(60));
+        let samples = since.as_millis() as u64 * u64::from(RATE_HZ) / 1_000 * 5 / 4;
+        if samples > 0 {
+            self.filled = Some(now);
+            self.credit = self.credit.saturating_add(samples).min(BURST_SAMPLES);
+        }
+    }
+
+    /// Takes all of `samples` or nothing.
+    pub(super) fn admits(&mut self, now: Instant, samples: usize) -> bool {
+        self.fill(now);
+        let left = self.credit.checked_sub(samples as u64);
+        self.credit = left.unwrap_or(self.credit);
+        left.is_some()
+    }
+
+    /// Takes as much of `samples` as there is.
+    pub(super) fn up_to(&mut self, now: Instant, samples: usize) -> usize {
+        self.fill(now);
+        let taken = self.credit.min(samples as u64);
+        self.credit = self.credit.saturating_sub(taken);
+        taken as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_a_flood_does_not() {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!((0..1_000).filter(|_| pace.admits(now, 160)).count(), 500, "ten seconds at once");
+        let mut taken = 0;
+        for _ in 0..10_000 {
+            now += Duration::from_millis(1);
+            taken += usize::from(pace.admits(now, 160)) + usize::from(pace.admits(now, 160));
+        }
+        assert!((590..=630).contains(&taken), "{taken} packets of 20 ms in ten seconds");
+        assert!(pace.up_to(now, 100_000) < 320);
+        now += Duration::from_secs(3_600);
+        assert_eq!(pace.up_to(now, usize::MAX), BURST_SAMPLES as usize);
+    }
+}

@@ -1,0 +1,301 @@
+//! Every packet that is wrong in one place, into everything that reads packets: nothing panics, nothing grows, and the
+//! call goes on.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod mutate;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use trunkline_media::codec::opus::{Opus, PACKET_SAMPLES_MAX};
+use trunkline_media::codec::{Codec, Law};
+use trunkline_media::frame::SAMPLES;
+use trunkline_media::leg::{Config, Latching, Leg, LegEvent, Stream};
+use trunkline_media::playout::queue::PieceId;
+use trunkline_media::rtp::packet::{Packet, header_len, is_rtcp};
+use trunkline_media::rtp::rtcp;
+use trunkline_media::transport::dtls::{Handshake, Identity, Progress, Terms};
+use trunkline_media::transport::ice::Lite;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX, Keys, Srtp, Suite};
+use trunkline_media::transport::stream::{self, Deframer};
+use trunkline_media::transport::webrtc::{Out, Peer, Reach, Way, checked_ufrag};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn peer() -> SocketAddr {
+    "127.0.0.1:4000".parse().unwrap()
+}
+
+fn streams() -> [Stream; 3] {
+    let opus = Stream { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(peer()) };
+    let g722 = Stream { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(peer()) };
+    [Stream::pcmu(peer()), opus, g722]
+}
+
+/// A leg that is sent to and sends, with what it has made of it.
+struct Bench {
+    start: Instant,
+    now: Instant,
+    leg: Leg,
+    sent: usize,
+    ticks: usize,
+    frames: usize,
+}
+
+impl Bench {
+    fn new(stream: Stream) -> Self {
+        let start = Instant::now();
+        let config =
+            Config { latching: Latching::Any, first_timestamp: u32::MAX - 1_000, ..Config::plain(start, stream) };
+        let mut leg = Leg::new(start, config);
+        leg.play(PieceId { generation: 1, index: 0 }, vec![900; 60 * 8_000], true);
+        Self { start, now: start, leg, sent: 0, ticks: 0, frames: 0 }
+    }
+
+    fn pass(&mut self, step: Duration) {
+        self.now += step;
+        while self.leg.due(self.now) <= self.now {
+            let due = self.leg.due(self.now);
+            self.ticks += 1;
+            self.leg.tick(self.now, due, &mut |_, _, bytes| self.sent += usize::from(!bytes.is_empty()));
+        }
+        while let Some(event) = self.leg.poll_event() {
+            if let LegEvent::Recorded { block } = event {
+                self.leg.recycle(block);
+            } else {
+                self.frames += usize::from(matches!(event, LegEvent::Audio { .. }));
+            }
+        }
+    }
+
+    /// It has kept its own time, and made no more of what came than there was time for.
+    fn check(&self) {
+        let ms = (self.now - self.start).as_millis() as usize;
+        // Opus pauses once the minute of speech is over.
+        assert!(self.ticks + 2 >= ms / 20 && self.sent + 2 >= (ms / 20).min(2_900), "{} packets in {ms} ms", self.sent);
+        assert!(self.frames <= 500 + ms / 20 * 2 + 10, "{} frames in {ms} ms", self.frames);
+    }
+}
+
+#[test]
+fn rtp_that_is_wrong_in_one_place_harms_no_leg() {
+    for stream in streams() {
+        let mut bench = Bench::new(stream);
+        for base in mutate::rtp() {
+            for packet in mutate::variants(&base) {
+                let _ = header_len(&packet);
+                assert!(Packet::parse(&packet).is_none_or(|parsed| parsed.payload.len() <= packet.len() - 12));
+                bench.leg.handle_rtp(bench.now, peer(), &packet);
+                bench.pass(MS);
+            }
+            // The peer goes on as if nothing had been.
+            bench.check();
+        }
+    }
+}
+
+#[test]
+fn sequence_and_timestamp_may_jump_anywhere_from_anywhere() {
+    const JUMPS: [u32; 12] = [0, 1, 63, 64, 65, 160, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ff60];
+    for stream in streams() {
+        let mut bench = Bench::new(stream);
+        let (mut sequence, mut timestamp) = (0u16, 0u32);
+        for (n, (ahead, later)) in JUMPS.iter().flat_map(|a| JUMPS.iter().map(move |b| (*a, *b))).enumerate() {
+            // A few in a row, so that what follows a jump is seen as well.
+            for _ in 0..4 {
+                sequence = sequence.wrapping_add(ahead as u16);
+                timestamp = timestamp.wrapping_add(later);
+                for payload_type in [0u8, 101, 111, 13] {
+                    let payload = if payload_type == 101 { &[5u8, 10, 0xff, 0xff][..] } else { &[0x78u8; 80][..] };
+                    let marker = n % 2 == 0;
+                    let packet = Packet { payload_type, marker, sequence, timestamp, ssrc: n as u32 % 3, payload };
+                    let mut buffer = [0; 100];
+                    let len = packet.write(&mut buffer).unwrap();
+                    bench.leg.handle_rtp(bench.now, peer(), &buffer[..len]);
+                }
+                bench.pass(5 * MS);
+            }
+        }
+        bench.check();
+        assert!(bench.leg.stats().jitter_ms.is_finite());
+    }
+}
+
+#[test]
+fn reports_that_are_wrong_in_one_place_are_read_as_far_as_they_go() {
+    let mut bench = Bench::new(Stream::pcmu(peer()));
+    for base in mutate::rtcp() {
+        assert!(is_rtcp(&base));
+        for report in mutate::variants(&base) {
+            let read = rtcp::parse(&report, 7);
+            assert!(read.voip.is_none_or(|voip| voip.mos.is_none_or(|mos| mos <= 25.5)));
+            bench.leg.handle_rtp(bench.now, peer(), &report);
+            bench.leg.handle_rtcp(bench.now, peer(), &report);
+            bench.leg.handle_authentic(bench.now, peer(), &report);
+            bench.pass(MS);
+        }
+    }
+    bench.check();
+    let stats = bench.leg.stats();
+    assert!(stats.round_trip_ms.is_none_or(|ms| (0.0..=60_000.0).contains(&ms)));
+    assert!((0.0..=1.0).contains(&stats.remote_loss));
+}
+
+#[test]
+fn sealed_packets_that_are_wrong_in_one_place_are_not_opened() {
+    for suite in Suite::ALL {
+        let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
+        let (mut a, mut b) = (Srtp::new(keys(1, 2)).unwrap(), Srtp::new(keys(2, 1)).unwrap());
+        for plain in mutate::rtp().into_iter().chain(mutate::rtcp()).filter(|plain| plain.len() < 300) {
+            let kind = is_rtcp(&plain);
+            let mut sealed = vec![];
+            a.seal(&plain, kind, |bytes| sealed = bytes.to_vec());
+            for packet in mutate::variants(&sealed).filter(|packet| *packet != sealed) {
+                for as_report in [false, true] {
+                    assert!(!b.open(&packet, as_report, |_| {}), "{suite:?} {packet:x?}");
+                }
+                a.seal(&packet, kind, |_| {}); // whatever it is, it is sealed or not
+            }
+        }
+    }
+}
+
+#[test]
+fn payloads_of_opus_that_are_wrong_in_one_place_take_no_more_time_than_a_packet_has() {
+    let (mut encoder, mut decoder) = (Opus::new().unwrap(), Opus::new().unwrap());
+    let frame: [i16; SAMPLES] = std::array::from_fn(|n| ((n as f32 * 0.3).sin() * 9_000.0) as i16);
+    let mut payload = vec![];
+    for _ in 0..3 {
+        let mut buffer = [0; 200];
+        payload = encoder.encode(&frame, &mut buffer).unwrap().to_vec();
+    }
+    for base in [payload, vec![0x0b, 0x82, 1, 2, 3], vec![0xff; 3], vec![0xfc], vec![0xfb, 0x30]] {
+        for (n, variant) in mutate::variants(&base).enumerate() {
+            let missing = [0, 160, 37, 16_000][n % 4];
+            decoder.lost(missing);
+            let mut heard = 0;
+            decoder.decode(&variant, &mut |samples| heard += samples.len());
+            assert!(heard <= PACKET_SAMPLES_MAX + missing, "{heard} samples of {variant:x?}");
+        }
+    }
+}
+
+/// A browser's first datagrams: checks of a path, the beginning of a handshake.
+fn first_datagrams(now: Instant, reach: &Reach, there: SocketAddr) -> (Peer, Vec<Vec<u8>>) {
+    let own = Reach { udp: vec![there], tcp: vec![] };
+    let offered = Peer::offer(now, &own, &[Codec::Opus, Codec::G711(Law::Mu)]).unwrap();
+    let answered = Peer::answer(now, &offered.sdp, reach, &[Codec::Opus]).unwrap();
+    let (mut browser, _) = offered.accept(&answered.sdp).unwrap();
+    let (mut server, mut said, mut at) = (answered.peer, vec![], now);
+    let mut to_server: Vec<Vec<u8>> = vec![];
+    for _ in 0..200 {
+        at += 10 * MS;
+        browser.handle_timeout(at);
+        browser.poll(at, &mut |out| {
+            if let Out::Send { bytes, .. } = out {
+                to_server.push(bytes.to_vec());
+            }
+        });
+        let mut to_browser: Vec<Vec<u8>> = vec![];
+        for datagram in to_server.drain(..) {
+            server.handle(at, Way::Udp, there, reach.udp[0], &datagram);
+            said.push(datagram);
+        }
+        server.handle_timeout(at);
+        server.poll(at, &mut |out| {
+            if let Out::Send { bytes, .. } = out {
+                to_browser.push(bytes.to_vec());
+            }
+        });
+        for datagram in to_browser {
+            browser.handle(at, Way::Udp, reach.udp[0], there, &datagram);
+        }
+    }
+    assert!(server.is_connected() && browser.is_connected());
+    (server, said)
+}
+
+#[test]
+fn datagrams_of_a_browser_that_are_wrong_in_one_place_harm_no_peer() {
+    let now = Instant::now();
+    let (here, there) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
+    let reach = Reach { udp: vec![here], tcp: vec![] };
+    let (mut server, said) = first_datagrams(now, &reach, there);
+    let mut at = now + Duration::from_secs(3);
+    // One of each kind: a check, a hello, a later flight, media or reports.
+    let mut kinds: Vec<Vec<u8>> = vec![];
+    for datagram in said {
+        if !kinds.iter().any(|known| known[0] == datagram[0] && known.len().abs_diff(datagram.len()) < 40) {
+            kinds.push(datagram);
+        }
+    }
+    assert!(kinds.len() >= 3, "{}", kinds.len());
+    for base in kinds {
+        for (n, datagram) in mutate::variants(&base).enumerate().filter(|(n, _)| base.len() < 150 || n % 7 == 0) {
+            let _ = (checked_ufrag(&datagram), Lite::is_check(&datagram), Handshake::is_ours(&datagram));
+            let source = if n % 2 == 0 { there } else { SocketAddr::from(([10, 0, 0, 3], n as u16)) };
+            server.accepts(at, Way::Udp, source, here, &datagram);
+            server.handle(at, Way::Udp, source, here, &datagram);
+            at += MS / 4;
+            server.poll(at, &mut |_| {});
+            let framed = {
+                let mut out = vec![];
+                stream::frame(&datagram, &mut out);
+                out
+            };
+            for cut in mutate::variants(&framed[..framed.len().min(24)]).step_by(11) {
+                let _ = Deframer::default().push(&cut, |packet| assert!(packet.len() <= cut.len()));
+            }
+        }
+    }
+    assert!(server.is_connected());
+}
+
+#[test]
+fn checks_that_are_wrong_in_one_place_get_no_answer() {
+    let lite = Lite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+    // A real one, with every attribute a browser sends; its password is another.
+    let mut check = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    for (kind, value) in [
+        (0x0006u16, &b"01234567:abcd"[..]),
+        (0x0024, &[0x6e, 0, 0x1e, 0xff]),
+        (0x802a, &[1, 2, 3, 4, 5, 6, 7, 8]),
+        (0x0025, &[]),
+        (0x0008, &[9; 20]),
+        (0x8028, &[1, 2, 3, 4]),
+    ] {
+        check.extend(kind.to_be_bytes());
+        check.extend((value.len() as u16).to_be_bytes());
+        check.extend(value);
+        check.extend(vec![0; value.len().next_multiple_of(4) - value.len()]);
+    }
+    let len = (check.len() - 20) as u16;
+    check[2..4].copy_from_slice(&len.to_be_bytes());
+    assert_eq!(checked_ufrag(&check), Some("01234567"));
+    for variant in mutate::variants(&check) {
+        let _ = checked_ufrag(&variant);
+        assert!(lite.check(peer(), &variant, |_| panic!("an answer to {variant:x?}")).is_none());
+    }
+}
+
+#[test]
+fn a_handshake_that_is_damaged_on_its_way_panics_nowhere() {
+    let now = Instant::now();
+    let (a, b) = (Identity::new().unwrap(), Identity::new().unwrap());
+    let hello = {
+        let mut said = vec![];
+        let terms = Terms { theirs: b.fingerprint(), active: true, association: 0 };
+        let mut client = Handshake::new(now, &a, terms).unwrap();
+        client.handle_timeout(now, &mut |bytes| said.push(bytes.to_vec()));
+        said.remove(0)
+    };
+    let terms = Terms { theirs: a.fingerprint(), active: false, association: 0 };
+    let mut server = Handshake::new(now, &b, terms).unwrap();
+    for (n, datagram) in mutate::variants(&hello).enumerate() {
+        if n % 50 == 0 {
+            server = Handshake::new(now, &b, terms).unwrap();
+        }
+        server.handle(now + n as u32 * MS, &datagram, &mut |_| {});
+    }
+    assert!(!matches!(server.progress(), Progress::Done(_)));
+}

@@ -1,0 +1,168 @@
+//! What a panic costs the endpoint: the message it came with, and the call that message was for. Also the endpoint's
+//! question to itself, by which others tell that it works.
+//!
+//! Messages from outside may panic as often as they like: ending the service for them would be what their sender wants.
+//! The endpoint's own work (timers, what it has to send) that panics again and again is another matter: then its state
+//! is broken, and the task ends.
+
+use super::driver::Driver;
+use crate::sip::endpoint::{Address, CallId, Transport};
+use crate::sip::message::parse::{self, Parsed};
+use crate::sip::message::{HeaderName, Headers, Message};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use trunkline_supervision::contain_sync;
+
+/// How often calls and connections are looked through for those whose other end in this process is gone.
+pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// Panics of the endpoint's own work in a row after which its state is not to be trusted.
+const OWN_PANICS_MAX: u32 = 8;
+/// Questions to ourselves that may be open: they are asked one at a time.
+const CHECKS_MAX: usize = 16;
+/// Whom our own questions come from: nobody's address. A reliable transport keeps no transaction for repetitions.
+pub(super) const CHECK_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+pub(super) const CHECK_TRANSPORT: Transport = Transport::Tcp;
+
+/// Open questions to ourselves, and panics in a row.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    asked: VecDeque<oneshot::Sender<u16>>,
+    count: u64,
+    /// In a row, of each kind of own work.
+    own_panics: [u32; 3],
+    /// Something panicked since the last sweep: calls may be lost.
+    suspect: bool,
+}
+
+/// What the endpoint does without being told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OwnWork {
+    Timer = 0,
+    Output = 1,
+    Sweep = 2,
+}
+
+impl Checks {
+    /// The OPTIONS to be handled.
+    pub(super) fn begin(&mut self, reply: oneshot::Sender<u16>) -> String {
+        if self.asked.len() >= CHECKS_MAX {
+            self.asked.pop_front(); // whoever asked has given up long ago
+        }
+        self.asked.push_back(reply);
+        self.count += 1;
+        let count = self.count;
+        format!(
+            "OPTIONS sip:check@0.0.0.0 SIP/2.0\r\nVia: SIP/2.0/TCP 0.0.0.0;branch=z9hG4bK-check-{count}\r\n\
+             Max-Forwards: 1\r\nFrom: <sip:check@0.0.0.0>;tag={count}\r\nTo: <sip:check@0.0.0.0>\r\n\
+             Call-ID: check-{count}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
+
+    pub(super) fn answered(&mut self, bytes: &[u8]) {
+        if let (Parsed::Message(Message::Response(response)), Some(reply)) =
+            (parse::datagram(bytes), self.asked.pop_front())
+        {
+            let _ = reply.send(response.status); // nobody waits for ever
+        }
+    }
+
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.own_panics.iter().any(|in_a_row| *in_a_row >= OWN_PANICS_MAX)
+    }
+}
+
+impl Driver {
+    pub(super) fn own_work(&mut self, kind: OwnWork, work: impl FnOnce(&mut Self)) {
+        let panicked = contain_sync("sip", || work(&mut *self)).is_err();
+        self.checks.suspect |= panicked;
+        if let Some(in_a_row) = self.checks.own_panics.get_mut(kind as usize) {
+            *in_a_row = if panicked { *in_a_row + 1 } else { 0 };
+        }
+    }
+
+    /// Something of a call's owner, or for a call.
+    pub(super) fn contained(&mut self, call: Option<CallId>, work: impl FnOnce(&mut Self)) {
+        if contain_sync("sip_message", || work(&mut *self)).is_err() {
+            self.checks.suspect = true;
+            if let Some(call) = call {
+                self.give_up(Instant::now(), call);
+            }
+        }
+    }
+
+    /// A datagram. The call that a message is for ends when the message cannot be handled.
+    pub(super) fn heard(&mut self, now: Instant, bytes: &[u8], work: impl FnOnce(&mut Self)) {
+        if contain_sync("sip_message", || work(&mut *self)).is_ok() {
+            return;
+        }
+        self.checks.suspect = true;
+        let parsed = contain_sync("sip_message", || parse::datagram(bytes));
+        if let Some(call_id) = parsed.ok().as_ref().and_then(call_id) {
+            self.give_up_all(now, &call_id);
+        }
+    }
+
+    /// The same for a message that was framed and read by its connection.
+    pub(super) fn heard_on_stream(&mut self, now: Instant, peer: Address, parsed: Parsed) {
+        let call_id = call_id(&parsed);
+        let handled = contain_sync("sip_message", || {
+            self.endpoint.handle_stream(now, peer.transport, peer.addr, parsed);
+            let vouched = self.endpoint.poll_vouched();
+            if let (Some(trunk), Some(stream)) = (vouched, self.connections.get(&peer)) {
+                stream.place.vouch(trunk);
+            }
+        });
+        if handled.is_err() {
+            self.checks.suspect = true;
+            if let Some(call_id) = call_id {
+                self.give_up_all(now, &call_id);
+            }
+        }
+    }
+
+    fn give_up_all(&mut self, now: Instant, call_id: &str) {
+        let calls = contain_sync("sip", || self.endpoint.calls_of(call_id)).unwrap_or_default();
+        calls.into_iter().for_each(|call| self.give_up(now, call));
+    }
+
+    /// Ends a call that could not be served, as far as its state still lets us.
+    fn give_up(&mut self, now: Instant, call: CallId) {
+        tracing::error!(call = call.0, "a call is given up for a defect");
+        if contain_sync("sip", || self.endpoint.give_up(now, call)).is_err() {
+            // Not even that: its owner learns it from its closed queue.
+            self.calls.remove(&call);
+        }
+    }
+
+    /// Calls whose owner is gone are hung up: a task that panicked leaves nobody on the line. Connections whose task is
+    /// gone are forgotten.
+    pub(super) fn sweep(&mut self) {
+        let now = Instant::now();
+        let gone: Vec<CallId> =
+            self.calls.iter().filter(|(_, owner)| owner.is_closed()).map(|(call, _)| *call).collect();
+        for call in gone {
+            self.calls.remove(&call);
+            if self.endpoint.reject(now, call, 500, None).is_err() {
+                let _ = self.endpoint.hang_up(now, call); // it may be over already
+            }
+        }
+        self.connections.retain(|_, stream| !stream.queue.is_closed());
+        if std::mem::take(&mut self.checks.suspect) {
+            // A panic may have taken a session along: its owner learns it from its closed queue.
+            let endpoint = &self.endpoint;
+            self.calls.retain(|call, _| endpoint.knows(*call));
+        }
+    }
+}
+
+fn call_id(parsed: &Parsed) -> Option<String> {
+    let of = |headers: &Headers| headers.get(&HeaderName::CallId).map(str::to_owned);
+    match parsed {
+        Parsed::Message(Message::Request(request)) => of(&request.headers),
+        Parsed::Message(Message::Response(response)) => of(&response.headers),
+        Parsed::Refused { headers, .. } => of(headers),
+        Parsed::KeepAlive { .. } | Parsed::Garbage(_) => None,
+    }
+}

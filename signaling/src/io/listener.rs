@@ -1,0 +1,258 @@
+//! Who connects to us: admission at accept, then TLS and WebSocket handshakes, each with its deadline.
+
+use super::stream::{self, Peer, StreamEvent};
+use crate::limits;
+use crate::sip::endpoint::{Address, Transport, TrunkRules};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use trunkline_connections::{Buckets, Caps, Closed, Connection, Connections, Eviction, Rate, Report, Source, Standing};
+use trunkline_supervision::spawn;
+
+/// TLS handshakes of one source nobody has vouched for: browsers behind one address reconnect at once. One takes up to
+/// a millisecond of a core.
+const HANDSHAKES: Rate = Rate { per_s: 10.0, burst: 50.0 };
+/// Those of all strangers together: at most a fifth of a core.
+const HANDSHAKES_ALL: Rate = Rate { per_s: 200.0, burst: 400.0 };
+
+/// How long connections may take for what they do, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Of all listeners together, with the connections that we open.
+    pub caps: Caps,
+    /// TLS and WebSocket handshakes.
+    pub handshake: Duration,
+    /// From the connection to the end of the first SIP message, of peers who are on no trunk's list.
+    pub first_message: Duration,
+    /// From the first byte of a message to its last.
+    pub message: Duration,
+    /// Without a byte, of peers on a list, those who proved credentials, and those we connected to.
+    pub idle: Duration,
+    /// Without a SIP message, of everybody else.
+    pub stranger_idle: Duration,
+    /// For one message to be written.
+    pub write: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            caps: Caps { total: 2_048, reserved: 512, per_source: 64, per_listed_source: 512, per_tenant: 512 },
+            handshake: Duration::from_secs(5),
+            first_message: Duration::from_secs(10),
+            message: Duration::from_secs(10),
+            // Longer than any keep-alive in use (RFC 5626: 120 s).
+            idle: Duration::from_secs(1_800),
+            stranger_idle: Duration::from_secs(120),
+            write: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the listeners count.
+#[derive(Clone, Debug, Default)]
+pub struct StreamReports {
+    pub tcp: Arc<Report>,
+    pub tls: Arc<Report>,
+    pub websocket: Arc<Report>,
+    /// Connections that we opened.
+    pub outbound: Arc<Report>,
+}
+
+impl StreamReports {
+    /// Each with its name as a metric's label.
+    pub fn all(&self) -> [(&'static str, &Report); 4] {
+        [
+            ("sip_tcp", &self.tcp),
+            ("sip_tls", &self.tls),
+            ("sip_websocket", &self.websocket),
+            ("sip_outbound", &self.outbound),
+        ]
+    }
+}
+
+/// The trunks' rules, as the endpoint has them at the moment.
+#[derive(Clone, Default)]
+pub(super) struct Lists(Arc<RwLock<Arc<TrunkRules>>>);
+
+impl Lists {
+    pub(super) fn set(&self, rules: Arc<TrunkRules>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    fn standing(&self, ip: IpAddr) -> Standing {
+        let rules = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if rules.prefers(ip) { Standing::Listed } else { Standing::Stranger }
+    }
+}
+
+/// What stands between a listener and SIP.
+#[derive(Clone)]
+pub(super) enum Door {
+    Tcp,
+    Tls(TlsAcceptor),
+    Ws { acceptor: Option<TlsAcceptor>, origins: Arc<[String]> },
+}
+
+impl Door {
+    fn transport(&self) -> Transport {
+        match self {
+            Self::Tcp => Transport::Tcp,
+            Self::Tls(_) => Transport::Tls,
+            Self::Ws { acceptor: None, .. } => Transport::Ws,
+            Self::Ws { acceptor: Some(_), .. } => Transport::Wss,
+        }
+    }
+
+    fn has_tls(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Ws { acceptor: Some(_), .. })
+    }
+}
+
+/// What all listeners share.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub connections: Arc<Connections>,
+    pub reports: StreamReports,
+    pub lists: Lists,
+    pub limits: StreamLimits,
+    pub events: mpsc::Sender<StreamEvent>,
+}
+
+pub(super) async fn accept_loop(listener: TcpListener, door: Door, admission: Admission) {
+    let report = match door {
+        Door::Tcp => &admission.reports.tcp,
+        Door::Tls(_) => &admission.reports.tls,
+        Door::Ws { .. } => &admission.reports.websocket,
+    }
+    .clone();
+    let mut handshakes = Handshakes::new(Instant::now().into());
+    while !admission.events.is_closed() {
+        let Ok((stream, addr)) = listener.accept().await else {
+            // Out of file descriptors: wait for some to come back instead of spinning.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let standing = admission.lists.standing(addr.ip());
+        if door.has_tls() && standing == Standing::Stranger && !handshakes.take(addr.ip()) {
+            report.count(Closed::RefusedRate);
+            continue;
+        }
+        let Ok((place, eviction)) = admission.connections.open(addr.ip(), standing, &report) else { continue };
+        let address = Address { transport: door.transport(), addr };
+        spawn("sip_connection", serve(stream, address, door.clone(), place, eviction, admission.clone()));
+    }
+}
+
+/// Handshakes of strangers.
+struct Handshakes {
+    sources: Buckets<Source>,
+    all: Buckets<()>,
+}
+
+impl Handshakes {
+    fn new(_: std::time::Instant) -> Self {
+        Self { sources: Buckets::new(limits::SOURCES_MAX), all: Buckets::new(1) }
+    }
+
+    fn take(&mut self, ip: IpAddr) -> bool {
+        let now = Instant::now().into();
+        self.sources.take(now, Source::of(ip), HANDSHAKES) && self.all.take(now, (), HANDSHAKES_ALL)
+    }
+}
+
+async fn serve(
+    stream: TcpStream, address: Address, door: Door, place: Connection, eviction: Eviction, admission: Admission,
+) {
+    let place = Arc::new(place);
+    let serving = async {
+        let deadline = Instant::now() + admission.limits.handshake;
+        let opened = match timeout_at(deadline, open(stream, &door)).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return place.count(Closed::HandshakeFailed),
+            Err(_) => return place.count(Closed::HandshakeTimeout),
+        };
+        let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
+        let event = StreamEvent::Opened { peer: address, queue, place: place.clone() };
+        if admission.events.send(event).await.is_err() {
+            return;
+        }
+        let peer = Peer { address, place: place.clone(), limits: admission.limits, is_ours: false };
+        match opened {
+            Opened::Plain(stream) => stream::run(stream, peer, outbound, &admission.events).await,
+            Opened::Tls(stream) => stream::run(*stream, peer, outbound, &admission.events).await,
+            Opened::Ws(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
+            Opened::Wss(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = eviction.wait() => place.count(Closed::Evicted),
+    }
+    drop(place);
+    // The driver tells a closed connection by its queue.
+    let _ = admission.events.send(StreamEvent::Closed { peer: address }).await;
+}
+
+enum Opened {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Ws(Box<WebSocketStream<TcpStream>>),
+    Wss(Box<WebSocketStream<tokio_rustls::server::TlsStream<TcpStream>>>),
+}
+
+async fn open(stream: TcpStream, door: &Door) -> Option<Opened> {
+    let _ = stream.set_nodelay(true);
+    Some(match door {
+        Door::Tcp => Opened::Plain(stream),
+        Door::Tls(acceptor) => Opened::Tls(Box::new(acceptor.accept(stream).await.ok()?)),
+        Door::Ws { acceptor: None, origins } => Opened::Ws(Box::new(upgrade(stream, origins).await.ok()?)),
+        Door::Ws { acceptor: Some(acceptor), origins } => {
+            Opened::Wss(Box::new(upgrade(acceptor.accept(stream).await.ok()?, origins).await.ok()?))
+        }
+    })
+}
+
+/// A WebSocket of the sub-protocol `sip` (RFC 7118 section 4), from an origin that may.
+#[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S, origins: &[String],
+) -> Result<WebSocketStream<S>, tungstenite::Error> {
+    let refuse = |status, why: &str| {
+        let mut response = ErrorResponse::new(Some(why.to_owned()));
+        *response.status_mut() = status;
+        response
+    };
+    let check = |request: &Request, mut response: Response| {
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let speaks_sip = header("sec-websocket-protocol")
+            .is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case("sip")));
+        if !speaks_sip {
+            return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Protocol: sip is needed"));
+        }
+        let allowed = origins.is_empty() || header("origin").is_some_and(|origin| origins.iter().any(|o| o == origin));
+        if !allowed {
+            return Err(refuse(StatusCode::FORBIDDEN, "This origin may not connect"));
+        }
+        response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("sip"));
+        Ok(response)
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(limits::MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(limits::MESSAGE_BYTES_MAX))
+        // A pong that the peer does not take is not followed by another one.
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * limits::MESSAGE_BYTES_MAX);
+    accept_hdr_async_with_config(stream, check, Some(config)).await
+}

@@ -1,0 +1,214 @@
+//! Our side of digest authentication: whose challenges are answered. Credentials of a trunk are for the hosts in its
+//! settings. A challenge from anywhere else, be it the host of a SIP URI, of a Refer-To or of a redirection, is an
+//! answer like any other. A dialog that began at one of those hosts is answered as long as its requests go there: whoever
+//! is called may name a Contact of its own, and learn the password from it.
+
+use super::client::Cancel;
+use super::launch::{Address, Hop, Way};
+use super::{CallId, Endpoint, SessionState};
+use crate::limits;
+use crate::sip::digest::{Challenge, ClientSession, Credentials, claimed_realm};
+use crate::sip::message::{HeaderName, Method, Request, Response, Uri};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Credentials, and the hosts that they were given for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundCredentials {
+    pub credentials: Credentials,
+    pub hosts: Vec<Hop>,
+}
+
+impl BoundCredentials {
+    /// For the host of a URI alone.
+    pub fn of(uri: &Uri, credentials: Credentials) -> Self {
+        Self { credentials, hosts: vec![Hop::of(uri)] }
+    }
+
+    /// They are for a request with this Request-URI on this way. A proxy hands on the challenges of whom the URI
+    /// names, so both have to be among the hosts.
+    pub(super) fn are_for(&self, request_uri: &Uri, hops: &[Hop]) -> bool {
+        self.name(&Hop::of(request_uri)) && hops.iter().all(|hop| self.name(hop))
+    }
+
+    fn name(&self, hop: &Hop) -> bool {
+        self.hosts.iter().any(|host| is_same_place(host, hop))
+    }
+}
+
+/// What a call knows of whom it may answer.
+#[derive(Debug, Default)]
+pub(super) struct Authenticator {
+    pub(super) credentials: Option<BoundCredentials>,
+    /// The dialog began, or is about to begin, where the credentials are for.
+    pub(super) is_begun_there: bool,
+    /// What the names of the hosts were resolved to.
+    resolved: Vec<SocketAddr>,
+    /// Realms that have challenged us, the last one first.
+    realms: Vec<Authorization>,
+}
+
+impl Authenticator {
+    pub(super) fn new(credentials: Option<BoundCredentials>) -> Self {
+        Self { credentials, ..Self::default() }
+    }
+
+    /// An address of a host that the credentials are for.
+    pub(super) fn learn(&mut self, addr: SocketAddr) {
+        if !self.resolved.contains(&addr) && self.resolved.len() < limits::AUTH_ADDRESSES_MAX {
+            self.resolved.push(addr);
+        }
+    }
+
+    /// A request of the dialog that goes this way may be authenticated.
+    pub(super) fn goes_with(&self, way: &Way) -> bool {
+        let Some(bound) = self.credentials.as_ref().filter(|_| self.is_begun_there) else { return false };
+        let is_resolved = |address: &Address| self.resolved.contains(&address.addr);
+        let is_known = |hop: &Hop| bound.name(hop) || hop.literal(way.transport).is_some_and(|one| is_resolved(&one));
+        way.addrs.iter().all(is_resolved) && way.hops.iter().all(is_known)
+    }
+
+    /// A refused nonce is not used again.
+    pub(super) fn forget(&mut self) {
+        self.realms.clear();
+    }
+}
+
+/// Host and port are the same.
+fn is_same_place(one: &Hop, other: &Hop) -> bool {
+    let bare = |host: &str| {
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        host.trim_end_matches('.').to_ascii_lowercase()
+    };
+    let (host, its) = (bare(&one.host), bare(&other.host));
+    let same_host = match (host.parse::<IpAddr>(), its.parse::<IpAddr>()) {
+        (Ok(host), Ok(its)) => host.to_canonical() == its.to_canonical(),
+        _ => host == its,
+    };
+    let port = |hop: &Hop| hop.port.unwrap_or(hop.transport.map_or(5_060, |transport| transport.default_port()));
+    same_host && (one.port == other.port || port(one) == port(other))
+}
+
+/// What answers the challenges of one realm.
+#[derive(Debug)]
+struct Authorization {
+    session: ClientSession,
+    proxy: bool,
+}
+
+impl Authorization {
+    fn header(&self) -> HeaderName {
+        if self.proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization }
+    }
+
+    fn is_for(&self, proxy: bool, realm: &str) -> bool {
+        self.proxy == proxy && self.session.challenge().realm == realm
+    }
+}
+
+/// Our credentials leave with a request that goes elsewhere.
+pub(super) fn strip(request: &mut Request) {
+    request.headers.remove(&HeaderName::Authorization);
+    request.headers.remove(&HeaderName::ProxyAuthorization);
+}
+
+/// A request answers this realm already.
+fn answers(request: &Request, proxy: bool, realm: &str) -> bool {
+    let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+    request.headers.all(&name).any(|value| claimed_realm(value).as_deref() == Some(realm))
+}
+
+impl Endpoint {
+    /// Answers a challenge of each realm once, and once more when its nonce was stale. True when it did.
+    pub(super) fn retry_with_credentials(
+        &mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response,
+    ) -> bool {
+        let proxy = response.status == 407;
+        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
+        let Some(tx) = self.clients.get(key) else { return false };
+        let attempts = tx.auth_attempts;
+        if !tx.may_authenticate || attempts >= limits::AUTH_ATTEMPTS_MAX {
+            return false;
+        }
+        let is_new = |one: &Challenge| attempts == 0 || one.stale || !answers(&tx.request, proxy, &one.realm);
+        let Some(challenge) = Challenge::strongest(response.headers.all(&name), is_new) else { return false };
+        let Some(session) = self.sessions.get(&call) else { return false };
+        if session.authenticator.credentials.is_none()
+            || matches!(&session.state, SessionState::Calling(calling) if calling.cancel != Cancel::No)
+        {
+            return false;
+        }
+        if tx.request.method == Method::Invite {
+            self.acknowledge_refusal(key, response);
+        }
+        let cnonce = self.tokens.token();
+        let Some(session) = self.sessions.get_mut(&call) else { return false };
+        let realms = &mut session.authenticator.realms;
+        realms.retain(|one| !one.is_for(proxy, &challenge.realm));
+        realms.truncate(limits::AUTH_REALMS_MAX - 1);
+        realms.insert(0, Authorization { session: ClientSession::new(challenge, cnonce), proxy });
+        self.again(now, key, call, attempts.saturating_add(1), |_| {});
+        true
+    }
+
+    /// Puts the answers to all challenges of a call into a request that goes where its credentials are for.
+    pub(super) fn authorize(&mut self, call: CallId, request: &mut Request) {
+        strip(request);
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let Authenticator { credentials: Some(bound), realms, .. } = &mut session.authenticator else { return };
+        for one in realms {
+            let value = one.session.authorize(&bound.credentials, request.method.as_str(), &request.uri.to_string());
+            request.headers.push(one.header(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::endpoint::Transport;
+
+    fn hop(host: &str, port: Option<u16>, transport: Option<Transport>) -> Hop {
+        Hop { host: host.to_owned(), port, transport }
+    }
+
+    #[test]
+    fn credentials_are_for_hosts_and_ports() {
+        let credentials = Credentials { username: "u".into(), password: "p".into() };
+        let hosts = vec![
+            hop("Sip.Carrier.example", None, None),
+            hop("192.0.2.7", Some(5_070), Some(Transport::Udp)),
+            hop("2001:db8::7", None, Some(Transport::Udp)),
+            hop("tls.example", None, Some(Transport::Tls)),
+        ];
+        let bound = BoundCredentials { credentials, hosts };
+        for (uri, wanted) in [
+            ("sip:1@sip.carrier.example", true),
+            ("sip:1@SIP.carrier.example.", true),
+            ("sip:1@sip.carrier.example:5060", true),
+            ("sip:1@sip.carrier.example;transport=tcp", true),
+            ("sip:1@192.0.2.7:5070", true),
+            ("sip:1@[2001:db8::7]", true),
+            ("sip:1@[2001:db8:0:0::7]:5060", true),
+            ("sip:1@tls.example", true),
+            ("sip:1@tls.example:5061", true),
+            ("sip:1@sip.carrier.example:5070", false),
+            ("sip:1@carrier.example", false),
+            ("sip:1@sip.carrier.example.evil.example", false),
+            ("sip:sip.carrier.example@evil.example", false),
+            ("sip:1@sip.carrier.example;maddr=192.0.2.66", false),
+            ("sip:1@192.0.2.7", false),
+            ("sip:1@192.0.2.7:5060", false),
+            ("sip:1@192.0.2.70:5070", false),
+            ("sip:1@[2001:db8::8]", false),
+        ] {
+            assert_eq!(bound.are_for(&Uri::parse(uri).unwrap(), &[]), wanted, "{uri}");
+        }
+        let (carrier, evil) = (Uri::parse("sip:1@192.0.2.7:5070").unwrap(), Uri::parse("sip:1@evil.example").unwrap());
+        let proxy = bound.hosts[0].clone();
+        assert!(bound.are_for(&carrier, std::slice::from_ref(&proxy)));
+        assert!(!bound.are_for(&carrier, &[proxy.clone(), hop("evil.example", None, None)]));
+        assert!(!bound.are_for(&evil, &[proxy]), "a proxy hands challenges of the other side on");
+    }
+}

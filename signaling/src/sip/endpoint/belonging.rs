@@ -1,0 +1,49 @@
+//! Which messages belong to something of ours, told from a few of their values. Whoever forges the source of a message
+//! knows none of these.
+
+use super::receive::server_key_of;
+use super::transactions::client_key;
+use super::{Endpoint, dialog_key};
+use crate::sip::digest;
+use crate::sip::message::Via;
+use crate::sip::message::glance::Glance;
+use crate::sip::rate_limit::{Guesser, Path};
+use std::net::IpAddr;
+use std::time::Instant;
+use trunkline_connections::Source;
+
+impl Endpoint {
+    /// A request in one of our dialogs or transactions, a response to a request of ours, or the answer to a challenge
+    /// that was sent to the same source.
+    pub(super) fn belongs(&self, now: Instant, source: Source, glance: &Glance<'_>) -> bool {
+        let Some(method) = glance.method else {
+            return self.clients.contains_key(&client_key(glance.branch().unwrap_or(""), glance.cseq_method()));
+        };
+        let is_in_dialog =
+            || glance.to_tag().is_some_and(|tag| self.dialogs.contains_key(&dialog_key(glance.call_id, tag)));
+        let is_repeated = || {
+            let method = if matches!(method, "ACK" | "CANCEL") { "INVITE" } else { method };
+            let via = glance.via.split(',').next().and_then(Via::parse);
+            via.and_then(|via| server_key_of(&via, method)).is_some_and(|key| self.servers.contains_key(&key))
+        };
+        let answers = || glance.nonce().is_some_and(|nonce| self.was_sent_to(now, source, nonce));
+        is_in_dialog() || is_repeated() || answers()
+    }
+
+    /// A challenge with this nonce went to the source not long ago: who answers it receives there.
+    fn was_sent_to(&self, now: Instant, source: Source, nonce: &str) -> bool {
+        let second = now.saturating_duration_since(self.started).as_secs();
+        digest::went_to(nonce, &source.to_bytes(), second, |input| self.tokens.keyed(input))
+    }
+
+    /// What speaks for the source of a request with credentials.
+    pub(super) fn guesser(&self, now: Instant, source: IpAddr, path: Path, nonce: Option<&str>) -> Guesser {
+        match path {
+            Path::Stream => Guesser::Connected,
+            Path::Datagram if nonce.is_some_and(|nonce| self.was_sent_to(now, source.into(), nonce)) => {
+                Guesser::Receives
+            }
+            Path::Datagram => Guesser::Unproven,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Where requests may go at all: whoever owns the endpoint judges every address, whatever named it (a trunk's host, the
+//! URI of a call, a Contact, a Record-Route, a name's records).
+
+use super::Endpoint;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+type Judge = dyn Fn(SocketAddr) -> Result<(), String> + Send + Sync;
+
+/// Judges an address before something is sent there; the text says why not.
+#[derive(Clone)]
+pub struct DestinationGuard(Arc<Judge>);
+
+impl std::fmt::Debug for DestinationGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DestinationGuard")
+    }
+}
+
+impl DestinationGuard {
+    /// `judge` must be pure: it is asked once for each attempt, and its answer is not remembered.
+    pub fn new(judge: impl Fn(SocketAddr) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(judge))
+    }
+
+    /// Every address will do.
+    pub fn open() -> Self {
+        Self::new(|_| Ok(()))
+    }
+}
+
+impl Endpoint {
+    /// Why an address must not be sent to, if so. For the driver: of addresses that it looks up itself.
+    pub fn check_destination(&self, addr: SocketAddr) -> Result<(), String> {
+        (self.config.destinations.0)(addr)
+    }
+}

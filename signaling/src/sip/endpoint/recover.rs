@@ -1,0 +1,163 @@
+//! After a panic that was caught while a message or timer was handled: what was half done is undone or given up, so
+//! that the endpoint goes on with everybody else's calls. The panic stays a defect; this only keeps it to one call.
+
+use super::{CallId, Endpoint, SessionState, dialog_key};
+use crate::sip::failure::Cause;
+use std::time::Instant;
+
+impl Endpoint {
+    /// Puts right what an interrupted `handle_*` or command may have left: tables that do not agree, timers that were
+    /// taken out of the heap, calls whose transaction is gone. Costs a look at everything that is held.
+    pub fn recover(&mut self, now: Instant) {
+        let sessions = &self.sessions;
+        self.dialogs.retain(|key, call| {
+            sessions.get(call).is_some_and(|session| *key == dialog_key(&session.call_id, &session.local_tag))
+        });
+        let servers = &self.servers;
+        let merge_keys: std::collections::HashSet<_> = servers.values().filter_map(|tx| tx.merge_key.clone()).collect();
+        self.initial.retain(|key| merge_keys.contains(key));
+        self.server_bytes = servers.values().map(|tx| tx.bytes).fold(0, usize::saturating_add);
+        self.waiting.retain(|_, outbound| outbound.call.is_none_or(|call| sessions.contains_key(&call)));
+        let lost: Vec<CallId> =
+            sessions.iter().filter(|(_, session)| self.is_lost(&session.state)).map(|(call, _)| *call).collect();
+        for call in lost {
+            self.end(now, call, Cause::Local);
+            self.remove_session(now, call);
+        }
+        // A session that was told to go and has no request on its way any more.
+        for session in self.sessions.values_mut() {
+            if matches!(session.state, SessionState::Closing | SessionState::Probing(_)) {
+                session.gone_by.get_or_insert(now + super::LINGER);
+            }
+        }
+        self.count_sessions();
+        self.arm_everything();
+    }
+
+    /// What its state waits for will never come.
+    fn is_lost(&self, state: &SessionState) -> bool {
+        match state {
+            SessionState::Ringing { tx, .. } | SessionState::AwaitingAck { tx, .. } => !self.servers.contains_key(tx),
+            SessionState::Calling(calling) => match &calling.key {
+                Some(key) => !self.clients.contains_key(key),
+                None => self.waiting.is_empty(),
+            },
+            SessionState::Registering(id) => !self.registrations.contains_key(id),
+            SessionState::Established { .. } | SessionState::Closing | SessionState::Probing(_) => false,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, DestinationGuard, Event, TrunkRule};
+    use super::*;
+    use std::time::Duration;
+
+    const INVITE: &str = "INVITE sip:us@10.9.9.9 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKBRANCH\r\n\
+        Max-Forwards: 70\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: <sip:us@10.9.9.9>\r\nCall-ID: CALL\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:a@10.0.0.1:5060>\r\nContent-Length: 0\r\n\r\n";
+
+    fn endpoint(now: Instant) -> Endpoint {
+        let config = Config {
+            advertised: [10, 9, 9, 9].into(),
+            advertised_other: None,
+            udp_port: 5_060,
+            tcp_port: 5_060,
+            tls_port: None,
+            ws_port: None,
+            user_agent: "test".into(),
+            realm: "r".into(),
+            calls_max: 100,
+            retry_after_s: 1,
+            session_expires_s: 90,
+            destinations: DestinationGuard::open(),
+            trunks: vec![TrunkRule {
+                id: "t".into(),
+                allow: "10.0.0.0/8".parse().into_iter().collect(),
+                credentials: None,
+                accept_refer: false,
+            }],
+        };
+        Endpoint::new(now, config, [1; 32])
+    }
+
+    fn incoming(endpoint: &mut Endpoint, now: Instant, name: &str) -> CallId {
+        let invite = INVITE.replace("BRANCH", name).replace("CALL", name);
+        endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), invite.as_bytes());
+        match endpoint.poll_event() {
+            Some(Event::Incoming(incoming)) => incoming.call,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs all timers of the next ten minutes: calls that ended.
+    fn rest(endpoint: &mut Endpoint, now: Instant) -> Vec<CallId> {
+        let mut ended = vec![];
+        while let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(600)) {
+            endpoint.handle_timeout(at);
+            while endpoint.poll_transmit().is_some() {}
+            while let Some(event) = endpoint.poll_event() {
+                if let Event::Ended { call, .. } = event {
+                    ended.push(call);
+                }
+            }
+        }
+        ended
+    }
+
+    /// Each piece of state taken away, as a panic in the middle of a change would leave it.
+    #[test]
+    fn whatever_was_half_done_is_put_right() {
+        type Break = fn(&mut Endpoint, CallId);
+        let breaks: [(&str, Break); 6] = [
+            ("timers", |endpoint, _| endpoint.timers.clear()),
+            ("transactions", |endpoint, _| endpoint.servers.clear()),
+            ("session", |endpoint, call| drop(endpoint.sessions.remove(&call))),
+            ("dialogs", |endpoint, _| endpoint.dialogs.clear()),
+            ("a foreign dialog", |endpoint, call| {
+                endpoint.dialogs.insert("x".into(), call);
+            }),
+            ("closing without a request", |endpoint, call| {
+                if let Some(session) = endpoint.sessions.get_mut(&call) {
+                    session.state = SessionState::Closing;
+                }
+            }),
+        ];
+        for (what, take) in breaks {
+            for answered in [false, true] {
+                let now = Instant::now();
+                let mut endpoint = endpoint(now);
+                let call = incoming(&mut endpoint, now, "one");
+                if answered {
+                    endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+                }
+                take(&mut endpoint, call);
+                endpoint.recover(now);
+                // The next caller is served as if nothing had been.
+                while endpoint.poll_event().is_some() {}
+                let other = incoming(&mut endpoint, now, "two");
+                endpoint.answer(now, other, b"v=0\r\n".to_vec()).unwrap();
+                let ended = rest(&mut endpoint, now);
+                assert!(ended.contains(&other), "{what}: not acknowledged, and so ended");
+                assert_eq!(endpoint.held(), (0, 0, 0), "{what}, answered: {answered}");
+                let left = (endpoint.dialogs.len(), endpoint.initial.len(), endpoint.server_bytes);
+                assert_eq!(left, (0, 0, 0), "{what}, answered: {answered}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_transactions_hold_is_counted_and_given_back() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let calls: Vec<CallId> = (0..20).map(|n| incoming(&mut endpoint, now, &format!("n{n}"))).collect();
+        assert!(endpoint.server_bytes > 20 * 400, "{}", endpoint.server_bytes);
+        let before = endpoint.server_bytes;
+        endpoint.answer(now, calls[0], vec![b'x'; 10_000]).unwrap();
+        assert!(endpoint.server_bytes > before + 10_000);
+        rest(&mut endpoint, now);
+        assert_eq!((endpoint.server_bytes, endpoint.held()), (0, (0, 0, 0)));
+    }
+}

@@ -1,0 +1,303 @@
+//! Whose call an INVITE may be: the inbound sides of all trunks, indexed so that a packet costs the same for three
+//! trunks and for thousands. The endpoint only names candidates. Which of them a call belongs to depends on the called
+//! number too, which the owner of the numbers knows: [`super::Endpoint::choose_trunk`].
+
+use crate::sip::digest::Credentials;
+use ipnet::IpNet;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Networks of at least this length prefer their addresses: the widest that carriers publish for their gateways.
+const NARROW_V4: u8 = 16;
+const NARROW_V6: u8 = 32;
+
+/// Name of a trunk.
+pub type TrunkKey = Arc<str>;
+
+/// The inbound side of a trunk.
+#[derive(Clone, Debug)]
+pub struct TrunkRule {
+    pub id: TrunkKey,
+    /// Networks calls may come from, IPv4 as IPv4 (never as `::ffff:…`).
+    pub allow: Vec<IpNet>,
+    pub credentials: Option<Credentials>,
+    /// Whoever calls over it may hand the call on (REFER).
+    pub accept_refer: bool,
+}
+
+/// The rules of all trunks. Built by whoever has them, outside of the endpoint's task, which only swaps them.
+#[derive(Debug, Default)]
+pub struct TrunkRules {
+    /// Whether REFER is taken.
+    by_id: HashMap<TrunkKey, bool>,
+    networks: Networks,
+    by_username: HashMap<String, Vec<(TrunkKey, Credentials)>>,
+}
+
+impl From<Vec<TrunkRule>> for TrunkRules {
+    fn from(rules: Vec<TrunkRule>) -> Self {
+        let mut all = Self::default();
+        let mut networks = HashMap::new();
+        for rule in rules {
+            all.by_id.insert(rule.id.clone(), rule.accept_refer);
+            for net in &rule.allow {
+                let listed: &mut Vec<TrunkKey> = networks.entry(net.trunc()).or_default();
+                if listed.last() != Some(&rule.id) {
+                    listed.push(rule.id.clone());
+                }
+            }
+            if let Some(credentials) = rule.credentials {
+                all.by_username.entry(credentials.username.clone()).or_default().push((rule.id, credentials));
+            }
+        }
+        all.networks = Networks::new(networks);
+        all
+    }
+}
+
+impl TrunkRules {
+    /// Some trunk lists the address, in a network that is narrow enough to say something about each of its addresses.
+    /// Callers of wider ones are let in all the same, but they are strangers until they have called.
+    pub fn prefers(&self, source: IpAddr) -> bool {
+        let narrow = if source.to_canonical().is_ipv4() { NARROW_V4 } else { NARROW_V6 };
+        self.networks.with_lengths(source).any(|(prefix_len, _)| prefix_len >= narrow)
+    }
+
+    /// The trunks that list the address, one group for each length of network, the narrowest first.
+    pub(super) fn listing(&self, source: IpAddr) -> Vec<Arc<[TrunkKey]>> {
+        self.networks.containing(source).cloned().collect()
+    }
+
+    pub(super) fn with_username(&self, username: &str) -> &[(TrunkKey, Credentials)] {
+        self.by_username.get(username).map_or(&[], Vec::as_slice)
+    }
+
+    /// Some trunk takes callers by credentials.
+    pub(super) fn have_credentials(&self) -> bool {
+        !self.by_username.is_empty()
+    }
+
+    pub(super) fn accept_refer(&self, id: &str) -> bool {
+        self.by_id.get(id).copied().unwrap_or(false)
+    }
+}
+
+/// Trunks by network: one table for each prefix length in use, so that an address is looked up at most 33 or 129 times.
+#[derive(Debug, Default)]
+struct Networks {
+    v4: Vec<NetworksOfLength>,
+    v6: Vec<NetworksOfLength>,
+}
+
+#[derive(Debug)]
+struct NetworksOfLength {
+    prefix_len: u8,
+    trunks: HashMap<IpAddr, Arc<[TrunkKey]>>,
+}
+
+impl Networks {
+    fn new(networks: HashMap<IpNet, Vec<TrunkKey>>) -> Self {
+        let mut all = Self::default();
+        for (net, trunks) in networks {
+            let family = if net.addr().is_ipv4() { &mut all.v4 } else { &mut all.v6 };
+            let prefix_len = net.prefix_len();
+            let at = match family.iter().position(|tables| tables.prefix_len == prefix_len) {
+                Some(at) => at,
+                None => {
+                    family.push(NetworksOfLength { prefix_len, trunks: HashMap::new() });
+                    family.len().saturating_sub(1)
+                }
+            };
+            if let Some(tables) = family.get_mut(at) {
+                tables.trunks.insert(net.network(), trunks.into());
+            }
+        }
+        let narrowest_first = |tables: &NetworksOfLength| std::cmp::Reverse(tables.prefix_len);
+        all.v4.sort_by_key(narrowest_first);
+        all.v6.sort_by_key(narrowest_first);
+        all
+    }
+
+    fn containing(&self, source: IpAddr) -> impl Iterator<Item = &Arc<[TrunkKey]>> {
+        self.with_lengths(source).map(|(_, trunks)| trunks)
+    }
+
+    fn with_lengths(&self, source: IpAddr) -> impl Iterator<Item = (u8, &Arc<[TrunkKey]>)> {
+        let source = source.to_canonical();
+        let family = if source.is_ipv4() { &self.v4 } else { &self.v6 };
+        family.iter().filter_map(move |tables| {
+            let network = IpNet::new(source, tables.prefix_len).ok()?.network();
+            Some((tables.prefix_len, tables.trunks.get(&network)?))
+        })
+    }
+}
+
+/// What speaks for a caller being a trunk's, the strongest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// The trunk lists the source.
+    Address,
+    /// The trunk is registered where the request comes from.
+    Registrar,
+    /// The trunk's credentials, proven by digest.
+    Digest,
+    /// The request went to the Contact of the trunk's registration, which only its registrar knows.
+    Contact,
+}
+
+/// The trunks that a caller may be on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrunkCandidates {
+    /// The trunk whose registered Contact the request went to. It is the only candidate then.
+    pub contact: Option<TrunkKey>,
+    /// Trunks whose credentials were proven.
+    pub digest: Vec<TrunkKey>,
+    /// Trunks that are registered where the request comes from.
+    pub registrar: Arc<Vec<TrunkKey>>,
+    /// Trunks that list the source, in groups.
+    pub address: Vec<Arc<[TrunkKey]>>,
+    /// Credentials came and were right, but the nonce was too old or used before.
+    pub stale: bool,
+}
+
+impl TrunkCandidates {
+    /// Every candidate with its evidence, the strongest first. A trunk may come more than once.
+    pub fn iter(&self) -> impl Iterator<Item = (&TrunkKey, Evidence)> {
+        let contact = self.contact.iter().map(|id| (id, Evidence::Contact));
+        let digest = self.digest.iter().map(|id| (id, Evidence::Digest));
+        let registrar = self.registrar.iter().map(|id| (id, Evidence::Registrar));
+        let address = self.address.iter().flat_map(|group| group.iter()).map(|id| (id, Evidence::Address));
+        contact.chain(digest).chain(registrar).chain(address)
+    }
+
+    pub fn contains(&self, id: &str) -> bool {
+        self.iter().any(|(candidate, _)| &**candidate == id)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The caller has shown more than an address, which another trunk may list too: asking for credentials would not
+    /// bring further candidates.
+    pub fn is_proven(&self) -> bool {
+        self.contact.is_some() || !self.digest.is_empty()
+    }
+}
+
+/// Trunks by what is known of their registrations.
+#[derive(Debug, Default)]
+pub(super) struct RegisteredTrunks {
+    by_contact: HashMap<String, TrunkKey>,
+    by_registrar: HashMap<IpAddr, Arc<Vec<TrunkKey>>>,
+}
+
+impl RegisteredTrunks {
+    pub(super) fn add(&mut self, contact_user: &str, id: &TrunkKey) {
+        self.by_contact.insert(contact_user.to_owned(), id.clone());
+    }
+
+    pub(super) fn remove(&mut self, contact_user: &str, id: &TrunkKey) {
+        if self.by_contact.get(contact_user) == Some(id) {
+            self.by_contact.remove(contact_user);
+        }
+    }
+
+    /// A registrar has granted, or no longer grants, the trunk's registration.
+    pub(super) fn moved(&mut self, id: &TrunkKey, before: Option<IpAddr>, now: Option<IpAddr>) {
+        let (before, now) = (before.map(|ip| ip.to_canonical()), now.map(|ip| ip.to_canonical()));
+        if before == now {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(trunks) = self.by_registrar.get_mut(&before)
+        {
+            Arc::make_mut(trunks).retain(|there| there != id);
+            if trunks.is_empty() {
+                self.by_registrar.remove(&before);
+            }
+        }
+        if let Some(now) = now {
+            Arc::make_mut(self.by_registrar.entry(now).or_default()).push(id.clone());
+        }
+    }
+
+    pub(super) fn with_contact(&self, user: &str) -> Option<TrunkKey> {
+        self.by_contact.get(user).cloned()
+    }
+
+    pub(super) fn at(&self, source: IpAddr) -> Arc<Vec<TrunkKey>> {
+        self.by_registrar.get(&source.to_canonical()).cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(id: &str, allow: &[&str], username: Option<&str>) -> TrunkRule {
+        TrunkRule {
+            id: id.into(),
+            allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
+            credentials: username.map(|name| Credentials { username: name.into(), password: id.into() }),
+            accept_refer: id == "refers",
+        }
+    }
+
+    fn listing(rules: &TrunkRules, source: &str) -> Vec<Vec<String>> {
+        let groups = rules.listing(source.parse().unwrap());
+        groups.iter().map(|group| group.iter().map(|id| id.to_string()).collect()).collect()
+    }
+
+    #[test]
+    fn an_address_is_found_in_networks_of_every_length() {
+        let rules = TrunkRules::from(vec![
+            rule("a", &["203.0.113.7/32", "203.0.113.0/24", "0.0.0.0/0"], None),
+            rule("b", &["203.0.113.99/24"], None),
+            rule("c", &["2001:db8::/32", "::/0"], None),
+        ]);
+        assert_eq!(listing(&rules, "203.0.113.7"), [vec!["a"], vec!["a", "b"], vec!["a"]]);
+        assert_eq!(listing(&rules, "::ffff:203.0.113.8"), [vec!["a", "b"], vec!["a"]]);
+        assert_eq!(listing(&rules, "203.0.114.7"), [["a"]]);
+        assert_eq!(listing(&rules, "2001:db8:1::1"), [["c"], ["c"]]);
+        assert_eq!(listing(&rules, "2001:db9::1"), [["c"]]);
+        let prefers = |source: &str| rules.prefers(source.parse().unwrap());
+        assert!(prefers("203.0.113.7") && prefers("::ffff:203.0.113.8") && prefers("2001:db8:1::1"));
+        assert!(!prefers("203.0.114.7") && !prefers("2001:db9::1"), "whoever lists everybody prefers nobody");
+        assert!(!TrunkRules::default().prefers("203.0.113.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn rights_and_credentials_are_each_trunks_own() {
+        let rules = TrunkRules::from(vec![rule("refers", &[], Some("u")), rule("b", &[], Some("u"))]);
+        assert!(rules.accept_refer("refers") && !rules.accept_refer("b") && !rules.accept_refer("unknown"));
+        let passwords: Vec<&str> = rules.with_username("u").iter().map(|(_, c)| c.password.as_str()).collect();
+        assert_eq!(passwords, ["refers", "b"]);
+        assert!(rules.with_username("v").is_empty() && rules.have_credentials());
+        assert!(!TrunkRules::from(vec![rule("a", &["10.0.0.1/32"], None)]).have_credentials());
+    }
+
+    #[test]
+    fn several_trunks_are_registered_at_one_registrar() {
+        let ip = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let (a, b): (TrunkKey, TrunkKey) = ("a".into(), "b".into());
+        let mut all = RegisteredTrunks::default();
+        all.add("ta", &a);
+        all.add("tb", &b);
+        all.moved(&a, None, ip("192.0.2.1"));
+        all.moved(&b, None, ip("::ffff:192.0.2.1"));
+        assert_eq!(*all.at("192.0.2.1".parse().unwrap()), [a.clone(), b.clone()]);
+        all.moved(&a, ip("192.0.2.1"), ip("::ffff:192.0.2.1"));
+        assert_eq!(all.at("192.0.2.1".parse().unwrap()).len(), 2, "the same address is no move");
+        all.moved(&a, ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(*all.at("192.0.2.1".parse().unwrap()), *std::slice::from_ref(&b));
+        all.moved(&b, ip("192.0.2.1"), None);
+        assert!(all.at("192.0.2.1".parse().unwrap()).is_empty());
+        assert_eq!(all.by_registrar.len(), 1);
+        all.remove("ta", &b);
+        assert_eq!(all.with_contact("ta"), Some(a.clone()), "another trunk's");
+        all.remove("ta", &a);
+        assert_eq!(all.with_contact("ta"), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! Messages on a stream: one ends where its Content-Length says (RFC 3261 section 18.3). What is kept of a stream is
+//! never more than one message of the largest size and one read.
+
+use super::parse::{self, Parsed};
+use super::{Message, Request};
+use crate::limits;
+
+/// What is at the front of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// One message or keep-alive; its bytes are consumed.
+    Complete(Parsed),
+    /// The stream cannot be read any further and must be closed after answering `Parsed`, if it can be answered.
+    Broken(Parsed),
+}
+
+/// Cuts a stream into messages. Work per byte is constant, however small the pieces are that it comes in.
+#[derive(Debug, Default)]
+pub struct Framer {
+    bytes: Vec<u8>,
+    /// No end of headers begins before this.
+    searched: usize,
+    head: Option<Head>,
+}
+
+/// A header block that is complete.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    /// Without and with the empty line.
+    headers: usize,
+    body_at: usize,
+    end: usize,
+}
+
+/// Why a message has no end that could be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LengthError {
+    /// Not one number of digits.
+    Malformed,
+    TooLarge,
+}
+
+impl Framer {
+    /// Takes what arrived. Call [`Framer::next`] until there is nothing more, so that at most one message is kept.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Nothing of a message has come yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The next message or keep-alive; `None` when more bytes are needed.
+    #[expect(clippy::should_implement_trait, reason = "an end of input is not an end of the stream")]
+    pub fn next(&mut self) -> Option<Framed> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        if let Some(head) = self.head {
+            return self.finish(head);
+        }
+        let leading = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+        if leading > 0 {
+            self.consume(leading);
+            return Some(Framed::Complete(Parsed::KeepAlive { ping: leading >= 4 }));
+        }
+        let Some((headers, body_at)) = self.end_of_headers() else {
+            let too_large = self.bytes.len() > limits::MESSAGE_BYTES_MAX;
+            return too_large.then_some(Framed::Broken(Parsed::Garbage("headers too large")));
+        };
+        let block = self.bytes.get(..headers).unwrap_or_default();
+        let end = content_length(block).and_then(|length| {
+            let end = body_at.checked_add(length).filter(|end| *end <= limits::MESSAGE_BYTES_MAX);
+            end.ok_or(LengthError::TooLarge)
+        });
+        match end {
+            Ok(end) => {
+                let head = Head { headers, body_at, end };
+                self.head = Some(head);
+                self.finish(head)
+            }
+            Err(LengthError::TooLarge) => Some(Framed::Broken(refused(block, 513, "Message Too Large"))),
+            Err(LengthError::Malformed) => Some(Framed::Broken(refused(block, 400, "Malformed Content-Length"))),
+        }
+    }
+
+    fn finish(&mut self, head: Head) -> Option<Framed> {
+        let (headers, body) = (self.bytes.get(..head.headers)?, self.bytes.get(head.body_at..head.end)?);
+        let parsed = parse::message(headers, body);
+        self.consume(head.end);
+        Some(Framed::Complete(parsed))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.bytes.drain(..count.min(self.bytes.len()));
+        (self.searched, self.head) = (0, None);
+    }
+
+    /// Where the headers end and the body begins; looks only at what it has not seen before.
+    fn end_of_headers(&mut self) -> Option<(usize, usize)> {
+        while let Some(found) = self.bytes.get(self.searched..)?.iter().position(|byte| *byte == b'\n') {
+            let next = self.searched.saturating_add(found).saturating_add(1);
+            match self.bytes.get(next..)? {
+                [b'\n', ..] => return Some((next, next.saturating_add(1))),
+                [b'\r', b'\n', ..] => return Some((next, next.saturating_add(2))),
+                // What decides is not there yet: this line end is looked at again.
+                [] | [b'\r'] => {
+                    self.searched = next.saturating_sub(1);
+                    return None;
+                }
+                _ => self.searched = next,
+            }
+        }
+        self.searched = self.bytes.len();
+        None
+    }
+}
+
+/// A request that ends the stream, with the answer it gets.
+fn refused(headers: &[u8], status: u16, reason: &'static str) -> Parsed {
+    match parse::message(headers, &[]) {
+        Parsed::Message(Message::Request(Request { method, headers, .. }))
+        | Parsed::Refused { method, headers, .. } => Parsed::Refused { method, headers, status, reason: reason.into() },
+        Parsed::Message(Message::Response(_)) | Parsed::KeepAlive { .. } | Parsed::Garbage(_) => {
+            Parsed::Garbage("a message without a readable end")
+        }
+    }
+}
+
+/// Content-Length of a header block, folded lines included. Absent counts as zero. Two of them, even with one value,
+/// are refused: whoever reads the other one would find another message here.
+fn content_length(headers: &[u8]) -> Result<usize, LengthError> {
+    let mut value: Option<Vec<u8>> = None;
+    let mut is_continued = false;
+    for line in headers.split(|byte| *byte == b'\n').skip(1) {
+        if let Some(b' ' | b'\t') = line.first() {
+            if let Some(value) = value.as_mut().filter(|_| is_continued) {
+                value.push(b' ');
+                value.extend_from_slice(line);
+            }
+            continue;
+        }
+        is_continued = false;
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), Some(rest)) = (parts.next(), parts.next()) else { continue };
+        let name = name.trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"l") {
+            if value.is_some() {
+                return Err(LengthError::Malformed);
+            }
+            (value, is_continued) = (Some(rest.to_vec()), true);
+        }
+    }
+    let Some(value) = value else { return Ok(0) };
+    parse::length(std::str::from_utf8(&value).unwrap_or("")).ok_or(LengthError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Via: SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK1;rport\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n\
+        Call-ID: c1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n";
+
+    fn invite(extra: &str, body: &str) -> String {
+        format!("INVITE sip:b@h SIP/2.0\r\n{HEAD}{extra}\r\n{body}")
+    }
+
+    /// Statuses of what comes out (0: taken, 1: keep-alive, 2: garbage), and whether the stream broke.
+    fn read(wire: &[u8], piece: usize) -> (Vec<u16>, bool) {
+        let (mut framer, mut found) = (Framer::default(), vec![]);
+        let kind = |parsed: &Parsed| match parsed {
+            Parsed::Message(_) => 0,
+            Parsed::KeepAlive { .. } => 1,
+            Parsed::Garbage(_) => 2,
+            Parsed::Refused { status, .. } => *status,
+        };
+        for bytes in wire.chunks(piece) {
+            framer.push(bytes);
+            assert!(framer.bytes.len() <= limits::MESSAGE_BYTES_MAX + piece);
+            while let Some(framed) = framer.next() {
+                match framed {
+                    Framed::Complete(parsed) => found.push(kind(&parsed)),
+                    Framed::Broken(parsed) => {
+                        found.push(kind(&parsed));
+                        return (found, true);
+                    }
+                }
+            }
+        }
+        (found, false)
+    }
+
+    #[test]
+    fn messages_come_out_the_same_however_they_are_cut() {
+        let one = invite("Content-Length: 3\r\n", "abc");
+        let bare = invite("l : 0003\r\n", "a\n\n").replace("\r\n", "\n");
+        let folded = invite("Content-Length:\r\n 3\r\n", "a\r\n");
+        let wire = format!("\r\n\r\n{one}{bare}\r\n{folded}{one}");
+        for piece in 1..wire.len() {
+            let (found, broken) = read(wire.as_bytes(), piece);
+            let messages: Vec<u16> = found.into_iter().filter(|kind| *kind != 1).collect();
+            assert_eq!((messages, broken), (vec![0, 0, 0, 0], false), "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_no_length_ends_the_stream_with_an_answer() {
+        for (value, wanted) in [
+            ("18446744073709551615", 513),
+            ("18446744073709551616", 513),
+            ("99999999999999999999999999999999", 513),
+            ("9223372036854775807", 513),
+            ("65535", 513),
+            ("-1", 400),
+            ("+5", 400),
+            ("5 5", 400),
+            ("5, 5", 400),
+            ("0x5", 400),
+            ("5.0", 400),
+            ("\u{665}", 400),
+            ("", 400),
+            ("5\r\nContent-Length: 5", 400),
+            ("5\r\nl: 6", 400),
+            ("5\r\n 5", 400),
+        ] {
+            for piece in [1, 7, 65_536] {
+                let wire = invite(&format!("Content-Length: {value}\r\n"), "abcde");
+                assert_eq!(read(wire.as_bytes(), piece), (vec![wanted], true), "{value:?}");
+            }
+        }
+        let zeros = "0".repeat(40_000);
+        let wire = invite(&format!("Content-Length: {zeros}5\r\n"), "abcde");
+        assert_eq!(read(wire.as_bytes(), 1_000), (vec![0], false), "zeros in front are digits");
+        let ack = invite("Content-Length: -1\r\n", "").replace("INVITE", "ACK");
+        assert_eq!(read(ack.as_bytes(), 9), (vec![2], true), "nothing answers an ACK");
+    }
+
+    #[test]
+    fn a_stream_without_an_end_is_given_up_at_the_largest_message() {
+        for wire in [
+            "x".repeat(70_000),
+            "X: y\r\n".repeat(12_000),
+            "INVITE sip:b@h SIP/2.0\r\nX: ".to_owned() + &"y".repeat(70_000),
+        ] {
+            assert_eq!(read(wire.as_bytes(), 1_024), (vec![2], true));
+        }
+    }
+
+    #[test]
+    fn a_message_without_content_length_has_no_body() {
+        let wire = invite("", "") + &invite("Content-Length: 0\r\n", "");
+        assert_eq!(read(wire.as_bytes(), 11), (vec![0, 0], false));
+    }
+}

@@ -1,0 +1,164 @@
+//! What a message belongs to, read without parsing it: the few values that say so, from the bytes of a datagram. One
+//! pass, no allocation; what cannot be read is not there.
+
+use super::{HeaderName, Headers, Message};
+
+/// Values as they stand in the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glance<'a> {
+    /// The method of a request; none of a response.
+    pub method: Option<&'a str>,
+    /// Value of the first Via.
+    pub via: &'a str,
+    pub call_id: &'a str,
+    pub to: &'a str,
+    pub cseq: &'a str,
+    /// Value of the first Authorization.
+    pub authorization: Option<&'a str>,
+}
+
+impl<'a> Glance<'a> {
+    /// `None` when it is not SIP.
+    pub fn of_datagram(bytes: &'a [u8]) -> Option<Self> {
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let start = text(lines.find(|line| !line.iter().all(|byte| matches!(byte, b'\r' | 0)))?);
+        let mut glance = Self::default();
+        if !start.starts_with("SIP/2.0 ") {
+            let (method, rest) = start.split_once(' ')?;
+            glance.method = rest.ends_with("SIP/2.0").then_some(method);
+            glance.method?;
+        }
+        for line in lines {
+            if line.is_empty() {
+                break;
+            }
+            let mut parts = line.splitn(2, |byte| *byte == b':');
+            let name = parts.next().unwrap_or_default().trim_ascii_end();
+            let Some(value) = parts.next() else { continue };
+            let is = |long: &[u8], short: &[u8]| name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short);
+            let slot = if is(b"via", b"v") {
+                &mut glance.via
+            } else if is(b"call-id", b"i") {
+                &mut glance.call_id
+            } else if is(b"to", b"t") {
+                &mut glance.to
+            } else if is(b"cseq", b"cseq") {
+                &mut glance.cseq
+            } else if is(b"authorization", b"authorization") {
+                glance.authorization.get_or_insert("")
+            } else {
+                continue;
+            };
+            if slot.is_empty() {
+                *slot = text(value);
+            }
+        }
+        Some(glance)
+    }
+
+    /// The same of a message that is parsed already.
+    pub fn of_message(message: &'a Message) -> Self {
+        let (method, headers): (_, &Headers) = match message {
+            Message::Request(request) => (Some(request.method.as_str()), &request.headers),
+            Message::Response(response) => (None, &response.headers),
+        };
+        let get = |name| headers.get(&name).unwrap_or("");
+        Self {
+            method,
+            via: get(HeaderName::Via),
+            call_id: get(HeaderName::CallId),
+            to: get(HeaderName::To),
+            cseq: get(HeaderName::CSeq),
+            authorization: headers.get(&HeaderName::Authorization),
+        }
+    }
+
+    /// Tag of the To header.
+    pub fn to_tag(&self) -> Option<&'a str> {
+        parameter(self.to, "tag")
+    }
+
+    /// Branch of the first Via.
+    pub fn branch(&self) -> Option<&'a str> {
+        parameter(self.via.split(',').next()?, "branch")
+    }
+
+    /// The method in CSeq: the one a response answers.
+    pub fn cseq_method(&self) -> &'a str {
+        self.cseq.split_ascii_whitespace().nth(1).unwrap_or("")
+    }
+
+    /// The nonce that an Authorization header answers.
+    pub fn nonce(&self) -> Option<&'a str> {
+        let mut parts = self.authorization?.split("nonce=\"");
+        let mut before = parts.next()?;
+        let after = parts.find(|part| {
+            let is_other = before.ends_with(['c', 'C']); // cnonce
+            before = part;
+            !is_other
+        });
+        after?.split('"').next()
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes.trim_ascii()).unwrap_or("")
+}
+
+/// The last parameter of that name: a display name in quotes comes before it.
+fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    value.rsplit(';').find_map(|part| {
+        let (key, value) = part.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::message::parse::{self, Parsed};
+
+    const BYE: &str = "BYE sip:b@h SIP/2.0\r\nv: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;rport, SIP/2.0/UDP h;branch=x\r\n\
+        From: <sip:a@h>;tag=1\r\nTO : \"x;tag=no\" <sip:b@h>;tag=ours\r\ni: c1@h\r\nCSeq: 2 BYE\r\n\
+        Authorization: Digest username=\"u\", cnonce=\"z\", nonce=\"n1\", uri=\"\"\r\n\r\nTo: <sip:body@h>;tag=body";
+
+    #[test]
+    fn a_glance_sees_what_parsing_sees() {
+        let glance = Glance::of_datagram(BYE.as_bytes()).unwrap();
+        let seen = (glance.method, glance.branch(), glance.call_id, glance.to_tag(), glance.cseq_method());
+        assert_eq!(seen, (Some("BYE"), Some("z9hG4bK1"), "c1@h", Some("ours"), "BYE"));
+        let Parsed::Message(message) = parse::datagram(BYE.as_bytes()) else { panic!("refused") };
+        let parsed = Glance::of_message(&message);
+        assert_eq!((parsed.branch(), parsed.call_id, parsed.to_tag()), (glance.branch(), "c1@h", Some("ours")));
+        assert_eq!(parsed.nonce(), glance.nonce());
+        let response = BYE.replace("BYE sip:b@h SIP/2.0", "SIP/2.0 200 OK");
+        let glance = Glance::of_datagram(response.as_bytes()).unwrap();
+        assert_eq!((glance.method, glance.cseq_method()), (None, "BYE"));
+    }
+
+    #[test]
+    fn the_nonce_is_not_the_cnonce() {
+        let of = |value: &'static str| Glance { authorization: Some(value), ..Glance::default() }.nonce();
+        assert_eq!(of("Digest nonce=\"n\", cnonce=\"c\""), Some("n"));
+        assert_eq!(of("Digest cnonce=\"c\", nonce=\"n\""), Some("n"));
+        assert_eq!(of("Digest cnonce=\"c\""), None);
+    }
+
+    #[test]
+    fn nonsense_is_nothing() {
+        for bytes in [
+            &b""[..],
+            b"\r\n\r\n",
+            b"jaK",
+            b"\x00",
+            b"\x00\x01\x00\x00\x21\x12\xa4\x42",
+            b"garbage\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            &[0xFF; 600],
+        ] {
+            assert_eq!(Glance::of_datagram(bytes), None);
+        }
+        let glance = Glance::of_datagram(b"BYE x SIP/2.0\r\n:\r\nTo\r\nVia: \xff\xfe\r\nTo: ;;;=\r\n").unwrap();
+        assert_eq!((glance.branch(), glance.to_tag(), glance.nonce()), (None, None, None));
+    }
+}

@@ -1,0 +1,89 @@
+//! Bytes of the wire as text and back. What is no text (bytes that are not UTF-8, control characters) travels through
+//! the machine as characters of a private range, so that it is echoed exactly and means nothing on the way: no name,
+//! number or log line ever holds a NUL.
+
+use std::borrow::Cow;
+
+/// U+F700 to U+F7FF stand for the bytes 0x00 to 0xFF.
+const HIDDEN: u32 = 0xF700;
+/// First UTF-8 byte of the private range.
+const LEAD: u8 = 0xEF;
+
+fn hidden(byte: u8) -> char {
+    char::from_u32(HIDDEN | u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn is_hidden(c: char) -> bool {
+    u32::from(c) & !0xFF == HIDDEN
+}
+
+/// A control character in disguise.
+pub fn is_hidden_control(c: char) -> bool {
+    matches!(c, '\u{F700}'..='\u{F71F}' | '\u{F77F}')
+}
+
+/// Characters that the sender wrote as such and that would be taken for a disguise are taken byte by byte.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control() && byte != LEAD)
+}
+
+/// Bytes as text. A CR without its LF is no line end (RFC 3261 section 7); it is read as the white space it is written
+/// as, so that both sides of us see the same value.
+pub fn of_wire(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && is_plain(text)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len().saturating_add(16));
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match u8::try_from(c) {
+                Ok(b'\t') => text.push(c),
+                Ok(b'\r' | b'\n') => text.push(' '),
+                Ok(byte) if byte.is_ascii_control() => text.push(hidden(byte)),
+                _ if is_hidden(c) => text.extend(c.encode_utf8(&mut [0; 4]).bytes().map(hidden)),
+                _ => text.push(c),
+            }
+        }
+        text.extend(chunk.invalid().iter().copied().map(hidden));
+    }
+    Cow::Owned(text)
+}
+
+/// The bytes that a text was read from. A line end never comes out of a disguise: it would end a header.
+pub fn to_wire(text: String) -> Vec<u8> {
+    if !text.as_bytes().contains(&LEAD) {
+        return text.into_bytes();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(u32::from(c) ^ HIDDEN) {
+            Ok(b'\r' | b'\n') => bytes.push(b' '),
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_read_is_written_again() {
+        let every: Vec<u8> = (0..=u8::MAX).filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+        for bytes in [&every[..], "é\u{F700}\u{F78A}\u{F7FF}\u{F800}ﬀ".as_bytes(), b"plain\t", b"\xEF\x9C", b""] {
+            let text = of_wire(bytes);
+            assert!(text.chars().all(|c| c == '\t' || !c.is_ascii_control()), "{text:?}");
+            assert_eq!(to_wire(text.into_owned()), bytes);
+        }
+    }
+
+    #[test]
+    fn no_line_end_comes_out_of_a_disguise() {
+        assert_eq!(to_wire("a\u{F70A}b\u{F70D}c".to_owned()), b"a b c");
+        assert_eq!(of_wire(b"a\rb"), "a b");
+    }
+}

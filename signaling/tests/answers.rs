@@ -1,0 +1,345 @@
+//! Whoever asks inside a call is answered, and no session outlives its call: in every state, by every way there is.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common {
+    pub mod hostile;
+    pub mod hostile_world;
+}
+
+use common::hostile::Draft;
+use common::hostile_world::{SCENES, SDP, Scene, World};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+use trunkline_signaling::limits;
+use trunkline_signaling::sip::endpoint::Event;
+use trunkline_signaling::sip::failure::Cause;
+
+fn world() -> World {
+    World::new(Instant::now())
+}
+
+/// First lines of what a peer heard.
+fn starts(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| text.lines().next().unwrap_or("").to_owned()).collect()
+}
+
+fn status(texts: &[String]) -> Vec<&str> {
+    texts.iter().filter_map(|text| text.strip_prefix("SIP/2.0 ")?.get(..3)).collect()
+}
+
+fn value(text: &str, name: &str) -> String {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("").to_owned()
+}
+
+fn with(draft: &Draft, name: &str, value: &str) -> Draft {
+    draft.with(name, &vec![value.as_bytes().to_vec()])
+}
+
+/// The Via of the request that an acknowledgement is for, without its branch, or that of somebody else.
+fn vias(invite: &Draft, own: &Draft) -> Vec<(&'static str, String)> {
+    let text = |draft: &Draft| String::from_utf8(draft.good("Via", "")).unwrap();
+    let (invite, own) = (text(invite), text(own));
+    vec![
+        ("a branch of its own", own.clone()),
+        ("the branch of what it acknowledges", invite.clone()),
+        ("no branch", invite.split(';').next().unwrap().to_owned()),
+        ("from another port", invite.replace(":5060", ":5999")),
+        ("a proxy more", format!("SIP/2.0/UDP 10.0.0.99;branch=z9hG4bKproxy, {own}")),
+    ]
+}
+
+#[test]
+fn a_call_is_confirmed_by_whatever_acknowledgement_comes() {
+    for which in 0..5 {
+        let mut world = world();
+        world.owners_answer = true;
+        let at = world.peer(Scene::AwaitingAck);
+        let (invite, ack) = (world.initial(at), world.request(at, "ACK"));
+        let (label, via) = vias(&invite, &ack).swap_remove(which);
+        world.take_heard(at);
+        world.hear(at, &with(&ack, "Via", &via).bytes());
+        assert!(matches!(world.told.last(), Some((_, Event::Confirmed { .. }))), "{label}");
+        world.pass(Duration::from_secs(40));
+        assert!(world.take_heard(at).is_empty(), "{label}: the 200 is not repeated, the call goes on");
+        // The same inside of the call, twice.
+        for number in 2..4 {
+            let offer = world.request(at, "INVITE");
+            world.hear(at, &offer.bytes());
+            assert!(status(&world.take_heard(at)).iter().any(|status| matches!(*status, "200" | "488")), "{label}");
+            let ack = with(&world.request(at, "ACK"), "CSeq", &format!("{number} ACK"));
+            let (_, via) = vias(&offer, &ack).swap_remove(which);
+            world.hear(at, &with(&ack, "Via", &via).bytes());
+            world.pass(Duration::from_secs(40));
+            assert!(world.take_heard(at).is_empty(), "{label}, re-INVITE {number}");
+        }
+        assert!(!world.told.iter().any(|(_, event)| matches!(event, Event::Ended { .. })), "{label}");
+    }
+}
+
+#[test]
+fn an_old_or_foreign_acknowledgement_confirms_nothing() {
+    for (name, wrong) in [("CSeq", "7 ACK"), ("From", "<sip:a@10.1.0.0>;tag=other"), ("Call-ID", "other")] {
+        let mut world = world();
+        let at = world.peer(Scene::AwaitingAck);
+        let ack = with(&world.request(at, "ACK"), name, wrong);
+        world.take_heard(at);
+        world.hear(at, &ack.bytes());
+        world.pass(Duration::from_secs(100));
+        let heard = world.take_heard(at);
+        assert!(heard.iter().any(|text| text.starts_with("BYE ")), "{name}: {:?}", starts(&heard));
+        let ended = |(_, event): &(Instant, Event)| matches!(event, Event::Ended { cause: Cause::NotAcknowledged, .. });
+        assert!(world.told.iter().any(ended), "{name}");
+        assert_eq!(world.endpoint.held(), (0, 0, 0), "{name}");
+    }
+}
+
+/// How a call may end. Nobody answers anything afterwards.
+const ENDS: [&str; 7] = ["nothing", "hang up", "reject", "BYE", "CANCEL", "487 Terminated", "481 Gone"];
+
+#[test]
+fn no_session_outlives_its_call_by_more_than_its_last_request() {
+    for scene in SCENES {
+        for end in ENDS {
+            let mut world = world();
+            let at = world.peer(scene);
+            let label = format!("{scene:?}, {end}");
+            match end {
+                "nothing" => {}
+                "hang up" if !matches!(scene, Scene::Idle | Scene::Registering) => {
+                    let call = world.call(at);
+                    let _ = world.endpoint.hang_up(world.now, call);
+                }
+                "reject" if !matches!(scene, Scene::Idle | Scene::Registering) => {
+                    let call = world.call(at);
+                    let _ = world.endpoint.reject(world.now, call, 486, None);
+                }
+                "BYE" | "CANCEL" => {
+                    let request = world.request(at, end);
+                    world.hear(at, &request.bytes());
+                }
+                _ => {
+                    let response = world.response(at, end);
+                    world.hear(at, &response.bytes());
+                }
+            }
+            let began = world.now;
+            let mut left = 0;
+            while world.endpoint.held().0 > 0 && left < 800 {
+                world.pass(Duration::from_secs(1));
+                left += 1;
+            }
+            let ended = world.told.iter().find(|(_, event)| matches!(event, Event::Ended { .. })).map(|(at, _)| *at);
+            // A call that was never ended lives on, and an account stays registered.
+            let Some(ended) = ended else {
+                let lives = matches!(scene, Scene::Idle | Scene::Registering | Scene::Probing)
+                    || matches!(scene, Scene::Established | Scene::TheirOffer | Scene::Called | Scene::OurOffer);
+                assert!(lives || left == 0, "{label}: not ended after {left} s");
+                continue;
+            };
+            let outlived = world.now - ended.max(began);
+            assert!(world.endpoint.held().0 == 0 && outlived <= Duration::from_secs(66), "{label}: {outlived:?}");
+        }
+    }
+}
+
+#[test]
+fn an_offer_before_the_answer_is_answered_at_once() {
+    let mut world = world();
+    let at = world.peer(Scene::Ringing);
+    let call = world.call(at);
+    world.endpoint.progress(world.now, call, 180, None).unwrap();
+    for _ in 0..2 {
+        world.take_heard(at);
+        let update = world.request(at, "UPDATE");
+        world.hear(at, &update.bytes());
+        let heard = world.take_heard(at);
+        let answer = heard.last().unwrap();
+        assert!(answer.starts_with("SIP/2.0 500 "), "{answer}");
+        assert!(value(answer, "Retry-After").parse::<u32>().unwrap() <= 10, "{answer}");
+        assert_eq!(value(answer, "CSeq"), String::from_utf8(update.good("CSeq", "")).unwrap());
+    }
+    let bare = Draft { body: vec![], ..world.request(at, "UPDATE") };
+    world.hear(at, &bare.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["200"], "without an offer it only refreshes");
+}
+
+#[test]
+fn an_offer_after_a_reliable_answer_is_the_owners_and_answered_for_it_in_the_end() {
+    let mut world = world();
+    let at = world.peer(Scene::EarlyUnacknowledged);
+    world.take_heard(at);
+    let update = world.request(at, "UPDATE");
+    world.hear(at, &update.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["500"], "not acknowledged yet");
+    let at = world.peer(Scene::EarlyAnswered);
+    world.take_heard(at);
+    let (update, second) = (world.request(at, "UPDATE"), world.request(at, "UPDATE"));
+    world.hear(at, &update.bytes());
+    assert!(world.take_heard(at).is_empty(), "its owner is asked");
+    assert!(matches!(world.told.last(), Some((_, Event::Reoffer { sdp: Some(_), .. }))));
+    world.hear(at, &second.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["500"], "one at a time");
+    world.pass(Duration::from_secs(11));
+    assert_eq!(status(&world.take_heard(at)), ["504"], "nobody answered");
+    let (third, call) = (world.request(at, "UPDATE"), world.call(at));
+    world.hear(at, &third.bytes());
+    world.endpoint.answer_reoffer(world.now, call, Some(SDP.to_vec())).unwrap();
+    world.pass(Duration::from_millis(1));
+    assert_eq!(status(&world.take_heard(at)), ["200"], "and the next one is taken");
+    world.endpoint.answer(world.now, call, SDP.to_vec()).unwrap();
+    world.pass(Duration::from_millis(1));
+    assert_eq!(status(&world.take_heard(at)), ["200"]);
+}
+
+#[test]
+fn an_offer_of_a_callee_waits_for_its_answer_to_ours() {
+    let mut world = world();
+    let at = world.peer(Scene::CallingEarly);
+    world.take_heard(at);
+    let update = world.request(at, "UPDATE");
+    world.hear(at, &update.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["491"]);
+    let stranger = with(&world.request(at, "UPDATE"), "From", "<sip:x@10.1.0.0>;tag=nobody");
+    world.hear(at, &stranger.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["481"], "a fork that nobody has heard of");
+    let at = world.peer(Scene::Calling);
+    let progress = world.response(at, "183 Session Progress");
+    world.hear(at, &progress.bytes());
+    world.take_heard(at);
+    let update = world.request(at, "UPDATE");
+    world.hear(at, &update.bytes());
+    assert!(matches!(world.told.last(), Some((_, Event::Reoffer { .. }))));
+    world.pass(Duration::from_secs(11));
+    assert!(status(&world.take_heard(at)).contains(&"504"));
+}
+
+#[test]
+fn what_is_open_when_a_call_ends_is_answered() {
+    for how in ["hang up", "BYE"] {
+        let mut world = world();
+        let at = world.peer(Scene::Established);
+        let (update, refer) = (world.request(at, "UPDATE"), world.request(at, "REFER"));
+        world.hear(at, &update.bytes());
+        world.hear(at, &refer.bytes());
+        world.take_heard(at);
+        match how {
+            "BYE" => {
+                let bye = world.request(at, "BYE");
+                world.hear(at, &bye.bytes());
+            }
+            _ => {
+                let call = world.call(at);
+                world.endpoint.hang_up(world.now, call).unwrap();
+                world.pass(Duration::from_millis(1));
+            }
+        }
+        let heard = world.take_heard(at);
+        assert_eq!(status(&heard).iter().filter(|status| **status == "487").count(), 2, "{how}: {:?}", starts(&heard));
+    }
+}
+
+#[test]
+fn a_call_that_nobody_attends_to_is_refused_in_the_end() {
+    let mut world = world();
+    let at = world.peer(Scene::Ringing);
+    world.take_heard(at);
+    world.pass(Duration::from_secs(301));
+    assert_eq!(status(&world.take_heard(at)).first(), Some(&"504"));
+    assert!(matches!(world.told.last(), Some((_, Event::Ended { .. }))));
+    world.pass(Duration::from_secs(64));
+    assert_eq!(world.endpoint.held(), (0, 0, 0));
+}
+
+#[test]
+fn one_slow_owner_does_not_make_others_wait() {
+    let mut world = world();
+    world.peer(Scene::Idle);
+    let slow = world.peer(Scene::Idle);
+    let invite = world.initial(slow);
+    world.hear(slow, &invite.bytes());
+    for _ in 0..2 * limits::UNATTENDED_MIN {
+        world.peer(Scene::Ringing); // attended to
+    }
+    world.pass(Duration::from_millis(500));
+    let at = world.peer(Scene::Idle);
+    let invite = world.initial(at);
+    world.hear(at, &invite.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["100"], "there is one that waits");
+    for _ in 0..=limits::UNATTENDED_MIN {
+        let at = world.peer(Scene::Idle);
+        let invite = world.initial(at);
+        world.hear(at, &invite.bytes());
+    }
+    world.pass(Duration::from_millis(500));
+    let at = world.peer(Scene::Idle);
+    let invite = world.initial(at);
+    world.hear(at, &invite.bytes());
+    assert_eq!(status(&world.take_heard(at)), ["503"], "and now too many do");
+}
+
+/// A peer that wants a little more each time does not keep us busy for ever.
+#[test]
+fn what_is_asked_for_again_and_again_is_given_up() {
+    let mut world = world();
+    let at = world.peer(Scene::Calling);
+    for wanted in 1_801..2_000_u32 {
+        let refusal = with(&world.response(at, "422 Session Interval Too Small"), "Min-SE", &wanted.to_string());
+        world.hear(at, &refusal.bytes());
+    }
+    let heard = world.take_heard(at);
+    let invites = heard.iter().filter(|text| text.starts_with("INVITE ")).count();
+    assert_eq!(invites, 1 + usize::from(limits::REPEATS_MAX));
+    assert!(matches!(world.told.last(), Some((_, Event::Ended { cause: Cause::Refused { status: 422, .. }, .. }))));
+    // An offer of ours that always crosses one of the peer's.
+    let at = world.peer(Scene::OurOffer);
+    for _ in 0..100 {
+        let crossed = world.response(at, "491 Request Pending");
+        world.hear(at, &crossed.bytes());
+        world.pass(Duration::from_secs(5));
+    }
+    let heard = world.take_heard(at);
+    let offers = heard.iter().filter(|text| text.starts_with("INVITE ") && value(text, "To").contains(";tag=peer"));
+    let numbers: HashSet<String> = offers.map(|text| value(text, "CSeq")).collect();
+    assert_eq!(numbers.len(), 1 + usize::from(limits::REPEATS_MAX));
+    assert!(world.told.iter().any(|(_, event)| matches!(event, Event::ReofferRefused { status: 491, .. })));
+}
+
+/// Answers of ever more forks, and ever more provisional ones, are not all reacted to.
+#[test]
+fn a_callee_cannot_have_us_send_without_end() {
+    let mut world = world();
+    let at = world.peer(Scene::Calling);
+    let answer = world.response(at, "200 OK");
+    for fork in 0..200 {
+        let to = String::from_utf8(answer.good("To", "")).unwrap();
+        let fork = with(&answer, "To", &to.replace(";tag=peer", &format!(";tag=fork{fork}")));
+        world.hear(at, &with(&fork, "Contact", "<sip:victim@10.1.0.0:9>").bytes());
+    }
+    let heard = world.take_heard(at);
+    let byes = heard.iter().filter(|text| text.starts_with("BYE ")).count();
+    assert_eq!(byes, usize::from(limits::FORKS_ANSWERED_MAX));
+    let at = world.peer(Scene::Calling);
+    let progress = world.response(at, "183 Session Progress");
+    for rseq in 1..200_u32 {
+        world.hear(at, &with(&progress, "RSeq", &rseq.to_string()).bytes());
+    }
+    let heard = world.take_heard(at);
+    let pracks = heard.iter().filter(|text| text.starts_with("PRACK ")).count();
+    assert_eq!(pracks, usize::from(limits::PROVISIONAL_RELIABLE_MAX));
+}
+
+#[test]
+fn asking_whether_we_are_there_costs_no_state() {
+    let mut world = world();
+    for _ in 0..100 {
+        let at = world.peer(Scene::Idle);
+        let options = world.request(at, "OPTIONS");
+        world.hear(at, &options.bytes());
+        world.hear(at, &options.bytes());
+        let heard = world.take_heard(at);
+        assert_eq!(status(&heard), ["200", "200"]);
+        assert_eq!(heard[0], heard[1], "the same answer to the same question");
+    }
+    assert_eq!(world.endpoint.held(), (0, 0, 0));
+}

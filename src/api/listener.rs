@@ -1,0 +1,189 @@
+//! The API's port: who may hold a connection, and for how long. HTTP/1.1 alone: who wants HTTP/2 puts a proxy in front.
+#![expect(clippy::disallowed_methods, reason = "a listener starts a task for each connection")]
+
+use super::Remote;
+use super::body::{AnsweredBody, PacedBody};
+use crate::store::OrgScope;
+use crate::supervision;
+use axum::Router;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use hyper::body::{Body as _, Incoming};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::future::Future;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use trunkline_connections::{
+    Closed, Connection, Connections, Eviction, Networks, PacedStream, RefusedError, Report, Standing,
+};
+
+/// The least speed of a body that comes in or goes out, in bytes a second: a telephone line of 1995 is faster.
+const BYTES_PER_S_MIN: u64 = 1_000;
+
+/// Request line and headers, and what is kept of a body or an answer: cookies and tokens of all sorts fit.
+const HEAD_BYTES_MAX: usize = 64 * 1_024;
+
+/// Limits of the API's connections.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Request line and headers, from the connection or the answer before on; so it is also how long a connection may
+    /// be idle.
+    pub headers: Duration,
+    /// Of a body that is sent, and of an answer that is read: in each such time at least a thousand bytes a second.
+    pub transfer: Duration,
+    /// Many clients come from there: not counted by address.
+    pub proxies: Arc<Networks>,
+    /// Everybody comes from a proxy.
+    pub behind_proxy: bool,
+}
+
+impl Limits {
+    fn standing(&self, remote: SocketAddr) -> Standing {
+        let is_proxy = self.proxies.contain(remote.ip()) || (self.behind_proxy && self.proxies.is_empty());
+        if is_proxy { Standing::Exempt } else { Standing::Stranger }
+    }
+}
+
+/// The place of the connection that a request came by.
+#[derive(Clone, Debug)]
+pub(super) struct Place(Arc<Connection>);
+
+impl Place {
+    /// The connection is an organization's; false when that has too many. Connections of a proxy are everybody's.
+    pub(super) fn belongs_to(&self, scope: OrgScope) -> bool {
+        let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope);
+        self.0.standing() == Standing::Exempt || self.0.vouch(tenant)
+    }
+}
+
+/// The port and what is served on it.
+#[derive(Debug)]
+pub struct Serving {
+    pub listener: TcpListener,
+    pub router: Router,
+    pub limits: Limits,
+    pub connections: Arc<Connections>,
+    pub report: Arc<Report>,
+}
+
+/// Serves until the server stops.
+pub async fn serve(serving: &Serving, mut stopped: watch::Receiver<bool>) {
+    let Serving { listener, router, limits, connections, report } = serving;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        let Ok((stream, remote)) = accepted else {
+            // Out of file descriptors: wait for some to come back instead of spinning.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        match connections.open(remote.ip(), limits.standing(remote), report) {
+            Ok((place, eviction)) => {
+                let (router, limits, place) = (router.clone(), limits.clone(), Arc::new(place));
+                supervision::spawn("api_connection", connection(stream, remote, router, limits, place, eviction));
+            }
+            Err(error) => turn_away(&stream, error),
+        }
+    }
+}
+
+/// Says why, as far as that fits into a buffer that is empty.
+fn turn_away(stream: &TcpStream, error: RefusedError) {
+    let why = match error {
+        RefusedError::Source => "Too many connections from this address",
+        RefusedError::Total => "Too many connections",
+    };
+    let body = serde_json::json!({"error": why, "details": {"code": "too_many_connections"}}).to_string();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+async fn connection(
+    stream: TcpStream, remote: SocketAddr, router: Router, limits: Limits, place: Arc<Connection>, eviction: Eviction,
+) {
+    let _ = stream.set_nodelay(true);
+    let answered = Arc::new(AtomicBool::new(false));
+    let service = Service {
+        remote,
+        router: TowerToHyperService::new(router),
+        place: place.clone(),
+        answered: answered.clone(),
+        transfer: limits.transfer,
+    };
+    let stream = PacedStream::new(stream, limits.transfer, BYTES_PER_S_MIN);
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(HEAD_BYTES_MAX);
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let result = tokio::select! {
+        result = serving => result,
+        () = eviction.wait() => return place.count(Closed::Evicted),
+    };
+    // A client that goes away in the middle is nobody's error.
+    let Err(error) = result else { return };
+    let write = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    if write.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+        place.count(Closed::WriteTimeout);
+    } else if error.is_timeout() {
+        let was_answered = answered.load(Ordering::Relaxed);
+        place.count(if was_answered { Closed::IdleTimeout } else { Closed::FirstMessageTimeout });
+    } else if error.is_parse() {
+        place.count(Closed::Malformed);
+    }
+}
+
+/// The router, for one connection: requests know whom they come from, and the connection's place knows what is asked of
+/// it at the moment.
+struct Service {
+    remote: SocketAddr,
+    router: TowerToHyperService<Router>,
+    place: Arc<Connection>,
+    answered: Arc<AtomicBool>,
+    transfer: Duration,
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(Remote(self.remote));
+        parts.extensions.insert(Place(self.place.clone()));
+        if body.is_end_stream() {
+            self.place.make_busy();
+        }
+        let body = PacedBody::new(body, self.transfer, BYTES_PER_S_MIN, self.place.clone());
+        let answer = self.router.call(hyper::Request::from_parts(parts, body));
+        let (place, answered) = (self.place.clone(), self.answered.clone());
+        Box::pin(async move {
+            let response = answer.await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // From here on the handler keeps the time, and the place is taken until it ends.
+                place.make_busy();
+                return Ok(response);
+            }
+            let done = move || {
+                answered.store(true, Ordering::Relaxed);
+                place.make_served();
+            };
+            Ok(response.map(|body| Body::new(AnsweredBody::new(body, done))))
+        })
+    }
+}

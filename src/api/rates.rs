@@ -1,0 +1,123 @@
+//! What an organization may ask for in a minute beside its keys' requests: what costs others, or money.
+
+use super::Api;
+use super::auth::unix_s;
+use super::error::ApiError;
+use super::rate_limit::{Quota, RateLimit};
+use crate::call::driver::SlotsFull;
+use crate::domain::ids::OrganizationId;
+use crate::domain::organization::Lineage;
+use crate::domain::quota::{FAMILY_FACTOR, Quotas};
+use crate::store::OrgScope;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rate {
+    /// Everything an organization's keys and people ask for.
+    Requests,
+    TrunkTests,
+    TrunkChanges,
+    ProviderTests,
+    Reports,
+}
+
+impl Rate {
+    /// The quota's name in settings and refusals.
+    fn limit(self) -> &'static str {
+        match self {
+            Self::Requests => "requests_per_minute",
+            Self::TrunkTests => "trunk_tests_per_minute",
+            Self::TrunkChanges => "trunk_changes_per_minute",
+            Self::ProviderTests => "provider_tests_per_minute",
+            Self::Reports => "reports_per_minute",
+        }
+    }
+}
+
+/// The minutes of all organizations, and of roots with everything below them.
+#[derive(Clone, Debug)]
+pub(super) struct Rates(Arc<HashMap<Rate, Windows>>);
+
+#[derive(Debug)]
+struct Windows {
+    organizations: RateLimit<OrganizationId>,
+    families: RateLimit<OrganizationId>,
+}
+
+impl Rates {
+    pub(super) fn new(quotas: &Quotas) -> Self {
+        let numbers = [
+            (Rate::Requests, quotas.requests_per_minute),
+            (Rate::TrunkTests, quotas.trunk_tests_per_minute),
+            (Rate::TrunkChanges, quotas.trunk_changes_per_minute),
+            (Rate::ProviderTests, quotas.provider_tests_per_minute),
+            (Rate::Reports, quotas.reports_per_minute),
+        ];
+        let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);
+        let windows = |limit: u32| Windows {
+            organizations: RateLimit::new(limit),
+            families: RateLimit::new(limit.saturating_mul(factor)),
+        };
+        Self(Arc::new(numbers.map(|(rate, limit)| (rate, windows(limit))).into()))
+    }
+
+    fn take(&self, lineage: &Lineage, rate: Rate, second: u64) -> Result<(), Quota> {
+        let Some(windows) = self.0.get(&rate) else { return Ok(()) };
+        for (limit, id) in [(&windows.organizations, lineage.own().id), (&windows.families, lineage.root())] {
+            let quota = limit.take(id, second);
+            if quota.retry_after_s > 0 {
+                return Err(quota);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Api {
+    /// Counts one more; 429 when the organization or its family did so as often as it may.
+    pub(super) async fn count(&self, scope: OrgScope, rate: Rate) -> Result<(), ApiError> {
+        let lineage = self.context.store.lineage(scope).await?;
+        self.rates.take(&lineage, rate, unix_s()).map_err(|quota| {
+            let message =
+                format!("The organization may do so {} times in a minute; Retry-After says when to go on", quota.limit);
+            let wait_s = u32::try_from(quota.retry_after_s).unwrap_or(u32::MAX);
+            ApiError::too_much(rate.limit(), message, Some(wait_s))
+        })
+    }
+}
+
+impl From<SlotsFull> for ApiError {
+    fn from(full: SlotsFull) -> Self {
+        let message = full.to_string();
+        match full {
+            SlotsFull::Organization(limit) => Self::too_much(limit, message, Some(1)),
+            SlotsFull::Server(limit) => {
+                let mut error = Self::unavailable("quota_exceeded", message);
+                error.details["limit"] = limit.into();
+                error.details["retry_after_seconds"] = 1.into();
+                error
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::organization::{Ancestor, Limits};
+
+    #[test]
+    fn an_organization_has_its_minute_and_its_family_ten_of_them() {
+        let rates = Rates::new(&Quotas { trunk_tests_per_minute: 2, ..Quotas::default() });
+        let one = || Ancestor { id: OrganizationId::new(), limits: Limits::default() };
+        let root = one();
+        let child = || Lineage::new(vec![one(), root.clone()]).unwrap();
+        let own = child();
+        let taken = |lineage: &Lineage| rates.take(lineage, Rate::TrunkTests, 1_000).is_ok();
+        assert_eq!([(); 3].map(|()| taken(&own)), [true, true, false]);
+        assert_eq!((0..30).filter(|_| taken(&child())).count(), 18, "twenty of the family in all");
+        assert!(taken(&Lineage::new(vec![one()]).unwrap()), "and nothing of anybody else's");
+    }
+}

@@ -1,0 +1,91 @@
+//! What goes on in the process beside calls and requests, each part under its supervisor.
+
+use crate::call::driver::{Context, watch_elsewhere, watch_recordings, wrap_up};
+use crate::outbox::driver::{self as outbox, Outbox};
+use crate::scheduler::driver as scheduler;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often it is looked whether SIP and media work.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a question to the SIP endpoint may take before it counts as unanswered.
+const WATCH_DEADLINE: Duration = Duration::from_secs(5);
+/// Questions in a row that SIP leaves unanswered, and looks in a row at which a media thread has not turned for so long:
+/// then neither will work again, and the process ends, so that it can be started anew. No burst of calls and no slow disk
+/// takes half a minute; a process that was stopped and goes on has its threads turn before the second look.
+const UNANSWERED_MAX: u32 = 5;
+const HUNG_AFTER: Duration = Duration::from_secs(30);
+const HUNG_LOOKS: u32 = 3;
+/// How often metrics are tidied up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// What goes on beside calls and requests. The handles of those that are waited for at the end.
+pub(super) fn start_jobs(
+    context: &Arc<Context>, outbox: Outbox, prometheus: PrometheusHandle, stopped: &watch::Receiver<bool>,
+    drained: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let supervisor = &context.supervisor;
+    let stop = stopped.clone();
+    supervisor.start("metrics", move || keep_metrics(prometheus.clone(), stop.clone()));
+    let (stop, own) = (drained.clone(), context.clone());
+    let wraps_up = supervisor.start("wrap_ups", move || wrap_up(own.clone(), stop.clone()));
+    let (stop, own) = (stopped.clone(), context.clone());
+    let schedules = supervisor.start("scheduler", move || scheduler::run(own.clone(), stop.clone()));
+    let (stop, own) = (stopped.clone(), context.clone());
+    let follows = supervisor.start("trunks", move || follow_trunks(own.clone(), stop.clone()));
+    let (stop, own) = (drained.clone(), context.clone());
+    let keeps_house = supervisor.start("housekeeping", move || scheduler::keep_house(own.clone(), stop.clone()));
+    let (stop, own) = (drained.clone(), context.clone());
+    supervisor.start("lines_elsewhere", move || watch_elsewhere(own.clone(), stop.clone()));
+    let (stop, own) = (drained.clone(), context.clone());
+    supervisor.start("recording_space", move || watch_recordings(own.clone(), stop.clone()));
+    let (stop, own) = (stopped.clone(), context.clone());
+    supervisor.start("watch", move || watch(own.clone(), stop.clone()));
+    let stop = drained.clone();
+    let delivers = supervisor.start("outbox", move || outbox::run(outbox.clone(), stop.clone()));
+    vec![delivers, wraps_up, schedules, follows, keeps_house]
+}
+
+/// Trunks that another process changed hold here too.
+async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = context.remote.trunks_changed() => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(error) = context.reload_trunks().await {
+            tracing::error!(%error, "trunks cannot be read again");
+        }
+    }
+}
+
+/// Gives up on SIP or media when they hang or have ended: nothing else would notice.
+async fn watch(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
+    let (mut unanswered, mut hung) = (0, 0);
+    while tokio::time::timeout(WATCH_INTERVAL, stopped.changed()).await.is_err() {
+        if context.sip.is_closed() {
+            return context.supervisor.give_up("sip", "its task has ended");
+        }
+        let answered = matches!(tokio::time::timeout(WATCH_DEADLINE, context.sip.check()).await, Ok(Some(_)));
+        unanswered = if answered { 0 } else { unanswered + 1 };
+        let hangs = context.workers.liveness().iter().any(|thread| thread.since_turn > HUNG_AFTER);
+        hung = if hangs { hung + 1 } else { 0 };
+        if unanswered >= UNANSWERED_MAX {
+            return context.supervisor.give_up("sip", "it does not answer");
+        }
+        if hung >= HUNG_LOOKS {
+            return context.supervisor.give_up("media", "one of its threads hangs");
+        }
+    }
+}
+
+/// Folds recorded values into their buckets; without it they pile up until somebody asks for them.
+async fn keep_metrics(prometheus: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
+    while tokio::time::timeout(METRICS_UPKEEP, stopped.changed()).await.is_err() {
+        metrics::gauge!("trunkline_tasks").set(tokio::runtime::Handle::current().metrics().num_alive_tasks() as f64);
+        prometheus.run_upkeep();
+    }
+}

@@ -1,0 +1,114 @@
+//! Brings the rules of admission their numbers and carries the answer: a permit that every line holds while it lasts.
+
+use super::{Context, Shared};
+use crate::call::admission::{Denied, Ledger, Line, Request};
+use crate::domain::organization::Lineage;
+use crate::domain::trunk::Trunk;
+use crate::store::{OrgScope, StoreError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often it is looked what other processes hold.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a call does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    #[error("the limit {} is reached", .0.limit())]
+    Denied(Denied),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The lines of this process.
+#[derive(Clone, Debug)]
+pub struct Admission(Arc<Mutex<Ledger>>);
+
+/// A line that was admitted; dropped, it is given back.
+#[derive(Debug)]
+pub struct Permit {
+    ledger: Admission,
+    line: Line,
+}
+
+impl Admission {
+    pub fn new(lines_max: usize) -> Self {
+        Self(Arc::new(Mutex::new(Ledger::new(lines_max))))
+    }
+
+    /// Lines that are held.
+    pub fn held(&self) -> usize {
+        self.lock().held()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.ledger.lock().release(&self.line);
+    }
+}
+
+impl Context {
+    /// Room for another line of an organization, over a trunk or none. Limits and the day's use are remembered for a
+    /// second; what is held is counted now.
+    pub async fn admit(&self, scope: OrgScope, trunk: Option<&Trunk>) -> Result<Permit, AdmissionError> {
+        let lineage = self.store.lineage(scope).await?;
+        let spent = self.spent(&lineage).await?;
+        let limits = trunk.map(|trunk| (trunk.id, trunk.fields.limits()));
+        let trunk = limits.as_ref().map(|(id, limits)| (*id, limits));
+        let request = Request { lineage: &lineage, trunk, spent: &spent };
+        let admitted = self.admission.lock().admit(Instant::now(), &request);
+        match admitted {
+            Ok(line) => Ok(Permit { ledger: self.admission.clone(), line }),
+            Err(denied) => {
+                metrics::counter!("trunkline_calls_denied_total", "limit" => denied.limit()).increment(1);
+                Err(AdmissionError::Denied(denied))
+            }
+        }
+    }
+
+    /// Whether the day of an organization, and of everybody above it, has something left.
+    pub async fn has_day_left(&self, scope: OrgScope) -> Result<bool, StoreError> {
+        let lineage = self.store.lineage(scope).await?;
+        let spent = self.spent(&lineage).await?;
+        Ok(lineage.all().iter().all(|one| spent.iter().all(|(id, used)| *id != one.id || one.limits.allows(*used))))
+    }
+
+    async fn spent(
+        &self, lineage: &Lineage,
+    ) -> Result<Vec<(crate::domain::ids::OrganizationId, crate::domain::organization::Spent)>, StoreError> {
+        let mut all = Vec::new();
+        for one in lineage.all().iter().filter(|one| one.limits.is_capped()) {
+            all.push((one.id, self.store.spent(one.id, self.prices.telephony_per_minute).await?));
+        }
+        Ok(all)
+    }
+
+    /// Learns what other processes hold, and how many share this one.
+    pub async fn look_elsewhere(&self) -> Result<(), StoreError> {
+        let elsewhere = self.store.calls_elsewhere(&self.node).await?;
+        let tenants = usize::try_from(self.store.roots().await?).unwrap_or(usize::MAX);
+        self.admission.lock().learn(elsewhere.organizations, elsewhere.trunks, tenants);
+        Ok(())
+    }
+}
+
+/// Keeps what is known of other processes a second old. Where the database is away the last numbers hold.
+pub async fn watch_elsewhere(context: Shared, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(error) = context.look_elsewhere().await {
+            tracing::error!(%error, "lines of other processes cannot be read");
+        }
+    }
+}

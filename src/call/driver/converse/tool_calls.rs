@@ -1,0 +1,38 @@
+//! The tools that an answered call uses, each contained: one that panics has failed.
+
+use super::super::tools;
+use super::Running;
+use crate::domain::chat::ToolCall;
+use crate::supervision::{self, contain};
+use crate::webhooks::mcp::ToolServer;
+use std::sync::Arc;
+
+impl Running {
+    /// A tool that is waited for ends with the call; one that is not runs on by itself.
+    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool) {
+        let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        let (id, record) = (call.id.clone(), &self.c.record);
+        let Some(tool) = tools.iter().find(|tool| tool.is_function() && tool.function.name == call.name).cloned()
+        else {
+            let offers = |server: &&Arc<ToolServer>| server.tools.iter().any(|tool| tool.name == call.name);
+            if let Some(server) = self.servers.iter().find(offers).cloned() {
+                self.wait_for_tool(id, tools::run_remote(server, call));
+            }
+            return;
+        };
+        let run = tools::run(self.c.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
+        if is_async {
+            supervision::spawn("tool", run);
+        } else {
+            self.wait_for_tool(id, run);
+        }
+    }
+
+    /// A tool that panics is one that failed: the conversation must not wait for it.
+    fn wait_for_tool(&mut self, id: String, run: impl Future<Output = String> + Send + 'static) {
+        self.tools.spawn(async move {
+            let result = contain("tool", run).await;
+            (id, result.unwrap_or_else(|_| "error: the tool broke".to_owned()))
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! Whether somebody is there at a trunk's other end: OPTIONS, when a customer asks and every so often. Probes are no
+//! calls; they have slots of their own, of each organization and in all, and whoever finds none is told so.
+
+use super::slots::{Slots, SlotsFull, SlotsMax};
+use super::trunks::{Errand, TargetState, hop, invite, label};
+use super::{Context, Shared};
+use crate::domain::phone_number::Destination;
+use crate::domain::quota::Quotas;
+use crate::domain::trunk::{Target, Trunk};
+use crate::store::{StoreError, now};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_signaling::limits::PROBES_MAX;
+use trunkline_signaling::sip::endpoint::PROBE_TIMEOUT;
+use trunkline_signaling::sip::message::{Headers, Uri};
+
+/// The endpoint ends a probe in time; a command queue that is full for longer is no answer either.
+const PROBE_DEADLINE: Duration = PROBE_TIMEOUT.saturating_add(Duration::from_secs(1));
+/// Of the endpoint's probes, those that customers ask for, and those that are made every so often: neither keeps the
+/// other from going on.
+const ASKED_MAX: usize = PROBES_MAX / 4;
+const REGULAR_MAX: usize = PROBES_MAX / 2;
+/// A trunk whose probe found no room is looked at again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Room for probes.
+#[derive(Clone, Debug)]
+pub struct Probes {
+    asked: Slots,
+    regular: Slots,
+}
+
+impl Probes {
+    pub fn new(quotas: &Quotas) -> Self {
+        let of_one = quotas.probes_at_once as usize;
+        let slots = |in_all| Slots::new(SlotsMax { limit: "probes_at_once", of_one, in_all });
+        Self { asked: slots(ASKED_MAX), regular: slots(REGULAR_MAX) }
+    }
+}
+
+/// Why nobody was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error("The trunk has no host: it only receives calls")]
+    NoHost,
+    #[error(transparent)]
+    Full(#[from] SlotsFull),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The status of the answer to OPTIONS (any is a sign of life), none without one, and how long it took.
+pub async fn probe_trunk(context: &Context, trunk: &Trunk) -> Result<(Option<u16>, Duration), ProbeError> {
+    let target = context.trunks.in_order(trunk).into_iter().next().ok_or(ProbeError::NoHost)?;
+    let _slot = context.probes.asked.take(&context.store.lineage_of_trunk(trunk).await?)?;
+    Ok(probe(context, trunk, &target).await?)
+}
+
+async fn probe(context: &Context, trunk: &Trunk, target: &Target) -> Result<(Option<u16>, Duration), SlotsFull> {
+    let uri = Uri::sip(None, &target.host, target.port);
+    let destination = Destination::SipUri(uri.to_string());
+    let errand = Errand { from_number: None, destination: &destination, sdp: Vec::new(), headers: Headers::default() };
+    let started = Instant::now();
+    let Some(mut invite) = invite(context, trunk, errand) else { return Ok((None, Duration::ZERO)) };
+    if invite.hops.is_empty() {
+        invite.hops = vec![hop(target)];
+    }
+    match tokio::time::timeout(PROBE_DEADLINE, context.sip.options(invite)).await {
+        Ok(Ok(status)) => Ok((status, started.elapsed())),
+        Ok(Err(_)) => Err(SlotsFull::Server("probes_at_once")),
+        Err(_) => Ok((None, started.elapsed())),
+    }
+}
+
+/// Asks every target of a trunk, one after the other; without room, later.
+pub(super) async fn probe_all(context: Shared, trunk: Arc<Trunk>) {
+    let Ok(states) = states(&context, &trunk).await else {
+        return context.trunks.postponed(trunk.id, Instant::now() + AGAIN_AFTER);
+    };
+    context.trunks.probed(trunk.id, states);
+}
+
+async fn states(context: &Context, trunk: &Trunk) -> Result<Vec<TargetState>, ProbeError> {
+    let _slot = context.probes.regular.take(&context.store.lineage_of_trunk(trunk).await?)?;
+    let mut states = Vec::new();
+    for target in trunk.fields.all_targets() {
+        let (status, took) = probe(context, trunk, &target).await?;
+        states.push(TargetState {
+            host: label(&target),
+            reachable: status.is_some(),
+            sip_status: status,
+            latency_ms: status.map(|_| took.as_millis() as u64),
+            checked_at: now().rfc3339(),
+        });
+    }
+    Ok(states)
+}

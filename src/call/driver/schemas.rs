@@ -1,0 +1,286 @@
+//! Where JSON Schemas of strangers are compiled and values held against them: on blocking threads, a few at once, one of
+//! each organization at once. A call, a request or a report waits for its own and for nobody else's longer than a deadline.
+
+use super::{Context, Shared};
+use crate::call::machine::Machine;
+use crate::dialogue::tools::misfit;
+use crate::domain::agent::AgentFields;
+use crate::domain::chat::{ToolCall, ToolOffer};
+use crate::domain::ids::OrganizationId;
+use crate::store::OrgScope;
+use crate::supervision;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use trunkline_json::schema::{Budget, Leniency, Schema};
+
+/// Jobs at once. Each takes milliseconds; more of them than cores would slow the calls.
+const JOBS_MAX: usize = 4;
+/// Organizations that are remembered before those without a job are forgotten.
+const ORGANIZATIONS_MAX: usize = 256;
+/// A job in a call: the caller waits for it.
+const CALL_DEADLINE: Duration = Duration::from_secs(2);
+/// A job for a request, a report, a tool server's list.
+const WORK_DEADLINE: Duration = Duration::from_secs(10);
+/// What the model is told when nobody could look at its arguments.
+const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
+
+/// Nobody had time, or the job broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("schemas could not be checked in time")]
+pub struct Busy;
+
+/// Threads for schemas, shared fairly.
+#[derive(Clone, Debug)]
+pub struct SchemaWorkers {
+    jobs: Arc<Semaphore>,
+    organizations: Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>,
+}
+
+impl Default for SchemaWorkers {
+    fn default() -> Self {
+        Self { jobs: Arc::new(Semaphore::new(JOBS_MAX)), organizations: Arc::default() }
+    }
+}
+
+impl SchemaWorkers {
+    /// The turn of an organization: one job at once, so that many of its jobs wait for each other.
+    fn turn(&self, organization: OrganizationId) -> Arc<Semaphore> {
+        let mut all = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= ORGANIZATIONS_MAX {
+            all.retain(|_, turn| turn.strong_count() > 0);
+        }
+        if let Some(turn) = all.get(&organization).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::new(Semaphore::new(1));
+        all.insert(organization, Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Runs a job of a call.
+    pub(super) async fn of_call<T: Send + 'static>(
+        &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        self.run(scope.organization(), CALL_DEADLINE, job).await
+    }
+
+    /// Runs a job that nobody waits for on the telephone.
+    pub async fn of_request<T: Send + 'static>(
+        &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        self.run(scope.organization(), WORK_DEADLINE, job).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self, organization: OrganizationId, deadline: Duration, job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (turn, jobs) = (self.turn(organization), self.jobs.clone());
+        let work = async move {
+            let turn = turn.acquire_owned().await.map_err(|_| Busy)?;
+            let job_permit = jobs.acquire_owned().await.map_err(|_| Busy)?;
+            // Who has stopped waiting does not free the thread: the job keeps its permits to its end.
+            let done = supervision::spawn_blocking("schema", move || {
+                let _permits = (turn, job_permit);
+                job()
+            });
+            done.await.ok().and_then(Result::ok).ok_or_else(|| {
+                tracing::error!("a schema could not be checked");
+                Busy
+            })
+        };
+        let result = timeout(deadline, work).await.unwrap_or(Err(Busy));
+        if result.is_err() {
+            metrics::counter!("trunkline_schema_jobs_refused_total").increment(1);
+        }
+        result
+    }
+}
+
+/// Schemas of a call's tools that were compiled, each with what it was compiled of.
+#[derive(Debug, Default)]
+pub(super) struct ToolSchemas(HashMap<String, (Value, Arc<Schema>)>);
+
+/// One call of a tool, on its way to be judged.
+struct Judged {
+    name: String,
+    arguments: String,
+    source: Value,
+    /// `None`: to be compiled.
+    schema: Option<Arc<Schema>>,
+    misfit: Option<String>,
+}
+
+impl Judged {
+    fn judge(&mut self) {
+        if self.schema.is_none() {
+            match Schema::compile(&self.source, &mut Budget::default(), Leniency::SkipBacktracking) {
+                Ok(schema) => self.schema = Some(Arc::new(schema)),
+                Err(_) => self.misfit = Some("the schema of this tool cannot be used".to_owned()),
+            }
+        }
+        if let Some(schema) = &self.schema {
+            self.misfit = misfit(schema, &self.arguments);
+        }
+    }
+}
+
+impl ToolSchemas {
+    /// Notes in each call of a tool how its arguments do not fit.
+    pub(super) async fn judge(
+        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &Machine, calls: &mut [ToolCall],
+    ) {
+        let mut places = Vec::new();
+        let mut jobs = Vec::new();
+        for (place, call) in calls.iter().enumerate() {
+            let Some(source) = machine.tool_schema(&call.name) else { continue };
+            let known = self.0.get(&call.name).filter(|(of, _)| *of == source).map(|(_, schema)| schema.clone());
+            let (name, arguments) = (call.name.clone(), call.arguments.clone());
+            places.push(place);
+            jobs.push(Judged { name, arguments, source, schema: known, misfit: None });
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        let judged = workers
+            .of_call(scope, move || {
+                jobs.iter_mut().for_each(Judged::judge);
+                jobs
+            })
+            .await;
+        match judged {
+            Ok(judged) => {
+                for (place, one) in places.into_iter().zip(judged) {
+                    calls[place].misfit = one.misfit;
+                    self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
+                }
+            }
+            Err(Busy) => {
+                for place in places {
+                    calls[place].misfit = Some(NOT_CHECKED.to_owned());
+                }
+            }
+        }
+    }
+}
+
+impl ToolSchemas {
+    /// What a key calls has no arguments: whether that fits is known before the first key.
+    pub(super) async fn judge_keys(
+        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &mut Machine, agent: &AgentFields,
+    ) {
+        let rules = agent.dtmf_rules.iter().flat_map(|rules| &rules.rules);
+        let call = |name: &String| ToolCall { name: name.clone(), arguments: "{}".to_owned(), ..ToolCall::default() };
+        let mut calls: Vec<ToolCall> = rules.filter_map(|rule| rule.tool.as_ref()).map(call).collect();
+        calls.sort_by(|one, other| one.name.cmp(&other.name));
+        calls.dedup();
+        self.judge(workers, scope, machine, &mut calls).await;
+        for ToolCall { name, misfit, .. } in calls {
+            misfit.into_iter().for_each(|misfit| machine.note_key_misfit(name.clone(), misfit));
+        }
+    }
+}
+
+impl Context {
+    /// Leaves out of an agent what has a schema beyond the limits; says what, for the call's metrics.
+    pub(super) async fn leave_out_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
+        if fields.has_no_schemas() {
+            return None;
+        }
+        let mut checked = fields.clone();
+        let job = move || {
+            let left_out = checked.leave_out_schemas_beyond_limits();
+            (checked, left_out)
+        };
+        let faults: Vec<String> = match self.schemas.of_call(scope, job).await {
+            Ok((checked, left_out)) => {
+                *fields = checked;
+                left_out.into_iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
+            }
+            Err(Busy) => {
+                fields.leave_out_all_schemas();
+                vec![Busy.to_string()]
+            }
+        };
+        if faults.is_empty() {
+            return None;
+        }
+        tracing::warn!(faults = faults.len(), "tools or a plan are left out: their schemas are beyond the limits");
+        Some(json!({"faults": faults}))
+    }
+}
+
+/// Those tools of a server whose schemas can be used; the others are counted.
+pub(super) async fn usable(context: &Shared, scope: OrgScope, mut tools: Vec<ToolOffer>) -> (Vec<ToolOffer>, usize) {
+    let listed = tools.len();
+    let job = move || {
+        let mut budget = Budget::default();
+        tools.retain(|tool| Schema::compile(&tool.parameters, &mut budget, Leniency::SkipBacktracking).is_ok());
+        tools
+    };
+    let tools = context.schemas.of_request(scope, job).await.unwrap_or_default();
+    let left_out = listed - tools.len();
+    if left_out > 0 {
+        tracing::warn!(left_out, "tools of a server are left out: their schemas are beyond the limits");
+    }
+    (tools, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A job that holds its thread until it is told to end.
+    fn held(
+        workers: &SchemaWorkers, organization: OrganizationId,
+    ) -> (mpsc::SyncSender<()>, tokio::task::JoinHandle<Result<(), Busy>>) {
+        let (end, ended) = mpsc::sync_channel(1);
+        let workers = workers.clone();
+        let job = tokio::spawn(async move {
+            workers.run(organization, Duration::from_secs(60), move || ended.recv().unwrap_or_default()).await
+        });
+        (end, job)
+    }
+
+    #[tokio::test]
+    async fn one_organization_takes_one_thread_and_others_go_on() {
+        let workers = SchemaWorkers::default();
+        let (hostile, other) = (OrganizationId::new(), OrganizationId::new());
+        let running: Vec<_> = (0..50).map(|_| held(&workers, hostile)).collect();
+        while workers.jobs.available_permits() != JOBS_MAX - 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(workers.run(other, Duration::from_secs(60), || 7).await, Ok(7));
+        // Its own wait no longer than their deadline, and a job that nobody waits for keeps its place.
+        assert_eq!(workers.run(hostile, Duration::from_millis(1), || 7).await, Err(Busy));
+        assert_eq!(workers.jobs.available_permits(), JOBS_MAX - 1);
+        for (end, job) in running {
+            drop(end);
+            assert_eq!(job.await.unwrap(), Ok(()));
+        }
+        assert_eq!(workers.jobs.available_permits(), JOBS_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_frees_its_place() {
+        let workers = SchemaWorkers::default();
+        let organization = OrganizationId::new();
+        let broken: Result<(), Busy> =
+            workers.run(organization, Duration::from_secs(60), || panic!("a defect of a test")).await;
+        assert_eq!(broken, Err(Busy));
+        assert_eq!(workers.run(organization, Duration::from_secs(60), || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn organizations_without_a_job_are_forgotten() {
+        let workers = SchemaWorkers::default();
+        for _ in 0..3 * ORGANIZATIONS_MAX {
+            assert_eq!(workers.run(OrganizationId::new(), Duration::from_secs(60), || 7).await, Ok(7));
+        }
+        assert!(workers.organizations.lock().unwrap().len() <= ORGANIZATIONS_MAX);
+    }
+}

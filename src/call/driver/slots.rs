@@ -1,0 +1,130 @@
+//! Things an organization may have going on at once beside its calls: probes, live connections, reports, provider
+//! tests. Nobody waits here: who finds no room is refused.
+
+use crate::domain::ids::OrganizationId;
+use crate::domain::organization::Lineage;
+use crate::domain::quota::Quotas;
+use crate::domain::share::{ShareMax, ShareTaken, Shares};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Of what the server has, a family of organizations holds one part in so many at most: three hostile families leave
+/// room for a fourth.
+const FAMILIES: usize = 4;
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotsMax {
+    /// Name of the quota, as in settings and refusals.
+    pub limit: &'static str,
+    pub of_one: usize,
+    pub in_all: usize,
+}
+
+/// Whose slots are all taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SlotsFull {
+    /// The organization's, or its family's.
+    #[error("The organization has as many of {0} as it may")]
+    Organization(&'static str),
+    #[error("The server has as many of {0} as it may")]
+    Server(&'static str),
+}
+
+impl SlotsFull {
+    /// Name of the quota.
+    pub fn limit(self) -> &'static str {
+        match self {
+            Self::Organization(limit) | Self::Server(limit) => limit,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Slots {
+    limit: &'static str,
+    held: Arc<Mutex<Shares>>,
+}
+
+/// Live connections in all: half of the connections the API takes.
+const LIVE_MAX: usize = 2_048;
+/// Calls that wait for their browsers in all: each holds one of the server's calls.
+const WEB_WAITING_MAX: usize = 1_000;
+/// Reports that are written anew in all, and provider tests: each holds a connection to a vendor.
+const REPORTS_MAX: usize = 32;
+const PROVIDER_TESTS_MAX: usize = 16;
+
+/// What may go on at once, of each kind.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// `/ws/calls` and `/ws/events`.
+    pub live: Slots,
+    /// Calls that wait for their browsers.
+    pub web_waiting: Slots,
+    pub reports: Slots,
+    pub provider_tests: Slots,
+}
+
+impl Rooms {
+    pub fn new(quotas: &Quotas) -> Self {
+        let slots = |limit, of_one: u32, in_all| Slots::new(SlotsMax { limit, of_one: of_one as usize, in_all });
+        Self {
+            live: slots("live_connections", quotas.live_connections, LIVE_MAX),
+            web_waiting: slots("web_calls_waiting", quotas.web_calls_waiting, WEB_WAITING_MAX),
+            reports: slots("reports_at_once", quotas.reports_at_once, REPORTS_MAX),
+            provider_tests: slots("provider_tests_at_once", quotas.provider_tests_at_once, PROVIDER_TESTS_MAX),
+        }
+    }
+}
+
+/// One that is taken; dropped, it is free again.
+#[derive(Debug)]
+pub struct Slot {
+    held: Arc<Mutex<Shares>>,
+    organization: OrganizationId,
+    root: OrganizationId,
+}
+
+fn lock(held: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Slots {
+    pub fn new(SlotsMax { limit, of_one, in_all }: SlotsMax) -> Self {
+        let max = ShareMax { of_one, of_family: (in_all / FAMILIES).max(of_one), in_all };
+        Self { limit, held: Arc::new(Mutex::new(Shares::new(max))) }
+    }
+
+    pub fn take(&self, lineage: &Lineage) -> Result<Slot, SlotsFull> {
+        let (organization, root) = (lineage.own().id, lineage.root());
+        lock(&self.held).take(organization, root).map_err(|taken| match taken {
+            ShareTaken::Organization => SlotsFull::Organization(self.limit),
+            ShareTaken::Server => SlotsFull::Server(self.limit),
+        })?;
+        Ok(Slot { held: self.held.clone(), organization, root })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        lock(&self.held).give_back(self.organization, self.root);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::organization::{Ancestor, Limits};
+
+    #[test]
+    fn a_slot_is_free_again_when_it_is_dropped() {
+        let slots = Slots::new(SlotsMax { limit: "things", of_one: 1, in_all: 2 });
+        let one = || Lineage::new(vec![Ancestor { id: OrganizationId::new(), limits: Limits::default() }]).unwrap();
+        let (own, other) = (one(), one());
+        let held = slots.take(&own).unwrap();
+        assert_eq!(slots.take(&own).unwrap_err(), SlotsFull::Organization("things"));
+        let _other = slots.take(&other).unwrap();
+        assert_eq!(slots.take(&one()).unwrap_err(), SlotsFull::Server("things"));
+        drop(held);
+        assert!(slots.take(&own).is_ok());
+    }
+}

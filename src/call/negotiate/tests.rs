@@ -1,0 +1,340 @@
+//! Keys over the life of a call, in virtual time: who gets which, and that nothing is ever encrypted twice with the same
+//! key stream.
+
+use super::*;
+use base64::Engine as _;
+use std::collections::HashMap;
+use trunkline_media::frame::DURATION;
+use trunkline_media::leg::{Config, Leg, Port};
+use trunkline_media::rtp::packet::Packet;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, Keys, Srtp as Context};
+
+fn media(srtp: trunk::Srtp, keying: trunk::SrtpKeying) -> TrunkMedia {
+    TrunkMedia { codecs: vec!["PCMU".to_owned()], srtp, srtp_keying: keying, ..TrunkMedia::default() }
+}
+
+fn negotiation() -> Negotiation {
+    let media = media(trunk::Srtp::Mandatory, trunk::SrtpKeying::Sdes);
+    Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1)
+}
+
+fn line_of<'a>(text: &'a [u8], start: &str) -> Option<&'a str> {
+    std::str::from_utf8(text).unwrap().lines().find_map(|line| line.strip_prefix(start))
+}
+
+/// The key of a description's first crypto line.
+fn key_of(text: &[u8]) -> Vec<u8> {
+    let line = line_of(text, "a=crypto:").expect("a crypto line");
+    let inline = line.split("inline:").nth(1).unwrap();
+    base64::engine::general_purpose::STANDARD.decode(inline.split('|').next().unwrap()).unwrap()
+}
+
+/// The other side: its place, its key, and what it makes of ours.
+struct Peer {
+    name: &'static str,
+    host: &'static str,
+    key: u8,
+    srtp: Option<Context>,
+    /// Sequence number of its next packet, beyond the roll-over.
+    next: u32,
+    heard: usize,
+}
+
+impl Peer {
+    fn new(name: &'static str, host: &'static str, key: u8) -> Self {
+        Self { name, host, key, srtp: None, next: 65_000, heard: 0 }
+    }
+
+    fn describe(&self) -> Vec<u8> {
+        let key = base64::engine::general_purpose::STANDARD.encode([self.key; 30]);
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
+             a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n",
+            self.host
+        )
+        .into_bytes()
+    }
+
+    /// Takes our key from our description; one that it has already goes on.
+    fn take(&mut self, description: &[u8]) {
+        let whole = |bytes: &[u8]| {
+            let mut whole = [0; MEDIA_KEY_BYTES_MAX];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            whole
+        };
+        let keys = Keys {
+            suite: srtp::Suite::AesCm128HmacSha1_80,
+            ours: whole(&[self.key; 30]),
+            theirs: whole(&key_of(description)),
+        };
+        match &mut self.srtp {
+            Some(srtp) => assert!(srtp.rekey(keys)),
+            None => self.srtp = Context::new(keys),
+        }
+    }
+}
+
+/// Our side: negotiation, leg and what encrypts for it, watched over by a detector of key streams that come back.
+struct Ours {
+    now: Instant,
+    negotiation: Negotiation,
+    leg: Option<Leg>,
+    srtp: Option<Context>,
+    /// First block of every key stream with whom it went to.
+    streams: HashMap<[u8; 16], String>,
+    /// Whom each key went to.
+    keys: HashMap<Vec<u8>, &'static str>,
+}
+
+impl Ours {
+    #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+    fn new(negotiation: Negotiation) -> Self {
+        let (streams, keys) = (HashMap::new(), HashMap::new());
+        Self { now: Instant::now(), negotiation, leg: None, srtp: None, streams, keys }
+    }
+
+    fn agreed(&mut self, stream: Stream) {
+        let keys = stream.srtp.expect("keys");
+        match &mut self.srtp {
+            Some(srtp) => assert!(srtp.rekey(keys)),
+            None => self.srtp = Context::new(keys),
+        }
+        let config =
+            Config { first_sequence: 65_000, record: false, detect_voice: false, ..Config::plain(self.now, stream) };
+        match &mut self.leg {
+            Some(leg) => leg.renegotiate(self.now, stream),
+            None => self.leg = Some(Leg::new(self.now, config)),
+        }
+    }
+
+    /// They offer.
+    fn answer(&mut self, peer: &mut Peer) -> Vec<u8> {
+        let (stream, text) = self.negotiation.answer(&peer.describe()).unwrap();
+        self.agreed(stream);
+        peer.take(&text);
+        text
+    }
+
+    /// We have offered, they answer.
+    fn accept(&mut self, offer: &[u8], peer: &mut Peer) {
+        let stream = self.negotiation.accept(&peer.describe()).unwrap();
+        self.agreed(stream);
+        peer.take(offer);
+    }
+
+    /// Packets both ways, each of which has to arrive.
+    fn talk(&mut self, peer: &mut Peer, packets: usize) {
+        let (leg, srtp) = (self.leg.as_mut().unwrap(), self.srtp.as_mut().unwrap());
+        let before = peer.heard;
+        let source = SocketAddr::new(peer.host.parse().unwrap(), 4_000);
+        let heard_before = leg.stats().packets_received;
+        for _ in 0..packets {
+            self.now += DURATION;
+            let due = leg.due(self.now);
+            let (streams, keys) = (&mut self.streams, &mut self.keys);
+            leg.tick(self.now, due, &mut |port, _, plain| {
+                if port != Port::Rtp {
+                    return;
+                }
+                srtp.seal(plain, false, |sealed| {
+                    let mut block = [0; 16];
+                    block.iter_mut().zip(plain[12..].iter().zip(&sealed[12..])).for_each(|(to, (a, b))| *to = a ^ b);
+                    if let Some(other) = streams.insert(block, peer.name.to_owned()) {
+                        panic!("a key stream of {other} comes back for {}", peer.name);
+                    }
+                    let key = srtp_key(&peer.srtp);
+                    let owner = *keys.entry(key).or_insert(peer.name);
+                    assert_eq!(owner, peer.name, "one key for two peers");
+                    let theirs = peer.srtp.as_mut().unwrap();
+                    peer.heard += usize::from(theirs.open(sealed, false, |inside| assert_eq!(inside, plain)));
+                });
+            });
+            // And back.
+            let (sequence, timestamp) = (peer.next as u16, peer.next.wrapping_mul(160));
+            let packet = Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc: 3, payload: &[5; 160] };
+            let mut plain = [0; 172];
+            packet.write(&mut plain).unwrap();
+            peer.next += 1;
+            let now = self.now;
+            peer.srtp.as_mut().unwrap().seal(&plain, false, |sealed| {
+                srtp.open(sealed, false, |inside| leg.handle_authentic(now, source, inside));
+            });
+            while leg.poll_event().is_some() {}
+        }
+        assert_eq!(leg.stats().packets_received - heard_before, packets as u64, "{} is heard", peer.name);
+        assert_eq!(peer.heard - before, packets, "{} hears everything", peer.name);
+    }
+}
+
+fn srtp_key(srtp: &Option<Context>) -> Vec<u8> {
+    srtp.as_ref().unwrap().keys.theirs[..30].to_vec()
+}
+
+#[test]
+fn a_refresh_after_half_an_hour_keeps_key_and_counter() {
+    let mut ours = Ours::new(negotiation());
+    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    let first = ours.answer(&mut peer);
+    ours.talk(&mut peer, 70_000);
+    let again = ours.answer(&mut peer);
+    assert_eq!(key_of(&first), key_of(&again), "nothing has changed");
+    ours.talk(&mut peer, 70_000);
+}
+
+#[test]
+fn a_peer_that_moves_or_changes_its_key_gets_a_new_one_of_ours() {
+    let mut ours = Ours::new(negotiation());
+    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    let mut seen = vec![key_of(&ours.answer(&mut peer))];
+    ours.talk(&mut peer, 1_000);
+    peer.host = "198.51.100.10";
+    seen.push(key_of(&ours.answer(&mut peer)));
+    ours.talk(&mut peer, 1_000);
+    peer.key = 2;
+    seen.push(key_of(&ours.answer(&mut peer)));
+    ours.talk(&mut peer, 1_000);
+    let kept = seen.last().cloned();
+    // Hold by address zero is no move, and neither is the way back.
+    peer.host = "0.0.0.0";
+    assert_eq!(Some(key_of(&ours.answer(&mut peer))), kept);
+    peer.host = "198.51.100.10";
+    assert_eq!(Some(key_of(&ours.answer(&mut peer))), kept);
+    ours.talk(&mut peer, 1_000);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn another_dialog_shares_no_secret_with_this_one() {
+    let mut ours = Ours::new(negotiation());
+    let mut first = Peer::new("first", "198.51.100.9", 1);
+    let before = key_of(&ours.answer(&mut first));
+    ours.talk(&mut first, 200);
+    let fork = ours.negotiation.fork();
+    assert_ne!(fork.local.ice, ours.negotiation.local.ice);
+    assert!(fork.signalling.is_none());
+    ours.negotiation = fork;
+    // Even when the other one is at the same address with the same key.
+    let mut second = Peer { next: first.next, ..Peer::new("second", "198.51.100.9", 1) };
+    assert_ne!(before, key_of(&ours.answer(&mut second)));
+    ours.talk(&mut second, 200);
+}
+
+#[test]
+fn offers_without_an_answer_and_offers_to_whoever_have_keys_of_their_own() {
+    let mut ours = Ours::new(negotiation());
+    let (first, second) = (ours.negotiation.offer(), ours.negotiation.offer());
+    assert_ne!(key_of(&first), key_of(&second));
+    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    ours.accept(&second, &mut peer);
+    ours.talk(&mut peer, 500);
+    // The peer asks for an offer: somebody else may answer it, as in a transfer.
+    let asked = ours.negotiation.offer();
+    assert_ne!(key_of(&asked), key_of(&second));
+    let text = String::from_utf8(asked.clone()).unwrap();
+    assert!(text.contains("RTP/SAVP 0") && text.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80"), "{text}");
+    ours.talk(&mut peer, 500);
+    // It was not answered, and the peer offers what it has: nothing has changed.
+    assert_eq!(key_of(&ours.answer(&mut peer)), key_of(&second));
+    ours.talk(&mut peer, 500);
+    let asked = ours.negotiation.offer();
+    let mut other = Peer::new("other", "203.0.113.5", 9);
+    ours.accept(&asked, &mut other);
+    ours.talk(&mut other, 500);
+}
+
+/// One offer that several answer: its key is known to all of them, which cannot be helped; what they are sent never is
+/// the same key stream, and each hears from the first packet.
+#[test]
+fn forks_of_one_offer_are_sent_streams_of_their_own() {
+    for packets in [100, 70_000] {
+        let mut ours = Ours::new(negotiation());
+        let offer = ours.negotiation.offer();
+        let mut forks = [
+            Peer::new("a", "198.51.100.9", 1),
+            Peer::new("b", "198.51.100.10", 2),
+            Peer::new("a again", "198.51.100.9", 1),
+        ];
+        for fork in &mut forks {
+            ours.accept(&offer, fork);
+            ours.keys.clear();
+            ours.talk(fork, packets);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_was_plain_for_a_while_does_not_get_its_old_key_back() {
+    let media = media(trunk::Srtp::Preferred, trunk::SrtpKeying::Sdes);
+    let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, None, 1);
+    let peer = Peer::new("peer", "198.51.100.9", 1);
+    let plain = String::from_utf8(peer.describe()).unwrap().replace("RTP/SAVP", "RTP/AVP");
+    let plain = plain.split("a=crypto").next().unwrap().as_bytes().to_vec();
+    let (_, first) = negotiation.answer(&peer.describe()).unwrap();
+    let (stream, text) = negotiation.answer(&plain).unwrap();
+    assert!(stream.srtp.is_none() && line_of(&text, "a=crypto:").is_none());
+    let (_, again) = negotiation.answer(&peer.describe()).unwrap();
+    assert_ne!(key_of(&first), key_of(&again));
+}
+
+fn dtls(setup: &str, host: &str, certificate: u8) -> Vec<u8> {
+    let digits = vec![format!("{certificate:02X}"); 32].join(":");
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 4000 UDP/TLS/RTP/SAVP 0\r\n\
+         a=rtcp-mux\r\na=setup:{setup}\r\na=fingerprint:sha-256 {digits}\r\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
+    for (first, active) in [("passive", true), ("active", false)] {
+        let media = media(trunk::Srtp::Mandatory, trunk::SrtpKeying::Dtls);
+        let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1);
+        negotiation.offer();
+        let stream = negotiation.accept(&dtls(first, "198.51.100.9", 0xAA)).unwrap();
+        let terms = stream.dtls.unwrap();
+        assert_eq!(terms.active, active);
+        let mut again = |setup: &str, host: &str, certificate| {
+            let (stream, text) = negotiation.answer(&dtls(setup, host, certificate)).unwrap();
+            (stream.dtls.unwrap(), line_of(&text, "a=setup:").unwrap().to_owned())
+        };
+        let role = if active { "active" } else { "passive" };
+        for setup in ["actpass", first] {
+            assert_eq!(again(setup, "198.51.100.9", 0xAA), (terms, role.to_owned()), "{setup}");
+        }
+        assert_eq!(again("actpass", "0.0.0.0", 0xAA).0, terms, "hold");
+        assert_eq!(again("actpass", "198.51.100.9", 0xAA).0, terms, "and back");
+        let moved = again("actpass", "198.51.100.10", 0xAA).0;
+        assert_ne!(moved, terms, "another address is another association");
+        let other = again("actpass", "198.51.100.10", 0xBB).0;
+        assert_ne!(other.association, moved.association, "and so is another certificate");
+        let turned = again(if other.active { "active" } else { "passive" }, "198.51.100.10", 0xBB).0;
+        assert_ne!(turned, other, "and a role that was asked for");
+        let offer = negotiation.offer();
+        assert_eq!(line_of(&offer, "a=setup:"), Some("actpass"));
+        assert!(String::from_utf8(offer).unwrap().contains("UDP/TLS/RTP/SAVP 0"));
+        let fork = negotiation.fork().answer(&dtls("actpass", "198.51.100.10", 0xBB)).unwrap().0;
+        assert_ne!(fork.dtls.unwrap().association, turned.association, "another dialog");
+    }
+}
+
+#[test]
+fn an_offer_inside_a_dialog_describes_the_security_that_stands() {
+    let preferred = |keying| {
+        let media = media(trunk::Srtp::Preferred, keying);
+        Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1)
+    };
+    let mut by_keys = preferred(trunk::SrtpKeying::Dtls);
+    by_keys.answer(&Peer::new("peer", "198.51.100.9", 1).describe()).unwrap();
+    let text = String::from_utf8(by_keys.offer()).unwrap();
+    assert!(text.contains("RTP/SAVP 0") && text.contains("a=crypto:") && !text.contains("fingerprint"), "{text}");
+    let mut by_handshake = preferred(trunk::SrtpKeying::Sdes);
+    by_handshake.answer(&dtls("actpass", "198.51.100.9", 0xAA)).unwrap();
+    let text = String::from_utf8(by_handshake.offer()).unwrap();
+    assert!(
+        text.contains("UDP/TLS/RTP/SAVP 0") && text.contains("a=setup:actpass") && !text.contains("a=crypto"),
+        "{text}"
+    );
+}

@@ -1,0 +1,393 @@
+//! Which trunk a call that comes in belongs to. Neither where it comes from nor the called number decides that alone:
+//! several organizations may list one carrier's address, or hold accounts at one registrar. Every candidate trunk reads
+//! the called number by its own rules; the call goes to a trunk whose organization has the number. What another
+//! organization does with its trunks changes nothing for the one that has the number.
+//!
+//! Pure: the candidates come from the SIP endpoint, the owners of numbers from the store.
+
+use crate::domain::ids::OrganizationId;
+use crate::domain::inbound_claim::number_rules;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::time::UnixMs;
+use crate::domain::trunk::Trunk;
+use crate::store::NumberOwner;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use trunkline_signaling::sip::endpoint::Evidence;
+
+/// Owners of the numbers that were read.
+pub type Owners = HashMap<PhoneNumber, Arc<NumberOwner>>;
+
+/// What an INVITE says of whom it is for, as written: user parts without escapes.
+#[derive(Clone, Debug, Default)]
+pub struct Called {
+    /// Of the Request-URI.
+    pub request: Option<String>,
+    /// Of the To header.
+    pub to: Option<String>,
+}
+
+/// What one candidate trunk makes of the called number.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub trunk: Arc<Trunk>,
+    pub number: PhoneNumber,
+    evidence: Evidence,
+    /// The number was written out with its plus: it needs no rules.
+    is_written_out: bool,
+    /// Since when the trunk takes calls from there and reads them so.
+    since: UnixMs,
+    /// Read from To although the Request-URI names somebody.
+    is_of_to: bool,
+}
+
+/// A call's trunk, and the number it is for.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    pub trunk: Arc<Trunk>,
+    pub owner: Arc<NumberOwner>,
+    /// Only an address speaks for the caller, and the number was read by rules or from To: somebody who takes callers by
+    /// credentials may have the better claim.
+    pub is_contestable: bool,
+    claim: Claim,
+}
+
+/// The better one is the lesser: a number that was written out, then the older claim.
+type Claim = (bool, i64);
+
+/// Trunks that take callers by credentials, by how they read numbers. Few rules serve many trunks.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialTrunks(Vec<TrunksByOwner>);
+
+type TrunksByOwner = HashMap<OrganizationId, Vec<Arc<Trunk>>>;
+
+impl CredentialTrunks {
+    pub fn new<'a>(trunks: impl Iterator<Item = &'a Arc<Trunk>>) -> Self {
+        let mut groups: HashMap<[Option<String>; 4], TrunksByOwner> = HashMap::new();
+        for trunk in trunks.filter(|trunk| trunk.fields.inbound_username.is_some()) {
+            let rules = number_rules(&trunk.fields).map(Clone::clone);
+            groups.entry(rules).or_default().entry(trunk.organization).or_default().push(trunk.clone());
+        }
+        Self(groups.into_values().collect())
+    }
+
+    /// The number as each group reads it.
+    fn readings(&self, text: &str) -> impl Iterator<Item = (PhoneNumber, &HashMap<OrganizationId, Vec<Arc<Trunk>>>)> {
+        let read =
+            move |group: &HashMap<OrganizationId, Vec<Arc<Trunk>>>| number_in(group.values().flatten().next()?, text);
+        self.0.iter().filter_map(move |group| Some((read(group)?, group)))
+    }
+
+    pub fn numbers(&self, called: &Called) -> Vec<PhoneNumber> {
+        let text = called.request.as_deref().unwrap_or("");
+        self.readings(text).map(|(number, _)| number).collect()
+    }
+
+    /// Another organization has a better claim than the one that was chosen, if the caller has its credentials: whoever
+    /// calls is to be asked for them.
+    pub fn contest(&self, chosen: &Chosen, called: &Called, owners: &Owners) -> bool {
+        let text = called.request.as_deref().unwrap_or("");
+        self.readings(text).any(|(number, group)| {
+            let Some(owner) = owners.get(&number) else { return false };
+            if owner.organization == chosen.owner.organization {
+                return false;
+            }
+            let over_it = |trunk: &&Arc<Trunk>| owner.fields.trunk.is_none_or(|via| via == trunk.id);
+            let trunks = group.get(&owner.organization).into_iter().flatten().filter(over_it);
+            let claims = trunks.map(|trunk| {
+                let since = trunk.inbound_claim.since_credentials().0.max(owner.created_at.0);
+                (!is_written_out(text, &number), since)
+            });
+            claims.min().is_some_and(|claim| claim < chosen.claim)
+        })
+    }
+}
+
+/// How the candidates read the called number. A trunk whose registered Contact was called reads the To header: the
+/// Request-URI says nothing of the number then.
+pub fn readings(
+    candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
+) -> Vec<Reading> {
+    let read = |(trunk, evidence): (Arc<Trunk>, Evidence)| {
+        let text = match evidence {
+            Evidence::Contact => called.to.as_deref(),
+            _ => called.request.as_deref().or(called.to.as_deref()),
+        };
+        reading(trunk, evidence, text?, source)
+    };
+    candidates.into_iter().filter_map(read).collect()
+}
+
+/// How trunks that are registered where the call comes from read its To header. Some providers put the account into the
+/// Request-URI: then it is that account's trunk. So this is looked at when nobody has a number that was read there.
+pub fn readings_of_to(
+    candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
+) -> Vec<Reading> {
+    let Some(to) = called.to.as_deref() else { return Vec::new() };
+    let is_named = |trunk: &Trunk| called.request.is_some() && trunk.fields.username == called.request;
+    let registered: Vec<_> = candidates.into_iter().filter(|(_, evidence)| *evidence == Evidence::Registrar).collect();
+    let one_is_named = registered.iter().any(|(trunk, _)| is_named(trunk));
+    let meant = registered.into_iter().filter(|(trunk, _)| !one_is_named || is_named(trunk));
+    let read = meant.filter_map(|(trunk, evidence)| reading(trunk, evidence, to, source));
+    read.map(|reading| Reading { is_of_to: true, ..reading }).collect()
+}
+
+fn reading(trunk: Arc<Trunk>, evidence: Evidence, text: &str, source: IpAddr) -> Option<Reading> {
+    let number = number_in(&trunk, text)?;
+    let since = match evidence {
+        Evidence::Digest => trunk.inbound_claim.since_credentials(),
+        Evidence::Address | Evidence::Registrar | Evidence::Contact => trunk.inbound_claim.since(source),
+    };
+    Some(Reading { is_written_out: is_written_out(text, &number), trunk, number, evidence, since, is_of_to: false })
+}
+
+/// A carrier without rules may leave the plus out.
+fn number_in(trunk: &Trunk, text: &str) -> Option<PhoneNumber> {
+    PhoneNumber::parse(&format!("+{}", trunk.fields.e164(text).trim_start_matches('+')))
+}
+
+/// Nothing of a number was added or taken off by rules.
+fn is_written_out(text: &str, number: &PhoneNumber) -> bool {
+    text.starts_with('+') && text.chars().filter(char::is_ascii_digit).eq(number.digits().chars())
+}
+
+/// The trunk that the call belongs to: one whose organization has the number it reads. Where several organizations do,
+/// by rules of their own, what the caller has proven comes first, then a number that is written out, then the older
+/// claim.
+pub fn choose(readings: &[Reading], owners: &Owners) -> Option<Chosen> {
+    let owned = readings.iter().filter_map(|reading| {
+        let owner = owners.get(&reading.number)?;
+        let is_theirs = owner.organization == reading.trunk.organization;
+        let is_over_it = owner.fields.trunk.is_none_or(|via| via == reading.trunk.id);
+        (is_theirs && is_over_it).then_some((reading, owner))
+    });
+    let order = |(reading, owner): &(&Reading, &Arc<NumberOwner>)| {
+        // Being registered at a carrier says no more than listing its address: others are, too.
+        let proof = reading.evidence.max(Evidence::Registrar);
+        let since = reading.since.0.max(owner.created_at.0);
+        let trunk = &reading.trunk;
+        (Reverse(proof), !reading.is_written_out, since, trunk.created_at.0, trunk.id.to_string())
+    };
+    let (reading, owner) = owned.min_by_key(order)?;
+    let is_proven = matches!(reading.evidence, Evidence::Digest | Evidence::Contact);
+    Some(Chosen {
+        trunk: reading.trunk.clone(),
+        owner: owner.clone(),
+        is_contestable: !is_proven && (reading.is_of_to || !reading.is_written_out),
+        claim: (reading.is_of_to || !reading.is_written_out, reading.since.0.max(owner.created_at.0)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::trunk::TrunkFields;
+    use crate::store::PhoneNumberFields;
+
+    const SOURCE: &str = "192.0.2.7";
+
+    fn trunk(organization: OrganizationId, at: i64, change: impl FnOnce(&mut TrunkFields)) -> Arc<Trunk> {
+        let mut fields = TrunkFields { allowed_addresses: vec![SOURCE.into()], ..TrunkFields::default() };
+        change(&mut fields);
+        Arc::new(Trunk::new(organization, fields, UnixMs(at)))
+    }
+
+    fn national(code: &'static str, prefix: Option<&'static str>) -> impl Fn(&mut TrunkFields) {
+        move |fields| {
+            (fields.country_code, fields.national_prefix) = (Some(code.into()), prefix.map(str::to_owned));
+        }
+    }
+
+    fn owner(
+        organization: OrganizationId, number: &str, trunk: Option<&Trunk>, at: i64,
+    ) -> (PhoneNumber, Arc<NumberOwner>) {
+        let number = PhoneNumber::parse(number).unwrap();
+        let fields = PhoneNumberFields {
+            number: number.clone(),
+            agent: None,
+            trunk: trunk.map(|trunk| trunk.id),
+            name: None,
+            webhook_url: None,
+            webhook_secret: None,
+        };
+        (number, Arc::new(NumberOwner { organization, fields, created_at: UnixMs(at) }))
+    }
+
+    fn chosen(candidates: &[(Arc<Trunk>, Evidence)], request: &str, owners: &Owners) -> Option<Arc<Trunk>> {
+        let called = Called { request: Some(request.into()), to: Some("+19995550000".into()) };
+        let readings = readings(candidates.iter().cloned(), &called, SOURCE.parse().unwrap());
+        choose(&readings, owners).map(|chosen| chosen.trunk)
+    }
+
+    /// Every way of mine beside every way of another organization, in either order of candidates: mine, as without it.
+    #[test]
+    fn the_number_decides_among_trunks_whatever_another_organization_has() {
+        let (a, b) = (OrganizationId::new(), OrganizationId::new());
+        // Whoever called a trunk's secret Contact named that trunk: there is no other candidate.
+        let evidences = [Evidence::Address, Evidence::Registrar, Evidence::Digest];
+        for mine in evidences {
+            for foreign in evidences {
+                for rules in
+                    [None, Some(("31", None)), Some(("31", Some("0"))), Some(("49", Some("0"))), Some(("1", None))]
+                {
+                    let my_trunk = trunk(a, 10, national("31", Some("0")));
+                    let their_trunk = trunk(b, 20, |fields| {
+                        if let Some((code, prefix)) = rules {
+                            national(code, prefix)(fields);
+                        }
+                    });
+                    let owners: Owners = [
+                        owner(a, "+31201234567", Some(&my_trunk), 10),
+                        owner(b, "+49201234567", None, 5),
+                        owner(b, "+12012345670", None, 5),
+                    ]
+                    .into();
+                    let mut candidates = [(my_trunk.clone(), mine), (their_trunk, foreign)];
+                    for _ in 0..2 {
+                        candidates.reverse();
+                        for form in ["+31201234567", "31201234567", "0201234567", "+31-20-123.45.67"] {
+                            // Who proves to be the other organization's caller means its number.
+                            if foreign > mine.max(Evidence::Registrar) && !form.starts_with('+') {
+                                continue;
+                            }
+                            let found = chosen(&candidates, form, &owners).map(|trunk| trunk.organization);
+                            assert_eq!(found, Some(a), "{mine:?} beside {foreign:?} with {rules:?}: {form}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_readings_by_rules_the_older_claim_stays() {
+        let (a, b) = (OrganizationId::new(), OrganizationId::new());
+        for (mine_at, theirs_at, number_at, wanted) in [(10, 20, 1, a), (20, 10, 1, b), (10, 20, 30, b)] {
+            let mine = trunk(a, mine_at, national("31", Some("0")));
+            let theirs = trunk(b, theirs_at, national("49", Some("0")));
+            let owners: Owners = [owner(a, "+31201234567", None, number_at), owner(b, "+49201234567", None, 1)].into();
+            let candidates = [(theirs, Evidence::Address), (mine, Evidence::Address)];
+            assert_eq!(chosen(&candidates, "0201234567", &owners).map(|t| t.organization), Some(wanted));
+            // Written out it is nobody else's.
+            assert_eq!(chosen(&candidates, "+31201234567", &owners).map(|t| t.organization), Some(a));
+        }
+        // Neither a plus that its rules take off, nor digits that it reads as another number, make a written out one.
+        let mine = trunk(a, 20, |_| {});
+        let theirs = trunk(b, 10, |fields| {
+            (fields.strip_prefix, fields.country_code) = (Some("+31".into()), Some("49".into()));
+        });
+        let owners: Owners = [owner(a, "+31201234567", None, 20), owner(b, "+49201234567", None, 1)].into();
+        let candidates = [(theirs, Evidence::Address), (mine, Evidence::Address)];
+        assert_eq!(chosen(&candidates, "+31201234567", &owners).map(|t| t.organization), Some(a));
+    }
+
+    /// A caller that only an address speaks for, while the credentials of another organization's trunk would make the
+    /// number that one's.
+    #[test]
+    fn whoever_has_the_older_claim_by_credentials_is_asked_for_them_first() {
+        let (a, b) = (OrganizationId::new(), OrganizationId::new());
+        let by_digest = |at, code: &'static str| {
+            trunk(a, at, |fields| {
+                fields.allowed_addresses = Vec::new();
+                fields.inbound_username = Some("alice".into());
+                national(code, Some("0"))(fields);
+            })
+        };
+        let owners: Owners = [owner(a, "+31201234567", None, 1), owner(b, "+49201234567", None, 1)].into();
+        let called = |text: &str| Called { request: Some(text.into()), to: None };
+        let contested = |mine: &Arc<Trunk>, theirs: &Arc<Trunk>, evidence, text: &str| {
+            let read = readings([(theirs.clone(), evidence)], &called(text), SOURCE.parse().unwrap());
+            let chosen = choose(&read, &owners)?;
+            let rivals = CredentialTrunks::new([mine, theirs].into_iter());
+            Some(chosen.is_contestable && rivals.contest(&chosen, &called(text), &owners))
+        };
+        let strips = trunk(b, 5, |fields| {
+            (fields.strip_prefix, fields.country_code) = (Some("+31".into()), Some("49".into()));
+        });
+        let older = trunk(b, 5, national("49", Some("0")));
+        let younger = trunk(b, 20, national("49", Some("0")));
+        for evidence in [Evidence::Address, Evidence::Registrar] {
+            // Written out it is mine, however old theirs is.
+            assert_eq!(contested(&by_digest(10, "31"), &strips, evidence, "+31201234567"), Some(true));
+            assert_eq!(contested(&by_digest(10, "31"), &younger, evidence, "0201234567"), Some(true));
+            assert_eq!(contested(&by_digest(10, "31"), &older, evidence, "0201234567"), Some(false));
+            // A number that I would not read so, and one that is written out as theirs.
+            assert_eq!(contested(&by_digest(10, "32"), &younger, evidence, "0201234567"), Some(false));
+            assert_eq!(contested(&by_digest(10, "31"), &younger, evidence, "+49201234567"), Some(false));
+        }
+        // Who has proven to be theirs is theirs.
+        let proven = trunk(b, 20, |fields| {
+            fields.inbound_username = Some("bob".into());
+            national("49", Some("0"))(fields);
+        });
+        assert_eq!(contested(&by_digest(10, "31"), &proven, Evidence::Digest, "0201234567"), Some(false));
+        // A trunk without credentials asks for none, and one's own trunks are no rivals.
+        let by_address = trunk(a, 10, national("31", Some("0")));
+        assert_eq!(contested(&by_address, &younger, Evidence::Address, "0201234567"), Some(false));
+        let owners: Owners = [owner(a, "+31201234567", None, 1)].into();
+        let mine = trunk(a, 20, national("31", Some("0")));
+        let read = readings([(mine, Evidence::Address)], &called("0201234567"), SOURCE.parse().unwrap());
+        let chosen = choose(&read, &owners).unwrap();
+        let rivals = CredentialTrunks::new([by_digest(10, "31")].iter());
+        assert!(chosen.is_contestable && !rivals.contest(&chosen, &called("0201234567"), &owners));
+        assert_eq!(rivals.numbers(&called("0201234567")), [PhoneNumber::parse("+31201234567").unwrap()]);
+    }
+
+    #[test]
+    fn a_number_of_another_organization_or_trunk_is_not_reached() {
+        let (a, b) = (OrganizationId::new(), OrganizationId::new());
+        let (one, two) = (trunk(a, 10, |_| {}), trunk(a, 20, |_| {}));
+        let foreign = trunk(b, 5, |_| {});
+        let of = |owner: (PhoneNumber, Arc<NumberOwner>)| Owners::from([owner]);
+        let at = |trunk: &Arc<Trunk>| vec![(trunk.clone(), Evidence::Digest)];
+        let number = "+31201234567";
+        assert!(chosen(&at(&foreign), number, &of(owner(a, number, None, 1))).is_none());
+        assert!(chosen(&at(&two), number, &of(owner(a, number, Some(&one), 1))).is_none());
+        assert!(chosen(&at(&one), "+31201234568", &of(owner(a, number, None, 1))).is_none());
+        for text in ["", "+", "alice", "0201234567", "+0201234567", "+31201234567890123", "+3120\u{0}1234567"] {
+            assert!(chosen(&at(&one), text, &of(owner(a, number, None, 1))).is_none(), "{text:?}");
+        }
+        // Of one organization's own trunks: what was proven first, then the older one.
+        let both = |first, second| vec![(two.clone(), second), (one.clone(), first)];
+        let unbound = of(owner(a, number, None, 1));
+        let found = |candidates: Vec<_>| chosen(&candidates, number, &unbound).map(|trunk| trunk.id);
+        assert_eq!(found(both(Evidence::Address, Evidence::Address)), Some(one.id));
+        assert_eq!(found(both(Evidence::Registrar, Evidence::Address)), Some(one.id));
+        assert_eq!(found(both(Evidence::Address, Evidence::Registrar)), Some(one.id));
+        assert_eq!(found(both(Evidence::Address, Evidence::Digest)), Some(two.id));
+    }
+
+    #[test]
+    fn the_to_header_is_read_where_the_request_says_nothing_of_the_number() {
+        let a = OrganizationId::new();
+        let it = trunk(a, 10, |_| {});
+        let number = PhoneNumber::parse("+31201234567").unwrap();
+        let source = SOURCE.parse().unwrap();
+        let called =
+            |request: Option<&str>| Called { request: request.map(str::to_owned), to: Some("31201234567".into()) };
+        let read = |evidence, request| {
+            let found = readings([(it.clone(), evidence)], &called(request), source);
+            found.first().map(|reading| reading.number.clone())
+        };
+        assert_eq!(read(Evidence::Contact, Some("t0123456789")), Some(number.clone()));
+        assert_eq!(read(Evidence::Address, None), Some(number.clone()));
+        assert_eq!(read(Evidence::Address, Some("account")), None);
+        assert_eq!(read(Evidence::Registrar, Some("+19995550000")), PhoneNumber::parse("+19995550000"));
+        for (evidence, count) in
+            [(Evidence::Registrar, 1), (Evidence::Address, 0), (Evidence::Digest, 0), (Evidence::Contact, 0)]
+        {
+            let found = readings_of_to([(it.clone(), evidence)], &called(Some("account")), source);
+            assert_eq!(found.len(), count, "{evidence:?}");
+            assert!(found.iter().all(|reading| reading.number == number));
+        }
+        // The account that the Request-URI names is the one that is called.
+        let named = trunk(a, 10, |fields| fields.username = Some("account".into()));
+        let both = [(it.clone(), Evidence::Registrar), (named.clone(), Evidence::Registrar)];
+        let found = readings_of_to(both.clone(), &called(Some("account")), source);
+        assert_eq!(found.iter().map(|reading| reading.trunk.id).collect::<Vec<_>>(), [named.id]);
+        assert_eq!(readings_of_to(both.clone(), &called(Some("unknown")), source).len(), 2);
+        assert_eq!(readings_of_to(both, &called(None), source).len(), 2);
+    }
+}

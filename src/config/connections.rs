@@ -1,0 +1,216 @@
+//! How many connections each listener holds, and how long they may take for what they do.
+
+use super::{Config, Fault};
+use serde::Deserialize;
+use std::time::Duration;
+use trunkline_connections::{Caps, Networks};
+
+/// Connections of the REST API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConnections {
+    pub connections_max: usize,
+    /// Of `connections_max`, kept free for proxies.
+    pub proxy_connections_reserved: usize,
+    pub connections_per_address: usize,
+    pub connections_per_organization: usize,
+    /// Addresses and networks of proxies. They are not counted by address, and X-Forwarded-For is believed from them.
+    pub trusted_proxies: Vec<String>,
+    /// Request line and headers; so it is also how long a connection may be idle.
+    pub header_timeout_ms: u64,
+    /// A body or an answer must move by a thousand bytes a second on average over this time.
+    pub transfer_timeout_ms: u64,
+    /// Between two pings to a listener of a live transcript; one that is not answered ends its socket.
+    pub live_probe_interval_ms: u64,
+    /// For a listener to take one message.
+    pub live_send_timeout_ms: u64,
+}
+
+impl Default for ApiConnections {
+    fn default() -> Self {
+        Self {
+            connections_max: 4_096,
+            proxy_connections_reserved: 1_024,
+            connections_per_address: 512,
+            connections_per_organization: 1_024,
+            trusted_proxies: Vec::new(),
+            header_timeout_ms: 15_000,
+            transfer_timeout_ms: 10_000,
+            live_probe_interval_ms: 30_000,
+            live_send_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl ApiConnections {
+    pub fn caps(&self) -> Caps {
+        Caps {
+            total: self.connections_max,
+            reserved: self.proxy_connections_reserved,
+            per_source: self.connections_per_address,
+            per_listed_source: self.connections_per_address,
+            per_tenant: self.connections_per_organization,
+        }
+    }
+
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    pub fn transfer_timeout(&self) -> Duration {
+        Duration::from_millis(self.transfer_timeout_ms)
+    }
+
+    /// Checked when the settings were read.
+    pub fn proxies(&self) -> Networks {
+        Networks::parse(self.trusted_proxies.iter().map(String::as_str)).unwrap_or_default()
+    }
+}
+
+/// SIP over TCP, TLS and WebSocket.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SipConnections {
+    /// Of all listeners together, with those that we open.
+    pub connections_max: usize,
+    /// Of `connections_max`, kept free for addresses on trunks' lists.
+    pub trunk_connections_reserved: usize,
+    pub connections_per_address: usize,
+    /// Of one address on a trunk's list.
+    pub connections_per_trunk_address: usize,
+    /// Of callers of one trunk.
+    pub connections_per_trunk: usize,
+    /// TLS and WebSocket handshakes.
+    pub handshake_timeout_ms: u64,
+    /// Until the end of the first message, of addresses on no list.
+    pub first_message_timeout_ms: u64,
+    /// From the first byte of a message to its last.
+    pub message_timeout_ms: u64,
+    /// Of trunks' callers.
+    pub idle_timeout_s: u64,
+    /// Of everybody else.
+    pub stranger_idle_timeout_s: u64,
+    /// For one message to be written.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for SipConnections {
+    fn default() -> Self {
+        Self {
+            connections_max: 2_048,
+            trunk_connections_reserved: 512,
+            connections_per_address: 64,
+            connections_per_trunk_address: 512,
+            connections_per_trunk: 512,
+            handshake_timeout_ms: 5_000,
+            first_message_timeout_ms: 10_000,
+            message_timeout_ms: 10_000,
+            idle_timeout_s: 1_800,
+            stranger_idle_timeout_s: 120,
+            write_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl SipConnections {
+    pub fn caps(&self) -> Caps {
+        Caps {
+            total: self.connections_max,
+            reserved: self.trunk_connections_reserved,
+            per_source: self.connections_per_address,
+            per_listed_source: self.connections_per_trunk_address,
+            per_tenant: self.connections_per_trunk,
+        }
+    }
+}
+
+/// Calls from browsers over TCP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebrtcConnections {
+    pub connections_max: usize,
+    /// Of one address: many browsers may come from a company's, or a TURN server's.
+    pub connections_per_address: usize,
+    pub connections_per_call: usize,
+    /// Until a connection has said whom it is for.
+    pub first_packet_timeout_ms: u64,
+    /// From the first byte of a packet to its last.
+    pub packet_timeout_ms: u64,
+    /// Without a packet.
+    pub idle_timeout_ms: u64,
+    /// In which a slow reader has to take something.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for WebrtcConnections {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            connections_per_address: 128,
+            connections_per_call: 8,
+            first_packet_timeout_ms: 10_000,
+            packet_timeout_ms: 5_000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl WebrtcConnections {
+    pub fn caps(&self) -> Caps {
+        Caps {
+            total: self.connections_max,
+            reserved: 0,
+            per_source: self.connections_per_address,
+            per_listed_source: self.connections_per_address,
+            per_tenant: self.connections_per_call,
+        }
+    }
+}
+
+pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
+    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
+    let (api, sip, web) = (&config.api.connections, &config.sip.connections, &config.webrtc.connections);
+    let many = 1_000_000;
+    for (path, value, low, high) in [
+        ("api.connections.connections_max", api.connections_max as u64, 8, many),
+        ("api.connections.connections_per_address", api.connections_per_address as u64, 1, many),
+        ("api.connections.connections_per_organization", api.connections_per_organization as u64, 1, many),
+        ("api.connections.header_timeout_ms", api.header_timeout_ms, 100, 600_000),
+        ("api.connections.transfer_timeout_ms", api.transfer_timeout_ms, 100, 600_000),
+        ("api.connections.live_probe_interval_ms", api.live_probe_interval_ms, 100, 600_000),
+        ("api.connections.live_send_timeout_ms", api.live_send_timeout_ms, 100, 600_000),
+        ("sip.connections.connections_max", sip.connections_max as u64, 8, many),
+        ("sip.connections.connections_per_address", sip.connections_per_address as u64, 1, many),
+        ("sip.connections.connections_per_trunk_address", sip.connections_per_trunk_address as u64, 1, many),
+        ("sip.connections.connections_per_trunk", sip.connections_per_trunk as u64, 1, many),
+        ("sip.connections.handshake_timeout_ms", sip.handshake_timeout_ms, 100, 600_000),
+        ("sip.connections.first_message_timeout_ms", sip.first_message_timeout_ms, 100, 600_000),
+        ("sip.connections.message_timeout_ms", sip.message_timeout_ms, 100, 600_000),
+        ("sip.connections.idle_timeout_s", sip.idle_timeout_s, 1, 86_400),
+        ("sip.connections.stranger_idle_timeout_s", sip.stranger_idle_timeout_s, 1, 86_400),
+        ("sip.connections.write_timeout_ms", sip.write_timeout_ms, 100, 600_000),
+        ("webrtc.connections.connections_max", web.connections_max as u64, 8, many),
+        ("webrtc.connections.connections_per_address", web.connections_per_address as u64, 1, many),
+        ("webrtc.connections.connections_per_call", web.connections_per_call as u64, 1, 64),
+        ("webrtc.connections.first_packet_timeout_ms", web.first_packet_timeout_ms, 100, 600_000),
+        ("webrtc.connections.packet_timeout_ms", web.packet_timeout_ms, 100, 600_000),
+        ("webrtc.connections.idle_timeout_ms", web.idle_timeout_ms, 100, 600_000),
+        ("webrtc.connections.write_timeout_ms", web.write_timeout_ms, 100, 600_000),
+    ] {
+        if !(low..=high).contains(&value) {
+            fault(path, format!("{value} is not between {low} and {high}"));
+        }
+    }
+    for (path, reserved, total) in [
+        ("api.connections.proxy_connections_reserved", api.proxy_connections_reserved, api.connections_max),
+        ("sip.connections.trunk_connections_reserved", sip.trunk_connections_reserved, sip.connections_max),
+    ] {
+        if reserved >= total {
+            fault(path, format!("{reserved} leaves no place of connections_max = {total} for others"));
+        }
+    }
+    if let Err(text) = Networks::parse(api.trusted_proxies.iter().map(String::as_str)) {
+        fault("api.connections.trusted_proxies", format!("{text:?} is neither an address nor a network"));
+    }
+}

@@ -1,0 +1,34 @@
+//! Connections of our own making, for protocols that no HTTP client speaks for us (WebSockets).
+
+use super::{EgressError, Guard};
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Guard {
+    /// Connects to the first address of a host that may be connected to and answers. The deadline is the caller's.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let mut last = ConnectError::Egress(EgressError::NoPublicAddress);
+        for addr in self.resolver().lookup(host).await? {
+            let addr = SocketAddr::new(addr, port);
+            match self.permits(addr) {
+                Err(EgressError::NotPublic) => {}
+                Err(why) => last = why.into(),
+                Ok(()) => match TcpStream::connect(addr).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => last = error.into(),
+                },
+            }
+        }
+        Err(last)
+    }
+}

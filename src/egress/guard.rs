@@ -1,0 +1,433 @@
+//! The rule itself: which addresses and URLs may be connected to.
+
+use super::address::AddressKind;
+use super::resolver::Resolver;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use url::{Host, Url};
+
+/// Why an address is not connected to. The words follow the name of a field: `webhook_url must be an HTTPS URL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    #[error("is not a URL")]
+    NotAUrl,
+    #[error("must be an HTTPS URL")]
+    NotHttps,
+    #[error("must be an HTTP or HTTPS URL")]
+    NotHttp,
+    #[error("must not lead to a private, loopback or link-local address")]
+    NotPublic,
+    #[error("must not lead to this server itself")]
+    OwnListener,
+    #[error("must not hold a query, a fragment, or a user name")]
+    NotABase,
+    #[error("the name has no public address")]
+    NoPublicAddress,
+    #[error("the name cannot be resolved")]
+    NotResolved,
+}
+
+/// How far connections may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Every address, in the clear as well: development and tests.
+    pub everything: bool,
+    /// Private networks.
+    pub private: bool,
+    /// This machine.
+    pub loopback: bool,
+}
+
+/// Where this server listens itself. Requests that others name do not get there: they would arrive from inside.
+#[derive(Clone, Debug, Default)]
+pub struct OwnListeners {
+    /// Addresses of this machine, as far as they are known.
+    pub addresses: Vec<IpAddr>,
+    pub ports: Vec<u16>,
+}
+
+impl OwnListeners {
+    pub(super) fn has_port(&self, port: u16) -> bool {
+        self.ports.contains(&port)
+    }
+
+    pub(super) fn has_address(&self, addr: IpAddr) -> bool {
+        self.addresses.contains(&addr.to_canonical())
+    }
+}
+
+/// Decides where connections may go; clones share one rule.
+#[derive(Clone, Debug)]
+pub struct Guard(Arc<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    reach: Reach,
+    /// Networks the operator allows beside.
+    networks: Vec<IpNet>,
+    own: OwnListeners,
+    resolver: Resolver,
+}
+
+impl Guard {
+    /// `networks` are allowed whatever `reach` says; `dns_server` resolves names instead of the system.
+    pub fn new(reach: Reach, networks: &[IpNet], own: OwnListeners, dns_server: Option<SocketAddr>) -> Self {
+        Self(Arc::new(Rule { reach, networks: networks.to_vec(), own, resolver: Resolver::new(dns_server) }))
+    }
+
+    /// No address at all is refused: for tests, and for tools that are told their peer by their own user.
+    pub fn open() -> Self {
+        let reach = Reach { everything: true, ..Reach::default() };
+        Self::new(reach, &[], OwnListeners::default(), None)
+    }
+
+    /// Every address may be connected to.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.reach.everything
+    }
+
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.0.resolver
+    }
+
+    pub(super) fn own(&self) -> &OwnListeners {
+        &self.0.own
+    }
+
+    pub(super) fn has_networks(&self) -> bool {
+        !self.0.networks.is_empty()
+    }
+
+    /// The operator's list names the address.
+    pub fn is_listed(&self, addr: IpAddr) -> bool {
+        let addr = addr.to_canonical();
+        self.0.networks.iter().any(|network| network.contains(&addr))
+    }
+
+    /// An address without its port may be connected to.
+    pub fn permits_address(&self, addr: IpAddr) -> bool {
+        let reach = self.0.reach;
+        let by_kind = match AddressKind::of(addr) {
+            AddressKind::Public => true,
+            AddressKind::Private => reach.private,
+            AddressKind::Loopback => reach.loopback,
+            AddressKind::Special => false,
+        };
+        reach.everything || by_kind || self.is_listed(addr)
+    }
+
+    /// An address may be connected to.
+    pub fn permits(&self, addr: SocketAddr) -> Result<(), EgressError> {
+        if self.0.reach.everything {
+            return Ok(());
+        }
+        if self.0.own.has_port(addr.port()) && self.0.own.has_address(addr.ip()) {
+            return Err(EgressError::OwnListener);
+        }
+        if self.permits_address(addr.ip()) { Ok(()) } else { Err(EgressError::NotPublic) }
+    }
+
+    /// Judges a URL as far as it can be without resolving its name: the scheme, and an address that it spells out in
+    /// whichever way.
+    pub fn check(&self, text: &str) -> Result<Url, EgressError> {
+        let url = Url::parse(text).map_err(|_| EgressError::NotAUrl)?;
+        self.check_url(&url)?;
+        Ok(url)
+    }
+
+    /// The same of a URL that is parsed.
+    pub fn check_url(&self, url: &Url) -> Result<(), EgressError> {
+        if self.0.reach.everything {
+            return if matches!(url.scheme(), "http" | "https") { Ok(()) } else { Err(EgressError::NotHttp) };
+        }
+        let addr = match url.host() {
+            Some(Host::Ipv4(addr)) => Some(IpAddr::V4(addr)),
+            Some(Host::Ipv6(addr)) => Some(IpAddr::V6(addr)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(EgressError::NotHttps),
+        };
+        // Without TLS only into networks that the operator has listed. Where a name leads is seen when it is resolved.
+        let may_be_plain = addr.map_or(self.has_networks(), |addr| self.is_listed(addr));
+        if url.scheme() != "https" && !(url.scheme() == "http" && may_be_plain) {
+            return Err(EgressError::NotHttps);
+        }
+        match (addr, url.port_or_known_default()) {
+            (Some(addr), Some(port)) => self.permits(SocketAddr::new(addr, port)),
+            (Some(_), None) => Err(EgressError::NotHttps),
+            (None, _) if !self.has_networks() && is_local_name(url.host_str().unwrap_or_default()) => {
+                Err(EgressError::NotPublic)
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Judges the address of a provider, below which paths are put together: nothing in it may end the path.
+    pub fn check_base(&self, text: &str) -> Result<Url, EgressError> {
+        let url = self.check(text)?;
+        let extra = url.query().is_some() || url.fragment().is_some();
+        if extra || !url.username().is_empty() || url.password().is_some() {
+            return Err(EgressError::NotABase);
+        }
+        Ok(url)
+    }
+
+    /// Judges a SIP host as far as it can be without resolving its name.
+    pub fn check_host(&self, host: &str, port: u16) -> Result<(), EgressError> {
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        match bare.parse::<IpAddr>() {
+            Ok(addr) => self.permits(SocketAddr::new(addr, port)),
+            Err(_) if self.0.reach == Reach::default() && !self.has_networks() && is_local_name(host) => {
+                Err(EgressError::NotPublic)
+            }
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Names that never lead into the public internet (RFC 6761, RFC 6762, and `.internal`).
+fn is_local_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(networks: &[&str]) -> Guard {
+        let networks: Vec<IpNet> = networks.iter().map(|text| text.parse().unwrap()).collect();
+        let own = OwnListeners { addresses: vec!["9.9.9.9".parse().unwrap()], ports: vec![3_008] };
+        Guard::new(Reach::default(), &networks, own, None)
+    }
+
+    /// Every way to write an IPv4 address that somebody's resolver, or ours, has taken for one.
+    fn spellings(addr: std::net::Ipv4Addr) -> Vec<String> {
+        let [a, b, c, d] = addr.octets();
+        let (whole, low, lower) = (u32::from(addr), u32::from(addr) & 0xff_ffff, u32::from(addr) & 0xffff);
+        let mut all = vec![
+            format!("{a}.{b}.{c}.{d}"),
+            format!("{a}.{b}.{c}.{d}."),
+            format!("{whole}"),
+            format!("{whole}."),
+            format!("0x{whole:x}"),
+            format!("0X{whole:08X}"),
+            format!("0{whole:o}"),
+            format!("000{whole:o}"),
+            format!("{a}.{low}"),
+            format!("{a}.0x{low:x}"),
+            format!("0x{a:x}.{low}"),
+            format!("0{a:o}.0{low:o}"),
+            format!("{a}.{b}.{lower}"),
+            format!("{a}.{b}.0x{lower:x}"),
+            format!("0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}"),
+            format!("0x{a:02X}.0x{b:02X}.0x{c:02X}.0x{d:02X}"),
+            format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+            format!("00{a:o}.0{b:o}.0x{c:x}.{d}"),
+            format!("{a}%2e{b}%2E{c}.{d}"),
+            format!("{a}\u{3002}{b}\u{ff0e}{c}\u{ff61}{d}"),
+            format!("user:pass@{a}.{b}.{c}.{d}"),
+            format!("example.com@{a}.{b}.{c}.{d}"),
+            format!("example.com%40x@{a}.{b}.{c}.{d}"),
+            format!("[::ffff:{a}.{b}.{c}.{d}]"),
+            format!("[::ffff:{:x}:{:x}]", whole >> 16, lower),
+            format!("[0:0:0:0:0:ffff:{a}.{b}.{c}.{d}]"),
+            format!("[::{a}.{b}.{c}.{d}]"),
+            format!("[::ffff:0:{a}.{b}.{c}.{d}]"),
+            format!("[64:ff9b::{a}.{b}.{c}.{d}]"),
+            format!("[64:FF9B::{:X}:{:X}]", whole >> 16, lower),
+            format!("[64:ff9b:1::{a}.{b}.{c}.{d}]"),
+            format!("[2002:{:x}:{:x}::]", whole >> 16, lower),
+            format!("[2002:{:x}:{:x}:1::1]", whole >> 16, lower),
+            format!("[2001:0:4136:e378:8000:63bf:{:x}:{:x}]", !(whole >> 16) & 0xffff, !lower & 0xffff),
+            format!("[2a00:1450::5efe:{a}.{b}.{c}.{d}]"),
+            format!("[2a00:1450::200:5efe:{a}.{b}.{c}.{d}]"),
+        ];
+        // The same in full-width digits and letters.
+        let wide = |c: char| if c.is_ascii_alphanumeric() { char::from_u32(c as u32 + 0xfee0).unwrap_or(c) } else { c };
+        let names: Vec<String> = all.iter().filter(|text| !text.contains(['[', '@', '%'])).cloned().collect();
+        all.extend(names.iter().map(|text| text.chars().map(wide).collect()));
+        all
+    }
+
+    #[test]
+    fn an_address_is_found_in_whichever_way_it_is_written() {
+        let guard = guard(&[]);
+        let private = [
+            "127.0.0.1",
+            "127.1.2.3",
+            "10.0.0.1",
+            "10.255.255.254",
+            "172.16.0.1",
+            "172.31.9.9",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.254",
+            "192.0.0.192",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "0.0.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "168.63.129.16",
+        ];
+        let mut tried = 0;
+        for addr in private {
+            for host in spellings(addr.parse().unwrap()) {
+                for url in [
+                    format!("https://{host}/"),
+                    format!("https://{host}:8443/x?y#z"),
+                    format!("HTTPS://{host}#@example.com/"),
+                    format!("https://{host}?@example.com/"),
+                    format!("https:\\\\{host}\\x"),
+                    format!("https:{host}"),
+                    format!(" https://{host}/ "),
+                ] {
+                    assert!(guard.check(&url).is_err(), "{url}");
+                    assert!(guard.check_base(&url).is_err(), "{url}");
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 5_000, "{tried}");
+        // The spellings are what they are meant to be: of a public address most are let through.
+        let public = spellings("8.8.4.4".parse().unwrap());
+        let through = public.iter().filter(|host| guard.check(&format!("https://{host}/")).is_ok()).count();
+        assert!(through * 4 > public.len() * 3, "{through} of {}", public.len());
+    }
+
+    #[test]
+    fn urls_that_lead_nowhere_good() {
+        let guard = guard(&[]);
+        for bad in [
+            "",
+            " ",
+            "x",
+            "//127.0.0.1/",
+            "https://",
+            "https:///",
+            "https://:1/",
+            "https://[::]/",
+            "https://[::1]/",
+            "https://[::1%25lo]/",
+            "https://[fe80::1%25eth0]/",
+            "https://[fe80::1]/",
+            "https://[fc00::1]/",
+            "https://[fec0::1]/",
+            "https://[ff02::1]/",
+            "https://0/",
+            "https://0.0.0.0/",
+            "https://0x/",
+            "https://localhost/",
+            "https://LOCALHOST/",
+            "https://localhost./",
+            "https://localhost../",
+            "https://a.localhost/",
+            "https://a.b.localhost./",
+            "https://router.local/",
+            "https://metadata.google.internal/",
+            "https://metadata.google.internal./",
+            "https://lo\u{ad}calhost/",
+            "https://\u{24db}ocalhost/",
+            "https://loc%61lhost/",
+            "http://example.com/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "gopher://127.0.0.1:6379/_x",
+            "ws://example.com/",
+            "wss://example.com/",
+            "javascript:1",
+            "data:,x",
+            "blob:https://x.y/",
+            "https://9.9.9.9:3008/",
+        ] {
+            assert!(guard.check(bad).is_err(), "{bad:?}");
+        }
+        for good in [
+            "https://example.com/hook?x=1#y",
+            "https://example.com:8443/",
+            "https://user:pass@example.com/",
+            "https://localhost.example/",
+            "https://xn--mnchen-3ya.example/",
+            "https://m\u{fc}nchen.example/",
+            "https://9.9.9.9/",
+            "https://8.8.8.8:3008/",
+            "https://127.0.0.1.example.com/",
+            "https://1.2.3.4.example/",
+        ] {
+            assert!(guard.check(good).is_ok(), "{good:?}");
+        }
+        for extra in ["?", "?x", "#", "#x", "/#/", "/?#"] {
+            assert_eq!(
+                guard.check_base(&format!("https://example.com/v1{extra}")),
+                Err(EgressError::NotABase),
+                "{extra}"
+            );
+        }
+        assert_eq!(guard.check_base("https://user@example.com/v1"), Err(EgressError::NotABase));
+        assert_eq!(guard.check_base("https://:p@example.com/v1"), Err(EgressError::NotABase));
+        assert!(guard.check_base("https://example.com/v1/").is_ok());
+    }
+
+    #[test]
+    fn networks_of_the_operators_list_are_within_reach_and_nothing_beside_them() {
+        let guard = guard(&["10.1.0.0/16", "127.0.0.2/32", "fd00:1::/32", "169.254.7.0/24"]);
+        for good in [
+            "https://10.1.2.3/",
+            "http://10.1.2.3:8000/v1",
+            "http://127.0.0.2:1/",
+            "http://[fd00:1::7]/",
+            "http://[::ffff:10.1.0.1]/",
+            "http://169.254.7.1/",
+            "https://example.com/",
+            "http://vllm.internal:8000/",
+            "https://localhost/",
+            "http://example.com/",
+        ] {
+            assert!(guard.check(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://10.2.0.1/",
+            "http://8.8.8.8/",
+            "https://127.0.0.1/",
+            "http://127.0.0.3/",
+            "http://[fd00:2::7]/",
+            "https://169.254.169.254/",
+            "http://[64:ff9b::10.1.2.3]/",
+            "ftp://10.1.2.3/",
+            "http://9.9.9.9/",
+        ] {
+            assert!(guard.check(bad).is_err(), "{bad}");
+        }
+        assert!(
+            Guard::open().check("http://127.0.0.1:9/").is_ok() && Guard::open().check("file:///etc/passwd").is_err()
+        );
+    }
+
+    #[test]
+    fn sip_hosts() {
+        let guard = guard(&[]);
+        for bad in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost",
+            "pbx.local",
+            "0.0.0.0",
+        ] {
+            assert!(guard.check_host(bad, 5_060).is_err(), "{bad}");
+        }
+        assert!(guard.check_host("9.9.9.9", 3_008).is_err() && guard.check_host("9.9.9.9", 5_060).is_ok());
+        // A name is judged when it is resolved: whatever a resolver makes of these.
+        for name in ["sip.example.com", "2130706433", "0x7f.1", "127.1"] {
+            assert!(guard.check_host(name, 5_060).is_ok(), "{name}");
+        }
+    }
+}
