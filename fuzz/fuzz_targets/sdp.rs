@@ -15,6 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         fingerprint: Some([2; 32]),
         ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
+        standing: None,
         session_id: 1,
         session_version: 1,
     };

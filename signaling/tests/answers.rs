@@ -246,7 +246,10 @@ fn a_call_that_nobody_attends_to_is_refused_in_the_end() {
     world.take_heard(at);
     world.pass(Duration::from_secs(301));
     assert_eq!(status(&world.take_heard(at)).first(), Some(&"504"));
-    assert!(matches!(world.told.last(), Some((_, Event::Ended { .. }))));
+    assert!(
+        matches!(world.told.last(), Some((_, Event::Ended { cause: Cause::Defect, .. }))),
+        "whoever was to answer it"
+    );
     world.pass(Duration::from_secs(64));
     assert_eq!(world.endpoint.held(), (0, 0, 0));
 }

@@ -463,6 +463,9 @@ fn the_generator_reaches_every_kind_of_fault() {
     assert!(some(&|values| values.iter().any(|value| value.contains(&0))));
     assert!(some(&|values| values.iter().any(|value| value.starts_with(b","))));
     assert!(some(&|values| values.iter().any(|value| value.starts_with(b"4294967296 "))));
+    for (number, way) in all.iter().enumerate() {
+        assert_eq!(hostile::mutation(b"1 INVITE;x=y", number), *way, "one by one as all together");
+    }
     let mut dice = hostile::Dice(1);
     assert!((0..100).map(|_| dice.roll(10)).collect::<std::collections::HashSet<_>>().len() == 10);
 }

@@ -167,6 +167,21 @@ fn a_pbx_that_starts_many_calls_at_once_is_answered_whatever_came_before() {
     }
 }
 
+/// Of forged calls that could be answered only as many are as one source may begin; who repeats its INVITE, as a phone
+/// does after half a second, is among them as soon as the flood ends.
+#[test]
+fn a_pbx_gets_through_behind_a_flood_of_calls_in_its_name() {
+    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let forged = request("INVITE", PHONE, 900, "<sip:b@h>", "");
+    place.forge(PHONE, forged.as_bytes(), 3_000, Duration::ZERO);
+    let first = place.request("INVITE", PHONE, "");
+    assert!(place.datagram(PHONE, first.as_bytes()).is_empty(), "in the same moment there is no room");
+    place.now += Duration::from_millis(500);
+    assert_eq!(place.datagram(PHONE, first.as_bytes())[0].0, 401);
+    place.now += Duration::from_millis(20);
+    assert_eq!(calls_at_once(&mut place, PHONE, 20), [200; 20]);
+}
+
 /// A phone without a place on a list calls, and talks.
 fn talking(place: &mut Place) -> (String, String) {
     let to = format!("<sip:b@{CALLEE}>");

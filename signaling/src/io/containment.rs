@@ -76,7 +76,9 @@ impl Checks {
 impl Driver {
     pub(super) fn own_work(&mut self, kind: OwnWork, work: impl FnOnce(&mut Self)) {
         let panicked = contain_sync("sip", || work(&mut *self)).is_err();
-        self.checks.suspect |= panicked;
+        if panicked {
+            self.recover();
+        }
         if let Some(in_a_row) = self.checks.own_panics.get_mut(kind as usize) {
             *in_a_row = if panicked { *in_a_row + 1 } else { 0 };
         }
@@ -85,7 +87,7 @@ impl Driver {
     /// Something of a call's owner, or for a call.
     pub(super) fn contained(&mut self, call: Option<CallId>, work: impl FnOnce(&mut Self)) {
         if contain_sync("sip_message", || work(&mut *self)).is_err() {
-            self.checks.suspect = true;
+            self.recover();
             if let Some(call) = call {
                 self.give_up(Instant::now(), call);
             }
@@ -97,7 +99,7 @@ impl Driver {
         if contain_sync("sip_message", || work(&mut *self)).is_ok() {
             return;
         }
-        self.checks.suspect = true;
+        self.recover();
         let parsed = contain_sync("sip_message", || parse::datagram(bytes));
         if let Some(call_id) = parsed.ok().as_ref().and_then(call_id) {
             self.give_up_all(now, &call_id);
@@ -115,11 +117,17 @@ impl Driver {
             }
         });
         if handled.is_err() {
-            self.checks.suspect = true;
+            self.recover();
             if let Some(call_id) = call_id {
                 self.give_up_all(now, &call_id);
             }
         }
+    }
+
+    /// What was interrupted is put right, and looked at.
+    fn recover(&mut self) {
+        self.checks.suspect = true;
+        let _ = contain_sync("sip", || self.endpoint.recover(Instant::now())); // counted, and suspect it is already
     }
 
     fn give_up_all(&mut self, now: Instant, call_id: &str) {

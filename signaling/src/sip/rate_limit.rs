@@ -52,22 +52,36 @@ pub enum Kind {
     Invite,
     /// Every other SIP message.
     Other,
-    /// Keep-alives, and what is no SIP.
+    /// Keep-alives, what is no SIP, and what has no Via: nobody could be answered.
     Noise,
 }
 
 impl Kind {
-    /// Looks at the first line of a datagram.
+    /// Looks at the lines of a datagram up to its first Via.
     pub fn of_datagram(bytes: &[u8]) -> Self {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
         let is_empty = |line: &&[u8]| line.iter().all(|byte| matches!(byte, b'\r' | 0));
-        match lines.find(|line| !is_empty(line)) {
+        let kind = match lines.find(|line| !is_empty(line)) {
             Some(line) if line.ends_with(b" SIP/2.0") && line.starts_with(b"INVITE ") => Self::Invite,
             // Other versions are answered as well.
             Some(line) if line.starts_with(b"SIP/") || line.windows(5).any(|part| part == b" SIP/") => Self::Other,
-            _ => Self::Noise,
-        }
+            _ => return Self::Noise,
+        };
+        let is_answerable = lines.take_while(|line| !line.is_empty()).any(is_via);
+        if is_answerable { kind } else { Self::Noise }
     }
+}
+
+/// A header line that may hold a Via: its value may begin on the next line.
+fn is_via(line: &[u8]) -> bool {
+    let mut parts = line.splitn(2, |byte| *byte == b':');
+    let name = parts.next().unwrap_or_default().trim_ascii_end();
+    let Some(value) = parts.next() else { return false };
+    // Every kind of white space counts as none, for the parser's has to be among it.
+    let mut start = value.iter().skip_while(|byte| !byte.is_ascii_graphic() || **byte == b',');
+    let is_sip = b"SIP".iter().all(|wanted| start.next().is_some_and(|byte| byte.eq_ignore_ascii_case(wanted)));
+    let is_blank = || value.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b',');
+    (name.eq_ignore_ascii_case(b"via") || name.eq_ignore_ascii_case(b"v")) && (is_sip || is_blank())
 }
 
 /// What speaks for the source of credentials.
@@ -320,13 +334,22 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_told_by_the_first_line() {
+    fn noise_is_what_nobody_could_be_answered_for() {
         for (bytes, kind) in [
-            (&b"INVITE sip:a@b SIP/2.0\r\nX: y"[..], Kind::Invite),
-            (b"\r\n\r\nINVITE sip:a@b SIP/2.0\n", Kind::Invite),
-            (b"OPTIONS sip:a@b SIP/2.0\r\n", Kind::Other),
-            (b"INVITE sip:a@b SIP/3.0\r\n", Kind::Other),
-            (b"SIP/2.0 200 OK\r\n", Kind::Other),
+            (&b"INVITE sip:a@b SIP/2.0\r\nX: y\r\nvia : sip/2.0/UDP h"[..], Kind::Invite),
+            (b"\r\n\r\nINVITE sip:a@b SIP/2.0\nv:,SIP / 2.0 / UDP h\n", Kind::Invite),
+            (b"INVITE sip:a@b SIP/2.0\r\nVia:\r\n SIP/2.0/UDP h\r\n", Kind::Invite),
+            (b"INVITE sip:a@b SIP/2.0\r\nVia: \r,\xC2\xA0SIP/2.0/UDP h\r\n", Kind::Invite),
+            (b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;x=\xE9\r\n", Kind::Invite),
+            (b"OPTIONS sip:a@b SIP/2.0\r\nVia: x\r\nVia: SIP/2.0/UDP h\r\n", Kind::Other),
+            (b"INVITE sip:a@b SIP/3.0\r\nVia: SIP/2.0/UDP h\r\n", Kind::Other),
+            (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\n", Kind::Other),
+            (b"INVITE sip:a@b SIP/2.0\r\nX: y", Kind::Noise),
+            (
+                b"INVITE sip:a@b SIP/2.0\r\nVia\r\nVia: \xff\r\nViaduct: SIP/2.0/UDP h\r\n\r\nVia: SIP/2.0/UDP h",
+                Kind::Noise,
+            ),
+            (b"SIP/2.0 200 OK\r\n", Kind::Noise),
             (b"", Kind::Noise),
             (b"\r\n\r\n", Kind::Noise),
             (b"\0\0\0", Kind::Noise),

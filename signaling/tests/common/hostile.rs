@@ -104,99 +104,132 @@ fn with_last_number(good: &[u8], number: &str) -> Vec<u8> {
     [&good[..start.min(end)], number.as_bytes(), &good[end..]].concat()
 }
 
-/// Something inserted at the start, behind each separator, and at the end.
-fn inserted(good: &[u8], what: &[u8]) -> Vec<Vec<u8>> {
+/// The start, behind each separator, and the end: where something is inserted.
+fn places(good: &[u8]) -> impl Iterator<Item = usize> {
     let is_separator = |byte: u8| b" ,;:=<>@\"/.".contains(&byte);
-    let places = (0..good.len()).filter(|at| *at == 0 || is_separator(good[at - 1])).chain([good.len()]);
-    places.map(|at| [&good[..at], what, &good[at..]].concat()).collect()
+    (0..good.len()).filter(move |at| *at == 0 || is_separator(good[at - 1])).chain([good.len()])
 }
 
 /// Every way in which one header is put wrong.
 pub fn mutations(good: &[u8]) -> Vec<(String, Values)> {
-    let mut all: Vec<(String, Values)> = vec![];
-    let mut add = |name: &str, values: Values| all.push((name.to_owned(), values));
-    let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
-    add("as it should be", vec![good.to_vec()]);
-    add("missing", vec![]);
-    add("empty", vec![vec![]]);
-    add("twice", vec![good.to_vec(), good.to_vec()]);
-    add("twice, the first empty", vec![vec![], good.to_vec()]);
-    add("twice, the first a comma", vec![b" ,".to_vec(), good.to_vec()]);
-    add("twice, the second another", vec![good.to_vec(), b"other".to_vec()]);
-    add("a hundred times", vec![good.to_vec(); 100]);
-    add("two hundred times", vec![good.to_vec(); 200]);
-    for (before, after) in [
-        (",", ""),
-        (" , ,", ""),
-        ("", ","),
-        ("", ",,\t,"),
-        (",é,", ""),
-        (";", ""),
-        ("", ";"),
-        ("", ";;=;=;"),
-        ("<", ""),
-        (">", ""),
-        ("\"", ""),
-        ("", "\""),
-        ("", ";x=\"open"),
-        ("\"\\", ""),
-        ("", "\\"),
-        ("", "<"),
-        ("", ">"),
-        ("(", ""),
-        ("", " (c (c"),
-        ("", ";=x"),
-        ("", ";rport;RPORT=é;received=é"),
-        ("", ";tag=é"),
-        ("", ";branch=é"),
-        ("\t ", " \t"),
-        ("\r\n ", ""),
-        ("", "\r\n \r\n\t"),
-        ("", "\r x"),
-        ("[", "]"),
-        ("[::1", ""),
-        ("%", "%"),
-        ("", ";expires=4294967296;q=NaN"),
-    ] {
-        add(&format!("{before:?} before, {after:?} behind"), with(before, after));
+    let mut ways = Ways { wanted: None, count: 0, made: vec![] };
+    ways.visit(good);
+    ways.made
+}
+
+/// One of them, by number: the others, some of which are long, are not made.
+pub fn mutation(good: &[u8], number: usize) -> (String, Values) {
+    let mut all = Ways { wanted: Some(usize::MAX), count: 0, made: vec![] };
+    all.visit(good);
+    let mut ways = Ways { wanted: Some(number % all.count), count: 0, made: vec![] };
+    ways.visit(good);
+    ways.made.pop().expect("a way of that number")
+}
+
+/// Ways that are passed, and those of them that are made.
+struct Ways {
+    wanted: Option<usize>,
+    count: usize,
+    made: Vec<(String, Values)>,
+}
+
+impl Ways {
+    fn add(&mut self, name: impl FnOnce() -> String, values: impl FnOnce() -> Values) {
+        if self.wanted.is_none_or(|wanted| wanted == self.count) {
+            self.made.push((name(), values()));
+        }
+        self.count += 1;
     }
-    for what in [
-        &b"\xC3\xA9"[..],
-        b"\xE9",
-        b"\x80",
-        b"\xC3",
-        b"\xEF\x9C\x8A",
-        b"\xF0\x9F\x92\xA9",
-        b"\0",
-        b"\x01\x1B\x7F",
-        b"\r",
-        b",",
-        b"\"",
-        b";",
-        b"%00",
-    ] {
-        for (place, value) in inserted(good, what).into_iter().enumerate() {
-            add(&format!("{:?} at place {place}", what.escape_ascii().to_string()), vec![value]);
+
+    fn named(&mut self, name: &str, values: impl FnOnce() -> Values) {
+        self.add(|| name.to_owned(), values);
+    }
+
+    fn visit(&mut self, good: &[u8]) {
+        // What was made long already is not made wrong in every place.
+        let good = good.get(..400).unwrap_or(good);
+        let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
+        self.named("as it should be", || vec![good.to_vec()]);
+        self.named("missing", || vec![]);
+        self.named("empty", || vec![vec![]]);
+        self.named("twice", || vec![good.to_vec(), good.to_vec()]);
+        self.named("twice, the first empty", || vec![vec![], good.to_vec()]);
+        self.named("twice, the first a comma", || vec![b" ,".to_vec(), good.to_vec()]);
+        self.named("twice, the second another", || vec![good.to_vec(), b"other".to_vec()]);
+        self.named("a hundred times", || vec![good.to_vec(); 100]);
+        self.named("two hundred times", || vec![good.to_vec(); 200]);
+        for (before, after) in [
+            (",", ""),
+            (" , ,", ""),
+            ("", ","),
+            ("", ",,\t,"),
+            (",é,", ""),
+            (";", ""),
+            ("", ";"),
+            ("", ";;=;=;"),
+            ("<", ""),
+            (">", ""),
+            ("\"", ""),
+            ("", "\""),
+            ("", ";x=\"open"),
+            ("\"\\", ""),
+            ("", "\\"),
+            ("", "<"),
+            ("", ">"),
+            ("(", ""),
+            ("", " (c (c"),
+            ("", ";=x"),
+            ("", ";rport;RPORT=é;received=é"),
+            ("", ";tag=é"),
+            ("", ";branch=é"),
+            ("\t ", " \t"),
+            ("\r\n ", ""),
+            ("", "\r\n \r\n\t"),
+            ("", "\r x"),
+            ("[", "]"),
+            ("[::1", ""),
+            ("%", "%"),
+            ("", ";expires=4294967296;q=NaN"),
+        ] {
+            self.add(|| format!("{before:?} before, {after:?} behind"), || with(before, after));
+        }
+        for what in [
+            &b"\xC3\xA9"[..],
+            b"\xE9",
+            b"\x80",
+            b"\xC3",
+            b"\xEF\x9C\x8A",
+            b"\xF0\x9F\x92\xA9",
+            b"\0",
+            b"\x01\x1B\x7F",
+            b"\r",
+            b",",
+            b"\"",
+            b";",
+            b"%00",
+        ] {
+            for at in places(good) {
+                let value = || [&good[..at], what, &good[at..]].concat();
+                self.add(|| format!("{:?} at {at}", what.escape_ascii().to_string()), || vec![value()]);
+            }
+        }
+        for number in NUMBERS {
+            self.add(|| format!("first number {number}"), || vec![with_number(good, number)]);
+            self.add(|| format!("last number {number}"), || vec![with_last_number(good, number)]);
+            self.add(|| format!("only {number}"), || vec![number.as_bytes().to_vec()]);
+        }
+        for (length, what) in
+            [(300, "x"), (20_000, "x"), (20_000, ";p=1"), (20_000, ",a"), (9_000, "é"), (16_000, "(("), (60_000, "\"")]
+        {
+            let long = || what.repeat(length / what.len());
+            self.add(|| format!("{length} bytes of {what:?} behind"), || with("", &long()));
+            self.add(|| format!("{length} bytes of {what:?} before"), || with(&long(), ""));
+        }
+        self.named("three hundred elements", || vec![vec![good; 300].join(&b","[..])]);
+        for at in 0..good.len() {
+            self.add(|| format!("cut at {at}"), || vec![good[..at].to_vec()]);
         }
     }
-    for number in NUMBERS {
-        add(&format!("first number {number}"), vec![with_number(good, number)]);
-        add(&format!("last number {number}"), vec![with_last_number(good, number)]);
-        add(&format!("only {number}"), vec![number.as_bytes().to_vec()]);
-    }
-    for (length, what) in
-        [(300, "x"), (20_000, "x"), (20_000, ";p=1"), (20_000, ",a"), (9_000, "é"), (16_000, "(("), (60_000, "\"")]
-    {
-        let long = what.repeat(length / what.len());
-        add(&format!("{length} bytes of {what:?} behind"), with("", &long));
-        add(&format!("{length} bytes of {what:?} before"), with(&long, ""));
-    }
-    let list = vec![good; 300].join(&b","[..]);
-    add("three hundred elements", vec![list]);
-    for at in 0..good.len() {
-        add(&format!("cut at {at}"), vec![good[..at].to_vec()]);
-    }
-    all
 }
 
 /// A message on its way to be put wrong.
@@ -337,7 +370,6 @@ impl Dice {
 /// One header put wrong in one way, both picked by numbers.
 pub fn spoiled(draft: &Draft, header: usize, mutation: usize) -> (String, Draft) {
     let (name, usual) = HEADERS[header % HEADERS.len()];
-    let mut ways = mutations(&draft.good(name, usual));
-    let (way, values) = ways.swap_remove(mutation % ways.len());
+    let (way, values) = self::mutation(&draft.good(name, usual), mutation);
     (format!("{name}: {way}"), draft.with(name, &values))
 }

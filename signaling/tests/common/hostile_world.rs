@@ -2,7 +2,7 @@
 //! What must hold afterwards is asserted here, for the tests and the fuzzer alike.
 #![allow(dead_code, reason = "each user of it takes a part")]
 
-use super::hostile::{Draft, HEADERS, mutations};
+use super::hostile::{Draft, HEADERS, mutation};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,6 +113,8 @@ struct Peer {
     invite_branch: String,
     /// Parsed hostile requests that want an answer: branch and method.
     wanted: Vec<Wanted>,
+    /// Those, and the ones that are refused unread.
+    asked: Vec<Wanted>,
     /// Final answers: to what, and their bytes.
     finals: Vec<(Wanted, Vec<u8>)>,
 }
@@ -200,6 +202,7 @@ impl World {
             cseq: 1,
             invite_branch,
             wanted: vec![],
+            asked: vec![],
             finals: vec![],
         });
         self.prepare(at, scene);
@@ -430,10 +433,18 @@ impl World {
 
     /// A hostile one: if it is a request that can be read, it has to get its answer.
     pub fn hear_hostile(&mut self, at: usize, bytes: &[u8]) {
-        if let Parsed::Message(Message::Request(request)) = parse::datagram(bytes) {
-            let method = request.method.as_str().to_owned();
-            let branch = request.headers.branch().filter(|branch| branch.starts_with("z9hG4bK") && method != "ACK");
-            self.peers[at].wanted.extend(branch.map(|branch| (branch.to_owned(), method.clone())));
+        let (method, headers, is_readable) = match parse::datagram(bytes) {
+            Parsed::Message(Message::Request(request)) => (request.method, request.headers, true),
+            Parsed::Refused { method, headers, .. } => (method, headers, false),
+            _ => return self.hear(at, bytes),
+        };
+        let branch = headers.branch().filter(|branch| branch.starts_with("z9hG4bK") && method.as_str() != "ACK");
+        if let Some(branch) = branch {
+            let asked = (branch.to_owned(), method.as_str().to_owned());
+            if is_readable {
+                self.peers[at].wanted.push(asked.clone());
+            }
+            self.peers[at].asked.push(asked);
         }
         self.hear(at, bytes);
     }
@@ -478,6 +489,7 @@ impl World {
                 if let Some(at) = self.by_ip.get(&incoming.source.ip()) {
                     self.peers[*at].call = Some(incoming.call);
                 }
+                let _ = self.endpoint.choose_trunk(incoming.call, &"t".into());
                 self.begun.insert(incoming.call, 0);
                 let text = format!("{} {} {}", incoming.from, incoming.to, incoming.request_uri);
                 let texts = incoming.headers.iter().map(|header| header.value.as_str()).chain([text.as_str()]);
@@ -509,7 +521,8 @@ impl World {
     pub fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         self.pump();
-        for _ in 0..1_000_000 {
+        // 48 peers with a few transactions each, a dozen sendings a transaction.
+        for _ in 0..20_000 {
             let Some(at) = self.endpoint.poll_timeout().filter(|at| *at <= end) else {
                 self.now = end;
                 return;
@@ -518,7 +531,11 @@ impl World {
             self.endpoint.handle_timeout(self.now);
             self.pump();
         }
-        panic!("its timers do not come to rest");
+        let talkative = self.peers.iter().max_by_key(|peer| peer.heard.len());
+        panic!(
+            "its timers do not come to rest: {:#?}",
+            talkative.map(|peer| (peer.addr, peer.heard.iter().rev().take(4).collect::<Vec<_>>(), peer.heard.len()))
+        );
     }
 
     /// Somebody honest is served as if nothing had happened.
@@ -563,7 +580,7 @@ impl World {
 impl Peer {
     /// Whether a hostile request has its one final answer. Two that pass for one request may have one each.
     fn is_content(&self, wanted: &Wanted) -> bool {
-        let asked = self.wanted.iter().filter(|other| *other == wanted).count();
+        let asked = self.asked.iter().filter(|other| *other == wanted).count();
         let answers: HashSet<_> = self.finals.iter().filter(|(answered, _)| answered == wanted).collect();
         (1..=asked).contains(&answers.len())
     }
@@ -594,9 +611,8 @@ pub fn run(bytes: &[u8]) {
             }
         };
         let (name, usual) = HEADERS[usize::from(*header) % HEADERS.len()];
-        let mut ways = mutations(&good.good(name, usual));
-        let way = usize::from(u16::from_be_bytes([*way_high, *way_low])) % ways.len();
-        let (label, mut values) = ways.swap_remove(way);
+        let way = usize::from(u16::from_be_bytes([*way_high, *way_low]));
+        let (label, mut values) = mutation(&good.good(name, usual), way);
         if let Some(value) = values.last_mut() {
             value.extend(raw.iter().filter(|byte| **byte != b'\n'));
         }

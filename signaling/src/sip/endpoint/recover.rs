@@ -21,7 +21,7 @@ impl Endpoint {
         let lost: Vec<CallId> =
             sessions.iter().filter(|(_, session)| self.is_lost(&session.state)).map(|(call, _)| *call).collect();
         for call in lost {
-            self.end(now, call, Cause::Local);
+            self.end(now, call, Cause::Defect);
             self.remove_session(now, call);
         }
         // A session that was told to go and has no request on its way any more.

@@ -288,7 +288,7 @@ impl Endpoint {
         session.refer.take_if(|refer| refer == key);
         let rang = matches!(&session.state, SessionState::Ringing { tx, .. } if tx == key);
         if let Some(call) = call.filter(|_| rang) {
-            self.end(now, call, Cause::Local);
+            self.end(now, call, Cause::Defect);
             self.remove_session(now, call);
         }
     }

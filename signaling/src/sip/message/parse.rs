@@ -8,6 +8,7 @@ use super::text::of_wire;
 use super::uri::UriFault;
 use super::{HeaderName, Headers, Message, Method, Request, Response, Uri, check};
 use crate::limits;
+use compact_str::CompactString;
 use std::borrow::Cow;
 
 /// What a datagram or one framed stream message turned out to be.
@@ -102,10 +103,7 @@ fn read_headers(bytes: &[u8]) -> (Headers, HeaderFault) {
                 Some(last) if last.value.len().saturating_add(line.len()) > limits::HEADER_BYTES_MAX => {
                     note(format!("{} is too long", last.name.as_str()).into());
                 }
-                Some(last) => {
-                    last.value.push(' ');
-                    last.value.push_str(of_wire(line).trim());
-                }
+                Some(last) => unfold(&mut last.value, of_wire(line).trim()),
                 None => note("Folded line before any header".into()),
             },
             _ if headers.len() == limits::HEADERS_MAX => {
@@ -119,6 +117,14 @@ fn read_headers(bytes: &[u8]) -> (Headers, HeaderFault) {
         }
     }
     (headers.into(), fault)
+}
+
+/// One space for the fold, and none at the ends: a value may begin on its second line (RFC 3261 section 7.3.1).
+fn unfold(value: &mut CompactString, line: &str) {
+    if !value.is_empty() && !line.is_empty() {
+        value.push(' ');
+    }
+    value.push_str(line);
 }
 
 fn header(line: &[u8]) -> Result<Header, Cow<'static, str>> {
@@ -241,6 +247,21 @@ mod tests {
         let compact = invite("").replace("Via", "v").replace("From", "f").replace("To:", "t :").replace("Call-ID", "i");
         assert_eq!(status(&compact), 0, "compact names, space before the colon");
         assert_eq!(status(&invite("X-\u{e9}: no\r\n")), 400, "header name that is no token");
+    }
+
+    /// White space around a colon may be a line end: a value is the same wherever it is folded.
+    #[test]
+    fn every_header_may_be_folded_before_and_behind_its_value() {
+        for fold in [": \r\n ", ":\r\n\t", " :\r\n  \r\n "] {
+            let text = (invite("Content-Length: 3\r\n") + "abc").replace(": ", fold);
+            let Parsed::Message(message) = datagram(text.as_bytes()) else { panic!("{:?}", datagram(text.as_bytes())) };
+            let Message::Request(request) = message else { panic!("a response") };
+            assert_eq!((request.headers.call_id(), &request.body[..]), ("c1", &b"abc"[..]));
+        }
+        let text =
+            invite("Content-Length: 0\r\n").replace("\r\n", "\r\n \r\n").replace("SIP/2.0\r\n \r\n", "SIP/2.0\r\n");
+        let text = text.trim_end().to_owned() + "\r\n\r\n";
+        assert_eq!(status(&text), 0, "{text}");
     }
 
     #[test]

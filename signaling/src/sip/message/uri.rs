@@ -322,6 +322,7 @@ mod tests {
             assert_eq!((unescape(read.user.as_deref().unwrap()).as_str(), read.host.as_str()), (text, "h.example"));
         }
         assert_eq!(escape_user("x\r\nVia: y"), "x%0D%0AVia%3A%20y");
+        assert_eq!(unescape("x%0D%0A%00"), "x\u{fffd}\u{fffd}\u{fffd}", "no control character is read back");
     }
 
     #[test]
