@@ -19,6 +19,9 @@ use trunkline_supervision::contain_sync;
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// Panics of the endpoint's own work in a row after which its state is not to be trusted.
 const OWN_PANICS_MAX: u32 = 8;
+/// Putting right what was interrupted looks at everything that is held: a flood of messages that panic must not buy that
+/// look with each of them.
+const RECOVERY_INTERVAL: Duration = Duration::from_millis(100);
 /// Questions to ourselves that may be open: they are asked one at a time.
 const CHECKS_MAX: usize = 16;
 /// Whom our own questions come from: nobody's address. A reliable transport keeps no transaction for repetitions.
@@ -34,6 +37,9 @@ pub(super) struct Checks {
     own_panics: [u32; 3],
     /// Something panicked since the last sweep: calls may be lost.
     suspect: bool,
+    recovered: Option<Instant>,
+    /// Something panicked and was not put right yet.
+    broken: bool,
 }
 
 /// What the endpoint does without being told.
@@ -124,10 +130,16 @@ impl Driver {
         }
     }
 
-    /// What was interrupted is put right, and looked at.
+    /// What was interrupted is put right at once, or by the next sweep, and looked at.
     fn recover(&mut self) {
+        let now = Instant::now();
         self.checks.suspect = true;
-        let _ = contain_sync("sip", || self.endpoint.recover(Instant::now())); // counted, and suspect it is already
+        self.checks.broken = self.checks.recovered.is_some_and(|at| now < at + RECOVERY_INTERVAL);
+        if !self.checks.broken {
+            self.checks.recovered = Some(now);
+            let recovered = contain_sync("sip", || self.endpoint.recover(now));
+            self.checks.broken = recovered.is_err(); // once more, where a panic that comes back is counted
+        }
     }
 
     fn give_up_all(&mut self, now: Instant, call_id: &str) {
@@ -157,6 +169,11 @@ impl Driver {
             }
         }
         self.connections.retain(|_, stream| !stream.queue.is_closed());
+        if self.checks.broken {
+            self.endpoint.recover(now);
+            self.checks.broken = false;
+            return; // the calls that this ended hear of it first
+        }
         if std::mem::take(&mut self.checks.suspect) {
             // A panic may have taken a session along: its owner learns it from its closed queue.
             let endpoint = &self.endpoint;

@@ -666,6 +666,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_panic_leaves_half_done_is_put_right() {
+        let mut running = running().await;
+        // The second one so soon behind the first that the next sweep has to do it.
+        for (round, by_sweep) in [false, true].into_iter().enumerate() {
+            let mut call = running.call(&format!("call{round}"));
+            let now = Instant::now();
+            running.driver.heard(now, b"garbage", |driver| {
+                driver.endpoint.forget_transactions();
+                panic!("on purpose");
+            });
+            running.driver.own_work(OwnWork::Output, Driver::flush);
+            if by_sweep {
+                assert!(matches!(call.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
+                running.driver.own_work(OwnWork::Sweep, Driver::sweep);
+                running.driver.own_work(OwnWork::Output, Driver::flush);
+            }
+            let ended = call.events.try_recv();
+            assert!(matches!(ended, Ok(Event::Ended { cause: Cause::Defect, .. })), "{ended:?}");
+            assert_eq!((running.driver.endpoint.held(), running.check()), ((0, 0, 0), Some(200)));
+        }
+    }
+
+    #[tokio::test]
     async fn questions_to_ourselves_leave_nothing_behind() {
         let mut running = running().await;
         for _ in 0..1_000 {

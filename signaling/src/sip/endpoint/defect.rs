@@ -21,6 +21,13 @@ impl Endpoint {
         self.sessions.remove(&call);
     }
 
+    /// Transactions and timers are gone, as after a panic that came while they were in somebody's hands.
+    #[cfg(test)]
+    pub(crate) fn forget_transactions(&mut self) {
+        self.servers.clear();
+        self.timers.clear();
+    }
+
     /// Ends a call for a defect of ours: its owner is told so, its peer as far as the call's state lets us.
     pub fn give_up(&mut self, now: Instant, call: CallId) {
         self.end(now, call, Cause::Defect);
