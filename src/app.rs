@@ -389,6 +389,7 @@ fn listener_limits(config: &Config) -> listener::Limits {
     let connections = &config.api.connections;
     listener::Limits {
         headers: connections.header_timeout(),
+        idle: connections.idle_timeout(),
         transfer: connections.transfer_timeout(),
         proxies: Arc::new(connections.proxies()),
         behind_proxy: config.api.behind_proxy,

@@ -3,6 +3,7 @@
 
 use super::Remote;
 use super::body::{AnsweredBody, PacedBody};
+use super::request_deadline::{Progress, RequestDeadline};
 use crate::store::OrgScope;
 use crate::supervision;
 use axum::Router;
@@ -36,9 +37,10 @@ const HEAD_BYTES_MAX: usize = 64 * 1_024;
 /// Limits of the API's connections.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Request line and headers, from the connection or the answer before on; so it is also how long a connection may
-    /// be idle.
+    /// Request line and headers, from their first byte on; of the first request, from the connection on.
     pub headers: Duration,
+    /// Between an answer and the first byte of the next request.
+    pub idle: Duration,
     /// Of a body that is sent, and of an answer that is read: in each such time at least a thousand bytes a second.
     pub transfer: Duration,
     /// Many clients come from there: not counted by address.
@@ -118,17 +120,19 @@ async fn connection(
     stream: TcpStream, remote: SocketAddr, router: Router, limits: Limits, place: Arc<Connection>, eviction: Eviction,
 ) {
     let _ = stream.set_nodelay(true);
-    let answered = Arc::new(AtomicBool::new(false));
+    let (answered, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
     let service = Service {
         remote,
         router: TowerToHyperService::new(router),
         place: place.clone(),
         answered: answered.clone(),
+        progress: progress.clone(),
         transfer: limits.transfer,
     };
     let stream = PacedStream::new(stream, limits.transfer, BYTES_PER_S_MIN);
+    let stream = RequestDeadline::new(stream, limits.headers, progress.clone());
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(HEAD_BYTES_MAX);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle.max(limits.headers)).max_buf_size(HEAD_BYTES_MAX);
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let result = tokio::select! {
         result = serving => result,
@@ -137,11 +141,13 @@ async fn connection(
     // A client that goes away in the middle is nobody's error.
     let Err(error) = result else { return };
     let write = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    if write.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+    let was_answered = answered.load(Ordering::Relaxed);
+    if progress.is_late() {
+        place.count(if was_answered { Closed::MessageTimeout } else { Closed::FirstMessageTimeout });
+    } else if write.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
         place.count(Closed::WriteTimeout);
     } else if error.is_timeout() {
-        let was_answered = answered.load(Ordering::Relaxed);
-        place.count(if was_answered { Closed::IdleTimeout } else { Closed::FirstMessageTimeout });
+        place.count(Closed::IdleTimeout);
     } else if error.is_parse() {
         place.count(Closed::Malformed);
     }
@@ -154,6 +160,7 @@ struct Service {
     router: TowerToHyperService<Router>,
     place: Arc<Connection>,
     answered: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     transfer: Duration,
 }
 
@@ -163,6 +170,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        self.progress.begin_answer();
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Remote(self.remote));
         parts.extensions.insert(Place(self.place.clone()));
@@ -171,7 +179,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
         }
         let body = PacedBody::new(body, self.transfer, BYTES_PER_S_MIN, self.place.clone());
         let answer = self.router.call(hyper::Request::from_parts(parts, body));
-        let (place, answered) = (self.place.clone(), self.answered.clone());
+        let (place, answered, progress) = (self.place.clone(), self.answered.clone(), self.progress.clone());
         Box::pin(async move {
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -181,6 +189,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
             }
             let done = move || {
                 answered.store(true, Ordering::Relaxed);
+                progress.end_answer();
                 place.make_served();
             };
             Ok(response.map(|body| Body::new(AnsweredBody::new(body, done))))

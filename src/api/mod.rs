@@ -29,6 +29,7 @@ mod rate_limit;
 mod rates;
 mod recordings;
 mod reports;
+mod request_deadline;
 pub mod router;
 mod secrets;
 mod sessions;

@@ -16,8 +16,11 @@ pub struct ApiConnections {
     pub connections_per_organization: usize,
     /// Addresses and networks of proxies. They are not counted by address, and X-Forwarded-For is believed from them.
     pub trusted_proxies: Vec<String>,
-    /// Request line and headers; so it is also how long a connection may be idle.
+    /// From the first byte of a request to the end of its headers; a new connection owes its first one.
     pub header_timeout_ms: u64,
+    /// Between two requests. Longer than load balancers keep an idle connection (60 s is common), so that they close
+    /// first and no request of theirs meets a closed connection.
+    pub idle_timeout_ms: u64,
     /// A body or an answer must move by a thousand bytes a second on average over this time.
     pub transfer_timeout_ms: u64,
     /// Between two pings to a listener of a live transcript; one that is not answered ends its socket.
@@ -35,6 +38,7 @@ impl Default for ApiConnections {
             connections_per_organization: 1_024,
             trusted_proxies: Vec::new(),
             header_timeout_ms: 15_000,
+            idle_timeout_ms: 75_000,
             transfer_timeout_ms: 10_000,
             live_probe_interval_ms: 30_000,
             live_send_timeout_ms: 5_000,
@@ -55,6 +59,10 @@ impl ApiConnections {
 
     pub fn header_timeout(&self) -> Duration {
         Duration::from_millis(self.header_timeout_ms)
+    }
+
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
     }
 
     pub fn transfer_timeout(&self) -> Duration {
@@ -177,6 +185,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
         ("api.connections.connections_per_address", api.connections_per_address as u64, 1, many),
         ("api.connections.connections_per_organization", api.connections_per_organization as u64, 1, many),
         ("api.connections.header_timeout_ms", api.header_timeout_ms, 100, 600_000),
+        ("api.connections.idle_timeout_ms", api.idle_timeout_ms, 100, 3_600_000),
         ("api.connections.transfer_timeout_ms", api.transfer_timeout_ms, 100, 600_000),
         ("api.connections.live_probe_interval_ms", api.live_probe_interval_ms, 100, 600_000),
         ("api.connections.live_send_timeout_ms", api.live_send_timeout_ms, 100, 600_000),

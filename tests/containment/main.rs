@@ -293,7 +293,6 @@ async fn a_part_that_is_given_up_ends_the_process_with_its_code() {
     let store = trunkline::app::open_store(&url).await.unwrap();
     store.close().await;
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    database.execute("ALTER TABLE tasks RENAME COLUMN due_at TO elsewhere").await.unwrap();
     let config = folder.path().join("config.toml");
     let api = support::free_port();
     let text = format!(
@@ -314,6 +313,7 @@ async fn a_part_that_is_given_up_ends_the_process_with_its_code() {
         Some((answer.status().as_u16(), answer.json().await.ok()?))
     };
     until("it lives", || async { live("/health/live").await.filter(|(status, _)| *status == 200) }).await;
+    database.execute("ALTER TABLE tasks RENAME COLUMN due_at TO elsewhere").await.unwrap();
     let status = loop {
         if let Some(status) = process.try_wait().unwrap() {
             break status;

@@ -79,8 +79,8 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
     .map(|(name, value)| (format!("TRUNKLINE_{name}"), value))
     .collect();
     let api = format!("http://127.0.0.1:{api}/api/v1");
-    let mut installation =
-        Installation { settings, api, key: String::new(), password: String::new(), http: reqwest::Client::new() };
+    let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
+    let mut installation = Installation { settings, api, key: String::new(), password: String::new(), http };
     let output =
         installation.command("bootstrap").args(["--organization", "T", "--email", "t@example.com"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

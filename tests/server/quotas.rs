@@ -76,7 +76,11 @@ async fn of_a_hundred_invites_at_once_as_many_are_answered_as_may_be() {
         let answered: Vec<_> = rung.iter().filter(|rung| rung.status == 200).collect();
         assert_eq!(answered.len(), 7, "round {round}");
         let refused = rung.iter().find(|rung| rung.status != 200).unwrap();
-        assert!(rung.iter().all(|rung| matches!(rung.status, 200 | 486)), "busy, not out of order");
+        assert!(
+            rung.iter().all(|rung| matches!(rung.status, 200 | 486)),
+            "busy, not out of order: {:?}",
+            rung.iter().map(|rung| rung.status).collect::<Vec<_>>()
+        );
         assert_eq!(refused.why.as_ref().and_then(|why| why.q850), Some(17));
         // A browser finds no room either, and no task.
         let (status, body) = server.send("POST", "/calls/web", Some(json!({"agent_id": server.agent}))).await;

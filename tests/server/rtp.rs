@@ -192,6 +192,7 @@ async fn a_phone_with_a_private_address_is_heard_where_its_signalling_comes_from
     assert_eq!(received(&stranger, Duration::from_millis(50)).await, 0);
     drop(server);
     // By the strictest rule nobody but the described address is.
+    let rtp = socket("127.0.0.1").await;
     let server = Server::start_with(|config| config.media.latching = trunkline::config::Latching::Off).await;
     let mut caller = Caller::call(&server, "10.255.255.1").await;
     caller.speak(&rtp, 1, 20).await;

@@ -224,7 +224,8 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
     let call = server.last_call().await;
     let said = lines(&call);
     assert!(said.contains(&"tool: stock: four chairs".to_owned()), "{said:?}");
-    assert!(said.contains(&"tool: bad0: error: there is no tool named bad0".to_owned()), "{said:?}");
+    // The emulated model calls what it is offered: it would have called this one.
+    assert!(!said.iter().any(|line| line.starts_with("tool: bad")), "{said:?}");
     let misfit = "tool: stock: error: the arguments do not fit: article: 4 is not of type \"string\"";
     assert!(said.contains(&misfit.to_owned()), "{said:?}");
     assert!(call["metrics"].to_string().contains("tool_server_schema"), "{}", call["metrics"]);

@@ -131,7 +131,7 @@ async fn unknown_numbers_and_addresses_are_refused() {
         report.failure.unwrap_or_default()
     };
     assert!(status("+31999999999").await.contains("status: 404"));
-    let body = json!({"allowed_addresses": ["10.0.0.0/8"]});
+    let body = json!({"allowed_addresses": ["10.0.0.0/16"]});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(body)).await;
     assert!(status(NUMBER).await.contains("status: 403"));
     let body = json!({"inbound_username": "carrier", "inbound_password": "secret"});

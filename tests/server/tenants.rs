@@ -324,7 +324,11 @@ async fn foreign(tenant: &Tenant<'_>, what: &str, mine: Mine, peer: &Peer) -> Ve
 }
 
 async fn matrix_server() -> Server {
-    Server::start_with(|config| config.sip.wide_networks_allowed = vec!["0.0.0.0/0".into(), "::/0".into()]).await
+    Server::start_with(|config| {
+        config.sip.wide_networks_allowed = vec!["0.0.0.0/0".into(), "::/0".into()];
+        config.quotas.trunk_changes_per_minute = 100_000;
+    })
+    .await
 }
 
 /// Every way to call in, beside everything another tenant may set up: answered by the same organization, with the same
