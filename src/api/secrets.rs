@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Of an address: hosts have 253 at most.
-const BASE_URL_BYTES_MAX: usize = 512;
+const BASE_URL_BYTES_MAX: usize = 2_048;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Secret)]
@@ -76,7 +76,7 @@ pub(super) struct SecretInput {
     value: String,
     /// The `base_url` of agents that this key goes to, and to no other; without it, the provider's own address.
     #[serde(default)]
-    #[schema(format = "uri", max_length = 512)]
+    #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
 }
 

@@ -134,6 +134,31 @@ async fn the_api_ends_whoever_does_not_finish_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_may_be_idle_for_longer_than_a_request_may_take() {
+    let server = Server::start_with(|config| {
+        brisk(config);
+        config.api.connections.idle_timeout_ms = 600_000;
+    })
+    .await;
+    let mut stream = stranger(server.app.api_addr).await;
+    let request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    for round in 0..2 {
+        stream.write_all(request).await.unwrap();
+        let (mut said, mut buffer) = (Vec::new(), [0; 1_024]);
+        while !said.ends_with(b"}") {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert_ne!(count, 0, "closed in round {round}");
+            said.extend_from_slice(&buffer[..count]);
+        }
+        // Nothing is waited for here but the time itself.
+        let quiet = tokio::time::timeout(Duration::from_millis(DEADLINE_MS * 3), stream.read(&mut buffer)).await;
+        assert!(quiet.is_err(), "an idle connection: {quiet:?}");
+    }
+    trickle("half a request after two whole ones", stream, b"GET /hea", Some(b'x')).await;
+    assert_eq!(counted(&server.app.api_connections, Closed::MessageTimeout), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_sent_too_slowly_is_refused_with_its_reason() {
     let server = Server::start_with(brisk).await;
     let request = format!(

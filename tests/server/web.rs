@@ -81,7 +81,9 @@ impl Whip<'_> {
         let report = self.server.phone.dial_web(codecs, &Script::parse(script).unwrap(), exchange).await;
         let location = location.into_inner();
         if !report.ended_by_agent {
-            assert_eq!(self.send("DELETE", &location, &[], "").await.0, 200);
+            // The connection was closed before: the call may have ended with it.
+            let status = self.send("DELETE", &location, &[], "").await.0;
+            assert!(matches!(status, 200 | 404), "{status}");
         }
         report
     }
