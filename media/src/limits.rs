@@ -19,6 +19,9 @@ pub const TIMESTAMP_JUMP_SAMPLES_MAX: i64 = 16_000;
 pub const PLAYOUT_SAMPLES_MAX: usize = 60 * 8_000;
 /// Digits waiting to be sent.
 pub const DIGITS_MAX: usize = 64;
+/// Addresses of one browser over a call, as its description names them, and again as its checks come from them: some ten
+/// each time it changes networks. Whoever knows a call's password could forge any number of sources.
+pub const ICE_ADDRESSES_MAX: usize = 128;
 /// Legs of one worker: at 0.2 % of a core each, more would not fit a core anyway.
 pub const LEGS_PER_WORKER_MAX: usize = 2_000;
 /// Commands waiting for a worker, two for each leg it may hold; over it the sender is told and its call

@@ -300,3 +300,35 @@ fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
         assert_eq!(refused, video, "{sdp}");
     }
 }
+
+#[test]
+fn checks_of_one_browser_from_ever_new_addresses_take_a_bounded_room() {
+    let mut pair = Pair::new(ALL);
+    pair.run(Duration::from_secs(2));
+    // A check with the right password, as whoever holds it may send it from forged addresses.
+    let mut check = Vec::new();
+    while check.is_empty() {
+        pair.now += Duration::from_millis(2);
+        pair.browser.tick(pair.now);
+        let is_check = |bytes: &&Vec<u8>| bytes.first() == Some(&0);
+        check = pair.browser.flying.iter().map(|(_, bytes)| bytes).find(is_check).cloned().unwrap_or_default();
+        pair.browser.flying.clear();
+    }
+    let mut foreign = check.clone();
+    let last = foreign.len() - 9; // of the password's HMAC, before the fingerprint
+    foreign[last] ^= 1;
+    let from = |port: u16| SocketAddr::from(([10, 9, 9, 9], port));
+    let server = &mut pair.server.peer;
+    // Without the password nobody takes a place.
+    let refused = (1..2_000).filter(|port| server.handle(pair.now, Way::Udp, from(*port), addr(1), &foreign)).count();
+    assert_eq!(refused, 0);
+    let taken = (1..2_000).filter(|port| server.handle(pair.now, Way::Udp, from(*port), addr(1), &check)).count();
+    assert_eq!(taken, trunkline_media::limits::ICE_ADDRESSES_MAX - 1);
+    // The browser's own address goes on.
+    assert!(server.handle(pair.now, Way::Udp, addr(2), addr(1), &check));
+    for port in 1..2_000 {
+        server.add_candidate(&format!("candidate:1 1 udp 2122260223 10.8.8.8 {port} typ host"));
+    }
+    pair.run(Duration::from_secs(2));
+    assert!(pair.server.peer.is_connected());
+}

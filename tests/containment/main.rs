@@ -116,7 +116,13 @@ async fn a_call_that_panics_ends_once_with_its_events_and_its_report_and_no_othe
     let second = server.call("listen; say hello; listen; pause 8000; say goodbye; listen");
     let poison = async {
         let ids = in_progress(&server, 2).await;
-        tokio::time::sleep(Duration::from_secs(2)).await; // both talk
+        for id in &ids {
+            until("both have talked", || async {
+                let call = server.get(&format!("/calls/{id}")).await["call"].clone();
+                (call["transcript"].as_array().map_or(0, Vec::len) >= 3).then_some(())
+            })
+            .await;
+        }
         arm("call wakes", 1); // a timer of either
         until("one has ended", || async {
             let calls = server.get("/calls?status=failed").await;

@@ -6,6 +6,7 @@
 
 use crate::codec::{Codec, Law};
 use crate::leg::Stream;
+use crate::limits::ICE_ADDRESSES_MAX;
 use crate::rtp::packet::Packet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -83,6 +84,10 @@ pub struct Peer {
     /// The path was lost at this instant.
     disconnected: Option<Instant>,
     gone: bool,
+    /// Where authentic checks have come from; the library keeps a candidate for each.
+    sources: Vec<(Way, SocketAddr)>,
+    /// Candidates that signalling has named.
+    candidates: usize,
 }
 
 /// An answered offer.
@@ -147,7 +152,17 @@ impl Peer {
 
     fn new(rtc: Rtc, mid: Mid) -> Result<(Self, Stream), Refused> {
         let stream = stream(&rtc, mid)?;
-        Ok((Self { rtc, mid, sequence: 1, connected: false, disconnected: None, gone: false }, stream))
+        let peer = Self {
+            rtc,
+            mid,
+            sequence: 1,
+            connected: false,
+            disconnected: None,
+            gone: false,
+            sources: Vec::new(),
+            candidates: 0,
+        };
+        Ok((peer, stream))
     }
 
     /// There is a path, and what goes over it is encrypted.
@@ -171,8 +186,12 @@ impl Peer {
     }
 
     /// Candidates of the other side, as they come; ones with names instead of addresses (mDNS) are skipped:
-    /// the other side's checks tell us where it is.
+    /// the other side's checks tell us where it is. Those over [`ICE_ADDRESSES_MAX`] are too.
     pub fn add_candidate(&mut self, line: &str) {
+        if self.candidates >= ICE_ADDRESSES_MAX {
+            return;
+        }
+        self.candidates += 1;
         if let Ok(candidate) = Candidate::from_sdp_string(line) {
             self.rtc.add_remote_candidate(candidate);
         }
@@ -194,8 +213,16 @@ impl Peer {
         receive.is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
-    /// False for a datagram that makes no sense.
+    /// False for a datagram that makes no sense, and for checks from more addresses than a browser has.
     pub fn handle(&mut self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+        let is_check = bytes.first() == Some(&0);
+        if is_check && !self.sources.contains(&(way, source)) {
+            // Who does not know the password takes no place.
+            if self.sources.len() >= ICE_ADDRESSES_MAX || !self.accepts(now, way, source, to, bytes) {
+                return false;
+            }
+            self.sources.push((way, source));
+        }
         let Ok(receive) = Receive::new(way.protocol(), source, to, bytes) else { return false };
         self.rtc.handle_input(Input::Receive(now, receive)).is_ok()
     }

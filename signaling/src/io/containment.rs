@@ -9,7 +9,7 @@ use super::driver::Driver;
 use crate::sip::endpoint::{Address, CallId, Transport};
 use crate::sip::message::parse::{self, Parsed};
 use crate::sip::message::{HeaderName, Headers, Message};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -35,6 +35,10 @@ pub(super) struct Checks {
     count: u64,
     /// In a row, of each kind of own work.
     own_panics: [u32; 3],
+    /// Commands of owners that were read.
+    pub(super) commands: u64,
+    /// Calls whose owner is gone, and how many commands are read before they are ended.
+    ownerless: HashMap<CallId, u64>,
     /// Something panicked since the last sweep: calls may be lost.
     suspect: bool,
     recovered: Option<Instant>,
@@ -158,12 +162,21 @@ impl Driver {
 
     /// Calls whose owner is gone are hung up: a task that panicked leaves nobody on the line. Connections whose task is
     /// gone are forgotten.
-    pub(super) fn sweep(&mut self) {
+    ///
+    /// An owner may have refused its call and gone before the refusal was read: of `waiting` commands the last one may
+    /// be that, so these come first.
+    pub(super) fn sweep(&mut self, waiting: u64) {
         let now = Instant::now();
-        let gone: Vec<CallId> =
-            self.calls.iter().filter(|(_, owner)| owner.is_closed()).map(|(call, _)| *call).collect();
+        let (calls, commands) = (&self.calls, self.checks.commands);
+        self.checks.ownerless.retain(|call, _| calls.contains_key(call));
+        for (call, _) in calls.iter().filter(|(_, owner)| owner.is_closed()) {
+            self.checks.ownerless.entry(*call).or_insert(commands + waiting);
+        }
+        let due = |(call, after): (&CallId, &u64)| (*after <= commands).then_some(*call);
+        let gone: Vec<CallId> = self.checks.ownerless.iter().filter_map(due).collect();
         for call in gone {
             self.calls.remove(&call);
+            self.checks.ownerless.remove(&call);
             if self.endpoint.reject(now, call, 500, None).is_err() {
                 let _ = self.endpoint.hang_up(now, call); // it may be over already
             }
