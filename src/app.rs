@@ -1,10 +1,11 @@
 //! Opens, binds, builds, serves, drains. Wiring only: every decision is somewhere else.
 
 mod guards;
+mod http;
 mod jobs;
 
 use crate::api::live_socket::LiveLimits;
-use crate::api::{Api, listener, router::router};
+use crate::api::{Api, listener, metrics};
 use crate::call::driver::{
     Admission, Context, Heart, Limits, Probes, RecordingSpace, Remote, Rooms, SchemaWorkers, Trunks, WebCalls,
     WebLimits, inbound, watch_trunks,
@@ -29,16 +30,16 @@ use crate::supervision::{self, GivenUp, Supervisor};
 use crate::telemetry::spans::Spans;
 use crate::webhooks::sender::Sender;
 use guards::Guards;
+use http::{bind, servings};
 use jobs::start_jobs;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use trunkline_connections::{Connections, Report};
+use trunkline_connections::Report;
 use trunkline_media::io::arrival::Arrival;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{StreamLimits as WebStreamLimits, WebPort, Workers};
@@ -133,6 +134,8 @@ const SIP_DEADLINE: Duration = Duration::from_secs(2);
 pub struct App {
     pub context: Arc<Context>,
     pub api_addr: SocketAddr,
+    /// Where the metrics have a listener of their own.
+    pub metrics_addr: Option<SocketAddr>,
     /// What becomes of the API's connections.
     pub api_connections: Arc<Report>,
     drain_timeout: Duration,
@@ -166,10 +169,12 @@ impl App {
         let sip_config = sip_config(config, advertised, &guards.sip);
         let started = sip::start(listen, sip_config, rand::random(), WAITING_CALLS_MAX).await;
         let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
-        let listener = TcpListener::bind(config.api.listen)
-            .await
-            .map_err(|source| AppError::Io { what: format!("api.listen {}", config.api.listen), source })?;
-        let api_addr = listener.local_addr().map_err(|source| AppError::Io { what: "api.listen".into(), source })?;
+        let (listener, api_addr) = bind("api.listen", config.api.listen).await?;
+        let metrics_listener = match config.metrics.listen {
+            Some(listen) => Some(bind("metrics.listen", listen).await?),
+            None => None,
+        };
+        let metrics_addr = metrics_listener.as_ref().map(|(_, addr)| *addr);
         let (registry, supervisor) = (Registry::default(), Supervisor::default());
         let node = match config.node.name.as_str() {
             "" => uuid::Uuid::new_v4().to_string(),
@@ -219,20 +224,14 @@ impl App {
         let workers = start_jobs(&context, outbox, prometheus.clone(), &stopped, &drained);
         let api = Api::new(context.clone(), prometheus, api_settings(config, demo));
         let api_connections = api.connections();
-        // Requests are taken to the end: whether it is ready is asked, and calls are ended, while it drains.
-        let serving = listener::Serving {
-            listener,
-            router: router(api),
-            limits: listener_limits(config),
-            connections: Connections::new(config.api.connections.caps()),
-            report: api_connections.clone(),
-        };
+        let serving = servings(config, api, listener, metrics_listener.map(|(listener, _)| listener));
         start_listening(&context, serving, drained, incoming, registrations);
         let sip_addr = context.sip.local_udp();
         tracing::info!(api = %api_addr, sip = %sip_addr, advertised = %advertised, "trunkline is ready");
         Ok(Self {
             context,
             api_addr,
+            metrics_addr,
             api_connections,
             drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms),
             stop,
@@ -284,13 +283,15 @@ impl App {
 
 /// Takes requests, calls and news of registrations. What they come by outlives a panic of whoever takes them.
 fn start_listening(
-    context: &Arc<Context>, serving: listener::Serving, stopped: watch::Receiver<bool>,
+    context: &Arc<Context>, servings: Vec<(&'static str, listener::Serving)>, stopped: watch::Receiver<bool>,
     incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
 ) {
     let supervisor = &context.supervisor;
-    supervisor.keep("api_listener", (serving, stopped), |(serving, stopped)| {
-        Box::pin(listener::serve(serving, stopped.clone()))
-    });
+    for (part, serving) in servings {
+        supervisor.keep(part, (serving, stopped.clone()), |(serving, stopped)| {
+            Box::pin(listener::serve(serving, stopped.clone()))
+        });
+    }
     supervisor.keep("incoming_calls", (context.clone(), incoming), |(context, incoming)| {
         Box::pin(take_calls(context, incoming))
     });
@@ -382,17 +383,6 @@ fn web_stream_limits(connections: &WebrtcConnections) -> WebStreamLimits {
         packet: Duration::from_millis(connections.packet_timeout_ms),
         idle: Duration::from_millis(connections.idle_timeout_ms),
         write: Duration::from_millis(connections.write_timeout_ms),
-    }
-}
-
-fn listener_limits(config: &Config) -> listener::Limits {
-    let connections = &config.api.connections;
-    listener::Limits {
-        headers: connections.header_timeout(),
-        idle: connections.idle_timeout(),
-        transfer: connections.transfer_timeout(),
-        proxies: Arc::new(connections.proxies()),
-        behind_proxy: config.api.behind_proxy,
     }
 }
 
@@ -553,6 +543,7 @@ fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::
         public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
         proxies: Arc::new(config.api.connections.proxies()),
         behind_proxy: config.api.behind_proxy,
+        metrics: metrics::MetricsAccess::new(&config.metrics.token, config.metrics.listen.is_some()),
         allowed_origins: config.webrtc.allowed_origins.clone(),
         ice_servers: ice_servers(config),
         token_valid_s: config.webrtc.token_valid_s,

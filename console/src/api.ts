@@ -2,7 +2,14 @@
 
 export interface Refusal {
   error: string;
-  details?: { code?: string; field?: string };
+  details?: { code?: string; field?: string; organizations?: OrganizationChoice[] };
+}
+
+/** One of the organizations that an address and its password open. */
+export interface OrganizationChoice {
+  id: string;
+  name: string;
+  role: User["role"];
 }
 
 /** What the server refused, in its words. */
@@ -12,6 +19,7 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly field?: string,
+    readonly organizations: OrganizationChoice[] = [],
   ) {
     super(message);
   }
@@ -40,7 +48,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   if (!response.ok) {
     const { error, details } = answer as Refusal;
     if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
-    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field);
+    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations);
   }
   return answer as T;
 }

@@ -86,10 +86,15 @@ impl FromRequestParts<Api> for Person {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What follows `Bearer`.
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    Some(key.trim()).filter(|key| scheme.eq_ignore_ascii_case("bearer") && key.starts_with("va_"))
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    bearer_token(headers).filter(|key| key.starts_with("va_"))
 }
 
 /// The session token among the cookies.

@@ -5,6 +5,7 @@ use crate::domain::FieldFault;
 use crate::store::{OrganizationError, StoreError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 #[derive(Clone, Debug)]
@@ -54,6 +55,15 @@ impl ApiError {
 
     pub fn wrong_password() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "Wrong e-mail address or password")
+    }
+
+    /// The password fits accounts of several organizations.
+    pub fn organization_required(organizations: Vec<impl Serialize>) -> Self {
+        let message = "organization_id: this address and password belong to several organizations; name one of them";
+        let mut error = Self::new(StatusCode::CONFLICT, "organization_required", message);
+        error.details["field"] = json!("organization_id");
+        error.details["organizations"] = json!(organizations);
+        error
     }
 
     pub fn login_throttled(wait_s: u64) -> Self {

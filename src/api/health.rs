@@ -1,4 +1,4 @@
-//! Health and metrics: no key, no envelope. Alive is whoever need not be started anew; ready is whoever can take calls.
+//! Health: no key, no envelope. Alive is whoever need not be started anew; ready is whoever can take calls.
 //! Every check has a deadline, they run together, and their result holds for half a second: asking costs the server
 //! nothing, however often it is asked, and one part that hangs hides no other.
 
@@ -7,23 +7,19 @@ use super::envelope::{Answer, Payload};
 use crate::call::driver::Context;
 use crate::domain::time::UnixMs;
 use crate::store::now;
-use crate::supervision::panics;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use trunkline_connections::Report;
-use trunkline_media::stats::LATENESS_BOUNDS_US;
 use utoipa::ToSchema;
 
 /// A database that takes longer is as good as gone for a health check.
 const DATABASE_DEADLINE: Duration = Duration::from_secs(2);
 /// A SIP endpoint that takes longer for a question of its own has no time for callers.
-const SIP_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const SIP_DEADLINE: Duration = Duration::from_secs(1);
 /// Entries of calls that have waited longer are not being written. A busy database takes a few milliseconds.
 const JOURNAL_LATE: Duration = Duration::from_secs(5);
 /// Signs of life that may be missing before the process counts as away from the others.
@@ -247,55 +243,4 @@ pub(super) async fn ready(State(api): State<Api>) -> Answer {
         (false, true) => "ok",
     };
     answer(status == "ok", Readiness { status, checks: checked.checks.clone() })
-}
-
-fn count_connections(listener: &'static str, report: &Report) {
-    metrics::gauge!("trunkline_connections", "listener" => listener).set(report.open() as f64);
-    metrics::counter!("trunkline_connections_accepted_total", "listener" => listener).absolute(report.accepted());
-    for (why, count) in report.closed() {
-        let labels = [("listener", listener), ("reason", why.name())];
-        metrics::counter!("trunkline_connections_closed_total", &labels).absolute(count);
-    }
-}
-
-pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    metrics::gauge!("trunkline_calls").set(api.context.registry.count() as f64);
-    let stats = api.context.workers.stats();
-    // In the form of a Prometheus histogram: each bucket holds the ones before it.
-    let mut so_far = 0;
-    for (bucket, count) in stats.lateness().into_iter().enumerate() {
-        so_far += count;
-        let le = LATENESS_BOUNDS_US.get(bucket).map_or("+Inf".to_owned(), |us| format!("{}", *us as f64 / 1e6));
-        metrics::counter!("trunkline_media_slot_lateness_seconds_bucket", "le" => le).absolute(so_far);
-    }
-    metrics::counter!("trunkline_media_slot_lateness_seconds_count").absolute(so_far);
-    let dropped = stats.recording_blocks_dropped.load(std::sync::atomic::Ordering::Relaxed);
-    metrics::counter!("trunkline_queue_overflows_total", "queue" => "recording").absolute(dropped);
-    let refused = stats.commands_refused.load(std::sync::atomic::Ordering::Relaxed);
-    metrics::counter!("trunkline_queue_overflows_total", "queue" => "media_commands").absolute(refused);
-    for (part, count) in panics() {
-        metrics::counter!("trunkline_panics_total", "part" => part).absolute(count);
-    }
-    // An endpoint that does not answer keeps no figures of others back.
-    if let Ok(Some(snapshot)) = timeout(SIP_DEADLINE, api.context.sip.snapshot()).await {
-        let c = snapshot.counters;
-        for (fate, count) in [
-            ("received", c.received),
-            ("garbage", c.garbage),
-            ("refused", c.refused),
-            ("retransmitted", c.retransmitted),
-            ("forbidden", c.forbidden),
-            ("overload", c.overload),
-            ("shed", c.shed),
-            ("guesses_limited", c.guesses_limited),
-        ] {
-            metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
-        }
-    }
-    count_connections("api", &api.connections);
-    count_connections("webrtc_tcp", api.context.workers.web_streams());
-    for (listener, report) in api.context.sip.streams().all() {
-        count_connections(listener, report);
-    }
-    ([("content-type", "text/plain; version=0.0.4")], api.metrics.render())
 }

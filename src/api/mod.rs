@@ -20,8 +20,11 @@ mod lengths;
 pub mod listener;
 mod live;
 pub mod live_socket;
+mod login_throttle;
+pub mod metrics;
 pub mod openapi;
 mod organizations;
+mod passwords;
 mod phone_numbers;
 mod precondition;
 mod providers;
@@ -48,9 +51,9 @@ use crate::domain::ids::{AgentId, ApiKeyId};
 use crate::store::OrgScope;
 use live_socket::LiveLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
+use passwords::Passwords;
 use rate_limit::RateLimit;
 use rates::Rates;
-use sessions::Passwords;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use trunkline_connections::{Networks, Report};
@@ -60,6 +63,7 @@ use trunkline_connections::{Networks, Report};
 pub struct Api {
     context: Arc<Context>,
     metrics: PrometheusHandle,
+    metrics_access: metrics::MetricsAccess,
     body_bytes_max: usize,
     public_url: String,
     rate_limit: RateLimit<ApiKeyId>,
@@ -87,6 +91,7 @@ pub struct Settings {
     pub proxies: Arc<Networks>,
     /// Everybody's is.
     pub behind_proxy: bool,
+    pub metrics: metrics::MetricsAccess,
     pub allowed_origins: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub token_valid_s: u64,
@@ -138,10 +143,12 @@ impl Api {
         let rates = Rates::new(context.store.quotas());
         let rate_limit = RateLimit::new(settings.rate_limit_per_minute);
         let visitors = RateLimit::new(settings.public_rate_limit_per_minute);
-        let Settings { allowed_origins, ice_servers, token_valid_s, demo, live, .. } = settings;
+        let Settings { allowed_origins, ice_servers, token_valid_s, demo, live, metrics: metrics_access, .. } =
+            settings;
         Self {
             context,
             metrics,
+            metrics_access,
             body_bytes_max,
             public_url,
             rate_limit,
@@ -162,5 +169,10 @@ impl Api {
     /// What the listener counts.
     pub fn connections(&self) -> Arc<Report> {
         self.connections.clone()
+    }
+
+    /// What the listener of the metrics counts.
+    pub fn metrics_connections(&self) -> Arc<Report> {
+        self.metrics_access.connections()
     }
 }

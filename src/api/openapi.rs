@@ -162,10 +162,11 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
         return;
     }
     if let Value::Object(responses) = &mut operation["responses"] {
-        for response in responses.values_mut() {
+        for (status, response) in responses.iter_mut() {
             let schema = response.pointer_mut("/content/application~1json/schema");
             if let (Some(schema), true) = (schema, enveloped) {
-                *schema = envelope(schema.take());
+                *schema =
+                    if status.starts_with('4') { refusal_envelope(schema.take()) } else { envelope(schema.take()) };
             }
         }
         let refusal = if enveloped { "RefusalEnvelope" } else { "Refusal" };
@@ -179,6 +180,11 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
             responses.insert("404".into(), refused("There is none, or it is another organization's."));
         }
     }
+}
+
+/// A refusal with details of its own.
+fn refusal_envelope(refusal: Value) -> Value {
+    json!({"allOf": [{"$ref": "#/components/schemas/RefusalEnvelope"}, refusal]})
 }
 
 fn envelope(data: Value) -> Value {

@@ -7,8 +7,8 @@ use super::envelope::Answer;
 use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use crate::domain::agent::is_email;
 use crate::domain::ids::OrganizationId;
+use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::{Limits, Organization, check_name};
 use crate::domain::permission::Role;
 use crate::store::now;
@@ -160,9 +160,9 @@ pub(super) async fn create(
     let input: OrganizationInput = typed(object)?;
     person.require(Role::Owner)?;
     check_name(&input.name)?;
-    if input.owner_email.as_deref().is_some_and(|email| !is_email(email)) {
-        return Err(ApiError::field("owner_email", "is not an e-mail address"));
-    }
+    let no_address = || ApiError::field("owner_email", "is not an e-mail address");
+    let owner =
+        input.owner_email.as_deref().map(|email| LoginAddress::parse(email).ok_or_else(no_address)).transpose()?;
     let limits = Limits {
         max_concurrent_calls: input.max_concurrent_calls,
         calls_per_second: input.calls_per_second,
@@ -183,8 +183,8 @@ pub(super) async fn create(
     let made = store.create_organization(&parent, &input.name, limits).await?;
     let scope = store.scope_of_created(&made);
     let key = store.create_key(scope, "first key", None, None).await?;
-    let invitation_token = match &input.owner_email {
-        Some(email) => Some(store.invite(scope, email, Role::Owner, INVITATION_MS).await?.1),
+    let invitation_token = match &owner {
+        Some(address) => Some(store.invite(scope, address, Role::Owner, INVITATION_MS).await?.1),
         None => None,
     };
     person.audit(&api, "organization.create", made.id).await?;

@@ -5,8 +5,9 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const WINDOW_S: u64 = 60;
-/// Keys remembered at once; when it is full, those that were quiet for a window are forgotten.
-const KEYS_MAX: usize = 10_000;
+/// Keys remembered at once, of 264 bytes each; when it is full, those that were quiet for a window are forgotten, and
+/// where there is none, any one: addresses that flood us do not fill the memory.
+const KEYS_MAX: usize = 50_000;
 
 /// What is left of a key's minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,21 +65,42 @@ impl Window {
 #[derive(Clone, Debug)]
 pub(super) struct RateLimit<K> {
     limit: u32,
-    windows: Arc<Mutex<HashMap<K, Window>>>,
+    windows: Arc<Mutex<Windows<K>>>,
+}
+
+#[derive(Debug)]
+struct Windows<K> {
+    of: HashMap<K, Window>,
+    /// When quiet ones were last looked for: once a second at most, since all are looked through.
+    cleared: u64,
+}
+
+impl<K: Copy + Eq + Hash> Windows<K> {
+    fn make_room(&mut self, second: u64) {
+        if self.cleared != second {
+            self.cleared = second;
+            self.of.retain(|_, window| window.newest + WINDOW_S > second);
+        }
+        if self.of.len() >= KEYS_MAX
+            && let Some(any) = self.of.keys().next().copied()
+        {
+            self.of.remove(&any);
+        }
+    }
 }
 
 impl<K: Copy + Eq + Hash> RateLimit<K> {
     pub(super) fn new(limit: u32) -> Self {
-        Self { limit, windows: Arc::default() }
+        Self { limit, windows: Arc::new(Mutex::new(Windows { of: HashMap::new(), cleared: 0 })) }
     }
 
     /// Counts a request of a key at a Unix time in seconds.
     pub(super) fn take(&self, key: K, second: u64) -> Quota {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= KEYS_MAX && !windows.contains_key(&key) {
-            windows.retain(|_, window| window.newest + WINDOW_S > second);
+        if windows.of.len() >= KEYS_MAX && !windows.of.contains_key(&key) {
+            windows.make_room(second);
         }
-        windows.entry(key).or_insert_with(|| Window::new(second)).take(second, self.limit)
+        windows.of.entry(key).or_insert_with(|| Window::new(second)).take(second, self.limit)
     }
 }
 
@@ -111,6 +133,17 @@ mod tests {
             window.take(1_000, 5);
         }
         assert_eq!(window.take(900, 5).retry_after_s, 60);
+    }
+
+    #[test]
+    fn addresses_that_flood_us_do_not_fill_the_memory() {
+        let limit = RateLimit::new(1);
+        for n in 0..2 * KEYS_MAX {
+            limit.take(n, 50_000);
+        }
+        assert_eq!(limit.windows.lock().unwrap().of.len(), KEYS_MAX);
+        limit.take(usize::MAX, 50_000 + WINDOW_S);
+        assert_eq!(limit.windows.lock().unwrap().of.len(), 1, "quiet ones go first");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::{
-    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, openapi,
+    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, metrics, openapi,
     organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks, usage, users,
     web_calls, webhook_deliveries, whip,
 };
@@ -78,7 +78,7 @@ pub fn router(api: Api) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(metrics::metrics))
         .route("/ws/calls/{id}", get(live::connect))
         .route("/ws/events", get(events::connect))
         .merge(console::routes(&api))

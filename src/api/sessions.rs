@@ -1,4 +1,4 @@
-//! `/auth`: people log in and out. Passwords are checked off the async threads, and guessing is slowed down.
+//! `/auth`: people log in and out. A password opens the accounts of an address that it fits, in one organization or more.
 
 use super::Api;
 use super::auth::{COOKIE, Person, check_origin, cookie};
@@ -6,89 +6,25 @@ use super::envelope::{Answer, Deleted};
 use super::error::ApiError;
 use super::input::{Object, typed};
 use super::organizations::OrganizationView;
+use super::passwords::Credentials;
 use super::users::UserView;
 use super::visitor::Visitor;
+use crate::domain::ids::OrganizationId;
+use crate::domain::login_address::LoginAddress;
 use crate::domain::password;
-use crate::store::{Session, User};
-use crate::supervision;
+use crate::domain::permission::Role;
+use crate::store::{Account, Session, User};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 /// Seconds a session lasts: a working week.
 const LASTS_S: i64 = 7 * 86_400;
-/// Wrong passwords for one address in a window before it has to wait.
-const FAILURES_MAX: u32 = 5;
-const WINDOW_S: u64 = 300;
-/// Addresses remembered; a full table is emptied.
-const ADDRESSES_MAX: usize = 10_000;
-/// Passwords hashed at once: each takes a core and 19 MiB.
-const HASHES_MAX: usize = 2;
-/// Checked when there is no such user, so that the answer takes as long.
-const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$dHJ1bmtsaW5lLW5vYm9keQ$7Zc1jEYkVJv2gGq0jCxWxWw5Qk5s2S5cJ0qO9mYxS2k";
-
-/// Hashes passwords away from the async threads, few at a time.
-#[derive(Clone, Debug)]
-pub(super) struct Passwords {
-    permits: Arc<Semaphore>,
-    failures: Arc<Mutex<HashMap<String, (u64, u32)>>>,
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(HASHES_MAX)), failures: Arc::default() }
-    }
-}
-
-impl Passwords {
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let broken = |_| ApiError::unavailable("overloaded", "Too many people log in at once");
-        let _permit = self.permits.acquire().await.map_err(|_| broken(()))?;
-        let worked = supervision::spawn_blocking("password", work).await;
-        worked.map_err(|_| broken(()))?.map_err(|_| ApiError::internal())
-    }
-
-    pub(super) async fn hash(&self, text: String) -> Result<String, ApiError> {
-        self.work(move || password::hash(&text)).await?.map_err(|error| {
-            tracing::error!(%error, "a password cannot be hashed");
-            ApiError::internal()
-        })
-    }
-
-    async fn verify(&self, text: String, hash: String) -> Result<bool, ApiError> {
-        self.work(move || password::verify(&text, &hash)).await
-    }
-
-    /// Seconds an address has to wait, if it has.
-    fn wait(&self, email: &str, now_s: u64) -> Option<u64> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = failures.get(email)?;
-        let over = since + WINDOW_S;
-        (*count >= FAILURES_MAX && now_s < over).then(|| over - now_s)
-    }
-
-    fn failed(&self, email: &str, now_s: u64) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= ADDRESSES_MAX {
-            failures.clear();
-        }
-        let entry = failures.entry(email.to_owned()).or_insert((now_s, 0));
-        if now_s >= entry.0 + WINDOW_S {
-            *entry = (now_s, 0);
-        }
-        entry.1 += 1;
-    }
-
-    fn succeeded(&self, email: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(email);
-    }
-}
+/// Longer than any e-mail address or password that is stored.
+const EMAIL_BYTES_MAX: usize = 1_024;
+const PASSWORD_BYTES_MAX: usize = 4_096;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +32,45 @@ pub(super) struct Login {
     #[schema(format = "email", example = "owner@example.com")]
     email: String,
     password: String,
+    /// Which organization's account, where the password fits several: one of those that a 409 has listed.
+    #[serde(default)]
+    #[schema(format = "uuid")]
+    organization_id: Option<String>,
+}
+
+/// One of the organizations that a password opens.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrganizationChoice {
+    #[schema(format = "uuid")]
+    id: String,
+    name: String,
+    role: Role,
+}
+
+impl From<&Account> for OrganizationChoice {
+    fn from(account: &Account) -> Self {
+        let Account { user, organization_name } = account;
+        Self { id: user.organization.to_string(), name: organization_name.clone(), role: user.role }
+    }
+}
+
+/// The body of a 409 to `POST /auth/login`; in the envelope with `success` and `meta`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes ApiError::organization_required")]
+pub(super) struct OrganizationRequired {
+    error: String,
+    details: OrganizationRequiredDetails,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes ApiError::organization_required")]
+struct OrganizationRequiredDetails {
+    #[schema(pattern = "^organization_required$")]
+    code: String,
+    #[schema(pattern = "^organization_id$")]
+    field: String,
+    /// By name, a hundred at most.
+    organizations: Vec<OrganizationChoice>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -121,8 +96,11 @@ fn set_cookie(api: &Api, headers: &HeaderMap, token: &str, max_age_s: i64) -> Op
 }
 
 /// An answer that makes the browser a session of the user.
-pub(super) async fn logged_in(api: &Api, headers: &HeaderMap, user: &User) -> Result<Response, ApiError> {
+pub(super) async fn logged_in(
+    api: &Api, headers: &HeaderMap, visitor: Visitor, user: &User,
+) -> Result<Response, ApiError> {
     let token = api.context.store.create_session(user, LASTS_S * 1_000).await?;
+    api.context.store.remember_source(user.id, visitor.address()).await?;
     let session = api.context.store.session(&token).await?.ok_or_else(ApiError::unauthorized)?;
     let mut response = Answer::ok(me_of(api, &session).await?).into_response();
     if let Some(cookie) = set_cookie(api, headers, &token, LASTS_S) {
@@ -131,30 +109,26 @@ pub(super) async fn logged_in(api: &Api, headers: &HeaderMap, user: &User) -> Re
     Ok(response)
 }
 
-/// Logs a person in: the answer sets a session cookie.
-#[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login, responses((status = 200, body = Me)))]
+/// Logs a person in: the answer sets a session cookie. Where the password fits accounts in several organizations, and
+/// `organization_id` names none of them, the answer is 409 with the organizations to choose from.
+#[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login, responses((status = 200, body = Me), (status = 409, body = OrganizationRequired, description = "The password fits in several organizations: ask again with the organization_id of one of them.")))]
 pub(super) async fn login(
     State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(object): Object,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
-    let Login { email, password } = typed(object)?;
-    let (email, now_s) = (email.to_lowercase(), super::auth::unix_s());
-    if let Some(wait) = api.passwords.wait(&email, now_s) {
-        return Err(ApiError::login_throttled(wait));
+    let Login { email, password, organization_id } = typed(object)?;
+    let unknown = || ApiError::field("organization_id", "is not an identifier");
+    let organization = organization_id.map(|id| OrganizationId::parse(&id).ok_or_else(unknown)).transpose()?;
+    if email.len() > EMAIL_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
+        // Nobody has those: said by their length alone.
+        return Err(ApiError::wrong_password());
     }
-    let known = api.context.store.credentials(&email).await?;
-    let hash = known.as_ref().map_or(NOBODY, |(_, hash)| hash).to_owned();
-    let fits = api.passwords.verify(password, hash).await?;
-    match known.filter(|_| fits) {
-        Some((user, _)) => {
-            api.passwords.succeeded(&email);
-            logged_in(&api, &headers, &user).await
-        }
-        None => {
-            api.passwords.failed(&email, now_s);
-            Err(ApiError::wrong_password())
-        }
+    let credentials = Credentials { address: LoginAddress::new(&email), password, organization };
+    let accounts = api.passwords.open(&api.context.store, credentials, visitor.address()).await?;
+    match accounts.as_slice() {
+        [account] => logged_in(&api, &headers, visitor, &account.user).await,
+        several => Err(ApiError::organization_required(several.iter().map(OrganizationChoice::from).collect())),
     }
 }
 
@@ -166,7 +140,8 @@ pub(super) struct PasswordChange {
     new_password: String,
 }
 
-/// Another password for whoever is logged in; their other sessions end.
+/// Another password for whoever is logged in, in this organization; their other sessions end. Accounts of the same address
+/// in other organizations keep theirs.
 #[utoipa::path(post, path = "/auth/password", tag = "auth", security(("session" = [])), request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
     State(api): State<Api>, visitor: Visitor, person: Person, headers: HeaderMap, Object(object): Object,
@@ -174,16 +149,14 @@ pub(super) async fn change_password(
     visitor.count(&api)?;
     let PasswordChange { current_password, new_password } = typed(object)?;
     password::validate(&new_password).map_err(|fault| ApiError::field("new_password", fault.message))?;
-    let user = &person.0.user;
-    let known = api.context.store.credentials(&user.email).await?;
-    let hash = known.as_ref().map_or(NOBODY, |(_, hash)| hash).to_owned();
-    if !api.passwords.verify(current_password, hash).await? {
+    let (user, store, source) = (&person.0.user, &api.context.store, visitor.address());
+    if !api.passwords.is_right(store, user, current_password, source).await? {
         let mut wrong = ApiError::forbidden("wrong_password", "current_password: is wrong");
         wrong.details["field"] = "current_password".into();
         return Err(wrong);
     }
-    let hashed = api.passwords.hash(new_password).await?;
-    api.context.store.change_password(user, &hashed, cookie(&headers).unwrap_or_default()).await?;
+    let hashed = api.passwords.hash(store, &LoginAddress::new(&user.email), new_password, source).await?;
+    store.change_password(user, &hashed, cookie(&headers).unwrap_or_default()).await?;
     person.audit(&api, "user.password", user.id).await?;
     Ok(Answer::ok(me_of(&api, &person.0).await?))
 }
@@ -206,30 +179,4 @@ pub(super) async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result
 #[utoipa::path(get, path = "/auth/me", tag = "auth", security(("session" = [])), responses((status = 200, body = Me)))]
 pub(super) async fn me(State(api): State<Api>, Person(session): Person) -> Result<Answer, ApiError> {
     Ok(Answer::ok(me_of(&api, &session).await?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn guessing_is_slowed_down_for_a_while() {
-        let passwords = Passwords::default();
-        for _ in 0..FAILURES_MAX {
-            assert_eq!(passwords.wait("a@example.com", 100), None);
-            passwords.failed("a@example.com", 100);
-        }
-        assert_eq!(passwords.wait("a@example.com", 110), Some(WINDOW_S - 10));
-        assert_eq!(passwords.wait("b@example.com", 110), None);
-        assert_eq!(passwords.wait("a@example.com", 100 + WINDOW_S), None);
-        passwords.failed("a@example.com", 100 + WINDOW_S);
-        assert_eq!(passwords.wait("a@example.com", 101 + WINDOW_S), None);
-    }
-
-    #[test]
-    fn nobody_has_a_hash_that_takes_as_long_as_anybodys() {
-        assert!(!password::verify("x", NOBODY));
-        let anybody = password::hash("x").unwrap();
-        assert_eq!(NOBODY.split('$').nth(3), anybody.split('$').nth(3));
-    }
 }

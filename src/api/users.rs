@@ -7,12 +7,12 @@ use super::error::ApiError;
 use super::input::{IdPath, Object, Paging, Query, id, typed};
 use super::sessions::logged_in;
 use super::visitor::Visitor;
-use crate::domain::agent::is_email;
 use crate::domain::ids::UserId;
+use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;
 use crate::domain::password;
 use crate::domain::permission::Role;
-use crate::store::{Invitation, User};
+use crate::store::{Invitation, StoreError, User};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
@@ -139,21 +139,30 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
     Ok(Answer::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
 }
 
-/// Invites somebody; nobody is given a role above one's own.
+/// Invites somebody; nobody is given a role above one's own. The answer says nothing about accounts that the address has in
+/// other organizations. An earlier invitation of the same address by this organization is void from now on.
 #[utoipa::path(post, path = "/users/invite", tag = "users", security(("session" = [])), request_body = Invite, responses((status = 201, body = InvitationBody)))]
 pub(super) async fn invite(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
     let Invite { email, role } = typed(object)?;
     person.require(Role::Admin)?;
     person.require(role)?;
-    if !is_email(&email) {
-        return Err(ApiError::field("email", "is not an e-mail address"));
-    }
-    let (made, token) = api.context.store.invite(person.scope(), &email, role, INVITATION_MS).await?;
+    let address = LoginAddress::parse(&email);
+    let address = address.ok_or_else(|| ApiError::field("email", "is not an e-mail address"))?;
+    let invited = api.context.store.invite(person.scope(), &address, role, INVITATION_MS).await;
+    let (made, token) = invited.map_err(|error| {
+        let is_member = matches!(error, StoreError::Duplicate(_));
+        let mut error = ApiError::from(error);
+        if is_member {
+            error.details["field"] = "email".into();
+        }
+        error
+    })?;
     person.audit(&api, "user.invite", made.id).await?;
     Ok(Answer::created(InvitationBody { invitation: InvitationView::new(&made, token) }))
 }
 
-/// The invited person becomes a user and is logged in.
+/// The invited person becomes a user of the organization, with a password for it, and is logged in. Accounts of the same
+/// address in other organizations keep their passwords.
 #[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
 pub(super) async fn accept(
     State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(mut object): Object,
@@ -167,14 +176,12 @@ pub(super) async fn accept(
         check_name(name)?;
     }
     let store = &api.context.store;
-    // Asked before the slow hash, so that guessing tokens costs the guesser.
-    if !store.is_invited(&token).await? {
-        return Err(ApiError::no_reference("token", "is unknown, used or expired"));
-    }
-    let hash = api.passwords.hash(password).await?;
-    let user = store.accept_invitation(&token, name.as_deref(), &hash).await?;
-    let user = user.ok_or_else(|| ApiError::no_reference("token", "is unknown, used or expired"))?;
-    let mut response = logged_in(&api, &headers, &user).await?;
+    let void = || ApiError::no_reference("token", "is unknown, used or expired");
+    // Asked before the slow hash: whoever guesses tokens makes us compute nothing.
+    let address = store.invited_address(&token).await?.ok_or_else(void)?;
+    let hash = api.passwords.hash(store, &address, password, visitor.address()).await?;
+    let user = store.accept_invitation(&token, name.as_deref(), &hash).await?.ok_or_else(void)?;
+    let mut response = logged_in(&api, &headers, visitor, &user).await?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }

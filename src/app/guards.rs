@@ -45,6 +45,7 @@ fn own_listeners(config: &Config, advertised: IpAddr, with_sip: bool) -> OwnList
     let sip = &config.sip;
     let of_sip = [Some(sip.listen), sip.tls.listen, sip.websocket.listen].into_iter().flatten();
     let mut listeners = vec![config.api.listen, config.webrtc.listen];
+    listeners.extend(config.metrics.listen);
     listeners.extend(of_sip.filter(|_| with_sip));
     let mut addresses = vec![advertised, Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     addresses.extend(sip.advertised_address_other);
@@ -96,10 +97,18 @@ mod tests {
     fn nobody_is_led_to_our_own_listeners() {
         let mut config = Config::default();
         config.api.listen = SocketAddr::from(([0, 0, 0, 0], 3_008));
+        config.metrics.listen = Some(SocketAddr::from(([127, 0, 0, 1], 9_464)));
         config.egress.allow_networks = vec!["127.0.0.0/8".to_owned()];
         let guards = Guards::new(&config, "9.9.9.9".parse().unwrap());
         for guard in [&guards.webhooks, &guards.providers, &guards.stir, &guards.sip] {
-            for own in ["127.0.0.1:3008", "9.9.9.9:3008", "9.9.9.9:5060", "9.9.9.9:8189", "[::ffff:9.9.9.9]:3008"] {
+            for own in [
+                "127.0.0.1:3008",
+                "127.0.0.1:9464",
+                "9.9.9.9:3008",
+                "9.9.9.9:5060",
+                "9.9.9.9:8189",
+                "[::ffff:9.9.9.9]:3008",
+            ] {
                 assert!(guard.permits(own.parse().unwrap()).is_err(), "{own}");
             }
             for other in ["127.0.0.1:3009", "9.9.9.9:443", "8.8.8.8:3008"] {

@@ -16,6 +16,7 @@ mod secrets;
 use crate::app::{App, open_store};
 use crate::config::{self, Config};
 use crate::domain::ids::OrganizationId;
+use crate::domain::login_address::LoginAddress;
 use crate::domain::provider::Account;
 use crate::domain::quota::Resource;
 use crate::emulator;
@@ -229,9 +230,7 @@ async fn stop_signal() {
 }
 
 async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
-    if !crate::domain::agent::is_email(&args.email) {
-        return Err(format!("{} is not an e-mail address", args.email));
-    }
+    let address = LoginAddress::parse(&args.email).ok_or_else(|| format!("{} is not an e-mail address", args.email))?;
     let (password, made) = match &args.password_file {
         Some(file) => (
             std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned(),
@@ -239,8 +238,9 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
         ),
         None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
     };
-    let hash = crate::domain::password::hash(&password)?;
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let recipe = store.password_recipe(&address).await.map_err(|error| error.to_string())?;
+    let hash = recipe.hash(&password)?;
     let made_of = store.bootstrap(&args.organization, &args.email, &hash).await.map_err(|error| error.to_string())?;
     println!("organization  {} ({})", made_of.scope.organization(), args.organization);
     println!("owner         {}", args.email);

@@ -71,6 +71,10 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     if !config.api.token_secret.is_empty() && config.api.token_secret.len() < 16 {
         fault("api.token_secret", "must have at least 16 characters".to_owned());
     }
+    let token = &config.metrics.token;
+    if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        fault("metrics.token", "must have at least 16 characters, letters, digits and punctuation".to_owned());
+    }
     let timeouts = &config.providers.timeouts;
     for (stage, one) in
         [("stt", timeouts.stt), ("llm", timeouts.llm), ("tts", timeouts.tts), ("engine", timeouts.engine)]

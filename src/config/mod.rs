@@ -33,6 +33,7 @@ pub struct Config {
     pub recordings: Recordings,
     pub log: Log,
     pub telemetry: Telemetry,
+    pub metrics: Metrics,
     pub providers: Providers,
     pub webhooks: Webhooks,
     pub smtp: Smtp,
@@ -285,6 +286,22 @@ pub struct Log {
 pub struct Telemetry {
     /// OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Empty: nothing is sent.
     pub otlp_endpoint: String,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Sent as `Authorization: Bearer …`. Empty: on the API's port, programs on this machine alone.
+    pub token: String,
+    /// A listener for nothing else; whoever reaches it needs no token, unless one is set.
+    pub listen: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").field("token", &!self.token.is_empty()).field("listen", &self.listen).finish()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -12,6 +12,7 @@ pub mod end_reason;
 pub mod fallback;
 pub mod ids;
 pub mod inbound_claim;
+pub mod login_address;
 pub mod network;
 pub mod organization;
 pub mod password;

@@ -12,6 +12,7 @@ mod deliveries;
 pub mod journal;
 mod list;
 pub mod live_tokens;
+mod logins;
 mod nodes;
 mod organizations;
 mod people;
@@ -33,6 +34,7 @@ pub use api_keys::{ApiKeyRow, Key, NewKey};
 pub use audit::AuditEntry;
 pub use calls::CallFilter;
 pub use deliveries::{Claimed, DeliveryFilter};
+pub use logins::Account;
 pub use nodes::Beat;
 pub use organizations::{Bootstrapped, OrganizationError};
 pub use people::{Invitation, NewUser, Session, User};
@@ -47,7 +49,9 @@ use crate::domain::quota::Quotas;
 use crate::domain::time::UnixMs;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor as _};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// How long a caller waits for a connection or a lock before the database counts as unreachable.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -143,6 +147,7 @@ pub struct Store {
     cache: cache::Cache,
     quotas: Quotas,
     wakes: wakes::Wakes,
+    login_secret: Arc<OnceCell<String>>,
 }
 
 impl Store {
@@ -166,6 +171,7 @@ impl Store {
                 cache: cache::Cache::default(),
                 quotas: Quotas::default(),
                 wakes: wakes::Wakes::default(),
+                login_secret: Arc::default(),
             });
         }
         let file =
@@ -193,6 +199,7 @@ impl Store {
             cache: cache::Cache::default(),
             quotas: Quotas::default(),
             wakes: wakes::Wakes::default(),
+            login_secret: Arc::default(),
         })
     }
 

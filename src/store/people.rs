@@ -1,14 +1,17 @@
-//! Users, their sessions, and invitations.
+//! Users, their sessions, and invitations. A user is an address with a password in one organization; the same address may
+//! be a user of several.
 
 use super::api_keys::{hash, random_text};
 use super::list::Bind;
+use super::quotas::lock_family;
 use super::{OrgScope, Page, Store, StoreError, now, parsed, unique};
 use crate::domain::ids::{InvitationId, OrganizationId, UserId};
+use crate::domain::login_address::LoginAddress;
 use crate::domain::permission::Role;
 use crate::domain::quota::Resource;
 use crate::domain::time::UnixMs;
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use sqlx::any::{Any, AnyRow};
+use sqlx::{Row as _, Transaction};
 
 #[derive(Clone, Debug)]
 pub struct User {
@@ -51,7 +54,7 @@ pub struct Session {
     pub user: User,
 }
 
-fn user(row: &AnyRow) -> Result<User, StoreError> {
+pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
     let organization: String = row.try_get("organization_id")?;
     Ok(User {
         id: parsed(UserId::parse(row.try_get("id")?), "users.id")?,
@@ -65,16 +68,24 @@ fn user(row: &AnyRow) -> Result<User, StoreError> {
 
 impl Store {
     pub async fn create_user(&self, scope: OrgScope, new: NewUser<'_>) -> Result<User, StoreError> {
+        let mut transaction = self.write.begin().await?;
+        let made = self.create_user_in(&mut transaction, scope, new).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    async fn create_user_in(
+        &self, transaction: &mut Transaction<'_, Any>, scope: OrgScope, new: NewUser<'_>,
+    ) -> Result<User, StoreError> {
         let made = User {
             id: UserId::new(),
             organization: scope.organization(),
-            email: new.email.to_lowercase(),
+            email: LoginAddress::new(new.email).as_str().to_owned(),
             name: new.name.map(str::to_owned),
             role: new.role,
             created_at: now(),
         };
-        let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::Users).await?;
+        self.reserve(transaction, scope.organization(), Resource::Users).await?;
         sqlx::query("INSERT INTO users (id, organization_id, email, name, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(made.id.to_string())
             .bind(scope.organization().to_string())
@@ -84,10 +95,9 @@ impl Store {
             .bind(new.role.name())
             .bind(made.created_at.0)
             .bind(made.created_at.0)
-            .execute(&mut *transaction)
+            .execute(&mut **transaction)
             .await
-            .map_err(|error| unique(error, "a user with this e-mail address"))?;
-        transaction.commit().await?;
+            .map_err(|error| unique(error, IN_ORGANIZATION))?;
         Ok(made)
     }
 
@@ -140,13 +150,12 @@ impl Store {
         Ok(true)
     }
 
-    /// The user who logs in with this address, and the hash of the password.
-    pub async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
-        let row = sqlx::query("SELECT * FROM users WHERE email = $1")
-            .bind(email.to_lowercase())
-            .fetch_optional(&self.read)
-            .await?;
-        row.as_ref().map(|row| Ok((user(row)?, row.try_get("password_hash")?))).transpose()
+    /// The hash of a user's password; `None` when the user was removed.
+    pub async fn password_hash(&self, user: &User) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT password_hash FROM users WHERE id = $1 AND organization_id = $2")
+            .bind(user.id.to_string())
+            .bind(user.organization.to_string());
+        Ok(query.fetch_optional(&self.read).await?)
     }
 
     /// A session's token; what is stored is its hash.
@@ -211,23 +220,39 @@ impl Store {
         Ok(())
     }
 
-    /// An invitation and its token, which is shown once.
+    /// An invitation and its token, which is shown once. One that the organization has sent to this address before is
+    /// void from now on. Whether the address has accounts elsewhere is not looked at.
     pub async fn invite(
-        &self, scope: OrgScope, email: &str, role: Role, lasts_ms: i64,
+        &self, scope: OrgScope, address: &LoginAddress, role: Role, lasts_ms: i64,
     ) -> Result<(Invitation, String), StoreError> {
         let (token, at) = (random_text(), now());
         let made = Invitation {
             id: InvitationId::new(),
-            email: email.to_lowercase(),
+            email: address.as_str().to_owned(),
             role,
             created_at: at,
             expires_at: UnixMs(at.0 + lasts_ms),
         };
+        let organization = scope.organization().to_string();
         let mut transaction = self.write.begin().await?;
+        // Invitations of one organization are made one after the other from here on.
+        lock_family(&mut transaction, scope.organization()).await?;
+        let [canonical, lowercase] = address.stored_forms();
+        let members: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE organization_id = $1 AND email IN ($2, $3)")
+                .bind(&organization)
+                .bind(canonical)
+                .bind(lowercase)
+                .fetch_one(&mut *transaction)
+                .await?;
+        if members > 0 {
+            return Err(StoreError::Duplicate(IN_ORGANIZATION));
+        }
+        void_invitations(&mut transaction, &organization, &made.email).await?;
         self.reserve(&mut transaction, scope.organization(), Resource::Invitations).await?;
         sqlx::query("INSERT INTO invitations (id, organization_id, email, role, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(made.id.to_string())
-            .bind(scope.organization().to_string())
+            .bind(&organization)
             .bind(&made.email)
             .bind(role.name())
             .bind(hash(&token))
@@ -239,40 +264,68 @@ impl Store {
         Ok((made, token))
     }
 
-    /// Whether a token could be accepted.
-    pub async fn is_invited(&self, token: &str) -> Result<bool, StoreError> {
-        let found: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM invitations WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2",
+    /// The address that a token invites, while it can be accepted.
+    pub async fn invited_address(&self, token: &str) -> Result<Option<LoginAddress>, StoreError> {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT email FROM invitations WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2",
         )
         .bind(hash(token))
         .bind(now().0)
-        .fetch_one(&self.read)
+        .fetch_optional(&self.read)
         .await?;
-        Ok(found > 0)
+        Ok(found.as_deref().map(LoginAddress::new))
     }
 
-    /// The invited person as a user of the organization; `None` for a token that is unknown, used or old.
+    /// The invited person as a user of the organization, with a password for it; accounts of the same address in other
+    /// organizations have no part in this. `None` for a token that is unknown, used or old.
     pub async fn accept_invitation(
         &self, token: &str, name: Option<&str>, password_hash: &str,
     ) -> Result<Option<User>, StoreError> {
-        let at = now().0;
-        let row = sqlx::query("SELECT * FROM invitations WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2")
-            .bind(hash(token))
-            .bind(at)
-            .fetch_optional(&self.read)
-            .await?;
+        let (at, hashed) = (now().0, hash(token));
+        let mut transaction = self.write.begin().await?;
+        let organization: Option<String> =
+            sqlx::query_scalar("SELECT organization_id FROM invitations WHERE hash = $1 AND accepted_at IS NULL")
+                .bind(&hashed)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(organization) = organization else { return Ok(None) };
+        let organization = parsed(OrganizationId::parse(&organization), "invitations.organization_id")?;
+        // Locked in the same order by whoever invites.
+        lock_family(&mut transaction, organization).await?;
+        // Of two who accept at the same time one finds the invitation taken.
+        let row = sqlx::query(
+            "UPDATE invitations SET accepted_at = $1 WHERE hash = $2 AND accepted_at IS NULL AND expires_at > $1 \
+             RETURNING email, role",
+        )
+        .bind(at)
+        .bind(&hashed)
+        .fetch_optional(&mut *transaction)
+        .await?;
         let Some(row) = row else { return Ok(None) };
-        let organization: String = row.try_get("organization_id")?;
-        let scope = OrgScope::new(parsed(OrganizationId::parse(&organization), "invitations.organization_id")?);
+        let scope = OrgScope::new(organization);
         let role = parsed(Role::parse(row.try_get("role")?), "invitations.role")?;
         let email: String = row.try_get("email")?;
-        // An address becomes a user once: of two who accept at the same time the second is refused here.
-        let user = self.create_user(scope, NewUser { email: &email, name, role, password_hash }).await?;
-        sqlx::query("UPDATE invitations SET accepted_at = $1 WHERE hash = $2")
-            .bind(at)
-            .bind(hash(token))
-            .execute(&self.write)
-            .await?;
+        let new = NewUser { email: &email, name, role, password_hash };
+        let user = match self.create_user_in(&mut transaction, scope, new).await {
+            // Has become a member by another invitation of an earlier version: this one is as good as used.
+            Err(StoreError::Duplicate(_)) => return Ok(None),
+            made => made?,
+        };
+        transaction.commit().await?;
         Ok(Some(user))
     }
+}
+
+/// What an organization says about itself.
+const IN_ORGANIZATION: &str = "a user of this organization with this e-mail address";
+
+async fn void_invitations(
+    transaction: &mut Transaction<'_, Any>, organization: &str, email: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM invitations WHERE organization_id = $1 AND email = $2 AND accepted_at IS NULL")
+        .bind(organization)
+        .bind(email)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }

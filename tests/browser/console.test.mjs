@@ -226,6 +226,40 @@ test("people: invited, and the invitation is taken up", async () => {
   await other.context.close();
 });
 
+test("log in: an address with one password in two organizations is asked which", async () => {
+  const password = "a password in two places";
+  const address = "twice@example.com";
+  const invite = () => at.evaluate(async (email) => {
+    const answer = await fetch("/v1/users/invite", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email }) });
+    return (await answer.json()).invitation.token;
+  }, address);
+  const below = () => at.evaluate(async (owner_email) => {
+    const { organization } = await (await fetch("/v1/auth/me")).json();
+    const body = JSON.stringify({ name: "Second home", parent_org_id: organization.id, owner_email });
+    const answer = await fetch("/v1/organizations", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    return (await answer.json()).invitation_token;
+  }, address);
+  const other = await page(chromium);
+  for (const token of [await invite(), await below()]) {
+    const answer = await fetch(`${BASE}/v1/invitations/accept`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token, password }) });
+    assert.equal(answer.status, 201);
+  }
+  await other.page.goto(`${BASE}/`);
+  await other.page.getByLabel("E-mail").fill(address);
+  await other.page.getByLabel("Password").fill(password);
+  await other.page.getByRole("button", { name: "Log in" }).click();
+  await other.page.getByRole("heading", { name: "Which organization?" }).waitFor();
+  assert.equal(await other.page.getByRole("list", { name: "Organizations" }).getByRole("button").count(), 2);
+  await shot(other.page, "login-choice");
+  assert.deepEqual(await accessibility(other.page), []);
+  await other.page.getByRole("button", { name: /Second home/ }).click();
+  await other.page.getByRole("heading", { name: "Overview" }).waitFor();
+  const { organization } = await other.page.evaluate(async () => (await fetch("/v1/auth/me")).json());
+  assert.equal(organization.name, "Second home");
+  assert.deepEqual(other.faults, []);
+  await other.context.close();
+});
+
 test("organizations: one below ours", async () => {
   await open(at, "#/organizations", "Organizations");
   await at.getByRole("button", { name: "New organization" }).click();

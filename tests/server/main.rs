@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real sockets run in real time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod api;
 mod baresip;
 mod browser;

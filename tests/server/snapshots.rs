@@ -1,7 +1,7 @@
 //! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
 //! mounts.
 
-use super::support::{Browser, Golden, Mask, NUMBER, OWNER, Server, strict, until};
+use super::support::{Browser, Golden, Mask, NUMBER, OWNER, PASSWORD, Server, strict, until};
 use serde_json::{Value, json};
 
 struct Book<'a> {
@@ -204,7 +204,19 @@ async fn calls(book: &mut Book<'_>) {
     book.pin("calls_list_bad_status", "GET", "/calls?status=ringing", None).await;
 }
 
+/// One address and password in two organizations.
+async fn choice(book: &mut Book<'_>) {
+    let store = &book.server.app.context.store;
+    let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
+    for name in ["One", "Two"] {
+        store.bootstrap(name, "twice@example.com", &hash).await.unwrap();
+    }
+    let login = json!({"email": "twice@example.com", "password": PASSWORD});
+    book.pin("auth_login_choice", "POST", "/auth/login", Some(login)).await;
+}
+
 async fn management(book: &mut Book<'_>) {
+    choice(book).await;
     book.pin("auth_login_wrong", "POST", "/auth/login", Some(json!({"email": OWNER, "password": "wrong"}))).await;
     let me = book.pin("auth_me", "GET", "/auth/me", None).await;
     let own = id(&me, "organization");
@@ -233,6 +245,7 @@ async fn management(book: &mut Book<'_>) {
     book.pin("api_keys_delete", "DELETE", &key, None).await;
     book.pin("users_list", "GET", "/users", None).await;
     book.pin("users_invite", "POST", "/users/invite", Some(json!({"email": "new@example.com"}))).await;
+    book.pin("users_invite_member", "POST", "/users/invite", Some(json!({"email": "OWNER@example.com"}))).await;
     book.pin(
         "invitations_accept_unknown",
         "POST",

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { type Demo, type Me, demoOf, post } from "../api";
+import { ApiError, type Demo, type Me, type OrganizationChoice, demoOf, post } from "../api";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../i18n";
 import { go } from "../router";
 import { Button, Form, Input, Problem, Select, useAction } from "../ui";
@@ -22,11 +22,37 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [demo, setDemo] = useState<Demo | null>(null);
+  const [asked, setAsked] = useState<{ email: string; password: string; organizations: OrganizationChoice[] } | null>(null);
   const { busy, error, run } = useAction();
   useEffect(() => {
     demoOf().then(setDemo);
   }, []);
-  const login = async (email: string, password: string) => entered(await post<Me>("/auth/login", { email, password }));
+  const login = async (email: string, password: string, organization_id?: string) => {
+    try {
+      entered(await post<Me>("/auth/login", { email, password, organization_id }));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "organization_required") throw error;
+      setAsked({ email, password, organizations: error.organizations });
+    }
+  };
+  if (asked) {
+    return (
+      <Door title={t("Which organization?")}>
+        <p class="soft clip">{asked.email}</p>
+        <ul class="choices" aria-label={t("Organizations")}>
+          {asked.organizations.map(({ id, name, role }) => (
+            <li key={id}>
+              <button type="button" disabled={busy} onClick={() => run(() => login(asked.email, asked.password, id))}>
+                <span class="clip">{name}</span> <span class="soft">{t(role)}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+        <Problem error={error} />
+        <button type="button" class="link" onClick={() => { setAsked(null); setPassword(""); }}>{t("Log in as somebody else")}</button>
+      </Door>
+    );
+  }
   return (
     <Door title={t("Log in")}>
       {demo && (
@@ -56,7 +82,7 @@ export function Invitation({ token, entered }: { token: string; entered: (me: Me
         entered(me);
       }}>
         <Input label={t("Name")} autocomplete="name" value={name} set={setName} />
-        <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters.")} value={password} set={setPassword} />
+        <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters. It is for this organization; others of yours keep their own.")} value={password} set={setPassword} />
       </Form>
     </Door>
   );

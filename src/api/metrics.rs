@@ -1,0 +1,204 @@
+//! `/metrics`: no envelope, and not for everybody. On the API's port it is for whoever has the token; without a token, for
+//! this machine. A listener of its own answers whoever reaches it, and asks for the token where there is one.
+
+use super::auth::bearer_token;
+use super::error::ApiError;
+use super::health::SIP_DEADLINE;
+use super::visitor::Visitor;
+use super::{Api, Remote};
+use crate::supervision::panics;
+use axum::Router;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use tokio::time::timeout;
+use trunkline_connections::Report;
+use trunkline_media::stats::LATENESS_BOUNDS_US;
+
+/// Headers that proxies add. A request with one of them comes from somewhere else, whatever its connection says.
+const FORWARDED: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+];
+
+/// Who may read the metrics.
+#[derive(Clone, Debug, Default)]
+pub struct MetricsAccess {
+    /// SHA-256 of the token: comparing digests tells nothing of the token by the time it takes.
+    token: Option<[u8; 32]>,
+    has_listener: bool,
+    connections: Arc<Report>,
+}
+
+impl MetricsAccess {
+    /// An empty token is none.
+    pub fn new(token: &str, has_listener: bool) -> Self {
+        Self { token: (!token.is_empty()).then(|| digest(token)), has_listener, connections: Arc::default() }
+    }
+
+    /// What its own listener counts.
+    pub fn connections(&self) -> Arc<Report> {
+        self.connections.clone()
+    }
+
+    fn is_token(&self, headers: &HeaderMap) -> bool {
+        self.token.is_some_and(|token| bearer_token(headers).map(digest) == Some(token))
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+fn refused() -> ApiError {
+    let message = "Metrics are for whoever has metrics.token, or reaches metrics.listen";
+    ApiError::new(StatusCode::UNAUTHORIZED, "metrics_token_required", message)
+}
+
+/// A program on this machine that asks us and nobody else: no proxy has been here, and no name of the public's was looked
+/// up, as a browser does for a page that has its own name lead to this machine.
+fn is_local(api: &Api, remote: Remote, headers: &HeaderMap) -> bool {
+    let address = remote.0.ip().to_canonical();
+    let is_proxy = api.behind_proxy || api.proxies.contain(address) || api.proxies.contain(remote.0.ip());
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    address.is_loopback()
+        && !is_proxy
+        && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+        && is_loopback_name(host)
+}
+
+/// `localhost`, `127.0.0.1` or `[::1]`, with a port or without.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let address = name.parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// `GET /metrics` on the API's port.
+pub(super) async fn metrics(
+    State(api): State<Api>, visitor: Visitor, remote: Option<Extension<Remote>>, headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let access = &api.metrics_access;
+    let is_open = access.token.is_none() && !access.has_listener;
+    let is_local = remote.is_some_and(|Extension(remote)| is_local(&api, remote, &headers));
+    if access.is_token(&headers) || (is_open && is_local) {
+        return Ok(render(&api).await);
+    }
+    visitor.count(&api)?;
+    Err(refused())
+}
+
+/// The same on a listener of its own.
+async fn metrics_alone(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
+    if api.metrics_access.token.is_none() || api.metrics_access.is_token(&headers) {
+        return Ok(render(&api).await);
+    }
+    visitor.count(&api)?;
+    Err(refused())
+}
+
+/// What `metrics.listen` answers.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics_alone))
+        .fallback(|| async { ApiError::not_found("Endpoint") })
+        .layer(from_fn_with_state(api.clone(), super::envelope::wrap))
+        .with_state(api)
+}
+
+fn count_connections(listener: &'static str, report: &Report) {
+    metrics::gauge!("trunkline_connections", "listener" => listener).set(report.open() as f64);
+    metrics::counter!("trunkline_connections_accepted_total", "listener" => listener).absolute(report.accepted());
+    for (why, count) in report.closed() {
+        let labels = [("listener", listener), ("reason", why.name())];
+        metrics::counter!("trunkline_connections_closed_total", &labels).absolute(count);
+    }
+}
+
+/// Everything, in Prometheus' text format.
+async fn render(api: &Api) -> Response {
+    metrics::gauge!("trunkline_calls").set(api.context.registry.count() as f64);
+    let stats = api.context.workers.stats();
+    // In the form of a Prometheus histogram: each bucket holds the ones before it.
+    let mut so_far = 0;
+    for (bucket, count) in stats.lateness().into_iter().enumerate() {
+        so_far += count;
+        let le = LATENESS_BOUNDS_US.get(bucket).map_or("+Inf".to_owned(), |us| format!("{}", *us as f64 / 1e6));
+        metrics::counter!("trunkline_media_slot_lateness_seconds_bucket", "le" => le).absolute(so_far);
+    }
+    metrics::counter!("trunkline_media_slot_lateness_seconds_count").absolute(so_far);
+    let dropped = stats.recording_blocks_dropped.load(std::sync::atomic::Ordering::Relaxed);
+    metrics::counter!("trunkline_queue_overflows_total", "queue" => "recording").absolute(dropped);
+    let refused = stats.commands_refused.load(std::sync::atomic::Ordering::Relaxed);
+    metrics::counter!("trunkline_queue_overflows_total", "queue" => "media_commands").absolute(refused);
+    for (part, count) in panics() {
+        metrics::counter!("trunkline_panics_total", "part" => part).absolute(count);
+    }
+    // An endpoint that does not answer keeps no figures of others back.
+    if let Ok(Some(snapshot)) = timeout(SIP_DEADLINE, api.context.sip.snapshot()).await {
+        let c = snapshot.counters;
+        for (fate, count) in [
+            ("received", c.received),
+            ("garbage", c.garbage),
+            ("refused", c.refused),
+            ("retransmitted", c.retransmitted),
+            ("forbidden", c.forbidden),
+            ("overload", c.overload),
+            ("shed", c.shed),
+            ("guesses_limited", c.guesses_limited),
+        ] {
+            metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
+        }
+    }
+    count_connections("api", &api.connections);
+    count_connections("metrics", &api.metrics_access.connections);
+    count_connections("webrtc_tcp", api.context.workers.web_streams());
+    for (listener, report) in api.context.sip.streams().all() {
+        count_connections(listener, report);
+    }
+    ([("content-type", "text/plain; version=0.0.4")], api.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_this_machine() {
+        for name in ["localhost", "LOCALHOST:3008", "127.0.0.1", "127.0.0.1:3008", "127.9.9.9:1", "[::1]:3008", "[::1]"]
+        {
+            assert!(is_loopback_name(name), "{name}");
+        }
+        for name in
+            ["", "example.com", "localhost.example.com:3008", "127.0.0.1.example.com", "10.0.0.1:3008", "[::2]:1"]
+        {
+            assert!(!is_loopback_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_token_opens_nothing() {
+        let mut headers = HeaderMap::new();
+        for value in ["Bearer ", "Bearer", "Bearer a token of sixteen", "Basic YTpi"] {
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            assert!(!MetricsAccess::new("", false).is_token(&headers), "{value}");
+        }
+        headers.insert(header::AUTHORIZATION, "bearer a token of sixteen".parse().unwrap());
+        assert!(MetricsAccess::new("a token of sixteen", false).is_token(&headers));
+        assert!(!MetricsAccess::new("a token of sixteen!", false).is_token(&headers));
+    }
+}

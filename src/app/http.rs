@@ -1,0 +1,54 @@
+//! Listeners of HTTP: the API with the console, and the metrics where they have a port of their own.
+
+use super::AppError;
+use crate::api::{Api, listener, metrics, router::router};
+use crate::config::Config;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use trunkline_connections::{Caps, Connections};
+
+/// Connections of the metrics' own listener: some collectors ask, each over one or two.
+const METRICS_CAPS: Caps = Caps { total: 64, reserved: 0, per_source: 16, per_listed_source: 16, per_tenant: 64 };
+
+pub(super) async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let fault = |source| AppError::Io { what: format!("{setting} {listen}"), source };
+    let listener = TcpListener::bind(listen).await.map_err(fault)?;
+    let addr = listener.local_addr().map_err(fault)?;
+    Ok((listener, addr))
+}
+
+/// What listeners of HTTP serve, by the part of the process that does. Requests are taken to the end: whether the process
+/// is ready is asked, and calls are ended, while it drains.
+pub(super) fn servings(
+    config: &Config, api: Api, listener: TcpListener, metrics: Option<TcpListener>,
+) -> Vec<(&'static str, listener::Serving)> {
+    let limits = listener_limits(config);
+    let of_metrics = metrics.map(|listener| listener::Serving {
+        listener,
+        router: metrics::router(api.clone()),
+        limits: limits.clone(),
+        connections: Connections::new(METRICS_CAPS),
+        report: api.metrics_connections(),
+    });
+    let of_api = listener::Serving {
+        listener,
+        report: api.connections(),
+        router: router(api),
+        limits,
+        connections: Connections::new(config.api.connections.caps()),
+    };
+    let of_metrics = of_metrics.map(|serving| ("metrics_listener", serving));
+    std::iter::once(("api_listener", of_api)).chain(of_metrics).collect()
+}
+
+fn listener_limits(config: &Config) -> listener::Limits {
+    let connections = &config.api.connections;
+    listener::Limits {
+        headers: connections.header_timeout(),
+        idle: connections.idle_timeout(),
+        transfer: connections.transfer_timeout(),
+        proxies: Arc::new(connections.proxies()),
+        behind_proxy: config.api.behind_proxy,
+    }
+}
