@@ -85,6 +85,15 @@ pub const STREAM_GARBAGE_MAX: usize = 8;
 /// Server transactions held at once. Over UDP each lives for 32 s, and a call has two: room for 5,000 calls a second,
 /// about 0.9 kB each. Over it requests are answered 503 without state.
 pub const SERVER_TRANSACTIONS_MAX: usize = 320_000;
+/// Of these, requests inside of one call, which live for 32 s over UDP as well: sixteen a second, where a caller that
+/// sends its digits by INFO makes five. Over it all but BYE are answered 503 without state, so that no call takes the
+/// room of others.
+pub const CALL_TRANSACTIONS_MAX: usize = 512;
+/// How often the ACK of one 2xx is sent again: a 2xx is repeated ten times in its 32 s. It goes to wherever the 2xx
+/// points, so that its sender could have us flood somebody.
+pub const ACKS_REPEATED_MAX: u8 = 32;
+/// ACKs whose next hop is being looked up at once; a further one is lost, and its 2xx comes again.
+pub const ACK_LOOKUPS_MAX: usize = 1_024;
 /// Bytes that server transactions hold to answer with: the room of as many as may be held, three times as large as
 /// they are on the average. Over it requests are answered 503 without state.
 pub const SERVER_TRANSACTION_BYTES_MAX: usize = 768 << 20;

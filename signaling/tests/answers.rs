@@ -255,6 +255,46 @@ fn a_call_that_nobody_attends_to_is_refused_in_the_end() {
 }
 
 #[test]
+fn one_call_does_not_take_the_transactions_of_others() {
+    let mut world = world();
+    let at = world.peer(Scene::Established);
+    world.take_heard(at);
+    for _ in 0..limits::CALL_TRANSACTIONS_MAX + 88 {
+        let info = world.request(at, "INFO");
+        world.hear(at, &info.bytes());
+    }
+    let heard = world.take_heard(at);
+    let count = |wanted: &str| status(&heard).iter().filter(|status| **status == wanted).count();
+    assert_eq!((count("200"), count("503")), (limits::CALL_TRANSACTIONS_MAX, 88));
+    assert!(heard.last().is_some_and(|text| !value(text, "Retry-After").is_empty()));
+    // Half a minute later there is room again, and for its end there always is.
+    world.pass(Duration::from_secs(33));
+    for _ in 0..limits::CALL_TRANSACTIONS_MAX + 1 {
+        let info = world.request(at, "INFO");
+        world.hear(at, &info.bytes());
+    }
+    let bye = world.request(at, "BYE");
+    world.hear(at, &bye.bytes());
+    let heard = world.take_heard(at);
+    assert_eq!(status(&heard).iter().rev().take(3).collect::<Vec<_>>(), [&"200", &"503", &"200"]);
+    world.pass(Duration::from_secs(64));
+    assert_eq!(world.endpoint.held(), (0, 0, 0));
+}
+
+/// An ACK goes to where the 200 points.
+#[test]
+fn repeated_answers_are_acknowledged_as_often_as_they_may_come() {
+    let mut world = world();
+    let at = world.peer(Scene::Calling);
+    let answer = world.response(at, "200 OK");
+    for _ in 0..500 {
+        world.hear(at, &answer.bytes());
+    }
+    let acks = starts(&world.take_heard(at)).iter().filter(|start| start.starts_with("ACK ")).count();
+    assert_eq!(acks, 1 + usize::from(limits::ACKS_REPEATED_MAX));
+}
+
+#[test]
 fn one_slow_owner_does_not_make_others_wait() {
     let mut world = world();
     world.peer(Scene::Idle);

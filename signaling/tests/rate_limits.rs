@@ -197,6 +197,46 @@ fn talking(place: &mut Place) -> (String, String) {
     (to.clone(), request("BYE", PHONE, call, &to, "").replace("CSeq: 1", "CSeq: 2"))
 }
 
+/// How many of 600 requests in one moment are answered: a stranger has room for 400.
+fn heard_at_once(place: &mut Place, from: &str) -> usize {
+    let mut heard = 0;
+    for _ in 0..600 {
+        let options = place.request("OPTIONS", from, "");
+        heard += usize::from(!place.datagram(from, options.as_bytes()).is_empty());
+    }
+    heard
+}
+
+/// Whoever may call could else make every source in the world a known one, and so push those out that are.
+#[test]
+fn only_what_was_received_makes_a_source_known() {
+    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let (forged, third) = ("203.0.113.77:5060", "203.0.113.78:5060");
+    let invite = place.request("INVITE", PHONE, "");
+    let challenge = place.datagram(PHONE, invite.as_bytes())[0].1.clone();
+    // Right credentials from where their challenge was not sent to are a call as any other.
+    let (call, to) = (place.calls, format!("<sip:b@{CALLEE}>"));
+    let invite = request("INVITE", forged, call, &to, &authorization(&challenge, "s3cret"));
+    place.datagram(forged, invite.as_bytes());
+    let answered = place.answer();
+    let to = answered.iter().find(|sent| sent.0 == 200).unwrap().1.get(&HeaderName::To).unwrap().to_owned();
+    assert_eq!(heard_at_once(&mut place, forged), 400);
+    // An ACK without our tag shows nothing, nor does one from elsewhere. One with it was sent what we sent.
+    let branch = |text: &str| text.split("branch=").nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
+    let untagged = request("ACK", forged, call, &format!("<sip:b@{CALLEE}>"), "");
+    place.datagram(forged, untagged.replace(&branch(&untagged), &branch(&invite)).as_bytes());
+    let ack = |from| request("ACK", from, call, &to, "");
+    place.datagram(third, ack(third).as_bytes());
+    place.now += Duration::from_secs(20);
+    assert_eq!((heard_at_once(&mut place, forged), heard_at_once(&mut place, third)), (400, 400));
+    let info = request("INFO", forged, call, &to, "").replace("CSeq: 1", "CSeq: 2");
+    place.datagram(forged, info.as_bytes());
+    assert_eq!(heard_at_once(&mut place, forged), 600);
+    // And the phone itself, which answers its own challenge.
+    talking(&mut place);
+    assert_eq!(heard_at_once(&mut place, PHONE), 600);
+}
+
 #[test]
 fn a_forged_flood_silences_no_call_of_its_victim() {
     for junk in NONSENSE.iter().map(|bytes| bytes.to_vec()).chain([

@@ -28,6 +28,8 @@ const CHECKS_MAX: usize = 16;
 pub(super) const CHECK_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 pub(super) const CHECK_TRANSPORT: Transport = Transport::Tcp;
 
+const CHECK_CALL_ID: &str = "check-";
+
 /// Open questions to ourselves, and panics in a row.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -66,13 +68,15 @@ impl Checks {
         format!(
             "OPTIONS sip:check@0.0.0.0 SIP/2.0\r\nVia: SIP/2.0/TCP 0.0.0.0;branch=z9hG4bK-check-{count}\r\n\
              Max-Forwards: 1\r\nFrom: <sip:check@0.0.0.0>;tag={count}\r\nTo: <sip:check@0.0.0.0>\r\n\
-             Call-ID: check-{count}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+             Call-ID: {CHECK_CALL_ID}{count}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
         )
     }
 
     pub(super) fn answered(&mut self, bytes: &[u8]) {
-        if let (Parsed::Message(Message::Response(response)), Some(reply)) =
-            (parse::datagram(bytes), self.asked.pop_front())
+        let Parsed::Message(Message::Response(response)) = parse::datagram(bytes) else { return };
+        // Whatever else is sent to nobody's address is not the answer.
+        if response.headers.call_id().starts_with(CHECK_CALL_ID)
+            && let Some(reply) = self.asked.pop_front()
         {
             let _ = reply.send(response.status); // nobody waits for ever
         }

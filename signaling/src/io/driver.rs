@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use trunkline_connections::{Connection, Connections, Standing};
 use trunkline_supervision::spawn;
 
@@ -97,6 +97,8 @@ pub(super) struct Driver {
     registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
     names: Names,
     resolved: mpsc::Sender<Resolved>,
+    /// For the names of messages that are sent once.
+    ack_lookups: Arc<Semaphore>,
     pub(super) checks: Checks,
 }
 
@@ -127,18 +129,18 @@ pub async fn start(
         let acceptor = acceptor.clone().ok_or_else(|| io::Error::other("TLS without a certificate"))?;
         let listener = TcpListener::bind(addr).await?;
         local.tls = Some(listener.local_addr()?);
-        spawn("sip_listener", listener::accept_loop(listener, Door::Tls(acceptor), admission.clone()));
+        spawn("sip_listener", listener::listen(listener, Door::Tls(acceptor), admission.clone()));
     }
     if let Some(addr) = listen.ws {
         let acceptor = acceptor.clone().filter(|_| listen.ws_is_secure);
         let listener = TcpListener::bind(addr).await?;
         local.ws = Some(listener.local_addr()?);
         let door = Door::Ws { acceptor, origins: listen.ws_origins.into() };
-        spawn("sip_listener", listener::accept_loop(listener, door, admission.clone()));
+        spawn("sip_listener", listener::listen(listener, door, admission.clone()));
     }
     (config.udp_port, config.tcp_port) = (local.udp.port(), local.tcp.port());
     (config.tls_port, config.ws_port) = (local.tls.map(|addr| addr.port()), local.ws.map(|addr| addr.port()));
-    spawn("sip_listener", listener::accept_loop(tcp, Door::Tcp, admission.clone()));
+    spawn("sip_listener", listener::listen(tcp, Door::Tcp, admission.clone()));
     let (commands, command_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
@@ -155,6 +157,7 @@ pub async fn start(
         registrations,
         names: Names::new(listen.dns_server),
         resolved,
+        ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
         checks: Checks::default(),
     };
     spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));
@@ -391,12 +394,22 @@ impl Driver {
     }
 
     fn ask(&mut self, asked: Asked) {
-        match self.names.known(Instant::now(), &asked.hop) {
-            Some(addresses) => self.resolved(Resolved { asked, result: Ok(addresses) }),
-            None => {
-                spawn("sip_names", names::resolve(asked, self.names.resolver(), self.resolved.clone()));
-            }
+        if let Some(addresses) = self.names.known(Instant::now(), &asked.hop) {
+            return self.resolved(Resolved { asked, result: Ok(addresses) });
         }
+        // The endpoint counts its queries itself.
+        let permit = match &asked.purpose {
+            Purpose::Query(_) => None,
+            Purpose::Message(_) => match self.ack_lookups.clone().try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return, // the peer repeats its 200, and we the attempt
+            },
+        };
+        let (resolver, resolved) = (self.names.resolver(), self.resolved.clone());
+        spawn("sip_names", async move {
+            names::resolve(asked, resolver, resolved).await;
+            drop(permit);
+        });
     }
 
     fn resolved(&mut self, Resolved { asked, result }: Resolved) {
@@ -455,9 +468,13 @@ impl Driver {
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
             return self.unreachable(transmit, "the WebSocket is closed");
         }
+        // Whoever asks and goes away would have us open connections, for which others make room.
+        if transmit.is_reply() {
+            return;
+        }
         let Admission { connections, reports, limits, events, .. } = &self.admission;
         // Strangers make room for those we call.
-        let Ok((place, _)) = connections.open(addr.ip(), Standing::Exempt, &reports.outbound) else {
+        let Ok((place, eviction)) = connections.open(addr.ip(), Standing::Exempt, &reports.outbound) else {
             return self.unreachable(transmit, "too many connections");
         };
         let (place, limits) = (Arc::new(place), *limits);
@@ -466,8 +483,10 @@ impl Driver {
         self.connections.insert(peer, Stream { queue, place: place.clone() });
         let secure = (transmit.transport == Transport::Tls)
             .then(|| (self.certificates.connector.clone(), self.names.name_of(addr)));
-        let peer = Peer { address: peer, place, limits, is_ours: true };
-        spawn("sip_connection", stream::connect(peer, secure, outbound, events.clone()));
+        let address = peer;
+        let peer = Peer { address, place: place.clone(), limits, is_ours: true };
+        let serving = stream::connect(peer, secure, outbound, events.clone());
+        spawn("sip_connection", stream::until_evicted(place, eviction, events.clone(), address, serving));
     }
 
     fn event(&mut self, event: Event) {
@@ -582,6 +601,7 @@ mod tests {
             registrations,
             names: Names::new(None),
             resolved,
+            ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
             checks: Checks::default(),
         };
         Running { driver, incoming: calls }
@@ -674,6 +694,59 @@ mod tests {
         });
         running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(0));
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+    }
+
+    fn to_name(host: &str) -> Transmit {
+        let target = Target::Name { host: host.to_owned(), port: Some(5_060) };
+        Transmit { transport: Transport::Udp, target, bytes: Arc::from(&b"ACK"[..]), transaction: None }
+    }
+
+    #[tokio::test]
+    async fn messages_to_names_are_looked_up_so_many_at_once_and_no_more() {
+        let mut running = running().await;
+        let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        for n in 0..5_000 {
+            running.driver.transmit(to_name(&format!("host{n}.invalid")));
+        }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks() - before;
+        assert_eq!((tasks, running.driver.ack_lookups.available_permits()), (limits::ACK_LOOKUPS_MAX, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_opens_no_connection_to_whoever_has_gone() {
+        let mut running = running().await;
+        for port in 1..200 {
+            let peer = Address { transport: Transport::Tcp, addr: ([192, 0, 2, 8], port).into() };
+            let text = message("OPTIONS", &format!("gone{port}")).replace("/UDP", "/TCP");
+            running.driver.heard_on_stream(Instant::now(), peer, parse::datagram(text.as_bytes()));
+            running.driver.heard_on_stream(Instant::now(), peer, parse::datagram(b"\r\n\r\n"));
+            running.driver.own_work(OwnWork::Output, Driver::flush);
+        }
+        assert!(running.driver.connections.is_empty(), "{}", running.driver.connections.len());
+        // A request of ours does.
+        let bytes = Arc::from(message("OPTIONS", "ours").as_bytes());
+        let target = Target::Addr(([127, 0, 0, 1], 9).into());
+        running.driver.transmit(Transmit { transport: Transport::Tcp, target, bytes, transaction: None });
+        assert_eq!(running.driver.connections.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_to_nobody_is_not_taken_for_our_answer() {
+        let mut running = running().await;
+        let (reply, mut answer) = oneshot::channel();
+        let probe = running.driver.checks.begin(reply);
+        for text in [
+            message("OPTIONS", "x"),
+            message("OPTIONS", "x").replace("OPTIONS sip:1@127.0.0.1 SIP/2.0", "SIP/2.0 404 No"),
+        ] {
+            let (target, bytes) = (Target::Addr(CHECK_ADDR), Arc::from(text.as_bytes()));
+            running.driver.transmit(Transmit { transport: CHECK_TRANSPORT, target, bytes, transaction: None });
+        }
+        assert!(answer.try_recv().is_err());
+        let now = Instant::now();
+        running.driver.endpoint.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
+        running.driver.own_work(OwnWork::Output, Driver::flush);
+        assert_eq!(answer.try_recv(), Ok(200));
     }
 
     #[tokio::test]

@@ -17,13 +17,16 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use trunkline_connections::{Buckets, Caps, Closed, Connection, Connections, Eviction, Rate, Report, Source, Standing};
-use trunkline_supervision::spawn;
+use trunkline_supervision::{contain, spawn};
 
 /// TLS handshakes of one source nobody has vouched for: browsers behind one address reconnect at once. One takes up to
 /// a millisecond of a core.
 const HANDSHAKES: Rate = Rate { per_s: 10.0, burst: 50.0 };
 /// Those of all strangers together: at most a fifth of a core.
 const HANDSHAKES_ALL: Rate = Rate { per_s: 200.0, burst: 400.0 };
+
+/// After what should not be, and would come again at once.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long connections may take for what they do, and how many there may be.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +132,19 @@ pub(super) struct Admission {
     pub events: mpsc::Sender<StreamEvent>,
 }
 
-pub(super) async fn accept_loop(listener: TcpListener, door: Door, admission: Admission) {
+/// Accepts until the endpoint is gone.
+pub(super) async fn listen(listener: TcpListener, door: Door, admission: Admission) {
+    persist(|| accept_loop(&listener, &door, &admission)).await;
+}
+
+/// A panic costs the connection it came with, and not the port.
+async fn persist<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
+    while contain("sip_listener", work()).await.is_err() {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn accept_loop(listener: &TcpListener, door: &Door, admission: &Admission) {
     let report = match door {
         Door::Tcp => &admission.reports.tcp,
         Door::Tls(_) => &admission.reports.tls,
@@ -140,7 +155,7 @@ pub(super) async fn accept_loop(listener: TcpListener, door: Door, admission: Ad
     while !admission.events.is_closed() {
         let Ok((stream, addr)) = listener.accept().await else {
             // Out of file descriptors: wait for some to come back instead of spinning.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
@@ -255,4 +270,21 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         .write_buffer_size(0)
         .max_write_buffer_size(2 * limits::MESSAGE_BYTES_MAX);
     accept_hdr_async_with_config(stream, check, Some(config)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_outlives_a_panic() {
+        let mut rounds = 0;
+        persist(|| {
+            rounds += 1;
+            let is_last = rounds == 3;
+            async move { assert!(is_last, "on purpose") }
+        })
+        .await;
+        assert_eq!(rounds, 3);
+    }
 }

@@ -18,13 +18,19 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
-use trunkline_connections::{Closed, Connection};
+use trunkline_connections::{Bucket, Closed, Connection, Eviction, Rate};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// What we opened is kept open through NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Read at once; with the largest message the most that is kept of a stream.
 const READ_BYTES: usize = 4_096;
+
+/// Messages of a stranger's connection: what one source may send at all (`sip/rate_limit`). More of them wait with their
+/// sender, where they cost nothing, instead of being read to be thrown away.
+const STRANGER_MESSAGES: Rate = Rate { per_s: 100.0, burst: 400.0 };
+/// Until the next one may be read.
+const STRANGER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Something to write, and the transaction to tell when it cannot be written.
 pub(super) type Outbound = (Wire, Option<Arc<str>>);
@@ -59,12 +65,15 @@ struct Patience {
     begun: Option<Instant>,
     /// Unreadable messages since the last readable one.
     garbage: usize,
+    /// What a stranger may send at present.
+    pace: Bucket,
 }
 
 impl Patience {
     fn new(peer: &Peer, now: Instant) -> Self {
         let (limits, place) = (peer.limits, peer.place.clone());
-        Self { limits, place, opened: now, served: peer.is_ours, heard: now, begun: None, garbage: 0 }
+        let pace = Bucket::full(now.into(), STRANGER_MESSAGES);
+        Self { limits, place, opened: now, served: peer.is_ours, heard: now, begun: None, garbage: 0, pace }
     }
 
     fn deadline(&self) -> (Instant, Closed) {
@@ -94,6 +103,13 @@ impl Patience {
         self.begun = if rest { self.begun.or(Some(now)) } else { None };
     }
 
+    /// Waits until another message may be read.
+    async fn pace(&mut self) {
+        while !self.place.is_known() && !self.pace.take(Instant::now().into(), STRANGER_MESSAGES) {
+            tokio::time::sleep(STRANGER_PAUSE).await;
+        }
+    }
+
     /// Counts what is no message; false when there was too much of it.
     fn bears(&mut self, parsed: &Parsed) -> bool {
         match parsed {
@@ -103,6 +119,19 @@ impl Patience {
         }
         self.garbage <= limits::STREAM_GARBAGE_MAX || self.place.is_known()
     }
+}
+
+/// Serves a connection of ours, or closes it when it has to make room.
+pub(super) async fn until_evicted(
+    place: Arc<Connection>, eviction: Eviction, events: mpsc::Sender<StreamEvent>, address: Address,
+    serving: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = serving => return,
+        () = eviction.wait() => place.count(Closed::Evicted),
+    }
+    // Its queue is gone with it.
+    let _ = events.send(StreamEvent::Closed { peer: address }).await;
 }
 
 /// Connects and then serves the connection; what waits in the queue is written first. `secure`: over TLS, to a host of
@@ -205,6 +234,7 @@ async fn take_messages(
 ) -> Option<usize> {
     let mut messages = 0;
     while let Some(framed) = framer.next() {
+        patience.pace().await;
         let (parsed, is_broken) = match framed {
             Framed::Complete(parsed) => (parsed, false),
             Framed::Broken(parsed) => (parsed, true),
@@ -247,6 +277,7 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                         continue;
                     }
                 };
+                patience.pace().await;
                 let messages = usize::from(matches!(parsed, Parsed::Message(_) | Parsed::Refused { .. }));
                 let goes_on = patience.bears(&parsed);
                 patience.read(Instant::now(), messages, false);
@@ -273,4 +304,83 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
         peer.place.count(why);
     }
     let _ = timeout(peer.limits.write, sink.close()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::endpoint::Transport;
+    use std::net::IpAddr;
+    use trunkline_connections::{Connections, Standing};
+    use trunkline_supervision::spawn;
+
+    const OPTIONS: &str = "OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1\r\n\
+        To: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+    struct Running {
+        place: Arc<Connection>,
+        eviction: Option<Eviction>,
+        theirs: tokio::io::DuplexStream,
+        received: mpsc::Receiver<StreamEvent>,
+        events: mpsc::Sender<StreamEvent>,
+        queue: mpsc::Sender<Outbound>,
+        connections: Arc<Connections>,
+    }
+
+    fn address() -> Address {
+        Address { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
+    }
+
+    /// A connection of somebody, served.
+    fn running(standing: Standing) -> Running {
+        let limits = StreamLimits::default();
+        let connections = Connections::new(trunkline_connections::Caps { total: 1, reserved: 0, ..limits.caps });
+        let (place, eviction) = connections.open(IpAddr::from([192, 0, 2, 9]), standing, &Arc::default()).unwrap();
+        let place = Arc::new(place);
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let (events, received) = mpsc::channel(5_000);
+        let (queue, outbound) = mpsc::channel(8);
+        let peer = Peer { address: address(), place: place.clone(), limits, is_ours: standing == Standing::Exempt };
+        let told = events.clone();
+        let serving = async move { run(ours, peer, outbound, &told).await };
+        let (eviction, serving): (_, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) = match standing {
+            Standing::Exempt => {
+                let evicted = until_evicted(place.clone(), eviction, events.clone(), address(), serving);
+                (None, Box::pin(evicted))
+            }
+            _ => (Some(eviction), Box::pin(serving)),
+        };
+        spawn("test", serving);
+        Running { place, eviction, theirs, received, events, queue, connections }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_read_no_faster_than_it_may_send() {
+        for (standing, count, at_least) in
+            [(Standing::Stranger, 440, Duration::from_millis(350)), (Standing::Listed, 3_000, Duration::ZERO)]
+        {
+            let mut running = running(standing);
+            let begun = Instant::now();
+            running.theirs.write_all(OPTIONS.repeat(3_000).as_bytes()).await.unwrap();
+            for _ in 0..count {
+                let event = running.received.recv().await;
+                assert!(matches!(event, Some(StreamEvent::Received { parsed: Parsed::Message(_), .. })), "{event:?}");
+            }
+            // Three thousand at a stranger's pace would take 26 seconds.
+            let took = begun.elapsed();
+            assert!(took >= at_least && took < Duration::from_secs(20), "{standing:?}: {took:?}");
+            drop((running.eviction, running.events, running.place));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_ours_makes_room_too() {
+        let mut running = running(Standing::Exempt);
+        let other = running.connections.open(IpAddr::from([192, 0, 2, 10]), Standing::Listed, &Arc::default());
+        assert!(other.is_ok());
+        let closed = timeout(Duration::from_secs(20), running.received.recv()).await;
+        assert!(matches!(closed, Ok(Some(StreamEvent::Closed { .. }))), "{closed:?}");
+        assert!(running.queue.is_closed(), "and nothing is put into its queue any more");
+        assert_eq!(running.theirs.read(&mut [0; 8]).await.unwrap(), 0);
+    }
 }

@@ -34,6 +34,20 @@ pub(crate) struct SentAck {
     pub(super) invite: Arc<str>,
     wire: Wire,
     hop: (Transport, Target),
+    /// How often it was sent again.
+    repeated: u8,
+}
+
+impl SentAck {
+    /// For a repetition of its 2xx, unless there were too many.
+    pub(super) fn again(&mut self, invite: &Arc<str>) -> Option<(Transport, Target, Wire)> {
+        if self.invite != *invite || self.repeated >= limits::ACKS_REPEATED_MAX {
+            return None;
+        }
+        self.repeated = self.repeated.saturating_add(1);
+        let (transport, target) = &self.hop;
+        Some((*transport, target.clone(), self.wire.clone()))
+    }
 }
 
 impl Endpoint {
@@ -180,11 +194,7 @@ impl Endpoint {
         self.push_via_for(&mut request, hop.0, &hop.1);
         let wire: Wire = print::request(&request).into();
         self.send(hop.0, hop.1.clone(), wire.clone(), None);
-        SentAck { invite: invite.clone(), wire, hop }
-    }
-
-    pub(super) fn resend_ack(&mut self, ack: SentAck) {
-        self.send(ack.hop.0, ack.hop.1, ack.wire, None);
+        SentAck { invite: invite.clone(), wire, hop, repeated: 0 }
     }
 
     /// ACK of a non-2xx: same branch, same hop, To of the response (section 17.1.1.3).

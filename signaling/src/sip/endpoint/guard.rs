@@ -6,14 +6,18 @@ use crate::limits;
 use crate::sip::digest::{self, Check, Claim};
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Headers, Request};
-use crate::sip::rate_limit::Path;
+use crate::sip::rate_limit::{Guesser, Path, Trust};
 use std::net::IpAddr;
 use std::time::Instant;
 use trunkline_connections::Source;
 
 pub(super) enum Admission {
-    /// The trunks the caller may be on: at least one.
-    Candidates(TrunkCandidates),
+    /// The trunks the caller may be on: at least one. `has_received`: the source is not forged, for something that was
+    /// sent there came back.
+    Candidates {
+        candidates: TrunkCandidates,
+        has_received: bool,
+    },
     Forbidden,
     /// Values of the `WWW-Authenticate` headers, the strongest first.
     Challenge([String; 2]),
@@ -29,6 +33,8 @@ struct Proof {
     stale: bool,
     /// Not looked at.
     limited: bool,
+    /// The challenge that they answer was sent to where they come from.
+    has_received: bool,
 }
 
 impl Endpoint {
@@ -38,15 +44,17 @@ impl Endpoint {
         if let Some(user) = request.uri.user.as_deref()
             && let Some(id) = self.registered.with_contact(user)
         {
-            return Admission::Candidates(TrunkCandidates { contact: Some(id), ..TrunkCandidates::default() });
+            let candidates = TrunkCandidates { contact: Some(id), ..TrunkCandidates::default() };
+            return Admission::Candidates { candidates, has_received: path == Path::Stream };
         }
         let proof = self.authenticate(now, source, path, request);
-        let Proof { trunks: digest, stale, limited } = proof;
+        let has_received = path == Path::Stream || proof.has_received;
+        let Proof { trunks: digest, stale, limited, .. } = proof;
         let registrar = self.registered.at(source);
         let candidates =
             TrunkCandidates { contact: None, digest, registrar, address: self.trunks.listing(source), stale };
         if !candidates.is_empty() {
-            return Admission::Candidates(candidates);
+            return Admission::Candidates { candidates, has_received };
         }
         // After the lists: a carrier whose requests carry somebody else's Authorization is still a carrier.
         if limited {
@@ -71,7 +79,7 @@ impl Endpoint {
             }
             let proof = self.verify(now, &username, value, request);
             if !proof.trunks.is_empty() {
-                return proof;
+                return Proof { has_received: guesser != Guesser::Unproven, ..proof };
             }
             if !proof.stale {
                 self.rate_limit.guessed_wrong(now, source.into(), guesser, &username);
@@ -102,6 +110,14 @@ impl Endpoint {
             return Proof { stale: true, ..Proof::default() };
         }
         proof
+    }
+
+    /// A message with our tag of a call came from where its INVITE came from: who sends from there receives there, and
+    /// is no stranger.
+    pub(super) fn has_received_tag(&mut self, now: Instant, call: CallId, source: IpAddr) {
+        if self.sessions.get(&call).is_some_and(|session| session.invited_from == Some(source)) {
+            self.rate_limit.trust(now, source.into(), Trust::Proven);
+        }
     }
 
     fn second(&self, now: Instant) -> u64 {

@@ -65,6 +65,7 @@ impl Endpoint {
             });
             return;
         }
+        self.has_received_tag(now, call, source.ip());
         if let Some(session) = self.sessions.get_mut(&call) {
             session.source = Some((transport, source));
         }

@@ -132,6 +132,13 @@ pub struct Transmit {
     pub transaction: Option<Arc<str>>,
 }
 
+impl Transmit {
+    /// A response, or the answer to a keep-alive: for the connection that the question came on, and no other one.
+    pub fn is_reply(&self) -> bool {
+        self.bytes.starts_with(b"SIP/2.0 ") || self.bytes.starts_with(b"\r\n")
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address in Via, Contact and SDP: the one the peers can reach.
@@ -308,6 +315,10 @@ pub(crate) struct Session {
     peer: Option<Address>,
     /// Where the peer's last message came from, for peers behind NAT.
     source: Option<(Transport, SocketAddr)>,
+    /// Of a call that comes in: where its INVITE came from, and where our tag was sent.
+    invited_from: Option<IpAddr>,
+    /// Server transactions of requests inside the call.
+    transactions: usize,
     transport: Transport,
     /// The owner has been told that the call ended.
     ended: bool,
@@ -351,6 +362,8 @@ impl Session {
             authenticator: authentication::Authenticator::default(),
             peer: None,
             source: None,
+            invited_from: None,
+            transactions: 0,
             transport,
             ended: false,
             caller: false,
@@ -606,6 +619,12 @@ impl Endpoint {
     fn count_sessions(&mut self) {
         self.open = self.sessions.values().filter(|session| !session.ended).count();
         self.probes = self.sessions.values().filter(|session| session.is_probe()).count();
+        self.sessions.values_mut().for_each(|session| session.transactions = 0);
+        for call in self.servers.values().filter(|tx| tx.is_counted).filter_map(|tx| tx.call) {
+            if let Some(session) = self.sessions.get_mut(&call) {
+                session.transactions = session.transactions.saturating_add(1);
+            }
+        }
     }
 
     /// The call is over: whoever still waits for an answer inside of it gets one (RFC 3261 section 15.1.2).

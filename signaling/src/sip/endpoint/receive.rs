@@ -118,7 +118,7 @@ impl Endpoint {
             let again = match (&mut tx.machine, &request.method) {
                 // Some acknowledge a 200 with the branch of its INVITE, or with none.
                 (ServerMachine::Invite(machine), Method::Ack) if machine.is_accepted() => {
-                    return self.handle_dialog_ack(now, &request, call);
+                    return self.handle_dialog_ack(now, source, &request, call);
                 }
                 (ServerMachine::Invite(machine), Method::Ack) => {
                     machine.handle_ack(now);
@@ -135,7 +135,7 @@ impl Endpoint {
             return;
         }
         match request.method {
-            Method::Ack => return self.handle_dialog_ack(now, &request, None),
+            Method::Ack => return self.handle_dialog_ack(now, source, &request, None),
             Method::Cancel => return self.handle_cancel(now, transport, reply_to, &key, &request),
             _ => {}
         }
@@ -147,8 +147,16 @@ impl Endpoint {
         if let Some(tag) = request.headers.to_tag() {
             let call = self.dialogs.get(&dialog_key(request.headers.call_id(), tag)).copied();
             return match call {
+                Some(call) if request.method != Method::Bye && self.has_many_transactions(call) => {
+                    count(&mut self.counters.overload);
+                    let after = self.config.retry_after_s;
+                    self.refuse(transport, reply_to, &request.headers, 503, |response| {
+                        response.headers.push(HeaderName::RetryAfter, after.to_string());
+                    });
+                }
                 Some(call) => {
                     self.open_server(now, &key, transport, reply_to, &request, None);
+                    self.count_transaction(&key, call);
                     self.handle_dialog_request(now, transport, source, &key, call, request);
                     self.arm_unanswered(&key);
                 }
@@ -176,8 +184,11 @@ impl Endpoint {
         }
         let path = if transport.is_reliable() { Path::Stream } else { Path::Datagram };
         let candidates = match self.admit(now, source.ip(), path, &request) {
-            Admission::Candidates(candidates) => {
-                self.rate_limit.trust(now, source.ip().into(), Trust::Proven);
+            Admission::Candidates { candidates, has_received } => {
+                // Whoever may call could else fill the table of those who are known with forged sources.
+                if has_received {
+                    self.rate_limit.trust(now, source.ip().into(), Trust::Proven);
+                }
                 self.vouched = candidates.iter().next().map(|(trunk, _)| trunk.clone());
                 candidates
             }
@@ -251,7 +262,7 @@ impl Endpoint {
             _ => ServerMachine::Other(Server::new(now, reliable, ANSWER)),
         };
         let headers = response_headers(&request.headers);
-        self.insert_server(key, ServerTx { machine, transport, reply_to, headers, call: None, bytes: 0, merge_key });
+        self.insert_server(key, ServerTx::new(machine, transport, reply_to, headers, merge_key));
     }
 
     /// Responds inside a server transaction with the headers every response of ours has.

@@ -149,6 +149,44 @@ mod tests {
     }
 
     #[test]
+    fn transactions_of_a_call_are_counted_again() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let call = incoming(&mut endpoint, now, "one");
+        endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+        let tag = endpoint.sessions[&call].local_tag.clone();
+        for cseq in 2..5 {
+            let info = INVITE.replace("INVITE", "INFO").replace("BRANCH", &format!("{cseq}")).replace("CALL", "one");
+            let info = info
+                .replace("1 INFO", &format!("{cseq} INFO"))
+                .replace("us@10.9.9.9>\r\n", &format!("us@10.9.9.9>;tag={tag}\r\n"));
+            endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), info.as_bytes());
+        }
+        let count = |endpoint: &Endpoint| endpoint.sessions.get(&call).map(|session| session.transactions);
+        assert_eq!(count(&endpoint), Some(3));
+        for (broken, wanted) in [(0, 3), (1_000, 3)] {
+            endpoint.sessions.values_mut().for_each(|session| session.transactions = broken);
+            endpoint.recover(now);
+            assert_eq!(count(&endpoint), Some(wanted));
+        }
+        rest(&mut endpoint, now);
+        assert_eq!(endpoint.held(), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_keys_of_a_transaction_weigh_something_too() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let call = incoming(&mut endpoint, now, &"x".repeat(10_000));
+        // Via and Call-ID, and the keys that are made of them.
+        assert!(endpoint.server_bytes > 40_000, "{}", endpoint.server_bytes);
+        endpoint.reject(now, call, 480, None).unwrap();
+        assert!(endpoint.server_bytes > 40_000, "its answer holds them as well: {}", endpoint.server_bytes);
+        rest(&mut endpoint, now);
+        assert_eq!(endpoint.server_bytes, 0);
+    }
+
+    #[test]
     fn what_transactions_hold_is_counted_and_given_back() {
         let now = Instant::now();
         let mut endpoint = endpoint(now);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const ROOM_KEPT: usize = 256;
 /// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
 const TIMERS_PER_OWNER: usize = 4;
-/// What a server transaction takes beside headers and response: key, machine, its places in the tables.
+/// What a server transaction takes beside keys, headers and response: its machine, and its places in the tables.
 const TRANSACTION_BYTES: usize = 400;
 
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct ServerTx {
     /// Headers of the request, to make responses from.
     pub(super) headers: Headers,
     pub(super) call: Option<CallId>,
+    /// It is one of those that its call may have so many of.
+    pub(super) is_counted: bool,
     /// What headers and response weigh.
     pub(super) bytes: usize,
     /// Key in `initial`, taken out with the transaction.
@@ -108,6 +110,13 @@ impl PartialOrd for Deadline {
 }
 
 impl ServerTx {
+    pub(super) fn new(
+        machine: ServerMachine, transport: Transport, reply_to: SocketAddr, headers: Headers,
+        merge_key: Option<Arc<str>>,
+    ) -> Self {
+        Self { machine, transport, reply_to, headers, call: None, is_counted: false, bytes: 0, merge_key }
+    }
+
     /// No final answer was given yet.
     fn is_open(&self) -> bool {
         match &self.machine {
@@ -269,6 +278,10 @@ impl Endpoint {
         if terminated {
             if let Some(tx) = self.servers.remove(key) {
                 self.server_bytes = self.server_bytes.saturating_sub(tx.bytes);
+                let session = tx.call.filter(|_| tx.is_counted).and_then(|call| self.sessions.get_mut(&call));
+                if let Some(session) = session {
+                    session.transactions = session.transactions.saturating_sub(1);
+                }
                 if let Some(merge_key) = tx.merge_key {
                     self.initial.remove(&merge_key);
                 }
@@ -300,11 +313,24 @@ impl Endpoint {
         }
     }
 
+    /// A request inside of a call has this transaction.
+    pub(super) fn count_transaction(&mut self, key: &Arc<str>, call: CallId) {
+        let (Some(tx), Some(session)) = (self.servers.get_mut(key), self.sessions.get_mut(&call)) else { return };
+        (tx.call, tx.is_counted) = (Some(call), true);
+        session.transactions = session.transactions.saturating_add(1);
+    }
+
+    /// No room for another one.
+    pub(super) fn has_many_transactions(&self, call: CallId) -> bool {
+        self.sessions.get(&call).is_some_and(|session| session.transactions >= limits::CALL_TRANSACTIONS_MAX)
+    }
+
     /// Takes note of what a transaction holds.
     fn weigh(&mut self, key: &Arc<str>, response: usize) {
         let Some(tx) = self.servers.get_mut(key) else { return };
         let headers = tx.headers.iter().map(|header| header.value.len());
-        let bytes = headers.fold(response.saturating_add(TRANSACTION_BYTES), usize::saturating_add);
+        let keys = [key.len(), tx.merge_key.as_ref().map_or(0, |key| key.len())];
+        let bytes = headers.chain(keys).fold(response.saturating_add(TRANSACTION_BYTES), usize::saturating_add);
         self.server_bytes = self.server_bytes.saturating_sub(tx.bytes).saturating_add(bytes);
         tx.bytes = bytes;
     }

@@ -135,7 +135,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&call) else {
             return self.discard_dialog(now, dialog, cseq, key, transport);
         };
-        match &session.state {
+        match &mut session.state {
             SessionState::Calling(calling) => {
                 let canceled = calling.cancel != Cancel::No || session.ended;
                 if let Some(early) = session.early.iter().find(|early| early.dialog.remote_tag == dialog.remote_tag) {
@@ -164,8 +164,8 @@ impl Endpoint {
                 }
             }
             SessionState::Established { dialog: first, ack, .. } if first.remote_tag == dialog.remote_tag => {
-                if let Some(ack) = ack.clone().filter(|ack| ack.invite == *key) {
-                    self.resend_ack(ack);
+                if let Some((transport, target, wire)) = ack.as_mut().and_then(|ack| ack.again(key)) {
+                    self.send(transport, target, wire, None);
                 }
             }
             // A second fork answered too.

@@ -53,6 +53,7 @@ impl Endpoint {
         let state = SessionState::Ringing { tx: key, remote_cseq: cseq, request: Box::new(request) };
         let mut session = Session {
             source: Some((transport, source)),
+            invited_from: Some(source.ip()),
             caller_proof,
             peer_updates,
             ..Session::new(state, call_id, local_tag, transport)
@@ -214,9 +215,14 @@ impl Endpoint {
 
     /// The ACK of a 2xx is a transaction of its own and found by its dialog; `call` when it was found by the branch of
     /// the INVITE.
-    pub(super) fn handle_dialog_ack(&mut self, now: Instant, request: &Request, call: Option<CallId>) {
+    pub(super) fn handle_dialog_ack(
+        &mut self, now: Instant, source: SocketAddr, request: &Request, call: Option<CallId>,
+    ) {
         let headers = &request.headers;
         let by_dialog = headers.to_tag().and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag))).copied();
+        if let Some(call) = by_dialog {
+            self.has_received_tag(now, call, source.ip());
+        }
         let Some(call) = by_dialog.or(call) else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
         let Some(session) = self.sessions.get_mut(&call) else { return };
