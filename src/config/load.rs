@@ -161,6 +161,8 @@ mod tests {
             ("TRUNKLINE_SECRETS__MASTER_KEY", "hidden-master-key"),
             ("TRUNKLINE_SMTP__PASSWORD", "hidden-password"),
             ("TRUNKLINE_SMTP__USERNAME", "us"),
+            ("TRUNKLINE_METRICS__TOKEN", "hidden-metrics-token"),
+            ("TRUNKLINE_METRICS__LISTEN", "127.0.0.1:9464"),
         ])
         .unwrap();
         assert_eq!(config.sip.listen.port(), 5_070);
@@ -176,13 +178,14 @@ mod tests {
             ("TRUNKLINE_SIP__LISTEN", "nowhere"),
             ("TRUNKLINE_API__LISTENN", "x"),
             ("TRUNKLINE_MEDIA__PORT_FIRST", "50000"),
+            ("TRUNKLINE_METRICS__TOKEN", "too short"),
             ("TRUNKLINE_PROVIDERS__DEEPGRAM__BASE_URL", "http://example.com"),
         ])
         .unwrap_err();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(
             paths,
-            ["api.listenn", "sip.listen", "media.port_last", "providers.deepgram.base_url"],
+            ["api.listenn", "sip.listen", "media.port_last", "metrics.token", "providers.deepgram.base_url"],
             "{faults:?}"
         );
     }

@@ -308,7 +308,9 @@ async fn guesses_at_one_moment_are_counted_before_they_are_tried() {
     assert_eq!(counts, [(5, 55), (5, 55), (0, 60)], "an address that nobody has is no different, nor are its letters");
     assert_eq!(log_in_from(&server, "127.0.0.50", OWNER, PASSWORD).await.status, 429, "right or wrong is not told");
     for address in ["127.0.0.1", "127.0.0.52"] {
-        assert_eq!(log_in_from(&server, address, OWNER, PASSWORD).await.status, 200, "{address}");
+        for _ in 0..7 {
+            assert_eq!(log_in_from(&server, address, OWNER, PASSWORD).await.status, 200, "{address}");
+        }
     }
 }
 
@@ -323,10 +325,16 @@ async fn strangers_keep_nobody_from_where_they_logged_in_before() {
     assert_eq!(log_in_from(&server, "127.0.2.1", OWNER, OTHER_PASSWORD).await.status, 200);
     assert_eq!(log_in_from(&server, "127.0.0.1", OWNER, PASSWORD).await.status, 200);
 
-    let mut tried = 0;
-    for n in 0..250 {
-        let address = format!("127.0.1.{n}");
-        tried += usize::from(log_in_from(&server, &address, OWNER, "wrong password").await.status == 401);
+    let (server, mut tried) = (Arc::new(server), 0);
+    let sources: Vec<String> = (0..250).map(|n| format!("127.0.1.{n}")).collect();
+    for some in sources.chunks(25) {
+        let guesses = some.iter().cloned().map(|address| {
+            let server = server.clone();
+            tokio::spawn(async move { log_in_from(&server, &address, OWNER, "wrong password").await.status })
+        });
+        for guess in guesses.collect::<Vec<_>>() {
+            tried += usize::from(guess.await.unwrap() == 401);
+        }
     }
     assert_eq!(tried, 200, "an hour's guesses");
     assert_eq!(log_in_from(&server, "127.0.0.1", OWNER, PASSWORD).await.status, 200, "from where it was before");
