@@ -148,11 +148,7 @@ impl Endpoint {
             let call = self.dialogs.get(&dialog_key(request.headers.call_id(), tag)).copied();
             return match call {
                 Some(call) if request.method != Method::Bye && self.has_many_transactions(call) => {
-                    count(&mut self.counters.overload);
-                    let after = self.config.retry_after_s;
-                    self.refuse(transport, reply_to, &request.headers, 503, |response| {
-                        response.headers.push(HeaderName::RetryAfter, after.to_string());
-                    });
+                    self.refuse_for_now(transport, reply_to, &request.headers);
                 }
                 Some(call) => {
                     self.open_server(now, &key, transport, reply_to, &request, None);
@@ -211,11 +207,7 @@ impl Endpoint {
             }
         };
         if self.is_full() || self.is_behind(now) {
-            count(&mut self.counters.overload);
-            let after = self.config.retry_after_s;
-            return self.refuse(transport, reply_to, &request.headers, 503, |response| {
-                response.headers.push(HeaderName::RetryAfter, after.to_string());
-            });
+            return self.refuse_for_now(transport, reply_to, &request.headers);
         }
         let merge_key = merge_key(&request.headers);
         // Merged (section 8.2.2.2), or it was ours and came round.
@@ -286,6 +278,15 @@ impl Endpoint {
     ) {
         count(&mut self.counters.refused);
         self.respond_stateless(transport, reply_to, headers, status, add);
+    }
+
+    /// There is no room at present.
+    fn refuse_for_now(&mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers) {
+        count(&mut self.counters.overload);
+        let after = self.config.retry_after_s;
+        self.refuse(transport, reply_to, headers, 503, |response| {
+            response.headers.push(HeaderName::RetryAfter, after.to_string());
+        });
     }
 
     fn respond_stateless(
