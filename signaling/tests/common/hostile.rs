@@ -150,7 +150,7 @@ impl Ways {
         let good = good.get(..400).unwrap_or(good);
         let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
         self.named("as it should be", || vec![good.to_vec()]);
-        self.named("missing", || vec![]);
+        self.named("missing", Vec::new);
         self.named("empty", || vec![vec![]]);
         self.named("twice", || vec![good.to_vec(), good.to_vec()]);
         self.named("twice, the first empty", || vec![vec![], good.to_vec()]);
