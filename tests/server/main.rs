@@ -16,6 +16,7 @@ mod egress;
 mod engines;
 mod faults;
 mod guards;
+mod hostile_sip;
 mod hostile_tenants;
 mod kamailio;
 mod linphone;
