@@ -212,7 +212,7 @@ impl App {
             spans: Spans::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
             sends_mail: !config.smtp.host.is_empty(),
             supervisor: supervisor.clone(),
-            schemas: SchemaWorkers::default(),
+            schemas: SchemaWorkers::new(Some(store.clone())),
             store,
         });
         scheduler::move_in(&context).await?;

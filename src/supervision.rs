@@ -4,7 +4,9 @@
 //! What a part works through has its own containment ([`contain`], [`spawn`]): a call, a connection, a delivery. A
 //! panic that reaches a supervisor is one of the part itself.
 
-pub use trunkline_supervision::{PanicError, Task, contain, contain_sync, install_hook, panics, spawn, spawn_blocking};
+pub use trunkline_supervision::{
+    PanicError, Task, contain, contain_sync, in_place, install_hook, panics, spawn, spawn_blocking,
+};
 
 use futures_util::future::BoxFuture;
 use std::collections::VecDeque;

@@ -9,6 +9,7 @@ use super::input::{IdPath, Paging, Query};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::Agent;
 use crate::store::{AgentVersion, now};
+use crate::supervision::in_place;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::Map;
@@ -44,10 +45,15 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 pub(super) async fn versions(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, query: Query,
 ) -> Result<Answer, ApiError> {
+    // A page of large documents is large.
+    let _turn = api.turn(scope).await?;
     let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
     let (versions, total) = api.context.store.agent_versions(scope, agent.id, page).await?;
-    let versions = versions.into_iter().map(|version| view(&agent, version)).collect();
-    Ok(Answer::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset }))
+    let written = || {
+        let versions = versions.into_iter().map(|version| view(&agent, version)).collect();
+        Answer::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset })
+    };
+    Ok(in_place(written))
 }
 
 /// Makes the agent what it was; that is a new version.
@@ -55,6 +61,7 @@ pub(super) async fn versions(
 pub(super) async fn restore(
     State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>, if_match: IfMatch,
 ) -> Result<Versioned, ApiError> {
+    let _turn = api.turn(scope).await?;
     let agent = find(&api, scope, &id).await?;
     let missing = || ApiError::not_found("Version");
     let number = version.parse().map_err(|_| missing())?;

@@ -17,6 +17,7 @@ use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
 use crate::store::{OrgScope, now};
+use crate::supervision::in_place;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -158,11 +159,18 @@ pub(super) struct AgentPage {
     offset: i64,
 }
 
+/// Fields with schemas. A change of others leaves these as they were judged before.
+const HOLDS_SCHEMAS: [&str; 2] = ["llm_config", "analysis_plan"];
+
 async fn fields(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
+    checked_schemas(api, scope, fields_but_schemas(api, object)?).await
+}
+
+fn fields_but_schemas(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
     fields.validate()?;
     api.context.check_addresses(&fields)?;
-    checked_schemas(api, scope, fields).await
+    Ok(fields)
 }
 
 /// Compiles the schemas, in a place of its own: it may take longer than other requests should wait.
@@ -201,15 +209,20 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
         Some(enabled) => Some(enabled),
         None => query.flag("is_active")?,
     };
+    // A page of large documents is large.
+    let _turn = api.turn(scope).await?;
     let (agents, total) = api.context.store.agents(scope, enabled, page).await?;
-    let agents = agents.iter().map(AgentView::from).collect();
-    Ok(Answer::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset }))
+    let written = || {
+        let agents = agents.iter().map(AgentView::from).collect();
+        Answer::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset })
+    };
+    Ok(in_place(written))
 }
 
 /// Creates an agent.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentFields, responses((status = 201, body = AgentBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
+    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
@@ -231,18 +244,24 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath, IfMatchHeader), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
-    Object(mut changes): Object,
+    Object(mut changes, turn): Object,
 ) -> Result<Versioned, ApiError> {
     unify_names(&mut changes)?;
+    let _turn = api.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut agent = stored(&api, scope, &id).await?;
         if_match.check(agent.version, &changes, AgentView::from(&agent))?;
-        let Ok(Value::Object(mut document)) = serde_json::to_value(&agent.fields) else {
-            return Err(ApiError::not_found("Agent"));
+        let merged = in_place(|| {
+            let Value::Object(mut document) = serde_json::to_value(&agent.fields).ok()? else { return None };
+            document.retain(|_, value| !value.is_null());
+            merge(&mut document, changes.clone());
+            Some(document)
+        });
+        let document = merged.ok_or_else(|| ApiError::not_found("Agent"))?;
+        agent.fields = match changes.keys().any(|name| HOLDS_SCHEMAS.contains(&name.as_str())) {
+            true => fields(&api, scope, document).await?,
+            false => fields_but_schemas(&api, document)?,
         };
-        document.retain(|_, value| !value.is_null());
-        merge(&mut document, changes.clone());
-        agent.fields = fields(&api, scope, document).await?;
         agent.updated_at = now();
         if api.context.store.update_agent(scope, &agent).await? {
             return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));

@@ -104,7 +104,7 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
 /// Creates a key; its text is in this answer and nowhere else.
 #[utoipa::path(post, path = "/api-keys", tag = "api-keys", security(("session" = [])), request_body = ApiKeyInput, responses((status = 201, body = NewKeyBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, person: Person, Object(mut object): Object,
+    State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
 ) -> Result<Answer, ApiError> {
     object.retain(|_, value| !value.is_null());
     let input: ApiKeyInput = typed(object)?;

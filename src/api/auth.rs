@@ -57,6 +57,7 @@ impl FromRequestParts<Api> for Caller {
             permit(parts, &key)?;
             api.count(key.scope, Rate::Requests).await?;
             take_place(parts, key.scope)?;
+            parts.extensions.insert(key.scope);
             return Ok(Self(key.scope));
         }
         if cookie(&parts.headers).is_some() {
@@ -82,6 +83,7 @@ impl FromRequestParts<Api> for Person {
         let session = api.context.store.session(token).await?.ok_or_else(ApiError::unauthorized)?;
         api.count(session.scope, Rate::Requests).await?;
         take_place(parts, session.scope)?;
+        parts.extensions.insert(session.scope);
         Ok(Self(session))
     }
 }

@@ -34,6 +34,8 @@ pub(super) enum Payload {
     },
     /// As it stands in both shapes (health).
     Plain(Value),
+    /// The same, put into JSON before.
+    Written(&'static str),
 }
 
 /// What a delete answers, in both shapes.
@@ -133,5 +135,6 @@ fn body(payload: Payload, enveloped: bool, request_id: &str) -> String {
         }
         (Payload::Failure { message, details }, false) => json!({"error": message, "details": details}).to_string(),
         (Payload::Plain(value), _) => value.to_string(),
+        (Payload::Written(text), _) => (*text).to_owned(),
     }
 }

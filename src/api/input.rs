@@ -3,7 +3,9 @@
 use super::Api;
 use super::body::was_too_slow;
 use super::error::ApiError;
-use crate::store::Page;
+use super::turns::{LARGE_BYTES, Turn};
+use crate::store::{OrgScope, Page};
+use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -20,9 +22,14 @@ const BODY: Limits = Limits { bytes_max: 0, depth_max: 80, values_max: 100_000 }
 /// Parameters of a query that are read; the address has some 64 kB.
 const QUERY_PARAMETERS_MAX: usize = 100;
 
-/// The JSON object of a request body.
+/// A body of somebody who is not known yet: an address and a password, or an invitation.
+const STRANGERS_BODY_BYTES_MAX: usize = 16 * 1_024;
+/// Values of an object from which on its work is done beside the others'.
+const LARGE_VALUES: usize = 1_000;
+
+/// The JSON object of a request body, and the turn in which it may be worked on if it is large.
 #[derive(Debug)]
-pub(super) struct Object(pub Map<String, Value>);
+pub(super) struct Object(pub Map<String, Value>, pub Option<Turn>);
 
 impl FromRequest<Api> for Object {
     type Rejection = ApiError;
@@ -34,22 +41,34 @@ impl FromRequest<Api> for Object {
             let message = "The body must be sent as application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
-        let bytes = read_body(request.into_body(), api.body_bytes_max).await?;
-        let limits = Limits { bytes_max: api.body_bytes_max, ..BODY };
-        match limits.parse(&bytes) {
+        let scope = request.extensions().get::<OrgScope>().copied();
+        let bytes_max = match scope {
+            Some(_) => api.body_bytes_max,
+            None => api.body_bytes_max.min(STRANGERS_BODY_BYTES_MAX),
+        };
+        let bytes = read_body(request.into_body(), bytes_max).await?;
+        // Not before the body is there: who sends slowly takes no turn.
+        let turn = match scope.filter(|_| bytes.len() > LARGE_BYTES) {
+            Some(scope) => Some(api.turn(scope).await?),
+            None => None,
+        };
+        let limits = Limits { bytes_max, ..BODY };
+        let parse = || match limits.parse(&bytes) {
             Ok(Value::Object(mut object)) => {
                 if let Some(field) = nul_in_object(&object) {
                     return Err(holds_nul(&field));
                 }
                 object.values_mut().for_each(whole_numbers);
-                Ok(Self(object))
+                Ok(object)
             }
             Ok(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object")),
             Err(DocumentError::Invalid(error)) => {
                 Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is not JSON: {error}")))
             }
             Err(bound) => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", format!("The body {bound}"))),
-        }
+        };
+        let object = if turn.is_some() { in_place(parse)? } else { parse()? };
+        Ok(Self(object, turn))
     }
 }
 
@@ -110,10 +129,28 @@ fn whole_numbers(value: &mut Value) {
 /// Reads an object into a type; the refusal names the field.
 pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) -> Result<T, ApiError> {
     let name = T::name();
-    let read = read(object.clone())?;
-    super::shapes::check(&name, &object)?;
-    super::lengths::check(&object)?;
-    Ok(read)
+    let check = || {
+        let read = read(object.clone())?;
+        super::shapes::check(&name, &object)?;
+        super::lengths::check(&object)?;
+        Ok(read)
+    };
+    if is_large(&object) { in_place(check) } else { check() }
+}
+
+/// Whether it has many values; it is not looked at any further.
+fn is_large(object: &Map<String, Value>) -> bool {
+    fn count(value: &Value, left: &mut usize) {
+        *left = left.saturating_sub(1);
+        match value {
+            Value::Array(items) => items.iter().take_while(|item| (count(item, left), *left > 0).1).for_each(drop),
+            Value::Object(fields) => fields.values().take_while(|item| (count(item, left), *left > 0).1).for_each(drop),
+            _ => {}
+        }
+    }
+    let mut left = LARGE_VALUES;
+    object.values().take_while(|value| (count(value, &mut left), left > 0).1).for_each(drop);
+    left == 0
 }
 
 fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {

@@ -181,6 +181,8 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
         let answer = self.router.call(hyper::Request::from_parts(parts, body));
         let (place, answered, progress) = (self.place.clone(), self.answered.clone(), self.progress.clone());
         Box::pin(async move {
+            // Requests that were sent in one piece are answered in turns with those of other connections.
+            tokio::task::yield_now().await;
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // From here on the handler keeps the time, and the place is taken until it ends.

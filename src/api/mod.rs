@@ -39,6 +39,7 @@ mod sessions;
 mod shapes;
 mod tasks;
 mod trunks;
+mod turns;
 mod usage;
 mod users;
 mod visitor;
@@ -57,6 +58,7 @@ use rates::Rates;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use trunkline_connections::{Networks, Report};
+use turns::Turns;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ pub struct Api {
     demo: Option<Arc<Demo>>,
     passwords: Passwords,
     written: agents::Written,
+    turns: Turns,
     health: health::HealthCache,
 }
 
@@ -162,6 +165,7 @@ impl Api {
             web: Arc::new(WebSettings { allowed_origins, ice_servers, token_valid_s }),
             passwords: Passwords::default(),
             written: agents::Written::default(),
+            turns: Turns::default(),
             health: health::HealthCache::default(),
         }
     }

@@ -19,7 +19,7 @@ const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 /// `GET /openapi.json`: as it stands on both mounts.
 pub(super) async fn json() -> Answer {
-    Answer(StatusCode::OK, Payload::Plain(DOCUMENT.clone()))
+    Answer(StatusCode::OK, Payload::Written(&TEXT))
 }
 
 /// `GET /docs`: a page that shows it.
@@ -28,6 +28,8 @@ pub(super) const PAGE_STYLE: &str = include_str!("docs.css");
 pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+/// Anybody may ask for it as often as they like.
+static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
 /// Types that only queries use.
 fn queried(schemas: &mut Value) {

@@ -154,7 +154,7 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
 /// everybody above it, and what it uses counts for them too. Its API key is returned only once.
 #[utoipa::path(post, path = "/organizations", tag = "organizations", security(("session" = [])), request_body = OrganizationInput, responses((status = 201, body = OrganizationCreated)))]
 pub(super) async fn create(
-    State(api): State<Api>, person: Person, Object(mut object): Object,
+    State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
 ) -> Result<Answer, ApiError> {
     object.retain(|_, value| !value.is_null());
     let input: OrganizationInput = typed(object)?;
@@ -202,8 +202,9 @@ pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<S
 /// people lift it, and never over their own.
 #[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath, IfMatchHeader), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object): Object,
+    State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object, turn): Object,
 ) -> Result<Versioned, ApiError> {
+    let _turn = api.turn_of_change(turn, person.scope()).await?;
     find(&api, &person, &id).await?;
     if object.get("name").is_some_and(Value::is_null) {
         return Err(ApiError::field("name", "cannot be cleared"));

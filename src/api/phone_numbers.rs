@@ -133,7 +133,7 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 /// Creates a phone number.
 #[utoipa::path(post, path = "/phone-numbers", tag = "phone-numbers", request_body = PhoneNumberInput, responses((status = 201, body = PhoneNumberBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
+    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let fields = check(&api, scope, object).await?;
@@ -153,8 +153,10 @@ pub(super) async fn get(
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath, IfMatchHeader), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
+    Object(changes, turn): Object,
 ) -> Result<Versioned, ApiError> {
+    let _turn = api.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut row = find(&api, scope, &id).await?;
         if_match.check(row.version, &changes, PhoneNumberView::from(&row))?;

@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
-/// How often a change is tried anew because another one came between reading and writing. Each failed attempt means
-/// that somebody else's change went through, so only a crowd at one document gets here.
-pub(super) const ATTEMPTS_MAX: usize = 100;
+/// How often a change is tried anew because another one came between reading and writing. Changes through one process
+/// come one after the other ([`super::turns`]): only those of other processes, and of running calls, get in between.
+pub(super) const ATTEMPTS_MAX: usize = 20;
 
 /// The header, for the description of the API.
 #[derive(Debug, IntoParams)]

@@ -94,7 +94,9 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
 /// Stores the key of a provider, or of a server of your own at `base_url`, in place of the one before. Calls of the
 /// organization use it at that address instead of the server's.
 #[utoipa::path(post, path = "/secrets", tag = "secrets", security(("session" = [])), request_body = SecretInput, responses((status = 201, body = SecretBody)))]
-pub(super) async fn create(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
+pub(super) async fn create(
+    State(api): State<Api>, person: Person, Object(object, _turn): Object,
+) -> Result<Answer, ApiError> {
     let input: SecretInput = typed(object)?;
     person.require(Role::Admin)?;
     check_name(&input.name)?;

@@ -113,7 +113,7 @@ pub(super) async fn logged_in(
 /// `organization_id` names none of them, the answer is 409 with the organizations to choose from.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login, responses((status = 200, body = Me), (status = 409, body = OrganizationRequired, description = "The password fits in several organizations: ask again with the organization_id of one of them.")))]
 pub(super) async fn login(
-    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(object): Object,
+    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(object, _turn): Object,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
@@ -144,7 +144,7 @@ pub(super) struct PasswordChange {
 /// in other organizations keep theirs.
 #[utoipa::path(post, path = "/auth/password", tag = "auth", security(("session" = [])), request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
-    State(api): State<Api>, visitor: Visitor, person: Person, headers: HeaderMap, Object(object): Object,
+    State(api): State<Api>, visitor: Visitor, person: Person, headers: HeaderMap, Object(object, _turn): Object,
 ) -> Result<Answer, ApiError> {
     visitor.count(&api)?;
     let PasswordChange { current_password, new_password } = typed(object)?;

@@ -152,7 +152,7 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 /// Creates a task.
 #[utoipa::path(post, path = "/tasks", tag = "tasks", request_body = TaskFields, responses((status = 201, body = TaskBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
+    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let (agent, fields) = check(&api, scope, object).await?;
@@ -174,8 +174,10 @@ pub(super) async fn get(
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath, IfMatchHeader), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
+    Object(changes, turn): Object,
 ) -> Result<Versioned, ApiError> {
+    let _turn = api.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut task = find(&api, scope, &id).await?;
         if task.status != TaskStatus::Pending {

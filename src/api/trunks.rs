@@ -170,7 +170,7 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 /// Creates a trunk.
 #[utoipa::path(post, path = "/trunks", tag = "trunks", request_body = TrunkFields, responses((status = 201, body = TrunkBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object): Object,
+    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
 ) -> Result<Versioned, ApiError> {
     api.count(scope, Rate::TrunkChanges).await?;
     object.retain(|_, value| !value.is_null());
@@ -195,9 +195,11 @@ pub(super) async fn get(
 /// `password` away, unless `password` is in the same change: they were given for the others.
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch, Object(changes): Object,
+    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
+    Object(changes, turn): Object,
 ) -> Result<Versioned, ApiError> {
     api.count(scope, Rate::TrunkChanges).await?;
+    let _turn = api.turn_of_change(turn, scope).await?;
     let password_is_given = changes.get("password").is_some_and(Value::is_string);
     for _ in 0..ATTEMPTS_MAX {
         let mut trunk = find(&api, scope, &id).await?;

@@ -142,7 +142,9 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
 /// Invites somebody; nobody is given a role above one's own. The answer says nothing about accounts that the address has in
 /// other organizations. An earlier invitation of the same address by this organization is void from now on.
 #[utoipa::path(post, path = "/users/invite", tag = "users", security(("session" = [])), request_body = Invite, responses((status = 201, body = InvitationBody)))]
-pub(super) async fn invite(State(api): State<Api>, person: Person, Object(object): Object) -> Result<Answer, ApiError> {
+pub(super) async fn invite(
+    State(api): State<Api>, person: Person, Object(object, _turn): Object,
+) -> Result<Answer, ApiError> {
     let Invite { email, role } = typed(object)?;
     person.require(Role::Admin)?;
     person.require(role)?;
@@ -165,7 +167,7 @@ pub(super) async fn invite(State(api): State<Api>, person: Person, Object(object
 /// address in other organizations keep their passwords.
 #[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
 pub(super) async fn accept(
-    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(mut object): Object,
+    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(mut object, _turn): Object,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
@@ -189,7 +191,7 @@ pub(super) async fn accept(
 /// Changes a person's role; the last owner stays one.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", security(("session" = [])), params(IdPath), request_body = RoleChange, responses((status = 200, body = UserBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, person: Person, Path(text): Path<String>, Object(object): Object,
+    State(api): State<Api>, person: Person, Path(text): Path<String>, Object(object, _turn): Object,
 ) -> Result<Answer, ApiError> {
     let mut user = find(&api, &person, &text).await?;
     let RoleChange { role } = typed(object)?;

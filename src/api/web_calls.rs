@@ -96,7 +96,7 @@ pub(super) fn refusal(fault: WebFault) -> ApiError {
 #[utoipa::path(post, path = "/calls/web", tag = "calls", request_body = WebCallFields, responses((status = 201, body = WebCallBody)))]
 pub(super) async fn create(
     State(api): State<Api>, Caller(scope): Caller, OriginalUri(uri): OriginalUri, headers: HeaderMap,
-    Object(object): Object,
+    Object(object, _turn): Object,
 ) -> Result<Answer, ApiError> {
     let fields: WebCallFields = typed(object)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");

@@ -532,3 +532,13 @@ async fn metrics_have_a_token_or_a_listener_of_their_own() {
     assert_eq!((metrics(own, &[]).await, metrics(own, &[("authorization", &token)]).await), (401, 200));
     assert_eq!(metrics(server.app.api_addr, &[("authorization", &token)]).await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_known_yet_sends_small_bodies() {
+    let server = Server::start().await;
+    let body = json!({"email": "a@example.com", "password": "x", "organization_id": "y".repeat(20_000)});
+    for path in ["/auth/login", "/invitations/accept"] {
+        let answer = heard(server.http.post(server.url(path)).json(&body)).await;
+        assert_eq!((answer.status, &answer.code), (413, &json!("payload_too_large")), "{path}: {answer:?}");
+    }
+}

@@ -50,6 +50,28 @@ async fn changes_of_different_fields_at_once_all_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_a_large_document_wait_for_each_other_and_a_flood_of_them_is_refused() {
+    let server = Server::start().await;
+    let path = format!("/agents/{}", server.agent);
+    let property = |n: usize| (format!("field_{n}"), json!({"type": "string", "description": "x".repeat(400)}));
+    let schema: serde_json::Map<String, Value> = (0..100).map(property).collect();
+    let plan = json!({"structured_data_plan": {"type": "object", "properties": schema}});
+    let (status, answer) = server.send("PATCH", &path, Some(json!({"analysis_plan": plan}))).await;
+    assert_eq!(status, 200, "{answer}");
+    let before = server.get(&format!("{path}/versions")).await["total"].as_i64().unwrap();
+    let change = async |n: u32| server.send("PATCH", &path, Some(json!({"description": n.to_string()}))).await;
+    let answers = futures_util::future::join_all((0..150).map(change)).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|(status, _)| *status == 200);
+    for (status, answer) in &refused {
+        assert_eq!((*status, &answer["details"]["limit"]), (429, &json!("large_requests")), "{answer}");
+    }
+    assert!(done.len() >= 64 && !refused.is_empty(), "{} changes, {} refused", done.len(), refused.len());
+    // Each that was told to be done is there, once.
+    let after = server.get(&format!("{path}/versions")).await["total"].as_i64().unwrap();
+    assert_eq!(after, (before + done.len() as i64).min(200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_at_one_agent_loses_nothing_and_every_state_is_kept() {
     let server = Server::start().await;
     let path = format!("/agents/{}", server.agent);

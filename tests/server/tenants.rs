@@ -499,6 +499,13 @@ async fn nobody_takes_over_another_tenants_call() {
         assert_eq!(taken.status, wanted, "{user} {account:?}: {answer}");
     }
     assert_eq!(caller.request(&mut call, "OPTIONS", "").await, 200, "the call goes on");
+    // A carrier that both list puts through calls to either: a place of the one is not for a call to the other's number.
+    let shared = b.trunk(json!({"allowed_addresses": [CALLER]})).await;
+    let mut carrier = Peer::at(&server, CALLER).await;
+    let (taken, answer) = carrier.invite(&Ask { user: NUMBER_B, more: &more, ..Ask::default() }).await;
+    assert_eq!(taken.status, 481, "{answer}");
+    assert_eq!(caller.request(&mut call, "OPTIONS", "").await, 200, "the call goes on");
+    b.delete(&format!("/trunks/{shared}")).await;
     // Its own caller, from elsewhere and by credentials.
     let ask = Ask { user: NUMBER_A, account: Some(("alice7", "s3cret")), more: &more, ..Ask::default() };
     let (mut taken, answer) = stranger.invite(&ask).await;

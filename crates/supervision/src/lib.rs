@@ -108,6 +108,17 @@ pub fn spawn_blocking<T: Send + 'static>(part: &'static str, work: impl FnOnce()
     tokio::task::spawn_blocking(move || contain_sync(part, work))
 }
 
+/// Does work for milliseconds where it is, and lets others of this thread go on elsewhere meanwhile. In a runtime of one
+/// thread, and outside of any, they wait.
+#[cfg(feature = "tokio")]
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use crate::call::registry::{Command, Seat};
 use crate::call::trunk_selection::{self, Chosen as ChosenTrunk};
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::CallId;
+use crate::domain::ids::{CallId, OrganizationId};
 use crate::domain::trunk::Trunk;
 use crate::store::{Route, StoreError, now};
 use crate::webhooks::event;
@@ -33,6 +33,8 @@ use trunkline_signaling::sip::message::HeaderName;
 
 /// A database that does not answer in this time refuses the call.
 const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
+/// The same while a conversation waits.
+const REPLACED_DEADLINE: Duration = Duration::from_millis(500);
 /// Document B: the customer's server says in five seconds who answers.
 const ASSISTANT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the peer has to acknowledge our 200 before the endpoint gives up (64 T1, plus a second).
@@ -120,6 +122,18 @@ async fn route(context: &Shared, incoming: &Incoming) -> Result<Routed, StoreErr
         }
         None => Routed::NobodyAnswers,
     })
+}
+
+/// Whether a call that wants another's place has called a number of somebody else than `own`: carriers that several
+/// organizations list put through both. True when nobody can say in time.
+pub(super) async fn calls_somebody_else(context: &Shared, incoming: &Incoming, own: OrganizationId) -> bool {
+    let candidates = context.trunks.candidates(&incoming.candidates);
+    let readings = trunk_selection::readings(candidates, &trunks::called(incoming), incoming.source.ip());
+    let owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone()));
+    match tokio::time::timeout(REPLACED_DEADLINE, owners).await {
+        Ok(Ok(owners)) => !owners.is_empty() && owners.values().all(|owner| owner.organization != own),
+        _ => true,
+    }
 }
 
 /// An inbound call that has a number and is not answered yet.

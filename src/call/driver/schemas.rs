@@ -1,5 +1,5 @@
 //! Where JSON Schemas of strangers are compiled and values held against them: on blocking threads, a few at once, one of
-//! each organization at once. A call, a request or a report waits for its own and for nobody else's longer than a deadline.
+//! each organization at once and half of them of one family. A call, a request or a report waits for its own and for nobody else's longer than a deadline.
 
 use super::{Context, Shared};
 use crate::call::machine::Machine;
@@ -7,7 +7,7 @@ use crate::dialogue::tools::misfit;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::ids::OrganizationId;
-use crate::store::OrgScope;
+use crate::store::{OrgScope, Store};
 use crate::supervision;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -19,12 +19,16 @@ use trunkline_json::schema::{Budget, Leniency, Schema};
 
 /// Jobs at once. Each takes milliseconds; more of them than cores would slow the calls.
 const JOBS_MAX: usize = 4;
-/// Organizations that are remembered before those without a job are forgotten.
+/// Of a root with everything below it.
+const JOBS_OF_FAMILY_MAX: usize = 2;
+/// Organizations and families that are remembered before those without a job are forgotten.
 const ORGANIZATIONS_MAX: usize = 256;
 /// A job in a call: the caller waits for it.
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// A job for a request, a report, a tool server's list.
 const WORK_DEADLINE: Duration = Duration::from_secs(10);
+/// To find out which family an organization is of: it is remembered for most.
+const FAMILY_DEADLINE: Duration = Duration::from_millis(500);
 /// What the model is told when nobody could look at its arguments.
 const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
 
@@ -37,54 +41,75 @@ pub struct Busy;
 #[derive(Clone, Debug)]
 pub struct SchemaWorkers {
     jobs: Arc<Semaphore>,
-    organizations: Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>,
+    organizations: Turns,
+    families: Turns,
+    /// Knows the families.
+    store: Option<Store>,
 }
 
-impl Default for SchemaWorkers {
-    fn default() -> Self {
-        Self { jobs: Arc::new(Semaphore::new(JOBS_MAX)), organizations: Arc::default() }
+type Turns = Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>;
+
+/// The turn of an organization or a family: so many jobs at once, and the others wait.
+fn turn(all: &Turns, id: OrganizationId, at_once: usize) -> Arc<Semaphore> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= ORGANIZATIONS_MAX {
+        all.retain(|_, turn| turn.strong_count() > 0);
     }
+    if let Some(turn) = all.get(&id).and_then(Weak::upgrade) {
+        return turn;
+    }
+    let turn = Arc::new(Semaphore::new(at_once));
+    all.insert(id, Arc::downgrade(&turn));
+    turn
 }
 
 impl SchemaWorkers {
-    /// The turn of an organization: one job at once, so that many of its jobs wait for each other.
-    fn turn(&self, organization: OrganizationId) -> Arc<Semaphore> {
-        let mut all = self.organizations.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= ORGANIZATIONS_MAX {
-            all.retain(|_, turn| turn.strong_count() > 0);
-        }
-        if let Some(turn) = all.get(&organization).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::new(Semaphore::new(1));
-        all.insert(organization, Arc::downgrade(&turn));
-        turn
+    pub fn new(store: Option<Store>) -> Self {
+        let (organizations, families) = Default::default();
+        Self { jobs: Arc::new(Semaphore::new(JOBS_MAX)), organizations, families, store }
     }
 
     /// Runs a job of a call.
     pub(super) async fn of_call<T: Send + 'static>(
         &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        self.run(scope.organization(), CALL_DEADLINE, job).await
+        self.run(scope, CALL_DEADLINE, job).await
     }
 
     /// Runs a job that nobody waits for on the telephone.
     pub async fn of_request<T: Send + 'static>(
         &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        self.run(scope.organization(), WORK_DEADLINE, job).await
+        self.run(scope, WORK_DEADLINE, job).await
     }
 
     async fn run<T: Send + 'static>(
-        &self, organization: OrganizationId, deadline: Duration, job: impl FnOnce() -> T + Send + 'static,
+        &self, scope: OrgScope, deadline: Duration, job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let (turn, jobs) = (self.turn(organization), self.jobs.clone());
+        let organization = scope.organization();
+        // Without a database everybody is a family of their own.
+        let root = match &self.store {
+            Some(store) => timeout(FAMILY_DEADLINE, store.lineage(scope)).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        self.run_of(organization, root.map_or(organization, |lineage| lineage.root()), deadline, job).await
+    }
+
+    async fn run_of<T: Send + 'static>(
+        &self, organization: OrganizationId, root: OrganizationId, deadline: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let own = turn(&self.organizations, organization, 1);
+        let (family, jobs) = (turn(&self.families, root, JOBS_OF_FAMILY_MAX), self.jobs.clone());
         let work = async move {
-            let turn = turn.acquire_owned().await.map_err(|_| Busy)?;
-            let job_permit = jobs.acquire_owned().await.map_err(|_| Busy)?;
+            let permits = (
+                own.acquire_owned().await.map_err(|_| Busy)?,
+                family.acquire_owned().await.map_err(|_| Busy)?,
+                jobs.acquire_owned().await.map_err(|_| Busy)?,
+            );
             // Who has stopped waiting does not free the thread: the job keeps its permits to its end.
             let done = supervision::spawn_blocking("schema", move || {
-                let _permits = (turn, job_permit);
+                let _permits = permits;
                 job()
             });
             done.await.ok().and_then(Result::ok).ok_or_else(|| {
@@ -241,22 +266,24 @@ mod tests {
         let (end, ended) = mpsc::sync_channel(1);
         let workers = workers.clone();
         let job = tokio::spawn(async move {
-            workers.run(organization, Duration::from_secs(60), move || ended.recv().unwrap_or_default()).await
+            workers
+                .run_of(organization, organization, Duration::from_secs(60), move || ended.recv().unwrap_or_default())
+                .await
         });
         (end, job)
     }
 
     #[tokio::test]
     async fn one_organization_takes_one_thread_and_others_go_on() {
-        let workers = SchemaWorkers::default();
+        let workers = SchemaWorkers::new(None);
         let (hostile, other) = (OrganizationId::new(), OrganizationId::new());
         let running: Vec<_> = (0..50).map(|_| held(&workers, hostile)).collect();
         while workers.jobs.available_permits() != JOBS_MAX - 1 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(workers.run(other, Duration::from_secs(60), || 7).await, Ok(7));
+        assert_eq!(workers.run_of(other, other, Duration::from_secs(60), || 7).await, Ok(7));
         // Its own wait no longer than their deadline, and a job that nobody waits for keeps its place.
-        assert_eq!(workers.run(hostile, Duration::from_millis(1), || 7).await, Err(Busy));
+        assert_eq!(workers.run_of(hostile, hostile, Duration::from_millis(1), || 7).await, Err(Busy));
         assert_eq!(workers.jobs.available_permits(), JOBS_MAX - 1);
         for (end, job) in running {
             drop(end);
@@ -267,20 +294,44 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_panics_frees_its_place() {
-        let workers = SchemaWorkers::default();
+        let workers = SchemaWorkers::new(None);
         let organization = OrganizationId::new();
         let broken: Result<(), Busy> =
-            workers.run(organization, Duration::from_secs(60), || panic!("a defect of a test")).await;
+            workers.run_of(organization, organization, Duration::from_secs(60), || panic!("a defect of a test")).await;
         assert_eq!(broken, Err(Busy));
-        assert_eq!(workers.run(organization, Duration::from_secs(60), || 7).await, Ok(7));
+        assert_eq!(workers.run_of(organization, organization, Duration::from_secs(60), || 7).await, Ok(7));
     }
 
     #[tokio::test]
     async fn organizations_without_a_job_are_forgotten() {
-        let workers = SchemaWorkers::default();
+        let workers = SchemaWorkers::new(None);
         for _ in 0..3 * ORGANIZATIONS_MAX {
-            assert_eq!(workers.run(OrganizationId::new(), Duration::from_secs(60), || 7).await, Ok(7));
+            assert_eq!(
+                workers.run_of(OrganizationId::new(), OrganizationId::new(), Duration::from_secs(60), || 7).await,
+                Ok(7)
+            );
         }
         assert!(workers.organizations.lock().unwrap().len() <= ORGANIZATIONS_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_family_takes_half_of_the_threads_and_others_go_on() {
+        let workers = SchemaWorkers::new(None);
+        let root = OrganizationId::new();
+        let mut ends = Vec::new();
+        for _ in 0..20 {
+            let ((end, ended), workers) = (mpsc::sync_channel::<()>(1), workers.clone());
+            ends.push(end);
+            let job = move || ended.recv().unwrap_or_default();
+            tokio::spawn(
+                async move { workers.run_of(OrganizationId::new(), root, Duration::from_secs(60), job).await },
+            );
+        }
+        while workers.jobs.available_permits() != JOBS_MAX - JOBS_OF_FAMILY_MAX {
+            tokio::task::yield_now().await;
+        }
+        let other = OrganizationId::new();
+        assert_eq!(workers.run_of(other, other, Duration::from_secs(60), || 7).await, Ok(7));
+        assert_eq!(workers.jobs.available_permits(), JOBS_MAX - JOBS_OF_FAMILY_MAX);
     }
 }

@@ -5,6 +5,7 @@ use super::Media;
 use super::converse::Conversation;
 use super::figures::{ended_by, info_digit, reason_facts, referral_news};
 use super::handover::{Handover, HandoverNews};
+use super::inbound::calls_somebody_else;
 use super::line::{Line, News};
 use crate::call::machine::Machine;
 use crate::domain::call::Direction;
@@ -119,6 +120,9 @@ impl Conversation {
         let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.get(id));
         if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
             return sip.reject(by.call, 403, None).await;
+        }
+        if calls_somebody_else(&self.context, &by, self.record.scope.organization()).await {
+            return sip.reject(by.call, 481, None).await;
         }
         let Some(events) = sip.take(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();

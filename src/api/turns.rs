@@ -1,0 +1,162 @@
+//! Turns for work on large documents. A body of hundreds of kilobytes, or a change of a stored one, takes the processor
+//! for milliseconds. A family does one such piece of work at a time, and all families together leave a part of the
+//! processor to the calls. The work itself is done outside of the threads that serve everybody
+//! ([`crate::supervision::in_place`]).
+
+use super::Api;
+use super::error::ApiError;
+use crate::domain::ids::OrganizationId;
+use crate::store::OrgScope;
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Bodies up to here are work for microseconds.
+pub(super) const LARGE_BYTES: usize = 16 * 1_024;
+/// Requests of one family that wait. A person's clicks and a deployment's script are far below.
+const WAITING_MAX: usize = 64;
+/// How long a request waits.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Families that are remembered before those without work are forgotten.
+const FAMILIES_MAX: usize = 256;
+
+#[derive(Debug)]
+struct Family {
+    turn: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Debug)]
+pub(super) struct Turns {
+    /// Of all families.
+    all: Arc<Semaphore>,
+    families: Arc<Mutex<HashMap<OrganizationId, Weak<Family>>>>,
+}
+
+/// Work may be done until this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _family: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+    /// Remembered while it works.
+    _of: Arc<Family>,
+}
+
+/// Counts one that waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { all: Arc::new(Semaphore::new((cores / 2).max(1))), families: Arc::default() }
+    }
+}
+
+impl Turns {
+    fn family(&self, root: OrganizationId) -> Arc<Family> {
+        let mut all = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= FAMILIES_MAX {
+            all.retain(|_, family| family.strong_count() > 0);
+        }
+        if let Some(family) = all.get(&root).and_then(Weak::upgrade) {
+            return family;
+        }
+        let family = Arc::new(Family { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) });
+        all.insert(root, Arc::downgrade(&family));
+        family
+    }
+
+    /// The next turn of a family; `None` when too many wait, or it does not come in time.
+    async fn take(&self, root: OrganizationId) -> Option<Turn> {
+        let family = self.family(root);
+        if family.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            family.waiting.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let _waiting = Waiting(&family.waiting);
+        let both = async {
+            let own = family.turn.clone().acquire_owned().await.ok()?;
+            Some((own, self.all.clone().acquire_owned().await.ok()?))
+        };
+        let (own, all) = timeout(WAIT_MAX, both).await.ok().flatten()?;
+        Some(Turn { _family: own, _all: all, _of: family.clone() })
+    }
+}
+
+impl Api {
+    /// Waits for the organization's turn; 429 when its family has too much work of this kind already.
+    pub(super) async fn turn(&self, scope: OrgScope) -> Result<Turn, ApiError> {
+        let root = self.context.store.lineage(scope).await?.root();
+        self.turns.take(root).await.ok_or_else(|| {
+            let message = "The organization has too many requests with large documents under way; try again";
+            ApiError::too_much("large_requests", message.to_owned(), Some(2))
+        })
+    }
+
+    /// The turn for a change, which a large body has already. The stored document may be large, however small the change
+    /// is; and changes of one document that come one after the other need no second attempt.
+    pub(super) async fn turn_of_change(&self, turn: Option<Turn>, scope: OrgScope) -> Result<Turn, ApiError> {
+        match turn {
+            Some(turn) => Ok(turn),
+            None => self.turn(scope).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(in_all: usize) -> Turns {
+        Turns { all: Arc::new(Semaphore::new(in_all)), families: Arc::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_family_works_one_after_the_other_and_keeps_nobody_else_waiting() {
+        let turns = turns(2);
+        let (busy, other) = (OrganizationId::new(), OrganizationId::new());
+        let working = turns.take(busy).await.unwrap();
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..1_000 {
+            let turns = turns.clone();
+            crowd.spawn(async move { turns.take(busy).await.is_some() });
+        }
+        // Those over the bound are refused at once.
+        let mut refused = 0;
+        while refused < 1_000 - WAITING_MAX {
+            assert!(!crowd.join_next().await.unwrap().unwrap(), "its turn is taken");
+            refused += 1;
+        }
+        assert!(turns.take(other).await.is_some());
+        drop(working);
+        let mut served = 0;
+        while let Some(got) = crowd.join_next().await {
+            served += usize::from(got.unwrap());
+        }
+        assert_eq!(served, WAITING_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_too_long_is_refused_and_leaves_nothing() {
+        let turns = turns(1);
+        let (one, other) = (OrganizationId::new(), OrganizationId::new());
+        let working = turns.take(one).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert!(turns.take(other).await.is_none());
+        assert_eq!(began.elapsed(), WAIT_MAX);
+        drop(working);
+        assert!(turns.take(other).await.is_some() && turns.take(one).await.is_some());
+        assert_eq!(turns.family(other).waiting.load(Ordering::Relaxed), 0);
+    }
+}
