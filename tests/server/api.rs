@@ -2,7 +2,7 @@
 
 use super::support::{NUMBER, Server, agent, strict};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 async fn refusal(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, String, String) {
     let (status, body) = server.send(method, path, body).await;
