@@ -47,7 +47,7 @@ pub(super) struct RequestDeadline<S> {
 
 impl<S> RequestDeadline<S> {
     pub(super) fn new(stream: S, within: Duration, progress: Arc<Progress>) -> Self {
-        let timer = Some(Box::pin(tokio::time::sleep(within)));
+        let timer = Some(Box::pin(tokio::time::sleep_until(Instant::now() + within)));
         Self { stream, within, progress, timer }
     }
 }
