@@ -138,19 +138,22 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     if is_large(&object) { in_place(check) } else { check() }
 }
 
-/// Whether it has many values; it is not looked at any further.
+/// Whether it has [`LARGE_VALUES`] or more; once that many are counted, nothing more is looked at.
 fn is_large(object: &Map<String, Value>) -> bool {
-    fn count(value: &Value, left: &mut usize) {
-        *left = left.saturating_sub(1);
+    let mut waiting: Vec<&Value> = object.values().take(LARGE_VALUES).collect();
+    let mut counted = 0;
+    while let Some(value) = waiting.pop() {
+        counted += 1;
         match value {
-            Value::Array(items) => items.iter().take_while(|item| (count(item, left), *left > 0).1).for_each(drop),
-            Value::Object(fields) => fields.values().take_while(|item| (count(item, left), *left > 0).1).for_each(drop),
+            Value::Array(items) => waiting.extend(items.iter().take(LARGE_VALUES)),
+            Value::Object(fields) => waiting.extend(fields.values().take(LARGE_VALUES)),
             _ => {}
         }
+        if counted + waiting.len() >= LARGE_VALUES {
+            return true;
+        }
     }
-    let mut left = LARGE_VALUES;
-    object.values().take_while(|value| (count(value, &mut left), left > 0).1).for_each(drop);
-    left == 0
+    false
 }
 
 fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {

@@ -320,10 +320,13 @@ async fn a_part_that_is_given_up_ends_the_process_with_its_code() {
     };
     until("it lives", || async { live("/health/live").await.filter(|(status, _)| *status == 200) }).await;
     database.execute("ALTER TABLE tasks RENAME COLUMN due_at TO elsewhere").await.unwrap();
+    // Nine panics with longer and longer pauses between them take some twenty seconds.
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
     let status = loop {
         if let Some(status) = process.try_wait().unwrap() {
             break status;
         }
+        assert!(std::time::Instant::now() < deadline, "the process does not end");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(status.code(), Some(i32::from(trunkline::cli::EXIT_PART_FAILED)));
