@@ -253,3 +253,88 @@ fn a_captured_authorization_does_not_work_twice() {
         assert!(answer.contains("stale=true"), "{answer}");
     }
 }
+
+#[test]
+fn what_one_trunk_finds_dead_another_trunk_tries_first_all_the_same() {
+    let mut line = line();
+    line.names.insert("carrier".into(), vec![udp("127.0.0.7:5060"), udp(CALLEE)]);
+    let mut tried = |trunk: &str| {
+        let call = line.dial_with(|invite| {
+            invite.hops = vec![hop("carrier")];
+            invite.trunk = Some(trunk.into());
+        });
+        line.pass_ms(4_200);
+        let _ = line.sides[0].hang_up(line.now, call);
+        line.pass_ms(100);
+        std::mem::take(&mut line.lost).iter().filter(|(_, text)| text.starts_with("INVITE ")).count()
+    };
+    assert_eq!(["hostile", "mine", "mine", "hostile"].map(&mut tried), [4, 4, 0, 0]);
+}
+
+/// Dials a carrier over TLS; the answer names `contact`. The names that certificates have to be for, by request.
+fn server_names(contact: &str, change: impl FnOnce(&mut trunkline_signaling::sip::endpoint::Invite)) -> Vec<String> {
+    let mut line = line();
+    let at = |ip: u8| std::net::SocketAddr::from(([127, 0, 0, ip], 5_061));
+    let endpoint = &mut line.sides[0];
+    let uri = Uri::sip(Some("1"), "carrier.example", None);
+    let name = |uri: Uri| trunkline_signaling::sip::message::NameAddr { display: None, uri, params: String::new() };
+    let mut invite = trunkline_signaling::sip::endpoint::Invite {
+        request_uri: uri.clone(),
+        from: name(uri.clone()),
+        to: name(uri),
+        hops: vec![Hop { host: "carrier.example".into(), port: None, transport: Some(Transport::Tls) }],
+        transport: Transport::Tls,
+        credentials: None,
+        sdp: Some(b"v=0\r\n".to_vec()),
+        headers: Default::default(),
+        trunk: None,
+        accept_refer: false,
+    };
+    change(&mut invite);
+    let call = endpoint.invite(line.now, invite).unwrap();
+    let mut seen = Vec::new();
+    let mut answered = false;
+    loop {
+        while let Some(query) = endpoint.poll_query() {
+            let found = [7, 8].map(|ip| Address { transport: query.transport, addr: at(ip) });
+            endpoint.handle_resolved(line.now, query.id, Ok(found.to_vec()));
+        }
+        let Some(transmit) = endpoint.poll_transmit() else { break };
+        let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+        let name = transmit.server_name.as_deref().unwrap_or("any");
+        seen.push(format!("{} {name}", text.split(' ').next().unwrap()));
+        if text.starts_with("INVITE ") && !std::mem::replace(&mut answered, true) {
+            let answer = format!(
+                "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=x\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n\
+                 Contact: <sip:1@{contact}>\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
+                header(&text, "Via"),
+                header(&text, "From"),
+                header(&text, "To"),
+                header(&text, "Call-ID")
+            );
+            let parsed = trunkline_signaling::sip::message::parse::datagram(answer.as_bytes());
+            endpoint.handle_parsed(line.now, transmit.transport, at(7), parsed);
+            endpoint.hang_up(line.now, call).unwrap();
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_certificate_has_to_be_for_the_name_that_the_call_was_made_to() {
+    let names = |contact| server_names(contact, |_| {});
+    let carrier = ["INVITE carrier.example", "ACK carrier.example", "BYE carrier.example"];
+    // An address in the Contact, another one of the same name, and one machine of many.
+    for contact in ["127.0.0.7:5061;transport=tls", "127.0.0.8:5061;transport=tls", "edge7.example;transport=tls"] {
+        assert_eq!(names(contact), carrier, "{contact}");
+    }
+    // Nobody has named this one.
+    let elsewhere = ["INVITE carrier.example", "ACK any", "BYE any"];
+    assert_eq!(names("127.0.0.9:5061;transport=tls"), elsewhere);
+    // Whoever names an address means it.
+    let literal = server_names("127.0.0.7:5061;transport=tls", |invite| invite.hops[0].host = "127.0.0.7".into());
+    assert_eq!(literal, ["INVITE 127.0.0.7", "ACK 127.0.0.7", "BYE 127.0.0.7"]);
+    // The certificate says nothing over other transports.
+    let plain = server_names("127.0.0.7", |invite| invite.hops[0].transport = Some(Transport::Tcp));
+    assert_eq!(plain, ["INVITE any", "ACK any", "BYE any"]);
+}

@@ -158,7 +158,6 @@ async fn a_name_that_leads_inside_later_is_not_connected_to() {
     for path in ["/w/assistant-request", "/w/status-update", "/mcp", "/v1/chat/completions"] {
         own.wait(path, 1).await;
     }
-    let asked = own.paths().len();
     // Between saving and calling the names change their mind.
     change(&server, names("second")).await;
     *leads.lock().unwrap() = inside;
@@ -174,7 +173,12 @@ async fn a_name_that_leads_inside_later_is_not_connected_to() {
         page["webhook_deliveries"].to_string().contains("no public address").then_some(())
     })
     .await;
-    assert_eq!((own.paths().len(), touched.load(Ordering::SeqCst)), (asked, 0), "{:?}", own.paths());
+    // What the first call still had to say comes when it comes, under the name it was given.
+    let asked = own.all();
+    let by_other_names: Vec<_> =
+        asked.iter().filter(|told| !told.headers.get("host").is_some_and(|host| host.starts_with("first."))).collect();
+    assert!(by_other_names.is_empty() && !asked.is_empty(), "{by_other_names:?}");
+    assert_eq!(touched.load(Ordering::SeqCst), 0);
 }
 
 /// A SIP peer that challenges every INVITE and counts who answers.

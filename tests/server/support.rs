@@ -376,7 +376,11 @@ impl Receiver {
     }
 
     pub fn paths(&self) -> Vec<String> {
-        self.told.lock().unwrap().iter().map(|one| one.path.clone()).collect()
+        self.all().into_iter().map(|one| one.path).collect()
+    }
+
+    pub fn all(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
     }
 
     /// Waits for as many to a path.

@@ -271,3 +271,118 @@ async fn a_stun_server_tells_the_public_address() {
     let nobody = silent.local_addr().unwrap().to_string();
     assert!(trunkline_signaling::io::public_address(&nobody, rand::random()).await.is_err());
 }
+
+/// A carrier behind TLS that refuses every call with 486; the first handshake waits for `go`. Counts handshakes that
+/// came to their end, good and bad.
+async fn tls_carrier(
+    files: (String, String), go: std::sync::Arc<tokio::sync::Notify>,
+) -> (u16, std::sync::Arc<std::sync::Mutex<(usize, usize)>>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain = vec![CertificateDer::from_pem_slice(files.0.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(files.1.as_bytes()).unwrap();
+    let provider = std::sync::Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let counts = std::sync::Arc::new(std::sync::Mutex::new((0, 0)));
+    let counted = counts.clone();
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, counted, go) = (acceptor.clone(), counted.clone(), go.clone());
+            let waits = std::mem::take(&mut first);
+            tokio::spawn(async move {
+                if waits {
+                    go.notified().await;
+                }
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    counted.lock().unwrap().1 += 1;
+                    return;
+                };
+                let mut buffer = vec![0; 65_535];
+                // The client's verdict on the certificate comes after the server's last word.
+                let mut spoke = false;
+                while let Ok(len @ 1..) = stream.read(&mut buffer).await {
+                    if !std::mem::replace(&mut spoke, true) {
+                        counted.lock().unwrap().0 += 1;
+                    }
+                    let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+                    if text.starts_with("ACK ") || !text.contains("CSeq: ") {
+                        continue;
+                    }
+                    let copied: String = ["Via", "From", "To", "Call-ID", "CSeq"]
+                        .iter()
+                        .filter_map(|name| text.lines().find(|line| line.starts_with(&format!("{name}: "))))
+                        .map(|line| format!("{line}\r\n"))
+                        .collect();
+                    let copied = copied.replace("\r\nCall-ID", ";tag=e\r\nCall-ID");
+                    let reply = format!("SIP/2.0 486 Busy Here\r\n{copied}Content-Length: 0\r\n\r\n");
+                    stream.write_all(reply.as_bytes()).await.unwrap();
+                }
+                if !spoke {
+                    counted.lock().unwrap().1 += 1;
+                }
+            });
+        }
+    });
+    (port, counts)
+}
+
+/// Another trunk may give the carrier's address a name of its own: the carrier's certificate is not for that name, and
+/// only that trunk's calls fail for it, whoever connects first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_name_for_a_carriers_address_breaks_nobody_elses_connection() {
+    const FOREIGN: &str = "+15550171";
+    const MINE: &str = "+15550172";
+    let made = rcgen::generate_simple_self_signed(["carrier.test".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, made.cert.pem()).unwrap();
+    let go = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (port, counts) = tls_carrier((made.cert.pem(), made.signing_key.serialize_pem()), go.clone()).await;
+    let dns = name_server(9, 9).await;
+    let server = Server::start_with(|config| {
+        config.sip.dns_server = Some(dns);
+        config.sip.tls.roots = roots.display().to_string();
+    })
+    .await;
+    let trunk = |name: &str, host: &str| json!({"name": name, "host": host, "port": port, "transport": "tls"});
+    for (name, host, number) in [("Foreign", "foreign.test", FOREIGN), ("Mine", "carrier.test", MINE)] {
+        let trunk = server.post("/trunks", trunk(name, host)).await["trunk"]["id"].clone();
+        server.post("/phone-numbers", json!({"name": name, "number": number, "trunk_id": trunk})).await;
+    }
+    let dial = async |number: &str| {
+        let task = json!({"agent_id": server.agent, "to_number": "+15550199", "from_number": number});
+        let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+        server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned()
+    };
+    let ended = async |call: String| {
+        super::support::until("the end of a call", || async {
+            let call = server.get(&format!("/calls/{call}")).await["call"].clone();
+            (!call["ended_at"].is_null()).then_some(call)
+        })
+        .await
+    };
+    // Theirs comes first and is still at its handshake; mine does not wait for it.
+    let theirs = dial(FOREIGN).await;
+    let call = ended(dial(MINE).await).await;
+    assert_eq!(call["end_reason"], json!("busy"), "{call}");
+    go.notify_one();
+    let call = ended(theirs).await;
+    assert_eq!(call["end_reason"], json!("trunk_error"), "{call}");
+    assert!(call["signalling"]["problem"].as_str().unwrap().contains("certificate"), "{call}");
+    // Once more, with my connection open: it is not theirs, and stays mine.
+    let call = ended(dial(FOREIGN).await).await;
+    assert_eq!(call["end_reason"], json!("trunk_error"), "{call}");
+    let call = ended(dial(MINE).await).await;
+    assert_eq!(call["end_reason"], json!("busy"), "{call}");
+    assert_eq!(*counts.lock().unwrap(), (1, 2), "one connection for all of mine");
+}

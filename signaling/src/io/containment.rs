@@ -126,8 +126,10 @@ impl Driver {
         let handled = contain_sync("sip_message", || {
             self.endpoint.handle_stream(now, peer.transport, peer.addr, parsed);
             let vouched = self.endpoint.poll_vouched();
-            if let (Some(trunk), Some(stream)) = (vouched, self.connections.get(&peer)) {
-                stream.place.vouch(trunk);
+            if let Some(trunk) = vouched {
+                for stream in self.streams.all(&peer) {
+                    stream.place.vouch(trunk);
+                }
             }
         });
         if handled.is_err() {
@@ -185,7 +187,7 @@ impl Driver {
                 let _ = self.endpoint.hang_up(now, call); // it may be over already
             }
         }
-        self.connections.retain(|_, stream| !stream.queue.is_closed());
+        self.streams.sweep();
         if self.checks.broken {
             self.endpoint.recover(now);
             self.checks.broken = false;

@@ -4,7 +4,8 @@ use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, Checks, OwnWork, SWEEP_INT
 use super::handle::{Command, Local, SipHandle};
 use super::listener::{self, Admission, Door, Lists, StreamLimits, StreamReports};
 use super::names::{self, Asked, Names, Purpose, Resolved};
-use super::stream::{self, Outbound, Peer, StreamEvent};
+use super::stream::{self, Peer, StreamEvent};
+use super::streams::{Stream, Streams};
 use super::tls::Certificates;
 use crate::limits;
 use crate::sip::endpoint::{
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
-use trunkline_connections::{Connection, Connections, Standing};
+use trunkline_connections::{Connections, Standing};
 use trunkline_supervision::spawn;
 
 /// A call that came in, with the events of its life.
@@ -87,7 +88,7 @@ pub struct Started {
 pub(super) struct Driver {
     pub(super) endpoint: Endpoint,
     udp: Arc<UdpSocket>,
-    pub(super) connections: HashMap<Address, Stream>,
+    pub(super) streams: Streams,
     admission: Admission,
     certificates: Certificates,
     pub(super) calls: HashMap<CallId, mpsc::Sender<Event>>,
@@ -100,12 +101,6 @@ pub(super) struct Driver {
     /// For the names of messages that are sent once.
     ack_lookups: Arc<Semaphore>,
     pub(super) checks: Checks,
-}
-
-/// A connection there is.
-pub(super) struct Stream {
-    pub(super) queue: mpsc::Sender<Outbound>,
-    pub(super) place: Arc<Connection>,
 }
 
 /// Starts the endpoint. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
@@ -148,7 +143,7 @@ pub async fn start(
     let driver = Driver {
         endpoint: Endpoint::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
-        connections: HashMap::new(),
+        streams: Streams::default(),
         admission,
         certificates: listen.certificates,
         calls: HashMap::new(),
@@ -334,16 +329,13 @@ impl Driver {
         let now = Instant::now();
         match event {
             StreamEvent::Opened { peer, queue, place } => {
-                self.connections.insert(peer, Stream { queue, place });
+                self.streams.insert(peer, Stream { queue, place, server_name: None, is_open: true });
             }
+            StreamEvent::Verified { peer, place } => self.streams.set_open(&peer, &place),
             StreamEvent::Received { peer, parsed } => {
                 self.heard_on_stream(now, peer, parsed);
             }
-            StreamEvent::Closed { peer } => {
-                if self.connections.get(&peer).is_some_and(|stream| stream.queue.is_closed()) {
-                    self.connections.remove(&peer);
-                }
-            }
+            StreamEvent::Closed { peer } => self.streams.forget_closed(&peer),
             StreamEvent::Unreachable { transaction, why } => {
                 self.endpoint.handle_unreachable(now, &transaction, &why);
             }
@@ -419,9 +411,14 @@ impl Driver {
         }
         match (asked.purpose, result) {
             (Purpose::Query(id), result) => self.endpoint.handle_resolved(now, id, result),
-            (Purpose::Message(transmit), Ok(addresses)) => {
+            (Purpose::Message(mut transmit), Ok(addresses)) => {
                 let permitted = |address: &&Address| self.endpoint.check_destination(address.addr).is_ok();
                 if let Some(address) = addresses.iter().find(permitted) {
+                    // The name of the call where it has been there, else the one that was looked up.
+                    let before = transmit.server_name.take();
+                    let is_there =
+                        before.as_deref().is_some_and(|name| self.streams.get(address, Some(name)).is_some());
+                    transmit.server_name = if is_there { before } else { Some(asked.hop.host.as_str().into()) };
                     self.send_to(transmit, address.addr);
                 }
             }
@@ -456,13 +453,20 @@ impl Driver {
     fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
         let peer = Address { transport: transmit.transport, addr };
         let item = (transmit.bytes.clone(), transmit.transaction.clone());
-        let item = match self.connections.get(&peer).map(|stream| stream.queue.try_send(item.clone())) {
-            Some(Ok(())) => return,
-            Some(Err(mpsc::error::TrySendError::Full(_))) => {
-                self.connections.remove(&peer); // closes it: a peer that does not read is gone
+        let server_name = transmit.server_name.clone().filter(|_| transmit.transport == Transport::Tls);
+        let found = self.streams.get(&peer, server_name.as_deref());
+        // Without a name: one that is on its way to the bare address.
+        let found = match &server_name {
+            None => found.or_else(|| self.streams.get(&peer, Some(&addr.ip().to_string()))),
+            Some(_) => found,
+        };
+        let item = match found.map(|stream| (stream.queue.try_send(item.clone()), stream.place.clone())) {
+            Some((Ok(()), _)) => return,
+            Some((Err(mpsc::error::TrySendError::Full(_)), place)) => {
+                self.streams.close(&peer, &place); // a peer that does not read is gone
                 return self.unreachable(transmit, "connection does not drain");
             }
-            Some(Err(mpsc::error::TrySendError::Closed(item))) => item,
+            Some((Err(mpsc::error::TrySendError::Closed(item)), _)) => item,
             None => item,
         };
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
@@ -480,9 +484,10 @@ impl Driver {
         let (place, limits) = (Arc::new(place), *limits);
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
         let _ = queue.try_send(item);
-        self.connections.insert(peer, Stream { queue, place: place.clone() });
-        let secure = (transmit.transport == Transport::Tls)
-            .then(|| (self.certificates.connector.clone(), self.names.name_of(addr)));
+        let is_secure = transmit.transport == Transport::Tls;
+        let server_name = is_secure.then(|| server_name.unwrap_or_else(|| addr.ip().to_string().into()));
+        let secure = server_name.as_ref().map(|name| (self.certificates.connector.clone(), name.to_string()));
+        self.streams.insert(peer, Stream { queue, place: place.clone(), server_name, is_open: !is_secure });
         let address = peer;
         let peer = Peer { address, place: place.clone(), limits, is_ours: true };
         let serving = stream::connect(peer, secure, outbound, events.clone());
@@ -586,7 +591,7 @@ mod tests {
         let driver = Driver {
             endpoint: Endpoint::new(Instant::now(), config, [7; 32]),
             udp: Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()),
-            connections: HashMap::new(),
+            streams: Streams::default(),
             admission: Admission {
                 connections: Connections::new(StreamLimits::default().caps),
                 reports: StreamReports::default(),
@@ -698,7 +703,8 @@ mod tests {
 
     fn to_name(host: &str) -> Transmit {
         let target = Target::Name { host: host.to_owned(), port: Some(5_060) };
-        Transmit { transport: Transport::Udp, target, bytes: Arc::from(&b"ACK"[..]), transaction: None }
+        let bytes = Arc::from(&b"ACK"[..]);
+        Transmit { transport: Transport::Udp, target, bytes, transaction: None, server_name: None }
     }
 
     #[tokio::test]
@@ -722,12 +728,13 @@ mod tests {
             running.driver.heard_on_stream(Instant::now(), peer, parse::datagram(b"\r\n\r\n"));
             running.driver.own_work(OwnWork::Output, Driver::flush);
         }
-        assert!(running.driver.connections.is_empty(), "{}", running.driver.connections.len());
+        assert_eq!(running.driver.streams.len(), 0);
         // A request of ours does.
         let bytes = Arc::from(message("OPTIONS", "ours").as_bytes());
         let target = Target::Addr(([127, 0, 0, 1], 9).into());
-        running.driver.transmit(Transmit { transport: Transport::Tcp, target, bytes, transaction: None });
-        assert_eq!(running.driver.connections.len(), 1);
+        let transport = Transport::Tcp;
+        running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name: None });
+        assert_eq!(running.driver.streams.len(), 1);
     }
 
     #[tokio::test]
@@ -740,7 +747,8 @@ mod tests {
             message("OPTIONS", "x").replace("OPTIONS sip:1@127.0.0.1 SIP/2.0", "SIP/2.0 404 No"),
         ] {
             let (target, bytes) = (Target::Addr(CHECK_ADDR), Arc::from(text.as_bytes()));
-            running.driver.transmit(Transmit { transport: CHECK_TRANSPORT, target, bytes, transaction: None });
+            let (transport, server_name) = (CHECK_TRANSPORT, None);
+            running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name });
         }
         assert!(answer.try_recv().is_err());
         let now = Instant::now();

@@ -8,6 +8,7 @@ mod listener;
 mod names;
 mod public;
 mod stream;
+mod streams;
 pub mod tls;
 
 pub use handle::{Local, SipHandle};

@@ -46,8 +46,6 @@ type Key = (String, Option<u16>, Option<Transport>);
 pub(super) struct Names {
     resolver: Option<TokioResolver>,
     known: HashMap<Key, (Vec<Address>, Instant)>,
-    /// What a certificate has to be for.
-    names: HashMap<SocketAddr, String>,
 }
 
 fn key(hop: &Hop) -> Key {
@@ -71,7 +69,7 @@ impl Names {
             None => TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok(),
             Some(server) => only(server),
         };
-        Self { resolver, known: HashMap::new(), names: HashMap::new() }
+        Self { resolver, known: HashMap::new() }
     }
 
     pub(super) fn resolver(&self) -> Option<TokioResolver> {
@@ -84,20 +82,9 @@ impl Names {
 
     pub(super) fn learn(&mut self, now: Instant, hop: &Hop, addresses: &[Address]) {
         self.known.retain(|_, (_, until)| *until > now);
-        if self.names.len() >= NAMES_MAX {
-            self.names.clear();
-        }
-        for address in addresses {
-            self.names.insert(address.addr, hop.host.clone());
-        }
         if self.known.len() < NAMES_MAX {
             self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + LIFETIME));
         }
-    }
-
-    /// The name that led to an address, else the address itself.
-    pub(super) fn name_of(&self, addr: SocketAddr) -> String {
-        self.names.get(&addr).cloned().unwrap_or_else(|| addr.ip().to_string())
     }
 }
 

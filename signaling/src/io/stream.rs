@@ -37,10 +37,27 @@ pub(super) type Outbound = (Wire, Option<Arc<str>>);
 
 #[derive(Debug)]
 pub(super) enum StreamEvent {
-    Opened { peer: Address, queue: mpsc::Sender<Outbound>, place: Arc<Connection> },
-    Received { peer: Address, parsed: Parsed },
-    Closed { peer: Address },
-    Unreachable { transaction: Arc<str>, why: String },
+    Opened {
+        peer: Address,
+        queue: mpsc::Sender<Outbound>,
+        place: Arc<Connection>,
+    },
+    /// One that we opened: its certificate is right.
+    Verified {
+        peer: Address,
+        place: Arc<Connection>,
+    },
+    Received {
+        peer: Address,
+        parsed: Parsed,
+    },
+    Closed {
+        peer: Address,
+    },
+    Unreachable {
+        transaction: Arc<str>,
+        why: String,
+    },
 }
 
 /// The other end of a connection.
@@ -155,6 +172,7 @@ pub(super) async fn connect(
             None
         }
         Ok(Ok((_, Some(stream)))) => {
+            let _ = events.send(StreamEvent::Verified { peer: address, place: peer.place.clone() }).await;
             run(stream, peer, outbound, &events).await;
             None
         }

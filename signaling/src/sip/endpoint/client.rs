@@ -1,8 +1,8 @@
 //! Answers to our requests, whatever they are for: who gets them, and what is sent again because of them.
 
-use super::launch::{Outbound, Way};
+use super::launch::{Destination, Outbound, Way};
 use super::transactions::ClientMachine;
-use super::{CallId, Endpoint, Target, Transport, authentication};
+use super::{CallId, Endpoint, Target, Transmit, Transport, authentication};
 use crate::limits;
 use crate::sip::dialog::Dialog;
 use crate::sip::failure::Cause;
@@ -32,21 +32,19 @@ pub(super) enum Cancel {
 pub(crate) struct SentAck {
     /// The transaction of its INVITE.
     pub(super) invite: Arc<str>,
-    wire: Wire,
-    hop: (Transport, Target),
+    sent: Transmit,
     /// How often it was sent again.
     repeated: u8,
 }
 
 impl SentAck {
     /// For a repetition of its 2xx, unless there were too many.
-    pub(super) fn again(&mut self, invite: &Arc<str>) -> Option<(Transport, Target, Wire)> {
+    pub(super) fn again(&mut self, invite: &Arc<str>) -> Option<Transmit> {
         if self.invite != *invite || self.repeated >= limits::ACKS_REPEATED_MAX {
             return None;
         }
         self.repeated = self.repeated.saturating_add(1);
-        let (transport, target) = &self.hop;
-        Some((*transport, target.clone(), self.wire.clone()))
+        Some(self.sent.clone())
     }
 }
 
@@ -57,8 +55,8 @@ impl Endpoint {
         if tx.abandoned {
             return self.late_response(now, key, &response);
         }
-        self.dead.remove(&tx.address);
-        let method = tx.request.method.clone();
+        let (method, address) = (tx.request.method.clone(), tx.address);
+        self.mark_alive(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;
         }
@@ -108,12 +106,12 @@ impl Endpoint {
         if tx.way.as_ref().is_none_or(Way::is_over) {
             return false;
         }
-        let (is_invite, address) = (tx.request.method == Method::Invite, tx.address);
+        let (is_invite, call, address) = (tx.request.method == Method::Invite, tx.call, tx.address);
         if is_invite {
             self.acknowledge_refusal(key, response);
         }
         if response.status == 503 {
-            self.mark_dead(now, address);
+            self.mark_dead(now, call, address);
         }
         let (status, reason) = (response.status, response.reason.clone());
         let why = Cause::Refused { status, reason, retry_after_s: None, why: None };
@@ -152,10 +150,10 @@ impl Endpoint {
         }
         machine.cancel(now);
         let cancel = hop_by_hop(&tx.request, Method::Cancel, None);
-        let address = tx.address;
+        let destination = Destination { address: tx.address, server_name: tx.server_name.clone() };
         let branch = cancel.headers.branch().map(str::to_owned).unwrap_or_default();
         self.arm_client(key);
-        self.start_client(now, cancel, &branch, address, call, None);
+        self.start_client(now, cancel, &branch, destination, call, None);
     }
 
     /// A call that nobody wants: acknowledged and hung up (RFC 3261 section 13.2.2.4).
@@ -171,8 +169,11 @@ impl Endpoint {
         self.send_ack(&dialog, cseq, key, transport, None, Vec::new());
         let outgoing = dialog.request(Method::Bye);
         let routed = outgoing.request.headers.get(&HeaderName::Route).is_some();
-        let peer = self.clients.get(key).map(|tx| tx.address);
-        let way = self.next_hop(&outgoing.next_hop, routed, transport, None, peer);
+        let there = self.clients.get(key).map(|tx| (tx.address, tx.server_name.clone()));
+        let mut way = self.next_hop(&outgoing.next_hop, routed, transport, None, there.as_ref().map(|there| there.0));
+        if let Some((peer, name)) = there {
+            way = way.named(peer.addr, name);
+        }
         let request = outgoing.request;
         self.launch(now, Outbound { request, call: None, auth_attempts: 0, repeats: 0, contact: None, way, why: None });
     }
@@ -192,9 +193,20 @@ impl Endpoint {
         let way = self.next_hop(&outgoing.next_hop, routed, transport, source, peer);
         let hop = self.only_hop(&way);
         self.push_via_for(&mut request, hop.0, &hop.1);
-        let wire: Wire = print::request(&request).into();
-        self.send(hop.0, hop.1.clone(), wire.clone(), None);
-        SentAck { invite: invite.clone(), wire, hop, repeated: 0 }
+        let (transport, target) = hop;
+        let server_name = match (transport, &target, self.clients.get(invite)) {
+            (Transport::Tls, Target::Addr(addr), Some(tx)) => {
+                let there = tx.server_name.clone().filter(|_| tx.address.addr == *addr);
+                let session = tx.call.and_then(|call| self.sessions.get(&call));
+                there.or_else(|| session.and_then(|session| session.server_names.of(*addr)))
+            }
+            (Transport::Tls, Target::Name { .. }, Some(tx)) => tx.server_name.clone(),
+            _ => None,
+        };
+        let bytes: Wire = print::request(&request).into();
+        let sent = Transmit { transport, target, bytes, transaction: None, server_name };
+        self.transmits.push_back(sent.clone());
+        SentAck { invite: invite.clone(), sent, repeated: 0 }
     }
 
     /// ACK of a non-2xx: same branch, same hop, To of the response (section 17.1.1.3).
@@ -203,8 +215,7 @@ impl Endpoint {
         let ack = hop_by_hop(&tx.request, Method::Ack, response.headers.get(&HeaderName::To));
         let wire: Wire = print::request(&ack).into();
         tx.ack = Some(wire.clone());
-        let address = tx.address;
-        self.send(address.transport, Target::Addr(address.addr), wire, None);
+        self.send_in(key, wire, false);
     }
 
     /// Sends the request of an answered transaction to the same address once more, changed.

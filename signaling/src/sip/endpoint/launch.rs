@@ -2,8 +2,9 @@
 //! answered there (RFC 3263).
 
 use super::client::Cancel;
+use super::server_names::ServerNames;
 use super::transactions::ClientTx;
-use super::{CallId, Endpoint, SessionState, Transport, authentication};
+use super::{CallId, Endpoint, SessionState, Transport, TrunkKey, authentication};
 use crate::limits;
 use crate::sip::failure::Cause;
 use crate::sip::message::{HeaderName, Method, Request, Uri, print};
@@ -50,6 +51,10 @@ pub struct Address {
     pub addr: SocketAddr,
 }
 
+/// An address as one trunk found it. How others fare there is their own experience: what a server does not answer to
+/// one customer, such as a name its certificate is not for, it may answer to the next one.
+pub(super) type TrunkAddress = (Option<TrunkKey>, Address);
+
 /// A hop to be looked up: all its addresses, the preferred first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -69,18 +74,45 @@ pub(super) struct Way {
     may_authenticate: bool,
     /// Its address is one that the peer has spoken from, or was let through before: nobody names another one.
     is_peers: bool,
+    /// The peer named it, in a dialog.
+    is_in_dialog: bool,
+    /// The name that is being looked up.
+    asked: Option<Arc<str>>,
+    names: ServerNames,
 }
 
 impl Way {
     pub(super) fn to(hops: impl IntoIterator<Item = Hop>, transport: Transport) -> Self {
-        let hops = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
-        Self { hops, addrs: VecDeque::new(), transport, may_authenticate: false, is_peers: false }
+        let hops: VecDeque<Hop> = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
+        let mut names = ServerNames::default();
+        for hop in &hops {
+            // Whoever names an address means a certificate for it.
+            names.learn(&hop.host.as_str().into(), hop.literal(transport).map(|address| address.addr));
+        }
+        let addrs = VecDeque::new();
+        let (may_authenticate, is_peers, is_in_dialog, asked) = (false, false, false, None);
+        Self { hops, addrs, transport, may_authenticate, is_peers, is_in_dialog, asked, names }
+    }
+
+    /// To a hop that the peer named in a dialog. Where the call has been at that address before, under the name it used
+    /// then: a Contact often has an address, or the name of one machine of many. An address that is new to the call has
+    /// no name, and any connection to it will do.
+    pub(super) fn in_dialog(hop: Hop, transport: Transport) -> Self {
+        Self { names: ServerNames::default(), is_in_dialog: true, ..Self::to([hop], transport) }
     }
 
     /// Back to where a peer was met.
     pub(super) fn at(address: Address) -> Self {
-        let (hops, addrs) = (VecDeque::new(), VecDeque::from([address]));
-        Self { hops, addrs, transport: address.transport, may_authenticate: false, is_peers: true }
+        let addrs = VecDeque::from([address]);
+        Self { addrs, is_peers: true, ..Self::to([], address.transport) }
+    }
+
+    /// An address of it was found under this name before.
+    pub(super) fn named(mut self, addr: SocketAddr, name: Option<Arc<str>>) -> Self {
+        if let Some(name) = name {
+            self.names.learn(&name, [addr]);
+        }
+        self
     }
 
     pub(super) fn authenticating(mut self, may_authenticate: bool) -> Self {
@@ -91,6 +123,13 @@ impl Way {
     pub(super) fn is_over(&self) -> bool {
         self.hops.is_empty() && self.addrs.is_empty()
     }
+}
+
+/// Where a request goes, and the name that led there where a certificate has to be for it.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) address: Address,
+    pub(super) server_name: Option<Arc<str>>,
 }
 
 /// A request on its way out, without Via.
@@ -115,7 +154,11 @@ impl Endpoint {
             return;
         }
         loop {
-            let dead = |address: &Address| self.dead.get(address).is_some_and(|until| *until > now);
+            let scope = self.scope(outbound.call);
+            let dead = |address: &Address| {
+                let until = scope.clone().and_then(|trunk| self.dead.get(&(trunk, *address)));
+                until.is_some_and(|until| *until > now)
+            };
             let way = &mut outbound.way;
             let next = match way.addrs.iter().position(|address| !dead(address)) {
                 Some(at) => way.addrs.remove(at),
@@ -145,6 +188,7 @@ impl Endpoint {
                 None => {
                     let id = self.next_query;
                     self.next_query = self.next_query.wrapping_add(1); // 2^64 names later
+                    way.asked = Some(hop.host.as_str().into());
                     self.queries.push_back(Query { id, hop, transport });
                     self.waiting.insert(id, outbound);
                     return;
@@ -156,11 +200,19 @@ impl Endpoint {
     /// The addresses of a [`Query`], the preferred first, or why there are none.
     pub fn handle_resolved(&mut self, now: Instant, id: u64, result: Result<Vec<Address>, String>) {
         let Some(mut outbound) = self.waiting.remove(&id) else { return };
+        let (asked, may_authenticate) = (outbound.way.asked.take(), outbound.way.may_authenticate);
         match result {
             Ok(addrs) => {
-                let session = outbound.call.filter(|_| outbound.way.may_authenticate);
-                if let Some(session) = session.and_then(|call| self.sessions.get_mut(&call)) {
-                    addrs.iter().for_each(|address| session.authenticator.learn(address.addr));
+                let session = outbound.call.and_then(|call| self.sessions.get_mut(&call));
+                let all = addrs.iter().map(|address| address.addr);
+                if let Some(name) = &asked {
+                    outbound.way.names.learn(name, all.clone());
+                }
+                if let Some(session) = session {
+                    if let Some(name) = asked.filter(|_| !outbound.way.is_in_dialog) {
+                        session.server_names.learn(&name, all.clone());
+                    }
+                    all.filter(|_| may_authenticate).for_each(|addr| session.authenticator.learn(addr));
                 }
                 outbound.way.addrs.extend(addrs.into_iter().take(limits::ADDRESSES_MAX));
             }
@@ -173,7 +225,8 @@ impl Endpoint {
         let Outbound { mut request, call, auth_attempts, repeats, contact, mut way, .. } = outbound;
         if address.transport == Transport::Udp && self.is_too_large(&request) {
             let stream = Address { transport: Transport::Tcp, ..address };
-            if self.dead.get(&stream).is_none_or(|until| *until <= now) {
+            let until = self.scope(call).and_then(|trunk| self.dead.get(&(trunk, stream)));
+            if until.is_none_or(|until| *until <= now) {
                 way.addrs.push_front(address);
                 address = stream;
             }
@@ -188,13 +241,39 @@ impl Endpoint {
         let may_authenticate = way.may_authenticate;
         let give_up = (!way.is_over()).then_some(FAIL_OVER);
         let method = request.method.clone();
-        let key = self.start_client(now, request, &branch, address, call, give_up);
+        let server_name = self.server_name(call, &way, address);
+        if let (Some(session), Some(name)) = (call.and_then(|call| self.sessions.get_mut(&call)), &server_name) {
+            session.server_names.learn(name, [address.addr]);
+        }
+        let destination = Destination { address, server_name };
+        let key = self.start_client(now, request, &branch, destination, call, give_up);
         if let Some(tx) = self.clients.get_mut(&key) {
             (tx.way, tx.contact, tx.auth_attempts, tx.repeats) = (Some(way), contact, auth_attempts, repeats);
             tx.may_authenticate = may_authenticate;
         }
         if let Some(call) = call {
             self.launched(call, &method, key, address, may_authenticate);
+        }
+    }
+
+    /// What the certificate at an address has to be for.
+    fn server_name(&self, call: Option<CallId>, way: &Way, address: Address) -> Option<Arc<str>> {
+        if address.transport != Transport::Tls {
+            return None;
+        }
+        let session = call.and_then(|call| self.sessions.get(&call));
+        let before = session.and_then(|session| session.server_names.of(address.addr));
+        let now = way.names.of(address.addr);
+        if way.is_in_dialog { before.or(now) } else { now.or(before) }
+    }
+
+    /// Whose experience with addresses counts for a request; `None`: nobody's. A probe shall find out for itself.
+    fn scope(&self, call: Option<CallId>) -> Option<Option<TrunkKey>> {
+        let session = self.sessions.get(&call?)?;
+        match &session.state {
+            SessionState::Probing(_) => None,
+            SessionState::Registering(id) => Some(Some(id.clone())),
+            _ => Some(session.trunk.clone()),
         }
     }
 
@@ -228,12 +307,21 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn mark_dead(&mut self, now: Instant, address: Address) {
+    /// Whoever a request belongs to knows for a while that nobody answered there.
+    pub(super) fn mark_dead(&mut self, now: Instant, call: Option<CallId>, address: Address) {
+        let Some(trunk) = self.scope(call) else { return };
         if self.dead.len() >= limits::DEAD_MAX {
             self.dead.retain(|_, until| *until > now);
         }
         if self.dead.len() < limits::DEAD_MAX {
-            self.dead.insert(address, now + PENALTY);
+            self.dead.insert((trunk, address), now + PENALTY);
+        }
+    }
+
+    /// Somebody answered there.
+    pub(super) fn mark_alive(&mut self, call: Option<CallId>, address: Address) {
+        if let Some(trunk) = self.scope(call) {
+            self.dead.remove(&(trunk, address));
         }
     }
 

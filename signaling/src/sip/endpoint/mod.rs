@@ -22,6 +22,7 @@ mod register;
 mod reliable;
 mod replaces;
 mod routing;
+mod server_names;
 mod transactions;
 mod trunks;
 mod uac;
@@ -130,6 +131,9 @@ pub struct Transmit {
     pub bytes: Wire,
     /// Client transaction to be told through [`Endpoint::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
+    /// The name that the address was found under: the certificate of a TLS server has to be for it. Without one any
+    /// connection to that address will do.
+    pub server_name: Option<Arc<str>>,
 }
 
 impl Transmit {
@@ -313,6 +317,8 @@ pub(crate) struct Session {
     authenticator: authentication::Authenticator,
     /// Of a call we make: where its INVITE went.
     peer: Option<Address>,
+    /// The names behind the addresses of the peer.
+    server_names: server_names::ServerNames,
     /// Where the peer's last message came from, for peers behind NAT.
     source: Option<(Transport, SocketAddr)>,
     /// Of a call that comes in: where its INVITE came from, and where our tag was sent.
@@ -361,6 +367,7 @@ impl Session {
             local_tag,
             authenticator: authentication::Authenticator::default(),
             peer: None,
+            server_names: server_names::ServerNames::default(),
             source: None,
             invited_from: None,
             transactions: 0,
@@ -461,8 +468,8 @@ pub struct Endpoint {
     waiting: HashMap<u64, launch::Outbound>,
     next_query: u64,
     queries: VecDeque<Query>,
-    /// Addresses that did not answer, until when others go first.
-    dead: HashMap<Address, Instant>,
+    /// Addresses that did not answer a trunk, until when others go first.
+    dead: HashMap<launch::TrunkAddress, Instant>,
     trunks: Arc<TrunkRules>,
     registrations: HashMap<Arc<str>, register::Registered>,
     registered: trunks::RegisteredTrunks,

@@ -73,7 +73,7 @@ impl Endpoint {
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
             Parsed::KeepAlive { ping: true } if transport.is_reliable() => {
-                self.send(transport, Target::Addr(source), Arc::from(&b"\r\n"[..]), None);
+                self.send(transport, Target::Addr(source), Arc::from(&b"\r\n"[..]));
             }
             Parsed::KeepAlive { .. } => {}
             Parsed::Garbage(_) => count(&mut self.counters.garbage),
@@ -96,11 +96,8 @@ impl Endpoint {
         match verdict {
             Verdict::Deliver => self.client_response(now, &key, response),
             Verdict::Acknowledge => {
-                if let Some(tx) = self.clients.get(&key)
-                    && let Some(ack) = tx.ack.clone()
-                {
-                    let address = tx.address;
-                    self.send(address.transport, Target::Addr(address.addr), ack, None);
+                if let Some(ack) = self.clients.get(&key).and_then(|tx| tx.ack.clone()) {
+                    self.send_in(&key, ack, false);
                 }
             }
             Verdict::Absorb => {}
@@ -130,7 +127,7 @@ impl Endpoint {
             };
             if let Some(bytes) = again {
                 count(&mut self.counters.retransmitted);
-                self.send(transport, Target::Addr(reply_to), bytes, None);
+                self.send(transport, Target::Addr(reply_to), bytes);
             }
             return;
         }
@@ -298,7 +295,7 @@ impl Endpoint {
         let mut response = Response::to_request(headers, status, Some(&tag));
         response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
         add(&mut response);
-        self.send(transport, Target::Addr(reply_to), print::response(&response).into(), None);
+        self.send(transport, Target::Addr(reply_to), print::response(&response).into());
     }
 }
 

@@ -212,6 +212,6 @@ impl Endpoint {
         reliable.retransmit.advance(now);
         let (wire, (transport, to)) = (reliable.wire.clone(), reliable.to);
         count(&mut self.counters.retransmitted);
-        self.send(transport, Target::Addr(to), wire, None);
+        self.send(transport, Target::Addr(to), wire);
     }
 }

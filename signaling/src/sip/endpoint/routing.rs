@@ -78,7 +78,7 @@ impl Endpoint {
         let met = source.map(|(transport, addr)| Address { transport, addr }).or(peer);
         match (hop.literal(transport).map(|address| self.check_destination(address.addr)), met) {
             (Some(Err(_)), Some(met)) => Way::at(met),
-            _ => Way::to([Hop { transport: Some(transport), ..hop }], transport),
+            _ => Way::in_dialog(Hop { transport: Some(transport), ..hop }, transport),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The endpoint's transactions, their timers and what their ends mean for calls.
 
-use super::launch::{Address, Way};
+use super::launch::{Address, Destination, Way};
 use super::register::Registered;
 use super::{CallId, Endpoint, Session, SessionState, Target, Transmit, Transport, count};
 use crate::limits;
@@ -57,6 +57,7 @@ pub(super) enum ClientMachine {
 pub(crate) struct ClientTx {
     pub(super) machine: ClientMachine,
     pub(super) address: Address,
+    pub(super) server_name: Option<Arc<str>>,
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
     pub(super) auth_attempts: u8,
@@ -270,7 +271,7 @@ impl Endpoint {
         let (transport, reply_to, call) = (tx.transport, tx.reply_to, tx.call);
         if let Some(bytes) = woken.send {
             count(&mut self.counters.retransmitted);
-            self.send(transport, Target::Addr(reply_to), bytes, None);
+            self.send(transport, Target::Addr(reply_to), bytes);
         }
         if woken.unanswered {
             self.unanswered(now, call, key);
@@ -352,13 +353,13 @@ impl Endpoint {
             ClientMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
             ClientMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
-        let (Woken { send, timed_out, .. }, address) = (woken, tx.address);
+        let (Woken { send, timed_out, .. }, address, call) = (woken, tx.address, tx.call);
         if let Some(bytes) = send {
             count(&mut self.counters.retransmitted);
-            self.send(address.transport, Target::Addr(address.addr), bytes, Some(key.clone()));
+            self.send_in(key, bytes, true);
         }
         if timed_out {
-            self.mark_dead(now, address);
+            self.mark_dead(now, call, address);
             if self.fail_over(now, key, Cause::NoResponse) {
                 return self.abandon(now, key);
             }
@@ -408,8 +409,8 @@ impl Endpoint {
 
     /// A message of this client transaction could not be sent.
     pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
-        let Some(address) = self.clients.get(transaction).map(|tx| tx.address) else { return };
-        self.mark_dead(now, address);
+        let Some((call, address)) = self.clients.get(transaction).map(|tx| (tx.call, tx.address)) else { return };
+        self.mark_dead(now, call, address);
         let cause = Cause::Unreachable(why.to_owned());
         if self.fail_over(now, transaction, cause.clone()) {
             self.clients.remove(transaction);
@@ -418,15 +419,25 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn send(&mut self, transport: Transport, target: Target, bytes: Wire, transaction: Option<Arc<str>>) {
-        self.transmits.push_back(Transmit { transport, target, bytes, transaction });
+    /// An answer, to where the question came from.
+    pub(super) fn send(&mut self, transport: Transport, target: Target, bytes: Wire) {
+        self.transmits.push_back(Transmit { transport, target, bytes, transaction: None, server_name: None });
+    }
+
+    /// A request to where its client transaction is. `is_reported`: the transaction is told when it cannot be sent.
+    pub(super) fn send_in(&mut self, key: &Arc<str>, bytes: Wire, is_reported: bool) {
+        let Some(tx) = self.clients.get(key) else { return };
+        let (transport, target) = (tx.address.transport, Target::Addr(tx.address.addr));
+        let (transaction, server_name) = (is_reported.then(|| key.clone()), tx.server_name.clone());
+        self.transmits.push_back(Transmit { transport, target, bytes, transaction, server_name });
     }
 
     /// Starts a client transaction; the request already carries its Via. `give_up` before the time of the RFC.
     pub(super) fn start_client(
-        &mut self, now: Instant, request: Request, branch: &str, address: Address, call: Option<CallId>,
+        &mut self, now: Instant, request: Request, branch: &str, destination: Destination, call: Option<CallId>,
         give_up: Option<Duration>,
     ) -> Arc<str> {
+        let Destination { address, server_name } = destination;
         let wire: Wire = print::request(&request).into();
         let key = client_key(branch, request.method.as_str());
         let reliable = address.transport.is_reliable();
@@ -439,6 +450,7 @@ impl Endpoint {
         let tx = ClientTx {
             machine,
             address,
+            server_name,
             request,
             call,
             auth_attempts: 0,
@@ -455,7 +467,7 @@ impl Endpoint {
         self.clients.insert(key.clone(), tx);
         self.rate_limit.trust(now, address.addr.ip().into(), Trust::Called);
         self.arm_client(&key);
-        self.send(address.transport, Target::Addr(address.addr), wire, Some(key.clone()));
+        self.send_in(&key, wire, true);
         key
     }
 
@@ -475,7 +487,7 @@ impl Endpoint {
         if taken {
             self.weigh(key, wire.len());
             self.arm_server(key);
-            self.send(transport, Target::Addr(reply_to), wire, None);
+            self.send(transport, Target::Addr(reply_to), wire);
         }
         taken
     }

@@ -164,9 +164,8 @@ impl Endpoint {
                 }
             }
             SessionState::Established { dialog: first, ack, .. } if first.remote_tag == dialog.remote_tag => {
-                if let Some((transport, target, wire)) = ack.as_mut().and_then(|ack| ack.again(key)) {
-                    self.send(transport, target, wire, None);
-                }
+                let again = ack.as_mut().and_then(|ack| ack.again(key));
+                self.transmits.extend(again);
             }
             // A second fork answered too.
             _ => self.discard_dialog(now, dialog, cseq, key, transport),

@@ -1,0 +1,125 @@
+//! The connections there are. To one address there may be several: a TLS connection of ours belongs to the name that its
+//! certificate was checked for (RFC 5922 section 4), so that whoever gives an address another name breaks, and gets,
+//! nobody else's connection.
+
+use super::stream::Outbound;
+use crate::sip::endpoint::Address;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use trunkline_connections::Connection;
+
+/// A connection there is, or will be.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) queue: mpsc::Sender<Outbound>,
+    pub(super) place: Arc<Connection>,
+    /// Of a TLS connection that we opened: what its certificate is for.
+    pub(super) server_name: Option<Arc<str>>,
+    /// Bytes can go out. A TLS connection that nobody has vouched for yet is not open.
+    pub(super) is_open: bool,
+}
+
+/// Every connection, by the other end.
+#[derive(Debug, Default)]
+pub(super) struct Streams(HashMap<Address, Vec<Stream>>);
+
+impl Streams {
+    pub(super) fn insert(&mut self, peer: Address, stream: Stream) {
+        self.0.entry(peer).or_default().push(stream);
+    }
+
+    /// The connection for a message to this address: of that name, or without one any that is open.
+    pub(super) fn get(&self, peer: &Address, server_name: Option<&str>) -> Option<&Stream> {
+        let mut all = self.0.get(peer)?.iter().filter(|stream| !stream.queue.is_closed());
+        match server_name {
+            Some(name) => all.find(|stream| stream.server_name.as_deref() == Some(name)),
+            None => all.find(|stream| stream.is_open),
+        }
+    }
+
+    /// Every connection with this other end.
+    pub(super) fn all(&self, peer: &Address) -> impl Iterator<Item = &Stream> {
+        self.0.get(peer).into_iter().flatten()
+    }
+
+    /// Its certificate is right.
+    pub(super) fn set_open(&mut self, peer: &Address, place: &Arc<Connection>) {
+        let mut all = self.0.get_mut(peer).into_iter().flatten();
+        if let Some(stream) = all.find(|stream| Arc::ptr_eq(&stream.place, place)) {
+            stream.is_open = true;
+        }
+    }
+
+    /// Takes a connection out, which closes it.
+    pub(super) fn close(&mut self, peer: &Address, place: &Arc<Connection>) {
+        self.retain_at(peer, |stream| !Arc::ptr_eq(&stream.place, place));
+    }
+
+    /// Forgets those of one end that are closed.
+    pub(super) fn forget_closed(&mut self, peer: &Address) {
+        self.retain_at(peer, |stream| !stream.queue.is_closed());
+    }
+
+    /// Forgets all that are closed.
+    pub(super) fn sweep(&mut self) {
+        self.0.retain(|_, streams| {
+            streams.retain(|stream| !stream.queue.is_closed());
+            !streams.is_empty()
+        });
+    }
+
+    fn retain_at(&mut self, peer: &Address, keep: impl FnMut(&Stream) -> bool) {
+        let Some(streams) = self.0.get_mut(peer) else { return };
+        streams.retain(keep);
+        if streams.is_empty() {
+            self.0.remove(peer);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::endpoint::Transport;
+    use trunkline_connections::{Caps, Connections, Standing};
+
+    #[test]
+    fn a_name_gets_its_own_connection_and_no_name_gets_an_open_one() {
+        let connections = Connections::new(Caps { total: 8, ..crate::io::StreamLimits::default().caps });
+        let peer = Address { transport: Transport::Tls, addr: ([192, 0, 2, 7], 5_061).into() };
+        let mut streams = Streams::default();
+        let mut queues = Vec::new();
+        let mut add = |streams: &mut Streams, name: &str| {
+            let (place, eviction) = connections.open(peer.addr.ip(), Standing::Exempt, &Arc::default()).unwrap();
+            let (place, (queue, outbound)) = (Arc::new(place), mpsc::channel(1));
+            let server_name = Some(Arc::from(name));
+            streams.insert(peer, Stream { queue, place: place.clone(), server_name, is_open: false });
+            queues.push((outbound, eviction));
+            place
+        };
+        let named = |streams: &Streams, name| streams.get(&peer, name).and_then(|stream| stream.server_name.clone());
+        let foreign = add(&mut streams, "foreign.example");
+        assert_eq!(named(&streams, Some("carrier.example")), None);
+        assert_eq!(named(&streams, None), None, "nobody knows yet who is there");
+        let carrier = add(&mut streams, "carrier.example");
+        streams.set_open(&peer, &carrier);
+        for name in [Some("carrier.example"), None] {
+            assert_eq!(named(&streams, name).as_deref(), Some("carrier.example"));
+        }
+        assert_eq!(named(&streams, Some("foreign.example")).as_deref(), Some("foreign.example"));
+        // One goes, the other one stays.
+        streams.close(&peer, &foreign);
+        assert_eq!(streams.all(&peer).count(), 1);
+        assert_eq!(named(&streams, None).as_deref(), Some("carrier.example"));
+        queues.clear();
+        assert_eq!(named(&streams, Some("carrier.example")), None, "its task is gone");
+        streams.forget_closed(&peer);
+        assert_eq!((streams.len(), streams.0.len()), (0, 0));
+    }
+}
