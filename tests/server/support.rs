@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trunkline::app::App;
@@ -54,8 +55,11 @@ pub fn delays() -> Delays {
     Delays { stt_final_ms: 10, llm_first_token_ms: 30, llm_token_ms: 1, tts_first_byte_ms: 30 }
 }
 
+/// The recorder of the process, as `serve` has it: what a test reads at `/metrics` is what operators read.
 pub fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
-    metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle()
+    static INSTALLED: LazyLock<metrics_exporter_prometheus::PrometheusHandle> =
+        LazyLock::new(|| trunkline::telemetry::metrics::install().unwrap());
+    INSTALLED.clone()
 }
 
 /// A database of its own: a file, or, where `TRUNKLINE_TEST_POSTGRES` names a server, a database there.
