@@ -1,17 +1,31 @@
-//! Hostile SIP on real sockets, over UDP and TCP: the server goes on with whoever is honest, and nothing panics (which
+//! Hostile SIP on real sockets, over every transport: the server goes on with whoever is honest, and nothing panics (which
 //! every test's server asserts at its end).
 
 use crate::support::{NUMBER, Server, until};
+use futures_util::StreamExt as _;
 use serde_json::json;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::time::timeout;
+use trunkline::config::Config;
+use trunkline_connections::{Closed, Report};
 
 #[path = "../../signaling/tests/common/hostile.rs"]
 mod hostile;
+mod tls;
+mod websocket;
 
 use hostile::{Draft, HEADERS, chunks, spoiled};
+
+/// What is not there after this does not come: the machine has other things to do than this test.
+const NEVER: Duration = Duration::from_secs(20);
+/// Until a listener ends whoever does not go on.
+const PATIENCE_MS: u64 = 3_000;
+/// Of answers this much is looked at: more than an answer to OPTIONS has.
+const TAIL_BYTES: usize = 16_384;
 
 const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n";
@@ -71,6 +85,120 @@ impl Peer {
         let options = self.request("OPTIONS", "UDP", &call_id, "", 1);
         self.send(&options.bytes()).await;
         self.hear(&["SIP/2.0 200 ", &call_id]).await;
+    }
+
+    /// OPTIONS for a connection: by its Call-ID the answer is told from others.
+    fn options(&mut self, transport: &str) -> (String, Vec<u8>) {
+        let call_id = format!("good{}.{transport}", self.sent);
+        let bytes = self.request("OPTIONS", transport, &call_id, "", 1).bytes();
+        (call_id, bytes)
+    }
+
+    /// Ready, serving SIP, and without a panic.
+    async fn assert_unharmed(&mut self, server: &Server) {
+        self.assert_served().await;
+        let get = async |path: &str| {
+            let url = format!("http://{}{path}", server.app.api_addr);
+            let answer = server.http.get(url).timeout(NEVER).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let (status, body) = get("/health/ready").await;
+        assert_eq!(status, 200, "{body}");
+        let (status, metrics) = get("/metrics").await;
+        assert!(status == 200 && metrics.contains("trunkline_connections{"), "{status}: {metrics}");
+        let is_panic = |line: &&str| line.starts_with("trunkline_panics_total") && !line.ends_with(" 0");
+        let panics: Vec<&str> = metrics.lines().filter(is_panic).collect();
+        assert!(panics.is_empty(), "{panics:?}");
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Listeners that wait for nobody for long.
+fn impatient(config: &mut Config) {
+    let sip = &mut config.sip.connections;
+    (sip.handshake_timeout_ms, sip.first_message_timeout_ms) = (PATIENCE_MS, PATIENCE_MS);
+    (sip.message_timeout_ms, sip.stranger_idle_timeout_s) = (PATIENCE_MS, PATIENCE_MS / 1_000);
+}
+
+/// On the trunk's list.
+const LISTED: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// An address that is on no list, each time another one: what strangers may do is counted by address and network.
+fn stranger() -> Ipv4Addr {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    let [.., network] = (made / 100).to_be_bytes();
+    let [.., host] = (made % 100 + 1).to_be_bytes();
+    Ipv4Addr::new(127, 1, network, host)
+}
+
+async fn from(own: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((own, 0).into()).unwrap();
+    let stream = timeout(NEVER, socket.connect(to)).await.expect("nobody accepts").unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// So many of them at once.
+async fn all<T, F: Future<Output = ()>>(at_once: usize, of: impl IntoIterator<Item = T>, run: impl FnMut(T) -> F) {
+    futures_util::stream::iter(of).for_each_concurrent(at_once, run).await;
+}
+
+/// The first line of the answer with this Call-ID.
+fn status_of(heard: &[u8], call_id: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(heard);
+    let (before, _) = text.split_once(&format!("Call-ID: {call_id}\r\n"))?;
+    let start = before.rfind("SIP/2.0 ")?;
+    before[start..].lines().next().map(str::to_owned)
+}
+
+/// Writes all of this and reads meanwhile: the first line of the answer with this Call-ID, or none when the other end
+/// closed. Fails when neither comes.
+async fn exchange(what: &str, stream: &mut (impl Io + ?Sized), pieces: &[Vec<u8>], call_id: &str) -> Option<String> {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let writing = async {
+        for piece in pieces {
+            if write.write_all(piece).await.is_err() || write.flush().await.is_err() {
+                break; // closed for what was in it: the reader sees that
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let reading = async {
+        let (mut heard, mut buffer) = (vec![], vec![0; 8_192]);
+        while let Ok(len @ 1..) = read.read(&mut buffer).await {
+            heard.extend_from_slice(&buffer[..len]);
+            if let Some(status) = status_of(&heard, call_id) {
+                return Some(status);
+            }
+            heard.drain(..heard.len().saturating_sub(TAIL_BYTES));
+        }
+        None
+    };
+    let either = async {
+        tokio::select! {
+            status = reading => status,
+            () = writing => unreachable!("it waits for the reader"),
+        }
+    };
+    timeout(NEVER, either).await.unwrap_or_else(|_| panic!("{what}: neither answered nor closed"))
+}
+
+/// The other end closes, whatever else it says before.
+async fn assert_ends(what: &str, stream: &mut (impl Io + ?Sized), pieces: &[Vec<u8>]) {
+    let answered = exchange(what, stream, pieces, "nobody's").await;
+    assert_eq!(answered, None, "{what}");
+}
+
+/// No connection is left behind, and none was turned away unseen.
+async fn assert_all_gone(report: &Report) {
+    until("that every connection is gone", || async { (report.open() == 0).then_some(()) }).await;
+    for why in [Closed::RefusedRate, Closed::RefusedAddress, Closed::RefusedTotal] {
+        assert_eq!(report.closed_for(why), 0, "{}", why.name());
     }
 }
 
