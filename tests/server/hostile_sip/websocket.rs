@@ -471,7 +471,7 @@ async fn every_header_wrong_over_websockets() {
     for secure in [false, true] {
         let mut site = Site::start(secure).await;
         let (opener, transport) = (site.opener(), site.transport);
-        for at in 0..HEADERS.len() {
+        for (at, (header, ..)) in HEADERS.iter().enumerate() {
             for (own, step) in [(LISTED, 11), (stranger(), 41)] {
                 let mut pieces = vec![];
                 for way in (at % step..450).step_by(step) {
@@ -482,7 +482,7 @@ async fn every_header_wrong_over_websockets() {
                 let (call_id, options) = site.options();
                 pieces.push(frame(TEXT, &options));
                 let mut stream = opener.websocket(own).await;
-                let status = exchange(HEADERS[at].0, &mut stream, &pieces, &call_id).await;
+                let status = exchange(header, &mut stream, &pieces, &call_id).await;
                 // A stranger that says only nonsense is sent away.
                 assert!(
                     status.as_deref() == Some("SIP/2.0 200 OK") || (status.is_none() && own != LISTED),
