@@ -141,7 +141,12 @@ async fn a_call_that_panics_ends_once_with_its_events_and_its_report_and_no_othe
     for id in &ids {
         let call = over(&server, id).await;
         ends.push((call["status"].clone(), call["end_reason"].clone(), id.clone()));
-        assert_eq!(call["recording_available"], json!(true), "{call}");
+        // The file's last block is written after the row.
+        until("the recording", || async {
+            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
+            (call["recording_available"] == json!(true)).then_some(())
+        })
+        .await;
         assert!(!call["transcript"].as_array().unwrap().is_empty(), "{call}");
     }
     ends.sort_by_key(|(status, ..)| status.to_string());

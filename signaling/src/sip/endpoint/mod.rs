@@ -131,8 +131,7 @@ pub struct Transmit {
     pub bytes: Wire,
     /// Client transaction to be told through [`Endpoint::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
-    /// The name that the address was found under: the certificate of a TLS server has to be for it. Without one any
-    /// connection to that address will do.
+    /// The name that the address was found under, for the certificate. Without one any connection there will do.
     pub server_name: Option<Arc<str>>,
 }
 
