@@ -216,8 +216,15 @@ impl Endpoint {
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
         // Nothing is not yet what was taken: that still comes.
-        let taken = if text.trim().is_empty() { Vec::new() } else { std::mem::take(&mut self.taken) };
-        let text = after_taken(&taken, text);
+        let count = text.split_whitespace().count();
+        let text = if count > 0 && count < self.taken.len() && begins_like(&self.taken, text) {
+            // Some recognisers give their final words piece by piece: the rest still comes.
+            self.taken.drain(..count);
+            String::new()
+        } else {
+            let taken = if count == 0 { Vec::new() } else { std::mem::take(&mut self.taken) };
+            after_taken(&taken, text)
+        };
         if !text.is_empty() {
             self.heard = Some(now);
             self.final_at = Some(now);
@@ -529,5 +536,26 @@ mod tests {
         e.handle_speech_ended(t + 100 * MS);
         e.handle_final(t + 400 * MS, "", None, true);
         assert_eq!(e.poll_timeout(), None);
+    }
+
+    #[test]
+    fn final_words_that_come_late_and_piece_by_piece_are_no_turn_of_their_own() {
+        for pieces in
+            [&["Hello,", "good", "morning."][..], &["Hello, good", "morning."], &["Hello,", "", "good morning."]]
+        {
+            let (now, mut endpoint) = start();
+            endpoint.handle_interim(now, "Hello, good morning.");
+            endpoint.handle_speech_ended(now + 500 * MS);
+            let turn = endpoint.take(now + 2_000 * MS).unwrap();
+            assert_eq!(turn.text, "Hello, good morning.");
+            for piece in pieces {
+                endpoint.handle_final(now + 2_100 * MS, piece, None, false);
+                assert_eq!(endpoint.words(), "", "{pieces:?}");
+            }
+            assert!(!endpoint.is_owed_final(), "{pieces:?}");
+            // What is said afterwards counts, whatever it begins with.
+            endpoint.handle_final(now + 3_000 * MS, "Hello again.", None, true);
+            assert_eq!(endpoint.words(), "Hello again.", "{pieces:?}");
+        }
     }
 }
