@@ -135,13 +135,6 @@ pub struct Transmit {
     pub server_name: Option<Arc<str>>,
 }
 
-impl Transmit {
-    /// A response, or the answer to a keep-alive: for the connection that the question came on, and no other one.
-    pub fn is_reply(&self) -> bool {
-        self.bytes.starts_with(b"SIP/2.0 ") || self.bytes.starts_with(b"\r\n")
-    }
-}
-
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address in Via, Contact and SDP: the one the peers can reach.
@@ -390,11 +383,11 @@ impl Session {
         }
     }
 
-    /// It came in, and its owner has said nothing about it.
     fn is_probe(&self) -> bool {
         matches!(self.state, SessionState::Probing(_))
     }
 
+    /// It came in, and its owner has said nothing about it.
     fn is_unattended(&self) -> bool {
         !self.attended && matches!(self.state, SessionState::Ringing { .. })
     }

@@ -1,10 +1,17 @@
 //! Where messages go: next hop of a request, symmetric response routing (RFC 3261 section 18, RFC 3581).
 
 use super::launch::{Address, Hop, Way};
-use super::{Endpoint, Target, Transport};
+use super::{Endpoint, Target, Transmit, Transport};
 use crate::sip::message::scan::{param, split_unquoted};
 use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
 use std::net::{IpAddr, SocketAddr};
+
+impl Transmit {
+    /// A response, or the answer to a keep-alive: for the connection that the question came on, and no other one.
+    pub fn is_reply(&self) -> bool {
+        self.bytes.starts_with(b"SIP/2.0 ") || self.bytes.starts_with(b"\r\n")
+    }
+}
 
 impl Endpoint {
     /// Puts our Via on top of a request and returns its branch.
