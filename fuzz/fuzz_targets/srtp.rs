@@ -13,10 +13,11 @@ fuzz_target!(|bytes: &[u8]| {
     let [suite, base, a0, a1, b0, b1, rest @ ..] = bytes else { return };
     let suite = Suite::ALL[usize::from(*suite) % 4];
     let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
-    let (Some(mut a), Some(mut b)) = (Srtp::new(keys(1, 2)), Srtp::new(keys(2, 1))) else { return };
+    // Nobody seals with these keys: the fuzzer may guess no packet from what it has seen compared below.
+    let (Some(mut any), Some(mut b)) = (Srtp::new(keys(4, 3)), Srtp::new(keys(2, 1))) else { return };
     for kind in [false, true] {
-        assert!(!b.open(rest, kind, |_| {}));
-        a.seal(rest, kind, |_| {});
+        assert!(!any.open(rest, kind, |_| {}));
+        any.seal(rest, kind, |_| {});
     }
     let bases: Vec<Vec<u8>> = mutate::rtp().into_iter().chain(mutate::rtcp()).collect();
     let plain = &bases[usize::from(*base) % bases.len()];

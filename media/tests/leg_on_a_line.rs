@@ -688,6 +688,31 @@ fn packets_have_the_length_the_peer_asked_for() {
 }
 
 #[test]
+fn no_sample_is_lost_when_the_packet_length_changes() {
+    for every_ms in [20, 40, 60, 100] {
+        let (law, mut lengths) = (Law::Mu, [60, 10, 30, 50, 20, 40].into_iter().cycle());
+        let mut line = Line::new(law);
+        let words = fixture("hello");
+        line.leg.play(piece(1, 0), words.clone(), true);
+        let mut passed_ms = 0;
+        while passed_ms < 3_000 {
+            let stream = Stream { ptime_ms: lengths.next().unwrap(), ..config(line.now, law).stream };
+            line.leg.renegotiate(line.now, stream);
+            line.pass(every_ms);
+            passed_ms += every_ms;
+        }
+        let packets: Vec<Packet<'_>> = line.sent.iter().map(|(_, bytes)| Packet::parse(bytes).unwrap()).collect();
+        for pair in packets.windows(2) {
+            let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+            assert_eq!(step as usize, pair[0].payload.len(), "every {every_ms} ms");
+        }
+        let sent: Vec<i16> = packets.iter().flat_map(|packet| packet.payload.iter().map(|c| law.decode(*c))).collect();
+        let coded: Vec<i16> = words[800..words.len() - 800].iter().map(|s| law.decode(law.encode(*s))).collect();
+        assert!(sent.windows(coded.len()).any(|window| window == coded), "every {every_ms} ms");
+    }
+}
+
+#[test]
 fn a_peer_that_pauses_with_comfort_noise_loses_nothing() {
     let mut line = Line::new(Law::Mu);
     let stream = Stream { comfort_noise: Some(13), ..config(line.now, Law::Mu).stream };

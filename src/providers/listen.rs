@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-/// Audio waiting while a connection is made: ten seconds, then the oldest is lost.
+/// Chunks of audio that wait while a connection is made: ten seconds. What comes on top of them is lost.
 const AUDIO_MAX: usize = 500;
 /// Rounds through the providers in a row without a connection that held.
 const ROUNDS_MAX: u32 = 4;

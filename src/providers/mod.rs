@@ -34,7 +34,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Events of one stream waiting for the call; a call that does not read ends its streams.
+/// Events of one stream that wait for the call. The stream waits for room.
 pub const EVENTS_MAX: usize = 256;
 
 /// Where a provider is, and with whose key.

@@ -186,9 +186,6 @@ impl Leg {
         if stream.receiving && !self.stream.receiving {
             self.last_packet = now;
         }
-        if stream.ptime_ms != self.stream.ptime_ms {
-            self.packed = 0;
-        }
         if stream.codec != self.stream.codec {
             self.packed = 0;
             self.coder = Some(Coder::new(stream.codec));
