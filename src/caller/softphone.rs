@@ -183,6 +183,17 @@ impl Softphone {
         report
     }
 
+    /// Waits until every hang-up has been answered, for two seconds at most: a process that ends at once would leave
+    /// the other end on the line.
+    pub async fn settle(&self) {
+        let settled = async {
+            while self.sip.snapshot().await.is_some_and(|snapshot| snapshot.sessions > 0) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), settled).await;
+    }
+
     async fn talk(
         &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream,
         ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport, early: Option<Vec<u8>>,

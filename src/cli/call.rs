@@ -67,6 +67,7 @@ pub(super) async fn run(args: CallArgs) -> Result<(), String> {
             let recording = args.record.as_ref().map(|folder| folder.join(format!("callee-{number}.wav")));
             reports.push(phone.answer(call, &script, recording).await);
         }
+        phone.settle().await;
         return show(&reports);
     };
     let to = Uri::parse(to).map_err(|_| format!("{to:?} is not a SIP URI"))?;
@@ -78,7 +79,9 @@ pub(super) async fn run(args: CallArgs) -> Result<(), String> {
         codecs: args.codecs,
     };
     let load = Load { calls: args.calls, per_second: args.rate, at_once: args.at_once, recordings: args.record };
-    show(&run_load(phone, dial, script, load).await)
+    let reports = run_load(phone.clone(), dial, script, load).await;
+    phone.settle().await;
+    show(&reports)
 }
 
 fn show(reports: &[CallReport]) -> Result<(), String> {
