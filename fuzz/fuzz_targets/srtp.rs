@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [suite, base, a0, a1, b0, b1, rest @ ..] = bytes else { return };
     let suite = Suite::ALL[usize::from(*suite) % 4];
     let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
-    // Nobody seals with these keys: the fuzzer may guess no packet from what it has seen compared below.
+    // Keys of their own: the fuzzer learns sealed packets from the comparisons below, and replays them here.
     let (Some(mut any), Some(mut b)) = (Srtp::new(keys(4, 3)), Srtp::new(keys(2, 1))) else { return };
     for kind in [false, true] {
         assert!(!any.open(rest, kind, |_| {}));

@@ -1,6 +1,6 @@
-//! The connections there are. To one address there may be several: a TLS connection of ours belongs to the name that its
-//! certificate was checked for (RFC 5922 section 4), so that whoever gives an address another name breaks, and gets,
-//! nobody else's connection.
+//! The open SIP connections, by remote address. One address may have several: a TLS connection that we open belongs to
+//! the name that its certificate was checked for (RFC 5922 section 4). A tenant that gives the address another name can
+//! neither use nor break that connection.
 
 use super::stream::Outbound;
 use crate::sip::endpoint::Address;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use trunkline_connections::Connection;
 
-/// A connection there is, or will be.
+/// An open connection, or one that is being opened.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) queue: mpsc::Sender<Outbound>,
     pub(super) place: Arc<Connection>,
-    /// Of a TLS connection that we opened: what its certificate is for.
+    /// The name in the certificate of the server, for a TLS connection that we open.
     pub(super) server_name: Option<Arc<str>>,
-    /// Bytes can go out. A TLS connection that nobody has vouched for yet is not open.
+    /// Messages without a name may use it. A TLS connection of ours is not open before its certificate was checked.
     pub(super) is_open: bool,
 }
 
@@ -29,7 +29,7 @@ impl Streams {
         self.0.entry(peer).or_default().push(stream);
     }
 
-    /// The connection for a message to this address: of that name, or without one any that is open.
+    /// The connection for a message to this address. With a name: the one for that name. Without: any open one.
     pub(super) fn get(&self, peer: &Address, server_name: Option<&str>) -> Option<&Stream> {
         let mut all = self.0.get(peer)?.iter().filter(|stream| !stream.queue.is_closed());
         match server_name {
@@ -43,7 +43,7 @@ impl Streams {
         self.0.get(peer).into_iter().flatten()
     }
 
-    /// Its certificate is right.
+    /// The certificate of the connection was checked.
     pub(super) fn set_open(&mut self, peer: &Address, place: &Arc<Connection>) {
         let mut all = self.0.get_mut(peer).into_iter().flatten();
         if let Some(stream) = all.find(|stream| Arc::ptr_eq(&stream.place, place)) {

@@ -215,7 +215,7 @@ impl Endpoint {
         let ack = hop_by_hop(&tx.request, Method::Ack, response.headers.get(&HeaderName::To));
         let wire: Wire = print::request(&ack).into();
         tx.ack = Some(wire.clone());
-        self.send_in(key, wire, false);
+        self.send_in_transaction(key, wire, false);
     }
 
     /// Sends the request of an answered transaction to the same address once more, changed.

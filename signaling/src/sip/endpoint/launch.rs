@@ -51,8 +51,8 @@ pub struct Address {
     pub addr: SocketAddr,
 }
 
-/// An address as one trunk found it. How others fare there is their own experience: what a server does not answer to
-/// one customer, such as a name its certificate is not for, it may answer to the next one.
+/// An address, for one trunk. A server that does not answer one customer, for example because its certificate is not
+/// for the customer's name, may answer the next one. So each trunk has its own list of addresses that did not answer.
 pub(super) type TrunkAddress = (Option<TrunkKey>, Address);
 
 /// A hop to be looked up: all its addresses, the preferred first.
@@ -86,7 +86,7 @@ impl Way {
         let hops: VecDeque<Hop> = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
         let mut names = ServerNames::default();
         for hop in &hops {
-            // Whoever names an address means a certificate for it.
+            // A hop that is an address needs a certificate for that address.
             names.learn(&hop.host.as_str().into(), hop.literal(transport).map(|address| address.addr));
         }
         let addrs = VecDeque::new();
@@ -256,7 +256,7 @@ impl Endpoint {
         }
     }
 
-    /// What the certificate at an address has to be for.
+    /// The name that the certificate of the server at this address must be valid for.
     fn server_name(&self, call: Option<CallId>, way: &Way, address: Address) -> Option<Arc<str>> {
         if address.transport != Transport::Tls {
             return None;
@@ -267,7 +267,7 @@ impl Endpoint {
         if way.is_in_dialog { before.or(now) } else { now.or(before) }
     }
 
-    /// Whose experience with addresses counts for a request; `None`: nobody's. A probe shall find out for itself.
+    /// The trunk whose list of silent addresses a request uses and changes. `None`: neither, as for a probe.
     fn scope(&self, call: Option<CallId>) -> Option<Option<TrunkKey>> {
         let session = self.sessions.get(&call?)?;
         match &session.state {
@@ -307,7 +307,7 @@ impl Endpoint {
         }
     }
 
-    /// Whoever a request belongs to knows for a while that nobody answered there.
+    /// Nobody answered there: the request's trunk tries other addresses first for a while.
     pub(super) fn mark_dead(&mut self, now: Instant, call: Option<CallId>, address: Address) {
         let Some(trunk) = self.scope(call) else { return };
         if self.dead.len() >= limits::DEAD_MAX {

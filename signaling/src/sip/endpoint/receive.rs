@@ -97,7 +97,7 @@ impl Endpoint {
             Verdict::Deliver => self.client_response(now, &key, response),
             Verdict::Acknowledge => {
                 if let Some(ack) = self.clients.get(&key).and_then(|tx| tx.ack.clone()) {
-                    self.send_in(&key, ack, false);
+                    self.send_in_transaction(&key, ack, false);
                 }
             }
             Verdict::Absorb => {}

@@ -1,5 +1,5 @@
-//! Names that addresses were found under. The certificate of a TLS server has to be for the name that the caller meant
-//! (RFC 5922 section 4), and one call's names say nothing about another's: a customer may give an address any name.
+//! The names that a call's addresses were resolved from. The certificate of a TLS server must be valid for the name that
+//! the call was made to (RFC 5922 section 4). Each call keeps its own names, because a customer may give an address any name.
 
 use crate::limits;
 use std::net::SocketAddr;

@@ -356,7 +356,7 @@ impl Endpoint {
         let (Woken { send, timed_out, .. }, address, call) = (woken, tx.address, tx.call);
         if let Some(bytes) = send {
             count(&mut self.counters.retransmitted);
-            self.send_in(key, bytes, true);
+            self.send_in_transaction(key, bytes, true);
         }
         if timed_out {
             self.mark_dead(now, call, address);
@@ -425,7 +425,7 @@ impl Endpoint {
     }
 
     /// A request to where its client transaction is. `is_reported`: the transaction is told when it cannot be sent.
-    pub(super) fn send_in(&mut self, key: &Arc<str>, bytes: Wire, is_reported: bool) {
+    pub(super) fn send_in_transaction(&mut self, key: &Arc<str>, bytes: Wire, is_reported: bool) {
         let Some(tx) = self.clients.get(key) else { return };
         let (transport, target) = (tx.address.transport, Target::Addr(tx.address.addr));
         let (transaction, server_name) = (is_reported.then(|| key.clone()), tx.server_name.clone());
@@ -467,7 +467,7 @@ impl Endpoint {
         self.clients.insert(key.clone(), tx);
         self.rate_limit.trust(now, address.addr.ip().into(), Trust::Called);
         self.arm_client(&key);
-        self.send_in(&key, wire, true);
+        self.send_in_transaction(&key, wire, true);
         key
     }
 
