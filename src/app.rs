@@ -1,4 +1,4 @@
-//! Opens, binds, builds, serves, drains. Wiring only: every decision is somewhere else.
+//! Opens, binds, builds, serves and drains. Wiring only.
 
 mod guards;
 mod http;
@@ -59,14 +59,14 @@ pub enum AppError {
     Io { what: String, source: std::io::Error },
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// Calls of these organizations would go on without their keys.
+    /// Without their keys, calls of these organizations would run on the server's keys.
     #[error("{}", unreadable_text(.0))]
     UnreadableSecrets(Vec<UnreadableSecret>),
     #[error("{0}")]
     Other(String),
 }
 
-/// Which keys, and what can be done. Never their text.
+/// Describes which keys are unreadable and what can be done; never their text.
 fn unreadable_text(secrets: &[UnreadableSecret]) -> String {
     let mut text = format!(
         "secrets.master_key does not open {} stored provider key(s); set the key they were stored with, seal them anew \
@@ -91,7 +91,7 @@ pub fn master_key(config: &Config) -> Option<MasterKey> {
     (!text.is_empty()).then(|| MasterKey::new(text))
 }
 
-/// The same for a database that may not be there yet: then there is nothing to check, and nothing is made or changed.
+/// The same check for a database that may not exist yet: nothing is created or changed.
 pub async fn check_stored_secrets(config: &Config) -> Result<(), AppError> {
     let looking = async {
         let store = Store::open_existing(&config.database.url).await.ok()?;
@@ -136,7 +136,7 @@ pub struct App {
     pub api_addr: SocketAddr,
     /// Where the metrics have a listener of their own.
     pub metrics_addr: Option<SocketAddr>,
-    /// What becomes of the API's connections.
+    /// Counters of the API's connections.
     pub api_connections: Arc<Report>,
     drain_timeout: Duration,
     stop: watch::Sender<bool>,
@@ -152,7 +152,7 @@ impl App {
         Self::start_with(config, prometheus, None).await
     }
 
-    /// The same with what a demo shows.
+    /// Starts with the demo's settings.
     pub async fn start_with(
         config: &Config, prometheus: PrometheusHandle, demo: Option<crate::api::Demo>,
     ) -> Result<Self, AppError> {
@@ -249,16 +249,16 @@ impl App {
     pub async fn drain(self) {
         self.context.supervisor.stop();
         self.stop.send_replace(true);
-        // Carriers take their calls to the next server (503 with Retry-After).
-        // An endpoint that does not listen any more is not waited for.
+        // Carriers take their calls to the next server (503 with Retry-After). Do not wait for a SIP user agent that no
+        // longer answers.
         let _ = tokio::time::timeout(SIP_DEADLINE, self.context.sip.set_calls_max(0)).await;
-        // Providers that deliver to a registration are told as well.
+        // Deregister with providers that deliver calls to a registration.
         let _ = tokio::time::timeout(SIP_DEADLINE, self.context.sip.set_registrations(Vec::new())).await;
         let registry = &self.context.registry;
         if registry.count() > 0 {
             tracing::info!(calls = registry.count(), "waiting for calls to end");
         }
-        // Calls whose media or signalling is gone need not be waited for.
+        // Do not wait for calls whose media or signalling has failed.
         let (patience, reason) = match self.context.supervisor.given_up() {
             Some(_) => (Duration::ZERO, EndReason::ServerCrash),
             None => (self.drain_timeout, EndReason::ServerShutdown),
@@ -267,11 +267,11 @@ impl App {
             registry.end_all(reason);
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
-        // A database that is away does not keep the process alive.
+        // An unavailable database must not keep the process alive.
         if !self.context.journal.flush(FLUSH_DEADLINE).await {
             tracing::error!("the database does not take the last entries");
         }
-        // What they are doing is finished; what they have not begun is in the database.
+        // Work in progress is finished; work not yet started is in the database.
         self.stop_workers.send_replace(true);
         for worker in self.workers {
             let _ = tokio::time::timeout(WORKERS_DEADLINE, worker).await;
@@ -281,7 +281,7 @@ impl App {
     }
 }
 
-/// Takes requests, calls and news of registrations. What they come by outlives a panic of whoever takes them.
+/// Accepts requests, calls and registration events. The channels survive a panic of their consumer.
 fn start_listening(
     context: &Arc<Context>, servings: Vec<(&'static str, listener::Serving)>, stopped: watch::Receiver<bool>,
     incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
@@ -313,7 +313,7 @@ pub async fn open_store(url: &str) -> Result<Store, AppError> {
     Ok(store)
 }
 
-/// What carriers reach us by: as it is set, as a STUN server sees it, or the address of the default route.
+/// The address that carriers use for us: configured, found by STUN, or that of the default route.
 async fn advertised(config: &Config) -> Result<IpAddr, AppError> {
     let server = config.sip.stun_server.as_str();
     if server.is_empty() || config.sip.advertised_address.is_some() {
@@ -417,7 +417,7 @@ fn stir(config: &Config, guard: Guard) -> Result<Verifier, AppError> {
     Verifier::new(&settings).map_err(fault)
 }
 
-/// The same port of UDP and TCP; when any will do, another one where TCP's is taken.
+/// Binds UDP and TCP to the same port; for port 0 tries another when TCP's is taken.
 fn bind_web(
     listen: SocketAddr, with_tcp: bool,
 ) -> std::io::Result<(std::net::UdpSocket, Option<std::net::TcpListener>)> {
@@ -436,12 +436,12 @@ fn bind_web(
     }
 }
 
-/// The browsers' port, and what they are told of it.
+/// The WebRTC port and the addresses that browsers are told.
 fn web_port(config: &Config) -> std::io::Result<WebPort> {
     let web = &config.webrtc;
     let (udp, tcp) = bind_web(web.listen, web.tcp)?;
     let port = udp.local_addr()?.port();
-    // A thousand browsers send 50 packets a second each; the default holds less than a turn of them.
+    // A thousand browsers send 50 packets a second each; the default buffer holds less than one turn of them.
     let socket = socket2::SockRef::from(&udp);
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
@@ -450,7 +450,7 @@ fn web_port(config: &Config) -> std::io::Result<WebPort> {
     Ok(WebPort { udp, tcp, reach, limits: web_stream_limits(&web.connections), report: Arc::default() })
 }
 
-/// What links start with, and what signs them: the same after a restart, and on every node.
+/// Base URL and signing key of links: the same after a restart and on every node.
 async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<Links, AppError> {
     let base_url = match config.api.public_url.trim_end_matches('/') {
         "" => format!("http://{api_addr}"),

@@ -1,5 +1,5 @@
-//! Parts that run as long as the process does: started again after a panic, a little later each time; one that panics
-//! again and again is given up, and the process with it.
+//! Components that run as long as the process: restarted after a panic with backoff; one that keeps panicking is given
+//! up, and the process ends.
 //!
 //! What a part works through has its own containment ([`contain`], [`spawn`]): a call, a connection, a delivery. A
 //! panic that reaches a supervisor is one of the part itself.
@@ -19,8 +19,7 @@ use tokio::task::JoinHandle;
 /// The wait before the first new start; doubled with each further one.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// New starts within [`WINDOW`] before a part is given up: a fault that comes with certain data passes with them, one
-/// that does not pass is not mended by the ninth try either.
+/// Restarts within [`WINDOW`] before a component is given up: transient faults pass by then.
 const STARTS_MAX: usize = 8;
 const WINDOW: Duration = Duration::from_secs(600);
 
@@ -93,7 +92,7 @@ impl Supervisor {
 
     /// A part cannot go on, whatever is tried.
     pub fn give_up(&self, part: &'static str, why: &str) {
-        tracing::error!(part, why, "a part of the server is given up, the process ends");
+        tracing::error!(part, why, "a component failed permanently; the process ends");
         self.given_up.send_if_modified(|given_up| {
             let first = given_up.is_none();
             given_up.get_or_insert_with(|| GivenUp { part, why: why.to_owned() });
@@ -113,7 +112,7 @@ impl Supervisor {
                 let Some(wait) = restarts.next(now()) else {
                     return supervisor.give_up(part, "it panicked again and again");
                 };
-                tracing::error!(part, wait_ms = wait.as_millis() as u64, "a part of the server is started again");
+                tracing::error!(part, wait_ms = wait.as_millis() as u64, "restarting a component");
                 #[expect(clippy::disallowed_methods, reason = "a part is not started again at once")]
                 tokio::time::sleep(wait).await;
             }

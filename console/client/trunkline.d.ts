@@ -7,7 +7,7 @@ export interface CallOptions {
   token: string;
   /** Origin of the Trunkline server; without it the one this module came from. */
   server?: string;
-  /** `false` only listens; a stream takes the microphone's place. */
+  /** `false` for listening only; a stream replaces the microphone. */
   microphone?: boolean | MediaStream;
   /** As `POST /api/v1/calls/web` answers them. */
   iceServers?: RTCIceServer[];
@@ -25,7 +25,7 @@ export interface Turn {
   is_final: boolean;
   started_at_ms?: number;
   ended_at_ms?: number;
-  /** The caller cut in: `content` is what was heard. */
+  /** The caller interrupted; `content` is the part that was played. */
   interrupted?: boolean;
   confidence?: number | null;
 }

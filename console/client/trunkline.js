@@ -6,14 +6,14 @@
 //
 // `token` comes from your own server, which asks for it with POST /api/v1/calls/web. The page never sees an API key.
 
-/** How often levels are told. */
+/** Interval of level events. */
 const LEVEL_EVERY_MS = 60;
-/** A path that stays lost for so long is tried anew. */
+/** Time after which a lost connection triggers an ICE restart. */
 const RESTART_AFTER_MS = 1500;
 const LIVE = "urn:trunkline:whip:live";
 const DIGITS = /^[0-9*#A-Da-d]+$/;
 
-/** A refusal of the server, or of the browser. `code` says which. */
+/** An error of the server or the browser; see `code`. */
 export class TrunklineError extends Error {
   constructor(code, message, status) {
     super(message);
@@ -95,7 +95,7 @@ class Call extends EventTarget {
     this.#session = null;
     if (session) {
       const headers = { Authorization: `Bearer ${this.#options.token}` };
-      // A call that is over already has nothing to end.
+      // The call has already ended.
       await fetch(session, { method: "DELETE", headers, keepalive: true }).catch(() => {});
     }
     this.#end();
@@ -118,7 +118,7 @@ class Call extends EventTarget {
     peer.addEventListener("track", ({ track }) => this.#hear(track));
     peer.addEventListener("connectionstatechange", () => this.#connection());
     await peer.setLocalDescription(await peer.createOffer());
-    // The server learns our addresses from our first checks: there are no candidates to wait for.
+    // The server learns our addresses from our connectivity checks, so there are no candidates to wait for.
     const response = await this.#ask("POST", `${this.#server}/api/v1/whip/${encodeURIComponent(this.#options.agent)}`, {
       headers: { "Content-Type": "application/sdp" },
       body: peer.localDescription.sdp,
@@ -182,7 +182,7 @@ class Call extends EventTarget {
     if (state === "closed") this.#end();
   }
 
-  /** Begins ICE anew (RFC 9725 section 4.3.3): another network, the same call. */
+  /** Restarts ICE (RFC 9725 section 4.3.3), for example after a network change. */
   async #mend() {
     const peer = this.#peer;
     if (!peer || !this.#session || this.state === "ended") return;
@@ -278,7 +278,7 @@ class Call extends EventTarget {
     this.#peer = null;
     if (this.#ownMicrophone) for (const track of this.#microphone?.getTracks() ?? []) track.stop();
     this.#microphone = null;
-    // The last words of the transcript may still be on their way: the server closes the socket when it is done.
+    // The end of the transcript may still arrive; the server closes the socket when it is complete.
     const socket = this.#socket;
     if (socket) setTimeout(() => socket.close(), 3000);
     this.#become("ended");

@@ -1,4 +1,4 @@
-// The REST API as the console uses it: the session cookie says who asks.
+// The REST API as the console uses it: requests are authenticated by the session cookie.
 
 export interface Refusal {
   error: string;
@@ -12,7 +12,7 @@ export interface OrganizationChoice {
   role: User["role"];
 }
 
-/** What the server refused, in its words. */
+/** Error response of the server. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -58,7 +58,7 @@ export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", 
 export const patch = <T>(path: string, body: unknown) => request<T>("PATCH", path, body);
 export const remove = (path: string) => request<unknown>("DELETE", path);
 
-/** `?a=b` of what is set. */
+/** Query string of all values that are set. */
 export function query(values: Record<string, string | number | undefined | null>): string {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const text = new URLSearchParams(entries.map(([name, value]) => [name, String(value)])).toString();
@@ -91,7 +91,7 @@ export interface Me {
   organization: Organization;
 }
 
-/** Agents are documents: the console edits what it knows and keeps the rest. */
+/** Agents are documents: the console edits known fields and keeps the others. */
 export interface Agent extends Record<string, unknown> {
   id: string;
   name: string;
@@ -253,7 +253,7 @@ export interface WebCall {
   ice_servers: RTCIceServer[];
 }
 
-/** What the demo tells its console. */
+/** Demo settings for the console. */
 export interface Demo {
   email: string;
   password: string;

@@ -1,4 +1,4 @@
-// Pictures of numbers. Each has its figures beside it as text, for whoever does not see it.
+// Charts. Each also shows its values as text, for accessibility.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Turn, TurnFigures, UsageDay } from "./api";
@@ -7,7 +7,7 @@ import { number } from "./ui";
 
 const STAGES = ["recogniser", "decision", "model", "sentence", "voice", "playout"] as const;
 
-/** Where the time of each answer went, one row a turn. */
+/** Latency breakdown, one row per turn. */
 export function Waterfall({ turns }: { turns: TurnFigures[] }) {
   const answered = turns.filter((turn) => turn.response_ms !== null);
   if (!answered.length) return <p class="soft">{t("No answers yet.")}</p>;

@@ -1,4 +1,4 @@
-// Comma separated values (RFC 4180), also with semicolons and tabs as spreadsheets write them.
+// Comma separated values (RFC 4180), including semicolons and tabs, as written by spreadsheets.
 
 /** Bytes of a file: it is read into this page's memory. */
 const BYTES_MAX = 10_000_000;
@@ -9,7 +9,7 @@ const COLUMNS_MAX = 100;
 /** Letters of a cell: a task's texts are no longer. A quote that is never closed would swallow the rest. */
 const CELL_MAX = 10_000;
 
-/** Why a list is not taken; a key of the translations. */
+/** Why a file is rejected; a translation key. */
 export class ListError extends Error {}
 
 export async function read(file: File): Promise<string[][]> {

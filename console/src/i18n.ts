@@ -1,4 +1,4 @@
-// English is written where it is used; other languages translate the sentence. A test finds sentences without one.
+// English text is written in place and is the translation key. A test finds missing translations.
 
 import { nl } from "./nl";
 
@@ -8,7 +8,7 @@ export const LANGUAGES: [string, string][] = [["en", "English"], ["nl", "Nederla
 const KEY = "trunkline.language";
 const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl };
 
-/** Names that are no sentences. */
+/** Keys that are not English text. */
 const NAMES: Record<string, string> = {
   "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
   "stage: stt": "recognition", "stage: llm": "model", "stage: tts": "voice", "stage: engine": "speech to speech",

@@ -1,4 +1,4 @@
-// Data that stays true by itself: asked for once, and again whenever a call changes anywhere in the organization.
+// Live data: loaded once, and reloaded whenever a call of the organization changes.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
@@ -39,7 +39,7 @@ function open() {
       wait = AGAIN_MIN_MS;
       become(true);
     }
-    // Whatever was missed while the connection was away is asked for now.
+    // Reload what was missed while disconnected.
     tell();
   });
   socket.addEventListener("close", () => {
@@ -51,7 +51,7 @@ function open() {
   });
 }
 
-/** Follows the organization's events until told to stop. */
+/** Subscribes to the organization's events; returns the unsubscribe function. */
 export function follow(): () => void {
   wanted = true;
   if (!socket) open();

@@ -1,4 +1,4 @@
-// The console: who is logged in, where they are, and the page for it.
+// The console: login state, routing and page layout.
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -104,7 +104,7 @@ function App() {
   useEffect(() => {
     whenLoggedOut(() => setMe(null));
     void load();
-    // Language and colours hold at once, everywhere.
+    // Language and theme apply at once.
     const change = () => again((count) => count + 1);
     addEventListener("trunkline.changed", change);
     return () => removeEventListener("trunkline.changed", change);

@@ -1,4 +1,4 @@
-// Addresses after the hash: `#/calls/ID?status=failed`.
+// Hash routes: `#/calls/ID?status=failed`.
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -26,7 +26,7 @@ export function go(path: string) {
   location.hash = `#/${path}`;
 }
 
-/** The same page with other parameters, without a step of history. */
+/** Changes the query parameters without a history entry. */
 export function narrow(params: Record<string, string>) {
   const { parts } = here();
   const entries = Object.entries(params).filter(([, value]) => value !== "");

@@ -7,7 +7,7 @@ import { Level, Waterfall } from "./charts";
 import { t } from "./i18n";
 import { Badge, Button, Card, Link, Problem } from "./ui";
 
-/** Something to speak with when there is no microphone: phrases go straight into the call. */
+/** Audio source when there is no microphone: plays phrases into the call. */
 class Mouth {
   readonly context = new AudioContext();
   readonly #out = this.context.createMediaStreamDestination();

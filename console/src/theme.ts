@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it.
+// Theme: light, dark or system.
 
 const KEY = "trunkline.theme";
 

@@ -1,4 +1,4 @@
-// The pieces every page is made of.
+// Shared UI components.
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -64,7 +64,7 @@ export function Problem({ error }: { error: Error | null }) {
   return <p class="problem" role="alert">{t(error.message)}</p>;
 }
 
-/** Nothing there yet: what to do about it. */
+/** Empty state with a hint. */
 export function Empty({ title, children }: Children & { title: string }) {
   return (
     <div class="empty">
@@ -74,7 +74,7 @@ export function Empty({ title, children }: Children & { title: string }) {
   );
 }
 
-/** What a load brought, or that it is on its way, or why not. */
+/** Shows loaded data, a loading state or an error. */
 export function Show<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
   if (of.data) return <>{of.error && <Problem error={of.error} />}{children(of.data)}</>;
   if (of.error) return <Problem error={of.error} />;
@@ -84,7 +84,7 @@ export function Show<T>({ of, children }: { of: Loaded<T>; children: (data: T) =
 export interface Column<T> {
   name: string;
   cell: (row: T) => ComponentChildren;
-  /** Numbers stand right. */
+  /** Right-aligned. */
   right?: boolean;
   /** Left out on telephones. */
   extra?: boolean;
@@ -174,7 +174,7 @@ export function Check({ label, checked, set }: { label: string; checked: boolean
   );
 }
 
-/** A form that knows what the server did not like. */
+/** Form that shows server validation errors. */
 export function Form({ submit, label, children, danger }: Children & { submit: () => Promise<unknown>; label: string; danger?: boolean }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
@@ -211,7 +211,7 @@ export function Dialog({ title, close, children, wide }: Children & { title: str
   );
 }
 
-/** A button that asks before it does something that cannot be taken back. */
+/** Button with a confirmation dialog. */
 export function Confirm({ label, question, act, name }: { label: string; question: string; act: () => Promise<unknown>; name?: string }) {
   const [asking, ask] = useState(false);
   return (
@@ -226,7 +226,7 @@ export function Confirm({ label, question, act, name }: { label: string; questio
   );
 }
 
-/** A text that is shown once. */
+/** A secret that is shown only once. */
 export function Once({ label, text }: { label: string; text: string }) {
   const [copied, set] = useState(false);
   return (
@@ -238,7 +238,7 @@ export function Once({ label, text }: { label: string; text: string }) {
   );
 }
 
-/** Runs an action and remembers how it went. */
+/** Runs an action and keeps its busy state and error. */
 export function useAction(): { busy: boolean; error: Error | null; run: (act: () => Promise<unknown>) => void } {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);

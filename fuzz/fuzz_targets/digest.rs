@@ -1,4 +1,4 @@
-//! Any text as a challenge and as credentials: never a panic, and nobody gets in without the password.
+//! Any text as a challenge and as credentials: no panics, and no authentication without the password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

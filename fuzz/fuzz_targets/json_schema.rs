@@ -1,5 +1,5 @@
-//! Any bytes as a schema and a value: as JSON text, or as a recipe of keywords that refer to each other. What is taken is
-//! evaluated; libFuzzer's time-out and its sanitizer say what the budget has missed.
+//! Any bytes as a schema and a value: as JSON text, or as a recipe of keywords that refer to each other. Accepted
+//! schemas are evaluated; libFuzzer's timeout and sanitizer find what the budget missed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

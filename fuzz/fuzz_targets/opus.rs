@@ -1,4 +1,4 @@
-//! Any payloads into the Opus decoder of a leg: no panic, and no more sound than a packet can hold.
+//! Any payloads into the Opus decoder of a leg: no panics, and no more audio than a packet can contain.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

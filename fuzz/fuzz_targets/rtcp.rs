@@ -1,4 +1,4 @@
-//! Any bytes as RTCP, and reports that are wrong in one place: never a panic, and nothing is read that is not there.
+//! Arbitrary bytes as RTCP, and reports with one mutation: no panics and no invented values.
 #![no_main]
 
 #[path = "../../media/tests/mutate/mod.rs"]

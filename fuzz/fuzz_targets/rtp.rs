@@ -1,6 +1,6 @@
 //! Any datagrams into a leg, from its peer and from others, most of them packets that are wrong in one place; between
-//! them time passes and descriptions change. Never a panic, the leg goes on sending, nothing goes to strangers, and no
-//! more is made of what came than there was time for.
+//! them time passes and descriptions change. No panics, the leg keeps sending, nothing is sent to unknown addresses,
+//! and audio is never processed faster than the sample budget permits.
 #![no_main]
 
 #[path = "../../media/tests/mutate/mod.rs"]

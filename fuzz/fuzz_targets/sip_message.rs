@@ -1,4 +1,4 @@
-//! Any bytes as a datagram and as a stream: never a panic, and what parses prints and parses again.
+//! Any bytes as a datagram and as a stream: no panics, and parsed messages survive printing and parsing again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Any bytes as SRTP and SRTCP of each suite, and sealed packets that are wrong in two places: never a panic, nothing is
-//! opened that was not sealed, and what was sealed is opened afterwards.
+//! Any bytes as SRTP and SRTCP of each suite, and sealed packets that are wrong in two places: no panics, no forged
+//! packet is accepted, and genuine packets are accepted afterwards.
 #![no_main]
 
 #[path = "../../media/tests/mutate/mod.rs"]

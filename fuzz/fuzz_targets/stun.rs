@@ -1,4 +1,4 @@
-//! Any bytes as the answer of a STUN server, and as a check for a path: never a panic, and no answer without the password.
+//! Arbitrary bytes as a STUN response and as a connectivity check: no panics, and no response without the password.
 #![no_main]
 
 #[path = "../../media/tests/mutate/mod.rs"]

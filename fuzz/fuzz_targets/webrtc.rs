@@ -1,5 +1,5 @@
-//! Whatever a browser may send: offers and fragments as text, the transport's answer to them, checks, packets on a
-//! stream, and datagrams into a peer with its leg. Never a panic.
+//! Arbitrary browser input: offers and fragments as text, the transport's answer to them, checks, packets on a stream,
+//! and datagrams into a peer with its leg. Never a panic.
 #![no_main]
 
 #[path = "../../media/tests/mutate/mod.rs"]

@@ -1,4 +1,4 @@
-//! The currency of the audio path: 20 ms of mono speech at 8 kHz.
+//! The audio frame used throughout the media path: 20 ms of mono PCM at 8 kHz.
 
 use std::time::Duration;
 

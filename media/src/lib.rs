@@ -1,7 +1,7 @@
-//! Media: one leg of a call as a machine, from datagram to words-ready audio and back.
+//! Media: one call leg as a state machine, from datagrams to audio for STT, and from TTS audio to datagrams.
 //!
-//! Outside of [`io`] nothing here touches a socket, a clock, a thread or a file. It refuses to know
-//! SIP, providers, agents and organizations.
+//! Outside of [`io`] nothing here touches a socket, a clock, a thread or a file. It knows nothing of SIP, providers,
+//! agents and organizations.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod codec;

@@ -1,4 +1,4 @@
-//! Every bound of this crate with the reason for the number.
+//! Limits of this crate, each with its reason.
 
 use std::time::Duration;
 
@@ -19,34 +19,34 @@ pub const TIMESTAMP_JUMP_SAMPLES_MAX: i64 = 16_000;
 pub const PLAYOUT_SAMPLES_MAX: usize = 60 * 8_000;
 /// Digits waiting to be sent.
 pub const DIGITS_MAX: usize = 64;
-/// Addresses of one browser over a call, as its description names them, and again as its checks come from them: some ten
-/// each time it changes networks. Whoever knows a call's password could forge any number of sources.
+/// Addresses of one browser over a call, as its description names them, and again as its checks come from them: some
+/// ten each time it changes networks. A peer that knows the ICE password could otherwise forge any number of sources.
 pub const ICE_ADDRESSES_MAX: usize = 128;
 /// Legs of one worker: at 0.2 % of a core each, more would not fit a core anyway.
 pub const LEGS_PER_WORKER_MAX: usize = 2_000;
-/// Commands waiting for a worker, two for each leg it may hold; over it the sender is told and its call
-/// ends. The room is taken once for good, so it is not larger than it need be.
+/// Commands waiting for a worker, two per leg. When full, the sender gets an error and its call ends. The memory is
+/// allocated once.
 pub const WORKER_COMMANDS_MAX: usize = 4_096;
 /// Recording blocks waiting for the disk over all calls: 16 kB each, 128 MiB at most. More are dropped and counted.
 pub const RECORD_BLOCKS_MAX: usize = 8_192;
 /// Stereo sample pairs in one recording block: half a second is lost at most when the process dies.
 pub const RECORD_BLOCK_PAIRS: usize = 4_000;
-/// How far the two recorded sides may run apart before they are pulled together.
+/// Maximum skew between the two recorded channels before they are realigned.
 pub const RECORD_SKEW_SAMPLES_MAX: usize = 960;
 /// Lateness after which a worker stops catching up and starts a new timeline.
 pub const CATCH_UP_MAX: Duration = Duration::from_millis(500);
 /// Datagrams read from one socket per turn: ten times the traffic of a call.
 pub const RECEIVE_BATCH_MAX: usize = 32;
-/// Sockets read before the clock is looked at again: 16 packets take about 0.2 ms.
+/// Sockets read before the clock is read again: 16 packets take about 0.2 ms.
 pub const SOCKETS_BATCH: usize = 16;
 /// Commands carried out before the clock is looked at again; starting a leg is the longest.
 pub const COMMANDS_BATCH: usize = 8;
-/// How long an idle thread sleeps at most, so that its sign of life stays fresh.
+/// Longest sleep of an idle thread, so that its heartbeat stays fresh.
 pub const IDLE_TURN_MAX: Duration = Duration::from_secs(1);
 /// A thread without a turn for this long is stuck: five idle turns, and ten times the longest catch-up.
 pub const STUCK_AFTER: Duration = Duration::from_secs(5);
-/// Pause before a worker that panicked outside of a leg's turn goes on: a defect that strikes in every turn must not
-/// take a core.
+/// Pause before a worker that panicked outside of a leg's turn goes on: a bug that panics in every cycle must not use a
+/// whole core.
 pub const RESTART_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of sound in one recording: the length field of WAV has 32 bits. That is 37 hours; what comes after is dropped
 /// and counted.
@@ -62,5 +62,5 @@ pub const PATH_DEADLINE: Duration = Duration::from_secs(10);
 pub const PACKET_BYTES_MIN: usize = 8;
 /// Connections accepted at the browsers' port before other sockets have their turn.
 pub const ACCEPT_BATCH_MAX: usize = 32;
-/// What waits for a slow connection of a browser: two thirds of a second of Opus. What comes on top is lost.
+/// Bytes queued for a slow ICE-TCP connection: two thirds of a second of Opus. More is dropped.
 pub const UNSENT_BYTES_MAX: usize = 32 * 1_024;

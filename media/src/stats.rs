@@ -1,4 +1,4 @@
-//! Figures of legs and workers for metrics and for the report of a call, and the signs of life of their threads.
+//! Statistics of legs and workers for metrics and call reports, and thread heartbeats.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct LegStats {
     pub packets_reordered: u64,
     /// Not RTP, another source, another codec.
     pub packets_ignored: u64,
-    /// SRTP that was tampered with, repeated or not encrypted.
+    /// SRTP packets that failed authentication, were replayed or not encrypted.
     pub packets_unauthentic: u64,
     pub packets_sent: u64,
     pub jitter_ms: f32,
@@ -24,11 +24,11 @@ pub struct LegStats {
     pub mos: Option<f32>,
     pub mos_remote: Option<f32>,
     pub concealed_ms: u64,
-    /// Times the playout ran dry in the middle of a piece.
+    /// Underruns in the middle of a segment.
     pub underruns: u64,
     pub playout_overflow_ms: u64,
     pub events_dropped: u64,
-    /// The path by which our own voice came back, and how long it was heard.
+    /// Echo path, and total duration of echo.
     pub echo: Option<crate::detect::echo::Path>,
     pub echo_ms: u64,
     pub recording_blocks_dropped: u64,
@@ -46,7 +46,7 @@ pub struct WorkerStats {
     pub recording_blocks_dropped: AtomicU64,
 }
 
-/// The sign of life of one thread, which writes it in every turn.
+/// Heartbeat of one thread, updated in every cycle.
 #[derive(Debug)]
 pub struct Heartbeat {
     name: String,
@@ -67,7 +67,7 @@ impl Heartbeat {
         &self.name
     }
 
-    /// The thread is alive and well.
+    /// Records a heartbeat.
     pub fn beat(&self, now: Instant) {
         let passed = now.saturating_duration_since(self.origin).as_micros();
         self.last_turn_us.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -92,7 +92,7 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// Its last turn is so long ago that it hangs, or the machine is overloaded beyond use.
+    /// The last cycle is so long ago that the thread hangs or the machine is overloaded.
     pub fn is_stuck(&self) -> bool {
         self.since_turn > crate::limits::STUCK_AFTER
     }

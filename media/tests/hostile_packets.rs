@@ -1,5 +1,4 @@
-//! Every packet that is wrong in one place, into everything that reads packets: nothing panics, nothing grows, and the
-//! call goes on.
+//! Packets with one mutation, fed into every parser: no panics, no memory growth, and the call continues.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -68,7 +67,7 @@ impl Bench {
         }
     }
 
-    /// It has kept its own time, and made no more of what came than there was time for.
+    /// Checks that the leg kept its pace and processed no more audio than real time permits.
     fn check(&self) {
         let ms = (self.now - self.start).as_millis() as usize;
         // Opus pauses once the minute of speech is over.

@@ -1,5 +1,5 @@
-//! A conversation with recorded people in virtual time: when their turns end, what interrupts the agent and what does
-//! not, what keys are heard in their voices. Prints a table (`make bench` shows it) and holds it to its limits.
+//! Conversations with recorded speech in virtual time: end of turn, barge-in, and DTMF talk-off. Prints a table (`make
+//! bench` shows it) and holds it to its limits.
 //!
 //! The voice is that of Debian's asterisk-core-sounds-en-wav, whose texts are known. The recogniser is a stand-in that
 //! knows the text: interim words lag by 200 ms and come every 200 ms, a pause of 300 ms ends an utterance 100 ms later, a
@@ -99,7 +99,7 @@ fn at_level(samples: &[i16], dbfs: f64) -> Vec<f64> {
     float[first..last.min(float.len())].iter().map(|s| s * gain).collect()
 }
 
-/// Four people at once, for ever, at a level.
+/// Babble noise of four speakers at a level.
 fn babble(dbfs: f64, seconds: usize) -> Vec<f64> {
     let mut mixed = vec![0.0; seconds * 8_000];
     for person in 0..4 {
@@ -212,7 +212,7 @@ impl Line {
     }
 }
 
-/// The agent speaks without end.
+/// Continuous agent speech.
 fn agent(seconds: usize) -> Vec<i16> {
     let folder = format!("{}/../fixtures/audio", env!("CARGO_MANIFEST_DIR"));
     let phrase = |name: &str| -> Vec<i16> {

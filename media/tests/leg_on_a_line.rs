@@ -1,5 +1,4 @@
-//! One leg in virtual time on an unkind network: what the caller says arrives, what the agent says
-//! leaves in time, and whoever interrupts is heard.
+//! One leg in virtual time on a lossy network: caller audio arrives, agent audio is sent on time, and barge-in works.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -312,7 +311,7 @@ fn caller_talks_over_greeting_on_lossy_line() {
     assert_eq!(line.voiced().len(), before);
 }
 
-/// The peer's room: what we send comes back after a while, weaker, and the peer speaks on top of it.
+/// Simulates an echoing room: our audio returns delayed and attenuated, mixed with the peer's speech.
 fn in_a_room(line: &mut Line, words: &[i16], ms: usize, delay_ms: u32, level_db: f32) {
     let gain = 10f32.powf(level_db / 20.0);
     for step in 0..ms / 20 {

@@ -1,5 +1,4 @@
-//! Two WebRTC peers with a leg each, in virtual time: they find each other, speak Opus both ways, lose
-//! packets, restart, and say goodbye.
+//! Two WebRTC peers with a leg each, in virtual time: connect, exchange Opus, lose packets, restart ICE and close.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,7 +1,7 @@
 //! Signalling: the SIP endpoint and SDP negotiation.
 //!
-//! Everything outside [`io`] is a machine: bytes, commands and instants go in; bytes, events and the
-//! next deadline come out. It refuses to know sockets, clocks, tasks, RTP, agents and organizations.
+//! Everything outside [`io`] is a state machine without I/O: bytes, commands and instants go in; bytes, events and the
+//! next deadline come out. It knows nothing of sockets, clocks, tasks, RTP, agents and organizations.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod io;

@@ -1,4 +1,4 @@
-//! Every bound of this crate with the reason for the number.
+//! Limits of this crate, each with its reason.
 
 /// Largest SIP message taken: a UDP datagram cannot be larger (RFC 768), and no carrier sends more over TCP.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
@@ -34,7 +34,7 @@ pub const PROBES_MAX: usize = 512;
 pub const LINGERING_MAX: usize = 32_768;
 /// Keys of one media line that are read.
 pub const SDP_CRYPTO_MAX: usize = 16;
-/// Route headers of one request and of one dialog: RFC 3261 gives no bound, 16 proxies in a row is a loop.
+/// Route headers of one request and of one dialog: RFC 3261 gives no bound, more than 16 proxies in a row are a loop.
 pub const ROUTES_MAX: usize = 16;
 /// Authentication attempts of one request: a proxy and a registrar challenge once each, and each nonce may be stale.
 pub const AUTH_ATTEMPTS_MAX: u8 = 4;
@@ -45,25 +45,26 @@ pub const AUTH_ADDRESSES_MAX: usize = 32;
 /// Authorization headers of one request that are checked: one for each algorithm of our challenge, and as many more for
 /// proxies on the way that left theirs.
 pub const AUTHORIZATIONS_MAX: usize = 4;
-/// The longest interval of a session or a registration, and the longest wait we are told, in seconds: a day. Numbers
-/// beyond it are taken for it.
+/// The longest interval of a session or a registration, and the longest wait we are told, in seconds: a day. Larger
+/// values are clamped.
 pub const INTERVAL_S_MAX: u32 = 86_400;
-/// How often one request is sent again because its answer asks for it (422, 423, 491): a peer that asks for a little
-/// more each time would have us send for ever.
+/// How often one request is sent again because its answer asks for it (422, 423, 491): otherwise a peer that asks for a
+/// little more each time would make us retry forever.
 pub const REPEATS_MAX: u8 = 8;
-/// Reliable provisional responses to one INVITE that are acknowledged; further ones are not heard.
+/// Reliable provisional responses to one INVITE that are acknowledged; further ones are ignored.
 pub const PROVISIONAL_RELIABLE_MAX: u8 = 64;
-/// Answers of forks of one INVITE that are acknowledged and hung up: each is two requests to where the answer points.
+/// 2xx answers of other forks that are acknowledged and ended with BYE: each costs two requests to an address the
+/// answer chooses.
 pub const FORKS_ANSWERED_MAX: u8 = 16;
 /// Requests whose next hop is being looked up at once; a further one fails at once.
 pub const LOOKUPS_MAX: usize = 4_096;
-/// Early dialogs of one INVITE of ours: a proxy that rings more telephones than that is answered by the first.
+/// Early dialogs of one INVITE of ours: further forks share the first dialog.
 pub const EARLY_DIALOGS_MAX: usize = 16;
 /// Provisional responses that wait for the PRACK of the one before.
 pub const PROVISIONAL_WAITING_MAX: usize = 8;
 /// Addresses of one name that are tried, and hops of one call.
 pub const ADDRESSES_MAX: usize = 8;
-/// Addresses remembered as dead.
+/// Addresses remembered as unreachable.
 pub const DEAD_MAX: usize = 1_024;
 /// Nonces whose counts are remembered; an older one is answered `stale=true`.
 pub const NONCES_MAX: usize = 8_192;
@@ -71,8 +72,8 @@ pub const NONCES_MAX: usize = 8_192;
 pub const UDP_BYTES_MAX: usize = 1_300;
 /// Contacts of a redirection that are read.
 pub const CONTACTS_MAX: usize = 8;
-/// Sources of messages that are remembered, in each table of the rate limiter: 64 bytes each. At the bound the one that
-/// was silent for the longest time is forgotten.
+/// Sources of messages that are remembered, in each table of the rate limiter: 64 bytes each. When full, the least
+/// recently used source is dropped.
 pub const SOURCES_MAX: usize = 65_536;
 /// Commands waiting for the endpoint driver. A full queue refuses the command to its caller.
 pub const COMMANDS_MAX: usize = 4_096;
@@ -89,15 +90,15 @@ pub const SERVER_TRANSACTIONS_MAX: usize = 320_000;
 /// sends its digits by INFO makes five. Over it all but BYE are answered 503 without state, so that no call takes the
 /// room of others.
 pub const CALL_TRANSACTIONS_MAX: usize = 512;
-/// How often the ACK of one 2xx is sent again: a 2xx is repeated ten times in its 32 s. It goes to wherever the 2xx
-/// points, so that its sender could have us flood somebody.
+/// How often the ACK of one 2xx is sent again: a 2xx is repeated ten times in its 32 s. The ACK goes to an address the
+/// 2xx chooses, so a limit prevents reflected floods.
 pub const ACKS_REPEATED_MAX: u8 = 32;
-/// ACKs whose next hop is being looked up at once; a further one is lost, and its 2xx comes again.
+/// ACKs whose next hop is being looked up at once; a further one is dropped and sent again with the retransmitted 2xx.
 pub const ACK_LOOKUPS_MAX: usize = 1_024;
 /// Bytes that server transactions hold to answer with: the room of as many as may be held, three times as large as
 /// they are on the average. Over it requests are answered 503 without state.
 pub const SERVER_TRANSACTION_BYTES_MAX: usize = 768 << 20;
-/// Calls nobody has attended to before it counts how long they wait: a burst of so many is no overload.
+/// Number of unattended calls above which their waiting time counts as overload.
 pub const UNATTENDED_MIN: usize = 64;
 /// Packets read from one socket before timers and commands get their turn.
 pub const RECEIVE_BATCH_MAX: usize = 64;

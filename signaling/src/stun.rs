@@ -1,4 +1,4 @@
-//! STUN (RFC 8489) as far as a server needs it to learn its own public address: a binding request and its answer.
+//! Minimal STUN client (RFC 8489) to learn our public address: binding request and response.
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Whoever asks inside a call is answered, and no session outlives its call: in every state, by every way there is.
+//! Every request inside a call gets a final response, and no session outlives its call, in every state.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -321,7 +321,7 @@ fn one_slow_owner_does_not_make_others_wait() {
     assert_eq!(status(&world.take_heard(at)), ["503"], "and now too many do");
 }
 
-/// A peer that wants a little more each time does not keep us busy for ever.
+/// A peer that keeps raising its demands does not cause endless retries.
 #[test]
 fn what_is_asked_for_again_and_again_is_given_up() {
     let mut world = world();

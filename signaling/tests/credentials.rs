@@ -1,5 +1,5 @@
-//! Whose challenges are answered, and where nothing is sent at all, in virtual time: one endpoint, and peers that are
-//! written out.
+//! Which digest challenges are answered and which destinations are forbidden, in virtual time: one user agent and
+//! scripted peers.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

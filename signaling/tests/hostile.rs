@@ -1,5 +1,5 @@
-//! Every header that the endpoint reads, wrong in every way there is, in every state of a call: never a panic, one
-//! answer, nothing left behind, and whoever is honest is served.
+//! Every mutation of every header the user agent reads, in every call state: no panics, one response, no state left,
+//! and well-behaved callers are served.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 
 mod common {
@@ -109,7 +109,7 @@ fn every_request_in_every_state_of_a_call_has_one_answer() {
     }
 }
 
-/// Whatever is left of the product of states, messages, headers and ways to be wrong, by the dice.
+/// Random samples of the remaining combinations of states, messages, headers and mutations.
 #[test]
 fn thousands_of_seeds() {
     let seeds: Vec<u64> = (1..=12_000).collect();
@@ -452,7 +452,7 @@ fn bytes_of_a_fuzzer() {
     }
 }
 
-/// The generator does what it is for.
+/// The mutator reaches every kind of error.
 #[test]
 fn the_generator_reaches_every_kind_of_fault() {
     let all = mutations(b"1 INVITE;x=y");

@@ -1,4 +1,4 @@
-//! Two endpoints in virtual time on an unkind network: every timer, both CANCEL races, authentication.
+//! Two user agents in virtual time on a lossy network: all timers, both CANCEL races, authentication.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -147,7 +147,7 @@ fn a_telephone_behind_a_nat_is_answered_where_it_is() {
     assert_eq!(bye.target, Target::Addr(nat));
 }
 
-/// Calls that nobody gets round to are not added to: the caller is told at once, and the others have their chance.
+/// While calls stay unattended, new calls are rejected at once.
 #[test]
 fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
     let (start, mut config) = (Instant::now(), config(CALLEE, vec![trunk("127.0.0.1", None)]));

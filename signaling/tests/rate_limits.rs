@@ -1,4 +1,4 @@
-//! Who is heard while somebody floods, forges or guesses. In virtual time, at an endpoint alone.
+//! Rate limits under floods, forged sources and password guessing, in virtual time.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -110,7 +110,7 @@ fn request(method: &str, from: &str, call: usize, to: &str, extra: &str) -> Stri
     )
 }
 
-/// Something that is another one for another message.
+/// A token that differs per message.
 fn rand(call: usize, method: &str, extra: &str) -> String {
     let sum = extra.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     format!("{call}{method}{sum:x}")

@@ -1,5 +1,5 @@
-//! What takes the room of calls, and what does not: probes, registrations, and calls that ended with a peer that does
-//! not answer.
+//! What counts against `calls_max` and what does not: probes, registrations, and ended calls whose peer does not
+//! answer.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Where requests go: failover between addresses and hops, the switch to TCP, registrations, and who is let in.
+//! Where requests go: failover between addresses and hops, the switch to TCP, registrations, and admission.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! Several tenants at one endpoint: which trunks a caller is a candidate for, and that a call has the rights of the one
-//! trunk that was chosen for it, whatever other trunks the caller may be on.
+//! Several tenants at one user agent: trunk candidates of a caller, and that a call has only the rights of the trunk it
+//! was assigned to.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! `/agents/{id}/versions`: every state an agent has been saved in, and back to one.
+//! `/agents/{id}/versions`: lists every saved version of an agent and restores one.
 
 use super::Api;
 use super::agents::{AgentBody, AgentView, find, stored};
@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Map;
 use utoipa::ToSchema;
 
-/// An agent as it was.
+/// One saved version of an agent.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgentVersion)]
 pub(super) struct VersionView {
@@ -45,7 +45,7 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 pub(super) async fn versions(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, query: Query,
 ) -> Result<Answer, ApiError> {
-    // A page of large documents is large.
+    // A page of agents can be large: serialize it away from the async threads.
     let _turn = api.turn(scope).await?;
     let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
     let (versions, total) = api.context.store.agent_versions(scope, agent.id, page).await?;
@@ -56,7 +56,7 @@ pub(super) async fn versions(
     Ok(in_place(written))
 }
 
-/// Makes the agent what it was; that is a new version.
+/// Restores an earlier version; the restore itself is saved as a new version.
 #[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path), IfMatchHeader), responses((status = 200, body = AgentBody)))]
 pub(super) async fn restore(
     State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>, if_match: IfMatch,

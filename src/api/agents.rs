@@ -122,8 +122,7 @@ pub(super) struct AgentBody {
     pub(super) agent: AgentView,
 }
 
-/// Agents that were put into JSON, for as long as the store remembers the same value: most requests ask
-/// for what was asked for a moment ago.
+/// Serialized agents, kept while the store caches the same value: most requests ask for a recently requested agent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Written(Arc<Mutex<Texts>>);
 
@@ -131,7 +130,7 @@ pub(super) struct Written(Arc<Mutex<Texts>>);
 type Text = Arc<str>;
 type Texts = HashMap<AgentId, (Weak<Agent>, Text)>;
 
-/// A full table is emptied.
+/// When the table is full, it is cleared.
 const WRITTEN_MAX: usize = 2_000;
 
 impl Written {
@@ -159,7 +158,7 @@ pub(super) struct AgentPage {
     offset: i64,
 }
 
-/// Fields with schemas. A change of others leaves these as they were judged before.
+/// Fields that hold JSON schemas. A change to other fields does not validate these again.
 const HOLDS_SCHEMAS: [&str; 2] = ["llm_config", "analysis_plan"];
 
 async fn fields(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
@@ -173,7 +172,7 @@ fn fields_but_schemas(api: &Api, object: Map<String, Value>) -> Result<AgentFiel
     Ok(fields)
 }
 
-/// Compiles the schemas, in a place of its own: it may take longer than other requests should wait.
+/// Compiles the schemas on the schema workers, because it may take longer than other requests should wait.
 async fn checked_schemas(api: &Api, scope: OrgScope, fields: AgentFields) -> Result<AgentFields, ApiError> {
     if fields.has_no_schemas() {
         return Ok(fields);
@@ -183,7 +182,7 @@ async fn checked_schemas(api: &Api, scope: OrgScope, fields: AgentFields) -> Res
     Ok(checked.map_err(busy)??)
 }
 
-/// Fields with two names: ours and the other one.
+/// Fields with two names: ours and the alias.
 pub(super) const NAMES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
 
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
@@ -195,7 +194,7 @@ pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Agent
     api.context.store.agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
 }
 
-/// The agent as it is stored, for changes.
+/// The agent as the database has it now, for changes.
 pub(super) async fn stored(api: &Api, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
     let id = id(text, AgentId::parse, "Agent")?;
     api.context.store.stored_agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))

@@ -1,4 +1,4 @@
-//! `/api-keys`: made, shown once, replaced and taken back by people.
+//! `/api-keys`: people create, list, regenerate and delete API keys. The key text is shown once.
 
 use super::Api;
 use super::auth::Person;
@@ -86,7 +86,7 @@ pub(super) struct ApiKeyInput {
     #[serde(default)]
     #[schema(min_items = 1)]
     scopes: Option<Vec<KeyScope>>,
-    /// From then on it does not work.
+    /// After this time the key stops working.
     #[serde(default)]
     #[schema(format = "date-time")]
     expires_at: Option<String>,
@@ -101,7 +101,7 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
     Ok(Answer::ok(ApiKeyPage { api_keys, total, limit: page.limit, offset: page.offset }))
 }
 
-/// Creates a key; its text is in this answer and nowhere else.
+/// Creates a key. The response is the only place where its text appears.
 #[utoipa::path(post, path = "/api-keys", tag = "api-keys", security(("session" = [])), request_body = ApiKeyInput, responses((status = 201, body = NewKeyBody)))]
 pub(super) async fn create(
     State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
@@ -127,7 +127,7 @@ pub(super) async fn create(
     Ok(Answer::created(NewKeyBody { api_key: made.into() }))
 }
 
-/// Takes a key back; it stops working at once.
+/// Deletes a key; it stops working at once.
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
     State(api): State<Api>, person: Person, Path(text): Path<String>,
@@ -141,7 +141,7 @@ pub(super) async fn delete(
     Ok(Answer::deleted())
 }
 
-/// A new text for the same key; the old one stops working.
+/// Generates a new text for the same key; the old text stops working.
 #[utoipa::path(post, path = "/api-keys/{id}/regenerate", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = NewKeyBody)))]
 pub(super) async fn regenerate(
     State(api): State<Api>, person: Person, Path(text): Path<String>,

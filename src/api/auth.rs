@@ -1,4 +1,4 @@
-//! Who asks: an API key or a session cookie becomes an organization's scope, and what may be done in it.
+//! Authentication: turns an API key or a session cookie into an organization scope and checks what it may do.
 
 use super::Api;
 use super::error::ApiError;
@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 /// Name of the session cookie.
 pub(super) const COOKIE: &str = "trunkline_session";
 
-/// Where authentication leaves the key's quota for the headers of the answer.
+/// Request extension in which authentication leaves the rate limit status for the response headers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QuotaSlot(pub Arc<OnceLock<Quota>>);
 
@@ -40,7 +40,7 @@ impl Person {
         Err(ApiError::forbidden("insufficient_role", format!("This needs the role {}", role.name())))
     }
 
-    /// Writes down what the person did.
+    /// Writes an audit log entry for what the person did.
     pub(super) async fn audit(&self, api: &Api, action: &str, target: impl ToString) -> Result<(), ApiError> {
         let store = &api.context.store;
         Ok(store.audit(self.scope(), &self.0.user.email, action, Some(target.to_string())).await?)
@@ -73,7 +73,7 @@ impl FromRequestParts<Api> for Person {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let Some(token) = cookie(&parts.headers) else {
             let Some(text) = bearer(&parts.headers) else { return Err(ApiError::unauthorized()) };
-            // A key that is good for everything is still not a person.
+            // Even a key with all scopes is not a person.
             let (_, quota) = authenticate(api, text).await?;
             take(parts, quota)?;
             let message = "This endpoint is for people: log in with POST /auth/login";
@@ -115,7 +115,7 @@ pub(super) fn is_ours(api: &Api, origin: &str, headers: &HeaderMap) -> bool {
     authority == host || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/')
 }
 
-/// A browser says where a request that changes something comes from: another site's is refused.
+/// Browsers send the origin of a request that changes something: requests from other sites are refused.
 pub(super) fn check_origin(api: &Api, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
     if method.is_safe() || is_ours(api, origin, headers) {
@@ -131,13 +131,13 @@ fn take(parts: &Parts, quota: Quota) -> Result<(), ApiError> {
     if quota.retry_after_s > 0 { Err(ApiError::too_many_requests()) } else { Ok(()) }
 }
 
-/// The connection counts for the organization from now on.
+/// Counts the connection against the organization from now on.
 fn take_place(parts: &Parts, scope: OrgScope) -> Result<(), ApiError> {
     let takes = |place: &Place| place.belongs_to(scope);
     if parts.extensions.get::<Place>().is_none_or(takes) { Ok(()) } else { Err(ApiError::too_many_connections()) }
 }
 
-/// What a key with scopes may do is told by the first word of the path.
+/// The first path segment says which scope a key needs.
 fn permit(parts: &Parts, key: &Key) -> Result<(), ApiError> {
     if key.scopes.is_none() {
         return Ok(());
@@ -154,7 +154,7 @@ fn permit(parts: &Parts, key: &Key) -> Result<(), ApiError> {
     Err(ApiError::forbidden("insufficient_scope", message))
 }
 
-/// A key and what is left of its minute, this request counted.
+/// Authenticates a key and counts this request against its rate limit.
 pub(super) async fn authenticate(api: &Api, key: &str) -> Result<(Arc<Key>, Quota), ApiError> {
     let key = api.context.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
     let quota = api.rate_limit.take(key.id, unix_s());

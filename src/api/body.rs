@@ -1,4 +1,4 @@
-//! Bodies with a least speed, and answers that tell when they are over.
+//! Request bodies with a minimum transfer rate, and response bodies that report when they end.
 
 use axum::body::Body;
 use axum::body::Bytes;
@@ -15,7 +15,7 @@ use trunkline_connections::{Closed, Connection, Pace};
 #[error("the body is sent too slowly")]
 pub(super) struct BodyTooSlowError;
 
-/// Whether this is why a body could not be read.
+/// Whether the body could not be read because it was sent too slowly.
 pub(super) fn was_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut errors = std::iter::successors(Some(error), |error| error.source());
     errors.any(|error| error.is::<BodyTooSlowError>())
@@ -31,7 +31,7 @@ pub(super) struct PacedBody {
 }
 
 impl PacedBody {
-    /// At least `bytes_per_s` over every `window` in which the handler waits for it.
+    /// Requires at least `bytes_per_s` on average over every `window` in which the handler waits.
     pub(super) fn new(body: Incoming, window: Duration, bytes_per_s: u64, place: Arc<Connection>) -> Self {
         Self { body, pace: Pace::new(window, bytes_per_s), timer: None, place }
     }

@@ -1,5 +1,5 @@
-//! `/calls`: what was said, and ending what is going on.
-#![expect(clippy::disallowed_methods, reason = "an ended call is waited for with a deadline")]
+//! `/calls`: lists and reads calls and their transcripts, and ends live calls.
+#![expect(clippy::disallowed_methods, reason = "waits for the end of a call with a deadline")]
 
 use super::Api;
 use super::auth::Caller;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// How long an ended call may take to write its last state before the answer shows the one before it.
+/// How long to wait until an ended call has written its final state; after that the response shows the previous state.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(3);
 const SETTLE_POLL: Duration = Duration::from_millis(20);
 
@@ -65,7 +65,7 @@ pub(super) struct CallView {
     cost: Option<Value>,
     metadata: Option<Value>,
     sip_call_id: Option<String>,
-    /// What the signalling said: `headers` (`X-…` and the like), `identity` (STIR/SHAKEN), `diversion`; of the end
+    /// Facts from signalling: `headers` (`X-…` and similar), `identity` (STIR/SHAKEN), `diversion`; about the end
     /// `sip_status`, `sip_reason`, `q850_cause`, `reason_text`, `problem`.
     signalling: Option<Value>,
 }
@@ -165,7 +165,7 @@ pub(super) async fn get(
     Ok(Answer::ok(with_transcript(&api, scope, &call).await?))
 }
 
-/// What was said, as it was heard.
+/// The transcript: what was said, as far as it was heard.
 #[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = TranscriptBody)))]
 pub(super) async fn transcript(
     State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
@@ -201,7 +201,7 @@ async fn stop(api: &Api, scope: OrgScope, id: &str, reason: EndReason) -> Result
     Ok(Answer::ok(with_transcript(api, scope, &call).await?))
 }
 
-/// The call once its end is written.
+/// Waits until the end of the call is written and returns the call.
 async fn settled(api: &Api, scope: OrgScope, call: Call) -> Result<Call, ApiError> {
     let wait = async {
         loop {
@@ -216,7 +216,7 @@ async fn settled(api: &Api, scope: OrgScope, call: Call) -> Result<Call, ApiErro
     Ok(tokio::time::timeout(SETTLE_DEADLINE, wait).await.unwrap_or(call))
 }
 
-/// Waits until no call of a task is live any more.
+/// Waits until no call of the task is live.
 pub(super) async fn task_is_free(api: &Api, scope: OrgScope, task: TaskId) {
     let filter = CallFilter { task: Some(task), ..CallFilter::default() };
     let wait = async {

@@ -31,7 +31,8 @@ const CLIENT_TYPES: &str = include_str!("../../console/client/trunkline.d.ts");
 const EXAMPLE: &str = include_str!("../../console/client/example.html");
 const EXAMPLE_SCRIPT: &str = include_str!("../../console/client/example.js");
 
-/// Scripts and styles are files of ours; nothing inline runs, nobody frames us, forms stay here.
+/// Content security policy: only our own scripts and styles, nothing inline, no framing, forms post to this origin
+/// only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
 connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -86,7 +87,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     let body = if gzip { asset.gzip } else { asset.plain };
     let mut response = ([(header::CONTENT_TYPE, asset.kind)], body).into_response();
     let out = response.headers_mut();
-    // Names with a hash never change their content; the page that names them may at any time.
+    // File names with a hash are immutable; the page that refers to them may change.
     let cache = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -117,7 +118,7 @@ fn demo_of(api: &Api) -> Result<Arc<Demo>, ApiError> {
     api.demo.clone().ok_or_else(|| ApiError::not_found("Demo"))
 }
 
-/// What the console shows when it runs in the demo; nothing elsewhere.
+/// What the console shows in demo mode; empty otherwise.
 async fn demo(State(api): State<Api>) -> Response {
     let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
     let phrases: Vec<_> = demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
@@ -127,7 +128,7 @@ async fn demo(State(api): State<Api>) -> Response {
         .into_response()
 }
 
-/// What a customer's own server does with its key: a call and its token for the page.
+/// Does what a customer's server would do with its key: creates a web call and returns its token for the page.
 async fn demo_call(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     super::auth::check_origin(&api, &axum::http::Method::POST, &headers)?;

@@ -1,5 +1,5 @@
-//! What the handlers check beyond their types, said in the document's schemas: patterns, closed lists,
-//! fields that need each other.
+//! Adds to the OpenAPI schemas what handlers check beyond their types: patterns, closed lists, fields that depend on
+//! each other.
 
 use super::lengths::SHORT;
 use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
@@ -72,7 +72,7 @@ fn headers(names: &str, description: &str) -> Value {
     })
 }
 
-/// The same for trunks.
+/// Rules for trunks, in the same form.
 fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
     let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/(2[4-9]|3[0-2]))?$";
     let digits = |max: u8| json!({"pattern": format!("^[0-9]{{1,{max}}}$")});
@@ -137,7 +137,7 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// The same for what an agent hears, thinks and says.
+/// Rules for STT, LLM and TTS settings, in the same form.
 fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
     let server = || json!({"pattern": HTTPS, "example": "https://models.example.com/v1"});
     let words = || json!({"items": {"type": "string", "pattern": "\\S", "maxLength": 500}, "maxItems": 50});
@@ -240,12 +240,12 @@ pub(super) fn add(schemas: &mut Value) {
     ]});
     schemas["TrunkFields"]["allOf"] =
         json!([together("username", "password"), together("inbound_username", "inbound_password"), account]);
-    // Engines have voices of their own, and stand in for nobody.
+    // Realtime models have their own voices and cannot be fallbacks.
     let engines = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
     schemas["LlmConfig"]["anyOf"] =
         json!([{"properties": {"provider": {"enum": engines}}}, {"properties": {"voice": {"type": "null"}}}]);
     schemas["LlmFallback"]["not"] = json!({"properties": {"provider": {"enum": engines}}});
-    // The local voice is no account.
+    // The local TTS has no provider account.
     let accounts: Vec<&str> = Account::ALL.iter().filter(|one| one.needs_key()).map(|one| one.name()).collect();
     schemas["Account"]["enum"] = json!(accounts);
     // What an action needs.

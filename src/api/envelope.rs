@@ -1,5 +1,4 @@
-//! The two shapes of an answer, and the request's identifier. Handlers answer with a payload; what is
-//! around it is decided here, once, by the mount.
+//! The two response shapes and the request id. Handlers return a payload; this module wraps it as the mount requires.
 
 use super::Api;
 use super::auth::QuotaSlot;
@@ -54,7 +53,7 @@ impl Answer {
         Self(StatusCode::OK, Payload::Success(to_json(body)))
     }
 
-    /// Data that was put into JSON before.
+    /// Data that is already serialized.
     pub(super) fn written(data: Arc<str>) -> Self {
         Self(StatusCode::OK, Payload::Success(data))
     }
@@ -68,7 +67,7 @@ impl Answer {
     }
 }
 
-/// Bodies are structs with string keys: they always have a JSON form.
+/// Bodies are structs with string keys, so serialization cannot fail.
 pub(super) fn to_json(body: impl Serialize) -> Arc<str> {
     serde_json::to_string(&body).unwrap_or_default().into()
 }
@@ -95,7 +94,7 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
     let span = tracing::info_span!("request", %request_id, method = %request.method());
     let slot = QuotaSlot::default();
     request.extensions_mut().insert(slot.clone());
-    // A handler that panics answers 500; the connection and its other requests go on.
+    // A handler that panics returns 500; the connection and its other requests continue.
     let answered = contain("api_request", next.run(request)).instrument(span).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::internal().into_response());
     if let Some(quota) = slot.0.get() {

@@ -1,4 +1,4 @@
-//! Refusals: every one has a status, a sentence and, where a client can act on it, a code.
+//! API errors: each has a status, a message and, where a client can act on it, a code.
 
 use super::envelope::Payload;
 use crate::domain::FieldFault;
@@ -29,14 +29,14 @@ impl ApiError {
         }
     }
 
-    /// A field that names something that does not exist, or is somebody else's.
+    /// A field refers to something that does not exist or belongs to another organization.
     pub fn no_reference(field: &str, message: &str) -> Self {
         let mut error = Self::new(StatusCode::NOT_FOUND, "not_found", format!("{field}: {message}"));
         error.details["field"] = json!(field);
         error
     }
 
-    /// The same for a thing that does not exist and one that is somebody else's.
+    /// Used both for missing things and for things of other organizations.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
@@ -81,7 +81,7 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; Retry-After says when to go on")
     }
 
-    /// A quota of what is held: something has to go before there is room.
+    /// A quota on stored objects: one must be deleted before another can be created.
     pub fn quota(limit: &str, max: i64) -> Self {
         let mut error =
             Self::forbidden("quota_exceeded", format!("The organization has as many {limit} as it may: {max}"));
@@ -90,7 +90,7 @@ impl ApiError {
         error
     }
 
-    /// A quota of what is done at once or in a while: there will be room again.
+    /// A quota on rate or concurrency: retry later.
     pub fn too_much(limit: &str, message: impl Into<String>, retry_after_s: Option<u32>) -> Self {
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message);
         error.details["limit"] = json!(limit);
@@ -166,7 +166,7 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer"));
         }
         if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
-            // The rest of the body is not read: the connection cannot carry another request.
+            // The rest of the body is not read, so the connection cannot carry another request.
             response.headers_mut().insert("connection", axum::http::HeaderValue::from_static("close"));
         }
         if let Some(wait) = self.details["retry_after_seconds"].as_u64() {

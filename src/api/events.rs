@@ -1,5 +1,5 @@
-//! `/ws/events`: that calls of the organization change, for whoever looks at all of them. What changed is asked for
-//! by the API; a listener that was too slow is told to ask for everything.
+//! `/ws/events`: tells listeners which calls of the organization changed. Details are read through the API; a listener
+//! that was too slow is told to reload everything.
 
 use super::Api;
 use super::auth::{Caller, check_origin};
@@ -37,7 +37,7 @@ pub(super) async fn connect(
     }))
 }
 
-/// The slot is held as long as the connection.
+/// Holds the concurrency slot as long as the connection lives.
 async fn follow(socket: &mut LiveSocket, mut changes: Receiver<Change>, _slot: Slot) -> Close {
     if !socket.send(json!({"type": "connected"})).await {
         return (DROPPED, "Too slow");

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// How deep an example follows its schemas.
+/// Maximum depth to which an example follows its schemas.
 const DEPTH_MAX: usize = 32;
 
 /// A request of each body.

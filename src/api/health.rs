@@ -1,6 +1,6 @@
-//! Health: no key, no envelope. Alive is whoever need not be started anew; ready is whoever can take calls.
-//! Every check has a deadline, they run together, and their result holds for half a second: asking costs the server
-//! nothing, however often it is asked, and one part that hangs hides no other.
+//! Health endpoints: no key, no envelope. Live means the process need not be restarted; ready means it can take calls.
+//! All checks run concurrently, each with a deadline, and their result is cached for half a second, so polling is cheap
+//! and one hanging component hides no other.
 
 use super::Api;
 use super::envelope::{Answer, Payload};
@@ -16,15 +16,15 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-/// A database that takes longer is as good as gone for a health check.
+/// A database that takes longer counts as unavailable.
 const DATABASE_DEADLINE: Duration = Duration::from_secs(2);
-/// A SIP endpoint that takes longer for a question of its own has no time for callers.
+/// A SIP user agent that takes longer to answer its own OPTIONS is too busy for callers.
 pub(super) const SIP_DEADLINE: Duration = Duration::from_secs(1);
-/// Entries of calls that have waited longer are not being written. A busy database takes a few milliseconds.
+/// Journal entries that have waited longer count as stuck. A busy database takes a few milliseconds.
 const JOURNAL_LATE: Duration = Duration::from_secs(5);
-/// Signs of life that may be missing before the process counts as away from the others.
+/// Missed heartbeats after which this process counts as away.
 const BEATS_MISSED_MAX: u32 = 4;
-/// How long a result holds.
+/// How long a result is cached.
 const HOLDS_FOR: Duration = Duration::from_millis(500);
 
 /// Never enveloped, no key.
@@ -74,7 +74,7 @@ struct SipCheck {
 struct MediaCheck {
     /// `ok` or `error`.
     status: &'static str,
-    /// Since the last turn of the one that did its last the longest ago.
+    /// Milliseconds since the last turn of the media thread that has been silent longest.
     oldest_turn_ms: i64,
 }
 
@@ -95,18 +95,18 @@ struct JournalCheck {
 /// This process among those that share the database.
 #[derive(Clone, Serialize, ToSchema)]
 struct NodeCheck {
-    /// `ok`, or `error`: it cannot say that it lives.
+    /// `ok`, or `error`: the heartbeat cannot be written.
     status: &'static str,
-    /// Since it last said so.
+    /// Milliseconds since the last heartbeat.
     silent_ms: i64,
 }
 
-/// Whether the process need be started anew.
+/// Whether the process must be restarted.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Liveness {
     /// `ok` or `failed`.
     status: &'static str,
-    /// The part that was given up; the process ends because of it.
+    /// The component that was given up; the process ends because of it.
     part: Option<&'static str>,
 }
 
@@ -118,7 +118,7 @@ pub(super) struct Readiness {
     checks: Checks,
 }
 
-/// The last result; whoever asks while one is being made waits for it.
+/// The cached result; callers wait while a new one is computed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HealthCache(Arc<Mutex<LastCheck>>);
 
@@ -221,7 +221,7 @@ pub(super) async fn health(State(api): State<Api>) -> Answer {
     answer(checked.all_well, body)
 }
 
-/// Whether the process is alive: one that says 503 has given a part of itself up, and has to be started anew.
+/// Whether the process is live; 503 means a component was given up and the process must be restarted.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Liveness), (status = 503, body = Liveness)))]
 pub(super) async fn live(State(api): State<Api>) -> Answer {
     let given_up = api.context.supervisor.given_up();
@@ -232,7 +232,7 @@ pub(super) async fn live(State(api): State<Api>) -> Answer {
     answer(given_up.is_none(), body)
 }
 
-/// Whether the process can take calls: database, SIP, media and journal work, and it is not about to end.
+/// Whether the process can take calls: database, SIP, media and journal work, and it is not draining.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(super) async fn ready(State(api): State<Api>) -> Answer {
     let checked = api.health.checked(&api.context).await;

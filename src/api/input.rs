@@ -1,4 +1,4 @@
-//! What clients send: JSON objects, identifiers, pages. Unknown fields are refused by name.
+//! Client input: JSON objects, ids, pagination. Unknown fields are refused by name.
 
 use super::Api;
 use super::body::was_too_slow;
@@ -22,12 +22,12 @@ const BODY: Limits = Limits { bytes_max: 0, depth_max: 80, values_max: 100_000 }
 /// Parameters of a query that are read; the address has some 64 kB.
 const QUERY_PARAMETERS_MAX: usize = 100;
 
-/// A body of somebody who is not known yet: an address and a password, or an invitation.
+/// Maximum body size of unauthenticated requests: a login or an invitation.
 const STRANGERS_BODY_BYTES_MAX: usize = 16 * 1_024;
-/// Values of an object from which on its work is done beside the others'.
+/// Objects with at least this many values are processed in the large body queue.
 const LARGE_VALUES: usize = 1_000;
 
-/// The JSON object of a request body, and the turn in which it may be worked on if it is large.
+/// The JSON object of a request body and, if it is large, the permit to process it.
 #[derive(Debug)]
 pub(super) struct Object(pub Map<String, Value>, pub Option<Turn>);
 
@@ -47,7 +47,7 @@ impl FromRequest<Api> for Object {
             None => api.body_bytes_max.min(STRANGERS_BODY_BYTES_MAX),
         };
         let bytes = read_body(request.into_body(), bytes_max).await?;
-        // Not before the body is there: who sends slowly takes no turn.
+        // Wait for the permit only after the body has arrived: a slow sender must not hold one.
         let turn = match scope.filter(|_| bytes.len() > LARGE_BYTES) {
             Some(scope) => Some(api.turn(scope).await?),
             None => None,
@@ -99,7 +99,7 @@ fn nul_in(value: &Value) -> Option<String> {
     }
 }
 
-/// A body of at most so many bytes, from a client that sends it in time.
+/// Reads a body of at most `bytes_max` bytes from a client that sends it in time.
 pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     to_bytes(body, bytes_max).await.map_err(|error| {
         if was_too_slow(&error) {
@@ -111,7 +111,7 @@ pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Api
     })
 }
 
-/// JSON has one kind of number: 260.0 is 260 where a whole number is wanted.
+/// JSON has one number type: 260.0 is accepted where an integer is expected.
 fn whole_numbers(value: &mut Value) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
@@ -138,7 +138,7 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     if is_large(&object) { in_place(check) } else { check() }
 }
 
-/// Whether it has [`LARGE_VALUES`] or more; once that many are counted, nothing more is looked at.
+/// Whether the object has at least [`LARGE_VALUES`] values; stops counting there.
 fn is_large(object: &Map<String, Value>) -> bool {
     let mut waiting: Vec<&Value> = object.values().take(LARGE_VALUES).collect();
     let mut counted = 0;
@@ -176,7 +176,7 @@ fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> 
     })
 }
 
-/// Two names of one field: either may be used, both only with the same value.
+/// One field with two names: either may be used, both only with the same value.
 pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &str) -> Result<(), ApiError> {
     if let Some(value) = object.remove(alias) {
         match object.get(canonical) {
@@ -191,7 +191,7 @@ pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &st
     Ok(())
 }
 
-/// A partial update: `null` clears, everything else replaces whole.
+/// Partial update: `null` clears a field, any other value replaces it.
 pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
     for (name, value) in changes {
         if value.is_null() {
@@ -282,12 +282,12 @@ pub(super) fn check_webhook_url(api: &Api, field: &str, url: &str) -> Result<(),
     api.context.webhooks.check(url).map_err(|why| ApiError::field(field, why.to_string()))
 }
 
-/// An identifier of the path; one that is no UUID names nothing.
+/// Parses an id from the path; anything but a UUID is "not found".
 pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, ApiError> {
     parse(text).ok_or_else(|| ApiError::not_found(what))
 }
 
-/// What links start with: the configured address, or the one the client used.
+/// Base of generated links: the configured public URL, or the host that the client used.
 pub(super) fn base_url(api: &Api, headers: &HeaderMap) -> String {
     if api.public_url.is_empty() {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");

@@ -1,9 +1,9 @@
-//! How long a customer's texts may be, by the name of their field; the document says the same.
+//! Maximum lengths of customers' texts by field name; the OpenAPI document states the same.
 
 use super::error::ApiError;
 use serde_json::{Map, Value};
 
-/// A text nobody thought of: a model's window is larger, a mistake usually too.
+/// Default limit: larger than any sensible text, small enough to catch mistakes.
 const CHARS_MAX: usize = 100_000;
 /// JSON text of what customers keep with an agent, a task or a schema.
 const FREE_BYTES_MAX: usize = 65_536;

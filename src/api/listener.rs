@@ -1,4 +1,4 @@
-//! The API's port: who may hold a connection, and for how long. HTTP/1.1 alone: who wants HTTP/2 puts a proxy in front.
+//! The HTTP listener of the API: connection limits and deadlines. HTTP/1.1 only; use a proxy for HTTP/2.
 #![expect(clippy::disallowed_methods, reason = "a listener starts a task for each connection")]
 
 use super::Remote;
@@ -28,7 +28,7 @@ use trunkline_connections::{
     Closed, Connection, Connections, Eviction, Networks, PacedStream, RefusedError, Report, Standing,
 };
 
-/// The least speed of a body that comes in or goes out, in bytes a second: a telephone line of 1995 is faster.
+/// Minimum transfer rate of bodies in both directions, in bytes per second.
 const BYTES_PER_S_MIN: u64 = 1_000;
 
 /// Request line and headers, and what is kept of a body or an answer: cookies and tokens of all sorts fit.
@@ -56,12 +56,13 @@ impl Limits {
     }
 }
 
-/// The place of the connection that a request came by.
+/// The connection slot of the connection that a request came by.
 #[derive(Clone, Debug)]
 pub(super) struct Place(Arc<Connection>);
 
 impl Place {
-    /// The connection is an organization's; false when that has too many. Connections of a proxy are everybody's.
+    /// Assigns the connection to an organization; false when that has too many. Connections of a proxy belong to
+    /// nobody.
     pub(super) fn belongs_to(&self, scope: OrgScope) -> bool {
         let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope);
         self.0.standing() == Standing::Exempt || self.0.vouch(tenant)
@@ -87,7 +88,7 @@ pub async fn serve(serving: &Serving, mut stopped: watch::Receiver<bool>) {
             _ = stopped.changed() => return,
         };
         let Ok((stream, remote)) = accepted else {
-            // Out of file descriptors: wait for some to come back instead of spinning.
+            // Out of file descriptors: wait for some to be closed instead of spinning.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -101,7 +102,7 @@ pub async fn serve(serving: &Serving, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Says why, as far as that fits into a buffer that is empty.
+/// Sends a 503 that says why, if it fits into the empty send buffer.
 fn turn_away(stream: &TcpStream, error: RefusedError) {
     let why = match error {
         RefusedError::Source => "Too many connections from this address",
@@ -138,7 +139,7 @@ async fn connection(
         result = serving => result,
         () = eviction.wait() => return place.count(Closed::Evicted),
     };
-    // A client that goes away in the middle is nobody's error.
+    // A client that disconnects in the middle is not an error.
     let Err(error) = result else { return };
     let write = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     let was_answered = answered.load(Ordering::Relaxed);
@@ -153,8 +154,8 @@ async fn connection(
     }
 }
 
-/// The router, for one connection: requests know whom they come from, and the connection's place knows what is asked of
-/// it at the moment.
+/// The router for one connection: it tells handlers the remote address and tells the connection slot whether a request
+/// is in progress.
 struct Service {
     remote: SocketAddr,
     router: TowerToHyperService<Router>,
@@ -181,11 +182,11 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
         let answer = self.router.call(hyper::Request::from_parts(parts, body));
         let (place, answered, progress) = (self.place.clone(), self.answered.clone(), self.progress.clone());
         Box::pin(async move {
-            // Requests that were sent in one piece are answered in turns with those of other connections.
+            // Pipelined requests yield to requests of other connections.
             tokio::task::yield_now().await;
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // From here on the handler keeps the time, and the place is taken until it ends.
+                // From here the handler keeps the deadline; the connection slot stays busy until it returns.
                 place.make_busy();
                 return Ok(response);
             }

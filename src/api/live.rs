@@ -30,7 +30,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
 
-/// What was said before the listener came is on its way to the database for this long at most.
+/// How long to wait until turns from before the listener joined are in the database.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 const BAD_CREDENTIALS: u16 = 4401;
@@ -83,7 +83,7 @@ pub(super) async fn live(
     }))
 }
 
-/// `/ws/calls/{id}`: refusals are close codes, because a browser cannot read the status of a refused upgrade.
+/// `/ws/calls/{id}`: errors are close codes, because a browser cannot read the status of a refused upgrade.
 pub(super) async fn connect(
     State(api): State<Api>, Path(id): Path<String>, query: Query, place: Option<Extension<Place>>,
     upgrade: WebSocketUpgrade,
@@ -115,7 +115,7 @@ async fn serve(api: Api, id: String, query: Query, socket: LiveSocket) {
     listener.socket.close(close).await;
 }
 
-/// Room for one more connection of the organization, or the limit that it has reached.
+/// Takes a concurrency slot for one more live connection, or returns the name of the limit that is reached.
 async fn slot(api: &Api, scope: OrgScope) -> Result<Slot, &'static str> {
     let lineage = api.context.store.lineage(scope).await.map_err(|_| "live_connections")?;
     api.context.rooms.live.take(&lineage).map_err(SlotsFull::limit)
@@ -143,7 +143,7 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), C
     }
 }
 
-/// The page of a web call, as long as its call goes on.
+/// The page of a web call may listen while its call lasts.
 fn web_guest(api: &Api, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
     let grant = api.context.links.secret.verify_web(token)?;
     let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
@@ -157,7 +157,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Everything so far, then everything as it happens.
+    /// Sends everything so far, then every update as it happens.
     async fn follow(&mut self, api: &Api, scope: OrgScope, call: Call) -> Close {
         let (so_far, updates) = match api.context.registry.listen(scope, call.id) {
             Some((so_far, updates)) => (so_far, Some(updates)),
@@ -216,8 +216,8 @@ impl Listener {
     }
 }
 
-/// A call that another process holds, or that is over: what the database has of it. Whoever holds it tells everything
-/// so far once more; a turn that is seen twice has the same position.
+/// For a call on another node, or one that has ended: the turns in the database. The other node sends everything so far
+/// again; a turn seen twice has the same position.
 async fn elsewhere(api: &Api, scope: OrgScope, call: &Call) -> (BTreeMap<u32, Turn>, Option<Receiver<Update>>) {
     let updates = match call.status.is_over() {
         false => api.context.remote.listen(scope, call.id).await,

@@ -1,5 +1,4 @@
-//! A WebSocket that listens: probes find one whose other end is gone, and whoever reads too slowly or says too much is
-//! dropped.
+//! A WebSocket for listeners: pings detect dead peers; listeners that read too slowly or send too much are dropped.
 
 use super::Api;
 use super::listener::Place;
@@ -38,7 +37,7 @@ pub(super) struct LiveSocket {
     probe: Interval,
     answered: bool,
     messages: Bucket,
-    /// The connection's place in the table, which the HTTP server has given up by now.
+    /// The connection slot, which the HTTP server has released by now.
     place: Option<Place>,
 }
 
@@ -64,7 +63,7 @@ impl LiveSocket {
         matches!(timeout(self.limits.send, self.socket.send(message)).await, Ok(Ok(())))
     }
 
-    /// What the listener says next; why it has to go, when it has to. May be dropped and asked again.
+    /// The next message of the listener, or the reason to close. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Message, Close> {
         loop {
             tokio::select! {

@@ -1,5 +1,5 @@
-//! Guesses of passwords. Each is counted before it is tried, so guesses at the same moment pass no limit; a right one is
-//! taken back. Time is an argument.
+//! Throttles password guesses. Each guess is counted before it is tried, so parallel guesses cannot exceed a limit; a
+//! right password is uncounted. Pure: time is an argument.
 //!
 //! Whoever guesses is told apart by source, so that strangers lock nobody out:
 //! - one source has few guesses at an account;
@@ -7,7 +7,7 @@
 //! - sources that an account was logged in from before are never shut out by others' guesses: they keep their few, for
 //!   the accounts they have opened.
 //!
-//! What is guessed at is a name: an address that nobody has is counted as any other.
+//! Addresses without an account are counted the same way.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
@@ -98,14 +98,14 @@ impl<K: Copy + Eq + Hash> Windows<K> {
     }
 }
 
-/// A guess that is being tried.
+/// A login attempt that is in progress.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Guess {
     account: u64,
     source: IpAddr,
     counts_for_all: bool,
-    /// What whoever is told to wait is told.
+    /// Seconds to report in Retry-After.
     pub wait_s: u64,
 }
 
@@ -123,7 +123,7 @@ pub(super) enum Verdict {
 /// The guesses of this process.
 #[derive(Debug)]
 pub(super) struct LoginThrottle {
-    /// Names become numbers that nobody outside can choose.
+    /// Hashes account names with a random seed, so that nobody can choose collisions.
     hasher: RandomState,
     pairs: Windows<(u64, IpAddr)>,
     networks: Windows<(u64, Ipv6Addr)>,
@@ -182,7 +182,7 @@ impl LoginThrottle {
         Verdict::Try(Guess { account, source, counts_for_all: true, wait_s })
     }
 
-    /// A guess that was right, or was never tried.
+    /// Uncounts a guess that was right or was never tried.
     pub(super) fn take_back(&mut self, guess: &Guess) {
         self.pairs.take_back((guess.account, guess.source));
         if guess.counts_for_all {

@@ -1,5 +1,5 @@
-//! `/metrics`: no envelope, and not for everybody. On the API's port it is for whoever has the token; without a token, for
-//! this machine. A listener of its own answers whoever reaches it, and asks for the token where there is one.
+//! `/metrics`, without envelope. On the API port it needs the token, or without a token a local client. A separate
+//! listener answers everybody who reaches it, and asks for the token if one is set.
 
 use super::auth::bearer_token;
 use super::error::ApiError;
@@ -34,7 +34,7 @@ const FORWARDED: [&str; 8] = [
 /// Who may read the metrics.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsAccess {
-    /// SHA-256 of the token: comparing digests tells nothing of the token by the time it takes.
+    /// SHA-256 of the token: comparing digests leaks nothing through timing.
     token: Option<[u8; 32]>,
     has_listener: bool,
     connections: Arc<Report>,
@@ -61,12 +61,12 @@ fn digest(token: &str) -> [u8; 32] {
 }
 
 fn refused() -> ApiError {
-    let message = "Metrics are for whoever has metrics.token, or reaches metrics.listen";
+    let message = "Metrics need metrics.token, or access to metrics.listen";
     ApiError::new(StatusCode::UNAUTHORIZED, "metrics_token_required", message)
 }
 
-/// A program on this machine that asks us and nobody else: no proxy has been here, and no name of the public's was looked
-/// up, as a browser does for a page that has its own name lead to this machine.
+/// Whether a local program asks directly: no proxy header, and a loopback host name, so that DNS rebinding by a web
+/// page does not work.
 fn is_local(api: &Api, remote: Remote, headers: &HeaderMap) -> bool {
     let address = remote.0.ip().to_canonical();
     let is_proxy = api.behind_proxy || api.proxies.contain(address) || api.proxies.contain(remote.0.ip());
@@ -102,7 +102,7 @@ pub(super) async fn metrics(
     Err(refused())
 }
 
-/// The same on a listener of its own.
+/// The handler of the separate metrics listener.
 async fn metrics_alone(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
     if api.metrics_access.token.is_none() || api.metrics_access.is_token(&headers) {
         return Ok(render(&api).await);
@@ -148,7 +148,7 @@ async fn render(api: &Api) -> Response {
     for (part, count) in panics() {
         metrics::counter!("trunkline_panics_total", "part" => part).absolute(count);
     }
-    // An endpoint that does not answer keeps no figures of others back.
+    // If the SIP user agent does not answer, the other metrics are still rendered.
     if let Ok(Some(snapshot)) = timeout(SIP_DEADLINE, api.context.sip.snapshot()).await {
         let c = snapshot.counters;
         for (fate, count) in [

@@ -28,7 +28,7 @@ pub(super) const PAGE_STYLE: &str = include_str!("docs.css");
 pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-/// Anybody may ask for it as often as they like.
+/// Serialized once: anybody may request it any number of times.
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
 /// Types that only queries use.
@@ -128,7 +128,7 @@ fn require(schema: &mut Value, field: &str) {
     }
 }
 
-/// `null` is as good as leaving a field out, and in a patch it clears; what is required stays.
+/// `null` is accepted where a field is optional, and clears it in a patch; required fields stay required.
 fn clearable(schema: &mut Value) {
     let required = schema["required"].clone();
     let needed = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));

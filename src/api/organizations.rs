@@ -131,7 +131,7 @@ pub(super) struct OrganizationPatch {
     max_spend_per_day: Option<Option<f64>>,
 }
 
-/// Tells `null` from a field that is not there.
+/// Distinguishes `null` from a missing field.
 fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
@@ -150,8 +150,8 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
     Ok(Answer::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
 }
 
-/// Creates an organization below `parent_org_id`, billed to the root of that one. Its limits are at most those of
-/// everybody above it, and what it uses counts for them too. Its API key is returned only once.
+/// Creates an organization below `parent_org_id`, billed to its root. Its limits may not exceed those of its ancestors,
+/// and its usage counts for them too. The API key is returned only once.
 #[utoipa::path(post, path = "/organizations", tag = "organizations", security(("session" = [])), request_body = OrganizationInput, responses((status = 201, body = OrganizationCreated)))]
 pub(super) async fn create(
     State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
@@ -170,7 +170,7 @@ pub(super) async fn create(
         max_spend_per_day: input.max_spend_per_day,
     };
     limits.validate()?;
-    // One without a parent would be billed to nobody the operator knows.
+    // Without a parent it would be billed to nobody the operator knows.
     let Some(parent) = &input.parent_org_id else {
         let message = "parent_org_id: is required; the operator makes organizations without one (trunkline bootstrap)";
         let mut error = ApiError::forbidden("parent_required", message);
@@ -198,8 +198,8 @@ pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<S
     Ok(Versioned(one.version, Answer::ok(OrganizationBody { organization: (&one).into() })))
 }
 
-/// Changes name or limits; `null` lifts a limit. What the organization above has set can only be lowered here: its
-/// people lift it, and never over their own.
+/// Changes name or limits; `null` removes a limit. Limits set by the parent can only be lowered here; the parent's
+/// users raise them, up to the parent's own limits.
 #[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath, IfMatchHeader), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 pub(super) async fn update(
     State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object, turn): Object,

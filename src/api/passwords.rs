@@ -1,5 +1,4 @@
-//! Passwords are tried and hashed here: few at a time, away from the async threads, and only as often as
-//! [`LoginThrottle`] allows.
+//! Checks and hashes passwords: few at a time, on blocking threads, and only as often as [`LoginThrottle`] allows.
 
 use super::auth::unix_s;
 use super::error::ApiError;
@@ -16,9 +15,9 @@ use tokio::sync::Semaphore;
 
 /// Passwords hashed at once: each takes a core and 19 MiB.
 const HASHES_MAX: usize = 2;
-/// The same of people who log in from where they did before: floods of guesses do not keep them waiting.
+/// Separate limit for people who log in from a known source, so that a flood of guesses does not delay them.
 const FAMILIAR_HASHES_MAX: usize = 1;
-/// Passwords that wait to be hashed or are, of each of the two: a second or two of work. More are answered 503.
+/// Queue length of each of the two, running hashes included: a second or two of work. More are answered 503.
 const PLACES_MAX: usize = 64;
 /// Of these, of one source.
 const PLACES_PER_SOURCE_MAX: u32 = 16;
@@ -31,7 +30,7 @@ struct Lane {
     by_source: Mutex<HashMap<IpAddr, u32>>,
 }
 
-/// A place of a source in a lane; holds no more than [`PLACES_MAX`] sources, so the table is bounded.
+/// A place in the queue; at most [`PLACES_MAX`] sources, so the table is bounded.
 struct Place<'a> {
     lane: &'a Lane,
     source: IpAddr,
@@ -82,7 +81,7 @@ impl Lane {
     ) -> Result<T, ApiError> {
         let _place = self.place(source).ok_or_else(overloaded)?;
         let running = self.running.clone().acquire_owned().await.map_err(|_| overloaded())?;
-        // The permit stays with the work: who goes away while a password is hashed makes no room for another hash.
+        // The permit stays with the hash: a client that disconnects does not start another hash early.
         let work = move || {
             let worked = work();
             drop(running);
@@ -140,8 +139,8 @@ impl Passwords {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner).take_back(guess);
     }
 
-    /// The accounts that a password opens, one at least. What it takes, and what it answers when there is none, is the
-    /// same whether the address has accounts or not.
+    /// The accounts that a password opens, at least one. Timing and error are the same whether or not the address has
+    /// accounts.
     pub(super) async fn open(
         &self, store: &Store, credentials: Credentials, source: IpAddr,
     ) -> Result<Vec<Account>, ApiError> {

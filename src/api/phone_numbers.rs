@@ -27,7 +27,7 @@ pub(super) struct PhoneNumberInput {
     trunk_id: Option<String>,
     #[serde(default)]
     name: Option<String>,
-    /// Where no agent is set: asked who answers (`{webhook_url}/assistant-request`).
+    /// Where no agent is set: the server that is asked who answers (`{webhook_url}/assistant-request`).
     #[serde(default)]
     #[schema(format = "uri")]
     webhook_url: Option<String>,

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
-/// How often a change is tried anew because another one came between reading and writing. Changes through one process
-/// come one after the other ([`super::turns`]): only those of other processes, and of running calls, get in between.
+/// How often a change is retried because another one came between read and write. Changes through one process are
+/// serialized ([`super::turns`]); only other processes and running calls interfere.
 pub(super) const ATTEMPTS_MAX: usize = 20;
 
 /// The header, for the description of the API.

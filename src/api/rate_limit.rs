@@ -5,11 +5,11 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const WINDOW_S: u64 = 60;
-/// Keys remembered at once, of 264 bytes each; when it is full, those that were quiet for a window are forgotten, and
-/// where there is none, any one: addresses that flood us do not fill the memory.
+/// Keys remembered at once, 264 bytes each. When full, keys idle for a window are forgotten, otherwise any key, so that
+/// floods of addresses do not fill the memory.
 const KEYS_MAX: usize = 50_000;
 
-/// What is left of a key's minute.
+/// State of a key's rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quota {
     pub limit: u32,
@@ -35,7 +35,7 @@ impl Window {
     }
 
     fn advance(&mut self, second: u64) {
-        // A clock that steps back counts into the newest second.
+        // If the clock steps back, requests count into the newest second.
         for passed in self.newest + 1..=second.min(self.newest + WINDOW_S) {
             let slot = &mut self.counts[(passed % WINDOW_S) as usize];
             self.total -= *slot;
@@ -71,7 +71,7 @@ pub(super) struct RateLimit<K> {
 #[derive(Debug)]
 struct Windows<K> {
     of: HashMap<K, Window>,
-    /// When quiet ones were last looked for: once a second at most, since all are looked through.
+    /// When idle keys were last removed: at most once a second, because all are scanned.
     cleared: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What an organization may ask for in a minute beside its keys' requests: what costs others, or money.
+//! Rate limits of an organization beside those of its keys: for requests that cost others something, or money.
 
 use super::Api;
 use super::auth::unix_s;
@@ -76,7 +76,7 @@ impl Rates {
 }
 
 impl Api {
-    /// Counts one more; 429 when the organization or its family did so as often as it may.
+    /// Counts one request; 429 when the organization or its family has reached the rate.
     pub(super) async fn count(&self, scope: OrgScope, rate: Rate) -> Result<(), ApiError> {
         let lineage = self.context.store.lineage(scope).await?;
         self.rates.take(&lineage, rate, unix_s()).map_err(|quota| {

@@ -37,12 +37,12 @@ pub(super) struct ProcessedBody {
     report: Option<Value>,
 }
 
-/// Thinks about the call (again) and keeps what came of it.
+/// Analyses the call (again) and stores the result.
 async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<Outcome, ApiError> {
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
-    // A model is asked, perhaps on the server's account: like every call, not beyond the day's money.
+    // This asks an LLM, maybe on the server's account: so the daily spend limit applies as for a call.
     api.count(scope, Rate::Reports).await?;
     let _slot = api.context.rooms.reports.take(&api.context.store.lineage(scope).await?)?;
     if !api.context.has_day_left(scope).await? {
@@ -53,7 +53,7 @@ async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Res
     let added = context.bill_analysis(&found);
     let failed = found.outcome.report.as_ref().and_then(|report| report["error"].as_str()).map(str::to_owned);
     if let Some(kind) = failed {
-        // An answer that cannot be used costs what every answer does.
+        // An unusable answer is billed like any other.
         api.context.store.put_outcome(scope, call.id, &call.outcome, &added).await?;
         let code = if kind == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         return Err(ApiError::unavailable(code, "The model that writes the report did not answer"));
@@ -84,13 +84,13 @@ pub(super) async fn report(
     }))
 }
 
-/// The conversation a call was on ElevenLabs' side, where it ran there.
+/// The id of ElevenLabs' conversation, if the call ran on their agent.
 fn elsewhere(call: &Call) -> Option<&str> {
     let named = [&call.metrics, &call.metadata].into_iter().flatten();
     named.filter_map(|json| json["elevenlabs_conversation_id"].as_str()).next()
 }
 
-/// The turns as ElevenLabs has them; they replace those that are stored.
+/// Fetches the turns from ElevenLabs; they replace the stored ones.
 async fn fetched(api: &Api, scope: OrgScope, call: &Call, conversation: &str) -> Result<Vec<Turn>, ApiError> {
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));

@@ -1,5 +1,5 @@
-//! How long a client may take from the first byte of a request to the end of its headers. A connection on which no
-//! request has begun is not in question here: it is idle, and may be so for longer.
+//! Limits the time from the first byte of a request to the end of its headers. An idle connection without a request is
+//! not affected.
 
 use std::future::Future as _;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// What the stream and who answers its requests tell each other.
+/// Shared between the stream and the request handler.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// A request is complete up to its body, and its answer is not.
@@ -64,7 +64,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestDeadline<S> {
         if done.is_ready() && buffer.filled().len() > before && this.timer.is_none() {
             this.timer = Some(Box::pin(tokio::time::sleep_until(Instant::now() + this.within)));
         }
-        // Asked after each read, so that a byte now and then does not put it off.
+        // Checked after each read, so that single bytes do not extend the deadline.
         let Some(timer) = &mut this.timer else { return done };
         if timer.as_mut().poll(cx).is_pending() {
             return done;

@@ -1,4 +1,4 @@
-//! The table of contents.
+//! All routes of the API.
 
 use super::error::ApiError;
 use super::{

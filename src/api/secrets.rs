@@ -1,4 +1,4 @@
-//! `/secrets`: the organization's own provider keys. They go in and never come out.
+//! `/secrets`: the organization's own provider keys. They can be stored but never read back.
 
 use super::Api;
 use super::auth::Person;
@@ -74,7 +74,7 @@ pub(super) struct SecretInput {
     /// The provider's key; never returned.
     #[schema(min_length = 1, max_length = 4096)]
     value: String,
-    /// The `base_url` of agents that this key goes to, and to no other; without it, the provider's own address.
+    /// The only `base_url` this key is sent to; without it, the provider's own address.
     #[serde(default)]
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,

@@ -20,9 +20,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Seconds a session lasts: a working week.
+/// Lifetime of a session in seconds: one week.
 const LASTS_S: i64 = 7 * 86_400;
-/// Longer than any e-mail address or password that is stored.
+/// Longer inputs cannot match any stored address or password.
 const EMAIL_BYTES_MAX: usize = 1_024;
 const PASSWORD_BYTES_MAX: usize = 4_096;
 
@@ -121,7 +121,7 @@ pub(super) async fn login(
     let unknown = || ApiError::field("organization_id", "is not an identifier");
     let organization = organization_id.map(|id| OrganizationId::parse(&id).ok_or_else(unknown)).transpose()?;
     if email.len() > EMAIL_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
-        // Nobody has those: said by their length alone.
+        // Longer inputs match no account: refuse them by length.
         return Err(ApiError::wrong_password());
     }
     let credentials = Credentials { address: LoginAddress::new(&email), password, organization };

@@ -1,5 +1,5 @@
-//! Holds a body against the schema of its type. Reading into a type is not enough: a struct is also read
-//! from an array, an enum from an object.
+//! Validates a body against the schema of its type. Deserializing is not enough: serde also reads a struct from an
+//! array and an enum from an object.
 
 use super::error::ApiError;
 use super::router;
@@ -16,7 +16,7 @@ static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
     schemas
 });
 
-/// Built when a body of the type comes first; there are a dozen.
+/// Compiled on first use; there are about a dozen.
 static SHAPES: LazyLock<Mutex<HashMap<String, Arc<OwnSchema>>>> = LazyLock::new(Mutex::default);
 
 fn shape(name: &str) -> Option<Arc<OwnSchema>> {
@@ -53,7 +53,7 @@ fn collect(name: &str, used: &mut Map<String, Value>) {
     }
 }
 
-/// Ranges and patterns are the domain's to refuse, in better words.
+/// Ranges and patterns are left to the domain types, which give better messages.
 fn types_only(schema: &mut Value) {
     const NOT_TYPES: [&str; 8] =
         ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "format"];

@@ -1,4 +1,4 @@
-//! `/tasks`: calls to be made, and making them.
+//! `/tasks`: creates, lists, changes and executes outbound call tasks.
 
 use super::Api;
 use super::agents::AgentView;
@@ -220,7 +220,7 @@ pub(super) async fn execute(
     let placed = place(&api.context, scope, task.id, true, &[]).await?;
     let (call, message) = match placed {
         Placed::Calling(call) => (call, "Call initiated"),
-        Placed::Waiting(call) => (call, "Call queued: the organization makes as many calls as it may"),
+        Placed::Waiting(call) => (call, "Call queued: the organization has reached its limit of concurrent calls"),
     };
     Ok(Answer::ok(Executed { call_id: call.to_string(), message }))
 }

@@ -1,7 +1,6 @@
-//! Turns for work on large documents. A body of hundreds of kilobytes, or a change of a stored one, takes the processor
-//! for milliseconds. A family does one such piece of work at a time, and all families together leave a part of the
-//! processor to the calls. The work itself is done outside of the threads that serve everybody
-//! ([`crate::supervision::in_place`]).
+//! Queue for work on large documents. A large body, or a change of a large document, takes CPU for milliseconds. Each
+//! family does one such piece of work at a time, and all families together leave part of the CPU to calls. The work
+//! itself runs outside of the async threads ([`crate::supervision::in_place`]).
 
 use super::Api;
 use super::error::ApiError;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Bodies up to here are work for microseconds.
+/// Bodies up to this size need only microseconds.
 pub(super) const LARGE_BYTES: usize = 16 * 1_024;
 /// Requests of one family that wait. A person's clicks and a deployment's script are far below.
 const WAITING_MAX: usize = 64;
@@ -30,7 +29,7 @@ struct Family {
     waiting: AtomicUsize,
 }
 
-/// Whose turn it is.
+/// Limits concurrent work on large documents.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
     /// Of all families.
@@ -38,7 +37,7 @@ pub(super) struct Turns {
     families: Arc<Mutex<HashMap<OrganizationId, Weak<Family>>>>,
 }
 
-/// Work may be done until this is dropped.
+/// The permit: work may be done until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     _family: OwnedSemaphorePermit,
@@ -104,8 +103,8 @@ impl Api {
         })
     }
 
-    /// The turn for a change, which a large body has already. The stored document may be large, however small the change
-    /// is; and changes of one document that come one after the other need no second attempt.
+    /// The permit for a change, unless a large body already has one. The stored document may be large even if the
+    /// change is small; serialized changes also need no second attempt.
     pub(super) async fn turn_of_change(&self, turn: Option<Turn>, scope: OrgScope) -> Result<Turn, ApiError> {
         match turn {
             Some(turn) => Ok(turn),

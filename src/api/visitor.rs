@@ -1,4 +1,4 @@
-//! Whoever comes without a key: known by address, and counted.
+//! Unauthenticated clients: known and rate limited by address.
 
 use super::auth::unix_s;
 use super::error::ApiError;
@@ -15,7 +15,7 @@ impl FromRequestParts<Api> for Visitor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        // The last entry is the one that the proxy wrote; those before it are anybody's.
+        // Only the last entry was written by the proxy; the others could be forged.
         let forwarded =
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
@@ -29,7 +29,7 @@ impl FromRequestParts<Api> for Visitor {
 
 impl Visitor {
     pub(super) fn address(self) -> IpAddr {
-        // A household or a company has one IPv6 prefix of 64 bits, and as many addresses in it as it likes.
+        // A household or company has one IPv6 /64 and can use any address in it.
         match self.0 {
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
                 Some(address) => IpAddr::V4(address),

@@ -1,5 +1,5 @@
-//! WHIP (RFC 9725): a browser's offer becomes a call. Whoever comes here has a token and no key; pages of other
-//! sites only where the settings name them.
+//! WHIP (RFC 9725): turns a browser's offer into a call. Clients have a call token and no key; pages of other sites
+//! need `allowed_origins`.
 
 use super::Api;
 use super::auth::{is_ours, unix_s};
@@ -26,7 +26,7 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// Where the live transcript of the call is.
 const LIVE: &str = "urn:trunkline:whip:live";
 
-/// Whoever has a token.
+/// The holder of a call token.
 pub(super) struct Guest(Grant);
 
 impl FromRequestParts<Api> for Guest {
@@ -44,7 +44,7 @@ impl FromRequestParts<Api> for Guest {
 }
 
 impl Guest {
-    /// The agent in the address is the token's.
+    /// Checks that the agent in the URL is the token's.
     fn for_agent(&self, agent: &str) -> Result<(), ApiError> {
         if AgentId::parse(agent) == Some(self.0.agent) {
             return Ok(());
@@ -52,7 +52,7 @@ impl Guest {
         Err(ApiError::forbidden("wrong_agent", "The token was made for another agent"))
     }
 
-    /// The call in the address is the token's, or was begun with it.
+    /// Checks that the call in the URL is the token's, or was started with it.
     fn for_call(&self, api: &Api, call: &str) -> Result<CallId, ApiError> {
         let call = CallId::parse(call).ok_or_else(|| ApiError::not_found("Call"))?;
         if api.context.web_calls.owns(self.0.call, call) {
@@ -109,7 +109,7 @@ async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
     Ok(bytes.to_vec())
 }
 
-/// Takes a browser's offer: 201 with the answer; `Location` is where the call is mended and ended.
+/// Takes a browser's offer: 201 with the answer; `Location` is the resource to PATCH and DELETE.
 #[utoipa::path(post, path = "/whip/{agent_id}", tag = "web-calls", params(("agent_id" = String, Path, format = "uuid")),
     request_body(content = String, content_type = "application/sdp"),
     responses((status = 201, content_type = "application/sdp", body = String, headers(("Location" = String), ("ETag" = String)))))]
@@ -154,7 +154,7 @@ pub(super) async fn begin(
     Ok(response)
 }
 
-/// Candidates that a browser found later (204), or ICE begun anew with `If-Match: *` (200).
+/// Takes trickled candidates (204), or restarts ICE with `If-Match: *` (200).
 #[utoipa::path(patch, path = "/whip/{agent_id}/{call_id}", tag = "web-calls",
     params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid"), ("If-Match" = String, Header, description = "The ETag of the ICE session; `*` to begin anew.")),
     request_body(content = String, content_type = "application/trickle-ice-sdpfrag"),

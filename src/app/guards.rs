@@ -1,4 +1,4 @@
-//! The guards of the process, made from its settings: where connections may go whose address somebody else names.
+//! The egress guards of the process: where connections may go when somebody else names the address.
 
 use crate::config::{self, Config};
 use crate::egress::address::AddressKind;
@@ -31,8 +31,8 @@ impl Guards {
     }
 }
 
-/// A server that carriers reach by a private address serves that network, and one they reach by a loopback address is a
-/// laboratory.
+/// A server with a private advertised address may reach private networks; one with a loopback address (tests) may reach
+/// this machine.
 fn sip_reach(allow_private: Option<bool>, advertised: IpAddr) -> Reach {
     let kind = AddressKind::of(advertised);
     let loopback = allow_private.unwrap_or(kind == AddressKind::Loopback);
@@ -40,7 +40,8 @@ fn sip_reach(allow_private: Option<bool>, advertised: IpAddr) -> Reach {
     Reach { everything: false, private, loopback }
 }
 
-/// Our own addresses and ports. Those of SIP are left out where SIP may call this machine: its loop detection knows them.
+/// Our own addresses and ports. SIP ports are left out where SIP may call this machine: its loop detection handles
+/// them.
 fn own_listeners(config: &Config, advertised: IpAddr, with_sip: bool) -> OwnListeners {
     let sip = &config.sip;
     let of_sip = [Some(sip.listen), sip.tls.listen, sip.websocket.listen].into_iter().flatten();

@@ -18,8 +18,8 @@ pub(super) async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListen
     Ok((listener, addr))
 }
 
-/// What listeners of HTTP serve, by the part of the process that does. Requests are taken to the end: whether the process
-/// is ready is asked, and calls are ended, while it drains.
+/// The HTTP listeners by component. They serve until the end, so that readiness can be queried and calls ended while
+/// the process drains.
 pub(super) fn servings(
     config: &Config, api: Api, listener: TcpListener, metrics: Option<TcpListener>,
 ) -> Vec<(&'static str, listener::Serving)> {

@@ -1,4 +1,4 @@
-//! What goes on in the process beside calls and requests, each part under its supervisor.
+//! Background jobs of the process, each under its supervisor.
 
 use crate::call::driver::{Context, watch_elsewhere, watch_recordings, wrap_up};
 use crate::outbox::driver::{self as outbox, Outbox};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How often it is looked whether SIP and media work.
+/// How often to check that SIP and media work.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a question to the SIP endpoint may take before it counts as unanswered.
 const WATCH_DEADLINE: Duration = Duration::from_secs(5);
-/// Questions in a row that SIP leaves unanswered, and looks in a row at which a media thread has not turned for so long:
-/// then neither will work again, and the process ends, so that it can be started anew. No burst of calls and no slow disk
-/// takes half a minute; a process that was stopped and goes on has its threads turn before the second look.
+/// Unanswered questions to SIP in a row, and stalled checks of a media thread in a row, after which the process ends
+/// and is restarted. No burst of calls and no slow disk takes half a minute; after a stopped process resumes, its
+/// threads turn before the second check.
 const UNANSWERED_MAX: u32 = 5;
 const HUNG_AFTER: Duration = Duration::from_secs(30);
 const HUNG_LOOKS: u32 = 3;
@@ -49,7 +49,7 @@ pub(super) fn start_jobs(
     vec![delivers, wraps_up, schedules, follows, keeps_house]
 }
 
-/// Trunks that another process changed hold here too.
+/// Reloads trunks that another process changed.
 async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
@@ -62,7 +62,7 @@ async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>
     }
 }
 
-/// Gives up on SIP or media when they hang or have ended: nothing else would notice.
+/// Ends the process when SIP or media hangs or has ended: nothing else would notice.
 async fn watch(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     let (mut unanswered, mut hung) = (0, 0);
     while tokio::time::timeout(WATCH_INTERVAL, stopped.changed()).await.is_err() {
@@ -82,7 +82,7 @@ async fn watch(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Folds recorded values into their buckets; without it they pile up until somebody asks for them.
+/// Folds recorded values into their buckets; otherwise they accumulate until the next scrape.
 async fn keep_metrics(prometheus: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
     while tokio::time::timeout(METRICS_UPKEEP, stopped.changed()).await.is_err() {
         metrics::gauge!("trunkline_tasks").set(tokio::runtime::Handle::current().metrics().num_alive_tasks() as f64);

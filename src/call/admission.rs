@@ -1,11 +1,10 @@
-//! Whether another call may begin: one place for every direction, asked before a call costs anything. Rules over
-//! numbers; the driver brings them and carries the answer.
+//! Decides whether another call may begin: one place for all directions, asked before a call costs anything. Pure rules
+//! over numbers; the driver supplies the numbers and acts on the answer.
 //!
-//! What is counted are lines: a call holds one, a call that is put through a second one. Each counts for its trunk,
-//! for its organization and for everybody above that. What this process holds is counted exactly and at once, also
-//! when a hundred ask together. What other processes hold is known as it was a second ago: while several processes
-//! take calls of one organization at the same moment, each may be over by what the others have begun in that second.
-//! Outgoing calls are claimed in the database as well, where nothing is a second old.
+//! The unit is a line: a call holds one, a transferred call two. Each line counts for its trunk, its organization and
+//! all organizations above. Lines of this process are counted exactly, even when a hundred ask at once. Lines of other
+//! processes are known as of a second ago, so each process may exceed a limit by what the others began within that
+//! second. Outbound calls are also claimed in the database, which is exact.
 
 use crate::domain::ids::{OrganizationId, TrunkId};
 use crate::domain::organization::{Limits, Lineage, Spent};
@@ -13,7 +12,7 @@ use crate::domain::time::UnixMs;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Of the server's lines one in so many is kept for organizations that hold less than their share.
+/// One line in so many is reserved for organizations that hold less than their share.
 const RESERVE: usize = 10;
 /// Windows of rates remembered; those that are over are dropped when there are more.
 const WINDOWS_MAX: usize = 10_000;
@@ -23,7 +22,7 @@ const WINDOWS_MAX: usize = 10_000;
 pub struct Request<'a> {
     pub lineage: &'a Lineage,
     pub trunk: Option<(TrunkId, &'a Limits)>,
-    /// What each of the lineage that has a limit of the day has used of it.
+    /// What each organization of the lineage with a daily limit has used of it.
     pub spent: &'a [(OrganizationId, Spent)],
 }
 
@@ -36,7 +35,7 @@ pub enum Denied {
     Rate { trunk: Option<TrunkId>, retry_after: Duration },
     /// `max_minutes_per_day` or `max_spend_per_day`.
     Spent,
-    /// The server is nearly full, and what is left is for others.
+    /// The server is nearly full, and the remaining lines are reserved for others.
     Share,
 }
 
@@ -56,8 +55,8 @@ impl Denied {
 const DAY_MS: i64 = 86_400_000;
 
 impl Denied {
-    /// What the caller of an inbound call is told. A limit of one organization never says 503: carriers would take
-    /// that for a server that is out of order, and send nobody's calls any more.
+    /// SIP status for the caller of an inbound call. A limit of one organization must never be 503: carriers would
+    /// treat the whole server as out of order.
     pub fn sip_status(self) -> u16 {
         match self {
             Self::Concurrent { .. } => 486,
@@ -66,7 +65,7 @@ impl Denied {
         }
     }
 
-    /// When another attempt may do better, in seconds, where that can be told.
+    /// Seconds until another attempt may succeed, if known.
     pub fn retry_after_s(self, now: UnixMs) -> Option<u32> {
         let seconds = |ms: i64| u32::try_from((ms + 999) / 1_000).ok();
         match self {
@@ -78,7 +77,7 @@ impl Denied {
     }
 }
 
-/// What a line that was admitted takes until it is given back.
+/// What an admitted line counts against until it is released.
 #[derive(Clone, Debug)]
 pub struct Line {
     lineage: Lineage,
@@ -102,7 +101,7 @@ pub struct Ledger {
     elsewhere: HashMap<Owner, u32>,
     /// Roots that hold lines.
     roots: HashMap<OrganizationId, usize>,
-    /// Roots there are: a single one shares with nobody.
+    /// Number of root organizations: a single one needs no share.
     tenants: usize,
     /// When the last lines began, of those with a rate.
     begun: HashMap<Owner, VecDeque<Instant>>,
@@ -193,14 +192,14 @@ impl Ledger {
         of(&self.lines).saturating_add(of(&self.elsewhere))
     }
 
-    /// The last lines of a nearly full server go to whoever holds less than an equal share of it.
+    /// The last lines of a nearly full server go to roots that hold less than an equal share.
     fn has_share(&self, root: OrganizationId) -> bool {
         if self.tenants < 2 || self.held < self.lines_max - self.lines_max / RESERVE {
             return true;
         }
         let own = self.roots.get(&root).copied().unwrap_or(0);
         let present = self.roots.len() + usize::from(own == 0);
-        // Room is kept for one more who may come.
+        // Keep room for one more root.
         let sharing = if present < self.tenants { present + 1 } else { present };
         own < (self.lines_max / sharing.max(1)).max(1)
     }

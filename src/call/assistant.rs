@@ -1,4 +1,4 @@
-//! What a customer's server answers before a call is answered, and which configuration comes of it.
+//! Interprets the answer to `assistant-request` and computes the configuration of the call.
 
 use crate::domain::FieldFault;
 use crate::domain::agent::{Agent, AgentFields, NamedAddress};
@@ -10,11 +10,11 @@ use trunkline_json::document::{DocumentError, Limits};
 const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
 /// Fields that a server may not set for one call.
 const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
-/// Names that clients of an agent see and that mean nothing here.
+/// Fields that clients see on an agent but that have no meaning here.
 const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", "webhook_secret_set"];
 const ALIASES: [(&str, &str); 2] = [("starting_message", "first_message"), ("enabled", "is_active")];
 
-/// Whether an address may be connected to, as far as it can be told before its name is resolved.
+/// Whether an address may be connected to, as far as known before DNS resolution.
 pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldFault>;
 
 /// The configuration of one call.
@@ -92,8 +92,8 @@ fn rejected(reject: &Map<String, Value>) -> Decision {
     Decision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
 }
 
-/// A configuration that stands alone; compiles its schemas. Where it goes on reporting, and blocks that cannot be used, come
-/// from the saved agent.
+/// A transient configuration; compiles its schemas. Webhook settings, and blocks that cannot be used, come from the
+/// saved agent.
 ///
 /// `check` judges the addresses that a configuration names.
 pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: AddressCheck<'_>) -> Resolved {
@@ -149,7 +149,7 @@ fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value, check: A
         fields.addresses().iter().filter(|one| of_field(one)).try_for_each(check).map_err(told)?;
         Ok::<_, String>(fields)
     };
-    // Only what is new is compiled: the saved schemas were when they were saved.
+    // Only new schemas are compiled: saved ones were compiled when they were saved.
     let checked = with(value).and_then(|fields| match name {
         "llm_config" | "analysis_plan" => {
             let checked = fields.check_schemas(name);
@@ -175,8 +175,8 @@ fn document(fields: &AgentFields) -> Map<String, Value> {
     }
 }
 
-/// A block that leaves out what it needs (document B's own examples do) takes that from the saved block
-/// or the defaults; what is optional stays replaced.
+/// A block that lacks required fields (as document B's own examples do) takes them from the saved block or the
+/// defaults; optional fields are replaced.
 fn completed(name: &str, mut value: Value, saved: &Value) -> Value {
     let defaults = match name {
         "stt_config" => json!({"provider": "deepgram", "model": "nova-3-general", "language": "en"}),

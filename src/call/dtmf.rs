@@ -1,10 +1,10 @@
-//! Keys of the caller against the agent's rules while they are being pressed: the longest match wins,
-//! and what matches no rule goes to the model.
+//! Matches the caller's DTMF digits against the agent's rules: the longest match wins; digits without a rule go to the
+//! LLM.
 
 use crate::domain::dtmf_rules::{DtmfRules, Rule};
 use std::time::{Duration, Instant};
 
-/// Digits collected at most; a caller who leans on a key is cut here.
+/// Maximum digits collected.
 const DIGITS_MAX: usize = 64;
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
 
@@ -15,7 +15,7 @@ pub struct Keys {
     deadline: Option<Instant>,
 }
 
-/// What a finished sequence means.
+/// The result of a finished digit sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pressed {
     Rule(Rule),

@@ -1,4 +1,4 @@
-//! Addresses that are given away: of a call, and of its recording for somebody without a key.
+//! Public links: to a call, and to its recording for people without a key.
 
 use crate::domain::ids::CallId;
 use crate::domain::time::UnixMs;

@@ -1,10 +1,10 @@
-//! What a call tells its listeners while it goes on.
+//! Updates that a call sends to its listeners.
 
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::transcript::Turn;
 
-/// Updates a listener may lag behind by; one that lags further is dropped, the call never waits for it.
+/// Updates a listener may lag behind; beyond that it is dropped, the call never waits.
 pub const UPDATES_MAX: usize = 256;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub enum Update {
         position: u32,
         turn: Turn,
     },
-    /// What the recogniser makes of the words being spoken.
+    /// Interim STT result of the current utterance.
     Interim {
         text: String,
     },

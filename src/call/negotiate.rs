@@ -1,4 +1,4 @@
-//! Where signalling and media meet: session descriptions become streams. Nothing else imports both.
+//! Media negotiation: turns session descriptions into streams. The only module that imports both signaling and media.
 
 use crate::domain::trunk;
 pub use crate::domain::trunk::TrunkMedia;
@@ -18,17 +18,16 @@ use trunkline_signaling::webrtc::offer as webrtc_offer;
 #[derive(Debug)]
 pub struct Negotiation {
     local: LocalMedia,
-    /// Our side as it was in the offer that waits for its answer: with forks, for several.
+    /// Our side of the pending offer; with forks, there may be several answers.
     offered: Option<LocalMedia>,
     agreed: Option<Agreed>,
     /// Where the peer's signalling comes from.
     signalling: Option<IpAddr>,
-    /// The media is WebRTC's: its peer makes the descriptions, and this one none.
+    /// WebRTC media: the peer makes the offers.
     is_webrtc: bool,
 }
 
-/// What was agreed on last. Keys are for one peer: they stay while it is the same, and are made anew when its address
-/// or its key changes.
+/// The last agreement. Keys are per peer: kept while the peer is the same, replaced when its address or key changes.
 #[derive(Clone, Debug)]
 struct Agreed {
     /// Where the peer's media is, or was before it held the call.
@@ -41,14 +40,14 @@ struct Agreed {
     association: u64,
 }
 
-/// How an offer that cannot be taken is refused.
+/// Why an offer is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub sip_status: u16,
     pub why: &'static str,
 }
 
-/// A browser's kind of offer, answered.
+/// An answered WebRTC offer.
 #[derive(Debug)]
 pub struct WebRtc {
     pub peer: Box<Peer>,
@@ -56,7 +55,7 @@ pub struct WebRtc {
     pub sdp: Vec<u8>,
 }
 
-/// Random ones: of 16, so that 32 of them have the 128 bits that RFC 8839 section 5.4 asks for.
+/// Random characters from an alphabet of 16: 32 of them give the 128 bits required by RFC 8839 section 5.4.
 fn characters<const N: usize>() -> [u8; N] {
     std::array::from_fn(|_| b"0123456789abcdef"[usize::from(rand::random::<u8>() & 15)])
 }
@@ -69,7 +68,7 @@ fn random_keys() -> [[u8; KEY_BYTES_MAX]; 2] {
     [rand::random(), rand::random()]
 }
 
-const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "an offer with ICE that cannot be taken" };
+const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "unusable ICE offer" };
 
 impl Negotiation {
     /// `fingerprint`: of the certificate that handshakes show.
@@ -104,7 +103,7 @@ impl Negotiation {
         Self { local, offered: None, agreed: None, signalling: None, is_webrtc: false }
     }
 
-    /// The same media for another dialog: nothing that is secret goes with it.
+    /// The same media for another dialog, without any key material.
     pub fn fork(&self) -> Self {
         let local = LocalMedia {
             session_id: self.local.session_id.wrapping_add(1),
@@ -126,8 +125,8 @@ impl Negotiation {
         self.is_webrtc
     }
 
-    /// Answers a browser's kind of offer, where the trunk takes encrypted sound: ICE-lite and DTLS-SRTP by a peer of
-    /// the port that all browsers share. `None` for every other offer.
+    /// Answers a WebRTC offer if the trunk accepts encrypted media: ICE-lite and DTLS-SRTP on the shared WebRTC port.
+    /// `None` for other offers.
     pub fn answer_webrtc(
         &mut self, now: Instant, offer: &[u8], reach: Option<&Reach>,
     ) -> Option<Result<WebRtc, Refusal>> {
@@ -150,7 +149,8 @@ impl Negotiation {
         }))
     }
 
-    /// An offer, with new keys: who will answer it is not known. Inside a dialog it describes the session that stands.
+    /// Makes an offer with new keys, since it is unknown who will answer. Within a dialog it describes the present
+    /// session.
     pub fn offer(&mut self) -> Vec<u8> {
         self.local.session_version += 1;
         self.local.keys = random_keys();
@@ -161,7 +161,7 @@ impl Negotiation {
     /// Answers an offer: the stream and the text.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Stream, Vec<u8>), Refusal> {
         self.local.session_version += 1;
-        // Keys that were offered and not taken are known to somebody all the same.
+        // Keys that were offered but not accepted are compromised.
         self.local.keys = self.agreed.as_ref().map_or_else(random_keys, |agreed| agreed.random);
         let (mut negotiated, mut text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
         if self.agreed.as_ref().is_some_and(|agreed| agreed.is_for_another(&negotiated)) {
@@ -171,7 +171,7 @@ impl Negotiation {
         Ok((self.agree(&negotiated), text))
     }
 
-    /// Takes the answer to an offer of ours.
+    /// Accepts the answer to our offer.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Stream, Refusal> {
         let offered = self.offered.as_ref().unwrap_or(&self.local);
         let negotiated = negotiate::accept_answer(answer, offered).map_err(refusal)?;
@@ -196,7 +196,7 @@ impl Negotiation {
 }
 
 impl Agreed {
-    /// Our keys were made for another peer than the one that offers now, or for none.
+    /// Whether our keys were made for another peer, or for none.
     fn is_for_another(&self, offered: &Negotiated) -> bool {
         let Some(new) = offered.keys else { return false };
         let held = offered.remote.ip().is_unspecified();
@@ -235,7 +235,7 @@ fn stream(negotiated: &Negotiated, association: u64) -> Stream {
         ice: negotiated.ice.map(|ice| ice::Lite { ufrag: ice.ufrag, password: ice.password }),
         dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active, association }),
         sending: negotiated.direction.sends(),
-        // A peer that holds us (we only receive) may play music or nothing: its silence is no loss.
+        // A peer on hold may send music or nothing: its silence is not a network loss.
         receiving: receiving && negotiated.direction.sends(),
     }
 }

@@ -1,4 +1,4 @@
-//! The calls of this process: how the API reaches one, and how many there are.
+//! The live calls of this process: lets the API reach a call, and counts them.
 
 use super::driver::{Permit, WebOffer, WebRestart};
 use super::live::{self, Update};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
 
-/// Commands waiting for one call; it reads them at once, so more than a few means a caller in a loop.
+/// Commands queued for one call; it reads them at once, so more means a caller in a loop.
 const COMMANDS_MAX: usize = 16;
 
 #[derive(Debug)]
@@ -33,8 +33,8 @@ struct Entry {
     live: Live,
 }
 
-/// What a call tells while it goes on: its turns so far, and everything as it happens. Both at once, so that whoever comes
-/// late has what those have who were there from the start.
+/// Publishes a call's turns so far and its updates. Subscribing returns both atomically, so that late listeners miss
+/// nothing.
 #[derive(Clone, Debug)]
 pub struct Live {
     turns: Arc<Mutex<BTreeMap<u32, Turn>>>,
@@ -51,13 +51,13 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Tells those who listen; never waits.
+    /// Sends to listeners; never waits.
     pub fn send(&self, update: Update) {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Update::Turn { position, turn } = &update {
             turns.insert(*position, turn.clone());
         }
-        let _ = self.updates.send(update); // nobody need listen
+        let _ = self.updates.send(update); // no listener is fine
     }
 
     pub fn listen(&self) -> Listening {
@@ -73,7 +73,7 @@ pub struct Registry {
     count: Arc<watch::Sender<usize>>,
     /// Of all organizations, for the other processes.
     changes: broadcast::Sender<Change>,
-    /// Of one organization, while somebody looks: a change wakes nobody else's listeners.
+    /// Per organization, while somebody listens, so that a change wakes no other organization's listeners.
     of_one: Arc<Mutex<HashMap<OrgScope, broadcast::Sender<Change>>>>,
 }
 
@@ -92,20 +92,20 @@ const CHANGES_MAX: usize = 1_024;
 /// The same of one organization's; each listened to holds 64 bytes a change.
 const CHANGES_OF_ONE_MAX: usize = 256;
 
-/// A call's place among the others; when the last who holds it is gone, the call is out.
+/// Removes the call from the registry when the last holder drops it.
 #[derive(Debug)]
 pub struct Place {
     id: CallId,
     registry: Registry,
 }
 
-/// What the call itself holds.
+/// What the call's own task holds.
 #[derive(Debug)]
 pub struct Seat {
     place: Arc<Place>,
     pub commands: mpsc::Receiver<Command>,
     pub live: Live,
-    /// None once the call is over for its peer, and only put away.
+    /// None once the call has ended for its peer and only the wrap-up is left.
     permit: Option<Permit>,
 }
 
@@ -121,13 +121,13 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Takes in a call that was admitted.
+    /// Registers an admitted call.
     pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>, permit: Permit) -> Seat {
         let (place, commands, live) = self.put(scope, id, task);
         Seat { place, commands, live, permit: Some(permit) }
     }
 
-    /// Takes in a call that is over but for its last row: it holds no line.
+    /// Registers a call that has ended but for its last row: it holds no line.
     pub fn put_away(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Arc<Place> {
         self.put(scope, id, task).0
     }
@@ -174,7 +174,7 @@ impl Registry {
     pub fn announce(&self, change: Change) {
         let own = self.of_one.lock().unwrap_or_else(PoisonError::into_inner).get(&change.scope).cloned();
         if let Some(own) = own {
-            let _ = own.send(change.clone()); // the last may just have left
+            let _ = own.send(change.clone()); // the last listener may just have left
         }
         let _ = self.changes.send(change); // nobody need listen
     }
@@ -202,7 +202,7 @@ impl Registry {
         self.lock().contains_key(&id)
     }
 
-    /// For this process's own reasons, whosever call it is.
+    /// Sends a command for the process's own reasons, whichever organization owns the call.
     pub fn command_any(&self, id: CallId, command: Command) -> bool {
         self.lock().get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
@@ -227,7 +227,7 @@ impl Seat {
         self.place.clone()
     }
 
-    /// The line is free for another call.
+    /// Releases the line for another call.
     pub fn release(&mut self) {
         self.permit = None;
     }

@@ -1,7 +1,7 @@
-//! Which trunk a call that comes in belongs to. Neither where it comes from nor the called number decides that alone:
-//! several organizations may list one carrier's address, or hold accounts at one registrar. Every candidate trunk reads
-//! the called number by its own rules; the call goes to a trunk whose organization has the number. What another
-//! organization does with its trunks changes nothing for the one that has the number.
+//! Selects the trunk of an inbound call. Neither source address nor called number decides alone: several organizations
+//! may list one carrier's address or hold accounts at one registrar. Each candidate trunk interprets the called number
+//! by its own rules; the call goes to a trunk whose organization has the number. Other organizations' trunks cannot
+//! take it away.
 //!
 //! Pure: the candidates come from the SIP endpoint, the owners of numbers from the store.
 
@@ -20,7 +20,7 @@ use trunkline_signaling::sip::endpoint::Evidence;
 /// Owners of the numbers that were read.
 pub type Owners = HashMap<PhoneNumber, Arc<NumberOwner>>;
 
-/// What an INVITE says of whom it is for, as written: user parts without escapes.
+/// The called party of an INVITE as written: user parts, unescaped.
 #[derive(Clone, Debug, Default)]
 pub struct Called {
     /// Of the Request-URI.
@@ -29,17 +29,17 @@ pub struct Called {
     pub to: Option<String>,
 }
 
-/// What one candidate trunk makes of the called number.
+/// A candidate trunk's interpretation of the called number.
 #[derive(Clone, Debug)]
 pub struct Reading {
     pub trunk: Arc<Trunk>,
     pub number: PhoneNumber,
     evidence: Evidence,
-    /// The number was written out with its plus: it needs no rules.
+    /// The number was written in full with its plus, so no rules were needed.
     is_written_out: bool,
-    /// Since when the trunk takes calls from there and reads them so.
+    /// Since when the trunk accepts calls from there and interprets numbers this way.
     since: UnixMs,
-    /// Read from To although the Request-URI names somebody.
+    /// Taken from To although the Request-URI has a user part.
     is_of_to: bool,
 }
 
@@ -48,16 +48,16 @@ pub struct Reading {
 pub struct Chosen {
     pub trunk: Arc<Trunk>,
     pub owner: Arc<NumberOwner>,
-    /// Only an address speaks for the caller, and the number was read by rules or from To: somebody who takes callers by
-    /// credentials may have the better claim.
+    /// Only the source address identifies the caller, and the number was interpreted by rules or taken from To: a trunk
+    /// with credentials may have the better claim.
     pub is_contestable: bool,
     claim: Claim,
 }
 
-/// The better one is the lesser: a number that was written out, then the older claim.
+/// Ordering of claims, the better one first: a full number, then the older claim.
 type Claim = (bool, i64);
 
-/// Trunks that take callers by credentials, by how they read numbers. Few rules serve many trunks.
+/// Trunks with caller credentials, grouped by number rules. Few rule sets serve many trunks.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialTrunks(Vec<TrunksByOwner>);
 
@@ -85,8 +85,8 @@ impl CredentialTrunks {
         self.readings(text).map(|(number, _)| number).collect()
     }
 
-    /// Another organization has a better claim than the one that was chosen, if the caller has its credentials: whoever
-    /// calls is to be asked for them.
+    /// Whether another organization would have the better claim if the caller had its credentials: then the caller is
+    /// challenged.
     pub fn contest(&self, chosen: &Chosen, called: &Called, owners: &Owners) -> bool {
         let text = called.request.as_deref().unwrap_or("");
         self.readings(text).any(|(number, group)| {
@@ -105,8 +105,8 @@ impl CredentialTrunks {
     }
 }
 
-/// How the candidates read the called number. A trunk whose registered Contact was called reads the To header: the
-/// Request-URI says nothing of the number then.
+/// Interpretations of the called number. If a trunk's registered Contact was called, the To header is used: the
+/// Request-URI says nothing about the number.
 pub fn readings(
     candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
 ) -> Vec<Reading> {
@@ -120,8 +120,8 @@ pub fn readings(
     candidates.into_iter().filter_map(read).collect()
 }
 
-/// How trunks that are registered where the call comes from read its To header. Some providers put the account into the
-/// Request-URI: then it is that account's trunk. So this is looked at when nobody has a number that was read there.
+/// Interpretations of the To header by trunks registered with the caller's address. Some providers put the account into
+/// the Request-URI. Used only if nobody has the number of the Request-URI.
 pub fn readings_of_to(
     candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
 ) -> Vec<Reading> {
@@ -143,19 +143,18 @@ fn reading(trunk: Arc<Trunk>, evidence: Evidence, text: &str, source: IpAddr) ->
     Some(Reading { is_written_out: is_written_out(text, &number), trunk, number, evidence, since, is_of_to: false })
 }
 
-/// A carrier without rules may leave the plus out.
+/// A carrier without rules may omit the plus.
 fn number_in(trunk: &Trunk, text: &str) -> Option<PhoneNumber> {
     PhoneNumber::parse(&format!("+{}", trunk.fields.e164(text).trim_start_matches('+')))
 }
 
-/// Nothing of a number was added or taken off by rules.
+/// Whether the rules added or removed nothing.
 fn is_written_out(text: &str, number: &PhoneNumber) -> bool {
     text.starts_with('+') && text.chars().filter(char::is_ascii_digit).eq(number.digits().chars())
 }
 
-/// The trunk that the call belongs to: one whose organization has the number it reads. Where several organizations do,
-/// by rules of their own, what the caller has proven comes first, then a number that is written out, then the older
-/// claim.
+/// Selects a trunk whose organization has the number it reads. If several do, proven credentials win, then a full
+/// number, then the older claim.
 pub fn choose(readings: &[Reading], owners: &Owners) -> Option<Chosen> {
     let owned = readings.iter().filter_map(|reading| {
         let owner = owners.get(&reading.number)?;
@@ -164,7 +163,7 @@ pub fn choose(readings: &[Reading], owners: &Owners) -> Option<Chosen> {
         (is_theirs && is_over_it).then_some((reading, owner))
     });
     let order = |(reading, owner): &(&Reading, &Arc<NumberOwner>)| {
-        // Being registered at a carrier says no more than listing its address: others are, too.
+        // A registration at a carrier proves no more than its address: others are registered there too.
         let proof = reading.evidence.max(Evidence::Registrar);
         let since = reading.since.0.max(owner.created_at.0);
         let trunk = &reading.trunk;

@@ -1,19 +1,19 @@
-//! Who has answered the call we made, and when a mailbox listens. A plain value fed with voice, words and tones;
-//! the call's machine acts on what it says. It delays nobody: a person is spoken to while it still listens.
+//! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
+//! with voice activity, words and tones. Delays nobody: a person is greeted while it runs.
 
 use crate::dialogue::answerer::{Answerer, announces};
 use std::time::{Duration, Instant};
 use trunkline_media::detect::tone::Tone;
 
-/// A mailbox announces itself within this time after the answer.
+/// AMD runs for this long after the answer.
 const LISTENS_FOR: Duration = Duration::from_secs(25);
-/// Speech without a pause that nobody answers a telephone with, when no words are known.
+/// Speech without pause that no person answers with, when no words are known.
 const MONOLOGUE: Duration = Duration::from_millis(6_000);
 /// A pause that ends an utterance.
 const PAUSE: Duration = Duration::from_millis(700);
-/// Somebody who said this little and waits is a person.
+/// A short utterance followed by a pause is a person.
 const SHORT: Duration = Duration::from_millis(3_500);
-/// Fax machines answer at 2100 Hz (CED) and call with half seconds of 1100 Hz (CNG), within 15 Hz.
+/// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 15 Hz.
 const CED_HZ: u32 = 2_100;
 const CNG_HZ: u32 = 1_100;
 const FAX_DRIFT_HZ: u32 = 25;
@@ -25,7 +25,7 @@ pub struct Detection {
     since: Instant,
     speaking: Option<Instant>,
     last_sound: Option<Instant>,
-    /// Beginning of the present run of speech, its pauses included.
+    /// Start of the current run of speech, including short pauses.
     run: Option<Instant>,
     words: String,
     verdict: Option<Answerer>,
@@ -34,7 +34,7 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// The other side can be heard from now on, in early media or as the answer.
+    /// The callee is audible from now on, in early media or after the answer.
     pub fn new(now: Instant) -> Self {
         Self {
             since: now,
@@ -47,7 +47,7 @@ impl Detection {
         }
     }
 
-    /// The call is answered: what was heard before was the way there, unless it was a machine.
+    /// The call is answered: earlier sound was on the way there, unless it was a machine.
     pub fn handle_answered(&mut self, now: Instant) {
         if self.verdict.is_none() {
             *self = Self::new(now);
@@ -58,7 +58,7 @@ impl Detection {
         self.verdict
     }
 
-    /// Nothing more will be learnt.
+    /// The detection has ended.
     pub fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) > LISTENS_FOR
             || self.verdict.is_some_and(|verdict| verdict != Answerer::Human)
@@ -87,7 +87,7 @@ impl Detection {
         if is_final {
             self.words = all;
         }
-        // "Is not available" may be said by somebody's secretary; after a conversation has begun it is.
+        // "Is not available" may be said by a person, so it counts only before a conversation.
         if let Some(answerer) = found {
             return self.decide(now, answerer);
         }
@@ -102,12 +102,12 @@ impl Detection {
         if near(CED_HZ) && tone.duration_ms >= 900 || near(CNG_HZ) && (400..=700).contains(&tone.duration_ms) {
             return self.decide(now, Answerer::Fax);
         }
-        // A beep after something was said: a mailbox whose words were not understood.
+        // A beep after speech: voicemail whose words were not recognised.
         let spoke = self.run.is_some() || !self.words.is_empty();
         (is_beep(tone) && spoke).then(|| self.decide(now, Answerer::Voicemail)).flatten()
     }
 
-    /// Time alone: a person waits for an answer, a machine goes on.
+    /// Timeout: a person waits for a reply, a machine continues.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Answerer> {
         if self.verdict.is_some() {
             return None;
@@ -145,7 +145,7 @@ impl Detection {
     }
 }
 
-/// The tone after which a mailbox listens.
+/// Whether a tone is a voicemail beep.
 pub fn is_beep(tone: &Tone) -> bool {
     !tone.lasting && BEEP_MS.contains(&tone.duration_ms) && tone.frequency_hz.abs_diff(CED_HZ) > FAX_DRIFT_HZ
 }

@@ -14,7 +14,7 @@ use trunkline_signaling::sip::message::Uri;
 
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
-    /// Whom to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, calls are awaited (--listen).
+    /// Whom to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, wait for calls (--listen).
     to: Option<String>,
     /// What to do: listen; say NAME; interrupt NAME; dtmf DIGITS; pause MS; hangup. NAME is a built-in
     /// phrase (hello, where_is_my_order, order_number, …) or a WAV file of 8 kHz, mono, 16 bit.
@@ -63,7 +63,7 @@ pub(super) async fn run(args: CallArgs) -> Result<(), String> {
         println!("waiting for {} call(s) on {}", args.calls, phone.sip.local_udp());
         let mut reports = Vec::new();
         for number in 0..args.calls {
-            let call = incoming.recv().await.ok_or("the line is gone")?;
+            let call = incoming.recv().await.ok_or("the SIP user agent has ended")?;
             let recording = args.record.as_ref().map(|folder| folder.join(format!("callee-{number}.wav")));
             reports.push(phone.answer(call, &script, recording).await);
         }

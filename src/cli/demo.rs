@@ -91,7 +91,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
     let answer = async {
         match tokio::time::timeout(Duration::from_secs(10), incoming.recv()).await {
             Ok(Some(call)) => phone.answer(call, &script, None).await,
-            _ => CallReport { failure: Some("the telephone never rang".to_owned()), ..CallReport::default() },
+            _ => CallReport { failure: Some("the phone never rang".to_owned()), ..CallReport::default() },
         }
     };
     let outbound = demo.watch(Some(call), answer).await?;
@@ -109,7 +109,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         "\nconsole: open http://{}/ and press \"Look around\"; one click calls the agent from the browser",
         demo.app.api_addr
     );
-    println!("serving on; Ctrl-C ends");
+    println!("still serving; press Ctrl-C to end");
     stop_signal().await;
     demo.app.drain().await;
     Ok(())
@@ -119,7 +119,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
 fn free(wanted: SocketAddr, what: &str) -> SocketAddr {
     let taken = std::net::TcpListener::bind(wanted).is_err() || std::net::UdpSocket::bind(wanted).is_err();
     if taken {
-        println!("{wanted} is taken: the {what} gets another port");
+        println!("{wanted} is in use: choosing another port for the {what}");
         return SocketAddr::new(wanted.ip(), 0);
     }
     wanted
@@ -130,7 +130,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     if !args.real_providers {
         config = Config::default();
     }
-    // A demo's webhooks and secrets stay on this machine.
+    // The demo's webhooks and secrets stay on this machine.
     config.webhooks.allow_private = true;
     if config.secrets.master_key.is_empty() {
         config.secrets.master_key = format!("{:032x}", rand::random::<u128>());
@@ -177,7 +177,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
         password: word.clone(),
         scope: made.scope,
         agent: agent.id,
-        // Only the emulated recogniser knows them by heart; people understand them too.
+        // The emulated STT recognises only these; real STT recognises them too.
         phrases: phrases()?,
     };
     let app = App::start_with(&config, prometheus, Some(shown)).await.map_err(|error| error.to_string())?;

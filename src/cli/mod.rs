@@ -49,16 +49,16 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Create an organization with its owner and a first API key; all are printed once.
     Bootstrap(BootstrapArgs),
-    /// Show what one organization may hold in place of the server's quotas, or change it.
+    /// Show or change the quotas of one organization.
     Quota(QuotaArgs),
     /// Bring the database to this version's schema.
     Migrate,
     /// Print the description of the REST API (OpenAPI 3.1).
     Openapi,
-    /// Check the settings and report every fault with its path; where the database is there, also that its provider keys
-    /// can be opened.
+    /// Check the settings and report every error with its path; if the database exists, also check that its provider
+    /// keys can be decrypted.
     CheckConfig,
-    /// Provider keys that the master key does not open.
+    /// Provider keys that the master key cannot decrypt.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
     /// Emulate Deepgram, OpenAI and ElevenLabs on loopback, for tests without accounts.
@@ -86,7 +86,7 @@ struct QuotaArgs {
     /// Identifier of the organization.
     #[arg(long)]
     organization: String,
-    /// NAME=NUMBER, e.g. agents=5000; `NAME=` takes it back. Names as in `[quotas]`, of what is held in the database.
+    /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names as in `[quotas]`, of stored objects.
     changes: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ pub fn run_to_code(cli: Cli) -> u8 {
         }
     };
     let outcome = runtime.block_on(dispatch(cli));
-    // A thread that hangs keeps nobody.
+    // A hanging thread must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(2));
     match outcome {
         Ok(()) => 0,
@@ -140,8 +140,8 @@ pub fn run_to_code(cli: Cli) -> u8 {
     }
 }
 
-/// Exit code of a server of which a part does not work any more and cannot be started again (EX_SOFTWARE of sysexits.h):
-/// whoever runs it starts it anew. What cannot start at all ends with 1, an orderly end is 0.
+/// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
+/// restart the process. Startup errors exit with 1, an orderly end with 0.
 pub const EXIT_PART_FAILED: u8 = 70;
 
 /// Why a command failed, and the process's exit code.
@@ -172,7 +172,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         Command::CheckConfig => {
             let config = config()?;
             crate::app::check_stored_secrets(&config).await.map_err(|error| error.to_string())?;
-            println!("the settings are fine");
+            println!("the settings are valid");
             Ok(())
         }
         Command::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
@@ -206,7 +206,7 @@ async fn serve(config: &Config) -> Result<(), CommandError> {
     tracing::info!("stopping");
     match given_up {
         None => app.drain().await,
-        // A part that hangs may keep others waiting: the process ends all the same.
+        // A hanging component may block others: the process ends anyway.
         Some(_) => drop(tokio::time::timeout(LAST_WORDS, app.drain()).await),
     }
     match given_up {
@@ -217,7 +217,7 @@ async fn serve(config: &Config) -> Result<(), CommandError> {
     }
 }
 
-/// How long a process of which a part was given up may take for its last entries and deliveries.
+/// How long a process with a failed component may take for its last entries and deliveries.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// SIGTERM or Ctrl-C.

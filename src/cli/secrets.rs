@@ -1,4 +1,4 @@
-//! `trunkline secrets`: what an operator can do about provider keys that the master key does not open.
+//! `trunkline secrets`: what an operator can do about provider keys that the master key cannot decrypt.
 
 use crate::app::{MasterKey, master_key, open_store};
 use crate::config::Config;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// List the stored provider keys that secrets.master_key does not open (never their text).
+    /// List the stored provider keys that secrets.master_key cannot decrypt (never their text).
     ListUnreadable,
     /// Delete them. Calls of their organizations then use the server's keys.
     DeleteUnreadable,
-    /// Seal every key that the former master key opens with secrets.master_key. Stop all servers first.
+    /// Re-encrypt every key of the former master key with secrets.master_key. Stop all servers first.
     Reseal {
         /// File with the former master key.
         #[arg(long)]
@@ -42,7 +42,7 @@ pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), String>
             let old = std::fs::read_to_string(&old_key_file)
                 .map_err(|error| format!("{}: {error}", old_key_file.display()))?;
             let count = store.seal_secrets_anew(&MasterKey::new(old.trim()), &new).await.map_err(told)?;
-            println!("{count} sealed anew");
+            println!("{count} re-encrypted");
             let left = store.unreadable_secrets(Some(&new)).await.map_err(told)?;
             if !left.is_empty() {
                 return Err(format!("{} opened with neither key; see `trunkline secrets list-unreadable`", left.len()));

@@ -1,14 +1,13 @@
-//! Who has answered, by the words: a person, a mailbox, a service that screens calls, a menu. Phrases of the
-//! recorded announcements of carriers, telephones and companies, by language.
+//! AMD by words: phrases of recorded announcements of carriers, phones and companies, by language.
 
-/// What answered a call we made.
+/// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answerer {
     Human,
     Voicemail,
-    /// An assistant that asks who is calling before its owner's telephone rings.
+    /// A call screening assistant that asks who is calling before it rings.
     Screening,
-    /// A menu of keys.
+    /// An IVR menu.
     Ivr,
     Fax,
 }
@@ -131,7 +130,7 @@ const MAILBOX: &[&str] = &[
     "pas joignable",
 ];
 
-/// What recorded announcements with these words are; nothing for words that a person says.
+/// Classifies recorded announcements by their words; `None` for words that a person says.
 pub fn announces(text: &str) -> Option<Answerer> {
     let plain: String = text
         .to_lowercase()
@@ -140,7 +139,7 @@ pub fn announces(text: &str) -> Option<Answerer> {
         .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '\'')
         .collect();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| plain.contains(phrase));
-    // "To leave a message press one" is a mailbox's menu: the mailbox decides.
+    // "To leave a message press one" is a voicemail menu: voicemail wins.
     if says(SCREENING) {
         Some(Answerer::Screening)
     } else if says(MAILBOX) {

@@ -1,6 +1,6 @@
-//! Sounds and words with which a listener says "go on": they interrupt nobody.
+//! Backchannels: sounds and words of a listener that do not interrupt.
 
-/// Always said by a listener.
+/// Always a backchannel.
 fn listening(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["mhm", "hm", "hmm", "aha", "o", "oh", "oké", "ok", "ja ja", "jaja", "precies", "zo", "tja", "echt"],
@@ -36,7 +36,7 @@ fn listening(language: &str) -> &'static [&'static str] {
     }
 }
 
-/// Said by a listener too, but also an answer to a question.
+/// Either a backchannel or an answer to a question.
 fn answers(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["ja", "goed", "prima"],
@@ -46,7 +46,7 @@ fn answers(language: &str) -> &'static [&'static str] {
     }
 }
 
-/// What is said when somebody picks up a telephone: no reason not to greet.
+/// How people answer the phone: no reason to skip the greeting.
 fn pick_ups(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["hallo", "ja", "ja hallo", "hoi", "dag"],
@@ -68,8 +68,8 @@ fn short(language: &str) -> &str {
     language.split(['-', '_']).next().unwrap_or("")
 }
 
-/// Whether a text is made of such sounds and nothing else. `asked`: the agent has just asked something, so that
-/// "yes" is an answer. `own`: words of the agent's configuration.
+/// Whether a text consists only of backchannels. `asked`: the agent has just asked something, so "yes" is an answer.
+/// `own`: words from the agent's configuration.
 pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -> bool {
     let language = short(language);
     let text = plain(text);
@@ -82,11 +82,11 @@ pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -
     !text.is_empty() && (known(&text) || text.split(' ').count() <= 4 && text.split(' ').all(known))
 }
 
-/// Whether interim words may still become such a sound: "uh", "I".
+/// Whether an interim text may still become a backchannel: "uh", "I".
 pub fn may_be_backchannel(text: &str, language: &str) -> bool {
     let (language, text) = (short(language), plain(text));
     let known = listening(language).iter().chain(answers(language)).chain(pick_ups(language));
-    // Up to the last word everything is known already; the last one may be half an expression.
+    // Up to the last word everything is known; the last one may be half an expression.
     let begins = |rest: &str| known.clone().any(|one| one.starts_with(rest) && one.len() > rest.len());
     let words: Vec<&str> = text.split(' ').collect();
     (0..words.len()).any(|from| {
@@ -97,7 +97,7 @@ pub fn may_be_backchannel(text: &str, language: &str) -> bool {
     })
 }
 
-/// Whether somebody has only picked up the telephone.
+/// Whether somebody only answered the phone.
 pub fn is_pick_up(text: &str, language: &str) -> bool {
     let text = plain(text);
     let mut rest = text.as_str();
@@ -112,7 +112,7 @@ pub fn is_pick_up(text: &str, language: &str) -> bool {
     !text.is_empty()
 }
 
-/// Whether words are ours that came back: most of them were just said by us, in this order.
+/// Whether words are an echo of the agent: most of them were just said by the agent, in this order.
 pub fn is_echo_of(text: &str, said: &str) -> bool {
     let (text, said) = (plain(text), plain(said));
     let words: Vec<&str> = text.split(' ').collect();

@@ -1,4 +1,4 @@
-//! What the model knows of the conversation: what was said and heard, nothing more.
+//! The chat history for the LLM: what was said and heard, nothing more.
 
 use crate::domain::chat::{ChatMessage, ToolCall};
 
@@ -6,7 +6,7 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 /// far beyond any call and still a bound.
 const MESSAGES_MAX: usize = 400;
 
-/// What the model reads behind an answer that was cut short.
+/// Told to the LLM after an interrupted response.
 const INTERRUPTED: &str =
     "The caller interrupted you here: what you were going to say after these words was not heard.";
 
@@ -36,7 +36,7 @@ impl History {
         self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
     }
 
-    /// The result of a tool that is known only now; false when its call was so long ago that it is gone.
+    /// Fills in a late tool result; false when its call was dropped from the history already.
     pub fn replace_tool(&mut self, id: &str, result: &str) -> bool {
         for message in self.messages.iter_mut().rev() {
             if let ChatMessage::Tool { call_id, content } = message
@@ -49,7 +49,7 @@ impl History {
         false
     }
 
-    /// What was said while the tools of the last answer worked belongs to that answer.
+    /// Text said while tools were running belongs to the message with the tool calls.
     pub fn said_meanwhile(&mut self, words: &str) {
         let last = self.messages.iter_mut().rev().find(|message| matches!(message, ChatMessage::Assistant { .. }));
         if let Some(ChatMessage::Assistant { content, .. }) = last {
@@ -60,7 +60,7 @@ impl History {
         }
     }
 
-    /// Nothing was said since a tool's result.
+    /// Whether the last message is a tool result.
     pub fn ends_with_tool(&self) -> bool {
         matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
     }
@@ -75,12 +75,12 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::User(_)))
     }
 
-    /// Something the model should know that nobody said.
+    /// A note for the LLM that nobody said.
     pub fn note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
     }
 
-    /// The caller cut in after what was said last.
+    /// Notes that the caller interrupted the last message.
     pub fn interrupted(&mut self) {
         self.push(self.interruption());
     }
@@ -97,7 +97,7 @@ impl History {
     fn push(&mut self, message: ChatMessage) {
         self.messages.push(message);
         if self.messages.len() > MESSAGES_MAX {
-            // A tool result must not lose the call before it.
+            // A tool result must not be kept without its call.
             let start = self.messages.iter().skip(50).position(|m| matches!(m, ChatMessage::User(_))).unwrap_or(0) + 50;
             self.messages.drain(..start);
         }

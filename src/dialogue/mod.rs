@@ -1,5 +1,4 @@
-//! The conversation: prompt, history, replies in speakable pieces, tools. Plain values; they refuse to
-//! know audio, sockets and providers.
+//! The dialogue: prompt, history, responses, tools. Plain values without audio, sockets or providers.
 
 pub mod answerer;
 pub mod backchannel;

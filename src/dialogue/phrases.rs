@@ -1,21 +1,21 @@
-//! What is said when something fails and no model can be asked.
+//! Scripted phrases for when no LLM can be asked.
 
 #[derive(Debug)]
 pub struct Phrases {
-    /// The model failed once: the caller is asked to repeat.
+    /// First LLM failure: asks the caller to repeat.
     pub repeat: &'static str,
-    /// It failed again: the call is ended.
+    /// Second failure: ends the call.
     pub give_up: &'static str,
-    /// The longest time was reached.
+    /// Maximum duration reached.
     pub time_is_up: &'static str,
     pub goodbye: &'static str,
-    /// Before somebody else is called.
+    /// Before a transfer.
     pub connecting: &'static str,
-    /// To whom a caller is put through who has not said why.
+    /// Briefing when the caller has not said why.
     pub caller_waits: &'static str,
 }
 
-/// By language of the voice; English where there is none of our own.
+/// By TTS language; English as default.
 pub fn phrases(language: &str) -> &'static Phrases {
     match language.split(['-', '_']).next().unwrap_or("") {
         "nl" => &Phrases {

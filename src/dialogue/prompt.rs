@@ -1,10 +1,10 @@
-//! The system messages of a call: the agent's prompt, the task, and what it means to be on the phone.
+//! System messages of a call: the agent's prompt, the task, and rules for speaking on the phone.
 
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::ChatMessage;
 use crate::domain::task::TaskFields;
 
-/// Added to every prompt: answers are heard, not read.
+/// Appended to every prompt: answers are heard, not read.
 const ON_THE_PHONE: &str = "You are speaking on the telephone. Answer in one to three short spoken sentences, \
 without lists, markup or emojis. Say numbers the way people say them. Text in square brackets such as [DTMF 12] \
 reports keys the caller pressed.";

@@ -1,15 +1,15 @@
-//! One reply of the agent: its pieces from the model's text to the caller's ear.
+//! One response of the agent, from the LLM's text to playback.
 
 use super::sentences::Cutter;
 use super::speakable::{Said, Style};
 use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 
-/// Speech rate assumed while the length of a piece is not known: characters a second.
+/// Assumed speech rate while a segment's length is unknown: characters a second.
 const CHARS_PER_SECOND: u64 = 15;
 const RATE_HZ: u64 = 8_000;
 
-/// What happens when the reply was heard.
+/// What happens after the response was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     Listen,
@@ -20,14 +20,14 @@ pub enum Then {
 
 #[derive(Clone, Debug)]
 struct Piece {
-    /// As it is shown.
+    /// Text for transcript and history.
     text: String,
-    /// As it is said, and the words of it for each word shown.
+    /// Normalized text for TTS, and its words per word of `text`.
     spoken: String,
     words: Vec<usize>,
-    /// Length, once the voice has finished it.
+    /// Length, once TTS has finished it.
     samples: Option<u64>,
-    /// Samples, and the characters that are spoken by then; where the voice says where its words are.
+    /// Samples and characters spoken by then, if TTS sends word timestamps.
     marks: Vec<(u64, u32)>,
     heard: Heard,
 }
@@ -37,7 +37,7 @@ enum Heard {
     Waiting,
     Playing,
     All,
-    /// The voice failed: nobody heard it.
+    /// TTS failed: it was not heard.
     Nothing,
 }
 
@@ -54,13 +54,13 @@ pub struct Reply {
     pub started_at_ms: Option<u64>,
     /// Which turn of the transcript it is, once something was heard.
     pub turn: Option<u32>,
-    /// Said by us, not by the model.
+    /// Scripted, not written by the LLM.
     pub canned: bool,
-    /// Said while a tool works: the history has it already.
+    /// A filler said while a tool runs: already in the history.
     pub is_filler: bool,
-    /// Pieces that are not the model's.
+    /// Number of segments that are fillers.
     fillers: usize,
-    /// Nobody interrupts it.
+    /// Barge-in is disabled.
     pub protected: bool,
 }
 
@@ -92,33 +92,33 @@ impl Reply {
         (reply, pieces)
     }
 
-    /// Text from the model. Returns the pieces that became whole, with their numbers.
+    /// Adds text from the LLM. Returns the completed segments with their numbers.
     pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
         self.cutter.push(text, |piece| cut.push(piece));
         cut.into_iter().filter_map(|piece| self.add(&piece)).collect()
     }
 
-    /// The model has said everything.
+    /// The LLM has finished.
     pub fn finish(&mut self) -> Option<(u32, String)> {
         self.model_done = true;
         let last = self.cutter.finish()?;
         self.add(&last)
     }
 
-    /// Something to say while the model is slow; no words of its own.
+    /// Adds a filler while the LLM is slow.
     pub fn fill(&mut self, text: &str) -> Option<(u32, String)> {
         let piece = self.add(text)?;
         self.fillers += 1;
         Some(piece)
     }
 
-    /// A piece whose words come with its sound or after it.
+    /// Opens a segment whose text arrives with its audio or later (realtime).
     pub fn open(&mut self) -> u32 {
         self.push(Said::default())
     }
 
-    /// More of the words of a piece, or all of them in place of what came before.
+    /// Appends to the text of a segment, or replaces it.
     pub fn words(&mut self, index: u32, text: &str, whole: bool) {
         if let Some(piece) = self.pieces.get_mut(index as usize) {
             if whole {
@@ -128,12 +128,12 @@ impl Reply {
         }
     }
 
-    /// The first piece that was not heard to its end.
+    /// The first segment that was not played to its end.
     pub fn unfinished(&self) -> Option<u32> {
         self.pieces.iter().position(|piece| piece.heard != Heard::All).map(|index| index as u32)
     }
 
-    /// A piece; none where nothing of it can be said.
+    /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, text: &str) -> Option<(u32, String)> {
         let said = self.style.say(text);
         let to_say = self.style.with_tags(text, &said);
@@ -192,17 +192,17 @@ impl Reply {
         self.model_done && self.pieces.iter().all(|piece| matches!(piece.heard, Heard::All | Heard::Nothing))
     }
 
-    /// No piece was heard although all are over: the voice failed altogether.
+    /// All segments ended without being heard: TTS failed altogether.
     pub fn was_mute(&self) -> bool {
         self.has_words() && self.pieces.iter().all(|piece| piece.heard == Heard::Nothing)
     }
 
-    /// Everything said so far, as if the pieces being played were heard to their end.
+    /// Everything said so far, counting segments in playback as heard.
     pub fn said(&self) -> String {
         join(self.pieces.iter().filter(|p| matches!(p.heard, Heard::Playing | Heard::All)).map(|p| p.text.as_str()))
     }
 
-    /// The reply was cut off: what was heard and what was not, given the samples sent of each piece.
+    /// Truncates the response: what was heard and what was not, given the samples sent per segment.
     pub fn cut(&self, sent: &[(u32, u64)]) -> (String, String) {
         let (mut heard, mut rest) = (Vec::new(), Vec::new());
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -225,7 +225,7 @@ impl Reply {
 impl Piece {
     /// What was heard of it and what was not, as it is shown.
     fn split(&self, sent: u64) -> (&str, &str) {
-        // An engine's words come without ours.
+        // Text of a realtime model is not normalized.
         if self.spoken.is_empty() {
             return spoken(&self.text, sent, self.samples, &self.marks);
         }
@@ -233,7 +233,7 @@ impl Piece {
         let mut left = heard.split_whitespace().count();
         let mut end = 0;
         for (word, count) in self.text.split(' ').zip(&self.words) {
-            // Of a word that is several, most must have been heard.
+            // A word that is spoken as several counts if most were heard.
             if *count > 0 && left * 2 < *count {
                 break;
             }
@@ -248,11 +248,11 @@ fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// A text up to the words that were spoken in so many samples, and the rest. The marks of the voice say
-/// it; without any, the share of the whole does, and a word counts when most of it was.
+/// Splits a text at the words spoken in so many samples: by word timestamps, or without them by the share of the audio;
+/// a word counts if most of it was spoken.
 pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u32)]) -> (&'a str, &'a str) {
     let chars = text.chars().count() as u64;
-    // Marks end with words; half a second on either side of them is guesswork again.
+    // Timestamps mark word ends; up to half a second around them is interpolated.
     let last = marks.iter().rev().find(|(at, _)| *at <= sent);
     let known = marks.last().is_some_and(|(at, _)| sent <= at + RATE_HZ / 2);
     let heard_chars = match last {

@@ -1,4 +1,4 @@
-//! What is asked of a model about a call that is over, and what its answer is worth.
+//! Prompts for the analysis of an ended call, and validation of the answer.
 
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::chat::ChatMessage;
@@ -15,14 +15,14 @@ const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 64, values_max
 /// Faults of an answer that a model is told of.
 const FAULTS_MAX: usize = 10;
 
-/// A question to the model, with the shape its answer must have.
+/// The prompt and the schema of its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub messages: Vec<ChatMessage>,
     pub schema: Value,
 }
 
-/// What an answer is held against: our part of it, and the customer's.
+/// The schemas an answer must fit: ours and the customer's.
 #[derive(Debug)]
 pub struct Shape {
     ours: Schema,
@@ -59,7 +59,7 @@ pub struct Analysis {
     pub structured_data: Option<Value>,
 }
 
-/// Whether there is enough to look at: turns of caller and agent, and a word of the caller.
+/// Whether there are enough turns to analyse, and at least one word of the caller.
 pub fn is_worth_it(turns: &[Turn], plan: Option<&AnalysisPlan>) -> bool {
     let spoken = turns.iter().filter(|turn| matches!(turn.role, Role::User | Role::Assistant)).count();
     let threshold = plan.and_then(|plan| plan.min_messages_threshold).unwrap_or(1) as usize;

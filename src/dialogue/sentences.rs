@@ -1,8 +1,8 @@
-//! Cuts a model's stream into pieces that can be spoken while the rest is still being written.
+//! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
-/// A piece without any end is cut at a space after this many bytes.
+/// A segment without a sentence end is split at a space after this many bytes.
 const PIECE_BYTES_MAX: usize = 240;
-/// The first piece may end at a comma once it is this long: the caller hears something sooner.
+/// The first segment may end at a comma once it is this long, for lower latency.
 const FIRST_CLAUSE_BYTES: usize = 24;
 /// Ends with a dot without being a sentence.
 const ABBREVIATIONS: &[&str] = &[
@@ -36,8 +36,8 @@ impl Cutter {
         rest.chars().any(char::is_alphanumeric).then(|| rest.trim().to_owned())
     }
 
-    /// End of the first piece, with its punctuation. A dot counts only once a space follows it, because
-    /// the next characters may make it a number or a domain.
+    /// End of the first segment, with its punctuation. A dot counts only before a space, because it may be part of a
+    /// number or a domain.
     fn find_end(&self) -> Option<usize> {
         let text = &self.pending;
         let mut chars = text.char_indices().peekable();

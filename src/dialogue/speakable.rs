@@ -1,11 +1,11 @@
-//! Text as it is said: what a voice would read wrongly is written out in the language of the voice, what nobody
-//! wants to hear (markup, emoji, addresses of pages) is left out. Whole numbers stay digits: every voice reads those.
+//! Text normalization for TTS: expands what would be misread, in the language of the voice, and removes markup, emoji
+//! and URLs. Integers stay digits: every TTS reads those.
 
-/// How a text is said.
+/// How text is normalized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     language: Language,
-    /// The voice acts on tags in square brackets (`[whispers]`); others would read them.
+    /// The TTS model understands audio tags such as `[whispers]`; others would read them aloud.
     tags: bool,
 }
 
@@ -21,7 +21,7 @@ enum Language {
     Dutch,
     German,
     French,
-    /// None of our own: only markup and emoji are taken out.
+    /// Other languages: only markup and emoji are removed.
     Other,
 }
 
@@ -390,7 +390,7 @@ fn digits(text: &str) -> Option<String> {
     Some(if plus { format!("plus {said}") } else { said })
 }
 
-/// The name of a page's server; nobody writes a path down from hearing it.
+/// A URL as its host name.
 fn page(text: &str) -> Option<String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let host = rest.split(['/', '?', '#']).next()?;
@@ -446,7 +446,7 @@ fn without_links(text: &str) -> String {
     out
 }
 
-/// Stage directions (`[laughs]`, `[speaking softly]`) taken out.
+/// Removes audio tags (`[laughs]`, `[speaking softly]`).
 pub fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! The tools of a call: the built-in ones (ending the call, putting the caller through, pressing keys, leaving a
-//! message), those of the agent, and those of servers that offer some (MCP).
+//! The tools of a call: built-in ones (end call, transfer, DTMF, voicemail), the agent's own, and those of tool servers
+//! (MCP).
 
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::speech::Tool;
@@ -13,7 +13,7 @@ const FAULTS_MAX: usize = 5;
 /// Arguments of a tool: a long form has a hundred values.
 const ARGUMENTS: Limits = Limits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
 
-/// What a call can do besides talking.
+/// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Abilities<'a> {
     pub custom: &'a [Tool],
@@ -24,14 +24,14 @@ pub struct Abilities<'a> {
     pub voicemail: bool,
 }
 
-/// What a tool call asks of the call.
+/// The action of a tool call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Hang up once everything was said; `farewell` is spoken when the reply had no words.
+    /// Hang up after speaking; `farewell` is said if the response had no words.
     EndCall {
         farewell: Option<String>,
     },
-    /// Put the caller through to a destination, by its place in the list.
+    /// Transfer to a destination, by index.
     Transfer {
         destination: usize,
         /// What the other party is told first.
@@ -50,7 +50,7 @@ pub enum Action {
         /// Said while the result is waited for.
         filler: Option<String>,
     },
-    /// Told to the model.
+    /// Told to the LLM as an error.
     Invalid(String),
 }
 
@@ -139,14 +139,14 @@ impl Abilities<'_> {
         let mut offer = self.offers().into_iter().find(|offer| offer.name == name)?;
         let own = self.functions().any(|tool| tool.function.name == name);
         if !own && self.remote.iter().all(|tool| tool.name != name) {
-            // What a model adds to a tool of ours is ignored; it has nothing to do with the caller's wish.
+            // Extra arguments of built-in tools are ignored.
             offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
         }
         Some(offer.parameters)
     }
 
-    /// What a call of the model's asks for. Arguments that do not fit their schema never leave the call: whoever
-    /// carries the call has held them against it and noted the misfit.
+    /// The action of a tool call. Invalid arguments never leave the call: the driver has validated them and recorded
+    /// the mismatch.
     pub fn action(&self, call: &ToolCall) -> Action {
         let arguments = match arguments(&call.arguments) {
             Ok(arguments) => arguments,

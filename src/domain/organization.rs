@@ -16,9 +16,10 @@ pub struct Limits {
     pub max_concurrent_calls: Option<u32>,
     /// Calls started in a second, of every direction; below one, a call every so many seconds.
     pub calls_per_second: Option<f64>,
-    /// Minutes of answered calls in a UTC day, of every direction; no call begins beyond them, those that go on do.
+    /// Minutes of answered calls in a UTC day, of every direction; when reached, no further call begins, calls in
+    /// progress continue.
     pub max_minutes_per_day: Option<u32>,
-    /// Money in a UTC day, in the price table's currency; no call begins beyond it.
+    /// Spend in a UTC day in the price table's currency; when reached, no further call begins.
     pub max_spend_per_day: Option<f64>,
 }
 
@@ -99,7 +100,7 @@ pub struct Ancestor {
     pub limits: Limits,
 }
 
-/// An organization and everybody above it: itself first, the root of the family last. A call counts for each of them.
+/// An organization and its ancestors: itself first, the root of the family last. A call counts for each of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lineage(Arc<[Ancestor]>);
 
@@ -126,7 +127,7 @@ impl Lineage {
         &self.0[1..]
     }
 
-    /// Whom the operator knows: what is shared fairly is shared among these.
+    /// The root organization, which the operator knows: fair shares are per root.
     pub fn root(&self) -> OrganizationId {
         self.0.last().unwrap_or(self.own()).id
     }

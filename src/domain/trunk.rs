@@ -68,7 +68,7 @@ pub struct TrunkFields {
     /// Number in a Diversion header (RFC 5806), for carriers that only take own numbers with it.
     #[serde(default)]
     pub diversion: Option<String>,
-    /// Callers are who P-Asserted-Identity says (RFC 3325): for carriers, not for telephones.
+    /// Trust P-Asserted-Identity (RFC 3325): for carriers, not for phones.
     #[serde(default)]
     pub trust_identity: bool,
     /// User part of the Request-URI: `{e164}` is +31…, `{number}` the same without plus, `{national}` as dialled in
@@ -93,7 +93,7 @@ pub struct TrunkFields {
     /// Numbers that may be called begin with one of these, `+31`; without any all may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_destinations: Vec<String>,
-    /// Callers need a number that somebody vouches for at least so far, in an Identity header that is believed.
+    /// Required attestation of the caller's number in a verified Identity header.
     #[serde(default)]
     pub require_attestation: Option<Attestation>,
     /// Numbers that begin with one of these are not called.
@@ -122,13 +122,13 @@ pub struct TrunkFields {
     pub srtp_keying: SrtpKeying,
     #[serde(default)]
     pub allow_sip_uri: bool,
-    /// The peer may hand calls on with REFER, to destinations that tasks may call.
+    /// The peer may transfer calls with REFER, to destinations that tasks may call.
     #[serde(default)]
     pub accept_refer: bool,
     /// A 3xx is followed, to destinations that tasks may call.
     #[serde(default)]
     pub follow_redirects: bool,
-    /// INVITEs of ours carry no offer; the answer does.
+    /// Delayed offer: our INVITE carries no offer, the answer does.
     #[serde(default)]
     pub delayed_offer: bool,
     /// Calls at once over this trunk; tasks wait beyond it.
@@ -423,8 +423,8 @@ impl TrunkFields {
         self.hosts().into_iter().map(place).collect()
     }
 
-    /// A change of `before`: credentials that were given for other places are forgotten, unless the password comes with
-    /// the change. Whoever may change a trunk does not get to see its password that way. True when there were some.
+    /// Clears credentials that were meant for other hosts, unless the change brings a new password: otherwise whoever
+    /// may edit a trunk could read its password. True when some were cleared.
     pub fn forget_credentials_given_elsewhere(&mut self, before: &Self, password_is_given: bool) -> bool {
         let known = before.places();
         let leads_elsewhere = self.places().iter().any(|place| !known.contains(place));
@@ -479,8 +479,7 @@ impl TrunkFields {
         allowed && !self.denied_destinations.iter().any(begins)
     }
 
-    /// The same for the user part of a URI, which may be a number too: whoever may not call it does not get there by
-    /// writing it into a URI of the carrier's host.
+    /// The same for the user part of a URI, which may be a number: a denied number cannot be reached as a URI either.
     pub fn may_call_user(&self, user: &str) -> bool {
         let read = self.e164(user);
         let digits = read.trim_start_matches(['+', '0']);

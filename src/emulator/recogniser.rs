@@ -1,5 +1,5 @@
-//! A recogniser that really listens, to a few phrases: the received audio is compared with theirs, so
-//! that lost or garbled audio is not understood.
+//! An STT that really listens, for a few phrases: it compares the audio received, so lost or garbled audio is not
+//! recognised.
 
 use std::f32::consts::TAU;
 

@@ -1,5 +1,4 @@
-//! Asks text models: one stream of events from whichever of the agent's models answers. The first that
-//! says something wins; before that a failure costs nothing but its time.
+//! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
 use super::gate::{Pass, Refusal};
 use super::net;
@@ -49,7 +48,7 @@ pub struct Completion {
     pub completion_tokens: u64,
 }
 
-/// The wire of a text model, without sockets.
+/// The protocol of an LLM vendor, without sockets.
 pub trait TextModel: Sync {
     fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure>;
 
@@ -91,15 +90,15 @@ impl std::fmt::Debug for Candidate {
     }
 }
 
-/// An agent's models in order.
+/// An agent's LLMs in order.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub candidates: Vec<Candidate>,
-    /// A model that has said nothing for this long is joined by the next.
+    /// After this time without output the next model is asked as well.
     pub hedge_after: Option<Duration>,
 }
 
-/// Asks; dropping the stream cancels whatever is on its way.
+/// Starts a request; dropping the stream cancels all attempts.
 pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<LlmEvent> {
     let providers = providers.clone();
     Stream::spawn("llm", |events| async move {
@@ -109,7 +108,7 @@ pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<Ll
     })
 }
 
-/// What one attempt brought first.
+/// First output of an attempt.
 enum First {
     /// Something to hear: the attempt goes on as the answer.
     Said(Attempt, Vec<LlmEvent>),
@@ -148,7 +147,7 @@ impl<'a> Asking<'a> {
             if self.next >= self.plan.candidates.len() {
                 return Err(failure);
             }
-            // In the middle of an answer: the next one goes on where this one broke off.
+            // In the middle of an answer: the next model continues it.
             self.last = Some((index, failure));
             self.began = Instant::now();
             let mut request = ChatRequest::clone(&self.request);
@@ -169,7 +168,7 @@ impl<'a> Asking<'a> {
                     Some(attempt) => running.push(attempt),
                     None => {
                         let (index, failure) = self.last.take().unwrap_or((0, Failure::NotConfigured));
-                        // With nobody to stand in, the same one is asked once more.
+                        // Without a fallback, the same model is asked once more.
                         if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
                             return Err(failure);
                         }
@@ -199,7 +198,7 @@ impl<'a> Asking<'a> {
             };
             match first {
                 Some((index, First::Failed(failure))) => self.last = Some((index, failure)),
-                // The losers are cancelled as they are dropped.
+                // Losing attempts are cancelled on drop.
                 Some((index, first)) => return Ok((index, first)),
                 None => {}
             }
@@ -415,7 +414,7 @@ impl Attempt {
     }
 }
 
-/// Sends a request, once more without a parameter that was refused.
+/// Sends a request; retries once without a parameter that was rejected.
 async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) -> Result<reqwest::Response, Failure> {
     let Outgoing { path, headers, mut body } = outgoing;
     let endpoint = &candidate.endpoint;

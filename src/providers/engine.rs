@@ -1,5 +1,5 @@
-//! Speech-to-speech engines: one socket that hears the caller and speaks. The call decides what of it is
-//! heard; an engine that fails is not replaced here but by the call.
+//! Realtime (speech-to-speech) sessions: one socket that hears and speaks. The call decides what is played; failover is
+//! up to the call.
 
 use super::net::{self, Pulse};
 use super::{Endpoint, Failure, Providers, Stream, Usage};
@@ -21,13 +21,13 @@ const EARLY_MAX: usize = 150;
 /// Without sound for this long, an answer that was begun may be over.
 const QUIET: Duration = Duration::from_millis(800);
 
-/// What an engine is opened with.
+/// Configuration of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     pub model: String,
     pub voice: Option<String>,
     pub instructions: String,
-    /// Said first by engines that greet by themselves.
+    /// Said first by models that greet by themselves.
     pub first_message: Option<String>,
     pub language: String,
     pub tools: Vec<ToolOffer>,
@@ -46,28 +46,28 @@ impl Setup {
     }
 }
 
-/// What a call tells its engine.
+/// Input of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// G.711 codes.
     Audio(Bytes),
-    /// Words of ours, to be said as they are.
+    /// Say this text verbatim.
     Say(String),
-    /// Answer now; with something to know that nobody said.
+    /// Request a response; optionally with an extra instruction.
     Ask(Option<String>),
-    /// The caller pressed keys, or wrote.
+    /// DTMF or text of the caller.
     User(String),
     ToolResult {
         id: String,
         result: String,
     },
-    /// The caller cut in: of this item that many milliseconds were heard.
+    /// Barge-in: so many milliseconds of this item were heard.
     Interrupted {
         item: Option<(u32, u64)>,
     },
 }
 
-/// What an engine says.
+/// Event of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// It hears from now on.
@@ -99,7 +99,7 @@ pub enum Event {
     },
     /// Complete tool calls of the answer.
     Tools(Vec<ToolCall>),
-    /// The engine holds itself for interrupted.
+    /// The model considers itself interrupted.
     Interrupted,
     ResponseDone(Usage),
     Failed(Failure),

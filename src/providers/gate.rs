@@ -1,5 +1,5 @@
-//! Whether a provider is asked at the moment: a circuit breaker, the wait it has ordered, and as many
-//! streams at once as it allows. One gate for each organization, provider and stage, shared by all calls.
+//! Circuit breaker, ordered waits and concurrency limit of a provider. One circuit per organization, account and stage,
+//! shared by all calls.
 
 use super::Failure;
 use crate::domain::provider::{Account, Stage};
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Failures in a row that close a provider.
+/// Consecutive failures that open the circuit.
 const FAILURES_MAX: u32 = 5;
-/// First wait before it is tried again; doubled at each failed try.
+/// First open time; doubled at each failed probe.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 const COOL_DOWN_MAX: Duration = Duration::from_secs(60);
-/// A try that says nothing for this long has failed: the next call may try.
+/// A probe without result for this long has failed.
 const PROBE_MAX: Duration = Duration::from_secs(15);
-/// Gates kept; a full table is emptied of those that are open.
+/// Circuits kept; when full, closed ones are removed.
 const GATES_MAX: usize = 10_000;
 
 /// A circuit breaker: closed while failures are rare, then open, then one try at a time.
@@ -47,14 +47,14 @@ impl Breaker {
         *self = Self::Passing { failures: 0 };
     }
 
-    /// `for_good`: trying again soon cannot help (a refused key).
+    /// `for_good`: retrying soon cannot help (a rejected key).
     pub fn failed(&mut self, now: Instant, for_good: bool) {
         *self = match *self {
             Self::Passing { failures } if failures + 1 < FAILURES_MAX && !for_good => {
                 Self::Passing { failures: failures + 1 }
             }
             Self::Passing { .. } => Self::Stopped { until: now + COOL_DOWN, wait: COOL_DOWN },
-            // A late failure of a request from before says nothing new.
+            // A late failure of an earlier request changes nothing.
             stopped @ Self::Stopped { .. } => stopped,
             Self::Probing { wait, .. } => {
                 let wait = (wait * 2).min(COOL_DOWN_MAX);
@@ -81,7 +81,7 @@ fn key(tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage) -> Key {
 #[derive(Debug)]
 struct Gate {
     breaker: Breaker,
-    /// The provider has ordered to wait.
+    /// The provider sent Retry-After.
     not_before: Option<Instant>,
     streams: Option<Arc<Semaphore>>,
 }
@@ -89,10 +89,10 @@ struct Gate {
 impl Gate {
     fn failed(&mut self, now: Instant, failure: &Failure) {
         match failure {
-            // Busy is not broken: it is left alone for as long as it says.
+            // Rate limited is not broken: wait as long as the provider says.
             Failure::Refused { status: 429, retry_after, .. } => self.not_before = retry_after.map(|wait| now + wait),
             Failure::Refused { status: 401..=403, .. } => self.breaker.failed(now, true),
-            // The request was wrong, not the provider.
+            // A bad request is not the provider's failure.
             Failure::Refused { status: 400..500, .. } | Failure::NotConfigured | Failure::Closed(_) => {}
             _ => self.breaker.failed(now, false),
         }
@@ -103,7 +103,7 @@ impl Gate {
 #[derive(Clone, Debug, Default)]
 pub struct Gates(Arc<Mutex<HashMap<Key, Gate>>>);
 
-/// One stream that was let through. Dropping it makes room for the next.
+/// Permission for one stream; released on drop.
 #[derive(Debug)]
 pub struct Pass {
     gates: Gates,
@@ -111,7 +111,7 @@ pub struct Pass {
     _stream: Option<OwnedSemaphorePermit>,
 }
 
-/// Why nobody is let through now.
+/// Why no permit is given now.
 #[derive(Clone, Debug)]
 pub enum Refusal {
     Broken,
@@ -168,7 +168,7 @@ impl GateState {
 }
 
 impl Gates {
-    /// The state of a gate that was used before; of others nothing is known, which means that they are open.
+    /// State of a used circuit; unknown ones count as closed.
     pub fn state(
         &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant,
     ) -> Option<GateState> {
@@ -186,8 +186,7 @@ impl Gates {
         })
     }
 
-    /// Asks to be let through at once. `insist`: nobody else can be asked, so that a provider that failed
-    /// before is tried all the same.
+    /// Acquires a permit at once. `insist`: there is no fallback, so try even with an open circuit.
     pub fn enter(
         &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, insist: bool,
     ) -> Result<Pass, Refusal> {
@@ -226,7 +225,7 @@ impl Gates {
         Ok(Pass { gates: self.clone(), key, _stream: stream })
     }
 
-    /// Somebody was let through and said nothing for so long that another one was asked.
+    /// Counts a provider that was so slow that another one was asked.
     pub fn failed(&self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, now: Instant, failure: &Failure) {
         if let Some(gate) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key(tenant, endpoint, stage))
         {
@@ -234,7 +233,7 @@ impl Gates {
         }
     }
 
-    /// The last one that can be asked: where room is missing or a short wait was ordered, that is waited for.
+    /// Acquires a permit for the last candidate: waits for capacity or a short Retry-After.
     pub async fn enter_in(
         &self, tenant: &Arc<str>, endpoint: &super::Endpoint, stage: Stage, limit: Duration,
     ) -> Result<Pass, Refusal> {
@@ -249,7 +248,7 @@ impl Gates {
             let left = deadline.saturating_duration_since(now);
             match &refusal {
                 Refusal::Ordered(wait) if *wait <= left => tokio::time::sleep(*wait).await,
-                // Whoever has waited longest keeps the room: nobody is passed over.
+                // First come, first served.
                 Refusal::Full(streams) => match tokio::time::timeout(left, streams.clone().acquire_owned()).await {
                     Ok(Ok(stream)) => room = Some(stream),
                     _ => return Err(refusal),

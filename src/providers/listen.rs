@@ -1,5 +1,5 @@
-//! The recogniser of one call: a connection that is kept alive, found dead by our own timers, made again
-//! or replaced by the next provider, with the sound that no words have come of yet played to it again.
+//! STT session of a call: keeps the connection alive, detects dead connections, reconnects or fails over, and replays
+//! the audio that has no final text yet.
 
 use super::gate::Pass;
 use super::net::{self, Pulse, Socket, Upgrade};
@@ -15,15 +15,15 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// Chunks of audio that wait while a connection is made: ten seconds. What comes on top of them is lost.
 const AUDIO_MAX: usize = 500;
-/// Rounds through the providers in a row without a connection that held.
+/// Consecutive rounds through all candidates without a stable connection.
 const ROUNDS_MAX: u32 = 4;
-/// A connection that held for this long earns the full number of rounds again.
+/// A connection that lasted this long resets the rounds.
 const HELD: Duration = Duration::from_secs(60);
 /// G.711: codes in a millisecond.
 const CODES_A_MS: usize = 8;
-/// Sound kept of a caller who speaks on and on without a final word.
+/// Audio kept while the caller speaks without a final result.
 const TAPE_MAX_MS: usize = 15_000;
-/// Sound kept while nobody speaks: what the onset of speech is found late by, and then some.
+/// Audio kept during silence, because speech onset is detected late.
 const LEAD_MS: usize = 1_000;
 
 /// What a recogniser is to listen for.
@@ -51,18 +51,18 @@ impl Setup {
     }
 }
 
-/// What a call tells its recogniser.
+/// Input of an STT session.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// G.711 codes.
     Audio(Bytes),
-    /// The caller began to speak, by the detector of the line.
+    /// Voice activity detection found speech.
     Speaking,
     /// The caller fell silent.
     Quiet,
-    /// The caller finished: give back what is left.
+    /// Request the final result.
     Finalize,
-    /// The present connection hears nothing: make another.
+    /// The connection returns nothing: open another.
     Restart,
 }
 
@@ -71,14 +71,14 @@ pub trait Recogniser: Sync {
     fn open(&self, setup: &Setup) -> Box<dyn Wire>;
 }
 
-/// The wire of one connection, without its socket.
+/// The STT protocol of one connection, without its socket.
 pub trait Wire: Send {
     fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure>;
     /// Sent before any audio.
     fn hello(&self) -> Vec<Message>;
     /// Nothing where a message needs more audio than there is yet.
     fn audio(&mut self, codes: &[u8]) -> Option<Message>;
-    /// After how much time without audio something is sent in its place, and what.
+    /// How long without audio until a keep-alive is sent, and the keep-alive.
     fn idle(&mut self) -> (Duration, Message);
     fn quiet(&mut self) -> Option<Message>;
     fn finalize(&mut self) -> Option<Message>;
@@ -91,7 +91,7 @@ pub trait Wire: Send {
 #[derive(Debug, Default, PartialEq)]
 pub struct Heard {
     pub events: Vec<SttEvent>,
-    /// Words are final up to here, in milliseconds of the connection's audio.
+    /// Text is final up to here, in milliseconds of the connection's audio.
     pub settled_ms: Option<u64>,
 }
 
@@ -124,7 +124,7 @@ pub struct Session {
     pub stream: Stream<SttEvent>,
 }
 
-/// Starts to connect at once; audio may be sent right away.
+/// Opens an STT session; connects at once, and audio may be sent right away.
 pub fn listen(providers: &Providers, candidates: Vec<Candidate>) -> Session {
     let (input, queue) = mpsc::channel(AUDIO_MAX);
     let providers = providers.clone();
@@ -139,7 +139,7 @@ pub fn listen(providers: &Providers, candidates: Vec<Candidate>) -> Session {
     Session { input, stream }
 }
 
-/// Sound that is not settled yet.
+/// Audio without final text.
 #[derive(Debug, Default)]
 struct Tape {
     pieces: VecDeque<Bytes>,
@@ -170,7 +170,7 @@ impl Tape {
         }
     }
 
-    /// Forgets what lies before a point; nobody is speaking when that is everything that was said.
+    /// Drops audio before a point; outside of speech that is all of the utterance.
     fn settle(&mut self, until_codes: u64, utterance_over: bool) {
         while self.pieces.front().is_some_and(|first| self.gone + first.len() as u64 <= until_codes) {
             self.drop_first();
@@ -192,7 +192,7 @@ enum End {
 struct Listening {
     providers: Providers,
     candidates: Vec<Candidate>,
-    /// Those that refused in a way that will not change during the call.
+    /// Candidates disabled for this call by a permanent refusal.
     dead: Vec<bool>,
     queue: mpsc::Receiver<Input>,
     events: mpsc::Sender<SttEvent>,
@@ -231,7 +231,7 @@ impl Listening {
             if self.events.send(SttEvent::Reconnecting(failure)).await.is_err() {
                 return Ok(());
             }
-            // The next provider is asked at once, the same one a little later.
+            // The next provider is tried at once, the same one a little later.
             if next == current || round > 0 {
                 tokio::time::sleep(Duration::from_millis(100) * (1 << round.min(5))).await;
             }
@@ -292,7 +292,7 @@ impl Listening {
             pulse: Pulse::new(self.providers.timeouts.stt.between_bytes),
         };
         let mut greeting = connection.wire.hello();
-        // A fresh socket wants real audio soon; a keep-alive alone does not hold it.
+        // A new connection needs audio soon; keep-alives alone do not hold it.
         greeting.extend(connection.wire.audio(&silence));
         for codes in &self.tape.pieces {
             greeting.extend(connection.wire.audio(codes));
@@ -385,7 +385,7 @@ impl Listening {
         Ok(true)
     }
 
-    /// False when the call does not listen any more.
+    /// False when the call no longer listens.
     async fn heard(&mut self, connection: &mut Connection, text: &str) -> Result<bool, Failure> {
         let heard = connection.wire.read(text)?;
         let over = heard.events.iter().any(|event| {
@@ -412,7 +412,7 @@ struct Connection {
     socket: Socket,
     wire: Box<dyn Wire>,
     limit: Duration,
-    /// Where the connection's audio begins on the tape.
+    /// Position of the connection's first audio in the replay buffer.
     origin: i64,
     last_audio: Instant,
     pulse: Pulse,

@@ -1,7 +1,6 @@
-//! Clients of the speech and model providers. Each protocol has a folder: `message` is the wire, as values
-//! without sockets; `registry` finds the folder for a name; `chat`, `listen` and `engine` carry messages
-//! for all of them, with their deadlines, their retries and whoever stands in. They refuse to know calls;
-//! what they say comes as events over a channel.
+//! Clients of the STT, LLM, TTS and realtime providers. Each vendor has a folder: its messages are plain values without
+//! sockets; `registry` finds the client by name; `stt`, `llm`, `tts` and `realtime` add connections, deadlines, retries
+//! and failover. They know nothing of calls; events come over a channel.
 #![expect(clippy::disallowed_methods, reason = "clients drive sockets: tasks, clocks and deadlines are theirs")]
 
 pub mod anthropic;
@@ -37,7 +36,7 @@ use tokio::sync::mpsc;
 /// Events of one stream that wait for the call. The stream waits for room.
 pub const EVENTS_MAX: usize = 256;
 
-/// Where a provider is, and with whose key.
+/// Base URL, key and limits of a provider account.
 #[derive(Clone)]
 pub struct Endpoint {
     pub account: Account,
@@ -46,20 +45,21 @@ pub struct Endpoint {
     pub api_key: Option<String>,
     /// Version of the API, where requests name one.
     pub api_version: String,
-    /// Streams at once that the provider allows; 0: it does not say.
+    /// Concurrent streams that the provider allows; 0: unknown.
     pub concurrency_max: usize,
-    /// A customer named the address: it is asked for at every resolution, and our own keys stay here.
+    /// A customer named the address: every resolution is checked by the egress guard, and the server's keys are not
+    /// sent there.
     pub is_customers: bool,
-    /// It must not be asked, and why.
+    /// Set when it must not be used, with the reason.
     pub blocked: Option<Blocked>,
 }
 
-/// Why a provider is not asked at all.
+/// Why a provider must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked {
-    /// The agent names an address that nobody may be led to.
+    /// The agent names an address that the egress guard refuses.
     Address(EgressError),
-    /// The organization has a key of its own that cannot be read. Nobody else's key takes its place.
+    /// The organization's own key cannot be decrypted. No other key takes its place.
     Key,
 }
 
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Customers' own servers may do without a key; vendors never do.
+    /// Customers' own servers may need no key; vendors always do.
     pub fn is_usable(&self) -> bool {
         self.blocked.is_none() && (self.api_key.is_some() || self.is_customers || !self.account.needs_key())
     }
@@ -112,15 +112,15 @@ pub struct Deadlines {
     pub between_bytes: Duration,
 }
 
-/// What went wrong at a provider.
+/// An error of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     NotConfigured,
-    /// The organization's own key cannot be read, and the server's does not take its place.
+    /// The organization's own key cannot be decrypted, and the server's does not take its place.
     KeyUnreadable,
-    /// The address that an agent names may not be connected to.
+    /// The egress guard refuses the address that an agent names.
     Address(EgressError),
-    /// The provider said no; the text is the provider's.
+    /// The provider refused; the text is the provider's.
     Refused {
         status: u16,
         message: String,
@@ -128,13 +128,13 @@ pub enum Failure {
         retry_after: Option<Duration>,
     },
     Unreachable(String),
-    /// Which deadline passed.
+    /// Which timeout passed.
     Deadline(&'static str),
-    /// The stream ended before its end.
+    /// The stream ended early.
     Dropped(String),
-    /// Not the provider's protocol.
+    /// The response does not follow the provider's protocol.
     Garbage(String),
-    /// It is not asked at the moment: it failed often, or as many streams are open as it allows.
+    /// Not asked: the circuit is open, or the concurrency limit is reached.
     Closed(&'static str),
 }
 
@@ -145,7 +145,7 @@ impl Failure {
         Self::Refused { status, message, retry_after: None }
     }
 
-    /// Worth another try with the same request.
+    /// Whether the same request may be retried.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NotConfigured | Self::KeyUnreadable | Self::Address(_) => false,
@@ -187,7 +187,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// One provider took over from another in the middle of a call.
+/// A failover: a fallback took over during a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
     pub stage: Stage,
@@ -196,11 +196,11 @@ pub struct Switch {
     pub to: String,
     /// Kind of the failure, or `slow` where the other one was only faster.
     pub why: &'static str,
-    /// What the failure cost: from the request to the decision.
+    /// What the failure cost: time from the request to the failover.
     pub after: Duration,
 }
 
-/// What a recogniser hears.
+/// Events of STT.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SttEvent {
     Ready,
@@ -211,24 +211,24 @@ pub enum SttEvent {
         speech_final: bool,
     },
     UtteranceEnd,
-    /// The caller began to speak, in the recogniser's opinion.
+    /// STT detected the start of speech.
     StartOfTurn,
     /// The turn is likely over; `TurnResumed` takes it back.
     EagerEndOfTurn,
     TurnResumed,
-    /// A turn model is sure: the words are those of the whole turn.
+    /// The vendor's end-of-turn model is certain: the text is the whole turn.
     EndOfTurn {
         text: String,
         confidence: Option<f32>,
     },
-    /// A connection was lost and is being made again; audio is kept meanwhile.
+    /// A connection was lost and is being reopened; audio is buffered.
     Reconnecting(Failure),
     Switched(Switch),
     /// No further attempt is made.
     Failed(Failure),
 }
 
-/// What an answer took.
+/// Token usage of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// `provider/model` that said it.
@@ -239,19 +239,19 @@ pub struct Usage {
     pub cached_tokens: u64,
 }
 
-/// What a model says.
+/// Events of an LLM.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LlmEvent {
     Text(String),
     /// The complete calls, after the text.
     Tools(Vec<ToolCall>),
     Done(Usage),
-    /// Another model is asked, or has won.
+    /// Another model is asked, or has answered first.
     Switched(Switch),
     Failed(Failure),
 }
 
-/// Up to here a text is spoken when this much of its audio was heard.
+/// A word timestamp: so much text is spoken after so much audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub at_ms: u32,
@@ -259,7 +259,7 @@ pub struct Mark {
     pub chars: u32,
 }
 
-/// What a voice says, in the format of its [`Speech`].
+/// Events of TTS, in the format of its [`Speech`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtsEvent {
     Audio(Bytes),
@@ -295,7 +295,7 @@ impl<E> Drop for Stream<E> {
 }
 
 impl<E: Send + 'static> Stream<E> {
-    /// A task that panics ends its stream, which whoever reads it takes for a failure of the provider.
+    /// A task that panics ends its stream, which the reader treats as a provider failure.
     pub(crate) fn spawn<F>(part: &'static str, run: impl FnOnce(mpsc::Sender<E>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -312,7 +312,7 @@ impl<E: Send + 'static> Stream<E> {
     }
 }
 
-/// A sentence being spoken.
+/// The TTS stream of one sentence.
 #[derive(Debug)]
 pub struct Speech {
     pub format: AudioFormat,

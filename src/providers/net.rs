@@ -1,5 +1,4 @@
-//! Connections: HTTP clients by stage, WebSockets, and spare connections that are ready before they are
-//! needed.
+//! Transport: HTTP clients, WebSockets, and warm connections opened before they are needed.
 
 use super::{Deadlines, Endpoint, Failure};
 use crate::egress::Guard;
@@ -33,13 +32,13 @@ const SPARE_FOR: Duration = Duration::from_secs(8);
 /// Longest wait a provider may order; longer ones are as good as a refusal.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
-/// HTTP clients: one for addresses of ours, one that asks the guard for those of customers. Neither follows a redirect:
-/// keys of several vendors travel in headers of their own, which nobody would take off for another server.
+/// HTTP clients: one for our addresses, one that asks the egress guard for customers' addresses. Neither follows
+/// redirects: keys in vendors' own headers would travel along.
 #[derive(Clone, Debug)]
 pub struct Http {
     ours: reqwest::Client,
     customers: GuardedHttp,
-    /// When each address was last connected to, so that ringing calls do not all knock.
+    /// Time of the last connection per address, so that concurrent calls do not all warm it up.
     warmth: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
@@ -107,7 +106,7 @@ pub fn check_text(text: &[u8]) -> Result<(), Failure> {
     TEXT.check_text(text).map_err(|error| Failure::Garbage(format!("a message that {error}")))
 }
 
-/// The beginning of an answer's body, without its rest.
+/// The start of a response body.
 pub async fn beginning(mut response: reqwest::Response, bytes_max: usize) -> String {
     let mut body = Vec::new();
     while let Ok(Some(part)) = response.chunk().await {
@@ -180,7 +179,7 @@ enum Spare {
 }
 
 impl Spares {
-    /// Sees to it that one is ready soon. Addresses of customers have none: they are few and their own.
+    /// Warms up a connection. Not for customers' addresses.
     pub fn prepare(&self, endpoint: &Endpoint, deadlines: &Deadlines) {
         if endpoint.is_customers || !endpoint.is_usable() {
             return;
@@ -220,7 +219,7 @@ impl Spares {
     }
 }
 
-/// The other side has not closed it; what it may have sent already (TLS tickets) is no end.
+/// Whether the connection is still open; pending bytes (TLS tickets) do not count.
 fn is_open(stream: &MaybeTlsStream<TcpStream>) -> bool {
     let tcp = match stream {
         MaybeTlsStream::Plain(tcp) => tcp,
@@ -301,7 +300,7 @@ pub async fn open(
         if let Some(stream) = spares.take(&place.key) {
             metrics::counter!("trunkline_provider_connections_total", "kind" => "spare").increment(1);
             match upgraded(upgrade, stream).await {
-                // It may have been closed just now: that says nothing about the provider.
+                // It may have been closed just now: that is no failure of the provider.
                 Err(Failure::Dropped(_)) => {}
                 done => return done,
             }
@@ -341,7 +340,7 @@ async fn upgraded(upgrade: &Upgrade, stream: MaybeTlsStream<TcpStream>) -> Resul
 /// A peer is asked for a sign of life this often.
 const PING: Duration = Duration::from_secs(2);
 
-/// Finds out that the other end of a socket is gone: such a socket takes everything and answers nothing.
+/// Keep-alive by ping: detects dead peers on a socket.
 #[derive(Debug)]
 pub struct Pulse {
     limit: Duration,

@@ -1,5 +1,5 @@
-//! Parameters that a model does not take. Ids pass through, so that what a model accepts is only known
-//! when it refuses something: what it refused is left out from then on.
+//! Parameters that a model rejects. Model ids are passed through, so support is learnt from rejections: a rejected
+//! parameter is left out afterwards.
 
 use serde_json::Value;
 use std::collections::HashMap;

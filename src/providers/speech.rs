@@ -1,5 +1,5 @@
-//! Voices: what every one of them can do, those that are asked over HTTP, and those that keep a socket for
-//! the call with one context for each sentence.
+//! TTS: what every vendor provides, vendors over HTTP, and vendors with one socket per call and one context per
+//! sentence.
 
 use super::gate::Pass;
 use super::net::{self, Socket, Upgrade};
@@ -35,7 +35,7 @@ pub struct Setup {
 
 /// The voice of one call.
 pub trait Voice: Send {
-    /// Speaks one text. `alone`: nobody can stand in, so that a provider that is busy is waited for.
+    /// Speaks one text. `alone`: no fallback exists, so wait for a busy provider.
     fn speak(&mut self, text: &str, alone: bool) -> Speech;
 }
 
@@ -158,7 +158,7 @@ struct Sentence {
 
 enum Command {
     Speak(Sentence),
-    /// Nobody listens any more to the sentence with this number.
+    /// The sentence with this number is no longer wanted.
     Cancel(u64),
 }
 
@@ -256,7 +256,7 @@ enum End {
     /// The call is over.
     Finished,
     Broken(Failure),
-    /// Nothing wrong with it, but no context can be opened on it.
+    /// The socket works, but no further context can be opened on it.
     Used,
 }
 
@@ -294,7 +294,7 @@ impl Speaking {
         self.setup.providers.open(&self.setup.endpoint, &upgrade, &deadlines).await
     }
 
-    /// Sentences that made no sound yet are spoken again on the next socket, once.
+    /// Sentences without audio so far are retried once on the next socket.
     async fn fail_open(&mut self, failure: &Failure, connected: bool) {
         let now = Instant::now();
         let numbers: Vec<u64> = self.open.keys().copied().collect();
@@ -408,7 +408,7 @@ impl Speaking {
             let Some(number) = context.strip_prefix('s').and_then(|number| number.parse().ok()) else { continue };
             let over = matches!(event, TtsEvent::Done | TtsEvent::Failed(_));
             let Some(open) = self.open.get_mut(&number) else {
-                // Late sound of a cancelled sentence; its end makes room for another.
+                // Late audio of a cancelled sentence; its end frees a context.
                 self.left -= usize::from(over && self.left > 0);
                 continue;
             };

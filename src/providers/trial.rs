@@ -21,7 +21,7 @@ pub struct Trial {
 }
 
 impl Providers {
-    /// Asks once, whatever the breaker says: somebody wants to know.
+    /// Checks a provider once, even with an open circuit.
     pub async fn try_out(&self, account: Account) -> Trial {
         let began = Instant::now();
         let asked = timeout(DEADLINE, self.ask_once(account)).await;

@@ -1,4 +1,4 @@
-//! The loop: tasks that are due, most urgent first; claims of processes that died; signs of life.
+//! The scheduler loop: calls due tasks, most urgent first; recovers claims of dead processes; sends heartbeats.
 
 use crate::call::driver::{OrderFault, Placed, Shared, place};
 use crate::domain::ids::{CallId, OrganizationId, TrunkId};
@@ -88,7 +88,7 @@ async fn call_due(context: &Shared, after: Option<OrganizationId>) -> Result<Opt
     Ok(last)
 }
 
-/// Says that this process lives, and takes care of what dead ones left behind, and of calls that nobody holds.
+/// Sends heartbeats, recovers what dead processes left, and ends orphaned calls.
 pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(context.beat);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -131,7 +131,7 @@ impl House {
         let beat = context.store.beat(&context.node).await?;
         context.heart.beat();
         if self.joined_at.is_some_and(|before| before != beat.joined_at) {
-            tracing::warn!("this process was away from the database; it waits before it looks for dead ones");
+            tracing::warn!("this process was away from the database; waiting before it checks for dead nodes");
             let lost = context.store.over_among(&context.registry.calls()).await?;
             context.end_overtaken(&lost);
         }
@@ -142,7 +142,7 @@ impl House {
     }
 }
 
-/// What a process does at its start: it says that it lives, and ends what it left behind itself.
+/// Start of a process: registers the node and recovers what it left itself.
 pub async fn move_in(context: &Shared) -> Result<(), StoreError> {
     context.store.beat(&context.node).await?;
     recover(context, true).await
@@ -157,11 +157,11 @@ async fn recover(context: &Shared, at_start: bool) -> Result<(), StoreError> {
         })
         .await?;
     if recovered > 0 {
-        tracing::warn!(calls = recovered, "calls were cut by a crash and are marked failed");
+        tracing::warn!(calls = recovered, "calls interrupted by a crash are marked failed");
     }
     let expired = store.expire_claims(at_start).await?;
     if expired > 0 {
-        tracing::warn!(tasks = expired, "claims of a dead process are given back");
+        tracing::warn!(tasks = expired, "released claims of a dead process");
     }
     Ok(())
 }

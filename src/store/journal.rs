@@ -1,5 +1,5 @@
-//! The write-behind journal of calls: their rows are written off the calls' way, in order, many in one
-//! transaction. What a call has said is on disk a few milliseconds later.
+//! Write-behind journal of calls: rows are written in the background, in order, in batches. A turn is on disk within
+//! milliseconds.
 
 use super::deliveries::enqueue;
 use super::schedule::task_ended;
@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 const ENTRIES_MAX: usize = 65_536;
 /// Entries of one transaction.
 const BATCH_MAX: usize = 512;
-/// How long a call waits for room.
+/// How long a call waits for capacity in the queue.
 const ROOM_DEADLINE: Duration = Duration::from_millis(200);
 /// Between two attempts while the database is away; it is waited for as long as the process lives.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -95,7 +95,7 @@ impl Journal {
         Self { entries, progress, overtaken }
     }
 
-    /// Calls that go on here and were found to be over in the database: another process has taken this one for dead.
+    /// Calls of this node that another node has already failed because it considered this one dead.
     pub fn overtaken(&self) -> broadcast::Receiver<CallId> {
         self.overtaken.subscribe()
     }
@@ -233,7 +233,7 @@ impl Writer {
     }
 }
 
-/// Waits an outage out; fails only when the database answers and refuses. Returns the calls that are over already.
+/// Retries during an outage; fails only when the database refuses. Returns calls that have ended already.
 async fn write_patiently(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallId>, StoreError> {
     loop {
         match write(store, node, batch).await {

@@ -1,9 +1,9 @@
-//! The processes that share a database, by their signs of life. Whoever is dead is decided by the database's own clock:
-//! those of the processes may differ as they like.
+//! Nodes (processes) that share a database, by heartbeat. The database's clock decides who is dead, because the
+//! processes' clocks may differ.
 //!
-//! A process may judge others only when it has itself been here without a gap for as long as they are given: after an
-//! outage of the database nobody has said anything, and the first to come back knows nothing of the others. Every write
-//! for a call is a sign of life in the same transaction, so that no call is ever seen without its process.
+//! A node may judge others only after it has been present without a gap for the dead-after time: after an outage all
+//! heartbeats are old. Every write for a call is a heartbeat in the same transaction, so that no call appears without
+//! its node.
 
 use super::{Backend, Store, StoreError};
 use crate::domain::time::UnixMs;
@@ -31,7 +31,7 @@ impl Store {
         }
     }
 
-    /// This process is alive.
+    /// Records a heartbeat.
     pub async fn beat(&self, node: &str) -> Result<Beat, StoreError> {
         let mut transaction = self.write.begin().await?;
         let beat = self.beat_in(&mut transaction, node).await?;
@@ -58,14 +58,14 @@ impl Store {
         self.dead_after_ms / 2
     }
 
-    /// This process ends in order.
+    /// Removes this node at an orderly shutdown.
     pub async fn leave(&self, node: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM nodes WHERE id = $1").bind(node).execute(&self.write).await?;
         Ok(())
     }
 
-    /// Takes processes that say nothing any more off the list; false when this one may not judge. Their rows are locked
-    /// until the transaction ends: one that comes back meanwhile finds out that it was taken for dead.
+    /// Deletes dead nodes; false when this node may not judge yet. Rows stay locked until the transaction ends, so a
+    /// returning node learns that it was considered dead.
     pub(super) async fn bury(&self, transaction: &mut Transaction<'_, Any>, node: &str) -> Result<bool, StoreError> {
         let now = self.clock();
         let judge = format!(
@@ -80,7 +80,7 @@ impl Store {
         if may.is_none() {
             return Ok(false);
         }
-        // What was seen in the future was seen by a clock that has been set back since: it counts from now on.
+        // Heartbeats in the future come from a clock that was set back: count them from now.
         let (ahead, dead) = (
             format!("UPDATE nodes SET seen_at = {now} WHERE seen_at > {now} + $1"),
             format!("DELETE FROM nodes WHERE id <> $1 AND seen_at <= {now} - $2"),

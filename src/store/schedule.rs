@@ -34,13 +34,13 @@ const TASKS: Waiting =
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// This process makes this call.
+    /// This process has claimed the call.
     Yours(CallId),
     /// The organization makes as many calls as it may, or, with `trunk`, only the trunk does.
     Busy { trunk: bool },
     /// The organization has used up what it may in a day.
     Spent,
-    /// Somebody else has it, or it is not pending any more.
+    /// Another process has it, or it is no longer pending.
     Gone,
 }
 
@@ -68,7 +68,7 @@ impl Store {
                 due.push((place, Due { scope: OrgScope::new(turn.organization), task }));
             }
         }
-        // In turns: everybody's first, then everybody's second.
+        // Round robin: everybody's first task, then everybody's second.
         due.sort_by_key(|(place, _)| *place);
         Ok((due.into_iter().map(|(_, due)| due).collect(), last))
     }
@@ -323,7 +323,7 @@ pub(super) async fn task_ended(
         (None, true) => TaskStatus::Failed,
         (None, false) => TaskStatus::Completed,
     };
-    // A task that was reset in the meantime keeps its new life.
+    // A task that was reset meanwhile is left alone.
     sqlx::query(
         "UPDATE tasks SET status = $1, due_at = $2, call_id = NULL, lease_until = 0, updated_at = $3 \
          WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND (call_id IS NULL OR call_id = $6)",

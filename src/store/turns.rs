@@ -1,5 +1,4 @@
-//! Work that waits in the database is handed out in turns: an organization with ten thousand rows keeps nobody with one
-//! row waiting. Which organizations have any is found by one step through an index for each of them.
+//! Fair distribution of queued work: an organization with ten thousand rows must not delay one with a single row.
 
 use super::{Store, StoreError, parsed};
 use crate::domain::ids::OrganizationId;
@@ -51,7 +50,7 @@ impl Store {
     }
 }
 
-/// Whoever has least under way goes first; among equals chance decides, so that nobody is always last.
+/// Organizations with the least running work go first; ties are random.
 pub(super) fn in_turn(turns: &mut [Turn], shares: &Shares) {
     turns.sort_by_cached_key(|turn| (shares.taken_by(turn.organization, turn.root), rand::random::<u32>()));
 }

@@ -255,7 +255,7 @@ async fn a_message_that_panics_costs_the_endpoint_nothing_else() {
     let call = server.call("listen; say hello; listen; say goodbye; listen");
     let poison = async {
         in_progress(&server, 1).await;
-        arm("command came too late for its call", 3);
+        arm("command does not fit the state of its call", 3);
         for _ in 0..3 {
             server.app.context.sip.hang_up(SipCall(u64::MAX)).await;
         }

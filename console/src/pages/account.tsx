@@ -34,7 +34,7 @@ export function Webhooks() {
             ]} />
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
-        ) : <Empty title={status ? t("No delivery fits") : t("Nothing was sent yet")}>{t("Give an agent or a task a webhook, and what happens in its calls is sent there.")} <Link to="agents">{t("Agents")}</Link></Empty>}
+        ) : <Empty title={status ? t("No delivery fits") : t("Nothing was sent yet")}>{t("Set a webhook on an agent or task to receive the events of its calls.")} <Link to="agents">{t("Agents")}</Link></Empty>}
       </Show>
       {open && <Payload id={open} close={() => setOpen(null)} />}
     </Page>
@@ -97,7 +97,7 @@ export function Usage() {
                 <Card><Bars days={all} label={t("Tokens")} value={(day) => day.prompt_tokens + day.completion_tokens} unit={(value) => number(value)} /></Card>
                 <Card><Bars days={all} label={t("Characters spoken")} value={(day) => day.characters} unit={(value) => number(value)} /></Card>
               </div>
-              {usage.total.cost === 0 && usage.total.calls > 0 && <p class="soft">{t("The server's price table is empty: costs are what it names.")}</p>}
+              {usage.total.cost === 0 && usage.total.calls > 0 && <p class="soft">{t("The server's price table is empty, so no costs are shown.")}</p>}
             </>
           );
         }}
@@ -140,7 +140,7 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
             <Input label={t("Name")} required value={name} set={setName} />
             <Input label={t("Calls at once")} type="number" min={1} hint={t("More tasks wait. Empty: no limit.")} value={calls} set={setCalls} />
             <Input label={t("Calls a second")} type="number" min={0.01} step={0.01} value={rate} set={setRate} />
-            <Input label={t("Minutes a day")} type="number" min={1} hint={t("No call is made beyond them. Empty: no limit.")} value={minutes} set={setMinutes} />
+            <Input label={t("Minutes a day")} type="number" min={1} hint={t("No calls are made above these limits. Empty: no limit.")} value={minutes} set={setMinutes} />
             <Input label={t("Money a day")} type="number" min={0.01} step={0.01} value={spend} set={setSpend} />
             {user.role !== "owner" && <p class="soft">{t("Only an owner can change this.")}</p>}
             {saved && <p class="good" role="status">{t("Saved")}</p>}

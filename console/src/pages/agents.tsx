@@ -71,7 +71,7 @@ export function AgentEdit({ id }: { id: string }) {
   };
   const tabs: ["form" | "json" | "versions", string][] = [["form", t("Form")], ["json", "JSON"], ...(isNew ? [] : [["versions", t("Versions")] as ["versions", string]])];
   return (
-    <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Numbers that lead to it will be answered by nobody.")} act={async () => { await remove(`/agents/${id}`); go("agents"); }} />}>
+    <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Calls to its numbers will no longer be answered.")} act={async () => { await remove(`/agents/${id}`); go("agents"); }} />}>
       <Show of={loaded}>
         {() => agent && (
           <div class={isNew ? "" : "split"}>
@@ -168,7 +168,7 @@ function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Part
       const gone = Object.keys(document).filter((name) => !(name in fields)).map((name) => [name, null]);
       await save({ ...Object.fromEntries(gone), ...fields });
     }}>
-      <Text label={t("The agent as a document")} hint={t("Everything the API knows, tools and rules too.")} code rows={26} value={text} set={setText} />
+      <Text label={t("The agent as a document")} hint={t("All fields of the API, including tools and rules.")} code rows={26} value={text} set={setText} />
     </Form>
   );
 }

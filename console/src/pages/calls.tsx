@@ -184,7 +184,7 @@ function Conversation({ call, turns }: { call: Call; turns: Turn[] }) {
 
 function Costs({ call }: { call: Call }) {
   const { cost } = call;
-  if (!cost?.items || !cost.currency) return <p class="soft">{t("Known a moment after the end.")}</p>;
+  if (!cost?.items || !cost.currency) return <p class="soft">{t("Available shortly after the call ends.")}</p>;
   const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string });
   const amount = (row: Record<string, unknown>) =>
     [["seconds", "s"], ["prompt_tokens", t("tokens in")], ["completion_tokens", t("tokens out")], ["characters", t("characters")]]
@@ -206,7 +206,7 @@ function Costs({ call }: { call: Call }) {
 function Line({ call }: { call: Call }) {
   const media = call.metrics?.media;
   const stopped = (call.metrics?.interruptions as Record<string, number> | undefined)?.stopped ?? 0;
-  if (!media) return <p class="soft">{t("Known a moment after the end.")}</p>;
+  if (!media) return <p class="soft">{t("Available shortly after the call ends.")}</p>;
   const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? number(media[name], digits) : "–");
   return (
     <dl class="facts">

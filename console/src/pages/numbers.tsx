@@ -64,7 +64,7 @@ export function Numbers() {
                   { name: t("Trunk"), extra: true, cell: (number) => trunks.find((trunk) => trunk.id === number.trunk_id)?.name ?? "–" },
                   { name: "", right: true, cell: (number) => <Confirm label={t("Delete")} name={number.number} question={t("Delete this number?")} act={async () => { await remove(`/phone-numbers/${number.id}`); state.reload(); }} /> },
                 ]} />
-              ) : <Empty title={t("No number yet")}>{t("A number leads callers to an agent. It must arrive over one of your trunks.")}</Empty>}
+              ) : <Empty title={t("No number yet")}>{t("A number connects callers to an agent. It must arrive over one of your trunks.")}</Empty>}
             </Card>
             {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
             {open?.what === "number" && <NumberForm number={open.number} {...{ agents, trunks, close }} />}

@@ -57,12 +57,12 @@ export function Overview() {
               </Empty>
             )}
             {agents.total > 0 && !numbers.total && !demo && (
-              <Empty title={t("No number leads here yet")}>
+              <Empty title={t("No number is assigned yet")}>
                 {t("Connect your carrier and give an agent a number, or call the agent from its page.")} <Link to="numbers">{t("Phone numbers and trunks")}</Link>
               </Empty>
             )}
             <Card title={t("Live calls")}>
-              {live.calls.length ? <Live calls={live.calls} agents={agents.agents} reload={state.reload} /> : <p class="soft">{t("Nobody is on the line.")}</p>}
+              {live.calls.length ? <Live calls={live.calls} agents={agents.agents} reload={state.reload} /> : <p class="soft">{t("No active calls.")}</p>}
             </Card>
             <Card title={t("Failed today")} actions={<Link to="calls?status=failed">{t("All failed calls")}</Link>}>
               {failed.calls.length ? (

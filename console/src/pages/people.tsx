@@ -25,7 +25,7 @@ export function Keys() {
               { name: "", right: true, cell: (key) => (
                 <span class="actions">
                   <Confirm label={t("Regenerate")} name={key.name} question={t("The old key stops working at once.")} act={async () => { setMade((await post<{ api_key: { key: string } }>(`/api-keys/${key.id}/regenerate`)).api_key.key); state.reload(); }} />
-                  <Confirm label={t("Delete")} name={key.name} question={t("Whoever uses this key is refused at once.")} act={async () => { await remove(`/api-keys/${key.id}`); state.reload(); }} />
+                  <Confirm label={t("Delete")} name={key.name} question={t("Requests with this key are rejected immediately.")} act={async () => { await remove(`/api-keys/${key.id}`); state.reload(); }} />
                 </span>
               ) },
             ]} />
@@ -114,7 +114,7 @@ export function Organizations({ me }: { me: Me }) {
   const owner = me.user.role === "owner";
   return (
     <Page title={t("Organizations")} actions={owner && <Button kind="main" onClick={() => setOpen(true)}>{t("New organization")}</Button>}>
-      <p class="soft">{t("Organizations below yours have their own agents, numbers and keys; what they use is on your bill.")}</p>
+      <p class="soft">{t("Sub-organizations have their own agents, numbers and keys; their usage is on your bill.")}</p>
       {made && <Once label={t("Copy the key now: it is not shown again.")} text={made} />}
       <Show of={state}>
         {({ organizations }) => (

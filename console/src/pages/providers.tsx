@@ -21,7 +21,7 @@ export function Providers({ user }: { user: User }) {
   const [open, setOpen] = useState<string | null>(null);
   return (
     <Page title={t("Providers")}>
-      <p class="soft">{t("Who recognises speech, thinks and speaks. A key of your own goes before the server's.")}</p>
+      <p class="soft">{t("Providers for STT, LLM and TTS. Your own key takes precedence over the server's.")}</p>
       <Show of={state}>
         {({ providers, secrets }) => (
           <Card wide>

@@ -94,7 +94,7 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
           <Input label={t("Name")} value={fields.name} set={put("name")} />
           <Text label={t("What the call is for")} value={fields.description} set={put("description")} />
           <Check label={t("Call now")} checked={now} set={setNow} />
-          {!now && <Input label={t("At")} hint={t("Without a time it waits until you say so.")} type="datetime-local" value={fields.at} set={put("at")} />}
+          {!now && <Input label={t("At")} hint={t("Without a time the task waits until you start it.")} type="datetime-local" value={fields.at} set={put("at")} />}
         </Form>
       ) : <NoAgent />}
     </Dialog>

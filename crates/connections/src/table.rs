@@ -1,6 +1,5 @@
-//! The connections of a listener. At a cap the oldest connection that is in the middle of nothing makes room: first
-//! those that never sent a complete request, then those that have been idle for the longest time. So whoever says
-//! nothing keeps nobody out, however many they are.
+//! The connections of a listener. At a cap the oldest idle connection is evicted: first those that never sent a
+//! complete request, then the longest idle. Silent clients therefore cannot lock others out.
 
 use crate::report::Closed;
 use crate::source::Source;
@@ -37,7 +36,7 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(u64);
 
-/// No place, and nobody to make one.
+/// At the cap, with nothing to evict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedError {
     /// Its source has too many.
@@ -63,7 +62,7 @@ pub struct Opened<H> {
     pub evicted: Option<H>,
 }
 
-/// Who makes room first: strangers before others, who never finished a request before who did, the oldest first.
+/// Eviction order: strangers first, then those without a complete request, then the oldest.
 type Order = (bool, bool, u64);
 
 #[derive(Debug)]
@@ -118,7 +117,7 @@ impl<H> Table<H> {
         self.entries.is_empty()
     }
 
-    /// Takes a connection that has said nothing yet.
+    /// Opens a connection that has sent nothing yet.
     pub fn open(&mut self, source: Source, standing: Standing, handle: H) -> Result<Opened<H>, RefusedError> {
         let victim = self.victim(source, standing)?;
         let evicted = victim.and_then(|id| self.close(id));
@@ -156,7 +155,7 @@ impl<H> Table<H> {
         first.map(|(_, id)| Some(*id)).ok_or(RefusedError::Total)
     }
 
-    /// It is in the middle of something: it does not make room for anybody.
+    /// A request is in progress: not evictable.
     pub fn make_busy(&mut self, id: ConnectionId) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if let Some(order) = entry.order.take() {
@@ -167,7 +166,7 @@ impl<H> Table<H> {
         }
     }
 
-    /// It has finished a request and waits for the next one.
+    /// A request was completed: idle again.
     pub fn make_served(&mut self, id: ConnectionId) {
         self.make_busy(id);
         if let Some(entry) = self.entries.get_mut(&id) {
@@ -176,8 +175,7 @@ impl<H> Table<H> {
         }
     }
 
-    /// It has shown whose it is: nobody takes its place as long as there are strangers. False when that tenant has as
-    /// many as it may; then it stays what it is.
+    /// Assigns the connection to a tenant: strangers are evicted first. False when the tenant is at its cap.
     pub fn vouch(&mut self, id: ConnectionId, tenant: u64) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         if entry.tenant.is_some() {

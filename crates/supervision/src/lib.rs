@@ -1,4 +1,4 @@
-//! Keeps a panic to the part of the program it happens in, and counts it: a contained panic is a defect all the same.
+//! Contains panics in the component where they happen, and counts them: a contained panic is still a defect.
 //!
 //! A part is a call, a message, a connection, a job: whatever may fail without the others. [`contain`] and
 //! [`contain_sync`] run one; [`panics`] is what the metrics show and what every test holds against zero. Knows nothing
@@ -55,8 +55,7 @@ pub fn count(part: &'static str) -> u64 {
     *count
 }
 
-/// Whether the nth panic of a part is worth a line: whoever can cause one can cause a thousand a second, and a full disk
-/// is no better than a panic.
+/// Whether the nth panic of a component is logged: a flood of panics must not fill the disk.
 fn is_told(count: u64) -> bool {
     count <= TOLD_MAX || count.is_multiple_of(TOLD_EACH)
 }

@@ -1,4 +1,4 @@
-//! G.711 (ITU-T G.711): both laws, decoded by table, encoded by segment search.
+//! G.711 (ITU-T G.711), mu-law and A-law: decoded by table, encoded by segment search.
 //!
 //! The 16-bit reference values are those of the ITU-T software tool library: 14-bit mu-law and 13-bit
 //! A-law values shifted to the top of 16 bits.
@@ -13,10 +13,7 @@ pub enum Law {
 static MU_DECODE: [i16; 256] = mu_table();
 static A_DECODE: [i16; 256] = a_table();
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "made at compile time, where an index out of bounds is an error of the compiler"
-)]
+#[expect(clippy::indexing_slicing, reason = "computed at compile time, where an index out of bounds does not compile")]
 const fn mu_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
@@ -31,10 +28,7 @@ const fn mu_table() -> [i16; 256] {
     table
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "made at compile time, where an index out of bounds is an error of the compiler"
-)]
+#[expect(clippy::indexing_slicing, reason = "computed at compile time, where an index out of bounds does not compile")]
 const fn a_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
@@ -58,7 +52,7 @@ impl Law {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the tables have a place for every octet")]
+    #[expect(clippy::indexing_slicing, reason = "the tables have 256 entries, one per octet")]
     pub fn decode(self, code: u8) -> i16 {
         match self {
             Self::Mu => MU_DECODE[usize::from(code)],
@@ -80,7 +74,7 @@ impl Law {
             Self::A => &A_DECODE,
         };
         for (sample, code) in samples.iter_mut().zip(codes) {
-            #[expect(clippy::indexing_slicing, reason = "the tables have a place for every octet")]
+            #[expect(clippy::indexing_slicing, reason = "the tables have 256 entries, one per octet")]
             let decoded = table[usize::from(*code)];
             *sample = decoded;
         }

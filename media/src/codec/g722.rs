@@ -1,6 +1,6 @@
-//! G.722 (ITU-T, 64 kbit/s) at the telephone rate: its lower sub-band is the speech below 4 kHz, sampled at 8 kHz.
-//! What is received of the upper band is left out, what is sent has none: the leg works at 8 kHz. An octet is one
-//! sample of ours, and RTP counts it as one (RFC 3551 section 4.5.2).
+//! G.722 (ITU-T, 64 kbit/s) at the telephone rate: the lower sub-band carries the speech below 4 kHz, sampled at 8 kHz.
+//! The received upper band is ignored and the sent upper band is silent, because the leg works at 8 kHz. One octet is
+//! one 8 kHz sample, and the RTP clock counts it as one (RFC 3551 section 4.5.2).
 
 /// Quantiser of the lower band, 60 levels (table 14/G.722).
 const Q6: [i32; 30] = [
@@ -49,7 +49,7 @@ fn times(a: i32, b: i32, shift: u32) -> i32 {
 /// One sub-band's predictor and scale factor (blocks 3 and 4 of the recommendation).
 #[derive(Clone, Debug)]
 struct Band {
-    /// Predicted signal, and the part of it that comes of the zeros.
+    /// Predicted signal, and its part from the zeros of the predictor.
     s: i32,
     sz: i32,
     r: [i32; 3],
@@ -66,7 +66,7 @@ impl Band {
         Self { s: 0, sz: 0, r: [0; 3], a: [0; 3], p: [0; 3], d: [0; 7], b: [0; 7], nb: 0, det }
     }
 
-    /// The scale factor follows the code words. `shift` is 8 for the lower band, 10 for the upper.
+    /// Updates the scale factor from the code words. `shift` is 8 for the lower band, 10 for the upper.
     fn scale(&mut self, weight: i32, max: i32, shift: i32) {
         self.nb = (times(self.nb, 127, 7) + weight).clamp(0, max);
         let mantissa = ILB[(self.nb >> 6 & 31) as usize];

@@ -7,7 +7,7 @@ pub mod resample;
 
 pub use g711::Law;
 
-/// What a stream carries.
+/// Codec of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     G711(Law),
@@ -16,7 +16,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The law in which what is received is handed on.
+    /// The companding in which received audio is handed on.
     pub fn law(self) -> Law {
         match self {
             Self::G711(law) => law,
@@ -24,7 +24,7 @@ impl Codec {
         }
     }
 
-    /// Whether silence is not sent (DTX).
+    /// True if the codec sends nothing during silence (DTX).
     pub fn pauses(self) -> bool {
         self == Self::Opus
     }

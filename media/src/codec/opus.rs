@@ -1,5 +1,5 @@
-//! Opus (RFC 6716) at the telephone rate: libopus decodes to and encodes from 8 kHz by itself, whatever
-//! band the other side uses. On the wire its clock is always 48 kHz (RFC 7587 section 4.1).
+//! Opus (RFC 6716) at the telephone rate: libopus decodes to 8 kHz and encodes from 8 kHz, whatever bandwidth the
+//! remote side uses. On the wire its clock is always 48 kHz (RFC 7587 section 4.1).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{RATE_HZ, SAMPLES};
@@ -7,25 +7,25 @@ use opus::{Application, Bitrate, Channels, Decoder, Encoder, Signal, packet};
 
 /// Ticks of the RTP clock for one sample of ours.
 pub const CLOCK_SCALE: u32 = 48_000 / RATE_HZ;
-/// Samples of the shortest Opus frame, 2.5 ms: what is concealed is a multiple of it.
+/// Samples of the shortest Opus frame, 2.5 ms. Concealment works in multiples of it.
 const QUANTUM: usize = RATE_HZ as usize / 400;
 /// Longest packet, 120 ms (RFC 7587 section 4.2).
 pub const PACKET_SAMPLES_MAX: usize = RATE_HZ as usize * 120 / 1_000;
-/// Narrow-band speech is transparent for a telephone here; with redundancy for a lost packet in it.
+/// Enough for transparent narrow-band speech, including in-band redundancy for a lost packet.
 const BITRATE: i32 = 20_000;
-/// 3 of 10: half the processor time of 9 for a difference that a voice over the telephone band does not show.
+/// 3 of 10. Takes half the CPU time of 9; the difference is not audible in telephone-band speech.
 const COMPLEXITY: i32 = 3;
-/// How much loss the redundancy is made for, at least; browsers on wireless networks lose some.
+/// Minimum packet loss the redundancy is tuned for, because browsers on wireless networks lose packets.
 const LOSS_PERCENT_MIN: i32 = 5;
-/// Frames of silence that are still sent, so that the other side's decoder has come to rest. The encoder's own
-/// DTX takes a steady tone or hold music for noise and is not used: we know when nothing is said.
+/// Silent frames that are still sent so that the remote decoder settles. The encoder's own DTX is not used, because it
+/// mistakes a steady tone or hold music for noise. We know when the agent is silent.
 const SETTLE_FRAMES: u32 = 4;
-/// Then one packet in this many frames keeps the other side's comfort noise and the path alive (RFC 6716
+/// After that, one packet per this many frames keeps the remote comfort noise and the network path alive (RFC 6716
 /// section 2.1.9: every 400 ms).
 const KEEP_ALIVE_FRAMES: u32 = 20;
-/// A packet of SILK, narrow band, 20 ms, with nothing in it: nothing is sent for a while (RFC 6716 section 3.1).
+/// An empty SILK packet, narrow band, 20 ms. It announces DTX (RFC 6716 section 3.1).
 const NOTHING: u8 = 1 << 3;
-/// A packet of no more than this says that nothing is sent (DTX).
+/// A packet of at most this many bytes announces DTX.
 const DTX_BYTES_MAX: usize = 2;
 
 /// Both directions of one stream.
@@ -36,7 +36,7 @@ pub struct Opus {
     missing: usize,
     silent_frames: u32,
     loss_percent: i32,
-    /// The other side has said that it sends nothing for a while.
+    /// The remote side has announced DTX.
     peer_silent: bool,
 }
 
@@ -46,18 +46,18 @@ impl std::fmt::Debug for Opus {
     }
 }
 
-/// Samples of a packet; `None` for one that is no Opus.
+/// Number of samples in a packet; `None` if it is not valid Opus.
 pub fn samples(payload: &[u8]) -> Option<usize> {
     packet::get_nb_samples(payload, RATE_HZ).ok().filter(|samples| (1..=PACKET_SAMPLES_MAX).contains(samples))
 }
 
-/// A packet that only says that nothing is being sent.
+/// True for a packet that only announces DTX.
 pub fn is_dtx(payload: &[u8]) -> bool {
     payload.len() <= DTX_BYTES_MAX
 }
 
 impl Opus {
-    /// `None` when there is no memory for it.
+    /// `None` if libopus cannot allocate its state.
     pub fn new() -> Option<Self> {
         let mut encoder = Encoder::new(RATE_HZ, Channels::Mono, Application::Voip).ok()?;
         encoder.set_bitrate(Bitrate::Bits(BITRATE)).ok()?;
@@ -66,12 +66,12 @@ impl Opus {
         encoder.set_inband_fec(true).ok()?;
         encoder.set_packet_loss_perc(LOSS_PERCENT_MIN).ok()?;
         let decoder = Decoder::new(RATE_HZ, Channels::Mono).ok()?;
-        // Silent until the first word: nothing has to be encoded before it.
+        // Starts in silence, so nothing is encoded before the first word.
         let silent_frames = SETTLE_FRAMES;
         Some(Self { decoder, encoder, missing: 0, silent_frames, loss_percent: LOSS_PERCENT_MIN, peer_silent: false })
     }
 
-    /// What the other side loses of ours decides how much is sent twice.
+    /// Sets the packet loss reported by the remote side; it controls the in-band redundancy.
     pub fn set_loss(&mut self, fraction: f32) {
         let percent = ((fraction * 100.0) as i32).clamp(LOSS_PERCENT_MIN, 30);
         if percent != self.loss_percent && self.encoder.set_packet_loss_perc(percent).is_ok() {
@@ -79,7 +79,7 @@ impl Opus {
         }
     }
 
-    /// These samples never came; they are made up with the next packet or by [`Opus::conceal`].
+    /// Notes samples that never arrived. They are synthesized with the next packet or by [`Opus::conceal`].
     pub fn lost(&mut self, samples: usize) {
         self.missing = self.missing.saturating_add(samples);
     }
@@ -88,7 +88,7 @@ impl Opus {
         self.peer_silent
     }
 
-    /// Makes up what is missing, at the end of what there is.
+    /// Synthesizes all missing samples.
     pub fn conceal(&mut self, out: &mut dyn FnMut(&[i16])) {
         let missing = std::mem::take(&mut self.missing);
         self.invent(missing, out);
@@ -126,18 +126,17 @@ impl Opus {
         self.peer_silent = is_dtx(payload);
         match self.decoder.decode(payload, &mut samples, false) {
             Ok(decoded) => out(samples.get(..decoded).unwrap_or(&samples)),
-            // A packet that says how long it is and is broken inside: its time passes all the same.
+            // The packet has a valid length but does not decode. Conceal its duration.
             Err(_) => self.invent(length, out),
         }
     }
 
-    /// Encodes a frame. `None` when nothing has to be sent, and once nothing was said for a while nothing
-    /// is encoded either.
+    /// Encodes a frame. `None` if nothing has to be sent. After a period of silence nothing is encoded either.
     pub fn encode<'a>(&mut self, frame: &[i16; SAMPLES], out: &'a mut [u8]) -> Option<&'a [u8]> {
         let silent = frame.iter().all(|sample| *sample == 0);
         self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
         if self.silent_frames > SETTLE_FRAMES {
-            // Once at the beginning of a pause, which is thereby announced, and now and then in it.
+            // Sent once at the start of a pause, to announce it, and then at intervals.
             let since = self.silent_frames - SETTLE_FRAMES - 1;
             let (nothing, _) = out.split_first_chunk_mut::<1>()?;
             *nothing = [NOTHING];

@@ -31,7 +31,7 @@ impl Resampler {
         Some(Self { inner, input: Vec::with_capacity(block_in * 2), output, block_in })
     }
 
-    /// Converts as many whole blocks as there are, without allocating once `out` has grown.
+    /// Converts all complete blocks. Does not allocate once `out` has grown.
     pub fn push(&mut self, samples: impl Iterator<Item = f32>, mut out: impl FnMut(&[f32])) {
         for sample in samples {
             self.input.push(sample);

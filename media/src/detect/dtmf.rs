@@ -1,5 +1,5 @@
-//! Keys pressed as two tones in the audio (ITU-T Q.23, Q.24), found by Goertzel's algorithm on half-overlapping
-//! windows of 20 ms. Speech holds both tones of a key now and then; it does not hold nothing else for 50 ms.
+//! In-band DTMF detection (ITU-T Q.23, Q.24) by Goertzel's algorithm on half-overlapping windows of 20 ms. Speech
+//! contains both tones of a key now and then, but never only those two tones for 50 ms.
 
 use crate::frame::{Frame, RATE_HZ, SAMPLES};
 use std::f32::consts::PI;
@@ -10,20 +10,21 @@ const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', 
 
 /// Windows are half a frame apart.
 const HOP: usize = SAMPLES / 2;
-/// Windows with the same key that make a press: 40 ms and a half window.
+/// Consecutive windows with the same key that count as a key press: 40 ms and half a window.
 const HITS: u32 = 4;
-/// Windows without it that end it.
+/// Consecutive windows without the key that end the key press.
 const MISSES: u32 = 3;
-/// Mean square of the weakest tone taken: -36 dBFS in all.
+/// Mean square of the weakest accepted signal: -36 dBFS in total.
 const ENERGY_MIN: f32 = 2.5e-4;
-/// Q.24: a telephone may be off by 1.5 percent; looked at beside the nominal tones once these hold a good part.
+/// Q.24 allows a frequency error of 1.5 percent. These offsets are tried once the nominal tones hold enough of the
+/// energy.
 const OFF_NOMINAL: [f32; 2] = [0.988, 1.012];
 const PURITY_NOMINAL_MIN: f32 = 0.4;
 /// Share of the energy that the two tones must make up.
 const PURITY_MIN: f32 = 0.82;
-/// The next strongest tone of either group is weaker by this factor.
+/// The second strongest tone of each group must be weaker by this factor.
 const RIVAL_MIN: f32 = 6.0;
-/// Q.24: the column may be weaker than the row by 8 dB, the row than the column by 4; with room for lines.
+/// Q.24: normal twist up to 8 dB, reverse twist up to 4 dB, plus a margin for line loss.
 const COLUMN_WEAKER_MAX: f32 = 10.0;
 const ROW_WEAKER_MAX: f32 = 6.3;
 
@@ -53,13 +54,13 @@ impl Default for Receiver {
 }
 
 impl Receiver {
-    /// A key is (perhaps) being pressed: what sounds is no voice.
+    /// True while a key is or may be pressed, so the audio is not speech.
     pub fn is_tone(&self) -> bool {
         self.candidate.is_some() || self.pressed.is_some()
     }
 
-    /// The key that was let go in this frame. Told at its end, so that whoever sends the same key as an event is
-    /// always first.
+    /// The key that was released in this frame. It is reported on release, so that a telephone event for the same key
+    /// always comes first.
     pub fn handle_frame(&mut self, frame: &Frame) -> Option<char> {
         let mut window = [0.0; SAMPLES];
         let mut released = None;
@@ -117,7 +118,7 @@ impl Receiver {
     }
 }
 
-/// The strongest of a group, if no other comes near.
+/// The dominant tone of a group; `None` if another one is close.
 fn strongest(power: &[f32]) -> Option<usize> {
     let best = (0..power.len()).max_by(|a, b| power[*a].total_cmp(&power[*b]))?;
     let alone = power.iter().enumerate().all(|(index, other)| index == best || power[best] >= other * RIVAL_MIN);
@@ -141,7 +142,7 @@ fn goertzel(window: &[f32; SAMPLES], coefficient: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// A key for so many milliseconds with its tones at these levels, a pause, and what was read.
+    /// Plays a key for `ms` milliseconds with these tone levels, then a pause; returns the detected keys.
     fn press(receiver: &mut Receiver, key: char, ms: usize, row_level: f32, column_level: f32, shift: f32) -> String {
         let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == key).unwrap();
         let tone = |hz: f32, n: usize| (2.0 * PI * hz * shift * n as f32 / 8_000.0).sin();
@@ -180,6 +181,6 @@ mod tests {
             assert_eq!(press(&mut receiver, key, 100, 0.2, 0.2, 0.985), key.to_string());
             assert_eq!(press(&mut receiver, key, 100, 0.2, 0.2, 1.06), "");
         }
-        assert_eq!(press(&mut receiver, '5', 25, 0.3, 0.3, 1.0), "", "shorter than a key is ever pressed");
+        assert_eq!(press(&mut receiver, '5', 25, 0.3, 0.3, 1.0), "", "shorter than any real key press");
     }
 }

@@ -1,8 +1,8 @@
-//! Our own voice, coming back: from a speakerphone's room or a hybrid on the way. What was sent is known, so
-//! what arrives is compared with it: where its loudness in four bands follows ours at one delay, that delay and
-//! the level of each band are the echo's path, and a frame that is no louder than the path explains is echo.
+//! Detects acoustic and hybrid echo of the agent's voice. Received audio is compared with sent audio: if its loudness
+//! in four bands follows ours at one delay, that delay and the level per band are the echo path. A frame that is no
+//! louder than the path predicts is echo.
 //!
-//! Nothing is subtracted. Until a path is found, whoever interrupts must be louder than an echo would be.
+//! No echo is cancelled. Until a path is found, a caller must be louder than the assumed echo to interrupt.
 
 use crate::frame::{Frame, RATE_HZ, SAMPLES, level_dbfs};
 use std::f32::consts::PI;
@@ -10,36 +10,36 @@ use std::f32::consts::PI;
 const BANDS: usize = 4;
 /// Middle of each band: where speech has its energy on a telephone.
 const CENTRES_HZ: [f32; BANDS] = [350.0, 800.0, 1_500.0, 2_600.0];
-/// Delays looked at, in frames: 800 ms. A satellite hop there and back is 550.
+/// Delays searched, in frames: 800 ms. A satellite round trip takes 550 ms.
 const LAGS: usize = 40;
-/// Frames remembered; a power of two above the longest delay and what is averaged around it.
+/// Frames kept: a power of two above the longest delay plus the averaging window.
 const HISTORY: usize = 64;
-/// Quieter than this is silence on either side.
+/// Levels below this count as silence in both directions.
 const FLOOR_DBFS: f32 = -60.0;
-/// Frames that a path's level is taken from when it is found: with the longest delay they fit into the history.
+/// Frames from which the level of a new path is measured. Together with the longest delay they fit into the history.
 const GAIN_FRAMES: usize = 20;
-/// Forgetting of the comparison for each frame: 1.3 s are looked back on.
+/// Decay of the correlation sums per frame: a window of about 1.3 s.
 const KEEP: f32 = 0.985;
-/// Audible frames before a path is believed: half a second.
+/// Audible frames before a path is accepted: half a second.
 const EVIDENCE_FRAMES: f32 = 22.0;
-/// Likeness of the two loudnesses that makes a path. Speech of somebody else reaches 0.5 by chance.
+/// Minimum correlation of the loudness for a path. Unrelated speech reaches 0.5 by chance.
 const LIKENESS: f32 = 0.7;
-/// What arrives must vary by this much to be compared (dB squared): noise of a line does not.
+/// Minimum variance of the received level for a comparison, in dB squared. Steady line noise stays below it.
 const VARIANCE_MIN: f32 = 9.0;
-/// Above the path's own level by this much, a band holds something else.
+/// A band louder than the predicted echo by this margin contains other sound.
 const MARGIN_DB: f32 = 7.0;
-/// More of it while the path is young: its level was taken from little.
+/// Additional margin while the path is new, because its level was measured from few frames.
 const MARGIN_YOUNG_DB: f32 = 6.0;
 const YOUNG_FRAMES: f32 = 50.0;
-/// How fast the room dies away for each frame.
+/// Reverberation decay per frame.
 const TAIL_DB: f32 = 1.5;
-/// An echo of which nothing is known yet is held to be no louder than this, relative to our loudest.
+/// Assumed maximum level of an unknown echo, relative to the loudest sent frame.
 const BOUND_DB: f32 = -11.0;
-/// After so many frames of our voice an echo would have arrived.
+/// Sent voice frames after which any echo would have arrived.
 const ARRIVED_FRAMES: u32 = 60;
-/// After so many frames of silence nothing is compared any more: most lines have no echo.
+/// After this many received silent frames the comparison stops, because most lines have no echo.
 const INAUDIBLE_FRAMES: u32 = 50;
-/// A path that explains less than half of what arrives for this many frames is none.
+/// A path that fails to explain most of the received audio for this many frames is dropped.
 const LOST_FRAMES: f32 = 100.0;
 
 /// One band's filter (the cookbook's band-pass with a peak of 0 dB).
@@ -85,7 +85,7 @@ fn decibels(energy: f32) -> f32 {
     (10.0 * energy.max(1e-10).log10()).max(FLOOR_DBFS)
 }
 
-/// A frame and its neighbours: senders and receivers do not cut at the same place.
+/// Averages a frame with its neighbours, because sent and received frames are not aligned.
 fn smear(before: &Levels, this: &Levels, after: &Levels) -> Levels {
     std::array::from_fn(|b| {
         let mean = (10f32.powf(before[b] / 10.0) + 10f32.powf(this[b] / 10.0) + 10f32.powf(after[b] / 10.0)) / 3.0;
@@ -113,21 +113,21 @@ pub struct Path {
 struct Known {
     lag: usize,
     gain: Levels,
-    /// What the path explains at most, falling with the room.
+    /// Maximum echo level predicted by the path; decays with the reverberation.
     expected: Levels,
     unexplained: f32,
     /// Audible frames it has explained.
     age: f32,
 }
 
-/// What a received frame is, seen from here.
+/// Classification of a received frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// Whatever it is, it is not ours.
+    /// Not echo.
     Foreign,
-    /// Could be an echo of which too little is known: no reason to fall silent.
+    /// May be echo; too little is known to treat it as an interruption.
     Doubtful,
-    /// Our own voice and nothing else.
+    /// Only echo of our own voice.
     Echo,
 }
 
@@ -140,7 +140,7 @@ pub struct EchoGuard {
     sent_dbfs: [f32; HISTORY],
     head: usize,
     received: [Levels; 3],
-    /// What was compared, newest at the head.
+    /// Received levels that were compared, newest at the head.
     heard: [Levels; HISTORY],
     heard_head: usize,
     lags: Box<[Lag; LAGS]>,
@@ -151,12 +151,12 @@ pub struct EchoGuard {
     squares: Levels,
     known: Option<Known>,
     bound_db: f32,
-    /// Frames of our voice so far, and since when it is silent.
+    /// Sent voice frames so far, and silent frames since the last one.
     spoken: u32,
     silent: u32,
     /// Frames since something audible arrived.
     inaudible: u32,
-    /// Frames that were held for echo.
+    /// Frames classified as echo.
     pub echo_frames: u64,
 }
 
@@ -197,13 +197,13 @@ impl Default for EchoGuard {
 }
 
 impl EchoGuard {
-    /// A frame left; `voice` when it held more than silence.
+    /// Records a sent frame; `voice` if it contained more than silence.
     pub fn handle_sent(&mut self, frame: &Frame, voice: bool) {
         self.head = (self.head + 1) % HISTORY;
         if voice {
             self.silent = 0;
             self.spoken = self.spoken.saturating_add(1);
-            // On a line that gives nothing back nobody will ask for the bands.
+            // Without any received sound the band levels are not needed.
             let asked = self.known.is_some() || self.inaudible <= INAUDIBLE_FRAMES;
             self.sent[self.head] =
                 if asked { std::array::from_fn(|b| decibels(self.out[b].energy(frame))) } else { QUIET };
@@ -240,12 +240,12 @@ impl EchoGuard {
     /// Judges a frame that arrived now.
     pub fn judge(&mut self, frame: &Frame) -> Judgement {
         if self.silent as usize >= HISTORY {
-            return Judgement::Foreign; // nothing of ours can be on its way
+            return Judgement::Foreign; // no echo of ours can still arrive
         }
         let dbfs = level_dbfs(frame);
         self.inaudible = if dbfs > FLOOR_DBFS { 0 } else { self.inaudible.saturating_add(1) };
         if self.inaudible > INAUDIBLE_FRAMES {
-            // Nothing comes back: that is all there is to learn from silence.
+            // Nothing comes back; silence gives no more information.
             self.received = [QUIET; 3];
             return self.doubt(dbfs);
         }
@@ -263,7 +263,7 @@ impl EchoGuard {
         judgement
     }
 
-    /// Without a path: louder than an echo would be?
+    /// Classifies a frame while no path is known: is it louder than the assumed echo?
     fn doubt(&mut self, dbfs: f32) -> Judgement {
         let loudest = (0..LAGS + 2).map(|back| self.sent_dbfs[(self.head + HISTORY - back) % HISTORY]);
         let loudest = loudest.fold(-96.0, f32::max);
@@ -275,13 +275,13 @@ impl EchoGuard {
             return Judgement::Foreign;
         }
         if self.spoken >= ARRIVED_FRAMES {
-            // By now it would be here: no more is to be feared than was seen.
+            // An echo would have arrived by now, so the assumed level is lowered to what was observed.
             self.bound_db = (relative + MARGIN_DB).max(self.bound_db - 0.3).min(BOUND_DB);
         }
         Judgement::Doubtful
     }
 
-    /// Whether the path explains all of a frame; nothing without a path.
+    /// Whether the path explains the whole frame; `None` without a path.
     fn explained(&mut self, levels: &Levels) -> Option<bool> {
         let lag = self.known?.lag;
         let near = [lag.saturating_sub(1), lag, lag + 1].map(|lag| *self.sent_before(lag));
@@ -367,7 +367,7 @@ impl EchoGuard {
         self.known = Some(Known { lag: best.0, gain, expected: QUIET, unexplained: 0.0, age: 0.0 });
     }
 
-    /// The mean difference of a band over the last frames in which both sides had something in it.
+    /// Mean level difference of a band over the last frames in which both directions had sound.
     fn gain(&self, lag: usize, band: usize) -> f32 {
         let pairs = (0..GAIN_FRAMES).map(|back| {
             let heard = self.heard[(self.heard_head + HISTORY - back) % HISTORY][band];

@@ -1,4 +1,4 @@
-//! What else is on the line besides words: our own echo, keys pressed as tones, a mailbox's beep.
+//! Detection of non-speech signals: echo, in-band DTMF, single tones such as a voicemail beep.
 
 pub mod dtmf;
 pub mod echo;

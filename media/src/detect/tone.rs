@@ -6,7 +6,7 @@
 use crate::frame::{Frame, RATE_HZ, SAMPLES, level_dbfs};
 use std::f32::consts::PI;
 
-/// Quieter is no tone that somebody is meant to hear.
+/// Minimum level of a tone.
 const LEVEL_MIN_DBFS: f32 = -42.0;
 /// Share of a frame's energy that lies at its frequency.
 const PURITY_MIN: f32 = 0.88;
@@ -14,9 +14,9 @@ const PURITY_MIN: f32 = 0.88;
 const RANGE_HZ: std::ops::Range<f32> = 350.0..2_600.0;
 /// How far a steady tone may move from frame to frame.
 const DRIFT_HZ: f32 = 12.0;
-/// Frames that make a tone: 120 ms. Vowels sung by people hold still for less.
+/// Minimum duration of a tone in frames: 120 ms. Sung vowels are steady for less time.
 const FRAMES_MIN: u32 = 6;
-/// Frames after which a tone is told of while it lasts.
+/// Frames after which an ongoing tone is reported.
 const LONG_FRAMES: u32 = 50;
 
 /// A tone that is over, or has lasted a second.
@@ -24,7 +24,7 @@ const LONG_FRAMES: u32 = 50;
 pub struct Tone {
     pub frequency_hz: u32,
     pub duration_ms: u32,
-    /// It goes on.
+    /// The tone is still ongoing.
     pub lasting: bool,
 }
 

@@ -1,4 +1,4 @@
-//! When a datagram arrived: at the turn that read it, or when the kernel had it.
+//! Receive time of a datagram: the worker cycle that read it, or the kernel's timestamp.
 
 use nix::cmsg_space;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
@@ -9,17 +9,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Which instant a datagram is given.
+/// Source of the receive time of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// The turn's: one clock read for all of them, up to a turn late. What a server does.
+    /// One clock read per worker cycle, up to one cycle late. Used by the server.
     Turn,
-    /// The kernel's stamp (`SO_TIMESTAMPNS`), free of this process's own scheduling. What a measuring
-    /// caller does.
+    /// The kernel's stamp (`SO_TIMESTAMPNS`), not affected by scheduling of this process. Used by the measuring test
+    /// caller.
     Kernel,
 }
 
-/// Both clocks read at one moment, to carry the kernel's wall clock over to the monotonic one.
+/// Both clocks read at the same time, to convert kernel wall-clock timestamps to the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     monotonic: Instant,
@@ -43,7 +43,7 @@ pub(super) fn stamp(socket: &impl AsFd) -> io::Result<()> {
     setsockopt(socket, ReceiveTimestampns, &true).map_err(io::Error::from)
 }
 
-/// Room for the stamp of one datagram.
+/// Control-message buffer for one timestamp.
 pub(super) fn control() -> Vec<u8> {
     cmsg_space!(TimeSpec)
 }
@@ -88,7 +88,7 @@ mod tests {
         loop {
             let before = Instant::now();
             sender.send_to(b"one", receiver.local_addr().unwrap()).unwrap();
-            // Reading later changes nothing: the stamp is as old as the wait is long.
+            // Reading late does not change the timestamp.
             while before.elapsed() < Duration::from_millis(30) {
                 std::hint::spin_loop();
             }

@@ -1,4 +1,4 @@
-//! What carries a leg's packets: sockets of its own, in the clear or encrypted, or a WebRTC peer.
+//! Transport of a leg: its own RTP/RTCP sockets, plain or SRTP, or a WebRTC peer.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::ports::PortLease;
@@ -23,20 +23,20 @@ pub(super) struct Plain {
     pub(super) rtcp: UdpSocket,
     srtp: Option<Srtp>,
     handshake: Option<Shaking>,
-    /// The description wants it encrypted: nothing leaves or is heard without keys.
+    /// SDP requires SRTP: nothing is sent or accepted before the keys are known.
     is_secret: bool,
     /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
     _lease: PortLease,
 }
 
-/// Handshakes that somebody else than the described peer may spoil.
+/// Failed handshakes from other sources than the described peer that are tolerated.
 const SPOILT_MAX: u32 = 3;
 
-/// A handshake with the address it is held with: where its last datagram came from.
+/// A DTLS handshake and the address of its remote side: the source of the last datagram.
 struct Shaking {
     handshake: Handshake,
     to: Option<SocketAddr>,
-    /// How good a claim that address has; a better one takes its place.
+    /// Rank of that address; an address with a higher rank replaces it.
     claim: Option<u8>,
     spoilt: u32,
 }
@@ -50,7 +50,7 @@ pub(super) struct Web {
 }
 
 impl Carrier {
-    /// Packets can be sent: nothing has to be agreed on before, or it has been.
+    /// True if packets can be sent: no keys or path are needed, or they are available.
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Plain(plain) => !plain.is_secret || plain.srtp.is_some(),
@@ -58,7 +58,7 @@ impl Carrier {
         }
     }
 
-    /// When it wants attention itself.
+    /// Next timeout of the transport itself.
     pub(super) fn due(&self) -> Option<Instant> {
         match self {
             Self::Plain(plain) => plain.handshake.as_ref().and_then(|shaking| shaking.handshake.due()),
@@ -70,7 +70,7 @@ impl Carrier {
         match self {
             Self::Plain(plain) => leg.tick(now, due, &mut |port, to, bytes| plain.send(port, to, bytes)),
             Self::Web(web) => leg.tick(now, due, &mut |port, _, bytes| {
-                // Reports are the peer's own business.
+                // The WebRTC peer sends RTCP itself.
                 if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
                     web.peer.send(now, &packet);
                 }
@@ -100,7 +100,7 @@ impl Plain {
         }
     }
 
-    /// The description changed; `leg` knows the new one. Keys that stay keep their counters.
+    /// Handles a changed description, which `leg` already has. Keys that stay keep their counters.
     pub(super) fn renegotiated(&mut self, now: Instant, before: Stream, leg: &mut Leg, identity: Option<&Identity>) {
         self.is_secret = wants_keys(leg);
         if leg.dtls() != before.dtls {
@@ -119,7 +119,7 @@ impl Plain {
         identity: Option<&Identity>,
     ) {
         if Lite::is_check(bytes) {
-            // Without ICE they keep a NAT's binding alive, and want no answer.
+            // Without ICE such packets only keep a NAT binding alive and need no answer.
             return leg.stream().ice.map_or((), |lite| self.checked(lite, source, bytes, is_rtp, leg));
         }
         if is_rtp && Handshake::is_ours(bytes) && self.handshake.is_some() {
@@ -131,13 +131,13 @@ impl Plain {
                     leg.handle_unauthentic();
                 }
             }
-            None if self.is_secret => leg.handle_unauthentic(), // nobody has proven anything yet
+            None if self.is_secret => leg.handle_unauthentic(), // no SRTP keys yet
             None if is_rtp => leg.handle_rtp(at, source, bytes),
             None => leg.handle_rtcp(at, source, bytes),
         }
     }
 
-    /// A datagram of the handshake, if whoever sent it may take part.
+    /// Handles a handshake datagram if its source may take part.
     fn shook(&mut self, at: Instant, source: SocketAddr, bytes: &[u8], leg: &mut Leg, identity: Option<&Identity>) {
         let Some(shaking) = &mut self.handshake else { return };
         let claim = leg.claim(source);
@@ -150,7 +150,7 @@ impl Plain {
         if !failed {
             return;
         }
-        // Somebody beside the peer may have shown a certificate of their own: the peer gets another handshake.
+        // Another source may have presented its own certificate; start a new handshake for the peer.
         let described = source.ip().to_canonical() == leg.stream().remote.ip().to_canonical()
             && source.port() == leg.stream().remote.port();
         match &mut self.handshake {
@@ -162,7 +162,7 @@ impl Plain {
         }
     }
 
-    /// A check for a path is answered by the way it came.
+    /// Answers a connectivity check on the path it came from.
     fn checked(&mut self, lite: Lite, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg) {
         let (socket, port) = if is_rtp { (&self.rtp, Port::Rtp) } else { (&self.rtcp, Port::Rtcp) };
         match lite.check(source, bytes, |answer| drop(socket.send_to(answer, source))) {
@@ -212,7 +212,7 @@ impl Plain {
     }
 }
 
-/// A full buffer or an ICMP error is a lost packet; the peer's silence is noticed elsewhere.
+/// A full buffer or an ICMP error counts as a lost packet. A silent peer is detected by the network timeout.
 fn send_to(socket: &UdpSocket, bytes: &[u8], to: Option<SocketAddr>) {
     if let Some(to) = to {
         let _ = socket.send_to(bytes, to);
@@ -223,7 +223,7 @@ fn wants_keys(leg: &Leg) -> bool {
     leg.srtp().is_some() || leg.dtls().is_some()
 }
 
-/// A peer with a socket of its own says everything it has to say.
+/// Drains all output of a peer that has its own socket.
 pub(super) fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
     let Web { peer, due, own, .. } = web;
     *due = peer.poll(now, &mut |out| match (out, &own) {
@@ -234,7 +234,7 @@ pub(super) fn drain_own(now: Instant, web: &mut Web, leg: &mut Leg) {
     });
 }
 
-/// What a peer says to its leg.
+/// Passes output of the peer to its leg.
 pub(super) fn heard(now: Instant, leg: &mut Leg, out: &Out<'_>) {
     match out {
         Out::Packet(packet) => leg.handle_packet(now, packet),
@@ -266,7 +266,7 @@ mod tests {
         peer.set_nonblocking(true).unwrap();
         let (to, mut buffer) = (peer.local_addr().unwrap(), [0; 32]);
         let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
-        // Nobody is there to shake hands: no identity.
+        // No DTLS identity, so no handshake takes place.
         let dtls = Some(Terms { theirs: [0; 32], active: false, association: 0 });
         let (mut secret, mut leg) = carrier(Stream { dtls, ..Stream::pcmu(to) });
         secret.send(Port::Rtp, to, &packet);

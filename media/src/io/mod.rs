@@ -1,5 +1,5 @@
-//! Sockets, threads, the clock and files around the legs. The only place in this crate that may use them.
-#![expect(clippy::disallowed_methods, reason = "carrying packets and time to the legs is what this module is for")]
+//! Sockets, threads, clock and files for the legs. The only module of this crate that may use them.
+#![expect(clippy::disallowed_methods, reason = "this module delivers packets and time to the legs")]
 
 pub mod arrival;
 mod carrier;

@@ -5,15 +5,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Hands out pairs, least recently used first, so that stray packets of an old call have the longest
-/// time to die out before its port is used again.
+/// Hands out port pairs, least recently used first, so that stray packets of an old call stop before its port is
+/// reused.
 #[derive(Clone, Debug)]
 pub struct PortPool {
     bind: IpAddr,
     free: Arc<Mutex<VecDeque<u16>>>,
 }
 
-/// A bound pair with the right to its ports.
+/// A bound port pair and its lease.
 #[derive(Debug)]
 pub struct PortPair {
     pub rtp: UdpSocket,
@@ -40,8 +40,8 @@ impl PortPool {
         self.lock().len()
     }
 
-    /// Binds the next free pair. A port that something else holds is put to the back and the next one
-    /// is tried.
+    /// Binds the next free pair. A port in use by another process moves to the end of the queue and the next one is
+    /// tried.
     pub fn take(&self) -> io::Result<PortPair> {
         let attempts = self.available();
         for _ in 0..attempts {

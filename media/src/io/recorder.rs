@@ -1,5 +1,5 @@
-//! Writes recordings on a thread of its own. After every block the WAV header is right, so that a file
-//! is playable also when the process dies.
+//! Writes recordings on a thread of its own. The WAV header is updated after every block, so that a file stays playable
+//! if the process dies.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::RATE_HZ;
@@ -26,9 +26,9 @@ enum Order {
 /// Called on the recorder's thread with the stereo samples written.
 pub type Done = Box<dyn FnOnce(Result<u64, String>) + Send>;
 
-/// What contains the panic of a recording, as metrics name it.
+/// Metric label of panics in a recording.
 const PART_RECORDER: &str = "recorder";
-/// What a recording ends with whose writing panicked.
+/// Error text of a recording whose writing panicked.
 const INTERNAL_ERROR: &str = "internal error";
 
 /// Hands blocks to the recorder's thread.
@@ -61,7 +61,7 @@ impl Recorder {
         Ok(Self { orders, stats, heartbeat })
     }
 
-    /// Its thread's sign of life.
+    /// Heartbeat of the recorder thread.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
     }
@@ -70,7 +70,7 @@ impl Recorder {
         self.order(Order::Open { leg, path });
     }
 
-    /// A disk that does not keep up loses blocks; it never slows a call.
+    /// If the disk does not keep up, blocks are dropped; a call is never slowed.
     pub fn block(&self, leg: u64, block: Vec<i16>) {
         self.order(Order::Block { leg, block });
     }
@@ -94,7 +94,7 @@ impl Recorder {
 /// Recordings in progress by the number of their leg.
 type Files = HashMap<u64, Result<Writer, String>>;
 
-/// Until every handle is gone.
+/// Runs until every handle is dropped.
 fn run(queue: &Receiver<Order>, files: &mut Files, alive: &Heartbeat, stats: &WorkerStats) {
     loop {
         alive.beat(Instant::now());
@@ -137,7 +137,7 @@ fn carry_out(order: Order, files: &mut Files, stats: &WorkerStats) {
                     writer.finalize().map(|()| samples).map_err(|error| error.to_string())
                 }
                 Some(Err(error)) => Err(error),
-                None => Err("recording was never opened".into()),
+                None => Err("the recording was not opened".into()),
             });
             let _ = contain_sync(PART_RECORDER, || done(closed.unwrap_or_else(|_| Err(INTERNAL_ERROR.to_owned()))));
         }

@@ -1,4 +1,4 @@
-//! A leg at its place in a worker: with what carries it, who listens, and when it wants attention.
+//! A leg in its worker slot, with its transport, event sink and next deadline.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::carrier::Carrier;
@@ -18,12 +18,12 @@ pub(super) struct Seat {
     pub(super) carrier: Carrier,
     pub(super) sink: Sink,
     pub(super) recording: bool,
-    /// The leg's time stands still until its path is open, so that nothing is said to nobody; given up at this instant.
+    /// Deadline for the media path. Until the path is open the leg does not run, so that no audio is lost.
     pub(super) stalled: Option<Instant>,
 }
 
 impl Seat {
-    /// A path that has opened lets the leg's time go on; one that does not is given up.
+    /// Starts the leg once its path is open; reports a lost network when the deadline passes.
     pub(super) fn settle(&mut self, now: Instant, turn_at: Instant) {
         let Some(give_up) = self.stalled else { return };
         if self.carrier.is_open() {
@@ -36,18 +36,18 @@ impl Seat {
         }
     }
 
-    /// When it wants attention next.
+    /// Next deadline.
     pub(super) fn due(&self, turn_at: Instant) -> Instant {
         let own = self.carrier.due();
         match self.stalled {
-            // What it waits for has come: its time goes on in the next turn.
+            // The path is open: the leg starts in the next cycle.
             Some(_) if self.carrier.is_open() => turn_at,
             Some(give_up) => own.map_or(give_up, |own| own.min(give_up)),
             None => own.map_or(self.leg.due(turn_at), |own| own.min(self.leg.due(turn_at))),
         }
     }
 
-    /// Hands the leg's events on; recording blocks go to the recorder and never to the call.
+    /// Delivers the leg's events. Recording blocks go to the recorder, not to the call.
     pub(super) fn deliver(&mut self, recorder: &Recorder) {
         while let Some(event) = self.leg.poll_event() {
             match event {

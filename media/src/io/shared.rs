@@ -1,5 +1,5 @@
-//! The port that all browsers share: UDP, and TCP for those that UDP does not get out of. Whom a datagram
-//! is for is told by the name in its connectivity check, and later by the address that a check has proven.
+//! The port shared by all WebRTC peers: UDP, and TCP for networks that block UDP. A datagram is assigned to a leg by
+//! the ufrag in its connectivity check, later by its validated source address.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::carrier::{Carrier, Web, heard};
@@ -18,7 +18,7 @@ use trunkline_supervision::contain_sync;
 
 const UDP: Token = Token(usize::MAX - 1);
 const LISTENER: Token = Token(usize::MAX - 2);
-/// Datagrams of unknown addresses that are looked into in one read; a flood is not compared with every call.
+/// Datagrams from unknown addresses that are matched against all calls per read. Limits the cost of a flood.
 const STRANGERS_MAX: usize = 16;
 pub(super) struct SharedPort {
     wires: Wires,
@@ -30,7 +30,7 @@ pub(super) struct SharedPort {
     broken: Vec<usize>,
 }
 
-/// What bytes leave by.
+/// Sockets of the port.
 struct Wires {
     udp: mio::net::UdpSocket,
     streams: Streams,
@@ -60,7 +60,7 @@ impl SharedPort {
         })
     }
 
-    /// A seat that has to be broken off.
+    /// Next slot whose cycle panicked.
     pub(super) fn poll_broken(&mut self) -> Option<usize> {
         self.broken.pop()
     }
@@ -81,7 +81,7 @@ impl SharedPort {
         });
     }
 
-    /// A new description may have brought a new name.
+    /// A new description may have changed the ufrag.
     pub(super) fn renamed(&mut self, index: usize, web: &mut Web) {
         let name = web.peer.ufrag();
         if name != web.ufrag {
@@ -99,7 +99,7 @@ impl SharedPort {
         ours
     }
 
-    /// Lets a peer say everything it has to say.
+    /// Drains all output of a peer.
     pub(super) fn drain(&mut self, now: Instant, web: &mut Web, leg: &mut Leg) {
         let wires = &mut self.wires;
         web.due = web.peer.poll(now, &mut |out| match out {
@@ -108,7 +108,7 @@ impl SharedPort {
         });
     }
 
-    /// Reads what a token stands for; true when there is more.
+    /// Reads the socket of a token; true if more data is waiting.
     pub(super) fn receive(
         &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], seats: &mut [Option<Box<Seat>>],
         mut touched: impl FnMut(&mut Seat),
@@ -152,7 +152,7 @@ impl SharedPort {
         let Some((remote, packets, more)) = self.wires.streams.read(now, poll, index, buffer) else { return false };
         for packet in packets {
             self.arrived(now, Way::Tcp, remote, &packet, seats, touched);
-            // The first packet says whom a connection is for, or there is no second one.
+            // The first packet must assign the connection to a call; otherwise the connection is closed.
             if self.wires.streams.close_unproven(remote, poll) {
                 return false;
             }
@@ -164,7 +164,7 @@ impl SharedPort {
         &mut self, now: Instant, way: Way, source: SocketAddr, bytes: &[u8], seats: &mut [Option<Box<Seat>>],
         touched: &mut impl FnMut(&mut Seat),
     ) {
-        // The address a browser was told of; str0m knows its candidates by it.
+        // Our advertised address; str0m identifies its local candidates by it.
         let own = if way == Way::Udp { self.reach.udp.first() } else { self.reach.tcp.first() };
         let to = own.copied().unwrap_or(SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 9)));
         let Some(index) = self.whose(now, way, source, to, bytes, seats) else { return };

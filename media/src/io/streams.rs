@@ -1,5 +1,5 @@
-//! Browsers' TCP connections at the shared port: who may hold one, and for how long. A connection says whom it is for
-//! by its first packet, a connectivity check; at a cap the oldest one that has not makes room.
+//! ICE-TCP connections at the shared port, with limits and timeouts. The first packet, a connectivity check, assigns a
+//! connection to a call. When a limit is reached, the oldest unassigned connection is closed.
 
 use crate::limits;
 use crate::transport::stream::{self, Deframer};
@@ -16,13 +16,13 @@ use trunkline_connections::{Caps, Closed, ConnectionId, Report, Source, Standing
 pub struct StreamLimits {
     /// `per_tenant` is of one call: a browser opens one for each of its networks.
     pub caps: Caps,
-    /// Until a connection has said whom it is for.
+    /// Time until a connection must be assigned to a call.
     pub first_packet: Duration,
     /// From the first byte of a packet to its last.
     pub packet: Duration,
     /// Without a packet: browsers check their paths every few seconds (RFC 7675).
     pub idle: Duration,
-    /// In which a connection that does not take what it is sent has to take something.
+    /// Time in which a blocked connection must accept some bytes.
     pub write: Duration,
 }
 
@@ -52,15 +52,15 @@ struct Stream {
     heard: Instant,
     /// Since when a packet is incomplete.
     begun: Option<Instant>,
-    /// Since when nothing that waits was taken.
+    /// Since when no queued byte was accepted.
     blocked: Option<Instant>,
-    /// It has said whom it is for.
+    /// It is assigned to a call.
     proven: bool,
-    /// That call has as many as it may.
+    /// Its call has reached the connection limit.
     refused: bool,
 }
 
-/// The connections there are. Numbers of connections are their places, and tokens.
+/// All connections. The index of a connection is also its poll token.
 pub(super) struct Streams {
     listener: Option<mio::net::TcpListener>,
     places: Vec<Option<Box<Stream>>>,
@@ -93,7 +93,7 @@ impl Streams {
             match accepted {
                 Some(Ok((socket, remote))) => self.open(now, poll, socket, remote),
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return false,
-                // Nobody is left to accept, or there is no descriptor for it; the next arrival wakes us again.
+                // Nothing left to accept, or no file descriptor available; the next connection wakes us again.
                 Some(Err(_)) | None => return false,
             }
         }
@@ -177,7 +177,7 @@ impl Streams {
         Some((remote, packets, more && ended.is_none()))
     }
 
-    /// A packet on this connection has said whom it is for: the call of this seat.
+    /// Assigns the connection to the call in this slot.
     pub(super) fn prove(&mut self, remote: SocketAddr, seat: usize) {
         let Some(index) = self.by_remote.get(&remote) else { return };
         let Some(stream) = self.places.get_mut(*index).and_then(Option::as_deref_mut) else { return };
@@ -207,7 +207,7 @@ impl Streams {
     pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
         let stream = self.by_remote.get(&to).and_then(|index| self.places.get_mut(*index)?.as_deref_mut());
         let Some(stream) = stream else { return };
-        // Sound that would be late is of no use: what finds no room is lost.
+        // Late audio is useless, so packets that do not fit are dropped.
         if stream.unsent.len().saturating_add(bytes.len()) <= limits::UNSENT_BYTES_MAX {
             stream::frame(bytes, &mut stream.unsent);
         }
@@ -238,7 +238,7 @@ impl Streams {
         (!self.by_remote.is_empty()).then_some(self.swept? + SWEEP_EVERY)
     }
 
-    /// Closes what has been silent, or has not moved, for too long.
+    /// Closes connections that exceeded a deadline.
     pub(super) fn sweep(&mut self, now: Instant, poll: &Poll) {
         if self.swept.is_some_and(|swept| now < swept + SWEEP_EVERY) {
             return;

@@ -1,4 +1,4 @@
-//! A worker's turns: what is due is sent, sockets are read, commands carried out.
+//! The worker's event loop: sends what is due, reads sockets, executes commands.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::arrival::{self, Arrival, Moment};
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 use trunkline_supervision::contain_sync;
 
-/// What contains a panic outside of a leg's turn, as metrics name it.
+/// Metric label of panics outside of a leg's cycle.
 const PART_WORKER: &str = "media_worker";
 const TURN: Duration = Duration::from_millis(2);
 
@@ -50,13 +50,13 @@ pub(super) struct Worker {
     recorder: Recorder,
     stats: Arc<WorkerStats>,
     legs: Arc<AtomicU64>,
-    /// Who we are in handshakes.
+    /// DTLS certificate of this process.
     identity: Option<Arc<Identity>>,
     heartbeat: Arc<Heartbeat>,
     buffer: Vec<u8>,
     /// Room for the kernel's stamp.
     control: Vec<u8>,
-    /// Sockets with more than a batch.
+    /// Sockets that had more than one batch of datagrams.
     unread: Vec<Token>,
     /// Every handle is gone.
     gone: bool,
@@ -91,9 +91,9 @@ impl Worker {
         }
     }
 
-    /// Until every handle is gone. A leg's turn contains its own panic; one outside of a leg's turn leaves nobody to
-    /// blame, so all legs of this worker end and are reported, and the worker goes on with new ones. It is not the
-    /// process that ends: the other workers' calls have no part in it.
+    /// Until every handle is gone. A panic in a leg's cycle ends that leg. A panic elsewhere cannot be attributed to a
+    /// leg, so all legs of this worker end and are reported; the worker continues with new legs. Calls of other workers
+    /// are not affected.
     pub(super) fn run(mut self) {
         raise_priority();
         while contain_sync(PART_WORKER, || self.turns()).is_err() {
@@ -131,8 +131,8 @@ impl Worker {
                     events.clear();
                 }
             }
-            // What goes out comes first. What is due is judged by the turn's nominal instant: a leg keeps its
-            // turn, however late the thread woke, instead of slipping to the next one now and then.
+            // Sending comes first. A leg is due by the nominal time of the cycle, so a late wake-up does not move it to
+            // the next cycle.
             let mut now = Instant::now();
             self.heartbeat.beat(now);
             self.tick(now, turn_at);
@@ -158,13 +158,12 @@ impl Worker {
             if self.gone {
                 return;
             }
-            // Speech that came with the commands.
+            // Send speech that arrived with the commands.
             self.tick(now, turn_at);
         }
     }
 
-    /// A batch of work may take longer than a turn: the packets of the turns that began meanwhile leave
-    /// before the next batch.
+    /// A batch may take longer than a cycle; packets of cycles that started meanwhile are sent before the next batch.
     fn keep_time(&mut self, turn_at: &mut Instant) -> Instant {
         let now = Instant::now();
         while *turn_at + TURN <= now && now - *turn_at <= limits::CATCH_UP_MAX {
@@ -198,8 +197,8 @@ impl Worker {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
         let mut left = limits::RECEIVE_BATCH_MAX;
-        // Edge triggered: read until there is nothing more, or next turn again, so that a flood at one
-        // leg costs the others little.
+        // Edge triggered: read until the socket is empty or the batch is full, and continue in the next cycle. A flood
+        // on one leg then costs the others little.
         loop {
             if left == 0 {
                 self.unread.push(token);
@@ -259,7 +258,8 @@ impl Worker {
             if matches!(command, Command::Break) {
                 panic!("asked to");
             }
-            // Of an Add, the leg is in its seat when the panic comes later than that, else it is gone with its sink.
+            // If an Add panics after the leg is in its slot, the leg is ended below; before that, leg and sink are
+            // dropped.
             let leg = command.leg();
             if contain_sync(PART_LEG, || self.carry_out(now, turn_at, command)).is_err()
                 && let Some(index) = self.by_leg.get(&leg).copied()
@@ -404,11 +404,11 @@ impl Worker {
         Ok(match wire {
             Wire::Plain(PortPair { rtp, rtcp, lease }) => {
                 if self.arrival == Arrival::Kernel && arrival::stamp(&rtp).is_err() {
-                    tracing::debug!("the kernel stamps nothing: arrivals count from their turn");
+                    tracing::debug!("no kernel timestamps: receive times are those of the worker cycle");
                 }
                 let rtp = register(&self.poll, rtp, Token(index * 2))?;
                 let rtcp = register(&self.poll, rtcp, Token(index * 2 + 1))?;
-                // Whatever strays in from an earlier call of this port is read and forgotten.
+                // Discard stray packets of an earlier call on this port.
                 for socket in [&rtp, &rtcp] {
                     while socket.recv_from(&mut self.buffer).is_ok() {}
                 }
@@ -464,10 +464,10 @@ impl Worker {
     fn remove(&mut self, now: Instant, leg: u64, recorded: Option<Done>) {
         let place = self.by_leg.get(&leg).copied();
         let Some(mut seat) = place.and_then(|index| self.vacate(now, index)) else {
-            // A leg that broke off may have left a recording.
+            // A leg that panicked may have left a recording.
             return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
         };
-        // The seat is out already: what panics in here breaks nothing off, and the recording is closed all the same.
+        // The slot is already free. A panic here ends nothing else, and the recording is closed anyway.
         if contain_sync(PART_LEG, || self.close(now, &mut seat)).is_err() {
             let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
         }
@@ -481,7 +481,7 @@ impl Worker {
         }
     }
 
-    /// Says goodbye.
+    /// Closes the transport.
     fn close(&mut self, now: Instant, seat: &mut Seat) {
         let Seat { leg, carrier, .. } = seat;
         match carrier {
@@ -495,15 +495,15 @@ impl Worker {
         seat.deliver(&self.recorder);
     }
 
-    /// Ends a leg whose turn panicked: nothing of it is used again but its figures, and its call is told. What was
-    /// recorded is complete once the call takes the leg away.
+    /// Ends a leg whose cycle panicked. Only its statistics are still read, and its call is notified. The recording is
+    /// complete once the call removes the leg.
     fn break_off(&mut self, now: Instant, index: usize) {
         let Some(mut seat) = self.vacate(now, index) else { return };
         if let (Carrier::Web(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
             shared.leave(index, &web.ufrag, &self.poll);
         }
-        tracing::error!(leg = seat.number, "a leg has ended by a defect of ours");
-        // Whatever broke may break again: each step on its own.
+        tracing::error!(leg = seat.number, "leg ended by an internal error");
+        // Each step is contained separately, because it may panic again.
         let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
         if let Ok(stats) = contain_sync(PART_LEG, || seat.leg.stats()) {
             let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::Closed { stats }));
@@ -536,7 +536,7 @@ impl Worker {
 
     /// One leg's turn; when its next is due.
     fn turn(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) -> Instant {
-        // A carrier's own deadline may be the reason; the leg's ticks are counted by its own.
+        // The cycle may be due to a transport deadline; the leg's ticks follow the leg's own deadline.
         seat.settle(now, turn_at);
         while seat.stalled.is_none() && seat.leg.due(turn_at) <= turn_at {
             self.tick_leg(now, turn_at, seat);
@@ -566,7 +566,7 @@ impl Worker {
     }
 }
 
-/// Audio does not wait for anything else on the machine, where the system lets us say so.
+/// Requests real-time priority where the system permits it.
 fn raise_priority() {
     use thread_priority::{
         RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,

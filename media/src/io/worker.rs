@@ -1,8 +1,8 @@
-//! Media workers: one thread each, many legs, a wheel of 2 ms.
+//! Media workers: one thread per worker, many legs, a cycle of 2 ms.
 //!
-//! Every turn reads the sockets that have something (one clock read), runs the legs that are due and
-//! sends. A leg waits in a dense array of due instants; scanning it costs a nanosecond a leg and lets a
-//! talk spurt start in the very next turn. Late turns are caught up, never skipped.
+//! Every turn reads the sockets that have something (one clock read), runs the legs that are due and sends. Deadlines
+//! are kept in a dense array. Scanning it costs about a nanosecond per leg, so a talk spurt can start in the next
+//! cycle. Late cycles are caught up, never skipped.
 
 use super::arrival::Arrival;
 use super::ports::PortPair;
@@ -31,19 +31,19 @@ use trunkline_connections::Report;
 
 pub(super) const WAKE: Token = Token(usize::MAX);
 
-/// Takes a leg's events on the worker's thread; must not block. False means that nobody listens.
+/// Takes a leg's events on the worker's thread; must not block. Returns false if the receiver is gone.
 pub type Sink = Box<dyn FnMut(LegEvent) -> bool + Send>;
 
-/// What a new leg is reached by.
+/// Transport of a new leg.
 #[derive(Debug)]
 pub enum Wire {
     /// Plain RTP on a pair of ports of its own.
     Plain(PortPair),
     /// WebRTC over the port that all browsers share.
     Shared(Box<Peer>),
-    /// The same, agreed on in a SIP dialog: the leg's time stands still until there is a path.
+    /// The same, negotiated in a SIP dialog: the leg does not run until the path is open.
     Dialog(Box<Peer>),
-    /// WebRTC over a socket of its own: a caller's side.
+    /// WebRTC over its own socket; used by the test caller.
     Own(Box<Peer>, UdpSocket),
 }
 
@@ -51,13 +51,13 @@ pub enum Wire {
 #[derive(Debug)]
 pub struct WebPort {
     pub udp: UdpSocket,
-    /// For browsers that UDP does not get out of.
+    /// For browsers whose network blocks UDP.
     pub tcp: Option<TcpListener>,
-    /// What browsers are told of it.
+    /// Host candidates advertised to browsers.
     pub reach: Reach,
-    /// Of its TCP connections.
+    /// Limits of its TCP connections.
     pub limits: StreamLimits,
-    /// What becomes of those.
+    /// Counters of its TCP connections.
     pub report: Arc<Report>,
 }
 
@@ -135,7 +135,7 @@ pub(super) enum Command {
         leg: u64,
         recorded: Option<Done>,
     },
-    /// A defect of the worker itself.
+    /// Panics in the worker itself.
     #[cfg(test)]
     Break,
 }
@@ -192,7 +192,7 @@ impl std::fmt::Debug for Workers {
     }
 }
 
-/// The worker's queue is full: the machine is overloaded beyond what a call can bear.
+/// The worker's queue is full: the machine is overloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded;
 
@@ -225,7 +225,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Where browsers reach us; `None` when they do not.
+    /// Host candidates for browsers; `None` without a WebRTC port.
     pub fn reach(&self) -> Option<&Reach> {
         self.web.as_ref().map(|(_, reach)| &**reach)
     }
@@ -265,7 +265,7 @@ impl Workers {
             return Err(Overloaded);
         }
         let handle = LegHandle { leg, worker, stats: self.stats.clone(), removed: false };
-        // Built here: tables and buffers of a new leg are no work for the thread that others speak through.
+        // Built here, so that allocating a new leg does not delay the worker thread.
         let built = Box::new(Leg::new(Instant::now(), config));
         handle.send(Command::Add { number: leg, leg: built, wire, recording, sink })?;
         Ok(handle)
@@ -303,12 +303,12 @@ impl LegHandle {
         self.send(Command::Backdrop { leg: self.leg, backdrop: backdrop.map(Box::new) })
     }
 
-    /// A door to the leg's other side, for the party it is bridged with.
+    /// Sender for frames of the party that this leg is bridged with.
     pub fn relay(&self) -> Relay {
         Relay { worker: self.worker.clone(), leg: self.leg }
     }
 
-    /// A leg that was started in early media goes on as that of the call.
+    /// Marks a leg that was started for early media as answered.
     pub fn answered(&self, record: bool) -> Result<(), Overloaded> {
         self.send(Command::Answered { leg: self.leg, record })
     }
@@ -354,8 +354,8 @@ impl LegHandle {
     fn send(&self, command: Command) -> Result<(), Overloaded> {
         match self.worker.commands.try_send(command) {
             Ok(()) => {
-                // Only a worker without legs sleeps longer than a turn. The fence pairs with the one in
-                // `count`: either we see its zero or it sees our command.
+                // Only a worker without legs sleeps longer than a cycle. The fence pairs with the one in `count`:
+                // either we see zero legs or the worker sees our command.
                 fence(Ordering::SeqCst);
                 if self.worker.legs.load(Ordering::SeqCst) == 0 {
                     let _ = self.worker.waker.wake();
@@ -370,7 +370,7 @@ impl LegHandle {
     }
 }
 
-/// Hands the frames of another party to a leg; holds nothing of it.
+/// Sends frames of the bridged party to a leg. Does not keep the leg alive.
 #[derive(Clone)]
 pub struct Relay {
     leg: u64,
@@ -384,7 +384,7 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// A frame that finds no room is lost: conversations do not wait.
+    /// Drops the frame if the queue is full.
     pub fn send(&self, frame: Frame) {
         let _ = self.worker.commands.try_send(Command::Relay { leg: self.leg, frame: Box::new(frame) });
     }

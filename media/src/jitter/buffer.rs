@@ -1,9 +1,8 @@
 //! Reordering and loss.
 //!
-//! The listener here is a recogniser, not an ear: nobody needs a steady clock, so a packet in order
-//! leaves at once and only a gap waits, for as long as the measured jitter suggests. When the network
-//! goes quiet (loss at the end of a burst, DTX, hold) the clock fills in, and packets that come after
-//! their time was filled are dropped.
+//! The consumer is STT, which needs no steady clock. A packet in order is released at once; only a gap waits, as long
+//! as the measured jitter suggests. When the network goes quiet (loss at the end of a burst, DTX, hold) the clock fills
+//! in, and packets that come after their time was filled are dropped.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::RATE_HZ;
@@ -28,7 +27,7 @@ struct Slot {
 pub enum Release<'a> {
     /// The payload of one packet.
     Audio(&'a [u8]),
-    /// Samples that were lost and have to be invented.
+    /// Lost samples to be concealed.
     Lost(usize),
     /// Samples the sender did not send (DTX).
     Silence(usize),
@@ -72,8 +71,8 @@ pub struct Buffer {
 impl Default for Buffer {
     fn default() -> Self {
         Self {
-            // Filled by the first packet: the leg moves the buffer out and back for every packet, and what
-            // it leaves behind must not allocate.
+            // Allocated by the first packet. The leg moves the buffer out and back for every packet, and the default it
+            // leaves behind must not allocate.
             slots: Vec::new(),
             free: Vec::new(),
             held: 0,
@@ -94,7 +93,7 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// Forgets the timeline: another SSRC or a renegotiated stream starts here.
+    /// Resets the timeline for another SSRC or a renegotiated stream.
     pub fn restart(&mut self) {
         self.counters.restarts += 1;
         for slot in &mut self.slots {
@@ -114,7 +113,7 @@ impl Buffer {
         self.jitter_samples as u32
     }
 
-    /// How long a gap is waited for at present.
+    /// Current wait for a missing packet.
     pub fn wait(&self) -> Duration {
         self.wait
     }
@@ -173,7 +172,7 @@ impl Buffer {
         self.held = self.held.saturating_add(1);
     }
 
-    /// The sender moved to another place in time: follow it without inventing what lies between.
+    /// The sender's timeline jumped: follow it without concealing the gap.
     fn reanchor(&mut self, sequence: i64, timestamp: i64) {
         self.counters.restarts += 1;
         for slot in &mut self.slots {
@@ -196,7 +195,7 @@ impl Buffer {
         self.last_transit = Some(transit);
         let wanted = Duration::from_millis(10) + crate::frame::duration_of((self.jitter_samples * 3.0) as u64);
         let wanted = wanted.clamp(limits::JITTER_WAIT_MIN, limits::JITTER_WAIT_MAX);
-        // Up at once, down slowly: a wait that was needed a moment ago may be needed again.
+        // Increases at once and decreases slowly, because jitter often returns.
         self.wait = if wanted > self.wait { wanted } else { self.wait - (self.wait - wanted) / 256 };
     }
 
@@ -240,7 +239,7 @@ impl Buffer {
                 }
                 self.late_in_a_row = 0;
                 self.filled = 0;
-                // Our clock and the sender's differ by less than a packet over a pause: its first word is whole.
+                // The clocks drift by less than a packet over a pause, so the first word after it is complete.
                 self.paused = false;
                 out(Release::Audio(slot.payload.get(..usize::from(slot.len)).unwrap_or(&slot.payload)));
                 next_timestamp = slot.timestamp + i64::from(slot.samples);
@@ -261,7 +260,7 @@ impl Buffer {
         let last = self.last_release?;
         let quiet = now.saturating_duration_since(last);
         let filled = crate::frame::duration_of(self.filled.max(0) as u64);
-        // One packet time of grace beyond the wait, plus what was filled already.
+        // One packet duration beyond the wait, plus what was already filled.
         let grace = if announced { crate::frame::DURATION } else { self.wait + Duration::from_millis(40) };
         if self.held > 0 || quiet < filled + grace {
             return None;
@@ -274,7 +273,7 @@ impl Buffer {
     }
 }
 
-/// Where a sequence number has its place.
+/// Index of a sequence number.
 fn place(sequence: i64) -> usize {
     sequence.rem_euclid(limits::JITTER_PACKETS_MAX as i64) as usize
 }

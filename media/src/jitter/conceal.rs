@@ -15,7 +15,7 @@ const FADE_SAMPLES: usize = 480;
 pub struct Concealer {
     history: [i16; HISTORY],
     lag: usize,
-    /// Samples invented since the last good one.
+    /// Samples synthesized since the last received one.
     invented: usize,
 }
 
@@ -26,7 +26,7 @@ impl Default for Concealer {
 }
 
 impl Concealer {
-    /// Remembers good samples.
+    /// Stores received samples.
     pub fn good(&mut self, samples: &[i16]) {
         let samples = &samples[samples.len().saturating_sub(HISTORY)..];
         self.history.copy_within(samples.len().., 0);
@@ -34,7 +34,7 @@ impl Concealer {
         self.invented = 0;
     }
 
-    /// Invents the next samples.
+    /// Synthesizes the next samples.
     pub fn lost(&mut self, out: &mut [i16]) {
         if self.invented == 0 {
             self.lag = self.pitch();

@@ -35,7 +35,7 @@ impl Coder {
         Self { inner, clock: Extender::default(), scale: codec.clock_scale() }
     }
 
-    /// Another law of the same family: the concealer keeps its memory.
+    /// Switches between mu-law and A-law; the concealer keeps its history.
     pub(super) fn set_law(&mut self, now: Law) {
         if let Inner::G711 { law, .. } = &mut self.inner {
             *law = now;
@@ -61,7 +61,7 @@ impl Coder {
         samples.wrapping_mul(self.scale)
     }
 
-    /// Another sender starts another clock.
+    /// Resets the clock for a new sender.
     pub(super) fn restart(&mut self) {
         self.clock.reset();
     }
@@ -95,7 +95,7 @@ impl Coder {
         }
     }
 
-    /// Samples that never came.
+    /// Conceals lost samples.
     pub(super) fn lost(&mut self, count: usize, out: &mut dyn FnMut(&[i16])) {
         match &mut self.inner {
             Inner::G711 { concealer, .. } | Inner::G722 { concealer, .. } => {
@@ -112,14 +112,14 @@ impl Coder {
         }
     }
 
-    /// Nothing more comes for now: what is missing is made up.
+    /// Nothing more to decode for now: conceals pending samples.
     pub(super) fn settle(&mut self, out: &mut dyn FnMut(&[i16])) {
         if let Inner::Opus(opus) = &mut self.inner {
             opus.conceal(out);
         }
     }
 
-    /// The other side said that it would send nothing: a gap is no loss.
+    /// The remote side announced DTX: a gap is not a loss.
     pub(super) fn is_peer_silent(&self) -> bool {
         matches!(&self.inner, Inner::Opus(opus) if opus.is_peer_silent())
     }

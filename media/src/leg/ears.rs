@@ -1,4 +1,4 @@
-//! What a leg makes of a received frame: echo, keys, tones, voice, and whether it interrupts.
+//! Analysis of received frames: echo, DTMF, tones, voice activity and barge-in.
 
 use crate::detect::echo::{EchoGuard, Judgement};
 use crate::detect::{dtmf, tone};
@@ -7,16 +7,15 @@ use crate::turn::barge_in::{self, BargeIn, Verdict};
 use crate::vad::{self, Detector, Voice};
 use std::time::{Duration, Instant};
 
-/// Who interrupts is louder by this than what is heard of the other side while the agent speaks.
+/// A caller must be louder than the background by this much to interrupt.
 const OVER_AMBIENT_DB: f32 = 3.0;
-/// How the level of the background follows what is heard: up in most of its peaks, down slowly.
+/// Steps per frame by which the background level rises and falls.
 const AMBIENT_UP_DB: f32 = 0.6;
 const AMBIENT_DOWN_DB: f32 = 0.07;
 /// Frames at the beginning that are taken over at once.
 const AMBIENT_FIRST_FRAMES: u32 = 15;
 
-/// What people, televisions and traffic behind the caller sound like while the caller listens: a high quantile of
-/// the level, in dBFS.
+/// Background level while the caller listens: a high quantile in dBFS.
 #[derive(Clone, Copy, Debug)]
 struct Ambient {
     dbfs: f32,
@@ -56,7 +55,7 @@ pub(super) struct Ears {
 /// What one frame was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heard {
-    /// Our own voice, or a key: nobody who listens for words needs to hear it.
+    /// Echo or DTMF: STT gets silence instead.
     pub mute: bool,
     /// An echo path was found in this frame.
     pub path_found: bool,
@@ -87,13 +86,13 @@ impl Ears {
         self.barge_in.release();
     }
 
-    /// The caller is speaking in this moment, loud enough to be let finish; counts as held from now on.
+    /// True if the caller is speaking loudly enough right now; marks the playout as paused.
     pub(super) fn would_hold(&mut self) -> bool {
         let loud = self.ambient.smooth > self.ambient.dbfs + OVER_AMBIENT_DB;
         loud && self.detector.as_ref().is_some_and(Detector::is_speaking) && self.barge_in.hold()
     }
 
-    /// `playing`: the agent has something to say and may be interrupted.
+    /// `playing`: the agent is speaking and can be interrupted.
     pub(super) fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> Heard {
         let mut heard = Heard::default();
         let Some(detector) = &mut self.detector else { return heard };

@@ -1,30 +1,30 @@
-//! Whose packets are the peer's, and where ours go (RFC 7362). Plain RTP proves nothing about its sender, so what the
-//! signalling says is believed: the address of the description first, and others by rule alone.
+//! Which source addresses are accepted as the peer's, and where our packets go (RFC 7362, latching). Plain RTP is not
+//! authenticated, so the address in SDP comes first and other addresses are accepted only by rule.
 //!
-//! The addresses have ranks. The one that the description names ranks highest, and wins the stream back with its first
-//! packet. Behind a NAT the description names an address that only the peer itself can reach: then the address that the
-//! signalling came from stands in for it. Whoever ranks lower has to send a few packets of one stream before it is
-//! believed, and whoever ranks equal has to wait until the present source falls silent. Strangers are never believed.
+//! Addresses have ranks. The address in SDP ranks highest and takes the stream back with its first packet. Behind a NAT
+//! the description names an address that only the peer itself can reach: then the address that the signalling came from
+//! stands in for it. A lower-ranked source must send a few packets of one stream before it is accepted. An equally
+//! ranked source must wait until the current source is silent. Unknown sources are never accepted.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Packets in sequence that a source other than the named one has to send before it is believed.
+/// Packets in sequence that a source other than the described one must send before it is accepted.
 pub const PROBATION_PACKETS: u32 = 3;
-/// A source that is this silent may be replaced by the same stream from another port.
+/// After this much silence the same stream may continue from another port.
 pub const SILENT_AFTER: Duration = Duration::from_secs(1);
-/// For this long after a description of the peer's, its source may be another one without the same stream going on.
+/// For this long after a new description the source may change even if the stream does not continue.
 const REOPENED: Duration = Duration::from_secs(5);
-/// Then a source counts as silent that has missed five packets.
+/// During that time a source counts as silent after five missing packets.
 const REOPENED_SILENT_AFTER: Duration = Duration::from_millis(100);
 /// For this long after the description named another address, late packets of the former source prove nothing.
 const FORMER: Duration = Duration::from_secs(2);
 /// The same stream goes on (RFC 3550 appendix A.1, `MAX_DROPOUT`): a minute of packets of 20 ms.
 const SEQUENCE_AHEAD_MAX: u16 = 3_000;
-/// Sources on probation at once. A flood from many ports of one address keeps its own alive at most.
+/// Sources on probation at once. Limits the memory a flood from many ports can take.
 const CANDIDATES_MAX: usize = 4;
-/// A source on probation that pauses this long begins anew.
+/// A source on probation starts over after a pause this long.
 const CANDIDATE_PAUSE: Duration = Duration::from_secs(1);
 /// Paths of an ICE peer that have been proven by a check, before it has chosen one.
 const PATHS_MAX: usize = 8;
@@ -39,7 +39,7 @@ pub enum Latching {
     /// Those, and any port of the address that the peer's signalling came from: telephones behind a NAT.
     #[default]
     SignallingAddress,
-    /// Any: whoever speaks first, until somebody of a better claim speaks. Only for networks without strangers.
+    /// Any address, until a higher-ranked source sends. Only for trusted networks.
     Any,
 }
 
@@ -76,14 +76,14 @@ pub(super) struct Named {
     pub has_ice: bool,
 }
 
-/// A packet as far as it says whose stream it is of.
+/// Stream identity of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub ssrc: u32,
     pub sequence: u16,
 }
 
-/// How good a source's claim is.
+/// Rank of a source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// Allowed by [`Latching::Any`] alone.
@@ -116,7 +116,7 @@ struct Candidate {
 pub(super) struct Latch {
     rule: Latching,
     named: Named,
-    /// An ICE peer's choice; nothing else counts beside it.
+    /// Path nominated by an ICE peer; it overrides everything else.
     chosen: Option<SocketAddr>,
     paths: Vec<SocketAddr>,
     source: Option<Source>,
@@ -153,7 +153,7 @@ impl Latch {
             (self.chosen, self.rtcp_chosen) = (None, None);
             self.paths.clear();
         }
-        // Address zero means "send me nothing" (RFC 2543), and not that the peer has moved.
+        // Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.
         let held = named.media.ip().is_unspecified();
         let kept = if held { before.media } else { named.media };
         self.named = Named { media: kept, rtcp: if held { before.rtcp } else { named.rtcp }, ..named };
@@ -166,11 +166,11 @@ impl Latch {
             self.former = self.source.take().map(|source| (source.addr, now));
             self.rtcp_source = None;
         }
-        // What the new description has no room for is nobody's any more.
+        // Drop the source if the new description does not allow it.
         self.source = self.source.filter(|source| self.rank(source.addr).is_some());
     }
 
-    /// Whether a packet whose sender nobody has vouched for is the peer's.
+    /// Decides whether an unauthenticated packet is the peer's, and updates the source.
     pub(super) fn accepts(&mut self, now: Instant, addr: SocketAddr, mark: Mark) -> bool {
         let addr = canonical(addr);
         let Some(rank) = self.rank(addr) else { return false };
@@ -190,7 +190,7 @@ impl Latch {
         false
     }
 
-    /// A packet that SRTP has proven to be the peer's, wherever it comes from; ours go there once it keeps coming.
+    /// Handles a packet authenticated by SRTP, from any address. Our packets follow once the source is stable.
     pub(super) fn authentic(&mut self, now: Instant, addr: SocketAddr, mark: Mark) {
         let addr = canonical(addr);
         let rank = self.rank(addr);
@@ -240,12 +240,12 @@ impl Latch {
         }
     }
 
-    /// Whether somebody there may take part in a handshake for keys: how well, or not at all.
+    /// Rank of an address for the DTLS handshake; `None` if it may not take part.
     pub(super) fn claim(&self, addr: SocketAddr) -> Option<u8> {
         self.rank(canonical(addr)).map(|rank| rank as u8)
     }
 
-    /// An ICE peer has proven that it is there.
+    /// A connectivity check from this address was valid.
     pub(super) fn proven(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
         if !self.paths.contains(&addr) {
@@ -270,7 +270,7 @@ impl Latch {
         self.rtcp_chosen = Some(canonical(addr));
     }
 
-    /// Where our packets go; `None` while nobody is known to be there.
+    /// Destination of our packets; `None` while it is unknown.
     pub(super) fn target(&self) -> Option<SocketAddr> {
         let described = || match self.nat() {
             Some(outside) => SocketAddr::new(outside, self.named.media.port()),
@@ -285,7 +285,7 @@ impl Latch {
         if self.named.is_one_port {
             return self.target();
         }
-        // Behind a NAT nobody but the peer's own reports tells its port.
+        // Behind a NAT the RTCP port is only known from the peer's own reports.
         let media = self.source.map(|source| source.addr.ip());
         let is_reachable = self.nat().is_none() && media.is_none_or(|media| media == self.named.media.ip());
         let described = is_reachable.then_some(self.named.rtcp);
@@ -318,14 +318,14 @@ impl Latch {
         }
     }
 
-    /// The address outside of a NAT that the peer is behind: its description names one that nobody outside can reach.
+    /// Public address of the NAT the peer is behind, if its description names a private address.
     fn nat(&self) -> Option<IpAddr> {
         let Named { media, signalling, has_ice, .. } = self.named;
         let follows = matches!(self.rule, Latching::SignallingAddress | Latching::Any) && !has_ice;
         signalling.filter(|outside| follows && !is_inside(*outside) && is_inside(media.ip()))
     }
 
-    /// Whether a source that is not the named one may take the present one's place, once it has proven itself.
+    /// Whether a source other than the described one may replace the current source after probation.
     fn may_replace(&self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) -> bool {
         let Some(source) = self.source else { return true };
         if rank > source.rank {
@@ -355,7 +355,7 @@ impl Latch {
             *one = if goes_on && !paused { Candidate { seen: one.seen.saturating_add(1), ..fresh } } else { fresh };
             return one.seen >= PROBATION_PACKETS;
         }
-        // Whoever has come least far makes room, the longest silent of them first.
+        // Evicts the source with the fewest packets, and among those the one silent longest.
         let far = |one: &Option<Candidate>| one.map(|one| (one.seen, one.heard));
         if let Some(place) = self.candidates.iter_mut().min_by_key(|one| far(one)) {
             *place = Some(fresh);
@@ -366,9 +366,9 @@ impl Latch {
     fn follow(&mut self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) {
         self.source = Some(Source { addr, rank, heard: now, mark });
         self.candidates = [None; CANDIDATES_MAX];
-        // It has come back from wherever it was.
+        // The peer's new source is known; close the window.
         self.reopened = None;
-        // A source of another address has its reports elsewhere too.
+        // The RTCP address changes with the source address.
         if self.rtcp_source.is_some_and(|rtcp| rtcp.ip() != addr.ip()) {
             self.rtcp_source = None;
         }
@@ -386,7 +386,7 @@ impl Named {
     }
 }
 
-/// IPv4 in IPv6 is IPv4.
+/// Converts an IPv4-mapped IPv6 address to IPv4.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
@@ -396,13 +396,13 @@ fn is_same_stream(before: Mark, after: Mark) -> bool {
     before.ssrc == after.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead)
 }
 
-/// Somebody can be there: not "nobody" (RFC 2543), not everybody.
+/// Packets can be sent there: not unspecified, multicast or broadcast.
 fn is_sendable(addr: SocketAddr) -> bool {
     let ip = addr.ip();
     addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-/// An address that means something on its own network only (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
+/// A private or link-local address (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
 fn is_inside(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {

@@ -1,8 +1,7 @@
-//! One leg of a call in fixed order: packet, jitter, codec, voice activity, barge-in, playout, recording.
+//! One call leg's media pipeline in fixed order: packet, jitter buffer, codec, VAD, barge-in, playout, recording.
 //!
-//! A plain value with one owner. Datagrams and ticks go in with their instant; packets leave through
-//! the `send` argument, everything else through [`Leg::poll_event`]. Nothing here allocates per packet
-//! once the leg has warmed up.
+//! A plain value with one owner. Datagrams and ticks go in with their instant; packets leave through the `send`
+//! argument, everything else through [`Leg::poll_event`]. After warm-up nothing here allocates per packet.
 
 mod coder;
 mod ears;
@@ -44,7 +43,7 @@ use std::time::{Duration, Instant};
 
 pub struct Leg {
     stream: Stream,
-    /// What received sound is handed on in: who listens was told so once, and a renegotiation changes nothing there.
+    /// Companding of the audio delivered to STT. It is fixed when the leg starts and does not change on renegotiation.
     law: Law,
     clock: NtpClock,
     cname: String,
@@ -52,7 +51,7 @@ pub struct Leg {
     pace: Pace,
     remote_ssrc: Option<u32>,
     buffer: Buffer,
-    /// Taken while it works.
+    /// Taken out of the option while in use.
     coder: Option<Coder>,
     /// The last frame was not sent: the next one begins a talk spurt.
     unsent: bool,
@@ -60,9 +59,9 @@ pub struct Leg {
     captured: usize,
     digits_in: telephone_event::Receiver,
     ears: Ears,
-    /// Key of the last telephone event, and whether there ever was one: then tones in the audio are its shadow.
+    /// Telephone events were received. In-band tones are then ignored, because they duplicate the events.
     has_events: bool,
-    /// A reply that nobody may interrupt.
+    /// Response that cannot be interrupted.
     protected: Option<u32>,
     queue: Queue,
     backdrop: Option<Backdrop>,
@@ -70,13 +69,13 @@ pub struct Leg {
     pacer: Pacer,
     packetizer: Packetizer,
     digits_out: DigitSender,
-    /// Coded sound that waits for its packet to be full.
+    /// Encoded audio waiting until a packet is full.
     packing: Box<[u8; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]>,
     packed: usize,
     pack_marker: bool,
-    /// The peer pauses, with this noise in the place of its silence.
+    /// Comfort noise to play while the peer sends nothing.
     noise: Option<Noise>,
-    /// The peer has reported, and in which words.
+    /// The peer has sent RTCP reports, and its last VoIP metrics.
     reported: bool,
     remote_voip: Option<rtcp::VoipMetrics>,
     aligner: Option<Box<Aligner>>,
@@ -175,7 +174,7 @@ impl Leg {
         }
     }
 
-    /// A renegotiated stream, maybe the same: the peer's packets may come from elsewhere now.
+    /// Applies a renegotiated stream. The peer's packets may now come from another address.
     pub fn renegotiate(&mut self, now: Instant, stream: Stream) {
         let stream = stream.sound();
         let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.has_chosen();
@@ -198,7 +197,7 @@ impl Leg {
         self.queue.push(piece, samples, ended);
     }
 
-    /// What is heard under the voice from now on.
+    /// Sets the ambience mixed under the agent's voice.
     pub fn set_backdrop(&mut self, backdrop: Option<Backdrop>) {
         self.backdrop = backdrop;
     }
@@ -208,14 +207,14 @@ impl Leg {
         self.relay.get_or_insert_default().push(frame);
     }
 
-    /// The call is answered: what came before was not part of it.
+    /// Starts the answered call: recording and network timeout begin here.
     pub fn answered(&mut self, now: Instant, record: bool) {
         self.aligner = record.then(Box::default);
         self.network_lost = false;
         self.last_packet = now;
     }
 
-    /// Stops what is playing and bars the generation; `barge_in` because the caller wants to speak.
+    /// Stops playout and discards the response and older ones; `barge_in` if the caller interrupted.
     pub fn flush(&mut self, now: Instant, generation: u32, barge_in: bool) {
         let mut all = Vec::new();
         self.queue.flush_generation(generation, |heard| all.push(heard));
@@ -223,13 +222,13 @@ impl Leg {
         self.event(LegEvent::Flushed { barge_in, generation, heard: all, at: now });
     }
 
-    /// What held the agent back was nothing: it goes on where it was.
+    /// Resumes playout where it was paused.
     pub fn resume(&mut self) {
         self.queue.release();
         self.ears.release();
     }
 
-    /// Nobody interrupts this reply.
+    /// Makes this response uninterruptible.
     pub fn protect(&mut self, generation: u32) {
         self.protected = Some(generation);
         if self.queue.current().is_some_and(|(current, _)| current == generation) {
@@ -278,7 +277,7 @@ impl Leg {
         }
     }
 
-    /// The end: a BYE, the rest of the recording, the figures.
+    /// Closes the leg: sends RTCP BYE, the rest of the recording and the statistics.
     pub fn close(&mut self, now: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
         self.report(now, true, send);
         if let Some(aligner) = &mut self.aligner {
@@ -306,7 +305,7 @@ impl Leg {
         }
     }
 
-    /// A worker that stood still too long starts the leg's timeline anew.
+    /// Restarts the leg's timeline after the worker was blocked too long.
     pub fn restart_clock(&mut self, now: Instant) {
         self.pacer.restart(now);
     }

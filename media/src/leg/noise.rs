@@ -1,5 +1,4 @@
-//! Comfort noise (RFC 3389): what a peer that pauses wants to be heard in its place. Its level counts, its colour does
-//! not.
+//! Comfort noise (RFC 3389) that replaces a paused stream. Only the level is used, not the spectrum.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{Frame, SAMPLES};

@@ -1,13 +1,13 @@
-//! How much sound a peer may make us judge. Packets come in bursts after a pause of the network, and timestamps jump;
-//! but a peer that sends hours in a second, or says that hours have passed, takes time from everybody's calls.
+//! Limits how much audio a peer can make us process. Bursts after a network pause and timestamp jumps are normal, but a
+//! peer that sends hours of audio in a second, or claims that hours have passed, would take CPU time from other calls.
 
 use crate::frame::RATE_HZ;
 use std::time::{Duration, Instant};
 
-/// Sound at once: what a network holds back at the very worst, five times the pause after which a timeline starts anew.
+/// Largest burst: the worst network stall, five times the jump after which a timeline restarts.
 const BURST_SAMPLES: u64 = 10 * RATE_HZ as u64;
 
-/// A bucket of samples that fills a quarter faster than time passes, so that no clock of a peer outruns it.
+/// Token bucket of samples that fills 25 % faster than real time, so that clock drift of a peer never exhausts it.
 #[derive(Debug)]
 pub(super) struct Pace {
     credit: u64,

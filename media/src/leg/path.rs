@@ -1,4 +1,4 @@
-//! What carries a leg's packets tells it, and asks of it: where they go, which keys they have, whether there is a path.
+//! Interface between a leg and its transport: destination, keys, path events.
 
 use super::{Leg, LegEvent, Port, Stream};
 use crate::transport::dtls::Terms;
@@ -12,12 +12,12 @@ impl Leg {
         self.stream.srtp
     }
 
-    /// The peer has proven that it is there (ICE).
+    /// A connectivity check was valid (ICE).
     pub fn handle_path_proven(&mut self, source: SocketAddr) {
         self.latch.proven(source);
     }
 
-    /// The peer has chosen a path, and proven that it is there (ICE).
+    /// The peer has nominated a path (ICE).
     pub fn handle_chosen(&mut self, port: Port, source: SocketAddr) {
         match port {
             Port::Rtp => self.latch.choose(source),
@@ -25,8 +25,7 @@ impl Leg {
         }
     }
 
-    /// Whether somebody there may take part in the handshake for the stream's keys: the higher, the better their
-    /// claim; `None` for strangers.
+    /// Rank of a source for the DTLS handshake, higher is better; `None` for unknown sources.
     pub fn claim(&self, source: SocketAddr) -> Option<u8> {
         self.latch.claim(source)
     }
@@ -50,7 +49,7 @@ impl Leg {
         self.latch.report_target()
     }
 
-    /// Silence counts from now on: there was no path before.
+    /// Restarts the network timeout, because there was no path before.
     pub fn restart_silence(&mut self, now: Instant) {
         self.last_packet = now;
     }
@@ -61,7 +60,7 @@ impl Leg {
         self.event(LegEvent::Connected { at: now });
     }
 
-    /// The other side said goodbye.
+    /// The remote side closed the session.
     pub fn handle_closed(&mut self) {
         self.network_lost = true; // its silence means nothing any more
         self.event(LegEvent::PeerClosed);
@@ -73,7 +72,7 @@ impl Leg {
         }
     }
 
-    /// A packet that was not what it had to be: not the peer's.
+    /// Counts a packet that failed authentication.
     pub fn handle_unauthentic(&mut self) {
         self.stats.packets_unauthentic += 1;
     }

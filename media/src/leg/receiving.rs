@@ -1,4 +1,4 @@
-//! What the leg is sent: from datagram to frame.
+//! Receiving side of the leg: from datagram to frame.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::latch::Mark;
@@ -21,7 +21,7 @@ fn mark(packet: &Packet<'_>) -> Mark {
 }
 
 impl Leg {
-    /// A datagram at the RTP port that proves nothing about its sender.
+    /// Handles an unauthenticated datagram at the RTP port.
     pub fn handle_rtp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         if is_rtcp(bytes) {
             return self.report_arrived(now, source, true, bytes);
@@ -33,14 +33,14 @@ impl Leg {
         }
     }
 
-    /// A datagram at the RTCP port that proves nothing about its sender.
+    /// Handles an unauthenticated datagram at the RTCP port.
     pub fn handle_rtcp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         if is_rtcp(bytes) {
             self.report_arrived(now, source, false, bytes);
         }
     }
 
-    /// What SRTP or SRTCP has proven to be the peer's, from whichever address, at whichever port.
+    /// Handles a packet authenticated by SRTP or SRTCP, from any address and port.
     pub fn handle_authentic(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         if is_rtcp(bytes) {
             if !self.stream.rtcp_mux {
@@ -91,7 +91,7 @@ impl Leg {
                 self.event(LegEvent::TalkSpurt { at: now });
             }
             if self.is_other_law(packet.payload_type) {
-                // Asymmetric senders exist: what it says is what it is (RFC 3551 section 6).
+                // Asymmetric senders exist: the payload type decides (RFC 3551 section 6).
                 let law = if packet.payload_type == 0 { Law::Mu } else { Law::A };
                 self.stream.codec = Codec::G711(law);
                 self.stream.payload_type = packet.payload_type;
@@ -138,7 +138,7 @@ impl Leg {
         }
     }
 
-    /// What the other side says of our stream.
+    /// Handles what the remote side reports about our stream.
     pub fn handle_path(&mut self, loss: Option<f32>, round_trip: Option<Duration>) {
         if let Some(loss) = loss {
             self.stats.remote_loss = loss;
@@ -157,7 +157,7 @@ impl Leg {
         self.settle(now);
     }
 
-    /// Nothing more is there: what is still missing is made up.
+    /// Conceals samples that are still missing.
     pub(super) fn settle(&mut self, now: Instant) {
         self.decoded(now, |coder, out| coder.settle(out));
     }
@@ -179,7 +179,7 @@ impl Leg {
         match release {
             Release::Audio(payload) => self.decoded(now, |coder, out| coder.decode(payload, out)),
             Release::Lost(count) if !self.is_peer_silent() => {
-                // Where the sender may pause at any time, only the next packet tells a pause from a loss.
+                // With DTX only the next packet tells a pause from a loss.
                 if gap || !self.stream.codec.pauses() {
                     self.stats.concealed_ms += *count as u64 / 8;
                 }

@@ -1,4 +1,4 @@
-//! The leg's other half: what leaves it every 20 ms, and its reports.
+//! Sending side of the leg: one frame every 20 ms, and RTCP.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::{Leg, LegEvent, Port};
@@ -31,7 +31,7 @@ impl Leg {
                 self.event(LegEvent::DigitsSent);
             }
             if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
-                self.packed = 0; // what was about to be sent is under the key
+                self.packed = 0; // pending audio is replaced by the event
                 let marker = packet.marker;
                 let at = self.coder.as_ref().map_or(packet.timestamp, |coder| coder.to_wire(packet.timestamp));
                 let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
@@ -40,7 +40,7 @@ impl Leg {
             }
             return self.send_audio(timestamp, false, &frame, &mut buffer, send);
         }
-        // The first words of a reply wait for a caller who is in the middle of a word.
+        // A response does not start while the caller is speaking.
         let begins = self.queue.is_ready() && self.queue.current().is_some_and(|(_, heard)| !heard);
         if begins && self.may_be_interrupted() && self.ears.would_hold() {
             self.hold(now);
@@ -54,7 +54,7 @@ impl Leg {
                 });
             }
         });
-        // An unfinished piece without samples: the voice is slower than speech.
+        // A segment without samples that has not ended: TTS is slower than real time.
         let dry = !speech && self.queue.is_active() && !self.queue.is_held();
         self.stats.underruns += u64::from(dry && !self.underrun);
         self.underrun = dry;
@@ -95,7 +95,7 @@ impl Leg {
         &mut self, marker: bool, timestamp: u32, coded: &[u8], buffer: &mut [u8; PACKET_MAX],
         send: &mut impl FnMut(Port, SocketAddr, &[u8]),
     ) {
-        // Never nothing: a packet of no length would be cut off for ever.
+        // Never zero: that would loop forever.
         let len = (usize::from(self.stream.ptime_ms) * 8).clamp(1, limits::PACKET_OUT_SAMPLES_MAX);
         let mut from = timestamp.wrapping_sub(self.packed as u32);
         let room = self.packing.get_mut(self.packed..).unwrap_or_default();
@@ -178,7 +178,7 @@ impl Leg {
         }
     }
 
-    /// What we make of the peer's stream (RFC 3611 section 4.7).
+    /// VoIP metrics of the peer's stream (RFC 3611 section 4.7).
     fn voip_metrics(&self) -> rtcp::VoipMetrics {
         let counters = self.buffer.counters;
         let expected = (counters.received + counters.lost).max(1) as f32;
@@ -194,7 +194,7 @@ impl Leg {
         }
     }
 
-    /// A packet, what the jitter makes us wait, and a frame of ours.
+    /// Packet duration, jitter buffer delay and one frame.
     fn end_system_ms(&self) -> f32 {
         let jitter_ms = self.buffer.jitter_samples() as f32 / 8.0;
         (20.0 + 2.0 * jitter_ms + 20.0).min(500.0)
@@ -204,14 +204,14 @@ impl Leg {
         self.stats.round_trip_ms.unwrap_or(0.0) / 2.0 + self.end_system_ms()
     }
 
-    /// How well the peer is heard, as a rating of the E-model.
+    /// E-model R factor of the received stream.
     pub(super) fn rating(&self) -> f32 {
         let counters = self.buffer.counters;
         let expected = (counters.received + counters.lost).max(1) as f32;
         quality::rating((counters.lost + counters.late) as f32 / expected, self.delay_ms())
     }
 
-    /// How well the peer hears us: what it says itself, else from the loss it reports.
+    /// MOS of our stream at the peer: as reported by the peer, else computed from the reported loss.
     pub(super) fn remote_mos(&self) -> Option<f32> {
         let reported = self.reported.then(|| quality::mos(quality::rating(self.stats.remote_loss, self.delay_ms())));
         self.remote_voip.and_then(|voip| voip.mos).or(reported)

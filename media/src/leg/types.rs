@@ -1,4 +1,4 @@
-//! What a leg is given and what it says.
+//! Configuration and events of a leg.
 
 use super::Latching;
 use crate::codec::{Codec, Law};
@@ -17,7 +17,7 @@ use crate::vad;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// What the negotiation decided about the stream.
+/// Negotiated parameters of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     pub codec: Codec,
@@ -27,7 +27,7 @@ pub struct Stream {
     pub payload_type_in: u8,
     pub telephone_event: Option<u8>,
     pub telephone_event_in: Option<u8>,
-    /// Payload type of comfort noise (RFC 3389): its sender may pause.
+    /// Payload type of comfort noise (RFC 3389). The sender may use DTX.
     pub comfort_noise: Option<u8>,
     /// Sound in a packet of ours: 10 to 60.
     pub ptime_ms: u16,
@@ -40,13 +40,13 @@ pub struct Stream {
     pub rtcp_mux: bool,
     /// Both directions are encrypted.
     pub srtp: Option<Keys>,
-    /// The keys come of a handshake on the stream; nothing is sent or heard before.
+    /// Keys come from a DTLS handshake on the stream; nothing is sent or accepted before.
     pub dtls: Option<Terms>,
-    /// The peer looks for a path with checks, and says which it has chosen.
+    /// ICE: the peer sends connectivity checks and nominates a path.
     pub ice: Option<Lite>,
     /// False while the peer holds us or asked not to hear us.
     pub sending: bool,
-    /// False while the peer said that it sends nothing: its silence is no loss.
+    /// False while the peer has announced that it sends nothing; silence is then not a network loss.
     pub receiving: bool,
 }
 
@@ -73,20 +73,20 @@ impl Stream {
         }
     }
 
-    /// Encrypted, in whichever way its keys are agreed on.
+    /// True with SRTP, whichever key exchange is used.
     pub(super) fn is_secret(&self) -> bool {
         self.srtp.is_some() || self.dtls.is_some()
     }
 
-    /// What we send has to be told apart from what we sent under `before`: the keys are others, or the same key goes to
-    /// somebody else, as it does when an offer is answered by several.
+    /// True if a new SSRC is needed: the keys changed, or the same key is now used towards another peer, as with a
+    /// forked offer.
     pub(super) fn needs_new_source(&self, before: &Self) -> bool {
         let moved = self.remote != before.remote && !self.remote.ip().is_unspecified();
         let other_keys = (self.srtp, self.dtls) != (before.srtp, before.dtls);
         self.is_secret() && (other_keys || moved && self.ice.is_none())
     }
 
-    /// With the packet length that the leg's buffers are made for, whatever was negotiated.
+    /// Clamps the packet duration to what the leg's buffers can hold.
     pub(super) fn sound(self) -> Self {
         let ptime_ms = self.ptime_ms.clamp(10, limits::PACKET_OUT_SAMPLES_MAX as u16 / 8);
         Self { ptime_ms, ..self }
@@ -96,7 +96,7 @@ impl Stream {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub stream: Stream,
-    /// Whose packets are taken for the peer's.
+    /// Latching rule.
     pub latching: Latching,
     pub ssrc: u32,
     pub first_sequence: u16,
@@ -110,12 +110,12 @@ pub struct Config {
     pub record: bool,
     /// Hand every received frame on.
     pub deliver_audio: bool,
-    /// A talk spurt leaves in the next turn instead of on the 20 ms grid: agents answer at once, a
-    /// person's telephone samples at its own pace.
+    /// A talk spurt leaves in the next turn instead of on the 20 ms grid: used for agents; a phone sends on its own
+    /// clock.
     pub speak_at_once: bool,
-    /// Judge the received audio; load generators do without.
+    /// Analyse the received audio; off for load generators.
     pub detect_voice: bool,
-    /// Tell of single tones: beeps of mailboxes, fax machines.
+    /// Detect single tones: voicemail beeps, fax tones.
     pub detect_tones: bool,
     /// What is heard under the voice.
     pub backdrop: Option<Backdrop>,
@@ -175,12 +175,12 @@ pub enum LegEvent {
         heard: Heard,
         at: Instant,
     },
-    /// The caller made a sound over the agent, who is silent until told to go on or to stop.
+    /// The caller made a sound while the agent spoke. Playout is paused until resumed or flushed.
     Held {
         generation: u32,
         at: Instant,
     },
-    /// Our own voice comes back, by this path.
+    /// An echo path was found.
     Echo {
         path: echo::Path,
     },
@@ -189,8 +189,8 @@ pub enum LegEvent {
         tone: tone::Tone,
         at: Instant,
     },
-    /// Everything queued is gone; `barge_in` when the caller did it. One entry for each piece.
-    /// `generation` is the newest that was silenced.
+    /// The playout queue was emptied; `barge_in` if the caller interrupted. One entry per segment. `generation` is the
+    /// newest that was silenced.
     Flushed {
         barge_in: bool,
         generation: u32,
@@ -206,7 +206,7 @@ pub enum LegEvent {
     TalkSpurt {
         at: Instant,
     },
-    /// The path is open: what is sent from now on arrives. Plain RTP has no such moment.
+    /// The path is open. Not emitted for plain RTP.
     Connected {
         at: Instant,
     },
@@ -215,8 +215,8 @@ pub enum LegEvent {
         at: Instant,
     },
     NetworkLost,
-    /// A defect of ours: the leg's turn panicked. It is over, its ports are free; [`LegEvent::Closed`] follows where its
-    /// figures could still be read.
+    /// Internal error: the leg's cycle panicked. The leg has ended and its ports are free; [`LegEvent::Closed`] follows
+    /// where its figures could still be read.
     InternalError,
     /// The other side ended the media by itself (WebRTC: DTLS close_notify).
     PeerClosed,

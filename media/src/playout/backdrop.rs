@@ -1,23 +1,23 @@
-//! What is heard under the agent's voice and in place of it: a room, an office, music for who is on hold. Made here
-//! once and shared by all legs; a leg keeps its place in the loop.
+//! Background audio under the agent's voice or instead of it: room, office, hold music. Generated once and shared by
+//! all legs; each leg has its own position in the loop.
 
 use crate::frame::{Frame, RATE_HZ, SAMPLES};
 use std::f32::consts::TAU;
 use std::sync::{Arc, OnceLock};
 
-/// How fast a backdrop comes, goes and makes way for the voice: 40 ms for all of it.
+/// Fade step per frame: a full fade takes 40 ms.
 const STEP: f32 = 0.5;
-/// Under the voice it is this much weaker: 8 dB.
+/// Gain under speech (ducking): -8 dB.
 const DUCKED: f32 = 0.4;
 
-/// A sound that can go on for ever.
+/// A looped background sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
-    /// The quiet of a room: the line is not dead.
+    /// Quiet room noise, so that the line does not seem dead.
     Room,
     /// A room with people typing in it.
     Office,
-    /// Music for who waits.
+    /// Hold music.
     Music,
 }
 
@@ -73,7 +73,7 @@ fn at_level(samples: &[f32], dbfs: f32) -> Vec<i16> {
     samples.iter().map(|s| (s * gain).clamp(-32_768.0, 32_767.0) as i16).collect()
 }
 
-/// Low noise of air and machines; its end runs into its beginning.
+/// Low background noise that loops without a seam.
 fn murmur(seconds: usize) -> Vec<f32> {
     let (mut noise, length, seam) = (Noise(7), seconds * RATE_HZ as usize, 4_000);
     let mut state = 0.0;

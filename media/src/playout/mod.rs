@@ -1,4 +1,4 @@
-//! What the caller hears: a queue of spoken pieces and the pace at which it leaves.
+//! Playout: the queue of speech segments, pacing, ambience and bridged audio.
 
 pub mod backdrop;
 pub mod pacer;

@@ -1,6 +1,5 @@
-//! When the next frame leaves. Silence leaves on the leg's own 20 ms grid; a talk spurt starts at once
-//! and runs ahead of the grid by less than a frame until it ends, so that the timestamps stay true to
-//! the clock over the whole call.
+//! Decides when the next frame is sent. Silence is sent on the leg's 20 ms grid. A talk spurt starts at once and runs
+//! less than a frame ahead of the grid until it ends, so that timestamps do not drift.
 
 use crate::frame::DURATION;
 use std::time::Instant;
@@ -46,7 +45,7 @@ impl Pacer {
         starts
     }
 
-    /// After a long standstill the timeline starts anew.
+    /// Restarts the timeline after a long stall.
     pub fn restart(&mut self, now: Instant) {
         *self = Self::new(now);
     }

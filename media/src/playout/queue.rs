@@ -1,22 +1,22 @@
-//! Pieces of speech waiting to be played, and the truth about how much of each was.
+//! Queue of speech segments, with exact accounting of how much of each was played.
 
 use crate::frame::{Frame, SAMPLES};
 use crate::limits;
 use std::collections::VecDeque;
 
-/// Names a piece for its owner; pieces of one reply share a generation.
+/// Identifies a segment; segments of one response share the response id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PieceId {
     pub generation: u32,
     pub index: u32,
 }
 
-/// How much of a piece was sent.
+/// How much of a segment was played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     pub piece: PieceId,
     pub sent_samples: u64,
-    /// All of it: it had ended and its last sample was sent.
+    /// The segment had ended and its last sample was sent.
     pub complete: bool,
 }
 
@@ -40,11 +40,11 @@ struct Piece {
 pub struct Queue {
     pieces: VecDeque<Piece>,
     queued_samples: usize,
-    /// Generations up to this one were flushed: what still arrives of them is dropped.
+    /// Responses up to this one were flushed; audio that still arrives for them is dropped.
     flushed: Option<u32>,
-    /// The faded rest of what was playing when it was flushed.
+    /// Fade-out frame of the audio that was flushed.
     tail: Option<Box<Frame>>,
-    /// Nothing is taken from the queue until it goes on; `rising` while its next frame is to be faded in.
+    /// Playout is paused; `rising` if the next frame must be faded in.
     held: bool,
     rising: bool,
     pub overflow_samples: u64,
@@ -78,7 +78,7 @@ impl Queue {
         self.tail.is_some() || waiting && !self.held
     }
 
-    /// The reply whose turn it is; whether any of its present piece was heard.
+    /// The current response, and whether any of its current segment was played.
     pub fn current(&self) -> Option<(u32, bool)> {
         self.pieces.front().map(|piece| (piece.id.generation, piece.sent_samples > 0))
     }
@@ -87,7 +87,7 @@ impl Queue {
         self.held
     }
 
-    /// Falls silent within a frame and loses nothing: what is faded out comes again when it goes on.
+    /// Pauses within one frame without losing audio: the faded frame is played again on resume.
     pub fn hold(&mut self) {
         if self.held {
             return;
@@ -100,12 +100,12 @@ impl Queue {
         }
     }
 
-    /// Goes on where it was held.
+    /// Resumes where playout was paused.
     pub fn release(&mut self) {
         self.rising |= std::mem::take(&mut self.held);
     }
 
-    /// Speech that was not flushed is playing or waiting, or a piece has begun and more is to come.
+    /// True while speech is playing or queued, or a started segment is incomplete.
     pub fn is_active(&self) -> bool {
         self.pieces.iter().any(|piece| piece.sent_samples > 0 || !piece.chunks.is_empty())
     }
@@ -145,7 +145,7 @@ impl Queue {
         filled > 0
     }
 
-    /// Empties the queue and says what was heard. What would have come next is faded out over one frame.
+    /// Empties the queue and reports what was played. The next frame is faded out.
     pub fn flush(&mut self, mut heard: impl FnMut(Heard)) {
         let was_held = std::mem::take(&mut self.held);
         self.rising = false;
@@ -170,7 +170,7 @@ impl Queue {
         self.flushed = Some(self.flushed.map_or(newest, |flushed| flushed.max(newest)));
     }
 
-    /// Drops whatever is and will be queued up to and including a generation.
+    /// Drops all current and future audio up to and including a response.
     pub fn flush_generation(&mut self, generation: u32, heard: impl FnMut(Heard)) {
         self.flush(heard);
         self.flushed = Some(self.flushed.map_or(generation, |flushed| flushed.max(generation)));

@@ -1,11 +1,11 @@
-//! The other party of a bridged call: its frames, as they come, on the way to this leg's caller.
+//! Audio of the other party in a bridged call, buffered for this leg's caller.
 
 use crate::frame::{Frame, SAMPLES};
 use std::collections::VecDeque;
 
-/// Samples waited for before the first one leaves: two frames take up the other leg's jitter.
+/// Samples buffered before playout starts: two frames absorb the other leg's jitter.
 const READY_SAMPLES: usize = 2 * SAMPLES;
-/// Samples held at most; older ones go first, a conversation must not lag.
+/// Maximum samples buffered; the oldest are dropped so that the conversation does not lag.
 const HELD_SAMPLES_MAX: usize = 10 * SAMPLES;
 
 #[derive(Debug, Default)]

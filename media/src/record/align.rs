@@ -1,11 +1,11 @@
-//! Brings the two sides of a call onto one timeline. The agent's frames, one every 20 ms, are the
-//! clock; the caller's arrive in bursts and are laid beside them.
+//! Aligns both sides of a call on one timeline. The agent's frames, one every 20 ms, are the clock; the caller's frames
+//! arrive in bursts.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::frame::{Frame, SAMPLES};
 use crate::limits;
 
-/// Frames the agent's side is held back so that the caller's can arrive: 60 ms.
+/// Delay of the agent channel in frames, so that the caller's frames can arrive: 60 ms.
 const HELD_BACK: usize = 3;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Default for Aligner {
 impl Aligner {
     pub fn caller(&mut self, frame: &Frame) {
         if self.caller.len() + SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
-            // The caller's clock runs faster than ours: pull together by one frame.
+            // The caller's clock runs faster than ours: drop one frame.
             self.caller.drain(..SAMPLES);
         }
         self.caller.extend_from_slice(frame);

@@ -1,3 +1,3 @@
-//! Recording: caller left, agent right, sample-aligned, written away from the audio path.
+//! Recording: caller left, agent right, sample-aligned, written outside of the audio path.
 
 pub mod align;

@@ -1,4 +1,4 @@
-//! Digits on their way out: as telephone events where they were negotiated, as two tones where not.
+//! Sends DTMF: as telephone events if negotiated, otherwise as in-band tones.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::telephone_event::{self, EventPacket, Step};
@@ -26,7 +26,7 @@ pub struct DigitSender {
 /// What one frame of a digit sends.
 #[derive(Clone, Copy, Debug)]
 pub struct DigitStep {
-    /// An event packet in place of audio; without one the frame goes out (tone or pause).
+    /// Telephone-event packet sent instead of audio; without one the frame is sent (tone or pause).
     pub packet: Option<EventPacket>,
     /// The last digit is done.
     pub last: bool,

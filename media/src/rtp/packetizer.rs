@@ -3,7 +3,7 @@
 
 use super::packet::Packet;
 
-/// Sequence numbers that are half a round away from rolling over.
+/// Mask for sequence numbers in the lower half of the range.
 const LOWER_HALF: u16 = 0x7fff;
 
 #[derive(Clone, Debug)]
@@ -21,9 +21,9 @@ impl Packetizer {
         Self { ssrc, sequence, timestamp, packets: 0, octets: 0 }
     }
 
-    /// Another stream of ours begins, under a source of its own, so that nothing that was sent before is sent again under
-    /// the same key and number. Its sequence begins in the lower half: whoever hears it late still knows that it has not
-    /// rolled over (RFC 3711 section 3.3.1).
+    /// Starts a new stream with a new SSRC, so that no packet index is reused under the same key. The sequence starts
+    /// in the lower half, so that a receiver that joins late still knows the roll-over counter (RFC 3711 section
+    /// 3.3.1).
     pub fn renew(&mut self) {
         // Any odd multiplier gives every source a successor of its own; it need not be a secret.
         let mixed = self.ssrc.wrapping_add(u32::from(self.sequence)).wrapping_mul(0x9E37_79B1).rotate_left(11);

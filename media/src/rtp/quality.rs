@@ -1,5 +1,5 @@
-//! How good a call sounds, estimated from its packets: the E-model (ITU-T G.107) with the packet loss of G.113 as
-//! one number, and its mean opinion score.
+//! Call quality estimated from packet loss and delay: the E-model (ITU-T G.107) with the packet-loss robustness of
+//! G.113, and the mean opinion score (MOS).
 
 /// Loss that halves the quality of G.711 with concealment (G.113 appendix I); the codecs here conceal alike.
 const LOSS_ROBUSTNESS: f32 = 25.1;
@@ -10,12 +10,12 @@ const BEST: f32 = 93.2;
 pub fn rating(loss: f32, delay_ms: f32) -> f32 {
     let loss_percent = (loss.clamp(0.0, 1.0)) * 100.0;
     let equipment = 95.0 * loss_percent / (loss_percent + LOSS_ROBUSTNESS);
-    // Up to 177 ms nobody minds.
+    // Delay up to 177 ms has little effect.
     let delay = 0.024 * delay_ms + if delay_ms > 177.3 { 0.11 * (delay_ms - 177.3) } else { 0.0 };
     (BEST - equipment - delay).clamp(0.0, 100.0)
 }
 
-/// Mean opinion score of a rating (G.107 annex B): 1 is bad, 4.4 as good as a telephone gets.
+/// Mean opinion score of a rating (G.107 annex B): from 1 (bad) to about 4.4 (best for telephony).
 pub fn mos(rating: f32) -> f32 {
     let r = rating.clamp(0.0, 100.0);
     (1.0 + 0.035 * r + 7e-6 * r * (r - 60.0) * (100.0 - r)).clamp(1.0, 4.5)

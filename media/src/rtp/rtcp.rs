@@ -1,4 +1,4 @@
-//! Sender and receiver reports (RFC 3550 section 6): what a leg tells its peer and learns from it.
+//! Sender and receiver reports (RFC 3550 section 6): parsing and writing.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub struct Received {
 /// What a VoIP metrics block says, as far as it is used here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VoipMetrics {
-    /// Lost and come too late, of 256.
+    /// Lost packets and packets discarded as late, in 1/256.
     pub loss_rate: u8,
     pub discard_rate: u8,
     pub round_trip_ms: u16,
@@ -43,7 +43,7 @@ pub struct ReportBlock {
     pub delay_since_last_sr: u32,
 }
 
-/// Whose report a compound packet says it is: the first packet's synchronization source.
+/// Sender SSRC of a compound packet: that of its first packet.
 pub fn sender(bytes: &[u8]) -> Option<u32> {
     word(bytes, 1)
 }
@@ -133,7 +133,7 @@ pub struct Outgoing<'a> {
     pub bye: bool,
 }
 
-/// Our view of the peer's stream.
+/// Reception statistics of the peer's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Reception {
     pub ssrc: u32,

@@ -28,8 +28,8 @@ pub fn code(digit: char) -> Option<u8> {
     DIGITS.iter().position(|d| *d == digit).and_then(|at| u8::try_from(at).ok())
 }
 
-/// Finds digits in a stream of events. A digit is keyed on its timestamp, so that a lost first packet
-/// (marker) or lost end packets neither lose nor double it.
+/// Finds digits in a stream of events. A digit is identified by its timestamp, so that lost packets neither lose nor
+/// repeat it.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {
     last_timestamp: Option<u32>,

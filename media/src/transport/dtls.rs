@@ -1,5 +1,5 @@
-//! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that the keys come from. No sockets here. The
-//! library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
+//! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that provides the SRTP keys. No sockets here.
+//! The library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::srtp::{KEY_BYTES_MAX, Keys, Suite};
@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 /// Fits every path without fragments (an Ethernet frame less IPv6 and UDP).
 const MTU: usize = 1_200;
-/// RFC 6347 section 4.2.4.1 begins with a second; nobody waits for a call that long.
+/// RFC 6347 section 4.2.4.1 begins with a second; too long for call setup.
 const REPEAT_AFTER: Duration = Duration::from_millis(250);
-/// The library names the other side by its address; ours may change that and is one.
+/// Placeholder peer address: the library identifies peers by address, but each handshake here has exactly one peer,
+/// whose address may change.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9));
 /// What the keys are exported as (RFC 5764 section 4.2).
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
@@ -28,18 +29,18 @@ const LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// SHA-256 of a certificate (RFC 8122).
 pub type Fingerprint = [u8; 32];
 
-/// What the descriptions agreed on.
+/// DTLS parameters negotiated in SDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Of the certificate the peer has to show.
+    /// Fingerprint of the peer's certificate.
     pub theirs: Fingerprint,
     /// We begin the handshake.
     pub active: bool,
-    /// Tells associations apart that agree in everything else: another number is another handshake.
+    /// Association number: a different number requires a new handshake.
     pub association: u64,
 }
 
-/// Who we are in every handshake of this process: a certificate nobody has signed.
+/// Self-signed certificate used in all DTLS handshakes of this process.
 pub struct Identity {
     provider: Arc<dyn RTCCryptoProvider>,
     certificate: Certificate,
@@ -69,14 +70,14 @@ impl Identity {
         self.fingerprint
     }
 
-    /// Nobody vouches for either certificate but the descriptions.
+    /// Both certificates are authenticated only by the fingerprints in SDP.
     fn config(&self, terms: Terms, refused: &Arc<AtomicBool>) -> Option<HandshakeConfig> {
         let refused = refused.clone();
         let is_expected = move |shown: &[Vec<u8>], _: &[_]| match shown.first() {
             Some(certificate) if sha256(certificate) == terms.theirs => Ok(()),
             _ => {
                 refused.store(true, Ordering::Relaxed);
-                Err(Error::Other("not the certificate of the description".to_owned()))
+                Err(Error::Other("certificate does not match the SDP fingerprint".to_owned()))
             }
         };
         let profiles =
@@ -100,7 +101,7 @@ impl Identity {
 pub enum Progress {
     Waiting,
     Done(Keys),
-    /// Over for good: not whom the description named, or nothing in common.
+    /// Failed for good: wrong certificate, or no common profile.
     Failed,
 }
 
@@ -120,7 +121,7 @@ impl std::fmt::Debug for Handshake {
 }
 
 impl Handshake {
-    /// Whoever begins has to be asked at once what to send, by [`Handshake::handle_timeout`].
+    /// The DTLS client must call [`Handshake::handle_timeout`] at once to send its first flight.
     pub fn new(now: Instant, identity: &Identity, terms: Terms) -> Option<Self> {
         let refused = Arc::new(AtomicBool::new(false));
         let config = Arc::new(identity.config(terms, &refused)?);
@@ -156,7 +157,7 @@ impl Handshake {
                     self.progress = keys.map_or(Progress::Failed, Progress::Done);
                 }
             }
-            // What makes no sense is noise.
+            // Ignore datagrams that cannot be parsed.
             Err(Error::ErrAlertFatalOrClose) => self.fail(),
             Err(_) if self.refused.load(Ordering::Relaxed) => self.fail(),
             Err(_) => {}
@@ -173,7 +174,7 @@ impl Handshake {
 
     /// Says goodbye.
     pub fn close(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
-        let _ = self.endpoint.close(now); // nobody to say it to
+        let _ = self.endpoint.close(now); // nothing to close
         self.say(send);
     }
 
@@ -224,7 +225,7 @@ mod tests {
         Instant::now()
     }
 
-    /// Both sides until neither says anything more; every `lost`-th datagram is lost.
+    /// Runs both sides until neither sends; every `lost`-th datagram is dropped.
     fn shake(a: &mut Handshake, b: &mut Handshake, mut now: Instant, lost: usize) -> Instant {
         let (mut to_a, mut to_b): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (vec![], vec![]);
         let mut sent = 0;

@@ -1,4 +1,5 @@
-//! ICE-lite on a stream of its own (RFC 8445 section 2.5): checks are answered, none are sent. No sockets here.
+//! ICE-lite on a stream of its own (RFC 8445 section 2.5): we answer connectivity checks and send none. No sockets
+//! here.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use str0m::ice::StunMessage;
 /// Room for an answer: header, address, integrity, fingerprint.
 const ANSWER_BYTES: usize = 128;
 
-/// Our name and password of a stream, as its description has them.
+/// Our ufrag and password, as in SDP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Lite {
     pub ufrag: [u8; 8],
@@ -21,22 +22,22 @@ impl std::fmt::Debug for Lite {
     }
 }
 
-/// What a check was.
+/// Kind of connectivity check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// The peer tries this path.
+    /// Without USE-CANDIDATE.
     Path,
-    /// It has chosen it (USE-CANDIDATE).
+    /// With USE-CANDIDATE: the pair is nominated.
     Chosen,
 }
 
 impl Lite {
-    /// Whether a datagram is a check and neither sound nor a handshake (RFC 7983).
+    /// Whether a datagram is STUN, and not RTP or DTLS (RFC 7983).
     pub fn is_check(datagram: &[u8]) -> bool {
         datagram.len() >= 20 && datagram.first().is_some_and(|first| *first < 4)
     }
 
-    /// Answers a check that knows our password; `None` for anything else.
+    /// Answers a check with valid message integrity; `None` for anything else.
     pub fn check(&self, source: SocketAddr, datagram: &[u8], reply: impl FnOnce(&[u8])) -> Option<Check> {
         let hmac = from_feature_flags().sha1_hmac_provider;
         let message = StunMessage::parse(datagram).ok().filter(StunMessage::is_binding_request)?;

@@ -1,4 +1,4 @@
-//! What carries a leg's packets when it is not plain RTP.
+//! Transports and security of media: DTLS, ICE, SRTP, RFC 4571 framing, WebRTC.
 
 pub mod dtls;
 pub mod ice;

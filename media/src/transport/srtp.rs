@@ -1,10 +1,10 @@
-//! SRTP and SRTCP (RFC 3711, RFC 7714) of one stream: what is sent is sealed, what is received is opened or refused. The
-//! cryptography is a library's; packets, roll-over counters and replay windows are ours.
+//! SRTP and SRTCP (RFC 3711, RFC 7714) of one stream: sent packets are protected, received packets are verified and
+//! decrypted. The cryptography comes from a library; packet formats, roll-over counters and replay windows are
+//! implemented here.
 //!
-//! All state belongs to a key. It ends with the key and not before: a key that is kept over a renegotiation goes on
-//! counting, and nothing is ever sealed twice under one index, because that would give the plain text of both away.
-//! State of a synchronization source comes into being with its first authentic packet, so that forged packets cost
-//! time but no memory.
+//! All state belongs to a key. It lives as long as the key. A key kept over a renegotiation continues its counters, and
+//! no index is ever used twice, because that would reveal the plain text of both packets. State of an SSRC is created
+//! by its first authentic packet, so that forged packets cost time but no memory.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod context;
@@ -13,8 +13,8 @@ use context::{Opener, Sealer};
 
 /// Longest master key and salt.
 pub const KEY_BYTES_MAX: usize = 46;
-/// Keys of ours that are remembered after another took their place: the suites of two offers. Each key is random and
-/// made for one peer, so an older one does not come back.
+/// Replaced send keys that are kept: the suites of two offers. Older keys do not return, because each key is random and
+/// made for one peer.
 const RETIRED_MAX: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,8 @@ impl Srtp {
         })
     }
 
-    /// Other keys, or the same. A direction whose key stays goes on where it is; a new key begins anew. False for keys
-    /// the library does not take: then nothing has changed.
+    /// Sets new keys. A direction whose key stays continues its state; a new key starts fresh. Returns false and
+    /// changes nothing if the library rejects the keys.
     pub fn rekey(&mut self, keys: Keys) -> bool {
         let (before, mut sealer, mut opener) = (self.keys, None, None);
         if !keys.keeps_ours(&before) {
@@ -130,7 +130,7 @@ impl Srtp {
         true
     }
 
-    /// Hands on the packet that is inside; false for one that was tampered with, repeated or never encrypted.
+    /// Verifies and decrypts a packet; false if it was forged, replayed or not encrypted.
     pub fn open(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) -> bool {
         let scratch = &mut self.scratch;
         let opened = if self.theirs.open(packet, is_rtcp, scratch) {
@@ -145,7 +145,7 @@ impl Srtp {
         opened
     }
 
-    /// Hands on the packet as it may leave. Nothing, when it cannot be sealed: no packet, or an index that was used.
+    /// Encrypts a packet. Emits nothing if the packet is invalid or its index was already used.
     pub fn seal(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) {
         if self.ours.seal(packet, is_rtcp, &mut self.scratch) {
             out(&self.scratch);

@@ -3,13 +3,13 @@
 
 use crate::limits;
 
-/// Cuts what arrives into packets; bounded by the longest packet that is taken.
+/// Splits received bytes into packets; memory is bounded by the longest accepted packet.
 #[derive(Debug, Default)]
 pub struct Deframer {
     bytes: Vec<u8>,
 }
 
-/// The other side does not speak this protocol, or sends packets nobody needs.
+/// The remote side does not use RFC 4571 framing, or sends invalid packet lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
 
@@ -25,7 +25,7 @@ impl Deframer {
         let mut rest = self.bytes.as_slice();
         while let [high, low, after @ ..] = rest {
             let length = usize::from(u16::from_be_bytes([*high, *low]));
-            // Of no length: a sign of life (RFC 4571 section 2). Of less than a header: nothing that is spoken here.
+            // Length zero is a keep-alive (RFC 4571 section 2). Shorter than any header is invalid.
             if length > limits::PACKET_BYTES_MAX || (1..limits::PACKET_BYTES_MIN).contains(&length) {
                 return Err(Broken);
             }

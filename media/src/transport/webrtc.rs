@@ -1,7 +1,7 @@
 //! A WebRTC peer without sockets: ICE-lite, DTLS and SRTP around one audio stream, by str0m.
 //!
-//! Datagrams and instants go in; datagrams, RTP packets and the next deadline come out. It refuses to
-//! know what is in the packets. str0m allocates for each packet it carries; see ARCHITECTURE.md.
+//! Datagrams and instants go in; datagrams, RTP packets and the next deadline come out. It does not look into the
+//! packets. str0m allocates for each packet it carries; see ARCHITECTURE.md.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::codec::{Codec, Law};
@@ -18,10 +18,10 @@ use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc};
 
 /// How often loss and round trip are asked for.
 const STATS_EVERY: Duration = Duration::from_secs(2);
-/// A path that has been silent for this long is given up; a browser that changes networks restarts ICE before.
+/// A path is given up after this much silence. A browser that changes networks restarts ICE earlier.
 pub const DISCONNECTED_MAX: Duration = Duration::from_secs(12);
 
-/// How a datagram travels.
+/// Transport protocol of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     Udp,
@@ -37,14 +37,14 @@ impl Way {
     }
 }
 
-/// Where we are reached.
+/// Our ICE host candidates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     pub udp: Vec<SocketAddr>,
     pub tcp: Vec<SocketAddr>,
 }
 
-/// What a peer has to say.
+/// Output of a peer.
 #[derive(Debug)]
 pub enum Out<'a> {
     Send {
@@ -64,7 +64,7 @@ pub enum Out<'a> {
     },
 }
 
-/// Why an offer was not taken, in words for whoever made it.
+/// Why an offer was rejected, as text for its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
 
@@ -84,7 +84,7 @@ pub struct Peer {
     /// The path was lost at this instant.
     disconnected: Option<Instant>,
     gone: bool,
-    /// Where authentic checks have come from; the library keeps a candidate for each.
+    /// Sources of authentic checks; the library keeps a candidate for each.
     sources: Vec<(Way, SocketAddr)>,
     /// Candidates that signalling has named.
     candidates: usize,
@@ -180,7 +180,7 @@ impl Peer {
         Ok((sdp, stream))
     }
 
-    /// The name under which the other side's checks find this peer.
+    /// Our ICE ufrag.
     pub fn ufrag(&mut self) -> String {
         self.rtc.direct_api().local_ice_credentials().ufrag
     }
@@ -217,7 +217,7 @@ impl Peer {
     pub fn handle(&mut self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
         let is_check = bytes.first() == Some(&0);
         if is_check && !self.sources.contains(&(way, source)) {
-            // Who does not know the password takes no place.
+            // Checks with a wrong password use no memory.
             if self.sources.len() >= ICE_ADDRESSES_MAX || !self.accepts(now, way, source, to, bytes) {
                 return false;
             }
@@ -233,7 +233,7 @@ impl Peer {
         }
     }
 
-    /// Sends a packet once there is a path; before, nobody would hear it.
+    /// Sends a packet; drops it if there is no path yet.
     pub fn send(&mut self, now: Instant, packet: &Packet<'_>) {
         if !self.connected {
             return;
@@ -247,7 +247,7 @@ impl Peer {
         self.sequence += 1;
     }
 
-    /// Says goodbye; what has to be sent for it comes with the next [`Peer::poll`].
+    /// Closes the session; the closing packets come with the next [`Peer::poll`].
     pub fn close(&mut self) {
         let _ = self.rtc.close();
     }
@@ -270,7 +270,7 @@ impl Peer {
                 }
                 Ok(Output::Event(event)) => self.event(now, event, out),
                 Err(error) => {
-                    tracing::debug!(%error, "peer broke");
+                    tracing::debug!(%error, "WebRTC peer failed");
                     self.leave(Out::Lost, out);
                     return now + DISCONNECTED_MAX;
                 }
@@ -327,7 +327,7 @@ impl Offered {
 
 /// What was agreed on.
 fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
-    let none = || Refused("no codec in common: Opus, PCMU and PCMA are spoken".to_owned());
+    let none = || Refused("no common codec: supported are Opus, PCMU and PCMA".to_owned());
     let media = rtc.media(mid).ok_or_else(none)?;
     let direction = media.direction();
     let known = rtc.codec_config().params();
@@ -340,7 +340,7 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
         let spec = params.spec();
         spec.codec == str0m::format::Codec::Tele && spec.clock_rate.get() == clock
     });
-    // Addresses are ICE's business; the leg gets one that never changes.
+    // Placeholder address: ICE handles the real ones.
     let remote = SocketAddr::from(([127, 0, 0, 1], 9));
     Ok(Stream {
         codec,
@@ -394,7 +394,7 @@ fn codec(codec: str0m::format::Codec) -> Option<Codec> {
     }
 }
 
-/// The name at the front of a check's user name (RFC 8445 section 7.2.2): whom it is for.
+/// Our ufrag in the USERNAME of a check (RFC 8445 section 7.2.2).
 pub fn checked_ufrag(datagram: &[u8]) -> Option<&str> {
     let mut rest = datagram.get(20..).filter(|_| datagram.first().is_some_and(|first| *first <= 1))?;
     while let [t0, t1, l0, l1, tail @ ..] = rest {

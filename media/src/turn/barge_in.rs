@@ -1,12 +1,11 @@
-//! Does the caller interrupt? Decided frame by frame where the audio is: the agent is held back with the first
-//! sound, which may still turn out to be a cough, and stopped by speech that lasts. Words are judged elsewhere;
-//! they may stop or release what is held here.
+//! Barge-in detection per frame. Playout is paused at the first sound, which may still be a cough, and stopped by
+//! continued speech. Words are evaluated elsewhere; they can stop or resume the paused playout.
 
 use std::time::Duration;
 
-/// Voiced sound that holds the agent back.
+/// Voiced duration that pauses playout.
 const HOLD_AFTER: Duration = Duration::from_millis(48);
-/// A pause of the caller after which sound counts anew.
+/// Pause after which the voiced duration restarts at zero.
 const GAP_MAX: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +22,12 @@ impl Default for Config {
     }
 }
 
-/// What is done with the agent's voice.
+/// What happens to playout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Silent from the next frame on, nothing is lost.
+    /// Playout pauses from the next frame; no audio is lost.
     Hold,
-    /// It is an interruption.
+    /// The caller interrupts: playout stops.
     Stop,
 }
 
@@ -67,7 +66,7 @@ impl BargeIn {
         holds.then_some(Verdict::Hold)
     }
 
-    /// Held before a sound was made; false when nobody interrupts or it is held already.
+    /// Pauses before playout starts; false if barge-in is disabled or already paused.
     pub fn hold(&mut self) -> bool {
         let holds = self.config.enabled && !self.held;
         self.held |= holds;

@@ -1,31 +1,30 @@
-//! Has the caller finished? Silence on the line, the recogniser's opinion, the words themselves and the
-//! caller's own rhythm decide together.
+//! End-of-turn detection from silence, STT events, the words and the caller's usual pauses.
 //!
-//! Owned by the call, not by the leg: the words it waits for arrive there.
+//! Owned by the call, not by the leg, because transcripts arrive at the call.
 
 use super::evidence::{self, Words};
 use std::time::{Duration, Instant};
 
 /// Pauses of a caller inside of turns that are remembered.
 const PAUSES_MAX: usize = 8;
-/// Added to the longest of them before words that could go on are held for finished.
+/// Margin added to the caller's usual pause.
 const PAUSE_MARGIN: Duration = Duration::from_millis(100);
-/// After final words that are not called the last, more of them may be on their way.
+/// Wait after final words that are not marked as last, because more may follow.
 const SETTLE: Duration = Duration::from_millis(80);
-/// Shorter gaps are between words, not between thoughts.
+/// Shorter gaps are pauses between words.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// A turn never ends before this much silence, whatever the recogniser says.
+    /// Minimum silence before a turn ends, whatever STT reports.
     pub min_silence: Duration,
-    /// Silence that ends a complete answer without the recogniser's word for it.
+    /// Silence that ends a complete answer without an end-of-utterance event from STT.
     pub complete_silence: Duration,
     /// Silence after which finished words end the turn without the recogniser's word for it.
     pub silence: Duration,
     /// Silence that ends a clause without its end, and digits or letters, even with the recogniser's word.
     pub unfinished_silence: Duration,
-    /// Silence after which even interim words end the turn: the recogniser is late or stuck.
+    /// Silence after which interim words end the turn, because STT is late or stuck.
     pub max_silence: Duration,
     /// Of the words: `en-US`.
     pub language: String,
@@ -71,19 +70,18 @@ pub struct Endpoint {
     interim: String,
     confidences: (f32, u32),
     recogniser_done: bool,
-    /// A turn model is sure: the line need not fall silent.
+    /// A turn model reported the end of turn: no silence is needed.
     turn_over: bool,
     /// Pauses after which the caller went on, newest last.
     pauses: Vec<Duration>,
-    /// Words of this turn came while it was being said: those that come afterwards are the whole, and not the
-    /// first of many.
+    /// STT sent words of this turn while the caller was speaking, so later words complete the turn.
     streaming: bool,
     turn_model: bool,
-    /// Words that were taken before they were final: they come again.
+    /// Interim words that were already used; their final version will still arrive.
     taken: Vec<String>,
     /// When the last final words arrived.
     final_at: Option<Instant>,
-    /// When the last words arrived: silence counts from here for a caller the detector cannot hear.
+    /// When the last words arrived: start of silence for a caller the VAD does not detect.
     heard: Option<Instant>,
 }
 
@@ -116,18 +114,17 @@ impl Endpoint {
         !self.interim.is_empty()
     }
 
-    /// The recogniser tells words while they are being said: it can be asked for the last of them. Others begin
-    /// when the caller has finished, and are at it already.
+    /// STT is streaming: it can be asked to finalize. Non-streaming STT starts at the end of the utterance by itself.
     pub fn is_streaming(&self) -> bool {
         self.streaming && !self.turn_model
     }
 
-    /// The recogniser models turns: it is asked for nothing, and its word is waited for.
+    /// STT has a turn model: it is not asked to finalize, and its end-of-turn event is awaited.
     pub fn handle_turn_model(&mut self) {
         self.turn_model = true;
     }
 
-    /// The same of words that were taken without it.
+    /// True if final words for already used interim words are outstanding.
     pub fn is_owed_final(&self) -> bool {
         !self.taken.is_empty()
     }
@@ -147,12 +144,12 @@ impl Endpoint {
         evidence::judge(&self.words(), &self.config.language)
     }
 
-    /// The words stand by themselves, the line is quiet, and only the recogniser has not said its last word.
+    /// The words are complete and the caller is silent; only the STT final is missing.
     pub fn is_likely_over(&self) -> bool {
         self.is_fresh() && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
     }
 
-    /// The last words came after the last sound: those before may lack some.
+    /// The last words arrived after the last sound, so none are missing.
     fn is_fresh(&self) -> bool {
         match self.line {
             Some(Line::Quiet { since }) => self.heard.is_some_and(|heard| heard >= since),
@@ -160,7 +157,7 @@ impl Endpoint {
         }
     }
 
-    /// The turn that was taken last was none: the caller goes on after this pause.
+    /// Records that the last turn was cut off: the caller continued after this pause.
     pub fn note_cut_off(&mut self, pause: Duration) {
         self.note_pause(pause);
     }
@@ -174,7 +171,7 @@ impl Endpoint {
         }
     }
 
-    /// How long this caller's pauses are, with a margin; one long pause in a while is no habit.
+    /// How long this caller's pauses are, with a margin; a single long pause is ignored.
     fn rhythm(&self) -> Duration {
         let mut pauses = self.pauses.clone();
         pauses.sort_unstable();
@@ -200,7 +197,7 @@ impl Endpoint {
 
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
         let text = after_taken(&self.taken, text);
-        // Another recogniser that hears the tape tells them word by word.
+        // A replacement STT session that hears the replay buffer repeats them word by word.
         if !self.taken.is_empty() && (text.is_empty() || begins_like(&self.taken, &text)) {
             return;
         }
@@ -215,7 +212,7 @@ impl Endpoint {
     /// `done`: the recogniser holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
-        // Nothing is not yet what was taken: that still comes.
+        // An empty final is not the final of the used words; it is still to come.
         let count = text.split_whitespace().count();
         let text = if count > 0 && count < self.taken.len() && begins_like(&self.taken, text) {
             // Some recognisers give their final words piece by piece: the rest still comes.
@@ -248,7 +245,7 @@ impl Endpoint {
         self.turn_over = !self.finals.is_empty();
     }
 
-    /// What was held for the likely end was none.
+    /// The likely end of turn was wrong: the caller continues.
     pub fn handle_turn_resumed(&mut self) {
         self.recogniser_done = false;
         self.turn_over = false;
@@ -270,7 +267,7 @@ impl Endpoint {
         if self.turn_over {
             return self.heard;
         }
-        // A recogniser that is sure overrules a line that never falls silent (music, traffic).
+        // If STT reports the end, it overrides a line that is never silent (music, traffic).
         let quiet = match (self.quiet_since(), self.recogniser_done) {
             (Some(quiet), _) => quiet,
             (None, true) => return self.heard.map(|heard| heard + self.config.silence),
@@ -286,13 +283,13 @@ impl Endpoint {
             (Words::Open, true, _) => self.rhythm().clamp(min_silence, silence),
             (Words::Open, false, _) => silence,
             (Words::Unfinished, true, _) => unfinished_silence,
-            // Groups of digits follow each other sooner than thoughts do; whoever pauses for longer is known for it.
+            // Groups of digits follow each other quickly; the usual pause covers slower callers.
             (Words::Dictation, true, _) => (unfinished_silence * 2 / 3).max(self.rhythm()),
             (Words::Unfinished | Words::Dictation, false, _) => unfinished_silence.max(silence),
         };
         let wait = wait.max(min_silence);
         let due = quiet + wait;
-        // Final words come in bursts: what is not the last of them is followed by more at once.
+        // Finals come in bursts: one that is not the last is followed by more at once.
         let more = self.final_at.filter(|_| !self.recogniser_done && self.interim.is_empty()).map(|at| at + SETTLE);
         Some(more.map_or(due, |more| due.max(more)))
     }

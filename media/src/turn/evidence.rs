@@ -1,10 +1,10 @@
-//! What the words so far say about whether more will come: a complete answer, an unfinished clause, a number or
-//! a name being spelt. Languages differ in their small words; what is not known here waits like any other.
+//! Whether the words so far form a complete utterance: complete answer, unfinished clause, or dictated number or name.
+//! Function words are listed per language; unknown languages use the default timing.
 
-/// How finished words sound.
+/// Completeness of an utterance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
-    /// An answer that stands by itself, or a sentence with its end.
+    /// A complete answer or a complete sentence.
     Complete,
     /// Could go on or not.
     Open,
@@ -14,12 +14,12 @@ pub enum Words {
     Dictation,
 }
 
-/// Small words of a language.
+/// Function words of a language.
 #[derive(Debug)]
 struct Language {
-    /// Nobody ends on these.
+    /// Words that never end a sentence.
     unfinished: &'static [&'static str],
-    /// A sentence may end on these, once the recogniser has put its dot; a clause that goes on more often does.
+    /// Words that can end a sentence if STT added a full stop, but usually continue.
     hanging: &'static [&'static str],
     /// Whole answers.
     complete: &'static [&'static str],

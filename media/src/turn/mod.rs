@@ -1,4 +1,4 @@
-//! Whose turn it is: the verdict that a caller interrupts, and the verdict that a caller has finished.
+//! Turn-taking: barge-in and end-of-turn detection.
 
 pub mod barge_in;
 pub mod endpoint;

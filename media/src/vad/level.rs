@@ -1,4 +1,4 @@
-//! Puts speech near the level at which the detector separates best.
+//! Normalizes speech to the level at which the detector works best.
 
 /// Level of speech at the detector's input. Its scores rise with the level of noise, and at -30 dBFS
 /// noise stays low while speech is still found.
@@ -27,7 +27,7 @@ impl Normaliser {
         self.gain
     }
 
-    /// Learns from a frame that held speech: loud speech at once, quiet speech slowly.
+    /// Updates the speech level from a speech frame: quickly for louder, slowly for quieter speech.
     pub(super) fn learn(&mut self, frame_dbfs: f32) {
         let rate = if frame_dbfs > self.speech_dbfs { 0.2 } else { 0.01 };
         self.speech_dbfs += (frame_dbfs - self.speech_dbfs) * rate;

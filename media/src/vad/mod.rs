@@ -1,5 +1,4 @@
-//! Is somebody speaking? A small neural detector behind a level normaliser, with a threshold that
-//! follows its own floor and a hangover.
+//! Voice activity detection: a small neural model behind a level normalizer, with an adaptive threshold and a hangover.
 
 mod level;
 mod model;

@@ -28,7 +28,7 @@ impl Default for Config {
     }
 }
 
-/// What one frame of audio changed.
+/// Change of speech activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voice {
     /// Speech began at that instant.
@@ -43,9 +43,9 @@ pub struct Detector {
     resampler: Option<Resampler>,
     pending: Vec<f32>,
     normaliser: Normaliser,
-    /// Slowly rising, quickly falling floor of the model's score.
+    /// Noise floor of the model score: rises slowly, falls quickly.
     floor: f32,
-    /// Votes of the last frames, newest in bit 0.
+    /// Voiced flags of the last frames, newest in bit 0.
     votes: u32,
     speaking: bool,
     last_voiced: Option<Instant>,

@@ -1,7 +1,7 @@
-//! A systematic mutator: from a packet that is right, every packet that is wrong in one place. Shared by the tests that
-//! run on every change and by the fuzz targets, which combine them.
+//! Systematic packet mutator: all single mutations of a valid packet. Shared by the tests that run on every change and
+//! by the fuzz targets, which combine them.
 
-/// Values of an octet at which readers stumble.
+/// Octet values that often break parsers.
 const OCTETS: [u8; 9] = [0, 1, 2, 15, 127, 128, 200, 254, 255];
 /// And of two and four octets: around zero, around half, at the end.
 const WORDS: [u32; 9] = [0, 1, 2, 0x7fff, 0x8000, 0xfffe, 0xffff, 0x7fff_ffff, 0xffff_ffff];

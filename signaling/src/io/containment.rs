@@ -1,9 +1,8 @@
-//! What a panic costs the endpoint: the message it came with, and the call that message was for. Also the endpoint's
-//! question to itself, by which others tell that it works.
+//! Panic containment: a panic costs the message it came with and the call of that message. Also the self-check by which
+//! the process tells that SIP works.
 //!
-//! Messages from outside may panic as often as they like: ending the service for them would be what their sender wants.
-//! The endpoint's own work (timers, what it has to send) that panics again and again is another matter: then its state
-//! is broken, and the task ends.
+//! Received messages may panic any number of times; ending the service would be what an attacker wants. If internal
+//! work (timers, sending) panics repeatedly, the state is broken and the task ends.
 
 use super::driver::Driver;
 use crate::sip::endpoint::{Address, CallId, Transport};
@@ -15,22 +14,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use trunkline_supervision::contain_sync;
 
-/// How often calls and connections are looked through for those whose other end in this process is gone.
+/// Interval of the sweep for calls and connections whose owner task is gone.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
-/// Panics of the endpoint's own work in a row after which its state is not to be trusted.
+/// Consecutive panics of internal work after which the state is considered broken.
 const OWN_PANICS_MAX: u32 = 8;
-/// Putting right what was interrupted looks at everything that is held: a flood of messages that panic must not buy that
-/// look with each of them.
+/// Minimum interval of repairs. A repair scans all state, so a flood of panicking messages must not trigger one each.
 const RECOVERY_INTERVAL: Duration = Duration::from_millis(100);
-/// Questions to ourselves that may be open: they are asked one at a time.
+/// Maximum pending self-checks; they are normally sent one at a time.
 const CHECKS_MAX: usize = 16;
-/// Whom our own questions come from: nobody's address. A reliable transport keeps no transaction for repetitions.
+/// Source address of self-checks: unspecified. A reliable transport needs no transaction for retransmissions.
 pub(super) const CHECK_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 pub(super) const CHECK_TRANSPORT: Transport = Transport::Tcp;
 
 const CHECK_CALL_ID: &str = "check-";
 
-/// Open questions to ourselves, and panics in a row.
+/// Pending self-checks and consecutive panics.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     asked: VecDeque<oneshot::Sender<u16>>,
@@ -48,7 +46,7 @@ pub(super) struct Checks {
     broken: bool,
 }
 
-/// What the endpoint does without being told.
+/// Internal work of the user agent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OwnWork {
     Timer = 0,
@@ -60,7 +58,7 @@ impl Checks {
     /// The OPTIONS to be handled.
     pub(super) fn begin(&mut self, reply: oneshot::Sender<u16>) -> String {
         if self.asked.len() >= CHECKS_MAX {
-            self.asked.pop_front(); // whoever asked has given up long ago
+            self.asked.pop_front(); // its caller has given up long ago
         }
         self.asked.push_back(reply);
         self.count += 1;
@@ -74,11 +72,11 @@ impl Checks {
 
     pub(super) fn answered(&mut self, bytes: &[u8]) {
         let Parsed::Message(Message::Response(response)) = parse::datagram(bytes) else { return };
-        // Whatever else is sent to nobody's address is not the answer.
+        // Other messages to the check address are not the answer.
         if response.headers.call_id().starts_with(CHECK_CALL_ID)
             && let Some(reply) = self.asked.pop_front()
         {
-            let _ = reply.send(response.status); // nobody waits for ever
+            let _ = reply.send(response.status); // the caller may have given up
         }
     }
 
@@ -98,7 +96,7 @@ impl Driver {
         }
     }
 
-    /// Something of a call's owner, or for a call.
+    /// Runs work for a call; a panic ends that call.
     pub(super) fn contained(&mut self, call: Option<CallId>, work: impl FnOnce(&mut Self)) {
         if contain_sync("sip_message", || work(&mut *self)).is_err() {
             self.recover();
@@ -140,7 +138,7 @@ impl Driver {
         }
     }
 
-    /// What was interrupted is put right at once, or by the next sweep, and looked at.
+    /// Repairs the interrupted state at once, or in the next sweep.
     fn recover(&mut self) {
         let now = Instant::now();
         self.checks.suspect = true;
@@ -148,7 +146,7 @@ impl Driver {
         if !self.checks.broken {
             self.checks.recovered = Some(now);
             let recovered = contain_sync("sip", || self.endpoint.recover(now));
-            self.checks.broken = recovered.is_err(); // once more, where a panic that comes back is counted
+            self.checks.broken = recovered.is_err(); // the sweep repeats it and counts a repeated panic
         }
     }
 
@@ -157,20 +155,20 @@ impl Driver {
         calls.into_iter().for_each(|call| self.give_up(now, call));
     }
 
-    /// Ends a call that could not be served, as far as its state still lets us.
+    /// Ends a call after a panic, as far as its state permits.
     fn give_up(&mut self, now: Instant, call: CallId) {
-        tracing::error!(call = call.0, "a call is given up for a defect");
+        tracing::error!(call = call.0, "call ended after an internal error");
         if contain_sync("sip", || self.endpoint.give_up(now, call)).is_err() {
-            // Not even that: its owner learns it from its closed queue.
+            // If that fails too, the owner sees its queue closed.
             self.calls.remove(&call);
         }
     }
 
-    /// Calls whose owner is gone are hung up: a task that panicked leaves nobody on the line. Connections whose task is
-    /// gone are forgotten.
+    /// Calls whose owner is gone are hung up, so that a panicked task does not leave a caller connected. Connections
+    /// whose task is gone are forgotten.
     ///
-    /// An owner may have refused its call and gone before the refusal was read: of `waiting` commands the last one may
-    /// be that, so these come first.
+    /// An owner may have rejected its call and ended before the command was read, so the `waiting` commands are
+    /// executed first.
     pub(super) fn sweep(&mut self, waiting: u64) {
         let now = Instant::now();
         let (calls, commands) = (&self.calls, self.checks.commands);
@@ -191,10 +189,10 @@ impl Driver {
         if self.checks.broken {
             self.endpoint.recover(now);
             self.checks.broken = false;
-            return; // the calls that this ended hear of it first
+            return; // deliver the ends of these calls first
         }
         if std::mem::take(&mut self.checks.suspect) {
-            // A panic may have taken a session along: its owner learns it from its closed queue.
+            // A panic may have lost a session; its owner sees its queue closed.
             let endpoint = &self.endpoint;
             self.calls.retain(|call, _| endpoint.knows(*call));
         }

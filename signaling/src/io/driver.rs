@@ -1,4 +1,4 @@
-//! Drives the endpoint: one task that owns it, its UDP socket, its connections and its timers.
+//! Runs the SIP user agent: one task owns it, its UDP socket, connections and timers.
 
 use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, Checks, OwnWork, SWEEP_INTERVAL};
 use super::handle::{Command, Local, SipHandle};
@@ -23,14 +23,14 @@ use tokio::sync::{Semaphore, mpsc};
 use trunkline_connections::{Connections, Standing};
 use trunkline_supervision::spawn;
 
-/// A call that came in, with the events of its life.
+/// An incoming call and its event queue.
 #[derive(Debug)]
 pub struct IncomingCall {
     pub incoming: Incoming,
     pub events: mpsc::Receiver<Event>,
 }
 
-/// Figures of the running endpoint.
+/// Statistics of the running user agent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Snapshot {
     pub counters: Counters,
@@ -48,14 +48,14 @@ pub struct Listen {
     pub tls: Option<SocketAddr>,
     /// WebSockets (RFC 7118).
     pub ws: Option<SocketAddr>,
-    /// They come over TLS.
+    /// WebSockets use TLS (WSS).
     pub ws_is_secure: bool,
     /// Origins that may open a WebSocket; all when empty.
     pub ws_origins: Vec<String>,
     pub certificates: Certificates,
-    /// Names are looked up here instead of at the system's servers.
+    /// DNS server to use instead of the system's servers.
     pub dns_server: Option<SocketAddr>,
-    /// Of connections, theirs and ours.
+    /// Limits of inbound and outbound connections.
     pub streams: StreamLimits,
 }
 
@@ -76,12 +76,12 @@ impl Listen {
     }
 }
 
-/// A running endpoint.
+/// A running SIP service.
 #[derive(Debug)]
 pub struct Started {
     pub handle: SipHandle,
     pub incoming: mpsc::Receiver<IncomingCall>,
-    /// News of registrations, by trunk.
+    /// Registration events, by trunk.
     pub registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
 }
 
@@ -92,13 +92,13 @@ pub(super) struct Driver {
     admission: Admission,
     certificates: Certificates,
     pub(super) calls: HashMap<CallId, mpsc::Sender<Event>>,
-    /// Events of calls whose owner is another call's, until that takes them.
+    /// Event queues of calls that replace another call, until the owner takes them.
     unclaimed: HashMap<CallId, mpsc::Receiver<Event>>,
     incoming: mpsc::Sender<IncomingCall>,
     registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
     names: Names,
     resolved: mpsc::Sender<Resolved>,
-    /// For the names of messages that are sent once.
+    /// Limits DNS lookups for ACKs.
     ack_lookups: Arc<Semaphore>,
     pub(super) checks: Checks,
 }
@@ -160,8 +160,8 @@ pub async fn start(
     Ok(Started { handle, incoming: incoming_queue, registrations: news })
 }
 
-/// One port for both transports, so that one URI works for both. With port 0 a port is looked for that is
-/// free for both: the one UDP gets may be taken for TCP.
+/// One port for both transports, so that one URI works for both. With port 0, tries until a port is free for both UDP
+/// and TCP.
 async fn bind_both(bind: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
     let attempts = if bind.port() == 0 { 50 } else { 1 };
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
@@ -189,7 +189,7 @@ fn bind_udp(bind: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// A peer of the other family behind a socket for both.
+/// Converts IPv4-mapped addresses of a dual-stack socket.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
@@ -230,7 +230,7 @@ impl Driver {
             }
             self.own_work(OwnWork::Output, Self::flush);
             if self.checks.is_hopeless() {
-                tracing::error!("SIP cannot go on: its own work panics again and again");
+                tracing::error!("SIP stops: internal work panics repeatedly");
                 return;
             }
         }
@@ -321,7 +321,7 @@ impl Driver {
             }
         };
         if let Err(refusal) = refused {
-            tracing::debug!(?refusal, "command came too late for its call");
+            tracing::debug!(?refusal, "command does not fit the state of its call");
         }
     }
 
@@ -342,7 +342,7 @@ impl Driver {
         }
     }
 
-    /// Carries everything the endpoint wants out.
+    /// Sends and delivers all pending output of the user agent.
     fn flush(&mut self) {
         loop {
             let mut idle = true;
@@ -366,7 +366,7 @@ impl Driver {
 
     fn transmit(&mut self, transmit: Transmit) {
         match &transmit.target {
-            // The answer to our own question stays here.
+            // The answer to a self-check is not sent.
             Target::Addr(CHECK_ADDR) => self.checks.answered(&transmit.bytes),
             Target::Addr(addr) => {
                 let addr = *addr;
@@ -389,12 +389,12 @@ impl Driver {
         if let Some(addresses) = self.names.known(Instant::now(), &asked.hop) {
             return self.resolved(Resolved { asked, result: Ok(addresses) });
         }
-        // The endpoint counts its queries itself.
+        // Queries are limited by the user agent itself.
         let permit = match &asked.purpose {
             Purpose::Query(_) => None,
             Purpose::Message(_) => match self.ack_lookups.clone().try_acquire_owned() {
                 Ok(permit) => Some(permit),
-                Err(_) => return, // the peer repeats its 200, and we the attempt
+                Err(_) => return, // the peer retransmits its 200 and we try again
             },
         };
         let (resolver, resolved) = (self.names.resolver(), self.resolved.clone());
@@ -414,7 +414,7 @@ impl Driver {
             (Purpose::Message(mut transmit), Ok(addresses)) => {
                 let permitted = |address: &&Address| self.endpoint.check_destination(address.addr).is_ok();
                 if let Some(address) = addresses.iter().find(permitted) {
-                    // The name of the call where it has been there, else the one that was looked up.
+                    // Prefer the call's known server name for this address, else the name looked up.
                     let before = transmit.server_name.take();
                     let is_there =
                         before.as_deref().is_some_and(|name| self.streams.get(address, Some(name)).is_some());
@@ -422,7 +422,7 @@ impl Driver {
                     self.send_to(transmit, address.addr);
                 }
             }
-            // An ACK that cannot be sent: the peer repeats its 200, and we the attempt.
+            // An ACK that cannot be sent: the peer retransmits its 200 and we try again.
             (Purpose::Message(_), Err(_)) => {}
         }
     }
@@ -455,7 +455,7 @@ impl Driver {
         let item = (transmit.bytes.clone(), transmit.transaction.clone());
         let server_name = transmit.server_name.clone().filter(|_| transmit.transport == Transport::Tls);
         let found = self.streams.get(&peer, server_name.as_deref());
-        // Without a name: one that is on its way to the bare address.
+        // Without a name, use a connection to the bare address that is being opened.
         let found = match &server_name {
             None => found.or_else(|| self.streams.get(&peer, Some(&addr.ip().to_string()))),
             Some(_) => found,
@@ -463,7 +463,7 @@ impl Driver {
         let item = match found.map(|stream| (stream.queue.try_send(item.clone()), stream.place.clone())) {
             Some((Ok(()), _)) => return,
             Some((Err(mpsc::error::TrySendError::Full(_)), place)) => {
-                self.streams.close(&peer, &place); // a peer that does not read is gone
+                self.streams.close(&peer, &place); // a peer that does not read is disconnected
                 return self.unreachable(transmit, "connection does not drain");
             }
             Some((Err(mpsc::error::TrySendError::Closed(item)), _)) => item,
@@ -472,12 +472,12 @@ impl Driver {
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
             return self.unreachable(transmit, "the WebSocket is closed");
         }
-        // Whoever asks and goes away would have us open connections, for which others make room.
+        // Never open a connection for a reply; otherwise a peer could make us open connections that evict others.
         if transmit.is_reply() {
             return;
         }
         let Admission { connections, reports, limits, events, .. } = &self.admission;
-        // Strangers make room for those we call.
+        // Outbound connections may evict those of unknown peers.
         let Ok((place, eviction)) = connections.open(addr.ip(), Standing::Exempt, &reports.outbound) else {
             return self.unreachable(transmit, "too many connections");
         };
@@ -498,7 +498,7 @@ impl Driver {
         let call = match event {
             Event::Incoming(incoming) => return self.announce(*incoming),
             Event::Registration { id, news } => {
-                // The owner reads a state that is always followed by another one: what is lost is overtaken.
+                // A lost event is superseded by the next one.
                 let _ = self.registrations.try_send((id, news));
                 return;
             }
@@ -533,7 +533,7 @@ impl Driver {
             self.unclaimed.remove(&call);
             self.calls.remove(&call);
         } else if !delivered {
-            // The owner is gone or does not read: the call must not stay up without it.
+            // The owner is gone or does not read, so the call is ended.
             self.calls.remove(&call);
             let _ = self.endpoint.hang_up(Instant::now(), call);
         }
@@ -656,7 +656,7 @@ mod tests {
         running.driver.contained(Some(call), |_| panic!("on purpose"));
         running.driver.own_work(OwnWork::Output, Driver::flush);
         assert!(matches!(second.events.try_recv(), Ok(Event::Ended { cause: Cause::Defect, .. })));
-        // Garbage that panics is for no call.
+        // A panic on garbage ends no call.
         running.driver.heard(Instant::now(), b"\xff\xfe", |_| panic!("on purpose"));
         assert_eq!((running.driver.endpoint.calls(), running.check()), (0, Some(200)));
         assert!(!running.driver.checks.is_hopeless());
@@ -674,7 +674,7 @@ mod tests {
             running.driver.own_work(OwnWork::Timer, |_| panic!("on purpose"));
             running.driver.own_work(OwnWork::Output, Driver::flush);
         }
-        assert!(running.driver.checks.is_hopeless(), "what it sends is no sign that its timers work");
+        assert!(running.driver.checks.is_hopeless(), "successful sending does not reset the count of timer panics");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the rest of the program holds of the endpoint: commands to its task.
+//! Handle of the SIP task: sends commands to it.
 
 use super::driver::Snapshot;
 use super::listener::StreamReports;
@@ -34,7 +34,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// The call it is for, where it is for one.
+    /// The call of the command, if any.
     pub(super) fn call(&self) -> Option<CallId> {
         match self {
             Self::Progress { call, .. }
@@ -63,8 +63,8 @@ impl Command {
     }
 }
 
-/// Sends commands to the endpoint. Commands that no longer fit the state of their call are dropped:
-/// the call's owner learns its state from the events.
+/// Sends commands to the endpoint. Commands that do not fit the state of their call are dropped; the owner follows the
+/// state by events.
 #[derive(Clone, Debug)]
 pub struct SipHandle {
     pub(super) commands: mpsc::Sender<Command>,
@@ -106,8 +106,8 @@ impl SipHandle {
         answer.await.unwrap_or(Err(Refusal::Overload))
     }
 
-    /// Asks whether somebody is there: the status of the answer, none without one after
-    /// [`PROBE_TIMEOUT`](crate::sip::endpoint::PROBE_TIMEOUT). Refused when too many ask.
+    /// Sends OPTIONS and returns the status of the answer; `None` without an answer after
+    /// [`PROBE_TIMEOUT`](crate::sip::endpoint::PROBE_TIMEOUT). Fails if too many probes are pending.
     pub async fn options(&self, probe: Invite) -> Result<Option<u16>, Refusal> {
         let (reply, events) = oneshot::channel();
         let command = Command::Options { probe: Box::new(probe), reply };
@@ -119,7 +119,7 @@ impl SipHandle {
         })
     }
 
-    /// The call has an owner who may be long about it: no sign that calls are left waiting.
+    /// Marks the call as attended, so that a slow answer does not count as overload.
     pub async fn attend(&self, call: CallId) {
         self.send(Command::Attend { call }).await;
     }
@@ -148,22 +148,22 @@ impl SipHandle {
         self.send(Command::Info { call, content_type, body }).await;
     }
 
-    /// Asks the peer to call somebody else; the outcome comes as events.
+    /// Sends REFER; the outcome comes as events.
     pub async fn refer(&self, call: CallId, target: String) {
         self.send(Command::Refer { call, target }).await;
     }
 
-    /// Takes or declines the transfer the peer asks for.
+    /// Accepts or declines a transfer the peer requested.
     pub async fn answer_refer(&self, call: CallId, accept: bool) {
         self.send(Command::AnswerRefer { call, accept }).await;
     }
 
-    /// Tells the peer how the transfer it asked for goes.
+    /// Notifies the peer of the progress of its transfer.
     pub async fn notify_refer(&self, call: CallId, status: u16) {
         self.send(Command::NotifyRefer { call, status }).await;
     }
 
-    /// Offers other media; the outcome comes as an event.
+    /// Sends a re-INVITE; the outcome comes as an event.
     pub async fn reoffer(&self, call: CallId, sdp: Vec<u8>) {
         self.send(Command::Reoffer { call, sdp }).await;
     }
@@ -173,14 +173,14 @@ impl SipHandle {
         self.send(Command::Acknowledge { call, sdp }).await;
     }
 
-    /// The events of a call that wants to take another's place.
+    /// Takes the event queue of a call that replaces another.
     pub async fn take(&self, call: CallId) -> Option<mpsc::Receiver<Event>> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Take { call, reply }).await;
         answer.await.ok()?
     }
 
-    /// With whom we are registered from now on.
+    /// Replaces the registrations.
     pub async fn set_registrations(&self, rules: Vec<RegistrationRule>) {
         self.send(Command::SetRegistrations { rules }).await;
     }
@@ -192,18 +192,18 @@ impl SipHandle {
         let _ = applied.await;
     }
 
-    /// The call is this candidate's: it has that trunk's rights and no other's.
+    /// Assigns the call to this trunk; it has only that trunk's rights.
     pub async fn choose_trunk(&self, call: CallId, id: TrunkKey) {
         self.send(Command::ChooseTrunk { call, id }).await;
     }
 
-    /// The number is none of the candidates': 401 where credentials may bring another one, else 404.
+    /// Rejects a number that belongs to no candidate: 401 if credentials could add candidates, else 404.
     pub async fn reject_number(&self, call: CallId) {
         self.send(Command::RejectNumber { call }).await;
     }
 
-    /// Who may call in; holds for every request read after this returns. The index over the rules is made here, so
-    /// that the endpoint's task does not wait for it.
+    /// Who may call in; holds for every request read after this returns. The index is built here and not in the SIP
+    /// task.
     pub async fn set_trunks(&self, trunks: Vec<TrunkRule>) {
         let (done, applied) = oneshot::channel();
         let trunks = Arc::new(TrunkRules::from(trunks));
@@ -217,8 +217,8 @@ impl SipHandle {
         answer.await.ok()
     }
 
-    /// Asks the endpoint an OPTIONS of our own, through its queue like everything else: the status of its answer, none
-    /// when it does not take questions any more. Wait with a deadline.
+    /// Self-check: sends an internal OPTIONS through the command queue and returns the status of the answer; `None` if
+    /// the task has ended. Use a timeout.
     pub async fn check(&self) -> Option<u16> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Check { reply }).await.ok()?;

@@ -1,4 +1,4 @@
-//! Who connects to us: admission at accept, then TLS and WebSocket handshakes, each with its deadline.
+//! Listeners: admission at accept, then TLS and WebSocket handshakes with deadlines.
 
 use super::stream::{self, Peer, StreamEvent};
 use crate::limits;
@@ -19,16 +19,16 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use trunkline_connections::{Buckets, Caps, Closed, Connection, Connections, Eviction, Rate, Report, Source, Standing};
 use trunkline_supervision::{contain, spawn};
 
-/// TLS handshakes of one source nobody has vouched for: browsers behind one address reconnect at once. One takes up to
-/// a millisecond of a core.
+/// TLS handshakes per unknown source. Browsers behind one address reconnect together. A handshake takes up to 1 ms of
+/// CPU.
 const HANDSHAKES: Rate = Rate { per_s: 10.0, burst: 50.0 };
-/// Those of all strangers together: at most a fifth of a core.
+/// TLS handshakes of all unknown sources: at most 20 % of a core.
 const HANDSHAKES_ALL: Rate = Rate { per_s: 200.0, burst: 400.0 };
 
-/// After what should not be, and would come again at once.
+/// Pause after an error that would repeat at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long connections may take for what they do, and how many there may be.
+/// Timeouts and limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
     /// Of all listeners together, with the connections that we open.
@@ -99,7 +99,7 @@ impl Lists {
     }
 }
 
-/// What stands between a listener and SIP.
+/// Protocol of a listener.
 #[derive(Clone)]
 pub(super) enum Door {
     Tcp,
@@ -137,7 +137,7 @@ pub(super) async fn listen(listener: TcpListener, door: Door, admission: Admissi
     persist(|| accept_loop(&listener, &door, &admission)).await;
 }
 
-/// A panic costs the connection it came with, and not the port.
+/// A panic ends one connection, not the listener.
 async fn persist<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
     while contain("sip_listener", work()).await.is_err() {
         tokio::time::sleep(PAUSE).await;
@@ -154,7 +154,7 @@ async fn accept_loop(listener: &TcpListener, door: &Door, admission: &Admission)
     let mut handshakes = Handshakes::new(Instant::now().into());
     while !admission.events.is_closed() {
         let Ok((stream, addr)) = listener.accept().await else {
-            // Out of file descriptors: wait for some to come back instead of spinning.
+            // Out of file descriptors: wait instead of spinning.
             tokio::time::sleep(PAUSE).await;
             continue;
         };
@@ -216,7 +216,7 @@ async fn serve(
         () = eviction.wait() => place.count(Closed::Evicted),
     }
     drop(place);
-    // The driver tells a closed connection by its queue.
+    // The driver recognizes a closed connection by its closed queue.
     let _ = admission.events.send(StreamEvent::Closed { peer: address }).await;
 }
 
@@ -266,7 +266,7 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     let config = WebSocketConfig::default()
         .max_message_size(Some(limits::MESSAGE_BYTES_MAX))
         .max_frame_size(Some(limits::MESSAGE_BYTES_MAX))
-        // A pong that the peer does not take is not followed by another one.
+        // Do not queue further pongs if the peer does not read.
         .write_buffer_size(0)
         .max_write_buffer_size(2 * limits::MESSAGE_BYTES_MAX);
     accept_hdr_async_with_config(stream, check, Some(config)).await

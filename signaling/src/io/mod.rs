@@ -1,5 +1,5 @@
-//! The sockets and the clock around the endpoint. The only place in this crate that may use them.
-#![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
+//! Sockets and clock for the user agent. The only module of this crate that may use them.
+#![expect(clippy::disallowed_methods, reason = "this module delivers bytes and time to the state machine")]
 
 mod containment;
 pub mod driver;

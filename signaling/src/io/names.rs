@@ -1,4 +1,4 @@
-//! Next hops by name (RFC 3263): NAPTR tells the transport, SRV the hosts and their order, A and AAAA the addresses.
+//! Next hops by name (RFC 3263): NAPTR gives the transports, SRV the hosts and their order, A and AAAA the addresses.
 
 use crate::limits;
 use crate::sip::endpoint::{Address, Hop, Transmit, Transport};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_supervision::contain;
 
-/// How long an answer is used; shorter than most records live, so that a moved provider is found again soon.
+/// How long an answer is used; shorter than most TTLs, so that a moved provider is found soon.
 const LIFETIME: Duration = Duration::from_secs(60);
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Names whose answers are kept.
 const NAMES_MAX: usize = 1_024;
 
-/// Who wants to know.
+/// What the lookup is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
     Query(u64),
@@ -41,7 +41,7 @@ pub(super) struct Resolved {
 
 type Key = (String, Option<u16>, Option<Transport>);
 
-/// Names that were looked up a moment ago.
+/// Cache of recent DNS answers.
 #[derive(Debug)]
 pub(super) struct Names {
     resolver: Option<TokioResolver>,
@@ -64,7 +64,7 @@ fn only(server: SocketAddr) -> Option<TokioResolver> {
 impl Names {
     /// `server` is asked instead of those of the system.
     pub(super) fn new(server: Option<SocketAddr>) -> Self {
-        // Without a readable resolv.conf the host's own resolver is asked for addresses, and SRV is not known.
+        // Without a readable resolv.conf the system resolver is used for addresses, without SRV.
         let resolver = match server {
             None => TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok(),
             Some(server) => only(server),
@@ -90,7 +90,7 @@ impl Names {
 
 pub(super) async fn resolve(asked: Asked, resolver: Option<TokioResolver>, resolved: mpsc::Sender<Resolved>) {
     let looking = look_up(&asked.hop, asked.transport, resolver.as_ref());
-    // Whoever asked is answered, whatever the resolver makes of what it is told.
+    // The result is always sent, even if the resolver panics.
     let looking = async { contain("sip_names", looking).await.unwrap_or_else(|error| Err(error.to_string())) };
     let result = match tokio::time::timeout(DEADLINE, looking).await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.hop.host)),
@@ -129,7 +129,7 @@ async fn addresses(
 ) -> Result<Vec<Address>, String> {
     let fault = |error: &dyn std::fmt::Display| format!("resolve {host}: {error}");
     let mut found: Vec<SocketAddr> = match resolver {
-        // The hosts file counts there too.
+        // This includes the hosts file.
         Some(resolver) => {
             let found = resolver.lookup_ip(host).await.map_err(|error| fault(&error))?;
             found.iter().map(|ip| SocketAddr::new(ip, port)).collect()
@@ -200,7 +200,7 @@ struct Weighted {
     port: u16,
 }
 
-/// By priority; among equals drawn by weight, with `dice` as the only chance.
+/// Sorted by priority; among equals drawn by weight, with `dice` as the only random input.
 fn in_order(mut records: Vec<Weighted>, mut dice: u64) -> Vec<(String, u16)> {
     records.sort_by_key(|record| record.priority);
     let mut ordered = Vec::with_capacity(records.len());

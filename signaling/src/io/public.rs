@@ -1,4 +1,4 @@
-//! Our own address as the world sees it, asked of a STUN server.
+//! Our public address, learned from a STUN server.
 
 use crate::stun;
 use std::io;
@@ -25,7 +25,7 @@ pub async fn public_address(server: &str, random: [u8; 12]) -> io::Result<IpAddr
         let _ = socket.send(&request).await;
         let until = tokio::time::Instant::now() + FIRST_WAIT * 2u32.pow(attempt);
         while let Ok(received) = tokio::time::timeout_at(until, socket.recv(&mut buffer)).await {
-            let Ok(len) = received else { break }; // refused: perhaps not the next time
+            let Ok(len) = received else { break }; // refused: try the next attempt
             if let Some(mapped) = stun::mapped_address(&buffer[..len], random) {
                 return Ok(mapped.ip());
             }

@@ -1,5 +1,5 @@
-//! Connections (TCP, TLS, WebSocket): framing on the way in, one bounded queue on the way out, and a deadline for
-//! everything that is waited for. Knows no SIP beyond framing.
+//! Connections (TCP, TLS, WebSocket): framing of received bytes, one bounded send queue, and a deadline for every wait.
+//! Knows no SIP beyond framing.
 
 use super::listener::StreamLimits;
 use crate::limits;
@@ -21,13 +21,13 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use trunkline_connections::{Bucket, Closed, Connection, Eviction, Rate};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// What we opened is kept open through NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
+/// Keep-alive interval of outbound connections, for NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// Read at once; with the largest message the most that is kept of a stream.
+/// Read buffer size. With the largest message it bounds the memory per connection.
 const READ_BYTES: usize = 4_096;
 
-/// Messages of a stranger's connection: what one source may send at all (`sip/rate_limit`). More of them wait with their
-/// sender, where they cost nothing, instead of being read to be thrown away.
+/// Message rate of a connection from an unknown peer, equal to the rate limit per source (`sip/rate_limit`). Further
+/// messages are not read yet, so they wait at the sender.
 const STRANGER_MESSAGES: Rate = Rate { per_s: 100.0, burst: 400.0 };
 /// Until the next one may be read.
 const STRANGER_PAUSE: Duration = Duration::from_millis(10);
@@ -69,20 +69,20 @@ pub(super) struct Peer {
     pub is_ours: bool,
 }
 
-/// Until when a connection may be silent, and why it ends then.
+/// Deadlines of a connection and the reason it is closed.
 struct Patience {
     limits: StreamLimits,
     place: Arc<Connection>,
     opened: Instant,
     /// A SIP message was read.
     served: bool,
-    /// Of the last byte; of peers nobody vouches for, of the last message.
+    /// Time of the last byte; for unknown peers, of the last message.
     heard: Instant,
     /// Of the first byte of a message that is not complete yet.
     begun: Option<Instant>,
     /// Unreadable messages since the last readable one.
     garbage: usize,
-    /// What a stranger may send at present.
+    /// Rate limit of an unknown peer.
     pace: Bucket,
 }
 
@@ -107,7 +107,7 @@ impl Patience {
     /// Bytes came, and possibly messages; `rest`: the beginning of another one.
     fn read(&mut self, now: Instant, messages: usize, rest: bool) {
         if messages > 0 {
-            // A place in the line of those that make room first; who is known is not in it.
+            // Moves an unknown peer to the end of the eviction order.
             if !self.served || !self.place.is_known() {
                 self.place.make_served();
             }
@@ -127,7 +127,7 @@ impl Patience {
         }
     }
 
-    /// Counts what is no message; false when there was too much of it.
+    /// Counts unparseable messages; false if there were too many.
     fn bears(&mut self, parsed: &Parsed) -> bool {
         match parsed {
             Parsed::Garbage(_) => self.garbage += 1,
@@ -138,7 +138,7 @@ impl Patience {
     }
 }
 
-/// Serves a connection of ours, or closes it when it has to make room.
+/// Serves an outbound connection until it ends or is evicted.
 pub(super) async fn until_evicted(
     place: Arc<Connection>, eviction: Eviction, events: mpsc::Sender<StreamEvent>, address: Address,
     serving: impl Future<Output = ()>,
@@ -229,7 +229,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     if let Some(why) = why {
         peer.place.count(why);
     }
-    // Answers that are still queued, such as the 400 to what broke the framing.
+    // Send queued answers, such as the 400 for the message that broke the framing.
     while let Ok((wire, _)) = outbound.try_recv() {
         if !write_all(&mut write, &wire, peer.limits.write).await {
             break;
@@ -261,7 +261,7 @@ async fn take_messages(
         let goes_on = patience.bears(&parsed) && !is_broken;
         events.send(StreamEvent::Received { peer, parsed }).await.ok()?;
         if !goes_on {
-            // The answer is made by the driver; give it the chance to reach our queue.
+            // Let the driver put its answer into our queue.
             tokio::task::yield_now().await;
             return None;
         }
@@ -269,8 +269,8 @@ async fn take_messages(
     Some(messages)
 }
 
-/// One SIP message a frame (RFC 7118 section 5). A frame that comes in pieces is no message until it is complete, and
-/// a ping is none either: of strangers only messages count.
+/// One SIP message a frame (RFC 7118 section 5). Only complete messages extend the deadline of unknown peers, not
+/// partial frames or pings.
 pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
     socket: WebSocketStream<S>, peer: Peer, mut outbound: mpsc::Receiver<Outbound>, events: &mpsc::Sender<StreamEvent>,
 ) {

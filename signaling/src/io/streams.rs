@@ -106,7 +106,7 @@ mod tests {
         let named = |streams: &Streams, name| streams.get(&peer, name).and_then(|stream| stream.server_name.clone());
         let foreign = add(&mut streams, "foreign.example");
         assert_eq!(named(&streams, Some("carrier.example")), None);
-        assert_eq!(named(&streams, None), None, "nobody knows yet who is there");
+        assert_eq!(named(&streams, None), None, "the certificate is not verified yet");
         let carrier = add(&mut streams, "carrier.example");
         streams.set_open(&peer, &carrier);
         for name in [Some("carrier.example"), None] {

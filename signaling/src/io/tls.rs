@@ -1,4 +1,4 @@
-//! Certificates of SIP over TLS: ours with reload, theirs against roots (RFC 5922).
+//! TLS certificates for SIP: reloads our own, verifies remote ones against roots (RFC 5922).
 
 use std::io;
 use std::path::PathBuf;
@@ -23,13 +23,13 @@ pub struct Files {
     pub private_key: Option<PathBuf>,
     /// Roots of the clients' certificates; without them none is asked for.
     pub client_roots: Option<PathBuf>,
-    /// A client without a certificate is turned away.
+    /// Reject clients without a certificate.
     pub client_certificate_required: bool,
     /// Further roots that servers' certificates may come from.
     pub roots: Option<PathBuf>,
 }
 
-/// What connections are made and taken with.
+/// TLS acceptor and connector.
 #[derive(Clone)]
 pub struct Certificates {
     pub(super) acceptor: Option<TlsAcceptor>,
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Certificates {
     }
 }
 
-/// The certificate in use; replaced when its file changes, connections there are stay.
+/// Current certificate; replaced when its file changes. Existing connections stay open.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -134,7 +134,7 @@ async fn watch(current: Arc<Current>, certificate: PathBuf, private_key: PathBuf
         (changed(certificate.clone()).await, changed(private_key.clone()).await);
     loop {
         tokio::time::sleep(RELOAD_INTERVAL).await;
-        // The listener is gone with its configuration.
+        // The listener has ended.
         if Arc::strong_count(&current) == 1 {
             return;
         }
@@ -142,7 +142,7 @@ async fn watch(current: Arc<Current>, certificate: PathBuf, private_key: PathBuf
         if now == seen {
             continue;
         }
-        // Between two files that are being replaced the pair may not fit: the old one stays, and is tried again.
+        // While the two files are being replaced they may not match: keep the old pair and retry.
         match certified(&certificate, &private_key) {
             Ok(key) => {
                 if let Ok(mut slot) = current.0.write() {

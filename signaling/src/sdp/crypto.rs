@@ -7,7 +7,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::fmt::Write as _;
 
-/// Some leave the padding off.
+/// Padding is optional, because some peers omit it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -25,7 +25,7 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// In the order they are offered; the first is the one that everybody has.
+    /// In order of preference; the first is the mandatory one.
     pub const ALL: [Self; 4] =
         [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes256Gcm, Self::AeadAes128Gcm];
 
@@ -99,8 +99,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// `1 AES_CM_128_HMAC_SHA1_80 inline:…|2^20|1:4`. Lines with parameters that change what is on the wire are not
-    /// readable to us (section 6.3: they must be understood).
+    /// `1 AES_CM_128_HMAC_SHA1_80 inline:…|2^20|1:4`. Lines with parameters that change the packet format are not
+    /// supported (section 6.3: they must be understood).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();
         let tag: u32 = digits(parts.next()?)?;
@@ -109,7 +109,7 @@ impl Line {
         let params = parts.next()?;
         let mut inline = params.split(';').next()?.strip_prefix("inline:")?.split('|');
         let bytes = BASE64.decode(inline.next()?).ok()?;
-        // A master key identifier would stand in every packet.
+        // A master key identifier (MKI) would be part of every packet.
         if inline.any(|part| part.contains(':')) || params.contains(';') {
             return None;
         }

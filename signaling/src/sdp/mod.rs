@@ -26,7 +26,7 @@ impl Direction {
         }
     }
 
-    /// The same stream seen from the other side (RFC 3264 section 6.1).
+    /// The direction from the remote point of view (RFC 3264 section 6.1).
     pub fn reversed(self) -> Self {
         match self {
             Self::SendOnly => Self::RecvOnly,
@@ -97,7 +97,7 @@ pub struct Media {
     /// SHA-256 of the peer's DTLS certificate (RFC 8122).
     pub fingerprint: Option<Fingerprint>,
     pub setup: Option<Setup>,
-    /// ICE is offered: a browser's kind of media.
+    /// ICE is offered.
     pub has_ice: bool,
 }
 

@@ -9,9 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
 pub const TELEPHONE_EVENT_OPUS_OFFERED: u8 = 110;
 const OPUS_OFFERED: u8 = 111;
-/// Packet time we send and ask for (RFC 3551 section 4.5); every carrier takes it, whatever it prefers.
+/// Packet time we send and ask for (RFC 3551 section 4.5); accepted by every carrier.
 pub const PTIME_MS: u16 = 20;
-/// What is sent at the least and at the most.
+/// Range of packet times we send.
 const PTIMES_MS: std::ops::RangeInclusive<u16> = 10..=60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl Codec {
         }
     }
 
-    /// As in a=rtpmap. G.722 samples at 16 kHz and says 8 by an old mistake (RFC 3551 section 4.5.2).
+    /// As in a=rtpmap. G.722 samples at 16 kHz, but its RTP clock is 8 kHz for historical reasons (RFC 3551 section
+    /// 4.5.2).
     pub fn rtpmap(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU/8000",
@@ -67,7 +68,7 @@ impl Codec {
     }
 }
 
-/// Whether keys are offered and taken.
+/// SRTP policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Srtp {
     #[default]
@@ -77,7 +78,7 @@ pub enum Srtp {
     Mandatory,
 }
 
-/// How our offers agree on keys.
+/// Key exchange in our offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keying {
     /// In the description (RFC 4568).
@@ -92,13 +93,13 @@ pub enum Keying {
 pub struct LocalMedia {
     pub addr: IpAddr,
     pub port: u16,
-    /// In the order we like them.
+    /// In order of preference.
     pub codecs: Vec<Codec>,
     /// What we ask for, and send when the peer does not ask.
     pub ptime_ms: u16,
     pub srtp: Srtp,
     pub keying: Keying,
-    /// Of the certificate we show in DTLS handshakes; without one there are none.
+    /// Fingerprint of our DTLS certificate; `None` disables DTLS-SRTP.
     pub fingerprint: Option<Fingerprint>,
     /// Answers to offers with ICE carry it.
     pub ice: Option<IceLite>,
@@ -107,8 +108,8 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// Rises with every description of ours (RFC 8866 section 5.2).
     pub session_version: u64,
-    /// How the session that stands is secured: an offer inside it describes it as it is (RFC 3264 section 8), whatever
-    /// a first offer would say. `None` before the first agreement.
+    /// Security of the established session. A later offer must repeat it (RFC 3264 section 8), whatever a first offer
+    /// would contain. `None` before the first agreement.
     pub standing: Option<Standing>,
 }
 
@@ -169,14 +170,14 @@ pub struct Dtls {
     pub active: bool,
 }
 
-/// Our name and password for the checks of a peer that looks for a path (ICE-lite), in characters that descriptions take.
+/// Our ICE-lite ufrag and password, in ICE characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IceLite {
     pub ufrag: [u8; 8],
     pub password: [u8; 32],
 }
 
-/// What both sides agreed on, from our point of view.
+/// Negotiated media, from our point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     pub codec: Codec,
@@ -282,7 +283,7 @@ pub fn is_webrtc(offer: &[u8]) -> bool {
     parse::session(offer).is_ok_and(|session| session.media.iter().find(audio).is_some_and(needs_peer))
 }
 
-/// Profiles with feedback are taken, nothing is fed back.
+/// AVPF profiles are accepted, but no feedback is sent.
 fn is_rtp(media: &Media) -> bool {
     matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF") || is_secure(media)
 }
@@ -295,13 +296,13 @@ fn is_dtls_profile(media: &Media) -> bool {
     matches!(media.protocol.as_str(), "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF")
 }
 
-/// A handshake is what this stream's keys come from: by its profile, or because there is nothing else.
+/// True if keys come from DTLS: by the profile, or because there are no SDES keys.
 fn is_dtls(media: &Media) -> bool {
     is_dtls_profile(media) || media.crypto.is_empty()
 }
 
-/// The handshake both sides are ready for. To "either" we say "you": whoever begins reaches the other through its NAT.
-/// Where a handshake with this peer has been, "either" means that the roles stay.
+/// Negotiates DTLS-SRTP. To `actpass` we answer `passive`, because the active peer opens its own NAT. After an earlier
+/// handshake `actpass` keeps the roles.
 fn handshake(media: &Media, local: &LocalMedia) -> Option<Dtls> {
     let (theirs, ours) = (media.fingerprint?, local.fingerprint.filter(|_| local.srtp != Srtp::Off)?);
     let standing = local.standing.as_ref().and_then(|standing| standing.dtls).filter(|dtls| dtls.theirs == theirs);
@@ -327,7 +328,7 @@ fn offered_line<'a>(media: &'a [Media], local: &LocalMedia) -> Result<(usize, &'
     audio()
         .find(|(_, line)| encrypted(line))
         .or_else(|| audio().find(|(_, line)| plain(line)))
-        .ok_or(Refused::NotAcceptable(if local.srtp == Srtp::Mandatory { "SRTP is needed" } else { "SRTP is off" }))
+        .ok_or(Refused::NotAcceptable(if local.srtp == Srtp::Mandatory { "SRTP is required" } else { "SRTP is off" }))
 }
 
 /// The first format of the peer's list that we have: its order counts (RFC 3264 section 6.1).
@@ -351,7 +352,7 @@ fn choose(media_index: usize, media: &Media, local: &LocalMedia, keys: Option<Ke
     let (rtcp_port, rtcp_addr) = match media.rtcp {
         _ if media.rtcp_mux => (media.port, None),
         Some(rtcp) => rtcp,
-        // Behind the last port there is none: both on one.
+        // Port 65535 has no next port: use the same port.
         None => (media.port.saturating_add(1), None),
     };
     let ptime_ms = media.ptime_ms.filter(|ms| ms % 10 == 0 && PTIMES_MS.contains(ms)).unwrap_or(local.ptime_ms);
@@ -553,7 +554,7 @@ mod tests {
             (Srtp::Preferred, &beside, Ok(Some("RTP/AVP"))),
             (Srtp::Preferred, plain, Ok(None)),
             (Srtp::Mandatory, &secure, Ok(Some("RTP/SAVP"))),
-            (Srtp::Mandatory, plain, Err("SRTP is needed")),
+            (Srtp::Mandatory, plain, Err("SRTP is required")),
         ] {
             match (answer(&offer(lines), &with(srtp)), wanted) {
                 (Err(Refused::NotAcceptable(why)), Err(wanted)) => assert_eq!(why, wanted),

@@ -1,5 +1,5 @@
-//! Reading a session description. Lines that are not known are skipped; only what makes the audio
-//! stream unreadable is an error.
+//! Reading a session description. Lines that are not known are skipped; only errors that affect the audio stream are
+//! reported.
 
 use super::{Direction, Fingerprint, Format, Media, Session, Setup, crypto};
 use crate::limits;
@@ -62,7 +62,7 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
     Ok(Session { media })
 }
 
-/// Attributes that hold for every stream that does not say otherwise.
+/// Session-level attributes, the default for every stream.
 #[derive(Clone, Copy)]
 struct Common {
     direction: Direction,
@@ -109,9 +109,9 @@ fn connection(value: &str) -> Option<IpAddr> {
 }
 
 fn media_line(value: &str, addr: Option<IpAddr>, common: Common) -> Result<Media, Fault> {
-    // What is written here is echoed where the line is refused.
+    // The line is echoed in the answer if it is rejected.
     if !value.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t')) {
-        return Err(Fault("m= line with characters that are none of a token"));
+        return Err(Fault("m= line with invalid characters"));
     }
     let mut parts = value.split_ascii_whitespace();
     let kind = parts.next().ok_or(Fault("empty m= line"))?;

@@ -72,7 +72,7 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
         if negotiated.rtcp_mux {
             text.push_str("a=rtcp-mux\r\n");
         }
-        // What we ask for is our own matter; what the peer asked for is what it gets.
+        // This is the packet time we want to receive; we send the packet time the peer asked for.
         tail(&mut text, if negotiated.codec == Codec::Opus { PTIME_MS } else { local.ptime_ms }, negotiated.direction);
     }
     text.into_bytes()
@@ -98,13 +98,13 @@ fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) 
         if name.starts_with("telephone-event") {
             let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
         } else if name.starts_with("opus") {
-            // Mono, with redundancy against loss; nothing is sent while nothing is said (RFC 7587 section 6.1).
+            // Mono, in-band FEC and DTX (RFC 7587 section 6.1).
             let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;usedtx=1\r\n");
         }
     }
 }
 
-/// Where we are, for a peer that checks (RFC 8839 section 5); priorities of hosts by RFC 8445 section 5.1.2.1.
+/// ICE attributes and host candidates (RFC 8839 section 5); priorities of hosts by RFC 8445 section 5.1.2.1.
 fn path(text: &mut String, ice: &IceLite, local: &LocalMedia, is_one_port: bool) {
     let (ufrag, password) = (String::from_utf8_lossy(&ice.ufrag), String::from_utf8_lossy(&ice.password));
     let _ = write!(text, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");

@@ -48,7 +48,7 @@ impl Dialog {
     /// Dialog of our INVITE, made by a response with a To tag. The route set is reversed.
     pub fn from_response(request: &Request, response: &Response) -> Option<Self> {
         let sent = &request.headers;
-        // Some carriers forget the Contact; the address we called is the best that is left.
+        // Some carriers omit the Contact; then the Request-URI of our INVITE is used.
         let remote_target = target(&response.headers).unwrap_or_else(|| request.uri.clone());
         Some(Self {
             call_id: sent.call_id().to_owned(),
@@ -74,7 +74,7 @@ impl Dialog {
         self.remote_cseq
     }
 
-    /// What happened in the early dialog of the same name counts (PRACK, UPDATE).
+    /// Takes over the CSeq numbers of the early dialog (PRACK, UPDATE).
     pub fn follow(&mut self, early: &Self) {
         self.local_cseq = self.local_cseq.max(early.local_cseq);
         self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
@@ -96,7 +96,8 @@ impl Dialog {
         let first = self.route_set.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
         let (uri, next_hop) = match first {
             Some(route) if route.param("lr").is_none() => {
-                // A strict router wants itself in the Request-URI and the target last (section 12.2.1.1).
+                // A strict router expects its own URI in the Request-URI and the target as last Route (section
+                // 12.2.1.1).
                 for route in self.route_set.iter().skip(1) {
                     headers.push(HeaderName::Route, route.as_str());
                 }
@@ -132,7 +133,7 @@ impl Dialog {
     }
 }
 
-/// Where a Contact says that requests go: a SIP URI, which alone has a host to send to (section 12.1.1).
+/// Remote target from the Contact; must be a SIP URI, because only that has a host (section 12.1.1).
 fn target(headers: &Headers) -> Option<Uri> {
     headers.contact()?.ok().map(|contact| contact.uri).filter(|uri| uri.scheme != Scheme::Tel)
 }

@@ -90,8 +90,7 @@ impl Challenge {
         })
     }
 
-    /// The strongest challenge of those offered (RFC 8760 section 2.4 lets the client choose).
-    /// Of those that `is_wanted`.
+    /// The strongest challenge among those that `is_wanted` accepts (RFC 8760 section 2.4 lets the client choose).
     pub fn strongest<'a>(values: impl Iterator<Item = &'a str>, is_wanted: impl Fn(&Self) -> bool) -> Option<Self> {
         values.filter_map(Self::parse).filter(is_wanted).max_by_key(|challenge| challenge.algorithm)
     }
@@ -149,19 +148,18 @@ impl ClientSession {
     }
 }
 
-/// What a server makes of an Authorization header.
+/// Result of verifying an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Right, if it was not used before.
+    /// Valid if this nonce count was not used before.
     Valid(Use),
-    /// Right password, old nonce: challenged again with `stale=true`.
+    /// Valid password with an expired nonce; challenge again with `stale=true`.
     Stale,
     Invalid,
 }
 
-/// Stateless nonces: the second they were made, something unique and whom they were sent to, signed. `keyed` signs with
-/// the endpoint's secret. They are good for whoever knows the password, wherever it sends from: a gateway may have
-/// several addresses.
+/// Creates a stateless nonce from the creation time, a unique token and the recipient, signed by `keyed` with our
+/// secret. It is valid from any source address, because a gateway may have several.
 pub fn nonce(second: u64, unique: &str, peer: &[u8], keyed: impl Fn(&[u8]) -> String) -> String {
     let recipient = recipient(second, unique, peer, &keyed);
     sign(second, &format!("{unique}-{recipient}"), keyed)
@@ -194,14 +192,14 @@ fn made(nonce: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
     (sign(second, unique, keyed) == nonce).then_some(second)
 }
 
-/// Whether this nonce is ours, and was sent to that peer not long ago.
+/// Whether this nonce is ours, not expired, and was sent to that peer.
 pub fn went_to(nonce: &str, peer: &[u8], second: u64, keyed: impl Fn(&[u8]) -> String) -> bool {
     let Some((made_s, unique)) = parts(nonce).filter(|(made_s, _)| is_young(*made_s, second)) else { return false };
     let Some((unique, sent_to)) = unique.rsplit_once('-') else { return false };
     recipient(made_s, unique, peer, keyed) == sent_to
 }
 
-/// What keeps an Authorization header from working twice.
+/// Identifies one use of a nonce, for replay protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     pub nonce: String,
@@ -210,7 +208,7 @@ pub struct Use {
     pub count: Option<u32>,
 }
 
-/// What an Authorization header says of itself, before anything is proven.
+/// Unverified user name and nonce of an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub username: String,

@@ -1,8 +1,8 @@
-//! How a call ended, as the endpoint saw it. What that means for a customer is decided in the root crate.
+//! Why a call ended, at SIP level. The root crate maps it to the customer's `end_reason`.
 
 use super::reason::Reason;
 
-/// The one end of a call.
+/// End cause of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// We hung up, cancelled or refused.
@@ -25,6 +25,6 @@ pub enum Cause {
     DialogLost,
     /// Nobody refreshed the session in time (RFC 4028 section 10).
     SessionExpired,
-    /// A defect of ours: what was to be done for the call could not be done.
+    /// Internal error.
     Defect,
 }

@@ -1,7 +1,6 @@
-//! Whose messages are read, decided before they are parsed and at a constant price. The source of a datagram can be
-//! forged, so nothing that comes as a datagram takes anything away from its source but the room for more of the same
-//! kind: messages that belong to something of ours (a dialog, a transaction, a challenge that was answered) have their
-//! own, and connections, whose source is proven, have another one again. Nobody is banned.
+//! Rate limits before parsing, at constant cost. The source of a datagram can be forged, so a datagram only uses the
+//! budget of its own kind. Messages of known dialogs, transactions and challenges have a separate budget, and so have
+//! connections, whose source is verified. No source is banned.
 
 use crate::limits;
 use hashlink::LruCache;
@@ -9,50 +8,49 @@ use std::collections::hash_map::RandomState;
 use std::time::{Duration, Instant};
 use trunkline_connections::{Bucket, Buckets, Rate, Site, Source};
 
-/// Of an address on a trunk's list, and of one that we call: a carrier's busiest gateway, 3,000 set-ups a second and
-/// everything that belongs to them.
+/// Rate of a listed address and of one we call: a busy carrier gateway with 3,000 call set-ups per second.
 const LISTED: Rate = Rate { per_s: 40_000.0, burst: 80_000.0 };
 /// Of a source that has proven credentials: a hundred set-ups a second.
 const PROVEN: Rate = Rate { per_s: 2_000.0, burst: 8_000.0 };
-/// Of each kind of a source nobody has vouched for: a PBX that starts two hundred calls at once, with their ACKs.
+/// Rate per message kind of an unknown source: a PBX that starts 200 calls at once, with their ACKs.
 const STRANGER: Rate = Rate { per_s: 50.0, burst: 400.0 };
-/// Of the strangers of one network (IPv4 /24, IPv6 /48), so that many addresses in one hand are not many strangers.
+/// Of the strangers of one network (IPv4 /24, IPv6 /48), so that many addresses of one attacker do not multiply the
+/// limit.
 const SITE: Rate = Rate { per_s: 200.0, burst: 1_600.0 };
 /// Of all strangers together: answering them takes some 5 % of a core.
 const STRANGERS: Rate = Rate { per_s: 2_000.0, burst: 4_000.0 };
 /// Of messages of one source that belong to something of ours, where the source has used up everything else.
 const BELONGING: Rate = Rate { per_s: 500.0, burst: 1_000.0 };
-/// How long a source that has proven credentials, or that we called, is taken for what it was: longer than a
-/// registration lasts until it is refreshed.
+/// Lifetime of trust in a source: longer than a registration interval.
 const TRUST: Duration = Duration::from_secs(2 * 3_600);
-/// How long after that it does not have to compete with strangers.
+/// Time after which a formerly trusted source falls under the limits of all unknown sources.
 const FAMILIAR: Duration = Duration::from_secs(24 * 3_600);
-/// Wrong credentials of one source for one user name, by datagram: a phone repeats an INVITE six times, and right
-/// credentials get through a second after the last wrong ones.
+/// Wrong credentials of one source for one user name, by datagram: a phone retransmits an INVITE six times, and correct
+/// credentials pass one second after the last wrong ones.
 const GUESSES_DATAGRAM: Rate = Rate { per_s: 1.0, burst: 40.0 };
 /// The same over connections, whose source is certain.
 const GUESSES_STREAM: Rate = Rate { per_s: 0.1, burst: 20.0 };
 
-/// When a source that is not heard any more may try again.
+/// Retry-After for a limited source, in seconds.
 pub const GUESS_AGAIN_S: u32 = 10;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Path {
-    /// Anybody can write any source on it.
+    /// The source may be forged.
     Datagram,
     /// Over a connection.
     Stream,
 }
 
-/// What a message is at first sight.
+/// Kind of a message before parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A call begins, or somebody pretends that.
+    /// INVITE.
     Invite,
     /// Every other SIP message.
     Other,
-    /// Keep-alives, what is no SIP, and what has no Via: nobody could be answered.
+    /// Keep-alives, non-SIP data and messages without Via, which cannot be answered.
     Noise,
 }
 
@@ -77,30 +75,30 @@ fn is_via(line: &[u8]) -> bool {
     let mut parts = line.splitn(2, |byte| *byte == b':');
     let name = parts.next().unwrap_or_default().trim_ascii_end();
     let Some(value) = parts.next() else { return false };
-    // Every kind of white space counts as none, for the parser's has to be among it.
+    // Skips all white space the parser may skip.
     let mut start = value.iter().skip_while(|byte| !byte.is_ascii_graphic() || **byte == b',');
     let is_sip = b"SIP".iter().all(|wanted| start.next().is_some_and(|byte| byte.eq_ignore_ascii_case(wanted)));
     let is_blank = || value.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b',');
     (name.eq_ignore_ascii_case(b"via") || name.eq_ignore_ascii_case(b"v")) && (is_sip || is_blank())
 }
 
-/// What speaks for the source of credentials.
+/// Proof of the source of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Guesser {
     /// Nothing: the source may be forged.
     Unproven,
-    /// It has received the challenge that it answers.
+    /// It answered a challenge sent to this source.
     Receives,
     /// It is connected.
     Connected,
 }
 
-/// Why a source is not a stranger.
+/// Why a source is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// It proved credentials, or is a trunk's caller.
     Proven,
-    /// We sent it a request: its answers are wanted.
+    /// We sent it a request and expect responses.
     Called,
 }
 
@@ -111,7 +109,7 @@ struct Known {
     since: Instant,
 }
 
-/// What is known of sources. Every table has a bound, and a flood of addresses evicts only those of strangers.
+/// State per source. Every table is bounded, and a flood of addresses evicts only unknown sources.
 #[derive(Debug)]
 pub struct RateLimiter {
     listed: Buckets<Source>,
@@ -140,8 +138,8 @@ impl RateLimiter {
         }
     }
 
-    /// Whether a message is read. `is_listed`: its source is on a trunk's list. A stranger's noise is not, and takes no
-    /// room from anything.
+    /// Whether a message is read. `is_listed`: its source is on a trunk's list. Non-SIP data of unknown sources is
+    /// dropped without using any budget.
     pub fn admit(&mut self, now: Instant, source: Source, path: Path, kind: Kind, is_listed: bool) -> bool {
         if is_listed {
             return self.listed.take(now, source, LISTED);

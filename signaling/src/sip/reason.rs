@@ -1,5 +1,4 @@
-//! Why a call ended, in the words of whoever ended it: the Reason header (RFC 3326) with SIP statuses and Q.850
-//! causes.
+//! The Reason header (RFC 3326): why the remote side ended a call, with SIP status and Q.850 cause.
 
 use super::message::scan::{digits, param, split_before};
 use super::message::{HeaderName, Headers};
@@ -53,7 +52,7 @@ pub fn q850_of_status(status: u16) -> u8 {
     }
 }
 
-/// `Q.850;cause=16;text="Normal call clearing"` for calls that end as calls do.
+/// `Q.850;cause=16;text="Normal call clearing"` for normal clearing.
 pub const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
 
 #[cfg(test)]

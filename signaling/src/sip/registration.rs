@@ -1,5 +1,5 @@
-//! One registration (RFC 3261 section 10.2) as a value: when to register, refresh and try again. The endpoint sends
-//! what it asks for.
+//! State machine of one registration (RFC 3261 section 10.2): when to register, refresh and retry. The user agent sends
+//! the REGISTER.
 
 use crate::limits;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ const RETRY_MAX: Duration = Duration::from_secs(1_800);
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
 /// How often in a row a registrar may ask for a longer one.
 const RAISED_MAX: u8 = 2;
-/// A registrar that grants less than twice this is refreshed no more often.
+/// Minimum refresh interval.
 const REFRESH_MIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

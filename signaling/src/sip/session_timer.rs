@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// No interval below this is agreed to (section 5).
 pub const MIN_SE_S: u32 = 90;
-/// How long before the end of a session its guard gives up: the smaller of this and a third (section 10).
+/// Time before expiry at which the non-refreshing side sends BYE: this or a third of the interval, whichever is smaller
+/// (section 10).
 const MARGIN: Duration = Duration::from_secs(32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct SessionTimer {
     ends: Instant,
 }
 
-/// What to do when its time has come.
+/// Action when the timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     Refresh,
@@ -77,7 +78,7 @@ impl SessionTimer {
         u32::try_from(self.interval.as_secs()).unwrap_or(limits::INTERVAL_S_MAX)
     }
 
-    /// A refresh that was asked for is waited for until the session ends.
+    /// After a refresh was requested, waits until the session expires.
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
         if now >= self.ends {
             return Due::Expired;

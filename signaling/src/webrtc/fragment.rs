@@ -1,4 +1,4 @@
-//! ICE fragments (RFC 8840 section 9): candidates found later, or the beginning of a new ICE session.
+//! ICE fragments (RFC 8840 section 9): trickled candidates, or an ICE restart.
 
 use crate::limits;
 

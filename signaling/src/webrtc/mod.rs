@@ -1,5 +1,5 @@
-//! What browsers send to begin and to mend a call (WHIP, RFC 9725): offers and ICE fragments. What is in
-//! them for ICE, DTLS and the codecs is read by the media transport.
+//! WHIP (RFC 9725) input from browsers: SDP offers and ICE fragments. Their ICE, DTLS and codec contents are parsed by
+//! the media transport.
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod fragment;

@@ -1,4 +1,4 @@
-//! An offer before anything is made for it: is it one, is it small, is there anything to hear in it?
+//! Validates an offer before any state is created: is it SDP, within limits, and does it have audio?
 
 use crate::limits;
 
@@ -11,7 +11,7 @@ pub enum Refused {
     OnlyVideo,
     TooManyCandidates,
     TooManyStreams,
-    /// One of the attributes without which nobody is reached.
+    /// A required attribute is missing.
     Missing(&'static str),
 }
 

@@ -1,5 +1,5 @@
-//! Hostile messages made systematically: each header that the endpoint reads, put wrong in each way there is. The tests
-//! run all of them against an endpoint in virtual time, and the fuzzer picks from them.
+//! Systematic message mutator: every mutation of every header the user agent reads. The tests run all of them against
+//! an endpoint in virtual time, and the fuzzer picks from them.
 #![allow(dead_code, reason = "each user of it takes a part")]
 
 /// Header values of one name, as lines: none for a header that is missing.
@@ -126,7 +126,7 @@ pub fn mutation(good: &[u8], number: usize) -> (String, Values) {
     ways.made.pop().expect("a way of that number")
 }
 
-/// Ways that are passed, and those of them that are made.
+/// Enumerates mutations and builds the selected ones.
 struct Ways {
     wanted: Option<usize>,
     count: usize,
@@ -232,7 +232,7 @@ impl Ways {
     }
 }
 
-/// A message on its way to be put wrong.
+/// A message to be mutated.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub start: Vec<u8>,

@@ -1,4 +1,4 @@
-//! An endpoint among many peers in virtual time, each with a call in some state, each sending one hostile message.
+//! A user agent with many peers in virtual time, each with a call in some state, each sending one malformed message.
 //! What must hold afterwards is asserted here, for the tests and the fuzzer alike.
 #![allow(dead_code, reason = "each user of it takes a part")]
 
@@ -538,7 +538,7 @@ impl World {
         );
     }
 
-    /// Somebody honest is served as if nothing had happened.
+    /// Asserts that a well-behaved caller is still served.
     pub fn assert_serves(&mut self) {
         let at = self.peer(Scene::Idle);
         let options = self.request(at, "OPTIONS");
@@ -578,7 +578,7 @@ impl World {
 }
 
 impl Peer {
-    /// Whether a hostile request has its one final answer. Two that pass for one request may have one each.
+    /// Whether a hostile request has its one final answer. Two variants of the same request may each have one.
     fn is_content(&self, wanted: &Wanted) -> bool {
         let asked = self.asked.iter().filter(|other| *other == wanted).count();
         let answers: HashSet<_> = self.finals.iter().filter(|(answered, _)| answered == wanted).collect();

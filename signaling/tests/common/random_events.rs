@@ -1,5 +1,5 @@
-//! An endpoint with calls on it, anything that arrives, and everything its owner may do, in any order: never a panic,
-//! every call ends at most once, and after a quiet while nothing is held. What the fuzzer runs and the tests replay.
+//! An endpoint with calls on it, anything that arrives, and everything its owner may do, in any order: no panics, every
+//! call ends at most once, and no state remains after a quiet period. What the fuzzer runs and the tests replay.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

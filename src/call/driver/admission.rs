@@ -1,4 +1,4 @@
-//! Brings the rules of admission their numbers and carries the answer: a permit that every line holds while it lasts.
+//! Supplies the admission rules with numbers and turns their answer into a permit that each line holds while it lasts.
 
 use super::{Context, Shared};
 use crate::call::admission::{Denied, Ledger, Line, Request};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often it is looked what other processes hold.
+/// How often the lines of other processes are read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a call does not begin.
@@ -25,7 +25,7 @@ pub enum AdmissionError {
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Mutex<Ledger>>);
 
-/// A line that was admitted; dropped, it is given back.
+/// An admitted line; released on drop.
 #[derive(Debug)]
 pub struct Permit {
     ledger: Admission,
@@ -54,8 +54,8 @@ impl Drop for Permit {
 }
 
 impl Context {
-    /// Room for another line of an organization, over a trunk or none. Limits and the day's use are remembered for a
-    /// second; what is held is counted now.
+    /// Admits another line of an organization, over a trunk or none. Limits and daily usage are cached for a second;
+    /// held lines are counted now.
     pub async fn admit(&self, scope: OrgScope, trunk: Option<&Trunk>) -> Result<Permit, AdmissionError> {
         let lineage = self.store.lineage(scope).await?;
         let spent = self.spent(&lineage).await?;
@@ -72,7 +72,7 @@ impl Context {
         }
     }
 
-    /// Whether the day of an organization, and of everybody above it, has something left.
+    /// Whether the organization and all above it are within their daily limits.
     pub async fn has_day_left(&self, scope: OrgScope) -> Result<bool, StoreError> {
         let lineage = self.store.lineage(scope).await?;
         let spent = self.spent(&lineage).await?;
@@ -89,7 +89,7 @@ impl Context {
         Ok(all)
     }
 
-    /// Learns what other processes hold, and how many share this one.
+    /// Reads what other processes hold, and how many root organizations there are.
     pub async fn look_elsewhere(&self) -> Result<(), StoreError> {
         let elsewhere = self.store.calls_elsewhere(&self.node).await?;
         let tenants = usize::try_from(self.store.roots().await?).unwrap_or(usize::MAX);
@@ -98,7 +98,7 @@ impl Context {
     }
 }
 
-/// Keeps what is known of other processes a second old. Where the database is away the last numbers hold.
+/// Keeps the numbers of other processes at most a second old. While the database is away, the last numbers are used.
 pub async fn watch_elsewhere(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -108,7 +108,7 @@ pub async fn watch_elsewhere(context: Shared, mut stopped: watch::Receiver<bool>
             _ = stopped.changed() => return,
         }
         if let Err(error) = context.look_elsewhere().await {
-            tracing::error!(%error, "lines of other processes cannot be read");
+            tracing::error!(%error, "cannot read the lines of other processes");
         }
     }
 }

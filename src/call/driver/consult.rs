@@ -1,5 +1,5 @@
-//! The call to whoever a caller is put through to: rings, tells them what the agent has to say, and connects both
-//! legs. A task of its own; it ends with its handle, so that nobody's telephone rings on after the caller left.
+//! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. A task of its own
+//! that ends with its handle, so that no phone keeps ringing after the caller left.
 
 use super::figures::not_answered;
 use super::ringing::decline;
@@ -32,18 +32,18 @@ use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::message::Headers;
 
-/// Questions and news between the caller's call and this one: there are never more than a handful.
+/// Commands and events between the two calls: never more than a handful.
 const QUEUE_MAX: usize = 8;
 /// How long the trunk's settings may take to be read.
 const TRUNK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the other party's call is told.
+/// Commands to the consultation call.
 enum Ask {
     Brief(String),
     Connect(Relay),
 }
 
-/// Whom to call, and in whose name.
+/// Whom to call, and with which caller id.
 pub(super) struct Party {
     pub scope: OrgScope,
     pub trunk: Option<TrunkId>,
@@ -52,11 +52,11 @@ pub(super) struct Party {
     pub brief: Brief,
 }
 
-/// The caller's side of it.
+/// The caller's handle to the consultation call.
 pub(super) struct Consultation {
     asks: mpsc::Sender<Ask>,
     pub news: mpsc::Receiver<(Consult, Option<Relay>)>,
-    /// Where the caller's sound goes, once both are connected.
+    /// Where the caller's audio goes once both are bridged.
     pub relay: Option<Relay>,
 }
 
@@ -81,12 +81,12 @@ impl Consultation {
     }
 }
 
-/// The trunk of a call, for what is to be done over it besides; none when the day is used up.
+/// The trunk of a call for a second leg; none when the daily limit is used up.
 pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<TrunkId>) -> Option<Trunk> {
     let trunk = trunk?;
     let read = async {
         if !context.has_day_left(scope).await? {
-            tracing::warn!("the organization has used up its minutes or its money of the day");
+            tracing::warn!("the organization has reached its daily limit");
             return Ok::<_, StoreError>(None);
         }
         context.store.trunk(scope, trunk).await
@@ -94,7 +94,7 @@ pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<T
     tokio::time::timeout(TRUNK_DEADLINE, read).await.ok()?.ok()?
 }
 
-/// The same for a second call over it, which counts as every call does.
+/// The same, and admits the second leg.
 pub(super) async fn second_line(
     context: &Context, scope: OrgScope, trunk: Option<TrunkId>,
 ) -> Result<(Trunk, Permit), SecondLineError> {
@@ -104,11 +104,11 @@ pub(super) async fn second_line(
         match context.admit(scope, Some(&trunk)).await {
             Ok(permit) => Ok((trunk, permit)),
             Err(AdmissionError::Denied(denied)) => {
-                tracing::warn!(limit = denied.limit(), "no second line for the call");
+                tracing::warn!(limit = denied.limit(), "second leg refused");
                 Err(SecondLineError::Denied(denied))
             }
             Err(AdmissionError::Store(error)) => {
-                tracing::error!(%error, "limits cannot be read");
+                tracing::error!(%error, "cannot read limits");
                 Err(SecondLineError::NoTrunk)
             }
         }
@@ -116,7 +116,7 @@ pub(super) async fn second_line(
     tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLineError::NoTrunk))
 }
 
-/// Why a call gets no second line.
+/// Why a second leg is refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SecondLineError {
     NoTrunk,
@@ -126,14 +126,14 @@ pub(super) enum SecondLineError {
 async fn call(
     context: &Shared, party: Party, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
 ) -> EndReason {
-    // Held until the other party is gone.
+    // Held until the consultation call ends.
     let (trunk, _permit) = match second_line(context, party.scope, party.trunk).await {
         Ok(line) => line,
         Err(SecondLineError::NoTrunk | SecondLineError::Denied(Denied::Spent)) => return EndReason::TrunkError,
         Err(SecondLineError::Denied(_)) => return EndReason::Overload,
     };
     let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
-    // A URI names its own host: the same leave as for tasks.
+    // A URI names its own host: the trunk must allow SIP URIs, as for tasks.
     if matches!(destination, Destination::SipUri(_)) && !trunk.fields.allow_sip_uri {
         tracing::warn!("the trunk does not allow SIP URIs");
         return EndReason::TrunkError;
@@ -160,7 +160,7 @@ async fn call(
                 Some(Event::Answered { .. } | Event::Ended { .. }) | None => break Vec::new(),
                 Some(event) => decline(&context.sip, event).await,
             },
-            // The caller is gone, or was waiting for too long.
+            // The caller hung up, or the wait timed out.
             None = asked.recv() => {
                 context.sip.hang_up(sip_call).await;
                 return EndReason::Canceled;
@@ -196,7 +196,7 @@ async fn call(
     party.run(asked, tell).await
 }
 
-/// The stream of an answer; of an offer in its place, once ours has gone out.
+/// The stream of an answer; for a delayed offer after our answer was sent.
 async fn agreed(
     context: &Context, call: SipCall, negotiation: &mut Negotiation, sdp: &[u8], delayed: bool,
 ) -> Option<Stream> {
@@ -208,7 +208,7 @@ async fn agreed(
     answer.map(|(stream, _)| stream)
 }
 
-/// A leg that nobody interrupts and that keeps nothing.
+/// A leg without barge-in and without recording.
 fn leg_config(context: &Context, stream: Stream, call: SipCall) -> leg::Config {
     leg::Config {
         latching: context.limits.latching,
@@ -226,7 +226,7 @@ fn leg_config(context: &Context, stream: Stream, call: SipCall) -> leg::Config {
     }
 }
 
-/// The other party is on the telephone.
+/// The transfer target has answered.
 struct Talk {
     context: Shared,
     brief: Brief,
@@ -237,7 +237,7 @@ struct Talk {
     leg_events: mpsc::Receiver<LegEvent>,
     law: Law,
     voice: Option<Voice>,
-    /// Sentences of the briefing that they have not heard to the end.
+    /// Briefing segments that have not been played to the end.
     unheard: VecDeque<PieceId>,
     /// Where their sound goes.
     caller: Option<Relay>,
@@ -351,7 +351,7 @@ impl Talk {
                 }
                 None
             }
-            // Whom they want instead is for the caller's side to decide.
+            // Redirects are decided by the caller's side.
             Some(Event::Replaced { by, .. }) => {
                 self.context.sip.reject(by.call, 603, None).await;
                 None

@@ -1,5 +1,5 @@
-//! A call whose task panics ends like any other: one terminal state, its events, its report. What its task held (leg,
-//! ports, provider connections) is dropped with it; the endpoint hangs up calls whose owner is gone.
+//! A call whose task panics ends like any other: one final state, its events, its report. Its resources (leg, ports,
+//! provider connections) are dropped with the task; the user agent hangs up calls without an owner.
 
 use super::hooks::Hooks;
 use super::wrap_up::agent_fields;
@@ -14,20 +14,20 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Entries of calls that are on their way to the database are waited for so long.
+/// How long to wait for journal entries of calls to reach the database.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A call as it was written down last, while it is not over.
+/// The call as last written, until it is over.
 struct Last {
     scope: OrgScope,
     call: Call,
     hooks: Hooks,
     live: Live,
-    /// Whoever waits for the last call waits for this one's end too.
+    /// Held so that the drain also waits for this call.
     place: Arc<Place>,
 }
 
-/// What outlives the task of a call. Written when the call's row is, a few times in its life.
+/// Survives the task of a call. Updated whenever the call's row is written.
 #[derive(Clone, Default)]
 pub(super) struct Lifeline(Arc<Mutex<Option<Last>>>);
 
@@ -48,13 +48,13 @@ impl Lifeline {
     /// Runs a call to its end; one that panics is ended here.
     pub(super) async fn hold(self, context: &Shared, run: impl Future<Output = ()>) {
         let panicked = contain("call", run).await.is_err();
-        // A call that returned without its end, which none may, is ended as well.
+        // A call that returned without recording its end is a defect and is ended here as well.
         self.end(context, panicked).await;
     }
 
     async fn end(self, context: &Shared, panicked: bool) {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Without a row nobody was told anything of the call; its caller is refused by the endpoint.
+        // Without a row nobody was told about the call; the user agent rejects its caller.
         let Some(Last { scope, call, hooks, live, place }) = last else { return };
         let id = call.id;
         context.web_calls.forget(id);
@@ -62,15 +62,15 @@ impl Lifeline {
         let recorded = call.answered_at.is_some() && context.recordings.join(&path).exists();
         let mut record = Record::taken_over(context, scope, call, hooks, live, place);
         if recorded {
-            // Playable up to its last half second.
+            // The recording is playable up to its last half second.
             context.journal.recording(scope, id, path);
         }
         record.ended(EndReason::ServerCrash).await;
-        tracing::error!(call = %id, panicked, "a defect ended the call");
+        tracing::error!(call = %id, panicked, "a defect (panic or missing end) ended the call");
     }
 }
 
-/// When this process last said that it lives.
+/// When this process last wrote its heartbeat.
 #[derive(Clone, Debug, Default)]
 pub struct Heart(Arc<Mutex<Option<Instant>>>);
 
@@ -80,14 +80,15 @@ impl Heart {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// How long ago that was; none before the first time.
+    /// Time since the last heartbeat; none before the first.
     pub fn silent_for(&self) -> Option<Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 }
 
 impl Context {
-    /// Calls that others have ended: they took this process for dead. Their rows stay as they are.
+    /// Ends calls that another process has marked as failed because it considered this process dead. Their rows stay as
+    /// they are.
     pub fn end_overtaken(&self, calls: &[CallId]) {
         for call in calls {
             tracing::warn!(%call, "another process has ended a call of this one");
@@ -95,9 +96,9 @@ impl Context {
         }
     }
 
-    /// Ends calls that are open under this process's name and that nobody here holds: their task never came to be. Only
-    /// those that were so at the last look as well, and whose last entries are not on their way. Returns those to be
-    /// looked at again.
+    /// Ends calls that are open under this node's name but that no task holds: their task never started. Only those
+    /// found at the previous check too, and without journal entries in flight. Returns the candidates for the next
+    /// check.
     pub async fn end_orphans(self: &Arc<Self>, before: &HashSet<CallId>) -> Result<HashSet<CallId>, StoreError> {
         let mut open = self.store.open_calls_of(&self.node).await?;
         open.retain(|(_, call)| !self.registry.holds(*call));
@@ -111,7 +112,7 @@ impl Context {
             let place = self.registry.put_away(scope, id, call.task);
             let hooks = Hooks::new(call.agent, &agent_fields(&call));
             Record::taken_over(self, scope, call, hooks, Live::default(), place).ended(EndReason::ServerCrash).await;
-            tracing::error!(call = %id, "a call that nobody held is ended");
+            tracing::error!(call = %id, "ended an orphaned call");
         }
         Ok(orphans)
     }

@@ -1,4 +1,4 @@
-//! The loop of an answered call: everything that can happen, one at a time, into the machine.
+//! The event loop of an answered call: handles one event at a time.
 
 mod tool_calls;
 
@@ -34,7 +34,7 @@ use trunkline_media::playout::backdrop::{Backdrop, Scene};
 use trunkline_media::stats::LegStats;
 use trunkline_media::turn::barge_in;
 
-/// How long the figures of a removed leg are waited for.
+/// How long to wait for the statistics of a removed leg.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Everything an answered call holds.
@@ -47,10 +47,10 @@ pub(super) struct Conversation {
     pub media: Media,
 }
 
-/// A server with its tools, and how many of them cannot be used; or why it was not reached.
+/// A connected tool server and how many of its tools are unusable, or why it was not reached.
 type Reached = Result<(ToolServer, usize), sender::Failure>;
 
-/// What one turn of the loop brought.
+/// One event of the loop.
 enum Happened {
     Leg(Option<LegEvent>),
     Stt(Option<SttEvent>),
@@ -59,9 +59,9 @@ enum Happened {
     Voice(VoiceEvent),
     Line(News),
     Command(Option<Command>),
-    /// A tool answered; never before its call was made.
+    /// A tool result; its tool call was made before.
     Tool(Option<(String, String)>),
-    /// None where asking a server ended with a panic.
+    /// None if the connection task panicked.
     Server(Option<Reached>),
     Consult(Option<(Consult, Option<Relay>)>),
     Timeout,
@@ -82,7 +82,7 @@ struct Running {
     machine: Machine,
     voice: Voice,
     model: Option<(u32, Stream<LlmEvent>)>,
-    /// The recogniser or the engine, while it works. A closed channel would answer at once, for ever.
+    /// STT or realtime session while it works. Taken out when it ends, because a closed channel would be ready forever.
     stt: Option<SttSession>,
     engine: Option<engine::Side>,
     leg_alive: bool,
@@ -91,15 +91,15 @@ struct Running {
     reaching: JoinSet<Result<Reached, PanicError>>,
     servers: Vec<Arc<ToolServer>>,
     schemas: ToolSchemas,
-    /// The call to whoever the caller is being put through to.
+    /// The consultation call of a transfer.
     consult: Option<Consultation>,
-    /// The caller talks to them.
+    /// The caller is bridged to the transfer target.
     connected: bool,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
 }
 
-/// Runs the conversation to its end and writes the call's last state.
+/// Runs the conversation to its end and records the final state.
 pub(super) async fn converse(mut conversation: Conversation, hearing: Hearing, early: Option<Detection>) {
     conversation.record.answered().await;
     let (stt, engine) = match hearing {
@@ -230,16 +230,16 @@ impl Running {
             }
             Happened::Stt(None) => {
                 self.stt = None;
-                self.machine.handle_stt(now, SttEvent::Failed(Failure::Dropped("recogniser ended".to_owned())));
+                self.machine.handle_stt(now, SttEvent::Failed(Failure::Dropped("STT session ended".to_owned())));
             }
             Happened::Engine(event) => {
-                let ended = || EngineEvent::Failed(Failure::Dropped("engine ended".to_owned()));
+                let ended = || EngineEvent::Failed(Failure::Dropped("realtime session ended".to_owned()));
                 self.engine_event(now, event.unwrap_or_else(ended));
             }
             Happened::Model(event) => {
                 let Some((generation, _)) = &self.model else { return };
                 let generation = *generation;
-                let event = event.unwrap_or_else(|| LlmEvent::Failed(Failure::Dropped("model ended".to_owned())));
+                let event = event.unwrap_or_else(|| LlmEvent::Failed(Failure::Dropped("LLM stream ended".to_owned())));
                 if matches!(event, LlmEvent::Done(_) | LlmEvent::Failed(_)) {
                     self.model = None;
                 }
@@ -251,14 +251,14 @@ impl Running {
             Happened::Command(Some(command)) => web::carry_out(&self.c.media, command),
             Happened::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             Happened::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
-            Happened::Tool(None) => tracing::error!("a tool's task broke"),
+            Happened::Tool(None) => tracing::error!("the task of a tool panicked"),
             Happened::Server(Some(Ok((server, left_out)))) => {
                 self.machine.add_tools(server.tools.clone(), left_out);
                 self.servers.push(Arc::new(server));
             }
             Happened::Server(None) => self.machine.note_tool_server_failure(),
             Happened::Server(Some(Err(failure))) => {
-                tracing::warn!(%failure, "tool server not reached");
+                tracing::warn!(%failure, "cannot connect to tool server");
                 self.machine.note_tool_server_failure();
             }
             Happened::Consult(Some((news, relay))) => {
@@ -278,7 +278,7 @@ impl Running {
     fn leg_event(&mut self, now: Instant, event: LegEvent) {
         match event {
             LegEvent::Audio { codes, .. } => {
-                // A recogniser that does not keep up loses audio here rather than delaying the call.
+                // If STT does not keep up, audio is lost here rather than delaying the call.
                 if self.connected {
                     return self.pass_on(&codes);
                 }
@@ -309,7 +309,7 @@ impl Running {
             LegEvent::Held { generation, at } => self.machine.handle_held(at, generation),
             LegEvent::Echo { .. } => self.machine.handle_echo(),
             LegEvent::Digit { digit } => self.machine.handle_digit(now, digit),
-            // Without its media the call is over, whoever is to blame.
+            // Without media the call is over, whatever the cause.
             LegEvent::NetworkLost | LegEvent::InternalError => self.machine.handle_network_lost(now),
             LegEvent::PeerClosed => self.machine.handle_peer_gone(now, EndReason::CustomerHungUp),
             LegEvent::Closed { stats } => self.stats = Some(stats),
@@ -322,7 +322,7 @@ impl Running {
         }
     }
 
-    /// The caller's sound to the other party.
+    /// Relays the caller's audio to the transfer target.
     fn pass_on(&self, codes: &[u8; SAMPLES]) {
         if let Some(relay) = self.consult.as_ref().and_then(|consult| consult.relay.as_ref()) {
             let mut frame = [0; SAMPLES];
@@ -331,7 +331,7 @@ impl Running {
         }
     }
 
-    /// False when it was lost: a recogniser that does not keep up, or none.
+    /// False when the input was lost: STT does not keep up, or there is none.
     fn tell_stt(&self, input: Input) -> bool {
         self.stt.as_ref().is_none_or(|stt| stt.input.try_send(input).is_ok())
     }
@@ -353,7 +353,7 @@ impl Running {
         }
     }
 
-    /// Recogniser, model and voice take over, where the agent has a model to stand in.
+    /// STT, LLM and TTS take over, if the agent has a fallback LLM.
     fn leave_engine(&mut self) {
         let Some(mut side) = self.engine.take() else { return };
         let _ = side.end(None, &mut self.machine, &self.c.media.leg);
@@ -381,13 +381,13 @@ impl Running {
                 Ok(())
             }
             VoiceEvent::Switched { switch, failure } => {
-                tracing::warn!(%failure, "voice failed");
+                tracing::warn!(%failure, "TTS failed");
                 self.machine.note_voice_failure(&failure);
                 self.machine.note_switch(now, &switch);
                 Ok(())
             }
             VoiceEvent::Failed { piece, failure } => {
-                tracing::warn!(%failure, "voice failed");
+                tracing::warn!(%failure, "TTS failed");
                 self.machine.handle_voice_failed(now, piece, &failure);
                 Ok(())
             }
@@ -397,7 +397,7 @@ impl Running {
         }
     }
 
-    /// Does what the machine wants done.
+    /// Executes the outputs of the machine.
     async fn carry_out(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
@@ -451,7 +451,7 @@ impl Running {
         }
     }
 
-    /// Asks the agent's tool servers what they have; nobody waits for it.
+    /// Connects to the agent's tool servers in the background.
     fn reach_servers(&mut self) {
         let tools = self.c.brief.agent.llm_config.iter().flat_map(|config| &config.tools);
         for tool in tools.filter(|tool| tool.server().is_some()) {
@@ -466,17 +466,17 @@ impl Running {
         }
     }
 
-    /// A leg that cannot be told anything is lost.
+    /// A leg that cannot take commands is lost.
     fn told(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), Overloaded>) {
         if tell(&self.c.media.leg).is_err() {
             self.machine.handle_command(Instant::now(), EndReason::Overload);
         }
     }
 
-    /// Asks the trunk to call somebody; a bare number becomes a URI at the trunk.
+    /// Sends REFER for the target; a bare number becomes a URI at the trunk.
     fn refer(&mut self, target: Target) {
         let Line::Sip(line) = &self.c.line else {
-            // A browser has no trunk that could be asked: the call is made by us, if at all.
+            // A browser has no trunk to send REFER to: we dial the target ourselves.
             let refused = Referral::Refused { status: 501 };
             return self.machine.handle_referral(Instant::now(), refused);
         };
@@ -503,7 +503,7 @@ impl Running {
         let from_number = match call.direction {
             Direction::Inbound => call.to_number.clone(),
             Direction::Outbound => call.from_number.clone(),
-            // The trunk's own user, or nobody.
+            // Caller id: the trunk's own user, or none.
             Direction::Web => String::new(),
         };
         let party =
@@ -511,7 +511,7 @@ impl Running {
         self.consult = Some(Consultation::start(self.c.context.clone(), party));
     }
 
-    /// The agent is out of it: nobody listens, thinks or speaks any more.
+    /// Takes the agent out of the call: STT, LLM and TTS stop.
     fn connect(&mut self) {
         let caller = self.c.media.leg.relay();
         if let Some(consult) = &self.consult {
@@ -531,7 +531,7 @@ impl Running {
         chat::ask(providers, plan, ChatRequest { messages, tools, cache_key, ..ChatRequest::default() })
     }
 
-    /// The end of everything the call holds, and the call's last state.
+    /// Releases everything and records the final state of the call.
     async fn close(mut self, reason: EndReason) {
         self.model = None;
         if let Line::Sip(line) = &self.c.line {

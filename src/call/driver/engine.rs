@@ -1,4 +1,4 @@
-//! The driver's side of a speech-to-speech engine: its sound to the leg, its events to the machine.
+//! Connects a realtime session to the call: its audio goes to the leg, its events to the machine.
 
 use super::plan;
 use crate::call::machine::{Brief, EngineTraits, Machine};
@@ -20,14 +20,14 @@ pub(super) struct Side {
     law: Law,
     engine_law: Law,
     pub traits: EngineTraits,
-    /// Items that go on: number, piece, samples so far.
+    /// Open items: item number, segment, samples so far.
     open: Vec<(u32, PieceId, u64)>,
-    /// Where the vendor keeps the conversation.
+    /// Conversation id at the vendor.
     pub conversation: Option<String>,
 }
 
 impl Side {
-    /// Connects, if the agent's model is an engine.
+    /// Connects if the agent's LLM is a realtime model.
     pub(super) fn open(providers: &Providers, brief: &Brief, law: Law) -> Option<Self> {
         let config = plan::llm(&brief.agent);
         let engine = registry::engine(config.provider)?;
@@ -115,7 +115,7 @@ impl Side {
         played
     }
 
-    /// No more sound of an item will come; of none, where no item is named.
+    /// No more audio will come for an item, or for any item if none is named.
     pub(super) fn end(&mut self, item: Option<u32>, machine: &mut Machine, leg: &LegHandle) -> Result<(), Overloaded> {
         let (over, open) = std::mem::take(&mut self.open)
             .into_iter()

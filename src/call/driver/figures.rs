@@ -1,4 +1,4 @@
-//! What the loop of a call reads from the wire and writes into metrics, shape by shape.
+//! Maps between wire formats and metrics for the call loop.
 
 use crate::call::machine::{Referral, TurnFigures};
 use crate::domain::call::Call;
@@ -10,7 +10,7 @@ use trunkline_signaling::sip::endpoint;
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::reason::Reason;
 
-/// The stages of one turn; those it did not reach are left out. `end_of_turn` and `response` span several.
+/// Records the stages of a turn; missing stages are skipped. `end_of_turn` and `response` span several stages.
 pub(super) fn turn_histograms(turn: &TurnFigures) {
     let record = |name: &'static str, from: u64, to: u64| {
         let seconds = to.saturating_sub(from) as f64 / 1_000.0;
@@ -85,7 +85,7 @@ pub(super) fn referral_news(referral: endpoint::Referral) -> Referral {
     }
 }
 
-/// Why an answered call is over, as the endpoint saw it. A network that clears a call says so in its Reason.
+/// The end reason of an answered call. Networks that clear a call put the cause into Reason.
 pub(super) fn ended_by(cause: &Cause) -> EndReason {
     match cause {
         Cause::RemoteBye { why } | Cause::RemoteCancel { why } => match why {
@@ -104,7 +104,7 @@ pub(super) fn ended_by(cause: &Cause) -> EndReason {
     }
 }
 
-/// Why our call was not answered: the network's own cause where it gives one (RFC 3326), else the status.
+/// The end reason of an unanswered outbound call: the network's cause (RFC 3326) if given, else the status.
 pub(super) fn not_answered(cause: &Cause) -> EndReason {
     match cause {
         Cause::Refused { status, why, .. } => why
@@ -118,7 +118,7 @@ pub(super) fn not_answered(cause: &Cause) -> EndReason {
     }
 }
 
-/// Status, cause and text of an end, as a call shows them.
+/// Status, cause and text of an end, for the call's `signalling` field.
 pub(super) fn reason_facts(cause: &Cause) -> Map<String, Value> {
     let mut facts = Map::new();
     let why = match cause {

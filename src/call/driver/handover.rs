@@ -1,5 +1,5 @@
-//! The peer hands its side of a call on (REFER): we call whom it names, and the conversation goes on with them. A task
-//! of its own until they answer.
+//! Inbound REFER: the peer asks us to call somebody else, and the conversation continues with them. A task of its own
+//! until they answer.
 
 use super::consult::{SecondLineError, second_line};
 use super::ringing::decline;
@@ -18,7 +18,7 @@ use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Referred};
 use trunkline_signaling::sip::failure::Cause;
 use trunkline_signaling::sip::message::{HeaderName, Headers, Scheme, Uri};
 
-/// Progress and outcome: never more than a handful.
+/// Progress and result: never more than a handful.
 const QUEUE_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -27,11 +27,11 @@ pub(super) enum HandoverNews {
     Progress(u16),
     /// They have answered.
     Answered { call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream, permit: Permit },
-    /// They have not, with what status.
+    /// They did not answer; the SIP status.
     Failed(u16),
 }
 
-/// The call that is being made; dropped, it is taken back.
+/// The call being made; dropping it cancels the call.
 #[derive(Debug)]
 pub(super) struct Handover {
     news: mpsc::Receiver<HandoverNews>,
@@ -63,8 +63,7 @@ impl Handover {
     }
 }
 
-/// Whom a URI of the peer's means, if the trunk may call them: a number it knows how to dial, or a URI where those are
-/// allowed.
+/// The destination of a REFER, if the trunk may call it: a number it can dial, or a URI where allowed.
 pub(super) fn destination(trunk: &TrunkFields, uri: &Uri) -> Option<Destination> {
     let number = uri.user_plain().map(|user| trunk.e164(&user)).and_then(|number| PhoneNumber::parse(&number));
     let port = |port: Option<u16>| port.unwrap_or(5_060);
@@ -100,7 +99,7 @@ async fn call(
     let errand = Errand { from_number, destination: &destination, sdp: negotiation.offer(), headers };
     let Some(mut invite) = trunks::invite(context, &trunk, errand) else { return HandoverNews::Failed(403) };
     if invite.sdp.is_none() {
-        invite.sdp = Some(negotiation.offer()); // the stream has to be known when it moves
+        invite.sdp = Some(negotiation.offer()); // an offer is needed because the stream moves
     }
     let Ok((call, mut events)) = context.sip.invite(invite).await else { return HandoverNews::Failed(503) };
     let give_up = tokio::time::Instant::now() + context.limits.ring_timeout + Duration::from_secs(1);
@@ -120,7 +119,7 @@ async fn call(
                 Some(Event::Ended { .. }) | None => return HandoverNews::Failed(503),
                 Some(event) => decline(&context.sip, event).await,
             },
-            // Whoever asked has hung up, or nobody answers.
+            // The referrer hung up, or nobody answers.
             () = tell.closed() => break,
             () = tokio::time::sleep_until(give_up) => break,
         }

@@ -1,4 +1,4 @@
-//! What a call tells the customer's server, and what it asks it.
+//! The webhooks of one call: events sent to the customer's server and questions asked.
 
 use super::{Context, Record};
 use crate::domain::agent::AgentFields;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Where a call's events go.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
-    /// Whose secret signs what waits in the outbox.
+    /// The agent whose secret signs queued deliveries.
     pub agent: Option<AgentId>,
     pub url: Option<String>,
     secret: Option<String>,
@@ -33,19 +33,19 @@ impl Hooks {
         }
     }
 
-    /// Of a number without an agent.
+    /// For a number without an agent.
     pub(super) fn of_number(number: &PhoneNumberFields) -> Self {
         Self { agent: None, url: number.webhook_url.clone(), secret: number.webhook_secret.clone(), events: None }
     }
 
-    /// The same for a call whose configuration was settled; a server that named its own webhook gets the
-    /// events, one that did not gets them as before.
+    /// Updates the target after the configuration was resolved: a webhook named by the customer's server gets the
+    /// events, otherwise the previous one keeps them.
     pub(super) fn for_call(self, agent: Option<AgentId>, fields: &AgentFields) -> Self {
         let own = Self::new(agent, fields);
         if own.url.is_some() { Self { secret: own.secret.or(self.secret), ..own } } else { Self { agent, ..self } }
     }
 
-    /// Where an event goes, if it is wanted; without a list all are.
+    /// The URL for an event if it is wanted; without a list, all events are.
     pub(super) fn target(&self, name: &str) -> Option<String> {
         let wanted =
             self.events.as_ref().is_none_or(|events| events.is_empty() || events.iter().any(|event| event == name));
@@ -95,7 +95,7 @@ impl Record {
 }
 
 impl Context {
-    /// Posts a question and waits for its answer; written down like every webhook.
+    /// Posts a question and waits for the answer; recorded like every webhook.
     pub(super) async fn ask_customer(
         &self, hooks: &Hooks, call: &Call, name: &str, target: String, body: impl FnOnce(DeliveryId) -> Value,
         deadline: Duration,

@@ -1,4 +1,4 @@
-//! A call that comes in: who answers it, with which media, and then the conversation.
+//! Inbound calls: chooses who answers, negotiates media, then starts the conversation.
 
 use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
@@ -31,16 +31,16 @@ use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::{Event, Incoming};
 use trunkline_signaling::sip::message::HeaderName;
 
-/// A database that does not answer in this time refuses the call.
+/// If the database does not answer in time, the call is refused.
 const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
-/// The same while a conversation waits.
+/// The same deadline for a Replaces, while a conversation waits.
 const REPLACED_DEADLINE: Duration = Duration::from_millis(500);
-/// Document B: the customer's server says in five seconds who answers.
+/// Document B: the customer's server has five seconds to answer.
 const ASSISTANT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the peer has to acknowledge our 200 before the endpoint gives up (64 T1, plus a second).
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
-/// Answers or refuses a call that passed the guard of the endpoint.
+/// Handles a call that passed the rate limiter of the user agent.
 pub async fn inbound(context: Shared, call: IncomingCall) {
     let lifeline = Lifeline::default();
     lifeline.clone().hold(&context, receive(context.clone(), call, lifeline)).await;
@@ -54,7 +54,7 @@ async fn receive(context: Shared, call: IncomingCall, lifeline: Lifeline) {
         Ok(Ok(Routed::NobodyAnswers)) => return context.sip.reject(incoming.call, 404, None).await,
         Ok(Ok(Routed::NobodysNumber)) => return context.sip.reject_number(incoming.call).await,
         Ok(Err(error)) => {
-            tracing::error!(%error, "call cannot be routed");
+            tracing::error!(%error, "cannot route the call");
             return context.sip.reject(incoming.call, 503, Some(10)).await;
         }
         Err(_) => return context.sip.reject(incoming.call, 503, Some(10)).await,
@@ -71,8 +71,7 @@ async fn receive(context: Shared, call: IncomingCall, lifeline: Lifeline) {
         .await;
 }
 
-/// Room for the call, or what its caller is told. Nothing is written down about a call that is refused here: it
-/// costs nothing.
+/// Admits the call, or returns the SIP status. Refused calls leave no record, so that they cost nothing.
 async fn admit(context: &Context, route: &Route, trunk: &Trunk) -> Result<Permit, (u16, Option<u32>)> {
     match tokio::time::timeout(ROUTE_DEADLINE, context.admit(route.scope, Some(trunk))).await {
         Ok(Ok(permit)) => Ok(permit),
@@ -88,12 +87,12 @@ async fn admit(context: &Context, route: &Route, trunk: &Trunk) -> Result<Permit
     }
 }
 
-/// Whose call it is.
+/// The result of routing a call.
 enum Routed {
     To(Box<Route>, Arc<Trunk>),
     /// The number has no agent that is switched on.
     NobodyAnswers,
-    /// None of the trunks that the call may have come over has the number.
+    /// None of the possible trunks has this number.
     NobodysNumber,
 }
 
@@ -124,8 +123,8 @@ async fn route(context: &Shared, incoming: &Incoming) -> Result<Routed, StoreErr
     })
 }
 
-/// Whether a call that wants another's place has called a number of somebody else than `own`: carriers that several
-/// organizations list put through both. True when nobody can say in time.
+/// Whether a Replaces call has dialled a number of another organization than `own`: carriers shared by several
+/// organizations could otherwise move calls between them. True when this cannot be checked in time.
 pub(super) async fn calls_somebody_else(context: &Shared, incoming: &Incoming, own: OrganizationId) -> bool {
     let candidates = context.trunks.candidates(&incoming.candidates);
     let readings = trunk_selection::readings(candidates, &trunks::called(incoming), incoming.source.ip());
@@ -136,7 +135,7 @@ pub(super) async fn calls_somebody_else(context: &Shared, incoming: &Incoming, o
     }
 }
 
-/// An inbound call that has a number and is not answered yet.
+/// An inbound call with a known number, not answered yet.
 struct Ringing {
     context: Shared,
     route: Route,
@@ -146,11 +145,11 @@ struct Ringing {
     events: mpsc::Receiver<Event>,
     started: Instant,
     lifeline: Lifeline,
-    /// What its Identity header says.
+    /// Facts of its Identity header.
     identity: Option<Map<String, Value>>,
 }
 
-/// What is known once it was decided who answers.
+/// The call setup after it was decided who answers.
 struct Chosen {
     brief: Brief,
     record: Record,
@@ -188,7 +187,7 @@ async fn answer(mut ringing: Ringing, permit: Permit) {
             match ring(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
                 Ok(media) => Some(media),
                 Err(reason) => {
-                    context.sip.reject(sip_call, 480, None).await; // nothing, where the caller gave up
+                    context.sip.reject(sip_call, 480, None).await; // no effect if the caller has hung up
                     return record.ended(reason).await;
                 }
             }
@@ -226,10 +225,10 @@ async fn answer(mut ringing: Ringing, permit: Permit) {
     converse(Conversation { context, brief, record, seat, line, media }, hearing, None).await;
 }
 
-/// What is agreed on with the caller, and what will carry it.
+/// The negotiated media and what will carry it.
 struct Described {
     negotiation: Negotiation,
-    /// None while the caller's answer is awaited.
+    /// None until the caller's answer arrives.
     stream: Option<Stream>,
     sdp: Vec<u8>,
     wire: Wire,
@@ -242,7 +241,7 @@ fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Des
     let mut negotiation = Negotiation::new(addr, ports.port(), &media, fingerprint, ringing.incoming.call.0);
     negotiation.set_signalling(ringing.incoming.source.ip());
     let Some(offer) = &ringing.incoming.sdp else {
-        // Delayed offer: ours goes out with the 200, the answer comes with the ACK.
+        // Delayed offer: our offer goes out with the 200, the answer comes with the ACK.
         let sdp = negotiation.offer();
         return Ok(Described { negotiation, stream: None, sdp, wire: Wire::Plain(ports) });
     };
@@ -254,15 +253,14 @@ fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Des
     Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Plain(ports) })
 }
 
-/// What the caller's Identity header says of it, or the status it is refused with: the trunk may want somebody to vouch
-/// for its number.
+/// Facts of the caller's Identity header, or the status the call is refused with if the trunk requires an attestation.
 async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<String, Value>>, u16> {
     let Ringing { trunk, incoming, .. } = ringing;
     let required = trunk.fields.require_attestation;
     let Some(header) = incoming.headers.get(&HeaderName::Identity) else {
         return if required.is_some() { Err(428) } else { Ok(None) };
     };
-    // Whoever signed it may be slow to show the certificate: that is no sign that calls are left waiting.
+    // Fetching the certificate may be slow: that must not count as an overload signal.
     context.sip.attend(incoming.call).await;
     let from = trunks::calling(trunk, incoming);
     let found = context.stir.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
@@ -271,11 +269,11 @@ async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<Str
             Some(Ok(())) if found.attestation >= Some(required) => {}
             Some(Ok(())) => return Err(403),
             Some(Err(problem)) => {
-                tracing::info!(why = problem.why, "the caller's Identity header is not believed");
+                tracing::info!(why = problem.why, "Identity header not verified");
                 return Err(problem.sip_status);
             }
             None => {
-                tracing::error!("the trunk wants Identity headers checked, and sip.stir.roots is not set");
+                tracing::error!("the trunk requires verified Identity headers, but sip.stir.roots is not set");
                 return Err(503);
             }
         }
@@ -283,8 +281,8 @@ async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<Str
     Ok(Some(found.facts()))
 }
 
-/// Who answers: the number's agent, or what the customer's server makes of it. `None` when nobody does,
-/// and the caller was told.
+/// Chooses who answers: the number's agent, or what the customer's server decides. `None` when nobody does; the caller
+/// was refused.
 async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
     let Ringing { context, route, id, incoming, .. } = &*ringing;
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
@@ -320,7 +318,7 @@ async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
         }
     }
     let Some(mut resolved) = resolved else {
-        tracing::warn!("nobody answers: the number has no agent and its webhook named none");
+        tracing::warn!("call refused: the number has no agent and its webhook named none");
         ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
         let record =
             Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat, &ringing.lifeline);
@@ -328,7 +326,7 @@ async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
         return None;
     };
     if !resolved.faults.is_empty() {
-        tracing::warn!(faults = resolved.faults.len(), "parts of the assistant were not taken");
+        tracing::warn!(faults = resolved.faults.len(), "parts of the assistant configuration were ignored");
         call.metrics = Some(json!({"assistant_request": {"faults": resolved.faults}}));
     }
     if resolved.fields.webhook_url.is_none() {
@@ -344,15 +342,15 @@ async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
     Some(Chosen { brief: Brief { agent: resolved.fields, task: None, is_web: false }, record, seat })
 }
 
-/// The call was turned away, or went away, before it was answered.
+/// The call was refused, or the caller hung up, before the answer.
 struct Turned {
     reason: EndReason,
-    /// What the caller is told; nothing when the caller is gone.
+    /// SIP status for the caller; none when the caller has hung up.
     sip_status: Option<u16>,
     note: Option<String>,
 }
 
-/// Asks the customer's server, while the caller hears ringing and may give up. `None` for the saved agent.
+/// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.
 async fn ask_who(
     ringing: &mut Ringing, seat: &mut Seat, call: &Call, hooks: &Hooks, target: String,
 ) -> Result<Option<Resolved>, Turned> {
@@ -376,7 +374,7 @@ async fn ask_who(
         Ok(body) => assistant::decide(body),
         Err(failure) => Decision::Saved(Some(failure.to_string())),
     };
-    // What it says of the agent is checked in a place of its own: it may take milliseconds.
+    // Validate the agent part on a blocking thread: it may take milliseconds.
     let scope = ringing.route.scope;
     let guarded = context.clone();
     let checked = async |check: Box<dyn FnOnce() -> Resolved + Send>| match context.schemas.of_call(scope, check).await
@@ -404,7 +402,7 @@ async fn ask_who(
                 Ok(checked(Box::new(judge)).await)
             }
             _ => {
-                tracing::warn!("assistant_id names no agent of the organization, the saved one answers");
+                tracing::warn!("assistant_id is unknown in this organization; using the saved agent");
                 Ok(None)
             }
         },
@@ -414,7 +412,7 @@ async fn ask_who(
     }
 }
 
-/// Returns when the caller gives up.
+/// Returns when the caller cancels.
 async fn canceled(sip: &SipHandle, events: &mut mpsc::Receiver<Event>) {
     loop {
         match events.recv().await {

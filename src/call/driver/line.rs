@@ -1,14 +1,14 @@
-//! What signals a call: a SIP dialog, or a browser's session. The dialog may be replaced while the call goes on.
+//! The signalling side of a call: a SIP dialog, or a browser's session. The dialog may be replaced during the call.
 
 use super::handover::{Handover, HandoverNews};
 use crate::call::negotiate::Negotiation;
 use tokio::sync::mpsc;
 use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
 
-/// What signals the call.
+/// The call leg by signalling type.
 pub(super) enum Line {
     Sip(Box<SipLine>),
-    /// A browser: what it signals comes as commands, and through its leg.
+    /// A browser: its signalling arrives as commands, and through its media leg.
     Web,
 }
 
@@ -16,13 +16,13 @@ pub(super) struct SipLine {
     pub call: SipCall,
     pub events: mpsc::Receiver<Event>,
     pub negotiation: Negotiation,
-    /// The dialog is not over. A closed channel would answer at once, for ever.
+    /// The dialog is open. Needed because a closed channel would be ready forever.
     pub alive: bool,
-    /// The call to somebody else that the peer asked for.
+    /// The call to somebody else that the peer asked for with REFER.
     pub handover: Option<Handover>,
 }
 
-/// What a line brings.
+/// An event of the call leg.
 pub(super) enum News {
     Sip(Option<Event>),
     Handover(HandoverNews),
@@ -33,7 +33,7 @@ impl SipLine {
         Self { call, events, negotiation, alive: true, handover: None }
     }
 
-    /// The call goes on in another dialog.
+    /// Continues in another dialog.
     pub(super) fn replace(&mut self, call: SipCall, events: mpsc::Receiver<Event>, negotiation: Negotiation) {
         (self.call, self.events, self.negotiation) = (call, events, negotiation);
         (self.alive, self.handover) = (true, None);

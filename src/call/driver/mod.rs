@@ -1,6 +1,5 @@
-//! Carries a call: sockets, streams and timers on one side, the machine on the other. Decides nothing
-//! that the machine can decide.
-#![expect(clippy::disallowed_methods, reason = "carrying bytes and time to the machine is what this module is for")]
+//! Drives a call: connects sockets, streams and timers to the machine. Decides nothing that the machine can decide.
+#![expect(clippy::disallowed_methods, reason = "this module delivers bytes and time to the state machine")]
 
 mod admission;
 mod consult;
@@ -103,35 +102,35 @@ pub struct Limits {
     pub web: WebLimits,
 }
 
-/// What every call needs; made once by `app`.
+/// Services that every call needs; built once by `app`.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub sip: SipHandle,
     pub workers: Workers,
     pub ports: PortPool,
     pub providers: Providers,
-    /// Believes Identity headers, or not.
+    /// Verifies Identity headers.
     pub stir: Verifier,
     pub store: Store,
     pub supervisor: Supervisor,
     pub journal: Journal,
     pub registry: Registry,
-    /// Who may begin another call.
+    /// Admission control.
     pub admission: Admission,
     pub web_calls: WebCalls,
-    /// How the other ends of trunks are.
+    /// States of the trunks' targets.
     pub trunks: Trunks,
     pub probes: Probes,
-    /// What organizations may have going on at once beside their calls.
+    /// Concurrency limits of organizations besides calls.
     pub rooms: Rooms,
-    /// This process registers with providers.
+    /// Whether this process registers trunks with their providers.
     pub registers: bool,
     pub remote: Remote,
     pub media_addr: IpAddr,
     /// The same for peers of the other family.
     pub media_addr_other: Option<IpAddr>,
     pub recordings: PathBuf,
-    /// Who has room for another recording.
+    /// Which organizations are within their recording quota.
     pub recording_space: RecordingSpace,
     pub limits: Limits,
     pub webhooks: Sender,
@@ -141,17 +140,17 @@ pub struct Context {
     pub links: Links,
     /// This process among those that share the database.
     pub node: String,
-    /// How often it says that it lives.
+    /// Heartbeat interval.
     pub beat: Duration,
-    /// When it last did.
+    /// Time of the last heartbeat.
     pub heart: Heart,
     /// Opens the provider keys of organizations.
     pub master_key: Option<MasterKey>,
-    /// Where the stages of every turn are traced, if anywhere.
+    /// Exporter of turn traces, if configured.
     pub spans: Spans,
-    /// Without SMTP settings nobody is written to.
+    /// False without SMTP settings.
     pub sends_mail: bool,
-    /// Where foreign JSON Schemas are compiled and evaluated.
+    /// Workers that compile and evaluate customers' JSON Schemas.
     pub schemas: SchemaWorkers,
 }
 
@@ -159,7 +158,7 @@ pub struct Context {
 const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Context {
-    /// The same for one organization: with its own provider keys, where it has any.
+    /// A copy for one organization, with its own provider keys if it has any.
     pub async fn of_organization(context: &Shared, scope: OrgScope) -> Shared {
         let master = context.master_key.as_ref();
         let read = tokio::time::timeout(SECRETS_DEADLINE, context.store.open_secrets(scope, master)).await;
@@ -169,13 +168,13 @@ impl Context {
         };
         let keys = match read {
             Ok(Ok(stored)) => OwnKeys::Known(stored.iter().filter_map(known).collect()),
-            // It may have keys of its own: a call of it is not the server's bill.
+            // The organization may have its own keys: never fall back to the server's account.
             Ok(Err(error)) => {
-                tracing::error!(organization = %scope.organization(), %error, "provider keys cannot be read");
+                tracing::error!(organization = %scope.organization(), %error, "cannot read provider keys");
                 OwnKeys::Unknown
             }
             Err(_) => {
-                tracing::error!(organization = %scope.organization(), "provider keys are not read in time");
+                tracing::error!(organization = %scope.organization(), "timeout reading provider keys");
                 OwnKeys::Unknown
             }
         };
@@ -183,7 +182,7 @@ impl Context {
         Arc::new(Self { providers, ..Self::clone(context) })
     }
 
-    /// Judges every address that a configuration names, as far as it can be before names are resolved.
+    /// Checks every address that a configuration names, as far as possible before DNS resolution.
     pub fn check_addresses(&self, fields: &AgentFields) -> Result<(), FieldFault> {
         fields.addresses().iter().try_for_each(|address| self.check_address(address))
     }
@@ -195,7 +194,7 @@ impl Context {
     }
 }
 
-/// The call's row as it changes.
+/// The call's row and its events.
 pub(super) struct Record {
     pub scope: OrgScope,
     pub call: Call,
@@ -220,7 +219,7 @@ impl Record {
         record
     }
 
-    /// Of a call whose row is there.
+    /// For a call whose row exists already.
     fn taken_over(context: &Context, scope: OrgScope, call: Call, hooks: Hooks, live: Live, place: Arc<Place>) -> Self {
         let signalling = match &call.signalling {
             Some(Value::Object(known)) => known.clone(),
@@ -230,13 +229,13 @@ impl Record {
         Self { scope, hooks, journal, live, place, lifeline, signalling, call }
     }
 
-    /// Notes facts of the signalling.
+    /// Adds facts from signalling.
     pub(super) fn signalled(&mut self, facts: Map<String, Value>) {
         self.signalling.extend(facts);
         self.call.signalling = (!self.signalling.is_empty()).then(|| Value::Object(self.signalling.clone()));
     }
 
-    /// Writes the row, and the event that says so in the same breath: neither without the other.
+    /// Writes the row together with its event: never one without the other.
     async fn write(&self, event: Option<Delivery>) {
         self.journal.call(self.call.clone(), event).await;
         self.lifeline.written(self);
@@ -245,14 +244,14 @@ impl Record {
         self.place.registry().announce(Change { scope: self.scope, call: self.call.id, status, here: true });
     }
 
-    /// Notes figures of the call beside those that are there.
+    /// Sets one entry of the call's metrics.
     fn note(&mut self, name: &str, value: Option<Value>) {
         if let Some(value) = value {
             self.call.metrics.get_or_insert_with(|| Value::Object(Map::new()))[name] = value;
         }
     }
 
-    /// How many lines the call holds, for other processes to count.
+    /// Records how many lines the call holds, for other processes.
     pub(super) async fn holds(&mut self, legs: u32) {
         if self.call.legs != legs {
             self.call.legs = legs;
@@ -267,7 +266,7 @@ impl Record {
         self.write(self.status_update()).await;
     }
 
-    /// The one terminal state.
+    /// Records the one final state.
     async fn ended(&mut self, reason: EndReason) {
         let answered = self.call.answered_at.is_some();
         let failed = reason.is_failure() || !answered;
@@ -280,7 +279,7 @@ impl Record {
     }
 }
 
-/// Who listens to the caller.
+/// Who processes the caller's speech.
 enum Hearing {
     Stt(SttSession),
     Engine(engine::Side),
@@ -315,7 +314,7 @@ impl Context {
         let wanted = brief.agent.recording_enabled.unwrap_or(true);
         let has_room = self.recording_space.has_room(record.scope.organization());
         if wanted && !has_room {
-            tracing::warn!("the organization has no room for recordings: the call is not recorded");
+            tracing::warn!("recording quota reached: the call is not recorded");
             metrics::counter!("trunkline_recordings_refused_total").increment(1);
         }
         let recording = (wanted && has_room).then(|| format!("{}/{}.wav", record.scope.organization(), record.call.id));
@@ -346,13 +345,13 @@ impl Context {
         Some(Media { leg, events, law: stream.codec.law(), recording })
     }
 
-    /// Opens what model and voice will be asked over.
+    /// Opens the HTTP connections for LLM and TTS.
     fn open_connections(&self, brief: &Brief) {
         let endpoints = plan::http_endpoints(&self.providers, brief);
-        drop(self.providers.open_connections(&endpoints)); // they go on by themselves
+        drop(self.providers.open_connections(&endpoints)); // they continue in the background
     }
 
-    /// Opens the recogniser, or the engine in its place; it connects while the phone rings.
+    /// Opens STT, or the realtime session instead; it connects while the phone rings.
     fn start_hearing(&self, brief: &Brief, law: Law) -> Hearing {
         match engine::Side::open(&self.providers, brief, law) {
             Some(side) => Hearing::Engine(side),
@@ -360,7 +359,7 @@ impl Context {
         }
     }
 
-    /// Has a connection to the agent's engine ready; false when it has none.
+    /// Warms up a connection to the agent's realtime model; false when it has none.
     fn prepare_engine(&self, brief: &Brief) -> bool {
         let config = plan::llm(&brief.agent);
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
@@ -375,7 +374,7 @@ impl Context {
     }
 }
 
-/// What is heard under the agent's voice.
+/// Ambience under the agent's speech.
 fn backdrop(agent: &AgentFields) -> Option<Backdrop> {
     agent.background.map(|background| {
         let scene = match background.sound {

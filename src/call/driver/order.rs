@@ -1,5 +1,5 @@
-//! From a task to its call: who may be called now, over which trunk, and by whom the call is made when
-//! several processes want to.
+//! From a task to its call: checks who may be called now and over which trunk, and claims the task when several
+//! processes compete.
 
 use super::{AdmissionError, Context, OutboundOrder, Permit, Shared, outbound, plan};
 use crate::call::admission::Denied;
@@ -14,7 +14,7 @@ use crate::store::{Claim, OrgScope, Page, StoreError, now};
 use crate::supervision;
 use std::time::Duration;
 
-/// How long the row of a call that waits may take.
+/// How long writing the row of a queued call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why a task cannot be called.
@@ -38,14 +38,14 @@ pub enum OrderFault {
     ForeignNumber,
     #[error("The calling windows of the task do not allow a call now")]
     OutsideWindow,
-    /// With a trunk, only that one does: another may have room.
-    #[error("The organization or the trunk makes as many calls as it may")]
+    /// With a trunk, only that trunk is full; another may have room.
+    #[error("The organization or the trunk has reached its limit of concurrent calls")]
     Busy(Option<TrunkId>),
-    #[error("The organization has used up its minutes or its money of the day")]
+    #[error("The organization has reached its daily limit")]
     Spent,
-    #[error("This server holds as many calls as it may")]
+    #[error("This server has reached its call limit")]
     Overloaded,
-    /// A defect of ours.
+    /// An internal error.
     #[error("The call could not be set up")]
     Broken,
     #[error(transparent)]
@@ -63,12 +63,12 @@ impl From<AdmissionError> for OrderFault {
     }
 }
 
-/// What becomes of an order.
+/// Result of placing a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
     /// The call is being made.
     Calling(CallId),
-    /// It is made as soon as the organization's limits allow another one.
+    /// The call is queued until the organization's limits allow it.
     Waiting(CallId),
 }
 
@@ -80,8 +80,8 @@ struct Ready {
     context: Shared,
 }
 
-/// Calls the number of a pending task as `set_up` does. What was begun is finished although whoever asked goes away
-/// meanwhile; a task that makes us panic fails, instead of being tried again and again.
+/// Calls the number of a pending task (see `set_up`). Continues even if the requester disconnects; a task that causes a
+/// panic fails instead of being retried forever.
 pub async fn place(
     context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],
 ) -> Result<Placed, OrderFault> {
@@ -96,8 +96,8 @@ pub async fn place(
     }
 }
 
-/// Calls the number of a pending task now, or as soon as the limits allow (`may_wait`). `full` are trunks that had no
-/// room for a more urgent task a moment ago: nobody overtakes it there.
+/// Calls the number of a pending task now, or queues it (`may_wait`). `full` are trunks that had no capacity for a more
+/// urgent task a moment ago, so that it is not overtaken there.
 async fn set_up(
     context: &Shared, scope: OrgScope, task: TaskId, may_wait: bool, full: &[TrunkId],
 ) -> Result<Placed, OrderFault> {
@@ -119,7 +119,7 @@ async fn set_up(
     }
 }
 
-/// A line of this process and the task itself: what this process holds is counted first, then what all of them do.
+/// Claims a line of this process and the task: first this process's count, then the database's.
 async fn claim(scope: OrgScope, ready: &Ready) -> Result<(CallId, Permit), OrderFault> {
     let Ready { task, trunk, context, .. } = ready;
     let permit = context.admit(scope, Some(trunk)).await?;
@@ -137,7 +137,7 @@ async fn claim(scope: OrgScope, ready: &Ready) -> Result<(CallId, Permit), Order
     Ok((call, permit))
 }
 
-/// Promises the call for later; its row says so.
+/// Queues the call; its row says so.
 async fn wait(scope: OrgScope, ready: &Ready) -> Result<Placed, OrderFault> {
     let Ready { task, agent, from_number, context, .. } = ready;
     let call = context.store.queue_task(scope, task.id).await?.ok_or(OrderFault::NotPending)?;

@@ -1,4 +1,4 @@
-//! A call we make for a task: ring, and when somebody answers, the conversation.
+//! Outbound calls of tasks: dials and, when answered, starts the conversation.
 
 use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
@@ -43,7 +43,7 @@ const REDIRECTS_MAX: usize = 3;
 /// How long the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 
-/// A task that was claimed, with everything its call needs.
+/// A claimed task with everything its call needs.
 #[derive(Debug)]
 pub struct OutboundOrder {
     pub scope: OrgScope,
@@ -55,11 +55,11 @@ pub struct OutboundOrder {
     pub from_number: Option<String>,
 }
 
-/// Makes the call. The row of the call exists when this returns; the rest runs on its own.
+/// Starts the call. When this returns the call's row exists; the rest runs in the background.
 pub async fn outbound(context: Shared, order: OutboundOrder, permit: Permit) {
     let seat = context.registry.enter(order.scope, order.call, Some(order.task.id), permit);
     let mut agent = order.agent.fields.clone();
-    // What the task says about itself is what its events echo.
+    // Events echo what the task says about itself.
     agent.metadata = order.task.fields.metadata.clone().or(agent.metadata);
     let mut call = Call::begun(order.call, order.scope.organization(), Direction::Outbound, now());
     call.agent = Some(order.agent.id);
@@ -76,8 +76,8 @@ pub async fn outbound(context: Shared, order: OutboundOrder, permit: Permit) {
     let mut record = Record::new(&context, order.scope, call, hooks, &seat, &lifeline).await;
     record.note("schemas", left_out);
     record.task_started(&order.task).await;
-    // The answer to `execute` names the call: it should be found by then, but a database that is away does
-    // not keep the answer.
+    // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
+    // answer.
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
@@ -123,7 +123,7 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
         if to.is_none() {
             return way.failed(&mut record, unanswered.reason).await;
         }
-        // Whoever rang before keeps its keys for itself.
+        // Keys offered to a previous target are not reused.
         way.negotiation = way.negotiation.fork();
     }
 }
@@ -134,7 +134,7 @@ fn invite(context: &Shared, order: &OutboundOrder, to: &Destination, sdp: Vec<u8
     trunks::invite(context, &order.trunk, errand)
 }
 
-/// Nobody answered.
+/// Why the call was not answered.
 struct Unanswered {
     reason: EndReason,
     /// What the signalling said about it.
@@ -165,20 +165,20 @@ struct Answer {
     sip_call_id: String,
 }
 
-/// The way to an answer, with what can be heard on it: announcements and mailboxes speak before they answer.
+/// A dial attempt with its early media: announcements and voicemail may speak before the answer.
 struct Way {
     negotiation: Negotiation,
-    /// Until the leg has them.
+    /// Until the leg takes them.
     ports: Option<PortPair>,
     media: Option<Media>,
     stt: Option<SttSession>,
     detection: Option<Detection>,
-    /// The offer comes with the answer.
+    /// Delayed offer: the offer comes with the answer.
     delayed: bool,
 }
 
 impl Way {
-    /// The end without an answer.
+    /// Records the end of an unanswered call.
     async fn failed(self, record: &mut Record, reason: EndReason) {
         if let Some(who) = self.detection.as_ref().and_then(Detection::verdict) {
             record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
@@ -190,7 +190,7 @@ impl Way {
         record.ended(reason).await;
     }
 
-    /// Waits for the answer. The recogniser connects with the first ringing.
+    /// Waits for the answer. STT connects on the first ringing.
     async fn ring(
         &mut self, context: &Shared, brief: &Brief, record: &Record, seat: &mut Seat,
         events: &mut mpsc::Receiver<Event>,
@@ -226,7 +226,7 @@ impl Way {
                     None => return Err(EndReason::TrunkError.into()),
                 },
                 command = seat.commands.recv() => match command {
-                    // Nobody answered yet: an end is a cancel.
+                    // Nobody answered yet: ending means CANCEL.
                     Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
                     Some(Command::End(reason)) => return Err(reason.into()),
                     Some(_) => {}
@@ -238,7 +238,7 @@ impl Way {
         }
     }
 
-    /// It rings, or something is to be heard already (183, or 180 with a description).
+    /// Ringing, or early media (183, or 180 with SDP).
     fn progress(&mut self, context: &Shared, brief: &Brief, record: &Record, sdp: Option<Vec<u8>>) {
         let stream = sdp.filter(|_| !self.delayed).and_then(|sdp| self.negotiation.accept(&sdp).ok());
         if let (Some(stream), Some(media)) = (stream, &self.media) {
@@ -251,14 +251,14 @@ impl Way {
         }
         if self.stt.is_none() {
             context.open_connections(brief);
-            // The encoding is part of the recogniser's connection. An engine begins to talk once it is
-            // connected: not before somebody listens.
+            // The audio encoding is part of the STT connection. A realtime model starts talking once connected, so not
+            // before the answer.
             let law = stream.map_or(Law::Mu, |stream| stream.codec.law());
             self.stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, law));
         }
     }
 
-    /// The peer changes the media before it answers (UPDATE): announcements that move to another server.
+    /// The peer changes the media before it answers (UPDATE), for example when announcements move to another server.
     async fn early_offer(&mut self, context: &Shared, call: SipCall, offer: &[u8]) {
         let answer = self.negotiation.answer(offer).ok().map(|(stream, text)| {
             if let Some(media) = &self.media {
@@ -284,7 +284,7 @@ impl Way {
         let (now, Some(detection)) = (Instant::now(), &mut self.detection) else { return };
         let tell = |input| {
             if let Some(stt) = &self.stt {
-                let _ = stt.input.try_send(input); // early media is worth no waiting
+                let _ = stt.input.try_send(input); // do not wait for early media
             }
         };
         match event {
@@ -295,7 +295,7 @@ impl Way {
                 detection.handle_tone(now, &tone);
             }
             Some(_) => {}
-            // The leg is gone with its worker: an answer finds no media.
+            // The leg failed with its worker: an answer would have no media.
             None => self.media = None,
         }
     }

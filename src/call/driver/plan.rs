@@ -1,4 +1,4 @@
-//! Which providers a call has at hand, from its agent: the chosen one of each stage and those that stand in.
+//! Which providers a call can use, from its agent: the primary of each stage and its fallbacks.
 
 use crate::call::machine::Brief;
 use crate::domain::agent::AgentFields;
@@ -40,7 +40,7 @@ fn recognisers(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
     std::iter::once(own).chain(others).collect()
 }
 
-/// Voices in order; the local one is always the last.
+/// TTS configurations in order; the local one is always last.
 pub(super) fn voices(brief: &Brief) -> Vec<TtsConfig> {
     let agent = &brief.agent;
     let local = TtsConfig {
@@ -71,7 +71,7 @@ pub(super) fn encoding(law: Law) -> &'static str {
     }
 }
 
-/// The recognisers a call may use; the chosen one even without a key, so that its failure is shown.
+/// STT candidates of a call; the primary is included even without a key, so that its failure is visible.
 pub(super) fn listeners(providers: &Providers, brief: &Brief, law: Law) -> Vec<listen::Candidate> {
     let turn = brief.agent.turn();
     let (endpointing_ms, eager) = (turn.endpointing_ms, turn.eager);
@@ -84,7 +84,7 @@ pub(super) fn listeners(providers: &Providers, brief: &Brief, law: Law) -> Vec<l
     candidates.enumerate().filter(|(index, one)| *index == 0 || one.endpoint.is_usable()).map(|(_, one)| one).collect()
 }
 
-/// The text models a call may ask; none for an engine without one to stand in.
+/// LLM candidates of a call; none for a realtime model without a fallback LLM.
 pub(super) fn models(providers: &Providers, agent: &AgentFields) -> Plan {
     let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
     let candidates = std::iter::once(llm(agent)).chain(others).filter_map(|config| {
@@ -108,7 +108,7 @@ pub(super) fn http_endpoints(providers: &Providers, brief: &Brief) -> Vec<(Endpo
     models.chain(voices).collect()
 }
 
-/// A provider without a key cannot hold the call: said before anybody's phone rings.
+/// The first provider without a key: reported before any phone rings.
 pub(super) fn missing(providers: &Providers, agent: &AgentFields) -> Option<&'static str> {
     let lacks = |account: Account, base_url: Option<&str>| {
         (!providers.endpoint(account, base_url).is_usable()).then(|| account.name())

@@ -1,5 +1,5 @@
-//! Whether somebody is there at a trunk's other end: OPTIONS, when a customer asks and every so often. Probes are no
-//! calls; they have slots of their own, of each organization and in all, and whoever finds none is told so.
+//! OPTIONS probes of trunks, on demand and periodic. Probes are not calls; they have their own concurrency limits, per
+//! organization and in total, and fail when these are reached.
 
 use super::slots::{Slots, SlotsFull, SlotsMax};
 use super::trunks::{Errand, TargetState, hop, invite, label};
@@ -14,13 +14,12 @@ use trunkline_signaling::limits::PROBES_MAX;
 use trunkline_signaling::sip::endpoint::PROBE_TIMEOUT;
 use trunkline_signaling::sip::message::{Headers, Uri};
 
-/// The endpoint ends a probe in time; a command queue that is full for longer is no answer either.
+/// The user agent ends a probe in time; a command queue that stays full longer counts as no answer.
 const PROBE_DEADLINE: Duration = PROBE_TIMEOUT.saturating_add(Duration::from_secs(1));
-/// Of the endpoint's probes, those that customers ask for, and those that are made every so often: neither keeps the
-/// other from going on.
+/// Separate limits for on-demand and periodic probes, so that neither blocks the other.
 const ASKED_MAX: usize = PROBES_MAX / 4;
 const REGULAR_MAX: usize = PROBES_MAX / 2;
-/// A trunk whose probe found no room is looked at again after this.
+/// A trunk whose probe was refused for capacity is retried after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Room for probes.
@@ -38,7 +37,7 @@ impl Probes {
     }
 }
 
-/// Why nobody was asked.
+/// Why no probe was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     #[error("The trunk has no host: it only receives calls")]

@@ -1,5 +1,5 @@
-//! How much of the disk the recordings of an organization take. Files are counted as they lie there, so that what an
-//! operator deletes is room again. An organization without room has its calls, and no recordings of them.
+//! How much disk the recordings of each organization use. Files are measured as they are, so deleting some frees quota.
+//! An organization over its quota keeps its calls, but they are not recorded.
 
 use super::Shared;
 use crate::domain::ids::OrganizationId;
@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often the folders are looked at: a hundred calls at once write a gigabyte in this time.
+/// How often the folders are measured: a hundred calls write a gigabyte in this time.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 const GIB: u64 = 1 << 30;
 

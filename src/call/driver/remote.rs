@@ -1,5 +1,5 @@
-//! Calls of other processes that share the database: commands go to whoever holds the call, updates come
-//! back to whoever has listeners.
+//! Calls of other processes on the same database: commands go to the process that holds the call, updates come back to
+//! the process with listeners.
 
 use crate::call::live::{self, Update};
 use crate::call::registry::{Change, Command, Registry};
@@ -16,15 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast};
 
-/// How often listeners say that they are still there.
+/// How often subscriptions are renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// Updates are sent for this long after listeners were last heard of.
+/// A subscription expires after this without renewal.
 const LISTENED_FOR: Duration = Duration::from_secs(15);
-/// A turn too long for a message is read from the database, which has it in a moment.
+/// A turn too long for a bus message is read from the database, where it arrives shortly.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(150);
 const READS_MAX: usize = 10;
 
-/// What processes say to each other. Identifiers travel as text.
+/// Bus messages between processes. Ids travel as text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Message {
@@ -41,7 +41,7 @@ enum Message {
     Listen {
         organization: String,
         call: String,
-        /// Somebody who has heard nothing yet.
+        /// A new listener needs everything so far.
         #[serde(default)]
         from_start: bool,
     },
@@ -83,11 +83,11 @@ struct Listeners {
 #[derive(Debug)]
 struct Sending {
     until: Instant,
-    /// Somebody new listens: everything so far is told once more.
+    /// A new listener: send everything so far again.
     again: Arc<Notify>,
 }
 
-/// The door to the other processes; without a bus there are none.
+/// Client of the other processes; does nothing without a bus.
 #[derive(Clone, Debug)]
 pub struct Remote {
     bus: Option<Bus>,
@@ -144,7 +144,7 @@ impl Remote {
         self.say(&Message::Trunks).await;
     }
 
-    /// Ends a call wherever it is held; false when there is no other process.
+    /// Ends a call on whichever process holds it; false when there is no other process.
     pub async fn end(&self, scope: OrgScope, call: CallId, reason: EndReason) -> bool {
         let organization = scope.organization().to_string();
         self.say(&Message::End { organization, call: call.to_string(), reason: reason.name().to_owned() }).await
@@ -173,7 +173,7 @@ impl Remote {
         let Some(bus) = &self.bus else { return false };
         let text = serde_json::to_string(message).unwrap_or_default();
         if let Err(error) = bus.publish(&text).await {
-            tracing::error!(%error, "other processes cannot be told");
+            tracing::error!(%error, "cannot publish to other processes");
         }
         true
     }
@@ -191,7 +191,7 @@ impl Remote {
             match serde_json::from_str(&text) {
                 Ok(message) => self.heard(message),
                 // A newer version may know more messages.
-                Err(error) => tracing::debug!(%error, "a message of another process is not understood"),
+                Err(error) => tracing::debug!(%error, "unknown message of another process"),
             }
         }
     }
@@ -303,7 +303,7 @@ impl Remote {
             tokio::select! {
                 update = updates.recv() => match update {
                     Ok(update) => drop(self.say(&message(call, update)).await),
-                    // What was lost is in the turns so far, which are told in the order they came.
+                    // Lost updates are contained in the turns so far, which are sent in order.
                     Err(broadcast::error::RecvError::Lagged(_)) => again.notify_one(),
                     Err(broadcast::error::RecvError::Closed) => return self.over(call).await,
                 },
@@ -327,7 +327,7 @@ impl Remote {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 
-    /// Says which calls are still listened to; those that are over, or nobody listens to, are forgotten.
+    /// Renews subscriptions that are still used; drops those of ended calls and without listeners.
     async fn renew(self) {
         let mut tick = tokio::time::interval(RENEW_EVERY);
         loop {
@@ -340,7 +340,7 @@ impl Remote {
             for (call, scope) in wanted {
                 let over = matches!(self.store.call(scope, call).await, Ok(Some(found)) if found.status.is_over());
                 if over {
-                    // Its process may have died without a word.
+                    // Its process may have died silently.
                     self.forget(&call.to_string());
                     continue;
                 }

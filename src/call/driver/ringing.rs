@@ -1,4 +1,4 @@
-//! Before the answer: ringing and announcements in early media (183), while the caller may still give up.
+//! Early media (183) before the answer: ringing and announcements, while the caller may still hang up.
 
 use super::voice::{Voice, VoiceEvent};
 use super::{Media, Shared};
@@ -15,13 +15,13 @@ use trunkline_media::playout::queue::PieceId;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::sip::endpoint::Event;
 
-/// A voice that says nothing for so long keeps nobody from answering.
+/// An announcement that makes no sound for this long no longer delays the answer.
 const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
 const TONE_HZ: f32 = 425.0;
 const TONE_LEVEL: f32 = 3_000.0;
 
-/// The conversation counts from one.
+/// Response ids of the conversation start at one.
 const GENERATION: u32 = 0;
 
 fn tone(ms: u32) -> Vec<i16> {
@@ -35,7 +35,7 @@ fn tone(ms: u32) -> Vec<i16> {
     (0..samples).map(sample).collect()
 }
 
-/// Rings and speaks on a leg that is not answered yet. `Err` when the caller gave up, or the call was ended.
+/// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
 pub(super) async fn ring(
     context: &Shared, ringing: &Ringing, brief: &Brief, media: Option<Media>, events: &mut mpsc::Receiver<Event>,
     seat: &mut Seat,
@@ -80,7 +80,7 @@ pub(super) async fn ring(
             event = voice.next() => match event {
                 VoiceEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
                 VoiceEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
-                // What cannot be said keeps nobody waiting.
+                // A failed announcement does not delay the answer.
                 VoiceEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
                 VoiceEvent::Marks { .. } | VoiceEvent::Switched { .. } | VoiceEvent::Asked { .. } => {}
             },
@@ -90,7 +90,7 @@ pub(super) async fn ring(
     Ok(media)
 }
 
-/// Answers at once what asks for something that nobody gets before the call is answered: the media stay as they are.
+/// Rejects at once requests that are not possible before the answer; the media stay as they are.
 pub(super) async fn decline(sip: &SipHandle, event: Event) {
     match event {
         Event::Reoffer { call, .. } => sip.answer_reoffer(call, None).await,

@@ -1,5 +1,5 @@
-//! Where JSON Schemas of strangers are compiled and values held against them: on blocking threads, a few at once, one of
-//! each organization at once and half of them of one family. A call, a request or a report waits for its own and for nobody else's longer than a deadline.
+//! Compiles and evaluates foreign JSON Schemas on blocking threads: a few at once, one per organization, at most half
+//! per family. Callers wait for their own job at most until a deadline.
 
 use super::{Context, Shared};
 use crate::call::machine::Machine;
@@ -27,12 +27,12 @@ const ORGANIZATIONS_MAX: usize = 256;
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// A job for a request, a report, a tool server's list.
 const WORK_DEADLINE: Duration = Duration::from_secs(10);
-/// To find out which family an organization is of: it is remembered for most.
+/// Deadline for finding an organization's family, which is usually cached.
 const FAMILY_DEADLINE: Duration = Duration::from_millis(500);
 /// What the model is told when nobody could look at its arguments.
 const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
 
-/// Nobody had time, or the job broke.
+/// Timeout, or the job panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("schemas could not be checked in time")]
 pub struct Busy;
@@ -49,7 +49,7 @@ pub struct SchemaWorkers {
 
 type Turns = Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>;
 
-/// The turn of an organization or a family: so many jobs at once, and the others wait.
+/// The semaphore of an organization or family: so many jobs at once.
 fn turn(all: &Turns, id: OrganizationId, at_once: usize) -> Arc<Semaphore> {
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= ORGANIZATIONS_MAX {
@@ -76,7 +76,7 @@ impl SchemaWorkers {
         self.run(scope, CALL_DEADLINE, job).await
     }
 
-    /// Runs a job that nobody waits for on the telephone.
+    /// Runs a job that no caller waits for.
     pub async fn of_request<T: Send + 'static>(
         &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
@@ -107,7 +107,7 @@ impl SchemaWorkers {
                 family.acquire_owned().await.map_err(|_| Busy)?,
                 jobs.acquire_owned().await.map_err(|_| Busy)?,
             );
-            // Who has stopped waiting does not free the thread: the job keeps its permits to its end.
+            // A caller that stopped waiting does not free the thread: the job keeps its permits to its end.
             let done = supervision::spawn_blocking("schema", move || {
                 let _permits = permits;
                 job()
@@ -129,7 +129,7 @@ impl SchemaWorkers {
 #[derive(Debug, Default)]
 pub(super) struct ToolSchemas(HashMap<String, (Value, Arc<Schema>)>);
 
-/// One call of a tool, on its way to be judged.
+/// A tool call whose arguments are to be checked.
 struct Judged {
     name: String,
     arguments: String,
@@ -144,7 +144,7 @@ impl Judged {
         if self.schema.is_none() {
             match Schema::compile(&self.source, &mut Budget::default(), Leniency::SkipBacktracking) {
                 Ok(schema) => self.schema = Some(Arc::new(schema)),
-                Err(_) => self.misfit = Some("the schema of this tool cannot be used".to_owned()),
+                Err(_) => self.misfit = Some("the schema of this tool is invalid".to_owned()),
             }
         }
         if let Some(schema) = &self.schema {
@@ -154,7 +154,7 @@ impl Judged {
 }
 
 impl ToolSchemas {
-    /// Notes in each call of a tool how its arguments do not fit.
+    /// Records in each tool call how its arguments violate the schema.
     pub(super) async fn judge(
         &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &Machine, calls: &mut [ToolCall],
     ) {
@@ -193,7 +193,7 @@ impl ToolSchemas {
 }
 
 impl ToolSchemas {
-    /// What a key calls has no arguments: whether that fits is known before the first key.
+    /// A DTMF tool call has no arguments: whether that is valid is checked before the first digit.
     pub(super) async fn judge_keys(
         &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &mut Machine, agent: &AgentFields,
     ) {
@@ -210,7 +210,7 @@ impl ToolSchemas {
 }
 
 impl Context {
-    /// Leaves out of an agent what has a schema beyond the limits; says what, for the call's metrics.
+    /// Removes from an agent what has a schema beyond the limits; returns what was removed, for the call's metrics.
     pub(super) async fn leave_out_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
         if fields.has_no_schemas() {
             return None;
@@ -233,7 +233,7 @@ impl Context {
         if faults.is_empty() {
             return None;
         }
-        tracing::warn!(faults = faults.len(), "tools or a plan are left out: their schemas are beyond the limits");
+        tracing::warn!(faults = faults.len(), "removed tools or a plan whose schemas exceed the limits");
         Some(json!({"faults": faults}))
     }
 }
@@ -249,7 +249,7 @@ pub(super) async fn usable(context: &Shared, scope: OrgScope, mut tools: Vec<Too
     let tools = context.schemas.of_request(scope, job).await.unwrap_or_default();
     let left_out = listed - tools.len();
     if left_out > 0 {
-        tracing::warn!(left_out, "tools of a server are left out: their schemas are beyond the limits");
+        tracing::warn!(left_out, "removed tools of a server whose schemas exceed the limits");
     }
     (tools, left_out)
 }

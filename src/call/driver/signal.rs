@@ -1,5 +1,4 @@
-//! What the other side signals during an answered call: other media, transfers, a dialog that takes the place of this
-//! one, the end.
+//! Signalling during an answered call: re-INVITE, REFER, Replaces, BYE.
 
 use super::Media;
 use super::converse::Conversation;
@@ -56,7 +55,7 @@ impl Conversation {
         let Line::Sip(line) = &mut self.line else { return };
         let answer = match sdp {
             Some(offer) if line.negotiation.is_webrtc() => reanswered(&self.media, &offer).await,
-            // The peer of a browser's kind of media makes no offers.
+            // A WebRTC peer makes the offers itself.
             None if line.negotiation.is_webrtc() => None,
             Some(offer) => match line.negotiation.answer(&offer) {
                 Ok((stream, text)) => {
@@ -70,10 +69,10 @@ impl Conversation {
         self.context.sip.answer_reoffer(call, answer).await;
     }
 
-    /// The peer wants us to talk to somebody else instead; its trunk has already allowed that.
+    /// REFER: the peer asks us to talk to somebody else; its trunk has allowed that already.
     async fn referred(&mut self, call: SipCall, referred: Referred) {
         let Line::Sip(line) = &mut self.line else { return };
-        // Whoever comes next could not take over ICE and keys.
+        // A new dialog could not take over ICE and keys.
         let accept = line.handover.is_none() && line.call == call && !line.negotiation.is_webrtc();
         self.context.sip.answer_refer(call, accept).await;
         if !accept {
@@ -97,7 +96,7 @@ impl Conversation {
                 sip.notify_refer(before, status).await;
             }
             HandoverNews::Answered { call, events, negotiation, stream, permit } => {
-                // Told before the line is gone: its phone shows the transfer as done.
+                // Report success before the dialog closes, so that the phone shows the transfer as done.
                 sip.notify_refer(before, 200).await;
                 line.replace(call, events, negotiation);
                 let _ = self.media.leg.renegotiate(stream);
@@ -108,15 +107,15 @@ impl Conversation {
         }
     }
 
-    /// A call that takes the place of this one's dialog: the conversation goes on with whoever made it.
+    /// Replaces (RFC 3891): the conversation continues with the new dialog.
     async fn replaced(&mut self, by: Incoming) {
         let Line::Sip(line) = &mut self.line else { return };
         let sip = &self.context.sip;
         if line.negotiation.is_webrtc() {
             return sip.reject(by.call, 488, None).await;
         }
-        // Where somebody has to vouch for callers, nobody comes in by another's place: judging an Identity header may
-        // take seconds, which the conversation does not have.
+        // Not where trunks require an attestation: verifying an Identity header may take seconds, which the
+        // conversation does not have.
         let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.get(id));
         if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
             return sip.reject(by.call, 403, None).await;

@@ -1,5 +1,5 @@
-//! Things an organization may have going on at once beside its calls: probes, live connections, reports, provider
-//! tests. Nobody waits here: who finds no room is refused.
+//! Concurrency limits per organization besides calls: probes, live connections, reports, provider tests. Over the limit
+//! requests are refused, not queued.
 
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
@@ -7,8 +7,8 @@ use crate::domain::quota::Quotas;
 use crate::domain::share::{ShareMax, ShareTaken, Shares};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Of what the server has, a family of organizations holds one part in so many at most: three hostile families leave
-/// room for a fourth.
+/// A family holds at most one part in so many of the server's total: three hostile families leave capacity for a
+/// fourth.
 const FAMILIES: usize = 4;
 
 /// How many there may be.
@@ -20,13 +20,13 @@ pub struct SlotsMax {
     pub in_all: usize,
 }
 
-/// Whose slots are all taken.
+/// Whose limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SlotsFull {
     /// The organization's, or its family's.
-    #[error("The organization has as many of {0} as it may")]
+    #[error("The organization has reached its limit of {0}")]
     Organization(&'static str),
-    #[error("The server has as many of {0} as it may")]
+    #[error("The server has reached its limit of {0}")]
     Server(&'static str),
 }
 
@@ -76,7 +76,7 @@ impl Rooms {
     }
 }
 
-/// One that is taken; dropped, it is free again.
+/// A permit; released on drop.
 #[derive(Debug)]
 pub struct Slot {
     held: Arc<Mutex<Shares>>,

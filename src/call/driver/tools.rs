@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Characters of a result that the model is told.
 const RESULT_CHARS_MAX: usize = 16_000;
 
-/// Calls a tool of a server that offers its own.
+/// Calls a tool of a tool server (MCP).
 pub(super) async fn run_remote(server: Arc<ToolServer>, wanted: ToolCall) -> String {
     let arguments = match serde_json::from_str(if wanted.arguments.is_empty() { "{}" } else { &wanted.arguments }) {
         Ok(serde_json::Value::Object(arguments)) => arguments,
@@ -32,7 +32,7 @@ pub(super) async fn run_remote(server: Arc<ToolServer>, wanted: ToolCall) -> Str
     text.chars().take(RESULT_CHARS_MAX).collect()
 }
 
-/// Calls a tool and returns what the model is told of it; never more than the deadline later.
+/// Calls a tool and returns the text for the model, at the latest at the deadline.
 pub(super) async fn run(context: Shared, hooks: Hooks, call: Call, tool: Tool, wanted: ToolCall) -> String {
     let own = tool.url.clone();
     let Some(target) = own.or_else(|| hooks.url.as_deref().map(|url| event::url(url, event::TOOL_CALLS))) else {
@@ -45,7 +45,7 @@ pub(super) async fn run(context: Shared, hooks: Hooks, call: Call, tool: Tool, w
         Ok(body) => event::tool_result(&body, &wanted.id),
         Err(failure) => {
             tracing::warn!(tool = wanted.name, %failure, "tool failed");
-            // The model needs to know that it failed, not where our customers' servers are.
+            // Tell the model that it failed, but not the address of the customer's server.
             Err("the tool did not answer".to_owned())
         }
     };

@@ -1,4 +1,4 @@
-//! Trunks on the wire: what an INVITE over one looks like, where it goes, who may call in, and how the other ends are.
+//! Trunks in use: builds INVITEs, chooses targets, maps inbound rules, and tracks the state of the targets.
 
 use super::probes::probe_all;
 use super::{Context, Shared};
@@ -27,18 +27,18 @@ use trunkline_signaling::sip::message::uri::escape_user;
 use trunkline_signaling::sip::message::{HeaderName, Headers, NameAddr, Uri};
 use utoipa::ToSchema;
 
-/// Longer than all targets of a trunk take together: a probe that broke is forgotten then.
+/// Longer than probing all targets takes: after that a broken probe is forgotten.
 const PROBING_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether a probe is due.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// What is asked for without a setting.
+/// Default registration lifetime.
 const REGISTER_EXPIRES_S: u32 = 300;
 
-/// Headers of a caller that a call keeps, and how much of each.
+/// How many headers of a caller are stored, and how much of each.
 const HEADERS_SHOWN_MAX: usize = 32;
 const HEADER_VALUE_MAX: usize = 512;
 
-/// What an INVITE is about, beside its trunk.
+/// Parameters of an INVITE besides its trunk.
 #[derive(Clone, Debug)]
 pub(super) struct Errand<'a> {
     pub from_number: Option<&'a str>,
@@ -47,7 +47,7 @@ pub(super) struct Errand<'a> {
     pub headers: Headers,
 }
 
-/// How the other end of a trunk is, as far as this process knows.
+/// State of the trunk's targets as known to this process.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[schema(as = TrunkState)]
 pub struct TrunkState {
@@ -85,7 +85,7 @@ struct Watched {
     trunk: Option<Arc<Trunk>>,
     state: TrunkState,
     next_probe: Option<Instant>,
-    /// Since when its targets are being probed: it is not due again before that is over.
+    /// Since when its targets are being probed: it is not due again before that ends.
     probing_since: Option<Instant>,
 }
 
@@ -100,11 +100,11 @@ pub struct Trunks {
     reloads: Arc<Reloads>,
 }
 
-/// Reads of all trunks: whoever waits for one shares it with everybody who asked before it began.
+/// Coalesces reloads: everybody who asked before a read began shares its result.
 #[derive(Debug, Default)]
 struct Reloads {
     asked: AtomicU64,
-    /// The last of those whom a finished read answers.
+    /// The last request that a finished read answers.
     answered: tokio::sync::Mutex<u64>,
 }
 
@@ -132,7 +132,7 @@ impl Trunks {
         self.lock().get(&id).and_then(|watched| watched.trunk.clone())
     }
 
-    /// The trunks a call may have come over, each once and with its strongest evidence.
+    /// The trunks a call may have come over, each once with its strongest evidence.
     pub(super) fn candidates(&self, candidates: &TrunkCandidates) -> Vec<(Arc<Trunk>, Evidence)> {
         let (all, mut seen) = (self.lock(), HashSet::new());
         let known = candidates.iter().filter_map(|(id, evidence)| Some((TrunkId::parse(id)?, evidence)));
@@ -183,7 +183,7 @@ impl Trunks {
         all.values_mut().filter_map(due).collect()
     }
 
-    /// There was no room for its probe.
+    /// Postpones a probe for lack of capacity.
     pub(super) fn postponed(&self, id: TrunkId, until: Instant) {
         if let Some(watched) = self.lock().get_mut(&id) {
             watched.probing_since = None;
@@ -212,7 +212,7 @@ impl Trunks {
         watched.state.registration = match news {
             RegistrationNews::Registered { expires_s } => {
                 let expires_at = Some(UnixMs(at.0 + i64::from(expires_s) * 1_000).rfc3339());
-                // A refresh is no news.
+                // Do not log a refresh.
                 let before = watched.state.registration.take().filter(|state| state.registered);
                 if before.is_none() {
                     tracing::info!(trunk = %id, expires_s, "registered");
@@ -229,7 +229,7 @@ impl Trunks {
         };
     }
 
-    /// The targets of a trunk in the order to be tried: those that answer first, by priority, drawn by weight.
+    /// The targets of a trunk in order of attempt: reachable ones first, by priority, drawn by weight.
     pub(super) fn in_order(&self, trunk: &Trunk) -> Vec<Target> {
         let state = self.state(trunk.id);
         let is_dead = |target: &Target| {
@@ -272,7 +272,7 @@ fn wire(transport: TrunkTransport) -> Transport {
 }
 
 pub(super) fn hop(target: &Target) -> Hop {
-    // UDP is what nobody chose: a name without a port may say better (NAPTR).
+    // UDP is the default: a name without a port may prefer another transport (NAPTR).
     let chosen = target.transport.filter(|transport| *transport != TrunkTransport::Udp || target.port.is_some());
     Hop { host: target.host.clone(), port: target.port, transport: chosen.map(wire) }
 }
@@ -301,7 +301,7 @@ fn bound_credentials(fields: &TrunkFields) -> Option<BoundCredentials> {
     Some(BoundCredentials { credentials, hosts })
 }
 
-/// The user part may be an account's name, in which providers take any character.
+/// The user part may be an account name with arbitrary characters.
 fn name(user: &str, domain: &str, port: Option<u16>) -> NameAddr {
     NameAddr { display: None, uri: Uri::sip(Some(&escape_user(user)), domain, port), params: String::new() }
 }
@@ -342,14 +342,14 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
     let first = targets.first()?;
     let (request_uri, is_uri) = match errand.destination {
         Destination::Number(number) if !fields.may_call(number) => {
-            tracing::warn!(trunk = %trunk.id, "the trunk may not call this destination");
+            tracing::warn!(trunk = %trunk.id, "destination denied by the trunk's rules");
             return None;
         }
         Destination::Number(number) => (Uri::sip(Some(&fields.dial(number)), &first.host, first.port), false),
         Destination::SipUri(uri) => {
             let uri = Uri::parse(uri).ok()?;
             if uri.user_plain().is_some_and(|user| !fields.may_call_user(&user)) {
-                tracing::warn!(trunk = %trunk.id, "the trunk may not call the number in this URI");
+                tracing::warn!(trunk = %trunk.id, "the number in this URI is denied by the trunk's rules");
                 return None;
             }
             (uri, true)
@@ -383,7 +383,7 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
     })
 }
 
-/// Probes targets when it is time, and takes in what registrars say. Ends with the endpoint.
+/// Probes targets when due and records registration events. Ends with the user agent.
 pub async fn watch_trunks(context: Shared, registrations: &mut mpsc::Receiver<(Arc<str>, RegistrationNews)>) {
     let mut tick = tokio::time::interval(WATCH_INTERVAL);
     loop {
@@ -409,7 +409,7 @@ fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> TrunkRule {
     let fields = &trunk.fields;
     let (allow, too_wide) = fields.networks(wide_networks);
     if let Some(network) = too_wide {
-        // Listed before the operator's consent was asked for, or when there still was one.
+        // Stored before consent was required, or when it was still given.
         tracing::warn!(trunk = %trunk.id, %network, "a network that is too wide is not taken: sip.wide_networks_allowed");
     }
     TrunkRule {
@@ -441,19 +441,19 @@ fn registration(trunk: &Trunk) -> Option<RegistrationRule> {
     })
 }
 
-/// The same after a restart, so that a registration is renewed and not doubled; known to the registrar alone.
+/// Stable across restarts, so that a registration is renewed rather than duplicated; known to the registrar only.
 fn contact_user(trunk: &Trunk, credentials: &Credentials) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(format!("contact\n{}\n{}", trunk.id, credentials.password));
     digest.iter().take(10).fold("t".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// What an INVITE says of whom it is for.
+/// The called party of an INVITE.
 pub(super) fn called(incoming: &Incoming) -> Called {
     Called { request: incoming.request_uri.user_plain(), to: incoming.to.uri.user_plain() }
 }
 
-/// Who calls: what the carrier asserts, where it is trusted, else From.
+/// The calling party: the asserted identity if the trunk is trusted, else From.
 pub(super) fn calling(trunk: &Trunk, incoming: &Incoming) -> String {
     let asserted = incoming
         .headers
@@ -468,7 +468,7 @@ pub(super) fn calling(trunk: &Trunk, incoming: &Incoming) -> String {
 pub(super) fn described(headers: &Headers) -> Map<String, Value> {
     let mut custom = Map::new();
     for header in headers.iter() {
-        // The Identity header is shown as what it says, not as what it is.
+        // The Identity header is shown by its content, not verbatim.
         if header.name != HeaderName::Identity && custom.len() < HEADERS_SHOWN_MAX {
             let value = header.value.chars().take(HEADER_VALUE_MAX).collect::<String>();
             custom.insert(header.name.as_str().to_owned(), Value::String(value));
@@ -491,8 +491,8 @@ pub(super) fn custom_headers(headers: &BTreeMap<String, String>) -> Headers {
 }
 
 impl Context {
-    /// Gives the endpoint the rules and registrations of every trunk. When it returns, what was in the store before is
-    /// in force. Many changes at once share a read: a tenant that writes in a loop costs no more than one that waits.
+    /// Gives the user agent the rules and registrations of all trunks. On return, everything stored before is in force.
+    /// Concurrent changes share a read, so a tenant that writes in a loop costs no more than one that waits.
     pub async fn reload_trunks(&self) -> Result<(), StoreError> {
         let reloads = &self.trunks.reloads;
         let ticket = reloads.asked.fetch_add(1, Ordering::SeqCst) + 1;

@@ -1,5 +1,5 @@
-//! The voice of a call: sentences in order, the next one synthesised while the present one streams. Where
-//! the agent's voice fails, the next one says what is left of the sentence, and everything after it.
+//! The TTS pipeline of a call: sentences in order, the next one synthesised while the current one streams. If the TTS
+//! provider fails, the next one speaks the rest of the sentence and everything after it.
 
 use super::plan;
 use crate::call::machine::{Brief, acts_on_tags};
@@ -15,8 +15,8 @@ use trunkline_media::codec::resample::PcmResampler;
 use trunkline_media::frame::RATE_HZ;
 use trunkline_media::playout::queue::PieceId;
 
-/// Sentences ahead of the caller's ear, the one being heard included: enough that speech never waits
-/// for its next sentence, few enough that an interruption wastes little and memory stays small.
+/// Segments synthesised ahead of playback, the current one included: enough that speech never waits, few enough that a
+/// barge-in wastes little.
 const AHEAD: usize = 3;
 /// Requests at once: the sentence streaming in and the one after it.
 const REQUESTS: usize = 2;
@@ -37,12 +37,12 @@ pub(super) enum VoiceEvent {
         samples: Vec<i16>,
         total: u64,
     },
-    /// One voice failed and the next one took over.
+    /// A provider failed and the next one took over.
     Switched {
         switch: Switch,
         failure: Failure,
     },
-    /// A voice was asked to say something: its name and the number of characters.
+    /// Text was sent to a provider: its name and the number of characters.
     Asked {
         voice: String,
         characters: u64,
@@ -55,14 +55,14 @@ pub(super) enum VoiceEvent {
 
 struct Active {
     piece: PieceId,
-    /// What is being said now: of a sentence that was taken over, the rest.
+    /// The text in progress; after a failover, the rest of the sentence.
     text: String,
     /// The place of its voice among the candidates.
     voice: usize,
     speech: Speech,
     converter: Converter,
     began: Instant,
-    /// Samples and characters that another voice has said before.
+    /// Samples and characters spoken by the previous provider.
     before: (u64, u32),
     total: u64,
     marks: Vec<(u64, u32)>,
@@ -78,20 +78,20 @@ pub(super) struct Voice {
     providers: Providers,
     brief: Brief,
     candidates: Vec<Candidate>,
-    /// The one that speaks; it does not go back, a caller hears two voices at most once.
+    /// The current candidate; never goes back, so the caller hears at most one change of voice per failure.
     current: usize,
     waiting: VecDeque<(PieceId, String)>,
     active: VecDeque<Active>,
     /// Synthesised and not yet heard to the end.
     unheard: VecDeque<PieceId>,
-    /// To be told before anything else.
+    /// Events to be returned first.
     news: VecDeque<VoiceEvent>,
-    /// Samples and characters of whole sentences of the present voice: how fast it speaks.
+    /// Samples and characters of finished sentences of the current voice: its speech rate.
     pace: (u64, u64),
 }
 
 impl Voice {
-    /// `at_once`: it will be needed, so that a voice with a socket connects now.
+    /// `at_once`: connect the socket now, because TTS will be needed.
     pub(super) fn new(providers: Providers, brief: Brief, at_once: bool) -> Self {
         let candidates = plan::voices(&brief).into_iter().map(|config| Candidate {
             name: plan::voice_name(&config),
@@ -132,7 +132,7 @@ impl Voice {
         self.start_waiting();
     }
 
-    /// Cancels everything of a generation and before.
+    /// Cancels everything of this response and earlier ones.
     pub(super) fn silence(&mut self, generation: u32) {
         self.waiting.retain(|(piece, _)| piece.generation > generation);
         self.active.retain(|active| active.piece.generation > generation);
@@ -159,7 +159,7 @@ impl Voice {
 
     fn synthesize(&mut self, piece: PieceId, text: String, before: (u64, u32)) -> Option<Active> {
         let (voice, alone) = (self.current, self.current + 2 >= self.candidates.len());
-        // Whoever stands in reads stage directions aloud.
+        // Fallback voices would read audio tags aloud.
         let acts = acts_on_tags(self.candidates.get(voice)?.config.model.as_deref());
         let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
         let speech = self.open()?.speak(&text, alone);
@@ -170,7 +170,7 @@ impl Voice {
         Some(Active { piece, text, voice, speech, converter, began, before, total: 0, marks })
     }
 
-    /// The next thing that happens; cancel safe. Pends while nothing is being synthesised.
+    /// The next event; cancel safe. Pending while nothing is being synthesised.
     pub(super) async fn next(&mut self) -> VoiceEvent {
         loop {
             if let Some(news) = self.news.pop_front() {
@@ -219,7 +219,7 @@ impl Voice {
                 failed => {
                     let failure = match failed {
                         Some(TtsEvent::Failed(failure)) => failure,
-                        _ => Failure::Dropped("voice ended".to_owned()),
+                        _ => Failure::Dropped("TTS stream ended".to_owned()),
                     };
                     if let Some(event) = self.failed(failure) {
                         return event;
@@ -229,8 +229,7 @@ impl Voice {
         }
     }
 
-    /// How long the first sound is waited for while another voice stands by; the stage's own deadline holds
-    /// for the last one.
+    /// How long to wait for the first audio when a fallback exists; the last candidate has the stage's own deadline.
     fn patience(&self) -> Option<Duration> {
         let fallbacks = self.brief.agent.fallbacks.as_ref()?;
         let hedge_ms = fallbacks.hedge_after_ms();
@@ -253,7 +252,7 @@ impl Voice {
     fn failed(&mut self, failure: Failure) -> Option<VoiceEvent> {
         let active = self.active.pop_front()?;
         if active.voice == self.current {
-            // Its other sentences would be half in one voice and half in the other.
+            // Its other sentences would be split between two voices.
             self.current += 1;
             self.pace = (0, 0);
             for later in std::mem::take(&mut self.active).into_iter().rev() {
@@ -263,7 +262,7 @@ impl Voice {
         let Active { piece, text, total, voice, began, before: (samples, chars), marks, .. } = active;
         let Some(next) = self.candidates.get(self.current) else {
             if samples + total > 0 {
-                // Half a sentence was heard: it is over as it stands.
+                // Half the sentence was heard: it ends there.
                 self.news.push_back(VoiceEvent::Failed { piece, failure });
                 return Some(self.done(piece, Vec::new(), samples + total));
             }
@@ -294,7 +293,7 @@ impl Voice {
         None
     }
 
-    /// Samples that a text takes, as fast as the voice has spoken so far.
+    /// Estimated samples of a text at the current speech rate.
     fn pace_of(&self, text: &str) -> u64 {
         let chars = text.chars().count() as u64;
         match self.pace {
@@ -308,7 +307,7 @@ impl Voice {
 struct Converter {
     format: AudioFormat,
     resampler: Option<PcmResampler>,
-    /// Half a sample that came at the end of a chunk.
+    /// Half a sample left over from the previous chunk.
     odd: Option<u8>,
 }
 

@@ -1,5 +1,4 @@
-//! A call from a browser: it is placed by whoever runs the page, waits for the page's offer, and is then a
-//! call like any other.
+//! Calls from browsers: created through the API, waiting for the page's offer, then handled like any other call.
 
 use super::containment::Lifeline;
 use super::converse::{Conversation, converse};
@@ -29,11 +28,11 @@ use trunkline_media::io::worker::Wire;
 use trunkline_media::leg::LegEvent;
 use trunkline_media::transport::webrtc::{Answered, Credentials, Peer};
 
-/// How long the first row of a call may take.
+/// How long writing the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an answer to an offer, or to a restart, may take: it is made in a millisecond.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// Codecs in the order of our liking.
+/// Codecs in order of preference.
 const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
 
 /// What browsers may do.
@@ -47,7 +46,7 @@ pub struct WebLimits {
     pub calls_per_address: usize,
 }
 
-/// What whoever places a web call may say about it.
+/// Parameters of a web call.
 #[derive(Clone, Debug, Default)]
 pub struct WebOrder {
     /// Who calls, as the call shows it.
@@ -62,21 +61,21 @@ pub struct WebOrder {
 pub enum WebFault {
     #[error("Calls from browsers are switched off on this server")]
     Off,
-    #[error("The agent is inactive")]
+    #[error("The agent is not active")]
     AgentInactive,
     #[error("Provider {0} is not configured: no API key")]
     ProviderMissing(&'static str),
-    #[error("This server holds as many calls as it may")]
+    #[error("This server has reached its call limit")]
     Overloaded,
-    #[error("As many calls of this organization wait for their browsers as may")]
+    #[error("The organization has reached its limit of waiting web calls")]
     TooManyWaiting,
-    #[error("The organization holds as many calls as it may")]
+    #[error("The organization has reached its call limit")]
     Denied(Denied),
-    #[error("The limits of the organization cannot be read")]
+    #[error("The organization's limits cannot be read")]
     Unreadable,
-    #[error("The token has begun as many calls as it may")]
+    #[error("The token has started its maximum number of calls")]
     TokenUsed,
-    #[error("This address has as many calls as it may")]
+    #[error("This address has reached its call limit")]
     AddressFull,
     #[error("The call is over, or runs on another server")]
     Gone,
@@ -111,7 +110,7 @@ pub struct WebRestart {
     reply: oneshot::Sender<Credentials>,
 }
 
-/// What is counted over all web calls of this process.
+/// Counters over all web calls of this process.
 #[derive(Clone, Debug, Default)]
 pub struct WebCalls(Arc<Mutex<Counted>>);
 
@@ -132,7 +131,7 @@ struct Used {
     calls: Vec<CallId>,
 }
 
-/// One of an address's calls; leaves with the call.
+/// One call of an address; released with the call.
 #[derive(Debug)]
 struct AddressSlot {
     address: IpAddr,
@@ -154,12 +153,12 @@ impl WebCalls {
         Some(AddressSlot { address, calls: self.clone() })
     }
 
-    /// Which of a token's calls this one is, from zero; `None` when there were enough.
+    /// The index of this call among the token's calls, from zero; `None` when the maximum is reached.
     fn use_token(&self, token: CallId, max: usize, valid: Duration) -> Option<usize> {
         let mut counted = self.lock();
         let Counted { tokens, ice_sessions, .. } = &mut *counted;
         let now = Instant::now();
-        // Too old to begin anything, and nothing that it has begun goes on.
+        // Too old to start a call, and all its calls have ended.
         tokens.retain(|_, used| {
             now.duration_since(used.since) < valid * 2 || used.calls.iter().any(|call| ice_sessions.contains_key(call))
         });
@@ -186,7 +185,7 @@ impl WebCalls {
         }
     }
 
-    /// The call is over, or is about to be: nothing more is to be mended.
+    /// The call is over: no more PATCH.
     pub fn forget(&self, call: CallId) {
         self.lock().ice_sessions.remove(&call);
     }
@@ -202,7 +201,7 @@ impl WebCalls {
     }
 }
 
-/// One less; what nobody counts is forgotten.
+/// Decrements; removes the entry at zero.
 fn count_down<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
@@ -223,8 +222,7 @@ fn unreadable(error: StoreError) -> WebFault {
     WebFault::Unreadable
 }
 
-/// Places a call that waits for its browser; its row is there when this returns. What was begun is finished although
-/// whoever asked goes away meanwhile.
+/// Creates a call that waits for its browser; its row exists on return. Continues even if the requester disconnects.
 pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
     let own = context.clone();
     let placed = supervision::spawn("call_setup", async move { set_up(&own, scope, agent, order).await }).await;
@@ -277,8 +275,7 @@ async fn set_up(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder
     Ok(id)
 }
 
-/// Hands a browser's offer to the call that its token was made for, or to another one with the same agent when
-/// the token allows more.
+/// Passes a browser's offer to the call of its token, or to another call with the same agent if the token allows more.
 pub async fn connect_web(
     context: &Shared, scope: OrgScope, token: CallId, agent: Agent, sdp: String, address: IpAddr,
 ) -> Result<WebAnswer, WebFault> {
@@ -315,7 +312,7 @@ pub fn add_web_candidates(context: &Shared, scope: OrgScope, call: CallId, lines
     context.registry.command(scope, call, Command::Candidates(lines))
 }
 
-/// A browser begins ICE anew: our new name and password.
+/// ICE restart: our new user fragment and password.
 pub async fn restart_web(
     context: &Shared, scope: OrgScope, call: CallId, ufrag: String, password: String,
 ) -> Option<(String, String)> {
@@ -329,7 +326,7 @@ pub async fn restart_web(
     Some((ours.ufrag, ours.password))
 }
 
-/// The call until its browser is connected.
+/// Waits until the browser is connected.
 async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat, waiting: Slot) {
     let until = tokio::time::Instant::now() + context.limits.web.token_valid;
     let (started, slot, mut media) = loop {
@@ -372,10 +369,10 @@ async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat,
         }
     }
     calls.forget(id);
-    drop(slot); // the address may call again
+    drop(slot); // frees the address
 }
 
-/// Who gives up before the call is answered has not had one.
+/// A call that ends before it was answered counts as unanswered.
 fn before_answer(reason: EndReason) -> EndReason {
     match reason {
         EndReason::EndedByApi | EndReason::CustomerHungUp => EndReason::Canceled,
@@ -414,7 +411,7 @@ async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Resu
     }
 }
 
-/// What a browser wants while its call goes on.
+/// Handles a command of a connected browser.
 pub(super) fn carry_out(media: &Media, command: Command) {
     match command {
         Command::Candidates(lines) => {
@@ -422,7 +419,7 @@ pub(super) fn carry_out(media: &Media, command: Command) {
         }
         Command::RestartIce(restart) => {
             let WebRestart { theirs, reply } = *restart;
-            // A leg that is gone answers nobody.
+            // A closed leg answers nothing.
             let _ = media.leg.restart_ice(theirs, Box::new(move |ours| drop(reply.send(ours))));
         }
         Command::Connect(offer) => drop(offer.reply.send(Err(WebFault::TokenUsed))),

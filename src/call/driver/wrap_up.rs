@@ -1,5 +1,5 @@
-//! After the call: what it was about, what it cost, and who is told. Claimed from the database, so that a
-//! process that dies in between leaves it to the next one.
+//! After-call work: analysis, cost and reports. Jobs are claimed from the database, so that another process takes over
+//! when this one dies.
 
 use super::hooks::Hooks;
 use super::{Busy, Context, Shared};
@@ -25,11 +25,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Calls looked at together: a model that takes its time keeps its own organization waiting and nobody else.
+/// Concurrent jobs: a slow LLM delays its own organization only.
 const AT_ONCE: ShareMax = ShareMax { of_one: 16, of_family: 24, in_all: 64 };
 /// How long a claim holds: longer than everything below together.
 const LEASE_MS: i64 = 180_000;
-/// How often the database is asked when nobody says that a call is over.
+/// Polling interval when no notification arrives.
 const POLL: Duration = Duration::from_secs(1);
 /// The model has this long for one answer.
 const ANALYSIS_DEADLINE: Duration = Duration::from_secs(45);
@@ -49,7 +49,7 @@ pub struct Found {
 pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let mut shares = Shares::new(AT_ONCE);
-    // Whose call each task wraps up: one that breaks gives its place back too.
+    // The organization of each task: a task that panics also releases its share.
     let mut whose = HashMap::new();
     loop {
         match context.store.claim_wrap_ups(&mut shares, LEASE_MS).await {
@@ -81,8 +81,7 @@ pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
 }
 
 impl WrapUp {
-    /// One that panics is tried again without the analysis: what a model or a customer's schema did to us, the report
-    /// still goes out, and the call is billed.
+    /// A job that panics is retried without analysis: the report still goes out and the call is billed.
     async fn work(self, context: &Shared) {
         let done = match contain("wrap_up", finish(context, self, true)).await {
             Err(_) => contain("wrap_up", finish(context, self, false)).await,
@@ -133,7 +132,7 @@ async fn recorded(
     }
 }
 
-/// The configuration the call ran with, as it was written down.
+/// The configuration that the call ran with, as recorded.
 pub(super) fn agent_fields(call: &Call) -> AgentFields {
     let Some(Value::Object(mut assistant)) = call.assistant.clone() else { return AgentFields::default() };
     let known = serde_json::to_value(AgentFields::default()).unwrap_or_default();
@@ -162,8 +161,8 @@ struct Asked<'a> {
 }
 
 impl Context {
-    /// Summary, report and extracted data of a call; without enough to look at, or without a model, what
-    /// can be said without one.
+    /// Summary, report and extracted data of a call; without enough turns or without an LLM, what can be said without
+    /// one.
     pub async fn analyse(&self, scope: OrgScope, call: &Call, turns: &[Turn]) -> Found {
         let fields = agent_fields(call);
         let plan = fields.analysis_plan.as_ref();
@@ -184,7 +183,7 @@ impl Context {
         let (plan, shape, fault) = match self.shape(scope, plan).await {
             Ok((plan, shape, fault)) => (plan, shape, fault),
             Err(busy) => {
-                tracing::warn!(call = %call.id, %busy, "call cannot be analysed");
+                tracing::warn!(call = %call.id, %busy, "cannot analyse the call");
                 found.outcome.report = Some(json!({"analysed": false, "error": "schemas_busy"}));
                 return found;
             }
@@ -208,7 +207,7 @@ impl Context {
         found
     }
 
-    /// The agent's own models; after a call with an engine, which writes no reports, the default one.
+    /// The agent's own LLMs; after a realtime call the default LLM.
     fn analysts(&self, fields: &AgentFields) -> Plan {
         let models = super::plan::models(&self.providers, fields);
         if models.candidates.is_empty() {
@@ -217,8 +216,8 @@ impl Context {
         models
     }
 
-    /// What an answer is held against. A plan whose schema is beyond the limits is left out; it was saved before
-    /// there were any.
+    /// The schema of the answer. A plan whose schema exceeds the limits is ignored; it was saved before there were
+    /// limits.
     async fn shape(
         &self, scope: OrgScope, plan: Option<&AnalysisPlan>,
     ) -> Result<(Option<AnalysisPlan>, Shape, Option<String>), Busy> {
@@ -236,7 +235,7 @@ impl Context {
         Ok((plan, shape, fault))
     }
 
-    /// Asks, and where the answer has the wrong shape, once more.
+    /// Asks the LLM, and once more if the answer violates the schema.
     async fn ask_about(&self, asked: Asked<'_>, models: &Plan, found: &mut Found) -> Result<Analysis, Failure> {
         let Asked { turns, plan, shape, scope, language } = asked;
         let (mut question, shape) = (report::question(turns, plan, language), Arc::new(shape));

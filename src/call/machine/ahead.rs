@@ -1,5 +1,5 @@
-//! An answer that the model begins before it is certain that the caller has finished. Nothing of it is spoken
-//! until it is; if the caller goes on it is dropped, and counted.
+//! Preemptive generation: the LLM starts on a likely end of turn. Nothing is spoken until the turn has ended; if the
+//! caller continues, the answer is discarded and counted.
 
 use super::{Machine, Output};
 use crate::dialogue::reply::Reply;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use trunkline_media::turn::endpoint;
 
 pub(super) struct Ahead {
-    /// The words it answers.
+    /// The caller's words it answers.
     text: String,
     reply: Reply,
     pieces: Vec<(u32, String)>,
@@ -18,7 +18,7 @@ pub(super) struct Ahead {
     done: bool,
 }
 
-/// The same words, whatever was made of their punctuation.
+/// Whether two texts have the same words, ignoring punctuation.
 fn same(one: &str, other: &str) -> bool {
     let plain =
         |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
@@ -70,7 +70,7 @@ impl Machine {
         }
     }
 
-    /// True when an event belonged to such an answer.
+    /// True when the event belonged to a preemptive generation.
     pub(super) fn ahead_hears(&mut self, now: Instant, generation: u32, event: &LlmEvent) -> bool {
         let at_ms = self.ms(now);
         let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.reply.generation == generation) else {
@@ -91,13 +91,13 @@ impl Machine {
                 self.metrics.used(generation, usage);
             }
             LlmEvent::Switched(_) => {}
-            // The turn is asked as usual when it is over.
+            // The turn will be answered normally when it ends.
             LlmEvent::Failed(_) => self.discard_ahead(),
         }
         true
     }
 
-    /// The turn is over: goes on with the answer to it, if there is one. True when there was.
+    /// The turn has ended: continues with the preemptive answer, if there is one. True when there was.
     pub(super) fn take_ahead(&mut self, now: Instant, turn: &endpoint::Turn) -> bool {
         let current = self.generation;
         let fits = |ahead: &mut Ahead| ahead.reply.generation == current && same(&ahead.text, &turn.text);

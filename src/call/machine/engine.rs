@@ -1,5 +1,5 @@
-//! A call whose caller talks to a speech-to-speech engine: it hears, thinks and speaks by itself. What of
-//! it was heard, when it is over, what its tools do and what it is told is decided here all the same.
+//! Calls on a realtime model, which listens, thinks and speaks by itself. What was heard, hang-up and tools are still
+//! decided here.
 
 use super::transcript::TurnNumber;
 use super::{Machine, Output, Phase, Timer};
@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::endpoint;
 
-/// An engine that was spoken to and says nothing for this long does not work.
+/// A realtime model that does not respond for this long is considered failed.
 const STALL: Duration = Duration::from_secs(6);
-/// In the middle of an answer it says something all the time.
+/// The shorter timeout in the middle of a response.
 const STALL_MID_ANSWER: Duration = Duration::from_secs(3);
-/// The words of a caller's turn are waited for so long, and what is said after them with them: providers send them within
-/// a second or two, or never.
+/// How long the caller's transcript, and the turns after it, wait: providers send it within a second or two, or never.
 const WORDS_MAX: Duration = Duration::from_secs(4);
 /// Samples in a millisecond.
 const SAMPLES_A_MS: u64 = 8;
@@ -35,7 +34,7 @@ pub struct EngineTraits {
     pub stand_in: Option<String>,
 }
 
-/// The caller's turn whose words are still to come.
+/// The caller's turn whose transcript is outstanding.
 #[derive(Clone, Copy, Debug)]
 struct Spoken {
     /// Its place in the transcript, until the words are not waited for any more.
@@ -49,9 +48,9 @@ pub(super) struct State {
     traits: EngineTraits,
     /// The generation of the answer that is coming in.
     answering: Option<u32>,
-    /// Items of it, in the order of their pieces; and whether any sound of them came.
+    /// Items of the response by segment, and whether any audio came for them.
     items: Vec<(u32, bool)>,
-    /// What happens after the next answer.
+    /// What happens after the next response.
     then: Option<Then>,
     spoken: Option<Spoken>,
     speech_started: Option<Instant>,
@@ -89,7 +88,7 @@ impl Machine {
             Event::ResponseStarted => self.engine_answers(now),
             Event::Text { item, text } => self.engine_words(item, &text, false),
             Event::WholeText { item, text } => self.engine_words(item, &text, true),
-            // Tools run when what was said before them was heard.
+            // Tools run after the text before them was heard.
             Event::Tools(calls) => match self.reply.as_mut().filter(|reply| !reply.canned) {
                 Some(reply) => reply.tool_calls.extend(calls),
                 None => {
@@ -109,7 +108,7 @@ impl Machine {
         }
     }
 
-    /// The piece that sound of an item belongs to; `None` for sound nobody is to hear any more.
+    /// The segment that audio of an item belongs to; `None` for audio that must not be played.
     pub fn handle_engine_audio(&mut self, now: Instant, item: u32) -> Option<PieceId> {
         let generation = self.engine.as_ref()?.answering?;
         let index = self.engine_item(item)?;
@@ -152,13 +151,13 @@ impl Machine {
     fn engine_answers(&mut self, now: Instant) {
         let ending = self.reply.as_ref().is_some_and(|reply| reply.canned && matches!(reply.then, Then::HangUp(_)));
         let announced = self.engine.as_ref().is_some_and(|state| state.then.is_some());
-        // What an engine has to say to an announcement nobody is to hear; our message is its next answer.
+        // Responses to an announcement are dropped; our message is the next response.
         let announcement = self.mailbox.is_some() && self.engine.as_ref().is_none_or(|state| state.then.is_none());
         if !self.is_talking() || ending || announcement || self.is_transferring() && !announced {
             return self.output(Output::Engine(Input::Interrupted { item: None }));
         }
         if let Some(reply) = self.reply.take() {
-            // The caller has spoken over its end, or it answers twice: the older one is over.
+            // Barge-in at its end, or a second response: the older one is over.
             let generation = reply.generation;
             self.output(Output::Silence { generation });
             let (said, at_ms) = (reply.said(), self.ms(now));
@@ -210,7 +209,7 @@ impl Machine {
         self.say(now, text, Then::Listen);
     }
 
-    /// The engine hears the caller speak: what it says is not to be heard on.
+    /// The realtime model detected the caller's speech: stop playing its response.
     fn engine_interrupted(&mut self) {
         self.timers.clear(Timer::Silence);
         if !self.brief.agent.turn().barge_in {
@@ -232,7 +231,7 @@ impl Machine {
         }
     }
 
-    /// The words of the caller's turn have not come: what was said since is told without them.
+    /// The caller's transcript timed out: later turns are published without it.
     pub(super) fn caller_words_late(&mut self) {
         let late = self.engine.as_mut().and_then(|state| state.spoken.as_mut()?.turn.take());
         if let Some(number) = late {
@@ -273,7 +272,7 @@ impl Machine {
         }
     }
 
-    /// Goes on with an answer that an engine has left unfinished.
+    /// Lets the LLM continue a response that the realtime model left unfinished.
     pub(super) fn go_on_after_engine(&mut self, now: Instant) -> bool {
         let cut_off = std::mem::take(&mut self.cut_off);
         if cut_off {
@@ -282,7 +281,7 @@ impl Machine {
         cut_off
     }
 
-    /// Something that does not come from the caller's voice: keys.
+    /// Sends user input that is not speech: DTMF.
     pub(super) fn tell_engine(&mut self, turn: &endpoint::Turn) {
         if let Some(reply) = &self.reply {
             let generation = reply.generation;
@@ -302,7 +301,7 @@ impl Machine {
         greets
     }
 
-    /// Words of ours in the engine's voice, where it can say them.
+    /// Says a scripted text with the realtime voice, if it can.
     pub(super) fn engine_says(&mut self, now: Instant, text: &str, then: Then) -> bool {
         let Some(state) = self.engine.as_mut().filter(|state| state.traits.can_say) else { return false };
         state.then = Some(then);
@@ -331,7 +330,7 @@ impl Machine {
         }
     }
 
-    /// An answer was cut: the engine learns how much of which item was heard.
+    /// A response was cut: tells the realtime model how much of which item was heard.
     pub(super) fn engine_cut(&mut self, reply: &Reply, sent: &[(u32, u64)]) {
         let Some(state) = &mut self.engine else { return };
         if reply.canned {
@@ -349,11 +348,11 @@ impl Machine {
         self.output(Output::Engine(Input::Interrupted { item: cut }));
     }
 
-    /// The engine does not work: whoever stands in takes over, or the call ends with words.
+    /// The realtime model failed: the fallback takes over, or the call ends with an apology.
     pub(super) fn engine_failed(&mut self, now: Instant, failure: &Failure) {
         self.caller_words_late();
         let Some(state) = self.engine.take() else { return };
-        tracing::warn!(%failure, "engine failed");
+        tracing::warn!(%failure, "realtime model failed");
         self.metrics.provider_error("engine", failure.kind());
         self.timers.clear(Timer::EngineStall);
         self.output(Output::LeaveEngine);
@@ -373,7 +372,7 @@ impl Machine {
         let switch = Switch { stage: crate::domain::provider::Stage::Engine, from, to, why: failure.kind(), after };
         self.note_switch(now, &switch);
         if let Some(reply) = self.reply.as_ref().filter(|_| sounding) {
-            // What was heard of the answer is reported; then the model goes on.
+            // First the report of what was heard, then the LLM continues.
             let generation = reply.generation;
             self.cut_off = true;
             return self.output(Output::Silence { generation });

@@ -1,22 +1,21 @@
-//! Is the caller interrupting? The voice was held where the audio is; here words and time decide whether it
-//! stops or goes on.
+//! Barge-in: the media leg has paused playback; here words and time decide whether it stops or resumes.
 
 use super::{Machine, Output, Timer};
 use crate::dialogue::backchannel::{is_backchannel, is_echo_of, is_pick_up, may_be_backchannel};
 use crate::providers::SttEvent;
 use std::time::{Duration, Instant};
 
-/// After the caller's sound, words of it are waited for this long before the agent goes on.
+/// How long to wait for words after the caller's sound before playback resumes.
 pub(super) const VERDICT_AFTER: Duration = Duration::from_millis(350);
-/// Sound that lasts this long without words, and too softly to interrupt, is none.
+/// Quiet sound without words for this long is not a barge-in.
 const HELD_MAX: Duration = Duration::from_millis(2_500);
-/// Recognisers are less sure than this of what was no speech.
+/// Below this STT confidence a result counts as noise.
 const CONFIDENCE_MIN: f32 = 0.35;
-/// A caller who speaks up this soon after a turn had not finished it.
+/// If the caller speaks again within this time, the turn had not ended.
 const GOES_ON: Duration = Duration::from_millis(1_500);
 
 impl Machine {
-    /// The voice fell silent because the caller made a sound.
+    /// Playback was paused because the caller made a sound.
     pub fn handle_held(&mut self, now: Instant, generation: u32) {
         let present = self.reply.as_ref().filter(|reply| reply.generation == generation);
         let Some(reply) = present.filter(|_| self.is_talking()) else { return };
@@ -29,12 +28,12 @@ impl Machine {
         self.judge_words(now, false);
     }
 
-    /// Our own voice comes back on this line.
+    /// The agent's own voice is echoed on this line.
     pub fn handle_echo(&mut self) {
         self.has_echo = true;
     }
 
-    /// Words that are ours are nobody's.
+    /// Removes words that are an echo of the agent.
     pub(super) fn without_echo(&self, event: SttEvent) -> SttEvent {
         let said = match &self.reply {
             Some(reply) if self.has_echo => reply.said(),
@@ -49,8 +48,7 @@ impl Machine {
         }
     }
 
-    /// Whether a text only shows that the caller listens to what is being said, or is a noise that a recogniser
-    /// made words of.
+    /// Whether a text is only a backchannel, or noise that STT turned into words.
     pub(super) fn is_listening(&self, text: &str, confidence: Option<f32>) -> bool {
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.turn.is_some()) else { return false };
         if confidence.is_some_and(|confidence| confidence < CONFIDENCE_MIN) {
@@ -63,17 +61,17 @@ impl Machine {
         is_backchannel(text, language, asked, &turn.backchannels) || greeting && is_pick_up(text, language)
     }
 
-    /// The recogniser has heard something while the voice is held.
+    /// STT has recognised something while playback is paused.
     pub(super) fn judge_words(&mut self, now: Instant, is_final: bool) {
         let (Some(generation), text) = (self.held, self.endpoint.words()) else { return };
         if text.is_empty() {
-            // It was heard out, and it was nothing.
+            // It was played to the end, and the sound was nothing.
             if is_final && !self.endpoint.is_speaking() {
                 self.timers.set(Timer::Resume, now);
             }
             return;
         }
-        // Before a word of a reply was heard there is nothing to listen to.
+        // Before anything of a response was heard there can be no backchannel.
         let begun = self.reply.as_ref().is_some_and(|reply| reply.turn.is_some());
         if self.is_listening(&text, self.endpoint.confidence()) {
             if is_final && !self.endpoint.is_speaking() {
@@ -86,7 +84,7 @@ impl Machine {
         }
     }
 
-    /// The caller has said nothing that would stop the agent.
+    /// Resumes: the caller has said nothing that stops the agent.
     pub(super) fn go_on(&mut self) {
         self.metrics.backchannels += 1;
         if self.held.take().is_some() {
@@ -96,13 +94,13 @@ impl Machine {
         }
     }
 
-    /// Nothing came of an interruption.
+    /// The barge-in came to nothing.
     pub(super) fn resume(&mut self, now: Instant) {
         if self.held.take().is_some() {
             self.metrics.resumes += 1;
             return self.output(Output::Resume);
         }
-        // Words that are still to be judged end as a turn.
+        // Words still to be judged end as a turn.
         if !self.endpoint.words().is_empty() {
             return;
         }
@@ -114,7 +112,7 @@ impl Machine {
         }
     }
 
-    /// The reply that was just begun is heard to its end.
+    /// Makes the current response uninterruptible.
     pub(super) fn protect(&mut self) {
         if let Some(reply) = &mut self.reply {
             reply.protected = true;
@@ -124,7 +122,7 @@ impl Machine {
         }
     }
 
-    /// The caller speaks: a turn that was held for finished may not have been.
+    /// The caller speaks: a turn considered finished may not have been.
     pub(super) fn caller_goes_on(&mut self, at: Instant) {
         self.discard_ahead();
         let unheard = self.reply.as_ref().is_none_or(|reply| reply.turn.is_none());
@@ -137,8 +135,7 @@ impl Machine {
         }
     }
 
-    /// The words stand by themselves and the line is quiet: the recogniser is asked for its last word, and the
-    /// model may begin.
+    /// The words are a complete sentence and the line is silent: ask STT to finalize, and start preemptive generation.
     pub(super) fn likely_over(&mut self, now: Instant) {
         if self.engine.is_some() || !self.is_talking() || !self.endpoint.is_likely_over() {
             return;

@@ -1,5 +1,5 @@
-//! A call that was answered by something else than a person: a mailbox gets its message after the beep, whole; a
-//! screening service is told who calls; a fax machine is left alone.
+//! Calls answered by something else than a person: voicemail gets its whole message after the beep, call screening is
+//! told who calls, a fax is hung up on.
 
 use super::{Machine, Timer};
 use crate::call::voicemail::is_beep;
@@ -9,13 +9,13 @@ use crate::domain::end_reason::EndReason;
 use std::time::{Duration, Instant};
 use trunkline_media::detect::tone::Tone;
 
-/// Between the beep and our first word: recorders need a moment.
+/// Pause between the beep and our message: recorders need a moment.
 const AFTER_BEEP: Duration = Duration::from_millis(250);
-/// A mailbox that has been silent for this long listens, beep or not.
+/// Voicemail that has been silent for this long is ready, beep or not.
 const NO_BEEP: Duration = Duration::from_millis(3_000);
 /// The longest announcement that is listened to.
 const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(60);
-/// A beep this long into the message means that it began too early.
+/// A beep this soon after the start of the message means that it started too early.
 const STARTED_EARLY: Duration = Duration::from_secs(6);
 /// Time the message itself may take.
 const MESSAGE_MAX: Duration = Duration::from_secs(120);
@@ -25,7 +25,7 @@ who you are, on whose behalf you call and why, then wait. When a person comes to
 const MENU: &str = "An automated menu has answered. Listen to it and use send_dtmf to reach a person; say nothing \
 that is not asked for.";
 
-/// How far the message has come.
+/// Progress of the voicemail message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mailbox {
     Announcing { since: Instant },
@@ -49,7 +49,7 @@ impl Machine {
         }
     }
 
-    /// Acts on who has answered, once it is known.
+    /// Acts on the AMD result.
     pub(super) fn answered_by(&mut self, now: Instant, found: Option<Answerer>) {
         let Some(answerer) = found.filter(|_| self.is_talking()) else { return };
         let after_ms = self.ms(now);
@@ -66,7 +66,7 @@ impl Machine {
         }
     }
 
-    /// Whatever is being said or thought is for a person who is not there.
+    /// Stops what was meant for a person.
     fn fall_silent(&mut self, now: Instant) {
         self.discard_ahead();
         self.drop_reply(now);
@@ -96,7 +96,7 @@ impl Machine {
             .filter(|text| !text.trim().is_empty())
     }
 
-    /// The announcement goes on, or pauses.
+    /// The announcement continues or pauses.
     pub(super) fn mailbox_speaks(&mut self, now: Instant, speaking: bool) {
         if let Some(Mailbox::Announcing { since }) = self.mailbox {
             let silent = if speaking { since + ANNOUNCEMENT_MAX } else { now + NO_BEEP };
@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// The mailbox listens.
+    /// Voicemail is ready to record.
     pub(super) fn mailbox_listens(&mut self, now: Instant) {
         if matches!(self.mailbox, Some(Mailbox::Announcing { .. })) {
             self.leave_message(now, 0);
@@ -119,7 +119,7 @@ impl Machine {
         self.protect();
     }
 
-    /// The model wants to leave a message: it knows that a mailbox has answered.
+    /// The LLM decided to leave a message.
     pub(super) fn leave_voicemail(&mut self, now: Instant, message: Option<String>) {
         self.mailbox_message = message;
         self.metrics.answered_by = Some((Answerer::Voicemail.name(), self.ms(now)));

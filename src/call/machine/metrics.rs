@@ -1,4 +1,4 @@
-//! Figures of one call: how long each turn took and where the time went.
+//! Metrics of one call: how long each turn took and in which stage.
 
 use crate::providers::{Switch, Usage};
 use serde_json::{Value, json};
@@ -11,17 +11,17 @@ const TURNS_MAX: usize = 2_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurnFigures {
     pub generation: u32,
-    /// The caller's last sound.
+    /// End of the caller's speech.
     pub speech_ended_ms: u64,
-    /// The recogniser's last final words.
+    /// The last final STT result.
     pub final_ms: Option<u64>,
-    /// The turn was held for finished.
+    /// The end of turn was decided.
     pub decided_ms: u64,
     pub first_token_ms: Option<u64>,
-    /// The model had written something that can be spoken.
+    /// The first sentence was complete.
     pub first_piece_ms: Option<u64>,
     pub first_audio_ms: Option<u64>,
-    /// The first packet left.
+    /// The first RTP packet was sent.
     pub first_sound_ms: Option<u64>,
     /// `provider/model` of who wrote and who spoke it.
     pub model: Option<String>,
@@ -46,7 +46,7 @@ impl TurnFigures {
         let mut at = self.speech_ended_ms;
         let mut stages = Vec::with_capacity(marks.len());
         for (name, end) in marks {
-            // A voice may begin before the sentence is whole in an engine's answer: nothing ends before it began.
+            // A realtime model may speak before its text is complete: no stage may end before it began.
             let Some(end) = end.map(|end| end.max(at)) else { continue };
             stages.push((name, at, end));
             at = end;
@@ -59,7 +59,7 @@ impl TurnFigures {
 pub struct Metrics {
     pub turns: Vec<TurnFigures>,
     pub barge_ins: u32,
-    /// Times the agent was held back, went on after it, and times the caller only showed that they listen.
+    /// Playback pauses, resumes after a pause, and backchannels.
     pub holds: u32,
     pub resumes: u32,
     pub backchannels: u32,
@@ -67,9 +67,9 @@ pub struct Metrics {
     pub transferred: Option<u64>,
     /// Who answered, and when in the call that was known.
     pub answered_by: Option<(&'static str, u64)>,
-    /// Turns held for finished although the caller went on.
+    /// Turns considered finished although the caller continued.
     pub cut_offs: u32,
-    /// Answers begun on a likely end of the turn: used, and thrown away.
+    /// Preemptive generations: used and discarded.
     pub eager_used: u32,
     pub eager_discarded: u32,
     pub prompt_tokens: u64,
@@ -84,7 +84,7 @@ pub struct Metrics {
     switches: Vec<Value>,
 }
 
-/// Replacements of providers that are listed; a call with more has had them counted.
+/// Failovers that are listed individually; further ones are only counted.
 const SWITCHES_MAX: usize = 50;
 
 impl Metrics {
@@ -128,7 +128,7 @@ impl Metrics {
         }
     }
 
-    /// What an answer took.
+    /// Records the token usage of a response.
     pub(super) fn used(&mut self, generation: u32, usage: &Usage) {
         if let Some(turn) = self.of(generation) {
             turn.model.get_or_insert_with(|| usage.model.clone());
@@ -141,7 +141,7 @@ impl Metrics {
         of_model.1 += usage.completion_tokens;
     }
 
-    /// A voice was given a text.
+    /// Records text that was sent to TTS.
     pub fn spoken(&mut self, voice: &str, characters: u64) {
         if let Some(turn) = self.turns.last_mut().filter(|turn| turn.first_audio_ms.is_none()) {
             turn.voice = Some(voice.to_owned());

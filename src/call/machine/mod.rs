@@ -1,4 +1,4 @@
-//! What a call does from the moment it is answered: who speaks, what is asked of whom, when it ends.
+//! The call machine: from the answer to the end, who speaks, what is asked of whom, when to hang up.
 //!
 //! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
 //! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
@@ -41,56 +41,56 @@ use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::{Heard, PieceId};
 use trunkline_media::turn::endpoint::{self, Endpoint};
 
-/// Used when the agent names none: carriers and callers rarely go beyond, a runaway loop does.
+/// Default maximum duration: long enough for ordinary calls, short enough to stop runaway ones.
 const MAX_DURATION_DEFAULT: Duration = Duration::from_secs(1_800);
-/// How long the words of a caller who hung up are waited for.
+/// How long to wait for the final transcript after the caller hung up.
 const LAST_WORDS: Duration = Duration::from_millis(700);
-/// How long a goodbye may take before the line is cut regardless.
+/// Maximum duration of a goodbye before hanging up anyway.
 const GOODBYE_MAX: Duration = Duration::from_secs(20);
-/// Speech without a word from the recogniser for this long: it is stuck.
+/// Speech without any STT result for this long means STT has stalled.
 const STT_STALL: Duration = Duration::from_secs(4);
-/// Silence without the recogniser's last word after which another one is asked, where there is one: well
-/// before interim words have to do.
+/// Silence without a final STT result after which the fallback STT is asked, if there is one: well before the interim
+/// result has to do.
 const STT_LATE: Duration = Duration::from_millis(1_200);
-/// After an interruption that turned out to be noise, the agent goes on where it was.
+/// If a barge-in was only noise, the agent resumes after this.
 const RESUME_AFTER: Duration = Duration::from_millis(1_500);
-/// Failures of one kind in a row that end a call.
+/// Consecutive failures of one kind that end a call.
 const FAILURES_MAX: u32 = 2;
 
-/// What the call is about.
+/// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
 pub struct Brief {
     pub agent: AgentFields,
     pub task: Option<TaskFields>,
-    /// The other side is a browser: somebody who has just pressed a button.
+    /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
 }
 
 impl Brief {
-    /// A task's own first words go before the agent's.
+    /// The task's starting message takes precedence over the agent's.
     pub fn first_message(&self) -> Option<&str> {
         let task = self.task.as_ref().and_then(|task| task.starting_message.as_deref());
         task.or(self.agent.first_message.as_deref()).filter(|text| !text.trim().is_empty())
     }
 
-    /// Whether it must be found out who has answered: where we call, and the agent wants to know.
+    /// Whether to run AMD: on outbound calls, if the agent wants it.
     pub fn detects_answerer(&self) -> bool {
         self.task.is_some() && !self.is_web && self.agent.voicemail_detection.unwrap_or(false)
     }
 
-    /// How what we say is written for the voice. Only one voice model acts on stage directions.
+    /// How text is normalized for TTS. Only one TTS model understands audio tags.
     pub fn style(&self) -> Style {
         let tags = self.agent.tts_config.as_ref().is_some_and(|tts| acts_on_tags(tts.model.as_deref()));
         Style::new(self.language(), tags)
     }
 
-    /// Language of what the other side says.
+    /// Language of the caller (STT).
     pub fn heard_language(&self) -> &str {
         let stt = self.agent.stt_config.as_ref().map(|stt| stt.language.as_str());
         stt.filter(|language| *language != "multi").unwrap_or(self.language())
     }
 
-    /// Language of the phrases we say ourselves.
+    /// Language of the scripted phrases (TTS).
     pub fn language(&self) -> &str {
         let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
         tts.or(self.agent.stt_config.as_ref().map(|stt| stt.language.as_str())).unwrap_or("en")
@@ -105,7 +105,7 @@ pub fn acts_on_tags(model: Option<&str>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Talking,
-    /// Waiting for what is still on its way: the last words, the report of what was heard.
+    /// Waiting for the final transcript and the playback report.
     Ending {
         reason: EndReason,
         until: Instant,
@@ -122,44 +122,44 @@ pub struct Machine {
     endpoint: Endpoint,
     history: History,
     reply: Option<Reply>,
-    /// A finished turn that waits for the report of what was heard of the reply it interrupted.
+    /// A finished turn that waits for the playback report of the response it interrupted.
     waiting_turn: Option<endpoint::Turn>,
     generation: u32,
     transcript: transcript::Transcript,
     rounds: u32,
     keys: Keys,
-    /// What an interruption left unsaid, in case it was only noise.
+    /// The unplayed rest of an interrupted response, to be resumed if the barge-in was noise.
     unsaid: Option<String>,
-    /// The reply that is held until it is known whether the caller interrupts it.
+    /// The response whose playback is paused until the barge-in is decided.
     held: Option<u32>,
-    /// The last reply was cut short, and the model has not been told.
+    /// The last response was interrupted and the LLM has not been told.
     was_cut: bool,
-    /// Our own voice comes back on this line.
+    /// The agent's own voice is echoed on this line.
     has_echo: bool,
     /// When the caller's last turn ended.
     last_turn: Option<Instant>,
-    /// The model's answer to a turn that is likely over.
+    /// The preemptive generation for a likely end of turn.
     ahead: Option<ahead::Ahead>,
     last_filler: Option<String>,
-    /// Who has answered, while that is being found out, and what follows from it.
+    /// AMD while it is running, and what follows from its result.
     detection: Option<Detection>,
     mailbox: Option<mailbox::Mailbox>,
     mailbox_message: Option<String>,
-    /// The caller is being put through.
+    /// The transfer in progress.
     transfer: Option<transfer::Transfer>,
 
     silence_prompts: u32,
     model_failures: u32,
     voice_failures: u32,
     stt_stalls: u32,
-    /// Who hears and speaks, while it does.
+    /// State of the realtime model while it is in charge.
     engine: Option<engine::State>,
-    /// An engine broke off in the middle of an answer: the model goes on with it.
+    /// The realtime model broke off in the middle of a response: the LLM continues it.
     cut_off: bool,
     tools: tools::Pending,
     /// Tools that servers offer.
     remote_tools: Vec<ToolOffer>,
-    /// Tools that a key cannot call, and why; at most as many as there are tools.
+    /// Tools that DTMF cannot call, and why.
     key_misfits: HashMap<String, String>,
     timers: timers::Timers,
     metrics: Metrics,
@@ -181,7 +181,7 @@ impl Machine {
         Self::with(now, brief, None)
     }
 
-    /// The same with an engine that hears and speaks by itself.
+    /// A call on a realtime model.
     pub fn with_engine(now: Instant, brief: Brief, traits: EngineTraits) -> Self {
         Self::with(now, brief, Some(engine::State::new(traits)))
     }
@@ -244,7 +244,7 @@ impl Machine {
         machine
     }
 
-    /// What was heard before the answer.
+    /// Takes over AMD results from early media.
     pub fn handle_early(&mut self, now: Instant, mut early: Detection) {
         if self.detection.is_some() {
             early.handle_answered(now);
@@ -373,7 +373,7 @@ impl Machine {
         self.check_turn(now);
     }
 
-    /// One provider took over from another.
+    /// Records that a fallback provider took over.
     pub fn note_switch(&mut self, now: Instant, switch: &Switch) {
         tracing::warn!(
             stage = switch.stage.name(),
@@ -476,9 +476,9 @@ impl Machine {
         self.advance(at);
     }
 
-    /// The line is silent; `heard` says how far each piece got.
+    /// Playback was flushed; `heard` says how far each segment got.
     pub fn handle_flushed(&mut self, now: Instant, barge_in: bool, silenced: u32, heard: &[Heard]) {
-        // A report of an older reply that was dropped before it was heard says nothing about this one.
+        // A report of an older response that was cancelled unheard does not concern this one.
         let Some(mut reply) = self.reply.take_if(|reply| reply.generation <= silenced) else { return };
         let generation = reply.generation;
         let reports: Vec<_> = heard.iter().filter(|one| one.piece.generation == generation).collect();
@@ -506,12 +506,12 @@ impl Machine {
         self.after_cut(now, then, barge_in.then_some(rest));
     }
 
-    /// `POST /calls/:id/end` and `/cancel`, shutdown, overload.
+    /// Ends the call on request: `POST /calls/:id/end` and `/cancel`, shutdown, overload.
     pub fn handle_command(&mut self, now: Instant, reason: EndReason) {
         self.begin_end(now, reason, Duration::from_millis(100));
     }
 
-    /// The peer hung up: nobody listens any more, but its last words may still be on their way.
+    /// The peer hung up: its final transcript may still arrive.
     pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
         let reason = self.gone_after_transfer(reason);
         let pending =
@@ -544,13 +544,13 @@ impl Machine {
         }
     }
 
-    /// The end of the machine: what is left is written down, and the line is cut.
+    /// Ends the machine: records what is left and hangs up.
     fn finish(&mut self, now: Instant, reason: EndReason) {
         if self.phase == Phase::Over {
             return;
         }
         if self.reply.is_some() {
-            // No report came back: what was playing counts as said up to its last finished piece.
+            // Without a playback report, what was playing counts as heard up to its last finished segment.
             let said = self.reply.as_ref().map(Reply::said).unwrap_or_default();
             let at_ms = self.ms(now);
             self.record_reply(at_ms, true, Some(said));

@@ -1,4 +1,4 @@
-//! What a call wants done.
+//! Outputs of the call machine: what the driver has to do.
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
@@ -19,17 +19,17 @@ pub enum Output {
         piece: PieceId,
         text: String,
     },
-    /// Nothing of this generation and those before it is to be spoken or heard any more.
+    /// Cancel TTS and playback of this response and earlier ones.
     Silence {
         generation: u32,
     },
-    /// The same because the caller wants to speak.
+    /// The same, because of a barge-in.
     Interrupt {
         generation: u32,
     },
-    /// What was held goes on where it was.
+    /// Resume paused playback.
     Resume,
-    /// Nobody is to interrupt this reply.
+    /// Disable barge-in for this response.
     Protect {
         generation: u32,
     },
@@ -39,36 +39,36 @@ pub enum Output {
         turn: Turn,
     },
     SendDigits(String),
-    /// A tool of the agent's; a result comes back for each one that is waited for.
+    /// Run one of the agent's tools; blocking tools return a result.
     CallTool {
         call: ToolCall,
         is_async: bool,
     },
-    /// The trunk is asked to call somebody.
+    /// Send REFER to the trunk.
     Refer {
         target: Target,
     },
-    /// We call somebody ourselves.
+    /// Start a consultation call.
     Consult {
         target: Target,
     },
-    /// The caller waits, with music or without.
+    /// Put the caller on hold, with music or without.
     Hold {
         music: bool,
     },
-    /// To be said to whoever was called.
+    /// Briefing for the transfer target.
     Brief {
         text: String,
     },
-    /// Both hear each other; the agent is out of it.
+    /// Bridge both parties; the agent leaves the call.
     Connect,
-    /// Nothing came of it: the caller is back.
+    /// The transfer failed: the caller is back with the agent.
     EndConsult,
     FinalizeStt,
     RestartStt,
-    /// For the speech-to-speech engine.
+    /// Input for the realtime model.
     Engine(engine_wire::Input),
-    /// The engine is given up: recogniser, model and voice take over.
+    /// The realtime model is given up: STT, LLM and TTS take over.
     LeaveEngine,
     /// The last output.
     HangUp {

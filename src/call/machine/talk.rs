@@ -1,4 +1,4 @@
-//! Turn and reply: the caller's words to the model, the model's words to the voice, tools in between.
+//! Turns and responses: the caller's turn to the LLM, its text to TTS, tools in between.
 
 use super::{FAILURES_MAX, GOODBYE_MAX, Machine, Output, Phase, Timer};
 use crate::dialogue::reply::{Reply, Then};
@@ -28,7 +28,7 @@ impl Machine {
         }
     }
 
-    /// Says a text of ours, when nothing else is being said.
+    /// Says a scripted text if nothing else is being said.
     pub(super) fn say(&mut self, now: Instant, text: &str, then: Then) {
         self.discard_ahead();
         if self.engine_says(now, text, then) {
@@ -45,13 +45,13 @@ impl Machine {
         self.speak(pieces);
     }
 
-    /// Says a text in place of whatever is being said or thought.
+    /// Says a scripted text in place of the current response.
     pub(super) fn say_instead(&mut self, now: Instant, text: &str, then: Then) {
         self.drop_reply(now);
         self.say(now, text, then);
     }
 
-    /// Nothing more of the present reply is heard; what was, up to its finished pieces, stays in the history.
+    /// Cancels the current response; what was heard of it stays in the history.
     pub(super) fn drop_reply(&mut self, now: Instant) {
         self.held = None;
         let Some(reply) = self.reply.take() else { return };
@@ -82,7 +82,7 @@ impl Machine {
         self.timers.clear(Timer::SttStall);
         self.unsaid = None;
         if self.mailbox.is_some() || self.is_transferring() {
-            // An announcement wants no answer.
+            // An announcement needs no answer.
             self.record_user(&turn);
             return self.history.user(&turn.text);
         }
@@ -90,7 +90,7 @@ impl Machine {
             return self.tell_engine(&turn);
         }
         if self.is_listening(&turn.text, turn.confidence) {
-            // "Mhm" belongs into the transcript and stops nobody.
+            // A backchannel is recorded but interrupts nothing.
             self.record_user(&turn);
             return self.go_on();
         }
@@ -100,7 +100,7 @@ impl Machine {
                 return self.wait_with(turn);
             }
             if reply.canned && !heard {
-                // "Hello?" before our first words are out: they are the answer to it.
+                // "Hello?" before our greeting is audible: the greeting answers it.
                 self.record_user(&turn);
                 self.history.user(&turn.text);
                 return;
@@ -108,7 +108,7 @@ impl Machine {
             self.output(Output::CancelModel);
             self.output(Output::Silence { generation });
             if heard {
-                // What was heard of the reply comes first in the history: wait for the report.
+                // The history needs what was heard of the response first: wait for the report.
                 return self.wait_with(turn);
             }
             self.reply = None;
@@ -133,7 +133,7 @@ impl Machine {
         self.ask(now, None);
     }
 
-    /// A turn that is dealt with once the present reply is over or cut.
+    /// Queues a turn until the current response has ended or was cut.
     fn wait_with(&mut self, turn: endpoint::Turn) {
         self.waiting_turn = Some(match self.waiting_turn.take() {
             Some(first) => endpoint::Turn { text: format!("{} {}", first.text, turn.text), ..turn },
@@ -141,7 +141,7 @@ impl Machine {
         });
     }
 
-    /// Asks the model with everything said so far.
+    /// Requests an LLM response to everything said so far.
     pub(super) fn ask(&mut self, now: Instant, hint: Option<&str>) {
         if self.engine_asked(now, hint) {
             return;
@@ -205,12 +205,12 @@ impl Machine {
     }
 
     fn model_failed(&mut self, now: Instant, failure: &Failure) {
-        tracing::warn!(%failure, "model failed");
+        tracing::warn!(%failure, "LLM failed");
         self.metrics.provider_error("llm", failure.kind());
         let Some(reply) = &mut self.reply else { return };
         reply.tool_calls.clear();
         if reply.has_words() {
-            // Half an answer was begun: it is finished as far as it goes.
+            // Part of a response was spoken already: it ends there.
             let last = reply.finish();
             self.speak(last.into_iter().collect());
             return self.advance(now);
@@ -243,7 +243,7 @@ impl Machine {
         }
     }
 
-    /// Neither the agent's voice nor the local one could speak a piece.
+    /// Neither the agent's TTS nor the local one could speak the segment.
     pub fn handle_voice_failed(&mut self, now: Instant, piece: PieceId, failure: &Failure) {
         self.metrics.provider_error("tts", failure.kind());
         if let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) {
@@ -252,12 +252,12 @@ impl Machine {
         }
     }
 
-    /// A voice was asked to say something.
+    /// Records text that was sent to TTS.
     pub fn note_spoken(&mut self, voice: &str, characters: u64) {
         self.metrics.spoken(voice, characters);
     }
 
-    /// A voice failed; whether another one took over is told apart.
+    /// Records a TTS failure; a failover is recorded separately.
     pub fn note_voice_failure(&mut self, failure: &Failure) {
         self.metrics.provider_error("tts", failure.kind());
     }
@@ -286,7 +286,7 @@ impl Machine {
             Then::Transfer => self.start_transfer(now),
             Then::Listen => {
                 self.timers.clear(Timer::Goodbye);
-                // The last sound of an engine that broke off was heard to its end before it was silenced.
+                // A realtime model that broke off: its last audio was heard to the end before playback was flushed.
                 if self.go_on_after_engine(now) {
                     return;
                 }
@@ -302,10 +302,10 @@ impl Machine {
         }
     }
 
-    /// After a reply was cut: `rest` is what a caller's interruption left unsaid.
+    /// After a response was cut: `rest` is what was not heard.
     pub(super) fn after_cut(&mut self, now: Instant, then: Then, rest: Option<String>) {
         if let Phase::Ending { reason, until } = self.phase {
-            // Words of a caller who hung up may still come; without any pending it is over.
+            // The final transcript of a caller who hung up may still come; without pending words the call is over.
             if until.saturating_duration_since(now) <= Duration::from_millis(100)
                 || self.endpoint.words().is_empty() && !self.endpoint.is_speaking()
             {
@@ -319,7 +319,7 @@ impl Machine {
                 return self.handle_command(now, reason);
             }
             Then::Transfer => return self.start_transfer(now),
-            // A caller who speaks up during our goodbye wants to go on.
+            // A caller who speaks during the goodbye wants to continue.
             Then::HangUp(_) | Then::Listen => {}
         }
         if let Some(turn) = self.waiting_turn.take() {
@@ -328,7 +328,7 @@ impl Machine {
         if self.go_on_after_engine(now) {
             return;
         }
-        // An engine that says no words of ours goes on by itself, or not at all.
+        // A realtime model that cannot say given texts continues by itself, or not at all.
         let resumable = self.engine.as_ref().is_none_or(super::engine::State::can_say);
         self.unsaid = rest.filter(|rest| !rest.is_empty() && resumable);
         if self.endpoint.is_speaking() {
@@ -342,7 +342,7 @@ impl Machine {
         }
     }
 
-    /// Something that is needed does not work: said so, and ended.
+    /// A required provider failed: says so and ends the call.
     pub(super) fn give_up(&mut self, now: Instant) {
         if !self.is_talking() {
             return;
@@ -354,7 +354,7 @@ impl Machine {
         }
     }
 
-    /// Interim words came and no final ones: what was heard of them is played to the next recogniser.
+    /// Interim results without final ones: replays the audio to the fallback STT.
     pub(super) fn recogniser_late(&mut self) {
         let owed = self.endpoint.is_waiting_for_final() || self.endpoint.is_owed_final();
         if self.is_talking() && owed && !self.endpoint.is_speaking() {

@@ -8,7 +8,7 @@ use crate::domain::end_reason::EndReason;
 use crate::providers::Failure;
 use std::time::{Duration, Instant};
 
-/// Why a call woke up.
+/// Which timer fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// `max_duration_seconds` is over.
@@ -17,25 +17,25 @@ pub enum Timer {
     Goodbye,
     /// The caller has said nothing for a while.
     Silence,
-    /// The interruption brought no words: the agent goes on.
+    /// A barge-in brought no words: resume.
     Resume,
-    /// Speech was heard, the recogniser says nothing.
+    /// Speech was detected, but STT is silent.
     SttStall,
-    /// The caller fell silent, and the recogniser has not said its last word.
+    /// The caller is silent, but STT has not sent its final result.
     SttLate,
-    /// What was still on its way has not come.
+    /// The final transcript has not arrived.
     LastWords,
-    /// A tool's result came while somebody spoke, and nothing was said after all.
+    /// A tool result came during speech, and nothing was said after all.
     ToolResult,
-    /// A tool or the model takes its time: something is said meanwhile.
+    /// A tool or the LLM is slow: say a filler.
     Filler,
-    /// A mailbox has heard enough, or waits for our message.
+    /// Voicemail: maximum announcement or message time, or the pause after the beep.
     Mailbox,
-    /// Whoever the caller is put through to does not come to the telephone.
+    /// The transfer target does not answer.
     Transfer,
-    /// The engine was asked for something, or is in the middle of it, and says nothing.
+    /// The realtime model was asked and does not respond, or stalls.
     EngineStall,
-    /// The realtime model has not sent the words of the caller's turn.
+    /// The realtime model has not sent the caller's transcript.
     CallerWords,
 }
 
@@ -118,7 +118,7 @@ impl Machine {
 
     fn handle_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
-            // People who talk to each other are not talked to.
+            // Two people who are bridged are not prompted.
             Timer::MaxDuration if self.transfer.as_ref().is_some_and(Transfer::is_connected) => {
                 self.handle_command(now, EndReason::MaxDuration);
             }
@@ -172,7 +172,7 @@ impl Machine {
         }
     }
 
-    /// Starts the wait for the caller, if it is the caller's turn.
+    /// Starts the silence timer if it is the caller's turn.
     pub(super) fn arm_silence(&mut self, now: Instant) {
         // While a tool works the caller waits for us.
         let ours = !self.is_talking() || self.tools.is_waiting() || self.mailbox.is_some() || self.is_transferring();

@@ -1,4 +1,4 @@
-//! Tools of a call: what the model wants done, and results that come when they come.
+//! Tool calls: what the LLM wants done, and results in whatever order they arrive.
 
 use super::transfer::Transfer;
 use super::{Machine, Output, Phase, Timer};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::PieceId;
 use trunkline_media::turn::endpoint;
 
-/// Times the model may be asked again with tool results before the caller gets a turn.
+/// Rounds of tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
 /// What the model reads in place of a result that is not there yet.
 const NOT_YET: &str = "still being worked on; the result will follow by itself, do not call this again";
@@ -25,7 +25,7 @@ const STARTED: &str = "started; there will be no result";
 pub(super) struct Pending {
     waiting: Vec<ToolCall>,
     unread: bool,
-    /// Results that came when the conversation had moved on.
+    /// Results that arrived after the conversation moved on.
     news: Vec<String>,
 }
 
@@ -38,12 +38,12 @@ impl Pending {
         self.unread
     }
 
-    /// Nobody waits for anything any more.
+    /// Forgets all pending results.
     pub(super) fn forget(&mut self) {
         self.waiting.clear();
     }
 
-    /// The model is asked with everything there is.
+    /// The LLM has been asked with all results.
     pub(super) fn told(&mut self) {
         self.unread = false;
         self.news.clear();
@@ -51,7 +51,7 @@ impl Pending {
 }
 
 impl Machine {
-    /// A server of the agent's has said what it offers; some of it is left out, because its schemas are beyond the limits.
+    /// A tool server has listed its tools; some are left out because their schemas exceed the limits.
     pub fn add_tools(&mut self, tools: Vec<ToolOffer>, left_out: usize) {
         self.remote_tools.extend(tools);
         if left_out > 0 {
@@ -65,12 +65,12 @@ impl Machine {
         self.abilities(&transfers).schema(name)
     }
 
-    /// How no arguments at all do not fit a tool that a key calls; noted before the first key.
+    /// Records why a tool with required arguments cannot be called by DTMF; before the first digit.
     pub fn note_key_misfit(&mut self, tool: String, misfit: String) {
         self.key_misfits.insert(tool, misfit);
     }
 
-    /// A server of the agent's does not answer: its tools are missing.
+    /// A tool server does not answer: its tools are missing.
     pub fn note_tool_server_failure(&mut self) {
         self.metrics.provider_error("tool_server", "unreachable");
     }
@@ -89,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// A key that calls a tool.
+    /// Calls a tool by DTMF.
     pub(super) fn press_tool(&mut self, now: Instant, digits: &str, name: String) {
         let turn = endpoint::Turn {
             text: format!("[DTMF {digits}]"),
@@ -177,7 +177,7 @@ impl Machine {
         }
     }
 
-    /// Something to hear while tools work.
+    /// Says something while tools run.
     pub(super) fn say_meanwhile(&mut self, now: Instant, words: String) {
         self.history.said_meanwhile(&words);
         self.say(now, &words, Then::Listen);
@@ -190,7 +190,7 @@ impl Machine {
         self.last_filler = Some(words);
     }
 
-    /// A tool or the model takes longer than callers like.
+    /// Filler timeout: a tool or the LLM takes too long.
     pub(super) fn fill(&mut self, now: Instant) {
         let Some(words) = self.next_filler().filter(|_| self.is_talking()) else { return };
         if let Some(reply) = self.reply.as_mut().filter(|reply| !reply.canned && !reply.has_words()) {
@@ -219,7 +219,7 @@ impl Machine {
         }
     }
 
-    /// A tool has answered, or failed in words the model can speak about.
+    /// A tool has answered or failed; the text is for the LLM.
     pub fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) {
         let Some(index) = self.tools.waiting.iter().position(|call| call.id == id) else { return };
         let call = self.tools.waiting.remove(index);
@@ -229,15 +229,15 @@ impl Machine {
         self.engine_result(id, result);
         self.record_tool(now, &call.name, result);
         if !self.history.ends_with_tool() {
-            // The conversation has gone on: the model is told where it is now.
+            // The conversation moved on: the LLM is told at its present state.
             self.tools.news.push(format!("The tool {} answered: {result}", call.name));
         }
         self.tools.unread = true;
         self.read_results(now);
     }
 
-    /// Asks the model again when a result came and nobody is speaking. Otherwise whoever speaks goes
-    /// first; the result is in the history for whatever is asked next.
+    /// Requests a response when a result came and nobody is speaking. Otherwise the result waits in the history for the
+    /// next request.
     pub(super) fn read_results(&mut self, now: Instant) {
         let quiet = self.phase == Phase::Talking
             && self.reply.is_none()

@@ -1,21 +1,21 @@
-//! The order of a call's turns. A turn gets its position when everything before it is known: the caller's words of a
-//! realtime model come after the answer to them has begun, and sometimes never. So positions have no holes, and none
-//! is ever given to two turns.
+//! Orders the turns of a call. A turn gets its position when everything before it is known: on realtime models the
+//! caller's transcript arrives after the response has begun, and sometimes never. Positions have no gaps and no
+//! duplicates.
 
 use super::{Machine, Output};
 use crate::domain::transcript::{Role, Turn};
 use trunkline_media::turn::endpoint;
 
-/// A turn among those of its call, in their order. Not its position: turns without words have none.
+/// Index of a turn in its call, not its position: turns without words have none.
 pub(super) type TurnNumber = u32;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Slot {
-    /// Its words are still to come; what follows waits for them.
+    /// Its transcript is outstanding; later turns wait.
     Awaited,
-    /// Without words: it takes no position.
+    /// Without words: takes no position.
     Dropped,
-    /// Its latest state, while something before it is awaited.
+    /// Its latest state, while an earlier turn is awaited.
     Waiting(Turn),
     Placed(u32),
 }
@@ -27,7 +27,7 @@ pub(super) struct Transcript {
     /// Those before it have their positions.
     settled: usize,
     next_position: u32,
-    /// News of turns that have theirs.
+    /// Turns with positions that changed.
     grown: Vec<(u32, Turn)>,
 }
 
@@ -113,7 +113,7 @@ impl Machine {
         }
     }
 
-    /// Writes the reply as far as it was heard; nothing for a reply that made no sound.
+    /// Records the response as far as it was heard; nothing for a response without audio.
     pub(super) fn record_reply(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
         let Some(reply) = &self.reply else { return };
         let (Some(number), Some(started_at_ms)) = (reply.turn, reply.started_at_ms) else { return };

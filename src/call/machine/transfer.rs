@@ -1,5 +1,5 @@
-//! Putting the caller through: by the trunk (REFER), or by calling the other party and connecting both. Until the
-//! outcome is known the caller belongs to the agent, who goes on with the reason when nothing comes of it.
+//! Transfers: by the trunk (REFER), or by a consultation call that is bridged. Until the result is known the caller
+//! belongs to the agent, who continues with the reason if it fails.
 
 use super::{Machine, Output, Timer};
 use crate::dialogue::reply::Then;
@@ -7,7 +7,7 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::transfer::{Target, TransferMode};
 use std::time::{Duration, Instant};
 
-/// Carriers end calls after four hours; people who were connected are not ended by an agent's limit.
+/// Carriers end calls after four hours; bridged callers are not subject to the agent's limit.
 const CONNECTED_MAX: Duration = Duration::from_secs(14_400);
 /// The trunk's answer to a REFER, over the ring timeout.
 const REFER_EXTRA: Duration = Duration::from_secs(5);
@@ -20,20 +20,20 @@ pub enum Referral {
     Progress { status: u16, last: bool },
 }
 
-/// News of the call to the other party.
+/// Event of the consultation call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consult {
     Ringing,
     Answered,
-    /// What the agent had to tell was heard.
+    /// The briefing was heard.
     Briefed,
-    /// It came to nothing, or is over.
+    /// It failed or has ended.
     Ended(EndReason),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The caller is told.
+    /// The caller is told about the transfer.
     Announcing,
     Referring {
         accepted: bool,
@@ -46,7 +46,7 @@ enum Stage {
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Transfer {
-    /// As the model or the customer calls it.
+    /// Name of the destination for the LLM or the customer.
     name: String,
     target: Target,
     mode: TransferMode,
@@ -74,7 +74,7 @@ impl Machine {
         self.transfer.is_some()
     }
 
-    /// Puts the caller through, who is told unless they were.
+    /// Starts a transfer; tells the caller unless that was done.
     pub(super) fn transfer(&mut self, now: Instant, transfer: Transfer, told: bool) {
         self.transfer = Some(transfer);
         self.timers.clear(Timer::Silence);
@@ -123,7 +123,7 @@ impl Machine {
                 let music = self.brief.agent.transfers().hold_music;
                 self.output(Output::Hold { music });
             }
-            // 481 and 408 have ended the dialog; anything else is a trunk that knows no REFER or forbids it.
+            // 481 and 408 have ended the dialog; any other failure is a trunk that does not support or allow REFER.
             Referral::Refused { .. } if transfer.mode == TransferMode::Auto => self.call_them(now),
             Referral::Refused { status } => self.transfer_failed(now, &format!("the trunk refused it ({status})")),
             Referral::Progress { status: 200..300, .. } => {
@@ -175,10 +175,10 @@ impl Machine {
         self.output(Output::Connect);
     }
 
-    /// Nobody came to the telephone in time.
+    /// The transfer target did not answer in time.
     pub(super) fn transfer_timed_out(&mut self, now: Instant) {
         match self.transfer.as_ref().map(|transfer| transfer.stage) {
-            // The other party is there: what was to be told took too long.
+            // The target has answered: the briefing took too long.
             Some(Stage::Briefing) => self.connect(now),
             Some(_) => self.transfer_failed(now, reason(EndReason::NoAnswer)),
             None => {}
@@ -199,7 +199,7 @@ impl Machine {
         }
     }
 
-    /// Why a call is over whose caller is gone: a caller who was put through is not one who hung up.
+    /// The end reason when the caller is gone: a completed transfer is not a hang-up.
     pub(super) fn gone_after_transfer(&self, reason: EndReason) -> EndReason {
         match self.transfer.as_ref().map(|transfer| transfer.stage) {
             Some(Stage::Connected | Stage::Referring { accepted: true }) if reason == EndReason::CustomerHungUp => {

@@ -1,4 +1,5 @@
-//! Panics on purpose, with real threads and sockets: whoever panics ends alone, is reported, and gives everything back.
+//! Panics on purpose, with real threads and sockets: only the leg that panics ends, it is reported, and its resources
+//! are released.
 
 use super::super::ports::PortPool;
 use super::*;
@@ -18,7 +19,7 @@ fn counted(part: &str) -> u64 {
     panics().into_iter().find(|(known, _)| *known == part).map_or(0, |(_, count)| count)
 }
 
-/// A leg with its peer's socket and what it said.
+/// A leg, the socket of its peer and the leg's events.
 struct Side {
     handle: Option<LegHandle>,
     peer: UdpSocket,
@@ -67,7 +68,7 @@ impl Side {
         self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().any(what)
     }
 
-    /// Packets that have come of the leg since the last look.
+    /// Packets received from the leg since the last call.
     fn received(&self) -> usize {
         let mut buffer = [0; 2_000];
         std::iter::from_fn(|| self.peer.recv(&mut buffer).ok()).count()
@@ -113,13 +114,13 @@ fn a_leg_that_panics_ends_alone_is_reported_and_gives_its_ports_back() {
             handle.flush(1, false).unwrap();
         }
         talk(&mut [&mut broken, &mut beside], |sides| sides[0].has_said(is_end));
-        // The one that panics at whatever it is told panics at its end as well.
+        // The sink that panics on every event also panics when the leg ends.
         let panicked = counted("media_leg") - before;
         assert!(if number == 4 { (2..=4).contains(&panicked) } else { panicked == 1 }, "{panicked} of {number}");
         assert!(number == 4 || broken.has_said(|event| matches!(event, LegEvent::Closed { .. })), "{number}");
         let came = beside.sequence;
         talk(&mut [&mut beside], |sides| pool.available() == all - 1 && sides[0].sequence > came + 5);
-        // Commands to it are for nobody, and its end is the call's business no more.
+        // Commands to the ended leg have no effect.
         drop(handle);
     }
     assert!(!beside.has_said(is_end));
@@ -255,7 +256,7 @@ fn a_browsers_leg_that_panics_ends_alone() {
     assert_eq!(counted("media_leg"), before + 1);
 }
 
-/// Media is allowed from the keys on; nothing waits for a timer that has nothing to do with it.
+/// Media starts as soon as the keys are known, without waiting for an unrelated timer.
 #[test]
 fn sound_begins_when_the_handshake_ends() {
     let workers = Workers::start(2, Arrival::Turn).unwrap();

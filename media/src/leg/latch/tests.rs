@@ -1,4 +1,4 @@
-//! Who is believed, by rule and by what was heard.
+//! Which sources are accepted, by rule and packet history.
 
 use super::*;
 
@@ -119,7 +119,7 @@ fn a_phone_behind_nat_is_met_where_its_signalling_comes_from() {
         let mut off = Bench::new(Latching::Off, named(inside, Some("198.51.100.7")));
         assert_eq!((off.target(), off.say("198.51.100.7:4000", 1, 0, 10)), (inside.to_owned(), 0));
     }
-    // Two machines of one network are no NAT.
+    // Two hosts in one network are not behind a NAT.
     let bench = Bench::new(Latching::default(), named("10.0.0.5:4000", Some("10.0.0.4")));
     assert_eq!((bench.target(), bench.reports_to()), ("10.0.0.5:4000".into(), "10.0.0.5:4001".into()));
     // IPv6, and IPv4 that looks like it.
@@ -222,7 +222,7 @@ fn late_packets_of_the_former_place_do_not_win_the_stream_back() {
     assert_eq!(bench.say(PEER, 7, 10, 10), 0);
     assert_eq!(bench.target(), "198.51.100.7:4020");
     assert_eq!(bench.say("198.51.100.7:4020", 7, 20, 1), 1);
-    // Whom the new description has no room for is a stranger from now on.
+    // A source that the new description does not allow is unknown from now on.
     bench.latch.reopen(bench.now, named("203.0.113.1:4000", None), false);
     bench.now += 5_000 * MS;
     assert_eq!(bench.say("198.51.100.7:4020", 7, 21, 100), 0);

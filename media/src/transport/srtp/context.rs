@@ -1,5 +1,4 @@
-//! One key at work in one direction: session keys, and per synchronization source the roll-over counter and the window
-//! of what has come.
+//! Cryptographic context of one key in one direction: session keys and, per SSRC, roll-over counter and replay window.
 
 use super::{KEY_BYTES_MAX, Suite};
 use crate::rtp::packet::header_len;
@@ -8,14 +7,13 @@ use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, Unbo
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
-/// Sources of one key that state is kept of. A peer has one, and another after a transfer; the one that was silent
-/// longest makes room.
+/// Maximum SSRCs per key. A peer has one, and another after a transfer; the least recently used is dropped.
 const SOURCES_MAX: usize = 32;
 /// Packets that may come late; RFC 3711 section 3.3.2 asks for at least 64.
 const WINDOW: u64 = 128;
 /// Highest index of RTCP (section 3.2.1).
 const RTCP_INDEX_MAX: u32 = (1 << 31) - 1;
-/// Marks an encrypted report; we take no other.
+/// Flag of an encrypted report; others are rejected.
 const RTCP_ENCRYPTED: u32 = 1 << 31;
 /// Header of RTCP that stays readable: with it the sender's synchronization source.
 const RTCP_HEADER_BYTES: usize = 8;
@@ -164,7 +162,7 @@ impl Sealer {
         Some(Self { rtp, rtcp, sent: Vec::new() })
     }
 
-    /// Our sources are few, and none may be forgotten while the key lives: what it has sent must not be sent again.
+    /// We have few SSRCs, and none may be dropped while the key lives, because an index must not be reused.
     fn sent(&mut self, ssrc: u32) -> Option<&mut Sent> {
         let at = match self.sent.iter().position(|sent| sent.ssrc == ssrc) {
             Some(at) => at,
@@ -293,7 +291,7 @@ impl Opener {
         Some(Self { rtp, rtcp, received: Vec::new(), followed: Vec::new() })
     }
 
-    /// Takes the place of another key.
+    /// Takes over the roll-over counters of the previous key.
     pub(super) fn follow(&mut self, before: &Self) {
         let windows = before.received.iter().filter_map(|one| Some((one.ssrc, one.rtp?.highest)));
         self.followed = windows.collect();
@@ -309,7 +307,7 @@ impl Opener {
         self.received.iter().position(|one| one.ssrc == ssrc)
     }
 
-    /// A source has proven itself: its state is the newest, and the oldest makes room.
+    /// Marks an SSRC as most recently used; drops the oldest if the table is full.
     fn touch(&mut self, ssrc: u32) -> Option<&mut Received> {
         let one = match self.place(ssrc) {
             Some(at) if at.checked_add(1) == Some(self.received.len()) => return self.received.last_mut(),

@@ -1,4 +1,4 @@
-//! Known answers, and an implementation of somebody else's as the other side.
+//! Known-answer tests, and interoperability with another implementation.
 
 use super::*;
 use rtc_dtls::crypto_provider::default_provider;

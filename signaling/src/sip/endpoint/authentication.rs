@@ -1,7 +1,7 @@
-//! Our side of digest authentication: whose challenges are answered. Credentials of a trunk are for the hosts in its
-//! settings. A challenge from anywhere else, be it the host of a SIP URI, of a Refer-To or of a redirection, is an
-//! answer like any other. A dialog that began at one of those hosts is answered as long as its requests go there: whoever
-//! is called may name a Contact of its own, and learn the password from it.
+//! Client side of digest authentication: which challenges are answered. A trunk's credentials are only used for the
+//! hosts in its settings. A challenge from any other host (of a SIP URI, a Refer-To or a redirection) is treated as a
+//! final response. In a dialog, challenges are answered only while its requests go to one of those hosts, because a
+//! callee could name its own Contact to attack the password.
 
 use super::client::Cancel;
 use super::launch::{Address, Hop, Way};
@@ -26,8 +26,8 @@ impl BoundCredentials {
         Self { credentials, hosts: vec![Hop::of(uri)] }
     }
 
-    /// They are for a request with this Request-URI on this way. A proxy hands on the challenges of whom the URI
-    /// names, so both have to be among the hosts.
+    /// True if the credentials cover this Request-URI and all next hops. A proxy forwards challenges of the host in the
+    /// URI, so both must be among the hosts.
     pub(super) fn are_for(&self, request_uri: &Uri, hops: &[Hop]) -> bool {
         self.name(&Hop::of(request_uri)) && hops.iter().all(|hop| self.name(hop))
     }
@@ -37,11 +37,11 @@ impl BoundCredentials {
     }
 }
 
-/// What a call knows of whom it may answer.
+/// Digest client state of a call.
 #[derive(Debug, Default)]
 pub(super) struct Authenticator {
     pub(super) credentials: Option<BoundCredentials>,
-    /// The dialog began, or is about to begin, where the credentials are for.
+    /// The INVITE went to a host the credentials are for.
     pub(super) is_begun_there: bool,
     /// What the names of the hosts were resolved to.
     resolved: Vec<SocketAddr>,
@@ -69,7 +69,7 @@ impl Authenticator {
         way.addrs.iter().all(is_resolved) && way.hops.iter().all(is_known)
     }
 
-    /// A refused nonce is not used again.
+    /// Drops answered challenges after a rejection.
     pub(super) fn forget(&mut self) {
         self.realms.clear();
     }
@@ -107,7 +107,7 @@ impl Authorization {
     }
 }
 
-/// Our credentials leave with a request that goes elsewhere.
+/// Removes credentials from a request to another host.
 pub(super) fn strip(request: &mut Request) {
     request.headers.remove(&HeaderName::Authorization);
     request.headers.remove(&HeaderName::ProxyAuthorization);
@@ -209,6 +209,6 @@ mod tests {
         let proxy = bound.hosts[0].clone();
         assert!(bound.are_for(&carrier, std::slice::from_ref(&proxy)));
         assert!(!bound.are_for(&carrier, &[proxy.clone(), hop("evil.example", None, None)]));
-        assert!(!bound.are_for(&evil, &[proxy]), "a proxy hands challenges of the other side on");
+        assert!(!bound.are_for(&evil, &[proxy]), "a proxy forwards challenges of the other host");
     }
 }

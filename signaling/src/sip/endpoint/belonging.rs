@@ -1,5 +1,5 @@
-//! Which messages belong to something of ours, told from a few of their values. Whoever forges the source of a message
-//! knows none of these.
+//! Recognizes messages of our dialogs, transactions and challenges by a few header values that a sender with a forged
+//! source cannot know.
 
 use super::receive::server_key_of;
 use super::transactions::client_key;
@@ -30,13 +30,13 @@ impl Endpoint {
         is_in_dialog() || is_repeated() || answers()
     }
 
-    /// A challenge with this nonce went to the source not long ago: who answers it receives there.
+    /// A challenge with this nonce went to the source not long ago: so the sender receives at that address.
     fn was_sent_to(&self, now: Instant, source: Source, nonce: &str) -> bool {
         let second = now.saturating_duration_since(self.started).as_secs();
         digest::went_to(nonce, &source.to_bytes(), second, |input| self.tokens.keyed(input))
     }
 
-    /// What speaks for the source of a request with credentials.
+    /// Proof of the source address of a request with credentials.
     pub(super) fn guesser(&self, now: Instant, source: IpAddr, path: Path, nonce: Option<&str>) -> Guesser {
         match path {
             Path::Stream => Guesser::Connected,

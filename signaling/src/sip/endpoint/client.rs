@@ -1,4 +1,4 @@
-//! Answers to our requests, whatever they are for: who gets them, and what is sent again because of them.
+//! Handles responses to our requests and retries that follow from them.
 
 use super::launch::{Destination, Outbound, Way};
 use super::transactions::ClientMachine;
@@ -81,7 +81,7 @@ impl Endpoint {
         }
     }
 
-    /// What the end of a request without an answer means.
+    /// Handles a request that ended without a response.
     pub(super) fn request_failed(&mut self, now: Instant, method: Method, call: Option<CallId>, cause: Cause) {
         let Some(call) = call else { return };
         match method {
@@ -95,12 +95,12 @@ impl Endpoint {
             Method::Refer => self.refer_response(call, 408),
             Method::Options => self.options_response(now, call, None),
             Method::Register => self.register_failed(now, call, &cause),
-            // A lost INFO does not end a call; a lost CANCEL leaves the INVITE to its own timer.
+            // A lost INFO does not end the call; after a lost CANCEL the INVITE times out.
             _ => {}
         }
     }
 
-    /// A server that cannot serve us, where there is another (RFC 3263 section 4.3).
+    /// Tries the next server after a server error (RFC 3263 section 4.3).
     fn refused_here(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
         let Some(tx) = self.clients.get(key) else { return false };
         if tx.way.as_ref().is_none_or(Way::is_over) {
@@ -118,7 +118,7 @@ impl Endpoint {
         self.fail_over(now, key, why)
     }
 
-    /// An answer from where nobody waits for one any more: the call was tried elsewhere.
+    /// Handles a late response after failover to another server.
     fn late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
         match response.status {
             100..200 => {
@@ -156,11 +156,11 @@ impl Endpoint {
         self.start_client(now, cancel, &branch, destination, call, None);
     }
 
-    /// A call that nobody wants: acknowledged and hung up (RFC 3261 section 13.2.2.4).
+    /// Ends an unwanted dialog with ACK and BYE (RFC 3261 section 13.2.2.4).
     pub(super) fn discard_dialog(
         &mut self, now: Instant, mut dialog: Dialog, cseq: u32, key: &Arc<str>, transport: Transport,
     ) {
-        // Each goes to where an answer points, to whomever that is: not for any number of answers.
+        // These requests go to an address the answer chooses, so their number is limited.
         let Some(forks) = self.clients.get_mut(key).map(|tx| &mut tx.forks) else { return };
         if *forks >= limits::FORKS_ANSWERED_MAX {
             return;

@@ -1,4 +1,4 @@
-//! What is left to do for a call when handling it has failed for a defect of ours.
+//! Ends a call after an internal error.
 
 use super::{CallId, Endpoint, Session};
 use crate::sip::failure::Cause;
@@ -9,7 +9,7 @@ impl Endpoint {
         self.sessions.contains_key(&call)
     }
 
-    /// The calls of a Call-ID: one, or several where a call of ours came round.
+    /// The calls with a Call-ID: several if a call of ours looped back to us.
     pub fn calls_of(&self, call_id: &str) -> Vec<CallId> {
         let of = |(call, session): (&CallId, &Session)| (session.call_id == call_id).then_some(*call);
         self.sessions.iter().filter_map(of).collect()
@@ -28,7 +28,8 @@ impl Endpoint {
         self.timers.clear();
     }
 
-    /// Ends a call for a defect of ours: its owner is told so, its peer as far as the call's state lets us.
+    /// Ends a call after an internal error: reports it to the owner and, if the state permits, rejects or ends it
+    /// towards the peer.
     pub fn give_up(&mut self, now: Instant, call: CallId) {
         self.end(now, call, Cause::Defect);
         if self.reject(now, call, 500, None).is_err() {

@@ -1,5 +1,5 @@
-//! Where requests may go at all: whoever owns the endpoint judges every address, whatever named it (a trunk's host, the
-//! URI of a call, a Contact, a Record-Route, a name's records).
+//! Policy for destination addresses. Every address is checked, wherever it comes from (a trunk's host, the URI of a
+//! call, a Contact, a Record-Route, a name's records).
 
 use super::Endpoint;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 type Judge = dyn Fn(SocketAddr) -> Result<(), String> + Send + Sync;
 
-/// Judges an address before something is sent there; the text says why not.
+/// Checks an address before sending; the error text gives the reason.
 #[derive(Clone)]
 pub struct DestinationGuard(Arc<Judge>);
 
@@ -23,7 +23,7 @@ impl DestinationGuard {
         Self(Arc::new(judge))
     }
 
-    /// Every address will do.
+    /// Allows every address.
     pub fn open() -> Self {
         Self::new(|_| Ok(()))
     }

@@ -1,4 +1,5 @@
-//! Who may call in: trunks by address, by registration or by credentials, decided before a request gets any state.
+//! Authenticates incoming calls: identifies trunks by address, registration or credentials, before any state is
+//! created.
 
 use super::trunks::{TrunkCandidates, TrunkKey};
 use super::{CallId, Endpoint, Refusal, Session, SessionState, count};
@@ -12,8 +13,8 @@ use std::time::Instant;
 use trunkline_connections::Source;
 
 pub(super) enum Admission {
-    /// The trunks the caller may be on: at least one. `has_received`: the source is not forged, for something that was
-    /// sent there came back.
+    /// The trunks the caller may be on: at least one. `has_received`: the source is verified: it returned something we
+    /// sent there.
     Candidates {
         candidates: TrunkCandidates,
         has_received: bool,
@@ -21,7 +22,7 @@ pub(super) enum Admission {
     Forbidden,
     /// Values of the `WWW-Authenticate` headers, the strongest first.
     Challenge([String; 2]),
-    /// There were too many wrong credentials: these are not looked at.
+    /// Too many wrong credentials; these were not checked.
     TooManyGuesses,
 }
 
@@ -38,8 +39,8 @@ struct Proof {
 }
 
 impl Endpoint {
-    /// Who the caller is. All evidence is gathered: a trunk that lists the source does not hide another one whose
-    /// credentials the caller has.
+    /// Identifies the caller. All evidence is collected, so that a trunk that lists the source does not hide another
+    /// trunk whose credentials the caller has.
     pub(super) fn admit(&mut self, now: Instant, source: IpAddr, path: Path, request: &Request) -> Admission {
         if let Some(user) = request.uri.user.as_deref()
             && let Some(id) = self.registered.with_contact(user)
@@ -56,7 +57,7 @@ impl Endpoint {
         if !candidates.is_empty() {
             return Admission::Candidates { candidates, has_received };
         }
-        // After the lists: a carrier whose requests carry somebody else's Authorization is still a carrier.
+        // Checked after the address lists, so that a listed carrier is admitted despite a foreign Authorization header.
         if limited {
             return Admission::TooManyGuesses;
         }
@@ -112,8 +113,8 @@ impl Endpoint {
         proof
     }
 
-    /// A message with our tag of a call came from where its INVITE came from: who sends from there receives there, and
-    /// is no stranger.
+    /// A message with our tag came from the source of the INVITE, which proves that the source receives there; it is
+    /// trusted from now on.
     pub(super) fn has_received_tag(&mut self, now: Instant, call: CallId, source: IpAddr) {
         if self.sessions.get(&call).is_some_and(|session| session.invited_from == Some(source)) {
             self.rate_limit.trust(now, source.into(), Trust::Proven);
@@ -135,7 +136,7 @@ impl Endpoint {
         })
     }
 
-    /// The call belongs to this one of its candidates: it has that trunk's rights from now on, and nobody else's.
+    /// Assigns the call to one of its candidates; it has only that trunk's rights from now on.
     pub fn choose_trunk(&mut self, call: CallId, id: &TrunkKey) -> Result<(), Refusal> {
         let accept_refer = self.trunks.accept_refer(id);
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
@@ -146,9 +147,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Refuses a call whose number belongs to none of its candidates. A caller that was only taken for somebody by its
-    /// address is asked for credentials (401): another trunk may know it by those. Whether the number exists elsewhere
-    /// makes no difference, so that nobody learns it.
+    /// Refuses a call whose number belongs to none of its candidates. A caller identified only by address is challenged
+    /// (401), because its credentials may belong to another trunk. The answer does not reveal whether the number exists
+    /// elsewhere.
     pub fn reject_number(&mut self, now: Instant, call: CallId) -> Result<(), Refusal> {
         let session = self.sessions.get(&call).ok_or(Refusal::UnknownCall)?;
         let SessionState::Ringing { tx, .. } = &session.state else { return Err(Refusal::WrongState) };
@@ -166,10 +167,10 @@ impl Endpoint {
     }
 }
 
-/// What a caller has shown of itself.
+/// How the caller was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallerProof {
-    /// Credentials, or the secret Contact of a registration: it cannot be another trunk's caller besides.
+    /// Credentials, or the secret Contact of a registration: no other trunk is possible.
     Proven,
     /// An address, which several trunks may list. `stale`: its credentials were right, but too old.
     AddressOnly { stale: bool },

@@ -21,7 +21,7 @@ pub(crate) struct TheirOffer {
     is_invite: bool,
     /// A re-INVITE that was accepted: its ACK is still to come.
     pub(super) is_accepted: bool,
-    /// What our answer has to know of it.
+    /// Headers needed for our answer.
     headers: Headers,
 }
 
@@ -37,13 +37,13 @@ impl TheirOffer {
     }
 }
 
-/// What becomes of an offer.
+/// Decision about a remote offer.
 enum OfferVerdict {
     /// The owner decides.
     Ask,
-    /// It crosses one of ours.
+    /// Glare with our own offer (491).
     Crosses,
-    /// Another one is open, or the first is not answered for certain.
+    /// Another offer is open, or the first one is not answered for certain.
     Busy,
 }
 
@@ -93,7 +93,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&call) else { return Err(481) };
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let tag = request.headers.from_tag().unwrap_or("");
-        // Another fork of the same call, or a guess. Who has no tag is from before RFC 3261.
+        // Another fork of the same call, or a guessed tag. Peers without a tag predate RFC 3261.
         let is_stranger = |theirs: &str| !theirs.is_empty() && tag != theirs;
         let in_order = match &mut session.state {
             SessionState::Established { dialog, .. } | SessionState::AwaitingAck { dialog, .. } => {
@@ -114,7 +114,7 @@ impl Endpoint {
                 let early = session.early.iter_mut().find(|early| early.dialog.remote_tag == tag);
                 early.ok_or(481_u16)?.dialog.accept_cseq(number)
             }
-            // The BYEs of both sides may cross. Else there is no dialog any more.
+            // Only a crossing BYE is accepted; otherwise the dialog is gone.
             SessionState::Closing if request.method == Method::Bye => true,
             SessionState::Closing | SessionState::Probing(_) | SessionState::Registering(_) => return Err(481),
         };
@@ -122,13 +122,13 @@ impl Endpoint {
     }
 
     fn handle_bye(&mut self, now: Instant, call: CallId, key: &Arc<str>, why: Option<Reason>) {
-        // Before the answer the callee refuses, it does not hang up (section 15): our INVITE is still open.
+        // Before answering, a callee must reject the INVITE, not send BYE (section 15).
         if matches!(self.sessions.get(&call).map(|session| &session.state), Some(SessionState::Calling(_))) {
             self.reply(now, key, 481, |_| {});
             return;
         }
         self.reply(now, key, 200, |_| {});
-        // A 200 that is still repeated is no news to who hung up. A BYE in the early dialog also ends the INVITE, by
+        // Stop retransmitting the 200, because the peer has hung up. A BYE in the early dialog also ends the INVITE, by
         // 487 (section 15.1.2).
         let unacknowledged = match self.sessions.get(&call).map(|session| &session.state) {
             Some(SessionState::AwaitingAck { tx, .. }) => Some(tx.clone()),
@@ -225,7 +225,7 @@ impl Endpoint {
         }
     }
 
-    /// An offer while another one is open: to be made again, at a time nobody else chooses too.
+    /// An offer while another one is open: rejected with a random Retry-After.
     pub(super) fn busy_with_an_offer(&mut self, now: Instant, key: &Arc<str>) {
         let after_s = self.tokens.number() % 11;
         self.reply(now, key, 500, |response| response.headers.push(HeaderName::RetryAfter, after_s.to_string()));

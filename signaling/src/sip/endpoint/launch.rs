@@ -1,5 +1,5 @@
-//! Where our requests go: next hops are looked up, tried in order, and remembered as dead for a while when nobody
-//! answered there (RFC 3263).
+//! Next-hop resolution and failover (RFC 3263): next hops are resolved, tried in order, and avoided for a while if
+//! unreachable.
 
 use super::client::Cancel;
 use super::server_names::ServerNames;
@@ -13,9 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// An INVITE without any answer is tried elsewhere after this long, when there is an elsewhere: four sendings.
+/// Time without any response after which an INVITE fails over, if there is another address: four transmissions.
 const FAIL_OVER: Duration = Duration::from_secs(4);
-/// How long others go before an address that did not answer.
+/// How long an unreachable address is tried last.
 const PENALTY: Duration = Duration::from_secs(60);
 
 /// A next hop by name or address. Without a port its name is looked up by SRV, without a transport by NAPTR.
@@ -64,15 +64,15 @@ pub struct Query {
     pub transport: Transport,
 }
 
-/// What is left to be tried.
+/// Remaining next hops and addresses of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Way {
     pub(super) hops: VecDeque<Hop>,
     pub(super) addrs: VecDeque<Address>,
     pub(super) transport: Transport,
-    /// All of it is a place that the call's credentials are for.
+    /// All hops are hosts the call's credentials are for.
     may_authenticate: bool,
-    /// Its address is one that the peer has spoken from, or was let through before: nobody names another one.
+    /// The address is one the peer has sent from or that was allowed before.
     is_peers: bool,
     /// The peer named it, in a dialog.
     is_in_dialog: bool,
@@ -101,7 +101,7 @@ impl Way {
         Self { names: ServerNames::default(), is_in_dialog: true, ..Self::to([hop], transport) }
     }
 
-    /// Back to where a peer was met.
+    /// Route to the address the peer sent from.
     pub(super) fn at(address: Address) -> Self {
         let addrs = VecDeque::from([address]);
         Self { addrs, is_peers: true, ..Self::to([], address.transport) }
@@ -125,14 +125,14 @@ impl Way {
     }
 }
 
-/// Where a request goes, and the name that led there where a certificate has to be for it.
+/// Destination address and the server name its certificate must match.
 #[derive(Clone, Debug)]
 pub(super) struct Destination {
     pub(super) address: Address,
     pub(super) server_name: Option<Arc<str>>,
 }
 
-/// A request on its way out, without Via.
+/// An outgoing request, without Via.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     pub(super) request: Request,
@@ -166,7 +166,7 @@ impl Endpoint {
                 None => None,
             };
             if let Some(address) = next {
-                // Whatever named it, and whatever the name resolved to this time.
+                // Checked for every source of the address and every resolution.
                 match self.check_destination(address.addr) {
                     Err(why) if !way.is_peers => {
                         outbound.why = Some(Cause::Unreachable(why));
@@ -183,7 +183,7 @@ impl Endpoint {
             match hop.literal(transport) {
                 Some(address) => way.addrs.push_back(address),
                 None if self.waiting.len() >= limits::LOOKUPS_MAX => {
-                    outbound.why = Some(Cause::Unreachable("too many names are being looked up".to_owned()));
+                    outbound.why = Some(Cause::Unreachable("too many DNS lookups pending".to_owned()));
                 }
                 None => {
                     let id = self.next_query;
@@ -318,15 +318,15 @@ impl Endpoint {
         }
     }
 
-    /// Somebody answered there.
+    /// Marks an address as reachable.
     pub(super) fn mark_alive(&mut self, call: Option<CallId>, address: Address) {
         if let Some(trunk) = self.scope(call) {
             self.dead.remove(&(trunk, address));
         }
     }
 
-    /// Tries the request of a transaction that came to nothing at the next address. False when there is none, or
-    /// nobody wants it any more.
+    /// Tries the request of a transaction that came to nothing at the next address. False if there is none, or the
+    /// request is no longer needed.
     pub(super) fn fail_over(&mut self, now: Instant, key: &Arc<str>, why: Cause) -> bool {
         let Some(tx) = self.clients.get_mut(key) else { return false };
         let Some(way) = tx.way.take_if(|way| !way.is_over()) else { return false };

@@ -1,8 +1,8 @@
-//! The whole endpoint as one machine: messages and commands in, messages and events out.
+//! The SIP user agent as one state machine: messages and commands in, messages and events out.
 //!
-//! A call is known to the outside by its [`CallId`]; it gets exactly one [`Event::Ended`]. Transactions
-//! and dialogs stay inside. After every `handle_*` or command, drain [`Endpoint::poll_transmit`] and
-//! [`Endpoint::poll_event`], then wait until [`Endpoint::poll_timeout`].
+//! A call is identified by its [`CallId`] and ends with exactly one [`Event::Ended`]. Transactions and dialogs stay
+//! inside. After every `handle_*` or command, drain [`Endpoint::poll_transmit`] and [`Endpoint::poll_event`], then wait
+//! until [`Endpoint::poll_timeout`].
 
 mod authentication;
 mod belonging;
@@ -52,11 +52,11 @@ use std::time::{Duration, Instant};
 
 /// Methods this endpoint answers, as its `Allow` header.
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
-/// How long the owner of a new call may be silent before further calls are refused: a caller repeats an INVITE after
-/// 500 ms (RFC 3261 timer A), and answers within that only help whoever is in the queue already.
+/// How long a new call may stay unattended before further calls are rejected. A caller retransmits after 500 ms (RFC
+/// 3261 timer A).
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How long a session may outlive its call: 64 T1 for the ACK of a 200 that never comes, and as long again for the BYE.
-/// All ends before by itself; this is for what nobody has thought of.
+/// Upper bound for a session after its call has ended: 64 T1 for a missing ACK and 64 T1 for the BYE. A safety net;
+/// sessions normally end earlier.
 const LINGER: Duration = Duration::from_secs(100);
 /// Extensions it knows (RFC 3262, RFC 4028, RFC 3891), as its `Supported` header.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
@@ -69,7 +69,7 @@ pub enum Transport {
     Udp,
     Tcp,
     Tls,
-    /// WebSocket (RFC 7118); the peer connects, we never do.
+    /// WebSocket (RFC 7118); inbound connections only.
     Ws,
     Wss,
 }
@@ -106,7 +106,7 @@ impl Transport {
         }
     }
 
-    /// What a URI of ours says about it.
+    /// URI parameter for this transport.
     fn uri_param(self) -> &'static str {
         match self {
             Self::Udp => "",
@@ -131,7 +131,8 @@ pub struct Transmit {
     pub bytes: Wire,
     /// Client transaction to be told through [`Endpoint::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
-    /// The name that the address was found under, for the certificate. Without one any connection there will do.
+    /// The name that the address was found under, for the certificate. Without one, any connection to that address is
+    /// used.
     pub server_name: Option<Arc<str>>,
 }
 
@@ -178,14 +179,13 @@ pub struct Invite {
     pub sdp: Option<Vec<u8>>,
     /// Further headers, `X-…` and the like.
     pub headers: Headers,
-    /// The trunk it goes over: who takes its place (Replaces) has to be that trunk's caller. `None`: nobody may.
+    /// The trunk it goes over: only callers of that trunk may replace the call (Replaces). `None` disables replacement.
     pub trunk: Option<TrunkKey>,
-    /// The peer may hand the call on (REFER); else it is told 603.
+    /// The peer may transfer the call (REFER); otherwise 603.
     pub accept_refer: bool,
 }
 
-/// An INVITE that passed the guard. Its owner says whose it is: [`Endpoint::choose_trunk`] or
-/// [`Endpoint::reject_number`].
+/// An admitted INVITE. Its owner assigns the trunk with [`Endpoint::choose_trunk`] or [`Endpoint::reject_number`].
 #[derive(Clone, Debug)]
 pub struct Incoming {
     pub call: CallId,
@@ -199,7 +199,7 @@ pub struct Incoming {
     pub sdp: Option<Vec<u8>>,
     pub source: SocketAddr,
     pub transport: Transport,
-    /// Everything else it says: identities, diversions, `X-…`.
+    /// Other headers: identities, diversions, `X-…`.
     pub headers: Headers,
 }
 
@@ -243,12 +243,12 @@ pub enum Event {
         call: CallId,
         status: u16,
     },
-    /// The peer wants the call to go on with somebody else; answer with [`Endpoint::answer_refer`].
+    /// The peer requests a transfer (REFER); answer with [`Endpoint::answer_refer`].
     Referred {
         call: CallId,
         referred: Box<Referred>,
     },
-    /// Another call wants to take the place of this one (RFC 3891): answer it and hang this one up.
+    /// Another call replaces this one (RFC 3891): answer it and hang up this one.
     Replaced {
         call: CallId,
         by: Box<Incoming>,
@@ -258,7 +258,7 @@ pub enum Event {
         content_type: String,
         body: Vec<u8>,
     },
-    /// News of a transfer that was asked for with [`Endpoint::refer`].
+    /// Progress of a transfer requested with [`Endpoint::refer`].
     Referral {
         call: CallId,
         referral: Referral,
@@ -295,9 +295,9 @@ pub struct Counters {
     pub retransmitted: u64,
     pub forbidden: u64,
     pub overload: u64,
-    /// Dropped unread: more than their source may send.
+    /// Dropped by the rate limit, unread.
     pub shed: u64,
-    /// Credentials that were not looked at: too many before them were wrong.
+    /// Credentials not checked, because too many wrong ones came before.
     pub guesses_limited: u64,
 }
 
@@ -309,7 +309,7 @@ pub(crate) struct Session {
     authenticator: authentication::Authenticator,
     /// Of a call we make: where its INVITE went.
     peer: Option<Address>,
-    /// The names behind the addresses of the peer.
+    /// TLS server names of the peer's addresses.
     server_names: server_names::ServerNames,
     /// Where the peer's last message came from, for peers behind NAT.
     source: Option<(Transport, SocketAddr)>,
@@ -320,15 +320,15 @@ pub(crate) struct Session {
     transport: Transport,
     /// The owner has been told that the call ended.
     ended: bool,
-    /// The Call-ID is ours: it decides who waits longer after a glare.
+    /// We own the Call-ID, so we wait longer after glare.
     caller: bool,
     /// The one trunk the call belongs to; of a call that comes in not before it is chosen.
     trunk: Option<TrunkKey>,
-    /// That trunk's leave for REFER.
+    /// The trunk permits REFER.
     accept_refer: bool,
     /// Of a call that comes in.
     caller_proof: guard::CallerProof,
-    /// Of a call that comes in: its owner has said something to the caller.
+    /// Incoming call: its owner has responded.
     attended: bool,
     /// The peer takes UPDATE.
     peer_updates: bool,
@@ -347,7 +347,7 @@ pub(crate) struct Session {
     refer: Option<Arc<str>>,
     /// Our last description, for refreshes by re-INVITE.
     local_sdp: Vec<u8>,
-    /// The call is over, and what is still to be said about it must have been said by then.
+    /// The call has ended; the session is dropped at this time.
     gone_by: Option<Instant>,
 }
 
@@ -387,7 +387,7 @@ impl Session {
         matches!(self.state, SessionState::Probing(_))
     }
 
-    /// It came in, and its owner has said nothing about it.
+    /// True for an OPTIONS probe.
     fn is_unattended(&self) -> bool {
         !self.attended && matches!(self.state, SessionState::Ringing { .. })
     }
@@ -412,7 +412,7 @@ enum SessionState {
         /// Of the peer's last request in the early dialog.
         remote_cseq: u32,
     },
-    /// Inbound, 200 sent, ACK missing; `hang_up` sends BYE as soon as it comes.
+    /// Inbound, 200 sent, waiting for ACK; `hang_up` sends BYE when it arrives.
     AwaitingAck {
         tx: Arc<str>,
         /// Of the INVITE, which its ACK repeats.
@@ -430,7 +430,7 @@ enum SessionState {
     Closing,
     /// A registration's.
     Registering(Arc<str>),
-    /// Asking whether somebody is there: the newest transaction, none while the next hop is looked up.
+    /// OPTIONS sent: its latest transaction, `None` during DNS lookup.
     Probing(Option<Arc<str>>),
 }
 
@@ -449,18 +449,18 @@ pub struct Endpoint {
     /// Call-ID and local tag to call.
     dialogs: HashMap<String, CallId>,
     servers: HashMap<Arc<str>, transactions::ServerTx>,
-    /// What they hold to answer with.
+    /// Bytes held by server transactions.
     server_bytes: usize,
     clients: HashMap<Arc<str>, transactions::ClientTx>,
     /// From tag, Call-ID and CSeq of initial INVITEs, to find merged requests (section 8.2.2.2).
     initial: HashSet<Arc<str>>,
-    /// Calls that came in and that nobody has said anything about, the oldest first.
+    /// Unattended incoming calls, oldest first.
     unattended: VecDeque<(Instant, CallId)>,
     /// Requests whose next hop is being looked up.
     waiting: HashMap<u64, launch::Outbound>,
     next_query: u64,
     queries: VecDeque<Query>,
-    /// Addresses that did not answer a trunk, until when others go first.
+    /// Unreachable addresses per trunk, with the time until which they are tried last.
     dead: HashMap<launch::TrunkAddress, Instant>,
     trunks: Arc<TrunkRules>,
     registrations: HashMap<Arc<str>, register::Registered>,
@@ -470,7 +470,7 @@ pub struct Endpoint {
     timers: BinaryHeap<transactions::Deadline>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
-    /// The trunk that the last message was admitted for.
+    /// Trunk of the last admitted message.
     vouched: Option<Arc<str>>,
     counters: Counters,
 }
@@ -554,8 +554,8 @@ impl Endpoint {
         self.queries.pop_front()
     }
 
-    /// Whether the last message was let in as a trunk's caller, and a number that stands for the trunk: its connection
-    /// is no stranger's any more.
+    /// If the last message was admitted for a trunk: a number that identifies the trunk. Its connection is trusted from
+    /// now on.
     pub fn poll_vouched(&mut self) -> Option<u64> {
         let trunk = self.vouched.take()?;
         let digest = self.tokens.keyed(trunk.as_bytes());
@@ -572,7 +572,7 @@ impl Endpoint {
         call
     }
 
-    /// Tells the owner once; the session itself may live on until its last transaction is done.
+    /// Reports the end of the call once; the session may remain until its last transaction ends.
     fn end(&mut self, now: Instant, call: CallId, cause: Cause) {
         if let Some(session) = self.sessions.get_mut(&call)
             && !session.ended
@@ -589,8 +589,8 @@ impl Endpoint {
         }
     }
 
-    /// A peer that leaves its BYEs unanswered keeps each ended call for half a minute. The oldest of too many are
-    /// forgotten with their transactions: their request has gone out, it is not repeated any more.
+    /// A peer that does not answer BYE keeps each ended call for 32 seconds. If there are too many, the oldest are
+    /// dropped with their transactions and their requests are no longer retransmitted.
     fn forget_lingering(&mut self, now: Instant) {
         let sessions = &self.sessions;
         self.lingering.retain(|call| sessions.contains_key(call));
@@ -607,14 +607,14 @@ impl Endpoint {
         self.waiting.retain(|_, outbound| !is_gone(outbound.call));
     }
 
-    /// Every session comes by here, so that calls are counted and nothing else is.
+    /// All sessions are added here, so that the call count is exact.
     fn add_session(&mut self, call: CallId, session: Session) {
         self.open = self.open.saturating_add(usize::from(!session.ended));
         self.probes = self.probes.saturating_add(usize::from(session.is_probe()));
         self.sessions.insert(call, session);
     }
 
-    /// After a panic nobody knows how far the counting came.
+    /// Recomputes the counts after a panic.
     fn count_sessions(&mut self) {
         self.open = self.sessions.values().filter(|session| !session.ended).count();
         self.probes = self.sessions.values().filter(|session| session.is_probe()).count();
@@ -626,7 +626,7 @@ impl Endpoint {
         }
     }
 
-    /// The call is over: whoever still waits for an answer inside of it gets one (RFC 3261 section 15.1.2).
+    /// Answers all pending requests of an ended call (RFC 3261 section 15.1.2).
     fn settle(&mut self, now: Instant, call: CallId) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let invite = match &session.state {
@@ -656,13 +656,12 @@ impl Endpoint {
         }
     }
 
-    /// No room for another call. Registrations and probes are no calls, and a call that ended is none any more,
-    /// although its last request may wait for an answer.
+    /// True if `calls_max` is reached. Registrations, probes and ended calls do not count.
     fn is_full(&self) -> bool {
         self.open >= self.config.calls_max
     }
 
-    /// More calls come in than their owners get round to: every further one would only make all of them wait longer.
+    /// True if calls arrive faster than their owners attend to them.
     fn is_behind(&mut self, now: Instant) -> bool {
         while let Some((_, call)) = self.unattended.front() {
             if self.sessions.get(call).is_some_and(Session::is_unattended) {
@@ -677,7 +676,7 @@ impl Endpoint {
         if !is_overdue(&self.unattended) {
             return false;
         }
-        // One slow owner must not make those behind it count, who have long been attended to.
+        // Remove attended calls behind one slow owner from the queue.
         let sessions = &self.sessions;
         self.unattended.retain(|(_, call)| sessions.get(call).is_some_and(Session::is_unattended));
         is_overdue(&self.unattended)

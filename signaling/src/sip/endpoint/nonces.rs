@@ -1,5 +1,5 @@
-//! Nonces that were used to get in, with the count of each: a captured Authorization header does not work twice
-//! (RFC 7616 section 5.12). Bounded: the oldest are forgotten, and what is forgotten counts as stale.
+//! Used nonces with their counts, so that a captured Authorization header cannot be replayed (RFC 7616 section 5.12).
+//! The table is bounded; dropped nonces count as stale.
 
 use crate::limits;
 use std::collections::{HashMap, VecDeque};
@@ -42,7 +42,7 @@ impl Nonces {
         }
     }
 
-    /// Forgets what is too old to be accepted anyway.
+    /// Drops expired nonces.
     pub(super) fn forget_before(&mut self, second: u64) {
         let made = |nonce: &str| nonce.split('.').next().and_then(|s| u64::from_str_radix(s, 16).ok()).unwrap_or(0);
         while let Some(oldest) = self.order.pop_front_if(|nonce| made(nonce) < second) {
@@ -59,7 +59,7 @@ impl Used {
             self.highest = count;
             return true;
         }
-        // More than the window behind: no bit is left for it.
+        // Older than the window: treated as used.
         let behind = self.highest.abs_diff(count);
         let Some(bit) = 1_u64.checked_shl(behind).filter(|bit| self.seen & bit == 0) else { return false };
         self.seen |= bit;

@@ -1,5 +1,5 @@
-//! Asking whether somebody is there (RFC 3261 section 11): OPTIONS outside of a dialog. Any answer is a sign of
-//! life, a refusal too.
+//! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Any response counts as reachable, including
+//! errors.
 
 use super::launch::{Hop, Outbound, Way};
 use super::{CallId, Endpoint, Event, Invite, Refusal, Session, SessionState};
@@ -7,13 +7,13 @@ use crate::limits;
 use crate::sip::message::{HeaderName, Headers, Method, Request};
 use std::time::{Duration, Instant};
 
-/// A target that has not answered by then is taken for dead: four sendings. The transaction of the RFC would go on for
-/// half a minute, and nobody waits for its end.
+/// A target without a response after this time is unreachable: four transmissions. The full transaction timeout of 32
+/// seconds is not needed.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Endpoint {
-    /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Of an invitation,
-    /// everything but its SDP counts. Probes have room of their own and take none of the calls'.
+    /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
+    /// the invitation except SDP. Probes have their own limit and do not count as calls.
     pub fn options(&mut self, now: Instant, probe: Invite) -> Result<CallId, Refusal> {
         if self.probes >= limits::PROBES_MAX {
             return Err(Refusal::Overload);
@@ -50,7 +50,7 @@ impl Endpoint {
         self.remove_session(now, call);
     }
 
-    /// Nobody waits any longer: neither does the request.
+    /// Stops a probe and its request.
     pub(super) fn stop_probe(&mut self, now: Instant, call: CallId) {
         let Some(SessionState::Probing(key)) = self.sessions.get(&call).map(|session| &session.state) else { return };
         match key.clone() {

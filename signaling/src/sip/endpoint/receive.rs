@@ -1,4 +1,4 @@
-//! From received bytes to the transaction, dialog or guard they belong to (RFC 3261 sections 8.2, 17, 18).
+//! Dispatches received messages to transactions, dialogs or authentication (RFC 3261 sections 8.2, 17, 18).
 
 use super::guard::{Admission, push_challenges};
 use super::replaces::NotReplaced;
@@ -45,7 +45,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a message from there is worth reading.
+    /// Whether a message is parsed: checks the rate limits.
     fn hears<'a>(
         &mut self, now: Instant, ip: IpAddr, path: Path, kind: Kind, glance: impl FnOnce() -> Option<Glance<'a>>,
     ) -> bool {
@@ -87,7 +87,7 @@ impl Endpoint {
         };
         let key = client_key(via.branch().unwrap_or(""), cseq.method);
         let Some(tx) = self.clients.get_mut(&key) else {
-            // A 2xx whose INVITE transaction is gone: nothing to acknowledge any more.
+            // A response without a transaction, such as a late 2xx, is ignored.
             count(&mut self.counters.garbage);
             return;
         };
@@ -113,7 +113,7 @@ impl Endpoint {
         if let Some(tx) = self.servers.get_mut(&key) {
             let call = tx.call;
             let again = match (&mut tx.machine, &request.method) {
-                // Some acknowledge a 200 with the branch of its INVITE, or with none.
+                // Some peers send the ACK of a 200 with the branch of the INVITE, or without one.
                 (ServerMachine::Invite(machine), Method::Ack) if machine.is_accepted() => {
                     return self.handle_dialog_ack(now, source, &request, call);
                 }
@@ -165,7 +165,7 @@ impl Endpoint {
     ) {
         match &request.method {
             Method::Invite => {}
-            // Without state, so that asking costs nobody else a place.
+            // Answered without state.
             Method::Options => {
                 return self.respond_stateless(transport, reply_to, &request.headers, 200, capabilities);
             }
@@ -178,7 +178,7 @@ impl Endpoint {
         let path = if transport.is_reliable() { Path::Stream } else { Path::Datagram };
         let candidates = match self.admit(now, source.ip(), path, &request) {
             Admission::Candidates { candidates, has_received } => {
-                // Whoever may call could else fill the table of those who are known with forged sources.
+                // Otherwise a permitted caller could fill the trust table with forged sources.
                 if has_received {
                     self.rate_limit.trust(now, source.ip().into(), Trust::Proven);
                 }
@@ -189,7 +189,7 @@ impl Endpoint {
                 count(&mut self.counters.forbidden);
                 return self.refuse(transport, reply_to, &request.headers, 403, |_| {});
             }
-            // By datagram nothing is said: the answer might go to somebody who never asked.
+            // No answer to datagrams, because the source may be forged.
             Admission::TooManyGuesses if path == Path::Datagram => return,
             Admission::TooManyGuesses => {
                 return self.refuse(transport, reply_to, &request.headers, 403, |response| {
@@ -207,7 +207,7 @@ impl Endpoint {
             return self.refuse_for_now(transport, reply_to, &request.headers);
         }
         let merge_key = merge_key(&request.headers);
-        // Merged (section 8.2.2.2), or it was ours and came round.
+        // Merged request (section 8.2.2.2), or our own request looped back.
         if self.initial.contains(&merge_key) || self.came_round(&request.headers) {
             return self.refuse(transport, reply_to, &request.headers, 482, |_| {});
         }
@@ -277,7 +277,7 @@ impl Endpoint {
         self.respond_stateless(transport, reply_to, headers, status, add);
     }
 
-    /// There is no room at present.
+    /// Rejects a request with 503 and Retry-After.
     fn refuse_for_now(&mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers) {
         count(&mut self.counters.overload);
         let after = self.config.retry_after_s;
@@ -310,7 +310,7 @@ pub(super) fn capabilities(response: &mut Response) {
     response.headers.push(HeaderName::AcceptEncoding, "identity");
 }
 
-/// What an initial INVITE of an admitted caller may still be refused for.
+/// Checks an initial INVITE of an admitted caller; returns the rejection.
 fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)> {
     let headers = &request.headers;
     // A user agent would process a request that arrives with zero hops left; ours ends SIP paths like a
@@ -321,7 +321,7 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
     if let Some(unknown) = unsupported(headers) {
         return Some((420, Some((HeaderName::Unsupported, unknown))));
     }
-    // RFC 4028 section 9: only who knows timers can be told that its own is too short.
+    // RFC 4028 section 9: 422 is only sent to peers that support session timers.
     let knows_timers = headers.list(&HeaderName::Supported).any(|option| option.eq_ignore_ascii_case("timer"));
     if knows_timers && Expires::of(headers).is_some_and(|expires| expires.interval_s < MIN_SE_S) {
         return Some((422, Some((HeaderName::MinSe, MIN_SE_S.to_string()))));

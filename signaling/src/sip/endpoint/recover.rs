@@ -1,13 +1,13 @@
-//! After a panic that was caught while a message or timer was handled: what was half done is undone or given up, so
-//! that the endpoint goes on with everybody else's calls. The panic stays a defect; this only keeps it to one call.
+//! Repairs the state after a contained panic: incomplete changes are undone or their calls ended, so that other calls
+//! continue. The panic is still a bug; this limits it to one call.
 
 use super::{CallId, Endpoint, SessionState, dialog_key};
 use crate::sip::failure::Cause;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Puts right what an interrupted `handle_*` or command may have left: tables that do not agree, timers that were
-    /// taken out of the heap, calls whose transaction is gone. Costs a look at everything that is held.
+    /// Repairs what an interrupted `handle_*` or command may have left: inconsistent tables, missing timers, calls
+    /// without their transaction. Scans all state.
     pub fn recover(&mut self, now: Instant) {
         let sessions = &self.sessions;
         self.dialogs.retain(|key, call| {
@@ -24,7 +24,7 @@ impl Endpoint {
             self.end(now, call, Cause::Defect);
             self.remove_session(now, call);
         }
-        // A session that was told to go and has no request on its way any more.
+        // A session that should end but has no pending request.
         for session in self.sessions.values_mut() {
             if matches!(session.state, SessionState::Closing | SessionState::Probing(_)) {
                 session.gone_by.get_or_insert(now + super::LINGER);
@@ -34,7 +34,7 @@ impl Endpoint {
         self.arm_everything();
     }
 
-    /// What its state waits for will never come.
+    /// The transaction its state waits for is gone.
     fn is_lost(&self, state: &SessionState) -> bool {
         match state {
             SessionState::Ringing { tx, .. } | SessionState::AwaitingAck { tx, .. } => !self.servers.contains_key(tx),

@@ -1,5 +1,5 @@
-//! Handing a call to somebody else (RFC 3515, RFC 3892), asked for by us or by the peer: REFER inside the dialog, and
-//! the NOTIFYs that say how the call to the other party goes. The subscription is the implicit one of the REFER.
+//! Call transfer (RFC 3515, RFC 3892), requested by us or by the peer: REFER inside the dialog, and the NOTIFYs that
+//! say how the call to the other party goes. The subscription is the implicit one of the REFER.
 
 use super::{CallId, Endpoint, Event, Refusal, SessionState};
 use crate::sip::message::print::reason_phrase;
@@ -8,21 +8,21 @@ use crate::sip::message::{HeaderName, Method, NameAddr, Request, Uri};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How far a transfer has come.
+/// Progress of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Referral {
     /// The peer will try (202).
     Accepted,
-    /// The peer will not (or cannot): the status of its answer, 408 when there was none.
+    /// The peer rejected the transfer: status of the response, 408 without one.
     Refused { status: u16 },
-    /// What the other party's side has answered so far: 180 rings, 200 is there, 486 is busy.
+    /// Status of the new call as notified: 180 ringing, 200 answered, 486 busy.
     Progress { status: u16, last: bool },
 }
 
 /// A transfer the peer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referred {
-    /// Whom to call, as written; headers inside of the URI are taken off.
+    /// Refer-To URI without its headers.
     pub target: Uri,
     /// Value of the Replaces header for that call (RFC 3891), unescaped.
     pub replaces: Option<String>,
@@ -48,7 +48,7 @@ impl Endpoint {
         self.reply(now, &key, status, |_| {});
     }
 
-    /// Takes (202) or declines (603) the transfer the peer asked for. News of a taken one are due:
+    /// Takes (202) or declines (603) the transfer the peer asked for. After accepting, report progress with
     /// [`Endpoint::notify_refer`].
     pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
@@ -76,7 +76,7 @@ impl Endpoint {
     pub fn refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
         let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
-        // It becomes part of a header: nothing that ends one may be in it.
+        // It becomes part of a header, so characters that could end the header are rejected.
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>')) {
             return Err(Refusal::WrongState);
         }

@@ -1,5 +1,4 @@
-//! What keeps an answered call: session timers (RFC 4028), offers of ours inside the dialog, and glare, when both
-//! sides make one at once (RFC 3261 section 14.1).
+//! Session timers (RFC 4028), our offers inside the dialog, and glare (RFC 3261 section 14.1).
 
 use super::{CallId, Endpoint, Event, Refusal, SUPPORTED, SessionState};
 use crate::limits;
@@ -10,7 +9,7 @@ use crate::sip::session_timer::{Due, Expires, MIN_SE_S, Refresher, SessionTimer}
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// An offer of ours waits this long for the peer's to be over.
+/// Delay of our offer while the peer's offer is open.
 const PEER_FIRST: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +111,7 @@ impl Endpoint {
             Some(expires) => {
                 Some(SessionTimer::start(now, expires.interval_s, expires.refresher != Some(Refresher::Uas)))
             }
-            // It was asked for and the answer does not mention it: ours goes on.
+            // The answer does not mention the session timer: keep ours.
             None => session.timer.map(|timer| SessionTimer::start(now, timer.interval_s(), timer.we_refresh)),
         };
         if let Some(ours) = session.ours.take().filter(|ours| ours.kind == Kind::Offer) {
@@ -172,7 +171,7 @@ impl Endpoint {
         }
     }
 
-    /// Who made the call waits longer (RFC 3261 section 14.1), in steps of 10 ms.
+    /// The owner of the Call-ID waits longer (RFC 3261 section 14.1), in steps of 10 ms.
     fn glare_wait(&mut self, call: CallId) -> Duration {
         let caller = self.sessions.get(&call).is_some_and(|session| session.caller);
         let dice = u64::from(self.tokens.number());
@@ -237,7 +236,7 @@ impl Endpoint {
         agreed
     }
 
-    /// Its call is over, and nothing that was to end the session has.
+    /// Drops a session that outlived its call.
     fn forget(&mut self, now: Instant, call: CallId) {
         if self.sessions.get(&call).is_some_and(super::Session::is_probe) {
             return self.stop_probe(now, call);
@@ -246,7 +245,7 @@ impl Endpoint {
         self.remove_session(now, call);
     }
 
-    /// Ends what nobody answers any more.
+    /// Ends a call whose dialog is lost.
     pub(super) fn dialog_lost(&mut self, now: Instant, call: CallId) {
         self.end(now, call, Cause::DialogLost);
         match self.sessions.get(&call).map(|session| &session.state) {

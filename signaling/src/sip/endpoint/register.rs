@@ -1,4 +1,4 @@
-//! Registrations with providers that deliver calls to where we say we are (RFC 3261 section 10).
+//! Registrations with providers that deliver calls to our Contact (RFC 3261 section 10).
 
 use super::authentication::{Authenticator, BoundCredentials};
 use super::launch::{Hop, Outbound, Way};
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Whom to register where.
+/// Configuration of one registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationRule {
     pub id: Arc<str>,
@@ -22,10 +22,10 @@ pub struct RegistrationRule {
     pub aor: Uri,
     /// Request-URI: the provider's domain.
     pub registrar: Uri,
-    /// Where it goes when that is not the domain.
+    /// Outbound proxies, if not the registrar's domain.
     pub hops: Vec<Hop>,
     pub transport: Transport,
-    /// User part of the Contact. Calls to it are the provider's: it must not be guessable.
+    /// User part of the Contact. It identifies the trunk of incoming calls, so it must not be guessable.
     pub contact_user: String,
     pub credentials: Option<Credentials>,
     pub expires_s: u32,
@@ -71,7 +71,7 @@ impl Registered {
 }
 
 impl Endpoint {
-    /// Replaces the registrations: new and changed ones register, those gone unregister.
+    /// Replaces the registrations: new and changed ones register, removed ones unregister.
     pub fn set_registrations(&mut self, now: Instant, rules: Vec<RegistrationRule>) {
         let wanted: HashMap<&Arc<str>, &RegistrationRule> = rules.iter().map(|rule| (&rule.id, rule)).collect();
         let gone: Vec<Arc<str>> = self
@@ -210,8 +210,8 @@ impl Endpoint {
         let Some(there) = self.registrations.get_mut(id) else { return };
         let retry_in = there.machine.failed(now, retry_after_s, dice);
         let call = there.call;
-        // Without an answer, or with one of a server in trouble, what was granted before still holds to its end. A
-        // refusal ends it: whoever is not let in there gets none of the calls that come from there.
+        // Without a response, or after a 5xx, the previous grant stays valid until it expires. A rejection ends it, so
+        // calls from that registrar no longer match this trunk.
         let refused = status.is_some_and(|status| !(500..600).contains(&status));
         if let Some((ip, _)) = there.granted.take_if(|(_, until)| refused || *until <= now) {
             self.registered.moved(id, Some(ip), None);

@@ -1,4 +1,4 @@
-//! Reliable provisional responses (RFC 3262), both roles, and the early dialogs they live in.
+//! Reliable provisional responses (RFC 3262), both roles, and early dialogs.
 
 use super::in_dialog::TheirOffer;
 use super::{CallId, Endpoint, Event, SessionState, Target, Transport, count};
@@ -14,17 +14,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Who has answered our INVITE provisionally.
+/// An early dialog of our INVITE.
 #[derive(Debug)]
 pub(crate) struct Early {
     pub(super) dialog: Dialog,
     /// RSeq of the last reliable response.
     rseq: Option<u32>,
-    /// It has said what it answers to our offer.
+    /// It has answered our offer.
     pub(super) has_answered: bool,
 }
 
-/// A provisional response of ours that is sent again until its PRACK comes, and what waits for it.
+/// Our reliable provisional response, retransmitted until its PRACK, and what is queued behind it.
 #[derive(Debug)]
 pub(crate) struct Reliable {
     rseq: u32,
@@ -40,12 +40,12 @@ pub(crate) struct Reliable {
     /// Our answer went out with it or with one before, and was acknowledged.
     is_answered: bool,
     waiting: VecDeque<(u16, Option<Vec<u8>>)>,
-    /// The 200 that must not overtake it (section 3).
+    /// The deferred 200, which must not be sent before the PRACK (section 3).
     answer: Option<Vec<u8>>,
 }
 
 impl Reliable {
-    /// The caller has our answer for certain: it may make an offer (RFC 3311 section 5.1, RFC 6337 section 2.2).
+    /// The caller has acknowledged our answer and may send an offer (RFC 3311 section 5.1, RFC 6337 section 2.2).
     pub(super) fn is_answered(&self) -> bool {
         self.is_answered
     }
@@ -194,7 +194,7 @@ impl Endpoint {
         }
     }
 
-    /// Its time has come: once more, or it was never acknowledged and the call is refused (section 3).
+    /// Retransmits the response, or rejects the call if it was never acknowledged (section 3).
     pub(super) fn wake_reliable(&mut self, now: Instant, call: CallId) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let SessionState::Ringing { tx, .. } = &session.state else {

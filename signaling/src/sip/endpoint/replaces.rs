@@ -1,12 +1,12 @@
-//! An INVITE that takes the place of a call there is (RFC 3891). The dialog identifiers are no proof of who asks
-//! (section 8): the caller has to be one of the trunk that the call goes over.
+//! INVITE with Replaces (RFC 3891). The dialog identifiers do not authenticate the caller (section 8), so it must
+//! belong to the trunk of the replaced call.
 
 use super::trunks::{TrunkCandidates, TrunkKey};
 use super::{CallId, Endpoint, SessionState, dialog_key};
 use crate::sip::message::scan::{param, split_before};
 use crate::sip::message::{HeaderName, Request};
 
-/// Why an INVITE takes nobody's place.
+/// Why a call cannot be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotReplaced {
     Refused(u16),
@@ -35,7 +35,7 @@ impl Endpoint {
         let Some((call, session)) = call.and_then(|call| Some((call, self.sessions.get(&call)?))) else {
             return refused(481);
         };
-        // Of another trunk's call nothing is told, not even that it has ended.
+        // Nothing is revealed about calls of other trunks, not even that they have ended.
         let Some(trunk) = session.trunk.clone().filter(|trunk| candidates.contains(trunk)) else {
             let may_prove = !candidates.is_proven() && self.trunks.have_credentials();
             return if may_prove { Err(NotReplaced::Unproven) } else { refused(481) };

@@ -57,7 +57,7 @@ impl Endpoint {
         self.contact(Address { transport, addr }, user)
     }
 
-    /// One of the addresses a request went through is ours.
+    /// True if a Via of the request names us: a loop.
     pub(super) fn came_round(&self, headers: &Headers) -> bool {
         let ports = [Some(self.config.udp_port), Some(self.config.tcp_port), self.config.tls_port, self.config.ws_port];
         headers.list(&HeaderName::Via).filter_map(Via::parse).any(|via| {
@@ -67,9 +67,9 @@ impl Endpoint {
         })
     }
 
-    /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection
-    /// that the peer opened is the only way to a browser: then the source is where the peer can be reached. An address
-    /// where nothing may be sent to is not believed either: `peer` is where the dialog began.
+    /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection that
+    /// the peer opened is the only way to a browser: then the source is where the peer can be reached. A forbidden
+    /// address is not used either; then `peer`, where the dialog began, is used.
     pub(super) fn next_hop(
         &self, hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
         peer: Option<Address>,
@@ -89,7 +89,7 @@ impl Endpoint {
         }
     }
 
-    /// For what is sent once and not tried elsewhere: the ACK of a 2xx.
+    /// Single target without failover, for the ACK of a 2xx.
     pub(super) fn only_hop(&self, way: &Way) -> (Transport, Target) {
         match (way.addrs.front(), way.hops.front()) {
             (Some(address), _) => (address.transport, Target::Addr(address.addr)),
@@ -112,7 +112,7 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// Notes the real source in the top Via and returns where the response goes.
+/// Adds `received` and `rport` to the top Via and returns the destination of the response.
 pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: SocketAddr) -> SocketAddr {
     let Some(via) = headers.top_via() else { return source };
     let wants_rport = param(&via.params, "rport").is_some();

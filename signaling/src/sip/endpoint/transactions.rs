@@ -1,4 +1,4 @@
-//! The endpoint's transactions, their timers and what their ends mean for calls.
+//! Transaction tables, timers, and the effect of ended transactions on calls.
 
 use super::launch::{Address, Destination, Way};
 use super::register::Registered;
@@ -18,11 +18,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Entries whose room is never given back.
+/// Table capacity that is never released.
 const ROOM_KEPT: usize = 256;
 /// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
 const TIMERS_PER_OWNER: usize = 4;
-/// What a server transaction takes beside keys, headers and response: its machine, and its places in the tables.
+/// Fixed memory of a server transaction besides keys, headers and response.
 const TRANSACTION_BYTES: usize = 400;
 
 #[derive(Debug)]
@@ -39,9 +39,9 @@ pub(crate) struct ServerTx {
     /// Headers of the request, to make responses from.
     pub(super) headers: Headers,
     pub(super) call: Option<CallId>,
-    /// It is one of those that its call may have so many of.
+    /// Counts towards the limit per call.
     pub(super) is_counted: bool,
-    /// What headers and response weigh.
+    /// Bytes of headers and response.
     pub(super) bytes: usize,
     /// Key in `initial`, taken out with the transaction.
     pub(super) merge_key: Option<Arc<str>>,
@@ -73,7 +73,7 @@ pub(crate) struct ClientTx {
     pub(super) contact: Option<Option<String>>,
     /// Where else it may be tried.
     pub(super) way: Option<Way>,
-    /// The call is tried elsewhere: nobody waits for this one.
+    /// The call failed over; this transaction is no longer waited for.
     pub(super) abandoned: bool,
     /// An abandoned INVITE was cancelled.
     pub(super) canceled: bool,
@@ -89,8 +89,7 @@ enum Owner {
     Registration(Arc<str>),
 }
 
-/// An entry of the timer heap. Entries are not removed when a timer stops: a wake-up that finds
-/// nothing due is dropped.
+/// An entry of the timer heap. Entries are not removed when a timer stops; stale wake-ups are ignored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Deadline {
     at: Instant,
@@ -179,7 +178,7 @@ impl Endpoint {
         }
     }
 
-    /// Makes the heap anew from what is held: one deadline for each that has one.
+    /// Rebuilds the timer heap: one entry per object with a deadline.
     pub(super) fn arm_everything(&mut self) {
         let servers = self.servers.keys().cloned().map(Owner::Server);
         let clients = self.clients.keys().cloned().map(Owner::Client);
@@ -235,7 +234,7 @@ impl Endpoint {
         self.give_back_room();
     }
 
-    /// Maps keep the room of their fullest hour for ever; a quiet endpoint gives it back.
+    /// Shrinks tables after a peak.
     fn give_back_room(&mut self) {
         fn is_roomy(len: usize, capacity: usize) -> bool {
             capacity > ROOM_KEPT && len.saturating_mul(8) < capacity
@@ -251,7 +250,7 @@ impl Endpoint {
             self.sessions.shrink_to(ROOM_KEPT);
             self.dialogs.shrink_to(ROOM_KEPT);
         }
-        // The deadlines of what has ended long before them, of sessions most of all, would pile up.
+        // Stale entries, mostly of sessions, would accumulate.
         let held = [self.servers.len(), self.clients.len(), self.sessions.len(), self.registrations.len()];
         let held = held.into_iter().fold(0, usize::saturating_add);
         if self.timers.len() > held.saturating_mul(TIMERS_PER_OWNER).saturating_add(ROOM_KEPT) {
@@ -287,14 +286,14 @@ impl Endpoint {
                     self.initial.remove(&merge_key);
                 }
             }
-            // Whatever way it ended: a call that still waits for the ACK of this one waits in vain.
+            // A call that still waits for the ACK of this transaction will not get it.
             if let Some(call) = call {
                 self.not_acknowledged(now, call, key);
             }
         }
     }
 
-    /// Whoever was to answer a request has not: its sender is told, and a call that rang is over.
+    /// The owner did not answer a request: sends 504 and ends a ringing call.
     fn unanswered(&mut self, now: Instant, call: Option<CallId>, key: &Arc<str>) {
         self.reply(now, key, 504, |_| {});
         let Some(session) = call.and_then(|call| self.sessions.get_mut(&call)) else { return };
@@ -326,7 +325,7 @@ impl Endpoint {
         self.sessions.get(&call).is_some_and(|session| session.transactions >= limits::CALL_TRANSACTIONS_MAX)
     }
 
-    /// Takes note of what a transaction holds.
+    /// Updates the memory accounting of a transaction.
     fn weigh(&mut self, key: &Arc<str>, response: usize) {
         let Some(tx) = self.servers.get_mut(key) else { return };
         let headers = tx.headers.iter().map(|header| header.value.len());
@@ -341,7 +340,7 @@ impl Endpoint {
         self.weigh(key, 0);
     }
 
-    /// No room for another server transaction.
+    /// True if the server transaction table is full.
     pub(super) fn is_crowded(&self) -> bool {
         self.servers.len() >= limits::SERVER_TRANSACTIONS_MAX
             || self.server_bytes >= limits::SERVER_TRANSACTION_BYTES_MAX
@@ -373,7 +372,7 @@ impl Endpoint {
         }
     }
 
-    /// The call goes on elsewhere; whoever answers here after all is told so.
+    /// The call failed over; a late answer here is cancelled or ended.
     fn abandon(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
         if let ClientMachine::Invite(machine) = &mut tx.machine {
@@ -384,7 +383,7 @@ impl Endpoint {
         }
     }
 
-    /// Nobody waits for its answer any more: it must come in the time of a transaction, not of a callee.
+    /// The answer is no longer needed: limits the wait to 64 T1.
     pub(super) fn give_up_client(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
         if let ClientMachine::Invite(machine) = &mut tx.machine
@@ -396,7 +395,7 @@ impl Endpoint {
         }
     }
 
-    /// The INVITE transaction is gone: a session that was only kept to answer late 200s goes with it.
+    /// The INVITE transaction is gone: removes a session that was only kept for a late 200.
     fn invite_done(&mut self, now: Instant, call: CallId) {
         let done = self
             .sessions
@@ -419,7 +418,7 @@ impl Endpoint {
         }
     }
 
-    /// An answer, to where the question came from.
+    /// Sends a response.
     pub(super) fn send(&mut self, transport: Transport, target: Target, bytes: Wire) {
         self.transmits.push_back(Transmit { transport, target, bytes, transaction: None, server_name: None });
     }
@@ -481,7 +480,7 @@ impl Endpoint {
         };
         let (transport, reply_to) = (tx.transport, tx.reply_to);
         if taken && response.status >= 200 {
-            // It lingers for half a minute only to repeat this response; thousands a second do.
+            // From here it only retransmits this response, so its headers are freed.
             tx.headers = Headers::default();
         }
         if taken {

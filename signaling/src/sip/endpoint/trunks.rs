@@ -1,6 +1,6 @@
-//! Whose call an INVITE may be: the inbound sides of all trunks, indexed so that a packet costs the same for three
-//! trunks and for thousands. The endpoint only names candidates. Which of them a call belongs to depends on the called
-//! number too, which the owner of the numbers knows: [`super::Endpoint::choose_trunk`].
+//! Matches incoming INVITEs to trunks. Indexed, so that the cost does not depend on the number of trunks. The user
+//! agent only names candidates. Which of them a call belongs to depends on the called number too, which the owner of
+//! the numbers knows: [`super::Endpoint::choose_trunk`].
 
 use crate::sip::digest::Credentials;
 use ipnet::IpNet;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Networks of at least this length prefer their addresses: the widest that carriers publish for their gateways.
+/// Minimum prefix length of networks whose addresses are preferred: the widest that carriers publish for gateways.
 const NARROW_V4: u8 = 16;
 const NARROW_V6: u8 = 32;
 
@@ -58,7 +58,7 @@ impl From<Vec<TrunkRule>> for TrunkRules {
 
 impl TrunkRules {
     /// Some trunk lists the address, in a network that is narrow enough to say something about each of its addresses.
-    /// Callers of wider ones are let in all the same, but they are strangers until they have called.
+    /// Callers from wider networks are admitted too, but are rate limited as unknown until they have called.
     pub fn prefers(&self, source: IpAddr) -> bool {
         let narrow = if source.to_canonical().is_ipv4() { NARROW_V4 } else { NARROW_V6 };
         self.networks.with_lengths(source).any(|(prefix_len, _)| prefix_len >= narrow)
@@ -133,7 +133,7 @@ impl Networks {
     }
 }
 
-/// What speaks for a caller being a trunk's, the strongest last.
+/// Evidence that a caller belongs to a trunk, strongest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Evidence {
     /// The trunk lists the source.
@@ -179,8 +179,8 @@ impl TrunkCandidates {
         self.iter().next().is_none()
     }
 
-    /// The caller has shown more than an address, which another trunk may list too: asking for credentials would not
-    /// bring further candidates.
+    /// The caller has shown more than an address, which another trunk may list too: a challenge would not add
+    /// candidates.
     pub fn is_proven(&self) -> bool {
         self.contact.is_some() || !self.digest.is_empty()
     }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(listing(&rules, "2001:db9::1"), [["c"]]);
         let prefers = |source: &str| rules.prefers(source.parse().unwrap());
         assert!(prefers("203.0.113.7") && prefers("::ffff:203.0.113.8") && prefers("2001:db8:1::1"));
-        assert!(!prefers("203.0.114.7") && !prefers("2001:db9::1"), "whoever lists everybody prefers nobody");
+        assert!(!prefers("203.0.114.7") && !prefers("2001:db9::1"), "a trunk that lists all addresses prefers none");
         assert!(!TrunkRules::default().prefers("203.0.113.7".parse().unwrap()));
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Calls out. The end, refusals included, comes as an event.
+    /// Starts an outgoing call. Its end, including rejections, comes as an event.
     pub fn invite(&mut self, now: Instant, invite: Invite) -> Result<CallId, Refusal> {
         if self.is_full() {
             return Err(Refusal::Overload);
@@ -33,7 +33,8 @@ impl Endpoint {
         headers.push(HeaderName::Contact, "");
         headers.push(HeaderName::Allow, ALLOW);
         let sdp = invite.sdp.unwrap_or_default();
-        // An offer in a provisional response would want its answer in the PRACK: the 200 is early enough.
+        // Without our own offer 100rel is not supported, because an offer in a provisional response would need its
+        // answer in the PRACK.
         headers.push(HeaderName::Supported, if sdp.is_empty() { "timer, replaces" } else { SUPPORTED });
         if self.config.session_expires_s > 0 {
             headers.push(HeaderName::SessionExpires, self.config.session_expires_s.to_string());
@@ -148,7 +149,7 @@ impl Endpoint {
                 });
                 let (transport, source) = (session.transport, session.source);
                 let sdp = (!response.body.is_empty()).then(|| response.body.clone());
-                // The peer's offer is answered in the ACK, which waits for its owner.
+                // The peer's offer is answered in the ACK, which waits for the owner.
                 let waits = !offered && sdp.is_some() && !canceled;
                 let ack = (!waits).then(|| self.send_ack(&dialog, cseq, key, transport, source, Vec::new()));
                 let Some(session) = self.sessions.get_mut(&call) else { return };
@@ -172,8 +173,7 @@ impl Endpoint {
         }
     }
 
-    /// Our answer to the offer that came with the 200; `None` when it cannot be answered, which is for the owner to
-    /// hang up about.
+    /// Our answer to the offer that came with the 200; `None` if there is no answer; the owner then hangs up.
     pub fn acknowledge(&mut self, call: CallId, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
         let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
         let (cseq, key) = session.unacknowledged.take().ok_or(Refusal::WrongState)?;
@@ -206,7 +206,7 @@ impl Endpoint {
                 let key = calling.key.clone();
                 self.end(now, call, Cause::Local);
                 let Some(key) = key.filter(|key| self.clients.contains_key(key)) else {
-                    // Nothing is on the wire: its next hop is still being looked up.
+                    // Nothing was sent yet: DNS lookup is pending.
                     self.waiting.retain(|_, outbound| outbound.call != Some(call));
                     self.remove_session(now, call);
                     return Ok(());
@@ -283,6 +283,6 @@ fn contacts(headers: &Headers) -> Vec<String> {
             Some(((q.clamp(0.0, 1.0) * 1_000.0) as u32, contact.uri.to_string()))
         })
         .collect();
-    found.sort_by_key(|(q, _)| std::cmp::Reverse(*q)); // stable: the order of the response decides between equals
+    found.sort_by_key(|(q, _)| std::cmp::Reverse(*q)); // stable sort keeps the order of equal values
     found.into_iter().map(|(_, uri)| uri).collect()
 }

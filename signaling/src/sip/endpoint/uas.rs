@@ -23,7 +23,7 @@ impl Endpoint {
         candidates: TrunkCandidates, replaces: Option<Replaced>,
     ) {
         let (Some(Ok(from)), Some(Ok(to))) = (request.headers.from(), request.headers.to()) else {
-            // A From or To of a scheme we cannot call back is of no use to an agent.
+            // From and To must have a supported URI scheme.
             self.reply(now, &key, 416, |_| {});
             return;
         };
@@ -60,7 +60,7 @@ impl Endpoint {
         };
         let incoming = Box::new(incoming);
         let event = match replaces {
-            // It goes on over the trunk of the call whose place it takes.
+            // It uses the trunk of the replaced call.
             Some((replaced, trunk)) => {
                 let accept_refer = self.trunks.accept_refer(&trunk);
                 session.choose(trunk, accept_refer);
@@ -73,7 +73,7 @@ impl Endpoint {
         self.events.push_back(event);
     }
 
-    /// Its owner has taken the call, and may be long about it.
+    /// Marks the call as attended.
     pub fn attend(&mut self, call: CallId) -> Result<(), Refusal> {
         self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?.attended = true;
         Ok(())
@@ -85,7 +85,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
         session.attended = true;
         let SessionState::Ringing { request, .. } = &session.state else { return Err(Refusal::WrongState) };
-        // Our offer goes out with the 200: not before it is known that the caller will acknowledge it.
+        // Our offer is sent in the 200, not in a provisional response.
         let sdp = sdp.filter(|_| !request.body.is_empty());
         if Self::wants_reliable(request, status, sdp.as_ref()) {
             self.send_reliably(now, call, &key, status, sdp);
@@ -280,7 +280,7 @@ impl Endpoint {
     }
 }
 
-/// What an INVITE says beyond its signalling: who calls, whom it was for, what customers put in.
+/// Headers passed to the owner: identity, diversion, custom headers.
 fn described(headers: &Headers) -> Headers {
     let kept = |name: &HeaderName| match name {
         HeaderName::PAssertedIdentity | HeaderName::Privacy | HeaderName::Diversion | HeaderName::Identity => true,

@@ -1,6 +1,5 @@
-//! What a request must look like before anybody acts on it: the headers it needs, those it may have once, and how much
-//! of everything is read. A refusal names the header. Headers that are not needed and cannot be read are ignored (RFC
-//! 3261 section 8.2.2).
+//! Validates requests: required headers, headers allowed once, and list limits. The error names the header. Headers
+//! that are not needed and cannot be read are ignored (RFC 3261 section 8.2.2).
 
 use super::scan::{digits, has_too_many_params};
 use super::text::is_hidden_control;
@@ -12,7 +11,7 @@ use std::borrow::Cow;
 /// A status, and a reason phrase that names what is wrong.
 pub(super) type Refusal = (u16, Cow<'static, str>);
 
-/// Headers that make sense once and that decide what a request does.
+/// Headers that may occur only once.
 const SINGLE: [HeaderName; 16] = [
     HeaderName::From,
     HeaderName::To,
@@ -71,7 +70,7 @@ pub(super) fn request(method: &Method, headers: &Headers) -> Result<(), Refusal>
         return Err((400, "CSeq method does not match".into()));
     }
     for name in [HeaderName::From, HeaderName::To] {
-        // A From or To of a foreign scheme is none of our business (RFC 4475 section 3.1.2.15).
+        // A From or To with an unknown scheme is accepted (RFC 4475 section 3.1.2.15).
         if matches!(headers.get(&name).map(NameAddr::check), None | Some(Err(UriFault::Malformed))) {
             return Err(malformed(&name));
         }
@@ -112,7 +111,7 @@ fn counts(headers: &Headers) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tags become part of what a dialog is found by.
+/// Tags are part of the dialog key, so control characters are rejected.
 fn tags(headers: &Headers) -> Result<(), Refusal> {
     let is_odd = |tag: &str| tag.contains(|c: char| c <= ' ' || is_hidden_control(c));
     for (name, tag) in [(HeaderName::From, headers.from_tag()), (HeaderName::To, headers.to_tag())] {
@@ -136,7 +135,7 @@ fn of_method(method: &Method, headers: &Headers) -> Result<(), Refusal> {
                 _ => Ok(()),
             }
         }
-        // A target refresh that leads nowhere would cost the dialog its other end.
+        // An invalid target refresh would make the peer unreachable.
         Method::Update => {
             let good = headers.list(&HeaderName::Contact).next().is_none_or(is_target);
             good.then_some(()).ok_or_else(|| malformed(&HeaderName::Contact))

@@ -14,11 +14,11 @@ pub enum Framed {
     Broken(Parsed),
 }
 
-/// Cuts a stream into messages. Work per byte is constant, however small the pieces are that it comes in.
+/// Splits a stream into messages in linear time, however small the received pieces are.
 #[derive(Debug, Default)]
 pub struct Framer {
     bytes: Vec<u8>,
-    /// No end of headers begins before this.
+    /// Position up to which no end of headers was found.
     searched: usize,
     head: Option<Head>,
 }
@@ -32,7 +32,7 @@ struct Head {
     end: usize,
 }
 
-/// Why a message has no end that could be found.
+/// Error in Content-Length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LengthError {
     /// Not one number of digits.
@@ -104,7 +104,7 @@ impl Framer {
             match self.bytes.get(next..)? {
                 [b'\n', ..] => return Some((next, next.saturating_add(1))),
                 [b'\r', b'\n', ..] => return Some((next, next.saturating_add(2))),
-                // What decides is not there yet: this line end is looked at again.
+                // More bytes are needed: examine this line end again.
                 [] | [b'\r'] => {
                     self.searched = next.saturating_sub(1);
                     return None;
@@ -123,13 +123,13 @@ fn refused(headers: &[u8], status: u16, reason: &'static str) -> Parsed {
         Parsed::Message(Message::Request(Request { method, headers, .. }))
         | Parsed::Refused { method, headers, .. } => Parsed::Refused { method, headers, status, reason: reason.into() },
         Parsed::Message(Message::Response(_)) | Parsed::KeepAlive { .. } | Parsed::Garbage(_) => {
-            Parsed::Garbage("a message without a readable end")
+            Parsed::Garbage("message with an invalid Content-Length")
         }
     }
 }
 
 /// Content-Length of a header block, folded lines included. Absent counts as zero. Two of them, even with one value,
-/// are refused: whoever reads the other one would find another message here.
+/// are refused: otherwise two implementations could frame the stream differently.
 fn content_length(headers: &[u8]) -> Result<usize, LengthError> {
     let mut value: Option<Vec<u8>> = None;
     let mut is_continued = false;

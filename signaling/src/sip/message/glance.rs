@@ -1,5 +1,5 @@
-//! What a message belongs to, read without parsing it: the few values that say so, from the bytes of a datagram. One
-//! pass, no allocation; what cannot be read is not there.
+//! Reads the few header values that identify a message's dialog and transaction, without parsing it. One pass, no
+//! allocation; unreadable values are skipped.
 
 use super::{HeaderName, Headers, Message};
 
@@ -105,7 +105,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes.trim_ascii()).unwrap_or("")
 }
 
-/// The last parameter of that name: a display name in quotes comes before it.
+/// The last parameter of that name, because a quoted display name comes before it.
 fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     value.rsplit(';').find_map(|part| {
         let (key, value) = part.split_once('=')?;

@@ -1,4 +1,4 @@
-//! SIP messages: what is on the wire, nothing of what it means.
+//! SIP messages: syntax only, no semantics.
 
 mod check;
 pub mod framing;
@@ -98,7 +98,7 @@ impl Response {
     /// when the request has none.
     pub fn to_request(headers: &Headers, status: u16, to_tag: Option<&str>) -> Self {
         let mut copied = Headers::with_capacity(10);
-        // A line without any element is no Via, and would hide the first one from whoever looks for it.
+        // Skip Via lines without any element; they would hide the first real Via.
         for via in headers.all(&HeaderName::Via).filter(|via| scan::split_element(via).is_some()) {
             copied.push(HeaderName::Via, via);
         }

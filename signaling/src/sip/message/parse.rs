@@ -1,6 +1,5 @@
-//! Reading messages. Tolerant where RFC 3261 lets a receiver be (line ends, folding, compact names,
-//! white space), strict where a guess would be wrong; a request that cannot be taken comes back with
-//! the answer it must get, so that the sender learns why.
+//! Reading messages. Tolerant where RFC 3261 lets a receiver be (line ends, folding, compact names, white space),
+//! strict where a guess would be wrong; an invalid request is returned with the rejection to send.
 
 use super::headers::Header;
 use super::scan::digits;
@@ -26,7 +25,7 @@ pub enum Parsed {
     KeepAlive {
         ping: bool,
     },
-    /// Not answerable: counted and dropped.
+    /// Cannot be answered: counted and dropped.
     Garbage(&'static str),
 }
 
@@ -87,8 +86,8 @@ pub(super) fn message(head: &[u8], body: &[u8]) -> Parsed {
 /// What is wrong with the header lines, in words for the sender.
 type HeaderFault = Option<Cow<'static, str>>;
 
-/// Header lines with folding undone. The first fault is kept and the reading goes on, because the
-/// refusal needs Via, From, To, Call-ID and CSeq.
+/// Header lines with folding undone. Keeps the first error and continues, because the rejection needs Via, From, To,
+/// Call-ID and CSeq.
 fn read_headers(bytes: &[u8]) -> (Headers, HeaderFault) {
     let mut headers: Vec<Header> = Vec::with_capacity(16);
     let mut fault: HeaderFault = None;
@@ -152,7 +151,7 @@ fn response(status_line: &str, headers: Headers, fault: HeaderFault, body: &[u8]
     }
     match body_of(&headers, body) {
         Some(body) => Parsed::Message(Message::Response(Response { status, reason: reason.to_owned(), headers, body })),
-        None => Parsed::Garbage("response cut short"),
+        None => Parsed::Garbage("truncated response"),
     }
 }
 
@@ -164,7 +163,7 @@ fn request(start_line: &str, headers: Headers, fault: HeaderFault, body: &[u8]) 
     }
     let method = Method::parse(method_text);
     if !headers.has_via() {
-        return Parsed::Garbage("no Via to answer to");
+        return Parsed::Garbage("no Via");
     }
     let refused = |status, reason: Cow<'static, str>| match method {
         Method::Ack => Parsed::Garbage("malformed ACK"),

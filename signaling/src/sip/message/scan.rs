@@ -1,9 +1,9 @@
-//! Cutting header values at their separators. The one place that looks for them: whoever reads a list, a parameter
-//! or a name-addr gets slices of the very text that was looked through, never offsets to be used on another one.
+//! Cutting header values at their separators. All list, parameter and name-addr parsing uses these functions, which
+//! return slices and never offsets.
 
 use crate::limits;
 
-/// Tells what stands outside of quoted strings, where alone separators count (RFC 3261 section 25.1).
+/// Tracks quoted strings; separators count only outside (RFC 3261 section 25.1).
 #[derive(Clone, Copy, Default)]
 struct Quotes {
     quoted: bool,
@@ -81,7 +81,7 @@ pub fn elements(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Names and values of `;name=value;flag`, quotes taken off. What stands before the first semicolon is none of them.
+/// Names and values of `;name=value;flag`, quotes taken off. Text before the first semicolon is skipped.
 pub fn params(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = split_unquoted(text, b';').map(|(_, rest)| rest);
     let all = std::iter::from_fn(move || {
@@ -102,7 +102,7 @@ pub fn param<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     params(text).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// More of them than are read.
+/// True if there are more parameters than are read.
 pub fn has_too_many_params(text: &str) -> bool {
     text.bytes().filter(|byte| *byte == b';').count() > limits::PARAMS_MAX && params(text).count() >= limits::PARAMS_MAX
 }

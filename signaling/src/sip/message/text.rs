@@ -1,6 +1,5 @@
-//! Bytes of the wire as text and back. What is no text (bytes that are not UTF-8, control characters) travels through
-//! the machine as characters of a private range, so that it is echoed exactly and means nothing on the way: no name,
-//! number or log line ever holds a NUL.
+//! Bytes of the wire as text and back. Bytes that are not UTF-8 and control characters are mapped to private-use
+//! characters, so that they are echoed exactly but never appear as control characters in names, numbers or logs.
 
 use std::borrow::Cow;
 
@@ -17,12 +16,12 @@ fn is_hidden(c: char) -> bool {
     u32::from(c) & !0xFF == HIDDEN
 }
 
-/// A control character in disguise.
+/// True for an escaped control character.
 pub fn is_hidden_control(c: char) -> bool {
     matches!(c, '\u{F700}'..='\u{F71F}' | '\u{F77F}')
 }
 
-/// Characters that the sender wrote as such and that would be taken for a disguise are taken byte by byte.
+/// Private-use characters written by the sender are escaped byte by byte.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control() && byte != LEAD)
 }
@@ -51,7 +50,7 @@ pub fn of_wire(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The bytes that a text was read from. A line end never comes out of a disguise: it would end a header.
+/// The bytes that a text was read from. An escaped line end is written as a space, because it would end the header.
 pub fn to_wire(text: String) -> Vec<u8> {
     if !text.as_bytes().contains(&LEAD) {
         return text.into_bytes();

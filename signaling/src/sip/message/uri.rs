@@ -70,7 +70,7 @@ impl Uri {
     }
 }
 
-/// A URI's parts inside its text: enough to judge it without keeping it.
+/// Borrowed parts of a URI, to validate it without allocating.
 struct UriParts<'a> {
     scheme: Scheme,
     user: Option<&'a str>,
@@ -153,7 +153,7 @@ pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     if host.is_empty() || (!v6 && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))) {
         return None;
     }
-    // There is no port 0 to send to.
+    // Port 0 is invalid.
     let port = match port {
         Some(port) => Some(scan::digits(port.trim()).filter(|port: &u16| *port != 0)?),
         None => None,
@@ -161,8 +161,7 @@ pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     Some((host, port))
 }
 
-/// Percent escapes resolved. What is no text, control characters above all, becomes U+FFFD: nobody who reads the
-/// result expects a NUL or a line end in it.
+/// Percent escapes resolved. Invalid UTF-8 and control characters become U+FFFD.
 pub fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

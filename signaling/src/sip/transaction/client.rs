@@ -25,7 +25,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// `patience` is [`TIMEOUT`](super::timers::TIMEOUT), or less where there is somebody else to ask.
+    /// `patience` is [`TIMEOUT`](super::timers::TIMEOUT), or less if failover is possible.
     pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
         let retransmit = (!reliable).then(|| Backoff::start(now, T2));
         Self { state: State::Waiting { request, retransmit, give_up: now + patience }, reliable }

@@ -4,8 +4,8 @@ use super::timers::{Backoff, TIMEOUT, Timer};
 use super::{Verdict, Wire, Woken};
 use std::time::{Duration, Instant};
 
-/// How long a peer may say nothing after a provisional response: ten of the minutes after which it should have said
-/// another (RFC 3261 section 13.3.1.1). Whoever waits gives up long before.
+/// Time without a response after a provisional one: ten times the minute after which the peer should repeat it (RFC
+/// 3261 section 13.3.1.1). The caller normally gives up earlier.
 const PROCEEDING: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct ClientInvite {
 }
 
 impl ClientInvite {
-    /// `patience` is [`TIMEOUT`], or less where there is somebody else to ask.
+    /// `patience` is [`TIMEOUT`], or less if failover is possible.
     pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
         // Timer A has no upper bound of its own, timer B ends it after seven sendings.
         let retransmit = (!reliable).then(|| Backoff::start(now, TIMEOUT));
@@ -84,7 +84,7 @@ impl ClientInvite {
         }
     }
 
-    /// Nobody waits for it any more, but a late answer has to be answered.
+    /// The result is no longer needed, but a late 2xx must still be acknowledged.
     pub fn linger(&mut self, now: Instant) {
         self.state = State::Proceeding { give_up: now + TIMEOUT, canceled: true };
     }

@@ -1,5 +1,5 @@
-//! The four transactions of RFC 3261 section 17 with the Accepted state of RFC 6026, as plain values.
-//! They refuse to know dialogs, sockets and what a request is for.
+//! The four transactions of RFC 3261 section 17 with the Accepted state of RFC 6026, as plain values. They know nothing
+//! of dialogs and sockets.
 
 pub mod client;
 pub mod client_invite;
@@ -12,18 +12,18 @@ use std::sync::Arc;
 /// Bytes of one message, kept for retransmission and shared with the transmit queue.
 pub type Wire = Arc<[u8]>;
 
-/// What a transaction's timer did.
+/// Result of a transaction timer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Woken {
     /// To be sent again.
     pub send: Option<Wire>,
     /// The peer never answered (B, F) or never acknowledged (H).
     pub timed_out: bool,
-    /// Nobody here answered.
+    /// The owner did not answer in time.
     pub unanswered: bool,
 }
 
-/// What a client transaction makes of a response.
+/// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// New to the user of the transaction.

@@ -63,7 +63,7 @@ impl Server {
         }
     }
 
-    /// Whoever is told that it is unanswered responds, or asks again in a second.
+    /// After `unanswered` the caller must respond; otherwise it is reported again after T1.
     pub fn handle_timeout(&mut self, now: Instant) -> Woken {
         match &mut self.state {
             State::Open { give_up } if now >= *give_up => {

@@ -1,7 +1,7 @@
 //! INVITE server transaction (RFC 3261 section 17.2.1, RFC 6026 section 7.1).
 //!
-//! The retransmission of a 2xx, which the RFC gives to the user of the transaction, lives here too:
-//! it is the same back-off with the same end, and so there is one place that resends responses.
+//! The retransmission of a 2xx, which the RFC gives to the user of the transaction, lives here too: it uses the same
+//! back-off and timeout, so that all response retransmissions are in one place.
 
 use super::timers::{Backoff, T1, T2, T4, TIMEOUT, Timer};
 use super::{Wire, Woken};
@@ -82,7 +82,7 @@ impl ServerInvite {
             State::Accepted { response, retransmit, acknowledged, .. } => {
                 *retransmit = None;
                 *acknowledged = true;
-                *response = Wire::from([]); // nobody asks for it again
+                *response = Wire::from([]); // not needed any more
             }
             _ => {}
         }

@@ -10,8 +10,8 @@ pub const T2: Duration = Duration::from_secs(4);
 pub const T4: Duration = Duration::from_secs(5);
 /// Timers B, F, H, J, L and M: 64 times T1.
 pub const TIMEOUT: Duration = Duration::from_secs(32);
-/// How long the owner of a call may take to answer a request inside its dialog. The peer waits for 32 seconds (timer F)
-/// and hears of it before.
+/// How long the owner of a call may take to answer a request inside its dialog. The peer waits 32 seconds (timer F), so
+/// it gets an answer in time.
 pub const ANSWER: Duration = Duration::from_secs(10);
 /// The same for a call that comes in: ringing (30 seconds at the most), announcement (60), and whom the customer's
 /// server is asked for take less.
@@ -44,7 +44,7 @@ pub enum Timer {
     L,
     /// Accepted INVITE, client side (RFC 6026).
     M,
-    /// A request that nobody answered: we do, so that its sender learns and its transaction ends.
+    /// The owner did not answer a request: we send 504.
     Answer,
     /// Of a session or a registration: refresh, PRACK, another attempt.
     Session,

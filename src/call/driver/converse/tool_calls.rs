@@ -1,4 +1,4 @@
-//! The tools that an answered call uses, each contained: one that panics has failed.
+//! Tool calls of an answered call, each contained: a panic counts as a failed tool.
 
 use super::super::tools;
 use super::Running;
@@ -8,7 +8,7 @@ use crate::webhooks::mcp::ToolServer;
 use std::sync::Arc;
 
 impl Running {
-    /// A tool that is waited for ends with the call; one that is not runs on by itself.
+    /// A blocking tool ends with the call; an async tool runs on.
     pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool) {
         let tools = self.c.brief.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
         let (id, record) = (call.id.clone(), &self.c.record);
@@ -28,11 +28,11 @@ impl Running {
         }
     }
 
-    /// A tool that panics is one that failed: the conversation must not wait for it.
+    /// A panic counts as a failure, so the conversation does not wait for it.
     fn wait_for_tool(&mut self, id: String, run: impl Future<Output = String> + Send + 'static) {
         self.tools.spawn(async move {
             let result = contain("tool", run).await;
-            (id, result.unwrap_or_else(|_| "error: the tool broke".to_owned()))
+            (id, result.unwrap_or_else(|_| "error: the tool failed".to_owned()))
         });
     }
 }
