@@ -1,6 +1,6 @@
 // The REST API as the console uses it: requests are authenticated by the session cookie.
 
-export interface Refusal {
+export interface ApiErrorBody {
   error: string;
   details?: { code?: string; field?: string; organizations?: OrganizationChoice[] };
 }
@@ -28,7 +28,7 @@ export class ApiError extends Error {
 /** Called when a session has ended. */
 let onLoggedOut = () => {};
 
-export function whenLoggedOut(then: () => void) {
+export function setLoggedOutHandler(then: () => void) {
   onLoggedOut = then;
 }
 
@@ -46,7 +46,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   const text = await response.text();
   const answer = text ? JSON.parse(text) : {};
   if (!response.ok) {
-    const { error, details } = answer as Refusal;
+    const { error, details } = answer as ApiErrorBody;
     if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
     throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations);
   }

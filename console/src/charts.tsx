@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Turn, TurnFigures, UsageDay } from "./api";
 import { t } from "./i18n";
-import { number } from "./ui";
+import { formatNumber } from "./ui";
 
 const STAGES = ["recogniser", "decision", "model", "sentence", "voice", "playout"] as const;
 
@@ -32,7 +32,7 @@ export function Waterfall({ turns }: { turns: TurnFigures[] }) {
               <svg viewBox={`0 0 ${longest} 10`} preserveAspectRatio="none" role="img" aria-label={`${t("Answer")} ${index + 1}: ${words}`}>
                 {parts.map(({ stage, from, to }) => <rect key={stage} class={`stage-${stage}`} x={from} y={0} width={Math.max(0, to - from)} height={10} />)}
               </svg>
-              <span class="ms">{number(turn.response_ms ?? 0)} ms</span>
+              <span class="ms">{formatNumber(turn.response_ms ?? 0)} ms</span>
             </li>
           );
         })}

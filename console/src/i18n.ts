@@ -15,13 +15,13 @@ const NAMES: Record<string, string> = {
   "breaker: open": "works", "breaker: closed": "stopped", "breaker: trying": "being tried", "breaker: waiting": "told to wait",
 };
 
-function chosen(): Language {
+function initialLanguage(): Language {
   const stored = localStorage.getItem(KEY);
   if (stored === "en" || stored === "nl") return stored;
   return navigator.language.startsWith("nl") ? "nl" : "en";
 }
 
-let now = chosen();
+let now = initialLanguage();
 
 export const language = () => now;
 

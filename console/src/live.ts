@@ -16,14 +16,14 @@ let settling = 0;
 let connected = false;
 const states = new Set<(connected: boolean) => void>();
 
-function tell() {
+function notifyListeners() {
   clearTimeout(settling);
   settling = window.setTimeout(() => {
     for (const listener of listeners) listener();
   }, SETTLE_MS);
 }
 
-function become(now: boolean) {
+function setConnected(now: boolean) {
   if (connected === now) return;
   connected = now;
   for (const state of states) state(now);
@@ -37,14 +37,14 @@ function open() {
     const message = JSON.parse(data as string) as { type: string };
     if (message.type === "connected") {
       wait = AGAIN_MIN_MS;
-      become(true);
+      setConnected(true);
     }
     // Reload what was missed while disconnected.
-    tell();
+    notifyListeners();
   });
   socket.addEventListener("close", () => {
     socket = null;
-    become(false);
+    setConnected(false);
     if (!wanted) return;
     again = window.setTimeout(open, wait);
     wait = Math.min(wait * 2, AGAIN_MAX_MS);
@@ -52,7 +52,7 @@ function open() {
 }
 
 /** Subscribes to the organization's events; returns the unsubscribe function. */
-export function follow(): () => void {
+export function subscribe(): () => void {
   wanted = true;
   if (!socket) open();
   return () => {

@@ -2,9 +2,9 @@
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Me, get, post, whenLoggedOut } from "./api";
+import { type Me, get, post, setLoggedOutHandler } from "./api";
 import { applyLanguage, t } from "./i18n";
-import { follow, useConnected } from "./live";
+import { subscribe, useConnected } from "./live";
 import { Settings, Usage, Webhooks } from "./pages/account";
 import { AgentEdit, Agents } from "./pages/agents";
 import { CallPage, Calls } from "./pages/calls";
@@ -14,10 +14,10 @@ import { Overview } from "./pages/overview";
 import { Keys, Organizations, Users } from "./pages/people";
 import { Providers } from "./pages/providers";
 import { Tasks } from "./pages/tasks";
-import { type Place, usePlace } from "./router";
+import { type Route, useRoute } from "./router";
 import "./style.css";
 import { applyTheme } from "./theme";
-import { Empty, Link, Page } from "./ui";
+import { EmptyState, Link, Page } from "./ui";
 
 const MENU: [string, string, boolean][] = [
   ["", "Overview", false],
@@ -34,12 +34,12 @@ const MENU: [string, string, boolean][] = [
   ["settings", "Settings", false],
 ];
 
-function Content({ place, me, changed }: { place: Place; me: Me; changed: () => void }) {
-  const [page = "", id] = place.parts;
+function Content({ route, me, changed }: { route: Route; me: Me; changed: () => void }) {
+  const [page = "", id] = route.parts;
   switch (page) {
     case "": return <Overview />;
     case "agents": return id ? <AgentEdit key={id} id={id} /> : <Agents />;
-    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls place={place} />;
+    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls route={route} />;
     case "tasks": return <Tasks />;
     case "numbers": return <Numbers />;
     case "providers": return <Providers user={me.user} />;
@@ -49,19 +49,19 @@ function Content({ place, me, changed }: { place: Place; me: Me; changed: () => 
     case "people": return <Users me={me.user} />;
     case "organizations": return <Organizations me={me} />;
     case "settings": return <Settings me={me} changed={changed} />;
-    default: return <Page title={t("Not found")}><Empty title={t("There is no such page")}><Link to="">{t("Overview")}</Link></Empty></Page>;
+    default: return <Page title={t("Not found")}><EmptyState title={t("There is no such page")}><Link to="">{t("Overview")}</Link></EmptyState></Page>;
   }
 }
 
 function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () => void }) {
-  const place = usePlace();
+  const route = useRoute();
   const connected = useConnected();
   const main = useRef<HTMLElement>(null);
   const [open, setOpen] = useState(false);
-  const here = place.parts[0] ?? "";
-  const whole = place.parts.join("/");
+  const here = route.parts[0] ?? "";
+  const whole = route.parts.join("/");
   const first = useRef(true);
-  useEffect(follow, []);
+  useEffect(subscribe, []);
   useEffect(() => {
     setOpen(false);
     // Whoever uses a keyboard or a screen reader is taken to the new page.
@@ -90,7 +90,7 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
       </nav>
       <main ref={main} id="main" tabIndex={-1}>
         <p class="connection" role="status">{connected ? "" : t("Not connected: what you see may be old.")}</p>
-        <Content place={place} me={me} changed={changed} />
+        <Content route={route} me={me} changed={changed} />
       </main>
     </div>
   );
@@ -99,17 +99,17 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
 function App() {
   const [me, setMe] = useState<Me | null | undefined>(undefined);
   const [, again] = useState(0);
-  const place = usePlace();
+  const route = useRoute();
   const load = () => get<Me>("/auth/me").then(setMe, () => setMe(null));
   useEffect(() => {
-    whenLoggedOut(() => setMe(null));
+    setLoggedOutHandler(() => setMe(null));
     void load();
     // Language and theme apply at once.
     const change = () => again((count) => count + 1);
     addEventListener("trunkline.changed", change);
     return () => removeEventListener("trunkline.changed", change);
   }, []);
-  if (place.parts[0] === "invitation" && place.parts[1]) return <Invitation token={place.parts[1]} entered={setMe} />;
+  if (route.parts[0] === "invitation" && route.parts[1]) return <Invitation token={route.parts[1]} entered={setMe} />;
   if (me === undefined) return <p class="loading" role="status">{t("Loading…")}</p>;
   if (me === null) return <Login entered={setMe} />;
   const leave = () => void post("/auth/logout").finally(() => setMe(null));

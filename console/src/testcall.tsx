@@ -5,10 +5,10 @@ import { type Call as CallRow, type Demo, type WebCall, demoOf, get, post } from
 import { Trunkline, type Call, type CallState, type Turn } from "../client/trunkline.js";
 import { Level, Waterfall } from "./charts";
 import { t } from "./i18n";
-import { Badge, Button, Card, Link, Problem } from "./ui";
+import { Badge, Button, Card, Link, ErrorMessage } from "./ui";
 
 /** Audio source when there is no microphone: plays phrases into the call. */
-class Mouth {
+class PhraseAudioSource {
   readonly context = new AudioContext();
   readonly #out = this.context.createMediaStreamDestination();
 
@@ -45,7 +45,7 @@ export function TestCall({ agent }: { agent: string }) {
   const [demo, setDemo] = useState<Demo | null>(null);
   const [setUp, setSetUp] = useState<number | null>(null);
   const call = useRef<Call | null>(null);
-  const mouth = useRef<Mouth | null>(null);
+  const mouth = useRef<PhraseAudioSource | null>(null);
   const last = useRef<HTMLLIElement>(null);
 
   useEffect(() => {
@@ -63,7 +63,7 @@ export function TestCall({ agent }: { agent: string }) {
     const clicked = performance.now();
     try {
       const placed = await post<WebCall>("/calls/web", { agent_id: agent, caller: "console" });
-      if (!microphone) mouth.current = new Mouth();
+      if (!microphone) mouth.current = new PhraseAudioSource();
       const made = await Trunkline.call({
         agent,
         token: placed.token,
@@ -116,7 +116,7 @@ export function TestCall({ agent }: { agent: string }) {
           {talking && <Button kind="danger" onClick={() => call.current?.hangUp()}>{t("Hang up")}</Button>}
           {talking && <Button aria-pressed={muted} onClick={() => { call.current?.mute(!muted); mute(!muted); }}>{muted ? t("Unmute") : t("Mute")}</Button>}
         </div>
-        <Problem error={error} />
+        <ErrorMessage error={error} />
         {talking && mouth.current && demo && (
           <div class="phrases" role="group" aria-label={t("Say something")}>
             {demo.phrases.map((phrase) => (

@@ -59,13 +59,13 @@ export function Badge({ value, tone, children }: Children & { value: string; ton
   return <span class={`badge ${tone ?? TONES[value] ?? ""}`}>{children ?? t(value.replaceAll("_", " "))}</span>;
 }
 
-export function Problem({ error }: { error: Error | null }) {
+export function ErrorMessage({ error }: { error: Error | null }) {
   if (!error) return null;
   return <p class="problem" role="alert">{t(error.message)}</p>;
 }
 
 /** Empty state with a hint. */
-export function Empty({ title, children }: Children & { title: string }) {
+export function EmptyState({ title, children }: Children & { title: string }) {
   return (
     <div class="empty">
       <p class="title">{title}</p>
@@ -75,9 +75,9 @@ export function Empty({ title, children }: Children & { title: string }) {
 }
 
 /** Shows loaded data, a loading state or an error. */
-export function Show<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
-  if (of.data) return <>{of.error && <Problem error={of.error} />}{children(of.data)}</>;
-  if (of.error) return <Problem error={of.error} />;
+export function LoadedView<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
+  if (of.data) return <>{of.error && <ErrorMessage error={of.error} />}{children(of.data)}</>;
+  if (of.error) return <ErrorMessage error={of.error} />;
   return <p class="loading" role="status">{t("Loading…")}</p>;
 }
 
@@ -146,7 +146,7 @@ export function Input({ label, hint, error, value, set, ...rest }: FieldProps & 
   );
 }
 
-export function Text({ label, hint, error, value, set, rows = 4, code }: FieldProps & { value: string; set: (value: string) => void; rows?: number; code?: boolean }) {
+export function TextArea({ label, hint, error, value, set, rows = 4, code }: FieldProps & { value: string; set: (value: string) => void; rows?: number; code?: boolean }) {
   const id = useId();
   return (
     <Labelled {...{ label, hint, error, id }}>
@@ -166,7 +166,7 @@ export function Select({ label, hint, error, value, set, options }: FieldProps &
   );
 }
 
-export function Check({ label, checked, set }: { label: string; checked: boolean; set: (checked: boolean) => void }) {
+export function Checkbox({ label, checked, set }: { label: string; checked: boolean; set: (checked: boolean) => void }) {
   return (
     <label class="check">
       <input type="checkbox" checked={checked} onChange={(event) => set(event.currentTarget.checked)} /> {label}
@@ -187,7 +187,7 @@ export function Form({ submit, label, children, danger }: Children & { submit: (
   return (
     <form onSubmit={send}>
       {children}
-      <Problem error={error} />
+      <ErrorMessage error={error} />
       <div class="actions"><Button kind={danger ? "danger" : "main"} type="submit" busy={busy}>{label}</Button></div>
     </form>
   );
@@ -227,7 +227,7 @@ export function Confirm({ label, question, act, name }: { label: string; questio
 }
 
 /** A secret that is shown only once. */
-export function Once({ label, text }: { label: string; text: string }) {
+export function ShownOnce({ label, text }: { label: string; text: string }) {
   const [copied, set] = useState(false);
   return (
     <div class="once">
@@ -250,25 +250,25 @@ export function useAction(): { busy: boolean; error: Error | null; run: (act: ()
   return { busy, error, run };
 }
 
-export function when(iso: string | null): string {
+export function formatDateTime(iso: string | null): string {
   if (!iso) return "–";
   return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
 
-export function time(iso: string): string {
+export function formatTime(iso: string): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(iso));
 }
 
-export function length(seconds: number | null): string {
+export function formatDuration(seconds: number | null): string {
   if (seconds === null) return "–";
   return `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
 }
 
-export function number(value: number, digits = 0): string {
+export function formatNumber(value: number, digits = 0): string {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
-export function money(value: number, currency: string): string {
+export function formatMoney(value: number, currency: string): string {
   const digits = value !== 0 && Math.abs(value) < 1 ? 4 : 2;
   return new Intl.NumberFormat(locale(), { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }

@@ -3,7 +3,7 @@ import { type Delivery, type Me, type Usage as UsageBody, type UsageDay, get, pa
 import { Bars } from "../charts";
 import { type Language, LANGUAGES, language, setLanguage, t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Dialog, Empty, Form, Input, Link, Page, Pager, Problem, Select, Show, Table, money, number, useAction, when } from "../ui";
+import { Badge, Button, Card, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatMoney, formatNumber, useAction, formatDateTime } from "../ui";
 import { theme, setTheme } from "../theme";
 
 const LIMIT = 25;
@@ -19,8 +19,8 @@ export function Webhooks() {
       <search class="filters">
         <Select label={t("Status")} value={status} set={(value) => { setOffset(0); setStatus(value); }} options={[["", t("All")], ...["pending", "delivered", "failed"].map((one): [string, string] => [one, t(one)])]} />
       </search>
-      <Problem error={error} />
-      <Show of={state}>
+      <ErrorMessage error={error} />
+      <LoadedView of={state}>
         {({ webhook_deliveries, total }) => webhook_deliveries.length ? (
           <Card wide>
             <Table caption={t("Webhook deliveries")} rows={webhook_deliveries} columns={[
@@ -29,13 +29,13 @@ export function Webhooks() {
               { name: t("Status"), cell: (one) => <Badge value={one.status} /> },
               { name: t("Attempts"), right: true, extra: true, cell: (one) => one.attempts },
               { name: t("Answer"), cell: (one) => <span class="clip">{one.response_status ?? one.error ?? "–"}</span> },
-              { name: t("Time"), extra: true, cell: (one) => when(one.created_at) },
+              { name: t("Time"), extra: true, cell: (one) => formatDateTime(one.created_at) },
               { name: "", right: true, cell: (one) => one.status !== "pending" && <Button kind="quiet" busy={busy} aria-label={`${t("Send again")}: ${one.event_type}`} onClick={() => run(async () => { await post(`/webhook-deliveries/${one.id}/resend`); state.reload(); })}>{t("Send again")}</Button> },
             ]} />
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
-        ) : <Empty title={status ? t("No delivery fits") : t("Nothing was sent yet")}>{t("Set a webhook on an agent or task to receive the events of its calls.")} <Link to="agents">{t("Agents")}</Link></Empty>}
-      </Show>
+        ) : <EmptyState title={status ? t("No delivery fits") : t("Nothing was sent yet")}>{t("Set a webhook on an agent or task to receive the events of its calls.")} <Link to="agents">{t("Agents")}</Link></EmptyState>}
+      </LoadedView>
       {open && <Payload id={open} close={() => setOpen(null)} />}
     </Page>
   );
@@ -45,7 +45,7 @@ function Payload({ id, close }: { id: string; close: () => void }) {
   const state = useLoad(() => get<{ webhook_delivery: Delivery }>(`/webhook-deliveries/${id}`), [id]);
   return (
     <Dialog title={t("What was sent")} close={close} wide>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ webhook_delivery: one }) => (
           <>
             <p class="clip">{one.url}</p>
@@ -54,7 +54,7 @@ function Payload({ id, close }: { id: string; close: () => void }) {
             <pre tabIndex={0}>{JSON.stringify(one.payload, null, 2)}</pre>
           </>
         )}
-      </Show>
+      </LoadedView>
     </Dialog>
   );
 }
@@ -62,7 +62,7 @@ function Payload({ id, close }: { id: string; close: () => void }) {
 const DAY_MS = 86_400_000;
 
 /** Every day between two, also those nothing happened on. */
-function filled({ from, to, usage }: UsageBody): UsageDay[] {
+function fillMissingDays({ from, to, usage }: UsageBody): UsageDay[] {
   const days: UsageDay[] = [];
   for (let at = Date.parse(from); at <= Date.parse(to); at += DAY_MS) {
     const day = new Date(at).toISOString().slice(0, 10);
@@ -84,24 +84,24 @@ export function Usage() {
       <search class="filters">
         <Select label={t("Period")} value={days} set={setDays} options={["7", "30", "90"].map((count) => [count, `${count} ${t("days")}`])} />
       </search>
-      <Show of={state}>
+      <LoadedView of={state}>
         {(usage) => {
-          const all = filled(usage);
+          const all = fillMissingDays(usage);
           return (
             <>
-              {!usage.total.calls && <Empty title={t("Nothing was used in this time")}>{t("Calls appear here a moment after they end.")}</Empty>}
+              {!usage.total.calls && <EmptyState title={t("Nothing was used in this time")}>{t("Calls appear here a moment after they end.")}</EmptyState>}
               <div class="columns">
-                <Card><Bars days={all} label={t("Calls")} value={(day) => day.calls} unit={(value) => number(value)} /></Card>
-                <Card><Bars days={all} label={t("Minutes")} value={(day) => day.seconds / 60} unit={(value) => number(value, 1)} /></Card>
-                <Card><Bars days={all} label={t("Cost")} value={(day) => day.cost} unit={(value) => money(value, usage.currency)} /></Card>
-                <Card><Bars days={all} label={t("Tokens")} value={(day) => day.prompt_tokens + day.completion_tokens} unit={(value) => number(value)} /></Card>
-                <Card><Bars days={all} label={t("Characters spoken")} value={(day) => day.characters} unit={(value) => number(value)} /></Card>
+                <Card><Bars days={all} label={t("Calls")} value={(day) => day.calls} unit={(value) => formatNumber(value)} /></Card>
+                <Card><Bars days={all} label={t("Minutes")} value={(day) => day.seconds / 60} unit={(value) => formatNumber(value, 1)} /></Card>
+                <Card><Bars days={all} label={t("Cost")} value={(day) => day.cost} unit={(value) => formatMoney(value, usage.currency)} /></Card>
+                <Card><Bars days={all} label={t("Tokens")} value={(day) => day.prompt_tokens + day.completion_tokens} unit={(value) => formatNumber(value)} /></Card>
+                <Card><Bars days={all} label={t("Characters spoken")} value={(day) => day.characters} unit={(value) => formatNumber(value)} /></Card>
               </div>
               {usage.total.cost === 0 && usage.total.calls > 0 && <p class="soft">{t("The server's price table is empty, so no costs are shown.")}</p>}
             </>
           );
         }}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -176,15 +176,15 @@ function AuditLog() {
   return (
     <>
       <h3>{t("Who did what")}</h3>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ entries }) => entries.length ? (
           <Table caption={t("Who did what")} rows={entries} columns={[
-            { name: t("Time"), cell: (entry) => when(entry.at) },
+            { name: t("Time"), cell: (entry) => formatDateTime(entry.at) },
             { name: t("Who"), cell: (entry) => entry.actor },
             { name: t("What"), cell: (entry) => entry.action },
           ]} />
         ) : <p class="soft">{t("Nothing yet.")}</p>}
-      </Show>
+      </LoadedView>
     </>
   );
 }

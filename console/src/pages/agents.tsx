@@ -2,15 +2,15 @@ import { useEffect, useState } from "preact/hooks";
 import { type Agent, ApiError, type Version, get, patch, post, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { go } from "../router";
+import { navigate } from "../router";
 import { TestCall } from "../testcall";
-import { Badge, Button, Card, Check, Confirm, Empty, Form, Input, Link, Page, Problem, Select, Show, Table, Text, useAction, when } from "../ui";
+import { Badge, Button, Card, Checkbox, Confirm, EmptyState, Form, Input, Link, Page, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime } from "../ui";
 
 export function Agents() {
   const state = useLoad(() => get<{ agents: Agent[]; total: number }>("/agents?limit=100"), []);
   return (
-    <Page title={t("Agents")} actions={<Button kind="main" onClick={() => go("agents/new")}>{t("New agent")}</Button>}>
-      <Show of={state}>
+    <Page title={t("Agents")} actions={<Button kind="main" onClick={() => navigate("agents/new")}>{t("New agent")}</Button>}>
+      <LoadedView of={state}>
         {({ agents }) => agents.length ? (
           <Card>
             <Table caption={t("Agents")} rows={agents} columns={[
@@ -18,13 +18,13 @@ export function Agents() {
               { name: t("Greeting"), extra: true, cell: (agent) => <span class="clip">{agent.first_message ?? "–"}</span> },
               { name: t("Model"), extra: true, cell: (agent) => config(agent, "llm_config", "model") || "–" },
               { name: t("State"), cell: (agent) => <Badge value={agent.is_active ? "active" : "inactive"} tone={agent.is_active ? "good" : ""} /> },
-              { name: t("Changed"), extra: true, cell: (agent) => when(agent.updated_at) },
+              { name: t("Changed"), extra: true, cell: (agent) => formatDateTime(agent.updated_at) },
             ]} />
           </Card>
         ) : (
-          <Empty title={t("There is no agent yet")}>{t("An agent says how calls are answered: what it is for, how it greets, which voice and model it has.")} <Link to="agents/new">{t("Make the first one")}</Link></Empty>
+          <EmptyState title={t("There is no agent yet")}>{t("An agent says how calls are answered: what it is for, how it greets, which voice and model it has.")} <Link to="agents/new">{t("Make the first one")}</Link></EmptyState>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -43,7 +43,7 @@ const NEW: Partial<Agent> = {
 };
 
 /** What the server makes; a saved document is sent back without it. */
-const MADE = ["id", "organization_id", "created_at", "updated_at", "starting_message", "enabled", "webhook_secret_set"];
+const SERVER_FIELDS = ["id", "organization_id", "created_at", "updated_at", "starting_message", "enabled", "webhook_secret_set"];
 const providers = (...names: string[]): [string, string][] => names.map((name) => [name, name.replaceAll("_", " ")]);
 
 export function AgentEdit({ id }: { id: string }) {
@@ -60,19 +60,19 @@ export function AgentEdit({ id }: { id: string }) {
     setDraft({ ...(agent ?? {}), ...changes });
   };
   const save = async (fields: Partial<Agent>) => {
-    const body = Object.fromEntries(Object.entries(fields).filter(([name]) => !MADE.includes(name)));
+    const body = Object.fromEntries(Object.entries(fields).filter(([name]) => !SERVER_FIELDS.includes(name)));
     const answer = isNew
-      ? await post<{ agent: Agent }>("/agents", clean(body))
+      ? await post<{ agent: Agent }>("/agents", withoutEmpty(body))
       : await patch<{ agent: Agent }>(`/agents/${id}`, body);
     setDraft(null);
     setSaved(true);
-    if (isNew) go(`agents/${answer.agent.id}`);
+    if (isNew) navigate(`agents/${answer.agent.id}`);
     else loaded.reload();
   };
   const tabs: ["form" | "json" | "versions", string][] = [["form", t("Form")], ["json", "JSON"], ...(isNew ? [] : [["versions", t("Versions")] as ["versions", string]])];
   return (
-    <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Calls to its numbers will no longer be answered.")} act={async () => { await remove(`/agents/${id}`); go("agents"); }} />}>
-      <Show of={loaded}>
+    <Page title={title} actions={!isNew && <Confirm label={t("Delete")} question={t("Delete this agent? Calls to its numbers will no longer be answered.")} act={async () => { await remove(`/agents/${id}`); navigate("agents"); }} />}>
+      <LoadedView of={loaded}>
         {() => agent && (
           <div class={isNew ? "" : "split"}>
             <div>
@@ -89,13 +89,13 @@ export function AgentEdit({ id }: { id: string }) {
             {!isNew && <div class="beside"><TestCall agent={id} /></div>}
           </div>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
 
 /** Empty texts are fields that were left out. */
-const clean = (body: Record<string, unknown>) => Object.fromEntries(Object.entries(body).filter(([, value]) => value !== "" && value !== null));
+const withoutEmpty = (body: Record<string, unknown>) => Object.fromEntries(Object.entries(body).filter(([, value]) => value !== "" && value !== null));
 
 function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; change: (changes: Partial<Agent>) => void; save: () => Promise<void>; isNew: boolean }) {
   const text = (field: keyof Agent) => String(agent[field] ?? "");
@@ -114,7 +114,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
         <Input label={t("Business")} value={text("business_name")} set={put("business_name")} />
       </div>
       <Input label={t("Greeting")} hint={t("The first words of every call.")} value={text("first_message")} set={put("first_message")} />
-      <Text label={t("Instructions")} hint={t("What the agent is for, how it behaves, when it ends the call.")} rows={8} value={text("system_prompt")} set={put("system_prompt")} />
+      <TextArea label={t("Instructions")} hint={t("What the agent is for, how it behaves, when it ends the call.")} rows={8} value={text("system_prompt")} set={put("system_prompt")} />
       <fieldset>
         <legend>{t("Model")}</legend>
         <div class="grid">
@@ -146,15 +146,15 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
         <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />
         <Input label={t("Longest call in seconds")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />
       </div>
-      <Check label={t("Answers calls")} checked={agent.is_active !== false} set={(is_active) => change({ is_active })} />
-      <Check label={t("Records calls")} checked={agent.recording_enabled !== false} set={(recording_enabled) => change({ recording_enabled })} />
-      <Check label={t("Recognises voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
+      <Checkbox label={t("Answers calls")} checked={agent.is_active !== false} set={(is_active) => change({ is_active })} />
+      <Checkbox label={t("Records calls")} checked={agent.recording_enabled !== false} set={(recording_enabled) => change({ recording_enabled })} />
+      <Checkbox label={t("Recognises voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
     </Form>
   );
 }
 
 function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Partial<Agent>) => Promise<void> }) {
-  const document = Object.fromEntries(Object.entries(agent).filter(([name, value]) => !MADE.includes(name) && value !== null));
+  const document = Object.fromEntries(Object.entries(agent).filter(([name, value]) => !SERVER_FIELDS.includes(name) && value !== null));
   const [text, setText] = useState(JSON.stringify(document, null, 2));
   return (
     <Form label={t("Save")} submit={async () => {
@@ -168,7 +168,7 @@ function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Part
       const gone = Object.keys(document).filter((name) => !(name in fields)).map((name) => [name, null]);
       await save({ ...Object.fromEntries(gone), ...fields });
     }}>
-      <Text label={t("The agent as a document")} hint={t("All fields of the API, including tools and rules.")} code rows={26} value={text} set={setText} />
+      <TextArea label={t("The agent as a document")} hint={t("All fields of the API, including tools and rules.")} code rows={26} value={text} set={setText} />
     </Form>
   );
 }
@@ -179,22 +179,22 @@ function Versions({ id, restored }: { id: string; restored: () => void }) {
   const changes = (versions: Version[], index: number) => {
     const [now, before] = [versions[index]?.agent, versions[index + 1]?.agent];
     if (!now || !before) return t("created");
-    const fields = Object.keys(now).filter((name) => !MADE.includes(name) && JSON.stringify(now[name]) !== JSON.stringify(before[name]));
+    const fields = Object.keys(now).filter((name) => !SERVER_FIELDS.includes(name) && JSON.stringify(now[name]) !== JSON.stringify(before[name]));
     return fields.join(", ") || t("nothing");
   };
   return (
     <Card wide title={t("Versions")}>
-      <Problem error={error} />
-      <Show of={state}>
+      <ErrorMessage error={error} />
+      <LoadedView of={state}>
         {({ versions }) => (
           <Table caption={t("Versions")} rows={versions.map((version, index) => ({ ...version, id: String(version.version), index }))} columns={[
             { name: t("Version"), right: true, cell: (row) => row.version },
-            { name: t("Saved"), cell: (row) => when(row.created_at) },
+            { name: t("Saved"), cell: (row) => formatDateTime(row.created_at) },
             { name: t("Changed"), cell: (row) => changes(versions, row.index) },
             { name: "", right: true, cell: (row) => row.index > 0 && <Button kind="quiet" busy={busy} aria-label={`${t("Restore")} ${row.version}`} onClick={() => run(async () => { await post(`/agents/${id}/versions/${row.version}/restore`); state.reload(); restored(); })}>{t("Restore")}</Button> },
           ]} />
         )}
-      </Show>
+      </LoadedView>
     </Card>
   );
 }

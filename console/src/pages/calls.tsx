@@ -3,18 +3,18 @@ import { type Agent, type Call, type Delivery, type Turn, get, post, query } fro
 import { Waterfall, Waveform } from "../charts";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { type Place, narrow } from "../router";
-import { Badge, Button, Card, Empty, Input, Link, Page, Pager, Problem, Select, Show, Table, length, money, number, useAction, when } from "../ui";
+import { type Route, setQuery } from "../router";
+import { Badge, Button, Card, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, formatDateTime } from "../ui";
 
 const LIMIT = 25;
 
-export function Calls({ place }: { place: Place }) {
-  const of = (name: string) => place.params.get(name) ?? "";
+export function Calls({ route }: { route: Route }) {
+  const of = (name: string) => route.params.get(name) ?? "";
   const [text, setText] = useState(of("q"));
   const [offset, setOffset] = useState(0);
   const put = (changes: Record<string, string>) => {
     setOffset(0);
-    narrow({ ...Object.fromEntries(place.params), ...changes });
+    setQuery({ ...Object.fromEntries(route.params), ...changes });
   };
   useEffect(() => {
     if (text === of("q")) return;
@@ -34,27 +34,27 @@ export function Calls({ place }: { place: Place }) {
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web"].map((one): [string, string] => [one, t(one)])]} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data?.agents ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
       </search>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ calls, total }) => calls.length ? (
           <Card>
             <Table caption={t("Calls")} rows={calls} columns={[
-              { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{when(call.started_at)}</Link> },
+              { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatDateTime(call.started_at)}</Link> },
               { name: t("Party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
               { name: t("Agent"), extra: true, cell: (call) => named(call.agent_id) },
               { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
               { name: t("Status"), cell: (call) => <Badge value={call.status} /> },
               { name: t("Reason"), extra: true, cell: (call) => t((call.end_reason ?? "–").replaceAll("_", " ")) },
-              { name: t("Length"), right: true, cell: (call) => length(call.duration_seconds) },
-              { name: t("Cost"), right: true, extra: true, cell: (call) => (call.cost?.currency ? money(call.cost.total ?? 0, call.cost.currency) : "–") },
+              { name: t("Length"), right: true, cell: (call) => formatDuration(call.duration_seconds) },
+              { name: t("Cost"), right: true, extra: true, cell: (call) => (call.cost?.currency ? formatMoney(call.cost.total ?? 0, call.cost.currency) : "–") },
             ]} />
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
         ) : filtered ? (
-          <Empty title={t("No call fits")}>{t("Try fewer words or another filter.")}</Empty>
+          <EmptyState title={t("No call fits")}>{t("Try fewer words or another filter.")}</EmptyState>
         ) : (
-          <Empty title={t("No calls yet")}>{t("Call an agent from its page, let a number lead to it, or make a task that calls out.")} <Link to="agents">{t("Agents")}</Link> · <Link to="numbers">{t("Phone numbers and trunks")}</Link> · <Link to="tasks">{t("Tasks")}</Link></Empty>
+          <EmptyState title={t("No calls yet")}>{t("Call an agent from its page, let a number lead to it, or make a task that calls out.")} <Link to="agents">{t("Agents")}</Link> · <Link to="numbers">{t("Phone numbers and trunks")}</Link> · <Link to="tasks">{t("Tasks")}</Link></EmptyState>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -75,8 +75,8 @@ export function CallPage({ id }: { id: string }) {
   }, [call?.status, call?.report]);
   return (
     <Page title={call ? `${t("Call")} ${call.direction === "outbound" ? call.to_number : call.from_number}` : t("Call")} actions={going && <Button kind="danger" busy={busy} onClick={() => run(async () => { await post(`/calls/${id}/end`); state.reload(); })}>{t("End the call")}</Button>}>
-      <Problem error={error} />
-      <Show of={state}>
+      <ErrorMessage error={error} />
+      <LoadedView of={state}>
         {({ call }) => (
           <>
             <dl class="facts">
@@ -85,8 +85,8 @@ export function CallPage({ id }: { id: string }) {
               <div><dt>{t("From")}</dt><dd>{call.from_number}</dd></div>
               <div><dt>{t("To")}</dt><dd>{call.to_number}</dd></div>
               <div><dt>{t("Direction")}</dt><dd>{t(call.direction)} ({call.transport})</dd></div>
-              <div><dt>{t("Started")}</dt><dd>{when(call.started_at)}</dd></div>
-              <div><dt>{t("Length")}</dt><dd>{length(call.duration_seconds)}</dd></div>
+              <div><dt>{t("Started")}</dt><dd>{formatDateTime(call.started_at)}</dd></div>
+              <div><dt>{t("Length")}</dt><dd>{formatDuration(call.duration_seconds)}</dd></div>
               <div><dt>{t("Agent")}</dt><dd>{call.agent_id ? <Link to={`agents/${call.agent_id}`}>{t("Open")}</Link> : "–"}</dd></div>
             </dl>
             {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
@@ -94,7 +94,7 @@ export function CallPage({ id }: { id: string }) {
             <Card title={t("Where the time of each answer went")} wide><Waterfall turns={call.metrics?.turns ?? []} /></Card>
             <div class="columns">
               <Card title={t("Cost")}><Costs call={call} /></Card>
-              <Card title={t("Line")}><Line call={call} /></Card>
+              <Card title={t("Line")}><ConnectionQuality call={call} /></Card>
             </div>
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
             <Card title={t("Webhooks sent")} wide>
@@ -109,7 +109,7 @@ export function CallPage({ id }: { id: string }) {
             </Card>
           </>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -171,7 +171,7 @@ function Conversation({ call, turns }: { call: Call; turns: Turn[] }) {
         <ol class="turns" aria-label={t("Transcript")}>
           {turns.map((turn, index) => (
             <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
-              {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${length(turn.started_at_ms / 1000)}`}>{length(turn.started_at_ms / 1000)}</button> : <span class="stamp">{length(turn.started_at_ms / 1000)}</span>}
+              {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
               <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
             </li>
@@ -189,32 +189,32 @@ function Costs({ call }: { call: Call }) {
   const amount = (row: Record<string, unknown>) =>
     [["seconds", "s"], ["prompt_tokens", t("tokens in")], ["completion_tokens", t("tokens out")], ["characters", t("characters")]]
       .filter(([name]) => row[name!] !== undefined)
-      .map(([name, unit]) => `${number(Number(row[name!]))} ${unit}`)
+      .map(([name, unit]) => `${formatNumber(Number(row[name!]))} ${unit}`)
       .join(", ");
   return (
     <>
       <Table caption={t("Cost")} rows={rows} columns={[
         { name: t("What"), cell: (row) => [t(String(row.kind)), row.provider && `${row.provider}/${row.model}`].filter(Boolean).join(" · ") },
         { name: t("Amount"), cell: amount },
-        { name: t("Cost"), right: true, cell: (row) => (row.cost === null ? t("no price") : money(Number(row.cost), cost.currency!)) },
+        { name: t("Cost"), right: true, cell: (row) => (row.cost === null ? t("no price") : formatMoney(Number(row.cost), cost.currency!)) },
       ]} />
-      <p class="right"><strong>{money(cost.total ?? 0, cost.currency)}</strong></p>
+      <p class="right"><strong>{formatMoney(cost.total ?? 0, cost.currency)}</strong></p>
     </>
   );
 }
 
-function Line({ call }: { call: Call }) {
+function ConnectionQuality({ call }: { call: Call }) {
   const media = call.metrics?.media;
   const stopped = (call.metrics?.interruptions as Record<string, number> | undefined)?.stopped ?? 0;
   if (!media) return <p class="soft">{t("Available shortly after the call ends.")}</p>;
-  const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? number(media[name], digits) : "–");
+  const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? formatNumber(media[name], digits) : "–");
   return (
     <dl class="facts">
       <div><dt>{t("Packets received")}</dt><dd>{figure("packets_received")}</dd></div>
       <div><dt>{t("Packets lost")}</dt><dd>{figure("packets_lost")}</dd></div>
       <div><dt>{t("Jitter")}</dt><dd>{figure("jitter_ms", 1)} ms</dd></div>
       <div><dt>{t("Round trip")}</dt><dd>{figure("round_trip_ms", 1)} ms</dd></div>
-      <div><dt>{t("Interruptions")}</dt><dd>{number(stopped)}</dd></div>
+      <div><dt>{t("Interruptions")}</dt><dd>{formatNumber(stopped)}</dd></div>
     </dl>
   );
 }

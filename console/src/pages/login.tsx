@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, type Demo, type Me, type OrganizationChoice, demoOf, post } from "../api";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../i18n";
-import { go } from "../router";
-import { Button, Form, Input, Problem, Select, useAction } from "../ui";
+import { navigate } from "../router";
+import { Button, Form, Input, ErrorMessage, Select, useAction } from "../ui";
 
-function Door({ title, children }: { title: string; children: preact.ComponentChildren }) {
+function LoginCard({ title, children }: { title: string; children: preact.ComponentChildren }) {
   useEffect(() => {
     document.title = `${title} · Trunkline`;
   }, [title]);
@@ -37,7 +37,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
   };
   if (asked) {
     return (
-      <Door title={t("Which organization?")}>
+      <LoginCard title={t("Which organization?")}>
         <p class="soft clip">{asked.email}</p>
         <ul class="choices" aria-label={t("Organizations")}>
           {asked.organizations.map(({ id, name, role }) => (
@@ -48,18 +48,18 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
             </li>
           ))}
         </ul>
-        <Problem error={error} />
+        <ErrorMessage error={error} />
         <button type="button" class="link" onClick={() => { setAsked(null); setPassword(""); }}>{t("Log in as somebody else")}</button>
-      </Door>
+      </LoginCard>
     );
   }
   return (
-    <Door title={t("Log in")}>
+    <LoginCard title={t("Log in")}>
       {demo && (
         <section class="demo">
           <p>{t("This is the demo: everything runs on this machine, with made-up providers.")}</p>
           <Button kind="main" busy={busy} onClick={() => run(() => login(demo.email, demo.password))}>{t("Look around")}</Button>
-          <Problem error={error} />
+          <ErrorMessage error={error} />
         </section>
       )}
       <Form label={t("Log in")} submit={() => login(email, password)}>
@@ -67,7 +67,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
         <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
       </Form>
       {!demo && <p class="soft">{t("The first owner is made with")} <code>trunkline bootstrap</code>.</p>}
-    </Door>
+    </LoginCard>
   );
 }
 
@@ -75,15 +75,15 @@ export function Invitation({ token, entered }: { token: string; entered: (me: Me
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   return (
-    <Door title={t("Welcome to Trunkline")}>
+    <LoginCard title={t("Welcome to Trunkline")}>
       <Form label={t("Begin")} submit={async () => {
         const me = await post<Me>("/invitations/accept", { token, password, ...(name ? { name } : {}) });
-        go("");
+        navigate("");
         entered(me);
       }}>
         <Input label={t("Name")} autocomplete="name" value={name} set={setName} />
         <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters. It is for this organization; others of yours keep their own.")} value={password} set={setPassword} />
       </Form>
-    </Door>
+    </LoginCard>
   );
 }

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { type Agent, type PhoneNumber, type Task, type Trunk, get, patch, post, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Link, Page, Select, Show, Table, useAction } from "../ui";
+import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction } from "../ui";
 
 interface State {
   numbers: PhoneNumber[];
@@ -35,7 +35,7 @@ export function Numbers() {
   };
   return (
     <Page title={t("Phone numbers and trunks")} actions={<><Button onClick={() => setOpen({ what: "trunk" })}>{t("New trunk")}</Button><Button kind="main" onClick={() => setOpen({ what: "number" })}>{t("New number")}</Button></>}>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ numbers, trunks, agents }) => (
           <>
             <Card title={t("Trunks")} wide>
@@ -53,7 +53,7 @@ export function Numbers() {
                     </span>
                   ) },
                 ]} />
-              ) : <Empty title={t("No trunk yet")}>{t("A trunk is the line to your carrier: its address, and where calls may come from.")}</Empty>}
+              ) : <EmptyState title={t("No trunk yet")}>{t("A trunk is the line to your carrier: its address, and where calls may come from.")}</EmptyState>}
             </Card>
             <Card title={t("Numbers")} wide>
               {numbers.length ? (
@@ -64,14 +64,14 @@ export function Numbers() {
                   { name: t("Trunk"), extra: true, cell: (number) => trunks.find((trunk) => trunk.id === number.trunk_id)?.name ?? "–" },
                   { name: "", right: true, cell: (number) => <Confirm label={t("Delete")} name={number.number} question={t("Delete this number?")} act={async () => { await remove(`/phone-numbers/${number.id}`); state.reload(); }} /> },
                 ]} />
-              ) : <Empty title={t("No number yet")}>{t("A number connects callers to an agent. It must arrive over one of your trunks.")}</Empty>}
+              ) : <EmptyState title={t("No number yet")}>{t("A number connects callers to an agent. It must arrive over one of your trunks.")}</EmptyState>}
             </Card>
             {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
             {open?.what === "number" && <NumberForm number={open.number} {...{ agents, trunks, close }} />}
             {open?.what === "call" && open.trunk && <CallOut {...{ agents, close }} trunk={open.trunk} numbers={numbers} />}
           </>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -148,8 +148,8 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
           <Select label={t("Encrypted sound")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
           <Input label={t("Check every")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
         </div>
-        <Check label={t("Register with this trunk")} checked={register} set={setRegister} />
-        <Check label={t("SIP addresses may be called")} checked={uris} set={setUris} />
+        <Checkbox label={t("Register with this trunk")} checked={register} set={setRegister} />
+        <Checkbox label={t("SIP addresses may be called")} checked={uris} set={setUris} />
       </Form>
     </Dialog>
   );

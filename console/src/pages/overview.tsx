@@ -2,7 +2,7 @@ import { type Agent, type Call, type Usage, get, query } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { TestCall } from "../testcall";
-import { Badge, Button, Card, Empty, Link, Page, Show, Table, length, money, number, time } from "../ui";
+import { Badge, Button, Card, EmptyState, Link, Page, LoadedView, Table, formatDuration, formatMoney, formatNumber, formatTime } from "../ui";
 import { demoOf, post } from "../api";
 import { useState } from "preact/hooks";
 
@@ -11,7 +11,7 @@ interface Calls {
   total: number;
 }
 
-interface Now {
+interface LiveSnapshot {
   live: Calls;
   failed: Calls;
   today: Usage;
@@ -20,7 +20,7 @@ interface Now {
   demo: string | null;
 }
 
-async function load(): Promise<Now> {
+async function load(): Promise<LiveSnapshot> {
   const midnight = new Date();
   midnight.setUTCHours(0, 0, 0, 0);
   const day = midnight.toISOString().slice(0, 10);
@@ -41,25 +41,25 @@ export function Overview() {
   const state = useLoad(load, [], { live: true, everyMs: 20_000 });
   return (
     <Page title={t("Overview")}>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ live, failed, today, agents, numbers, demo }) => (
           <>
             <dl class="tiles">
-              <div><dt>{t("Live calls")}</dt><dd class="livecount">{number(live.total)}</dd></div>
-              <div><dt>{t("Minutes today")}</dt><dd>{number(today.total.seconds / 60, 1)}</dd></div>
-              <div><dt>{t("Cost today")}</dt><dd>{money(today.total.cost, today.currency)}</dd></div>
-              <div><dt>{t("Failed today")}</dt><dd>{number(failed.total)}</dd></div>
+              <div><dt>{t("Live calls")}</dt><dd class="livecount">{formatNumber(live.total)}</dd></div>
+              <div><dt>{t("Minutes today")}</dt><dd>{formatNumber(today.total.seconds / 60, 1)}</dd></div>
+              <div><dt>{t("Cost today")}</dt><dd>{formatMoney(today.total.cost, today.currency)}</dd></div>
+              <div><dt>{t("Failed today")}</dt><dd>{formatNumber(failed.total)}</dd></div>
             </dl>
             {demo && <TestCall agent={demo} />}
             {!agents.total && (
-              <Empty title={t("There is no agent yet")}>
+              <EmptyState title={t("There is no agent yet")}>
                 {t("An agent says how calls are answered.")} <Link to="agents/new">{t("Make the first one")}</Link>
-              </Empty>
+              </EmptyState>
             )}
             {agents.total > 0 && !numbers.total && !demo && (
-              <Empty title={t("No number is assigned yet")}>
+              <EmptyState title={t("No number is assigned yet")}>
                 {t("Connect your carrier and give an agent a number, or call the agent from its page.")} <Link to="numbers">{t("Phone numbers and trunks")}</Link>
-              </Empty>
+              </EmptyState>
             )}
             <Card title={t("Live calls")}>
               {live.calls.length ? <Live calls={live.calls} agents={agents.agents} reload={state.reload} /> : <p class="soft">{t("No active calls.")}</p>}
@@ -67,7 +67,7 @@ export function Overview() {
             <Card title={t("Failed today")} actions={<Link to="calls?status=failed">{t("All failed calls")}</Link>}>
               {failed.calls.length ? (
                 <Table caption={t("Failed today")} rows={failed.calls} columns={[
-                  { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{time(call.started_at)}</Link> },
+                  { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatTime(call.started_at)}</Link> },
                   { name: t("Party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
                   { name: t("Reason"), cell: (call) => <Badge value="failed">{t((call.end_reason ?? "").replaceAll("_", " "))}</Badge> },
                 ]} />
@@ -75,7 +75,7 @@ export function Overview() {
             </Card>
           </>
         )}
-      </Show>
+      </LoadedView>
     </Page>
   );
 }
@@ -90,7 +90,7 @@ function Live({ calls, agents, reload }: { calls: Call[]; agents: Agent[]; reloa
       { name: t("Agent"), cell: (call) => named(call.agent_id) },
       { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
       { name: t("Status"), cell: (call) => <Badge value={call.status} /> },
-      { name: t("Length"), right: true, cell: (call) => (call.answered_at ? length(Math.max(0, (now - Date.parse(call.answered_at)) / 1000)) : "–") },
+      { name: t("Length"), right: true, cell: (call) => (call.answered_at ? formatDuration(Math.max(0, (now - Date.parse(call.answered_at)) / 1000)) : "–") },
       { name: "", right: true, cell: (call) => <Button kind="quiet" aria-label={`${t("End")}: ${call.from_number}`} onClick={() => void post(`/calls/${call.id}/end`).finally(reload)}>{t("End")}</Button> },
     ]} />
   );

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { type ApiKey, type Me, type Organization, type User, get, patch, post, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Once, Page, Problem, Select, Show, Table, useAction, when } from "../ui";
+import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, ShownOnce, Page, ErrorMessage, Select, LoadedView, Table, useAction, formatDateTime } from "../ui";
 
 const SCOPES = ["agents", "tasks", "calls", "phone-numbers", "trunks", "providers", "usage", "webhook-deliveries"].flatMap((name) => (name === "usage" ? [`${name}:read`] : [`${name}:read`, `${name}:write`]));
 
@@ -12,16 +12,16 @@ export function Keys() {
   const [open, setOpen] = useState(false);
   return (
     <Page title={t("API keys")} actions={<Button kind="main" onClick={() => setOpen(true)}>{t("New key")}</Button>}>
-      {made && <Once label={t("Copy the key now: it is not shown again.")} text={made} />}
-      <Show of={state}>
+      {made && <ShownOnce label={t("Copy the key now: it is not shown again.")} text={made} />}
+      <LoadedView of={state}>
         {({ api_keys }) => api_keys.length ? (
           <Card wide>
             <Table caption={t("API keys")} rows={api_keys} columns={[
               { name: t("Name"), cell: (key) => key.name },
               { name: t("Begins with"), cell: (key) => <code>{key.prefix}…</code> },
               { name: t("May"), extra: true, cell: (key) => key.scopes?.join(", ") ?? t("everything") },
-              { name: t("Last used"), extra: true, cell: (key) => when(key.last_used_at) },
-              { name: t("Expires"), extra: true, cell: (key) => when(key.expires_at) },
+              { name: t("Last used"), extra: true, cell: (key) => formatDateTime(key.last_used_at) },
+              { name: t("Expires"), extra: true, cell: (key) => formatDateTime(key.expires_at) },
               { name: "", right: true, cell: (key) => (
                 <span class="actions">
                   <Confirm label={t("Regenerate")} name={key.name} question={t("The old key stops working at once.")} act={async () => { setMade((await post<{ api_key: { key: string } }>(`/api-keys/${key.id}/regenerate`)).api_key.key); state.reload(); }} />
@@ -30,8 +30,8 @@ export function Keys() {
               ) },
             ]} />
           </Card>
-        ) : <Empty title={t("No key yet")}>{t("Programs use the API with a key. Give each one its own, with what it needs.")}</Empty>}
-      </Show>
+        ) : <EmptyState title={t("No key yet")}>{t("Programs use the API with a key. Give each one its own, with what it needs.")}</EmptyState>}
+      </LoadedView>
       {open && <NewKey close={(key) => { setOpen(false); if (key) setMade(key); state.reload(); }} />}
     </Page>
   );
@@ -49,8 +49,8 @@ function NewKey({ close }: { close: (key?: string) => void }) {
         close((await post<{ api_key: { key: string } }>("/api-keys", body)).api_key.key);
       }}>
         <Input label={t("Name")} required hint={t("The program that uses it.")} value={name} set={setName} />
-        <Check label={t("May do everything")} checked={all} set={setAll} />
-        {!all && <fieldset class="scopes"><legend>{t("May")}</legend>{SCOPES.map((scope) => <Check key={scope} label={scope} checked={scopes.includes(scope)} set={(on) => setScopes(on ? [...scopes, scope] : scopes.filter((one) => one !== scope))} />)}</fieldset>}
+        <Checkbox label={t("May do everything")} checked={all} set={setAll} />
+        {!all && <fieldset class="scopes"><legend>{t("May")}</legend>{SCOPES.map((scope) => <Checkbox key={scope} label={scope} checked={scopes.includes(scope)} set={(on) => setScopes(on ? [...scopes, scope] : scopes.filter((one) => one !== scope))} />)}</fieldset>}
         <Input label={t("Expires")} type="datetime-local" value={expires} set={setExpires} />
       </Form>
     </Dialog>
@@ -67,9 +67,9 @@ export function Users({ me }: { me: User }) {
   const manages = me.role !== "member";
   return (
     <Page title={t("People")} actions={manages && <Button kind="main" onClick={() => setOpen(true)}>{t("Invite")}</Button>}>
-      {invited && <Once label={t("Send this link to the person; it is good for a week.")} text={invited} />}
-      <Problem error={error} />
-      <Show of={state}>
+      {invited && <ShownOnce label={t("Send this link to the person; it is good for a week.")} text={invited} />}
+      <ErrorMessage error={error} />
+      <LoadedView of={state}>
         {({ users }) => (
           <Card wide>
             <Table caption={t("People")} rows={users} columns={[
@@ -80,12 +80,12 @@ export function Users({ me }: { me: User }) {
                   {ROLES().map(([role, name]) => <option key={role} value={role}>{name}</option>)}
                 </select>
               ) : t(user.role) },
-              { name: t("Since"), extra: true, cell: (user) => when(user.created_at) },
+              { name: t("Since"), extra: true, cell: (user) => formatDateTime(user.created_at) },
               { name: "", right: true, cell: (user) => manages && user.id !== me.id && <Confirm label={t("Remove")} name={user.email} question={t("This person can no longer log in.")} act={async () => { await remove(`/users/${user.id}`); state.reload(); }} /> },
             ]} />
           </Card>
         )}
-      </Show>
+      </LoadedView>
       {open && <Invite close={(link) => { setOpen(false); if (link) setInvited(link); state.reload(); }} />}
     </Page>
   );
@@ -115,19 +115,19 @@ export function Organizations({ me }: { me: Me }) {
   return (
     <Page title={t("Organizations")} actions={owner && <Button kind="main" onClick={() => setOpen(true)}>{t("New organization")}</Button>}>
       <p class="soft">{t("Sub-organizations have their own agents, numbers and keys; their usage is on your bill.")}</p>
-      {made && <Once label={t("Copy the key now: it is not shown again.")} text={made} />}
-      <Show of={state}>
+      {made && <ShownOnce label={t("Copy the key now: it is not shown again.")} text={made} />}
+      <LoadedView of={state}>
         {({ organizations }) => (
           <Card wide>
             <Table caption={t("Organizations")} rows={organizations} columns={[
               { name: t("Name"), cell: (one) => <>{one.name} {one.id === me.organization.id && <Badge value="yours" tone="good">{t("yours")}</Badge>}</> },
               { name: t("Calls at once"), right: true, cell: (one) => one.max_concurrent_calls ?? t("no limit") },
               { name: t("Calls a second"), right: true, extra: true, cell: (one) => one.calls_per_second ?? t("no limit") },
-              { name: t("Since"), extra: true, cell: (one) => when(one.created_at) },
+              { name: t("Since"), extra: true, cell: (one) => formatDateTime(one.created_at) },
             ]} />
           </Card>
         )}
-      </Show>
+      </LoadedView>
       {open && <NewOrganization parent={me.organization.id} close={(key) => { setOpen(false); if (key) setMade(key); state.reload(); }} />}
     </Page>
   );

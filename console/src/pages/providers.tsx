@@ -2,9 +2,9 @@ import { useState } from "preact/hooks";
 import { type Provider, type Secret, type User, get, post, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Confirm, Dialog, Form, Input, Page, Show, Table, useAction } from "../ui";
+import { Badge, Button, Card, Confirm, Dialog, Form, Input, Page, LoadedView, Table, useAction } from "../ui";
 
-interface Trial {
+interface ProviderTest {
   ok: boolean;
   latency_ms: number;
   problem: { kind: string; message: string } | null;
@@ -22,7 +22,7 @@ export function Providers({ user }: { user: User }) {
   return (
     <Page title={t("Providers")}>
       <p class="soft">{t("Providers for STT, LLM and TTS. Your own key takes precedence over the server's.")}</p>
-      <Show of={state}>
+      <LoadedView of={state}>
         {({ providers, secrets }) => (
           <Card wide>
             <Table caption={t("Providers")} rows={providers} columns={[
@@ -49,18 +49,18 @@ export function Providers({ user }: { user: User }) {
             ]} />
           </Card>
         )}
-      </Show>
+      </LoadedView>
       {open && <SetKey provider={open} close={() => { setOpen(null); state.reload(); }} />}
     </Page>
   );
 }
 
 function Test({ provider }: { provider: Provider }) {
-  const [trial, set] = useState<Trial | null>(null);
+  const [trial, set] = useState<ProviderTest | null>(null);
   const { busy, error, run } = useAction();
   return (
     <span class="actions">
-      <Button kind="quiet" busy={busy} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<Trial>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
+      <Button kind="quiet" busy={busy} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<ProviderTest>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
       {trial?.ok && <span role="status"><Badge value="open">{`${t("works")} · ${trial.latency_ms} ms`}</Badge></span>}
       {trial?.problem && <span class="bad" role="alert">{trial.problem.message}</span>}
       {error && <span class="bad" role="alert">{error.message}</span>}

@@ -3,7 +3,7 @@ import { type Agent, type Task, get, post, query, remove } from "../api";
 import { ListError, read as readList } from "../csv";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Check, Confirm, Dialog, Empty, Form, Input, Link, Page, Pager, Problem, Select, Show, Table, Text, useAction, when } from "../ui";
+import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime } from "../ui";
 
 const LIMIT = 25;
 const STATUSES = ["pending", "in_progress", "completed", "failed"] as const;
@@ -39,15 +39,15 @@ export function Tasks() {
       <search class="filters">
         <Select label={t("Status")} value={status} set={(value) => { setOffset(0); setStatus(value); }} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
       </search>
-      <Problem error={error} />
-      <Show of={state}>
+      <ErrorMessage error={error} />
+      <LoadedView of={state}>
         {({ tasks, total }) => tasks.length ? (
           <Card>
             <Table caption={t("Tasks")} rows={tasks} columns={[
               { name: t("Name"), cell: (task) => task.name ?? t("Call") },
               { name: t("Number"), cell: (task) => task.to_number },
               { name: t("Agent"), extra: true, cell: (task) => named(task.agent_id) },
-              { name: t("Scheduled"), extra: true, cell: (task) => when(task.scheduled_at) },
+              { name: t("Scheduled"), extra: true, cell: (task) => formatDateTime(task.scheduled_at) },
               { name: t("Status"), cell: (task) => <Badge value={task.status} /> },
               { name: "", right: true, cell: (task) => (
                 <span class="actions">
@@ -60,9 +60,9 @@ export function Tasks() {
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
         ) : (
-          <Empty title={status ? t("No task fits") : t("No tasks yet")}>{t("A task is a call that an agent makes: at once, at a time, or in the hours you allow. Import a list to call many.")}</Empty>
+          <EmptyState title={status ? t("No task fits") : t("No tasks yet")}>{t("A task is a call that an agent makes: at once, at a time, or in the hours you allow. Import a list to call many.")}</EmptyState>
         )}
-      </Show>
+      </LoadedView>
       {open === "new" && <NewTask agents={agents.data?.agents ?? []} close={close} />}
       {open === "import" && <Import agents={agents.data?.agents ?? []} close={close} />}
     </Page>
@@ -92,8 +92,8 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
           <Select label={t("Agent")} value={fields.agent_id} set={put("agent_id")} options={choices(agents)} />
           <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={fields.to_number} set={put("to_number")} />
           <Input label={t("Name")} value={fields.name} set={put("name")} />
-          <Text label={t("What the call is for")} value={fields.description} set={put("description")} />
-          <Check label={t("Call now")} checked={now} set={setNow} />
+          <TextArea label={t("What the call is for")} value={fields.description} set={put("description")} />
+          <Checkbox label={t("Call now")} checked={now} set={setNow} />
           {!now && <Input label={t("At")} hint={t("Without a time the task waits until you start it.")} type="datetime-local" value={fields.at} set={put("at")} />}
         </Form>
       ) : <NoAgent />}
@@ -104,9 +104,9 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
 /** Columns of a task that a list may fill; everything else becomes context for the agent. */
 const TARGETS = ["to_number", "name", "description", "scheduled_at", "context", "skip"] as const;
 type Target = (typeof TARGETS)[number];
-const GUESSES: [RegExp, Target][] = [[/tele?(ph|f)oo?n|phone|number|nummer|mobi/i, "to_number"], [/^(name|naam|title)$/i, "name"], [/descr|purpose|omschrij|doel/i, "description"], [/sched|when|time|tijd|datum|date/i, "scheduled_at"]];
+const COLUMN_PATTERNS: [RegExp, Target][] = [[/tele?(ph|f)oo?n|phone|number|nummer|mobi/i, "to_number"], [/^(name|naam|title)$/i, "name"], [/descr|purpose|omschrij|doel/i, "description"], [/sched|when|time|tijd|datum|date/i, "scheduled_at"]];
 /** Requests at once. */
-const TOGETHER = 4;
+const CONCURRENT_REQUESTS = 4;
 
 function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
@@ -124,7 +124,7 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
       return [] as string[][];
     });
     setRows(cells);
-    setMap((cells[0] ?? []).map((name) => GUESSES.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
+    setMap((cells[0] ?? []).map((name) => COLUMN_PATTERNS.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
   };
   const task = (cells: string[]) => {
     const fields: Record<string, unknown> = { agent_id: agent };
@@ -150,7 +150,7 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
         setDone((count) => count + 1);
       }
     };
-    await Promise.all(Array.from({ length: TOGETHER }, work));
+    await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, work));
   };
   if (!agents.length) return <Dialog title={t("Import CSV")} close={close}><NoAgent /></Dialog>;
   return (
