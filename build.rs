@@ -28,11 +28,11 @@ fn main() {
     let mut entries = Vec::new();
     collect(&built, &built, &mut entries);
     entries.sort();
-    let mut text = String::from("static ASSETS: &[Asset] = &[\n");
+    let mut text = String::from("static ASSETS: &[ConsoleAsset] = &[\n");
     for (path, file, zipped) in entries {
         let gzip = zipped.map_or_else(|| "&[]".to_owned(), |zipped| format!("include_bytes!({zipped:?})"));
         text += &format!(
-            "    Asset {{ path: {path:?}, kind: {:?}, plain: include_bytes!({file:?}), gzip: {gzip} }},\n",
+            "    ConsoleAsset {{ path: {path:?}, kind: {:?}, plain: include_bytes!({file:?}), gzip: {gzip} }},\n",
             kind(&path)
         );
     }

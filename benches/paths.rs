@@ -8,35 +8,37 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline::dialogue::sentences::Cutter;
+use trunkline::dialogue::sentences::SentenceSplitter;
 use trunkline::domain::provider::{LlmProvider, SttProvider};
 use trunkline::domain::speech::{TtsConfig, VoiceSettings};
 use trunkline::emulator::fixture_phrases;
-use trunkline::providers::cartesia::message::Contexts as CartesiaContexts;
+use trunkline::providers::cartesia::message::CartesiaProtocol as CartesiaContexts;
 use trunkline::providers::deepgram::{flux, message};
-use trunkline::providers::elevenlabs::contexts::Contexts;
-use trunkline::providers::speech::Wire as _;
+use trunkline::providers::elevenlabs::contexts::MultiStreamProtocol;
+use trunkline::providers::speech::TtsSocketProtocol as _;
 use trunkline::providers::{engine, listen, registry, sse};
-use trunkline_media::codec::Law;
-use trunkline_media::leg::{Config, Leg, Stream};
-use trunkline_media::playout::queue::PieceId;
-use trunkline_media::rtp::packet::Packet;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Message, print};
+use trunkline_media::codec::Companding;
+use trunkline_media::leg::{Leg, LegConfig, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::rtp::packet::RtpPacket;
+use trunkline_signaling::sdp::negotiate::{self, LocalMedia, SdpCodec, SrtpMode};
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{SipMessage, print};
 
 const FRAME: Duration = Duration::from_millis(20);
 
 fn leg(now: Instant) -> Leg {
-    Leg::new(now, Config::plain(now, Stream::pcmu(SocketAddr::from(([127, 0, 0, 1], 4_000)))))
+    Leg::new(now, LegConfig::basic(now, StreamConfig::pcmu(SocketAddr::from(([127, 0, 0, 1], 4_000)))))
 }
 
 fn frames(c: &mut Criterion) {
     let start = Instant::now();
     let source: SocketAddr = "127.0.0.1:4000".parse().unwrap();
     let speech = &fixture_phrases()[1].samples;
-    let packets: Vec<Vec<u8>> =
-        speech.chunks_exact(160).map(|frame| frame.iter().map(|s| Law::Mu.encode(*s)).collect::<Vec<u8>>()).collect();
+    let packets: Vec<Vec<u8>> = speech
+        .chunks_exact(160)
+        .map(|frame| frame.iter().map(|s| Companding::MuLaw.encode(*s)).collect::<Vec<u8>>())
+        .collect();
     // In: parse, jitter, decode, voice activity, recording. Out: queue, encode, packet. Per 20 ms.
     c.bench_function("frame in and out, speech both ways", |b| {
         let mut leg = leg(start);
@@ -45,7 +47,7 @@ fn frames(c: &mut Criterion) {
         b.iter(|| {
             now += FRAME;
             let payload = &packets[n % packets.len()];
-            let packet = Packet {
+            let packet = RtpPacket {
                 payload_type: 0,
                 marker: false,
                 sequence: n as u16,
@@ -55,7 +57,7 @@ fn frames(c: &mut Criterion) {
             };
             let len = packet.write(&mut buffer).unwrap();
             leg.handle_rtp(now, source, &buffer[..len]);
-            leg.play(PieceId { generation: 1, index: 0 }, speech[..160].to_vec(), false);
+            leg.play(SegmentId { response_id: 1, index: 0 }, speech[..160].to_vec(), false);
             leg.tick(now, now, &mut |_, _, bytes| {
                 black_box(bytes);
             });
@@ -90,27 +92,29 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.
 fn texts(c: &mut Criterion) {
     let wire = format!("{INVITE}Content-Length: {}\r\n\r\n{SDP}", SDP.len());
     c.bench_function("SIP parse", |b| b.iter(|| black_box(parse::datagram(black_box(wire.as_bytes())))));
-    let Parsed::Message(Message::Request(request)) = parse::datagram(wire.as_bytes()) else { panic!("not parsed") };
+    let ParsedMessage::Message(SipMessage::Request(request)) = parse::datagram(wire.as_bytes()) else {
+        panic!("not parsed")
+    };
     c.bench_function("SIP print", |b| b.iter(|| black_box(print::request(black_box(&request)))));
     let local = LocalMedia {
         addr: "192.0.2.1".parse().unwrap(),
         port: 30_000,
-        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        codecs: vec![SdpCodec::Pcmu, SdpCodec::Pcma],
         ptime_ms: 20,
-        srtp: Srtp::Off,
-        keying: negotiate::Keying::Sdes,
+        srtp: SrtpMode::Off,
+        keying: negotiate::KeyExchange::Sdes,
         fingerprint: Some([2; 32]),
-        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
+        ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
-        standing: None,
+        security: None,
     };
     c.bench_function("SDP negotiate", |b| b.iter(|| black_box(negotiate::answer(black_box(SDP.as_bytes()), &local))));
     let answer = "Thank you. Order four two seven one left our warehouse yesterday, and will arrive on Monday. ";
     c.bench_function("sentences, word by word", |b| {
         b.iter(|| {
-            let mut cutter = Cutter::default();
+            let mut cutter = SentenceSplitter::default();
             for word in answer.split_inclusive(' ') {
                 cutter.push(word, |piece| {
                     black_box(piece);
@@ -127,7 +131,7 @@ fn texts(c: &mut Criterion) {
 /// From a provider's bytes to our event.
 fn providers(c: &mut Criterion) {
     let mut group = c.benchmark_group("provider event");
-    let setup = listen::Setup {
+    let setup = listen::SttSessionConfig {
         model: String::new(),
         language: "nl".into(),
         keyterms: vec![],
@@ -141,7 +145,7 @@ fn providers(c: &mut Criterion) {
     group.bench_function("deepgram flux", |b| b.iter(|| black_box(flux::parse(black_box(turn)))));
     let delta = r#"{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"i","content_index":0,"delta":"graag "}"#;
     group.bench_function("openai transcription", |b| {
-        let mut wire = registry::recogniser(SttProvider::Openai).open(&setup);
+        let mut wire = registry::stt_vendor(SttProvider::Openai).open(&setup);
         b.iter(|| black_box(wire.read(black_box(delta))));
     });
     let openai = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1763700000,\"model\":\"gpt-x\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Goede\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
@@ -154,8 +158,8 @@ fn providers(c: &mut Criterion) {
         ("anthropic messages", LlmProvider::Anthropic, anthropic),
     ] {
         group.bench_function(name, |b| {
-            let model = registry::text_model(provider).unwrap();
-            let (mut parser, mut reader, mut said) = (sse::Parser::default(), model.reader(), vec![]);
+            let model = registry::llm_vendor(provider).unwrap();
+            let (mut parser, mut reader, mut said) = (sse::SseParser::default(), model.reader(), vec![]);
             b.iter(|| {
                 parser.push(black_box(chunk.as_bytes()), |data| {
                     black_box(reader.event(data, &mut said)).unwrap();
@@ -178,14 +182,14 @@ fn providers(c: &mut Criterion) {
         .unwrap()
     };
     group.bench_function("elevenlabs audio, 200 ms", |b| {
-        let mut wire = Contexts::new(&config("elevenlabs"), &VoiceSettings::default());
+        let mut wire = MultiStreamProtocol::new(&config("elevenlabs"), &VoiceSettings::default());
         b.iter(|| black_box(wire.read(black_box(&spoken))));
     });
     group.bench_function("cartesia audio, 200 ms", |b| {
         let mut wire = CartesiaContexts::new(&config("cartesia"), &VoiceSettings::default());
         b.iter(|| black_box(wire.read(black_box(&chunk))));
     });
-    let engine_setup = engine::Setup {
+    let engine_setup = engine::RealtimeSessionConfig {
         model: "m".into(),
         voice: None,
         instructions: String::new(),
@@ -205,7 +209,7 @@ fn providers(c: &mut Criterion) {
         ("elevenlabs agent audio, 200 ms", LlmProvider::ElevenlabsAgent, &convai),
     ] {
         group.bench_function(name, |b| {
-            let mut wire = registry::engine(provider).unwrap().open(engine_setup.clone());
+            let mut wire = registry::realtime_vendor(provider).unwrap().open(engine_setup.clone());
             b.iter(|| black_box(wire.read(black_box(message))));
         });
     }

@@ -4,32 +4,34 @@ mod guards;
 mod http;
 mod jobs;
 
-use crate::api::live_socket::LiveLimits;
-use crate::api::{Api, listener, metrics};
+use crate::api::live_socket::LiveSocketLimits;
+use crate::api::{ApiState, listener, metrics};
 use crate::call::driver::{
-    Admission, Context, Heart, Limits, Probes, RecordingSpace, Remote, Rooms, SchemaWorkers, Trunks, WebCalls,
-    WebLimits, inbound, watch_trunks,
+    AdmissionControl, CallLimits, CallServices, Cluster, ConcurrencyLimiters, LastHeartbeat, RecordingQuota,
+    SchemaWorkers, TrunkProbes, TrunkStates, WebCallLimits, WebCalls, inbound, watch_trunks,
 };
 use crate::call::links::Links;
-use crate::call::registry::Registry;
-use crate::config::{self, Config, IceServer, SipConnections, WebrtcConnections};
+use crate::call::registry::CallRegistry;
+use crate::config::{self, Config, IceServerConfig, SipConnections, WebrtcConnections};
 use crate::domain::end_reason::EndReason;
-use crate::domain::provider::Account;
-use crate::egress::Guard;
+use crate::domain::provider::ProviderAccount;
+use crate::egress::EgressGuard;
 use crate::outbox::driver::Outbox;
 use crate::outbox::mail::{Mailer, SmtpSettings};
-use crate::providers::{Deadlines, Endpoint, Programs, Providers, Settings, Timeouts};
+use crate::providers::{
+    Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
+};
 use crate::scheduler::driver as scheduler;
-use crate::stir::{self, Verifier};
+use crate::stir::{self, IdentityVerifier};
 use crate::store::journal::Journal;
-use crate::store::live_tokens::TokenSecret;
+use crate::store::live_tokens::TokenSigner;
 pub use crate::store::secrets::MasterKey;
 use crate::store::secrets::UnreadableSecret;
 use crate::store::{Store, StoreError};
-use crate::supervision::{self, GivenUp, Supervisor};
-use crate::telemetry::spans::Spans;
-use crate::webhooks::sender::Sender;
-use guards::Guards;
+use crate::supervision::{self, PartFailedError, Supervisor};
+use crate::telemetry::spans::TraceExporter;
+use crate::webhooks::sender::WebhookSender;
+use guards::EgressGuards;
 use http::{bind, servings};
 use jobs::start_jobs;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -39,16 +41,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use trunkline_connections::Report;
-use trunkline_media::io::arrival::Arrival;
+use trunkline_connections::ConnectionCounters;
+use trunkline_media::io::arrival::ReceiveTimestamping;
 use trunkline_media::io::ports::PortPool;
-use trunkline_media::io::worker::{StreamLimits as WebStreamLimits, WebPort, Workers};
+use trunkline_media::io::worker::{IceTcpLimits as WebStreamLimits, MediaWorkers, WebRtcPortConfig};
 use trunkline_media::leg::Latching;
-use trunkline_media::transport::webrtc::Reach;
-use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
-use trunkline_signaling::io::tls::{Certificates, Files};
-use trunkline_signaling::io::{StreamLimits, public_address};
-use trunkline_signaling::sip::endpoint::{Config as SipConfig, RegistrationNews};
+use trunkline_media::transport::webrtc::HostCandidates;
+use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, SipService};
+use trunkline_signaling::io::tls::{CertificateFiles, TlsCertificates};
+use trunkline_signaling::io::{SipConnectionLimits, public_address};
+use trunkline_signaling::sip::endpoint::{RegistrationEvent, UserAgentConfig as SipConfig};
 
 /// Inbound calls that wait for a task of their own; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
@@ -132,12 +134,12 @@ const SIP_DEADLINE: Duration = Duration::from_secs(2);
 /// A running server.
 #[derive(Debug)]
 pub struct App {
-    pub context: Arc<Context>,
+    pub context: Arc<CallServices>,
     pub api_addr: SocketAddr,
     /// Where the metrics have a listener of their own.
     pub metrics_addr: Option<SocketAddr>,
     /// Counters of the API's connections.
-    pub api_connections: Arc<Report>,
+    pub api_connections: Arc<ConnectionCounters>,
     drain_timeout: Duration,
     stop: watch::Sender<bool>,
     /// Sent when the last call is over.
@@ -154,75 +156,77 @@ impl App {
 
     /// Starts with the demo's settings.
     pub async fn start_with(
-        config: &Config, prometheus: PrometheusHandle, demo: Option<crate::api::Demo>,
+        config: &Config, prometheus: PrometheusHandle, demo: Option<crate::api::DemoSettings>,
     ) -> Result<Self, AppError> {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
-        let store =
-            open_store(&config.database.url).await?.with_quotas(config.quotas).dying_after(config.node.dead_after_ms);
+        let store = open_store(&config.database.url)
+            .await?
+            .with_quotas(config.quotas)
+            .with_dead_after(config.node.dead_after_ms);
         let master_key = master_key(config);
         check_secrets(&store, master_key.as_ref()).await?;
         let advertised = advertised(config).await?;
         let fault = |source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source };
         let listen = sip_listen(config).map_err(fault)?;
-        let guards = Guards::new(config, advertised);
+        let guards = EgressGuards::new(config, advertised);
         let sip_config = sip_config(config, advertised, &guards.sip);
         let started = sip::start(listen, sip_config, rand::random(), WAITING_CALLS_MAX).await;
-        let Started { handle: sip, incoming, registrations } = started.map_err(fault)?;
+        let SipService { handle: sip, incoming, registrations } = started.map_err(fault)?;
         let (listener, api_addr) = bind("api.listen", config.api.listen).await?;
         let metrics_listener = match config.metrics.listen {
             Some(listen) => Some(bind("metrics.listen", listen).await?),
             None => None,
         };
         let metrics_addr = metrics_listener.as_ref().map(|(_, addr)| *addr);
-        let (registry, supervisor) = (Registry::default(), Supervisor::default());
+        let (registry, supervisor) = (CallRegistry::default(), Supervisor::default());
         let node = match config.node.name.as_str() {
             "" => uuid::Uuid::new_v4().to_string(),
             name => name.to_owned(),
         };
-        let context = Arc::new(Context {
+        let context = Arc::new(CallServices {
             sip,
             workers: start_workers(config)?,
             ports: PortPool::new(config.media_bind(), config.media.port_first, config.media.port_last),
             providers: providers(config, &guards.providers)?,
             stir: stir(config, guards.stir)?,
             journal: Journal::start(store.clone(), &node, &supervisor),
-            remote: Remote::start(&store, &registry, &supervisor),
+            cluster: Cluster::start(&store, &registry, &supervisor),
             registry,
-            admission: Admission::new(config.calls.calls_max),
+            admission: AdmissionControl::new(config.calls.calls_max),
             web_calls: WebCalls::default(),
-            trunks: Trunks::new(&config.sip.wide_networks()),
-            probes: Probes::new(&config.quotas),
-            rooms: Rooms::new(&config.quotas),
+            trunks: TrunkStates::new(&config.sip.wide_networks()),
+            probes: TrunkProbes::new(&config.quotas),
+            concurrency: ConcurrencyLimiters::new(&config.quotas),
             registers: config.sip.register,
             media_addr: advertised,
             media_addr_other: config.sip.advertised_address_other,
             recordings: PathBuf::from(&config.recordings.folder),
-            recording_space: RecordingSpace::default(),
+            recording_space: RecordingQuota::default(),
             limits: limits(config),
             sip_guard: guards.sip,
-            webhooks: Sender::new(&guards.webhooks)
+            webhooks: WebhookSender::new(&guards.webhooks)
                 .map_err(|error| AppError::Other(format!("webhook client: {error}")))?,
             prices: config.prices.clone(),
             links: links(config, &store, api_addr).await?,
             node,
-            beat: Duration::from_millis(config.node.beat_ms),
-            heart: Heart::default(),
+            heartbeat_interval: Duration::from_millis(config.node.beat_ms),
+            heartbeat: LastHeartbeat::default(),
             master_key,
-            spans: Spans::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
+            spans: TraceExporter::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
             sends_mail: !config.smtp.host.is_empty(),
             supervisor: supervisor.clone(),
             schemas: SchemaWorkers::new(Some(store.clone())),
             store,
         });
-        scheduler::move_in(&context).await?;
-        context.look_elsewhere().await?;
+        scheduler::register_node(&context).await?;
+        context.refresh_other_nodes().await?;
         context.reload_trunks().await?;
         let (stop, stopped) = watch::channel(false);
         let (stop_workers, drained) = watch::channel(false);
         let outbox = Outbox { store: context.store.clone(), sender: context.webhooks.clone(), mailer: mailer(config)? };
         let workers = start_jobs(&context, outbox, prometheus.clone(), &stopped, &drained);
-        let api = Api::new(context.clone(), prometheus, api_settings(config, demo));
+        let api = ApiState::new(context.clone(), prometheus, api_settings(config, demo));
         let api_connections = api.connections();
         let serving = servings(config, api, listener, metrics_listener.map(|(listener, _)| listener));
         start_listening(&context, serving, drained, incoming, registrations);
@@ -241,8 +245,8 @@ impl App {
     }
 
     /// Returns when a part of the process was given up: it has to end.
-    pub async fn failed(&self) -> GivenUp {
-        self.context.supervisor.failed().await
+    pub async fn failed(&self) -> PartFailedError {
+        self.context.supervisor.wait_for_failure().await
     }
 
     /// Ends in order: no new calls, calls may finish until the deadline, then they are ended.
@@ -276,26 +280,26 @@ impl App {
         for worker in self.workers {
             let _ = tokio::time::timeout(WORKERS_DEADLINE, worker).await;
         }
-        let _ = self.context.store.leave(&self.context.node).await;
+        let _ = self.context.store.deregister_node(&self.context.node).await;
         self.context.store.close().await;
     }
 }
 
 /// Accepts requests, calls and registration events. The channels survive a panic of their consumer.
 fn start_listening(
-    context: &Arc<Context>, servings: Vec<(&'static str, listener::Serving)>, stopped: watch::Receiver<bool>,
-    incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
+    context: &Arc<CallServices>, servings: Vec<(&'static str, listener::HttpListener)>, stopped: watch::Receiver<bool>,
+    incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationEvent)>,
 ) {
     let supervisor = &context.supervisor;
     for (part, serving) in servings {
-        supervisor.keep(part, (serving, stopped.clone()), |(serving, stopped)| {
+        supervisor.supervise(part, (serving, stopped.clone()), |(serving, stopped)| {
             Box::pin(listener::serve(serving, stopped.clone()))
         });
     }
-    supervisor.keep("incoming_calls", (context.clone(), incoming), |(context, incoming)| {
+    supervisor.supervise("incoming_calls", (context.clone(), incoming), |(context, incoming)| {
         Box::pin(take_calls(context, incoming))
     });
-    supervisor.keep("registrations", (context.clone(), registrations), |(context, registrations)| {
+    supervisor.supervise("registrations", (context.clone(), registrations), |(context, registrations)| {
         Box::pin(watch_trunks(context.clone(), registrations))
     });
 }
@@ -323,7 +327,7 @@ async fn advertised(config: &Config) -> Result<IpAddr, AppError> {
     public_address(server, rand::random()).await.map_err(fault)
 }
 
-fn sip_config(config: &Config, advertised: IpAddr, guard: &Guard) -> SipConfig {
+fn sip_config(config: &Config, advertised: IpAddr, guard: &EgressGuard) -> SipConfig {
     SipConfig {
         destinations: guards::sip_destinations(guard),
         advertised,
@@ -341,10 +345,10 @@ fn sip_config(config: &Config, advertised: IpAddr, guard: &Guard) -> SipConfig {
     }
 }
 
-fn sip_listen(config: &Config) -> std::io::Result<Listen> {
+fn sip_listen(config: &Config) -> std::io::Result<ListenConfig> {
     let path = |text: &str| (!text.is_empty()).then(|| std::path::PathBuf::from(text));
     let tls = &config.sip.tls;
-    let certificates = Certificates::load(&Files {
+    let certificates = TlsCertificates::load(&CertificateFiles {
         certificate: path(&tls.certificate),
         private_key: path(&tls.private_key),
         client_roots: path(&tls.client_roots),
@@ -352,7 +356,7 @@ fn sip_listen(config: &Config) -> std::io::Result<Listen> {
         roots: path(&tls.roots),
     })?;
     let ws = &config.sip.websocket;
-    Ok(Listen {
+    Ok(ListenConfig {
         sip: config.sip.listen,
         tls: tls.listen,
         ws: ws.listen,
@@ -364,8 +368,8 @@ fn sip_listen(config: &Config) -> std::io::Result<Listen> {
     })
 }
 
-fn stream_limits(connections: &SipConnections) -> StreamLimits {
-    StreamLimits {
+fn stream_limits(connections: &SipConnections) -> SipConnectionLimits {
+    SipConnectionLimits {
         caps: connections.caps(),
         handshake: Duration::from_millis(connections.handshake_timeout_ms),
         first_message: Duration::from_millis(connections.first_message_timeout_ms),
@@ -386,18 +390,18 @@ fn web_stream_limits(connections: &WebrtcConnections) -> WebStreamLimits {
     }
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
+fn limits(config: &Config) -> CallLimits {
+    CallLimits {
         ring_timeout: Duration::from_millis(config.calls.ring_timeout_ms),
         network_timeout: Duration::from_millis(config.media.network_timeout_ms),
         latching: match config.media.latching {
-            config::Latching::Off => Latching::Off,
-            config::Latching::SameAddress => Latching::SameAddress,
-            config::Latching::SignallingAddress => Latching::SignallingAddress,
-            config::Latching::Any => Latching::Any,
+            config::LatchingMode::Off => Latching::Off,
+            config::LatchingMode::SameAddress => Latching::SameAddress,
+            config::LatchingMode::SignallingAddress => Latching::SignallingAddress,
+            config::LatchingMode::Any => Latching::Any,
         },
         calls_max: config.calls.calls_max,
-        web: WebLimits {
+        web: WebCallLimits {
             token_valid: Duration::from_secs(config.webrtc.token_valid_s),
             connect: Duration::from_millis(config.webrtc.connect_timeout_ms),
             calls_per_token: config.webrtc.calls_per_token,
@@ -406,15 +410,15 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn stir(config: &Config, guard: Guard) -> Result<Verifier, AppError> {
+fn stir(config: &Config, guard: EgressGuard) -> Result<IdentityVerifier, AppError> {
     let stir = &config.sip.stir;
     let fault = |why: String| AppError::Other(format!("sip.stir.roots {}: {why}", stir.roots));
     let roots = match stir.roots.as_str() {
         "" => None,
         path => Some(std::fs::read(path).map_err(|error| fault(error.to_string()))?),
     };
-    let settings = stir::Settings { roots, max_age_s: stir.max_age_s as i64, guard };
-    Verifier::new(&settings).map_err(fault)
+    let settings = stir::StirSettings { roots, max_age_s: stir.max_age_s as i64, guard };
+    IdentityVerifier::new(&settings).map_err(fault)
 }
 
 /// Binds UDP and TCP to the same port; for port 0 tries another when TCP's is taken.
@@ -437,7 +441,7 @@ fn bind_web(
 }
 
 /// The WebRTC port and the addresses that browsers are told.
-fn web_port(config: &Config) -> std::io::Result<WebPort> {
+fn web_port(config: &Config) -> std::io::Result<WebRtcPortConfig> {
     let web = &config.webrtc;
     let (udp, tcp) = bind_web(web.listen, web.tcp)?;
     let port = udp.local_addr()?.port();
@@ -446,8 +450,8 @@ fn web_port(config: &Config) -> std::io::Result<WebPort> {
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
     let at: Vec<SocketAddr> = config.web_addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let reach = Reach { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
-    Ok(WebPort { udp, tcp, reach, limits: web_stream_limits(&web.connections), report: Arc::default() })
+    let reach = HostCandidates { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
+    Ok(WebRtcPortConfig { udp, tcp, reach, limits: web_stream_limits(&web.connections), report: Arc::default() })
 }
 
 /// Base URL and signing key of links: the same after a restart and on every node.
@@ -458,10 +462,10 @@ async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<L
     };
     let made: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
     let secret = match config.api.token_secret.as_str() {
-        "" => store.setting("token_secret", &made).await?,
+        "" => store.get_or_create_setting("token_secret", &made).await?,
         secret => secret.to_owned(),
     };
-    Ok(Links { base_url, secret: TokenSecret::new(&secret) })
+    Ok(Links { base_url, secret: TokenSigner::new(&secret) })
 }
 
 fn mailer(config: &Config) -> Result<Option<Mailer>, AppError> {
@@ -487,67 +491,67 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-fn providers(config: &Config, guard: &Guard) -> Result<Providers, AppError> {
+fn providers(config: &Config, guard: &EgressGuard) -> Result<ProviderRegistry, AppError> {
     let p = &config.providers;
-    let deadlines = |one: crate::config::StageTimeouts| Deadlines {
+    let deadlines = |one: crate::config::StageTimeoutsConfig| Deadlines {
         connect: Duration::from_millis(one.connect_ms),
         first_byte: Duration::from_millis(one.first_byte_ms),
         between_bytes: Duration::from_millis(one.between_bytes_ms),
     };
-    let endpoint = |account: &Account| {
+    let endpoint = |account: &ProviderAccount| {
         let own = p.account(*account);
-        Endpoint {
+        ProviderAccess {
             account: *account,
             base_url: own.base_url.clone(),
             api_key: own.api_key.clone(),
             api_version: own.api_version.clone(),
             concurrency_max: own.concurrency_max,
-            is_customers: false,
+            is_customer_server: false,
             blocked: None,
         }
     };
-    let timeouts = Timeouts {
+    let timeouts = StageDeadlines {
         stt: deadlines(p.timeouts.stt),
         llm: deadlines(p.timeouts.llm),
         tts: deadlines(p.timeouts.tts),
-        engine: deadlines(p.timeouts.engine),
+        engine: deadlines(p.timeouts.realtime),
     };
-    let programs = Programs { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
-    let endpoints = Account::ALL.iter().map(endpoint).collect();
-    Providers::new(Settings { timeouts, endpoints, programs, guard: guard.clone() })
+    let programs = LocalTtsPrograms { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
+    let endpoints = ProviderAccount::ALL.iter().map(endpoint).collect();
+    ProviderRegistry::new(ProviderSettings { timeouts, endpoints, programs, guard: guard.clone() })
         .map_err(|error| AppError::Other(format!("HTTP client: {error}")))
 }
 
-async fn take_calls(context: &Arc<Context>, incoming: &mut mpsc::Receiver<IncomingCall>) {
+async fn take_calls(context: &Arc<CallServices>, incoming: &mut mpsc::Receiver<IncomingCall>) {
     while let Some(call) = incoming.recv().await {
         supervision::spawn("call", inbound(context.clone(), call));
     }
 }
 
-fn start_workers(config: &Config) -> Result<Workers, AppError> {
-    let mut workers = Workers::start(workers(config), Arrival::Turn)
+fn start_workers(config: &Config) -> Result<MediaWorkers, AppError> {
+    let mut workers = MediaWorkers::start(workers(config), ReceiveTimestamping::PerCycle)
         .map_err(|source| AppError::Io { what: "media workers".into(), source })?;
     if config.webrtc.enabled {
         let what = || format!("webrtc.listen {}", config.webrtc.listen);
         let port = web_port(config).map_err(|source| AppError::Io { what: what(), source })?;
-        workers.start_web(port).map_err(|source| AppError::Io { what: what(), source })?;
+        workers.start_webrtc(port).map_err(|source| AppError::Io { what: what(), source })?;
     }
     Ok(workers)
 }
 
-fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::Settings {
-    crate::api::Settings {
+fn api_settings(config: &Config, demo: Option<crate::api::DemoSettings>) -> crate::api::ApiSettings {
+    crate::api::ApiSettings {
         body_bytes_max: config.api.body_bytes_max,
         public_url: config.api.public_url.clone(),
         rate_limit_per_minute: config.api.rate_limit_per_minute,
         public_rate_limit_per_minute: config.api.public_rate_limit_per_minute,
         proxies: Arc::new(config.api.connections.proxies()),
         behind_proxy: config.api.behind_proxy,
-        metrics: metrics::MetricsAccess::new(&config.metrics.token, config.metrics.listen.is_some()),
+        metrics: metrics::MetricsAuth::new(&config.metrics.token, config.metrics.listen.is_some()),
         allowed_origins: config.webrtc.allowed_origins.clone(),
         ice_servers: ice_servers(config),
         token_valid_s: config.webrtc.token_valid_s,
-        live: LiveLimits {
+        live: LiveSocketLimits {
             probe_interval: Duration::from_millis(config.api.connections.live_probe_interval_ms),
             send: Duration::from_millis(config.api.connections.live_send_timeout_ms),
         },
@@ -555,7 +559,13 @@ fn api_settings(config: &Config, demo: Option<crate::api::Demo>) -> crate::api::
     }
 }
 
-fn ice_servers(config: &Config) -> Vec<crate::api::IceServer> {
+fn ice_servers(config: &Config) -> Vec<crate::api::IceServerSettings> {
     let servers = config.webrtc.ice_servers.iter().cloned();
-    servers.map(|IceServer { url, username, credential }| crate::api::IceServer { url, username, credential }).collect()
+    servers
+        .map(|IceServerConfig { url, username, credential }| crate::api::IceServerSettings {
+            url,
+            username,
+            credential,
+        })
+        .collect()
 }

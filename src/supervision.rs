@@ -5,7 +5,7 @@
 //! panic that reaches a supervisor is one of the part itself.
 
 pub use trunkline_supervision::{
-    PanicError, Task, contain, contain_sync, in_place, install_hook, panics, spawn, spawn_blocking,
+    ContainedTask, PanicError, contain, contain_sync, in_place, install_hook, panics, spawn, spawn_blocking,
 };
 
 use futures_util::future::BoxFuture;
@@ -25,16 +25,16 @@ const WINDOW: Duration = Duration::from_secs(600);
 
 /// A part that does not work any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
+pub struct PartFailedError {
     pub part: &'static str,
     pub why: String,
 }
 
 /// New starts of one part.
 #[derive(Debug, Default)]
-struct Restarts(VecDeque<Instant>);
+struct RestartBackoff(VecDeque<Instant>);
 
-impl Restarts {
+impl RestartBackoff {
     /// How long to wait before the part is started again; `None` when it is given up.
     fn next(&mut self, now: Instant) -> Option<Duration> {
         while self.0.front().is_some_and(|first| now.saturating_duration_since(*first) > WINDOW) {
@@ -52,7 +52,7 @@ impl Restarts {
 /// Watches over the parts of one process.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    given_up: Arc<watch::Sender<Option<GivenUp>>>,
+    given_up: Arc<watch::Sender<Option<PartFailedError>>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -73,12 +73,12 @@ impl Supervisor {
     }
 
     /// The first part that was given up.
-    pub fn given_up(&self) -> Option<GivenUp> {
+    pub fn given_up(&self) -> Option<PartFailedError> {
         self.given_up.borrow().clone()
     }
 
     /// Returns when a part is given up: the process has to end then.
-    pub async fn failed(&self) -> GivenUp {
+    pub async fn wait_for_failure(&self) -> PartFailedError {
         let mut given_up = self.given_up.subscribe();
         loop {
             if let Some(given_up) = given_up.borrow_and_update().clone() {
@@ -95,19 +95,19 @@ impl Supervisor {
         tracing::error!(part, why, "a component failed permanently; the process ends");
         self.given_up.send_if_modified(|given_up| {
             let first = given_up.is_none();
-            given_up.get_or_insert_with(|| GivenUp { part, why: why.to_owned() });
+            given_up.get_or_insert_with(|| PartFailedError { part, why: why.to_owned() });
             first
         });
     }
 
     /// Runs a part as a task of its own until it returns. What it has to keep over a panic is its state.
-    pub fn keep<S: Send + 'static>(
+    pub fn supervise<S: Send + 'static>(
         &self, part: &'static str, mut state: S, run: impl for<'a> Fn(&'a mut S) -> BoxFuture<'a, ()> + Send + 'static,
     ) -> JoinHandle<()> {
         let supervisor = self.clone();
         #[expect(clippy::disallowed_methods, reason = "its panics are contained where it runs")]
         tokio::spawn(async move {
-            let mut restarts = Restarts::default();
+            let mut restarts = RestartBackoff::default();
             while contain(part, run(&mut state)).await.is_err() {
                 let Some(wait) = restarts.next(now()) else {
                     return supervisor.give_up(part, "it panicked again and again");
@@ -124,7 +124,7 @@ impl Supervisor {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.keep(part, (), move |()| Box::pin(run()))
+        self.supervise(part, (), move |()| Box::pin(run()))
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_part_is_started_again_a_little_later_each_time_and_then_given_up() {
-        let (mut restarts, start) = (Restarts::default(), now());
+        let (mut restarts, start) = (RestartBackoff::default(), now());
         let waits: Vec<_> = (0..=STARTS_MAX as u64).map(|n| restarts.next(start + Duration::from_secs(n))).collect();
         let ms = |ms| Some(Duration::from_millis(ms));
         let expected = [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000].map(ms);
@@ -154,14 +154,14 @@ mod tests {
         let supervisor = Supervisor::default();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = runs.clone();
-        let kept = supervisor.keep("test_part", counted, |counted| {
+        let kept = supervisor.supervise("test_part", counted, |counted| {
             Box::pin(async { assert!(counted.fetch_add(1, Ordering::Relaxed) >= 3) })
         });
         kept.await.unwrap();
         assert_eq!((runs.load(Ordering::Relaxed), supervisor.given_up()), (4, None));
 
         let kept = supervisor.start("test_hopeless", || async { panic!("each time") });
-        assert_eq!(supervisor.failed().await.part, "test_hopeless");
+        assert_eq!(supervisor.wait_for_failure().await.part, "test_hopeless");
         kept.await.unwrap();
         // The first one is the reason, whatever follows from it.
         supervisor.give_up("test_other", "because of the first");

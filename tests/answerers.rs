@@ -5,18 +5,18 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::time::{Duration, Instant};
-use trunkline::call::voicemail::Detection;
-use trunkline_media::codec::Law;
+use trunkline::call::voicemail::AmdDetector;
+use trunkline_media::codec::Companding;
 use trunkline_media::detect::tone;
-use trunkline_media::frame::{Frame, SAMPLES};
-use trunkline_media::vad::{Config, Detector, Voice};
+use trunkline_media::frame::{FRAME_SAMPLES, Frame};
+use trunkline_media::vad::{SpeechChange, VadConfig, VoiceActivityDetector};
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Words lag behind the voice by this many frames.
 const LAG: usize = 15;
 
 /// What is heard one after the other: recordings with their texts, pauses, tones.
-enum Part {
+enum ConversationPart {
     Said(&'static str, &'static str),
     /// Nobody understands it.
     Foreign(&'static str),
@@ -24,7 +24,7 @@ enum Part {
     Tone(f64, usize),
 }
 
-use Part::{Foreign, Pause, Said, Tone};
+use ConversationPart::{Foreign, Pause, Said, Tone};
 
 fn recording(name: &str) -> Vec<i16> {
     let own = format!("{}/fixtures/audio/{name}.wav", env!("CARGO_MANIFEST_DIR"));
@@ -36,20 +36,20 @@ fn recording(name: &str) -> Vec<i16> {
 }
 
 /// The verdict, and when it was reached after the answer.
-fn listen(parts: &[Part]) -> (&'static str, u128) {
+fn listen(parts: &[ConversationPart]) -> (&'static str, u128) {
     let start = Instant::now();
     let (mut detection, mut detector, mut tones) =
-        (Detection::new(start), Detector::new(Config::default()), tone::Receiver::default());
+        (AmdDetector::new(start), VoiceActivityDetector::new(VadConfig::default()), tone::ToneDetector::default());
     let mut samples = vec![0i16; 4_000];
     // Frame and text: interim words as they grow, then the whole.
     let mut words: Vec<(usize, String, bool)> = vec![];
     for part in parts {
-        let from = samples.len() / SAMPLES;
+        let from = samples.len() / FRAME_SAMPLES;
         match part {
             Said(name, text) => {
                 samples.extend(recording(name));
                 let all: Vec<&str> = text.split(' ').collect();
-                let frames = samples.len() / SAMPLES - from;
+                let frames = samples.len() / FRAME_SAMPLES - from;
                 for count in 1..=all.len() {
                     let at = from + frames * count / all.len() + LAG;
                     words.push((at, all[..count].join(" "), count == all.len()));
@@ -66,15 +66,15 @@ fn listen(parts: &[Part]) -> (&'static str, u128) {
     samples.extend(vec![0; 24_000]);
     let mut noise = 1u64;
     let mut human = None;
-    for (index, frame) in samples.as_chunks::<SAMPLES>().0.iter().enumerate() {
+    for (index, frame) in samples.as_chunks::<FRAME_SAMPLES>().0.iter().enumerate() {
         let now = start + FRAME * (index as u32 + 1);
         let line: Frame = frame.map(|sample| {
             noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            Law::Mu.decode(Law::Mu.encode(sample.saturating_add(((noise >> 40) % 33) as i16 - 16)))
+            Companding::MuLaw.decode(Companding::MuLaw.encode(sample.saturating_add(((noise >> 40) % 33) as i16 - 16)))
         });
         match detector.handle_frame(now, &line) {
-            Some(Voice::Started(at)) => detection.handle_speech_started(at),
-            Some(Voice::Ended(last)) => detection.handle_speech_ended(last),
+            Some(SpeechChange::Started(at)) => detection.handle_speech_started(at),
+            Some(SpeechChange::Ended(last)) => detection.handle_speech_ended(last),
             None => {}
         }
         let mut found = tones.handle_frame(&line).and_then(|tone| detection.handle_tone(now, &tone));
@@ -96,7 +96,7 @@ fn listen(parts: &[Part]) -> (&'static str, u128) {
 fn answerers_are_told_apart() {
     const MAILBOX: &str = "Hi this is John and I can't come to the phone right now.";
     const INTRO: &str = "Please leave your message after the tone. When done, hang up or press the pound key.";
-    let table: Vec<(&str, Vec<Part>, &str)> = vec![
+    let table: Vec<(&str, Vec<ConversationPart>, &str)> = vec![
         ("a person: hello", vec![Said("hello", "Hello.")], "human"),
         ("a person: hello, world", vec![Said("hello-world", "Hello world.")], "human"),
         ("a person: one moment", vec![Said("one-moment-please", "One moment, please.")], "human"),

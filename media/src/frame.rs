@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 /// Telephone sampling rate (G.711).
-pub const RATE_HZ: u32 = 8_000;
+pub const SAMPLE_RATE_HZ: u32 = 8_000;
 /// Samples of one frame.
-pub const SAMPLES: usize = 160;
+pub const FRAME_SAMPLES: usize = 160;
 /// Duration of one frame.
-pub const DURATION: Duration = Duration::from_millis(20);
+pub const FRAME_DURATION: Duration = Duration::from_millis(20);
 
 /// Signed 16-bit samples.
-pub type Frame = [i16; SAMPLES];
+pub type Frame = [i16; FRAME_SAMPLES];
 
 /// Samples as a duration at the telephone rate.
-pub fn duration_of(samples: u64) -> Duration {
+pub fn samples_to_duration(samples: u64) -> Duration {
     Duration::from_micros(samples * 125)
 }
 

@@ -18,7 +18,7 @@ pub const TIMESTAMP_JUMP_SAMPLES_MAX: i64 = 16_000;
 /// Speech waiting to be played: 60 s, twice what the longest single answer needs. More is refused.
 pub const PLAYOUT_SAMPLES_MAX: usize = 60 * 8_000;
 /// Digits waiting to be sent.
-pub const DIGITS_MAX: usize = 64;
+pub const DTMF_DIGITS_MAX: usize = 64;
 /// Addresses of one browser over a call, as its description names them, and again as its checks come from them: some
 /// ten each time it changes networks. A peer that knows the ICE password could otherwise forge any number of sources.
 pub const ICE_ADDRESSES_MAX: usize = 128;
@@ -42,7 +42,7 @@ pub const SOCKETS_BATCH: usize = 16;
 /// Commands carried out before the clock is looked at again; starting a leg is the longest.
 pub const COMMANDS_BATCH: usize = 8;
 /// Longest sleep of an idle thread, so that its heartbeat stays fresh.
-pub const IDLE_TURN_MAX: Duration = Duration::from_secs(1);
+pub const IDLE_CYCLE_MAX: Duration = Duration::from_secs(1);
 /// A thread without a turn for this long is stuck: five idle turns, and ten times the longest catch-up.
 pub const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// Pause before a worker that panicked outside of a leg's turn goes on: a bug that panics in every cycle must not use a
@@ -54,7 +54,7 @@ pub const RECORDING_BYTES_MAX: u64 = u32::MAX as u64 - 65_536;
 /// Events of a leg waiting inside it until the worker hands them on.
 pub const LEG_EVENTS_MAX: usize = 256;
 /// Datagrams read from the browsers' port per turn: five times what a thousand talking browsers send in it.
-pub const SHARED_BATCH_MAX: usize = 512;
+pub const WEBRTC_BATCH_MAX: usize = 512;
 /// How long a handshake or a check for a path may take, while a call waits for it. Both repeat themselves after a
 /// second, two and four.
 pub const PATH_DEADLINE: Duration = Duration::from_secs(10);

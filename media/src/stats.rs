@@ -29,7 +29,7 @@ pub struct LegStats {
     pub playout_overflow_ms: u64,
     pub events_dropped: u64,
     /// Echo path, and total duration of echo.
-    pub echo: Option<crate::detect::echo::Path>,
+    pub echo: Option<crate::detect::echo::EchoPath>,
     pub echo_ms: u64,
     pub recording_blocks_dropped: u64,
 }
@@ -53,13 +53,13 @@ pub struct Heartbeat {
     /// What the turns are counted from.
     origin: Instant,
     /// Microseconds from the origin to the last turn.
-    last_turn_us: AtomicU64,
+    last_cycle_us: AtomicU64,
 }
 
 impl Heartbeat {
     /// `now` counts as the first turn: a thread that never starts its work is found as well.
     pub fn new(name: &str, now: Instant) -> Self {
-        Self { name: name.to_owned(), origin: now, last_turn_us: AtomicU64::new(0) }
+        Self { name: name.to_owned(), origin: now, last_cycle_us: AtomicU64::new(0) }
     }
 
     /// Of the thread.
@@ -70,14 +70,14 @@ impl Heartbeat {
     /// Records a heartbeat.
     pub fn beat(&self, now: Instant) {
         let passed = now.saturating_duration_since(self.origin).as_micros();
-        self.last_turn_us.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_cycle_us.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// What is known of the thread; `now` is the reader's.
     pub fn liveness(&self, now: Instant) -> Liveness {
-        let last_turn = Duration::from_micros(self.last_turn_us.load(Ordering::Relaxed));
+        let last_turn = Duration::from_micros(self.last_cycle_us.load(Ordering::Relaxed));
         let since_turn = now.saturating_duration_since(self.origin).saturating_sub(last_turn);
-        Liveness { thread: self.name.clone(), since_turn }
+        Liveness { thread: self.name.clone(), since_cycle: since_turn }
     }
 }
 
@@ -88,18 +88,18 @@ pub struct Liveness {
     pub thread: String,
     /// Time since its last turn: some milliseconds in a worker with legs, up to [`crate::limits::IDLE_TURN_MAX`] in an
     /// idle one.
-    pub since_turn: Duration,
+    pub since_cycle: Duration,
 }
 
 impl Liveness {
     /// The last cycle is so long ago that the thread hangs or the machine is overloaded.
     pub fn is_stuck(&self) -> bool {
-        self.since_turn > crate::limits::STUCK_AFTER
+        self.since_cycle > crate::limits::STUCK_AFTER
     }
 }
 
 impl WorkerStats {
-    pub fn late_by(&self, lateness: Duration) {
+    pub fn record_lateness(&self, lateness: Duration) {
         let us = lateness.as_micros() as u64;
         let bucket = LATENESS_BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(LATENESS_BOUNDS_US.len());
         self.lateness[bucket].fetch_add(1, Ordering::Relaxed);

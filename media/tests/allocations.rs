@@ -5,12 +5,12 @@
 use allocation_counter::measure;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
-use trunkline_media::frame::SAMPLES;
-use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
-use trunkline_media::playout::queue::PieceId;
-use trunkline_media::rtp::packet::Packet;
-use trunkline_media::transport::srtp::{KEY_BYTES_MAX, Keys, Srtp, Suite};
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::FRAME_SAMPLES;
+use trunkline_media::leg::{Leg, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::rtp::packet::RtpPacket;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile, SrtpSession};
 
 const FRAME: Duration = Duration::from_millis(20);
 
@@ -18,23 +18,23 @@ const FRAME: Duration = Duration::from_millis(20);
 fn ten_seconds_of_talk_allocate_nothing() {
     let start = Instant::now();
     let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-    let mut leg = Leg::new(start, Config::plain(start, Stream::pcmu(remote)));
+    let mut leg = Leg::new(start, LegConfig::basic(start, StreamConfig::pcmu(remote)));
     // Sound with pauses, loud enough to be judged.
     let sample = |at: usize| {
         let tone = (at as f32 * 0.12).sin() * 6_000.0 + (at as f32 * 0.37).sin() * 3_000.0;
         if at / 4_000 % 3 == 2 { 0 } else { tone as i16 }
     };
     let packet = |sequence: u16| {
-        let mut payload = [0; SAMPLES];
+        let mut payload = [0; FRAME_SAMPLES];
         for (index, code) in payload.iter_mut().enumerate() {
-            *code = Law::Mu.encode(sample(usize::from(sequence) * SAMPLES + index));
+            *code = Companding::MuLaw.encode(sample(usize::from(sequence) * FRAME_SAMPLES + index));
         }
-        let mut bytes = [0; 12 + SAMPLES];
-        let packet = Packet {
+        let mut bytes = [0; 12 + FRAME_SAMPLES];
+        let packet = RtpPacket {
             marker: sequence == 0,
             payload_type: 0,
             sequence,
-            timestamp: u32::from(sequence) * SAMPLES as u32,
+            timestamp: u32::from(sequence) * FRAME_SAMPLES as u32,
             ssrc: 7,
             payload: &payload,
         };
@@ -42,7 +42,7 @@ fn ten_seconds_of_talk_allocate_nothing() {
         (bytes, len)
     };
     let speech: Vec<i16> = (0..40 * 8_000).map(sample).collect();
-    leg.play(PieceId { generation: 1, index: 0 }, speech, true);
+    leg.play(SegmentId { response_id: 1, index: 0 }, speech, true);
     let turn = |leg: &mut Leg, number: u16| {
         let now = start + FRAME * u32::from(number) + Duration::from_millis(3);
         // One in fifty is lost, one in fifty comes late.
@@ -57,7 +57,7 @@ fn ten_seconds_of_talk_allocate_nothing() {
         let due = leg.due(now);
         leg.tick(now, due.min(now), &mut |_, _, bytes| assert!(!bytes.is_empty()));
         while let Some(event) = leg.poll_event() {
-            if let LegEvent::Recorded { block } = event {
+            if let LegEvent::RecordingBlock { block } = event {
                 leg.recycle(block);
             }
         }
@@ -70,22 +70,24 @@ fn ten_seconds_of_talk_allocate_nothing() {
 
 #[test]
 fn encrypting_and_decrypting_allocate_nothing() {
-    for suite in Suite::ALL {
-        let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
-        let (mut a, mut b) = (Srtp::new(keys(1, 2)).unwrap(), Srtp::new(keys(2, 1)).unwrap());
+    for suite in SrtpProfile::ALL {
+        let keys =
+            |ours: u8, theirs: u8| SrtpKeys { suite, send: [ours; KEY_BYTES_MAX], receive: [theirs; KEY_BYTES_MAX] };
+        let (mut a, mut b) = (SrtpSession::new(keys(1, 2)).unwrap(), SrtpSession::new(keys(2, 1)).unwrap());
         let mut turn = |sequence: u16| {
             let mut plain = [0; 172];
-            let packet = Packet { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: 7, payload: &[3; 160] };
+            let packet =
+                RtpPacket { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: 7, payload: &[3; 160] };
             packet.write(&mut plain).unwrap();
             let (mut heard, mut sealed, mut len) = (false, [0; 300], 0);
-            a.seal(&plain, false, |bytes| {
+            a.protect(&plain, false, |bytes| {
                 sealed[..bytes.len()].copy_from_slice(bytes);
                 len = bytes.len();
             });
-            b.open(&sealed[..len], false, |inside| heard = inside == plain);
+            b.unprotect(&sealed[..len], false, |inside| heard = inside == plain);
             assert!(heard);
             sealed[5] ^= 1;
-            assert!(!b.open(&sealed[..len], false, |_| {}));
+            assert!(!b.unprotect(&sealed[..len], false, |_| {}));
         };
         (0..100).for_each(&mut turn);
         let counted = measure(|| (100..600).for_each(&mut turn));

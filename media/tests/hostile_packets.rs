@@ -7,17 +7,17 @@ mod mutate;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::opus::{Opus, PACKET_SAMPLES_MAX};
-use trunkline_media::codec::{Codec, Law};
-use trunkline_media::frame::SAMPLES;
-use trunkline_media::leg::{Config, Latching, Leg, LegEvent, Stream};
-use trunkline_media::playout::queue::PieceId;
-use trunkline_media::rtp::packet::{Packet, header_len, is_rtcp};
+use trunkline_media::codec::{Codec, Companding};
+use trunkline_media::frame::FRAME_SAMPLES;
+use trunkline_media::leg::{Latching, Leg, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::rtp::packet::{RtpPacket, header_len, is_rtcp};
 use trunkline_media::rtp::rtcp;
-use trunkline_media::transport::dtls::{Handshake, Identity, Progress, Terms};
-use trunkline_media::transport::ice::Lite;
-use trunkline_media::transport::srtp::{KEY_BYTES_MAX, Keys, Srtp, Suite};
-use trunkline_media::transport::stream::{self, Deframer};
-use trunkline_media::transport::webrtc::{Out, Peer, Reach, Way, checked_ufrag};
+use trunkline_media::transport::dtls::{DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
+use trunkline_media::transport::ice::IceLiteAgent;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile, SrtpSession};
+use trunkline_media::transport::stream::{self, TcpDeframer};
+use trunkline_media::transport::webrtc::{HostCandidates, IceTransport, PeerOutput, WebRtcPeer, ufrag_of_check};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -25,14 +25,15 @@ fn peer() -> SocketAddr {
     "127.0.0.1:4000".parse().unwrap()
 }
 
-fn streams() -> [Stream; 3] {
-    let opus = Stream { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(peer()) };
-    let g722 = Stream { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(peer()) };
-    [Stream::pcmu(peer()), opus, g722]
+fn streams() -> [StreamConfig; 3] {
+    let opus =
+        StreamConfig { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..StreamConfig::pcmu(peer()) };
+    let g722 = StreamConfig { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..StreamConfig::pcmu(peer()) };
+    [StreamConfig::pcmu(peer()), opus, g722]
 }
 
 /// A leg that is sent to and sends, with what it has made of it.
-struct Bench {
+struct LegTest {
     start: Instant,
     now: Instant,
     leg: Leg,
@@ -41,13 +42,13 @@ struct Bench {
     frames: usize,
 }
 
-impl Bench {
-    fn new(stream: Stream) -> Self {
+impl LegTest {
+    fn new(stream: StreamConfig) -> Self {
         let start = Instant::now();
         let config =
-            Config { latching: Latching::Any, first_timestamp: u32::MAX - 1_000, ..Config::plain(start, stream) };
+            LegConfig { latching: Latching::Any, first_timestamp: u32::MAX - 1_000, ..LegConfig::basic(start, stream) };
         let mut leg = Leg::new(start, config);
-        leg.play(PieceId { generation: 1, index: 0 }, vec![900; 60 * 8_000], true);
+        leg.play(SegmentId { response_id: 1, index: 0 }, vec![900; 60 * 8_000], true);
         Self { start, now: start, leg, sent: 0, ticks: 0, frames: 0 }
     }
 
@@ -59,7 +60,7 @@ impl Bench {
             self.leg.tick(self.now, due, &mut |_, _, bytes| self.sent += usize::from(!bytes.is_empty()));
         }
         while let Some(event) = self.leg.poll_event() {
-            if let LegEvent::Recorded { block } = event {
+            if let LegEvent::RecordingBlock { block } = event {
                 self.leg.recycle(block);
             } else {
                 self.frames += usize::from(matches!(event, LegEvent::Audio { .. }));
@@ -77,13 +78,13 @@ impl Bench {
 }
 
 #[test]
-fn rtp_that_is_wrong_in_one_place_harms_no_leg() {
+fn mutated_rtp_does_not_harm_leg() {
     for stream in streams() {
-        let mut bench = Bench::new(stream);
+        let mut bench = LegTest::new(stream);
         for base in mutate::rtp() {
             for packet in mutate::variants(&base) {
                 let _ = header_len(&packet);
-                assert!(Packet::parse(&packet).is_none_or(|parsed| parsed.payload.len() <= packet.len() - 12));
+                assert!(RtpPacket::parse(&packet).is_none_or(|parsed| parsed.payload.len() <= packet.len() - 12));
                 bench.leg.handle_rtp(bench.now, peer(), &packet);
                 bench.pass(MS);
             }
@@ -94,10 +95,10 @@ fn rtp_that_is_wrong_in_one_place_harms_no_leg() {
 }
 
 #[test]
-fn sequence_and_timestamp_may_jump_anywhere_from_anywhere() {
+fn any_sequence_and_timestamp_jump_is_handled() {
     const JUMPS: [u32; 12] = [0, 1, 63, 64, 65, 160, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ff60];
     for stream in streams() {
-        let mut bench = Bench::new(stream);
+        let mut bench = LegTest::new(stream);
         let (mut sequence, mut timestamp) = (0u16, 0u32);
         for (n, (ahead, later)) in JUMPS.iter().flat_map(|a| JUMPS.iter().map(move |b| (*a, *b))).enumerate() {
             // A few in a row, so that what follows a jump is seen as well.
@@ -107,7 +108,7 @@ fn sequence_and_timestamp_may_jump_anywhere_from_anywhere() {
                 for payload_type in [0u8, 101, 111, 13] {
                     let payload = if payload_type == 101 { &[5u8, 10, 0xff, 0xff][..] } else { &[0x78u8; 80][..] };
                     let marker = n % 2 == 0;
-                    let packet = Packet { payload_type, marker, sequence, timestamp, ssrc: n as u32 % 3, payload };
+                    let packet = RtpPacket { payload_type, marker, sequence, timestamp, ssrc: n as u32 % 3, payload };
                     let mut buffer = [0; 100];
                     let len = packet.write(&mut buffer).unwrap();
                     bench.leg.handle_rtp(bench.now, peer(), &buffer[..len]);
@@ -121,8 +122,8 @@ fn sequence_and_timestamp_may_jump_anywhere_from_anywhere() {
 }
 
 #[test]
-fn reports_that_are_wrong_in_one_place_are_read_as_far_as_they_go() {
-    let mut bench = Bench::new(Stream::pcmu(peer()));
+fn mutated_rtcp_is_parsed_partially() {
+    let mut bench = LegTest::new(StreamConfig::pcmu(peer()));
     for base in mutate::rtcp() {
         assert!(is_rtcp(&base));
         for report in mutate::variants(&base) {
@@ -141,28 +142,29 @@ fn reports_that_are_wrong_in_one_place_are_read_as_far_as_they_go() {
 }
 
 #[test]
-fn sealed_packets_that_are_wrong_in_one_place_are_not_opened() {
-    for suite in Suite::ALL {
-        let keys = |ours: u8, theirs: u8| Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] };
-        let (mut a, mut b) = (Srtp::new(keys(1, 2)).unwrap(), Srtp::new(keys(2, 1)).unwrap());
+fn mutated_srtp_is_rejected() {
+    for suite in SrtpProfile::ALL {
+        let keys =
+            |ours: u8, theirs: u8| SrtpKeys { suite, send: [ours; KEY_BYTES_MAX], receive: [theirs; KEY_BYTES_MAX] };
+        let (mut a, mut b) = (SrtpSession::new(keys(1, 2)).unwrap(), SrtpSession::new(keys(2, 1)).unwrap());
         for plain in mutate::rtp().into_iter().chain(mutate::rtcp()).filter(|plain| plain.len() < 300) {
             let kind = is_rtcp(&plain);
             let mut sealed = vec![];
-            a.seal(&plain, kind, |bytes| sealed = bytes.to_vec());
+            a.protect(&plain, kind, |bytes| sealed = bytes.to_vec());
             for packet in mutate::variants(&sealed).filter(|packet| *packet != sealed) {
                 for as_report in [false, true] {
-                    assert!(!b.open(&packet, as_report, |_| {}), "{suite:?} {packet:x?}");
+                    assert!(!b.unprotect(&packet, as_report, |_| {}), "{suite:?} {packet:x?}");
                 }
-                a.seal(&packet, kind, |_| {}); // whatever it is, it is sealed or not
+                a.protect(&packet, kind, |_| {}); // whatever it is, it is sealed or not
             }
         }
     }
 }
 
 #[test]
-fn payloads_of_opus_that_are_wrong_in_one_place_take_no_more_time_than_a_packet_has() {
+fn mutated_opus_has_bounded_duration() {
     let (mut encoder, mut decoder) = (Opus::new().unwrap(), Opus::new().unwrap());
-    let frame: [i16; SAMPLES] = std::array::from_fn(|n| ((n as f32 * 0.3).sin() * 9_000.0) as i16);
+    let frame: [i16; FRAME_SAMPLES] = std::array::from_fn(|n| ((n as f32 * 0.3).sin() * 9_000.0) as i16);
     let mut payload = vec![];
     for _ in 0..3 {
         let mut buffer = [0; 200];
@@ -171,7 +173,7 @@ fn payloads_of_opus_that_are_wrong_in_one_place_take_no_more_time_than_a_packet_
     for base in [payload, vec![0x0b, 0x82, 1, 2, 3], vec![0xff; 3], vec![0xfc], vec![0xfb, 0x30]] {
         for (n, variant) in mutate::variants(&base).enumerate() {
             let missing = [0, 160, 37, 16_000][n % 4];
-            decoder.lost(missing);
+            decoder.note_lost(missing);
             let mut heard = 0;
             decoder.decode(&variant, &mut |samples| heard += samples.len());
             assert!(heard <= PACKET_SAMPLES_MAX + missing, "{heard} samples of {variant:x?}");
@@ -180,10 +182,10 @@ fn payloads_of_opus_that_are_wrong_in_one_place_take_no_more_time_than_a_packet_
 }
 
 /// A browser's first datagrams: checks of a path, the beginning of a handshake.
-fn first_datagrams(now: Instant, reach: &Reach, there: SocketAddr) -> (Peer, Vec<Vec<u8>>) {
-    let own = Reach { udp: vec![there], tcp: vec![] };
-    let offered = Peer::offer(now, &own, &[Codec::Opus, Codec::G711(Law::Mu)]).unwrap();
-    let answered = Peer::answer(now, &offered.sdp, reach, &[Codec::Opus]).unwrap();
+fn first_datagrams(now: Instant, reach: &HostCandidates, there: SocketAddr) -> (WebRtcPeer, Vec<Vec<u8>>) {
+    let own = HostCandidates { udp: vec![there], tcp: vec![] };
+    let offered = WebRtcPeer::offer(now, &own, &[Codec::Opus, Codec::G711(Companding::MuLaw)]).unwrap();
+    let answered = WebRtcPeer::answer(now, &offered.sdp, reach, &[Codec::Opus]).unwrap();
     let (mut browser, _) = offered.accept(&answered.sdp).unwrap();
     let (mut server, mut said, mut at) = (answered.peer, vec![], now);
     let mut to_server: Vec<Vec<u8>> = vec![];
@@ -191,23 +193,23 @@ fn first_datagrams(now: Instant, reach: &Reach, there: SocketAddr) -> (Peer, Vec
         at += 10 * MS;
         browser.handle_timeout(at);
         browser.poll(at, &mut |out| {
-            if let Out::Send { bytes, .. } = out {
+            if let PeerOutput::Send { bytes, .. } = out {
                 to_server.push(bytes.to_vec());
             }
         });
         let mut to_browser: Vec<Vec<u8>> = vec![];
         for datagram in to_server.drain(..) {
-            server.handle(at, Way::Udp, there, reach.udp[0], &datagram);
+            server.handle(at, IceTransport::Udp, there, reach.udp[0], &datagram);
             said.push(datagram);
         }
         server.handle_timeout(at);
         server.poll(at, &mut |out| {
-            if let Out::Send { bytes, .. } = out {
+            if let PeerOutput::Send { bytes, .. } = out {
                 to_browser.push(bytes.to_vec());
             }
         });
         for datagram in to_browser {
-            browser.handle(at, Way::Udp, reach.udp[0], there, &datagram);
+            browser.handle(at, IceTransport::Udp, reach.udp[0], there, &datagram);
         }
     }
     assert!(server.is_connected() && browser.is_connected());
@@ -215,10 +217,10 @@ fn first_datagrams(now: Instant, reach: &Reach, there: SocketAddr) -> (Peer, Vec
 }
 
 #[test]
-fn datagrams_of_a_browser_that_are_wrong_in_one_place_harm_no_peer() {
+fn mutated_webrtc_datagrams_do_not_harm_peer() {
     let now = Instant::now();
     let (here, there) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
-    let reach = Reach { udp: vec![here], tcp: vec![] };
+    let reach = HostCandidates { udp: vec![here], tcp: vec![] };
     let (mut server, said) = first_datagrams(now, &reach, there);
     let mut at = now + Duration::from_secs(3);
     // One of each kind: a check, a hello, a later flight, media or reports.
@@ -231,19 +233,19 @@ fn datagrams_of_a_browser_that_are_wrong_in_one_place_harm_no_peer() {
     assert!(kinds.len() >= 3, "{}", kinds.len());
     for base in kinds {
         for (n, datagram) in mutate::variants(&base).enumerate().filter(|(n, _)| base.len() < 150 || n % 7 == 0) {
-            let _ = (checked_ufrag(&datagram), Lite::is_check(&datagram), Handshake::is_ours(&datagram));
+            let _ = (ufrag_of_check(&datagram), IceLiteAgent::is_check(&datagram), DtlsHandshake::is_dtls(&datagram));
             let source = if n % 2 == 0 { there } else { SocketAddr::from(([10, 0, 0, 3], n as u16)) };
-            server.accepts(at, Way::Udp, source, here, &datagram);
-            server.handle(at, Way::Udp, source, here, &datagram);
+            server.accepts(at, IceTransport::Udp, source, here, &datagram);
+            server.handle(at, IceTransport::Udp, source, here, &datagram);
             at += MS / 4;
             server.poll(at, &mut |_| {});
             let framed = {
                 let mut out = vec![];
-                stream::frame(&datagram, &mut out);
+                stream::write_framed(&datagram, &mut out);
                 out
             };
             for cut in mutate::variants(&framed[..framed.len().min(24)]).step_by(11) {
-                let _ = Deframer::default().push(&cut, |packet| assert!(packet.len() <= cut.len()));
+                let _ = TcpDeframer::default().push(&cut, |packet| assert!(packet.len() <= cut.len()));
             }
         }
     }
@@ -251,8 +253,8 @@ fn datagrams_of_a_browser_that_are_wrong_in_one_place_harm_no_peer() {
 }
 
 #[test]
-fn checks_that_are_wrong_in_one_place_get_no_answer() {
-    let lite = Lite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+fn mutated_connectivity_checks_are_not_answered() {
+    let lite = IceLiteAgent { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
     // A real one, with every attribute a browser sends; its password is another.
     let mut check = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
     for (kind, value) in [
@@ -270,31 +272,31 @@ fn checks_that_are_wrong_in_one_place_get_no_answer() {
     }
     let len = (check.len() - 20) as u16;
     check[2..4].copy_from_slice(&len.to_be_bytes());
-    assert_eq!(checked_ufrag(&check), Some("01234567"));
+    assert_eq!(ufrag_of_check(&check), Some("01234567"));
     for variant in mutate::variants(&check) {
-        let _ = checked_ufrag(&variant);
-        assert!(lite.check(peer(), &variant, |_| panic!("an answer to {variant:x?}")).is_none());
+        let _ = ufrag_of_check(&variant);
+        assert!(lite.handle_check(peer(), &variant, |_| panic!("an answer to {variant:x?}")).is_none());
     }
 }
 
 #[test]
-fn a_handshake_that_is_damaged_on_its_way_panics_nowhere() {
+fn mutated_dtls_handshake_never_panics() {
     let now = Instant::now();
-    let (a, b) = (Identity::new().unwrap(), Identity::new().unwrap());
+    let (a, b) = (DtlsIdentity::new().unwrap(), DtlsIdentity::new().unwrap());
     let hello = {
         let mut said = vec![];
-        let terms = Terms { theirs: b.fingerprint(), active: true, association: 0 };
-        let mut client = Handshake::new(now, &a, terms).unwrap();
+        let terms = DtlsParams { peer_fingerprint: b.fingerprint(), is_dtls_client: true, association: 0 };
+        let mut client = DtlsHandshake::new(now, &a, terms).unwrap();
         client.handle_timeout(now, &mut |bytes| said.push(bytes.to_vec()));
         said.remove(0)
     };
-    let terms = Terms { theirs: a.fingerprint(), active: false, association: 0 };
-    let mut server = Handshake::new(now, &b, terms).unwrap();
+    let terms = DtlsParams { peer_fingerprint: a.fingerprint(), is_dtls_client: false, association: 0 };
+    let mut server = DtlsHandshake::new(now, &b, terms).unwrap();
     for (n, datagram) in mutate::variants(&hello).enumerate() {
         if n % 50 == 0 {
-            server = Handshake::new(now, &b, terms).unwrap();
+            server = DtlsHandshake::new(now, &b, terms).unwrap();
         }
         server.handle(now + n as u32 * MS, &datagram, &mut |_| {});
     }
-    assert!(!matches!(server.progress(), Progress::Done(_)));
+    assert!(!matches!(server.progress(), HandshakeProgress::Done(_)));
 }

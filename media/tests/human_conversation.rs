@@ -10,14 +10,14 @@
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 use trunkline_media::detect::dtmf;
-use trunkline_media::frame::{Frame, SAMPLES, level_dbfs};
-use trunkline_media::leg::{Config, Leg, LegEvent, Port, Stream};
-use trunkline_media::playout::queue::PieceId;
-use trunkline_media::rtp::packet::Packet;
+use trunkline_media::frame::{FRAME_SAMPLES, Frame, level_dbfs};
+use trunkline_media::leg::{Leg, LegConfig, LegEvent, PortKind, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::turn::barge_in;
-use trunkline_media::turn::endpoint::{self, Endpoint};
+use trunkline_media::turn::endpoint::{self, EndOfTurnDetector};
 
 const FOLDER: &str = "/usr/share/asterisk/sounds/en_US_f_Allison";
 const MS: Duration = Duration::from_millis(1);
@@ -92,10 +92,11 @@ fn rms(samples: &[f64]) -> f64 {
 /// Its sounding part brought to a level; silence at both ends cut off.
 fn at_level(samples: &[i16], dbfs: f64) -> Vec<f64> {
     let float: Vec<f64> = samples.iter().map(|s| f64::from(*s)).collect();
-    let loud: Vec<f64> = float.chunks(SAMPLES).filter(|frame| rms(frame) > 200.0).flatten().copied().collect();
+    let loud: Vec<f64> = float.chunks(FRAME_SAMPLES).filter(|frame| rms(frame) > 200.0).flatten().copied().collect();
     let gain = 32_768.0 * 10f64.powf(dbfs / 20.0) / rms(&loud);
-    let first = float.chunks(SAMPLES).position(|frame| rms(frame) > 200.0).unwrap() * SAMPLES;
-    let last = float.chunks(SAMPLES).rposition(|frame| rms(frame) > 200.0).unwrap() * SAMPLES + SAMPLES;
+    let first = float.chunks(FRAME_SAMPLES).position(|frame| rms(frame) > 200.0).unwrap() * FRAME_SAMPLES;
+    let last =
+        float.chunks(FRAME_SAMPLES).rposition(|frame| rms(frame) > 200.0).unwrap() * FRAME_SAMPLES + FRAME_SAMPLES;
     float[first..last.min(float.len())].iter().map(|s| s * gain).collect()
 }
 
@@ -122,9 +123,9 @@ fn babble(dbfs: f64, seconds: usize) -> Vec<f64> {
 }
 
 /// Line noise from a seed.
-struct Noise(u64);
+struct NoiseGenerator(u64);
 
-impl Noise {
+impl NoiseGenerator {
     fn next(&mut self, dbfs: f64) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -134,11 +135,11 @@ impl Noise {
 }
 
 /// A leg and a perfect network, 20 ms a step.
-struct Line {
+struct TestCall {
     now: Instant,
     leg: Leg,
     sequence: u16,
-    noise: Noise,
+    noise: NoiseGenerator,
     noise_dbfs: f64,
     /// Our voice as it left, frame by frame.
     sent: Vec<(Instant, Frame)>,
@@ -146,17 +147,20 @@ struct Line {
     echo: Option<(usize, f64)>,
 }
 
-impl Line {
+impl TestCall {
     fn new() -> Self {
         let now = Instant::now();
         let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-        let config =
-            Config { barge_in: barge_in::Config::default(), record: false, ..Config::plain(now, Stream::pcmu(remote)) };
+        let config = LegConfig {
+            barge_in: barge_in::BargeInConfig::default(),
+            record: false,
+            ..LegConfig::basic(now, StreamConfig::pcmu(remote))
+        };
         Self {
             now,
             leg: Leg::new(now, config),
             sequence: 0,
-            noise: Noise(7),
+            noise: NoiseGenerator(7),
             noise_dbfs: -60.0,
             sent: vec![],
             events: vec![],
@@ -169,18 +173,18 @@ impl Line {
             let at = self.sent.len().checked_sub(delay / 20)?;
             Some((self.sent.get(at)?.1, 10f64.powf(db / 20.0)))
         });
-        let codes: Vec<u8> = (0..SAMPLES)
+        let codes: Vec<u8> = (0..FRAME_SAMPLES)
             .map(|n| {
                 let voice = said.get(n).copied().unwrap_or(0.0) + self.noise.next(self.noise_dbfs);
                 let back = echo.map_or(0.0, |(frame, gain)| f64::from(frame[n]) * gain);
-                Law::Mu.encode((voice + back).clamp(-32_768.0, 32_767.0) as i16)
+                Companding::MuLaw.encode((voice + back).clamp(-32_768.0, 32_767.0) as i16)
             })
             .collect();
-        let packet = Packet {
+        let packet = RtpPacket {
             payload_type: 0,
             marker: false,
             sequence: self.sequence,
-            timestamp: u32::from(self.sequence) * SAMPLES as u32,
+            timestamp: u32::from(self.sequence) * FRAME_SAMPLES as u32,
             ssrc: 9,
             payload: &codes,
         };
@@ -193,10 +197,10 @@ impl Line {
             let due = self.leg.due(end);
             let sent = &mut self.sent;
             self.leg.tick(due, due, &mut |port, _, bytes| {
-                if port == Port::Rtp {
-                    let payload = Packet::parse(bytes).unwrap().payload;
-                    let mut frame = [0; SAMPLES];
-                    Law::Mu.decode_into(payload, &mut frame);
+                if port == PortKind::Rtp {
+                    let payload = RtpPacket::parse(bytes).unwrap().payload;
+                    let mut frame = [0; FRAME_SAMPLES];
+                    Companding::MuLaw.decode_into(payload, &mut frame);
                     sent.push((due, frame));
                 }
             });
@@ -230,13 +234,13 @@ fn percentile(values: &mut [f64], share: f64) -> f64 {
 }
 
 /// Words of a sentence by what of it has been said.
-struct Stand {
+struct SttStandIn {
     words: Vec<&'static str>,
     /// For each frame, whether it sounds.
     voiced: Vec<bool>,
 }
 
-impl Stand {
+impl SttStandIn {
     fn words_until(&self, frame: usize) -> usize {
         let total = self.voiced.iter().filter(|v| **v).count();
         let heard = self.voiced.iter().take(frame).filter(|v| **v).count();
@@ -247,17 +251,18 @@ impl Stand {
 /// When the turn was held for finished, relative to the last sound; negative: too early.
 fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
     let speech = at_level(&recording(name), SPEECH_DBFS);
-    let frames: Vec<&[f64]> = speech.chunks(SAMPLES).collect();
+    let frames: Vec<&[f64]> = speech.chunks(FRAME_SAMPLES).collect();
     let floor = 32_768.0 * 10f64.powf((SPEECH_DBFS - 25.0) / 20.0);
-    let stand = Stand { words: text.split(' ').collect(), voiced: frames.iter().map(|f| rms(f) > floor).collect() };
+    let stand =
+        SttStandIn { words: text.split(' ').collect(), voiced: frames.iter().map(|f| rms(f) > floor).collect() };
     let last = stand.voiced.iter().rposition(|v| *v).unwrap() + 1;
-    let mut line = Line::new();
+    let mut line = TestCall::new();
     line.noise_dbfs = noise_dbfs;
     for _ in 0..50 {
         line.step(&[]);
     }
     let began = line.now;
-    let mut endpoint = Endpoint::new(endpoint::Config::default());
+    let mut endpoint = EndOfTurnDetector::new(endpoint::EndOfTurnConfig::default());
     // Frame and word of what the recogniser has finished with; what it owes us, and when.
     let (mut settled, mut quiet, mut last_interim) = (0, 0, 0);
     let mut owed: Vec<(usize, usize)> = vec![];
@@ -305,7 +310,7 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
 }
 
 #[test]
-fn turns_end_soon_and_not_too_soon() {
+fn end_of_turn_latency_and_early_cuts_are_bounded() {
     for (noise, limit) in [(-60.0, 0.02), (-40.0, 0.02)] {
         let delays: Vec<f64> = SENTENCES.iter().map(|(name, text)| end_of_turn(name, text, noise)).collect();
         let cut = delays.iter().filter(|delay| **delay < 0.0).count();
@@ -321,14 +326,14 @@ fn turns_end_soon_and_not_too_soon() {
 }
 
 /// Plays the call's part while the agent is held: goes on when nothing comes of it.
-fn judge(line: &mut Line, held: &mut Option<Instant>, counts: &mut (usize, usize)) {
+fn judge(line: &mut TestCall, held: &mut Option<Instant>, counts: &mut (usize, usize)) {
     for event in std::mem::take(&mut line.events) {
         match event {
-            LegEvent::Held { .. } => {
+            LegEvent::PlayoutPaused { .. } => {
                 counts.0 += 1;
                 *held = Some(line.now + 2_500 * MS);
             }
-            LegEvent::Flushed { .. } => {
+            LegEvent::PlayoutFlushed { .. } => {
                 counts.1 += 1;
                 *held = None;
             }
@@ -347,14 +352,14 @@ fn people_talking_behind_the_caller_do_not_stop_the_agent() {
     const SECONDS: usize = 600;
     for below_db in [10.0, 15.0] {
         let background = babble(SPEECH_DBFS - below_db, SECONDS);
-        let mut line = Line::new();
+        let mut line = TestCall::new();
         let (mut held, mut counts) = (None, (0, 0));
         let mut generation = 0;
-        for (index, frame) in background.chunks(SAMPLES).enumerate() {
+        for (index, frame) in background.chunks(FRAME_SAMPLES).enumerate() {
             // A new answer every twenty seconds, after a pause.
             if index % 1_000 == 100 {
                 generation += 1;
-                line.leg.play(PieceId { generation, index: 0 }, agent(17), true);
+                line.leg.play(SegmentId { response_id: generation, index: 0 }, agent(17), true);
             }
             line.step(frame);
             judge(&mut line, &mut held, &mut counts);
@@ -370,13 +375,13 @@ fn people_talking_behind_the_caller_do_not_stop_the_agent() {
 
 /// From the caller's first sound to our last one.
 fn silenced_after(name: &str, background: &[f64], echo: Option<(usize, f64)>) -> Option<f64> {
-    let mut line = Line::new();
+    let mut line = TestCall::new();
     line.echo = echo;
-    line.leg.play(PieceId { generation: 1, index: 0 }, agent(30), true);
-    let mut behind = background.chunks(SAMPLES).cycle();
+    line.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
+    let mut behind = background.chunks(FRAME_SAMPLES).cycle();
     let mut next = |said: &[f64]| -> Vec<f64> {
         let base = behind.next().unwrap_or(&[]);
-        (0..SAMPLES).map(|n| said.get(n).copied().unwrap_or(0.0) + base.get(n).copied().unwrap_or(0.0)).collect()
+        (0..FRAME_SAMPLES).map(|n| said.get(n).copied().unwrap_or(0.0) + base.get(n).copied().unwrap_or(0.0)).collect()
     };
     let (mut held, mut counts) = (None, (0, 0));
     for _ in 0..250 {
@@ -385,18 +390,18 @@ fn silenced_after(name: &str, background: &[f64], echo: Option<(usize, f64)>) ->
         judge(&mut line, &mut held, &mut counts);
     }
     let began = line.now;
-    for frame in at_level(&recording(name), SPEECH_DBFS).chunks(SAMPLES) {
+    for frame in at_level(&recording(name), SPEECH_DBFS).chunks(FRAME_SAMPLES) {
         let frame = next(frame);
         line.step(&frame);
     }
-    let stopped = line.events.iter().any(|event| matches!(event, LegEvent::Flushed { barge_in: true, .. }));
+    let stopped = line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { barge_in: true, .. }));
     stopped.then(|| line.last_sound().saturating_duration_since(began).as_secs_f64() * 1_000.0)
 }
 
 #[test]
-fn the_agent_falls_silent_when_the_caller_speaks() {
+fn barge_in_latency_is_bounded() {
     let crowd = babble(SPEECH_DBFS - 15.0, 40);
-    let silence = vec![0.0; SAMPLES];
+    let silence = vec![0.0; FRAME_SAMPLES];
     type Case<'a> = (&'a str, &'a [f64], Option<(usize, f64)>, f64);
     let cases: [Case<'_>; 3] = [
         ("quiet line", &silence, None, 200.0),
@@ -416,19 +421,20 @@ fn the_agent_falls_silent_when_the_caller_speaks() {
 }
 
 #[test]
-fn after_a_cough_every_word_is_heard() {
+fn cough_pauses_without_losing_words() {
     let mut whole = 0;
     for (name, _) in SENTENCES {
-        let mut line = Line::new();
+        let mut line = TestCall::new();
         let speech = agent(6);
-        line.leg.play(PieceId { generation: 1, index: 0 }, speech.clone(), true);
+        line.leg.play(SegmentId { response_id: 1, index: 0 }, speech.clone(), true);
         let (mut held, mut counts) = (None, (0, 0));
         let cough = at_level(&recording(name), SPEECH_DBFS);
         for index in 0..500 {
-            let said = cough[..2_400].chunks(SAMPLES).nth(if index >= 100 { index - 100 } else { 99 }).unwrap_or(&[]);
+            let said =
+                cough[..2_400].chunks(FRAME_SAMPLES).nth(if index >= 100 { index - 100 } else { 99 }).unwrap_or(&[]);
             line.step(said);
             let finished = line.events.iter().any(|event| {
-                matches!(event, LegEvent::PieceFinished { heard, .. } if heard.sent_samples == speech.len() as u64)
+                matches!(event, LegEvent::SegmentFinished { heard, .. } if heard.sent_samples == speech.len() as u64)
             });
             whole += usize::from(finished);
             judge(&mut line, &mut held, &mut counts);
@@ -440,17 +446,17 @@ fn after_a_cough_every_word_is_heard() {
 }
 
 #[test]
-fn our_own_echo_never_interrupts() {
+fn echo_does_not_barge_in() {
     let mut minutes = 0.0;
     for delay_ms in [40, 120, 240, 400, 600] {
         for level_db in [-15.0, -20.0, -30.0] {
-            let mut line = Line::new();
+            let mut line = TestCall::new();
             line.echo = Some((delay_ms, level_db));
-            line.leg.play(PieceId { generation: 1, index: 0 }, agent(30), true);
+            line.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
             for _ in 0..1_600 {
                 line.step(&[]);
             }
-            let holds = line.events.iter().filter(|event| matches!(event, LegEvent::Held { .. })).count();
+            let holds = line.events.iter().filter(|event| matches!(event, LegEvent::PlayoutPaused { .. })).count();
             assert_eq!(holds, 0, "echo of {level_db} dB after {delay_ms} ms");
             minutes += 0.5;
         }
@@ -459,7 +465,7 @@ fn our_own_echo_never_interrupts() {
 }
 
 #[test]
-fn keys_are_heard_in_speech_and_not_where_there_are_none() {
+fn dtmf_talk_off_and_talk_down() {
     // Talk-off: every recording of the set, none of which holds a key.
     let (mut seconds, mut false_keys) = (0.0, vec![]);
     for entry in std::fs::read_dir(FOLDER).unwrap().map(Result::unwrap) {
@@ -469,9 +475,9 @@ fn keys_are_heard_in_speech_and_not_where_there_are_none() {
             continue;
         }
         let samples = recording(name);
-        let mut receiver = dtmf::Receiver::default();
-        for frame in samples.as_chunks::<SAMPLES>().0 {
-            let line: Frame = frame.map(|sample| Law::Mu.decode(Law::Mu.encode(sample)));
+        let mut receiver = dtmf::DtmfDetector::default();
+        for frame in samples.as_chunks::<FRAME_SAMPLES>().0 {
+            let line: Frame = frame.map(|sample| Companding::MuLaw.decode(Companding::MuLaw.encode(sample)));
             false_keys.extend(receiver.handle_frame(&line).map(|key| (name.to_owned(), key)));
         }
         seconds += samples.len() as f64 / 8_000.0;
@@ -490,15 +496,15 @@ fn keys_are_heard_in_speech_and_not_where_there_are_none() {
         for (index, (name, _)) in SENTENCES.iter().enumerate() {
             let voice = at_level(&recording(name), -10.0 - below_db);
             let key = char::from(b"0123456789*#"[index % 12]);
-            let mut receiver = dtmf::Receiver::default();
+            let mut receiver = dtmf::DtmfDetector::default();
             let mixed: Vec<i16> = voice
                 .iter()
                 .enumerate()
                 .map(|(n, s)| if (4_000..4_800).contains(&n) { s + tones(key, n) } else { *s })
-                .map(|s| Law::Mu.decode(Law::Mu.encode(s.clamp(-32_768.0, 32_767.0) as i16)))
+                .map(|s| Companding::MuLaw.decode(Companding::MuLaw.encode(s.clamp(-32_768.0, 32_767.0) as i16)))
                 .collect();
             let keys: Vec<char> =
-                mixed.as_chunks::<SAMPLES>().0.iter().filter_map(|f| receiver.handle_frame(f)).collect();
+                mixed.as_chunks::<FRAME_SAMPLES>().0.iter().filter_map(|f| receiver.handle_frame(f)).collect();
             pressed += 1;
             read += usize::from(keys == [key]);
         }

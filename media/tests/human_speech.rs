@@ -5,9 +5,9 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
-use trunkline_media::frame::{Frame, SAMPLES};
-use trunkline_media::vad::{Config, Detector, Voice};
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::{FRAME_SAMPLES, Frame};
+use trunkline_media::vad::{SpeechChange, VadConfig, VoiceActivityDetector};
 
 const FOLDER: &str = "/usr/share/asterisk/sounds/en_US_f_Allison";
 /// Whole sentences of three to ten seconds.
@@ -45,18 +45,19 @@ fn rms(samples: &[i16]) -> f64 {
 
 /// Scales the speech (its sounding part) to a level.
 fn at_level(samples: &[i16], dbfs: f64) -> Vec<f64> {
-    let loud: Vec<i16> = samples.chunks_exact(SAMPLES).filter(|frame| rms(frame) > 200.0).flatten().copied().collect();
+    let loud: Vec<i16> =
+        samples.chunks_exact(FRAME_SAMPLES).filter(|frame| rms(frame) > 200.0).flatten().copied().collect();
     let gain = 32_768.0 * 10f64.powf(dbfs / 20.0) / rms(&loud);
     samples.iter().map(|s| f64::from(*s) * gain).collect()
 }
 
 /// Noise like that of a line: low frequencies stronger, from a seed.
-struct Noise {
+struct NoiseGenerator {
     seed: u64,
     state: f64,
 }
 
-impl Noise {
+impl NoiseGenerator {
     fn next(&mut self) -> f64 {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
@@ -67,7 +68,7 @@ impl Noise {
     }
 }
 
-struct Judged {
+struct VadResult {
     /// Late by, for the first speech after the leading silence; none if it was missed.
     onset: Option<Duration>,
     voiced_frames: usize,
@@ -77,12 +78,12 @@ struct Judged {
 }
 
 /// One second of noise, the prompt over noise, one second of noise; through mu-law.
-fn judge(index: usize, dbfs: f64, noise_below_db: Option<f64>) -> Judged {
+fn judge(index: usize, dbfs: f64, noise_below_db: Option<f64>) -> VadResult {
     let clean = prompt(PROMPTS[index]);
     let speech = at_level(&clean, dbfs);
     let lead = vec![0.0; 8_000];
     let speech: Vec<f64> = lead.iter().chain(&speech).chain(&lead).copied().collect();
-    let mut noise = Noise { seed: 0x9E37_79B9 + index as u64, state: 0.0 };
+    let mut noise = NoiseGenerator { seed: 0x9E37_79B9 + index as u64, state: 0.0 };
     // A line without noise is a line at -65 dBFS.
     let noise_dbfs = noise_below_db.map_or(-65.0, |below| dbfs - below);
     let noise_rms = 32_768.0 * 10f64.powf(noise_dbfs / 20.0);
@@ -90,26 +91,26 @@ fn judge(index: usize, dbfs: f64, noise_below_db: Option<f64>) -> Judged {
         .iter()
         .map(|sample| {
             let sum = sample + noise.next() * noise_rms;
-            Law::Mu.decode(Law::Mu.encode(sum.clamp(-32_768.0, 32_767.0) as i16))
+            Companding::MuLaw.decode(Companding::MuLaw.encode(sum.clamp(-32_768.0, 32_767.0) as i16))
         })
         .collect();
     // What is speech is seen in the clean recording: frames within 25 dB of its level.
     let truth: Vec<bool> = speech
-        .chunks_exact(SAMPLES)
+        .chunks_exact(FRAME_SAMPLES)
         .map(|frame| {
             let frame: Vec<i16> = frame.iter().map(|s| s.clamp(-32_768.0, 32_767.0) as i16).collect();
             20.0 * (rms(&frame).max(1.0) / 32_768.0).log10() > dbfs - 25.0
         })
         .collect();
     let origin = Instant::now();
-    let mut detector = Detector::new(Config::default());
-    let mut judged = Judged { onset: None, voiced_frames: 0, voiced_missed: 0, silent_frames: 0, silent_taken: 0 };
+    let mut detector = VoiceActivityDetector::new(VadConfig::default());
+    let mut judged = VadResult { onset: None, voiced_frames: 0, voiced_missed: 0, silent_frames: 0, silent_taken: 0 };
     let first = truth.iter().position(|voiced| *voiced).unwrap();
-    for (at, frame) in mixed.chunks_exact(SAMPLES).enumerate() {
+    for (at, frame) in mixed.chunks_exact(FRAME_SAMPLES).enumerate() {
         let frame: Frame = frame.try_into().unwrap();
         let now = origin + Duration::from_millis(20) * (at as u32 + 1);
         let change = detector.handle_frame(now, &frame);
-        if let (Some(Voice::Started(_)), None, true) = (change, judged.onset, at >= first) {
+        if let (Some(SpeechChange::Started(_)), None, true) = (change, judged.onset, at >= first) {
             judged.onset = Some(Duration::from_millis(20) * (at - first) as u32);
         }
         // Frames with speech within 300 ms on either side are neither clearly speech nor clearly silence.
@@ -127,10 +128,10 @@ fn judge(index: usize, dbfs: f64, noise_below_db: Option<f64>) -> Judged {
 
 /// Median and worst onset, share of speech missed, share of silence taken for speech.
 fn over_all(dbfs: f64, noise_below_db: Option<f64>) -> (Duration, Duration, f64, f64) {
-    let all: Vec<Judged> = (0..PROMPTS.len()).map(|index| judge(index, dbfs, noise_below_db)).collect();
+    let all: Vec<VadResult> = (0..PROMPTS.len()).map(|index| judge(index, dbfs, noise_below_db)).collect();
     let mut onsets: Vec<Duration> = all.iter().map(|one| one.onset.unwrap_or(Duration::from_secs(99))).collect();
     onsets.sort();
-    let sum = |pick: fn(&Judged) -> usize| all.iter().map(pick).sum::<usize>() as f64;
+    let sum = |pick: fn(&VadResult) -> usize| all.iter().map(pick).sum::<usize>() as f64;
     (
         onsets[onsets.len() / 2],
         onsets[onsets.len() - 1],
@@ -140,7 +141,7 @@ fn over_all(dbfs: f64, noise_below_db: Option<f64>) -> (Duration, Duration, f64,
 }
 
 #[test]
-fn a_person_is_heard_at_every_level_and_over_noise() {
+fn vad_detects_speech_at_every_level_and_in_noise() {
     for (dbfs, background) in
         [(-15.0, None), (-25.0, None), (-40.0, None), (-20.0, Some(20.0)), (-25.0, Some(15.0)), (-25.0, Some(10.0))]
     {

@@ -4,44 +4,46 @@
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::{Codec, Law};
-use trunkline_media::frame::{SAMPLES, level_dbfs};
-use trunkline_media::leg::{Config, Leg, LegEvent, Port, Stream};
-use trunkline_media::playout::queue::PieceId;
-use trunkline_media::rtp::packet::Packet;
-use trunkline_media::transport::webrtc::{Credentials, Out, Peer, Reach, Way, checked_ufrag};
+use trunkline_media::codec::{Codec, Companding};
+use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
+use trunkline_media::leg::{Leg, LegConfig, LegEvent, PortKind, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::rtp::packet::RtpPacket;
+use trunkline_media::transport::webrtc::{
+    HostCandidates, IceCredentials, IceTransport, PeerOutput, WebRtcPeer, ufrag_of_check,
+};
 
-const ALL: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
+const ALL: &[Codec] = &[Codec::Opus, Codec::G711(Companding::MuLaw), Codec::G711(Companding::ALaw)];
 
 fn addr(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
 }
 
-fn reach(port: u16) -> Reach {
-    Reach { udp: vec![addr(port)], tcp: vec![] }
+fn reach(port: u16) -> HostCandidates {
+    HostCandidates { udp: vec![addr(port)], tcp: vec![] }
 }
 
-struct Side {
-    law: Law,
+struct TestPeer {
+    law: Companding,
     leg: Leg,
-    peer: Peer,
+    peer: WebRtcPeer,
     at: SocketAddr,
     due: Instant,
     flying: Vec<(SocketAddr, Vec<u8>)>,
     events: Vec<LegEvent>,
 }
 
-impl Side {
+impl TestPeer {
     fn drain(&mut self, now: Instant) {
         let Self { leg, peer, flying, .. } = self;
         self.due = peer.poll(now, &mut |out| match out {
-            Out::Send { way: Way::Udp, to, bytes } => flying.push((to, bytes.to_vec())),
-            Out::Send { .. } => panic!("no TCP here"),
-            Out::Packet(packet) => leg.handle_packet(now, &packet),
-            Out::Connected => leg.handle_connected(now),
-            Out::Closed => leg.handle_closed(),
-            Out::Lost => leg.handle_disconnected(),
-            Out::Path { loss, round_trip } => leg.handle_path(loss, round_trip),
+            PeerOutput::Send { transport: IceTransport::Udp, to, bytes } => flying.push((to, bytes.to_vec())),
+            PeerOutput::Send { .. } => panic!("no TCP here"),
+            PeerOutput::Packet(packet) => leg.handle_packet(now, &packet),
+            PeerOutput::Connected => leg.handle_connected(now),
+            PeerOutput::Closed => leg.handle_closed(),
+            PeerOutput::Lost => leg.handle_disconnected(),
+            PeerOutput::PathStats { loss, round_trip } => leg.handle_path_stats(loss, round_trip),
         });
         while let Some(event) = self.leg.poll_event() {
             self.events.push(event);
@@ -52,7 +54,7 @@ impl Side {
         while self.leg.due(now) <= now {
             let (due, peer) = (self.leg.due(now), &mut self.peer);
             self.leg.tick(now, due, &mut |port, _, bytes| {
-                if let (Port::Rtp, Some(packet)) = (port, Packet::parse(bytes)) {
+                if let (PortKind::Rtp, Some(packet)) = (port, RtpPacket::parse(bytes)) {
                     peer.send(now, &packet);
                 }
             });
@@ -77,27 +79,27 @@ impl Side {
     }
 }
 
-struct Pair {
+struct PeerPair {
     now: Instant,
-    server: Side,
-    browser: Side,
+    server: TestPeer,
+    browser: TestPeer,
     /// Every nth packet of media is lost.
     lose_every: usize,
     count: usize,
 }
 
-impl Pair {
+impl PeerPair {
     fn new(codecs: &[Codec]) -> Self {
         let now = Instant::now();
-        let offered = Peer::offer(now, &reach(2), codecs).unwrap();
-        let answered = Peer::answer(now, &offered.sdp, &reach(1), ALL).unwrap();
+        let offered = WebRtcPeer::offer(now, &reach(2), codecs).unwrap();
+        let answered = WebRtcPeer::answer(now, &offered.sdp, &reach(1), ALL).unwrap();
         assert!(answered.sdp.contains("a=ice-lite") && answered.sdp.contains("10.0.0.1 1 typ host"));
         assert!(!answered.sdp.contains("opus") || answered.sdp.contains("useinbandfec=1;usedtx=1"));
         let (peer, stream) = offered.accept(&answered.sdp).unwrap();
-        let side = |peer, stream: Stream, at| {
-            let law = stream.codec.law();
-            let leg = Leg::new(now, Config { speak_at_once: false, ..Config::plain(now, stream) });
-            Side { law, leg, peer, at, due: now, flying: vec![], events: vec![] }
+        let side = |peer, stream: StreamConfig, at| {
+            let law = stream.codec.companding();
+            let leg = Leg::new(now, LegConfig { start_spurt_immediately: false, ..LegConfig::basic(now, stream) });
+            TestPeer { law, leg, peer, at, due: now, flying: vec![], events: vec![] }
         };
         let server = side(answered.peer, answered.stream, addr(1));
         Self { now, server, browser: side(peer, stream, addr(2)), lose_every: usize::MAX, count: 0 }
@@ -120,7 +122,7 @@ impl Pair {
                         self.count += 1;
                         let media = (128..192).contains(&bytes[0]);
                         if !(media && self.count.is_multiple_of(self.lose_every)) {
-                            to.peer.handle(self.now, Way::Udp, from, to.at, &bytes);
+                            to.peer.handle(self.now, IceTransport::Udp, from, to.at, &bytes);
                             to.drain(self.now);
                         }
                     }
@@ -136,22 +138,22 @@ fn tone(seconds: usize) -> Vec<i16> {
         .collect()
 }
 
-fn piece(index: u32) -> PieceId {
-    PieceId { generation: 1, index }
+fn piece(index: u32) -> SegmentId {
+    SegmentId { response_id: 1, index }
 }
 
 /// Levels of the 20 ms frames between the first and the last that carries sound.
 fn inside(samples: &[i16]) -> Vec<f32> {
-    let levels: Vec<f32> = samples.chunks_exact(SAMPLES).map(level_dbfs).collect();
+    let levels: Vec<f32> = samples.chunks_exact(FRAME_SAMPLES).map(level_dbfs).collect();
     let first = levels.iter().position(|level| *level > -30.0).unwrap();
     let last = levels.iter().rposition(|level| *level > -30.0).unwrap();
     levels[first..=last].to_vec()
 }
 
 #[test]
-fn both_hear_each_other_in_each_codec() {
+fn audio_flows_both_ways_in_each_codec() {
     for codecs in [ALL, &ALL[1..2], &ALL[2..3]] {
-        let mut pair = Pair::new(codecs);
+        let mut pair = PeerPair::new(codecs);
         pair.run(Duration::from_millis(400));
         assert!(pair.server.connected() && pair.browser.connected(), "{codecs:?}");
         // One after the other: the same sound at once would be taken for an echo.
@@ -170,25 +172,25 @@ fn both_hear_each_other_in_each_codec() {
 }
 
 #[test]
-fn silence_costs_an_opus_line_almost_nothing_and_is_no_loss() {
-    let mut pair = Pair::new(ALL);
+fn opus_dtx_sends_little_and_is_no_loss() {
+    let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_secs(20));
     let stats = pair.server.leg.stats();
     assert!(stats.packets_received < 80, "{} packets of silence", stats.packets_received);
     assert_eq!((stats.packets_lost, stats.concealed_ms), (0, 0));
-    let frames = pair.server.heard().len() / SAMPLES;
+    let frames = pair.server.heard().len() / FRAME_SAMPLES;
     assert!((930..=1_000).contains(&frames), "its time passed all the same: {frames} frames");
 }
 
 #[test]
-fn what_is_lost_is_filled_from_the_copy_in_the_next_packet() {
+fn opus_fec_recovers_lost_packets() {
     let spoken: Vec<i16> = hound::WavReader::open("../fixtures/audio/order_number.wav")
         .unwrap()
         .into_samples::<i16>()
         .map(Result::unwrap)
         .collect();
     let run = |lose_every| {
-        let mut pair = Pair::new(ALL);
+        let mut pair = PeerPair::new(ALL);
         pair.run(Duration::from_millis(400));
         pair.lose_every = lose_every;
         for index in 0..6 {
@@ -212,16 +214,16 @@ fn what_is_lost_is_filled_from_the_copy_in_the_next_packet() {
 #[test]
 fn digits_arrive_once_each() {
     for codecs in [ALL, &ALL[1..2]] {
-        let mut pair = Pair::new(codecs);
+        let mut pair = PeerPair::new(codecs);
         pair.run(Duration::from_millis(400));
-        pair.browser.leg.send_digits("12#");
+        pair.browser.leg.send_dtmf("12#");
         pair.run(Duration::from_secs(2));
         let digits: String = pair
             .server
             .events
             .iter()
             .filter_map(|event| match event {
-                LegEvent::Digit { digit } => Some(*digit),
+                LegEvent::DtmfReceived { digit } => Some(*digit),
                 _ => None,
             })
             .collect();
@@ -230,14 +232,14 @@ fn digits_arrive_once_each() {
 }
 
 #[test]
-fn goodbye_is_heard_at_once_and_silence_after_a_while() {
-    let mut pair = Pair::new(ALL);
+fn close_is_reported_at_once_and_silence_by_timeout() {
+    let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_millis(400));
     pair.browser.peer.close();
     pair.run(Duration::from_millis(300));
     assert!(pair.server.events.contains(&LegEvent::PeerClosed), "closed");
 
-    let mut pair = Pair::new(ALL);
+    let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_millis(400));
     for _ in 0..30_000 {
         pair.now += Duration::from_millis(2);
@@ -248,40 +250,40 @@ fn goodbye_is_heard_at_once_and_silence_after_a_while() {
 }
 
 #[test]
-fn ice_starts_anew_with_new_names() {
-    let mut pair = Pair::new(ALL);
+fn ice_restart_changes_ufrag() {
+    let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_millis(400));
     let before = pair.server.peer.ufrag();
-    let theirs = Credentials { ufrag: "abcd".into(), password: "0123456789abcdef01234567".into() };
-    let ours = pair.server.peer.restart(theirs, &reach(1));
+    let theirs = IceCredentials { ufrag: "abcd".into(), password: "0123456789abcdef01234567".into() };
+    let ours = pair.server.peer.restart_ice(theirs, &reach(1));
     assert!(ours.ufrag != before && ours.ufrag == pair.server.peer.ufrag() && ours.password.len() >= 22);
 }
 
 #[test]
-fn offers_without_a_stream_for_us_are_refused_in_words() {
+fn unusable_offers_are_rejected_with_text() {
     let now = Instant::now();
-    let offered = Peer::offer(now, &reach(2), ALL).unwrap();
+    let offered = WebRtcPeer::offer(now, &reach(2), ALL).unwrap();
     let without = offered.sdp.replace("m=audio", "m=video");
     for (offer, word) in [("v=0", "SDP"), ("", "SDP"), (without.as_str(), "")] {
-        let refused = Peer::answer(now, offer, &reach(1), ALL).err().unwrap_or_else(|| panic!("{offer}"));
+        let refused = WebRtcPeer::answer(now, offer, &reach(1), ALL).err().unwrap_or_else(|| panic!("{offer}"));
         assert!(refused.0.contains(word), "{refused:?}");
     }
-    let no_codec = Peer::offer(now, &reach(2), &ALL[1..2]).unwrap().sdp;
-    assert!(Peer::answer(now, &no_codec, &reach(1), &ALL[..1]).is_err());
+    let no_codec = WebRtcPeer::offer(now, &reach(2), &ALL[1..2]).unwrap().sdp;
+    assert!(WebRtcPeer::answer(now, &no_codec, &reach(1), &ALL[..1]).is_err());
 }
 
 #[test]
-fn the_name_in_a_check_is_found_and_nonsense_has_none() {
+fn ufrag_of_check_is_found() {
     let mut check = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42];
     check.extend([7; 12]);
     check.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c', 0]);
     check.extend([0, 6, 0, 9]);
     check.extend(b"ours:them\0\0\0");
-    assert_eq!(checked_ufrag(&check), Some("ours"));
+    assert_eq!(ufrag_of_check(&check), Some("ours"));
     for length in 0..check.len() {
-        let _ = checked_ufrag(&check[..length]);
+        let _ = ufrag_of_check(&check[..length]);
     }
-    assert_eq!(checked_ufrag(&[0x80; 40]), None);
+    assert_eq!(ufrag_of_check(&[0x80; 40]), None);
 }
 
 #[test]
@@ -290,7 +292,7 @@ fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
         let text = std::fs::read_to_string(format!("../fixtures/webrtc/corpus/{name}.sdp")).unwrap();
         let offer: String = text.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate")).collect();
         let answered =
-            Peer::answer(Instant::now(), &offer, &reach(1), ALL).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+            WebRtcPeer::answer(Instant::now(), &offer, &reach(1), ALL).unwrap_or_else(|why| panic!("{name}: {why:?}"));
         assert_eq!((answered.stream.codec, answered.stream.payload_type), (Codec::Opus, 111));
         assert!(answered.stream.telephone_event.is_some() && answered.stream.sending && answered.stream.receiving);
         let sdp = answered.sdp;
@@ -301,8 +303,8 @@ fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
 }
 
 #[test]
-fn checks_of_one_browser_from_ever_new_addresses_take_a_bounded_room() {
-    let mut pair = Pair::new(ALL);
+fn check_sources_are_bounded() {
+    let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_secs(2));
     // A check with the right password, as whoever holds it may send it from forged addresses.
     let mut check = Vec::new();
@@ -319,12 +321,14 @@ fn checks_of_one_browser_from_ever_new_addresses_take_a_bounded_room() {
     let from = |port: u16| SocketAddr::from(([10, 9, 9, 9], port));
     let server = &mut pair.server.peer;
     // Without the password nobody takes a place.
-    let refused = (1..2_000).filter(|port| server.handle(pair.now, Way::Udp, from(*port), addr(1), &foreign)).count();
+    let refused =
+        (1..2_000).filter(|port| server.handle(pair.now, IceTransport::Udp, from(*port), addr(1), &foreign)).count();
     assert_eq!(refused, 0);
-    let taken = (1..2_000).filter(|port| server.handle(pair.now, Way::Udp, from(*port), addr(1), &check)).count();
+    let taken =
+        (1..2_000).filter(|port| server.handle(pair.now, IceTransport::Udp, from(*port), addr(1), &check)).count();
     assert_eq!(taken, trunkline_media::limits::ICE_ADDRESSES_MAX - 1);
     // The browser's own address goes on.
-    assert!(server.handle(pair.now, Way::Udp, addr(2), addr(1), &check));
+    assert!(server.handle(pair.now, IceTransport::Udp, addr(2), addr(1), &check));
     for port in 1..2_000 {
         server.add_candidate(&format!("candidate:1 1 udp 2122260223 10.8.8.8 {port} typ host"));
     }

@@ -31,7 +31,7 @@ pub const SDP_FORMATS_MAX: usize = 64;
 pub const PROBES_MAX: usize = 512;
 /// Calls that ended and whose BYE or CANCEL is not answered yet: room for every call of the largest server to end in
 /// one moment. Over it the oldest are forgotten.
-pub const LINGERING_MAX: usize = 32_768;
+pub const LINGERING_CALLS_MAX: usize = 32_768;
 /// Keys of one media line that are read.
 pub const SDP_CRYPTO_MAX: usize = 16;
 /// Route headers of one request and of one dialog: RFC 3261 gives no bound, more than 16 proxies in a row are a loop.
@@ -50,7 +50,7 @@ pub const AUTHORIZATIONS_MAX: usize = 4;
 pub const INTERVAL_S_MAX: u32 = 86_400;
 /// How often one request is sent again because its answer asks for it (422, 423, 491): otherwise a peer that asks for a
 /// little more each time would make us retry forever.
-pub const REPEATS_MAX: u8 = 8;
+pub const REQUEST_RETRIES_MAX: u8 = 8;
 /// Reliable provisional responses to one INVITE that are acknowledged; further ones are ignored.
 pub const PROVISIONAL_RELIABLE_MAX: u8 = 64;
 /// 2xx answers of other forks that are acknowledged and ended with BYE: each costs two requests to an address the
@@ -65,7 +65,7 @@ pub const PROVISIONAL_WAITING_MAX: usize = 8;
 /// Addresses of one name that are tried, and hops of one call.
 pub const ADDRESSES_MAX: usize = 8;
 /// Addresses remembered as unreachable.
-pub const DEAD_MAX: usize = 1_024;
+pub const UNREACHABLE_ADDRESSES_MAX: usize = 1_024;
 /// Nonces whose counts are remembered; an older one is answered `stale=true`.
 pub const NONCES_MAX: usize = 8_192;
 /// A request over UDP that is larger goes over TCP (RFC 3261 section 18.1.1, for an MTU that is not known).
@@ -82,7 +82,7 @@ pub const CALL_EVENTS_MAX: usize = 64;
 /// Messages waiting to be written to one TCP connection; overflow closes the connection.
 pub const TCP_QUEUE_MAX: usize = 256;
 /// Messages in a row on one connection of a stranger that are no SIP: then it is closed.
-pub const STREAM_GARBAGE_MAX: usize = 8;
+pub const STREAM_UNPARSEABLE_MAX: usize = 8;
 /// Server transactions held at once. Over UDP each lives for 32 s, and a call has two: room for 5,000 calls a second,
 /// about 0.9 kB each. Over it requests are answered 503 without state.
 pub const SERVER_TRANSACTIONS_MAX: usize = 320_000;

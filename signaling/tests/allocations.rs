@@ -1,8 +1,8 @@
 //! What a message costs the allocator: a bound on the shape of the code, not a measurement of speed.
 
 use allocation_counter::measure;
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Message, print};
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{SipMessage, print};
 
 /// An INVITE as carriers send it: 16 headers and a session description.
 const INVITE: &str = "../fixtures/sip/corpus/carrier";
@@ -12,7 +12,7 @@ fn an_invite_is_parsed_and_printed_with_few_allocations() {
     let bytes = std::fs::read(format!("{}/{INVITE}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let mut request = None;
     let parsing = measure(|| {
-        if let Parsed::Message(Message::Request(parsed)) = parse::datagram(&bytes) {
+        if let ParsedMessage::Message(SipMessage::Request(parsed)) = parse::datagram(&bytes) {
             request = Some(parsed);
         }
     });

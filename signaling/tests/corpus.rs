@@ -6,12 +6,14 @@
 mod random_events;
 
 use std::path::PathBuf;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
-use trunkline_signaling::sip::digest::{Challenge, Check, Claim, ClientSession, Credentials, verify};
+use trunkline_signaling::sdp::negotiate::{self, LocalMedia, SdpCodec, SrtpMode};
+use trunkline_signaling::sip::digest::{
+    DigestChallenge, DigestCheck, DigestClaim, DigestClientSession, DigestCredentials, verify,
+};
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::glance::Glance;
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Message, print};
+use trunkline_signaling::sip::message::glance::HeaderPeek;
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{SipMessage, print};
 use trunkline_signaling::stun;
 use trunkline_signaling::webrtc::{fragment, offer};
 
@@ -47,10 +49,10 @@ fn sip_messages_never_panic_and_what_parses_prints_and_parses_again() {
             let mut framer = Framer::default();
             framer.push(&bytes);
             while framer.next().is_some_and(|framed| matches!(framed, Framed::Complete(_))) {}
-            let _ = Glance::of_datagram(&bytes);
-            if let Parsed::Message(Message::Request(request)) = parse::datagram(&bytes) {
+            let _ = HeaderPeek::of_datagram(&bytes);
+            if let ParsedMessage::Message(SipMessage::Request(request)) = parse::datagram(&bytes) {
                 let again = parse::datagram(&print::request(&request));
-                assert!(matches!(again, Parsed::Message(_)), "{:?} {again:?}", String::from_utf8_lossy(&bytes));
+                assert!(matches!(again, ParsedMessage::Message(_)), "{:?} {again:?}", String::from_utf8_lossy(&bytes));
             }
         }
     }
@@ -62,16 +64,16 @@ fn session_descriptions_never_panic() {
     let local = LocalMedia {
         addr,
         port: 30_000,
-        codecs: Codec::ALL.to_vec(),
+        codecs: SdpCodec::ALL.to_vec(),
         ptime_ms: 20,
-        srtp: Srtp::Preferred,
-        keying: negotiate::Keying::Sdes,
+        srtp: SrtpMode::Preferred,
+        keying: negotiate::KeyExchange::Sdes,
         fingerprint: Some([2; 32]),
-        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
+        ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
-        standing: None,
+        security: None,
     };
     for entry in corpus("sdp/corpus") {
         for bytes in damaged(&entry) {
@@ -85,7 +87,7 @@ fn session_descriptions_never_panic() {
 fn browsers_offers_and_fragments_never_panic() {
     for entry in corpus("webrtc/corpus") {
         for bytes in damaged(&entry) {
-            let _ = offer::check(&bytes);
+            let _ = offer::validate(&bytes);
             let _ = fragment::parse(&bytes);
         }
     }
@@ -99,16 +101,16 @@ fn random_events_leave_an_endpoint_as_it_was() {
 }
 
 #[test]
-fn nobody_gets_in_by_a_damaged_answer_to_a_challenge() {
-    let ours = Credentials { username: "u".into(), password: "not in the corpus".into() };
+fn mutated_authorization_is_rejected() {
+    let ours = DigestCredentials { username: "u".into(), password: "not in the corpus".into() };
     for entry in corpus("sip/digest") {
         for bytes in damaged(&entry) {
             let text = String::from_utf8_lossy(&bytes);
             let keyed = |input: &[u8]| format!("{:x}", input.len());
-            assert!(!matches!(verify(&text, &ours, "r", "INVITE", 10, keyed), Check::Valid(_)), "{text}");
-            if let Some(challenge) = Challenge::parse(&text) {
-                let value = ClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
-                assert_eq!(Claim::of(&value).map(|claim| claim.username).as_deref(), Some("u"));
+            assert!(!matches!(verify(&text, &ours, "r", "INVITE", 10, keyed), DigestCheck::Verified(_)), "{text}");
+            if let Some(challenge) = DigestChallenge::parse(&text) {
+                let value = DigestClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
+                assert_eq!(DigestClaim::from_header(&value).map(|claim| claim.username).as_deref(), Some("u"));
             }
         }
     }

@@ -8,12 +8,12 @@ mod common;
 use common::{config, trunk};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::{
-    Address, BoundCredentials, CallId, DestinationGuard, Endpoint, Event, Hop, Invite, RegistrationRule, Target,
-    Transport,
+    CallId, DestinationPolicy, HostCredentials, InviteRequest, NextHop, RegistrationConfig, SipEvent, TransmitTarget,
+    Transport, TransportAddress, UserAgent,
 };
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 const US: &str = "127.0.0.1:5060";
@@ -26,13 +26,13 @@ const STRANGER: &str = "192.0.2.66:5060";
 /// Where the endpoint must not send anything.
 const FORBIDDEN: &str = "192.0.2.99";
 
-struct Sent {
+struct SentRequest {
     to: String,
     transport: Transport,
     text: String,
 }
 
-impl Sent {
+impl SentRequest {
     fn method(&self) -> &str {
         self.text.split(' ').next().unwrap()
     }
@@ -49,38 +49,38 @@ impl Sent {
     }
 }
 
-struct Bench {
+struct UserAgentTest {
     now: Instant,
-    endpoint: Endpoint,
+    endpoint: UserAgent,
     /// What names lead to: changed between two resolutions where a test wants that.
-    names: Vec<(&'static str, Vec<Address>)>,
-    events: Vec<Event>,
+    names: Vec<(&'static str, Vec<TransportAddress>)>,
+    events: Vec<SipEvent>,
 }
 
-fn hop(addr: &str) -> Hop {
+fn hop(addr: &str) -> NextHop {
     let addr: SocketAddr = addr.parse().unwrap();
-    Hop { host: addr.ip().to_string(), port: Some(addr.port()), transport: None }
+    NextHop { host: addr.ip().to_string(), port: Some(addr.port()), transport: None }
 }
 
-fn name(host: &str) -> Hop {
-    Hop { host: host.to_owned(), port: None, transport: None }
+fn name(host: &str) -> NextHop {
+    NextHop { host: host.to_owned(), port: None, transport: None }
 }
 
-fn at(addr: &str) -> Address {
-    Address { transport: Transport::Udp, addr: addr.parse().unwrap() }
+fn at(addr: &str) -> TransportAddress {
+    TransportAddress { transport: Transport::Udp, addr: addr.parse().unwrap() }
 }
 
-fn credentials() -> Credentials {
-    Credentials { username: "account".into(), password: "secret".into() }
+fn credentials() -> DigestCredentials {
+    DigestCredentials { username: "account".into(), password: "secret".into() }
 }
 
 /// The trunk's credentials.
-fn bound() -> BoundCredentials {
+fn bound() -> HostCredentials {
     let hosts = vec![hop(CARRIER), hop(SECOND), hop(PROXY), name("carrier.example")];
-    BoundCredentials { credentials: credentials(), hosts }
+    HostCredentials { credentials: credentials(), hosts }
 }
 
-impl Bench {
+impl UserAgentTest {
     fn new() -> Self {
         Self::with_trunk("none")
     }
@@ -89,17 +89,17 @@ impl Bench {
     fn with_trunk(allow: &str) -> Self {
         let now = Instant::now();
         let mut config = config(US, vec![trunk(allow, None)]);
-        config.destinations = DestinationGuard::new(|addr| match addr.ip().to_string() == FORBIDDEN {
+        config.destinations = DestinationPolicy::new(|addr| match addr.ip().to_string() == FORBIDDEN {
             true => Err(format!("{addr} must not be asked")),
             false => Ok(()),
         });
-        Self { now, endpoint: Endpoint::new(now, config, [3; 32]), names: vec![], events: vec![] }
+        Self { now, endpoint: UserAgent::new(now, config, [3; 32]), names: vec![], events: vec![] }
     }
 
-    fn dial(&mut self, uri: &str, change: impl FnOnce(&mut Invite)) -> CallId {
+    fn dial(&mut self, uri: &str, change: impl FnOnce(&mut InviteRequest)) -> CallId {
         let uri = Uri::parse(uri).unwrap();
         let named = |uri: Uri| NameAddr { display: None, uri, params: String::new() };
-        let mut invite = Invite {
+        let mut invite = InviteRequest {
             request_uri: uri.clone(),
             from: named(Uri::sip(Some("us"), "127.0.0.1", None)),
             to: named(uri),
@@ -112,11 +112,11 @@ impl Bench {
             accept_refer: false,
         };
         change(&mut invite);
-        self.endpoint.invite(self.now, invite).unwrap()
+        self.endpoint.send_invite(self.now, invite).unwrap()
     }
 
     /// What was sent since the last time.
-    fn sent(&mut self) -> Vec<Sent> {
+    fn sent(&mut self) -> Vec<SentRequest> {
         let mut sent = vec![];
         loop {
             while let Some(event) = self.endpoint.poll_event() {
@@ -124,11 +124,11 @@ impl Bench {
             }
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 let to = match transmit.target {
-                    Target::Addr(addr) => addr.to_string(),
-                    Target::Name { host, .. } => host,
+                    TransmitTarget::Addr(addr) => addr.to_string(),
+                    TransmitTarget::Name { host, .. } => host,
                 };
                 let text = String::from_utf8(transmit.bytes.to_vec()).unwrap();
-                sent.push(Sent { to, transport: transmit.transport, text });
+                sent.push(SentRequest { to, transport: transmit.transport, text });
             }
             let Some(query) = self.endpoint.poll_query() else { return sent };
             let known = self.names.iter().find(|(name, _)| *name == query.hop.host);
@@ -147,7 +147,7 @@ impl Bench {
     }
 
     /// The peer answers a request: `headers` are whole lines.
-    fn answer(&mut self, request: &Sent, status: &str, headers: &str) {
+    fn answer(&mut self, request: &SentRequest, status: &str, headers: &str) {
         let to = request.header("to").unwrap();
         let tag = if to.contains(";tag=") { "" } else { ";tag=peer" };
         let copied = ["Via", "From", "Call-ID", "CSeq"]
@@ -157,14 +157,14 @@ impl Bench {
         self.endpoint.handle_datagram(self.now, request.to.parse().unwrap(), text.as_bytes());
     }
 
-    fn challenge(&mut self, request: &Sent, status: u16, realm: &str, more: &str) {
+    fn challenge(&mut self, request: &SentRequest, status: u16, realm: &str, more: &str) {
         let header = if status == 407 { "Proxy-Authenticate" } else { "WWW-Authenticate" };
         let line = format!("{header}: Digest realm=\"{realm}\", nonce=\"n{status}{more}\"{more}\r\n");
         self.answer(request, &format!("{status} Who?"), &line);
     }
 
     /// The INVITE that was sent last; nothing else was but ACKs.
-    fn invite(&mut self) -> Sent {
+    fn invite(&mut self) -> SentRequest {
         let mut sent = self.sent();
         sent.retain(|one| one.method() != "ACK");
         assert_eq!(sent.len(), 1, "{:?}", sent.iter().map(|one| one.method().to_owned()).collect::<Vec<_>>());
@@ -172,16 +172,16 @@ impl Bench {
     }
 
     /// The only request of a method that was sent.
-    fn only(&mut self, method: &str) -> Sent {
+    fn only(&mut self, method: &str) -> SentRequest {
         let mut sent = self.sent();
         sent.retain(|one| one.method() == method);
         assert_eq!(sent.len(), 1, "{method}");
         sent.remove(0)
     }
 
-    fn ends(&self) -> Vec<Cause> {
-        let cause = |event: &Event| match event {
-            Event::Ended { cause, .. } => Some(cause.clone()),
+    fn ends(&self) -> Vec<EndCause> {
+        let cause = |event: &SipEvent| match event {
+            SipEvent::Ended { cause, .. } => Some(cause.clone()),
             _ => None,
         };
         self.events.iter().filter_map(cause).collect()
@@ -206,8 +206,8 @@ impl Bench {
 }
 
 #[test]
-fn the_trunks_hosts_are_answered_whatever_their_realm_and_nobody_else_is() {
-    type Change = fn(&mut Invite);
+fn only_trunk_hosts_get_credentials() {
+    type Change = fn(&mut InviteRequest);
     let to_number: Change = |_| {};
     let by_proxy: Change = |invite| invite.hops = vec![hop(PROXY)];
     let by_both: Change = |invite| invite.hops = vec![hop(CARRIER), hop(SECOND)];
@@ -234,7 +234,7 @@ fn the_trunks_hosts_are_answered_whatever_their_realm_and_nobody_else_is() {
     ];
     for (uri, change, wanted) in cases {
         for (status, realm) in [(401, "anything"), (407, "carrier.example"), (401, ""), (407, "192.0.2.7")] {
-            let mut bench = Bench::new();
+            let mut bench = UserAgentTest::new();
             // A stranger's name may lead to the carrier's own address: what its settings say counts.
             bench.names =
                 vec![("carrier.example", vec![at("192.0.2.77:5060")]), ("stranger.example", vec![at(CARRIER)])];
@@ -253,7 +253,7 @@ fn the_trunks_hosts_are_answered_whatever_their_realm_and_nobody_else_is() {
             } else {
                 assert!(sent.iter().all(|one| one.realms().is_empty()) && sent.len() == 1, "{uri}");
                 let ended = bench.ends();
-                assert!(matches!(ended[..], [Cause::Refused { status: s, .. }] if s == status), "{uri}: {ended:?}");
+                assert!(matches!(ended[..], [EndCause::Rejected { status: s, .. }] if s == status), "{uri}: {ended:?}");
             }
         }
     }
@@ -261,7 +261,7 @@ fn the_trunks_hosts_are_answered_whatever_their_realm_and_nobody_else_is() {
 
 #[test]
 fn the_next_target_of_a_trunk_is_answered_as_well() {
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop(CARRIER), hop(SECOND)]);
     let first = bench.invite();
     bench.challenge(&first, 401, "one", "");
@@ -278,7 +278,7 @@ fn the_next_target_of_a_trunk_is_answered_as_well() {
 
 #[test]
 fn a_proxy_and_a_registrar_challenge_once_each() {
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop(PROXY)]);
     let invite = bench.invite();
     bench.challenge(&invite, 407, "proxy", "");
@@ -296,12 +296,12 @@ fn a_proxy_and_a_registrar_challenge_once_each() {
     // A refused answer is an end.
     bench.challenge(&both, 401, "registrar", "");
     assert_eq!(bench.sent().iter().filter(|one| one.method() == "INVITE").count(), 0);
-    assert!(matches!(bench.ends()[..], [Cause::Refused { status: 401, .. }]));
+    assert!(matches!(bench.ends()[..], [EndCause::Rejected { status: 401, .. }]));
 }
 
 #[test]
-fn nobody_makes_us_answer_for_ever() {
-    let mut bench = Bench::new();
+fn challenges_are_answered_a_bounded_number_of_times() {
+    let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.7", |_| {});
     let mut answers = 0;
     let mut request = bench.invite();
@@ -318,16 +318,16 @@ fn nobody_makes_us_answer_for_ever() {
 }
 
 /// Requests in a dialog of a call: how each is sent, and the method on the wire.
-type Ask = fn(&mut Bench, CallId);
-const IN_DIALOG: &[(&str, Ask)] = &[
+type DialogCommand = fn(&mut UserAgentTest, CallId);
+const IN_DIALOG: &[(&str, DialogCommand)] = &[
     ("BYE", |bench, call| bench.endpoint.hang_up(bench.now, call).unwrap()),
-    ("INVITE", |bench, call| bench.endpoint.reoffer(bench.now, call, b"v=0\r\n".to_vec()).unwrap()),
-    ("REFER", |bench, call| bench.endpoint.refer(bench.now, call, "tel:+31201234567").unwrap()),
-    ("INFO", |bench, call| bench.endpoint.info(bench.now, call, "application/dtmf-relay", b"x".to_vec()).unwrap()),
+    ("INVITE", |bench, call| bench.endpoint.send_reoffer(bench.now, call, b"v=0\r\n".to_vec()).unwrap()),
+    ("REFER", |bench, call| bench.endpoint.send_refer(bench.now, call, "tel:+31201234567").unwrap()),
+    ("INFO", |bench, call| bench.endpoint.send_info(bench.now, call, "application/dtmf-relay", b"x".to_vec()).unwrap()),
 ];
 
 #[test]
-fn a_dialog_goes_on_where_it_began() {
+fn dialog_credentials_stay_with_trunk_hosts() {
     for (method, ask) in IN_DIALOG {
         for status in [401, 407] {
             // Where it began, where it goes on, and whether that is the trunk's.
@@ -346,7 +346,7 @@ fn a_dialog_goes_on_where_it_began() {
                 ("sip:1@192.0.2.66", "<sip:p@192.0.2.7:5060>", "", false),
             ];
             for (uri, contact, route, wanted) in cases {
-                let mut bench = Bench::new();
+                let mut bench = UserAgentTest::new();
                 let carrier = vec![at("192.0.2.71:5060"), at("192.0.2.72:5060")];
                 bench.names = vec![("carrier.example", carrier), ("stranger.example", vec![at(STRANGER)])];
                 let call = bench.answered(uri, contact, route);
@@ -368,7 +368,7 @@ fn a_dialog_goes_on_where_it_began() {
 #[test]
 fn a_call_that_was_challenged_once_answers_beforehand_in_its_dialog() {
     for (contact, wanted) in [("192.0.2.7", true), ("192.0.2.66", false)] {
-        let mut bench = Bench::new();
+        let mut bench = UserAgentTest::new();
         let call = bench.dial("sip:1@192.0.2.7", |_| {});
         let invite = bench.invite();
         bench.challenge(&invite, 407, "carrier", "");
@@ -384,14 +384,14 @@ fn a_call_that_was_challenged_once_answers_beforehand_in_its_dialog() {
 }
 
 #[test]
-fn whoever_calls_us_gets_no_credentials_for_its_challenge() {
-    let mut bench = Bench::with_trunk("192.0.2.66");
+fn inbound_caller_gets_no_credentials() {
+    let mut bench = UserAgentTest::with_trunk("192.0.2.66");
     let invite = "INVITE sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
          From: <sip:them@192.0.2.66>;tag=t\r\nTo: <sip:us@127.0.0.1>\r\nCall-ID: in\r\nCSeq: 1 INVITE\r\n\
          Contact: <sip:them@192.0.2.66>\r\nContent-Length: 0\r\n\r\n";
     bench.endpoint.handle_datagram(bench.now, STRANGER.parse().unwrap(), invite.as_bytes());
     bench.sent();
-    let Some(Event::Incoming(incoming)) = bench.events.pop() else { panic!("{:?}", bench.events) };
+    let Some(SipEvent::Incoming(incoming)) = bench.events.pop() else { panic!("{:?}", bench.events) };
     bench.endpoint.answer(bench.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
     let ok = bench.sent().pop().unwrap();
     let to = ok.header("to").unwrap();
@@ -410,7 +410,7 @@ fn whoever_calls_us_gets_no_credentials_for_its_challenge() {
 #[test]
 fn forks_are_acknowledged_to_whoever_began_them() {
     for (uri, wanted) in [("sip:1@192.0.2.7", true), ("sip:1@192.0.2.66", false)] {
-        let mut bench = Bench::new();
+        let mut bench = UserAgentTest::new();
         bench.dial(uri, |_| {});
         let invite = bench.invite();
         let ringing = "Contact: <sip:peer@192.0.2.7>\r\nRequire: 100rel\r\nRSeq: 7\r\n";
@@ -422,7 +422,7 @@ fn forks_are_acknowledged_to_whoever_began_them() {
         // A fork that answers too late is hung up without credentials.
         bench.answer(&invite, "200 OK", "Contact: <sip:peer@192.0.2.7>\r\n");
         bench.sent();
-        let mut late = Sent { to: invite.to.clone(), transport: invite.transport, text: invite.text.clone() };
+        let mut late = SentRequest { to: invite.to.clone(), transport: invite.transport, text: invite.text.clone() };
         late.text = late.text.replace("To: <", "To: \"late\" <");
         let text = format!("{};tag=second", late.header("to").unwrap());
         late.text = late.text.replace(late.header("to").unwrap(), &text);
@@ -436,12 +436,12 @@ fn forks_are_acknowledged_to_whoever_began_them() {
 #[test]
 fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
     // The owner follows a redirection with a call of its own: its URI is a stranger's.
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.7", |_| {});
     let invite = bench.invite();
     bench.answer(&invite, "302 Moved", "Contact: <sip:1@192.0.2.66>\r\n");
     bench.assert_silent();
-    let [Cause::Redirected { contacts, .. }] = &bench.ends()[..] else { panic!("{:?}", bench.ends()) };
+    let [EndCause::Redirected { contacts, .. }] = &bench.ends()[..] else { panic!("{:?}", bench.ends()) };
     let contact = contacts[0].clone();
     bench.dial(&contact, |_| {});
     let invite = bench.invite();
@@ -450,7 +450,7 @@ fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
     // OPTIONS asks whether somebody is there: a challenge says so.
     let uri = Uri::parse("sip:192.0.2.7").unwrap();
     let named = NameAddr { display: None, uri: uri.clone(), params: String::new() };
-    let probe = Invite {
+    let probe = InviteRequest {
         request_uri: uri,
         from: named.clone(),
         to: named,
@@ -462,15 +462,20 @@ fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
         trunk: None,
         accept_refer: false,
     };
-    let call = bench.endpoint.options(bench.now, probe).unwrap();
+    let call = bench.endpoint.send_options(bench.now, probe).unwrap();
     let options = bench.only("OPTIONS");
     bench.challenge(&options, 401, "carrier", "");
     bench.assert_silent();
-    assert!(bench.events.iter().any(|e| matches!(e, Event::Probed { call: c, status: Some(401) } if *c == call)));
+    assert!(
+        bench
+            .events
+            .iter()
+            .any(|e| matches!(e, SipEvent::OptionsAnswered { call: c, status: Some(401) } if *c == call))
+    );
 }
 
-fn registration(hops: Vec<Hop>) -> RegistrationRule {
-    RegistrationRule {
+fn registration(hops: Vec<NextHop>) -> RegistrationConfig {
+    RegistrationConfig {
         id: "trunk".into(),
         aor: Uri::parse("sip:account@carrier.example").unwrap(),
         registrar: Uri::parse("sip:carrier.example").unwrap(),
@@ -484,7 +489,7 @@ fn registration(hops: Vec<Hop>) -> RegistrationRule {
 
 #[test]
 fn a_registrar_is_answered_and_a_redirection_of_it_is_not_followed() {
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.endpoint.set_registrations(bench.now, vec![registration(vec![hop(CARRIER), hop(SECOND)])]);
     let first = bench.only("REGISTER");
     bench.challenge(&first, 401, "any realm", "");
@@ -496,27 +501,28 @@ fn a_registrar_is_answered_and_a_redirection_of_it_is_not_followed() {
 }
 
 #[test]
-fn nothing_is_sent_where_nothing_may_be_sent() {
-    let refused =
-        |bench: &Bench| bench.ends().iter().any(|c| matches!(c, Cause::Unreachable(why) if why.contains("must not")));
+fn forbidden_destinations_get_nothing() {
+    let refused = |bench: &UserAgentTest| {
+        bench.ends().iter().any(|c| matches!(c, EndCause::Unreachable(why) if why.contains("must not")))
+    };
     for uri in [
         "sip:1@192.0.2.99",
         "sip:1@192.0.2.99:22;transport=tcp",
         "sip:1@192.0.2.7;maddr=192.0.2.99",
         "sip:1@inside.example",
     ] {
-        let mut bench = Bench::new();
+        let mut bench = UserAgentTest::new();
         bench.names = vec![("inside.example", vec![at("192.0.2.99:80")])];
         bench.dial(uri, |_| {});
         assert!(bench.sent().is_empty() && refused(&bench), "{uri}");
-        assert_eq!(bench.endpoint.held(), (0, 0, 0), "{uri}");
+        assert_eq!(bench.endpoint.held_counts(), (0, 0, 0), "{uri}");
     }
     // A large request goes over TCP, and not there either.
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.99", |invite| invite.sdp = Some(vec![b'a'; 2_000]));
     assert!(bench.sent().is_empty() && refused(&bench));
     // One that may be asked takes over from one that may not, in whichever order.
-    let mut bench = Bench::new();
+    let mut bench = UserAgentTest::new();
     bench.names = vec![("both.example", vec![at("192.0.2.99:5060"), at(CARRIER)])];
     bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop("192.0.2.99:5060"), name("both.example")]);
     assert_eq!(bench.invite().to, CARRIER);
@@ -528,8 +534,8 @@ fn nothing_is_sent_where_nothing_may_be_sent() {
 }
 
 #[test]
-fn a_name_is_judged_each_time_it_is_resolved() {
-    let mut bench = Bench::new();
+fn destination_policy_applies_to_every_resolution() {
+    let mut bench = UserAgentTest::new();
     bench.names = vec![("carrier.example", vec![at(CARRIER)])];
     bench.endpoint.set_registrations(bench.now, vec![registration(vec![name("carrier.example")])]);
     let register = bench.only("REGISTER");
@@ -542,7 +548,7 @@ fn a_name_is_judged_each_time_it_is_resolved() {
 }
 
 #[test]
-fn a_contact_or_route_where_nothing_may_be_sent_is_not_believed() {
+fn forbidden_contact_or_route_is_not_used() {
     let headers = [
         "Contact: <sip:peer@192.0.2.99>\r\n",
         "Contact: <sip:peer@192.0.2.99:6379;transport=tcp>\r\n",
@@ -550,7 +556,7 @@ fn a_contact_or_route_where_nothing_may_be_sent_is_not_believed() {
     ];
     for headers in headers {
         for (method, ask) in IN_DIALOG {
-            let mut bench = Bench::new();
+            let mut bench = UserAgentTest::new();
             let call = bench.dial("sip:1@192.0.2.7", |_| {});
             let invite = bench.invite();
             bench.answer(&invite, "200 OK", headers);
@@ -561,7 +567,7 @@ fn a_contact_or_route_where_nothing_may_be_sent_is_not_believed() {
             assert_eq!((request.to.as_str(), request.transport), (CARRIER, Transport::Udp), "{headers}");
         }
         // A fork that nobody wants.
-        let mut bench = Bench::new();
+        let mut bench = UserAgentTest::new();
         let call = bench.dial("sip:1@192.0.2.7", |_| {});
         let invite = bench.invite();
         bench.answer(&invite, "180 Ringing", "");

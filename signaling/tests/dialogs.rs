@@ -7,24 +7,24 @@ mod common;
 
 use common::*;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::endpoint::{CallId, Endpoint, Event, Referral};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::endpoint::{CallId, ReferStatus, SipEvent, UserAgent};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::{HeaderName, Headers};
 
 const SDP: &[u8] = b"v=0\r\n";
 
 /// A line whose sides ask for session timers.
-fn timed(seed: u64, weather: Weather, expires_s: [u32; 2]) -> Line {
-    let mut line = Line::new(seed, weather, trunk("127.0.0.1", None));
+fn timed(seed: u64, weather: NetworkConditions, expires_s: [u32; 2]) -> TestNetwork {
+    let mut line = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
     let mut caller = config(CALLER, vec![]);
     let mut callee = config(CALLEE, vec![trunk("127.0.0.1", None)]);
     (caller.session_expires_s, callee.session_expires_s) = (expires_s[0], expires_s[1]);
-    line.sides = [Endpoint::new(line.now, caller, [1; 32]), Endpoint::new(line.now, callee, [2; 32])];
+    line.sides = [UserAgent::new(line.now, caller, [1; 32]), UserAgent::new(line.now, callee, [2; 32])];
     line
 }
 
 /// A call that was answered: both sides' names of it.
-fn talking(line: &mut Line) -> [CallId; 2] {
+fn talking(line: &mut TestNetwork) -> [CallId; 2] {
     let call = line.dial(None);
     for _ in 0..100 {
         line.pass_ms(200);
@@ -40,14 +40,14 @@ fn talking(line: &mut Line) -> [CallId; 2] {
 }
 
 /// Everything that was sent to where nobody is, as text.
-fn sent(endpoint: &mut Endpoint) -> Vec<String> {
+fn sent(endpoint: &mut UserAgent) -> Vec<String> {
     std::iter::from_fn(|| endpoint.poll_transmit()).map(|t| String::from_utf8_lossy(&t.bytes).into_owned()).collect()
 }
 
 #[test]
 fn a_long_call_is_refreshed_and_lives_on_whoever_asks_for_it() {
     for (expires_s, weather) in
-        [([1_800, 0], SUNNY), ([0, 1_800], SUNNY), ([600, 1_800], SUNNY), ([1_800, 1_800], STORM)]
+        [([1_800, 0], PERFECT), ([0, 1_800], PERFECT), ([600, 1_800], PERFECT), ([1_800, 1_800], LOSSY)]
     {
         let mut line = timed(20, weather, expires_s);
         let [call, _] = talking(&mut line);
@@ -67,11 +67,11 @@ fn a_long_call_is_refreshed_and_lives_on_whoever_asks_for_it() {
 #[test]
 fn a_call_whose_peer_is_gone_ends_before_the_session_does() {
     for (side, expires_s) in [(0, [1_800, 0]), (1, [0, 600])] {
-        let mut line = timed(21, SUNNY, expires_s);
+        let mut line = timed(21, PERFECT, expires_s);
         talking(&mut line);
         line.weather.loss_percent = 100;
         line.pass(Duration::from_secs(2_000));
-        let gone = [Cause::SessionExpired, Cause::DialogLost];
+        let gone = [EndCause::SessionExpired, EndCause::DialogLost];
         for side in [side, 1 - side] {
             let ends = line.ends(side);
             assert!(ends.len() == 1 && gone.contains(&ends[0]), "{side}: {ends:?}");
@@ -83,13 +83,13 @@ fn a_call_whose_peer_is_gone_ends_before_the_session_does() {
 #[test]
 fn an_interval_that_is_too_small_is_refused_and_asked_for_again() {
     let now = Instant::now();
-    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let small = RAW_INVITE.replace("Content-L", "Supported: timer\r\nSession-Expires: 60\r\nContent-L");
     endpoint.handle_datagram(now, CALLER.parse().unwrap(), small.as_bytes());
     let answer = sent(&mut endpoint).pop().unwrap();
     assert!(answer.starts_with("SIP/2.0 422 ") && answer.contains("Min-SE: 90\r\n"), "{answer}");
     // The other side of it: our INVITE is refused and repeated with what the peer wants.
-    let mut line = timed(22, SUNNY, [120, 0]);
+    let mut line = timed(22, PERFECT, [120, 0]);
     line.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
     let (_, first) = line.lost.pop().unwrap();
     let header = |text: &str, name: &str| {
@@ -114,20 +114,22 @@ fn an_interval_that_is_too_small_is_refused_and_asked_for_again() {
 fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
     let mut answered = 0;
     for seed in 0..60 {
-        let weather = if seed == 0 { SUNNY } else { STORM };
-        let mut line = Line::new(seed, weather, trunk("127.0.0.1", None));
+        let weather = if seed == 0 { PERFECT } else { LOSSY };
+        let mut line = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
         let call = line.dial(None);
         let mut begun = false;
         for _ in 0..200 {
             line.pass_ms(200);
             if let Some(theirs) = line.incoming().filter(|_| !begun) {
                 begun = true;
-                line.sides[1].progress(line.now, theirs, 183, Some(SDP.to_vec())).unwrap();
-                line.sides[1].progress(line.now, theirs, 180, None).unwrap();
+                line.sides[1].send_provisional(line.now, theirs, 183, Some(SDP.to_vec())).unwrap();
+                line.sides[1].send_provisional(line.now, theirs, 180, None).unwrap();
                 line.sides[1].answer(line.now, theirs, SDP.to_vec()).unwrap();
             }
         }
-        let early = line.events[0].iter().filter(|e| matches!(e, Event::Progress { status: 183, sdp: Some(_), .. }));
+        let early = line.events[0]
+            .iter()
+            .filter(|e| matches!(e, SipEvent::ProvisionalResponse { status: 183, sdp: Some(_), .. }));
         assert!(early.count() <= 1, "a retransmission is no news");
         answered += line.answered();
         if seed == 0 {
@@ -143,11 +145,11 @@ fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
 #[test]
 fn a_reliable_response_that_is_never_acknowledged_ends_the_call() {
     let now = Instant::now();
-    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let invite = RAW_INVITE.replace("Content-L", "Require: 100rel\r\nContent-L");
     endpoint.handle_datagram(now, CALLER.parse().unwrap(), invite.as_bytes());
-    let Some(Event::Incoming(incoming)) = endpoint.poll_event() else { panic!("refused") };
-    endpoint.progress(now, incoming.call, 180, None).unwrap();
+    let Some(SipEvent::Incoming(incoming)) = endpoint.poll_event() else { panic!("refused") };
+    endpoint.send_provisional(now, incoming.call, 180, None).unwrap();
     let ringing = sent(&mut endpoint).pop().unwrap();
     assert!(ringing.contains("Require: 100rel\r\n") && ringing.contains("RSeq: "), "{ringing}");
     let mut repeated = 0;
@@ -156,16 +158,16 @@ fn a_reliable_response_that_is_never_acknowledged_ends_the_call() {
         repeated += sent(&mut endpoint).iter().filter(|text| text.starts_with("SIP/2.0 180")).count();
     }
     assert_eq!(repeated, 6, "500 ms, doubled each time, until 32 s");
-    assert!(matches!(endpoint.poll_event(), Some(Event::Ended { cause: Cause::NotAcknowledged, .. })));
+    assert!(matches!(endpoint.poll_event(), Some(SipEvent::Ended { cause: EndCause::NotAcknowledged, .. })));
 }
 
 #[test]
-fn two_offers_at_once_are_both_refused_and_both_come_through() {
+fn glare_is_resolved() {
     for seed in 0..20 {
-        let mut line = Line::new(seed, SUNNY, trunk("127.0.0.1", None));
+        let mut line = TestNetwork::new(seed, PERFECT, trunk("127.0.0.1", None));
         let calls = talking(&mut line);
         for (side, call) in calls.into_iter().enumerate() {
-            line.sides[side].reoffer(line.now, call, b"v=0\r\ns=new\r\n".to_vec()).unwrap();
+            line.sides[side].send_reoffer(line.now, call, b"v=0\r\ns=new\r\n".to_vec()).unwrap();
         }
         for _ in 0..100 {
             line.pass_ms(100);
@@ -175,7 +177,7 @@ fn two_offers_at_once_are_both_refused_and_both_come_through() {
         }
         assert_eq!(line.count("491"), 2, "seed {seed}");
         for side in 0..2 {
-            let of = |event: &&Event| matches!(event, Event::Reanswered { sdp: Some(_), .. });
+            let of = |event: &&SipEvent| matches!(event, SipEvent::ReofferAccepted { sdp: Some(_), .. });
             assert_eq!(line.events[side].iter().filter(of).count(), 1, "seed {seed}, side {side}");
         }
         line.sides[1].hang_up(line.now, calls[1]).unwrap();
@@ -185,35 +187,35 @@ fn two_offers_at_once_are_both_refused_and_both_come_through() {
 
 #[test]
 fn an_offer_that_is_refused_changes_nothing() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let calls = talking(&mut line);
-    line.sides[0].reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
+    line.sides[0].send_reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
     line.pass_ms(50);
     line.sides[1].answer_reoffer(line.now, calls[1], None).unwrap();
     line.pass_ms(50);
-    assert!(matches!(line.events[0].last(), Some(Event::ReofferRefused { status: 488, .. })));
+    assert!(matches!(line.events[0].last(), Some(SipEvent::ReofferRejected { status: 488, .. })));
     assert_eq!((line.ends(0), line.ends(1)), (vec![], vec![]));
-    line.sides[0].reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
+    line.sides[0].send_reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
     line.pass_ms(50);
     line.sides[1].answer_reoffer(line.now, calls[1], Some(SDP.to_vec())).unwrap();
     line.pass_ms(50);
-    assert!(matches!(line.events[0].last(), Some(Event::Reanswered { .. })), "and the next one is taken");
+    assert!(matches!(line.events[0].last(), Some(SipEvent::ReofferAccepted { .. })), "and the next one is taken");
 }
 
 #[test]
 fn an_invite_without_an_offer_is_answered_in_the_acknowledgement() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let call = line.dial_with(|invite| invite.sdp = None);
     line.pass_ms(50);
     let theirs = line.incoming().unwrap();
-    assert!(matches!(&line.events[1][0], Event::Incoming(incoming) if incoming.sdp.is_none()));
+    assert!(matches!(&line.events[1][0], SipEvent::Incoming(incoming) if incoming.sdp.is_none()));
     line.sides[1].answer(line.now, theirs, SDP.to_vec()).unwrap();
     line.pass_ms(300);
     assert_eq!(line.count("ACK"), 0, "it waits for its owner");
     line.sides[0].acknowledge(call, Some(b"v=0\r\ns=answer\r\n".to_vec())).unwrap();
     line.pass_ms(50);
     let answer = line.events[1].iter().find_map(|event| match event {
-        Event::Confirmed { sdp, .. } => sdp.clone(),
+        SipEvent::Acknowledged { sdp, .. } => sdp.clone(),
         _ => None,
     });
     assert_eq!(answer.as_deref(), Some(&b"v=0\r\ns=answer\r\n"[..]));
@@ -222,7 +224,8 @@ fn an_invite_without_an_offer_is_answered_in_the_acknowledgement() {
     // Hung up before it was answered: acknowledged all the same.
     let call = line.dial_with(|invite| invite.sdp = None);
     line.pass_ms(50);
-    let Some(Event::Incoming(incoming)) = line.events[1].iter().rev().find(|e| matches!(e, Event::Incoming(_))) else {
+    let Some(SipEvent::Incoming(incoming)) = line.events[1].iter().rev().find(|e| matches!(e, SipEvent::Incoming(_)))
+    else {
         panic!("no call")
     };
     let theirs = incoming.call;
@@ -233,8 +236,8 @@ fn an_invite_without_an_offer_is_answered_in_the_acknowledgement() {
 }
 
 /// A callee that may be asked to transfer.
-fn may_refer() -> Line {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+fn may_refer() -> TestNetwork {
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let mut rule = trunk("127.0.0.1", None);
     rule.accept_refer = true;
     line.sides[1].set_trunks(std::sync::Arc::new(vec![rule].into()));
@@ -242,54 +245,54 @@ fn may_refer() -> Line {
 }
 
 #[test]
-fn the_peer_asks_for_a_transfer_and_hears_how_it_goes() {
+fn inbound_refer_is_accepted_and_notified() {
     let mut line = may_refer();
     let [call, theirs] = talking(&mut line);
     let target = "sip:+15550100@127.0.0.5?Replaces=abc%40h%3Bto-tag%3D1%3Bfrom-tag%3D2";
-    line.sides[0].refer(line.now, call, target).unwrap();
+    line.sides[0].send_refer(line.now, call, target).unwrap();
     line.pass_ms(50);
-    let Some(Event::Referred { referred, .. }) = line.events[1].last() else { panic!("{:?}", line.events[1]) };
+    let Some(SipEvent::ReferReceived { referred, .. }) = line.events[1].last() else { panic!("{:?}", line.events[1]) };
     assert_eq!(referred.target.to_string(), "sip:+15550100@127.0.0.5");
     assert_eq!(referred.replaces.as_deref(), Some("abc@h;to-tag=1;from-tag=2"));
     assert!(referred.referred_by.is_some());
     line.sides[1].answer_refer(line.now, theirs, true).unwrap();
     for status in [180, 200] {
         line.pass_ms(50);
-        line.sides[1].notify_refer(line.now, theirs, status).unwrap();
+        line.sides[1].send_refer_notify(line.now, theirs, status).unwrap();
     }
     line.pass_ms(50);
-    let news: Vec<Referral> = line.events[0]
+    let news: Vec<ReferStatus> = line.events[0]
         .iter()
         .filter_map(|event| match event {
-            Event::Referral { referral, .. } => Some(*referral),
+            SipEvent::ReferProgress { referral, .. } => Some(*referral),
             _ => None,
         })
         .collect();
-    let progress = |status, last| Referral::Progress { status, last };
-    assert_eq!(news, [Referral::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
+    let progress = |status, last| ReferStatus::Notified { status, last };
+    assert_eq!(news, [ReferStatus::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
     assert!(line.ends(0).is_empty(), "the call stays until somebody hangs up");
     line.sides[0].hang_up(line.now, call).unwrap();
     line.assert_nothing_is_held();
 }
 
 #[test]
-fn a_call_takes_the_place_of_another() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+fn replaces_takes_over_a_call() {
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let [call, theirs] = talking(&mut line);
-    let Some(Event::Incoming(first)) = line.events[1].first() else { panic!("no call") };
+    let Some(SipEvent::Incoming(first)) = line.events[1].first() else { panic!("no call") };
     let from_tag = first.from.tag().unwrap().to_owned();
     let call_id = first.sip_call_id.clone();
-    let Some(Event::Answered { .. }) = line.events[0].last() else { panic!("not answered") };
-    let replace = |line: &mut Line, value: String| {
+    let Some(SipEvent::Answered { .. }) = line.events[0].last() else { panic!("not answered") };
+    let replace = |line: &mut TestNetwork, value: String| {
         let mut headers = Headers::default();
         headers.push(HeaderName::Replaces, value);
         line.dial_with(|invite| invite.headers = headers);
         line.pass_ms(100);
     };
     replace(&mut line, format!("{call_id};to-tag=wrong;from-tag={from_tag}"));
-    assert!(matches!(&line.ends(0)[..], [Cause::Refused { status: 481, .. }]), "{:?}", line.ends(0));
+    assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 481, .. }]), "{:?}", line.ends(0));
     // The to-tag is the callee's, which its own BYE would carry as From tag.
-    line.sides[1].info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
+    line.sides[1].send_info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
     let info = loop {
         let transmit = line.sides[1].poll_transmit().unwrap();
         let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
@@ -301,19 +304,19 @@ fn a_call_takes_the_place_of_another() {
         info.lines().find(|l| l.starts_with("From:")).and_then(|l| l.split(";tag=").nth(1)).unwrap().to_owned();
     replace(&mut line, format!("{call_id};to-tag={to_tag};from-tag={from_tag}"));
     let second = line.events[1].iter().find_map(|event| match event {
-        Event::Replaced { call, by } if *call == theirs => Some(by.clone()),
+        SipEvent::ReplacesReceived { call, by } if *call == theirs => Some(by.clone()),
         _ => None,
     });
     let second = second.unwrap();
     line.sides[1].answer(line.now, second.call, SDP.to_vec()).unwrap();
     line.sides[1].hang_up(line.now, theirs).unwrap();
     line.pass_ms(100);
-    assert!(line.events[0].iter().any(|e| matches!(e, Event::Ended { call: ended, .. } if *ended == call)));
+    assert!(line.events[0].iter().any(|e| matches!(e, SipEvent::Ended { call: ended, .. } if *ended == call)));
     assert_eq!(line.answered(), 2);
 }
 
 /// An INVITE to where nobody is, and what answers it.
-fn by_hand(line: &mut Line) -> impl Fn(&str, &str) -> String + use<> {
+fn by_hand(line: &mut TestNetwork) -> impl Fn(&str, &str) -> String + use<> {
     line.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
     let (_, invite) = line.lost.pop().unwrap();
     let of = |name: &str| invite.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
@@ -327,25 +330,25 @@ fn by_hand(line: &mut Line) -> impl Fn(&str, &str) -> String + use<> {
     }
 }
 
-fn hear(line: &mut Line, text: &str) {
+fn hear(line: &mut TestNetwork, text: &str) {
     line.sides[0].handle_datagram(line.now, "127.0.0.9:5060".parse().unwrap(), text.as_bytes());
     line.carry();
 }
 
 #[test]
-fn a_redirection_tells_where_to() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+fn redirection_reports_contacts() {
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let answer = by_hand(&mut line);
     let contacts = "Contact: <sip:b@127.0.0.2>;q=0.2, \"A, B\" <sip:a@127.0.0.2;x=y>;q=0.9\r\nContact: <tel:+1555>\r\n";
     hear(&mut line, &answer("302 Moved Temporarily", contacts));
     let contacts = ["tel:+1555", "sip:a@127.0.0.2;x=y", "sip:b@127.0.0.2"].map(str::to_owned).to_vec();
-    assert_eq!(line.ends(0), [Cause::Redirected { status: 302, contacts }]);
+    assert_eq!(line.ends(0), [EndCause::Redirected { status: 302, contacts }]);
     line.assert_nothing_is_held_on(0);
 }
 
 #[test]
 fn the_first_fork_that_answers_has_the_call_and_the_others_are_hung_up() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let answer = by_hand(&mut line);
     let contact = |tag: &str| format!("{tag}|Contact: <sip:{tag}@127.0.0.9>\r\n");
     for tag in ["one", "two", "three"] {
@@ -364,7 +367,7 @@ fn the_first_fork_that_answers_has_the_call_and_the_others_are_hung_up() {
 
 #[test]
 fn a_bye_before_the_answer_is_not_known_and_the_call_rings_on() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let answer = by_hand(&mut line);
     let ringing = answer("180 Ringing", "p|Contact: <sip:p@127.0.0.9>\r\n");
     hear(&mut line, &ringing);
@@ -381,34 +384,34 @@ fn a_bye_before_the_answer_is_not_known_and_the_call_rings_on() {
     assert!(line.ends(0).is_empty());
     // A peer that says nothing more is not waited for without end.
     line.pass(Duration::from_secs(700));
-    assert_eq!(line.ends(0), [Cause::NoResponse]);
+    assert_eq!(line.ends(0), [EndCause::NoResponse]);
     line.assert_nothing_is_held_on(0);
 }
 
 #[test]
 fn why_a_call_was_refused_or_ended_is_read_from_its_reason() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let answer = by_hand(&mut line);
     hear(&mut line, &answer("480 Temporarily Unavailable", "Reason: Q.850;cause=1;text=\"Unallocated\"\r\n"));
     let ends = line.ends(0);
-    let Some(Cause::Refused { status: 480, why: Some(why), .. }) = ends.first() else { panic!("{ends:?}") };
+    let Some(EndCause::Rejected { status: 480, why: Some(why), .. }) = ends.first() else { panic!("{ends:?}") };
     assert_eq!((why.q850, why.text.as_deref()), (Some(1), Some("Unallocated")));
 }
 
 #[test]
-fn what_went_through_us_before_is_a_loop() {
+fn request_with_our_via_is_a_loop() {
     let now = Instant::now();
-    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let ours = "Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bKours\r\nMax-Forwards";
     endpoint.handle_datagram(now, CALLER.parse().unwrap(), RAW_INVITE.replace("Max-Forwards", ours).as_bytes());
     assert!(sent(&mut endpoint)[0].starts_with("SIP/2.0 482 "));
 }
 
 #[test]
-fn a_request_of_another_fork_is_not_this_calls() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+fn request_of_another_fork_is_rejected() {
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let [_, theirs] = talking(&mut line);
-    line.sides[1].info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
+    line.sides[1].send_info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
     let info = String::from_utf8_lossy(&line.sides[1].poll_transmit().unwrap().bytes).into_owned();
     // The same dialog seen from the caller, but with another caller's tag.
     let of = |name: &str| info.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();

@@ -7,15 +7,17 @@ mod common {
     pub mod hostile_world;
 }
 
-use common::hostile::{self, Dice, Draft, HEADERS, chunks, mutations, spoiled, start_lines};
-use common::hostile_world::{METHODS, SCENES, SDP, STATUSES, Scene, World};
+use common::hostile::{self, HEADERS, MessageDraft, Rng, chunks, mutations, spoiled, start_lines};
+use common::hostile_world::{CALL_STAGES, CallStage, METHODS, SDP, STATUSES, TestWorld};
 use std::time::{Duration, Instant};
 use trunkline_signaling::limits;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
-use trunkline_signaling::sip::digest::{Challenge, Check, Claim, ClientSession, Credentials, verify};
+use trunkline_signaling::sdp::negotiate::{self, LocalMedia, SdpCodec, SrtpMode};
+use trunkline_signaling::sip::digest::{
+    DigestChallenge, DigestCheck, DigestClaim, DigestClientSession, DigestCredentials, verify,
+};
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Message, print};
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{SipMessage, print};
 use trunkline_signaling::stun;
 use trunkline_signaling::webrtc::{fragment, offer};
 
@@ -23,10 +25,10 @@ use trunkline_signaling::webrtc::{fragment, offer};
 const BATCH: usize = 48;
 
 /// Runs cases, many on one endpoint each time: what a case sends is made when its peer is ready.
-fn run<C>(cases: Vec<C>, scene: impl Fn(&C) -> Scene, mut send: impl FnMut(&mut World, usize, &C) -> String) {
+fn run<C>(cases: Vec<C>, scene: impl Fn(&C) -> CallStage, mut send: impl FnMut(&mut TestWorld, usize, &C) -> String) {
     let start = Instant::now();
     for (round, batch) in cases.chunks(BATCH).enumerate() {
-        let mut world = World::new(start);
+        let mut world = TestWorld::new(start);
         world.owners_answer = round % 2 == 0;
         let mut labels = vec![];
         for case in batch {
@@ -39,8 +41,8 @@ fn run<C>(cases: Vec<C>, scene: impl Fn(&C) -> Scene, mut send: impl FnMut(&mut 
 }
 
 /// All headers wrong in all ways in one message.
-fn all_mutations(scene: Scene, draft: impl Fn(&mut World, usize) -> Draft) {
-    let mut probe = World::new(Instant::now());
+fn all_mutations(scene: CallStage, draft: impl Fn(&mut TestWorld, usize) -> MessageDraft) {
+    let mut probe = TestWorld::new(Instant::now());
     let at = probe.peer(scene);
     let good = draft(&mut probe, at);
     let count = |header: usize| mutations(&good.good(HEADERS[header].0, HEADERS[header].1)).len();
@@ -61,30 +63,30 @@ fn all_mutations(scene: Scene, draft: impl Fn(&mut World, usize) -> Draft) {
 
 #[test]
 fn every_header_of_a_call_that_comes_in() {
-    all_mutations(Scene::Idle, |world, at| world.initial(at));
+    all_mutations(CallStage::Idle, |world, at| world.initial(at));
 }
 
 #[test]
 fn every_header_of_a_request_outside_of_a_call() {
-    all_mutations(Scene::Idle, |world, at| world.request(at, "OPTIONS"));
+    all_mutations(CallStage::Idle, |world, at| world.request(at, "OPTIONS"));
 }
 
 #[test]
 fn every_header_of_an_offer_inside_a_call() {
-    all_mutations(Scene::Established, |world, at| world.request(at, "UPDATE"));
+    all_mutations(CallStage::Established, |world, at| world.request(at, "UPDATE"));
 }
 
 #[test]
 fn every_header_of_an_answer_to_our_call() {
-    all_mutations(Scene::Calling, |world, at| world.response(at, "200 OK"));
+    all_mutations(CallStage::Calling, |world, at| world.response(at, "200 OK"));
 }
 
 /// Requests in every state of a call, as they should be.
 #[test]
 fn every_request_in_every_state_of_a_call_has_one_answer() {
     for owners_answer in [false, true] {
-        for scene in SCENES {
-            let mut world = World::new(Instant::now());
+        for scene in CALL_STAGES {
+            let mut world = TestWorld::new(Instant::now());
             world.owners_answer = owners_answer;
             let mut labels = vec![];
             for method in METHODS {
@@ -98,7 +100,7 @@ fn every_request_in_every_state_of_a_call_has_one_answer() {
                     labels.push(format!("{scene:?}, {method} and {second}, owners answer: {owners_answer}"));
                     if labels.len() == 45 {
                         world.assert_comes_to_rest(&|at| labels.get(at).cloned().unwrap_or_default());
-                        world = World::new(Instant::now());
+                        world = TestWorld::new(Instant::now());
                         world.owners_answer = owners_answer;
                         labels.clear();
                     }
@@ -111,15 +113,15 @@ fn every_request_in_every_state_of_a_call_has_one_answer() {
 
 /// Random samples of the remaining combinations of states, messages, headers and mutations.
 #[test]
-fn thousands_of_seeds() {
+fn random_mutation_combinations() {
     let seeds: Vec<u64> = (1..=12_000).collect();
-    let pick = |seed: &u64| Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let pick = |seed: &u64| Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     run(
         seeds,
-        |seed| SCENES[pick(seed).roll(SCENES.len())],
+        |seed| CALL_STAGES[pick(seed).roll(CALL_STAGES.len())],
         |world, at, seed| {
             let mut dice = pick(seed);
-            let _ = dice.roll(SCENES.len());
+            let _ = dice.roll(CALL_STAGES.len());
             let mut labels = vec![format!("seed {seed}")];
             for _ in 0..1 + dice.roll(3) {
                 let good = match dice.roll(3) {
@@ -141,11 +143,11 @@ fn thousands_of_seeds() {
 }
 
 #[test]
-fn start_lines_that_are_none() {
+fn malformed_start_lines() {
     let cases: Vec<Vec<u8>> = METHODS.iter().flat_map(|method| start_lines(method)).collect();
     run(
         cases,
-        |_| Scene::Idle,
+        |_| CallStage::Idle,
         |world, at, line| {
             let method = line.split(|byte| *byte == b' ').next().unwrap();
             let method = METHODS.iter().find(|known| known.as_bytes() == method).unwrap_or(&"OPTIONS");
@@ -198,12 +200,12 @@ fn a_refusal_names_the_header() {
         ("Content-Length", "é", "Content-Length does not fit the message"),
         ("Content-Length", "18446744073709551615", "Content-Length does not fit the message"),
     ] {
-        let mut world = World::new(Instant::now());
-        let at = world.peer(Scene::Idle);
+        let mut world = TestWorld::new(Instant::now());
+        let at = world.peer(CallStage::Idle);
         let values = if value == "-" { vec![] } else { vec![value.as_bytes().to_vec()] };
         let bytes = world.initial(at).with(name, &values).bytes();
         let parsed = parse::datagram(&bytes);
-        let Parsed::Refused { status: 400, reason, .. } = parsed else {
+        let ParsedMessage::Invalid { status: 400, reason, .. } = parsed else {
             assert_eq!(name, "Replaces", "{name}: {value}: {parsed:?}"); // refused with the call it is for
             world.hear(at, &bytes);
             continue;
@@ -218,11 +220,11 @@ fn a_refusal_names_the_header() {
         ("REFER", "Refer-To", "<sip:é", "Malformed Refer-To"),
         ("UPDATE", "Contact", "é", "Malformed Contact"),
     ] {
-        let mut world = World::new(Instant::now());
-        let at = world.peer(Scene::Established);
+        let mut world = TestWorld::new(Instant::now());
+        let at = world.peer(CallStage::Established);
         let values = if value == "-" { vec![] } else { vec![value.as_bytes().to_vec()] };
         let draft = world.request(at, method).with(name, &values);
-        let Parsed::Refused { status: 400, reason, .. } = parse::datagram(&draft.bytes()) else {
+        let ParsedMessage::Invalid { status: 400, reason, .. } = parse::datagram(&draft.bytes()) else {
             panic!("{name}: {value}")
         };
         assert_eq!(reason, phrase, "{name}: {value}");
@@ -230,10 +232,12 @@ fn a_refusal_names_the_header() {
     for (name, value) in
         [("CSeq", "1 INVITE"), ("Session-Expires", "90"), ("Replaces", "x"), ("Expires", "1"), ("Min-SE", "1")]
     {
-        let mut world = World::new(Instant::now());
-        let at = world.peer(Scene::Idle);
+        let mut world = TestWorld::new(Instant::now());
+        let at = world.peer(CallStage::Idle);
         let twice = world.initial(at).with(name, &vec![value.as_bytes().to_vec(); 2]);
-        let Parsed::Refused { status: 400, reason, .. } = parse::datagram(&twice.bytes()) else { panic!("{name}") };
+        let ParsedMessage::Invalid { status: 400, reason, .. } = parse::datagram(&twice.bytes()) else {
+            panic!("{name}")
+        };
         assert_eq!(reason, format!("More than one {name}"));
     }
 }
@@ -241,16 +245,18 @@ fn a_refusal_names_the_header() {
 /// What parses prints and parses again, whatever is wrong with it.
 #[test]
 fn what_parses_prints_and_parses_again() {
-    let mut world = World::new(Instant::now());
-    let at = world.peer(Scene::Established);
+    let mut world = TestWorld::new(Instant::now());
+    let at = world.peer(CallStage::Established);
     for method in ["INVITE", "REFER", "NOTIFY"] {
         let good = world.request(at, method);
         for (name, usual) in HEADERS {
             for (way, values) in mutations(&good.good(name, usual)) {
                 let bytes = good.with(name, &values).bytes();
-                let Parsed::Message(Message::Request(request)) = parse::datagram(&bytes) else { continue };
+                let ParsedMessage::Message(SipMessage::Request(request)) = parse::datagram(&bytes) else { continue };
                 let again = parse::datagram(&print::request(&request));
-                let Parsed::Message(Message::Request(again)) = again else { panic!("{name}: {way}: {again:?}") };
+                let ParsedMessage::Message(SipMessage::Request(again)) = again else {
+                    panic!("{name}: {way}: {again:?}")
+                };
                 assert_eq!(again.headers.call_id(), request.headers.call_id(), "{name}: {way}");
             }
         }
@@ -260,8 +266,8 @@ fn what_parses_prints_and_parses_again() {
 /// What a stream holds of messages is found however they arrive, and nothing makes its buffer grow without end.
 #[test]
 fn streams_in_every_framing() {
-    let mut world = World::new(Instant::now());
-    let at = world.peer(Scene::Established);
+    let mut world = TestWorld::new(Instant::now());
+    let at = world.peer(CallStage::Established);
     let good = world.request(at, "INFO");
     for name in ["Content-Length", "l", "Call-ID", "Via", "X-Customer"] {
         let usual = HEADERS.iter().find(|(known, _)| *known == name).unwrap().1;
@@ -277,8 +283,10 @@ fn streams_in_every_framing() {
                     framer.push(&chunk);
                     while let Some(framed) = framer.next() {
                         match framed {
-                            Framed::Complete(parsed) => found += usize::from(matches!(parsed, Parsed::Message(_))),
-                            Framed::Broken(_) => {
+                            Framed::Complete(parsed) => {
+                                found += usize::from(matches!(parsed, ParsedMessage::Message(_)))
+                            }
+                            Framed::Unreadable(_) => {
                                 broken = true;
                                 break 'stream;
                             }
@@ -307,11 +315,11 @@ fn streams_in_every_framing() {
         let text = format!(
             "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nContent-Length: {length}\r\n\r\n"
         );
-        assert!(matches!(first(&text), Some(Framed::Broken(_))), "{length:?}");
+        assert!(matches!(first(&text), Some(Framed::Unreadable(_))), "{length:?}");
     }
     for lengths in ["Content-Length: 1\r\nl: 500", "l: 0\r\nContent-Length: 0", "Content-Length: 1\r\n 2"] {
         let text = format!("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n{lengths}\r\n\r\n");
-        assert!(matches!(first(&text), Some(Framed::Broken(_))), "{lengths:?}");
+        assert!(matches!(first(&text), Some(Framed::Unreadable(_))), "{lengths:?}");
     }
 }
 
@@ -326,14 +334,14 @@ fn local() -> LocalMedia {
     LocalMedia {
         addr: [192, 0, 2, 1].into(),
         port: u16::MAX,
-        codecs: Codec::ALL.to_vec(),
+        codecs: SdpCodec::ALL.to_vec(),
         ptime_ms: 20,
-        srtp: Srtp::Preferred,
-        keying: negotiate::Keying::Sdes,
+        srtp: SrtpMode::Preferred,
+        keying: negotiate::KeyExchange::Sdes,
         fingerprint: Some([2; 32]),
-        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
+        ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
-        standing: None,
+        security: None,
         session_id: u64::MAX,
         session_version: u64::MAX,
     }
@@ -381,7 +389,7 @@ fn every_line_of_a_description() {
             }
             let _ = negotiate::accept_answer(&text, &local);
             let _ = negotiate::is_webrtc(&text);
-            let _ = offer::check(&text);
+            let _ = offer::validate(&text);
             let _ = fragment::parse(&text);
         }
     }
@@ -395,7 +403,7 @@ fn every_line_of_a_description() {
         ("m=audio 65536 RTP/AVP 0", 1),
     ] {
         assert!(
-            matches!(negotiate::answer(&many(line, count), &local), Err(negotiate::Refused::Malformed(_))),
+            matches!(negotiate::answer(&many(line, count), &local), Err(negotiate::OfferAnswerError::Malformed(_))),
             "{line}"
         );
     }
@@ -406,17 +414,24 @@ fn every_line_of_a_description() {
 
 #[test]
 fn every_field_of_a_challenge_and_its_answer() {
-    let ours = Credentials { username: "u".into(), password: "not in here".into() };
+    let ours = DigestCredentials { username: "u".into(), password: "not in here".into() };
     let keyed = |input: &[u8]| format!("{:x}", input.len());
     for (name, usual) in HEADERS.iter().filter(|(name, _)| name.contains("Auth")) {
         for (way, values) in mutations(usual.as_bytes()) {
             for value in values {
                 let text = String::from_utf8_lossy(&value);
-                let _ = Claim::of(&text);
-                assert!(!matches!(verify(&text, &ours, "r", "INVITE", 10, keyed), Check::Valid(_)), "{name}: {way}");
-                if let Some(challenge) = Challenge::parse(&text) {
-                    let value = ClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
-                    assert_eq!(Claim::of(&value).map(|claim| claim.username).as_deref(), Some("u"), "{name}: {way}");
+                let _ = DigestClaim::from_header(&text);
+                assert!(
+                    !matches!(verify(&text, &ours, "r", "INVITE", 10, keyed), DigestCheck::Verified(_)),
+                    "{name}: {way}"
+                );
+                if let Some(challenge) = DigestChallenge::parse(&text) {
+                    let value = DigestClientSession::new(challenge, "c".into()).authorize(&ours, "INVITE", "sip:h");
+                    assert_eq!(
+                        DigestClaim::from_header(&value).map(|claim| claim.username).as_deref(),
+                        Some("u"),
+                        "{name}: {way}"
+                    );
                 }
             }
         }
@@ -444,8 +459,8 @@ fn every_byte_of_a_stun_answer() {
 
 /// What the fuzzer runs, on bytes of the dice.
 #[test]
-fn bytes_of_a_fuzzer() {
-    let mut dice = Dice(77);
+fn fuzzer_input_from_random_bytes() {
+    let mut dice = Rng(77);
     for _ in 0..400 {
         let bytes: Vec<u8> = (0..dice.roll(200)).map(|_| dice.roll(256) as u8).collect();
         common::hostile_world::run(&bytes);
@@ -454,7 +469,7 @@ fn bytes_of_a_fuzzer() {
 
 /// The mutator reaches every kind of error.
 #[test]
-fn the_generator_reaches_every_kind_of_fault() {
+fn mutator_reaches_every_kind_of_error() {
     let all = mutations(b"1 INVITE;x=y");
     let some = |test: &dyn Fn(&Vec<Vec<u8>>) -> bool| all.iter().any(|(_, values)| test(values));
     assert!(some(&|values| values.is_empty()) && some(&|values| values.len() > limits::HEADERS_MAX));
@@ -466,6 +481,6 @@ fn the_generator_reaches_every_kind_of_fault() {
     for (number, way) in all.iter().enumerate() {
         assert_eq!(hostile::mutation(b"1 INVITE;x=y", number), *way, "one by one as all together");
     }
-    let mut dice = hostile::Dice(1);
+    let mut dice = hostile::Rng(1);
     assert!((0..100).map(|_| dice.roll(10)).collect::<std::collections::HashSet<_>>().len() == 10);
 }

@@ -7,26 +7,29 @@ mod common;
 use common::*;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::endpoint::{Endpoint, Event, Referral, Target, Transport};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::endpoint::{ReferStatus, SipEvent, TransmitTarget, Transport, UserAgent};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::reason::Reason;
 
 #[test]
 fn caller_is_answered_and_hangs_up() {
     for transport in [Transport::Udp, Transport::Tcp] {
-        let mut line = Line::new(1, Weather { transport, ..SUNNY }, trunk("127.0.0.1", None));
+        let mut line = TestNetwork::new(1, NetworkConditions { transport, ..PERFECT }, trunk("127.0.0.1", None));
         let call = line.dial(None);
         line.pass_ms(50);
         let theirs = line.incoming().unwrap();
-        line.sides[1].progress(line.now, theirs, 180, None).unwrap();
+        line.sides[1].send_provisional(line.now, theirs, 180, None).unwrap();
         line.pass_ms(1_000);
         line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
         line.pass_ms(50);
         assert_eq!(line.answered(), 1);
-        assert!(matches!(line.events[1].last(), Some(Event::Confirmed { sdp: None, .. })));
+        assert!(matches!(line.events[1].last(), Some(SipEvent::Acknowledged { sdp: None, .. })));
         line.sides[0].hang_up(line.now, call).unwrap();
         line.pass_ms(50);
-        assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::Local], vec![Cause::RemoteBye { why: normal() }]));
+        assert_eq!(
+            (line.ends(0), line.ends(1)),
+            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
+        );
         assert_eq!([line.count("INVITE"), line.count("200"), line.count("ACK"), line.count("BYE")], [1, 2, 1, 1]);
         line.assert_nothing_is_held();
     }
@@ -34,20 +37,20 @@ fn caller_is_answered_and_hangs_up() {
 
 #[test]
 fn a_transfer_is_refused_by_a_peer_that_knows_none_and_the_call_goes_on() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let call = line.dial(None);
     line.pass_ms(50);
     let theirs = line.incoming().unwrap();
     line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
     line.pass_ms(50);
-    assert!(line.sides[0].refer(line.now, call, "tel:+1555\r\nX: y").is_err(), "no headers through a target");
-    line.sides[0].refer(line.now, call, "tel:+15550100").unwrap();
+    assert!(line.sides[0].send_refer(line.now, call, "tel:+1555\r\nX: y").is_err(), "no headers through a target");
+    line.sides[0].send_refer(line.now, call, "tel:+15550100").unwrap();
     line.pass_ms(50);
     let news = line.events[0].iter().find_map(|event| match event {
-        Event::Referral { referral, .. } => Some(*referral),
+        SipEvent::ReferProgress { referral, .. } => Some(*referral),
         _ => None,
     });
-    assert_eq!(news, Some(Referral::Refused { status: 603 }));
+    assert_eq!(news, Some(ReferStatus::Rejected { status: 603 }));
     assert!(line.ends(0).is_empty());
     line.sides[0].hang_up(line.now, call).unwrap();
     line.assert_nothing_is_held();
@@ -57,7 +60,7 @@ fn a_transfer_is_refused_by_a_peer_that_knows_none_and_the_call_goes_on() {
 fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
     let mut completed = 0;
     for seed in 0..200 {
-        let mut line = Line::new(seed, STORM, trunk("127.0.0.1", None));
+        let mut line = TestNetwork::new(seed, LOSSY, trunk("127.0.0.1", None));
         let call = line.dial(None);
         for _ in 0..200 {
             line.pass_ms(200);
@@ -83,14 +86,14 @@ fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
 #[test]
 fn caller_gives_up_before_any_answer() {
     for (wait_ms, note) in [(0, "before the provisional"), (100, "after it")] {
-        let mut line = Line::new(3, SUNNY, trunk("127.0.0.1", None));
+        let mut line = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
         let call = line.dial(None);
         line.pass_ms(wait_ms);
         line.sides[0].hang_up(line.now, call).unwrap();
         line.pass_ms(100);
         assert_eq!(
             (line.ends(0), line.ends(1)),
-            (vec![Cause::Local], vec![Cause::RemoteCancel { why: None }]),
+            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteCancel { why: None }]),
             "{note}"
         );
         assert_eq!((line.count("CANCEL"), line.count("487"), line.count("BYE")), (1, 1, 0), "{note}");
@@ -100,8 +103,8 @@ fn caller_gives_up_before_any_answer() {
 
 /// livekit/sip#626: a carrier answers 482 to a call that looks like the one that was just cancelled.
 #[test]
-fn a_call_right_after_a_cancelled_one_is_another_one() {
-    let mut line = Line::new(3, SUNNY, trunk("127.0.0.1", None));
+fn new_call_after_cancel_is_separate() {
+    let mut line = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
     let first = line.dial(None);
     line.pass_ms(100);
     line.sides[0].hang_up(line.now, first).unwrap();
@@ -111,29 +114,29 @@ fn a_call_right_after_a_cancelled_one_is_another_one() {
     assert_eq!((theirs.len(), line.count("482")), (2, 0));
     line.sides[1].answer(line.now, theirs[1], b"v=0\r\n".to_vec()).unwrap();
     line.pass_ms(100);
-    assert_eq!((line.answered(), line.ends(0)), (1, vec![Cause::Local]));
+    assert_eq!((line.answered(), line.ends(0)), (1, vec![EndCause::LocalHangUp]));
     line.sides[0].hang_up(line.now, second).unwrap();
     line.assert_nothing_is_held();
 }
 
 /// livekit/sip#424, rustpbx#280: ACK and BYE of a telephone behind a NAT go where its messages come from.
 #[test]
-fn a_telephone_behind_a_nat_is_answered_where_it_is() {
+fn phone_behind_nat_is_answered_at_its_source() {
     let nat: SocketAddr = "198.51.100.9:41234".parse().unwrap();
     let rule = trunk("198.51.100.0/24", None);
-    let (now, mut endpoint) = (Instant::now(), Endpoint::new(Instant::now(), config(CALLEE, vec![rule]), [3; 32]));
+    let (now, mut endpoint) = (Instant::now(), UserAgent::new(Instant::now(), config(CALLEE, vec![rule]), [3; 32]));
     let invite =
         RAW_INVITE.replace("127.0.0.1:5060", "192.168.1.7:5060").replace("sip:a@127.0.0.1", "sip:a@192.168.1.7");
     endpoint.handle_datagram(now, nat, invite.as_bytes());
     let call = std::iter::from_fn(|| endpoint.poll_event())
         .find_map(|event| match event {
-            Event::Incoming(incoming) => Some(incoming.call),
+            SipEvent::Incoming(incoming) => Some(incoming.call),
             _ => None,
         })
         .unwrap();
     endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
     let answer = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
-    assert_eq!(answer.target, Target::Addr(nat));
+    assert_eq!(answer.target, TransmitTarget::Addr(nat));
     let text = String::from_utf8_lossy(&answer.bytes).into_owned();
     let tag = text.split("\r\nTo: ").nth(1).and_then(|to| to.split(";tag=").nth(1)?.split("\r\n").next()).unwrap();
     let ack = invite
@@ -144,17 +147,17 @@ fn a_telephone_behind_a_nat_is_answered_where_it_is() {
     endpoint.hang_up(now, call).unwrap();
     let bye = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
     assert!(bye.bytes.starts_with(b"BYE "), "{}", String::from_utf8_lossy(&bye.bytes));
-    assert_eq!(bye.target, Target::Addr(nat));
+    assert_eq!(bye.target, TransmitTarget::Addr(nat));
 }
 
 /// While calls stay unattended, new calls are rejected at once.
 #[test]
-fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
+fn overloaded_owner_gets_no_more_calls() {
     let (start, mut config) = (Instant::now(), config(CALLEE, vec![trunk("127.0.0.1", None)]));
     config.calls_max = 1_000;
-    let mut endpoint = Endpoint::new(start, config, [3; 32]);
+    let mut endpoint = UserAgent::new(start, config, [3; 32]);
     let mut number = 0;
-    let mut invite = |endpoint: &mut Endpoint, now| {
+    let mut invite = |endpoint: &mut UserAgent, now| {
         number += 1;
         let text =
             RAW_INVITE.replace("CALLID", &format!("call-{number}")).replace("z9hG4bKx", &format!("z9hG4bK{number}"));
@@ -164,7 +167,7 @@ fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
         assert_eq!(invite(&mut endpoint, start), "SIP/2.0 100 Trying");
     }
     let calls: Vec<_> = std::iter::from_fn(|| endpoint.poll_event())
-        .filter_map(|event| if let Event::Incoming(incoming) = event { Some(incoming.call) } else { None })
+        .filter_map(|event| if let SipEvent::Incoming(incoming) = event { Some(incoming.call) } else { None })
         .collect();
     let later = start + Duration::from_millis(299);
     assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying", "a burst is no overload");
@@ -173,8 +176,8 @@ fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
     // Whoever rings is attended to, whoever is answered or refused as well, and whose owner says that it takes a while.
     for (index, call) in calls.iter().enumerate() {
         match index % 4 {
-            0 => endpoint.progress(later, *call, 180, None).unwrap(),
-            1 => endpoint.attend(*call).unwrap(),
+            0 => endpoint.send_provisional(later, *call, 180, None).unwrap(),
+            1 => endpoint.mark_attended(*call).unwrap(),
             2 => endpoint.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
             _ => endpoint.reject(later, *call, 486, None).unwrap(),
         }
@@ -185,21 +188,24 @@ fn an_owner_that_does_not_keep_up_gets_no_more_calls() {
 
 #[test]
 fn answer_crosses_the_cancel() {
-    let mut line = Line::new(4, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
     let call = line.dial(None);
     line.pass_ms(100);
     let theirs = line.incoming().unwrap();
     line.sides[0].hang_up(line.now, call).unwrap();
     line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
     line.pass_ms(200);
-    assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::Local], vec![Cause::RemoteBye { why: normal() }]));
+    assert_eq!(
+        (line.ends(0), line.ends(1)),
+        (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
+    );
     assert_eq!((line.answered(), line.count("BYE")), (0, 1));
     line.assert_nothing_is_held();
 }
 
 #[test]
 fn callee_hangs_up_before_the_ack_and_waits_for_it() {
-    let mut line = Line::new(5, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(5, PERFECT, trunk("127.0.0.1", None));
     line.dial(None);
     line.pass_ms(100);
     let theirs = line.incoming().unwrap();
@@ -207,43 +213,46 @@ fn callee_hangs_up_before_the_ack_and_waits_for_it() {
     line.sides[1].hang_up(line.now, theirs).unwrap();
     assert_eq!(line.count("BYE"), 0);
     line.pass_ms(100);
-    assert_eq!((line.ends(0), line.ends(1)), (vec![Cause::RemoteBye { why: normal() }], vec![Cause::Local]));
+    assert_eq!(
+        (line.ends(0), line.ends(1)),
+        (vec![EndCause::RemoteBye { why: normal() }], vec![EndCause::LocalHangUp])
+    );
     line.assert_nothing_is_held();
 }
 
 #[test]
-fn nobody_is_there() {
-    let mut line = Line::new(6, Weather { loss_percent: 100, ..SUNNY }, trunk("127.0.0.1", None));
+fn unreachable_callee_times_out() {
+    let mut line = TestNetwork::new(6, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
     line.dial(None);
     line.pass(Duration::from_millis(31_990));
     assert_eq!((line.ends(0), line.count("INVITE")), (vec![], 7));
     line.pass_ms(20);
-    assert_eq!(line.ends(0), [Cause::NoResponse]);
+    assert_eq!(line.ends(0), [EndCause::NoResponse]);
     line.assert_nothing_is_held();
 }
 
 #[test]
 fn the_acknowledgement_never_comes() {
-    let mut line = Line::new(7, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(7, PERFECT, trunk("127.0.0.1", None));
     line.dial(None);
     line.pass_ms(100);
     let theirs = line.incoming().unwrap();
     line.weather.loss_percent = 100;
     line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
     line.pass(Duration::from_secs(33));
-    assert_eq!(line.ends(1), [Cause::NotAcknowledged]);
+    assert_eq!(line.ends(1), [EndCause::NotAcknowledged]);
     assert!(line.count("BYE") > 0, "the half-open call is ended on the wire too");
     line.assert_nothing_is_held_on(1);
 }
 
 #[test]
 fn an_unknown_address_is_forbidden_and_leaves_nothing() {
-    let mut line = Line::new(8, SUNNY, trunk("10.0.0.0/8", None));
+    let mut line = TestNetwork::new(8, PERFECT, trunk("10.0.0.0/8", None));
     line.dial(None);
     line.pass_ms(5);
-    assert_eq!(line.sides[1].held(), (0, 0, 0));
+    assert_eq!(line.sides[1].held_counts(), (0, 0, 0));
     line.pass_ms(100);
-    assert!(matches!(&line.ends(0)[..], [Cause::Refused { status: 403, .. }]));
+    assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 403, .. }]));
     assert_eq!(line.incoming(), None);
     line.assert_nothing_is_held();
 }
@@ -251,12 +260,12 @@ fn an_unknown_address_is_forbidden_and_leaves_nothing() {
 #[test]
 fn a_trunk_with_credentials_challenges() {
     for (offered, accepted) in [(secret("right"), true), (secret("wrong"), false), (None, false)] {
-        let mut line = Line::new(9, SUNNY, trunk("none", secret("right")));
+        let mut line = TestNetwork::new(9, PERFECT, trunk("none", secret("right")));
         line.dial(offered);
         line.pass_ms(200);
         assert_eq!(line.incoming().is_some(), accepted);
         if !accepted {
-            assert!(matches!(&line.ends(0)[..], [Cause::Refused { status: 401, .. }]), "{:?}", line.ends(0));
+            assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 401, .. }]), "{:?}", line.ends(0));
         } else {
             let theirs = line.incoming().unwrap();
             line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
@@ -269,21 +278,22 @@ fn a_trunk_with_credentials_challenges() {
 
 #[test]
 fn busy_is_acknowledged_and_reported() {
-    let mut line = Line::new(10, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(10, PERFECT, trunk("127.0.0.1", None));
     line.dial(None);
     line.pass_ms(100);
     let theirs = line.incoming().unwrap();
     line.sides[1].reject(line.now, theirs, 486, Some(30)).unwrap();
     line.pass_ms(2_000);
     let why = Reason { q850: Some(17), ..Reason::default() };
-    let wanted = Cause::Refused { status: 486, reason: "Busy Here".into(), retry_after_s: Some(30), why: Some(why) };
+    let wanted =
+        EndCause::Rejected { status: 486, reason: "Busy Here".into(), retry_after_s: Some(30), why: Some(why) };
     assert_eq!((line.ends(0), line.count("486"), line.count("ACK")), (vec![wanted], 1, 1));
     line.assert_nothing_is_held();
 }
 
 #[test]
-fn the_eleventh_call_is_turned_away() {
-    let mut line = Line::new(11, SUNNY, trunk("127.0.0.1", None));
+fn call_over_calls_max_is_rejected() {
+    let mut line = TestNetwork::new(11, PERFECT, trunk("127.0.0.1", None));
     for _ in 0..10 {
         line.dial(None);
     }
@@ -297,7 +307,7 @@ fn the_eleventh_call_is_turned_away() {
 }
 
 /// First line of the answer to raw text, empty when there is none.
-fn answer_to(endpoint: &mut Endpoint, now: Instant, text: &str) -> String {
+fn answer_to(endpoint: &mut UserAgent, now: Instant, text: &str) -> String {
     endpoint.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
     let mut last = String::new();
     while let Some(transmit) = endpoint.poll_transmit() {
@@ -307,9 +317,9 @@ fn answer_to(endpoint: &mut Endpoint, now: Instant, text: &str) -> String {
 }
 
 #[test]
-fn hostile_and_odd_requests_get_the_answer_of_the_rfc() {
+fn odd_requests_get_the_rfc_response() {
     let now = Instant::now();
-    let make = || Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let make = || UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let invite = RAW_INVITE;
     let other = |method: &str| invite.replace("INVITE", method);
     for (text, wanted) in [
@@ -332,7 +342,7 @@ fn hostile_and_odd_requests_get_the_answer_of_the_rfc() {
         (other("ACK"), ""),
         (invite.replace("27.0.0.2>\r\n", "27.0.0.2>;tag=gone\r\n"), "SIP/2.0 481 Call/Transaction Does Not Exist"),
         (invite.replace("\r\n", "\n"), "SIP/2.0 100 Trying"),
-        (invite.replace("INVITE sip", "INVITE  sip"), "SIP/2.0 400 Malformed Request-Line"),
+        (invite.replace("INVITE sip", "INVITE  sip"), "SIP/2.0 400 Malformed Request-TestNetwork"),
         (invite.replace("CSeq: 1", "CSeq: -1"), "SIP/2.0 400 Malformed CSeq"),
         (invite.replace("Length: 0", "Length: -5"), "SIP/2.0 400 Content-Length does not fit the message"),
     ] {
@@ -343,21 +353,21 @@ fn hostile_and_odd_requests_get_the_answer_of_the_rfc() {
 #[test]
 fn a_merged_request_is_a_loop_and_a_retransmission_is_not() {
     let now = Instant::now();
-    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
     assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
     assert_eq!(answer_to(&mut endpoint, now, &RAW_INVITE.replace("z9hG4bKx", "z9hG4bKy")), "SIP/2.0 482 Loop Detected");
 }
 
 #[test]
-fn random_damage_never_panics_and_never_harms_the_call_beside_it() {
-    let mut line = Line::new(12, SUNNY, trunk("127.0.0.1", None));
+fn random_damage_does_not_harm_other_calls() {
+    let mut line = TestNetwork::new(12, PERFECT, trunk("127.0.0.1", None));
     let call = line.dial(None);
     line.pass_ms(50);
     let theirs = line.incoming().unwrap();
     line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
     line.pass_ms(50);
-    let mut dice = Dice(99);
+    let mut dice = Rng(99);
     for round in 0..20_000u32 {
         let mut bytes = RAW_INVITE.replace("CALLID", &format!("noise{round}")).into_bytes();
         for _ in 0..=dice.roll(8) {
@@ -375,5 +385,5 @@ fn random_damage_never_panics_and_never_harms_the_call_beside_it() {
     }
     line.sides[0].hang_up(line.now, call).unwrap();
     line.pass_ms(100);
-    assert_eq!(line.ends(1), [Cause::RemoteBye { why: normal() }]);
+    assert_eq!(line.ends(1), [EndCause::RemoteBye { why: normal() }]);
 }

@@ -7,12 +7,12 @@ mod common;
 use common::*;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::digest::{Challenge, ClientSession, Credentials};
-use trunkline_signaling::sip::endpoint::{Endpoint, Event, Target, Transport};
+use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
+use trunkline_signaling::sip::endpoint::{SipEvent, TransmitTarget, Transport, UserAgent};
 use trunkline_signaling::sip::message::HeaderName;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Headers, Message};
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{Headers, SipMessage};
 
 const PHONE: &str = "198.51.100.7:5060";
 const CARRIER: &str = "203.0.113.5:5060";
@@ -28,16 +28,16 @@ const NONSENSE: &[&[u8]] = &[
     b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nCSeq: 1 INVITE\r\n\r\n",
 ];
 
-struct Place {
-    endpoint: Endpoint,
+struct UserAgentTest {
+    endpoint: UserAgent,
     now: Instant,
     calls: usize,
 }
 
 /// A message that came out: status (0 for a request), its headers and whom it went to.
-type Sent = (u16, Headers, SocketAddr);
+type SentMessage = (u16, Headers, SocketAddr);
 
-impl Place {
+impl UserAgentTest {
     fn new(trunks: &[(&str, &str, Option<&str>)]) -> Self {
         let trunks = trunks.iter().map(|(id, allow, password)| {
             let mut rule = trunk(allow, password.and_then(secret));
@@ -47,31 +47,33 @@ impl Place {
         let mut config = config(CALLEE, trunks.collect());
         config.calls_max = 1_000;
         let now = Instant::now();
-        Self { endpoint: Endpoint::new(now, config, [9; 32]), now, calls: 0 }
+        Self { endpoint: UserAgent::new(now, config, [9; 32]), now, calls: 0 }
     }
 
-    fn sent(&mut self) -> Vec<Sent> {
+    fn sent(&mut self) -> Vec<SentMessage> {
         let mut all = vec![];
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            let Target::Addr(to) = transmit.target else { continue };
+            let TransmitTarget::Addr(to) = transmit.target else { continue };
             match parse::datagram(&transmit.bytes) {
-                Parsed::Message(Message::Response(response)) => all.push((response.status, response.headers, to)),
-                Parsed::Message(Message::Request(request)) => all.push((0, request.headers, to)),
+                ParsedMessage::Message(SipMessage::Response(response)) => {
+                    all.push((response.status, response.headers, to))
+                }
+                ParsedMessage::Message(SipMessage::Request(request)) => all.push((0, request.headers, to)),
                 other => panic!("{other:?}"),
             }
         }
         all
     }
 
-    fn datagram(&mut self, from: &str, bytes: &[u8]) -> Vec<Sent> {
+    fn datagram(&mut self, from: &str, bytes: &[u8]) -> Vec<SentMessage> {
         self.endpoint.handle_datagram(self.now, from.parse().unwrap(), bytes);
         self.sent()
     }
 
-    fn stream(&mut self, from: &str, bytes: &[u8]) -> Vec<Sent> {
+    fn stream(&mut self, from: &str, bytes: &[u8]) -> Vec<SentMessage> {
         let mut framer = Framer::default();
         framer.push(bytes);
-        while let Some(Framed::Complete(parsed) | Framed::Broken(parsed)) = framer.next() {
+        while let Some(Framed::Complete(parsed) | Framed::Unreadable(parsed)) = framer.next() {
             self.endpoint.handle_stream(self.now, Transport::Tcp, from.parse().unwrap(), parsed);
         }
         self.sent()
@@ -85,9 +87,9 @@ impl Place {
     }
 
     /// Answers what comes in, and sends every answer on its way.
-    fn answer(&mut self) -> Vec<Sent> {
+    fn answer(&mut self) -> Vec<SentMessage> {
         while let Some(event) = self.endpoint.poll_event() {
-            if let Event::Incoming(incoming) = event {
+            if let SipEvent::Incoming(incoming) = event {
                 self.endpoint.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
             }
         }
@@ -118,13 +120,13 @@ fn rand(call: usize, method: &str, extra: &str) -> String {
 
 fn authorization(challenge: &Headers, password: &str) -> String {
     let value = challenge.get(&HeaderName::WwwAuthenticate).unwrap();
-    let theirs = Credentials { username: "carrier".into(), password: password.into() };
-    let mut session = ClientSession::new(Challenge::parse(value).unwrap(), "c".into());
+    let theirs = DigestCredentials { username: "carrier".into(), password: password.into() };
+    let mut session = DigestClientSession::new(DigestChallenge::parse(value).unwrap(), "c".into());
     format!("Authorization: {}\r\n", session.authorize(&theirs, "INVITE", &format!("sip:b@{CALLEE}")))
 }
 
 /// So many calls at once, as a PBX makes them: every one is challenged first. The statuses they end with.
-fn calls_at_once(place: &mut Place, from: &str, count: usize) -> Vec<u16> {
+fn calls_at_once(place: &mut UserAgentTest, from: &str, count: usize) -> Vec<u16> {
     let first = place.calls;
     let challenges: Vec<Headers> = (0..count)
         .map(|_| {
@@ -152,13 +154,13 @@ fn calls_at_once(place: &mut Place, from: &str, count: usize) -> Vec<u16> {
 fn a_pbx_that_starts_many_calls_at_once_is_answered_whatever_came_before() {
     for before in NONSENSE {
         for times in [0, 25, 3_000] {
-            let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+            let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
             place.forge(PHONE, before, times, Duration::ZERO);
             assert_eq!(calls_at_once(&mut place, PHONE, 25), [200; 25], "after {times} of {before:?}");
         }
     }
     for method in ["REGISTER", "OPTIONS", "SUBSCRIBE", "BYE", "FOO", "INVITE", "CANCEL", "ACK"] {
-        let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+        let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
         for _ in 0..25 {
             let one = place.request(method, PHONE, "");
             place.datagram(PHONE, one.as_bytes());
@@ -171,7 +173,7 @@ fn a_pbx_that_starts_many_calls_at_once_is_answered_whatever_came_before() {
 /// does after half a second, is among them as soon as the flood ends.
 #[test]
 fn a_pbx_gets_through_behind_a_flood_of_calls_in_its_name() {
-    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
     let forged = request("INVITE", PHONE, 900, "<sip:b@h>", "");
     place.forge(PHONE, forged.as_bytes(), 3_000, Duration::ZERO);
     let first = place.request("INVITE", PHONE, "");
@@ -183,7 +185,7 @@ fn a_pbx_gets_through_behind_a_flood_of_calls_in_its_name() {
 }
 
 /// A phone without a place on a list calls, and talks.
-fn talking(place: &mut Place) -> (String, String) {
+fn talking(place: &mut UserAgentTest) -> (String, String) {
     let to = format!("<sip:b@{CALLEE}>");
     let invite = place.request("INVITE", PHONE, "");
     let challenge = place.datagram(PHONE, invite.as_bytes())[0].1.clone();
@@ -198,7 +200,7 @@ fn talking(place: &mut Place) -> (String, String) {
 }
 
 /// How many of 600 requests in one moment are answered: a stranger has room for 400.
-fn heard_at_once(place: &mut Place, from: &str) -> usize {
+fn heard_at_once(place: &mut UserAgentTest, from: &str) -> usize {
     let mut heard = 0;
     for _ in 0..600 {
         let options = place.request("OPTIONS", from, "");
@@ -209,8 +211,8 @@ fn heard_at_once(place: &mut Place, from: &str) -> usize {
 
 /// Whoever may call could else make every source in the world a known one, and so push those out that are.
 #[test]
-fn only_what_was_received_makes_a_source_known() {
-    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+fn only_returned_tags_create_trust() {
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
     let (forged, third) = ("203.0.113.77:5060", "203.0.113.78:5060");
     let invite = place.request("INVITE", PHONE, "");
     let challenge = place.datagram(PHONE, invite.as_bytes())[0].1.clone();
@@ -238,14 +240,14 @@ fn only_what_was_received_makes_a_source_known() {
 }
 
 #[test]
-fn a_forged_flood_silences_no_call_of_its_victim() {
+fn forged_flood_does_not_block_victims_calls() {
     for junk in NONSENSE.iter().map(|bytes| bytes.to_vec()).chain([
         request("INVITE", PHONE, 900, "<sip:b@h>", "").into_bytes(),
         request("BYE", PHONE, 900, "<sip:b@h>;tag=1", "").into_bytes(),
         request("INVITE", PHONE, 900, "<sip:b@h>", "Authorization: Digest username=\"carrier\", nonce=\"n\"\r\n")
             .into_bytes(),
     ]) {
-        let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+        let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
         let (_, bye) = talking(&mut place);
         // The call is longer than a proof of credentials is good for.
         place.now += Duration::from_secs(3 * 3_600);
@@ -257,7 +259,7 @@ fn a_forged_flood_silences_no_call_of_its_victim() {
 
 #[test]
 fn a_challenge_is_answered_in_the_middle_of_a_forged_flood() {
-    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
     let invite = place.request("INVITE", PHONE, "");
     let challenge = place.datagram(PHONE, invite.as_bytes())[0].1.clone();
     let flood = request("INVITE", PHONE, 900, "<sip:b@h>", "");
@@ -273,7 +275,7 @@ fn a_challenge_is_answered_in_the_middle_of_a_forged_flood() {
 
 #[test]
 fn a_listed_carrier_is_served_while_everybody_floods() {
-    let mut place = Place::new(&[("carrier", "203.0.113.0/24", None), ("phones", "", Some("s3cret"))]);
+    let mut place = UserAgentTest::new(&[("carrier", "203.0.113.0/24", None), ("phones", "", Some("s3cret"))]);
     let mut answered = 0;
     for n in 0..120_000_u32 {
         let from = match n % 4 {
@@ -294,7 +296,7 @@ fn a_listed_carrier_is_served_while_everybody_floods() {
     }
     assert_eq!(answered, 120, "every call of the carrier");
     let counters = place.endpoint.counters();
-    assert!(counters.shed > 100_000, "{counters:?}");
+    assert!(counters.rate_limited > 100_000, "{counters:?}");
 }
 
 #[test]
@@ -304,11 +306,11 @@ fn many_trunks_with_many_networks_are_looked_up_as_fast_as_one() {
             (0..trunks).map(|n| (format!("t{n}"), format!("100.{}.{}.0/24", n >> 8 & 255, n & 255))).collect();
         let rules: Vec<(&str, &str, Option<&str>)> =
             names.iter().map(|(id, net)| (id.as_str(), net.as_str(), None)).collect();
-        let mut place = Place::new(&rules);
+        let mut place = UserAgentTest::new(&rules);
         let flood = request("OPTIONS", "198.51.100.9:5060", 1, "<sip:b@h>", "");
         place.forge("198.51.100.9:5060", flood.as_bytes(), 500, Duration::ZERO);
         // The least of several runs: the machine has other things to do.
-        let once = |place: &mut Place| {
+        let once = |place: &mut UserAgentTest| {
             let started = Instant::now();
             (0..2_000)
                 .for_each(|_| place.endpoint.handle_datagram(place.now, "198.51.100.9:5060".parse().unwrap(), b"x"));
@@ -323,7 +325,7 @@ fn many_trunks_with_many_networks_are_looked_up_as_fast_as_one() {
 #[test]
 fn wrong_credentials_are_limited_by_their_own_kind() {
     let to = format!("<sip:b@{CALLEE}>");
-    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
     // Forged ones, which never saw a challenge.
     for n in 0..500 {
         let extra = format!(
@@ -333,7 +335,7 @@ fn wrong_credentials_are_limited_by_their_own_kind() {
         place.datagram(PHONE, one.as_bytes());
         place.now += Duration::from_millis(10);
     }
-    assert!(place.endpoint.counters().guesses_limited > 100);
+    assert!(place.endpoint.counters().credentials_limited > 100);
     place.now += Duration::from_secs(1);
     assert_eq!(calls_at_once(&mut place, PHONE, 5), [200; 5], "whoever answers a challenge is looked at");
     // Real ones, by somebody at the phone's address.
@@ -349,9 +351,9 @@ fn wrong_credentials_are_limited_by_their_own_kind() {
 }
 
 #[test]
-fn guesses_over_a_connection_end_soon_and_say_so() {
+fn wrong_credentials_over_tcp_are_limited_with_retry_after() {
     let to = format!("<sip:b@{CALLEE}>");
-    let mut place = Place::new(&[("phones", "", Some("s3cret"))]);
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
     let mut statuses = vec![];
     for _ in 0..30 {
         let invite = place.request("INVITE", PHONE, "");

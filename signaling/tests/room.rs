@@ -9,17 +9,17 @@ use common::*;
 use std::time::Duration;
 use trunkline_signaling::limits;
 use trunkline_signaling::sip::endpoint::{
-    CallId, Event, Hop, Invite, PROBE_TIMEOUT, Refusal, RegistrationRule, Transport,
+    CallId, InviteRequest, NextHop, PROBE_TIMEOUT, RegistrationConfig, SipCommandError, SipEvent, Transport,
 };
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 /// An address where nobody is.
-const HOLE: &str = "127.0.0.9";
+const UNREACHABLE: &str = "127.0.0.9";
 
-fn probe(host: &str) -> Invite {
+fn probe(host: &str) -> InviteRequest {
     let uri = Uri::sip(None, host, None);
     let name = |uri| NameAddr { display: None, uri, params: String::new() };
-    Invite {
+    InviteRequest {
         request_uri: uri.clone(),
         from: name(Uri::sip(Some("probe"), "127.0.0.1", None)),
         to: name(uri),
@@ -33,12 +33,14 @@ fn probe(host: &str) -> Invite {
     }
 }
 
-fn probed(line: &Line) -> Vec<Option<u16>> {
+fn probed(line: &TestNetwork) -> Vec<Option<u16>> {
     let events = line.events[0].iter();
-    events.filter_map(|event| if let Event::Probed { status, .. } = event { Some(*status) } else { None }).collect()
+    events
+        .filter_map(|event| if let SipEvent::OptionsAnswered { status, .. } = event { Some(*status) } else { None })
+        .collect()
 }
 
-fn give_up(line: &mut Line, calls: &[CallId]) {
+fn give_up(line: &mut TestNetwork, calls: &[CallId]) {
     for call in calls {
         line.sides[0].hang_up(line.now, *call).unwrap();
     }
@@ -46,11 +48,15 @@ fn give_up(line: &mut Line, calls: &[CallId]) {
 
 #[test]
 fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() {
-    let mut line = Line::new(1, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     for _ in 0..limits::PROBES_MAX {
-        line.sides[0].options(line.now, probe(HOLE)).unwrap();
+        line.sides[0].send_options(line.now, probe(UNREACHABLE)).unwrap();
     }
-    assert_eq!(line.sides[0].options(line.now, probe(HOLE)), Err(Refusal::Overload), "they have a bound of their own");
+    assert_eq!(
+        line.sides[0].send_options(line.now, probe(UNREACHABLE)),
+        Err(SipCommandError::Overloaded),
+        "they have a bound of their own"
+    );
     assert_eq!(line.sides[0].calls(), 0);
     line.carry();
     // Ten calls fit, as without the probes.
@@ -59,8 +65,8 @@ fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() 
     assert_eq!(probed(&line), []);
     line.pass_ms(2);
     assert_eq!(probed(&line), vec![None; limits::PROBES_MAX]);
-    assert!(line.sides[0].options(line.now, probe(HOLE)).is_ok(), "there is room again");
-    let (sessions, _, clients) = line.sides[0].held();
+    assert!(line.sides[0].send_options(line.now, probe(UNREACHABLE)).is_ok(), "there is room again");
+    let (sessions, _, clients) = line.sides[0].held_counts();
     assert_eq!((sessions, clients <= 11), (11, true), "the transactions are gone as well: {clients}");
     give_up(&mut line, &calls);
     line.assert_nothing_is_held();
@@ -68,9 +74,9 @@ fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() 
 
 #[test]
 fn a_probe_by_a_name_that_leads_nowhere_is_over_in_time_too() {
-    let mut line = Line::new(2, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(2, PERFECT, trunk("127.0.0.1", None));
     // Its query is never answered: the driver is still looking it up.
-    line.sides[0].options(line.now, probe("slow.example.com")).unwrap();
+    line.sides[0].send_options(line.now, probe("slow.example.com")).unwrap();
     while line.sides[0].poll_query().is_some() {}
     line.pass(PROBE_TIMEOUT);
     assert_eq!(probed(&line), [None]);
@@ -79,10 +85,11 @@ fn a_probe_by_a_name_that_leads_nowhere_is_over_in_time_too() {
 
 #[test]
 fn an_answered_probe_is_told_once_and_lingers_without_room() {
-    let mut line = Line::new(3, Weather { duplicate_percent: 100, ..SUNNY }, trunk("127.0.0.1", None));
+    let mut line =
+        TestNetwork::new(3, NetworkConditions { duplicate_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
     let mut one = probe("127.0.0.2");
-    one.hops = vec![Hop { host: "127.0.0.2".into(), port: Some(5_060), transport: None }];
-    line.sides[0].options(line.now, one).unwrap();
+    one.hops = vec![NextHop { host: "127.0.0.2".into(), port: Some(5_060), transport: None }];
+    line.sides[0].send_options(line.now, one).unwrap();
     line.pass_ms(1_000);
     assert_eq!(probed(&line).len(), 1);
     assert!(probed(&line)[0].is_some());
@@ -93,7 +100,7 @@ fn an_answered_probe_is_told_once_and_lingers_without_room() {
 
 #[test]
 fn a_call_whose_bye_is_never_answered_gives_its_room_back_at_once() {
-    let mut line = Line::new(4, SUNNY, trunk("127.0.0.1", None));
+    let mut line = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
     for round in 0..5 {
         for _ in 0..10 {
             line.dial(None);
@@ -107,7 +114,7 @@ fn a_call_whose_bye_is_never_answered_gives_its_room_back_at_once() {
         line.weather.loss_percent = 100;
         let calls: Vec<_> = line.events[0]
             .iter()
-            .filter_map(|event| if let Event::Answered { call, .. } = event { Some(*call) } else { None })
+            .filter_map(|event| if let SipEvent::Answered { call, .. } = event { Some(*call) } else { None })
             .collect();
         for call in calls {
             let _ = line.sides[0].hang_up(line.now, call);
@@ -125,27 +132,27 @@ fn a_call_whose_bye_is_never_answered_gives_its_room_back_at_once() {
 
 #[test]
 fn calls_that_end_without_an_answer_are_forgotten_when_there_are_too_many() {
-    let mut line = Line::new(5, Weather { loss_percent: 100, ..SUNNY }, trunk("127.0.0.1", None));
-    for _ in 0..limits::LINGERING_MAX + 100 {
+    let mut line = TestNetwork::new(5, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
+    for _ in 0..limits::LINGERING_CALLS_MAX + 100 {
         // It is cancelled before it has rung: its INVITE waits half a minute for an answer.
         let call = line.dial(None);
         line.sides[0].hang_up(line.now, call).unwrap();
         line.events[0].clear();
     }
-    let (sessions, _, clients) = line.sides[0].held();
-    assert!(sessions <= limits::LINGERING_MAX && clients <= limits::LINGERING_MAX, "{sessions} {clients}");
+    let (sessions, _, clients) = line.sides[0].held_counts();
+    assert!(sessions <= limits::LINGERING_CALLS_MAX && clients <= limits::LINGERING_CALLS_MAX, "{sessions} {clients}");
     assert_eq!(line.sides[0].calls(), 0);
     line.assert_nothing_is_held();
 }
 
 #[test]
 fn a_registration_that_comes_and_goes_takes_no_calls_room() {
-    let mut line = Line::new(6, SUNNY, trunk("127.0.0.1", None));
-    let rule = |n: usize| RegistrationRule {
+    let mut line = TestNetwork::new(6, PERFECT, trunk("127.0.0.1", None));
+    let rule = |n: usize| RegistrationConfig {
         id: format!("trunk {n}").into(),
         aor: Uri::sip(Some("us"), "example.com", None),
-        registrar: Uri::sip(None, HOLE, None),
-        hops: vec![Hop { host: HOLE.into(), port: Some(5_060), transport: None }],
+        registrar: Uri::sip(None, UNREACHABLE, None),
+        hops: vec![NextHop { host: UNREACHABLE.into(), port: Some(5_060), transport: None }],
         transport: Transport::Udp,
         contact_user: "us".into(),
         credentials: None,

@@ -7,21 +7,23 @@ mod common;
 use common::*;
 use std::sync::Arc;
 use std::time::Duration;
-use trunkline_signaling::sip::digest::Credentials;
-use trunkline_signaling::sip::endpoint::{Address, Event, Hop, RegistrationNews, RegistrationRule, Transport};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::digest::DigestCredentials;
+use trunkline_signaling::sip::endpoint::{
+    NextHop, RegistrationConfig, RegistrationEvent, SipEvent, Transport, TransportAddress,
+};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::Uri;
 
-fn udp(addr: &str) -> Address {
-    Address { transport: Transport::Udp, addr: addr.parse().unwrap() }
+fn udp(addr: &str) -> TransportAddress {
+    TransportAddress { transport: Transport::Udp, addr: addr.parse().unwrap() }
 }
 
-fn line() -> Line {
-    Line::new(1, SUNNY, trunk("127.0.0.1", None))
+fn line() -> TestNetwork {
+    TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None))
 }
 
-fn hop(host: &str) -> Hop {
-    Hop { host: host.to_owned(), port: None, transport: None }
+fn hop(host: &str) -> NextHop {
+    NextHop { host: host.to_owned(), port: None, transport: None }
 }
 
 fn header(text: &str, name: &str) -> String {
@@ -29,7 +31,7 @@ fn header(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn a_dead_address_is_left_for_the_next_and_avoided_afterwards() {
+fn unreachable_address_fails_over_and_is_avoided() {
     let mut line = line();
     line.names.insert("carrier".into(), vec![udp("127.0.0.7:5060"), udp(CALLEE)]);
     let call = line.dial_with(|invite| invite.hops = vec![hop("carrier")]);
@@ -77,7 +79,7 @@ fn an_answer_of_an_address_that_was_given_up_is_cancelled_or_hung_up() {
 #[test]
 fn a_server_that_cannot_serve_is_left_for_the_next_hop() {
     let mut line = line();
-    let callee = Hop { host: "127.0.0.2".into(), port: None, transport: None };
+    let callee = NextHop { host: "127.0.0.2".into(), port: None, transport: None };
     line.dial_with(|invite| invite.hops = vec![hop("127.0.0.7"), callee]);
     let (_, invite) = line.lost.pop().unwrap();
     let refused = format!(
@@ -95,12 +97,12 @@ fn a_server_that_cannot_serve_is_left_for_the_next_hop() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_fails_at_once_and_cleanly() {
+fn unresolvable_name_fails_at_once() {
     let mut line = line();
     line.dial_with(|invite| invite.hops = vec![hop("nobody.example"), hop("nobody-else.example")]);
     line.pass_ms(10);
     line.carry();
-    assert_eq!(line.ends(0), [Cause::Unreachable("no such name".into())]);
+    assert_eq!(line.ends(0), [EndCause::Unreachable("no such name".into())]);
     line.assert_nothing_is_held();
     // Hung up while the name is looked up.
     let call = line.dial_with(|invite| invite.hops = vec![hop("slow.example")]);
@@ -132,20 +134,20 @@ fn a_large_invite_goes_over_tcp_and_back_to_udp_when_that_is_refused() {
     assert_eq!(line.lost.pop().unwrap().0.transport, Transport::Udp, "remembered");
 }
 
-fn rule() -> RegistrationRule {
-    RegistrationRule {
+fn rule() -> RegistrationConfig {
+    RegistrationConfig {
         id: Arc::from("trunk"),
         aor: Uri::sip(Some("account"), "provider.example", None),
         registrar: Uri::sip(None, "provider.example", None),
         hops: vec![],
         transport: Transport::Udp,
         contact_user: "secret-contact".into(),
-        credentials: Some(Credentials { username: "account".into(), password: "pass".into() }),
+        credentials: Some(DigestCredentials { username: "account".into(), password: "pass".into() }),
         expires_s: 300,
     }
 }
 
-fn answer(line: &mut Line, status: &str, more: &str) -> String {
+fn answer(line: &mut TestNetwork, status: &str, more: &str) -> String {
     let (_, request) = line.lost.pop().unwrap();
     let text = format!(
         "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=r\r\nCall-ID: {}\r\nCSeq: {}\r\n{more}Content-Length: 0\r\n\r\n",
@@ -160,9 +162,9 @@ fn answer(line: &mut Line, status: &str, more: &str) -> String {
     request
 }
 
-fn news(line: &Line) -> Option<RegistrationNews> {
+fn news(line: &TestNetwork) -> Option<RegistrationEvent> {
     line.events[0].iter().rev().find_map(|event| match event {
-        Event::Registration { news, .. } => Some(news.clone()),
+        SipEvent::Registration { news, .. } => Some(news.clone()),
         _ => None,
     })
 }
@@ -181,7 +183,7 @@ fn a_registration_is_made_kept_and_given_back() {
     let contact = "Contact: <sip:other@h>;expires=9, <sip:secret-contact@127.0.0.1:5060>;expires=120\r\n";
     let second = answer(&mut line, "200 OK", contact);
     assert!(header(&second, "Authorization").contains("nc=00000001"));
-    assert_eq!(news(&line), Some(RegistrationNews::Registered { expires_s: 120 }));
+    assert_eq!(news(&line), Some(RegistrationEvent::Registered { expires_s: 120 }));
     line.pass(Duration::from_secs(87));
     assert_eq!(line.lost.len(), 0);
     line.pass(Duration::from_secs(2));
@@ -192,7 +194,7 @@ fn a_registration_is_made_kept_and_given_back() {
     line.sides[0].set_registrations(line.now, vec![]);
     line.carry();
     let last = answer(&mut line, "200 OK", "");
-    assert_eq!((header(&last, "Expires").as_str(), news(&line)), ("0", Some(RegistrationNews::Ended)));
+    assert_eq!((header(&last, "Expires").as_str(), news(&line)), ("0", Some(RegistrationEvent::Removed)));
     line.assert_nothing_is_held();
 }
 
@@ -206,22 +208,22 @@ fn a_registrar_that_fails_is_asked_again_ever_later() {
     assert_eq!(header(&short, "Expires"), "300");
     line.pass_ms(1);
     assert_eq!(header(&answer(&mut line, "500 Oops", ""), "Expires"), "3600");
-    let Some(RegistrationNews::Failed { status: Some(500), retry_in, .. }) = news(&line) else { panic!("no news") };
+    let Some(RegistrationEvent::Failed { status: Some(500), retry_in, .. }) = news(&line) else { panic!("no news") };
     assert!((15..=30).contains(&retry_in.as_secs()), "{retry_in:?}");
     line.pass(retry_in + Duration::from_secs(33));
     assert!(line.lost.len() > 5, "it is sent again until it times out");
-    let Some(RegistrationNews::Failed { status: None, retry_in, .. }) = news(&line) else { panic!("no news") };
+    let Some(RegistrationEvent::Failed { status: None, retry_in, .. }) = news(&line) else { panic!("no news") };
     assert!((30..=60).contains(&retry_in.as_secs()), "{retry_in:?}");
 }
 
 #[test]
-fn calls_come_to_the_contact_of_a_registration_from_wherever() {
+fn registration_contact_accepts_calls_from_any_address() {
     let mut line = line();
     let invite = RAW_INVITE
         .replace("+31201234567@127.0.0.2 SIP", "secret-contact@127.0.0.1 SIP")
         .replace("UDP 127.0.0.1", "UDP 127.0.0.44");
     let from = "127.0.0.44:5060".parse().unwrap();
-    let status = |line: &mut Line| {
+    let status = |line: &mut TestNetwork| {
         let transmit = line.sides[0].poll_transmit().unwrap();
         String::from_utf8_lossy(&transmit.bytes).split(' ').nth(1).unwrap().to_owned()
     };
@@ -232,13 +234,13 @@ fn calls_come_to_the_contact_of_a_registration_from_wherever() {
     line.carry();
     line.sides[0].handle_datagram(line.now, from, invite.replace("z9hG4bKx", "z9hG4bKy").as_bytes());
     assert_eq!(status(&mut line), "100");
-    let Some(Event::Incoming(incoming)) = line.sides[0].poll_event() else { panic!("no call") };
+    let Some(SipEvent::Incoming(incoming)) = line.sides[0].poll_event() else { panic!("no call") };
     assert_eq!(incoming.candidates.contact.as_deref(), Some("trunk"));
 }
 
 #[test]
 fn a_captured_authorization_does_not_work_twice() {
-    let mut line = Line::new(9, SUNNY, trunk("none", secret("right")));
+    let mut line = TestNetwork::new(9, PERFECT, trunk("none", secret("right")));
     line.dial(secret("right"));
     line.pass_ms(100);
     assert!(line.incoming().is_some());
@@ -255,7 +257,7 @@ fn a_captured_authorization_does_not_work_twice() {
 }
 
 #[test]
-fn what_one_trunk_finds_dead_another_trunk_tries_first_all_the_same() {
+fn unreachable_marks_are_per_trunk() {
     let mut line = line();
     line.names.insert("carrier".into(), vec![udp("127.0.0.7:5060"), udp(CALLEE)]);
     let mut tried = |trunk: &str| {
@@ -272,17 +274,19 @@ fn what_one_trunk_finds_dead_another_trunk_tries_first_all_the_same() {
 }
 
 /// Dials a carrier over TLS; the answer names `contact`. The names that certificates have to be for, by request.
-fn server_names(contact: &str, change: impl FnOnce(&mut trunkline_signaling::sip::endpoint::Invite)) -> Vec<String> {
+fn server_names(
+    contact: &str, change: impl FnOnce(&mut trunkline_signaling::sip::endpoint::InviteRequest),
+) -> Vec<String> {
     let mut line = line();
     let at = |ip: u8| std::net::SocketAddr::from(([127, 0, 0, ip], 5_061));
     let endpoint = &mut line.sides[0];
     let uri = Uri::sip(Some("1"), "carrier.example", None);
     let name = |uri: Uri| trunkline_signaling::sip::message::NameAddr { display: None, uri, params: String::new() };
-    let mut invite = trunkline_signaling::sip::endpoint::Invite {
+    let mut invite = trunkline_signaling::sip::endpoint::InviteRequest {
         request_uri: uri.clone(),
         from: name(uri.clone()),
         to: name(uri),
-        hops: vec![Hop { host: "carrier.example".into(), port: None, transport: Some(Transport::Tls) }],
+        hops: vec![NextHop { host: "carrier.example".into(), port: None, transport: Some(Transport::Tls) }],
         transport: Transport::Tls,
         credentials: None,
         sdp: Some(b"v=0\r\n".to_vec()),
@@ -291,12 +295,12 @@ fn server_names(contact: &str, change: impl FnOnce(&mut trunkline_signaling::sip
         accept_refer: false,
     };
     change(&mut invite);
-    let call = endpoint.invite(line.now, invite).unwrap();
+    let call = endpoint.send_invite(line.now, invite).unwrap();
     let mut seen = Vec::new();
     let mut answered = false;
     loop {
         while let Some(query) = endpoint.poll_query() {
-            let found = [7, 8].map(|ip| Address { transport: query.transport, addr: at(ip) });
+            let found = [7, 8].map(|ip| TransportAddress { transport: query.transport, addr: at(ip) });
             endpoint.handle_resolved(line.now, query.id, Ok(found.to_vec()));
         }
         let Some(transmit) = endpoint.poll_transmit() else { break };
@@ -321,7 +325,7 @@ fn server_names(contact: &str, change: impl FnOnce(&mut trunkline_signaling::sip
 }
 
 #[test]
-fn a_certificate_has_to_be_for_the_name_that_the_call_was_made_to() {
+fn tls_server_name_is_the_configured_name() {
     let names = |contact| server_names(contact, |_| {});
     let carrier = ["INVITE carrier.example", "ACK carrier.example", "BYE carrier.example"];
     // An address in the Contact, another one of the same name, and one machine of many.

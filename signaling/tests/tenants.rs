@@ -9,9 +9,9 @@ use common::{CALLEE, config};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::digest::{Challenge, ClientSession, Credentials};
+use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
 use trunkline_signaling::sip::endpoint::{
-    Endpoint, Event, Incoming, RegistrationRule, Target, Transport, TrunkCandidates, TrunkRule,
+    InboundTrunk, IncomingInvite, RegistrationConfig, SipEvent, TransmitTarget, Transport, TrunkCandidates, UserAgent,
 };
 use trunkline_signaling::sip::message::Uri;
 
@@ -20,46 +20,47 @@ const ELSEWHERE: &str = "198.51.100.9:5060";
 const REGISTRAR: &str = "203.0.113.1:5060";
 
 /// One endpoint and whoever talks to it.
-struct Server {
-    endpoint: Endpoint,
+struct UserAgentTest {
+    endpoint: UserAgent,
     now: Instant,
     made: u32,
 }
 
 /// An INVITE's first answer beyond 100, and the call it became.
-struct Answer {
+struct InviteAnswer {
     status: u16,
     text: String,
-    incoming: Option<Box<Incoming>>,
+    incoming: Option<Box<IncomingInvite>>,
     replaced: bool,
 }
 
-fn rule(id: &str, allow: &[&str], user: Option<(&str, &str)>) -> TrunkRule {
-    TrunkRule {
+fn rule(id: &str, allow: &[&str], user: Option<(&str, &str)>) -> InboundTrunk {
+    InboundTrunk {
         id: id.into(),
         allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
-        credentials: user.map(|(name, password)| Credentials { username: name.into(), password: password.into() }),
+        credentials: user
+            .map(|(name, password)| DigestCredentials { username: name.into(), password: password.into() }),
         accept_refer: false,
     }
 }
 
-fn registration(id: &str) -> RegistrationRule {
-    RegistrationRule {
+fn registration(id: &str) -> RegistrationConfig {
+    RegistrationConfig {
         id: id.into(),
         aor: Uri::sip(Some(id), "203.0.113.1", None),
         registrar: Uri::sip(None, "203.0.113.1", None),
         hops: vec![],
         transport: Transport::Udp,
         contact_user: format!("contact-{id}"),
-        credentials: Some(Credentials { username: id.into(), password: "p".into() }),
+        credentials: Some(DigestCredentials { username: id.into(), password: "p".into() }),
         expires_s: 300,
     }
 }
 
-impl Server {
-    fn new(trunks: Vec<TrunkRule>) -> Self {
+impl UserAgentTest {
+    fn new(trunks: Vec<InboundTrunk>) -> Self {
         let now = Instant::now();
-        Self { endpoint: Endpoint::new(now, config(CALLEE, trunks), [7; 32]), now, made: 0 }
+        Self { endpoint: UserAgent::new(now, config(CALLEE, trunks), [7; 32]), now, made: 0 }
     }
 
     fn hear(&mut self, from: &str, text: &str) {
@@ -70,14 +71,14 @@ impl Server {
     fn sent(&mut self) -> Vec<(SocketAddr, String)> {
         let sent = std::iter::from_fn(|| self.endpoint.poll_transmit());
         sent.filter_map(|transmit| match transmit.target {
-            Target::Addr(addr) => Some((addr, String::from_utf8_lossy(&transmit.bytes).into_owned())),
-            Target::Name { .. } => None,
+            TransmitTarget::Addr(addr) => Some((addr, String::from_utf8_lossy(&transmit.bytes).into_owned())),
+            TransmitTarget::Name { .. } => None,
         })
         .collect()
     }
 
     /// Sends a request with further header lines; its last answer.
-    fn request(&mut self, from: &str, method: &str, uri: &str, dialog: &str, more: &str) -> Answer {
+    fn request(&mut self, from: &str, method: &str, uri: &str, dialog: &str, more: &str) -> InviteAnswer {
         self.made += 1;
         let branch = format!("z9hG4bK{}", self.made);
         self.hear(
@@ -92,16 +93,16 @@ impl Server {
         let (mut incoming, mut replaced) = (None, false);
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                Event::Incoming(call) => incoming = Some(call),
-                Event::Replaced { by, .. } => (incoming, replaced) = (Some(by), true),
+                SipEvent::Incoming(call) => incoming = Some(call),
+                SipEvent::ReplacesReceived { by, .. } => (incoming, replaced) = (Some(by), true),
                 _ => {}
             }
         }
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Answer { status, text, incoming, replaced }
+        InviteAnswer { status, text, incoming, replaced }
     }
 
-    fn invite(&mut self, from: &str, user: &str, more: &str) -> Answer {
+    fn invite(&mut self, from: &str, user: &str, more: &str) -> InviteAnswer {
         let dialog =
             format!("From: <sip:a@x>;tag=f{0}\r\nTo: <sip:{user}@127.0.0.2>\r\nCall-ID: c{0}\r\n", self.made + 1);
         self.request(from, "INVITE", &format!("sip:{user}@127.0.0.2"), &dialog, more)
@@ -119,16 +120,16 @@ impl Server {
     }
 
     /// A call over a trunk that is answered and acknowledged; what a header of the other side's dialog says.
-    fn talk(&mut self, from: &str, trunk: &str, more: &str) -> Dialog {
+    fn talk(&mut self, from: &str, trunk: &str, more: &str) -> TestDialog {
         let incoming = self.invite(from, "+31201234567", more).incoming.unwrap();
-        self.endpoint.choose_trunk(incoming.call, &trunk.into()).unwrap();
+        self.endpoint.assign_trunk(incoming.call, &trunk.into()).unwrap();
         self.endpoint.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
         let ok = self.sent().pop().unwrap().1;
         let line = |name: &str| ok.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
         let headers = format!("{}\r\n{}\r\n{}\r\n", line("From: "), line("To: "), line("Call-ID: "));
         let tag = |name: &str| line(name).split("tag=").nth(1).unwrap().to_owned();
         let (call_id, to_tag, from_tag) = (line("Call-ID: ")[9..].to_owned(), tag("To: "), tag("From: "));
-        let dialog = Dialog { headers, replaces: format!("{call_id};to-tag={to_tag};from-tag={from_tag}") };
+        let dialog = TestDialog { headers, replaces: format!("{call_id};to-tag={to_tag};from-tag={from_tag}") };
         let cseq = self.made;
         self.hear(
             from,
@@ -141,7 +142,7 @@ impl Server {
         dialog
     }
 
-    fn refer(&mut self, from: &str, dialog: &Dialog) -> u16 {
+    fn refer(&mut self, from: &str, dialog: &TestDialog) -> u16 {
         let more = "Refer-To: <sip:+15550777@203.0.113.99>\r\n";
         let answer = self.request(from, "REFER", "sip:x@127.0.0.2", &dialog.headers, more);
         // A REFER that is allowed waits for the call's owner.
@@ -164,15 +165,15 @@ impl Server {
     }
 }
 
-struct Dialog {
+struct TestDialog {
     headers: String,
     replaces: String,
 }
 
 fn authorize(challenged: &str, username: &str, password: &str, user: &str) -> String {
     let challenge = challenged.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).unwrap();
-    let credentials = Credentials { username: username.into(), password: password.into() };
-    let mut session = ClientSession::new(Challenge::parse(challenge).unwrap(), "c".into());
+    let credentials = DigestCredentials { username: username.into(), password: password.into() };
+    let mut session = DigestClientSession::new(DigestChallenge::parse(challenge).unwrap(), "c".into());
     format!("Authorization: {}\r\n", session.authorize(&credentials, "INVITE", &format!("sip:{user}@127.0.0.2")))
 }
 
@@ -187,12 +188,12 @@ fn ids(candidates: &TrunkCandidates) -> Vec<String> {
 fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() {
     for foreign in ["192.0.2.7/32", "192.0.2.0/24", "0.0.0.0/0"] {
         let rules = vec![rule("mine", &[], Some(("alice", "secret"))), rule("foreign", &[foreign], None)];
-        let mut server = Server::new(rules);
+        let mut server = UserAgentTest::new(rules);
         let only_listed = server.candidates(HERE, "+31201234567", "");
         assert_eq!(ids(&only_listed), ["foreign"]);
         // The number turns out to be nobody's there: the caller may be somebody else's.
         let asked = server.invite(HERE, "+31201234567", "");
-        server.endpoint.reject_number(server.now, asked.incoming.unwrap().call).unwrap();
+        server.endpoint.reject_unknown_number(server.now, asked.incoming.unwrap().call).unwrap();
         let challenged = server.sent().pop().unwrap().1;
         assert!(challenged.starts_with("SIP/2.0 401 "), "{challenged}");
         let authorization = authorize(&challenged, "alice", "secret", "+31201234567");
@@ -201,16 +202,16 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
         assert_eq!(ids(&incoming.candidates), ["foreign", "mine"], "{foreign}");
         assert_eq!(incoming.candidates.digest, ["mine".into()]);
         // There is nothing left to ask for.
-        server.endpoint.reject_number(server.now, incoming.call).unwrap();
+        server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
         assert!(server.sent().pop().unwrap().1.starts_with("SIP/2.0 404 "));
     }
 }
 
 #[test]
-fn a_number_of_nobody_is_404_where_nobody_has_credentials() {
-    let mut server = Server::new(vec![rule("a", &["192.0.2.7/32"], None)]);
+fn unknown_number_without_credentials_is_404() {
+    let mut server = UserAgentTest::new(vec![rule("a", &["192.0.2.7/32"], None)]);
     let incoming = server.invite(HERE, "+31201234567", "").incoming.unwrap();
-    server.endpoint.reject_number(server.now, incoming.call).unwrap();
+    server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
     assert!(server.sent().pop().unwrap().1.starts_with("SIP/2.0 404 "));
     assert_eq!(server.invite(ELSEWHERE, "+31201234567", "").status, 403);
 }
@@ -218,7 +219,7 @@ fn a_number_of_nobody_is_404_where_nobody_has_credentials() {
 #[test]
 fn credentials_that_were_right_but_old_are_asked_for_again_as_stale() {
     let rules = vec![rule("mine", &[], Some(("alice", "secret"))), rule("foreign", &["192.0.2.7/32"], None)];
-    let mut server = Server::new(rules);
+    let mut server = UserAgentTest::new(rules);
     let authorization = server.authorization("alice", "secret", "+31201234567");
     for (more, stale) in [("", false), (&*authorization, true), ("Authorization: Digest username=\"alice\"\r\n", false)]
     {
@@ -227,7 +228,7 @@ fn credentials_that_were_right_but_old_are_asked_for_again_as_stale() {
         }
         let incoming = server.invite(HERE, "+31201234567", more).incoming.unwrap();
         assert_eq!(ids(&incoming.candidates), ["foreign"]);
-        server.endpoint.reject_number(server.now, incoming.call).unwrap();
+        server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
         let text = server.sent().pop().unwrap().1;
         assert_eq!((text.starts_with("SIP/2.0 401 "), text.contains("stale=true")), (true, stale), "{text}");
     }
@@ -240,7 +241,7 @@ fn users_of_one_name_are_told_apart_by_their_passwords() {
         rule("foreign", &[], Some(("alice", "theirs"))),
         rule("same", &[], Some(("alice", "mine"))),
     ];
-    let mut server = Server::new(rules);
+    let mut server = UserAgentTest::new(rules);
     for (password, wanted) in [("mine", &["mine", "same"][..]), ("theirs", &["foreign"]), ("wrong", &[])] {
         let authorization = server.authorization("alice", password, "+31201234567");
         assert_eq!(ids(&server.candidates(ELSEWHERE, "+31201234567", &authorization)), wanted);
@@ -249,7 +250,7 @@ fn users_of_one_name_are_told_apart_by_their_passwords() {
 
 #[test]
 fn of_many_authorization_headers_a_few_are_looked_at() {
-    let mut server = Server::new(vec![rule("mine", &[], Some(("alice", "mine")))]);
+    let mut server = UserAgentTest::new(vec![rule("mine", &[], Some(("alice", "mine")))]);
     let right = server.authorization("alice", "mine", "+31201234567");
     let wrong = right.replace("response=\"", "response=\"0");
     for (before, is_found) in [(0, true), (3, true), (4, false)] {
@@ -260,14 +261,14 @@ fn of_many_authorization_headers_a_few_are_looked_at() {
 }
 
 #[test]
-fn leave_to_refer_is_that_of_the_chosen_trunk_alone() {
+fn refer_permission_is_per_trunk() {
     for [mine, foreign] in [[false, false], [false, true], [true, false], [true, true]] {
         for order in [["mine", "foreign"], ["foreign", "mine"]] {
-            let rules = order.map(|id| TrunkRule {
+            let rules = order.map(|id| InboundTrunk {
                 accept_refer: if id == "mine" { mine } else { foreign },
                 ..rule(id, &["192.0.2.0/24"], None)
             });
-            let mut server = Server::new(rules.into());
+            let mut server = UserAgentTest::new(rules.into());
             for (trunk, wanted) in [("mine", mine), ("foreign", foreign)] {
                 let dialog = server.talk(HERE, trunk, "");
                 let status = server.refer(HERE, &dialog);
@@ -282,11 +283,12 @@ fn leave_to_refer_is_that_of_the_chosen_trunk_alone() {
 
 #[test]
 fn a_trunk_is_chosen_while_a_call_rings_and_not_later() {
-    let mut server = Server::new(vec![TrunkRule { accept_refer: true, ..rule("a", &["192.0.2.0/24"], None) }]);
+    let mut server =
+        UserAgentTest::new(vec![InboundTrunk { accept_refer: true, ..rule("a", &["192.0.2.0/24"], None) }]);
     let incoming = server.invite(HERE, "1", "").incoming.unwrap();
     server.endpoint.answer(server.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
-    assert!(server.endpoint.choose_trunk(incoming.call, &"a".into()).is_err());
-    assert!(server.endpoint.reject_number(server.now, incoming.call).is_err());
+    assert!(server.endpoint.assign_trunk(incoming.call, &"a".into()).is_err());
+    assert!(server.endpoint.reject_unknown_number(server.now, incoming.call).is_err());
 }
 
 #[test]
@@ -324,7 +326,7 @@ fn only_a_caller_of_the_same_trunk_takes_a_calls_place() {
             481,
         ),
     ] {
-        let mut server = Server::new(vec![mine(), foreign]);
+        let mut server = UserAgentTest::new(vec![mine(), foreign]);
         let dialog = server.talk(HERE, "mine", "");
         let mut more = format!("Replaces: {}\r\n", dialog.replaces);
         if let Some(password) = user {
@@ -338,11 +340,11 @@ fn only_a_caller_of_the_same_trunk_takes_a_calls_place() {
 }
 
 #[test]
-fn of_a_foreign_call_nothing_is_told_not_even_its_end() {
+fn replaces_reveals_nothing_about_other_trunks() {
     let rules = vec![rule("mine", &["192.0.2.7/32"], None), rule("foreign", &["198.51.100.9/32"], None)];
-    let mut server = Server::new(rules);
+    let mut server = UserAgentTest::new(rules);
     let dialog = server.talk(HERE, "mine", "");
-    let ask = |server: &mut Server, from: &str, value: &str| {
+    let ask = |server: &mut UserAgentTest, from: &str, value: &str| {
         server.invite(from, "1", &format!("Replaces: {value}\r\n")).status
     };
     assert_eq!(ask(&mut server, ELSEWHERE, &dialog.replaces), 481);
@@ -357,17 +359,17 @@ fn of_a_foreign_call_nothing_is_told_not_even_its_end() {
 fn a_call_that_takes_anothers_place_has_its_trunks_rights() {
     for accepts in [false, true] {
         let rules = vec![
-            TrunkRule { accept_refer: !accepts, ..rule("other", &["192.0.2.0/24"], None) },
-            TrunkRule { accept_refer: accepts, ..rule("mine", &["192.0.2.7/32"], None) },
+            InboundTrunk { accept_refer: !accepts, ..rule("other", &["192.0.2.0/24"], None) },
+            InboundTrunk { accept_refer: accepts, ..rule("mine", &["192.0.2.7/32"], None) },
         ];
-        let mut server = Server::new(rules);
+        let mut server = UserAgentTest::new(rules);
         let dialog = server.talk(HERE, "mine", "");
         let by = server.invite(HERE, "1", &format!("Replaces: {}\r\n", dialog.replaces)).incoming.unwrap();
         server.endpoint.answer(server.now, by.call, b"v=0\r\n".to_vec()).unwrap();
         let ok = server.sent().pop().unwrap().1;
         let headers: Vec<&str> =
             ok.lines().filter(|l| ["From: ", "To: ", "Call-ID: "].iter().any(|name| l.starts_with(name))).collect();
-        let second = Dialog { headers: headers.join("\r\n") + "\r\n", replaces: String::new() };
+        let second = TestDialog { headers: headers.join("\r\n") + "\r\n", replaces: String::new() };
         let cseq = server.made;
         server.hear(
             HERE,
@@ -383,7 +385,7 @@ fn a_call_that_takes_anothers_place_has_its_trunks_rights() {
 #[test]
 fn trunks_registered_at_one_registrar_are_all_candidates_and_a_contact_decides() {
     for order in [["a", "b"], ["b", "a"]] {
-        let mut server = Server::new(vec![rule("a", &[], None), rule("b", &[], None), rule("c", &[], None)]);
+        let mut server = UserAgentTest::new(vec![rule("a", &[], None), rule("b", &[], None), rule("c", &[], None)]);
         server.register(&[(order[0], "200 OK"), (order[1], "200 OK"), ("c", "403 Forbidden")]);
         // The number is in the Request-URI: either may have it. The one that was not let in has not.
         assert_eq!(ids(&server.candidates(REGISTRAR, "+31201234567", "")), ["a", "b"]);
@@ -405,9 +407,9 @@ fn trunks_registered_at_one_registrar_are_all_candidates_and_a_contact_decides()
 
 #[test]
 fn a_registration_that_is_refused_later_no_longer_brings_calls() {
-    let mut server = Server::new(vec![rule("a", &[], None)]);
+    let mut server = UserAgentTest::new(vec![rule("a", &[], None)]);
     server.register(&[("a", "200 OK")]);
-    let refresh = |server: &mut Server, status: &str| {
+    let refresh = |server: &mut UserAgentTest, status: &str| {
         // Calls that were offered and that nobody answered have timers of their own.
         let text = loop {
             server.now = server.endpoint.poll_timeout().unwrap();
@@ -421,7 +423,7 @@ fn a_registration_that_is_refused_later_no_longer_brings_calls() {
         server.hear(REGISTRAR, &format!("SIP/2.0 {status}\r\n{headers}\r\nContent-Length: 0\r\n\r\n"));
         while server.endpoint.poll_event().is_some() {}
     };
-    let is_candidate = |server: &mut Server| server.invite(REGISTRAR, "+31201234567", "").incoming.is_some();
+    let is_candidate = |server: &mut UserAgentTest| server.invite(REGISTRAR, "+31201234567", "").incoming.is_some();
     assert!(is_candidate(&mut server));
     for (status, wanted) in [("503 Busy", true), ("403 Forbidden", false)] {
         // Calls that were offered have gone.
@@ -437,7 +439,7 @@ fn a_registration_that_is_refused_later_no_longer_brings_calls() {
 }
 
 /// Steps to the refresh of the one registration.
-fn refresh_registration(server: &mut Server, refresh: &impl Fn(&mut Server, &str), status: &str) {
+fn refresh_registration(server: &mut UserAgentTest, refresh: &impl Fn(&mut UserAgentTest, &str), status: &str) {
     server.now += Duration::from_secs(300 - 33);
     server.endpoint.handle_timeout(server.now);
     server.sent();
@@ -452,7 +454,7 @@ fn a_packet_costs_the_same_for_three_trunks_and_for_thousands() {
             let net = format!("10.{}.{}.0/{}", n / 250, n % 250, 24 + n % 9);
             rule(&format!("foreign{n}"), &[&net], Some((&format!("user{n}"), "p")))
         }));
-        let mut server = Server::new(rules);
+        let mut server = UserAgentTest::new(rules);
         let authorization = server.authorization("alice", "secret", "1");
         let measured = allocation_counter::measure(|| {
             server.invite(ELSEWHERE, "1", "");
@@ -468,7 +470,7 @@ fn a_packet_costs_the_same_for_three_trunks_and_for_thousands() {
 #[test]
 fn a_trunk_that_many_share_an_address_with_is_found_without_copies() {
     let rules = (0..5_000).map(|n| rule(&format!("t{n}"), &["192.0.2.0/24"], None)).collect();
-    let mut server = Server::new(rules);
+    let mut server = UserAgentTest::new(rules);
     let before = server.candidates(HERE, "1", "");
     let Some(group) = before.address.first() else { panic!("no candidates") };
     assert_eq!(group.len(), 5_000);
@@ -478,7 +480,7 @@ fn a_trunk_that_many_share_an_address_with_is_found_without_copies() {
 
 #[test]
 fn rules_that_change_hold_from_the_next_request_on() {
-    let mut server = Server::new(vec![rule("a", &["192.0.2.7/32"], None)]);
+    let mut server = UserAgentTest::new(vec![rule("a", &["192.0.2.7/32"], None)]);
     assert_eq!(ids(&server.candidates(HERE, "1", "")), ["a"]);
     server.endpoint.set_trunks(Arc::new(vec![rule("b", &["192.0.2.0/24"], None)].into()));
     assert_eq!(ids(&server.candidates(HERE, "2", "")), ["b"]);

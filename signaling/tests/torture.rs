@@ -7,12 +7,12 @@ mod common;
 
 use common::*;
 use std::time::Instant;
-use trunkline_signaling::sip::endpoint::Endpoint;
+use trunkline_signaling::sip::endpoint::UserAgent;
 
 /// Status of the answer to a message; 0 when there is none.
 fn answer(text: &str) -> u16 {
     let now = Instant::now();
-    let mut endpoint = Endpoint::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     endpoint.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
     let mut status = 0;
     while let Some(transmit) = endpoint.poll_transmit() {

@@ -1,11 +1,11 @@
 //! `/agents/{id}/versions`: lists every saved version of an agent and restores one.
 
-use super::Api;
+use super::ApiState;
 use super::agents::{AgentBody, AgentView, find, stored};
-use super::auth::Caller;
-use super::envelope::Answer;
+use super::auth::OrgAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, Paging, Query};
+use super::input::{IdPath, Paging, QueryParams};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::Agent;
 use crate::store::{AgentVersion, now};
@@ -43,15 +43,15 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 /// The states an agent was saved in, newest first; the last 200 are kept.
 #[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, Paging), responses((status = 200, body = VersionPage)))]
 pub(super) async fn versions(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, query: Query,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     // A page of agents can be large: serialize it away from the async threads.
     let _turn = api.turn(scope).await?;
     let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
     let (versions, total) = api.context.store.agent_versions(scope, agent.id, page).await?;
     let written = || {
         let versions = versions.into_iter().map(|version| view(&agent, version)).collect();
-        Answer::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset })
+        ApiResponse::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset })
     };
     Ok(in_place(written))
 }
@@ -59,7 +59,8 @@ pub(super) async fn versions(
 /// Restores an earlier version; the restore itself is saved as a new version.
 #[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path), IfMatchHeader), responses((status = 200, body = AgentBody)))]
 pub(super) async fn restore(
-    State(api): State<Api>, Caller(scope): Caller, Path((id, version)): Path<(String, String)>, if_match: IfMatch,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path((id, version)): Path<(String, String)>,
+    if_match: IfMatch,
 ) -> Result<Versioned, ApiError> {
     let _turn = api.turn(scope).await?;
     let agent = find(&api, scope, &id).await?;
@@ -72,7 +73,7 @@ pub(super) async fn restore(
         agent.fields = version.fields.clone();
         agent.updated_at = now();
         if api.context.store.update_agent(scope, &agent).await? {
-            return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));
+            return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
         }
     }
     Err(contended())

@@ -1,18 +1,18 @@
 //! `/agents`.
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::{Answer, Deleted, to_json};
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::{ApiResponse, Deleted, to_json};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, merge, typed, unify};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed, unify};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::analysis::AnalysisPlan;
-use crate::domain::background::Background;
+use crate::domain::background::AmbienceConfig;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
-use crate::domain::ringing::Ringing;
+use crate::domain::ringing::RingingConfig;
 use crate::domain::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
@@ -53,8 +53,8 @@ pub(super) struct AgentView {
     silence_config: Option<SilenceConfig>,
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
-    background: Option<Background>,
-    ringing: Option<Ringing>,
+    background: Option<AmbienceConfig>,
+    ringing: Option<RingingConfig>,
     recording_enabled: Option<bool>,
     webhook_url: Option<String>,
     /// The secret itself is never shown.
@@ -124,17 +124,17 @@ pub(super) struct AgentBody {
 
 /// Serialized agents, kept while the store caches the same value: most requests ask for a recently requested agent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written(Arc<Mutex<Texts>>);
+pub(super) struct AgentJsonCache(Arc<Mutex<JsonTexts>>);
 
 /// JSON text.
-type Text = Arc<str>;
-type Texts = HashMap<AgentId, (Weak<Agent>, Text)>;
+type JsonText = Arc<str>;
+type JsonTexts = HashMap<AgentId, (Weak<Agent>, JsonText)>;
 
 /// When the table is full, it is cleared.
 const WRITTEN_MAX: usize = 2_000;
 
-impl Written {
-    fn agent(&self, agent: &Arc<Agent>) -> Text {
+impl AgentJsonCache {
+    fn agent(&self, agent: &Arc<Agent>) -> JsonText {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, text)) = all.get(&agent.id)
             && std::ptr::eq(of.as_ptr(), Arc::as_ptr(agent))
@@ -161,11 +161,11 @@ pub(super) struct AgentPage {
 /// Fields that hold JSON schemas. A change to other fields does not validate these again.
 const HOLDS_SCHEMAS: [&str; 2] = ["llm_config", "analysis_plan"];
 
-async fn fields(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
+async fn fields(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     checked_schemas(api, scope, fields_but_schemas(api, object)?).await
 }
 
-fn fields_but_schemas(api: &Api, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
+fn fields_but_schemas(api: &ApiState, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
     fields.validate()?;
     api.context.check_addresses(&fields)?;
@@ -173,7 +173,7 @@ fn fields_but_schemas(api: &Api, object: Map<String, Value>) -> Result<AgentFiel
 }
 
 /// Compiles the schemas on the schema workers, because it may take longer than other requests should wait.
-async fn checked_schemas(api: &Api, scope: OrgScope, fields: AgentFields) -> Result<AgentFields, ApiError> {
+async fn checked_schemas(api: &ApiState, scope: OrgScope, fields: AgentFields) -> Result<AgentFields, ApiError> {
     if fields.has_no_schemas() {
         return Ok(fields);
     }
@@ -189,20 +189,22 @@ fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
     NAMES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))
 }
 
-pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
+pub(super) async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
     let id = id(text, AgentId::parse, "Agent")?;
     api.context.store.agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
 }
 
 /// The agent as the database has it now, for changes.
-pub(super) async fn stored(api: &Api, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
+pub(super) async fn stored(api: &ApiState, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
     let id = id(text, AgentId::parse, "Agent")?;
     api.context.store.stored_agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))
 }
 
 /// The agents of the organization, newest first.
 #[utoipa::path(get, path = "/agents", tag = "agents", params(Paging, ("enabled" = Option<bool>, Query, description = "Only agents that are or are not enabled.")), responses((status = 200, body = AgentPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let enabled = match query.flag("enabled")? {
         Some(enabled) => Some(enabled),
@@ -213,7 +215,7 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
     let (agents, total) = api.context.store.agents(scope, enabled, page).await?;
     let written = || {
         let agents = agents.iter().map(AgentView::from).collect();
-        Answer::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset })
+        ApiResponse::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset })
     };
     Ok(in_place(written))
 }
@@ -221,29 +223,29 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
 /// Creates an agent.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentFields, responses((status = 201, body = AgentBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
     let agent = api.context.store.create_agent(scope, fields(&api, scope, object).await?).await?;
-    Ok(Versioned(agent.version, Answer::created(AgentBody { agent: (&agent).into() })))
+    Ok(Versioned(agent.version, ApiResponse::created(AgentBody { agent: (&agent).into() })))
 }
 
 /// One agent.
 #[utoipa::path(get, path = "/agents/{id}", tag = "agents", params(IdPath), responses((status = 200, body = AgentBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<Versioned, ApiError> {
     let id = self::id(&id, AgentId::parse, "Agent")?;
     let agent = api.context.store.shared_agent(scope, id).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
-    Ok(Versioned(agent.version, Answer::written(api.written.agent(&agent))))
+    Ok(Versioned(agent.version, ApiResponse::written(api.written.agent(&agent))))
 }
 
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath, IfMatchHeader), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
-    Object(mut changes, turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
+    JsonObject(mut changes, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     unify_names(&mut changes)?;
     let _turn = api.turn_of_change(turn, scope).await?;
@@ -263,7 +265,7 @@ pub(super) async fn update(
         };
         agent.updated_at = now();
         if api.context.store.update_agent(scope, &agent).await? {
-            return Ok(Versioned(agent.version + 1, Answer::ok(AgentBody { agent: (&agent).into() })));
+            return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
         }
     }
     Err(contended())
@@ -272,11 +274,11 @@ pub(super) async fn update(
 /// Deletes an agent.
 #[utoipa::path(delete, path = "/agents/{id}", tag = "agents", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let agent = find(&api, scope, &id).await?;
     if !api.context.store.delete_agent(scope, agent.id).await? {
         return Err(ApiError::state("The agent has tasks that are pending or in progress"));
     }
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }

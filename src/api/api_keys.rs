@@ -1,15 +1,15 @@
 //! `/api-keys`: people create, list, regenerate and delete API keys. The key text is shown once.
 
-use super::Api;
-use super::auth::Person;
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::UserAuth;
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::organization::check_name;
-use crate::domain::permission::{KeyScope, Role};
+use crate::domain::permission::{KeyScope, UserRole};
 use crate::domain::time::UnixMs;
-use crate::store::{ApiKeyRow, NewKey};
+use crate::store::{ApiKeyRow, CreatedApiKey};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -57,8 +57,8 @@ pub(super) struct NewKeyView {
     key: String,
 }
 
-impl From<NewKey> for NewKeyView {
-    fn from(made: NewKey) -> Self {
+impl From<CreatedApiKey> for NewKeyView {
+    fn from(made: CreatedApiKey) -> Self {
         Self { row: (&made.row).into(), key: made.text }
     }
 }
@@ -94,21 +94,23 @@ pub(super) struct ApiKeyInput {
 
 /// The keys of the organization, newest first; never their text.
 #[utoipa::path(get, path = "/api-keys", tag = "api-keys", security(("session" = [])), params(Paging), responses((status = 200, body = ApiKeyPage)))]
-pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (rows, total) = api.context.store.keys(person.scope(), page).await?;
     let api_keys = rows.iter().map(ApiKeyView::from).collect();
-    Ok(Answer::ok(ApiKeyPage { api_keys, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(ApiKeyPage { api_keys, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Creates a key. The response is the only place where its text appears.
 #[utoipa::path(post, path = "/api-keys", tag = "api-keys", security(("session" = [])), request_body = ApiKeyInput, responses((status = 201, body = NewKeyBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, JsonObject(mut object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     object.retain(|_, value| !value.is_null());
     let input: ApiKeyInput = typed(object)?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     check_name(&input.name)?;
     if input.scopes.as_ref().is_some_and(Vec::is_empty) {
         return Err(ApiError::field("scopes", "must not be empty; leave it out for a key that may do everything"));
@@ -124,32 +126,32 @@ pub(super) async fn create(
     };
     let made = api.context.store.create_key(person.scope(), &input.name, input.scopes, expires_at).await?;
     person.audit(&api, "api_key.create", made.row.id).await?;
-    Ok(Answer::created(NewKeyBody { api_key: made.into() }))
+    Ok(ApiResponse::created(NewKeyBody { api_key: made.into() }))
 }
 
 /// Deletes a key; it stops working at once.
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, person: Person, Path(text): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let id = id(&text, ApiKeyId::parse, "API key")?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     if !api.context.store.delete_key(person.scope(), id).await? {
         return Err(ApiError::not_found("API key"));
     }
     person.audit(&api, "api_key.delete", id).await?;
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }
 
 /// Generates a new text for the same key; the old text stops working.
 #[utoipa::path(post, path = "/api-keys/{id}/regenerate", tag = "api-keys", security(("session" = [])), params(IdPath), responses((status = 200, body = NewKeyBody)))]
 pub(super) async fn regenerate(
-    State(api): State<Api>, person: Person, Path(text): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let id = id(&text, ApiKeyId::parse, "API key")?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     let made = api.context.store.regenerate_key(person.scope(), id).await?;
     let made = made.ok_or_else(|| ApiError::not_found("API key"))?;
     person.audit(&api, "api_key.regenerate", id).await?;
-    Ok(Answer::ok(NewKeyBody { api_key: made.into() }))
+    Ok(ApiResponse::ok(NewKeyBody { api_key: made.into() }))
 }

@@ -1,11 +1,11 @@
 //! `/audit-log`: who managed what.
 
-use super::Api;
-use super::auth::Person;
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::UserAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{Paging, Query};
-use crate::domain::permission::Role;
+use super::input::{Paging, QueryParams};
+use crate::domain::permission::UserRole;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,9 +33,11 @@ pub(super) struct AuditPage {
 
 /// What people changed, newest first.
 #[utoipa::path(get, path = "/audit-log", tag = "audit-log", security(("session" = [])), params(Paging), responses((status = 200, body = AuditPage)))]
-pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     let (rows, total) = api.context.store.audit_log(person.scope(), page).await?;
     let entry = |row: crate::store::AuditEntry| AuditEntryView {
         id: row.id,
@@ -45,5 +47,5 @@ pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -
         at: row.at.rfc3339(),
     };
     let entries = rows.into_iter().map(entry).collect();
-    Ok(Answer::ok(AuditPage { entries, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(AuditPage { entries, total, limit: page.limit, offset: page.offset }))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
-use trunkline_connections::{Closed, Connection, Pace};
+use trunkline_connections::{Closed, ConnectionGuard, MinimumRate};
 
 /// A client sends its body too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,28 +16,28 @@ use trunkline_connections::{Closed, Connection, Pace};
 pub(super) struct BodyTooSlowError;
 
 /// Whether the body could not be read because it was sent too slowly.
-pub(super) fn was_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_too_slow_error(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut errors = std::iter::successors(Some(error), |error| error.source());
     errors.any(|error| error.is::<BodyTooSlowError>())
 }
 
 /// A request's body.
-pub(super) struct PacedBody {
+pub(super) struct MinimumRateBody {
     body: Incoming,
-    pace: Pace,
+    pace: MinimumRate,
     timer: Option<Pin<Box<Sleep>>>,
     /// Told when the request is complete.
-    place: Arc<Connection>,
+    place: Arc<ConnectionGuard>,
 }
 
-impl PacedBody {
+impl MinimumRateBody {
     /// Requires at least `bytes_per_s` on average over every `window` in which the handler waits.
-    pub(super) fn new(body: Incoming, window: Duration, bytes_per_s: u64, place: Arc<Connection>) -> Self {
-        Self { body, pace: Pace::new(window, bytes_per_s), timer: None, place }
+    pub(super) fn new(body: Incoming, window: Duration, bytes_per_s: u64, place: Arc<ConnectionGuard>) -> Self {
+        Self { body, pace: MinimumRate::new(window, bytes_per_s), timer: None, place }
     }
 }
 
-impl HttpBody for PacedBody {
+impl HttpBody for MinimumRateBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -46,15 +46,15 @@ impl HttpBody for PacedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
-            self.pace.moved(Instant::now().into(), bytes.unwrap_or(0));
+            self.pace.record_bytes(Instant::now().into(), bytes.unwrap_or(0));
             self.timer = None;
             if self.body.is_end_stream() {
-                self.place.make_busy();
+                self.place.mark_busy();
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         loop {
-            let until = Instant::from(self.pace.wait(Instant::now().into()));
+            let until = Instant::from(self.pace.start_waiting(Instant::now().into()));
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             if timer.deadline() != until {
                 timer.as_mut().reset(until);
@@ -77,18 +77,18 @@ impl HttpBody for PacedBody {
 }
 
 /// An answer's body; `done` is called once, when it has been handed over or dropped.
-pub(super) struct AnsweredBody<F: FnOnce()> {
+pub(super) struct ResponseBody<F: FnOnce()> {
     body: Body,
     done: Option<F>,
 }
 
-impl<F: FnOnce()> AnsweredBody<F> {
+impl<F: FnOnce()> ResponseBody<F> {
     pub(super) fn new(body: Body, done: F) -> Self {
         Self { body, done: Some(done) }
     }
 }
 
-impl<F: FnOnce() + Unpin> HttpBody for AnsweredBody<F> {
+impl<F: FnOnce() + Unpin> HttpBody for ResponseBody<F> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -105,7 +105,7 @@ impl<F: FnOnce() + Unpin> HttpBody for AnsweredBody<F> {
     }
 }
 
-impl<F: FnOnce()> Drop for AnsweredBody<F> {
+impl<F: FnOnce()> Drop for ResponseBody<F> {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
             done();

@@ -1,18 +1,18 @@
 //! `/calls`: lists and reads calls and their transcripts, and ends live calls.
 #![expect(clippy::disallowed_methods, reason = "waits for the end of a call with a deadline")]
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, Paging, Query, id};
-use crate::call::registry::Command;
+use super::input::{IdPath, Paging, QueryParams, id};
+use crate::call::registry::CallCommand;
 use crate::domain::call::{Call, CallStatus, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
-use crate::store::{CallFilter, OrgScope, Page};
+use crate::store::{CallFilter, OrgScope, PageRequest};
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::Value;
@@ -122,19 +122,21 @@ pub(super) struct TranscriptBody {
     transcript: Vec<Turn>,
 }
 
-pub(super) async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Call, ApiError> {
+pub(super) async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Call, ApiError> {
     let id = id(text, CallId::parse, "Call")?;
     api.context.store.call(scope, id).await?.ok_or_else(|| ApiError::not_found("Call"))
 }
 
-async fn with_transcript(api: &Api, scope: OrgScope, call: &Call) -> Result<CallBody, ApiError> {
+async fn with_transcript(api: &ApiState, scope: OrgScope, call: &Call) -> Result<CallBody, ApiError> {
     let transcript = api.context.store.turns(scope, call.id).await?;
     Ok(CallBody { call: CallView { transcript: Some(transcript), ..call.into() } })
 }
 
 /// The calls of the organization, newest first.
 #[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query), ("direction" = Option<Direction>, Query), ("end_reason" = Option<EndReason>, Query), ("started_after" = Option<String>, Query, format = "date-time"), ("started_before" = Option<String>, Query, format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let filter = CallFilter {
         task: query.value("task_id", TaskId::parse, "a UUID")?,
@@ -148,7 +150,7 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
     };
     let (calls, total) = api.context.store.calls(scope, filter, page).await?;
     let calls = calls.iter().map(CallView::from).collect();
-    Ok(Answer::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
 }
 
 fn searched(text: &str) -> Option<String> {
@@ -159,50 +161,56 @@ fn searched(text: &str) -> Option<String> {
 /// One call with its transcript.
 #[utoipa::path(get, path = "/calls/{id}", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
-    Ok(Answer::ok(with_transcript(&api, scope, &call).await?))
+    Ok(ApiResponse::ok(with_transcript(&api, scope, &call).await?))
 }
 
 /// The transcript: what was said, as far as it was heard.
 #[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = TranscriptBody)))]
 pub(super) async fn transcript(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     let transcript = api.context.store.turns(scope, call.id).await?;
-    Ok(Answer::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status.name(), transcript }))
+    Ok(ApiResponse::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status.name(), transcript }))
 }
 
 /// Ends a call; it counts as completed.
 #[utoipa::path(post, path = "/calls/{id}/end", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
-pub(super) async fn end(State(api): State<Api>, caller: Caller, id: Path<String>) -> Result<Answer, ApiError> {
-    stop(&api, caller.0, &id, EndReason::EndedByApi).await
+pub(super) async fn end(
+    State(api): State<ApiState>, caller: OrgAuth, id: Path<String>,
+) -> Result<ApiResponse, ApiError> {
+    end_with_reason(&api, caller.0, &id, EndReason::EndedByApi).await
 }
 
 /// Cancels a call; it counts as failed.
 #[utoipa::path(post, path = "/calls/{id}/cancel", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
-pub(super) async fn cancel(State(api): State<Api>, caller: Caller, id: Path<String>) -> Result<Answer, ApiError> {
-    stop(&api, caller.0, &id, EndReason::Canceled).await
+pub(super) async fn cancel(
+    State(api): State<ApiState>, caller: OrgAuth, id: Path<String>,
+) -> Result<ApiResponse, ApiError> {
+    end_with_reason(&api, caller.0, &id, EndReason::Canceled).await
 }
 
-async fn stop(api: &Api, scope: OrgScope, id: &str, reason: EndReason) -> Result<Answer, ApiError> {
+async fn end_with_reason(
+    api: &ApiState, scope: OrgScope, id: &str, reason: EndReason,
+) -> Result<ApiResponse, ApiError> {
     let call = find(api, scope, id).await?;
     let context = &api.context;
     let ended = !call.status.is_over()
-        && (context.registry.command(scope, call.id, Command::End(reason))
+        && (context.registry.command(scope, call.id, CallCommand::End(reason))
             || context.store.cancel_queued(scope, call.id, EndReason::Canceled).await?
-            || context.remote.end(scope, call.id, reason).await);
+            || context.cluster.end(scope, call.id, reason).await);
     if !ended {
         return Err(ApiError::state("The call is not active"));
     }
-    let call = settled(api, scope, call).await?;
-    Ok(Answer::ok(with_transcript(api, scope, &call).await?))
+    let call = wait_until_ended(api, scope, call).await?;
+    Ok(ApiResponse::ok(with_transcript(api, scope, &call).await?))
 }
 
 /// Waits until the end of the call is written and returns the call.
-async fn settled(api: &Api, scope: OrgScope, call: Call) -> Result<Call, ApiError> {
+async fn wait_until_ended(api: &ApiState, scope: OrgScope, call: Call) -> Result<Call, ApiError> {
     let wait = async {
         loop {
             if let Ok(Some(now)) = api.context.store.call(scope, call.id).await
@@ -217,11 +225,11 @@ async fn settled(api: &Api, scope: OrgScope, call: Call) -> Result<Call, ApiErro
 }
 
 /// Waits until no call of the task is live.
-pub(super) async fn task_is_free(api: &Api, scope: OrgScope, task: TaskId) {
+pub(super) async fn task_is_free(api: &ApiState, scope: OrgScope, task: TaskId) {
     let filter = CallFilter { task: Some(task), ..CallFilter::default() };
     let wait = async {
         loop {
-            match api.context.store.calls(scope, filter.clone(), Page { limit: 1, offset: 0 }).await {
+            match api.context.store.calls(scope, filter.clone(), PageRequest { limit: 1, offset: 0 }).await {
                 Ok((calls, _)) if calls.first().is_some_and(|call| !call.status.is_over()) => {}
                 _ => return,
             }

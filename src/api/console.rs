@@ -3,10 +3,10 @@
 
 use super::error::ApiError;
 use super::input::base_url;
-use super::visitor::Visitor;
+use super::visitor::ClientIp;
 use super::web_calls::{WebCallBody, refusal};
-use super::{Api, Demo, openapi};
-use crate::call::driver::{WebOrder, place_web};
+use super::{ApiState, DemoSettings, openapi};
+use crate::call::driver::{WebCallParams, place_web};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// A file of the console.
-struct Asset {
+struct ConsoleAsset {
     /// From the root, with its hash in the name where it has one.
     path: &'static str,
     kind: &'static str,
@@ -36,7 +36,7 @@ const EXAMPLE_SCRIPT: &str = include_str!("../../console/client/example.js");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
 connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-pub(super) fn routes(api: &Api) -> Router<Api> {
+pub(super) fn routes(api: &ApiState) -> Router<ApiState> {
     let router = Router::new()
         .route("/", get(index))
         .route("/assets/{name}", get(asset))
@@ -114,12 +114,12 @@ async fn page(text: &'static str, kind: &'static str) -> Response {
     secured(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response())
 }
 
-fn demo_of(api: &Api) -> Result<Arc<Demo>, ApiError> {
+fn demo_of(api: &ApiState) -> Result<Arc<DemoSettings>, ApiError> {
     api.demo.clone().ok_or_else(|| ApiError::not_found("Demo"))
 }
 
 /// What the console shows in demo mode; empty otherwise.
-async fn demo(State(api): State<Api>) -> Response {
+async fn demo(State(api): State<ApiState>) -> Response {
     let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
     let phrases: Vec<_> = demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
     let body =
@@ -129,18 +129,18 @@ async fn demo(State(api): State<Api>) -> Response {
 }
 
 /// Does what a customer's server would do with its key: creates a web call and returns its token for the page.
-async fn demo_call(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn demo_call(State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     super::auth::check_origin(&api, &axum::http::Method::POST, &headers)?;
     let demo = demo_of(&api)?;
     let agent = api.context.store.agent(demo.scope, demo.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
-    let call = place_web(&api.context, demo.scope, agent, WebOrder::default()).await.map_err(refusal)?;
+    let call = place_web(&api.context, demo.scope, agent, WebCallParams::default()).await.map_err(refusal)?;
     let body = WebCallBody::new(&api, &base_url(&api, &headers), "/api/v1", demo.scope, call, demo.agent);
     let body = serde_json::to_string(&body).unwrap_or_default();
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-async fn demo_phrase(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, ApiError> {
+async fn demo_phrase(State(api): State<ApiState>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let demo = demo_of(&api)?;
     let phrase = demo.phrases.iter().find(|phrase| phrase.name == name);
     let phrase = phrase.ok_or_else(|| ApiError::not_found("Phrase"))?;

@@ -4,7 +4,7 @@
 use super::lengths::SHORT;
 use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
 use crate::domain::end_reason::EndReason;
-use crate::domain::provider::Account;
+use crate::domain::provider::ProviderAccount;
 use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
 use crate::domain::trunk::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX};
 use serde_json::{Value, json};
@@ -246,7 +246,7 @@ pub(super) fn add(schemas: &mut Value) {
         json!([{"properties": {"provider": {"enum": engines}}}, {"properties": {"voice": {"type": "null"}}}]);
     schemas["LlmFallback"]["not"] = json!({"properties": {"provider": {"enum": engines}}});
     // The local TTS has no provider account.
-    let accounts: Vec<&str> = Account::ALL.iter().filter(|one| one.needs_key()).map(|one| one.name()).collect();
+    let accounts: Vec<&str> = ProviderAccount::ALL.iter().filter(|one| one.needs_key()).map(|one| one.name()).collect();
     schemas["Account"]["enum"] = json!(accounts);
     // What an action needs.
     schemas["DtmfRule"]["example"] = json!({"digits": "0", "action": "end_call"});

@@ -1,9 +1,9 @@
 //! The two response shapes and the request id. Handlers return a payload; this module wraps it as the mount requires.
 
-use super::Api;
-use super::auth::QuotaSlot;
+use super::ApiState;
+use super::auth::RateLimitSlot;
 use super::error::ApiError;
-use super::rate_limit::Quota;
+use super::rate_limit::RateLimitStatus;
 use crate::store::now;
 use crate::supervision::contain;
 use axum::body::Body;
@@ -22,7 +22,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a handler answered.
 #[derive(Clone, Debug)]
-pub(super) enum Payload {
+pub(super) enum ResponsePayload {
     /// JSON text of the data.
     Success(Arc<str>),
     /// A delete: `{"success":true}` in both shapes.
@@ -46,24 +46,24 @@ pub(super) struct Deleted {
 
 /// A handler's success.
 #[derive(Debug)]
-pub(super) struct Answer(pub StatusCode, pub Payload);
+pub(super) struct ApiResponse(pub StatusCode, pub ResponsePayload);
 
-impl Answer {
+impl ApiResponse {
     pub(super) fn ok(body: impl Serialize) -> Self {
-        Self(StatusCode::OK, Payload::Success(to_json(body)))
+        Self(StatusCode::OK, ResponsePayload::Success(to_json(body)))
     }
 
     /// Data that is already serialized.
     pub(super) fn written(data: Arc<str>) -> Self {
-        Self(StatusCode::OK, Payload::Success(data))
+        Self(StatusCode::OK, ResponsePayload::Success(data))
     }
 
     pub(super) fn created(body: impl Serialize) -> Self {
-        Self(StatusCode::CREATED, Payload::Success(to_json(body)))
+        Self(StatusCode::CREATED, ResponsePayload::Success(to_json(body)))
     }
 
     pub(super) fn deleted() -> Self {
-        Self(StatusCode::OK, Payload::Deleted)
+        Self(StatusCode::OK, ResponsePayload::Deleted)
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn to_json(body: impl Serialize) -> Arc<str> {
     serde_json::to_string(&body).unwrap_or_default().into()
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for ApiResponse {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         response.extensions_mut().insert(self.1);
@@ -81,7 +81,7 @@ impl IntoResponse for Answer {
 }
 
 /// Outermost layer of both mounts.
-pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next) -> Response {
+pub(super) async fn wrap(State(_): State<ApiState>, mut request: Request, next: Next) -> Response {
     let request_id = request
         .headers()
         .get(&REQUEST_ID)
@@ -92,7 +92,7 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
         .to_string();
     let enveloped = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!("request", %request_id, method = %request.method());
-    let slot = QuotaSlot::default();
+    let slot = RateLimitSlot::default();
     request.extensions_mut().insert(slot.clone());
     // A handler that panics returns 500; the connection and its other requests continue.
     let answered = contain("api_request", next.run(request)).instrument(span).await;
@@ -100,7 +100,7 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
     if let Some(quota) = slot.0.get() {
         rate_limit_headers(quota, response.headers_mut());
     }
-    if let Some(payload) = response.extensions_mut().remove::<Payload>() {
+    if let Some(payload) = response.extensions_mut().remove::<ResponsePayload>() {
         let body = body(payload, enveloped, &request_id);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -112,7 +112,7 @@ pub(super) async fn wrap(State(_): State<Api>, mut request: Request, next: Next)
     response
 }
 
-fn rate_limit_headers(quota: &Quota, headers: &mut HeaderMap) {
+fn rate_limit_headers(quota: &RateLimitStatus, headers: &mut HeaderMap) {
     headers.insert("x-ratelimit-limit", quota.limit.into());
     headers.insert("x-ratelimit-remaining", quota.remaining.into());
     headers.insert("x-ratelimit-reset", quota.reset.into());
@@ -121,19 +121,21 @@ fn rate_limit_headers(quota: &Quota, headers: &mut HeaderMap) {
     }
 }
 
-fn body(payload: Payload, enveloped: bool, request_id: &str) -> String {
+fn body(payload: ResponsePayload, enveloped: bool, request_id: &str) -> String {
     let meta = || format!("{{\"timestamp\":\"{}\",\"request_id\":\"{request_id}\"}}", now().rfc3339());
     match (payload, enveloped) {
-        (Payload::Success(data), true) => format!("{{\"success\":true,\"data\":{data},\"meta\":{}}}", meta()),
-        (Payload::Success(data), false) => (*data).to_owned(),
-        (Payload::Deleted, true) => format!("{{\"success\":true,\"meta\":{}}}", meta()),
-        (Payload::Deleted, false) => "{\"success\":true}".to_owned(),
-        (Payload::Failure { message, details }, true) => {
+        (ResponsePayload::Success(data), true) => format!("{{\"success\":true,\"data\":{data},\"meta\":{}}}", meta()),
+        (ResponsePayload::Success(data), false) => (*data).to_owned(),
+        (ResponsePayload::Deleted, true) => format!("{{\"success\":true,\"meta\":{}}}", meta()),
+        (ResponsePayload::Deleted, false) => "{\"success\":true}".to_owned(),
+        (ResponsePayload::Failure { message, details }, true) => {
             let error = Value::String(message);
             format!("{{\"success\":false,\"error\":{error},\"details\":{details},\"meta\":{}}}", meta())
         }
-        (Payload::Failure { message, details }, false) => json!({"error": message, "details": details}).to_string(),
-        (Payload::Plain(value), _) => value.to_string(),
-        (Payload::Written(text), _) => (*text).to_owned(),
+        (ResponsePayload::Failure { message, details }, false) => {
+            json!({"error": message, "details": details}).to_string()
+        }
+        (ResponsePayload::Plain(value), _) => value.to_string(),
+        (ResponsePayload::Written(text), _) => (*text).to_owned(),
     }
 }

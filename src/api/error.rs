@@ -1,7 +1,7 @@
 //! API errors: each has a status, a message and, where a client can act on it, a code.
 
-use super::envelope::Payload;
-use crate::domain::FieldFault;
+use super::envelope::ResponsePayload;
+use crate::domain::FieldError;
 use crate::store::{OrganizationError, StoreError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -128,8 +128,8 @@ impl From<OrganizationError> for ApiError {
     }
 }
 
-impl From<FieldFault> for ApiError {
-    fn from(fault: FieldFault) -> Self {
+impl From<FieldError> for ApiError {
+    fn from(fault: FieldError) -> Self {
         Self::field(&fault.field, fault.message)
     }
 }
@@ -172,7 +172,7 @@ impl IntoResponse for ApiError {
         if let Some(wait) = self.details["retry_after_seconds"].as_u64() {
             response.headers_mut().insert("retry-after", wait.into());
         }
-        response.extensions_mut().insert(Payload::Failure { message: self.message, details: self.details });
+        response.extensions_mut().insert(ResponsePayload::Failure { message: self.message, details: self.details });
         response
     }
 }

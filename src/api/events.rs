@@ -1,13 +1,13 @@
 //! `/ws/events`: tells listeners which calls of the organization changed. Details are read through the API; a listener
 //! that was too slow is told to reload everything.
 
-use super::Api;
-use super::auth::{Caller, check_origin};
+use super::ApiState;
+use super::auth::{OrgAuth, check_origin};
 use super::error::ApiError;
-use super::listener::Place;
-use super::live_socket::{Close, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
-use crate::call::driver::Slot;
-use crate::call::registry::Change;
+use super::listener::ConnectionPlace;
+use super::live_socket::{CloseCode, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use crate::call::driver::ConcurrencyPermit;
+use crate::call::registry::CallChange;
 use crate::supervision::contain;
 use axum::Extension;
 use axum::extract::State;
@@ -21,11 +21,11 @@ use tokio::sync::broadcast::error::RecvError;
 /// Needs a key or a session as every other request; a browser's page must be our own, because a WebSocket carries
 /// the cookie wherever it was opened.
 pub(super) async fn connect(
-    State(api): State<Api>, Caller(scope): Caller, headers: HeaderMap, place: Option<Extension<Place>>,
-    upgrade: WebSocketUpgrade,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, headers: HeaderMap,
+    place: Option<Extension<ConnectionPlace>>, upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     check_origin(&api, &Method::POST, &headers)?;
-    let slot = api.context.rooms.live.take(&api.context.store.lineage(scope).await?)?;
+    let slot = api.context.concurrency.live.take(&api.context.store.lineage(scope).await?)?;
     let changes = api.context.registry.changes_of(scope);
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(async move |socket| {
         let mut socket = LiveSocket::new(&api, socket, place.map(|Extension(place)| place));
@@ -38,7 +38,7 @@ pub(super) async fn connect(
 }
 
 /// Holds the concurrency slot as long as the connection lives.
-async fn follow(socket: &mut LiveSocket, mut changes: Receiver<Change>, _slot: Slot) -> Close {
+async fn follow(socket: &mut LiveSocket, mut changes: Receiver<CallChange>, _slot: ConcurrencyPermit) -> CloseCode {
     if !socket.send(json!({"type": "connected"})).await {
         return (DROPPED, "Too slow");
     }

@@ -2,9 +2,9 @@
 //! All checks run concurrently, each with a deadline, and their result is cached for half a second, so polling is cheap
 //! and one hanging component hides no other.
 
-use super::Api;
-use super::envelope::{Answer, Payload};
-use crate::call::driver::Context;
+use super::ApiState;
+use super::envelope::{ApiResponse, ResponsePayload};
+use crate::call::driver::CallServices;
 use crate::domain::time::UnixMs;
 use crate::store::now;
 use axum::extract::State;
@@ -23,9 +23,9 @@ pub(super) const SIP_DEADLINE: Duration = Duration::from_secs(1);
 /// Journal entries that have waited longer count as stuck. A busy database takes a few milliseconds.
 const JOURNAL_LATE: Duration = Duration::from_secs(5);
 /// Missed heartbeats after which this process counts as away.
-const BEATS_MISSED_MAX: u32 = 4;
+const HEARTBEATS_MISSED_MAX: u32 = 4;
 /// How long a result is cached.
-const HOLDS_FOR: Duration = Duration::from_millis(500);
+const RESULT_TTL: Duration = Duration::from_millis(500);
 
 /// Never enveloped, no key.
 #[derive(Clone, Serialize, ToSchema)]
@@ -120,17 +120,17 @@ pub(super) struct Readiness {
 
 /// The cached result; callers wait while a new one is computed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HealthCache(Arc<Mutex<LastCheck>>);
+pub(super) struct HealthCache(Arc<Mutex<LastHealthCheck>>);
 
 /// When it was made, and what it found.
-type LastCheck = Option<(Instant, Arc<Checked>)>;
+type LastHealthCheck = Option<(Instant, Arc<HealthResult>)>;
 
-struct Checked {
+struct HealthResult {
     checks: Checks,
     all_well: bool,
 }
 
-impl std::fmt::Debug for Checked {
+impl std::fmt::Debug for HealthResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Checked").field("all_well", &self.all_well).finish_non_exhaustive()
     }
@@ -150,9 +150,9 @@ fn clock() -> Instant {
 }
 
 impl HealthCache {
-    async fn checked(&self, context: &Context) -> Arc<Checked> {
+    async fn checked(&self, context: &CallServices) -> Arc<HealthResult> {
         let mut last = self.0.lock().await;
-        if let Some((_, checked)) = last.as_ref().filter(|(at, _)| at.elapsed() < HOLDS_FOR) {
+        if let Some((_, checked)) = last.as_ref().filter(|(at, _)| at.elapsed() < RESULT_TTL) {
             return checked.clone();
         }
         let checked = Arc::new(check(context).await);
@@ -161,34 +161,34 @@ impl HealthCache {
     }
 }
 
-async fn check(context: &Context) -> Checked {
+async fn check(context: &CallServices) -> HealthResult {
     let (database, sip) = tokio::join!(check_database(context), check_sip(context));
     let (media, journal, node) = (check_media(context), check_journal(context), check_node(context));
     let all_well =
         [database.status, sip.status, media.status, journal.status, node.status].iter().all(|status| *status == "ok");
     let mail = MailCheck { status: if context.sends_mail { "ok" } else { "not_configured" } };
-    Checked { checks: Checks { database, mail, sip, media, journal, node }, all_well }
+    HealthResult { checks: Checks { database, mail, sip, media, journal, node }, all_well }
 }
 
-async fn check_database(context: &Context) -> DatabaseCheck {
+async fn check_database(context: &CallServices) -> DatabaseCheck {
     let started = clock();
     let reachable = matches!(timeout(DATABASE_DEADLINE, context.store.ping()).await, Ok(Ok(())));
     DatabaseCheck { status: ok(reachable), latency_ms: ms(started.elapsed()) }
 }
 
-async fn check_sip(context: &Context) -> SipCheck {
+async fn check_sip(context: &CallServices) -> SipCheck {
     let started = clock();
-    let answered = matches!(timeout(SIP_DEADLINE, context.sip.check()).await, Ok(Some(_)));
+    let answered = matches!(timeout(SIP_DEADLINE, context.sip.self_check()).await, Ok(Some(_)));
     SipCheck { status: ok(answered), latency_ms: ms(started.elapsed()) }
 }
 
-fn check_media(context: &Context) -> MediaCheck {
+fn check_media(context: &CallServices) -> MediaCheck {
     let threads = context.workers.liveness();
-    let oldest = threads.iter().map(|thread| thread.since_turn).max().unwrap_or_default();
+    let oldest = threads.iter().map(|thread| thread.since_cycle).max().unwrap_or_default();
     MediaCheck { status: ok(!threads.iter().any(|thread| thread.is_stuck())), oldest_turn_ms: ms(oldest) }
 }
 
-fn check_journal(context: &Context) -> JournalCheck {
+fn check_journal(context: &CallServices) -> JournalCheck {
     let health = context.journal.health();
     JournalCheck {
         status: ok(health.oldest < JOURNAL_LATE),
@@ -198,19 +198,19 @@ fn check_journal(context: &Context) -> JournalCheck {
     }
 }
 
-fn check_node(context: &Context) -> NodeCheck {
-    let silent = context.heart.silent_for().unwrap_or_default();
-    NodeCheck { status: ok(silent <= context.beat * BEATS_MISSED_MAX), silent_ms: ms(silent) }
+fn check_node(context: &CallServices) -> NodeCheck {
+    let silent = context.heartbeat.since_last_heartbeat().unwrap_or_default();
+    NodeCheck { status: ok(silent <= context.heartbeat_interval * HEARTBEATS_MISSED_MAX), silent_ms: ms(silent) }
 }
 
-fn answer(well: bool, body: impl Serialize) -> Answer {
+fn answer(well: bool, body: impl Serialize) -> ApiResponse {
     let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Answer(code, Payload::Plain(serde_json::to_value(body).unwrap_or_default()))
+    ApiResponse(code, ResponsePayload::Plain(serde_json::to_value(body).unwrap_or_default()))
 }
 
 /// Whether the server works.
 #[utoipa::path(get, path = "/health", tag = "health", security(()), responses((status = 200, body = Health), (status = 503, body = Health)))]
-pub(super) async fn health(State(api): State<Api>) -> Answer {
+pub(super) async fn health(State(api): State<ApiState>) -> ApiResponse {
     let checked = api.health.checked(&api.context).await;
     let body = Health {
         status: if checked.all_well { "ok" } else { "degraded" },
@@ -223,7 +223,7 @@ pub(super) async fn health(State(api): State<Api>) -> Answer {
 
 /// Whether the process is live; 503 means a component was given up and the process must be restarted.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Liveness), (status = 503, body = Liveness)))]
-pub(super) async fn live(State(api): State<Api>) -> Answer {
+pub(super) async fn live(State(api): State<ApiState>) -> ApiResponse {
     let given_up = api.context.supervisor.given_up();
     let body = Liveness {
         status: if given_up.is_none() { "ok" } else { "failed" },
@@ -234,7 +234,7 @@ pub(super) async fn live(State(api): State<Api>) -> Answer {
 
 /// Whether the process can take calls: database, SIP, media and journal work, and it is not draining.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub(super) async fn ready(State(api): State<Api>) -> Answer {
+pub(super) async fn ready(State(api): State<ApiState>) -> ApiResponse {
     let checked = api.health.checked(&api.context).await;
     let stopping = api.context.supervisor.is_stopping() || api.context.supervisor.given_up().is_some();
     let status = match (stopping, checked.all_well) {

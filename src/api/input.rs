@@ -1,10 +1,10 @@
 //! Client input: JSON objects, ids, pagination. Unknown fields are refused by name.
 
-use super::Api;
-use super::body::was_too_slow;
+use super::ApiState;
+use super::body::is_too_slow_error;
 use super::error::ApiError;
-use super::turns::{LARGE_BYTES, Turn};
-use crate::store::{OrgScope, Page};
+use super::turns::{LARGE_BYTES, LargeBodyPermit};
+use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -13,12 +13,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use trunkline_json::document::{DocumentError, Limits};
+use trunkline_json::document::{DocumentError, DocumentLimits};
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
 /// A body's bounds beside its size: what handles it afterwards goes as deep as it is.
-const BODY: Limits = Limits { bytes_max: 0, depth_max: 80, values_max: 100_000 };
+const BODY: DocumentLimits = DocumentLimits { bytes_max: 0, depth_max: 80, values_max: 100_000 };
 /// Parameters of a query that are read; the address has some 64 kB.
 const QUERY_PARAMETERS_MAX: usize = 100;
 
@@ -29,12 +29,12 @@ const LARGE_VALUES: usize = 1_000;
 
 /// The JSON object of a request body and, if it is large, the permit to process it.
 #[derive(Debug)]
-pub(super) struct Object(pub Map<String, Value>, pub Option<Turn>);
+pub(super) struct JsonObject(pub Map<String, Value>, pub Option<LargeBodyPermit>);
 
-impl FromRequest<Api> for Object {
+impl FromRequest<ApiState> for JsonObject {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, api: &ApiState) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let essence = kind.split(';').next().unwrap_or("").trim();
         if !essence.eq_ignore_ascii_case("application/json") {
@@ -52,7 +52,7 @@ impl FromRequest<Api> for Object {
             Some(scope) => Some(api.turn(scope).await?),
             None => None,
         };
-        let limits = Limits { bytes_max, ..BODY };
+        let limits = DocumentLimits { bytes_max, ..BODY };
         let parse = || match limits.parse(&bytes) {
             Ok(Value::Object(mut object)) => {
                 if let Some(field) = nul_in_object(&object) {
@@ -102,7 +102,7 @@ fn nul_in(value: &Value) -> Option<String> {
 /// Reads a body of at most `bytes_max` bytes from a client that sends it in time.
 pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     to_bytes(body, bytes_max).await.map_err(|error| {
-        if was_too_slow(&error) {
+        if is_too_slow_error(&error) {
             let message = "The body is sent too slowly";
             return ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message);
         }
@@ -224,12 +224,12 @@ pub(super) struct IdPath {
 
 /// The query string, decoded.
 #[derive(Debug)]
-pub(super) struct Query(HashMap<String, String>);
+pub(super) struct QueryParams(HashMap<String, String>);
 
-impl FromRequestParts<Api> for Query {
+impl FromRequestParts<ApiState> for QueryParams {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or("");
         let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned().take(QUERY_PARAMETERS_MAX);
         let parameters: HashMap<String, String> = parameters.collect();
@@ -240,8 +240,8 @@ impl FromRequestParts<Api> for Query {
     }
 }
 
-impl Query {
-    pub(super) fn page(&self) -> Result<Page, ApiError> {
+impl QueryParams {
+    pub(super) fn page(&self) -> Result<PageRequest, ApiError> {
         let number = |name: &str, default: i64, low: i64, high: i64| match self.0.get(name) {
             None => Ok(default),
             Some(text) => text
@@ -250,7 +250,7 @@ impl Query {
                 .filter(|n| (low..=high).contains(n))
                 .ok_or_else(|| ApiError::field(name, format!("must be a number between {low} and {high}"))),
         };
-        Ok(Page { limit: number("limit", 50, 1, 100)?, offset: number("offset", 0, 0, i64::from(i32::MAX))? })
+        Ok(PageRequest { limit: number("limit", 50, 1, 100)?, offset: number("offset", 0, 0, i64::from(i32::MAX))? })
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -278,7 +278,7 @@ impl Query {
 }
 
 /// A webhook must not lead into our own network.
-pub(super) fn check_webhook_url(api: &Api, field: &str, url: &str) -> Result<(), ApiError> {
+pub(super) fn check_webhook_url(api: &ApiState, field: &str, url: &str) -> Result<(), ApiError> {
     api.context.webhooks.check(url).map_err(|why| ApiError::field(field, why.to_string()))
 }
 
@@ -288,7 +288,7 @@ pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -
 }
 
 /// Base of generated links: the configured public URL, or the host that the client used.
-pub(super) fn base_url(api: &Api, headers: &HeaderMap) -> String {
+pub(super) fn base_url(api: &ApiState, headers: &HeaderMap) -> String {
     if api.public_url.is_empty() {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         return format!("http://{host}");

@@ -1,9 +1,9 @@
 //! The HTTP listener of the API: connection limits and deadlines. HTTP/1.1 only; use a proxy for HTTP/2.
 #![expect(clippy::disallowed_methods, reason = "a listener starts a task for each connection")]
 
-use super::Remote;
-use super::body::{AnsweredBody, PacedBody};
-use super::request_deadline::{Progress, RequestDeadline};
+use super::RemoteAddr;
+use super::body::{MinimumRateBody, ResponseBody};
+use super::request_deadline::{RequestDeadline, RequestProgress};
 use crate::store::OrgScope;
 use crate::supervision;
 use axum::Router;
@@ -25,7 +25,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use trunkline_connections::{
-    Closed, Connection, Connections, Eviction, Networks, PacedStream, RefusedError, Report, Standing,
+    Closed, ConnectionCounters, ConnectionGuard, ConnectionPool, ConnectionRefusedError, Eviction, MinimumRateStream,
+    NetworkList, PeerClass,
 };
 
 /// Minimum transfer rate of bodies in both directions, in bytes per second.
@@ -36,7 +37,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1_024;
 
 /// Limits of the API's connections.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct HttpLimits {
     /// Request line and headers, from their first byte on; of the first request, from the connection on.
     pub headers: Duration,
     /// Between an answer and the first byte of the next request.
@@ -44,44 +45,44 @@ pub struct Limits {
     /// Of a body that is sent, and of an answer that is read: in each such time at least a thousand bytes a second.
     pub transfer: Duration,
     /// Many clients come from there: not counted by address.
-    pub proxies: Arc<Networks>,
+    pub proxies: Arc<NetworkList>,
     /// Everybody comes from a proxy.
     pub behind_proxy: bool,
 }
 
-impl Limits {
-    fn standing(&self, remote: SocketAddr) -> Standing {
+impl HttpLimits {
+    fn standing(&self, remote: SocketAddr) -> PeerClass {
         let is_proxy = self.proxies.contain(remote.ip()) || (self.behind_proxy && self.proxies.is_empty());
-        if is_proxy { Standing::Exempt } else { Standing::Stranger }
+        if is_proxy { PeerClass::Exempt } else { PeerClass::Stranger }
     }
 }
 
 /// The connection slot of the connection that a request came by.
 #[derive(Clone, Debug)]
-pub(super) struct Place(Arc<Connection>);
+pub(super) struct ConnectionPlace(Arc<ConnectionGuard>);
 
-impl Place {
+impl ConnectionPlace {
     /// Assigns the connection to an organization; false when that has too many. Connections of a proxy belong to
     /// nobody.
     pub(super) fn belongs_to(&self, scope: OrgScope) -> bool {
         let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope);
-        self.0.standing() == Standing::Exempt || self.0.vouch(tenant)
+        self.0.standing() == PeerClass::Exempt || self.0.assign_tenant(tenant)
     }
 }
 
 /// The port and what is served on it.
 #[derive(Debug)]
-pub struct Serving {
+pub struct HttpListener {
     pub listener: TcpListener,
     pub router: Router,
-    pub limits: Limits,
-    pub connections: Arc<Connections>,
-    pub report: Arc<Report>,
+    pub limits: HttpLimits,
+    pub connections: Arc<ConnectionPool>,
+    pub report: Arc<ConnectionCounters>,
 }
 
 /// Serves until the server stops.
-pub async fn serve(serving: &Serving, mut stopped: watch::Receiver<bool>) {
-    let Serving { listener, router, limits, connections, report } = serving;
+pub async fn serve(serving: &HttpListener, mut stopped: watch::Receiver<bool>) {
+    let HttpListener { listener, router, limits, connections, report } = serving;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -97,16 +98,16 @@ pub async fn serve(serving: &Serving, mut stopped: watch::Receiver<bool>) {
                 let (router, limits, place) = (router.clone(), limits.clone(), Arc::new(place));
                 supervision::spawn("api_connection", connection(stream, remote, router, limits, place, eviction));
             }
-            Err(error) => turn_away(&stream, error),
+            Err(error) => reject(&stream, error),
         }
     }
 }
 
 /// Sends a 503 that says why, if it fits into the empty send buffer.
-fn turn_away(stream: &TcpStream, error: RefusedError) {
+fn reject(stream: &TcpStream, error: ConnectionRefusedError) {
     let why = match error {
-        RefusedError::Source => "Too many connections from this address",
-        RefusedError::Total => "Too many connections",
+        ConnectionRefusedError::Source => "Too many connections from this address",
+        ConnectionRefusedError::Total => "Too many connections",
     };
     let body = serde_json::json!({"error": why, "details": {"code": "too_many_connections"}}).to_string();
     let answer = format!(
@@ -118,11 +119,12 @@ fn turn_away(stream: &TcpStream, error: RefusedError) {
 }
 
 async fn connection(
-    stream: TcpStream, remote: SocketAddr, router: Router, limits: Limits, place: Arc<Connection>, eviction: Eviction,
+    stream: TcpStream, remote: SocketAddr, router: Router, limits: HttpLimits, place: Arc<ConnectionGuard>,
+    eviction: Eviction,
 ) {
     let _ = stream.set_nodelay(true);
-    let (answered, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
-    let service = Service {
+    let (answered, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(RequestProgress::default()));
+    let service = ConnectionService {
         remote,
         router: TowerToHyperService::new(router),
         place: place.clone(),
@@ -130,7 +132,7 @@ async fn connection(
         progress: progress.clone(),
         transfer: limits.transfer,
     };
-    let stream = PacedStream::new(stream, limits.transfer, BYTES_PER_S_MIN);
+    let stream = MinimumRateStream::new(stream, limits.transfer, BYTES_PER_S_MIN);
     let stream = RequestDeadline::new(stream, limits.headers, progress.clone());
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle.max(limits.headers)).max_buf_size(HEAD_BYTES_MAX);
@@ -156,16 +158,16 @@ async fn connection(
 
 /// The router for one connection: it tells handlers the remote address and tells the connection slot whether a request
 /// is in progress.
-struct Service {
+struct ConnectionService {
     remote: SocketAddr,
     router: TowerToHyperService<Router>,
-    place: Arc<Connection>,
+    place: Arc<ConnectionGuard>,
     answered: Arc<AtomicBool>,
-    progress: Arc<Progress>,
+    progress: Arc<RequestProgress>,
     transfer: Duration,
 }
 
-impl hyper::service::Service<hyper::Request<Incoming>> for Service {
+impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -173,12 +175,12 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         self.progress.begin_answer();
         let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(Remote(self.remote));
-        parts.extensions.insert(Place(self.place.clone()));
+        parts.extensions.insert(RemoteAddr(self.remote));
+        parts.extensions.insert(ConnectionPlace(self.place.clone()));
         if body.is_end_stream() {
-            self.place.make_busy();
+            self.place.mark_busy();
         }
-        let body = PacedBody::new(body, self.transfer, BYTES_PER_S_MIN, self.place.clone());
+        let body = MinimumRateBody::new(body, self.transfer, BYTES_PER_S_MIN, self.place.clone());
         let answer = self.router.call(hyper::Request::from_parts(parts, body));
         let (place, answered, progress) = (self.place.clone(), self.answered.clone(), self.progress.clone());
         Box::pin(async move {
@@ -187,15 +189,15 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // From here the handler keeps the deadline; the connection slot stays busy until it returns.
-                place.make_busy();
+                place.mark_busy();
                 return Ok(response);
             }
             let done = move || {
                 answered.store(true, Ordering::Relaxed);
                 progress.end_answer();
-                place.make_served();
+                place.mark_idle();
             };
-            Ok(response.map(|body| Body::new(AnsweredBody::new(body, done))))
+            Ok(response.map(|body| Body::new(ResponseBody::new(body, done))))
         })
     }
 }

@@ -1,21 +1,21 @@
 //! Live transcripts: `/calls/{id}/live` says where, `/ws/calls/{id}` is the WebSocket itself.
 
-use super::Api;
-use super::auth::{Caller, authenticate, unix_s};
+use super::ApiState;
+use super::auth::{OrgAuth, authenticate, unix_s};
 use super::calls::find;
-use super::envelope::Answer;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, Query, base_url};
-use super::listener::Place;
-use super::live_socket::{Close, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
-use crate::call::driver::{Slot, SlotsFull};
-use crate::call::live::Update;
+use super::input::{IdPath, QueryParams, base_url};
+use super::listener::ConnectionPlace;
+use super::live_socket::{CloseCode, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use crate::call::driver::{ConcurrencyLimitError, ConcurrencyPermit};
+use crate::call::live::LiveUpdate;
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::domain::permission::KeyScope;
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
-use crate::store::live_tokens::Purpose;
+use crate::store::live_tokens::TokenPurpose;
 use crate::supervision::contain;
 use axum::Extension;
 use axum::extract::ws::{Message, WebSocketUpgrade};
@@ -61,15 +61,15 @@ pub(super) struct ConnectionInfo {
 /// Where the live transcript of a call is, and a token for it.
 #[utoipa::path(get, path = "/calls/{id}/live", tag = "calls", params(IdPath), responses((status = 200, body = LiveBody)))]
 pub(super) async fn live(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, headers: HeaderMap,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, headers: HeaderMap,
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     let base = base_url(&api, &headers).replacen("http", "ws", 1);
     let url = format!("{base}/ws/calls/{}", call.id);
-    Ok(Answer::ok(LiveBody {
+    Ok(ApiResponse::ok(LiveBody {
         websocket_url: url.clone(),
         call_id: call.id.to_string(),
-        temp_token: api.context.links.secret.sign(Purpose::Live, scope, call.id, unix_s()),
+        temp_token: api.context.links.secret.sign(TokenPurpose::Live, scope, call.id, unix_s()),
         connection_info: ConnectionInfo {
             auth_method: "query_param",
             auth_param: "api_key",
@@ -85,7 +85,7 @@ pub(super) async fn live(
 
 /// `/ws/calls/{id}`: errors are close codes, because a browser cannot read the status of a refused upgrade.
 pub(super) async fn connect(
-    State(api): State<Api>, Path(id): Path<String>, query: Query, place: Option<Extension<Place>>,
+    State(api): State<ApiState>, Path(id): Path<String>, query: QueryParams, place: Option<Extension<ConnectionPlace>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
@@ -94,9 +94,9 @@ pub(super) async fn connect(
     })
 }
 
-async fn serve(api: Api, id: String, query: Query, socket: LiveSocket) {
-    let mut listener = Listener { socket, call: id.clone() };
-    let close = match enter(&api, &id, &query).await {
+async fn serve(api: ApiState, id: String, query: QueryParams, socket: LiveSocket) {
+    let mut listener = TranscriptListener { socket, call: id.clone() };
+    let close = match authorize(&api, &id, &query).await {
         Ok((scope, _)) if !listener.socket.belongs_to(scope) => (DROPPED, "Too many connections"),
         Ok((scope, call)) => match slot(&api, scope).await {
             Ok(_slot) => listener.follow(&api, scope, call).await,
@@ -116,12 +116,12 @@ async fn serve(api: Api, id: String, query: Query, socket: LiveSocket) {
 }
 
 /// Takes a concurrency slot for one more live connection, or returns the name of the limit that is reached.
-async fn slot(api: &Api, scope: OrgScope) -> Result<Slot, &'static str> {
+async fn slot(api: &ApiState, scope: OrgScope) -> Result<ConcurrencyPermit, &'static str> {
     let lineage = api.context.store.lineage(scope).await.map_err(|_| "live_connections")?;
-    api.context.rooms.live.take(&lineage).map_err(SlotsFull::limit)
+    api.context.concurrency.live.take(&lineage).map_err(ConcurrencyLimitError::limit)
 }
 
-async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), Close> {
+async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(OrgScope, Call), CloseCode> {
     let refused = (BAD_CREDENTIALS, "Missing or invalid API key or session token");
     let wanted = CallId::parse(id);
     let scope = match (query.text("api_key"), query.text("session_token")) {
@@ -131,7 +131,7 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), C
             Ok(_) => return Err((BAD_CREDENTIALS, "The key lacks the scope calls:read")),
             Err(_) => return Err(refused),
         },
-        (None, Some(token)) => match api.context.links.secret.verify(Purpose::Live, token, unix_s()) {
+        (None, Some(token)) => match api.context.links.secret.verify(TokenPurpose::Live, token, unix_s()) {
             Some((scope, call)) if Some(call) == wanted => scope,
             _ => web_guest(api, token, wanted).ok_or(refused)?,
         },
@@ -144,24 +144,24 @@ async fn enter(api: &Api, id: &str, query: &Query) -> Result<(OrgScope, Call), C
 }
 
 /// The page of a web call may listen while its call lasts.
-fn web_guest(api: &Api, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
+fn web_guest(api: &ApiState, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
     let grant = api.context.links.secret.verify_web(token)?;
     let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
     let goes_on = grant.may_begin(unix_s()) || api.context.registry.is_live(grant.scope, call);
     goes_on.then_some(grant.scope)
 }
 
-struct Listener {
+struct TranscriptListener {
     socket: LiveSocket,
     call: String,
 }
 
-impl Listener {
+impl TranscriptListener {
     /// Sends everything so far, then every update as it happens.
-    async fn follow(&mut self, api: &Api, scope: OrgScope, call: Call) -> Close {
+    async fn follow(&mut self, api: &ApiState, scope: OrgScope, call: Call) -> CloseCode {
         let (so_far, updates) = match api.context.registry.listen(scope, call.id) {
             Some((so_far, updates)) => (so_far, Some(updates)),
-            None => elsewhere(api, scope, &call).await,
+            None => turns_on_other_node(api, scope, &call).await,
         };
         let gone = (NORMAL, "");
         let hello = json!({"type": "connected", "data": {"call_id": self.call, "status": call.status.name()}});
@@ -180,13 +180,13 @@ impl Listener {
         self.listen(updates).await
     }
 
-    async fn listen(&mut self, mut updates: Receiver<Update>) -> Close {
+    async fn listen(&mut self, mut updates: Receiver<LiveUpdate>) -> CloseCode {
         loop {
             let message = tokio::select! {
                 update = updates.recv() => match update {
-                    Ok(Update::Turn { position, turn }) => self.transcript(vec![turn_json(position, &turn)]),
-                    Ok(Update::Interim { text }) => self.transcript(vec![interim_json(&text)]),
-                    Ok(Update::Status { status, end_reason }) => {
+                    Ok(LiveUpdate::Turn { position, turn }) => self.transcript(vec![turn_json(position, &turn)]),
+                    Ok(LiveUpdate::Interim { text }) => self.transcript(vec![interim_json(&text)]),
+                    Ok(LiveUpdate::Status { status, end_reason }) => {
                         self.status(status.name(), end_reason.map(|reason| reason.name()))
                     }
                     Err(RecvError::Closed) => return (NORMAL, "The call has ended"),
@@ -218,9 +218,11 @@ impl Listener {
 
 /// For a call on another node, or one that has ended: the turns in the database. The other node sends everything so far
 /// again; a turn seen twice has the same position.
-async fn elsewhere(api: &Api, scope: OrgScope, call: &Call) -> (BTreeMap<u32, Turn>, Option<Receiver<Update>>) {
+async fn turns_on_other_node(
+    api: &ApiState, scope: OrgScope, call: &Call,
+) -> (BTreeMap<u32, Turn>, Option<Receiver<LiveUpdate>>) {
     let updates = match call.status.is_over() {
-        false => api.context.remote.listen(scope, call.id).await,
+        false => api.context.cluster.listen(scope, call.id).await,
         true => None,
     };
     api.context.journal.flush(FLUSH_DEADLINE).await;

@@ -1,29 +1,29 @@
 //! A WebSocket for listeners: pings detect dead peers; listeners that read too slowly or send too much are dropped.
 
-use super::Api;
-use super::listener::Place;
+use super::ApiState;
+use super::listener::ConnectionPlace;
 use crate::store::OrgScope;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, timeout};
-use trunkline_connections::{Bucket, Rate};
+use trunkline_connections::{TokenBucket, TokenRate};
 
 /// Listeners send pings and nothing else.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4_096;
 /// What a listener may say, its answers to probes included.
-const MESSAGES: Rate = Rate { per_s: 5.0, burst: 50.0 };
+const MESSAGES: TokenRate = TokenRate { per_s: 5.0, burst: 50.0 };
 
 pub(super) const NORMAL: u16 = 1000;
 /// The listener is too slow or asks too much (RFC 6455: policy violation).
 pub(super) const DROPPED: u16 = 1008;
 
 /// Code and reason of a close frame.
-pub(super) type Close = (u16, &'static str);
+pub(super) type CloseCode = (u16, &'static str);
 
 /// How long listeners may take.
 #[derive(Clone, Copy, Debug)]
-pub struct LiveLimits {
+pub struct LiveSocketLimits {
     /// Between two probes; one that is not answered until the next ends the socket.
     pub probe_interval: Duration,
     /// For one message to be taken.
@@ -33,19 +33,19 @@ pub struct LiveLimits {
 #[derive(Debug)]
 pub(super) struct LiveSocket {
     socket: WebSocket,
-    limits: LiveLimits,
+    limits: LiveSocketLimits,
     probe: Interval,
     answered: bool,
-    messages: Bucket,
+    messages: TokenBucket,
     /// The connection slot, which the HTTP server has released by now.
-    place: Option<Place>,
+    place: Option<ConnectionPlace>,
 }
 
 impl LiveSocket {
-    pub(super) fn new(api: &Api, socket: WebSocket, place: Option<Place>) -> Self {
+    pub(super) fn new(api: &ApiState, socket: WebSocket, place: Option<ConnectionPlace>) -> Self {
         let limits = api.live;
         let probe = tokio::time::interval_at(Instant::now() + limits.probe_interval, limits.probe_interval);
-        let messages = Bucket::full(Instant::now().into(), MESSAGES);
+        let messages = TokenBucket::full(Instant::now().into(), MESSAGES);
         Self { socket, limits, probe, answered: true, messages, place }
     }
 
@@ -64,13 +64,13 @@ impl LiveSocket {
     }
 
     /// The next message of the listener, or the reason to close. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Message, Close> {
+    pub(super) async fn next(&mut self) -> Result<Message, CloseCode> {
         loop {
             tokio::select! {
                 received = self.socket.recv() => {
                     let Some(Ok(message)) = received else { return Err((NORMAL, "")) };
                     self.answered = true;
-                    if !self.messages.take(Instant::now().into(), MESSAGES) {
+                    if !self.messages.take_token(Instant::now().into(), MESSAGES) {
                         return Err((DROPPED, "Too many messages"));
                     }
                     if matches!(message, Message::Text(_) | Message::Binary(_)) {
@@ -89,7 +89,7 @@ impl LiveSocket {
         }
     }
 
-    pub(super) async fn close(mut self, (code, reason): Close) {
+    pub(super) async fn close(mut self, (code, reason): CloseCode) {
         self.write(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
     }
 }

@@ -32,21 +32,21 @@ const ACCOUNTS_MAX: usize = 131_072;
 
 /// Counts for each key, over a window that begins with its first count.
 #[derive(Debug)]
-struct Windows<K> {
+struct GuessWindows<K> {
     length_s: u64,
     entries_max: usize,
-    counts: HashMap<K, Window>,
+    counts: HashMap<K, GuessWindow>,
     /// The beginning of each window, the oldest first.
     order: VecDeque<(u64, K)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct GuessWindow {
     since_s: u64,
     count: u32,
 }
 
-impl<K: Copy + Eq + Hash> Windows<K> {
+impl<K: Copy + Eq + Hash> GuessWindows<K> {
     fn new(length_s: u64, entries_max: usize) -> Self {
         Self { length_s, entries_max, counts: HashMap::new(), order: VecDeque::new() }
     }
@@ -85,7 +85,7 @@ impl<K: Copy + Eq + Hash> Windows<K> {
                 while self.order.len() >= self.entries_max {
                     self.forget_oldest();
                 }
-                self.counts.insert(key, Window { since_s: now_s, count: 1 });
+                self.counts.insert(key, GuessWindow { since_s: now_s, count: 1 });
                 self.order.push_back((now_s, key));
             }
         }
@@ -101,7 +101,7 @@ impl<K: Copy + Eq + Hash> Windows<K> {
 /// A login attempt that is in progress.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Guess {
+pub(super) struct LoginAttempt {
     account: u64,
     source: IpAddr,
     counts_for_all: bool,
@@ -111,10 +111,10 @@ pub(super) struct Guess {
 
 /// What may be done with a guess.
 #[derive(Debug)]
-pub(super) enum Verdict {
-    Try(Guess),
+pub(super) enum ThrottleDecision {
+    Try(LoginAttempt),
     /// Only at accounts that were logged in from this source before.
-    TryIfFamiliar(Guess),
+    TryIfFamiliar(LoginAttempt),
     Refuse {
         wait_s: u64,
     },
@@ -125,18 +125,18 @@ pub(super) enum Verdict {
 pub(super) struct LoginThrottle {
     /// Hashes account names with a random seed, so that nobody can choose collisions.
     hasher: RandomState,
-    pairs: Windows<(u64, IpAddr)>,
-    networks: Windows<(u64, Ipv6Addr)>,
-    accounts: Windows<u64>,
+    pairs: GuessWindows<(u64, IpAddr)>,
+    networks: GuessWindows<(u64, Ipv6Addr)>,
+    accounts: GuessWindows<u64>,
 }
 
 impl Default for LoginThrottle {
     fn default() -> Self {
         Self {
             hasher: RandomState::new(),
-            pairs: Windows::new(PAIR_WINDOW_S, PAIRS_MAX),
-            networks: Windows::new(PAIR_WINDOW_S, PAIRS_MAX),
-            accounts: Windows::new(ACCOUNT_WINDOW_S, ACCOUNTS_MAX),
+            pairs: GuessWindows::new(PAIR_WINDOW_S, PAIRS_MAX),
+            networks: GuessWindows::new(PAIR_WINDOW_S, PAIRS_MAX),
+            accounts: GuessWindows::new(ACCOUNT_WINDOW_S, ACCOUNTS_MAX),
         }
     }
 }
@@ -154,12 +154,12 @@ fn network(source: IpAddr) -> Option<Ipv6Addr> {
 
 impl LoginThrottle {
     /// Counts a guess at an account, by its name, from a source (an IPv4 address or the first of an IPv6 /64).
-    pub(super) fn begin(&mut self, account: &str, source: IpAddr, now_s: u64) -> Verdict {
+    pub(super) fn begin(&mut self, account: &str, source: IpAddr, now_s: u64) -> ThrottleDecision {
         let account = self.hasher.hash_one(account);
         let pair = (account, source);
         let own = self.pairs.count(pair, now_s);
         if own >= PAIR_GUESSES_MAX {
-            return Verdict::Refuse { wait_s: self.pairs.wait_s(pair, now_s) };
+            return ThrottleDecision::Refuse { wait_s: self.pairs.wait_s(pair, now_s) };
         }
         self.pairs.add(pair, now_s);
         let everybodys = self.accounts.count(account, now_s);
@@ -173,17 +173,17 @@ impl LoginThrottle {
             || (everybodys >= ACCOUNT_GUESSES_FREE && own > 0)
             || of_network >= NETWORK_GUESSES_MAX;
         if is_spent {
-            return Verdict::TryIfFamiliar(Guess { account, source, counts_for_all: false, wait_s });
+            return ThrottleDecision::TryIfFamiliar(LoginAttempt { account, source, counts_for_all: false, wait_s });
         }
         self.accounts.add(account, now_s);
         if let Some(network) = network(source) {
             self.networks.add((account, network), now_s);
         }
-        Verdict::Try(Guess { account, source, counts_for_all: true, wait_s })
+        ThrottleDecision::Try(LoginAttempt { account, source, counts_for_all: true, wait_s })
     }
 
     /// Uncounts a guess that was right or was never tried.
-    pub(super) fn take_back(&mut self, guess: &Guess) {
+    pub(super) fn take_back(&mut self, guess: &LoginAttempt) {
         self.pairs.take_back((guess.account, guess.source));
         if guess.counts_for_all {
             self.accounts.take_back(guess.account);
@@ -210,20 +210,20 @@ mod tests {
 
     /// How many wrong guesses are tried of those that one source makes at one moment.
     fn tried(throttle: &mut LoginThrottle, account: &str, source: IpAddr, guesses: u32, now_s: u64) -> usize {
-        (0..guesses).filter(|_| matches!(throttle.begin(account, source, now_s), Verdict::Try(_))).count()
+        (0..guesses).filter(|_| matches!(throttle.begin(account, source, now_s), ThrottleDecision::Try(_))).count()
     }
 
     fn may_try(throttle: &mut LoginThrottle, account: &str, source: IpAddr, now_s: u64) -> bool {
         match throttle.begin(account, source, now_s) {
-            Verdict::Try(guess) => {
+            ThrottleDecision::Try(guess) => {
                 throttle.take_back(&guess);
                 true
             }
-            Verdict::TryIfFamiliar(guess) => {
+            ThrottleDecision::TryIfFamiliar(guess) => {
                 throttle.take_back(&guess);
                 false
             }
-            Verdict::Refuse { .. } => false,
+            ThrottleDecision::Refuse { .. } => false,
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
         tried(&mut throttle, OWNER, v4(1), 60, 1_000);
         assert!(may_try(&mut throttle, OWNER, v4(2), 1_000));
         assert!(may_try(&mut throttle, "other@example.com", v4(1), 1_000));
-        let Verdict::Refuse { wait_s } = throttle.begin(OWNER, v4(1), 1_100) else { panic!("is tried") };
+        let ThrottleDecision::Refuse { wait_s } = throttle.begin(OWNER, v4(1), 1_100) else { panic!("is tried") };
         assert_eq!(wait_s, 200);
     }
 
@@ -271,9 +271,9 @@ mod tests {
         assert_eq!(all, 200 - 36);
         for n in 0..5 {
             let verdict = throttle.begin(OWNER, v4(501), 1_000 + n);
-            assert!(matches!(verdict, Verdict::TryIfFamiliar(_)), "{verdict:?}");
+            assert!(matches!(verdict, ThrottleDecision::TryIfFamiliar(_)), "{verdict:?}");
         }
-        assert!(matches!(throttle.begin(OWNER, v4(501), 1_005), Verdict::Refuse { .. }), "five from anywhere");
+        assert!(matches!(throttle.begin(OWNER, v4(501), 1_005), ThrottleDecision::Refuse { .. }), "five from anywhere");
         assert!(may_try(&mut throttle, OWNER, v4(500), 1_000 + ACCOUNT_WINDOW_S));
         assert!(may_try(&mut throttle, "other@example.com", v4(502), 1_000));
     }
@@ -292,13 +292,13 @@ mod tests {
         let mut throttle = LoginThrottle::default();
         tried(&mut throttle, OWNER, v4(1), 5, 1_000);
         assert_eq!(tried(&mut throttle, OWNER, v4(1), 5, 10), 0);
-        let Verdict::Refuse { wait_s } = throttle.begin(OWNER, v4(1), 10) else { panic!("is tried") };
+        let ThrottleDecision::Refuse { wait_s } = throttle.begin(OWNER, v4(1), 10) else { panic!("is tried") };
         assert_eq!(wait_s, PAIR_WINDOW_S);
     }
 
     #[test]
     fn tables_are_bounded_and_forget_the_oldest() {
-        let mut windows = Windows::new(100, 10);
+        let mut windows = GuessWindows::new(100, 10);
         for n in 0..1_000_u64 {
             windows.add(n, n / 100);
             assert!(windows.counts.len() <= 10 && windows.order.len() <= 10);
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_window_that_begins_anew_is_not_ended_by_the_one_before() {
-        let mut windows = Windows::new(100, 3);
+        let mut windows = GuessWindows::new(100, 3);
         // The clock has stepped back: the second key's first window is over, and stands behind one that is not.
         for (key, now_s) in [(1, 2_000), (2, 100), (2, 300), (3, 310), (4, 310)] {
             windows.add(key, now_s);

@@ -4,8 +4,8 @@
 use super::auth::bearer_token;
 use super::error::ApiError;
 use super::health::SIP_DEADLINE;
-use super::visitor::Visitor;
-use super::{Api, Remote};
+use super::visitor::ClientIp;
+use super::{ApiState, RemoteAddr};
 use crate::supervision::panics;
 use axum::Router;
 use axum::extract::{Extension, State};
@@ -16,7 +16,7 @@ use axum::routing::get;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::time::timeout;
-use trunkline_connections::Report;
+use trunkline_connections::ConnectionCounters;
 use trunkline_media::stats::LATENESS_BOUNDS_US;
 
 /// Headers that proxies add. A request with one of them comes from somewhere else, whatever its connection says.
@@ -33,21 +33,21 @@ const FORWARDED: [&str; 8] = [
 
 /// Who may read the metrics.
 #[derive(Clone, Debug, Default)]
-pub struct MetricsAccess {
+pub struct MetricsAuth {
     /// SHA-256 of the token: comparing digests leaks nothing through timing.
     token: Option<[u8; 32]>,
     has_listener: bool,
-    connections: Arc<Report>,
+    connections: Arc<ConnectionCounters>,
 }
 
-impl MetricsAccess {
+impl MetricsAuth {
     /// An empty token is none.
     pub fn new(token: &str, has_listener: bool) -> Self {
         Self { token: (!token.is_empty()).then(|| digest(token)), has_listener, connections: Arc::default() }
     }
 
     /// What its own listener counts.
-    pub fn connections(&self) -> Arc<Report> {
+    pub fn connections(&self) -> Arc<ConnectionCounters> {
         self.connections.clone()
     }
 
@@ -67,7 +67,7 @@ fn refused() -> ApiError {
 
 /// Whether a local program asks directly: no proxy header, and a loopback host name, so that DNS rebinding by a web
 /// page does not work.
-fn is_local(api: &Api, remote: Remote, headers: &HeaderMap) -> bool {
+fn is_local(api: &ApiState, remote: RemoteAddr, headers: &HeaderMap) -> bool {
     let address = remote.0.ip().to_canonical();
     let is_proxy = api.behind_proxy || api.proxies.contain(address) || api.proxies.contain(remote.0.ip());
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -90,7 +90,7 @@ fn is_loopback_name(host: &str) -> bool {
 
 /// `GET /metrics` on the API's port.
 pub(super) async fn metrics(
-    State(api): State<Api>, visitor: Visitor, remote: Option<Extension<Remote>>, headers: HeaderMap,
+    State(api): State<ApiState>, visitor: ClientIp, remote: Option<Extension<RemoteAddr>>, headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let access = &api.metrics_access;
     let is_open = access.token.is_none() && !access.has_listener;
@@ -103,7 +103,9 @@ pub(super) async fn metrics(
 }
 
 /// The handler of the separate metrics listener.
-async fn metrics_alone(State(api): State<Api>, visitor: Visitor, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn metrics_alone(
+    State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap,
+) -> Result<Response, ApiError> {
     if api.metrics_access.token.is_none() || api.metrics_access.is_token(&headers) {
         return Ok(render(&api).await);
     }
@@ -112,7 +114,7 @@ async fn metrics_alone(State(api): State<Api>, visitor: Visitor, headers: Header
 }
 
 /// What `metrics.listen` answers.
-pub fn router(api: Api) -> Router {
+pub fn router(api: ApiState) -> Router {
     Router::new()
         .route("/metrics", get(metrics_alone))
         .fallback(|| async { ApiError::not_found("Endpoint") })
@@ -120,7 +122,7 @@ pub fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-fn count_connections(listener: &'static str, report: &Report) {
+fn count_connections(listener: &'static str, report: &ConnectionCounters) {
     metrics::gauge!("trunkline_connections", "listener" => listener).set(report.open() as f64);
     metrics::counter!("trunkline_connections_accepted_total", "listener" => listener).absolute(report.accepted());
     for (why, count) in report.closed() {
@@ -130,7 +132,7 @@ fn count_connections(listener: &'static str, report: &Report) {
 }
 
 /// Everything, in Prometheus' text format.
-async fn render(api: &Api) -> Response {
+async fn render(api: &ApiState) -> Response {
     metrics::gauge!("trunkline_calls").set(api.context.registry.count() as f64);
     let stats = api.context.workers.stats();
     // In the form of a Prometheus histogram: each bucket holds the ones before it.
@@ -153,21 +155,21 @@ async fn render(api: &Api) -> Response {
         let c = snapshot.counters;
         for (fate, count) in [
             ("received", c.received),
-            ("garbage", c.garbage),
+            ("garbage", c.unparseable),
             ("refused", c.refused),
             ("retransmitted", c.retransmitted),
             ("forbidden", c.forbidden),
             ("overload", c.overload),
-            ("shed", c.shed),
-            ("guesses_limited", c.guesses_limited),
+            ("shed", c.rate_limited),
+            ("guesses_limited", c.credentials_limited),
         ] {
             metrics::counter!("trunkline_sip_messages_total", "fate" => fate).absolute(count);
         }
     }
     count_connections("api", &api.connections);
     count_connections("metrics", &api.metrics_access.connections);
-    count_connections("webrtc_tcp", api.context.workers.web_streams());
-    for (listener, report) in api.context.sip.streams().all() {
+    count_connections("webrtc_tcp", api.context.workers.webrtc_tcp_report());
+    for (listener, report) in api.context.sip.connection_reports().all() {
         count_connections(listener, report);
     }
     ([("content-type", "text/plain; version=0.0.4")], api.metrics.render()).into_response()
@@ -195,10 +197,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         for value in ["Bearer ", "Bearer", "Bearer a token of sixteen", "Basic YTpi"] {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            assert!(!MetricsAccess::new("", false).is_token(&headers), "{value}");
+            assert!(!MetricsAuth::new("", false).is_token(&headers), "{value}");
         }
         headers.insert(header::AUTHORIZATION, "bearer a token of sixteen".parse().unwrap());
-        assert!(MetricsAccess::new("a token of sixteen", false).is_token(&headers));
-        assert!(!MetricsAccess::new("a token of sixteen!", false).is_token(&headers));
+        assert!(MetricsAuth::new("a token of sixteen", false).is_token(&headers));
+        assert!(!MetricsAuth::new("a token of sixteen!", false).is_token(&headers));
     }
 }

@@ -47,64 +47,64 @@ mod web_calls;
 mod webhook_deliveries;
 mod whip;
 
-use crate::call::driver::Context;
+use crate::call::driver::CallServices;
 use crate::domain::ids::{AgentId, ApiKeyId};
 use crate::store::OrgScope;
-use live_socket::LiveLimits;
+use live_socket::LiveSocketLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
-use passwords::Passwords;
-use rate_limit::RateLimit;
-use rates::Rates;
+use passwords::PasswordService;
+use rate_limit::RequestRateLimiter;
+use rates::OrganizationRates;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use trunkline_connections::{Networks, Report};
-use turns::Turns;
+use trunkline_connections::{ConnectionCounters, NetworkList};
+use turns::LargeBodyQueue;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
-pub struct Api {
-    context: Arc<Context>,
+pub struct ApiState {
+    context: Arc<CallServices>,
     metrics: PrometheusHandle,
-    metrics_access: metrics::MetricsAccess,
+    metrics_access: metrics::MetricsAuth,
     body_bytes_max: usize,
     public_url: String,
-    rate_limit: RateLimit<ApiKeyId>,
-    rates: Rates,
-    visitors: RateLimit<IpAddr>,
-    proxies: Arc<Networks>,
+    rate_limit: RequestRateLimiter<ApiKeyId>,
+    rates: OrganizationRates,
+    visitors: RequestRateLimiter<IpAddr>,
+    proxies: Arc<NetworkList>,
     behind_proxy: bool,
-    connections: Arc<Report>,
-    live: LiveLimits,
-    web: Arc<WebSettings>,
-    demo: Option<Arc<Demo>>,
-    passwords: Passwords,
-    written: agents::Written,
-    turns: Turns,
+    connections: Arc<ConnectionCounters>,
+    live: LiveSocketLimits,
+    web: Arc<WebCallSettings>,
+    demo: Option<Arc<DemoSettings>>,
+    passwords: PasswordService,
+    written: agents::AgentJsonCache,
+    turns: LargeBodyQueue,
     health: health::HealthCache,
 }
 
 /// The API's settings.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ApiSettings {
     pub body_bytes_max: usize,
     pub public_url: String,
     pub rate_limit_per_minute: u32,
     pub public_rate_limit_per_minute: u32,
     /// Proxies whose X-Forwarded-For is believed.
-    pub proxies: Arc<Networks>,
+    pub proxies: Arc<NetworkList>,
     /// Everybody's is.
     pub behind_proxy: bool,
-    pub metrics: metrics::MetricsAccess,
+    pub metrics: metrics::MetricsAuth,
     pub allowed_origins: Vec<String>,
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: Vec<IceServerSettings>,
     pub token_valid_s: u64,
-    pub live: LiveLimits,
-    pub demo: Option<Demo>,
+    pub live: LiveSocketLimits,
+    pub demo: Option<DemoSettings>,
 }
 
 /// A STUN or TURN server that browsers are told of.
 #[derive(Clone, Debug)]
-pub struct IceServer {
+pub struct IceServerSettings {
     pub url: String,
     pub username: Option<String>,
     pub credential: Option<String>,
@@ -112,17 +112,17 @@ pub struct IceServer {
 
 /// What the demo shows to whoever opens its console: it runs on loopback, with made-up providers.
 #[derive(Clone, Debug)]
-pub struct Demo {
+pub struct DemoSettings {
     pub email: String,
     pub password: String,
     pub scope: OrgScope,
     pub agent: AgentId,
-    pub phrases: Vec<Phrase>,
+    pub phrases: Vec<DemoPhrase>,
 }
 
 /// A sentence that the demo's caller can say without a microphone.
 #[derive(Clone, Debug)]
-pub struct Phrase {
+pub struct DemoPhrase {
     pub name: String,
     pub text: String,
     /// A WAV file.
@@ -131,22 +131,22 @@ pub struct Phrase {
 
 /// Whom a connection comes from.
 #[derive(Clone, Copy, Debug)]
-pub struct Remote(pub SocketAddr);
+pub struct RemoteAddr(pub SocketAddr);
 
 #[derive(Debug)]
-struct WebSettings {
+struct WebCallSettings {
     allowed_origins: Vec<String>,
-    ice_servers: Vec<IceServer>,
+    ice_servers: Vec<IceServerSettings>,
     token_valid_s: u64,
 }
 
-impl Api {
-    pub fn new(context: Arc<Context>, metrics: PrometheusHandle, settings: Settings) -> Self {
-        let Settings { body_bytes_max, public_url, proxies, behind_proxy, .. } = settings;
-        let rates = Rates::new(context.store.quotas());
-        let rate_limit = RateLimit::new(settings.rate_limit_per_minute);
-        let visitors = RateLimit::new(settings.public_rate_limit_per_minute);
-        let Settings { allowed_origins, ice_servers, token_valid_s, demo, live, metrics: metrics_access, .. } =
+impl ApiState {
+    pub fn new(context: Arc<CallServices>, metrics: PrometheusHandle, settings: ApiSettings) -> Self {
+        let ApiSettings { body_bytes_max, public_url, proxies, behind_proxy, .. } = settings;
+        let rates = OrganizationRates::new(context.store.quotas());
+        let rate_limit = RequestRateLimiter::new(settings.rate_limit_per_minute);
+        let visitors = RequestRateLimiter::new(settings.public_rate_limit_per_minute);
+        let ApiSettings { allowed_origins, ice_servers, token_valid_s, demo, live, metrics: metrics_access, .. } =
             settings;
         Self {
             context,
@@ -162,21 +162,21 @@ impl Api {
             connections: Arc::default(),
             live,
             demo: demo.map(Arc::new),
-            web: Arc::new(WebSettings { allowed_origins, ice_servers, token_valid_s }),
-            passwords: Passwords::default(),
-            written: agents::Written::default(),
-            turns: Turns::default(),
+            web: Arc::new(WebCallSettings { allowed_origins, ice_servers, token_valid_s }),
+            passwords: PasswordService::default(),
+            written: agents::AgentJsonCache::default(),
+            turns: LargeBodyQueue::default(),
             health: health::HealthCache::default(),
         }
     }
 
     /// What the listener counts.
-    pub fn connections(&self) -> Arc<Report> {
+    pub fn connections(&self) -> Arc<ConnectionCounters> {
         self.connections.clone()
     }
 
     /// What the listener of the metrics counts.
-    pub fn metrics_connections(&self) -> Arc<Report> {
+    pub fn metrics_connections(&self) -> Arc<ConnectionCounters> {
         self.metrics_access.connections()
     }
 }

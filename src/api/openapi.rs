@@ -2,7 +2,7 @@
 //! the envelope under `/api/v1` and bare under `/v1`.
 
 use super::auth::COOKIE;
-use super::envelope::{Answer, Payload};
+use super::envelope::{ApiResponse, ResponsePayload};
 use super::{agents, constraints, examples, router};
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
@@ -18,8 +18,8 @@ const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "T
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 /// `GET /openapi.json`: as it stands on both mounts.
-pub(super) async fn json() -> Answer {
-    Answer(StatusCode::OK, Payload::Written(&TEXT))
+pub(super) async fn json() -> ApiResponse {
+    ApiResponse(StatusCode::OK, ResponsePayload::Written(&TEXT))
 }
 
 /// `GET /docs`: a page that shows it.

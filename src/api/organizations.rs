@@ -1,16 +1,16 @@
 //! `/organizations`: the person's own and those below it.
 
-use super::Api;
+use super::ApiState;
 use super::api_keys::NewKeyView;
-use super::auth::Person;
-use super::envelope::Answer;
+use super::auth::UserAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
-use crate::domain::organization::{Limits, Organization, check_name};
-use crate::domain::permission::Role;
+use crate::domain::organization::{Organization, OrganizationLimits, check_name};
+use crate::domain::permission::UserRole;
 use crate::store::now;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -136,34 +136,36 @@ fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> R
     Option::deserialize(value).map(Some)
 }
 
-async fn find(api: &Api, person: &Person, text: &str) -> Result<Organization, ApiError> {
+async fn find(api: &ApiState, person: &UserAuth, text: &str) -> Result<Organization, ApiError> {
     let id = id(text, OrganizationId::parse, "Organization")?;
     api.context.store.organization(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("Organization"))
 }
 
 /// The person's organization and those below it.
 #[utoipa::path(get, path = "/organizations", tag = "organizations", security(("session" = [])), params(Paging), responses((status = 200, body = OrganizationPage)))]
-pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (rows, total) = api.context.store.organizations(person.scope(), page).await?;
     let organizations = rows.iter().map(OrganizationView::from).collect();
-    Ok(Answer::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Creates an organization below `parent_org_id`, billed to its root. Its limits may not exceed those of its ancestors,
 /// and its usage counts for them too. The API key is returned only once.
 #[utoipa::path(post, path = "/organizations", tag = "organizations", security(("session" = [])), request_body = OrganizationInput, responses((status = 201, body = OrganizationCreated)))]
 pub(super) async fn create(
-    State(api): State<Api>, person: Person, Object(mut object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, JsonObject(mut object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     object.retain(|_, value| !value.is_null());
     let input: OrganizationInput = typed(object)?;
-    person.require(Role::Owner)?;
+    person.require(UserRole::Owner)?;
     check_name(&input.name)?;
     let no_address = || ApiError::field("owner_email", "is not an e-mail address");
     let owner =
         input.owner_email.as_deref().map(|email| LoginAddress::parse(email).ok_or_else(no_address)).transpose()?;
-    let limits = Limits {
+    let limits = OrganizationLimits {
         max_concurrent_calls: input.max_concurrent_calls,
         calls_per_second: input.calls_per_second,
         max_minutes_per_day: input.max_minutes_per_day,
@@ -184,25 +186,32 @@ pub(super) async fn create(
     let scope = store.scope_of_created(&made);
     let key = store.create_key(scope, "first key", None, None).await?;
     let invitation_token = match &owner {
-        Some(address) => Some(store.invite(scope, address, Role::Owner, INVITATION_MS).await?.1),
+        Some(address) => Some(store.invite(scope, address, UserRole::Owner, INVITATION_MS).await?.1),
         None => None,
     };
     person.audit(&api, "organization.create", made.id).await?;
-    Ok(Answer::created(OrganizationCreated { organization: (&made).into(), api_key: key.into(), invitation_token }))
+    Ok(ApiResponse::created(OrganizationCreated {
+        organization: (&made).into(),
+        api_key: key.into(),
+        invitation_token,
+    }))
 }
 
 /// One organization.
 #[utoipa::path(get, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath), responses((status = 200, body = OrganizationBody)))]
-pub(super) async fn get(State(api): State<Api>, person: Person, Path(id): Path<String>) -> Result<Versioned, ApiError> {
+pub(super) async fn get(
+    State(api): State<ApiState>, person: UserAuth, Path(id): Path<String>,
+) -> Result<Versioned, ApiError> {
     let one = find(&api, &person, &id).await?;
-    Ok(Versioned(one.version, Answer::ok(OrganizationBody { organization: (&one).into() })))
+    Ok(Versioned(one.version, ApiResponse::ok(OrganizationBody { organization: (&one).into() })))
 }
 
 /// Changes name or limits; `null` removes a limit. Limits set by the parent can only be lowered here; the parent's
 /// users raise them, up to the parent's own limits.
 #[utoipa::path(patch, path = "/organizations/{id}", tag = "organizations", security(("session" = [])), params(IdPath, IfMatchHeader), request_body = OrganizationPatch, responses((status = 200, body = OrganizationBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, person: Person, Path(id): Path<String>, if_match: IfMatch, Object(object, turn): Object,
+    State(api): State<ApiState>, person: UserAuth, Path(id): Path<String>, if_match: IfMatch,
+    JsonObject(object, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     let _turn = api.turn_of_change(turn, person.scope()).await?;
     find(&api, &person, &id).await?;
@@ -210,7 +219,7 @@ pub(super) async fn update(
         return Err(ApiError::field("name", "cannot be cleared"));
     }
     let patch: OrganizationPatch = typed(object.clone())?;
-    person.require(Role::Owner)?;
+    person.require(UserRole::Owner)?;
     for _ in 0..ATTEMPTS_MAX {
         let mut one = find(&api, &person, &id).await?;
         if_match.check(one.version, &object, OrganizationView::from(&one))?;
@@ -218,7 +227,7 @@ pub(super) async fn update(
         one.updated_at = now();
         if api.context.store.update_organization(person.scope(), &one).await? {
             person.audit(&api, "organization.update", one.id).await?;
-            return Ok(Versioned(one.version + 1, Answer::ok(OrganizationBody { organization: (&one).into() })));
+            return Ok(Versioned(one.version + 1, ApiResponse::ok(OrganizationBody { organization: (&one).into() })));
         }
     }
     Err(contended())

@@ -2,11 +2,11 @@
 
 use super::auth::unix_s;
 use super::error::ApiError;
-use super::login_throttle::{Guess, LoginThrottle, Verdict};
+use super::login_throttle::{LoginAttempt, LoginThrottle, ThrottleDecision};
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
-use crate::domain::password::{self, Recipe};
-use crate::store::{Account, Store, User};
+use crate::domain::password::{self, HashParams};
+use crate::store::{LoginAccount, Store, User};
 use crate::supervision;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,20 +24,20 @@ const PLACES_PER_SOURCE_MAX: u32 = 16;
 
 /// A queue for hashes.
 #[derive(Debug)]
-struct Lane {
+struct HashQueue {
     places: Semaphore,
     running: Arc<Semaphore>,
     by_source: Mutex<HashMap<IpAddr, u32>>,
 }
 
 /// A place in the queue; at most [`PLACES_MAX`] sources, so the table is bounded.
-struct Place<'a> {
-    lane: &'a Lane,
+struct HashQueuePlace<'a> {
+    lane: &'a HashQueue,
     source: IpAddr,
     _place: tokio::sync::SemaphorePermit<'a>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for HashQueuePlace<'_> {
     fn drop(&mut self) {
         let mut sources = self.lane.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = sources.get_mut(&self.source) {
@@ -56,7 +56,7 @@ fn overloaded() -> ApiError {
     error
 }
 
-impl Lane {
+impl HashQueue {
     fn new(hashes_max: usize) -> Self {
         Self {
             places: Semaphore::new(PLACES_MAX),
@@ -65,7 +65,7 @@ impl Lane {
         }
     }
 
-    fn place(&self, source: IpAddr) -> Option<Place<'_>> {
+    fn reserve_place(&self, source: IpAddr) -> Option<HashQueuePlace<'_>> {
         let place = self.places.try_acquire().ok()?;
         let mut sources = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         let count = sources.entry(source).or_default();
@@ -73,13 +73,13 @@ impl Lane {
             return None;
         }
         *count += 1;
-        Some(Place { lane: self, source, _place: place })
+        Some(HashQueuePlace { lane: self, source, _place: place })
     }
 
-    async fn work<T: Send + 'static>(
+    async fn run_hash<T: Send + 'static>(
         &self, source: IpAddr, work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let _place = self.place(source).ok_or_else(overloaded)?;
+        let _place = self.reserve_place(source).ok_or_else(overloaded)?;
         let running = self.running.clone().acquire_owned().await.map_err(|_| overloaded())?;
         // The permit stays with the hash: a client that disconnects does not start another hash early.
         let work = move || {
@@ -103,17 +103,17 @@ pub(super) struct Credentials {
 
 /// Where passwords are tried.
 #[derive(Clone, Debug)]
-pub(super) struct Passwords {
-    strangers: Arc<Lane>,
-    familiar: Arc<Lane>,
+pub(super) struct PasswordService {
+    strangers: Arc<HashQueue>,
+    familiar: Arc<HashQueue>,
     throttle: Arc<Mutex<LoginThrottle>>,
 }
 
-impl Default for Passwords {
+impl Default for PasswordService {
     fn default() -> Self {
         Self {
-            strangers: Arc::new(Lane::new(HASHES_MAX)),
-            familiar: Arc::new(Lane::new(FAMILIAR_HASHES_MAX)),
+            strangers: Arc::new(HashQueue::new(HASHES_MAX)),
+            familiar: Arc::new(HashQueue::new(FAMILIAR_HASHES_MAX)),
             throttle: Arc::default(),
         }
     }
@@ -124,26 +124,26 @@ fn is_unreadable(error: &str) -> ApiError {
     ApiError::internal()
 }
 
-impl Passwords {
+impl PasswordService {
     /// Counts a guess. The second value says that only familiar accounts may be tried.
-    fn begin(&self, account: &str, source: IpAddr) -> Result<(Guess, bool), ApiError> {
+    fn begin(&self, account: &str, source: IpAddr) -> Result<(LoginAttempt, bool), ApiError> {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         match throttle.begin(account, source, unix_s()) {
-            Verdict::Try(guess) => Ok((guess, false)),
-            Verdict::TryIfFamiliar(guess) => Ok((guess, true)),
-            Verdict::Refuse { wait_s } => Err(ApiError::login_throttled(wait_s)),
+            ThrottleDecision::Try(guess) => Ok((guess, false)),
+            ThrottleDecision::TryIfFamiliar(guess) => Ok((guess, true)),
+            ThrottleDecision::Refuse { wait_s } => Err(ApiError::login_throttled(wait_s)),
         }
     }
 
-    fn take_back(&self, guess: &Guess) {
+    fn take_back(&self, guess: &LoginAttempt) {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner).take_back(guess);
     }
 
     /// The accounts that a password opens, at least one. Timing and error are the same whether or not the address has
     /// accounts.
-    pub(super) async fn open(
+    pub(super) async fn accounts_for_password(
         &self, store: &Store, credentials: Credentials, source: IpAddr,
-    ) -> Result<Vec<Account>, ApiError> {
+    ) -> Result<Vec<LoginAccount>, ApiError> {
         let (guess, familiar_only) = self.begin(credentials.address.as_str(), source)?;
         let opened = self.accounts(store, credentials, source, familiar_only.then_some(guess.wait_s)).await;
         match opened {
@@ -158,7 +158,7 @@ impl Passwords {
 
     async fn accounts(
         &self, store: &Store, credentials: Credentials, source: IpAddr, familiar_or_wait_s: Option<u64>,
-    ) -> Result<Vec<Account>, ApiError> {
+    ) -> Result<Vec<LoginAccount>, ApiError> {
         let Credentials { address, password, organization } = credentials;
         let familiar = store.familiar_accounts(&address, source).await?;
         if let Some(wait_s) = familiar_or_wait_s.filter(|_| familiar.is_empty()) {
@@ -167,7 +167,7 @@ impl Passwords {
         let recipes = store.password_recipes(&address).await?;
         let lane = if familiar.is_empty() { &self.strangers } else { &self.familiar };
         let hash = move || recipes.iter().map(|recipe| recipe.hash(&password)).collect::<Result<Vec<_>, _>>();
-        let hashes = lane.work(source, hash).await?.map_err(|error| is_unreadable(&error))?;
+        let hashes = lane.run_hash(source, hash).await?.map_err(|error| is_unreadable(&error))?;
         let mut accounts = store.accounts(&address, &hashes, organization).await?;
         if familiar_or_wait_s.is_some() {
             accounts.retain(|account| familiar.contains(&account.user.id));
@@ -184,7 +184,7 @@ impl Passwords {
             return Err(ApiError::login_throttled(guess.wait_s));
         }
         let hash = store.password_hash(user).await?.ok_or_else(ApiError::unauthorized)?;
-        let right = self.strangers.work(source, move || password::verify(&password, &hash)).await;
+        let right = self.strangers.run_hash(source, move || password::verify(&password, &hash)).await;
         if !matches!(right, Ok(false)) {
             self.take_back(&guess);
         }
@@ -195,8 +195,8 @@ impl Passwords {
     pub(super) async fn hash(
         &self, store: &Store, address: &LoginAddress, password: String, source: IpAddr,
     ) -> Result<String, ApiError> {
-        let recipe: Recipe = store.password_recipe(address).await?;
-        let hashed = self.strangers.work(source, move || recipe.hash(&password)).await?;
+        let recipe: HashParams = store.password_recipe(address).await?;
+        let hashed = self.strangers.run_hash(source, move || recipe.hash(&password)).await?;
         hashed.map_err(|error| is_unreadable(&error))
     }
 }
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn few_passwords_are_hashed_at_once_also_when_those_who_asked_go_away() {
-        let lane = Arc::new(Lane::new(2));
+        let lane = Arc::new(HashQueue::new(2));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut asked = Vec::new();
         for n in 0..32 {
@@ -224,7 +224,7 @@ mod tests {
                     std::thread::sleep(std::time::Duration::from_millis(5));
                     now.fetch_sub(1, Ordering::SeqCst);
                 };
-                lane.work(source(n), work).await
+                lane.run_hash(source(n), work).await
             }));
         }
         for (n, asked) in asked.into_iter().enumerate() {
@@ -240,12 +240,12 @@ mod tests {
 
     #[test]
     fn one_source_does_not_fill_the_queue_and_the_queue_is_bounded() {
-        let lane = Lane::new(2);
-        let mut held: Vec<_> = (0..100).filter_map(|_| lane.place(source(1))).collect();
+        let lane = HashQueue::new(2);
+        let mut held: Vec<_> = (0..100).filter_map(|_| lane.reserve_place(source(1))).collect();
         assert_eq!(held.len(), PLACES_PER_SOURCE_MAX as usize);
-        held.extend((0..100).filter_map(|n| lane.place(source(2 + n))));
+        held.extend((0..100).filter_map(|n| lane.reserve_place(source(2 + n))));
         assert_eq!(held.len(), PLACES_MAX);
         drop(held);
-        assert!(lane.place(source(1)).is_some() && lane.by_source.lock().unwrap().is_empty());
+        assert!(lane.reserve_place(source(1)).is_some() && lane.by_source.lock().unwrap().is_empty());
     }
 }

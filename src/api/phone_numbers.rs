@@ -1,10 +1,10 @@
 //! `/phone-numbers`: which agent answers a number, and over which trunk it comes.
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
@@ -84,7 +84,7 @@ pub(super) struct PhoneNumberPage {
     offset: i64,
 }
 
-async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
+async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
     let body: PhoneNumberInput = typed(object)?;
     let number = PhoneNumber::parse(&body.number)
         .ok_or_else(|| ApiError::field("number", "must be an E.164 number such as +31201234567"))?;
@@ -116,45 +116,47 @@ async fn check(api: &Api, scope: OrgScope, object: Map<String, Value>) -> Result
     Ok(PhoneNumberFields { number, agent, trunk, name, webhook_url, webhook_secret })
 }
 
-async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
+async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
     let id = id(text, PhoneNumberId::parse, "Phone number")?;
     api.context.store.phone_number(scope, id).await?.ok_or_else(|| ApiError::not_found("Phone number"))
 }
 
 /// The phone numbers of the organization, newest first.
 #[utoipa::path(get, path = "/phone-numbers", tag = "phone-numbers", params(Paging), responses((status = 200, body = PhoneNumberPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (rows, total) = api.context.store.phone_numbers(scope, page).await?;
     let phone_numbers = rows.iter().map(PhoneNumberView::from).collect();
-    Ok(Answer::ok(PhoneNumberPage { phone_numbers, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(PhoneNumberPage { phone_numbers, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Creates a phone number.
 #[utoipa::path(post, path = "/phone-numbers", tag = "phone-numbers", request_body = PhoneNumberInput, responses((status = 201, body = PhoneNumberBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let fields = check(&api, scope, object).await?;
     let row = api.context.store.create_phone_number(scope, fields).await?;
-    Ok(Versioned(row.version, Answer::created(PhoneNumberBody { phone_number: (&row).into() })))
+    Ok(Versioned(row.version, ApiResponse::created(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
 /// One phone number.
 #[utoipa::path(get, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<Versioned, ApiError> {
     let row = find(&api, scope, &id).await?;
-    Ok(Versioned(row.version, Answer::ok(PhoneNumberBody { phone_number: (&row).into() })))
+    Ok(Versioned(row.version, ApiResponse::ok(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath, IfMatchHeader), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
-    Object(changes, turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
+    JsonObject(changes, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     let _turn = api.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
@@ -168,7 +170,7 @@ pub(super) async fn update(
         }
         (row.fields, row.updated_at) = (checked, now());
         if api.context.store.update_phone_number(scope, &row).await? {
-            return Ok(Versioned(row.version + 1, Answer::ok(PhoneNumberBody { phone_number: (&row).into() })));
+            return Ok(Versioned(row.version + 1, ApiResponse::ok(PhoneNumberBody { phone_number: (&row).into() })));
         }
     }
     Err(contended())
@@ -195,9 +197,9 @@ fn document(fields: &PhoneNumberFields) -> Map<String, Value> {
 /// Deletes a phone number.
 #[utoipa::path(delete, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let row = find(&api, scope, &id).await?;
     api.context.store.delete_phone_number(scope, row.id).await?;
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }

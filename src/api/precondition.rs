@@ -2,8 +2,8 @@
 //! `If-Match` which state it was made from. Without `If-Match` a change is made to whatever is stored by then, so two
 //! changes of different fields both hold.
 
-use super::Api;
-use super::envelope::Answer;
+use super::ApiState;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -36,10 +36,10 @@ pub(super) enum IfMatch {
     OneOf(Vec<String>),
 }
 
-impl FromRequestParts<Api> for IfMatch {
+impl FromRequestParts<ApiState> for IfMatch {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
         let lines = parts.headers.get_all(header::IF_MATCH).iter();
         let lines = lines.map(|line| line.to_str().map_err(|_| malformed())).collect::<Result<Vec<_>, _>>()?;
         Self::parse(&lines)
@@ -105,7 +105,7 @@ pub(super) fn contended() -> ApiError {
 
 /// An answer that shows a document, with the version of its state as `ETag`.
 #[derive(Debug)]
-pub(super) struct Versioned(pub i64, pub Answer);
+pub(super) struct Versioned(pub i64, pub ApiResponse);
 
 impl IntoResponse for Versioned {
     fn into_response(self) -> Response {

@@ -1,12 +1,12 @@
 //! `/providers`: does a provider work, with the key that calls would use?
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::rates::Rate;
-use crate::call::driver::Context;
-use crate::domain::provider::Account;
+use super::rates::RateKind;
+use crate::call::driver::CallServices;
+use crate::domain::provider::ProviderAccount;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -66,12 +66,12 @@ pub(super) struct ProviderList {
 
 /// Every provider: whose key calls would use, and the state of its circuit breakers in this process.
 #[utoipa::path(get, path = "/providers", tag = "providers", responses((status = 200, body = ProviderList)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller) -> Result<Answer, ApiError> {
-    let context = Context::of_organization(&api.context, scope).await;
+pub(super) async fn list(State(api): State<ApiState>, OrgAuth(scope): OrgAuth) -> Result<ApiResponse, ApiError> {
+    let context = CallServices::of_organization(&api.context, scope).await;
     let providers = &context.providers;
-    let views = Account::ALL.iter().map(|account| {
+    let views = ProviderAccount::ALL.iter().map(|account| {
         let stages = account.stages().into_iter().map(|stage| {
-            let state = providers.gate_state(*account, stage);
+            let state = providers.circuit_state(*account, stage);
             StageView {
                 stage: stage.name(),
                 breaker: state.map_or("open", |state| state.name()),
@@ -87,19 +87,19 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller) -> Resul
         };
         ProviderView { name: account.name().to_owned(), stages: stages.collect(), key }
     });
-    Ok(Answer::ok(ProviderList { providers: views.collect() }))
+    Ok(ApiResponse::ok(ProviderList { providers: views.collect() }))
 }
 
 /// Makes one cheap request to a provider and says what is wrong, if anything is.
 #[utoipa::path(post, path = "/providers/{name}/test", tag = "providers", params(NamePath), responses((status = 200, body = ProviderTest)))]
 pub(super) async fn test(
-    State(api): State<Api>, Caller(scope): Caller, Path(name): Path<String>,
-) -> Result<Answer, ApiError> {
-    let account = Account::parse(&name).ok_or_else(|| ApiError::not_found("Provider"))?;
-    api.count(scope, Rate::ProviderTests).await?;
-    let _slot = api.context.rooms.provider_tests.take(&api.context.store.lineage(scope).await?)?;
-    let context = Context::of_organization(&api.context, scope).await;
-    let trial = context.providers.try_out(account).await;
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(name): Path<String>,
+) -> Result<ApiResponse, ApiError> {
+    let account = ProviderAccount::parse(&name).ok_or_else(|| ApiError::not_found("Provider"))?;
+    api.count(scope, RateKind::ProviderTests).await?;
+    let _slot = api.context.concurrency.provider_tests.take(&api.context.store.lineage(scope).await?)?;
+    let context = CallServices::of_organization(&api.context, scope).await;
+    let trial = context.providers.check_provider(account).await;
     let problem = trial.failure.map(|failure| ProviderProblem {
         kind: failure.kind().to_owned(),
         // What a provider says about the server's key is not for its tenants.
@@ -110,5 +110,10 @@ pub(super) async fn test(
         },
     });
     let latency_ms = trial.latency.as_millis() as u64;
-    Ok(Answer::ok(ProviderTest { provider: account.name().to_owned(), ok: problem.is_none(), latency_ms, problem }))
+    Ok(ApiResponse::ok(ProviderTest {
+        provider: account.name().to_owned(),
+        ok: problem.is_none(),
+        latency_ms,
+        problem,
+    }))
 }

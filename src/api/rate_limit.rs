@@ -11,7 +11,7 @@ const KEYS_MAX: usize = 50_000;
 
 /// State of a key's rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Quota {
+pub(super) struct RateLimitStatus {
     pub limit: u32,
     pub remaining: u32,
     /// Unix time in seconds at which the oldest counted request falls out of the window.
@@ -22,14 +22,14 @@ pub(super) struct Quota {
 
 /// The requests of one key, counted by second.
 #[derive(Clone, Debug)]
-struct Window {
+struct RequestWindow {
     counts: [u32; WINDOW_S as usize],
     /// The second of the newest count.
     newest: u64,
     total: u32,
 }
 
-impl Window {
+impl RequestWindow {
     fn new(second: u64) -> Self {
         Self { counts: [0; WINDOW_S as usize], newest: second, total: 0 }
     }
@@ -45,7 +45,7 @@ impl Window {
     }
 
     /// Counts a request if the limit allows it.
-    fn take(&mut self, second: u64, limit: u32) -> Quota {
+    fn take(&mut self, second: u64, limit: u32) -> RateLimitStatus {
         self.advance(second);
         let allowed = self.total < limit;
         if allowed {
@@ -57,25 +57,25 @@ impl Window {
             .unwrap_or(self.newest);
         let reset = oldest + WINDOW_S;
         let retry_after_s = if allowed { 0 } else { reset.saturating_sub(self.newest).max(1) };
-        Quota { limit, remaining: limit - self.total.min(limit), reset, retry_after_s }
+        RateLimitStatus { limit, remaining: limit - self.total.min(limit), reset, retry_after_s }
     }
 }
 
 /// Shared by all requests of this process.
 #[derive(Clone, Debug)]
-pub(super) struct RateLimit<K> {
+pub(super) struct RequestRateLimiter<K> {
     limit: u32,
-    windows: Arc<Mutex<Windows<K>>>,
+    windows: Arc<Mutex<RequestWindows<K>>>,
 }
 
 #[derive(Debug)]
-struct Windows<K> {
-    of: HashMap<K, Window>,
+struct RequestWindows<K> {
+    of: HashMap<K, RequestWindow>,
     /// When idle keys were last removed: at most once a second, because all are scanned.
     cleared: u64,
 }
 
-impl<K: Copy + Eq + Hash> Windows<K> {
+impl<K: Copy + Eq + Hash> RequestWindows<K> {
     fn make_room(&mut self, second: u64) {
         if self.cleared != second {
             self.cleared = second;
@@ -89,18 +89,18 @@ impl<K: Copy + Eq + Hash> Windows<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> RateLimit<K> {
+impl<K: Copy + Eq + Hash> RequestRateLimiter<K> {
     pub(super) fn new(limit: u32) -> Self {
-        Self { limit, windows: Arc::new(Mutex::new(Windows { of: HashMap::new(), cleared: 0 })) }
+        Self { limit, windows: Arc::new(Mutex::new(RequestWindows { of: HashMap::new(), cleared: 0 })) }
     }
 
     /// Counts a request of a key at a Unix time in seconds.
-    pub(super) fn take(&self, key: K, second: u64) -> Quota {
+    pub(super) fn take(&self, key: K, second: u64) -> RateLimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.of.len() >= KEYS_MAX && !windows.of.contains_key(&key) {
             windows.make_room(second);
         }
-        windows.of.entry(key).or_insert_with(|| Window::new(second)).take(second, self.limit)
+        windows.of.entry(key).or_insert_with(|| RequestWindow::new(second)).take(second, self.limit)
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_window_slides() {
-        let mut window = Window::new(1_000);
+        let mut window = RequestWindow::new(1_000);
         for n in 0..3 {
             let quota = window.take(1_000, 5);
             assert_eq!((quota.remaining, quota.reset, quota.retry_after_s), (4 - n, 1_060, 0));
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_allows_nothing_more() {
-        let mut window = Window::new(1_000);
+        let mut window = RequestWindow::new(1_000);
         for _ in 0..5 {
             window.take(1_000, 5);
         }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn addresses_that_flood_us_do_not_fill_the_memory() {
-        let limit = RateLimit::new(1);
+        let limit = RequestRateLimiter::new(1);
         for n in 0..2 * KEYS_MAX {
             limit.take(n, 50_000);
         }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn keys_do_not_share() {
-        let limit = RateLimit::new(1);
+        let limit = RequestRateLimiter::new(1);
         let (one, other) = (ApiKeyId::new(), ApiKeyId::new());
         assert_eq!(limit.take(one, 50_000).retry_after_s, 0);
         assert_ne!(limit.take(one, 50_000).retry_after_s, 0);

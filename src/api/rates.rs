@@ -1,10 +1,10 @@
 //! Rate limits of an organization beside those of its keys: for requests that cost others something, or money.
 
-use super::Api;
+use super::ApiState;
 use super::auth::unix_s;
 use super::error::ApiError;
-use super::rate_limit::{Quota, RateLimit};
-use crate::call::driver::SlotsFull;
+use super::rate_limit::{RateLimitStatus, RequestRateLimiter};
+use crate::call::driver::ConcurrencyLimitError;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
 use crate::domain::quota::{FAMILY_FACTOR, Quotas};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Rate {
+pub(super) enum RateKind {
     /// Everything an organization's keys and people ask for.
     Requests,
     TrunkTests,
@@ -23,7 +23,7 @@ pub(super) enum Rate {
     Reports,
 }
 
-impl Rate {
+impl RateKind {
     /// The quota's name in settings and refusals.
     fn limit(self) -> &'static str {
         match self {
@@ -38,32 +38,32 @@ impl Rate {
 
 /// The minutes of all organizations, and of roots with everything below them.
 #[derive(Clone, Debug)]
-pub(super) struct Rates(Arc<HashMap<Rate, Windows>>);
+pub(super) struct OrganizationRates(Arc<HashMap<RateKind, RateWindows>>);
 
 #[derive(Debug)]
-struct Windows {
-    organizations: RateLimit<OrganizationId>,
-    families: RateLimit<OrganizationId>,
+struct RateWindows {
+    organizations: RequestRateLimiter<OrganizationId>,
+    families: RequestRateLimiter<OrganizationId>,
 }
 
-impl Rates {
+impl OrganizationRates {
     pub(super) fn new(quotas: &Quotas) -> Self {
         let numbers = [
-            (Rate::Requests, quotas.requests_per_minute),
-            (Rate::TrunkTests, quotas.trunk_tests_per_minute),
-            (Rate::TrunkChanges, quotas.trunk_changes_per_minute),
-            (Rate::ProviderTests, quotas.provider_tests_per_minute),
-            (Rate::Reports, quotas.reports_per_minute),
+            (RateKind::Requests, quotas.requests_per_minute),
+            (RateKind::TrunkTests, quotas.trunk_tests_per_minute),
+            (RateKind::TrunkChanges, quotas.trunk_changes_per_minute),
+            (RateKind::ProviderTests, quotas.provider_tests_per_minute),
+            (RateKind::Reports, quotas.reports_per_minute),
         ];
         let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);
-        let windows = |limit: u32| Windows {
-            organizations: RateLimit::new(limit),
-            families: RateLimit::new(limit.saturating_mul(factor)),
+        let windows = |limit: u32| RateWindows {
+            organizations: RequestRateLimiter::new(limit),
+            families: RequestRateLimiter::new(limit.saturating_mul(factor)),
         };
         Self(Arc::new(numbers.map(|(rate, limit)| (rate, windows(limit))).into()))
     }
 
-    fn take(&self, lineage: &Lineage, rate: Rate, second: u64) -> Result<(), Quota> {
+    fn take(&self, lineage: &Lineage, rate: RateKind, second: u64) -> Result<(), RateLimitStatus> {
         let Some(windows) = self.0.get(&rate) else { return Ok(()) };
         for (limit, id) in [(&windows.organizations, lineage.own().id), (&windows.families, lineage.root())] {
             let quota = limit.take(id, second);
@@ -75,9 +75,9 @@ impl Rates {
     }
 }
 
-impl Api {
+impl ApiState {
     /// Counts one request; 429 when the organization or its family has reached the rate.
-    pub(super) async fn count(&self, scope: OrgScope, rate: Rate) -> Result<(), ApiError> {
+    pub(super) async fn count(&self, scope: OrgScope, rate: RateKind) -> Result<(), ApiError> {
         let lineage = self.context.store.lineage(scope).await?;
         self.rates.take(&lineage, rate, unix_s()).map_err(|quota| {
             let message =
@@ -88,12 +88,12 @@ impl Api {
     }
 }
 
-impl From<SlotsFull> for ApiError {
-    fn from(full: SlotsFull) -> Self {
+impl From<ConcurrencyLimitError> for ApiError {
+    fn from(full: ConcurrencyLimitError) -> Self {
         let message = full.to_string();
         match full {
-            SlotsFull::Organization(limit) => Self::too_much(limit, message, Some(1)),
-            SlotsFull::Server(limit) => {
+            ConcurrencyLimitError::Organization(limit) => Self::too_much(limit, message, Some(1)),
+            ConcurrencyLimitError::Server(limit) => {
                 let mut error = Self::unavailable("quota_exceeded", message);
                 error.details["limit"] = limit.into();
                 error.details["retry_after_seconds"] = 1.into();
@@ -106,16 +106,16 @@ impl From<SlotsFull> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::organization::{Ancestor, Limits};
+    use crate::domain::organization::{Ancestor, OrganizationLimits};
 
     #[test]
     fn an_organization_has_its_minute_and_its_family_ten_of_them() {
-        let rates = Rates::new(&Quotas { trunk_tests_per_minute: 2, ..Quotas::default() });
-        let one = || Ancestor { id: OrganizationId::new(), limits: Limits::default() };
+        let rates = OrganizationRates::new(&Quotas { trunk_tests_per_minute: 2, ..Quotas::default() });
+        let one = || Ancestor { id: OrganizationId::new(), limits: OrganizationLimits::default() };
         let root = one();
         let child = || Lineage::new(vec![one(), root.clone()]).unwrap();
         let own = child();
-        let taken = |lineage: &Lineage| rates.take(lineage, Rate::TrunkTests, 1_000).is_ok();
+        let taken = |lineage: &Lineage| rates.take(lineage, RateKind::TrunkTests, 1_000).is_ok();
         assert_eq!([(); 3].map(|()| taken(&own)), [true, true, false]);
         assert_eq!((0..30).filter(|_| taken(&child())).count(), 18, "twenty of the family in all");
         assert!(taken(&Lineage::new(vec![one()]).unwrap()), "and nothing of anybody else's");

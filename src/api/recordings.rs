@@ -1,15 +1,15 @@
 //! `/calls/{id}/recording`: where the audio is, and the audio itself with byte ranges (RFC 9110 section 14).
 
-use super::Api;
-use super::auth::{Caller, unix_s};
+use super::ApiState;
+use super::auth::{OrgAuth, unix_s};
 use super::calls::find;
-use super::envelope::Answer;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, base_url};
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::store::OrgScope;
-use crate::store::live_tokens::Purpose;
+use crate::store::live_tokens::TokenPurpose;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, OriginalUri, Path, State};
 use axum::http::request::Parts;
@@ -34,19 +34,19 @@ pub(super) struct RecordingBody {
 }
 
 /// Somebody with a key, or with the link of a report.
-pub(super) struct Listener(OrgScope);
+pub(super) struct RecordingAuth(OrgScope);
 
-impl FromRequestParts<Api> for Listener {
+impl FromRequestParts<ApiState> for RecordingAuth {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
         let Some(token) = token.map(|(_, token)| token.into_owned()) else {
-            return Caller::from_request_parts(parts, api).await.map(|Caller(scope)| Self(scope));
+            return OrgAuth::from_request_parts(parts, api).await.map(|OrgAuth(scope)| Self(scope));
         };
         let Path(id) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| ApiError::not_found("Call"))?;
-        let opened = api.context.links.secret.verify(Purpose::Recording, &token, unix_s());
+        let opened = api.context.links.secret.verify(TokenPurpose::Recording, &token, unix_s());
         let fits = opened.filter(|(_, call)| CallId::parse(&id) == Some(*call));
         fits.map(|(scope, _)| Self(scope)).ok_or_else(ApiError::unauthorized)
     }
@@ -62,19 +62,19 @@ fn available(call: &Call) -> Result<&str, ApiError> {
 /// Where the recording is, on the mount it was asked on.
 #[utoipa::path(get, path = "/calls/{id}/recording", tag = "calls", params(IdPath), responses((status = 200, body = RecordingBody)))]
 pub(super) async fn locate(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, OriginalUri(uri): OriginalUri,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Answer, ApiError> {
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     available(&call)?;
     let url = format!("{}{}/stream", base_url(&api, &headers), uri.path().trim_end_matches('/'));
-    Ok(Answer::ok(RecordingBody { call_id: call.id.to_string(), recording_url: url, content_type: "audio/wav" }))
+    Ok(ApiResponse::ok(RecordingBody { call_id: call.id.to_string(), recording_url: url, content_type: "audio/wav" }))
 }
 
 /// The recording: stereo WAV, caller left, agent right; takes byte ranges.
 #[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
-    State(api): State<Api>, Listener(scope): Listener, Path(id): Path<String>, headers: HeaderMap,
+    State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let call = find(&api, scope, &id).await?;
     let path = api.context.recordings.join(available(&call)?);
@@ -86,9 +86,9 @@ pub(super) async fn stream(
     let size = file.metadata().await.map_err(gone)?.len();
     let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let (status, start, end) = match wanted.map(|range| byte_range(range, size)) {
-        None | Some(Range::Ignored) => (StatusCode::OK, 0, size),
-        Some(Range::Bytes(start, end)) => (StatusCode::PARTIAL_CONTENT, start, end),
-        Some(Range::Unsatisfiable) => {
+        None | Some(ByteRange::Ignored) => (StatusCode::OK, 0, size),
+        Some(ByteRange::Bytes(start, end)) => (StatusCode::PARTIAL_CONTENT, start, end),
+        Some(ByteRange::Unsatisfiable) => {
             let response = (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))]);
             return Ok(response.into_response());
         }
@@ -122,7 +122,7 @@ pub(super) async fn stream(
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Range {
+enum ByteRange {
     /// First byte and the one after the last.
     Bytes(u64, u64),
     Unsatisfiable,
@@ -130,21 +130,21 @@ enum Range {
     Ignored,
 }
 
-fn byte_range(text: &str, size: u64) -> Range {
+fn byte_range(text: &str, size: u64) -> ByteRange {
     let Some((first, last)) =
         text.strip_prefix("bytes=").filter(|rest| !rest.contains(',')).and_then(|rest| rest.split_once('-'))
     else {
-        return Range::Ignored;
+        return ByteRange::Ignored;
     };
     match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-        (Ok(first), Ok(last)) if first <= last && first < size => Range::Bytes(first, (last + 1).min(size)),
-        (Ok(first), Err(_)) if last.trim().is_empty() && first < size => Range::Bytes(first, size),
+        (Ok(first), Ok(last)) if first <= last && first < size => ByteRange::Bytes(first, (last + 1).min(size)),
+        (Ok(first), Err(_)) if last.trim().is_empty() && first < size => ByteRange::Bytes(first, size),
         (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 && size > 0 => {
-            Range::Bytes(size.saturating_sub(count), size)
+            ByteRange::Bytes(size.saturating_sub(count), size)
         }
-        (Ok(first), Ok(last)) if first > last => Range::Ignored,
-        (Ok(_), Ok(_)) | (Ok(_), Err(_)) | (Err(_), Ok(_)) => Range::Unsatisfiable,
-        _ => Range::Ignored,
+        (Ok(first), Ok(last)) if first > last => ByteRange::Ignored,
+        (Ok(_), Ok(_)) | (Ok(_), Err(_)) | (Err(_), Ok(_)) => ByteRange::Unsatisfiable,
+        _ => ByteRange::Ignored,
     }
 }
 
@@ -155,15 +155,15 @@ mod tests {
     #[test]
     fn ranges_of_a_thousand_bytes() {
         for (text, wanted) in [
-            ("bytes=0-99", Range::Bytes(0, 100)),
-            ("bytes=900-", Range::Bytes(900, 1_000)),
-            ("bytes=-100", Range::Bytes(900, 1_000)),
-            ("bytes=0-5000", Range::Bytes(0, 1_000)),
-            ("bytes=1000-", Range::Unsatisfiable),
-            ("bytes=-0", Range::Unsatisfiable),
-            ("bytes=5-1", Range::Ignored),
-            ("bytes=0-1,3-4", Range::Ignored),
-            ("items=0-1", Range::Ignored),
+            ("bytes=0-99", ByteRange::Bytes(0, 100)),
+            ("bytes=900-", ByteRange::Bytes(900, 1_000)),
+            ("bytes=-100", ByteRange::Bytes(900, 1_000)),
+            ("bytes=0-5000", ByteRange::Bytes(0, 1_000)),
+            ("bytes=1000-", ByteRange::Unsatisfiable),
+            ("bytes=-0", ByteRange::Unsatisfiable),
+            ("bytes=5-1", ByteRange::Ignored),
+            ("bytes=0-1,3-4", ByteRange::Ignored),
+            ("items=0-1", ByteRange::Ignored),
         ] {
             assert_eq!(byte_range(text, 1_000), wanted, "{text}");
         }

@@ -1,14 +1,14 @@
 //! `/calls/{id}/report` and processing a transcript again.
 
-use super::Api;
-use super::auth::Caller;
+use super::ApiState;
+use super::auth::OrgAuth;
 use super::calls::find;
-use super::envelope::Answer;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::IdPath;
-use super::rates::Rate;
-use crate::call::driver::OrderFault;
-use crate::domain::call::{Call, Outcome};
+use super::rates::RateKind;
+use crate::call::driver::PlaceCallError;
+use crate::domain::call::{Call, CallOutcome};
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
 use axum::extract::{Path, State};
@@ -38,17 +38,17 @@ pub(super) struct ProcessedBody {
 }
 
 /// Analyses the call (again) and stores the result.
-async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<Outcome, ApiError> {
+async fn process(api: &ApiState, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<CallOutcome, ApiError> {
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
     // This asks an LLM, maybe on the server's account: so the daily spend limit applies as for a call.
-    api.count(scope, Rate::Reports).await?;
-    let _slot = api.context.rooms.reports.take(&api.context.store.lineage(scope).await?)?;
-    if !api.context.has_day_left(scope).await? {
-        return Err(OrderFault::Spent.into());
+    api.count(scope, RateKind::Reports).await?;
+    let _slot = api.context.concurrency.reports.take(&api.context.store.lineage(scope).await?)?;
+    if !api.context.is_within_daily_limits(scope).await? {
+        return Err(PlaceCallError::Spent.into());
     }
-    let context = crate::call::driver::Context::of_organization(&api.context, scope).await;
+    let context = crate::call::driver::CallServices::of_organization(&api.context, scope).await;
     let found = context.analyse(scope, call, turns).await;
     let added = context.bill_analysis(&found);
     let failed = found.outcome.report.as_ref().and_then(|report| report["error"].as_str()).map(str::to_owned);
@@ -65,8 +65,8 @@ async fn process(api: &Api, scope: OrgScope, call: &Call, turns: &[Turn]) -> Res
 /// What the call was about; written now if it is not there yet.
 #[utoipa::path(get, path = "/calls/{id}/report", tag = "calls", params(IdPath), responses((status = 200, body = ReportBody)))]
 pub(super) async fn report(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     let there = call.outcome.report.as_ref().is_some_and(|report| report.get("error").is_none());
     let outcome = if there {
@@ -75,7 +75,7 @@ pub(super) async fn report(
         let turns = api.context.store.turns(scope, call.id).await?;
         process(&api, scope, &call, &turns).await?
     };
-    Ok(Answer::ok(ReportBody {
+    Ok(ApiResponse::ok(ReportBody {
         call_id: call.id.to_string(),
         summary: outcome.summary,
         report: outcome.report,
@@ -91,12 +91,12 @@ fn elsewhere(call: &Call) -> Option<&str> {
 }
 
 /// Fetches the turns from ElevenLabs; they replace the stored ones.
-async fn fetched(api: &Api, scope: OrgScope, call: &Call, conversation: &str) -> Result<Vec<Turn>, ApiError> {
+async fn fetched(api: &ApiState, scope: OrgScope, call: &Call, conversation: &str) -> Result<Vec<Turn>, ApiError> {
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
-    let context = crate::call::driver::Context::of_organization(&api.context, scope).await;
-    let turns = context.foreign_transcript(conversation).await.map_err(|failure| {
+    let context = crate::call::driver::CallServices::of_organization(&api.context, scope).await;
+    let turns = context.elevenlabs_transcript(conversation).await.map_err(|failure| {
         tracing::warn!(%failure, "conversation cannot be fetched");
         let code = if failure.kind() == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         ApiError::unavailable(code, "ElevenLabs did not give the conversation")
@@ -109,15 +109,15 @@ async fn fetched(api: &Api, scope: OrgScope, call: &Call, conversation: &str) ->
 /// metadata) and processes it; processes the stored turns again for any other call. Report and extracted data are written anew and stored.
 #[utoipa::path(post, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = ProcessedBody)))]
 pub(super) async fn process_transcript(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     let transcript = match elsewhere(&call) {
         Some(conversation) => fetched(&api, scope, &call, conversation).await?,
         None => api.context.store.turns(scope, call.id).await?,
     };
     let outcome = process(&api, scope, &call, &transcript).await?;
-    Ok(Answer::ok(ProcessedBody {
+    Ok(ApiResponse::ok(ProcessedBody {
         call_id: call.id.to_string(),
         transcript,
         extracted_data: outcome.extracted_data,

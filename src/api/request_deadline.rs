@@ -13,14 +13,14 @@ use tokio::time::{Instant, Sleep};
 
 /// Shared between the stream and the request handler.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct RequestProgress {
     /// A request is complete up to its body, and its answer is not.
     is_answering: AtomicBool,
     /// The stream ended because of a request that did not come to its body in time.
     is_late: AtomicBool,
 }
 
-impl Progress {
+impl RequestProgress {
     pub(super) fn begin_answer(&self) {
         self.is_answering.store(true, Ordering::Relaxed);
     }
@@ -40,13 +40,13 @@ impl Progress {
 pub(super) struct RequestDeadline<S> {
     stream: S,
     within: Duration,
-    progress: Arc<Progress>,
+    progress: Arc<RequestProgress>,
     /// Runs while headers are on their way.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> RequestDeadline<S> {
-    pub(super) fn new(stream: S, within: Duration, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(stream: S, within: Duration, progress: Arc<RequestProgress>) -> Self {
         let timer = Some(Box::pin(tokio::time::sleep_until(Instant::now() + within)));
         Self { stream, within, progress, timer }
     }
@@ -106,9 +106,9 @@ mod tests {
 
     const WITHIN: Duration = Duration::from_secs(15);
 
-    fn pair() -> (RequestDeadline<tokio::io::DuplexStream>, tokio::io::DuplexStream, Arc<Progress>) {
+    fn pair() -> (RequestDeadline<tokio::io::DuplexStream>, tokio::io::DuplexStream, Arc<RequestProgress>) {
         let (ours, theirs) = tokio::io::duplex(64);
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(RequestProgress::default());
         (RequestDeadline::new(ours, WITHIN, progress.clone()), theirs, progress)
     }
 

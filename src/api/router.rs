@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use super::{
-    Api, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, metrics, openapi,
-    organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks, usage, users,
-    web_calls, webhook_deliveries, whip,
+    ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, metrics,
+    openapi, organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks, usage,
+    users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// What both mounts answer.
-pub(super) fn mount() -> OpenApiRouter<Api> {
+pub(super) fn mount() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(health::live))
@@ -37,8 +37,8 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
         .routes(routes!(calls::end))
         .routes(routes!(calls::cancel))
         .routes(routes!(web_calls::create))
-        .routes(routes!(whip::begin))
-        .routes(routes!(whip::mend, whip::end))
+        .routes(routes!(whip::post_offer))
+        .routes(routes!(whip::patch, whip::end))
         .routes(routes!(phone_numbers::list, phone_numbers::create))
         .routes(routes!(phone_numbers::get, phone_numbers::update, phone_numbers::delete))
         .routes(routes!(trunks::list, trunks::create))
@@ -69,7 +69,7 @@ pub(super) fn mount() -> OpenApiRouter<Api> {
 }
 
 /// Everything the server answers, on both mounts.
-pub fn router(api: Api) -> Router {
+pub fn router(api: ApiState) -> Router {
     let (mount, _) = mount().split_for_parts();
     let mount = mount.route("/openapi.json", get(openapi::json));
     Router::new()

@@ -1,15 +1,15 @@
 //! `/secrets`: the organization's own provider keys. They can be stored but never read back.
 
-use super::Api;
-use super::auth::Person;
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::UserAuth;
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, typed};
-use crate::call::driver::normal_base;
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
+use crate::call::driver::normalize_base_url;
 use crate::domain::ids::SecretId;
 use crate::domain::organization::check_name;
-use crate::domain::permission::Role;
-use crate::domain::provider::Account;
+use crate::domain::permission::UserRole;
+use crate::domain::provider::ProviderAccount;
 use crate::store::SecretRow;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ pub(super) struct SecretInput {
     #[schema(min_length = 1, max_length = 200, example = "Our OpenAI account")]
     name: String,
     /// `xai` is also the key of `xai_realtime`.
-    provider: Account,
+    provider: ProviderAccount,
     /// The provider's key; never returned.
     #[schema(min_length = 1, max_length = 4096)]
     value: String,
@@ -82,23 +82,25 @@ pub(super) struct SecretInput {
 
 /// The stored keys, without their text.
 #[utoipa::path(get, path = "/secrets", tag = "secrets", security(("session" = [])), params(Paging), responses((status = 200, body = SecretPage)))]
-pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (rows, total) = api.context.store.secrets(person.scope(), page).await?;
     let secrets: Vec<SecretView> = rows.iter().map(SecretView::from).collect();
     let xai_secret_id =
         secrets.iter().find(|one| one.provider == "xai" && one.base_url.is_none()).map(|secret| secret.id.clone());
-    Ok(Answer::ok(SecretPage { secrets, total, limit: page.limit, offset: page.offset, xai_secret_id }))
+    Ok(ApiResponse::ok(SecretPage { secrets, total, limit: page.limit, offset: page.offset, xai_secret_id }))
 }
 
 /// Stores the key of a provider, or of a server of your own at `base_url`, in place of the one before. Calls of the
 /// organization use it at that address instead of the server's.
 #[utoipa::path(post, path = "/secrets", tag = "secrets", security(("session" = [])), request_body = SecretInput, responses((status = 201, body = SecretBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, person: Person, Object(object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, JsonObject(object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     let input: SecretInput = typed(object)?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     check_name(&input.name)?;
     if input.value.trim().is_empty() || input.value.len() > 4_096 || !input.value.is_ascii() {
         return Err(ApiError::field("value", "must have 1 to 4096 ASCII characters"));
@@ -118,28 +120,28 @@ pub(super) async fn create(
         return Err(ApiError::unavailable("master_key_mismatch", message));
     };
     person.audit(&api, "secret.put", row.id).await?;
-    Ok(Answer::created(SecretBody { secret: (&row).into() }))
+    Ok(ApiResponse::created(SecretBody { secret: (&row).into() }))
 }
 
 /// An address that a key may be for, as it is compared with those of agents.
-fn checked_base(api: &Api, url: &str) -> Result<String, ApiError> {
+fn checked_base(api: &ApiState, url: &str) -> Result<String, ApiError> {
     if url.len() > BASE_URL_BYTES_MAX {
         return Err(ApiError::field("base_url", format!("must not be longer than {BASE_URL_BYTES_MAX} bytes")));
     }
     api.context.providers.check_base_url(url).map_err(|why| ApiError::field("base_url", why.to_string()))?;
-    Ok(normal_base(url))
+    Ok(normalize_base_url(url))
 }
 
 /// Forgets a key.
 #[utoipa::path(delete, path = "/secrets/{id}", tag = "secrets", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, person: Person, Path(text): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let id = id(&text, SecretId::parse, "Secret")?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     if !api.context.store.delete_secret(person.scope(), id).await? {
         return Err(ApiError::not_found("Secret"));
     }
     person.audit(&api, "secret.delete", id).await?;
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }

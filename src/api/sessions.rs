@@ -1,19 +1,19 @@
 //! `/auth`: people log in and out. A password opens the accounts of an address that it fits, in one organization or more.
 
-use super::Api;
-use super::auth::{COOKIE, Person, check_origin, cookie};
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::{COOKIE, UserAuth, check_origin, cookie};
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{Object, typed};
+use super::input::{JsonObject, typed};
 use super::organizations::OrganizationView;
 use super::passwords::Credentials;
 use super::users::UserView;
-use super::visitor::Visitor;
+use super::visitor::ClientIp;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password;
-use crate::domain::permission::Role;
-use crate::store::{Account, Session, User};
+use crate::domain::permission::UserRole;
+use crate::store::{LoginAccount, User, UserSession};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Lifetime of a session in seconds: one week.
-const LASTS_S: i64 = 7 * 86_400;
+const SESSION_LIFETIME_S: i64 = 7 * 86_400;
 /// Longer inputs cannot match any stored address or password.
 const EMAIL_BYTES_MAX: usize = 1_024;
 const PASSWORD_BYTES_MAX: usize = 4_096;
@@ -44,12 +44,12 @@ pub(super) struct OrganizationChoice {
     #[schema(format = "uuid")]
     id: String,
     name: String,
-    role: Role,
+    role: UserRole,
 }
 
-impl From<&Account> for OrganizationChoice {
-    fn from(account: &Account) -> Self {
-        let Account { user, organization_name } = account;
+impl From<&LoginAccount> for OrganizationChoice {
+    fn from(account: &LoginAccount) -> Self {
+        let LoginAccount { user, organization_name } = account;
         Self { id: user.organization.to_string(), name: organization_name.clone(), role: user.role }
     }
 }
@@ -79,14 +79,14 @@ pub(super) struct Me {
     organization: OrganizationView,
 }
 
-async fn me_of(api: &Api, session: &Session) -> Result<Me, ApiError> {
+async fn me_of(api: &ApiState, session: &UserSession) -> Result<Me, ApiError> {
     let organization = api.context.store.organization(session.scope, session.scope.organization()).await?;
     let organization = organization.ok_or_else(|| ApiError::not_found("Organization"))?;
     Ok(Me { user: (&session.user).into(), organization: (&organization).into() })
 }
 
 /// Secure off loopback: a browser sends a Secure cookie over https only.
-fn set_cookie(api: &Api, headers: &HeaderMap, token: &str, max_age_s: i64) -> Option<HeaderValue> {
+fn set_cookie(api: &ApiState, headers: &HeaderMap, token: &str, max_age_s: i64) -> Option<HeaderValue> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]") && !api.public_url.starts_with("https:");
@@ -97,13 +97,13 @@ fn set_cookie(api: &Api, headers: &HeaderMap, token: &str, max_age_s: i64) -> Op
 
 /// An answer that makes the browser a session of the user.
 pub(super) async fn logged_in(
-    api: &Api, headers: &HeaderMap, visitor: Visitor, user: &User,
+    api: &ApiState, headers: &HeaderMap, visitor: ClientIp, user: &User,
 ) -> Result<Response, ApiError> {
-    let token = api.context.store.create_session(user, LASTS_S * 1_000).await?;
+    let token = api.context.store.create_session(user, SESSION_LIFETIME_S * 1_000).await?;
     api.context.store.remember_source(user.id, visitor.address()).await?;
     let session = api.context.store.session(&token).await?.ok_or_else(ApiError::unauthorized)?;
-    let mut response = Answer::ok(me_of(api, &session).await?).into_response();
-    if let Some(cookie) = set_cookie(api, headers, &token, LASTS_S) {
+    let mut response = ApiResponse::ok(me_of(api, &session).await?).into_response();
+    if let Some(cookie) = set_cookie(api, headers, &token, SESSION_LIFETIME_S) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -113,7 +113,7 @@ pub(super) async fn logged_in(
 /// `organization_id` names none of them, the answer is 409 with the organizations to choose from.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login, responses((status = 200, body = Me), (status = 409, body = OrganizationRequired, description = "The password fits in several organizations: ask again with the organization_id of one of them.")))]
 pub(super) async fn login(
-    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(object, _turn): Object,
+    State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap, JsonObject(object, _turn): JsonObject,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
@@ -125,7 +125,7 @@ pub(super) async fn login(
         return Err(ApiError::wrong_password());
     }
     let credentials = Credentials { address: LoginAddress::new(&email), password, organization };
-    let accounts = api.passwords.open(&api.context.store, credentials, visitor.address()).await?;
+    let accounts = api.passwords.accounts_for_password(&api.context.store, credentials, visitor.address()).await?;
     match accounts.as_slice() {
         [account] => logged_in(&api, &headers, visitor, &account.user).await,
         several => Err(ApiError::organization_required(several.iter().map(OrganizationChoice::from).collect())),
@@ -144,8 +144,9 @@ pub(super) struct PasswordChange {
 /// in other organizations keep theirs.
 #[utoipa::path(post, path = "/auth/password", tag = "auth", security(("session" = [])), request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
-    State(api): State<Api>, visitor: Visitor, person: Person, headers: HeaderMap, Object(object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, visitor: ClientIp, person: UserAuth, headers: HeaderMap,
+    JsonObject(object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     visitor.count(&api)?;
     let PasswordChange { current_password, new_password } = typed(object)?;
     password::validate(&new_password).map_err(|fault| ApiError::field("new_password", fault.message))?;
@@ -158,17 +159,17 @@ pub(super) async fn change_password(
     let hashed = api.passwords.hash(store, &LoginAddress::new(&user.email), new_password, source).await?;
     store.change_password(user, &hashed, cookie(&headers).unwrap_or_default()).await?;
     person.audit(&api, "user.password", user.id).await?;
-    Ok(Answer::ok(me_of(&api, &person.0).await?))
+    Ok(ApiResponse::ok(me_of(&api, &person.0).await?))
 }
 
 /// Ends the session; without one it does nothing.
 #[utoipa::path(post, path = "/auth/logout", tag = "auth", security(()), responses((status = 200, body = Deleted)))]
-pub(super) async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn logout(State(api): State<ApiState>, headers: HeaderMap) -> Result<Response, ApiError> {
     check_origin(&api, &Method::POST, &headers)?;
     if let Some(token) = cookie(&headers) {
         api.context.store.end_session(token).await?;
     }
-    let mut response = Answer::deleted().into_response();
+    let mut response = ApiResponse::deleted().into_response();
     if let Some(cookie) = set_cookie(&api, &headers, "", 0) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
@@ -177,6 +178,6 @@ pub(super) async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result
 
 /// Who is logged in.
 #[utoipa::path(get, path = "/auth/me", tag = "auth", security(("session" = [])), responses((status = 200, body = Me)))]
-pub(super) async fn me(State(api): State<Api>, Person(session): Person) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(me_of(&api, &session).await?))
+pub(super) async fn me(State(api): State<ApiState>, UserAuth(session): UserAuth) -> Result<ApiResponse, ApiError> {
+    Ok(ApiResponse::ok(me_of(&api, &session).await?))
 }

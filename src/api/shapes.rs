@@ -6,7 +6,7 @@ use super::router;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use trunkline_json::schema::OwnSchema;
+use trunkline_json::schema::TrustedSchema;
 
 /// The types of the document.
 static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
@@ -17,9 +17,9 @@ static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// Compiled on first use; there are about a dozen.
-static SHAPES: LazyLock<Mutex<HashMap<String, Arc<OwnSchema>>>> = LazyLock::new(Mutex::default);
+static SHAPES: LazyLock<Mutex<HashMap<String, Arc<TrustedSchema>>>> = LazyLock::new(Mutex::default);
 
-fn shape(name: &str) -> Option<Arc<OwnSchema>> {
+fn body_schema(name: &str) -> Option<Arc<TrustedSchema>> {
     let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = shapes.get(name) {
         return Some(known.clone());
@@ -27,7 +27,7 @@ fn shape(name: &str) -> Option<Arc<OwnSchema>> {
     let mut used = Map::new();
     collect(name, &mut used);
     let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": used}});
-    let built = Arc::new(OwnSchema::compile(&schema)?);
+    let built = Arc::new(TrustedSchema::compile(&schema)?);
     shapes.insert(name.to_owned(), built.clone());
     Some(built)
 }
@@ -70,7 +70,7 @@ fn types_only(schema: &mut Value) {
 
 /// Refuses an object that has not the shape of its schema, by the path of the first fault.
 pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), ApiError> {
-    let Some(validator) = shape(schema) else { return Ok(()) };
+    let Some(validator) = body_schema(schema) else { return Ok(()) };
     // Fields that are not set are as good as not there.
     let object: Map<String, Value> = object
         .iter()

@@ -1,22 +1,22 @@
 //! `/tasks`: creates, lists, changes and executes outbound call tasks.
 
-use super::Api;
+use super::ApiState;
 use super::agents::AgentView;
-use super::auth::Caller;
+use super::auth::OrgAuth;
 use super::calls;
-use super::envelope::{Answer, Deleted};
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, check_webhook_url, id, merge, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use crate::call::driver::{OrderFault, Placed, place};
-use crate::call::registry::Command;
+use crate::call::driver::{PlaceCallError, PlacedCall, place};
+use crate::call::registry::CallCommand;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::{CallingWindow, RetryPolicy};
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::trunk::Trunk;
-use crate::store::{OrgScope, Page, now};
+use crate::store::{OrgScope, PageRequest, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -105,13 +105,15 @@ pub(super) struct Executed {
     message: &'static str,
 }
 
-async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
+async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
     let id = id(text, TaskId::parse, "Task")?;
     api.context.store.task(scope, id).await?.ok_or_else(|| ApiError::not_found("Task"))
 }
 
 /// Splits the agent off and checks both; the agent has to be one of the organization.
-async fn check(api: &Api, scope: OrgScope, mut object: Map<String, Value>) -> Result<(AgentId, TaskFields), ApiError> {
+async fn check(
+    api: &ApiState, scope: OrgScope, mut object: Map<String, Value>,
+) -> Result<(AgentId, TaskFields), ApiError> {
     let agent = match object.remove("agent_id") {
         Some(Value::String(text)) => {
             let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
@@ -134,48 +136,50 @@ async fn check(api: &Api, scope: OrgScope, mut object: Map<String, Value>) -> Re
     Ok((agent, fields))
 }
 
-async fn trunks(api: &Api, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
-    Ok(api.context.store.trunks(scope, Page { limit: 1_000, offset: 0 }).await?.0)
+async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
+    Ok(api.context.store.trunks(scope, PageRequest { limit: 1_000, offset: 0 }).await?.0)
 }
 
 /// The tasks of the organization, newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<TaskStatus>, Query)), responses((status = 200, body = TaskPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;
     let status = query.value("status", TaskStatus::parse, "one of pending, in_progress, completed, failed")?;
     let (tasks, total) = api.context.store.tasks(scope, agent, status, page).await?;
     let tasks = tasks.iter().map(TaskView::from).collect();
-    Ok(Answer::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Creates a task.
 #[utoipa::path(post, path = "/tasks", tag = "tasks", request_body = TaskFields, responses((status = 201, body = TaskBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let (agent, fields) = check(&api, scope, object).await?;
     let task = api.context.store.create_task(scope, agent, fields).await?;
-    Ok(Versioned(task.version, Answer::created(TaskBody { task: (&task).into() })))
+    Ok(Versioned(task.version, ApiResponse::created(TaskBody { task: (&task).into() })))
 }
 
 /// One task.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(IdPath), responses((status = 200, body = TaskBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<Versioned, ApiError> {
     let task = find(&api, scope, &id).await?;
     let agent = api.context.store.agent(scope, task.agent).await?;
     let view = TaskView { agent: agent.as_ref().map(AgentView::from), ..(&task).into() };
-    Ok(Versioned(task.version, Answer::ok(TaskBody { task: view })))
+    Ok(Versioned(task.version, ApiResponse::ok(TaskBody { task: view })))
 }
 
 /// Changes some fields; `null` clears one.
 #[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath, IfMatchHeader), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
-    Object(changes, turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
+    JsonObject(changes, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     let _turn = api.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
@@ -193,7 +197,7 @@ pub(super) async fn update(
         (task.agent, task.fields) = check(&api, scope, document).await?;
         task.updated_at = now();
         if api.context.store.update_task(scope, &task).await? {
-            return Ok(Versioned(task.version + 1, Answer::ok(TaskBody { task: (&task).into() })));
+            return Ok(Versioned(task.version + 1, ApiResponse::ok(TaskBody { task: (&task).into() })));
         }
     }
     Err(contended())
@@ -202,49 +206,50 @@ pub(super) async fn update(
 /// Deletes a task.
 #[utoipa::path(delete, path = "/tasks/{id}", tag = "tasks", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let task = find(&api, scope, &id).await?;
     if !api.context.store.delete_task(scope, task.id).await? {
         return Err(ApiError::state("Only a pending or failed task can be deleted"));
     }
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }
 
 /// Calls the number of a pending task; answers while the call is being set up.
 #[utoipa::path(post, path = "/tasks/{id}/execute", tag = "tasks", params(IdPath), responses((status = 200, body = Executed)))]
 pub(super) async fn execute(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let task = find(&api, scope, &id).await?;
     let placed = place(&api.context, scope, task.id, true, &[]).await?;
     let (call, message) = match placed {
-        Placed::Calling(call) => (call, "Call initiated"),
-        Placed::Waiting(call) => (call, "Call queued: the organization has reached its limit of concurrent calls"),
+        PlacedCall::Dialing(call) => (call, "Call initiated"),
+        PlacedCall::Queued(call) => (call, "Call queued: the organization has reached its limit of concurrent calls"),
     };
-    Ok(Answer::ok(Executed { call_id: call.to_string(), message }))
+    Ok(ApiResponse::ok(Executed { call_id: call.to_string(), message }))
 }
 
-impl From<OrderFault> for ApiError {
-    fn from(fault: OrderFault) -> Self {
+impl From<PlaceCallError> for ApiError {
+    fn from(fault: PlaceCallError) -> Self {
         let message = fault.to_string();
         match fault {
-            OrderFault::NotFound => Self::not_found("Task"),
-            OrderFault::NotPending | OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::OutsideWindow => {
-                Self::state(message)
-            }
-            OrderFault::ForeignNumber => Self::field("from_number", "is not a number of this organization"),
-            OrderFault::ProviderMissing(provider) => {
+            PlaceCallError::NotFound => Self::not_found("Task"),
+            PlaceCallError::NotPending
+            | PlaceCallError::AgentGone
+            | PlaceCallError::AgentInactive
+            | PlaceCallError::OutsideWindow => Self::state(message),
+            PlaceCallError::ForeignNumber => Self::field("from_number", "is not a number of this organization"),
+            PlaceCallError::ProviderMissing(provider) => {
                 let mut error = Self::unavailable("provider_not_configured", message);
                 error.details["provider"] = json!(provider);
                 error
             }
-            OrderFault::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
-            OrderFault::Broken => Self::internal(),
-            OrderFault::Spent => Self::forbidden("daily_limit_reached", message),
-            OrderFault::TrunkMissing => Self::unavailable("trunk_not_configured", message),
-            OrderFault::Busy(_) | OrderFault::Overloaded => Self::unavailable("overloaded", message),
-            OrderFault::Store(error) => error.into(),
+            PlaceCallError::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
+            PlaceCallError::Internal => Self::internal(),
+            PlaceCallError::Spent => Self::forbidden("daily_limit_reached", message),
+            PlaceCallError::TrunkMissing => Self::unavailable("trunk_not_configured", message),
+            PlaceCallError::Busy(_) | PlaceCallError::Overloaded => Self::unavailable("overloaded", message),
+            PlaceCallError::Store(error) => error.into(),
         }
     }
 }
@@ -252,15 +257,15 @@ impl From<OrderFault> for ApiError {
 /// Makes a task pending again; a live call is cancelled first.
 #[utoipa::path(post, path = "/tasks/{id}/reset", tag = "tasks", params(IdPath), responses((status = 200, body = TaskBody)))]
 pub(super) async fn reset(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let task = find(&api, scope, &id).await?;
     if task.status == TaskStatus::Pending {
         return Err(ApiError::state("The task is pending already"));
     }
     if task.status == TaskStatus::InProgress {
-        if !api.context.registry.command_task(scope, task.id, Command::End(EndReason::Canceled)) {
-            api.context.remote.end_task(scope, task.id, EndReason::Canceled).await;
+        if !api.context.registry.command_task(scope, task.id, CallCommand::End(EndReason::Canceled)) {
+            api.context.cluster.end_task(scope, task.id, EndReason::Canceled).await;
         }
         calls::task_is_free(&api, scope, task.id).await;
     }
@@ -271,5 +276,5 @@ pub(super) async fn reset(
         }
     }
     let task = find(&api, scope, &id).await?;
-    Ok(Answer::ok(TaskBody { task: (&task).into() }))
+    Ok(ApiResponse::ok(TaskBody { task: (&task).into() }))
 }

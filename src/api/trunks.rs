@@ -1,16 +1,16 @@
 //! `/trunks`. Every change reaches the SIP endpoint at once.
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, merge, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use super::rates::Rate;
+use super::rates::RateKind;
 use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
 use crate::domain::ids::TrunkId;
-use crate::domain::trunk::{IdentityHeader, Srtp, SrtpKeying, Target, Transport, Trunk, TrunkFields};
+use crate::domain::trunk::{IdentityHeader, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub(super) struct TrunkView {
     name: String,
     host: Option<String>,
     port: Option<u16>,
-    transport: Transport,
+    transport: TrunkTransport,
     username: Option<String>,
     password_set: bool,
     from_user: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct TrunkView {
     inbound_password_set: bool,
     codecs: Vec<String>,
     allow_sip_uri: bool,
-    targets: Vec<Target>,
+    targets: Vec<TrunkTarget>,
     outbound_proxy: Option<String>,
     register: bool,
     registrar: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct TrunkView {
     allowed_destinations: Vec<String>,
     denied_destinations: Vec<String>,
     ptime_ms: Option<u16>,
-    srtp: Srtp,
+    srtp: SrtpPolicy,
     srtp_keying: SrtpKeying,
     accept_refer: bool,
     follow_redirects: bool,
@@ -128,7 +128,7 @@ impl From<&Trunk> for TrunkView {
     }
 }
 
-fn view(api: &Api, trunk: &Trunk) -> TrunkView {
+fn view(api: &ApiState, trunk: &Trunk) -> TrunkView {
     TrunkView { state: api.context.trunks.state(trunk.id), ..TrunkView::from(trunk) }
 }
 
@@ -145,7 +145,7 @@ pub(super) struct TrunkPage {
     offset: i64,
 }
 
-fn check(api: &Api, fields: &TrunkFields) -> Result<(), ApiError> {
+fn check(api: &ApiState, fields: &TrunkFields) -> Result<(), ApiError> {
     fields.validate()?;
     for (field, host, port) in fields.hosts() {
         api.context.sip_guard.check_host(&host, port).map_err(|why| ApiError::field(&field, why.to_string()))?;
@@ -153,52 +153,54 @@ fn check(api: &Api, fields: &TrunkFields) -> Result<(), ApiError> {
     Ok(api.context.trunks.check_networks(fields)?)
 }
 
-async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<Trunk, ApiError> {
+async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Trunk, ApiError> {
     let id = id(text, TrunkId::parse, "Trunk")?;
     api.context.store.trunk(scope, id).await?.ok_or_else(|| ApiError::not_found("Trunk"))
 }
 
 /// The trunks of the organization, newest first.
 #[utoipa::path(get, path = "/trunks", tag = "trunks", params(Paging), responses((status = 200, body = TrunkPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (trunks, total) = api.context.store.trunks(scope, page).await?;
     let trunks = trunks.iter().map(|trunk| view(&api, trunk)).collect();
-    Ok(Answer::ok(TrunkPage { trunks, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(TrunkPage { trunks, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Creates a trunk.
 #[utoipa::path(post, path = "/trunks", tag = "trunks", request_body = TrunkFields, responses((status = 201, body = TrunkBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, Object(mut object, _turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
-    api.count(scope, Rate::TrunkChanges).await?;
+    api.count(scope, RateKind::TrunkChanges).await?;
     object.retain(|_, value| !value.is_null());
     let fields: TrunkFields = typed(object)?;
     check(&api, &fields)?;
     let trunk = api.context.store.create_trunk(scope, fields).await?;
     api.context.reload_trunks().await?;
-    api.context.remote.tell_trunks_changed().await;
-    Ok(Versioned(trunk.version, Answer::created(TrunkBody { trunk: view(&api, &trunk) })))
+    api.context.cluster.publish_trunks_changed().await;
+    Ok(Versioned(trunk.version, ApiResponse::created(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
 /// One trunk.
 #[utoipa::path(get, path = "/trunks/{id}", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<Versioned, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    Ok(Versioned(trunk.version, Answer::ok(TrunkBody { trunk: view(&api, &trunk) })))
+    Ok(Versioned(trunk.version, ApiResponse::ok(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
 /// Changes some fields; `null` clears one. A host, port, target, proxy or registrar that is new takes `username` and
 /// `password` away, unless `password` is in the same change: they were given for the others.
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>, if_match: IfMatch,
-    Object(changes, turn): Object,
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
+    JsonObject(changes, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
-    api.count(scope, Rate::TrunkChanges).await?;
+    api.count(scope, RateKind::TrunkChanges).await?;
     let _turn = api.turn_of_change(turn, scope).await?;
     let password_is_given = changes.get("password").is_some_and(Value::is_string);
     for _ in 0..ATTEMPTS_MAX {
@@ -215,8 +217,8 @@ pub(super) async fn update(
         trunk.change(changed, now());
         if api.context.store.update_trunk(scope, &trunk).await? {
             api.context.reload_trunks().await?;
-            api.context.remote.tell_trunks_changed().await;
-            return Ok(Versioned(trunk.version + 1, Answer::ok(TrunkBody { trunk: view(&api, &trunk) })));
+            api.context.cluster.publish_trunks_changed().await;
+            return Ok(Versioned(trunk.version + 1, ApiResponse::ok(TrunkBody { trunk: view(&api, &trunk) })));
         }
     }
     Err(contended())
@@ -238,17 +240,17 @@ pub(super) struct TrunkTest {
 /// their own: too many at once, or in a minute, are answered 429.
 #[utoipa::path(post, path = "/trunks/{id}/test", tag = "trunks", params(IdPath), responses((status = 200, body = TrunkTest)))]
 pub(super) async fn test(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    api.count(scope, Rate::TrunkTests).await?;
+    api.count(scope, RateKind::TrunkTests).await?;
     let (status, took, problem) = match probe_trunk(&api.context, &trunk).await {
         Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds".to_owned()),
         Err(ProbeError::Full(full)) => return Err(full.into()),
         Err(ProbeError::Store(error)) => return Err(error.into()),
         Err(error @ ProbeError::NoHost) => (None, Duration::ZERO, error.to_string()),
     };
-    Ok(Answer::ok(TrunkTest {
+    Ok(ApiResponse::ok(TrunkTest {
         reachable: status.is_some(),
         sip_status: status,
         latency_ms: status.map(|_| took.as_millis() as u64),
@@ -259,12 +261,12 @@ pub(super) async fn test(
 /// Deletes a trunk.
 #[utoipa::path(delete, path = "/trunks/{id}", tag = "trunks", params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    api.count(scope, Rate::TrunkChanges).await?;
+    api.count(scope, RateKind::TrunkChanges).await?;
     api.context.store.delete_trunk(scope, trunk.id).await?;
     api.context.reload_trunks().await?;
-    api.context.remote.tell_trunks_changed().await;
-    Ok(Answer::deleted())
+    api.context.cluster.publish_trunks_changed().await;
+    Ok(ApiResponse::deleted())
 }

@@ -2,7 +2,7 @@
 //! family does one such piece of work at a time, and all families together leave part of the CPU to calls. The work
 //! itself runs outside of the async threads ([`crate::supervision::in_place`]).
 
-use super::Api;
+use super::ApiState;
 use super::error::ApiError;
 use crate::domain::ids::OrganizationId;
 use crate::store::OrgScope;
@@ -24,46 +24,46 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 const FAMILIES_MAX: usize = 256;
 
 #[derive(Debug)]
-struct Family {
+struct FamilyQueue {
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 /// Limits concurrent work on large documents.
 #[derive(Clone, Debug)]
-pub(super) struct Turns {
+pub(super) struct LargeBodyQueue {
     /// Of all families.
     all: Arc<Semaphore>,
-    families: Arc<Mutex<HashMap<OrganizationId, Weak<Family>>>>,
+    families: Arc<Mutex<HashMap<OrganizationId, Weak<FamilyQueue>>>>,
 }
 
 /// The permit: work may be done until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct LargeBodyPermit {
     _family: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
     /// Remembered while it works.
-    _of: Arc<Family>,
+    _of: Arc<FamilyQueue>,
 }
 
 /// Counts one that waits.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingCount<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Default for Turns {
+impl Default for LargeBodyQueue {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self { all: Arc::new(Semaphore::new((cores / 2).max(1))), families: Arc::default() }
     }
 }
 
-impl Turns {
-    fn family(&self, root: OrganizationId) -> Arc<Family> {
+impl LargeBodyQueue {
+    fn family(&self, root: OrganizationId) -> Arc<FamilyQueue> {
         let mut all = self.families.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= FAMILIES_MAX {
             all.retain(|_, family| family.strong_count() > 0);
@@ -71,31 +71,31 @@ impl Turns {
         if let Some(family) = all.get(&root).and_then(Weak::upgrade) {
             return family;
         }
-        let family = Arc::new(Family { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) });
+        let family = Arc::new(FamilyQueue { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) });
         all.insert(root, Arc::downgrade(&family));
         family
     }
 
     /// The next turn of a family; `None` when too many wait, or it does not come in time.
-    async fn take(&self, root: OrganizationId) -> Option<Turn> {
+    async fn take(&self, root: OrganizationId) -> Option<LargeBodyPermit> {
         let family = self.family(root);
         if family.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             family.waiting.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let _waiting = Waiting(&family.waiting);
+        let _waiting = WaitingCount(&family.waiting);
         let both = async {
             let own = family.turn.clone().acquire_owned().await.ok()?;
             Some((own, self.all.clone().acquire_owned().await.ok()?))
         };
         let (own, all) = timeout(WAIT_MAX, both).await.ok().flatten()?;
-        Some(Turn { _family: own, _all: all, _of: family.clone() })
+        Some(LargeBodyPermit { _family: own, _all: all, _of: family.clone() })
     }
 }
 
-impl Api {
+impl ApiState {
     /// Waits for the organization's turn; 429 when its family has too much work of this kind already.
-    pub(super) async fn turn(&self, scope: OrgScope) -> Result<Turn, ApiError> {
+    pub(super) async fn turn(&self, scope: OrgScope) -> Result<LargeBodyPermit, ApiError> {
         let root = self.context.store.lineage(scope).await?.root();
         self.turns.take(root).await.ok_or_else(|| {
             let message = "The organization has too many requests with large documents under way; try again";
@@ -105,7 +105,9 @@ impl Api {
 
     /// The permit for a change, unless a large body already has one. The stored document may be large even if the
     /// change is small; serialized changes also need no second attempt.
-    pub(super) async fn turn_of_change(&self, turn: Option<Turn>, scope: OrgScope) -> Result<Turn, ApiError> {
+    pub(super) async fn turn_of_change(
+        &self, turn: Option<LargeBodyPermit>, scope: OrgScope,
+    ) -> Result<LargeBodyPermit, ApiError> {
         match turn {
             Some(turn) => Ok(turn),
             None => self.turn(scope).await,
@@ -117,8 +119,8 @@ impl Api {
 mod tests {
     use super::*;
 
-    fn turns(in_all: usize) -> Turns {
-        Turns { all: Arc::new(Semaphore::new(in_all)), families: Arc::default() }
+    fn turns(in_all: usize) -> LargeBodyQueue {
+        LargeBodyQueue { all: Arc::new(Semaphore::new(in_all)), families: Arc::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! `/usage`: seconds, tokens, characters and cost for each organization and day.
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::Query;
+use super::input::QueryParams;
 use crate::domain::time::UnixMs;
 use crate::store::{UsageDay, now};
 use axum::extract::State;
@@ -69,7 +69,9 @@ pub(super) struct UsageBody {
 
 /// What was used between two days (UTC, both included; the last 30 days without them).
 #[utoipa::path(get, path = "/usage", tag = "usage", params(("from" = Option<String>, Query, format = "date"), ("to" = Option<String>, Query, format = "date")), responses((status = 200, body = UsageBody)))]
-pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn get(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let day = |text: &str| UnixMs::parse(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
     let to = query.value("to", day, "a day such as 2026-03-27")?.unwrap_or_else(now);
     let from = query.value("from", day, "a day such as 2026-03-27")?;
@@ -86,5 +88,5 @@ pub(super) async fn get(State(api): State<Api>, Caller(scope): Caller, query: Qu
         cost: sum(|day| day.micros) as f64 / 1e6,
     };
     let usage = days.iter().map(UsageDayView::from).collect();
-    Ok(Answer::ok(UsageBody { from, to, currency: api.context.prices.currency.clone(), usage, total }))
+    Ok(ApiResponse::ok(UsageBody { from, to, currency: api.context.prices.currency.clone(), usage, total }))
 }

@@ -1,17 +1,17 @@
 //! `/users` and `/invitations`: the people of an organization.
 
-use super::Api;
-use super::auth::{Person, check_origin};
-use super::envelope::{Answer, Deleted};
+use super::ApiState;
+use super::auth::{UserAuth, check_origin};
+use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, Object, Paging, Query, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use super::sessions::logged_in;
-use super::visitor::Visitor;
+use super::visitor::ClientIp;
 use crate::domain::ids::UserId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;
 use crate::domain::password;
-use crate::domain::permission::Role;
+use crate::domain::permission::UserRole;
 use crate::store::{Invitation, StoreError, User};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -31,7 +31,7 @@ pub(super) struct UserView {
     organization_id: String,
     email: String,
     name: Option<String>,
-    role: Role,
+    role: UserRole,
     #[schema(format = "date-time")]
     created_at: String,
 }
@@ -68,11 +68,11 @@ pub(super) struct Invite {
     #[schema(format = "email", example = "colleague@example.com")]
     email: String,
     #[serde(default = "member")]
-    role: Role,
+    role: UserRole,
 }
 
-fn member() -> Role {
-    Role::Member
+fn member() -> UserRole {
+    UserRole::Member
 }
 
 #[derive(Serialize, ToSchema)]
@@ -81,7 +81,7 @@ pub(super) struct InvitationView {
     #[schema(format = "uuid")]
     id: String,
     email: String,
-    role: Role,
+    role: UserRole,
     /// What `POST /invitations/accept` takes; shown once.
     token: String,
     #[schema(format = "date-time")]
@@ -122,31 +122,33 @@ pub(super) struct Acceptance {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoleChange {
-    role: Role,
+    role: UserRole,
 }
 
-async fn find(api: &Api, person: &Person, text: &str) -> Result<User, ApiError> {
+async fn find(api: &ApiState, person: &UserAuth, text: &str) -> Result<User, ApiError> {
     let id = id(text, UserId::parse, "User")?;
     api.context.store.user(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("User"))
 }
 
 /// The people of the organization.
 #[utoipa::path(get, path = "/users", tag = "users", security(("session" = [])), params(Paging), responses((status = 200, body = UserPage)))]
-pub(super) async fn list(State(api): State<Api>, person: Person, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (rows, total) = api.context.store.users(person.scope(), page).await?;
     let users = rows.iter().map(UserView::from).collect();
-    Ok(Answer::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
 }
 
 /// Invites somebody; nobody is given a role above one's own. The answer says nothing about accounts that the address has in
 /// other organizations. An earlier invitation of the same address by this organization is void from now on.
 #[utoipa::path(post, path = "/users/invite", tag = "users", security(("session" = [])), request_body = Invite, responses((status = 201, body = InvitationBody)))]
 pub(super) async fn invite(
-    State(api): State<Api>, person: Person, Object(object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, JsonObject(object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     let Invite { email, role } = typed(object)?;
-    person.require(Role::Admin)?;
+    person.require(UserRole::Admin)?;
     person.require(role)?;
     let address = LoginAddress::parse(&email);
     let address = address.ok_or_else(|| ApiError::field("email", "is not an e-mail address"))?;
@@ -160,14 +162,14 @@ pub(super) async fn invite(
         error
     })?;
     person.audit(&api, "user.invite", made.id).await?;
-    Ok(Answer::created(InvitationBody { invitation: InvitationView::new(&made, token) }))
+    Ok(ApiResponse::created(InvitationBody { invitation: InvitationView::new(&made, token) }))
 }
 
 /// The invited person becomes a user of the organization, with a password for it, and is logged in. Accounts of the same
 /// address in other organizations keep their passwords.
 #[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
 pub(super) async fn accept(
-    State(api): State<Api>, visitor: Visitor, headers: HeaderMap, Object(mut object, _turn): Object,
+    State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
@@ -191,30 +193,30 @@ pub(super) async fn accept(
 /// Changes a person's role; the last owner stays one.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", security(("session" = [])), params(IdPath), request_body = RoleChange, responses((status = 200, body = UserBody)))]
 pub(super) async fn update(
-    State(api): State<Api>, person: Person, Path(text): Path<String>, Object(object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>, JsonObject(object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     let mut user = find(&api, &person, &text).await?;
     let RoleChange { role } = typed(object)?;
-    person.require(Role::Owner)?;
+    person.require(UserRole::Owner)?;
     change(&api, &person, &user, Some(role)).await?;
     user.role = role;
     person.audit(&api, "user.role", user.id).await?;
-    Ok(Answer::ok(UserBody { user: (&user).into() }))
+    Ok(ApiResponse::ok(UserBody { user: (&user).into() }))
 }
 
 /// Removes a person, with their sessions.
 #[utoipa::path(delete, path = "/users/{id}", tag = "users", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<Api>, person: Person, Path(text): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let user = find(&api, &person, &text).await?;
-    person.require(Role::Owner)?;
+    person.require(UserRole::Owner)?;
     change(&api, &person, &user, None).await?;
     person.audit(&api, "user.remove", user.id).await?;
-    Ok(Answer::deleted())
+    Ok(ApiResponse::deleted())
 }
 
-async fn change(api: &Api, person: &Person, user: &User, role: Option<Role>) -> Result<(), ApiError> {
+async fn change(api: &ApiState, person: &UserAuth, user: &User, role: Option<UserRole>) -> Result<(), ApiError> {
     if !api.context.store.change_user(person.scope(), user.id, role).await? {
         return Err(ApiError::state("An organization keeps at least one owner"));
     }

@@ -2,24 +2,24 @@
 
 use super::auth::unix_s;
 use super::error::ApiError;
-use super::{Api, Remote};
+use super::{ApiState, RemoteAddr};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The address a request comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Visitor(IpAddr);
+pub(super) struct ClientIp(IpAddr);
 
-impl FromRequestParts<Api> for Visitor {
+impl FromRequestParts<ApiState> for ClientIp {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
         // Only the last entry was written by the proxy; the others could be forged.
         let forwarded =
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
-        let remote = parts.extensions.get::<Remote>().map(|remote| remote.0.ip());
+        let remote = parts.extensions.get::<RemoteAddr>().map(|remote| remote.0.ip());
         let is_proxy = remote.is_some_and(|remote| api.proxies.contain(remote));
         let is_believed = is_proxy || (api.behind_proxy && api.proxies.is_empty());
         let address = named.filter(|_| is_believed).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -27,7 +27,7 @@ impl FromRequestParts<Api> for Visitor {
     }
 }
 
-impl Visitor {
+impl ClientIp {
     pub(super) fn address(self) -> IpAddr {
         // A household or company has one IPv6 /64 and can use any address in it.
         match self.0 {
@@ -43,7 +43,7 @@ impl Visitor {
     }
 
     /// One more request; 429 when there were too many.
-    pub(super) fn count(self, api: &Api) -> Result<(), ApiError> {
+    pub(super) fn count(self, api: &ApiState) -> Result<(), ApiError> {
         let quota = api.visitors.take(self.address(), unix_s());
         if quota.retry_after_s == 0 {
             return Ok(());

@@ -1,12 +1,12 @@
 //! `POST /calls/web`: a call for a browser, with a token that its page may have.
 
-use super::Api;
-use super::auth::{Caller, unix_s};
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::{OrgAuth, unix_s};
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{Object, base_url, typed};
-use crate::call::admission::Denied;
-use crate::call::driver::{WebFault, WebOrder, place_web};
+use super::input::{JsonObject, base_url, typed};
+use crate::call::admission::LimitExceededError;
+use crate::call::driver::{WebCallError, WebCallParams, place_web};
 use crate::domain::ids::{AgentId, CallId};
 use crate::domain::time::UnixMs;
 use crate::store::{OrgScope, now};
@@ -66,38 +66,40 @@ pub(super) struct IceServerBody {
     credential: Option<String>,
 }
 
-pub(super) fn refusal(fault: WebFault) -> ApiError {
+pub(super) fn refusal(fault: WebCallError) -> ApiError {
     let message = fault.to_string();
     match fault {
-        WebFault::Off => ApiError::unavailable("webrtc_off", message),
-        WebFault::AgentInactive => ApiError::state(message),
-        WebFault::ProviderMissing(_) => ApiError::unavailable("provider_not_configured", message),
-        WebFault::TooManyWaiting => {
+        WebCallError::Disabled => ApiError::unavailable("webrtc_off", message),
+        WebCallError::AgentInactive => ApiError::state(message),
+        WebCallError::ProviderMissing(_) => ApiError::unavailable("provider_not_configured", message),
+        WebCallError::TooManyWaiting => {
             let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", message);
             error.details["limit"] = "web_calls_waiting".into();
             error
         }
-        WebFault::Overloaded | WebFault::Denied(Denied::Share) => ApiError::unavailable("overloaded", message),
-        WebFault::Denied(Denied::Spent) => ApiError::forbidden(
+        WebCallError::Overloaded | WebCallError::Denied(LimitExceededError::FairShare) => {
+            ApiError::unavailable("overloaded", message)
+        }
+        WebCallError::Denied(LimitExceededError::DailyLimit) => ApiError::forbidden(
             "daily_limit_reached",
             "The organization has used up its minutes or its money of the day",
         ),
-        WebFault::Denied(denied) => ApiError::too_much(denied.limit(), message, denied.retry_after_s(now())),
-        WebFault::Unreadable => ApiError::unavailable("database_unavailable", message),
-        WebFault::TokenUsed => ApiError::forbidden("token_used", message),
-        WebFault::AddressFull => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", message),
-        WebFault::Gone => ApiError::not_found("Call"),
-        WebFault::Broken => ApiError::internal(),
-        WebFault::Offer(_) => ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", message),
+        WebCallError::Denied(denied) => ApiError::too_much(denied.limit(), message, denied.retry_after_s(now())),
+        WebCallError::StoreUnavailable => ApiError::unavailable("database_unavailable", message),
+        WebCallError::TokenUsed => ApiError::forbidden("token_used", message),
+        WebCallError::AddressFull => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", message),
+        WebCallError::CallEnded => ApiError::not_found("Call"),
+        WebCallError::Internal => ApiError::internal(),
+        WebCallError::Offer(_) => ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", message),
     }
 }
 
 /// Begins a call that waits for a browser.
 #[utoipa::path(post, path = "/calls/web", tag = "calls", request_body = WebCallFields, responses((status = 201, body = WebCallBody)))]
 pub(super) async fn create(
-    State(api): State<Api>, Caller(scope): Caller, OriginalUri(uri): OriginalUri, headers: HeaderMap,
-    Object(object, _turn): Object,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, OriginalUri(uri): OriginalUri, headers: HeaderMap,
+    JsonObject(object, _turn): JsonObject,
+) -> Result<ApiResponse, ApiError> {
     let fields: WebCallFields = typed(object)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = AgentId::parse(&fields.agent_id).ok_or_else(unknown)?;
@@ -107,7 +109,7 @@ pub(super) async fn create(
     if caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
         return Err(ApiError::field("caller", "must have at most 64 characters"));
     }
-    let order = WebOrder {
+    let order = WebCallParams {
         caller,
         metadata: fields.metadata,
         context_data: fields.context_data,
@@ -115,11 +117,11 @@ pub(super) async fn create(
     };
     let call = place_web(&api.context, scope, agent, order).await.map_err(refusal)?;
     let mount = uri.path().trim_end_matches("/calls/web");
-    Ok(Answer::created(WebCallBody::new(&api, &base_url(&api, &headers), mount, scope, call, agent_id)))
+    Ok(ApiResponse::created(WebCallBody::new(&api, &base_url(&api, &headers), mount, scope, call, agent_id)))
 }
 
 impl WebCallBody {
-    pub(super) fn new(api: &Api, base: &str, mount: &str, scope: OrgScope, call: CallId, agent: AgentId) -> Self {
+    pub(super) fn new(api: &ApiState, base: &str, mount: &str, scope: OrgScope, call: CallId, agent: AgentId) -> Self {
         let until_s = unix_s() + api.web.token_valid_s;
         Self {
             call_id: call.to_string(),
@@ -133,7 +135,7 @@ impl WebCallBody {
     }
 }
 
-fn ice_servers(api: &Api) -> Vec<IceServerBody> {
+fn ice_servers(api: &ApiState) -> Vec<IceServerBody> {
     let servers = api.web.ice_servers.iter().cloned();
     servers
         .map(|server| IceServerBody { urls: server.url, username: server.username, credential: server.credential })

@@ -1,11 +1,11 @@
 //! `/webhook-deliveries`: what was sent, what came of it, and sending it again.
 
-use super::Api;
-use super::auth::Caller;
-use super::envelope::Answer;
+use super::ApiState;
+use super::auth::OrgAuth;
+use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, Paging, Query, id};
-use crate::domain::delivery::{Delivery, DeliveryStatus, Progress};
+use super::input::{IdPath, Paging, QueryParams, id};
+use crate::domain::delivery::{Delivery, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{CallId, DeliveryId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::store::{DeliveryFilter, OrgScope};
@@ -45,8 +45,8 @@ pub(super) struct DeliveryView {
     payload: Option<Value>,
 }
 
-impl From<&(Delivery, Progress)> for DeliveryView {
-    fn from((delivery, progress): &(Delivery, Progress)) -> Self {
+impl From<&(Delivery, DeliveryProgress)> for DeliveryView {
+    fn from((delivery, progress): &(Delivery, DeliveryProgress)) -> Self {
         Self {
             id: delivery.id.to_string(),
             call_id: delivery.call.map(|id| id.to_string()),
@@ -79,19 +79,21 @@ pub(super) struct DeliveryPage {
     offset: i64,
 }
 
-async fn find(api: &Api, scope: OrgScope, text: &str) -> Result<(Delivery, Progress), ApiError> {
+async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<(Delivery, DeliveryProgress), ApiError> {
     let id = id(text, DeliveryId::parse, "Webhook delivery")?;
     api.context.store.delivery(scope, id).await?.ok_or_else(|| ApiError::not_found("Webhook delivery"))
 }
 
-fn body(found: &(Delivery, Progress)) -> DeliveryBody {
+fn body(found: &(Delivery, DeliveryProgress)) -> DeliveryBody {
     let payload = serde_json::from_str(&found.0.body).ok();
     DeliveryBody { webhook_delivery: DeliveryView { payload, ..found.into() } }
 }
 
 /// Webhooks that were or are to be sent, newest first.
 #[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, format = "uuid"), ("task_id" = Option<String>, Query, format = "uuid"), ("status" = Option<DeliveryStatus>, Query), ("event_type" = Option<String>, Query)), responses((status = 200, body = DeliveryPage)))]
-pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Query) -> Result<Answer, ApiError> {
+pub(super) async fn list(
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let filter = DeliveryFilter {
         call: query.value("call_id", CallId::parse, "a UUID")?,
@@ -101,25 +103,25 @@ pub(super) async fn list(State(api): State<Api>, Caller(scope): Caller, query: Q
     };
     let (rows, total) = api.context.store.deliveries(scope, filter, page).await?;
     let webhook_deliveries = rows.iter().map(DeliveryView::from).collect();
-    Ok(Answer::ok(DeliveryPage { webhook_deliveries, total, limit: page.limit, offset: page.offset }))
+    Ok(ApiResponse::ok(DeliveryPage { webhook_deliveries, total, limit: page.limit, offset: page.offset }))
 }
 
 /// One delivery with what was sent.
 #[utoipa::path(get, path = "/webhook-deliveries/{id}", tag = "webhook-deliveries", params(IdPath), responses((status = 200, body = DeliveryBody)))]
 pub(super) async fn get(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(body(&find(&api, scope, &id).await?)))
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
+    Ok(ApiResponse::ok(body(&find(&api, scope, &id).await?)))
 }
 
 /// Sends a webhook that was delivered or given up again.
 #[utoipa::path(post, path = "/webhook-deliveries/{id}/resend", tag = "webhook-deliveries", params(IdPath), responses((status = 200, body = DeliveryBody)))]
 pub(super) async fn resend(
-    State(api): State<Api>, Caller(scope): Caller, Path(id): Path<String>,
-) -> Result<Answer, ApiError> {
+    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
+) -> Result<ApiResponse, ApiError> {
     let (delivery, _) = find(&api, scope, &id).await?;
     if !api.context.store.resend(scope, delivery.id).await? {
         return Err(ApiError::state("The webhook is still pending"));
     }
-    Ok(Answer::ok(body(&find(&api, scope, &id).await?)))
+    Ok(ApiResponse::ok(body(&find(&api, scope, &id).await?)))
 }

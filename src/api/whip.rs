@@ -1,17 +1,17 @@
 //! WHIP (RFC 9725): turns a browser's offer into a call. Clients have a call token and no key; pages of other sites
 //! need `allowed_origins`.
 
-use super::Api;
-use super::auth::{is_ours, unix_s};
+use super::ApiState;
+use super::auth::{is_own_origin, unix_s};
 use super::error::ApiError;
 use super::input::read_body;
-use super::visitor::Visitor;
+use super::visitor::ClientIp;
 use super::web_calls::refusal;
 use crate::call::driver::{add_web_candidates, connect_web, restart_web};
-use crate::call::registry::Command;
+use crate::call::registry::CallCommand;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId};
-use crate::store::live_tokens::Grant;
+use crate::store::live_tokens::WebCallGrant;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
@@ -27,12 +27,12 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const LIVE: &str = "urn:trunkline:whip:live";
 
 /// The holder of a call token.
-pub(super) struct Guest(Grant);
+pub(super) struct WebCallAuth(WebCallGrant);
 
-impl FromRequestParts<Api> for Guest {
+impl FromRequestParts<ApiState> for WebCallAuth {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
         let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             value.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
@@ -43,7 +43,7 @@ impl FromRequestParts<Api> for Guest {
     }
 }
 
-impl Guest {
+impl WebCallAuth {
     /// Checks that the agent in the URL is the token's.
     fn for_agent(&self, agent: &str) -> Result<(), ApiError> {
         if AgentId::parse(agent) == Some(self.0.agent) {
@@ -53,7 +53,7 @@ impl Guest {
     }
 
     /// Checks that the call in the URL is the token's, or was started with it.
-    fn for_call(&self, api: &Api, call: &str) -> Result<CallId, ApiError> {
+    fn for_call(&self, api: &ApiState, call: &str) -> Result<CallId, ApiError> {
         let call = CallId::parse(call).ok_or_else(|| ApiError::not_found("Call"))?;
         if api.context.web_calls.owns(self.0.call, call) {
             return Ok(call);
@@ -63,7 +63,7 @@ impl Guest {
 }
 
 /// Pages of other sites: which may come here, and what they may read.
-pub(super) async fn cors(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn cors(State(api): State<ApiState>, request: Request, next: Next) -> Response {
     if !request.uri().path().contains("/whip/") {
         return next.run(request).await;
     }
@@ -94,9 +94,10 @@ pub(super) async fn cors(State(api): State<Api>, request: Request, next: Next) -
     response
 }
 
-fn may_call(api: &Api, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+fn may_call(api: &ApiState, origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    is_ours(api, origin, headers) || api.web.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    is_own_origin(api, origin, headers)
+        || api.web.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
 }
 
 async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
@@ -113,9 +114,9 @@ async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
 #[utoipa::path(post, path = "/whip/{agent_id}", tag = "web-calls", params(("agent_id" = String, Path, format = "uuid")),
     request_body(content = String, content_type = "application/sdp"),
     responses((status = 201, content_type = "application/sdp", body = String, headers(("Location" = String), ("ETag" = String)))))]
-pub(super) async fn begin(
-    State(api): State<Api>, visitor: Visitor, guest: Guest, Path(agent): Path<String>, OriginalUri(uri): OriginalUri,
-    request: Request,
+pub(super) async fn post_offer(
+    State(api): State<ApiState>, visitor: ClientIp, guest: WebCallAuth, Path(agent): Path<String>,
+    OriginalUri(uri): OriginalUri, request: Request,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     guest.for_agent(&agent)?;
@@ -124,7 +125,7 @@ pub(super) async fn begin(
     }
     let headers = request.headers().clone();
     let offer = body(request, SDP).await?;
-    let offer = offer::check(&offer)
+    let offer = offer::validate(&offer)
         .map_err(|why| ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", format!("{why}")))?;
     let scope = guest.0.scope;
     let agent = api.context.store.agent(scope, guest.0.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
@@ -159,8 +160,8 @@ pub(super) async fn begin(
     params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid"), ("If-Match" = String, Header, description = "The ETag of the ICE session; `*` to begin anew.")),
     request_body(content = String, content_type = "application/trickle-ice-sdpfrag"),
     responses((status = 204), (status = 200, content_type = "application/trickle-ice-sdpfrag", body = String)))]
-pub(super) async fn mend(
-    State(api): State<Api>, visitor: Visitor, guest: Guest, Path((agent, call)): Path<(String, String)>,
+pub(super) async fn patch(
+    State(api): State<ApiState>, visitor: ClientIp, guest: WebCallAuth, Path((agent, call)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
@@ -206,14 +207,14 @@ pub(super) async fn mend(
     params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid")),
     responses((status = 200)))]
 pub(super) async fn end(
-    State(api): State<Api>, visitor: Visitor, guest: Guest, Path((agent, call)): Path<(String, String)>,
+    State(api): State<ApiState>, visitor: ClientIp, guest: WebCallAuth, Path((agent, call)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     visitor.count(&api)?;
     guest.for_agent(&agent)?;
     let call = guest.for_call(&api, &call)?;
     let gone = || ApiError::not_found("Call");
     api.context.web_calls.ice_session(call).ok_or_else(gone)?;
-    let end = Command::End(EndReason::CustomerHungUp);
+    let end = CallCommand::End(EndReason::CustomerHungUp);
     if !api.context.registry.command(guest.0.scope, call, end) {
         return Err(gone());
     }

@@ -2,26 +2,26 @@
 
 use crate::config::{self, Config};
 use crate::egress::address::AddressKind;
-use crate::egress::{Guard, OwnListeners, Reach};
+use crate::egress::{EgressGuard, EgressReach, OwnListeners};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use trunkline_signaling::sip::endpoint::DestinationGuard;
+use trunkline_signaling::sip::endpoint::DestinationPolicy;
 
 /// By who is asked for the connection.
-pub(super) struct Guards {
-    pub webhooks: Guard,
-    pub providers: Guard,
-    pub stir: Guard,
-    pub sip: Guard,
+pub(super) struct EgressGuards {
+    pub webhooks: EgressGuard,
+    pub providers: EgressGuard,
+    pub stir: EgressGuard,
+    pub sip: EgressGuard,
 }
 
-impl Guards {
+impl EgressGuards {
     pub(super) fn new(config: &Config, advertised: IpAddr) -> Self {
         let reach = sip_reach(config.sip.allow_private, advertised);
-        let guard = |reach: Reach| {
+        let guard = |reach: EgressReach| {
             let own = own_listeners(config, advertised, !reach.loopback);
-            Guard::new(reach, &config.egress.networks(), own, config.egress.dns_server)
+            EgressGuard::new(reach, &config.egress.networks(), own, config.egress.dns_server)
         };
-        let http = |everything| guard(Reach { everything, ..Reach::default() });
+        let http = |everything| guard(EgressReach { everything, ..EgressReach::default() });
         Self {
             webhooks: http(config.webhooks.allow_private),
             providers: http(config.providers.allow_private),
@@ -33,11 +33,11 @@ impl Guards {
 
 /// A server with a private advertised address may reach private networks; one with a loopback address (tests) may reach
 /// this machine.
-fn sip_reach(allow_private: Option<bool>, advertised: IpAddr) -> Reach {
+fn sip_reach(allow_private: Option<bool>, advertised: IpAddr) -> EgressReach {
     let kind = AddressKind::of(advertised);
     let loopback = allow_private.unwrap_or(kind == AddressKind::Loopback);
     let private = allow_private.unwrap_or(matches!(kind, AddressKind::Private | AddressKind::Loopback));
-    Reach { everything: false, private, loopback }
+    EgressReach { everything: false, private, loopback }
 }
 
 /// Our own addresses and ports. SIP ports are left out where SIP may call this machine: its loop detection handles
@@ -57,23 +57,23 @@ fn own_listeners(config: &Config, advertised: IpAddr, with_sip: bool) -> OwnList
 }
 
 /// What SIP asks before it sends anything anywhere.
-pub(super) fn sip_destinations(guard: &Guard) -> DestinationGuard {
+pub(super) fn sip_destinations(guard: &EgressGuard) -> DestinationPolicy {
     let guard = guard.clone();
-    DestinationGuard::new(move |addr| guard.permits(addr).map_err(|why| format!("{addr} {why}")))
+    DestinationPolicy::new(move |addr| guard.permits(addr).map_err(|why| format!("{addr} {why}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sip(advertised: &str, change: impl FnOnce(&mut Config)) -> Guard {
+    fn sip(advertised: &str, change: impl FnOnce(&mut Config)) -> EgressGuard {
         let mut config = Config::default();
         config.api.listen = SocketAddr::from(([0, 0, 0, 0], 3_008));
         change(&mut config);
-        Guards::new(&config, advertised.parse().unwrap()).sip
+        EgressGuards::new(&config, advertised.parse().unwrap()).sip
     }
 
-    fn reached(guard: &Guard) -> Vec<&'static str> {
+    fn reached(guard: &EgressGuard) -> Vec<&'static str> {
         let all =
             ["8.8.8.8:5060", "10.1.2.3:5060", "192.168.1.10:5060", "127.0.0.1:5070", "127.0.0.1:3008", "[::1]:5070"];
         let never = ["169.254.169.254:80", "0.0.0.0:5060", "224.0.1.75:5060", "[fe80::1]:5060", "255.255.255.255:5060"];
@@ -100,7 +100,7 @@ mod tests {
         config.api.listen = SocketAddr::from(([0, 0, 0, 0], 3_008));
         config.metrics.listen = Some(SocketAddr::from(([127, 0, 0, 1], 9_464)));
         config.egress.allow_networks = vec!["127.0.0.0/8".to_owned()];
-        let guards = Guards::new(&config, "9.9.9.9".parse().unwrap());
+        let guards = EgressGuards::new(&config, "9.9.9.9".parse().unwrap());
         for guard in [&guards.webhooks, &guards.providers, &guards.stir, &guards.sip] {
             for own in [
                 "127.0.0.1:3008",

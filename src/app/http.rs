@@ -1,15 +1,16 @@
 //! Listeners of HTTP: the API with the console, and the metrics where they have a port of their own.
 
 use super::AppError;
-use crate::api::{Api, listener, metrics, router::router};
+use crate::api::{ApiState, listener, metrics, router::router};
 use crate::config::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use trunkline_connections::{Caps, Connections};
+use trunkline_connections::{ConnectionCaps, ConnectionPool};
 
 /// Connections of the metrics' own listener: some collectors ask, each over one or two.
-const METRICS_CAPS: Caps = Caps { total: 64, reserved: 0, per_source: 16, per_listed_source: 16, per_tenant: 64 };
+const METRICS_CAPS: ConnectionCaps =
+    ConnectionCaps { total: 64, reserved: 0, per_source: 16, per_listed_source: 16, per_tenant: 64 };
 
 pub(super) async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let fault = |source| AppError::Io { what: format!("{setting} {listen}"), source };
@@ -21,30 +22,30 @@ pub(super) async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListen
 /// The HTTP listeners by component. They serve until the end, so that readiness can be queried and calls ended while
 /// the process drains.
 pub(super) fn servings(
-    config: &Config, api: Api, listener: TcpListener, metrics: Option<TcpListener>,
-) -> Vec<(&'static str, listener::Serving)> {
+    config: &Config, api: ApiState, listener: TcpListener, metrics: Option<TcpListener>,
+) -> Vec<(&'static str, listener::HttpListener)> {
     let limits = listener_limits(config);
-    let of_metrics = metrics.map(|listener| listener::Serving {
+    let of_metrics = metrics.map(|listener| listener::HttpListener {
         listener,
         router: metrics::router(api.clone()),
         limits: limits.clone(),
-        connections: Connections::new(METRICS_CAPS),
+        connections: ConnectionPool::new(METRICS_CAPS),
         report: api.metrics_connections(),
     });
-    let of_api = listener::Serving {
+    let of_api = listener::HttpListener {
         listener,
         report: api.connections(),
         router: router(api),
         limits,
-        connections: Connections::new(config.api.connections.caps()),
+        connections: ConnectionPool::new(config.api.connections.caps()),
     };
     let of_metrics = of_metrics.map(|serving| ("metrics_listener", serving));
     std::iter::once(("api_listener", of_api)).chain(of_metrics).collect()
 }
 
-fn listener_limits(config: &Config) -> listener::Limits {
+fn listener_limits(config: &Config) -> listener::HttpLimits {
     let connections = &config.api.connections;
-    listener::Limits {
+    listener::HttpLimits {
         headers: connections.header_timeout(),
         idle: connections.idle_timeout(),
         transfer: connections.transfer_timeout(),

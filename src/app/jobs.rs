@@ -1,6 +1,6 @@
 //! Background jobs of the process, each under its supervisor.
 
-use crate::call::driver::{Context, watch_elsewhere, watch_recordings, wrap_up};
+use crate::call::driver::{CallServices, watch_other_nodes, watch_recordings, wrap_up};
 use crate::outbox::driver::{self as outbox, Outbox};
 use crate::scheduler::driver as scheduler;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,7 +24,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// What goes on beside calls and requests. The handles of those that are waited for at the end.
 pub(super) fn start_jobs(
-    context: &Arc<Context>, outbox: Outbox, prometheus: PrometheusHandle, stopped: &watch::Receiver<bool>,
+    context: &Arc<CallServices>, outbox: Outbox, prometheus: PrometheusHandle, stopped: &watch::Receiver<bool>,
     drained: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let supervisor = &context.supervisor;
@@ -37,9 +37,9 @@ pub(super) fn start_jobs(
     let (stop, own) = (stopped.clone(), context.clone());
     let follows = supervisor.start("trunks", move || follow_trunks(own.clone(), stop.clone()));
     let (stop, own) = (drained.clone(), context.clone());
-    let keeps_house = supervisor.start("housekeeping", move || scheduler::keep_house(own.clone(), stop.clone()));
+    let keeps_house = supervisor.start("housekeeping", move || scheduler::run_housekeeping(own.clone(), stop.clone()));
     let (stop, own) = (drained.clone(), context.clone());
-    supervisor.start("lines_elsewhere", move || watch_elsewhere(own.clone(), stop.clone()));
+    supervisor.start("lines_elsewhere", move || watch_other_nodes(own.clone(), stop.clone()));
     let (stop, own) = (drained.clone(), context.clone());
     supervisor.start("recording_space", move || watch_recordings(own.clone(), stop.clone()));
     let (stop, own) = (stopped.clone(), context.clone());
@@ -50,10 +50,10 @@ pub(super) fn start_jobs(
 }
 
 /// Reloads trunks that another process changed.
-async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
+async fn follow_trunks(context: Arc<CallServices>, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = context.remote.trunks_changed() => {}
+            () = context.cluster.trunks_changed() => {}
             _ = stopped.changed() => return,
         }
         if let Err(error) = context.reload_trunks().await {
@@ -63,15 +63,15 @@ async fn follow_trunks(context: Arc<Context>, mut stopped: watch::Receiver<bool>
 }
 
 /// Ends the process when SIP or media hangs or has ended: nothing else would notice.
-async fn watch(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
+async fn watch(context: Arc<CallServices>, mut stopped: watch::Receiver<bool>) {
     let (mut unanswered, mut hung) = (0, 0);
     while tokio::time::timeout(WATCH_INTERVAL, stopped.changed()).await.is_err() {
         if context.sip.is_closed() {
             return context.supervisor.give_up("sip", "its task has ended");
         }
-        let answered = matches!(tokio::time::timeout(WATCH_DEADLINE, context.sip.check()).await, Ok(Some(_)));
+        let answered = matches!(tokio::time::timeout(WATCH_DEADLINE, context.sip.self_check()).await, Ok(Some(_)));
         unanswered = if answered { 0 } else { unanswered + 1 };
-        let hangs = context.workers.liveness().iter().any(|thread| thread.since_turn > HUNG_AFTER);
+        let hangs = context.workers.liveness().iter().any(|thread| thread.since_cycle > HUNG_AFTER);
         hung = if hangs { hung + 1 } else { 0 };
         if unanswered >= UNANSWERED_MAX {
             return context.supervisor.give_up("sip", "it does not answer");

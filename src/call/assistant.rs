@@ -1,13 +1,13 @@
 //! Interprets the answer to `assistant-request` and computes the configuration of the call.
 
-use crate::domain::FieldFault;
+use crate::domain::FieldError;
 use crate::domain::agent::{Agent, AgentFields, NamedAddress};
 use crate::domain::ids::AgentId;
 use serde_json::{Map, Value, json};
-use trunkline_json::document::{DocumentError, Limits};
+use trunkline_json::document::{DocumentError, DocumentLimits};
 
 /// What is read of an answer.
-const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
+const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
 /// Fields that a server may not set for one call.
 const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
 /// Fields that clients see on an agent but that have no meaning here.
@@ -15,11 +15,11 @@ const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", 
 const ALIASES: [(&str, &str); 2] = [("starting_message", "first_message"), ("enabled", "is_active")];
 
 /// Whether an address may be connected to, as far as known before DNS resolution.
-pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldFault>;
+pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldError>;
 
 /// The configuration of one call.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
+pub struct ResolvedAssistant {
     /// The saved agent it is based on.
     pub agent: Option<AgentId>,
     pub fields: AgentFields,
@@ -29,7 +29,7 @@ pub struct Resolved {
     pub faults: Vec<String>,
 }
 
-impl Resolved {
+impl ResolvedAssistant {
     pub fn saved(agent: &Agent) -> Self {
         Self { agent: Some(agent.id), fields: agent.fields.clone(), added: Map::new(), faults: Vec::new() }
     }
@@ -37,7 +37,7 @@ impl Resolved {
 
 /// What an answer to `assistant-request` wants.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
+pub enum AssistantDecision {
     /// The saved configuration; with a reason where something was wrong.
     Saved(Option<String>),
     /// A configuration that stands alone.
@@ -54,10 +54,10 @@ pub enum Decision {
 }
 
 /// Reads an answer's body.
-pub fn decide(body: &[u8]) -> Decision {
-    let saved = |why: &str| Decision::Saved(Some(why.to_owned()));
+pub fn decide(body: &[u8]) -> AssistantDecision {
+    let saved = |why: &str| AssistantDecision::Saved(Some(why.to_owned()));
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Decision::Saved(None);
+        return AssistantDecision::Saved(None);
     }
     let mut answer = match ANSWER.parse(body) {
         Ok(Value::Object(answer)) => answer,
@@ -73,30 +73,30 @@ pub fn decide(body: &[u8]) -> Decision {
     if let Some(id) = answer.get("assistant_id").filter(|id| !id.is_null()) {
         let Some(agent) = id.as_str().and_then(AgentId::parse) else { return saved("assistant_id is not a UUID") };
         return match answer.remove("assistant_override") {
-            None | Some(Value::Null) => Decision::Hybrid { agent, changes: Map::new() },
-            Some(Value::Object(changes)) => Decision::Hybrid { agent, changes },
+            None | Some(Value::Null) => AssistantDecision::Hybrid { agent, changes: Map::new() },
+            Some(Value::Object(changes)) => AssistantDecision::Hybrid { agent, changes },
             Some(_) => saved("assistant_override is not an object"),
         };
     }
     match answer.remove("assistant") {
-        Some(Value::Object(fields)) => Decision::Transient(fields),
-        None | Some(Value::Null) => Decision::Saved(None),
+        Some(Value::Object(fields)) => AssistantDecision::Transient(fields),
+        None | Some(Value::Null) => AssistantDecision::Saved(None),
         Some(_) => saved("assistant is not an object"),
     }
 }
 
-fn rejected(reject: &Map<String, Value>) -> Decision {
+fn rejected(reject: &Map<String, Value>) -> AssistantDecision {
     let reason = reject.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let status = reject.get("sip_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
     // 603 Decline: the person at the other end does not want the call (RFC 3261 section 21.6.2).
-    Decision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
+    AssistantDecision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
 }
 
 /// A transient configuration; compiles its schemas. Webhook settings, and blocks that cannot be used, come from the
 /// saved agent.
 ///
 /// `check` judges the addresses that a configuration names.
-pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: AddressCheck<'_>) -> Resolved {
+pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: AddressCheck<'_>) -> ResolvedAssistant {
     let fallback = saved.map(|agent| agent.fields.clone());
     let mut base = AgentFields { name: "Assistant".to_owned(), is_active: true, ..AgentFields::default() };
     if let Some(saved) = &fallback {
@@ -109,17 +109,17 @@ pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: Addre
 }
 
 /// The saved configuration with the given blocks in place of its own.
-pub fn hybrid(agent: &Agent, changes: Map<String, Value>, check: AddressCheck<'_>) -> Resolved {
+pub fn hybrid(agent: &Agent, changes: Map<String, Value>, check: AddressCheck<'_>) -> ResolvedAssistant {
     overlay(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes, check)
 }
 
 fn overlay(
     agent: Option<AgentId>, base: AgentFields, fallback: Option<&AgentFields>, changes: Map<String, Value>,
     check: AddressCheck<'_>,
-) -> Resolved {
+) -> ResolvedAssistant {
     let known = document(&AgentFields::default());
     let fallback = fallback.map(document).unwrap_or_default();
-    let mut resolved = Resolved { agent, fields: base, added: Map::new(), faults: Vec::new() };
+    let mut resolved = ResolvedAssistant { agent, fields: base, added: Map::new(), faults: Vec::new() };
     for (name, value) in changes {
         let name =
             ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, field)| (*field).to_owned());
@@ -136,7 +136,7 @@ fn overlay(
 }
 
 /// Takes a value if the whole is valid with it, else the saved one.
-fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value, check: AddressCheck<'_>) {
+fn set(resolved: &mut ResolvedAssistant, name: &str, value: Value, saved: Value, check: AddressCheck<'_>) {
     let of_field = |address: &NamedAddress<'_>| address.field.split(['.', '[']).next() == Some(name);
     let with = |value: Value| {
         let mut object = document(&resolved.fields);
@@ -144,7 +144,7 @@ fn set(resolved: &mut Resolved, name: &str, value: Value, saved: Value, check: A
         object.retain(|_, value| !value.is_null());
         let fields: AgentFields =
             serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| error.to_string())?;
-        let told = |fault: FieldFault| format!("{}: {}", fault.field, fault.message);
+        let told = |fault: FieldError| format!("{}: {}", fault.field, fault.message);
         fields.validate().map_err(told)?;
         fields.addresses().iter().filter(|one| of_field(one)).try_for_each(check).map_err(told)?;
         Ok::<_, String>(fields)
@@ -213,15 +213,15 @@ mod tests {
         }
     }
 
-    fn anywhere(_: &NamedAddress<'_>) -> Result<(), FieldFault> {
+    fn anywhere(_: &NamedAddress<'_>) -> Result<(), FieldError> {
         Ok(())
     }
 
     /// Nowhere but to `good.example`.
-    fn guarded(address: &NamedAddress<'_>) -> Result<(), FieldFault> {
+    fn guarded(address: &NamedAddress<'_>) -> Result<(), FieldError> {
         match address.url.starts_with("https://good.example") {
             true => Ok(()),
-            false => Err(FieldFault::new(address.field.as_str(), "must not lead there")),
+            false => Err(FieldError::new(address.field.as_str(), "must not lead there")),
         }
     }
 
@@ -232,20 +232,20 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         for saved in ["", " ", "{}", r#"{"assistant":null}"#] {
-            assert_eq!(decide(saved.as_bytes()), Decision::Saved(None), "{saved}");
+            assert_eq!(decide(saved.as_bytes()), AssistantDecision::Saved(None), "{saved}");
         }
         for wrong in ["<html>", "[]", r#"{"assistant":1}"#, r#"{"assistant_id":"x"}"#] {
-            assert!(matches!(decide(wrong.as_bytes()), Decision::Saved(Some(_))), "{wrong}");
+            assert!(matches!(decide(wrong.as_bytes()), AssistantDecision::Saved(Some(_))), "{wrong}");
         }
         let reject = |text: &str| match decide(text.as_bytes()) {
-            Decision::Reject { reason, sip_status } => (reason, sip_status),
+            AssistantDecision::Reject { reason, sip_status } => (reason, sip_status),
             other => panic!("{other:?}"),
         };
         assert_eq!(reject(r#"{"reject":{"reason":"closed","sip_code":486}}"#), ("closed".to_owned(), 486));
         assert_eq!(reject(r#"{"reject":{"reason":"closed","sip_code":200}}"#), ("closed".to_owned(), 603));
         let id = AgentId::new();
         let hybrid = decide(format!(r#"{{"assistant_id":"{id}","assistant_override":{{"a":1}}}}"#).as_bytes());
-        assert_eq!(hybrid, Decision::Hybrid { agent: id, changes: object(json!({"a": 1})) });
+        assert_eq!(hybrid, AssistantDecision::Hybrid { agent: id, changes: object(json!({"a": 1})) });
     }
 
     #[test]

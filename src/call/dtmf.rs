@@ -1,7 +1,7 @@
 //! Matches the caller's DTMF digits against the agent's rules: the longest match wins; digits without a rule go to the
 //! LLM.
 
-use crate::domain::dtmf_rules::{DtmfRules, Rule};
+use crate::domain::dtmf_rules::{DtmfRule, DtmfRules};
 use std::time::{Duration, Instant};
 
 /// Maximum digits collected.
@@ -9,7 +9,7 @@ const DIGITS_MAX: usize = 64;
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct DtmfCollector {
     rules: Option<DtmfRules>,
     pressed: String,
     deadline: Option<Instant>,
@@ -17,17 +17,17 @@ pub struct Keys {
 
 /// The result of a finished digit sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pressed {
-    Rule(Rule),
+pub enum DtmfInput {
+    Rule(DtmfRule),
     Digits(String),
 }
 
-impl Keys {
+impl DtmfCollector {
     pub fn new(rules: Option<DtmfRules>) -> Self {
         Self { rules, ..Self::default() }
     }
 
-    pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<Pressed> {
+    pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<DtmfInput> {
         let terminator = self.rules.as_ref().and_then(|r| r.terminator.as_deref()).unwrap_or("#");
         if !self.pressed.is_empty() && terminator.starts_with(digit) && !self.may_grow(digit) {
             return self.finish();
@@ -51,7 +51,7 @@ impl Keys {
         self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.starts_with(&grown))
     }
 
-    fn matching(&self) -> Option<&Rule> {
+    fn matching(&self) -> Option<&DtmfRule> {
         self.rules.iter().flat_map(|r| &r.rules).find(|rule| rule.digits == self.pressed)
     }
 
@@ -59,17 +59,17 @@ impl Keys {
         self.deadline
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Pressed> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<DtmfInput> {
         if self.deadline.is_some_and(|at| now >= at) { self.finish() } else { None }
     }
 
-    fn finish(&mut self) -> Option<Pressed> {
+    fn finish(&mut self) -> Option<DtmfInput> {
         self.deadline = None;
         let rule = self.matching().cloned();
         let digits = std::mem::take(&mut self.pressed);
         match rule {
-            Some(rule) => Some(Pressed::Rule(rule)),
-            None => (!digits.is_empty()).then_some(Pressed::Digits(digits)),
+            Some(rule) => Some(DtmfInput::Rule(rule)),
+            None => (!digits.is_empty()).then_some(DtmfInput::Digits(digits)),
         }
     }
 }
@@ -77,14 +77,14 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::dtmf_rules::Action;
+    use crate::domain::dtmf_rules::DtmfAction;
 
-    fn keys() -> (Instant, Keys) {
+    fn keys() -> (Instant, DtmfCollector) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
-        let rule = |digits: &str| Rule {
+        let rule = |digits: &str| DtmfRule {
             digits: digits.into(),
-            action: Action::SendToLlm,
+            action: DtmfAction::SendToLlm,
             target: None,
             tool: None,
             text: None,
@@ -94,13 +94,13 @@ mod tests {
             inter_digit_timeout_ms: 1_000,
             terminator: Some("#".into()),
         };
-        (now, Keys::new(Some(rules)))
+        (now, DtmfCollector::new(Some(rules)))
     }
 
-    fn name(pressed: Option<Pressed>) -> String {
+    fn name(pressed: Option<DtmfInput>) -> String {
         match pressed {
-            Some(Pressed::Rule(rule)) => format!("rule {}", rule.digits),
-            Some(Pressed::Digits(digits)) => digits,
+            Some(DtmfInput::Rule(rule)) => format!("rule {}", rule.digits),
+            Some(DtmfInput::Digits(digits)) => digits,
             None => String::new(),
         }
     }

@@ -3,13 +3,13 @@
 use crate::domain::ids::CallId;
 use crate::domain::time::UnixMs;
 use crate::store::OrgScope;
-use crate::store::live_tokens::{Purpose, TokenSecret};
+use crate::store::live_tokens::{TokenPurpose, TokenSigner};
 
 #[derive(Clone, Debug)]
 pub struct Links {
     /// `https://voice.example.com`, without a slash at the end.
     pub base_url: String,
-    pub secret: TokenSecret,
+    pub secret: TokenSigner,
 }
 
 impl Links {
@@ -19,7 +19,7 @@ impl Links {
 
     /// The recording, for whoever has the link and for a week.
     pub fn recording(&self, scope: OrgScope, call: CallId, now: UnixMs) -> String {
-        let token = self.secret.sign(Purpose::Recording, scope, call, now.0.unsigned_abs() / 1_000);
+        let token = self.secret.sign(TokenPurpose::Recording, scope, call, now.0.unsigned_abs() / 1_000);
         format!("{}/recording/stream?token={token}", self.call(call))
     }
 }

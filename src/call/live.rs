@@ -8,7 +8,7 @@ use crate::domain::transcript::Turn;
 pub const UPDATES_MAX: usize = 256;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Update {
+pub enum LiveUpdate {
     /// A turn, new or grown; the same position again replaces it.
     Turn {
         position: u32,

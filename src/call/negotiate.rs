@@ -4,13 +4,15 @@ use crate::domain::trunk;
 pub use crate::domain::trunk::TrunkMedia;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-use trunkline_media::codec::{self, Law};
-use trunkline_media::leg::Stream;
-use trunkline_media::transport::webrtc::{Peer, Reach};
+use trunkline_media::codec::{self, Companding};
+use trunkline_media::leg::StreamConfig;
+use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
 use trunkline_media::transport::{dtls, ice, srtp};
-use trunkline_signaling::sdp::Direction;
-use trunkline_signaling::sdp::crypto::{KEY_BYTES_MAX, Suite};
-use trunkline_signaling::sdp::negotiate::{self, Codec, IceLite, Keying, LocalMedia, Negotiated, Refused, Srtp};
+use trunkline_signaling::sdp::MediaDirection;
+use trunkline_signaling::sdp::crypto::{CryptoSuite, KEY_BYTES_MAX};
+use trunkline_signaling::sdp::negotiate::{
+    self, IceLiteCredentials, KeyExchange, LocalMedia, NegotiatedSdp, OfferAnswerError, SdpCodec, SrtpMode,
+};
 use trunkline_signaling::sdp::print;
 use trunkline_signaling::webrtc::offer as webrtc_offer;
 
@@ -20,7 +22,7 @@ pub struct Negotiation {
     local: LocalMedia,
     /// Our side of the pending offer; with forks, there may be several answers.
     offered: Option<LocalMedia>,
-    agreed: Option<Agreed>,
+    agreed: Option<NegotiatedMedia>,
     /// Where the peer's signalling comes from.
     signalling: Option<IpAddr>,
     /// WebRTC media: the peer makes the offers.
@@ -29,11 +31,11 @@ pub struct Negotiation {
 
 /// The last agreement. Keys are per peer: kept while the peer is the same, replaced when its address or key changes.
 #[derive(Clone, Debug)]
-struct Agreed {
+struct NegotiatedMedia {
     /// Where the peer's media is, or was before it held the call.
     remote: SocketAddr,
-    keys: Option<negotiate::Keys>,
-    dtls: Option<negotiate::Dtls>,
+    keys: Option<negotiate::SdesKeys>,
+    dtls: Option<negotiate::DtlsNegotiated>,
     /// What our keys were made of.
     random: [[u8; KEY_BYTES_MAX]; 2],
     /// Number of the handshake.
@@ -42,16 +44,16 @@ struct Agreed {
 
 /// Why an offer is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NegotiationError {
     pub sip_status: u16,
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// An answered WebRTC offer.
 #[derive(Debug)]
-pub struct WebRtc {
-    pub peer: Box<Peer>,
-    pub stream: Stream,
+pub struct WebRtcAnswer {
+    pub peer: Box<WebRtcPeer>,
+    pub stream: StreamConfig,
     pub sdp: Vec<u8>,
 }
 
@@ -60,24 +62,24 @@ fn characters<const N: usize>() -> [u8; N] {
     std::array::from_fn(|_| b"0123456789abcdef"[usize::from(rand::random::<u8>() & 15)])
 }
 
-fn ice_lite() -> IceLite {
-    IceLite { ufrag: characters(), password: characters() }
+fn ice_lite() -> IceLiteCredentials {
+    IceLiteCredentials { ufrag: characters(), password: characters() }
 }
 
 fn random_keys() -> [[u8; KEY_BYTES_MAX]; 2] {
     [rand::random(), rand::random()]
 }
 
-const UNUSABLE: Refusal = Refusal { sip_status: 488, why: "unusable ICE offer" };
+const UNUSABLE: NegotiationError = NegotiationError { sip_status: 488, reason: "unusable ICE offer" };
 
 impl Negotiation {
     /// `fingerprint`: of the certificate that handshakes show.
     pub fn new(
-        addr: IpAddr, port: u16, media: &TrunkMedia, fingerprint: Option<dtls::Fingerprint>, session_id: u64,
+        addr: IpAddr, port: u16, media: &TrunkMedia, fingerprint: Option<dtls::DtlsFingerprint>, session_id: u64,
     ) -> Self {
-        let mut codecs: Vec<Codec> = media.codecs.iter().filter_map(|name| Codec::parse(name)).collect();
+        let mut codecs: Vec<SdpCodec> = media.codecs.iter().filter_map(|name| SdpCodec::parse(name)).collect();
         if codecs.is_empty() {
-            codecs = vec![Codec::Pcmu, Codec::Pcma];
+            codecs = vec![SdpCodec::Pcmu, SdpCodec::Pcma];
         }
         let local = LocalMedia {
             addr,
@@ -85,20 +87,20 @@ impl Negotiation {
             codecs,
             ptime_ms: media.ptime_ms.unwrap_or(negotiate::PTIME_MS),
             srtp: match media.srtp {
-                trunk::Srtp::Off => Srtp::Off,
-                trunk::Srtp::Preferred => Srtp::Preferred,
-                trunk::Srtp::Mandatory => Srtp::Mandatory,
+                trunk::SrtpPolicy::Off => SrtpMode::Off,
+                trunk::SrtpPolicy::Preferred => SrtpMode::Preferred,
+                trunk::SrtpPolicy::Mandatory => SrtpMode::Mandatory,
             },
             keying: match media.srtp_keying {
-                trunk::SrtpKeying::Sdes => Keying::Sdes,
-                trunk::SrtpKeying::Dtls => Keying::Dtls,
+                trunk::SrtpKeying::Sdes => KeyExchange::Sdes,
+                trunk::SrtpKeying::Dtls => KeyExchange::Dtls,
             },
             fingerprint,
             ice: Some(ice_lite()),
             keys: random_keys(),
             session_id,
             session_version: 0,
-            standing: None,
+            security: None,
         };
         Self { local, offered: None, agreed: None, signalling: None, is_webrtc: false }
     }
@@ -110,7 +112,7 @@ impl Negotiation {
             session_version: 0,
             keys: random_keys(),
             ice: Some(ice_lite()),
-            standing: None,
+            security: None,
             ..self.local.clone()
         };
         Self { local, offered: None, agreed: None, signalling: None, is_webrtc: self.is_webrtc }
@@ -128,21 +130,21 @@ impl Negotiation {
     /// Answers a WebRTC offer if the trunk accepts encrypted media: ICE-lite and DTLS-SRTP on the shared WebRTC port.
     /// `None` for other offers.
     pub fn answer_webrtc(
-        &mut self, now: Instant, offer: &[u8], reach: Option<&Reach>,
-    ) -> Option<Result<WebRtc, Refusal>> {
-        let reach = reach.filter(|_| self.local.srtp != Srtp::Off && negotiate::is_webrtc(offer))?;
-        let answered = webrtc_offer::check(offer).map_err(|_| UNUSABLE).and_then(|offer| {
-            let codec = |codec: &Codec| match codec {
-                Codec::Pcmu => Some(codec::Codec::G711(Law::Mu)),
-                Codec::Pcma => Some(codec::Codec::G711(Law::A)),
-                Codec::Opus => Some(codec::Codec::Opus),
-                Codec::G722 => None,
+        &mut self, now: Instant, offer: &[u8], reach: Option<&HostCandidates>,
+    ) -> Option<Result<WebRtcAnswer, NegotiationError>> {
+        let reach = reach.filter(|_| self.local.srtp != SrtpMode::Off && negotiate::is_webrtc(offer))?;
+        let answered = webrtc_offer::validate(offer).map_err(|_| UNUSABLE).and_then(|offer| {
+            let codec = |codec: &SdpCodec| match codec {
+                SdpCodec::Pcmu => Some(codec::Codec::G711(Companding::MuLaw)),
+                SdpCodec::Pcma => Some(codec::Codec::G711(Companding::ALaw)),
+                SdpCodec::Opus => Some(codec::Codec::Opus),
+                SdpCodec::G722 => None,
             };
             let codecs: Vec<codec::Codec> = self.local.codecs.iter().filter_map(codec).collect();
-            Peer::answer(now, &offer, reach, &codecs).map_err(|_| UNUSABLE)
+            WebRtcPeer::answer(now, &offer, reach, &codecs).map_err(|_| UNUSABLE)
         });
         self.is_webrtc = answered.is_ok();
-        Some(answered.map(|answered| WebRtc {
+        Some(answered.map(|answered| WebRtcAnswer {
             peer: Box::new(answered.peer),
             stream: answered.stream,
             sdp: answered.sdp.into_bytes(),
@@ -155,11 +157,11 @@ impl Negotiation {
         self.local.session_version += 1;
         self.local.keys = random_keys();
         self.offered = Some(self.local.clone());
-        print::offer(&self.local, Direction::SendRecv)
+        print::offer(&self.local, MediaDirection::SendRecv)
     }
 
     /// Answers an offer: the stream and the text.
-    pub fn answer(&mut self, offer: &[u8]) -> Result<(Stream, Vec<u8>), Refusal> {
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(StreamConfig, Vec<u8>), NegotiationError> {
         self.local.session_version += 1;
         // Keys that were offered but not accepted are compromised.
         self.local.keys = self.agreed.as_ref().map_or_else(random_keys, |agreed| agreed.random);
@@ -168,58 +170,58 @@ impl Negotiation {
             self.local.keys = random_keys();
             (negotiated, text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
         }
-        Ok((self.agree(&negotiated), text))
+        Ok((self.record_agreed_media(&negotiated), text))
     }
 
     /// Accepts the answer to our offer.
-    pub fn accept(&mut self, answer: &[u8]) -> Result<Stream, Refusal> {
+    pub fn accept(&mut self, answer: &[u8]) -> Result<StreamConfig, NegotiationError> {
         let offered = self.offered.as_ref().unwrap_or(&self.local);
         let negotiated = negotiate::accept_answer(answer, offered).map_err(refusal)?;
-        Ok(self.agree(&negotiated))
+        Ok(self.record_agreed_media(&negotiated))
     }
 
-    fn agree(&mut self, negotiated: &Negotiated) -> Stream {
+    fn record_agreed_media(&mut self, negotiated: &NegotiatedSdp) -> StreamConfig {
         let before = self.agreed.take();
         let held = negotiated.remote.ip().is_unspecified();
         let remote = before.as_ref().filter(|_| held).map_or(negotiated.remote, |before| before.remote);
-        let goes_on = |before: &Agreed| before.dtls == negotiated.dtls && before.remote == remote;
+        let goes_on = |before: &NegotiatedMedia| before.dtls == negotiated.dtls && before.remote == remote;
         let association = match &before {
             Some(before) if goes_on(before) => before.association,
             Some(before) => before.association.wrapping_add(1),
             None => rand::random(),
         };
-        self.local.standing = Some(negotiated.standing());
+        self.local.security = Some(negotiated.session_security());
         let (keys, dtls, random) = (negotiated.keys, negotiated.dtls, self.local.keys);
-        self.agreed = Some(Agreed { remote, keys, dtls, random, association });
-        Stream { signalling: self.signalling, ..stream(negotiated, association) }
+        self.agreed = Some(NegotiatedMedia { remote, keys, dtls, random, association });
+        StreamConfig { signalling: self.signalling, ..stream(negotiated, association) }
     }
 }
 
-impl Agreed {
+impl NegotiatedMedia {
     /// Whether our keys were made for another peer, or for none.
-    fn is_for_another(&self, offered: &Negotiated) -> bool {
+    fn is_for_another(&self, offered: &NegotiatedSdp) -> bool {
         let Some(new) = offered.keys else { return false };
         let held = offered.remote.ip().is_unspecified();
-        let same = |old: negotiate::Keys| old.suite == new.suite && old.theirs == new.theirs;
+        let same = |old: negotiate::SdesKeys| old.suite == new.suite && old.theirs == new.theirs;
         !self.keys.is_some_and(same) || !held && offered.remote != self.remote
     }
 }
 
-fn refusal(refused: Refused) -> Refusal {
+fn refusal(refused: OfferAnswerError) -> NegotiationError {
     match refused {
-        Refused::Malformed(fault) => Refusal { sip_status: 400, why: fault.0 },
-        Refused::NotAcceptable(why) => Refusal { sip_status: 488, why },
+        OfferAnswerError::Malformed(fault) => NegotiationError { sip_status: 400, reason: fault.0 },
+        OfferAnswerError::NotAcceptable(why) => NegotiationError { sip_status: 488, reason: why },
     }
 }
 
-fn stream(negotiated: &Negotiated, association: u64) -> Stream {
-    let receiving = matches!(negotiated.direction, Direction::SendRecv | Direction::RecvOnly);
-    Stream {
+fn stream(negotiated: &NegotiatedSdp, association: u64) -> StreamConfig {
+    let receiving = matches!(negotiated.direction, MediaDirection::SendRecv | MediaDirection::RecvOnly);
+    StreamConfig {
         codec: match negotiated.codec {
-            Codec::Pcmu => codec::Codec::G711(Law::Mu),
-            Codec::Pcma => codec::Codec::G711(Law::A),
-            Codec::G722 => codec::Codec::G722,
-            Codec::Opus => codec::Codec::Opus,
+            SdpCodec::Pcmu => codec::Codec::G711(Companding::MuLaw),
+            SdpCodec::Pcma => codec::Codec::G711(Companding::ALaw),
+            SdpCodec::G722 => codec::Codec::G722,
+            SdpCodec::Opus => codec::Codec::Opus,
         },
         payload_type: negotiated.payload_type,
         payload_type_in: negotiated.payload_type_in,
@@ -232,29 +234,33 @@ fn stream(negotiated: &Negotiated, association: u64) -> Stream {
         signalling: None,
         rtcp_mux: negotiated.rtcp_mux,
         srtp: negotiated.keys.as_ref().map(keys),
-        ice: negotiated.ice.map(|ice| ice::Lite { ufrag: ice.ufrag, password: ice.password }),
-        dtls: negotiated.dtls.map(|dtls| dtls::Terms { theirs: dtls.theirs, active: dtls.active, association }),
+        ice: negotiated.ice.map(|ice| ice::IceLiteAgent { ufrag: ice.ufrag, password: ice.password }),
+        dtls: negotiated.dtls.map(|dtls| dtls::DtlsParams {
+            peer_fingerprint: dtls.theirs,
+            is_dtls_client: dtls.active,
+            association,
+        }),
         sending: negotiated.direction.sends(),
         // A peer on hold may send music or nothing: its silence is not a network loss.
         receiving: receiving && negotiated.direction.sends(),
     }
 }
 
-fn keys(keys: &negotiate::Keys) -> srtp::Keys {
-    let whole = |key: &trunkline_signaling::sdp::crypto::Key| {
+fn keys(keys: &negotiate::SdesKeys) -> srtp::SrtpKeys {
+    let whole = |key: &trunkline_signaling::sdp::crypto::SdesKey| {
         let mut bytes = [0; srtp::KEY_BYTES_MAX];
         bytes.iter_mut().zip(key.as_bytes()).for_each(|(to, from)| *to = *from);
         bytes
     };
-    srtp::Keys {
+    srtp::SrtpKeys {
         suite: match keys.suite {
-            Suite::AesCm128HmacSha1_80 => srtp::Suite::AesCm128HmacSha1_80,
-            Suite::AesCm128HmacSha1_32 => srtp::Suite::AesCm128HmacSha1_32,
-            Suite::AeadAes128Gcm => srtp::Suite::AeadAes128Gcm,
-            Suite::AeadAes256Gcm => srtp::Suite::AeadAes256Gcm,
+            CryptoSuite::AesCm128HmacSha1_80 => srtp::SrtpProfile::AesCm128HmacSha1_80,
+            CryptoSuite::AesCm128HmacSha1_32 => srtp::SrtpProfile::AesCm128HmacSha1_32,
+            CryptoSuite::AeadAes128Gcm => srtp::SrtpProfile::AeadAes128Gcm,
+            CryptoSuite::AeadAes256Gcm => srtp::SrtpProfile::AeadAes256Gcm,
         },
-        ours: whole(&keys.ours),
-        theirs: whole(&keys.theirs),
+        send: whole(&keys.ours),
+        receive: whole(&keys.theirs),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The live calls of this process: lets the API reach a call, and counts them.
 
-use super::driver::{Permit, WebOffer, WebRestart};
-use super::live::{self, Update};
+use super::driver::{AdmissionPermit, IceRestart, WebOffer};
+use super::live::{self, LiveUpdate};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
@@ -15,52 +15,52 @@ use tokio::sync::{broadcast, mpsc, watch};
 const COMMANDS_MAX: usize = 16;
 
 #[derive(Debug)]
-pub enum Command {
+pub enum CallCommand {
     /// Ends the call with this reason.
     End(EndReason),
     /// A browser's offer, for a call that waits for one.
     Connect(Box<WebOffer>),
     /// Candidates that a browser found later.
     Candidates(Vec<String>),
-    RestartIce(Box<WebRestart>),
+    RestartIce(Box<IceRestart>),
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct RegistryEntry {
     scope: OrgScope,
     task: Option<TaskId>,
-    commands: mpsc::Sender<Command>,
-    live: Live,
+    commands: mpsc::Sender<CallCommand>,
+    live: LiveFeed,
 }
 
 /// Publishes a call's turns so far and its updates. Subscribing returns both atomically, so that late listeners miss
 /// nothing.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveFeed {
     turns: Arc<Mutex<BTreeMap<u32, Turn>>>,
-    updates: broadcast::Sender<Update>,
+    updates: broadcast::Sender<LiveUpdate>,
 }
 
 /// A listener's: the turns so far by position, and what follows.
-pub type Listening = (BTreeMap<u32, Turn>, broadcast::Receiver<Update>);
+pub type LiveSubscription = (BTreeMap<u32, Turn>, broadcast::Receiver<LiveUpdate>);
 
-impl Default for Live {
+impl Default for LiveFeed {
     fn default() -> Self {
         Self { turns: Arc::default(), updates: broadcast::Sender::new(live::UPDATES_MAX) }
     }
 }
 
-impl Live {
+impl LiveFeed {
     /// Sends to listeners; never waits.
-    pub fn send(&self, update: Update) {
+    pub fn send(&self, update: LiveUpdate) {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Update::Turn { position, turn } = &update {
+        if let LiveUpdate::Turn { position, turn } = &update {
             turns.insert(*position, turn.clone());
         }
         let _ = self.updates.send(update); // no listener is fine
     }
 
-    pub fn listen(&self) -> Listening {
+    pub fn listen(&self) -> LiveSubscription {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         (turns.clone(), self.updates.subscribe())
     }
@@ -68,18 +68,18 @@ impl Live {
 
 /// Handed to the API; calls register themselves.
 #[derive(Clone, Debug)]
-pub struct Registry {
-    calls: Arc<Mutex<HashMap<CallId, Entry>>>,
+pub struct CallRegistry {
+    calls: Arc<Mutex<HashMap<CallId, RegistryEntry>>>,
     count: Arc<watch::Sender<usize>>,
     /// Of all organizations, for the other processes.
-    changes: broadcast::Sender<Change>,
+    changes: broadcast::Sender<CallChange>,
     /// Per organization, while somebody listens, so that a change wakes no other organization's listeners.
-    of_one: Arc<Mutex<HashMap<OrgScope, broadcast::Sender<Change>>>>,
+    of_one: Arc<Mutex<HashMap<OrgScope, broadcast::Sender<CallChange>>>>,
 }
 
 /// A call of this installation has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct CallChange {
     pub scope: OrgScope,
     pub call: CallId,
     pub status: CallStatus,
@@ -94,22 +94,22 @@ const CHANGES_OF_ONE_MAX: usize = 256;
 
 /// Removes the call from the registry when the last holder drops it.
 #[derive(Debug)]
-pub struct Place {
+pub struct RegistryGuard {
     id: CallId,
-    registry: Registry,
+    registry: CallRegistry,
 }
 
 /// What the call's own task holds.
 #[derive(Debug)]
-pub struct Seat {
-    place: Arc<Place>,
-    pub commands: mpsc::Receiver<Command>,
-    pub live: Live,
+pub struct CallSlot {
+    place: Arc<RegistryGuard>,
+    pub commands: mpsc::Receiver<CallCommand>,
+    pub live: LiveFeed,
     /// None once the call has ended for its peer and only the wrap-up is left.
-    permit: Option<Permit>,
+    permit: Option<AdmissionPermit>,
 }
 
-impl Default for Registry {
+impl Default for CallRegistry {
     fn default() -> Self {
         Self {
             calls: Arc::default(),
@@ -120,37 +120,39 @@ impl Default for Registry {
     }
 }
 
-impl Registry {
+impl CallRegistry {
     /// Registers an admitted call.
-    pub fn enter(&self, scope: OrgScope, id: CallId, task: Option<TaskId>, permit: Permit) -> Seat {
+    pub fn register(&self, scope: OrgScope, id: CallId, task: Option<TaskId>, permit: AdmissionPermit) -> CallSlot {
         let (place, commands, live) = self.put(scope, id, task);
-        Seat { place, commands, live, permit: Some(permit) }
+        CallSlot { place, commands, live, permit: Some(permit) }
     }
 
     /// Registers a call that has ended but for its last row: it holds no line.
-    pub fn put_away(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Arc<Place> {
+    pub fn register_finished(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> Arc<RegistryGuard> {
         self.put(scope, id, task).0
     }
 
-    fn put(&self, scope: OrgScope, id: CallId, task: Option<TaskId>) -> (Arc<Place>, mpsc::Receiver<Command>, Live) {
+    fn put(
+        &self, scope: OrgScope, id: CallId, task: Option<TaskId>,
+    ) -> (Arc<RegistryGuard>, mpsc::Receiver<CallCommand>, LiveFeed) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let live = Live::default();
+        let live = LiveFeed::default();
         let mut calls = self.lock();
-        calls.insert(id, Entry { scope, task, commands: sender, live: live.clone() });
+        calls.insert(id, RegistryEntry { scope, task, commands: sender, live: live.clone() });
         self.count.send_replace(calls.len());
         drop(calls);
-        (Arc::new(Place { id, registry: self.clone() }), commands, live)
+        (Arc::new(RegistryGuard { id, registry: self.clone() }), commands, live)
     }
 
     /// False when no such call of this organization is live here.
-    pub fn command(&self, scope: OrgScope, id: CallId, command: Command) -> bool {
+    pub fn command(&self, scope: OrgScope, id: CallId, command: CallCommand) -> bool {
         let calls = self.lock();
         let entry = calls.get(&id).filter(|entry| entry.scope == scope);
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
     /// A live call of this organization, so far and from now on; `None` when there is no such call here.
-    pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<Listening> {
+    pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<LiveSubscription> {
         let live = self.lock().get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.clone());
         live.map(|live| live.listen())
     }
@@ -160,18 +162,18 @@ impl Registry {
     }
 
     /// Changes of all calls from now on.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
+    pub fn changes(&self) -> broadcast::Receiver<CallChange> {
         self.changes.subscribe()
     }
 
     /// Changes of an organization's calls from now on.
-    pub fn changes_of(&self, scope: OrgScope) -> broadcast::Receiver<Change> {
+    pub fn changes_of(&self, scope: OrgScope) -> broadcast::Receiver<CallChange> {
         let mut all = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, changes| changes.receiver_count() > 0);
         all.entry(scope).or_insert_with(|| broadcast::Sender::new(CHANGES_OF_ONE_MAX)).subscribe()
     }
 
-    pub fn announce(&self, change: Change) {
+    pub fn announce(&self, change: CallChange) {
         let own = self.of_one.lock().unwrap_or_else(PoisonError::into_inner).get(&change.scope).cloned();
         if let Some(own) = own {
             let _ = own.send(change.clone()); // the last listener may just have left
@@ -180,7 +182,7 @@ impl Registry {
     }
 
     /// Ends the live call of a task, if there is one.
-    pub fn command_task(&self, scope: OrgScope, task: TaskId, command: Command) -> bool {
+    pub fn command_task(&self, scope: OrgScope, task: TaskId, command: CallCommand) -> bool {
         let calls = self.lock();
         let entry = calls.values().find(|entry| entry.scope == scope && entry.task == Some(task));
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
@@ -188,7 +190,7 @@ impl Registry {
 
     pub fn end_all(&self, reason: EndReason) {
         for entry in self.lock().values() {
-            let _ = entry.commands.try_send(Command::End(reason));
+            let _ = entry.commands.try_send(CallCommand::End(reason));
         }
     }
 
@@ -203,7 +205,7 @@ impl Registry {
     }
 
     /// Sends a command for the process's own reasons, whichever organization owns the call.
-    pub fn command_any(&self, id: CallId, command: Command) -> bool {
+    pub fn command_any(&self, id: CallId, command: CallCommand) -> bool {
         self.lock().get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
@@ -217,13 +219,13 @@ impl Registry {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, RegistryEntry>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    pub fn place(&self) -> Arc<Place> {
+impl CallSlot {
+    pub fn place(&self) -> Arc<RegistryGuard> {
         self.place.clone()
     }
 
@@ -233,13 +235,13 @@ impl Seat {
     }
 }
 
-impl Place {
-    pub fn registry(&self) -> &Registry {
+impl RegistryGuard {
+    pub fn registry(&self) -> &CallRegistry {
         &self.registry
     }
 }
 
-impl Drop for Place {
+impl Drop for RegistryGuard {
     fn drop(&mut self) {
         let mut calls = self.registry.lock();
         calls.remove(&self.id);

@@ -15,14 +15,14 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use trunkline_signaling::sip::endpoint::Evidence;
+use trunkline_signaling::sip::endpoint::TrunkEvidence;
 
 /// Owners of the numbers that were read.
-pub type Owners = HashMap<PhoneNumber, Arc<NumberOwner>>;
+pub type NumberOwners = HashMap<PhoneNumber, Arc<NumberOwner>>;
 
 /// The called party of an INVITE as written: user parts, unescaped.
 #[derive(Clone, Debug, Default)]
-pub struct Called {
+pub struct CalledParty {
     /// Of the Request-URI.
     pub request: Option<String>,
     /// Of the To header.
@@ -31,10 +31,10 @@ pub struct Called {
 
 /// A candidate trunk's interpretation of the called number.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct NumberReading {
     pub trunk: Arc<Trunk>,
     pub number: PhoneNumber,
-    evidence: Evidence,
+    evidence: TrunkEvidence,
     /// The number was written in full with its plus, so no rules were needed.
     is_written_out: bool,
     /// Since when the trunk accepts calls from there and interprets numbers this way.
@@ -45,17 +45,17 @@ pub struct Reading {
 
 /// A call's trunk, and the number it is for.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub struct SelectedTrunk {
     pub trunk: Arc<Trunk>,
     pub owner: Arc<NumberOwner>,
     /// Only the source address identifies the caller, and the number was interpreted by rules or taken from To: a trunk
     /// with credentials may have the better claim.
     pub is_contestable: bool,
-    claim: Claim,
+    claim: ClaimOrder,
 }
 
 /// Ordering of claims, the better one first: a full number, then the older claim.
-type Claim = (bool, i64);
+type ClaimOrder = (bool, i64);
 
 /// Trunks with caller credentials, grouped by number rules. Few rule sets serve many trunks.
 #[derive(Clone, Debug, Default)]
@@ -80,14 +80,14 @@ impl CredentialTrunks {
         self.0.iter().filter_map(move |group| Some((read(group)?, group)))
     }
 
-    pub fn numbers(&self, called: &Called) -> Vec<PhoneNumber> {
+    pub fn numbers(&self, called: &CalledParty) -> Vec<PhoneNumber> {
         let text = called.request.as_deref().unwrap_or("");
         self.readings(text).map(|(number, _)| number).collect()
     }
 
     /// Whether another organization would have the better claim if the caller had its credentials: then the caller is
     /// challenged.
-    pub fn contest(&self, chosen: &Chosen, called: &Called, owners: &Owners) -> bool {
+    pub fn contest(&self, chosen: &SelectedTrunk, called: &CalledParty, owners: &NumberOwners) -> bool {
         let text = called.request.as_deref().unwrap_or("");
         self.readings(text).any(|(number, group)| {
             let Some(owner) = owners.get(&number) else { return false };
@@ -108,11 +108,11 @@ impl CredentialTrunks {
 /// Interpretations of the called number. If a trunk's registered Contact was called, the To header is used: the
 /// Request-URI says nothing about the number.
 pub fn readings(
-    candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
-) -> Vec<Reading> {
-    let read = |(trunk, evidence): (Arc<Trunk>, Evidence)| {
+    candidates: impl IntoIterator<Item = (Arc<Trunk>, TrunkEvidence)>, called: &CalledParty, source: IpAddr,
+) -> Vec<NumberReading> {
+    let read = |(trunk, evidence): (Arc<Trunk>, TrunkEvidence)| {
         let text = match evidence {
-            Evidence::Contact => called.to.as_deref(),
+            TrunkEvidence::Contact => called.to.as_deref(),
             _ => called.request.as_deref().or(called.to.as_deref()),
         };
         reading(trunk, evidence, text?, source)
@@ -123,24 +123,32 @@ pub fn readings(
 /// Interpretations of the To header by trunks registered with the caller's address. Some providers put the account into
 /// the Request-URI. Used only if nobody has the number of the Request-URI.
 pub fn readings_of_to(
-    candidates: impl IntoIterator<Item = (Arc<Trunk>, Evidence)>, called: &Called, source: IpAddr,
-) -> Vec<Reading> {
+    candidates: impl IntoIterator<Item = (Arc<Trunk>, TrunkEvidence)>, called: &CalledParty, source: IpAddr,
+) -> Vec<NumberReading> {
     let Some(to) = called.to.as_deref() else { return Vec::new() };
     let is_named = |trunk: &Trunk| called.request.is_some() && trunk.fields.username == called.request;
-    let registered: Vec<_> = candidates.into_iter().filter(|(_, evidence)| *evidence == Evidence::Registrar).collect();
+    let registered: Vec<_> =
+        candidates.into_iter().filter(|(_, evidence)| *evidence == TrunkEvidence::Registrar).collect();
     let one_is_named = registered.iter().any(|(trunk, _)| is_named(trunk));
     let meant = registered.into_iter().filter(|(trunk, _)| !one_is_named || is_named(trunk));
     let read = meant.filter_map(|(trunk, evidence)| reading(trunk, evidence, to, source));
-    read.map(|reading| Reading { is_of_to: true, ..reading }).collect()
+    read.map(|reading| NumberReading { is_of_to: true, ..reading }).collect()
 }
 
-fn reading(trunk: Arc<Trunk>, evidence: Evidence, text: &str, source: IpAddr) -> Option<Reading> {
+fn reading(trunk: Arc<Trunk>, evidence: TrunkEvidence, text: &str, source: IpAddr) -> Option<NumberReading> {
     let number = number_in(&trunk, text)?;
     let since = match evidence {
-        Evidence::Digest => trunk.inbound_claim.since_credentials(),
-        Evidence::Address | Evidence::Registrar | Evidence::Contact => trunk.inbound_claim.since(source),
+        TrunkEvidence::Digest => trunk.inbound_claim.since_credentials(),
+        TrunkEvidence::Address | TrunkEvidence::Registrar | TrunkEvidence::Contact => trunk.inbound_claim.since(source),
     };
-    Some(Reading { is_written_out: is_written_out(text, &number), trunk, number, evidence, since, is_of_to: false })
+    Some(NumberReading {
+        is_written_out: is_written_out(text, &number),
+        trunk,
+        number,
+        evidence,
+        since,
+        is_of_to: false,
+    })
 }
 
 /// A carrier without rules may omit the plus.
@@ -155,23 +163,23 @@ fn is_written_out(text: &str, number: &PhoneNumber) -> bool {
 
 /// Selects a trunk whose organization has the number it reads. If several do, proven credentials win, then a full
 /// number, then the older claim.
-pub fn choose(readings: &[Reading], owners: &Owners) -> Option<Chosen> {
+pub fn choose(readings: &[NumberReading], owners: &NumberOwners) -> Option<SelectedTrunk> {
     let owned = readings.iter().filter_map(|reading| {
         let owner = owners.get(&reading.number)?;
         let is_theirs = owner.organization == reading.trunk.organization;
         let is_over_it = owner.fields.trunk.is_none_or(|via| via == reading.trunk.id);
         (is_theirs && is_over_it).then_some((reading, owner))
     });
-    let order = |(reading, owner): &(&Reading, &Arc<NumberOwner>)| {
+    let order = |(reading, owner): &(&NumberReading, &Arc<NumberOwner>)| {
         // A registration at a carrier proves no more than its address: others are registered there too.
-        let proof = reading.evidence.max(Evidence::Registrar);
+        let proof = reading.evidence.max(TrunkEvidence::Registrar);
         let since = reading.since.0.max(owner.created_at.0);
         let trunk = &reading.trunk;
         (Reverse(proof), !reading.is_written_out, since, trunk.created_at.0, trunk.id.to_string())
     };
     let (reading, owner) = owned.min_by_key(order)?;
-    let is_proven = matches!(reading.evidence, Evidence::Digest | Evidence::Contact);
-    Some(Chosen {
+    let is_proven = matches!(reading.evidence, TrunkEvidence::Digest | TrunkEvidence::Contact);
+    Some(SelectedTrunk {
         trunk: reading.trunk.clone(),
         owner: owner.clone(),
         is_contestable: !is_proven && (reading.is_of_to || !reading.is_written_out),
@@ -214,8 +222,8 @@ mod tests {
         (number, Arc::new(NumberOwner { organization, fields, created_at: UnixMs(at) }))
     }
 
-    fn chosen(candidates: &[(Arc<Trunk>, Evidence)], request: &str, owners: &Owners) -> Option<Arc<Trunk>> {
-        let called = Called { request: Some(request.into()), to: Some("+19995550000".into()) };
+    fn chosen(candidates: &[(Arc<Trunk>, TrunkEvidence)], request: &str, owners: &NumberOwners) -> Option<Arc<Trunk>> {
+        let called = CalledParty { request: Some(request.into()), to: Some("+19995550000".into()) };
         let readings = readings(candidates.iter().cloned(), &called, SOURCE.parse().unwrap());
         choose(&readings, owners).map(|chosen| chosen.trunk)
     }
@@ -225,7 +233,7 @@ mod tests {
     fn the_number_decides_among_trunks_whatever_another_organization_has() {
         let (a, b) = (OrganizationId::new(), OrganizationId::new());
         // Whoever called a trunk's secret Contact named that trunk: there is no other candidate.
-        let evidences = [Evidence::Address, Evidence::Registrar, Evidence::Digest];
+        let evidences = [TrunkEvidence::Address, TrunkEvidence::Registrar, TrunkEvidence::Digest];
         for mine in evidences {
             for foreign in evidences {
                 for rules in
@@ -237,7 +245,7 @@ mod tests {
                             national(code, prefix)(fields);
                         }
                     });
-                    let owners: Owners = [
+                    let owners: NumberOwners = [
                         owner(a, "+31201234567", Some(&my_trunk), 10),
                         owner(b, "+49201234567", None, 5),
                         owner(b, "+12012345670", None, 5),
@@ -248,7 +256,7 @@ mod tests {
                         candidates.reverse();
                         for form in ["+31201234567", "31201234567", "0201234567", "+31-20-123.45.67"] {
                             // Who proves to be the other organization's caller means its number.
-                            if foreign > mine.max(Evidence::Registrar) && !form.starts_with('+') {
+                            if foreign > mine.max(TrunkEvidence::Registrar) && !form.starts_with('+') {
                                 continue;
                             }
                             let found = chosen(&candidates, form, &owners).map(|trunk| trunk.organization);
@@ -266,8 +274,9 @@ mod tests {
         for (mine_at, theirs_at, number_at, wanted) in [(10, 20, 1, a), (20, 10, 1, b), (10, 20, 30, b)] {
             let mine = trunk(a, mine_at, national("31", Some("0")));
             let theirs = trunk(b, theirs_at, national("49", Some("0")));
-            let owners: Owners = [owner(a, "+31201234567", None, number_at), owner(b, "+49201234567", None, 1)].into();
-            let candidates = [(theirs, Evidence::Address), (mine, Evidence::Address)];
+            let owners: NumberOwners =
+                [owner(a, "+31201234567", None, number_at), owner(b, "+49201234567", None, 1)].into();
+            let candidates = [(theirs, TrunkEvidence::Address), (mine, TrunkEvidence::Address)];
             assert_eq!(chosen(&candidates, "0201234567", &owners).map(|t| t.organization), Some(wanted));
             // Written out it is nobody else's.
             assert_eq!(chosen(&candidates, "+31201234567", &owners).map(|t| t.organization), Some(a));
@@ -277,8 +286,8 @@ mod tests {
         let theirs = trunk(b, 10, |fields| {
             (fields.strip_prefix, fields.country_code) = (Some("+31".into()), Some("49".into()));
         });
-        let owners: Owners = [owner(a, "+31201234567", None, 20), owner(b, "+49201234567", None, 1)].into();
-        let candidates = [(theirs, Evidence::Address), (mine, Evidence::Address)];
+        let owners: NumberOwners = [owner(a, "+31201234567", None, 20), owner(b, "+49201234567", None, 1)].into();
+        let candidates = [(theirs, TrunkEvidence::Address), (mine, TrunkEvidence::Address)];
         assert_eq!(chosen(&candidates, "+31201234567", &owners).map(|t| t.organization), Some(a));
     }
 
@@ -294,8 +303,8 @@ mod tests {
                 national(code, Some("0"))(fields);
             })
         };
-        let owners: Owners = [owner(a, "+31201234567", None, 1), owner(b, "+49201234567", None, 1)].into();
-        let called = |text: &str| Called { request: Some(text.into()), to: None };
+        let owners: NumberOwners = [owner(a, "+31201234567", None, 1), owner(b, "+49201234567", None, 1)].into();
+        let called = |text: &str| CalledParty { request: Some(text.into()), to: None };
         let contested = |mine: &Arc<Trunk>, theirs: &Arc<Trunk>, evidence, text: &str| {
             let read = readings([(theirs.clone(), evidence)], &called(text), SOURCE.parse().unwrap());
             let chosen = choose(&read, &owners)?;
@@ -307,7 +316,7 @@ mod tests {
         });
         let older = trunk(b, 5, national("49", Some("0")));
         let younger = trunk(b, 20, national("49", Some("0")));
-        for evidence in [Evidence::Address, Evidence::Registrar] {
+        for evidence in [TrunkEvidence::Address, TrunkEvidence::Registrar] {
             // Written out it is mine, however old theirs is.
             assert_eq!(contested(&by_digest(10, "31"), &strips, evidence, "+31201234567"), Some(true));
             assert_eq!(contested(&by_digest(10, "31"), &younger, evidence, "0201234567"), Some(true));
@@ -321,13 +330,13 @@ mod tests {
             fields.inbound_username = Some("bob".into());
             national("49", Some("0"))(fields);
         });
-        assert_eq!(contested(&by_digest(10, "31"), &proven, Evidence::Digest, "0201234567"), Some(false));
+        assert_eq!(contested(&by_digest(10, "31"), &proven, TrunkEvidence::Digest, "0201234567"), Some(false));
         // A trunk without credentials asks for none, and one's own trunks are no rivals.
         let by_address = trunk(a, 10, national("31", Some("0")));
-        assert_eq!(contested(&by_address, &younger, Evidence::Address, "0201234567"), Some(false));
-        let owners: Owners = [owner(a, "+31201234567", None, 1)].into();
+        assert_eq!(contested(&by_address, &younger, TrunkEvidence::Address, "0201234567"), Some(false));
+        let owners: NumberOwners = [owner(a, "+31201234567", None, 1)].into();
         let mine = trunk(a, 20, national("31", Some("0")));
-        let read = readings([(mine, Evidence::Address)], &called("0201234567"), SOURCE.parse().unwrap());
+        let read = readings([(mine, TrunkEvidence::Address)], &called("0201234567"), SOURCE.parse().unwrap());
         let chosen = choose(&read, &owners).unwrap();
         let rivals = CredentialTrunks::new([by_digest(10, "31")].iter());
         assert!(chosen.is_contestable && !rivals.contest(&chosen, &called("0201234567"), &owners));
@@ -339,8 +348,8 @@ mod tests {
         let (a, b) = (OrganizationId::new(), OrganizationId::new());
         let (one, two) = (trunk(a, 10, |_| {}), trunk(a, 20, |_| {}));
         let foreign = trunk(b, 5, |_| {});
-        let of = |owner: (PhoneNumber, Arc<NumberOwner>)| Owners::from([owner]);
-        let at = |trunk: &Arc<Trunk>| vec![(trunk.clone(), Evidence::Digest)];
+        let of = |owner: (PhoneNumber, Arc<NumberOwner>)| NumberOwners::from([owner]);
+        let at = |trunk: &Arc<Trunk>| vec![(trunk.clone(), TrunkEvidence::Digest)];
         let number = "+31201234567";
         assert!(chosen(&at(&foreign), number, &of(owner(a, number, None, 1))).is_none());
         assert!(chosen(&at(&two), number, &of(owner(a, number, Some(&one), 1))).is_none());
@@ -352,10 +361,10 @@ mod tests {
         let both = |first, second| vec![(two.clone(), second), (one.clone(), first)];
         let unbound = of(owner(a, number, None, 1));
         let found = |candidates: Vec<_>| chosen(&candidates, number, &unbound).map(|trunk| trunk.id);
-        assert_eq!(found(both(Evidence::Address, Evidence::Address)), Some(one.id));
-        assert_eq!(found(both(Evidence::Registrar, Evidence::Address)), Some(one.id));
-        assert_eq!(found(both(Evidence::Address, Evidence::Registrar)), Some(one.id));
-        assert_eq!(found(both(Evidence::Address, Evidence::Digest)), Some(two.id));
+        assert_eq!(found(both(TrunkEvidence::Address, TrunkEvidence::Address)), Some(one.id));
+        assert_eq!(found(both(TrunkEvidence::Registrar, TrunkEvidence::Address)), Some(one.id));
+        assert_eq!(found(both(TrunkEvidence::Address, TrunkEvidence::Registrar)), Some(one.id));
+        assert_eq!(found(both(TrunkEvidence::Address, TrunkEvidence::Digest)), Some(two.id));
     }
 
     #[test]
@@ -365,25 +374,28 @@ mod tests {
         let number = PhoneNumber::parse("+31201234567").unwrap();
         let source = SOURCE.parse().unwrap();
         let called =
-            |request: Option<&str>| Called { request: request.map(str::to_owned), to: Some("31201234567".into()) };
+            |request: Option<&str>| CalledParty { request: request.map(str::to_owned), to: Some("31201234567".into()) };
         let read = |evidence, request| {
             let found = readings([(it.clone(), evidence)], &called(request), source);
             found.first().map(|reading| reading.number.clone())
         };
-        assert_eq!(read(Evidence::Contact, Some("t0123456789")), Some(number.clone()));
-        assert_eq!(read(Evidence::Address, None), Some(number.clone()));
-        assert_eq!(read(Evidence::Address, Some("account")), None);
-        assert_eq!(read(Evidence::Registrar, Some("+19995550000")), PhoneNumber::parse("+19995550000"));
-        for (evidence, count) in
-            [(Evidence::Registrar, 1), (Evidence::Address, 0), (Evidence::Digest, 0), (Evidence::Contact, 0)]
-        {
+        assert_eq!(read(TrunkEvidence::Contact, Some("t0123456789")), Some(number.clone()));
+        assert_eq!(read(TrunkEvidence::Address, None), Some(number.clone()));
+        assert_eq!(read(TrunkEvidence::Address, Some("account")), None);
+        assert_eq!(read(TrunkEvidence::Registrar, Some("+19995550000")), PhoneNumber::parse("+19995550000"));
+        for (evidence, count) in [
+            (TrunkEvidence::Registrar, 1),
+            (TrunkEvidence::Address, 0),
+            (TrunkEvidence::Digest, 0),
+            (TrunkEvidence::Contact, 0),
+        ] {
             let found = readings_of_to([(it.clone(), evidence)], &called(Some("account")), source);
             assert_eq!(found.len(), count, "{evidence:?}");
             assert!(found.iter().all(|reading| reading.number == number));
         }
         // The account that the Request-URI names is the one that is called.
         let named = trunk(a, 10, |fields| fields.username = Some("account".into()));
-        let both = [(it.clone(), Evidence::Registrar), (named.clone(), Evidence::Registrar)];
+        let both = [(it.clone(), TrunkEvidence::Registrar), (named.clone(), TrunkEvidence::Registrar)];
         let found = readings_of_to(both.clone(), &called(Some("account")), source);
         assert_eq!(found.iter().map(|reading| reading.trunk.id).collect::<Vec<_>>(), [named.id]);
         assert_eq!(readings_of_to(both.clone(), &called(Some("unknown")), source).len(), 2);

@@ -1,18 +1,18 @@
 //! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
 //! with voice activity, words and tones. Delays nobody: a person is greeted while it runs.
 
-use crate::dialogue::answerer::{Answerer, announces};
+use crate::dialogue::answerer::{AmdResult, classify_announcement};
 use std::time::{Duration, Instant};
 use trunkline_media::detect::tone::Tone;
 
 /// AMD runs for this long after the answer.
-const LISTENS_FOR: Duration = Duration::from_secs(25);
+const AMD_TIMEOUT: Duration = Duration::from_secs(25);
 /// Speech without pause that no person answers with, when no words are known.
-const MONOLOGUE: Duration = Duration::from_millis(6_000);
+const MONOLOGUE_MIN: Duration = Duration::from_millis(6_000);
 /// A pause that ends an utterance.
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
-const SHORT: Duration = Duration::from_millis(3_500);
+const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
 /// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 15 Hz.
 const CED_HZ: u32 = 2_100;
 const CNG_HZ: u32 = 1_100;
@@ -21,19 +21,19 @@ const FAX_DRIFT_HZ: u32 = 25;
 const BEEP_MS: std::ops::RangeInclusive<u32> = 120..=2_500;
 
 #[derive(Clone, Debug)]
-pub struct Detection {
+pub struct AmdDetector {
     since: Instant,
     speaking: Option<Instant>,
     last_sound: Option<Instant>,
     /// Start of the current run of speech, including short pauses.
     run: Option<Instant>,
     words: String,
-    verdict: Option<Answerer>,
+    verdict: Option<AmdResult>,
     /// When it was reached.
     pub decided_at: Option<Instant>,
 }
 
-impl Detection {
+impl AmdDetector {
     /// The callee is audible from now on, in early media or after the answer.
     pub fn new(now: Instant) -> Self {
         Self {
@@ -54,14 +54,14 @@ impl Detection {
         }
     }
 
-    pub fn verdict(&self) -> Option<Answerer> {
+    pub fn verdict(&self) -> Option<AmdResult> {
         self.verdict
     }
 
     /// The detection has ended.
     pub fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) > LISTENS_FOR
-            || self.verdict.is_some_and(|verdict| verdict != Answerer::Human)
+        now.saturating_duration_since(self.since) > AMD_TIMEOUT
+            || self.verdict.is_some_and(|verdict| verdict != AmdResult::Human)
     }
 
     pub fn handle_speech_started(&mut self, at: Instant) {
@@ -78,12 +78,12 @@ impl Detection {
     }
 
     /// Words of the other side, interim ones included: `text` is what was said since the last final ones.
-    pub fn handle_words(&mut self, now: Instant, text: &str, is_final: bool) -> Option<Answerer> {
+    pub fn handle_words(&mut self, now: Instant, text: &str, is_final: bool) -> Option<AmdResult> {
         if self.is_over(now) || text.is_empty() {
             return None;
         }
         let all = format!("{} {text}", self.words);
-        let found = announces(&all);
+        let found = classify_announcement(&all);
         if is_final {
             self.words = all;
         }
@@ -94,31 +94,31 @@ impl Detection {
         None
     }
 
-    pub fn handle_tone(&mut self, now: Instant, tone: &Tone) -> Option<Answerer> {
+    pub fn handle_tone(&mut self, now: Instant, tone: &Tone) -> Option<AmdResult> {
         if self.is_over(now) {
             return None;
         }
         let near = |hz: u32| tone.frequency_hz.abs_diff(hz) <= FAX_DRIFT_HZ;
         if near(CED_HZ) && tone.duration_ms >= 900 || near(CNG_HZ) && (400..=700).contains(&tone.duration_ms) {
-            return self.decide(now, Answerer::Fax);
+            return self.decide(now, AmdResult::Fax);
         }
         // A beep after speech: voicemail whose words were not recognised.
         let spoke = self.run.is_some() || !self.words.is_empty();
-        (is_beep(tone) && spoke).then(|| self.decide(now, Answerer::Voicemail)).flatten()
+        (is_beep(tone) && spoke).then(|| self.decide(now, AmdResult::Voicemail)).flatten()
     }
 
     /// Timeout: a person waits for a reply, a machine continues.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Answerer> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<AmdResult> {
         if self.verdict.is_some() {
             return None;
         }
         match (self.speaking, self.run, self.last_sound) {
-            (Some(_), Some(run), _) if self.words.is_empty() && now.saturating_duration_since(run) >= MONOLOGUE => {
-                self.decide(now, Answerer::Voicemail)
+            (Some(_), Some(run), _) if self.words.is_empty() && now.saturating_duration_since(run) >= MONOLOGUE_MIN => {
+                self.decide(now, AmdResult::Voicemail)
             }
             (None, Some(run), Some(last)) if now.saturating_duration_since(last) >= PAUSE => {
-                let short = last.saturating_duration_since(run) <= SHORT;
-                short.then(|| self.decide(now, Answerer::Human)).flatten()
+                let short = last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX;
+                short.then(|| self.decide(now, AmdResult::Human)).flatten()
             }
             _ => None,
         }
@@ -129,13 +129,15 @@ impl Detection {
             return None;
         }
         match (self.speaking, self.run, self.last_sound) {
-            (Some(_), Some(run), _) if self.words.is_empty() => Some(run + MONOLOGUE),
-            (None, Some(run), Some(last)) if last.saturating_duration_since(run) <= SHORT => Some(last + PAUSE),
+            (Some(_), Some(run), _) if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
+            (None, Some(run), Some(last)) if last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX => {
+                Some(last + PAUSE)
+            }
             _ => None,
         }
     }
 
-    fn decide(&mut self, now: Instant, answerer: Answerer) -> Option<Answerer> {
+    fn decide(&mut self, now: Instant, answerer: AmdResult) -> Option<AmdResult> {
         if self.verdict == Some(answerer) {
             return None;
         }
@@ -156,10 +158,10 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn answered() -> (Instant, Detection) {
+    fn answered() -> (Instant, AmdDetector) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
-        (now, Detection::new(now))
+        (now, AmdDetector::new(now))
     }
 
     fn tone(frequency_hz: u32, duration_ms: u32) -> Tone {
@@ -173,7 +175,7 @@ mod tests {
         d.handle_speech_ended(t + 800 * MS);
         assert_eq!(d.handle_words(t + 1_000 * MS, "Hello?", true), None);
         assert_eq!(d.poll_timeout(), Some(t + 1_500 * MS));
-        assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(Answerer::Human));
+        assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(AmdResult::Human));
     }
 
     #[test]
@@ -181,10 +183,10 @@ mod tests {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         d.handle_speech_ended(t + 1_500 * MS);
-        assert_eq!(d.handle_timeout(t + 2_300 * MS), Some(Answerer::Human), "Hi, this is John.");
+        assert_eq!(d.handle_timeout(t + 2_300 * MS), Some(AmdResult::Human), "Hi, this is John.");
         d.handle_speech_started(t + 2_400 * MS);
         let words = "Hi, this is John. I can't come to the phone";
-        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), Some(Answerer::Voicemail));
+        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), Some(AmdResult::Voicemail));
         assert_eq!(d.handle_words(t + 5_000 * MS, "press one", true), None, "decided is decided");
     }
 
@@ -192,20 +194,20 @@ mod tests {
     fn a_mailbox_in_a_language_nobody_understands() {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
-        assert_eq!(d.handle_timeout(t + 6_300 * MS), Some(Answerer::Voicemail));
+        assert_eq!(d.handle_timeout(t + 6_300 * MS), Some(AmdResult::Voicemail));
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         d.handle_speech_ended(t + 5_000 * MS);
         assert_eq!(d.handle_timeout(t + 5_700 * MS), None, "too long for a person, and it waits: nothing is certain");
-        assert_eq!(d.handle_tone(t + 6_000 * MS, &tone(1_000, 400)), Some(Answerer::Voicemail));
+        assert_eq!(d.handle_tone(t + 6_000 * MS, &tone(1_000, 400)), Some(AmdResult::Voicemail));
     }
 
     #[test]
     fn fax_machines_are_known_by_their_tones() {
         let (t, mut d) = answered();
-        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(2_098, 1_000)), Some(Answerer::Fax));
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(2_098, 1_000)), Some(AmdResult::Fax));
         let (t, mut d) = answered();
-        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(1_102, 500)), Some(Answerer::Fax));
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(1_102, 500)), Some(AmdResult::Fax));
         let (t, mut d) = answered();
         assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(425, 1_000)), None, "still ringing");
     }
@@ -213,9 +215,9 @@ mod tests {
     #[test]
     fn a_mailbox_in_early_media_is_still_one_when_it_answers() {
         let (t, mut d) = answered();
-        assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(Answerer::Voicemail));
+        assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(AmdResult::Voicemail));
         d.handle_answered(t + 4_000 * MS);
-        assert_eq!(d.verdict(), Some(Answerer::Voicemail));
+        assert_eq!(d.verdict(), Some(AmdResult::Voicemail));
         let (t, mut d) = answered();
         d.handle_speech_started(t);
         d.handle_answered(t + 4_000 * MS);

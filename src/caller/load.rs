@@ -1,15 +1,15 @@
 //! Many calls: so many at once, so many a second.
 
 use super::report::CallReport;
-use super::script::Script;
-use super::softphone::{Dial, Softphone};
+use super::script::CallScript;
+use super::softphone::{DialParams, Softphone};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 #[derive(Clone, Debug)]
-pub struct Load {
+pub struct LoadProfile {
     pub calls: usize,
     pub per_second: f64,
     pub at_once: usize,
@@ -17,7 +17,7 @@ pub struct Load {
 }
 
 /// Makes the calls and returns their reports in the order they ended.
-pub async fn run(phone: Arc<Softphone>, dial: Dial, script: Script, load: Load) -> Vec<CallReport> {
+pub async fn run(phone: Arc<Softphone>, dial: DialParams, script: CallScript, load: LoadProfile) -> Vec<CallReport> {
     let (dial, script) = (Arc::new(dial), Arc::new(script));
     let permits = Arc::new(tokio::sync::Semaphore::new(load.at_once.max(1)));
     let mut calls = JoinSet::new();

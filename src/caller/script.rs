@@ -4,11 +4,11 @@ use crate::emulator::fixture_phrases;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 
 /// Telephone samples with where their sound begins and ends.
 #[derive(Clone, Debug)]
-pub struct Speech {
+pub struct SpeechClip {
     pub name: String,
     pub samples: Arc<Vec<i16>>,
     /// First and last 20 ms frame with sound.
@@ -17,12 +17,12 @@ pub struct Speech {
 }
 
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum ScriptStep {
     /// Until the agent has spoken and fallen silent.
     Listen,
-    Say(Speech),
+    Say(SpeechClip),
     /// Once the agent has been speaking for a while, over its words.
-    Interrupt(Speech),
+    Interrupt(SpeechClip),
     Digits(String),
     Pause(Duration),
     /// A call that came in is answered now; what came before was early media (183).
@@ -31,12 +31,12 @@ pub enum Step {
 }
 
 #[derive(Clone, Debug)]
-pub struct Script(pub Vec<Step>);
+pub struct CallScript(pub Vec<ScriptStep>);
 
 /// A frame louder than this is sound.
 pub(super) const SOUND_DBFS: f32 = -48.0;
 
-impl Script {
+impl CallScript {
     /// Parses a script; names are built-in phrases or paths of WAV files (8 kHz, mono, 16 bit).
     pub fn parse(text: &str) -> Result<Self, String> {
         let steps = text.split(';').map(str::trim).filter(|step| !step.is_empty());
@@ -44,18 +44,18 @@ impl Script {
             let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
             let rest = rest.trim();
             match verb {
-                "listen" => Ok(Step::Listen),
-                "say" => speech(rest).map(Step::Say),
-                "interrupt" => speech(rest).map(Step::Interrupt),
-                "tones" => key_tones(rest).map(Step::Say),
-                "beep" => beep(rest).map(Step::Say),
-                "dtmf" if !rest.is_empty() => Ok(Step::Digits(rest.to_owned())),
+                "listen" => Ok(ScriptStep::Listen),
+                "say" => speech(rest).map(ScriptStep::Say),
+                "interrupt" => speech(rest).map(ScriptStep::Interrupt),
+                "tones" => key_tones(rest).map(ScriptStep::Say),
+                "beep" => beep(rest).map(ScriptStep::Say),
+                "dtmf" if !rest.is_empty() => Ok(ScriptStep::Digits(rest.to_owned())),
                 "pause" => rest
                     .parse()
-                    .map(|ms| Step::Pause(Duration::from_millis(ms)))
+                    .map(|ms| ScriptStep::Pause(Duration::from_millis(ms)))
                     .map_err(|_| format!("pause wants milliseconds, not {rest:?}")),
-                "answer" => Ok(Step::Answer),
-                "hangup" => Ok(Step::HangUp),
+                "answer" => Ok(ScriptStep::Answer),
+                "hangup" => Ok(ScriptStep::HangUp),
                 _ => Err(format!(
                     "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, answer, hangup"
                 )),
@@ -72,7 +72,7 @@ fn sines(hz: &[f64], ms: usize) -> Vec<i16> {
     (0..ms * 8).map(|n| sample(n) as i16).collect()
 }
 
-fn beep(text: &str) -> Result<Speech, String> {
+fn beep(text: &str) -> Result<SpeechClip, String> {
     let (hz, ms) = text.split_once(' ').ok_or("beep wants a frequency and milliseconds")?;
     match (hz.parse::<f64>(), ms.trim().parse::<usize>()) {
         (Ok(hz), Ok(ms)) => sounding(text, sines(&[hz], ms)),
@@ -81,7 +81,7 @@ fn beep(text: &str) -> Result<Speech, String> {
 }
 
 /// Keys as tones in the audio (ITU-T Q.23).
-fn key_tones(digits: &str) -> Result<Speech, String> {
+fn key_tones(digits: &str) -> Result<SpeechClip, String> {
     const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
     const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
     let mut samples = Vec::new();
@@ -93,18 +93,25 @@ fn key_tones(digits: &str) -> Result<Speech, String> {
     sounding(digits, samples)
 }
 
-fn speech(name: &str) -> Result<Speech, String> {
+fn speech(name: &str) -> Result<SpeechClip, String> {
     sounding(name, if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? })
 }
 
-fn sounding(name: &str, samples: Vec<i16>) -> Result<Speech, String> {
+fn sounding(name: &str, samples: Vec<i16>) -> Result<SpeechClip, String> {
     // Judged as it will be on the line: quantising lifts the last breath of a word.
-    let on_the_line = |frame: &[i16]| frame.iter().map(|s| Law::Mu.decode(Law::Mu.encode(*s))).collect::<Vec<i16>>();
+    let on_the_line = |frame: &[i16]| {
+        frame.iter().map(|s| Companding::MuLaw.decode(Companding::MuLaw.encode(*s))).collect::<Vec<i16>>()
+    };
     let sound = |frame: &[i16]| trunkline_media::frame::level_dbfs(&on_the_line(frame)) > SOUND_DBFS;
     let frames: Vec<bool> = samples.chunks(160).map(sound).collect();
     let first = frames.iter().position(|sound| *sound).ok_or_else(|| format!("{name} is silent"))?;
     let last = frames.iter().rposition(|sound| *sound).unwrap_or(first);
-    Ok(Speech { name: name.to_owned(), samples: Arc::new(samples), first_frame: first as u32, last_frame: last as u32 })
+    Ok(SpeechClip {
+        name: name.to_owned(),
+        samples: Arc::new(samples),
+        first_frame: first as u32,
+        last_frame: last as u32,
+    })
 }
 
 fn built_in(name: &str) -> Result<Vec<i16>, String> {
@@ -134,9 +141,9 @@ mod tests {
 
     #[test]
     fn scripts_are_read_and_faults_named() {
-        let script = Script::parse("listen; say hello ;interrupt wait_stop; dtmf 12#; pause 50; hangup;").unwrap();
+        let script = CallScript::parse("listen; say hello ;interrupt wait_stop; dtmf 12#; pause 50; hangup;").unwrap();
         assert_eq!(script.0.len(), 6);
-        assert!(Script::parse("shout hello").unwrap_err().contains("\"shout hello\" is not one of"));
-        assert!(Script::parse("say nothing_known").unwrap_err().contains("where_is_my_order"));
+        assert!(CallScript::parse("shout hello").unwrap_err().contains("\"shout hello\" is not one of"));
+        assert!(CallScript::parse("say nothing_known").unwrap_err().contains("where_is_my_order"));
     }
 }

@@ -1,67 +1,68 @@
 //! A telephone without a person: dials or answers, follows its script, measures what it hears.
 
 use super::report::CallReport;
-use super::script::{SOUND_DBFS, Script, Speech, Step};
+use super::script::{CallScript, SOUND_DBFS, ScriptStep, SpeechClip};
 use crate::call::negotiate::{Negotiation, TrunkMedia};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 pub use trunkline_media::codec::Codec;
-use trunkline_media::codec::Law;
-use trunkline_media::frame::{SAMPLES, level_dbfs};
-use trunkline_media::io::arrival::Arrival;
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
+use trunkline_media::io::arrival::ReceiveTimestamping;
 use trunkline_media::io::ports::{PortPair, PortPool};
-use trunkline_media::io::worker::{LegHandle, Wire, Workers};
-use trunkline_media::leg::{Config, Latching, LegEvent, Stream};
-use trunkline_media::playout::queue::PieceId;
+use trunkline_media::io::worker::{LegHandle, MediaWorkers, TransportSetup};
+use trunkline_media::leg::{Latching, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::rtp::rtcp::NtpClock;
-use trunkline_media::transport::webrtc::{Peer, Reach};
+use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::io::driver::{self as sip, IncomingCall, Listen, Started};
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, SipService};
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::{
-    BoundCredentials, CallId, Config as SipConfig, DestinationGuard, Event, Invite, Transport, TrunkRule,
+    CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, Transport,
+    UserAgentConfig as SipConfig,
 };
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 /// The agent is done speaking after this much silence.
 const SILENCE: Duration = Duration::from_millis(700);
 /// An agent that says nothing for this long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The agent speaks this long before it is interrupted.
 const BEFORE_INTERRUPTING: Duration = Duration::from_millis(2_600);
 /// A marked packet this shortly before a sound is its beginning.
-const SPURT_LEAD: Duration = Duration::from_millis(150);
+const TALK_SPURT_LEAD: Duration = Duration::from_millis(150);
 const SETUP_DEADLINE: Duration = Duration::from_secs(40);
 const LEG_EVENTS_MAX: usize = 1_024;
 
 /// How to reach the other side.
 #[derive(Clone, Debug)]
-pub struct Dial {
+pub struct DialParams {
     pub to: Uri,
     pub from: Uri,
     pub transport: Transport,
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<DigestCredentials>,
     pub codecs: Vec<String>,
 }
 
-impl Dial {
+impl DialParams {
     fn media(&self) -> TrunkMedia {
         TrunkMedia { codecs: self.codecs.clone(), ..TrunkMedia::default() }
     }
 
-    pub fn invite(&self, offer: Vec<u8>) -> Invite {
+    pub fn invite(&self, offer: Vec<u8>) -> InviteRequest {
         let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
-        Invite {
+        InviteRequest {
             request_uri: self.to.clone(),
             from: name(&self.from),
             to: name(&self.to),
             hops: Vec::new(),
             transport: self.transport,
-            credentials: self.credentials.clone().map(|all| BoundCredentials::of(&self.to, all)),
+            credentials: self.credentials.clone().map(|all| HostCredentials::of(&self.to, all)),
             sdp: Some(offer),
             headers: Headers::default(),
             trunk: None,
@@ -74,7 +75,7 @@ impl Dial {
 #[derive(Debug)]
 pub struct Softphone {
     pub sip: SipHandle,
-    workers: Workers,
+    workers: MediaWorkers,
     ports: PortPool,
     addr: IpAddr,
 }
@@ -94,22 +95,22 @@ impl Softphone {
             calls_max: 20_000,
             retry_after_s: 1,
             session_expires_s: 0,
-            destinations: DestinationGuard::open(),
-            trunks: vec![TrunkRule {
+            destinations: DestinationPolicy::allow_all(),
+            trunks: vec![InboundTrunk {
                 id: "peer".into(),
                 allow: "0.0.0.0/0".parse().into_iter().collect(),
                 credentials: None,
                 accept_refer: false,
             }],
         };
-        let Started { handle: sip, incoming, .. } =
-            sip::start(Listen::plain(bind), config, rand::random(), 1_024).await?;
-        let workers = Workers::start(1, Arrival::Kernel)?;
+        let SipService { handle: sip, incoming, .. } =
+            sip::start(ListenConfig::plain(bind), config, rand::random(), 1_024).await?;
+        let workers = MediaWorkers::start(1, ReceiveTimestamping::Kernel)?;
         Ok((Self { sip, workers, ports: PortPool::new(bind.ip(), ports.0, ports.1), addr: bind.ip() }, incoming))
     }
 
     /// Calls and follows the script to its end.
-    pub async fn dial(&self, dial: &Dial, script: &Script, recording: Option<PathBuf>) -> CallReport {
+    pub async fn dial(&self, dial: &DialParams, script: &CallScript, recording: Option<PathBuf>) -> CallReport {
         let mut report = CallReport::default();
         if let Err(failure) = self.try_dial(dial, script, recording, &mut report).await {
             report.failure = Some(failure);
@@ -118,18 +119,18 @@ impl Softphone {
     }
 
     async fn try_dial(
-        &self, dial: &Dial, script: &Script, recording: Option<PathBuf>, report: &mut CallReport,
+        &self, dial: &DialParams, script: &CallScript, recording: Option<PathBuf>, report: &mut CallReport,
     ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
         let mut negotiation = Negotiation::new(self.addr, ports.port(), &dial.media(), self.workers.fingerprint(), 1);
         let started = Instant::now();
         let (call, mut events) =
-            self.sip.invite(dial.invite(negotiation.offer())).await.map_err(|refusal| format!("{refusal:?}"))?;
+            self.sip.send_invite(dial.invite(negotiation.offer())).await.map_err(|refusal| format!("{refusal:?}"))?;
         let deadline = tokio::time::Instant::now() + SETUP_DEADLINE;
         let answer = loop {
             match tokio::time::timeout_at(deadline, events.recv()).await {
-                Ok(Some(Event::Answered { sdp, .. })) => break sdp,
-                Ok(Some(Event::Ended { cause, .. })) => return Err(format!("not answered: {cause:?}")),
+                Ok(Some(SipEvent::Answered { sdp, .. })) => break sdp,
+                Ok(Some(SipEvent::Ended { cause, .. })) => return Err(format!("not answered: {cause:?}")),
                 Ok(Some(_)) => {}
                 Ok(None) => return Err("not answered".to_owned()),
                 Err(_) => {
@@ -139,7 +140,7 @@ impl Softphone {
             }
         };
         report.setup_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
-        let stream = negotiation.accept(&answer.unwrap_or_default()).map_err(|refusal| refusal.why.to_owned());
+        let stream = negotiation.accept(&answer.unwrap_or_default()).map_err(|refusal| refusal.reason.to_owned());
         let result = match stream {
             Ok(stream) => self.talk(call, events, negotiation, stream, ports, script, recording, report, None).await,
             Err(why) => Err(why),
@@ -149,28 +150,28 @@ impl Softphone {
     }
 
     /// Answers a call that came in and follows the script.
-    pub async fn answer(&self, incoming: IncomingCall, script: &Script, recording: Option<PathBuf>) -> CallReport {
+    pub async fn answer(&self, incoming: IncomingCall, script: &CallScript, recording: Option<PathBuf>) -> CallReport {
         let mut report = CallReport::default();
         let IncomingCall { incoming, mut events } = incoming;
         let result = async {
             let ports = self.ports.take().map_err(|error| error.to_string())?;
             let mut negotiation = Negotiation::new(self.addr, ports.port(), &TrunkMedia::default(), None, 1);
             let offer = incoming.sdp.clone().unwrap_or_default();
-            let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.why.to_owned())?;
-            if script.0.iter().any(|step| matches!(step, Step::Answer)) {
-                self.sip.progress(incoming.call, 183, Some(sdp.clone())).await;
+            let (stream, sdp) = negotiation.answer(&offer).map_err(|refusal| refusal.reason.to_owned())?;
+            if script.0.iter().any(|step| matches!(step, ScriptStep::Answer)) {
+                self.sip.send_provisional(incoming.call, 183, Some(sdp.clone())).await;
                 let early = Some(sdp);
                 return self
                     .talk(incoming.call, events, negotiation, stream, ports, script, recording, &mut report, early)
                     .await;
             }
-            self.sip.progress(incoming.call, 180, None).await;
+            self.sip.send_provisional(incoming.call, 180, None).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             self.sip.answer(incoming.call, sdp).await;
             loop {
                 match tokio::time::timeout(SETUP_DEADLINE, events.recv()).await {
-                    Ok(Some(Event::Confirmed { .. })) => break,
-                    Ok(Some(Event::Ended { cause, .. })) => return Err(format!("ended before it began: {cause:?}")),
+                    Ok(Some(SipEvent::Acknowledged { .. })) => break,
+                    Ok(Some(SipEvent::Ended { cause, .. })) => return Err(format!("ended before it began: {cause:?}")),
                     Ok(Some(_)) => {}
                     _ => return Err("never confirmed".to_owned()),
                 }
@@ -195,20 +196,22 @@ impl Softphone {
     }
 
     async fn talk(
-        &self, call: CallId, sip_events: mpsc::Receiver<Event>, negotiation: Negotiation, stream: Stream,
-        ports: PortPair, script: &Script, recording: Option<PathBuf>, report: &mut CallReport, early: Option<Vec<u8>>,
+        &self, call: CallId, sip_events: mpsc::Receiver<SipEvent>, negotiation: Negotiation, stream: StreamConfig,
+        ports: PortPair, script: &CallScript, recording: Option<PathBuf>, report: &mut CallReport,
+        early: Option<Vec<u8>>,
     ) -> Result<(), String> {
-        let (leg, leg_events) = self.leg(stream, Wire::Plain(ports), recording)?;
-        let line = Some(Line { call, sip: self.sip.clone(), events: sip_events, negotiation });
-        let mut ear = Ear::new(stream.codec.law());
-        let talk = Talk { line, leg, leg_events, ear: &mut ear, pieces: 0, gone: false, digits_sent: false, early };
+        let (leg, leg_events) = self.leg(stream, TransportSetup::Rtp(ports), recording)?;
+        let line = Some(SipCallLeg { call, sip: self.sip.clone(), events: sip_events, negotiation });
+        let mut ear = ReceivedAudio::new(stream.codec.companding());
+        let talk =
+            ScriptedCall { line, leg, leg_events, ear: &mut ear, pieces: 0, gone: false, digits_sent: false, early };
         let result = talk.run(script, report).await;
         ear.report(report);
         result
     }
 
     fn leg(
-        &self, stream: Stream, wire: Wire, recording: Option<PathBuf>,
+        &self, stream: StreamConfig, wire: TransportSetup, recording: Option<PathBuf>,
     ) -> Result<(LegHandle, mpsc::Receiver<(Instant, LegEvent)>), String> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         let config = leg_config(stream, recording.is_some());
@@ -221,7 +224,7 @@ impl Softphone {
     /// Calls as a browser does; `exchange` carries our offer to the server and its answer back. The report's set-up
     /// time ends with the open path.
     pub async fn dial_web<F: Future<Output = Result<String, String>>>(
-        &self, codecs: &[Codec], script: &Script, exchange: impl FnOnce(String) -> F,
+        &self, codecs: &[Codec], script: &CallScript, exchange: impl FnOnce(String) -> F,
     ) -> CallReport {
         let mut report = CallReport::default();
         report.failure = self.try_dial_web(codecs, script, exchange, &mut report).await.err();
@@ -229,18 +232,18 @@ impl Softphone {
     }
 
     async fn try_dial_web<F: Future<Output = Result<String, String>>>(
-        &self, codecs: &[Codec], script: &Script, exchange: impl FnOnce(String) -> F, report: &mut CallReport,
+        &self, codecs: &[Codec], script: &CallScript, exchange: impl FnOnce(String) -> F, report: &mut CallReport,
     ) -> Result<(), String> {
         let started = Instant::now();
         let socket = std::net::UdpSocket::bind((self.addr, 0)).map_err(|error| error.to_string())?;
         let here = socket.local_addr().map_err(|error| error.to_string())?;
-        let reach = Reach { udp: vec![here], tcp: vec![] };
-        let offered = Peer::offer(started, &reach, codecs).ok_or("no offer")?;
+        let reach = HostCandidates { udp: vec![here], tcp: vec![] };
+        let offered = WebRtcPeer::offer(started, &reach, codecs).ok_or("no offer")?;
         let answer = exchange(offered.sdp.clone()).await?;
         let (peer, stream) = offered.accept(&answer).map_err(|refused| refused.0)?;
-        let (leg, leg_events) = self.leg(stream, Wire::Own(Box::new(peer), socket), None)?;
-        let mut ear = Ear::new(stream.codec.law());
-        let mut talk = Talk {
+        let (leg, leg_events) = self.leg(stream, TransportSetup::WebRtcOwnSocket(Box::new(peer), socket), None)?;
+        let mut ear = ReceivedAudio::new(stream.codec.companding());
+        let mut talk = ScriptedCall {
             line: None,
             leg,
             leg_events,
@@ -265,12 +268,12 @@ impl Softphone {
     }
 }
 
-impl Talk<'_> {
+impl ScriptedCall<'_> {
     /// Follows the script to its end, and lets the leg go.
-    async fn run(mut self, script: &Script, report: &mut CallReport) -> Result<(), String> {
+    async fn run(mut self, script: &CallScript, report: &mut CallReport) -> Result<(), String> {
         let result = self.follow(script, report).await;
         report.ended_by_agent = self.gone;
-        let Talk { leg, mut leg_events, .. } = self;
+        let ScriptedCall { leg, mut leg_events, .. } = self;
         leg.remove(None);
         while let Ok(Some((_, event))) = tokio::time::timeout(Duration::from_secs(2), leg_events.recv()).await {
             if let LegEvent::Closed { stats } = event {
@@ -284,15 +287,15 @@ impl Talk<'_> {
 }
 
 /// What the SIP side says, where there is one.
-async fn signalled(line: &mut Option<Line>) -> Option<Event> {
+async fn signalled(line: &mut Option<SipCallLeg>) -> Option<SipEvent> {
     match line {
         Some(line) => line.events.recv().await,
         None => std::future::pending().await,
     }
 }
 
-fn leg_config(stream: Stream, record: bool) -> Config {
-    Config {
+fn leg_config(stream: StreamConfig, record: bool) -> LegConfig {
+    LegConfig {
         stream,
         latching: Latching::default(),
         ssrc: rand::random(),
@@ -300,21 +303,21 @@ fn leg_config(stream: Stream, record: bool) -> Config {
         first_timestamp: rand::random(),
         clock: NtpClock { origin: Instant::now(), ntp_origin: 0 },
         cname: "caller".to_owned(),
-        vad: vad::Config::default(),
-        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+        vad: vad::VadConfig::default(),
+        barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
         network_timeout: Duration::from_secs(3_600),
         record,
         deliver_audio: true,
-        speak_at_once: false,
+        start_spurt_immediately: false,
         detect_voice: false,
         detect_tones: false,
-        backdrop: None,
+        ambience: None,
     }
 }
 
 /// What is heard of the agent.
-struct Ear {
-    law: Law,
+struct ReceivedAudio {
+    law: Companding,
     started: Instant,
     last_frame: Option<Instant>,
     last_was_sound: bool,
@@ -328,8 +331,8 @@ struct Ear {
     energy_db_sum: f64,
 }
 
-impl Ear {
-    fn new(law: Law) -> Self {
+impl ReceivedAudio {
+    fn new(law: Companding) -> Self {
         Self {
             law,
             started: Instant::now(),
@@ -344,8 +347,8 @@ impl Ear {
         }
     }
 
-    fn hear(&mut self, at: Instant, codes: &[u8; SAMPLES]) {
-        let mut frame = [0; SAMPLES];
+    fn hear(&mut self, at: Instant, codes: &[u8; FRAME_SAMPLES]) {
+        let mut frame = [0; FRAME_SAMPLES];
         self.law.decode_into(codes, &mut frame);
         let dbfs = level_dbfs(&frame);
         let sound = dbfs > SOUND_DBFS;
@@ -355,7 +358,7 @@ impl Ear {
                 Some((first, last)) if at - last < SILENCE => (first, at),
                 // Speech begins with its first packet, which may still be a breath; agents that mark
                 // none are taken at their first sound.
-                _ => (self.spurt.filter(|spurt| at - *spurt < SPURT_LEAD).unwrap_or(at), at),
+                _ => (self.spurt.filter(|spurt| at - *spurt < TALK_SPURT_LEAD).unwrap_or(at), at),
             });
             self.sound_frames += 1;
             self.energy_db_sum += f64::from(dbfs);
@@ -381,19 +384,19 @@ impl Ear {
 }
 
 /// The SIP side of a call.
-struct Line {
+struct SipCallLeg {
     call: CallId,
     sip: SipHandle,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<SipEvent>,
     negotiation: Negotiation,
 }
 
-struct Talk<'a> {
+struct ScriptedCall<'a> {
     /// None for a browser, whose call its page ends.
-    line: Option<Line>,
+    line: Option<SipCallLeg>,
     leg: LegHandle,
     leg_events: mpsc::Receiver<(Instant, LegEvent)>,
-    ear: &'a mut Ear,
+    ear: &'a mut ReceivedAudio,
     pieces: u32,
     gone: bool,
     digits_sent: bool,
@@ -401,15 +404,15 @@ struct Talk<'a> {
     early: Option<Vec<u8>>,
 }
 
-impl Talk<'_> {
-    async fn follow(&mut self, script: &Script, report: &mut CallReport) -> Result<(), String> {
+impl ScriptedCall<'_> {
+    async fn follow(&mut self, script: &CallScript, report: &mut CallReport) -> Result<(), String> {
         let mut asked: Option<Instant> = None;
         for step in &script.0 {
             if self.gone {
                 return Ok(());
             }
             match step {
-                Step::Listen => {
+                ScriptStep::Listen => {
                     let since = asked.unwrap_or(self.ear.started);
                     self.listen(since).await?;
                     if let (Some(asked), Some((first, _))) =
@@ -418,10 +421,10 @@ impl Talk<'_> {
                         report.responses_ms.push((first - asked).as_secs_f64() * 1_000.0);
                     }
                 }
-                Step::Say(speech) => asked = Some(self.say(speech).await?.1),
-                Step::Interrupt(speech) => {
+                ScriptStep::Say(speech) => asked = Some(self.say(speech).await?.1),
+                ScriptStep::Interrupt(speech) => {
                     let now = Instant::now();
-                    self.until(now + PATIENCE, "the agent to speak", |talk| {
+                    self.until(now + AGENT_TIMEOUT, "the agent to speak", |talk| {
                         let now = Instant::now();
                         talk.ear.speaking_since(now).is_some_and(|since| now - since >= BEFORE_INTERRUPTING)
                     })
@@ -434,20 +437,20 @@ impl Talk<'_> {
                             .push((fell_silent.saturating_duration_since(first)).as_secs_f64() * 1_000.0);
                     }
                 }
-                Step::Digits(digits) => {
+                ScriptStep::Digits(digits) => {
                     self.digits_sent = false;
-                    self.leg.send_digits(digits.clone()).map_err(|_| "media is overloaded".to_owned())?;
-                    self.until(Instant::now() + PATIENCE, "digits to be sent", |talk| talk.digits_sent).await?;
+                    self.leg.send_dtmf(digits.clone()).map_err(|_| "media is overloaded".to_owned())?;
+                    self.until(Instant::now() + AGENT_TIMEOUT, "digits to be sent", |talk| talk.digits_sent).await?;
                 }
-                Step::Pause(pause) => {
+                ScriptStep::Pause(pause) => {
                     let _ = self.until(Instant::now() + *pause, "", |_| false).await;
                 }
-                Step::Answer => {
+                ScriptStep::Answer => {
                     if let (Some(sdp), Some(line)) = (self.early.take(), &self.line) {
                         line.sip.answer(line.call, sdp).await;
                     }
                 }
-                Step::HangUp => return Ok(()),
+                ScriptStep::HangUp => return Ok(()),
             }
         }
         Ok(())
@@ -455,26 +458,28 @@ impl Talk<'_> {
 
     /// Until the agent has spoken after `since` and fallen silent.
     async fn listen(&mut self, since: Instant) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + AGENT_TIMEOUT;
         self.until(deadline, "the agent to speak", |talk| talk.ear.speech.is_some_and(|(_, last)| last > since))
             .await?;
-        self.until(deadline + PATIENCE, "the agent to finish", |talk| talk.ear.speaking_since(Instant::now()).is_none())
-            .await
+        self.until(deadline + AGENT_TIMEOUT, "the agent to finish", |talk| {
+            talk.ear.speaking_since(Instant::now()).is_none()
+        })
+        .await
     }
 
     /// Speaks; returns when its first and last sound left.
-    async fn say(&mut self, speech: &Speech) -> Result<(Instant, Instant), String> {
+    async fn say(&mut self, speech: &SpeechClip) -> Result<(Instant, Instant), String> {
         self.pieces += 1;
-        let piece = PieceId { generation: self.pieces, index: 0 };
+        let piece = SegmentId { response_id: self.pieces, index: 0 };
         self.leg.play(piece, speech.samples.to_vec(), true).map_err(|_| "media is overloaded".to_owned())?;
         let mut started = None;
         let length = Duration::from_millis(speech.samples.len() as u64 / 8);
-        let deadline = Instant::now() + length + PATIENCE;
+        let deadline = Instant::now() + length + AGENT_TIMEOUT;
         let mut finished = false;
         while !finished && !self.gone {
             match self.next(deadline).await {
-                Some((_, LegEvent::PieceStarted { piece: id, at })) if id == piece => started = Some(at),
-                Some((_, LegEvent::PieceFinished { heard, .. })) if heard.piece == piece => finished = true,
+                Some((_, LegEvent::SegmentStarted { piece: id, at })) if id == piece => started = Some(at),
+                Some((_, LegEvent::SegmentFinished { heard, .. })) if heard.segment == piece => finished = true,
                 Some(_) => {}
                 None => return Err("speech was not sent".to_owned()),
             }
@@ -508,15 +513,15 @@ impl Talk<'_> {
                     if let LegEvent::Audio { codes, at } = &event {
                         self.ear.hear(*at, codes);
                     }
-                    if let LegEvent::TalkSpurt { at } = event {
+                    if let LegEvent::TalkSpurtStarted { at } = event {
                         self.ear.spurt = Some(at);
                     }
-                    self.digits_sent |= event == LegEvent::DigitsSent;
+                    self.digits_sent |= event == LegEvent::DtmfSent;
                     self.gone |= matches!(event, LegEvent::NetworkLost | LegEvent::InternalError | LegEvent::PeerClosed);
                     return Some((at, event));
                 }
                 event = signalled(&mut self.line), if !self.gone => match event {
-                    Some(Event::Reoffer { sdp, .. }) => {
+                    Some(SipEvent::ReofferReceived { sdp, .. }) => {
                         let Some(line) = &mut self.line else { continue };
                         let answer = match sdp {
                             Some(offer) => line.negotiation.answer(&offer).ok().map(|(stream, text)| {
@@ -527,7 +532,7 @@ impl Talk<'_> {
                         };
                         line.sip.answer_reoffer(line.call, answer).await;
                     }
-                    Some(Event::Ended { .. }) | None => {
+                    Some(SipEvent::Ended { .. }) | None => {
                         self.gone = true;
                         return None;
                     }

@@ -2,11 +2,11 @@
 //! the callers in this one. Prints what callers experience and what the server costs.
 
 use super::{bench_api, bench_hostile, bench_live, bench_providers, bench_sip};
-use crate::caller::load::{Load, run as run_load};
+use crate::caller::load::{LoadProfile, run as run_load};
 use crate::caller::report::{CallReport, percentile, summarize};
-use crate::caller::script::Script;
-use crate::caller::softphone::{Dial, Softphone};
-use crate::domain::provider::Account;
+use crate::caller::script::CallScript;
+use crate::caller::softphone::{DialParams, Softphone};
+use crate::domain::provider::ProviderAccount;
 use crate::emulator;
 use clap::Args;
 use serde_json::{Value, json};
@@ -67,27 +67,27 @@ pub(super) struct BenchArgs {
 }
 
 pub(super) struct Bench {
-    server: Server,
+    server: ServerProcess,
     phone: Arc<Softphone>,
     delays: emulator::Delays,
     api: String,
     key: String,
     /// Of another organization.
     second_key: String,
-    emulator: emulator::Running,
+    emulator: emulator::EmulatorHandle,
     http: reqwest::Client,
     /// Calls the server makes to our telephone, until somebody takes them.
     incoming: tokio::sync::Mutex<Option<tokio::sync::mpsc::Receiver<IncomingCall>>>,
 }
 
 /// The server's process; ended with the bench.
-struct Server {
+struct ServerProcess {
     child: Child,
     sip: SocketAddr,
     folder: std::path::PathBuf,
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -97,7 +97,7 @@ impl Drop for Server {
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Holdings {
+pub(super) struct ProcessResources {
     pub resident_mb: f64,
     pub descriptors: usize,
     pub tasks: f64,
@@ -105,19 +105,19 @@ pub(super) struct Holdings {
 
 /// CPU seconds and resident bytes of a process.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+pub(super) struct ProcessUsage {
     pub cpu_s: f64,
     pub resident_mb: f64,
     at: Instant,
 }
 
-impl Server {
-    fn usage(&self) -> Usage {
+impl ServerProcess {
+    fn usage(&self) -> ProcessUsage {
         usage_of(self.child.id())
     }
 }
 
-pub(super) fn usage_of(pid: u32) -> Usage {
+pub(super) fn usage_of(pid: u32) -> ProcessUsage {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let stat = read("stat");
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -125,7 +125,11 @@ pub(super) fn usage_of(pid: u32) -> Usage {
     let status = read("status");
     let resident =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
-    Usage { cpu_s: (tick(11) + tick(12)) / TICKS, resident_mb: resident.unwrap_or(0.0) / 1_024.0, at: Instant::now() }
+    ProcessUsage {
+        cpu_s: (tick(11) + tick(12)) / TICKS,
+        resident_mb: resident.unwrap_or(0.0) / 1_024.0,
+        at: Instant::now(),
+    }
 }
 
 pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
@@ -230,7 +234,7 @@ impl Bench {
         let host = json!({"host": local.ip().to_string(), "port": local.port()});
         self.ask("PATCH", &format!("/trunks/{}", trunk.as_str().unwrap_or_default()), Some(host)).await?;
         let Some(mut incoming) = self.incoming.lock().await.take() else { return Ok(()) };
-        let (phone, script) = (self.phone.clone(), Arc::new(Script::parse("pause 100; hangup")?));
+        let (phone, script) = (self.phone.clone(), Arc::new(CallScript::parse("pause 100; hangup")?));
         tokio::spawn(async move {
             while let Some(call) = incoming.recv().await {
                 let (phone, script) = (phone.clone(), script.clone());
@@ -274,9 +278,9 @@ impl Bench {
         self.server.usage().cpu_s
     }
 
-    pub(super) fn dial(&self, number: &str) -> Dial {
+    pub(super) fn dial(&self, number: &str) -> DialParams {
         let local = self.phone.sip.local_udp();
-        Dial {
+        DialParams {
             to: Uri::sip(Some(number), &self.server.sip.ip().to_string(), Some(self.server.sip.port())),
             from: Uri::sip(Some("+15550100"), &local.ip().to_string(), Some(local.port())),
             transport: Transport::Udp,
@@ -288,8 +292,8 @@ impl Bench {
     pub(super) async fn call(
         &self, number: &str, script: &str, calls: usize, per_second: f64, at_once: usize,
     ) -> Result<Vec<CallReport>, String> {
-        let load = Load { calls, per_second, at_once, recordings: None };
-        Ok(run_load(self.phone.clone(), self.dial(number), Script::parse(script)?, load).await)
+        let load = LoadProfile { calls, per_second, at_once, recordings: None };
+        Ok(run_load(self.phone.clone(), self.dial(number), CallScript::parse(script)?, load).await)
     }
 
     /// What the emulated model and voice take of every turn by design.
@@ -345,7 +349,7 @@ impl Bench {
     }
 
     /// Calls that are being talked to, all at once: gaps, CPU, memory.
-    async fn many(&self, calls: usize, idle: Usage) -> Result<Value, String> {
+    async fn many(&self, calls: usize, idle: ProcessUsage) -> Result<Value, String> {
         let ramp = Duration::from_secs_f64(calls as f64 / 50.0 + 1.0);
         let talking = Duration::from_secs(20);
         let script = format!("pause {}; hangup", (ramp + talking + Duration::from_secs(2)).as_millis());
@@ -398,16 +402,16 @@ impl Bench {
     }
 
     /// What the server holds now.
-    pub(super) async fn holdings(&self) -> Result<Holdings, String> {
+    pub(super) async fn holdings(&self) -> Result<ProcessResources, String> {
         let text = reqwest::get(format!("http://{API}/metrics")).await.map_err(|e| e.to_string())?.text().await;
         let text = text.map_err(|error| error.to_string())?;
         let tasks = text.lines().find_map(|line| line.strip_prefix("trunkline_tasks ")?.parse().ok());
         let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.server.child.id())).map_or(0, Iterator::count);
         let resident_mb = self.server.usage().resident_mb;
-        Ok(Holdings { resident_mb, descriptors, tasks: tasks.unwrap_or(0.0) })
+        Ok(ProcessResources { resident_mb, descriptors, tasks: tasks.unwrap_or(0.0) })
     }
 
-    pub(super) fn emulator(&self) -> &emulator::Running {
+    pub(super) fn emulator(&self) -> &emulator::EmulatorHandle {
         &self.emulator
     }
 
@@ -435,13 +439,16 @@ impl Bench {
 async fn start() -> Result<Bench, String> {
     // No wait between tokens and a voice that is kept: what is measured is ours, not the emulator's.
     let delays = emulator::Delays { stt_final_ms: 20, llm_first_token_ms: 50, llm_token_ms: 0, tts_first_byte_ms: 50 };
-    let settings =
-        emulator::Settings { delays, script: emulator::Script::default(), espeak: Some("espeak-ng".to_owned()) };
+    let settings = emulator::EmulatorSettings {
+        delays,
+        script: emulator::ReplyScript::default(),
+        espeak: Some("espeak-ng".to_owned()),
+    };
     let emulator = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|e| e.to_string())?;
     let folder = std::env::temp_dir().join(format!("trunkline-bench-{:016x}", rand::random::<u64>()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let (server, api, [key, second_key]) = start_server(&folder, &emulator)?;
-    let server = Server { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
+    let server = ServerProcess { child: server, sip: SocketAddr::from(([127, 0, 0, 1], 15_060)), folder };
     let (phone, incoming) =
         Softphone::open(SocketAddr::from(([127, 0, 0, 1], 0)), (20_000, 29_999)).await.map_err(|e| e.to_string())?;
     let incoming = tokio::sync::Mutex::new(Some(incoming));
@@ -453,7 +460,7 @@ async fn start() -> Result<Bench, String> {
 }
 
 /// The server's process, where its API is, and a key of each of its two organizations.
-fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, String, [String; 2]), String> {
+fn start_server(folder: &Path, emulator: &emulator::EmulatorHandle) -> Result<(Child, String, [String; 2]), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let api = API;
     let mut settings: Vec<(String, String)> = [
@@ -472,7 +479,7 @@ fn start_server(folder: &Path, emulator: &emulator::Running) -> Result<(Child, S
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+    for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
         let name = format!("PROVIDERS__{}", account.name().to_uppercase());
         settings.push((format!("{name}__BASE_URL"), emulator.address_of(account.name())));
         settings.push((format!("{name}__API_KEY"), "bench".to_owned()));

@@ -33,9 +33,9 @@ pub(super) async fn hello() -> Result<(), String> {
     }
 }
 
-struct Hello(Child);
+struct HelloServer(Child);
 
-impl Drop for Hello {
+impl Drop for HelloServer {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -121,7 +121,7 @@ async fn load(
 pub(super) async fn throughput(api: SocketAddr, key: &str, agent: &str) -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let child = Command::new(program).args(["bench", "--hello"]).stdin(Stdio::null()).spawn();
-    let _hello = Hello(child.map_err(|error| error.to_string())?);
+    let _hello = HelloServer(child.map_err(|error| error.to_string())?);
     let deadline = Instant::now() + Duration::from_secs(5);
     while TcpStream::connect(HELLO).await.is_err() {
         if Instant::now() > deadline {

@@ -27,7 +27,7 @@ const API: u16 = 13_008;
 const CONNECTIONS: usize = 4_500;
 
 /// What a generator does at one moment.
-enum Step {
+enum FloodStep {
     /// A datagram, from an address, to a port.
     Datagram { from: Ipv4Addr, port: u16, bytes: Vec<u8> },
     /// A connection that says this much and nothing more.
@@ -35,10 +35,10 @@ enum Step {
 }
 
 /// A kind of flood.
-struct Flood {
+struct FloodKind {
     name: &'static str,
     per_second: u64,
-    step: fn(u64) -> Step,
+    step: fn(u64) -> FloodStep,
 }
 
 /// Another address of the loopback network for each number, 65,000 of them.
@@ -79,83 +79,83 @@ fn malformed(number: u64) -> Vec<u8> {
     }
 }
 
-const FLOODS: [Flood; 11] = [
-    Flood {
+const FLOODS: [FloodKind; 11] = [
+    FloodKind {
         name: "malformed SIP from one stranger",
         per_second: 10_000,
-        step: |n| Step::Datagram { from: Ipv4Addr::new(127, 0, 0, 2), port: SIP, bytes: malformed(n) },
+        step: |n| FloodStep::Datagram { from: Ipv4Addr::new(127, 0, 0, 2), port: SIP, bytes: malformed(n) },
     },
-    Flood {
+    FloodKind {
         name: "malformed SIP from 65,000 addresses",
         per_second: 5_000,
-        step: |n| Step::Datagram { from: address(n), port: SIP, bytes: malformed(n) },
+        step: |n| FloodStep::Datagram { from: address(n), port: SIP, bytes: malformed(n) },
     },
-    Flood {
+    FloodKind {
         name: "INVITEs from 65,000 addresses",
         per_second: 5_000,
         step: |n| {
             let from = address(n);
-            Step::Datagram { from, port: SIP, bytes: request("INVITE", n, from, TURNS, "") }
+            FloodStep::Datagram { from, port: SIP, bytes: request("INVITE", n, from, TURNS, "") }
         },
     },
-    Flood {
+    FloodKind {
         name: "BYE, CANCEL, ACK and answers that belong to nothing",
         per_second: 5_000,
         step: |n| {
             let from = Ipv4Addr::new(127, 0, 0, 3);
             let method = ["BYE", "CANCEL", "ACK", "UPDATE", "PRACK", "INFO"][n as usize % 6];
-            Step::Datagram { from, port: SIP, bytes: request(method, n, from, TURNS, "") }
+            FloodStep::Datagram { from, port: SIP, bytes: request(method, n, from, TURNS, "") }
         },
     },
-    Flood {
+    FloodKind {
         name: "RTP and noise at the media ports",
         per_second: 10_000,
         step: |n| {
             let mut bytes = vec![0x80, 0, (n >> 8) as u8, n as u8, 0, 0, 0, 0, 0, 0, 0, 7];
             bytes.resize(172, n as u8);
             let port = 30_000 + (n % 400) as u16;
-            Step::Datagram { from: Ipv4Addr::new(127, 0, 0, 4), port, bytes }
+            FloodStep::Datagram { from: Ipv4Addr::new(127, 0, 0, 4), port, bytes }
         },
     },
-    Flood {
+    FloodKind {
         name: "STUN and noise at the browsers' port",
         per_second: 10_000,
         step: |n| {
             let mut bytes = vec![0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42];
             bytes.resize(28, n as u8);
-            Step::Datagram { from: address(n), port: WEBRTC, bytes }
+            FloodStep::Datagram { from: address(n), port: WEBRTC, bytes }
         },
     },
-    Flood {
+    FloodKind {
         name: "silent connections to SIP",
         per_second: 1_000,
-        step: |n| Step::Connection { from: address(n % 8), port: SIP, bytes: Vec::new() },
+        step: |n| FloodStep::Connection { from: address(n % 8), port: SIP, bytes: Vec::new() },
     },
-    Flood {
+    FloodKind {
         name: "half requests to SIP over TCP",
         per_second: 1_000,
         step: |n| {
             let bytes = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 18446744073709551615\r\n\r\n".to_vec();
-            Step::Connection { from: address(n), port: SIP, bytes }
+            FloodStep::Connection { from: address(n), port: SIP, bytes }
         },
     },
-    Flood {
+    FloodKind {
         name: "silent connections to the API",
         per_second: 1_000,
-        step: |n| Step::Connection { from: address(n % 8), port: API, bytes: Vec::new() },
+        step: |n| FloodStep::Connection { from: address(n % 8), port: API, bytes: Vec::new() },
     },
-    Flood {
+    FloodKind {
         name: "half requests to the API",
         per_second: 1_000,
         step: |n| {
             let bytes = b"POST /v1/agents HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n{".to_vec();
-            Step::Connection { from: address(n), port: API, bytes }
+            FloodStep::Connection { from: address(n), port: API, bytes }
         },
     },
-    Flood {
+    FloodKind {
         name: "silent connections to the browsers' port",
         per_second: 1_000,
-        step: |n| Step::Connection { from: address(n % 8), port: WEBRTC, bytes: Vec::new() },
+        step: |n| FloodStep::Connection { from: address(n % 8), port: WEBRTC, bytes: Vec::new() },
     },
 ];
 
@@ -181,7 +181,7 @@ fn connect(from: Ipv4Addr, to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
 }
 
 /// Floods until it is told to stop; returns how much. With `idle` everything goes to sockets that nobody reads.
-fn flood(flood: &Flood, idle: bool, stop: &AtomicBool) -> u64 {
+fn flood(flood: &FloodKind, idle: bool, stop: &AtomicBool) -> u64 {
     let (started, mut sent) = (Instant::now(), 0u64);
     let (mut sockets, mut held) = (Vec::new(), std::collections::VecDeque::new());
     // A new identifier for each run: what was sent before is another transaction.
@@ -190,12 +190,12 @@ fn flood(flood: &Flood, idle: bool, stop: &AtomicBool) -> u64 {
         let due = (started.elapsed().as_secs_f64() * flood.per_second as f64) as u64;
         while sent < due && !stop.load(Ordering::Relaxed) {
             match (flood.step)(base + sent) {
-                Step::Datagram { from, port, bytes } => {
+                FloodStep::Datagram { from, port, bytes } => {
                     if let Some(socket) = sender(&mut sockets, from) {
                         let _ = socket.send_to(&bytes, (Ipv4Addr::LOCALHOST, if idle { IDLE } else { port }));
                     }
                 }
-                Step::Connection { from, port, bytes } => {
+                FloodStep::Connection { from, port, bytes } => {
                     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, if idle { IDLE } else { port }));
                     held.extend(connect(from, to, &bytes));
                     if held.len() > CONNECTIONS {
@@ -212,7 +212,7 @@ fn flood(flood: &Flood, idle: bool, stop: &AtomicBool) -> u64 {
 
 /// What looks at `/health` saw.
 #[derive(Default)]
-struct Health {
+struct HealthProbe {
     looks: AtomicU64,
     /// Without an answer in time, or with another one than 200.
     bad: AtomicU64,
@@ -220,7 +220,7 @@ struct Health {
 }
 
 /// Looks at `/health` until it is told to stop, each time over a connection of its own.
-async fn watch_health(health: &Health, stop: &AtomicBool) {
+async fn watch_health(health: &HealthProbe, stop: &AtomicBool) {
     let url = format!("http://127.0.0.1:{API}/health");
     while !stop.load(Ordering::Relaxed) {
         let started = Instant::now();
@@ -237,12 +237,12 @@ async fn watch_health(health: &Health, stop: &AtomicBool) {
 }
 
 /// Sockets that take whatever comes and never look at it.
-struct Idle {
+struct IdleSockets {
     _udp: UdpSocket,
     _tcp: TcpListener,
 }
 
-fn idle() -> Result<Idle, String> {
+fn idle() -> Result<IdleSockets, String> {
     let fault = |error: std::io::Error| error.to_string();
     let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, IDLE)).map_err(fault)?;
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, IDLE)).map_err(fault)?;
@@ -256,7 +256,7 @@ fn idle() -> Result<Idle, String> {
             }
         }
     });
-    Ok(Idle { _udp: udp, _tcp: tcp })
+    Ok(IdleSockets { _udp: udp, _tcp: tcp })
 }
 
 /// Every kind of flood against the server and against idle sockets, and a tenant that does its worst.
@@ -292,7 +292,7 @@ fn report_progress(name: &str, run: &Value) {
 /// What fifty callers hear while something else goes on in a thread of its own.
 async fn listen(bench: &Arc<Bench>, meanwhile: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<Value, String> {
     let stop = Arc::new(AtomicBool::new(false));
-    let health = Arc::new(Health::default());
+    let health = Arc::new(HealthProbe::default());
     let before = bench.holdings().await?;
     let flooding = std::thread::spawn({
         let stop = stop.clone();

@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, DOUBLED, LINGER, TURNS};
 use crate::caller::report::{CallReport, percentile};
-use crate::emulator::Fault;
+use crate::emulator::InjectedFault;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -31,7 +31,7 @@ pub(super) async fn failover(bench: &Bench) -> Result<Value, String> {
     let mut result =
         json!({"healthy_response_ms": spread(healthy.iter().flat_map(|r| r.responses_ms.clone()).collect())});
     for (stage, provider) in STAGES {
-        for fault in [Fault::Refuse, Fault::Drop, Fault::Stall] {
+        for fault in [InjectedFault::Refuse, InjectedFault::Drop, InjectedFault::Stall] {
             let target = format!("{stage}.{provider}");
             bench.emulator().faults.set(&target, Some(fault), u32::MAX);
             let reports = bench.call(DOUBLED, script, CALLS, 5.0, CALLS).await?;
@@ -100,7 +100,7 @@ async fn troubled(bench: &Bench, count: usize) -> Result<Vec<CallReport>, String
     let trouble = async {
         for round in 0usize.. {
             let (stage, provider) = STAGES[round % STAGES.len()];
-            let fault = Fault::ALL[round / STAGES.len() % Fault::ALL.len()];
+            let fault = InjectedFault::ALL[round / STAGES.len() % InjectedFault::ALL.len()];
             let target = format!("{stage}.{provider}");
             bench.emulator().faults.set(&target, Some(fault), u32::MAX);
             tokio::time::sleep(Duration::from_millis(400)).await;

@@ -1,10 +1,10 @@
 //! Signalling under load: set-ups a second against sipp, twenty thousand calls of every kind, and what floods do to the
 //! calls that go on.
 
-use super::bench::{Bench, Holdings, LINGER, RINGER, TALKER, TURNS, usage_of};
+use super::bench::{Bench, LINGER, ProcessResources, RINGER, TALKER, TURNS, usage_of};
 use crate::call::negotiate::{Negotiation, TrunkMedia};
 use crate::caller::report::{percentile, summarize};
-use crate::caller::script::Script;
+use crate::caller::script::CallScript;
 use serde_json::{Value, json};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use trunkline_signaling::io::driver::{self as sip, Listen, Started};
-use trunkline_signaling::sip::endpoint::{Config as SipConfig, DestinationGuard, Event, TrunkRule};
+use trunkline_signaling::io::driver::{self as sip, ListenConfig, SipService};
+use trunkline_signaling::sip::endpoint::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig as SipConfig};
 
 /// Where the answering endpoint listens, and what sipp sends from.
 const ANSWERER: &str = "127.0.0.1:15070";
@@ -32,9 +32,9 @@ const LISTENERS: usize = 50;
 const MEASURED: Duration = Duration::from_secs(15);
 
 /// Ends a process with the bench.
-struct Ended(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -55,16 +55,16 @@ pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
         calls_max: 20_000,
         retry_after_s: 1,
         session_expires_s: 1_800,
-        destinations: DestinationGuard::open(),
-        trunks: vec![TrunkRule {
+        destinations: DestinationPolicy::allow_all(),
+        trunks: vec![InboundTrunk {
             id: "sipp".into(),
             allow: "127.0.0.0/8".parse().into_iter().collect(),
             credentials: None,
             accept_refer: false,
         }],
     };
-    let started = sip::start(Listen::plain(addr), config, rand::random(), 1_024).await;
-    let Started { handle, mut incoming, .. } = started.map_err(|error| error.to_string())?;
+    let started = sip::start(ListenConfig::plain(addr), config, rand::random(), 1_024).await;
+    let SipService { handle, mut incoming, .. } = started.map_err(|error| error.to_string())?;
     while let Some(call) = incoming.recv().await {
         let handle = handle.clone();
         tokio::spawn(async move {
@@ -76,7 +76,7 @@ pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
             }
             let mut events = call.events;
             while let Some(event) = events.recv().await {
-                if matches!(event, Event::Ended { .. }) {
+                if matches!(event, SipEvent::Ended { .. }) {
                     break;
                 }
             }
@@ -91,7 +91,7 @@ pub(super) async fn signalling(rates: &[f64]) -> Result<Value, String> {
     let mut results = serde_json::Map::new();
     for rate in rates {
         let child = Command::new(&program).args(["bench", "--answer", ANSWERER]).stdin(Stdio::null()).spawn();
-        let child = Ended(child.map_err(|error| error.to_string())?);
+        let child = KillOnDrop(child.map_err(|error| error.to_string())?);
         let pid = child.0.id();
         tokio::time::sleep(Duration::from_millis(500)).await;
         let start_mb = usage_of(pid).resident_mb;
@@ -180,8 +180,7 @@ fn sipp(rate: f64) -> Result<Value, String> {
 /// Calls in and out, refused and cancelled: what is left of them.
 pub(super) async fn soak(bench: &Arc<Bench>) -> Result<Value, String> {
     bench.calls_out_to_us().await?;
-    let shown =
-        |held: Holdings| json!({"resident_mb": held.resident_mb, "descriptors": held.descriptors, "tasks": held.tasks});
+    let shown = |held: ProcessResources| json!({"resident_mb": held.resident_mb, "descriptors": held.descriptors, "tasks": held.tasks});
     mixed(bench, WARM_UP).await?;
     tokio::time::sleep(LINGER).await;
     let before = bench.holdings().await?;
@@ -197,7 +196,7 @@ pub(super) async fn soak(bench: &Arc<Bench>) -> Result<Value, String> {
 }
 
 #[derive(Default)]
-struct Outcomes {
+struct CallOutcomes {
     answered: AtomicU64,
     refused: AtomicU64,
     canceled: AtomicU64,
@@ -207,10 +206,10 @@ struct Outcomes {
 
 /// Of twenty calls twelve are answered, three refused, two given up while they ring, and three made.
 async fn mixed(bench: &Arc<Bench>, count: usize) -> Result<Value, String> {
-    let outcomes = Arc::new(Outcomes::default());
+    let outcomes = Arc::new(CallOutcomes::default());
     let mut calls = JoinSet::new();
     let mut next = tokio::time::Instant::now();
-    let script = Arc::new(Script::parse("pause 100; hangup")?);
+    let script = Arc::new(CallScript::parse("pause 100; hangup")?);
     for number in 0..count {
         tokio::time::sleep_until(next).await;
         next += Duration::from_secs_f64(1.0 / SOAK_RATE);
@@ -245,14 +244,14 @@ async fn give_up(bench: &Bench) -> bool {
     let mut negotiation = Negotiation::new([127, 0, 0, 1].into(), 20_000, &TrunkMedia::default(), None, 1);
     let invite = bench.dial(RINGER).invite(negotiation.offer());
     let sip = &bench.phone().sip;
-    let Ok((call, mut events)) = sip.invite(invite).await else { return false };
+    let Ok((call, mut events)) = sip.send_invite(invite).await else { return false };
     tokio::time::sleep(Duration::from_millis(150)).await;
     sip.hang_up(call).await;
     let ended = async {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Ended { .. } => return true,
-                Event::Answered { .. } => return false,
+                SipEvent::Ended { .. } => return true,
+                SipEvent::Answered { .. } => return false,
                 _ => {}
             }
         }
@@ -262,7 +261,7 @@ async fn give_up(bench: &Bench) -> bool {
 }
 
 /// Who floods, with what, how often.
-struct Flood {
+struct SipFlood {
     name: &'static str,
     from: &'static str,
     per_second: u64,
@@ -285,27 +284,27 @@ fn request(method: &str, number: u64, from: &str, to: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-const FLOODS: [Flood; 5] = [
-    Flood { name: "malformed, foreign, 20,000 a second", from: "127.0.0.2", per_second: 20_000, message: garbage },
-    Flood {
+const FLOODS: [SipFlood; 5] = [
+    SipFlood { name: "malformed, foreign, 20,000 a second", from: "127.0.0.2", per_second: 20_000, message: garbage },
+    SipFlood {
         name: "a scanner's REGISTER and OPTIONS, foreign, 10,000 a second",
         from: "127.0.0.3",
         per_second: 10_000,
         message: |number| request(if number % 2 == 0 { "REGISTER" } else { "OPTIONS" }, number, "127.0.0.3", "100"),
     },
-    Flood {
+    SipFlood {
         name: "INVITEs, foreign, 10,000 a second",
         from: "127.0.0.4",
         per_second: 10_000,
         message: |number| request("INVITE", number, "127.0.0.4", TURNS),
     },
-    Flood {
+    SipFlood {
         name: "INVITEs to nobody, from the carrier's address, 2,000 a second",
         from: "127.0.0.1",
         per_second: 2_000,
         message: |number| request("INVITE", number, "127.0.0.1", "+31209999999"),
     },
-    Flood {
+    SipFlood {
         name: "INVITEs to an agent that are never acknowledged, from the carrier's address, 2,000 a second",
         from: "127.0.0.1",
         per_second: 2_000,
@@ -314,7 +313,7 @@ const FLOODS: [Flood; 5] = [
 ];
 
 /// Sends until it is told to stop; returns how many.
-fn flood(flood: &Flood, stop: &AtomicBool) -> u64 {
+fn flood(flood: &SipFlood, stop: &AtomicBool) -> u64 {
     let Ok(socket) = UdpSocket::bind((flood.from, 0)) else { return 0 };
     let _ = socket.set_nonblocking(true);
     let (started, mut sent) = (Instant::now(), 0u64);
@@ -342,7 +341,7 @@ pub(super) async fn defence(bench: &Bench) -> Result<Value, String> {
     Ok(Value::Object(results))
 }
 
-async fn listen(bench: &Bench, one: Option<&'static Flood>) -> Result<Value, String> {
+async fn listen(bench: &Bench, one: Option<&'static SipFlood>) -> Result<Value, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let flooding = one.map(|one| {
         let stop = stop.clone();

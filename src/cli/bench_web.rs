@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, TALKER, TURNS};
 use crate::caller::report::{CallReport, percentile, summarize};
-use crate::caller::script::Script;
+use crate::caller::script::CallScript;
 use crate::caller::softphone::Codec;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ const TURN_CALLS: usize = 20;
 
 /// What a page does: asks for a call, offers, hangs up.
 #[derive(Clone)]
-struct Page {
+struct BrowserPage {
     http: reqwest::Client,
     api: String,
     key: String,
     agent: String,
 }
 
-impl Page {
+impl BrowserPage {
     async fn place(&self) -> Result<(String, String), String> {
         let request = self.http.post(format!("{}/calls/web", self.api)).bearer_auth(&self.key);
         let response =
@@ -35,18 +35,18 @@ impl Page {
 }
 
 impl Bench {
-    async fn page(&self, number: &str) -> Result<Page, String> {
+    async fn page(&self, number: &str) -> Result<BrowserPage, String> {
         let http = reqwest::Client::new();
         let request = http.get(format!("{}/phone-numbers", self.api())).bearer_auth(self.key());
         let body: Value = request.send().await.map_err(|e| e.to_string())?.json().await.map_err(|e| e.to_string())?;
         let rows = body["data"]["phone_numbers"].as_array().cloned().unwrap_or_default();
         let agent = rows.iter().find(|row| row["number"] == number).and_then(|row| row["agent_id"].as_str());
         let agent = agent.ok_or("no agent")?.to_owned();
-        Ok(Page { http, api: self.api().to_owned(), key: self.key().to_owned(), agent })
+        Ok(BrowserPage { http, api: self.api().to_owned(), key: self.key().to_owned(), agent })
     }
 
     /// One call; its times count from the click, which also asks for the call.
-    async fn web_call(&self, page: &Page, script: &Script) -> CallReport {
+    async fn web_call(&self, page: &BrowserPage, script: &CallScript) -> CallReport {
         let clicked = Instant::now();
         let (url, token) = match page.place().await {
             Ok(placed) => placed,
@@ -77,9 +77,9 @@ impl Bench {
     }
 
     async fn web_calls(
-        self: &std::sync::Arc<Self>, page: &Page, script: &str, calls: usize, over: Duration,
+        self: &std::sync::Arc<Self>, page: &BrowserPage, script: &str, calls: usize, over: Duration,
     ) -> Result<Vec<CallReport>, String> {
-        let script = std::sync::Arc::new(Script::parse(script)?);
+        let script = std::sync::Arc::new(CallScript::parse(script)?);
         let mut running = JoinSet::new();
         for _ in 0..calls {
             let (bench, page, script) = (self.clone(), page.clone(), script.clone());

@@ -1,14 +1,14 @@
 //! `trunkline call`: the scripted caller.
 
-use crate::caller::load::{Load, run as run_load};
+use crate::caller::load::{LoadProfile, run as run_load};
 use crate::caller::report::{CallReport, summarize};
-use crate::caller::script::Script;
-use crate::caller::softphone::{Dial, Softphone};
+use crate::caller::script::CallScript;
+use crate::caller::softphone::{DialParams, Softphone};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
@@ -52,7 +52,7 @@ pub(super) struct CallArgs {
 }
 
 pub(super) async fn run(args: CallArgs) -> Result<(), String> {
-    let script = Script::parse(&args.script)?;
+    let script = CallScript::parse(&args.script)?;
     let ports = args.rtp_ports.split_once('-').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     let ports: (u16, u16) = ports.ok_or("--rtp-ports wants FIRST-LAST")?;
     let _ = rlimit::increase_nofile_limit(1 << 20);
@@ -71,14 +71,17 @@ pub(super) async fn run(args: CallArgs) -> Result<(), String> {
         return show(&reports);
     };
     let to = Uri::parse(to).map_err(|_| format!("{to:?} is not a SIP URI"))?;
-    let dial = Dial {
+    let dial = DialParams {
         to,
         from: Uri::sip(Some(&args.from), &phone.sip.local_udp().ip().to_string(), Some(phone.sip.local_udp().port())),
         transport: if args.transport == "tcp" { Transport::Tcp } else { Transport::Udp },
-        credentials: args.username.zip(args.password).map(|(username, password)| Credentials { username, password }),
+        credentials: args
+            .username
+            .zip(args.password)
+            .map(|(username, password)| DigestCredentials { username, password }),
         codecs: args.codecs,
     };
-    let load = Load { calls: args.calls, per_second: args.rate, at_once: args.at_once, recordings: args.record };
+    let load = LoadProfile { calls: args.calls, per_second: args.rate, at_once: args.at_once, recordings: args.record };
     let reports = run_load(phone.clone(), dial, script, load).await;
     phone.settle().await;
     show(&reports)

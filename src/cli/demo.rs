@@ -1,16 +1,16 @@
 //! `trunkline demo`: a server, emulated providers and real calls through loopback.
 
 use super::stop_signal;
-use crate::api::Demo as ConsoleDemo;
-use crate::api::Phrase;
+use crate::api::DemoPhrase;
+use crate::api::DemoSettings as ConsoleDemo;
 use crate::app::{App, open_store};
 use crate::caller::report::CallReport;
-use crate::caller::script::Script;
-use crate::caller::softphone::{Dial, Softphone};
+use crate::caller::script::CallScript;
+use crate::caller::softphone::{DialParams, Softphone};
 use crate::config::{self, Config};
 use crate::domain::agent::AgentFields;
 use crate::domain::password;
-use crate::domain::provider::Account;
+use crate::domain::provider::ProviderAccount;
 use crate::emulator;
 use crate::telemetry;
 use clap::Args;
@@ -54,7 +54,7 @@ struct Demo {
     key: String,
     agent: String,
     /// The emulator lives as long as this.
-    _emulator: Option<emulator::Running>,
+    _emulator: Option<emulator::EmulatorHandle>,
 }
 
 pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
@@ -65,14 +65,14 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
     let agent = demo.set_up(phone.sip.local_udp()).await?;
 
     println!("\n── a call comes in for {NUMBER} ──");
-    let dial = Dial {
+    let dial = DialParams {
         to: Uri::sip(Some(NUMBER), &args.sip.ip().to_string(), Some(demo.app.context.sip.local_udp().port())),
         from: Uri::sip(Some("+15550100"), &args.sip.ip().to_string(), Some(phone.sip.local_udp().port())),
         transport: Transport::Udp,
         credentials: None,
         codecs: vec!["PCMU".into()],
     };
-    let script = Script::parse(INBOUND)?;
+    let script = CallScript::parse(INBOUND)?;
     let report = demo.watch(None, phone.dial(&dial, &script, None)).await?;
     show_report(&report);
 
@@ -87,7 +87,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let script = Script::parse(OUTBOUND)?;
+    let script = CallScript::parse(OUTBOUND)?;
     let answer = async {
         match tokio::time::timeout(Duration::from_secs(10), incoming.recv()).await {
             Ok(Some(call)) => phone.answer(call, &script, None).await,
@@ -146,14 +146,14 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let running = if args.real_providers {
         None
     } else {
-        let settings = emulator::Settings {
+        let settings = emulator::EmulatorSettings {
             espeak: Some(config.providers.local.program.clone()),
-            ..emulator::Settings::default()
+            ..emulator::EmulatorSettings::default()
         };
         let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings)
             .await
             .map_err(|error| error.to_string())?;
-        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+        for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
             let provider = config.providers.account_mut(*account);
             provider.base_url = running.address_of(account.name());
             provider.api_key = Some("emulated".to_owned());
@@ -214,7 +214,7 @@ const SAYABLE: &[&str] =
     &["hello", "where_is_my_order", "order_number", "opening_hours", "wait_stop", "no_thank_you", "goodbye"];
 
 /// As the console offers them.
-pub fn phrases() -> Result<Vec<Phrase>, String> {
+pub fn phrases() -> Result<Vec<DemoPhrase>, String> {
     let all = emulator::fixture_phrases().into_iter().filter(|phrase| SAYABLE.contains(&phrase.name.as_str()));
     let spec = hound::WavSpec {
         channels: 1,
@@ -229,7 +229,7 @@ pub fn phrases() -> Result<Vec<Phrase>, String> {
             writer.write_sample(*sample).map_err(|error| error.to_string())?;
         }
         writer.finalize().map_err(|error| error.to_string())?;
-        Ok(Phrase { name: phrase.name, text: phrase.text, sound: sound.into_inner() })
+        Ok(DemoPhrase { name: phrase.name, text: phrase.text, sound: sound.into_inner() })
     })
     .collect()
 }

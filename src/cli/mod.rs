@@ -17,10 +17,10 @@ use crate::app::{App, open_store};
 use crate::config::{self, Config};
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
-use crate::domain::provider::Account;
-use crate::domain::quota::Resource;
+use crate::domain::provider::ProviderAccount;
+use crate::domain::quota::QuotaResource;
 use crate::emulator;
-use crate::supervision::{self, GivenUp};
+use crate::supervision::{self, PartFailedError};
 use crate::telemetry;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -38,11 +38,11 @@ pub struct Cli {
     #[arg(long, global = true, env = "TRUNKLINE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the server.
     Serve,
     /// Run a server with emulated providers and make real calls through it.
@@ -160,29 +160,29 @@ impl From<String> for CommandError {
 async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = || load_config(cli.config.as_deref());
     match cli.command {
-        Command::Serve => serve(&config()?).await,
-        Command::Demo(args) => Ok(demo::run(args).await?),
-        Command::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
-        Command::Quota(args) => Ok(quota(&config()?, args).await?),
-        Command::Migrate => {
+        CliCommand::Serve => serve(&config()?).await,
+        CliCommand::Demo(args) => Ok(demo::run(args).await?),
+        CliCommand::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
+        CliCommand::Quota(args) => Ok(quota(&config()?, args).await?),
+        CliCommand::Migrate => {
             open_store(&config()?.database.url).await.map_err(|error| error.to_string())?.close().await;
             println!("the database is up to date");
             Ok(())
         }
-        Command::CheckConfig => {
+        CliCommand::CheckConfig => {
             let config = config()?;
             crate::app::check_stored_secrets(&config).await.map_err(|error| error.to_string())?;
             println!("the settings are valid");
             Ok(())
         }
-        Command::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
-        Command::Openapi => {
+        CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
+        CliCommand::Openapi => {
             println!("{}", serde_json::to_string_pretty(&crate::api::openapi::document()).unwrap_or_default());
             Ok(())
         }
-        Command::Emulate(args) => Ok(emulate(args).await?),
-        Command::Call(args) => Ok(call::run(args).await?),
-        Command::Bench(args) => Ok(bench::run(args).await?),
+        CliCommand::Emulate(args) => Ok(emulate(args).await?),
+        CliCommand::Call(args) => Ok(call::run(args).await?),
+        CliCommand::Bench(args) => Ok(bench::run(args).await?),
     }
 }
 
@@ -211,7 +211,7 @@ async fn serve(config: &Config) -> Result<(), CommandError> {
     }
     match given_up {
         None => Ok(()),
-        Some(GivenUp { part, why }) => {
+        Some(PartFailedError { part, why }) => {
             Err(CommandError { message: format!("{part} was given up: {why}"), code: EXIT_PART_FAILED })
         }
     }
@@ -256,14 +256,15 @@ async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
     let none = || format!("{} is no organization", args.organization);
     let organization = OrganizationId::parse(&args.organization).ok_or_else(none)?;
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
-    let mut allowance = store.allowance(organization).await.map_err(|error| error.to_string())?.ok_or_else(none)?;
+    let mut allowance =
+        store.quota_overrides(organization).await.map_err(|error| error.to_string())?.ok_or_else(none)?;
     for change in &args.changes {
         allowance.change(change)?;
     }
     if !args.changes.is_empty() {
-        store.allow(organization, &allowance).await.map_err(|error| error.to_string())?;
+        store.set_quota_overrides(organization, &allowance).await.map_err(|error| error.to_string())?;
     }
-    for resource in Resource::ALL {
+    for resource in QuotaResource::ALL {
         println!("{:16} {}", resource.name(), allowance.of_one(&config.quotas, *resource));
     }
     store.close().await;
@@ -272,13 +273,13 @@ async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
 
 async fn emulate(args: EmulateArgs) -> Result<(), String> {
     let script = match &args.script {
-        None => emulator::Script::default(),
+        None => emulator::ReplyScript::default(),
         Some(file) => {
             let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
             serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
         }
     };
-    let settings = emulator::Settings {
+    let settings = emulator::EmulatorSettings {
         delays: emulator::Delays {
             stt_final_ms: args.stt_final_ms,
             llm_first_token_ms: args.llm_first_token_ms,
@@ -297,7 +298,7 @@ async fn emulate(args: EmulateArgs) -> Result<(), String> {
         }
     }
     println!("emulating on {}", running.base_url());
-    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+    for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
         let name = account.name();
         println!("  TRUNKLINE_PROVIDERS__{}__BASE_URL={}", name.to_uppercase(), running.address_of(name));
     }

@@ -1,11 +1,11 @@
 //! What the types alone cannot say about the settings.
 
-use super::{Config, Egress, Fault};
+use super::{Config, ConfigError, EgressConfig};
 use crate::domain::network;
-use crate::domain::provider::Account;
+use crate::domain::provider::ProviderAccount;
 
-pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
-    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
+pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let media = &config.media;
     if media.port_first < 1_024 {
         fault("media.port_first", "must be 1024 or higher".to_owned());
@@ -46,7 +46,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {
         fault("database.url", "must start with sqlite: or postgres:".to_owned());
     }
-    for bad in config.egress.allow_networks.iter().filter(|text| Egress::network(text).is_none()) {
+    for bad in config.egress.allow_networks.iter().filter(|text| EgressConfig::network(text).is_none()) {
         fault("egress.allow_networks", format!("{bad:?} is not an IP address or network such as 10.1.0.0/16"));
     }
     for (name, number) in config.quotas.all() {
@@ -56,7 +56,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     }
     super::webrtc::check(config, faults);
     super::connections::check(config, faults);
-    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let smtp = &config.smtp;
     if !smtp.host.is_empty() && !smtp.tls && !matches!(smtp.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
         fault("smtp.tls", "only a server on loopback may do without".to_owned());
@@ -77,7 +77,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     }
     let timeouts = &config.providers.timeouts;
     for (stage, one) in
-        [("stt", timeouts.stt), ("llm", timeouts.llm), ("tts", timeouts.tts), ("engine", timeouts.engine)]
+        [("stt", timeouts.stt), ("llm", timeouts.llm), ("tts", timeouts.tts), ("engine", timeouts.realtime)]
     {
         for (name, value) in [
             ("connect_ms", one.connect_ms),
@@ -89,7 +89,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
             }
         }
     }
-    for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+    for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
         let provider = config.providers.account(*account);
         let path = format!("providers.{}.base_url", account.name());
         match url::Url::parse(&provider.base_url) {

@@ -1,9 +1,9 @@
 //! How many connections each listener holds, and how long they may take for what they do.
 
-use super::{Config, Fault};
+use super::{Config, ConfigError};
 use serde::Deserialize;
 use std::time::Duration;
-use trunkline_connections::{Caps, Networks};
+use trunkline_connections::{ConnectionCaps, NetworkList};
 
 /// Connections of the REST API.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,8 +47,8 @@ impl Default for ApiConnections {
 }
 
 impl ApiConnections {
-    pub fn caps(&self) -> Caps {
-        Caps {
+    pub fn caps(&self) -> ConnectionCaps {
+        ConnectionCaps {
             total: self.connections_max,
             reserved: self.proxy_connections_reserved,
             per_source: self.connections_per_address,
@@ -70,8 +70,8 @@ impl ApiConnections {
     }
 
     /// Checked when the settings were read.
-    pub fn proxies(&self) -> Networks {
-        Networks::parse(self.trusted_proxies.iter().map(String::as_str)).unwrap_or_default()
+    pub fn proxies(&self) -> NetworkList {
+        NetworkList::parse(self.trusted_proxies.iter().map(String::as_str)).unwrap_or_default()
     }
 }
 
@@ -121,8 +121,8 @@ impl Default for SipConnections {
 }
 
 impl SipConnections {
-    pub fn caps(&self) -> Caps {
-        Caps {
+    pub fn caps(&self) -> ConnectionCaps {
+        ConnectionCaps {
             total: self.connections_max,
             reserved: self.trunk_connections_reserved,
             per_source: self.connections_per_address,
@@ -165,8 +165,8 @@ impl Default for WebrtcConnections {
 }
 
 impl WebrtcConnections {
-    pub fn caps(&self) -> Caps {
-        Caps {
+    pub fn caps(&self) -> ConnectionCaps {
+        ConnectionCaps {
             total: self.connections_max,
             reserved: 0,
             per_source: self.connections_per_address,
@@ -176,8 +176,8 @@ impl WebrtcConnections {
     }
 }
 
-pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
-    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.to_owned(), message });
+pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let (api, sip, web) = (&config.api.connections, &config.sip.connections, &config.webrtc.connections);
     let many = 1_000_000;
     for (path, value, low, high) in [
@@ -219,7 +219,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
             fault(path, format!("{reserved} leaves no place of connections_max = {total} for others"));
         }
     }
-    if let Err(text) = Networks::parse(api.trusted_proxies.iter().map(String::as_str)) {
+    if let Err(text) = NetworkList::parse(api.trusted_proxies.iter().map(String::as_str)) {
         fault("api.connections.trusted_proxies", format!("{text:?} is neither an address nor a network"));
     }
 }

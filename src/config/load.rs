@@ -1,19 +1,19 @@
 //! File and environment. `TRUNKLINE_SIP__LISTEN=…` sets `sip.listen`: two underscores for each dot.
 
-use super::{Config, Provider};
-use crate::domain::provider::Account;
+use super::{Config, ProviderConfig};
+use crate::domain::provider::ProviderAccount;
 use std::path::Path;
 use toml::{Table, Value};
 
 /// One thing wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     /// `sip.listen`, or the file's name.
     pub path: String,
     pub message: String,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.path, self.message)
     }
@@ -25,7 +25,7 @@ const PREFIX: &str = "TRUNKLINE_";
 /// returned together.
 pub fn load(
     file: Option<&Path>, required: bool, environment: impl Iterator<Item = (String, String)>,
-) -> Result<Config, Vec<Fault>> {
+) -> Result<Config, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut table = match file {
         Some(path) => read(path, required, &mut faults),
@@ -35,13 +35,13 @@ pub fn load(
     for (name, value) in environment {
         if let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) {
             set(&mut table, &path.to_lowercase(), &value);
-        } else if let Some(account) = Account::ALL.iter().find(|account| account.environment() == name) {
+        } else if let Some(account) = ProviderAccount::ALL.iter().find(|account| account.environment() == name) {
             vendor.insert(account.name().to_owned(), Value::String(value));
         }
     }
     let mut config = parse(table, &mut faults);
-    let defaults = super::Providers::default();
-    for account in Account::ALL {
+    let defaults = super::ProvidersConfig::default();
+    for account in ProviderAccount::ALL {
         let provider = config.providers.account_mut(*account);
         let from_vendor = vendor.get(account.name()).and_then(Value::as_str);
         finish_provider(account.name(), provider, defaults.account(*account), from_vendor, &mut faults);
@@ -50,8 +50,8 @@ pub fn load(
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
-fn read(path: &Path, required: bool, faults: &mut Vec<Fault>) -> Table {
-    let fault = |message: String| Fault { path: path.display().to_string(), message };
+fn read(path: &Path, required: bool, faults: &mut Vec<ConfigError>) -> Table {
+    let fault = |message: String| ConfigError { path: path.display().to_string(), message };
     match std::fs::read_to_string(path) {
         Ok(text) => text.parse::<Table>().unwrap_or_else(|error| {
             faults.push(fault(error.message().to_owned()));
@@ -86,7 +86,7 @@ fn set(table: &mut Table, path: &str, text: &str) {
 }
 
 /// Parses section by section, so that a fault in one does not hide those of the others.
-fn parse(table: Table, faults: &mut Vec<Fault>) -> Config {
+fn parse(table: Table, faults: &mut Vec<ConfigError>) -> Config {
     let mut good = Table::new();
     for (section, value) in table {
         let mut alone = Table::new();
@@ -99,7 +99,7 @@ fn parse(table: Table, faults: &mut Vec<Fault>) -> Config {
             Err(error) => {
                 let path = error.path().to_string();
                 let path = if path == "." { section } else { path };
-                faults.push(Fault { path, message: error.inner().to_string().trim().replace('\n', " ") });
+                faults.push(ConfigError { path, message: error.inner().to_string().trim().replace('\n', " ") });
             }
         }
     }
@@ -107,7 +107,8 @@ fn parse(table: Table, faults: &mut Vec<Fault>) -> Config {
 }
 
 fn finish_provider(
-    name: &str, provider: &mut Provider, default: &Provider, from_vendor: Option<&str>, faults: &mut Vec<Fault>,
+    name: &str, provider: &mut ProviderConfig, default: &ProviderConfig, from_vendor: Option<&str>,
+    faults: &mut Vec<ConfigError>,
 ) {
     // A section that sets only the key keeps the vendor's address.
     for (own, default) in [
@@ -126,7 +127,7 @@ fn finish_provider(
             Ok(key) => provider.api_key = Some(key.trim().to_owned()),
             Err(error) => {
                 let path = format!("providers.{name}.api_key_file");
-                faults.push(Fault { path, message: format!("{file}: {error}") });
+                faults.push(ConfigError { path, message: format!("{file}: {error}") });
             }
         }
     }
@@ -139,7 +140,7 @@ fn finish_provider(
 mod tests {
     use super::*;
 
-    fn from_environment(pairs: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
+    fn from_environment(pairs: &[(&str, &str)]) -> Result<Config, Vec<ConfigError>> {
         load(None, false, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 

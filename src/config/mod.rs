@@ -6,12 +6,12 @@ mod load;
 mod webrtc;
 
 pub use connections::{ApiConnections, SipConnections, WebrtcConnections};
-pub use load::{Fault, load};
-pub use webrtc::{IceServer, Webrtc};
+pub use load::{ConfigError, load};
+pub use webrtc::{IceServerConfig, WebrtcConfig};
 
 use crate::domain::network;
 use crate::domain::price::PriceTable;
-use crate::domain::provider::{Account, provider_table};
+use crate::domain::provider::{ProviderAccount, provider_table};
 use crate::domain::quota::Quotas;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -21,38 +21,38 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    pub api: Api,
-    pub database: Database,
-    pub sip: Sip,
-    pub egress: Egress,
-    pub media: Media,
-    pub webrtc: Webrtc,
-    pub calls: Calls,
+    pub api: ApiConfig,
+    pub database: DatabaseConfig,
+    pub sip: SipConfig,
+    pub egress: EgressConfig,
+    pub media: MediaConfig,
+    pub webrtc: WebrtcConfig,
+    pub calls: CallsConfig,
     /// What one organization may hold and use.
     pub quotas: Quotas,
-    pub recordings: Recordings,
-    pub log: Log,
-    pub telemetry: Telemetry,
-    pub metrics: Metrics,
-    pub providers: Providers,
-    pub webhooks: Webhooks,
-    pub smtp: Smtp,
-    pub secrets: Secrets,
-    pub node: Node,
+    pub recordings: RecordingsConfig,
+    pub log: LogConfig,
+    pub telemetry: TelemetryConfig,
+    pub metrics: MetricsConfig,
+    pub providers: ProvidersConfig,
+    pub webhooks: WebhooksConfig,
+    pub smtp: SmtpConfig,
+    pub secrets: SecretsConfig,
+    pub node: NodeConfig,
     pub prices: PriceTable,
 }
 
 /// Where connections may go whose address somebody else names.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Egress {
+pub struct EgressConfig {
     /// Networks and addresses that are allowed beside the public internet: `10.1.0.0/16`, `192.168.1.10`.
     pub allow_networks: Vec<String>,
     /// Names are looked up here instead of by the system.
     pub dns_server: Option<SocketAddr>,
 }
 
-impl Egress {
+impl EgressConfig {
     /// One of `allow_networks`.
     fn network(text: &str) -> Option<IpNet> {
         text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
@@ -66,7 +66,7 @@ impl Egress {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Webhooks {
+pub struct WebhooksConfig {
     /// Loopback, private addresses and http are allowed: for development and tests.
     pub allow_private: bool,
 }
@@ -74,7 +74,7 @@ pub struct Webhooks {
 /// Where mail goes out; without a host none is sent.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Smtp {
+pub struct SmtpConfig {
     pub host: String,
     pub port: u16,
     pub username: Option<String>,
@@ -84,7 +84,7 @@ pub struct Smtp {
     pub tls: bool,
 }
 
-impl std::fmt::Debug for Smtp {
+impl std::fmt::Debug for SmtpConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).field("tls", &self.tls).finish()
     }
@@ -92,12 +92,12 @@ impl std::fmt::Debug for Smtp {
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Secrets {
+pub struct SecretsConfig {
     /// Encrypts the provider keys of organizations.
     pub master_key: String,
 }
 
-impl std::fmt::Debug for Secrets {
+impl std::fmt::Debug for SecretsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Secrets").field("configured", &!self.master_key.is_empty()).finish()
     }
@@ -105,7 +105,7 @@ impl std::fmt::Debug for Secrets {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Node {
+pub struct NodeConfig {
     /// One for each process that shares a database; empty: a new one at each start.
     pub name: String,
     /// How often this process says that it lives.
@@ -114,7 +114,7 @@ pub struct Node {
     pub dead_after_ms: u64,
 }
 
-impl Default for Node {
+impl Default for NodeConfig {
     fn default() -> Self {
         Self { name: String::new(), beat_ms: 3_000, dead_after_ms: 12_000 }
     }
@@ -122,7 +122,7 @@ impl Default for Node {
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Api {
+pub struct ApiConfig {
     pub listen: SocketAddr,
     pub body_bytes_max: usize,
     pub public_url: String,
@@ -136,7 +136,7 @@ pub struct Api {
     pub connections: ApiConnections,
 }
 
-impl std::fmt::Debug for Api {
+impl std::fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api")
             .field("listen", &self.listen)
@@ -153,13 +153,13 @@ impl std::fmt::Debug for Api {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Database {
+pub struct DatabaseConfig {
     pub url: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Sip {
+pub struct SipConfig {
     pub listen: SocketAddr,
     pub advertised_address: Option<IpAddr>,
     /// `host:port` of a STUN server that tells our public address, where none is set.
@@ -180,13 +180,13 @@ pub struct Sip {
     /// Networks that trunks may list although they are wide: a list of addresses holds a /16 of IPv4 and a /32 of IPv6
     /// at most, beside what is inside of these.
     pub wide_networks_allowed: Vec<String>,
-    pub tls: SipTls,
-    pub websocket: SipWebSocket,
-    pub stir: Stir,
+    pub tls: SipTlsConfig,
+    pub websocket: SipWebSocketConfig,
+    pub stir: StirConfig,
     pub connections: SipConnections,
 }
 
-impl Sip {
+impl SipConfig {
     /// The same as networks, without what is none.
     pub fn wide_networks(&self) -> Vec<ipnet::IpNet> {
         self.wide_networks_allowed.iter().filter_map(|text| network::parse(text)).collect()
@@ -196,7 +196,7 @@ impl Sip {
 /// Identity headers (RFC 8224).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Stir {
+pub struct StirConfig {
     /// PEM file of the roots; empty: headers are shown and not checked.
     pub roots: String,
     /// Older ones are not believed.
@@ -205,7 +205,7 @@ pub struct Stir {
     pub allow_private: bool,
 }
 
-impl Default for Stir {
+impl Default for StirConfig {
     fn default() -> Self {
         Self { roots: String::new(), max_age_s: 60, allow_private: false }
     }
@@ -213,7 +213,7 @@ impl Default for Stir {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SipTls {
+pub struct SipTlsConfig {
     pub listen: Option<SocketAddr>,
     /// PEM files; ours is read again when it changes.
     pub certificate: String,
@@ -227,7 +227,7 @@ pub struct SipTls {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SipWebSocket {
+pub struct SipWebSocketConfig {
     pub listen: Option<SocketAddr>,
     /// Over TLS, with the certificate of `[sip.tls]`.
     pub secure: bool,
@@ -237,20 +237,20 @@ pub struct SipWebSocket {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Media {
+pub struct MediaConfig {
     pub bind_address: Option<IpAddr>,
     pub port_first: u16,
     pub port_last: u16,
     /// 0: one less than there are cores, at least one.
     pub workers: usize,
     pub network_timeout_ms: u64,
-    pub latching: Latching,
+    pub latching: LatchingMode,
 }
 
 /// Which sources of RTP are taken for the peer beside the one that its description names (RFC 7362).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Latching {
+pub enum LatchingMode {
     Off,
     SameAddress,
     #[default]
@@ -260,7 +260,7 @@ pub enum Latching {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Calls {
+pub struct CallsConfig {
     pub calls_max: usize,
     pub overload_retry_after_s: u32,
     pub ring_timeout_ms: u64,
@@ -269,13 +269,13 @@ pub struct Calls {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Recordings {
+pub struct RecordingsConfig {
     pub folder: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub struct LogConfig {
     pub format: LogFormat,
     pub filter: String,
 }
@@ -283,7 +283,7 @@ pub struct Log {
 /// Where spans go.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Telemetry {
+pub struct TelemetryConfig {
     /// OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Empty: nothing is sent.
     pub otlp_endpoint: String,
 }
@@ -291,14 +291,14 @@ pub struct Telemetry {
 /// Who may read `/metrics`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Metrics {
+pub struct MetricsConfig {
     /// Sent as `Authorization: Bearer …`. Empty: on the API's port, programs on this machine alone.
     pub token: String,
     /// A listener for nothing else; whoever reaches it needs no token, unless one is set.
     pub listen: Option<SocketAddr>,
 }
 
-impl std::fmt::Debug for Metrics {
+impl std::fmt::Debug for MetricsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").field("token", &!self.token.is_empty()).field("listen", &self.listen).finish()
     }
@@ -317,35 +317,35 @@ macro_rules! accounts {
     } )*) => {
         #[derive(Clone, Debug, Deserialize)]
         #[serde(deny_unknown_fields, default)]
-        pub struct Providers {
+        pub struct ProvidersConfig {
             /// Customers' own servers (`base_url` of an agent) may be on private addresses, and speak http.
             pub allow_private: bool,
-            pub timeouts: Timeouts,
-            $( pub $field: Provider, )*
+            pub timeouts: ProviderTimeoutsConfig,
+            $( pub $field: ProviderConfig, )*
         }
 
-        impl Default for Providers {
+        impl Default for ProvidersConfig {
             fn default() -> Self {
-                let at = |base_url: &str, api_version: &str| Provider {
+                let at = |base_url: &str, api_version: &str| ProviderConfig {
                     base_url: base_url.to_owned(),
                     api_version: api_version.to_owned(),
-                    ..Provider::default()
+                    ..ProviderConfig::default()
                 };
                 let mut providers =
-                    Self { allow_private: false, timeouts: Timeouts::default(), $( $field: at($url, $version), )* };
+                    Self { allow_private: false, timeouts: ProviderTimeoutsConfig::default(), $( $field: at($url, $version), )* };
                 providers.local.program = "espeak-ng".to_owned();
                 providers.local.flite_program = "flite".to_owned();
                 providers
             }
         }
 
-        impl Providers {
-            pub fn account(&self, account: Account) -> &Provider {
-                match account { $( Account::$account => &self.$field, )* }
+        impl ProvidersConfig {
+            pub fn account(&self, account: ProviderAccount) -> &ProviderConfig {
+                match account { $( ProviderAccount::$account => &self.$field, )* }
             }
 
-            pub fn account_mut(&mut self, account: Account) -> &mut Provider {
-                match account { $( Account::$account => &mut self.$field, )* }
+            pub fn account_mut(&mut self, account: ProviderAccount) -> &mut ProviderConfig {
+                match account { $( ProviderAccount::$account => &mut self.$field, )* }
             }
         }
     };
@@ -355,16 +355,16 @@ provider_table!(accounts);
 /// Deadlines by what a provider does.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    pub stt: StageTimeouts,
-    pub llm: StageTimeouts,
-    pub tts: StageTimeouts,
-    pub engine: StageTimeouts,
+pub struct ProviderTimeoutsConfig {
+    pub stt: StageTimeoutsConfig,
+    pub llm: StageTimeoutsConfig,
+    pub tts: StageTimeoutsConfig,
+    pub realtime: StageTimeoutsConfig,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StageTimeouts {
+pub struct StageTimeoutsConfig {
     /// TCP, TLS and upgrade.
     pub connect_ms: u64,
     /// From a request to its first token or audio.
@@ -373,16 +373,20 @@ pub struct StageTimeouts {
     pub between_bytes_ms: u64,
 }
 
-impl Default for Timeouts {
+impl Default for ProviderTimeoutsConfig {
     fn default() -> Self {
-        let of = |first_byte_ms, between_bytes_ms| StageTimeouts { connect_ms: 3_000, first_byte_ms, between_bytes_ms };
-        Self { stt: of(4_000, 4_000), llm: of(8_000, 5_000), tts: of(5_000, 4_000), engine: of(6_000, 4_000) }
+        let of = |first_byte_ms, between_bytes_ms| StageTimeoutsConfig {
+            connect_ms: 3_000,
+            first_byte_ms,
+            between_bytes_ms,
+        };
+        Self { stt: of(4_000, 4_000), llm: of(8_000, 5_000), tts: of(5_000, 4_000), realtime: of(6_000, 4_000) }
     }
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Provider {
+pub struct ProviderConfig {
     pub base_url: String,
     pub api_key: Option<String>,
     /// File the key is read from instead.
@@ -396,7 +400,7 @@ pub struct Provider {
     pub flite_program: String,
 }
 
-impl std::fmt::Debug for Provider {
+impl std::fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Provider")
             .field("base_url", &self.base_url)
@@ -409,7 +413,7 @@ impl std::fmt::Debug for Provider {
     }
 }
 
-impl Default for Api {
+impl Default for ApiConfig {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 3_008));
         Self {
@@ -425,7 +429,7 @@ impl Default for Api {
     }
 }
 
-impl Default for Smtp {
+impl Default for SmtpConfig {
     fn default() -> Self {
         Self {
             host: String::new(),
@@ -438,13 +442,13 @@ impl Default for Smtp {
     }
 }
 
-impl Default for Database {
+impl Default for DatabaseConfig {
     fn default() -> Self {
         Self { url: "sqlite://data/trunkline.db".to_owned() }
     }
 }
 
-impl Default for Sip {
+impl Default for SipConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 5_060)),
@@ -458,15 +462,15 @@ impl Default for Sip {
             register: true,
             allow_private: None,
             wide_networks_allowed: Vec::new(),
-            tls: SipTls::default(),
-            websocket: SipWebSocket::default(),
-            stir: Stir::default(),
+            tls: SipTlsConfig::default(),
+            websocket: SipWebSocketConfig::default(),
+            stir: StirConfig::default(),
             connections: SipConnections::default(),
         }
     }
 }
 
-impl Default for Media {
+impl Default for MediaConfig {
     fn default() -> Self {
         Self {
             bind_address: None,
@@ -474,24 +478,24 @@ impl Default for Media {
             port_last: 44_999,
             workers: 0,
             network_timeout_ms: 30_000,
-            latching: Latching::default(),
+            latching: LatchingMode::default(),
         }
     }
 }
 
-impl Default for Calls {
+impl Default for CallsConfig {
     fn default() -> Self {
         Self { calls_max: 1_000, overload_retry_after_s: 10, ring_timeout_ms: 60_000, drain_timeout_ms: 30_000 }
     }
 }
 
-impl Default for Recordings {
+impl Default for RecordingsConfig {
     fn default() -> Self {
         Self { folder: "data/recordings".to_owned() }
     }
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
         Self { format: LogFormat::Pretty, filter: "info".to_owned() }
     }

@@ -1,19 +1,19 @@
 //! Calls from browsers.
 
-use super::{Config, Fault, WebrtcConnections};
+use super::{Config, ConfigError, WebrtcConnections};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Webrtc {
+pub struct WebrtcConfig {
     pub enabled: bool,
     /// UDP for all browsers, and the same port of TCP.
     pub listen: SocketAddr,
     pub tcp: bool,
     /// Empty: the address that carriers reach us by.
     pub advertised_addresses: Vec<IpAddr>,
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: Vec<IceServerConfig>,
     /// Origins of pages that may call, beside our own; `*` for any.
     pub allowed_origins: Vec<String>,
     pub token_valid_s: u64,
@@ -26,7 +26,7 @@ pub struct Webrtc {
 /// A STUN or TURN server that browsers may use.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct IceServer {
+pub struct IceServerConfig {
     /// `stun:stun.example.com:3478`, `turn:turn.example.com?transport=tcp`
     pub url: String,
     #[serde(default)]
@@ -36,13 +36,13 @@ pub struct IceServer {
     pub credential: Option<String>,
 }
 
-impl std::fmt::Debug for IceServer {
+impl std::fmt::Debug for IceServerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IceServer").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
-impl Default for Webrtc {
+impl Default for WebrtcConfig {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -71,9 +71,9 @@ impl Config {
     }
 }
 
-pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
+pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     let web = &config.webrtc;
-    let mut fault = |path: String, message: String| faults.push(Fault { path, message });
+    let mut fault = |path: String, message: String| faults.push(ConfigError { path, message });
     for (name, value, low, high) in [
         ("token_valid_s", web.token_valid_s, 10, 86_400),
         ("calls_per_token", web.calls_per_token as u64, 1, 10_000),

@@ -2,29 +2,29 @@
 
 /// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answerer {
+pub enum AmdResult {
     Human,
     Voicemail,
     /// A call screening assistant that asks who is calling before it rings.
-    Screening,
+    CallScreening,
     /// An IVR menu.
     Ivr,
     Fax,
 }
 
-impl Answerer {
+impl AmdResult {
     pub fn name(self) -> &'static str {
         match self {
             Self::Human => "human",
             Self::Voicemail => "voicemail",
-            Self::Screening => "screening",
+            Self::CallScreening => "screening",
             Self::Ivr => "ivr",
             Self::Fax => "fax",
         }
     }
 }
 
-const SCREENING: &[&str] = &[
+const CALL_SCREENING_PHRASES: &[&str] = &[
     "call screening",
     "screening service",
     "call assist",
@@ -44,7 +44,7 @@ const SCREENING: &[&str] = &[
     "ihren namen und den grund",
     "votre nom et la raison",
 ];
-const MENU: &[&str] = &[
+const IVR_PHRASES: &[&str] = &[
     "press one",
     "press 1",
     "press two",
@@ -67,7 +67,7 @@ const MENU: &[&str] = &[
     "tapez 1",
     "appuyez sur",
 ];
-const MAILBOX: &[&str] = &[
+const VOICEMAIL_PHRASES: &[&str] = &[
     "leave a message",
     "leave your message",
     "leave me a message",
@@ -131,7 +131,7 @@ const MAILBOX: &[&str] = &[
 ];
 
 /// Classifies recorded announcements by their words; `None` for words that a person says.
-pub fn announces(text: &str) -> Option<Answerer> {
+pub fn classify_announcement(text: &str) -> Option<AmdResult> {
     let plain: String = text
         .to_lowercase()
         .chars()
@@ -140,12 +140,12 @@ pub fn announces(text: &str) -> Option<Answerer> {
         .collect();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| plain.contains(phrase));
     // "To leave a message press one" is a voicemail menu: voicemail wins.
-    if says(SCREENING) {
-        Some(Answerer::Screening)
-    } else if says(MAILBOX) {
-        Some(Answerer::Voicemail)
-    } else if says(MENU) {
-        Some(Answerer::Ivr)
+    if says(CALL_SCREENING_PHRASES) {
+        Some(AmdResult::CallScreening)
+    } else if says(VOICEMAIL_PHRASES) {
+        Some(AmdResult::Voicemail)
+    } else if says(IVR_PHRASES) {
+        Some(AmdResult::Ivr)
     } else {
         None
     }
@@ -155,26 +155,29 @@ pub fn announces(text: &str) -> Option<Answerer> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, wanted: Option<Answerer>) {
-        assert_eq!(announces(text), wanted, "{text}");
+    fn check(text: &str, wanted: Option<AmdResult>) {
+        assert_eq!(classify_announcement(text), wanted, "{text}");
     }
 
     #[test]
     fn recorded_announcements_are_known_by_their_words() {
-        check("Hi, you’ve reached John. I can’t come to the phone right now.", Some(Answerer::Voicemail));
+        check("Hi, you’ve reached John. I can’t come to the phone right now.", Some(AmdResult::Voicemail));
         check(
             "The person you are calling is not available. At the tone, please record your message.",
-            Some(Answerer::Voicemail),
+            Some(AmdResult::Voicemail),
         );
-        check("Spreek een bericht in na de pieptoon.", Some(Answerer::Voicemail));
-        check("Bitte hinterlassen Sie eine Nachricht nach dem Signalton.", Some(Answerer::Voicemail));
-        check("Laissez un message après le bip.", Some(Answerer::Voicemail));
-        check("Hi, the person you're calling is using a screening service from Google.", Some(Answerer::Screening));
+        check("Spreek een bericht in na de pieptoon.", Some(AmdResult::Voicemail));
+        check("Bitte hinterlassen Sie eine Nachricht nach dem Signalton.", Some(AmdResult::Voicemail));
+        check("Laissez un message après le bip.", Some(AmdResult::Voicemail));
+        check(
+            "Hi, the person you're calling is using a screening service from Google.",
+            Some(AmdResult::CallScreening),
+        );
         check(
             "If you record your name and reason for calling, I'll see if this person is available.",
-            Some(Answerer::Screening),
+            Some(AmdResult::CallScreening),
         );
-        check("For sales, press one. For support, press two.", Some(Answerer::Ivr));
+        check("For sales, press one. For support, press two.", Some(AmdResult::Ivr));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Backchannels: sounds and words of a listener that do not interrupt.
 
 /// Always a backchannel.
-fn listening(language: &str) -> &'static [&'static str] {
+fn backchannels(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["mhm", "hm", "hmm", "aha", "o", "oh", "oké", "ok", "ja ja", "jaja", "precies", "zo", "tja", "echt"],
         "de" => {
@@ -37,7 +37,7 @@ fn listening(language: &str) -> &'static [&'static str] {
 }
 
 /// Either a backchannel or an answer to a question.
-fn answers(language: &str) -> &'static [&'static str] {
+fn ambiguous_backchannels(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["ja", "goed", "prima"],
         "de" => &["ja", "gut"],
@@ -47,7 +47,7 @@ fn answers(language: &str) -> &'static [&'static str] {
 }
 
 /// How people answer the phone: no reason to skip the greeting.
-fn pick_ups(language: &str) -> &'static [&'static str] {
+fn call_openings(language: &str) -> &'static [&'static str] {
     match language {
         "nl" => &["hallo", "ja", "ja hallo", "hoi", "dag"],
         "de" => &["hallo", "ja", "ja hallo", "ja bitte", "guten tag"],
@@ -74,8 +74,8 @@ pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -
     let language = short(language);
     let text = plain(text);
     let known = |part: &str| {
-        listening(language).contains(&part)
-            || !asked && answers(language).contains(&part)
+        backchannels(language).contains(&part)
+            || !asked && ambiguous_backchannels(language).contains(&part)
             || own.iter().any(|one| plain(one) == part)
     };
     // "Okay, okay, right": word by word, or as one of the expressions of several words.
@@ -85,26 +85,26 @@ pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -
 /// Whether an interim text may still become a backchannel: "uh", "I".
 pub fn may_be_backchannel(text: &str, language: &str) -> bool {
     let (language, text) = (short(language), plain(text));
-    let known = listening(language).iter().chain(answers(language)).chain(pick_ups(language));
+    let known = backchannels(language).iter().chain(ambiguous_backchannels(language)).chain(call_openings(language));
     // Up to the last word everything is known; the last one may be half an expression.
     let begins = |rest: &str| known.clone().any(|one| one.starts_with(rest) && one.len() > rest.len());
     let words: Vec<&str> = text.split(' ').collect();
     (0..words.len()).any(|from| {
         let before = words[..from].join(" ");
         let settled =
-            before.is_empty() || is_pick_up(&before, language) || is_backchannel(&before, language, false, &[]);
+            before.is_empty() || is_call_opening(&before, language) || is_backchannel(&before, language, false, &[]);
         settled && begins(&words[from..].join(" "))
     })
 }
 
 /// Whether somebody only answered the phone.
-pub fn is_pick_up(text: &str, language: &str) -> bool {
+pub fn is_call_opening(text: &str, language: &str) -> bool {
     let text = plain(text);
     let mut rest = text.as_str();
     // "Hello, good morning": one after the other, the longest first.
     while !rest.is_empty() {
         let fits = |one: &&&str| rest == **one || rest.starts_with(&format!("{one} "));
-        let Some(known) = pick_ups(short(language)).iter().filter(fits).max_by_key(|one| one.len()) else {
+        let Some(known) = call_openings(short(language)).iter().filter(fits).max_by_key(|one| one.len()) else {
             return false;
         };
         rest = rest[known.len()..].trim_start();
@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn somebody_picks_up() {
         for text in ["Hello?", "Hello, good morning.", "Yes, hello?"] {
-            assert!(is_pick_up(text, "en"), "{text}");
+            assert!(is_call_opening(text, "en"), "{text}");
         }
         for text in ["", "Hello, this is Jan.", "Who is this?"] {
-            assert!(!is_pick_up(text, "en"), "{text}");
+            assert!(!is_call_opening(text, "en"), "{text}");
         }
     }
 

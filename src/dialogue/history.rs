@@ -7,7 +7,7 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 const MESSAGES_MAX: usize = 400;
 
 /// Told to the LLM after an interrupted response.
-const INTERRUPTED: &str =
+const INTERRUPTION_NOTE: &str =
     "The caller interrupted you here: what you were going to say after these words was not heard.";
 
 #[derive(Clone, Debug, Default)]
@@ -21,18 +21,18 @@ impl History {
         Self { system, messages: Vec::new() }
     }
 
-    pub fn user(&mut self, text: &str) {
+    pub fn push_user(&mut self, text: &str) {
         self.push(ChatMessage::User(text.to_owned()));
     }
 
     /// What the agent said; of an interrupted reply the heard part.
-    pub fn assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
+    pub fn push_assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
         if !content.is_empty() || !tool_calls.is_empty() {
             self.push(ChatMessage::Assistant { content: content.to_owned(), tool_calls });
         }
     }
 
-    pub fn tool(&mut self, call_id: &str, content: &str) {
+    pub fn push_tool_result(&mut self, call_id: &str, content: &str) {
         self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
     }
 
@@ -50,7 +50,7 @@ impl History {
     }
 
     /// Text said while tools were running belongs to the message with the tool calls.
-    pub fn said_meanwhile(&mut self, words: &str) {
+    pub fn append_filler(&mut self, words: &str) {
         let last = self.messages.iter_mut().rev().find(|message| matches!(message, ChatMessage::Assistant { .. }));
         if let Some(ChatMessage::Assistant { content, .. }) = last {
             if !content.is_empty() {
@@ -76,18 +76,18 @@ impl History {
     }
 
     /// A note for the LLM that nobody said.
-    pub fn note(&mut self, text: String) {
+    pub fn push_note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
     }
 
     /// Notes that the caller interrupted the last message.
-    pub fn interrupted(&mut self) {
-        self.push(self.interruption());
+    pub fn push_interruption_note(&mut self) {
+        self.push(self.interruption_note());
     }
 
     /// What is to be known of it.
-    pub fn interruption(&self) -> ChatMessage {
-        ChatMessage::System(INTERRUPTED.to_owned())
+    pub fn interruption_note(&self) -> ChatMessage {
+        ChatMessage::System(INTERRUPTION_NOTE.to_owned())
     }
 
     pub fn messages(&self) -> Vec<ChatMessage> {

@@ -1,7 +1,7 @@
 //! Scripted phrases for when no LLM can be asked.
 
 #[derive(Debug)]
-pub struct Phrases {
+pub struct ScriptedPhrases {
     /// First LLM failure: asks the caller to repeat.
     pub repeat: &'static str,
     /// Second failure: ends the call.
@@ -16,9 +16,9 @@ pub struct Phrases {
 }
 
 /// By TTS language; English as default.
-pub fn phrases(language: &str) -> &'static Phrases {
+pub fn phrases(language: &str) -> &'static ScriptedPhrases {
     match language.split(['-', '_']).next().unwrap_or("") {
-        "nl" => &Phrases {
+        "nl" => &ScriptedPhrases {
             repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
             give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
             time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
@@ -26,7 +26,7 @@ pub fn phrases(language: &str) -> &'static Phrases {
             connecting: "Een ogenblik, ik verbind u door.",
             caller_waits: "Er is een beller voor u. Ik verbind u door.",
         },
-        "de" => &Phrases {
+        "de" => &ScriptedPhrases {
             repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
             give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
             time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
@@ -34,7 +34,7 @@ pub fn phrases(language: &str) -> &'static Phrases {
             connecting: "Einen Moment bitte, ich verbinde Sie.",
             caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
         },
-        "fr" => &Phrases {
+        "fr" => &ScriptedPhrases {
             repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
             give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
             time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
@@ -42,7 +42,7 @@ pub fn phrases(language: &str) -> &'static Phrases {
             connecting: "Un instant, je vous mets en relation.",
             caller_waits: "Un appel pour vous. Je vous mets en relation.",
         },
-        _ => &Phrases {
+        _ => &ScriptedPhrases {
             repeat: "Sorry, something went wrong. Could you say that again?",
             give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
             time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",

@@ -5,7 +5,7 @@ use crate::domain::chat::ChatMessage;
 use crate::domain::task::TaskFields;
 
 /// Appended to every prompt: answers are heard, not read.
-const ON_THE_PHONE: &str = "You are speaking on the telephone. Answer in one to three short spoken sentences, \
+const PHONE_PROMPT: &str = "You are speaking on the telephone. Answer in one to three short spoken sentences, \
 without lists, markup or emojis. Say numbers the way people say them. Text in square brackets such as [DTMF 12] \
 reports keys the caller pressed.";
 
@@ -38,6 +38,6 @@ pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<Ch
             messages.push(ChatMessage::System(format!("What is known about the person called: {context}")));
         }
     }
-    messages.push(ChatMessage::System(ON_THE_PHONE.to_owned()));
+    messages.push(ChatMessage::System(PHONE_PROMPT.to_owned()));
     messages
 }

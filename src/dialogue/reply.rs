@@ -1,7 +1,7 @@
 //! One response of the agent, from the LLM's text to playback.
 
-use super::sentences::Cutter;
-use super::speakable::{Said, Style};
+use super::sentences::SentenceSplitter;
+use super::speakable::{NormalizedText, SpeechStyle};
 use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 
@@ -11,15 +11,15 @@ const RATE_HZ: u64 = 8_000;
 
 /// What happens after the response was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    Listen,
+pub enum AfterResponse {
+    AwaitCaller,
     HangUp(EndReason),
     /// The caller is put through.
     Transfer,
 }
 
 #[derive(Clone, Debug)]
-struct Piece {
+struct Segment {
     /// Text for transcript and history.
     text: String,
     /// Normalized text for TTS, and its words per word of `text`.
@@ -29,64 +29,66 @@ struct Piece {
     samples: Option<u64>,
     /// Samples and characters spoken by then, if TTS sends word timestamps.
     marks: Vec<(u64, u32)>,
-    heard: Heard,
+    heard: SegmentPlayback,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
+enum SegmentPlayback {
     Waiting,
     Playing,
-    All,
+    Played,
     /// TTS failed: it was not heard.
-    Nothing,
+    Failed,
 }
 
 #[derive(Debug)]
-pub struct Reply {
-    pub generation: u32,
-    pub then: Then,
-    pieces: Vec<Piece>,
-    cutter: Cutter,
-    style: Style,
-    model_done: bool,
+pub struct AgentResponse {
+    pub response_id: u32,
+    pub after: AfterResponse,
+    segments: Vec<Segment>,
+    splitter: SentenceSplitter,
+    style: SpeechStyle,
+    llm_done: bool,
     pub tool_calls: Vec<ToolCall>,
     /// When its first sound left, in milliseconds of the call.
     pub started_at_ms: Option<u64>,
     /// Which turn of the transcript it is, once something was heard.
-    pub turn: Option<u32>,
+    pub transcript_turn: Option<u32>,
     /// Scripted, not written by the LLM.
-    pub canned: bool,
+    pub is_scripted: bool,
     /// A filler said while a tool runs: already in the history.
     pub is_filler: bool,
     /// Number of segments that are fillers.
     fillers: usize,
     /// Barge-in is disabled.
-    pub protected: bool,
+    pub is_uninterruptible: bool,
 }
 
-impl Reply {
+impl AgentResponse {
     /// A reply that the model will write.
-    pub fn from_model(generation: u32, style: Style) -> Self {
+    pub fn from_model(generation: u32, style: SpeechStyle) -> Self {
         Self {
-            generation,
+            response_id: generation,
             style,
-            then: Then::Listen,
-            pieces: Vec::new(),
-            cutter: Cutter::default(),
-            model_done: false,
+            after: AfterResponse::AwaitCaller,
+            segments: Vec::new(),
+            splitter: SentenceSplitter::default(),
+            llm_done: false,
             tool_calls: Vec::new(),
             started_at_ms: None,
-            turn: None,
-            canned: false,
+            transcript_turn: None,
+            is_scripted: false,
             is_filler: false,
             fillers: 0,
-            protected: false,
+            is_uninterruptible: false,
         }
     }
 
     /// A reply with a given text. Returns its pieces, to be spoken.
-    pub fn canned(generation: u32, text: &str, then: Then, style: Style) -> (Self, Vec<(u32, String)>) {
-        let mut reply = Self { then, canned: true, ..Self::from_model(generation, style) };
+    pub fn scripted(
+        generation: u32, text: &str, then: AfterResponse, style: SpeechStyle,
+    ) -> (Self, Vec<(u32, String)>) {
+        let mut reply = Self { after: then, is_scripted: true, ..Self::from_model(generation, style) };
         let mut pieces = reply.text(text);
         pieces.extend(reply.finish());
         (reply, pieces)
@@ -95,32 +97,32 @@ impl Reply {
     /// Adds text from the LLM. Returns the completed segments with their numbers.
     pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
-        self.cutter.push(text, |piece| cut.push(piece));
+        self.splitter.push(text, |piece| cut.push(piece));
         cut.into_iter().filter_map(|piece| self.add(&piece)).collect()
     }
 
     /// The LLM has finished.
     pub fn finish(&mut self) -> Option<(u32, String)> {
-        self.model_done = true;
-        let last = self.cutter.finish()?;
+        self.llm_done = true;
+        let last = self.splitter.finish()?;
         self.add(&last)
     }
 
     /// Adds a filler while the LLM is slow.
-    pub fn fill(&mut self, text: &str) -> Option<(u32, String)> {
+    pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
         let piece = self.add(text)?;
         self.fillers += 1;
         Some(piece)
     }
 
     /// Opens a segment whose text arrives with its audio or later (realtime).
-    pub fn open(&mut self) -> u32 {
-        self.push(Said::default())
+    pub fn open_segment(&mut self) -> u32 {
+        self.push(NormalizedText::default())
     }
 
     /// Appends to the text of a segment, or replaces it.
-    pub fn words(&mut self, index: u32, text: &str, whole: bool) {
-        if let Some(piece) = self.pieces.get_mut(index as usize) {
+    pub fn set_segment_text(&mut self, index: u32, text: &str, whole: bool) {
+        if let Some(piece) = self.segments.get_mut(index as usize) {
             if whole {
                 piece.text.clear();
             }
@@ -130,86 +132,102 @@ impl Reply {
 
     /// The first segment that was not played to its end.
     pub fn unfinished(&self) -> Option<u32> {
-        self.pieces.iter().position(|piece| piece.heard != Heard::All).map(|index| index as u32)
+        self.segments.iter().position(|piece| piece.heard != SegmentPlayback::Played).map(|index| index as u32)
     }
 
     /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, text: &str) -> Option<(u32, String)> {
-        let said = self.style.say(text);
+        let said = self.style.normalize(text);
         let to_say = self.style.with_tags(text, &said);
         (!said.spoken.is_empty()).then(|| (self.push(said), to_say))
     }
 
-    fn push(&mut self, said: Said) -> u32 {
-        let Said { shown: text, spoken, words } = said;
-        self.pieces.push(Piece { text, spoken, words, samples: None, marks: Vec::new(), heard: Heard::Waiting });
-        self.pieces.len() as u32 - 1
+    fn push(&mut self, said: NormalizedText) -> u32 {
+        let NormalizedText { shown: text, spoken, words } = said;
+        self.segments.push(Segment {
+            text,
+            spoken,
+            words,
+            samples: None,
+            marks: Vec::new(),
+            heard: SegmentPlayback::Waiting,
+        });
+        self.segments.len() as u32 - 1
     }
 
-    pub fn voice_done(&mut self, index: u32, samples: u64) {
-        if let Some(piece) = self.pieces.get_mut(index as usize) {
+    pub fn record_tts_done(&mut self, index: u32, samples: u64) {
+        if let Some(piece) = self.segments.get_mut(index as usize) {
             piece.samples = Some(samples);
         }
     }
 
     /// The voice says where its words are.
-    pub fn voice_marks(&mut self, index: u32, marks: &[(u64, u32)]) {
-        if let Some(piece) = self.pieces.get_mut(index as usize) {
+    pub fn add_word_timestamps(&mut self, index: u32, marks: &[(u64, u32)]) {
+        if let Some(piece) = self.segments.get_mut(index as usize) {
             piece.marks.extend_from_slice(marks);
         }
     }
 
-    pub fn voice_failed(&mut self, index: u32) {
-        if let Some(piece) = self.pieces.get_mut(index as usize)
-            && piece.heard == Heard::Waiting
+    pub fn record_tts_failed(&mut self, index: u32) {
+        if let Some(piece) = self.segments.get_mut(index as usize)
+            && piece.heard == SegmentPlayback::Waiting
         {
-            piece.heard = Heard::Nothing;
+            piece.heard = SegmentPlayback::Failed;
         }
     }
 
-    pub fn playing(&mut self, index: u32) {
-        if let Some(piece) = self.pieces.get_mut(index as usize) {
-            piece.heard = Heard::Playing;
+    pub fn mark_playing(&mut self, index: u32) {
+        if let Some(piece) = self.segments.get_mut(index as usize) {
+            piece.heard = SegmentPlayback::Playing;
         }
     }
 
-    pub fn played(&mut self, index: u32) {
-        if let Some(piece) = self.pieces.get_mut(index as usize) {
-            piece.heard = Heard::All;
+    pub fn mark_played(&mut self, index: u32) {
+        if let Some(piece) = self.segments.get_mut(index as usize) {
+            piece.heard = SegmentPlayback::Played;
         }
     }
 
     pub fn has_words(&self) -> bool {
-        self.pieces.len() > self.fillers
+        self.segments.len() > self.fillers
     }
 
     pub fn is_model_done(&self) -> bool {
-        self.model_done
+        self.llm_done
     }
 
     /// Nothing more will be heard.
     pub fn is_over(&self) -> bool {
-        self.model_done && self.pieces.iter().all(|piece| matches!(piece.heard, Heard::All | Heard::Nothing))
+        self.llm_done
+            && self
+                .segments
+                .iter()
+                .all(|piece| matches!(piece.heard, SegmentPlayback::Played | SegmentPlayback::Failed))
     }
 
     /// All segments ended without being heard: TTS failed altogether.
-    pub fn was_mute(&self) -> bool {
-        self.has_words() && self.pieces.iter().all(|piece| piece.heard == Heard::Nothing)
+    pub fn was_silent(&self) -> bool {
+        self.has_words() && self.segments.iter().all(|piece| piece.heard == SegmentPlayback::Failed)
     }
 
     /// Everything said so far, counting segments in playback as heard.
     pub fn said(&self) -> String {
-        join(self.pieces.iter().filter(|p| matches!(p.heard, Heard::Playing | Heard::All)).map(|p| p.text.as_str()))
+        join(
+            self.segments
+                .iter()
+                .filter(|p| matches!(p.heard, SegmentPlayback::Playing | SegmentPlayback::Played))
+                .map(|p| p.text.as_str()),
+        )
     }
 
     /// Truncates the response: what was heard and what was not, given the samples sent per segment.
-    pub fn cut(&self, sent: &[(u32, u64)]) -> (String, String) {
+    pub fn truncate_at(&self, sent: &[(u32, u64)]) -> (String, String) {
         let (mut heard, mut rest) = (Vec::new(), Vec::new());
-        for (index, piece) in self.pieces.iter().enumerate() {
+        for (index, piece) in self.segments.iter().enumerate() {
             let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
             match (piece.heard, sent_of) {
-                (Heard::All, _) => heard.push(piece.text.as_str()),
-                (Heard::Nothing, _) => {}
+                (SegmentPlayback::Played, _) => heard.push(piece.text.as_str()),
+                (SegmentPlayback::Failed, _) => {}
                 (_, Some(samples)) if samples > 0 => {
                     let (yes, no) = piece.split(samples);
                     heard.push(yes);
@@ -222,7 +240,7 @@ impl Reply {
     }
 }
 
-impl Piece {
+impl Segment {
     /// What was heard of it and what was not, as it is shown.
     fn split(&self, sent: u64) -> (&str, &str) {
         // Text of a realtime model is not normalized.
@@ -287,30 +305,30 @@ mod tests {
 
     #[test]
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
-        let mut reply = Reply::from_model(1, Style::default());
+        let mut reply = AgentResponse::from_model(1, SpeechStyle::default());
         assert_eq!(
             reply.text("Your order was shipped. It will arrive on Monday morning. "),
             [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
         );
-        reply.playing(0);
-        reply.played(0);
-        reply.playing(1);
-        reply.voice_done(1, 16_000);
-        let (heard, rest) = reply.cut(&[(1, 8_000)]);
+        reply.mark_playing(0);
+        reply.mark_played(0);
+        reply.mark_playing(1);
+        reply.record_tts_done(1, 16_000);
+        let (heard, rest) = reply.truncate_at(&[(1, 8_000)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on", "Monday morning."));
-        let (heard, rest) = reply.cut(&[(1, 0)]);
+        let (heard, rest) = reply.truncate_at(&[(1, 0)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped.", "It will arrive on Monday morning."));
-        let (heard, rest) = reply.cut(&[(1, 16_000)]);
+        let (heard, rest) = reply.truncate_at(&[(1, 16_000)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on Monday morning.", ""));
     }
 
     #[test]
     fn what_is_said_differently_is_cut_as_it_is_shown() {
-        let mut reply = Reply::from_model(1, Style::default());
+        let mut reply = AgentResponse::from_model(1, SpeechStyle::default());
         assert_eq!(reply.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
-        reply.playing(0);
-        reply.voice_done(0, 16_000);
-        let cut = |sent| reply.cut(&[(0, sent)]);
+        reply.mark_playing(0);
+        reply.record_tts_done(0, 16_000);
+        let cut = |sent| reply.truncate_at(&[(0, sent)]);
         assert_eq!(cut(4_000), ("It costs".to_owned(), "€12.50 a month.".to_owned()));
         assert_eq!(cut(9_000), ("It costs €12.50".to_owned(), "a month.".to_owned()));
         assert_eq!(cut(16_000), ("It costs €12.50 a month.".to_owned(), String::new()));
@@ -330,12 +348,13 @@ mod tests {
 
     #[test]
     fn a_reply_is_over_when_all_of_it_was_heard() {
-        let (mut reply, pieces) = Reply::canned(3, "One. Two.", Then::Listen, Style::default());
+        let (mut reply, pieces) =
+            AgentResponse::scripted(3, "One. Two.", AfterResponse::AwaitCaller, SpeechStyle::default());
         assert_eq!(pieces.len(), 2);
-        reply.played(0);
+        reply.mark_played(0);
         assert!(!reply.is_over());
-        reply.voice_failed(1);
-        assert!(reply.is_over() && !reply.was_mute());
+        reply.record_tts_failed(1);
+        assert!(reply.is_over() && !reply.was_silent());
         assert_eq!(reply.said(), "One.");
     }
 }

@@ -2,37 +2,39 @@
 
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::chat::ChatMessage;
-use crate::domain::transcript::{Role, Turn};
+use crate::domain::transcript::{Turn, TurnRole};
 use serde_json::{Map, Value, json};
-use trunkline_json::document::Limits;
-use trunkline_json::schema::{Budget, Leniency, Misfit, Schema, SchemaError};
+use trunkline_json::document::DocumentLimits;
+use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget, SchemaError, ValueError};
 
 /// Characters of a transcript that are looked at; the middle of a longer one is left out.
 const TRANSCRIPT_CHARS_MAX: usize = 200_000;
 
 /// What a model may answer.
-const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 64, values_max: 20_000 };
+const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 20_000 };
 /// Faults of an answer that a model is told of.
 const FAULTS_MAX: usize = 10;
 
 /// The prompt and the schema of its answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Question {
+pub struct AnalysisPrompt {
     pub messages: Vec<ChatMessage>,
     pub schema: Value,
 }
 
 /// The schemas an answer must fit: ours and the customer's.
 #[derive(Debug)]
-pub struct Shape {
-    ours: Schema,
-    structured_data: Option<Schema>,
+pub struct AnalysisSchema {
+    ours: CompiledSchema,
+    structured_data: Option<CompiledSchema>,
 }
 
-impl Shape {
+impl AnalysisSchema {
     /// Compiles the schemas. Takes milliseconds: not for a thread that others wait for.
     pub fn compile(plan: Option<&AnalysisPlan>) -> Result<Self, SchemaError> {
-        let compile = |schema: &Value| Schema::compile(schema, &mut Budget::default(), Leniency::SkipBacktracking);
+        let compile = |schema: &Value| {
+            CompiledSchema::compile(schema, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking)
+        };
         let own = json!({"type": "object", "properties": properties(), "required": REQUIRED});
         let structured_data = plan.and_then(|plan| plan.structured_data_plan.as_ref()).map(compile).transpose()?;
         Ok(Self { ours: compile(&own)?, structured_data })
@@ -60,19 +62,19 @@ pub struct Analysis {
 }
 
 /// Whether there are enough turns to analyse, and at least one word of the caller.
-pub fn is_worth_it(turns: &[Turn], plan: Option<&AnalysisPlan>) -> bool {
-    let spoken = turns.iter().filter(|turn| matches!(turn.role, Role::User | Role::Assistant)).count();
+pub fn has_enough_turns(turns: &[Turn], plan: Option<&AnalysisPlan>) -> bool {
+    let spoken = turns.iter().filter(|turn| matches!(turn.role, TurnRole::User | TurnRole::Assistant)).count();
     let threshold = plan.and_then(|plan| plan.min_messages_threshold).unwrap_or(1) as usize;
-    spoken >= threshold.max(1) && turns.iter().any(|turn| turn.role == Role::User)
+    spoken >= threshold.max(1) && turns.iter().any(|turn| turn.role == TurnRole::User)
 }
 
 fn transcript(turns: &[Turn]) -> String {
     let line = |turn: &Turn| {
         let who = match turn.role {
-            Role::User => "Caller",
-            Role::Assistant => "Agent",
-            Role::Tool => "Tool",
-            Role::System => "Note",
+            TurnRole::User => "Caller",
+            TurnRole::Assistant => "Agent",
+            TurnRole::Tool => "Tool",
+            TurnRole::System => "Note",
         };
         format!("{who}: {}", turn.content)
     };
@@ -88,7 +90,7 @@ fn transcript(turns: &[Turn]) -> String {
 }
 
 /// The question about a call.
-pub fn question(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> Question {
+pub fn analysis_prompt(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> AnalysisPrompt {
     let criteria = plan.and_then(|plan| plan.success_criteria.as_deref());
     let criteria = criteria.unwrap_or("The caller's request was dealt with, or the purpose of the call was reached.");
     let mut properties = properties();
@@ -115,10 +117,10 @@ pub fn question(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &str) -> 
     if let Some(schema) = schema.as_object_mut() {
         schema.extend(definitions);
     }
-    Question { messages, schema }
+    AnalysisPrompt { messages, schema }
 }
 
-impl Shape {
+impl AnalysisSchema {
     /// The answer, if it has the shape that was asked for; what is wrong with it otherwise. Takes milliseconds.
     pub fn read(&self, answer: &str) -> Result<Analysis, String> {
         let answer = answer.trim().trim_start_matches("```json").trim_start_matches("```").trim_end_matches("```");
@@ -150,17 +152,17 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Faults with their places, below a place.
-fn described(below: &str, checked: Result<(), Misfit>) -> Vec<String> {
+fn described(below: &str, checked: Result<(), ValueError>) -> Vec<String> {
     match checked {
         Ok(()) => Vec::new(),
-        Err(Misfit::Faults(faults)) => {
+        Err(ValueError::Faults(faults)) => {
             faults.iter().map(|fault| format!("{below}{}: {}", fault.place, fault.message)).collect()
         }
         Err(misfit) => vec![format!("{below}: {}", misfit.describe())],
     }
 }
 
-impl Question {
+impl AnalysisPrompt {
     /// The same question once more, with what was wrong.
     pub fn repair(&self, answer: &str, fault: &str) -> Self {
         let mut again = self.clone();
@@ -175,7 +177,7 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn turn(role: Role, content: &str) -> Turn {
+    fn turn(role: TurnRole, content: &str) -> Turn {
         Turn { role, content: content.into(), started_at_ms: 0, ended_at_ms: 0, interrupted: false, confidence: None }
     }
 
@@ -187,17 +189,21 @@ mod tests {
 
     #[test]
     fn a_threshold_counts_what_was_spoken() {
-        let one = [turn(Role::User, "Hi")];
-        let two = [turn(Role::Assistant, "Hello"), turn(Role::User, "Hi")];
-        assert!(is_worth_it(&one, None) && !is_worth_it(&one, Some(&plan())) && is_worth_it(&two, Some(&plan())));
-        assert!(!is_worth_it(&[turn(Role::Assistant, "Hello")], None), "nobody answered");
+        let one = [turn(TurnRole::User, "Hi")];
+        let two = [turn(TurnRole::Assistant, "Hello"), turn(TurnRole::User, "Hi")];
+        assert!(
+            has_enough_turns(&one, None)
+                && !has_enough_turns(&one, Some(&plan()))
+                && has_enough_turns(&two, Some(&plan()))
+        );
+        assert!(!has_enough_turns(&[turn(TurnRole::Assistant, "Hello")], None), "nobody answered");
     }
 
     #[test]
     fn answers_are_held_against_the_schema() {
-        let question = question(&[turn(Role::User, "Order 42")], Some(&plan()), "en");
+        let question = analysis_prompt(&[turn(TurnRole::User, "Order 42")], Some(&plan()), "en");
         let good = r#"{"summary":"S","success":true,"success_reason":"R","sentiment":"neutral","follow_up":"","structured_data":{"order_id":"42"}}"#;
-        let shape = Shape::compile(Some(&plan())).unwrap();
+        let shape = AnalysisSchema::compile(Some(&plan())).unwrap();
         let analysis = shape.read(&format!("```json\n{good}\n```")).unwrap();
         assert_eq!((analysis.summary.as_str(), analysis.structured_data), ("S", Some(json!({"order_id": "42"}))));
         let fault = shape.read(&good.replace("\"42\"", "42")).unwrap_err();
@@ -206,7 +212,7 @@ mod tests {
         assert!(fault.contains("\"summary\" is a required property") && fault.contains("sumary"), "{fault}");
         assert!(shape.read("I would say it went well").is_err());
         assert!(shape.read(&"[".repeat(100_000)).unwrap_err().contains("64 levels"));
-        assert!(Shape::compile(None).unwrap().read(good).unwrap_err().contains("not asked for"));
+        assert!(AnalysisSchema::compile(None).unwrap().read(good).unwrap_err().contains("not asked for"));
         assert_eq!(question.repair("x", "y").messages.len(), 4);
     }
 
@@ -214,10 +220,10 @@ mod tests {
     fn definitions_of_a_plan_are_found_where_they_are_referred_to() {
         let schema = json!({"$defs": {"id": {"type": "integer"}}, "properties": {"order": {"$ref": "#/$defs/id"}}});
         let plan = AnalysisPlan { structured_data_plan: Some(schema), ..AnalysisPlan::default() };
-        let asked = question(&[turn(Role::User, "Order 42")], Some(&plan), "en").schema;
+        let asked = analysis_prompt(&[turn(TurnRole::User, "Order 42")], Some(&plan), "en").schema;
         assert_eq!(asked["$defs"], json!({"id": {"type": "integer"}}));
         assert_eq!(asked["properties"]["structured_data"], json!({"properties": {"order": {"$ref": "#/$defs/id"}}}));
-        let shape = Shape::compile(Some(&plan)).unwrap();
+        let shape = AnalysisSchema::compile(Some(&plan)).unwrap();
         let answer = |order: Value| {
             json!({"summary": "", "success": true, "success_reason": "", "sentiment": "neutral",
             "follow_up": "", "structured_data": {"order": order}})

@@ -11,12 +11,12 @@ const ABBREVIATIONS: &[&str] = &[
 ];
 
 #[derive(Clone, Debug, Default)]
-pub struct Cutter {
+pub struct SentenceSplitter {
     pending: String,
     pieces: usize,
 }
 
-impl Cutter {
+impl SentenceSplitter {
     /// Adds text and hands every finished piece on.
     pub fn push(&mut self, text: &str, mut piece: impl FnMut(String)) {
         self.pending.push_str(text);
@@ -82,7 +82,7 @@ mod tests {
 
     fn check(text: &str, wanted: &[&str]) {
         for size in [1, 2, 5, 1_000] {
-            let mut cutter = Cutter::default();
+            let mut cutter = SentenceSplitter::default();
             let mut pieces = vec![];
             let chars: Vec<char> = text.chars().collect();
             for chunk in chars.chunks(size) {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn endless_text_is_cut_and_nothing_is_no_piece() {
         check("... !", &[]);
-        let mut cutter = Cutter::default();
+        let mut cutter = SentenceSplitter::default();
         let mut pieces = vec![];
         cutter.push(&"word ".repeat(100), |piece| pieces.push(piece));
         assert!(pieces.len() == 2 && pieces.iter().all(|p| p.len() <= PIECE_BYTES_MAX));

@@ -3,20 +3,20 @@
 
 /// How text is normalized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    language: Language,
+pub struct SpeechStyle {
+    language: NormalizationLanguage,
     /// The TTS model understands audio tags such as `[whispers]`; others would read them aloud.
     tags: bool,
 }
 
-impl Default for Style {
+impl Default for SpeechStyle {
     fn default() -> Self {
         Self::new("en", false)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
+enum NormalizationLanguage {
     English,
     Dutch,
     German,
@@ -27,7 +27,7 @@ enum Language {
 
 /// A text in both forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct NormalizedText {
     /// For transcript and history.
     pub shown: String,
     /// For the voice.
@@ -36,26 +36,26 @@ pub struct Said {
     pub words: Vec<usize>,
 }
 
-impl Style {
+impl SpeechStyle {
     pub fn new(language: &str, tags: bool) -> Self {
         let language = match language.split(['-', '_']).next().unwrap_or("") {
-            "en" => Language::English,
-            "nl" => Language::Dutch,
-            "de" => Language::German,
-            "fr" => Language::French,
-            _ => Language::Other,
+            "en" => NormalizationLanguage::English,
+            "nl" => NormalizationLanguage::Dutch,
+            "de" => NormalizationLanguage::German,
+            "fr" => NormalizationLanguage::French,
+            _ => NormalizationLanguage::Other,
         };
         Self { language, tags }
     }
 
     /// Both forms of a text; empty when nothing of it can be said.
-    pub fn say(self, text: &str) -> Said {
+    pub fn normalize(self, text: &str) -> NormalizedText {
         let clean = without_markup(text);
         let shown = without_tags(&clean);
         if !shown.chars().any(char::is_alphanumeric) {
-            return Said::default();
+            return NormalizedText::default();
         }
-        let mut said = Said { spoken: String::new(), words: Vec::new(), shown: shown.clone() };
+        let mut said = NormalizedText { spoken: String::new(), words: Vec::new(), shown: shown.clone() };
         let mut before = "";
         for word in shown.split(' ') {
             let spoken = self.word(before, word);
@@ -72,7 +72,7 @@ impl Style {
     }
 
     /// The same with the tags of the original, for a voice that acts on them.
-    pub fn with_tags(self, text: &str, said: &Said) -> String {
+    pub fn with_tags(self, text: &str, said: &NormalizedText) -> String {
         if !self.tags || !text.contains('[') {
             return said.spoken.clone();
         }
@@ -90,7 +90,7 @@ impl Style {
     }
 
     fn word(self, before: &str, word: &str) -> String {
-        if self.language == Language::Other {
+        if self.language == NormalizationLanguage::Other {
             return word.to_owned();
         }
         let core = word.trim_matches(|c: char| matches!(c, '(' | ')' | '"' | '“' | '”' | ',' | ';' | ':' | '!' | '?'));
@@ -117,7 +117,7 @@ impl Style {
 
     fn abbreviation(self, core: &str, bare: &str, dot: bool) -> Option<&'static str> {
         let table: &[(&str, &str)] = match self.language {
-            Language::English => &[
+            NormalizationLanguage::English => &[
                 ("e.g", "for example"),
                 ("i.e", "that is"),
                 ("approx", "approximately"),
@@ -130,7 +130,7 @@ impl Style {
                 ("etc", "and so on"),
                 ("nr", "number"),
             ],
-            Language::Dutch => &[
+            NormalizationLanguage::Dutch => &[
                 ("bijv", "bijvoorbeeld"),
                 ("bv", "bijvoorbeeld"),
                 ("d.w.z", "dat wil zeggen"),
@@ -145,7 +145,7 @@ impl Style {
                 ("nr", "nummer"),
                 ("evt", "eventueel"),
             ],
-            Language::German => &[
+            NormalizationLanguage::German => &[
                 ("z.b", "zum Beispiel"),
                 ("d.h", "das heißt"),
                 ("bzw", "beziehungsweise"),
@@ -158,7 +158,7 @@ impl Style {
                 ("evtl", "eventuell"),
                 ("ggf", "gegebenenfalls"),
             ],
-            Language::French => &[
+            NormalizationLanguage::French => &[
                 ("p.ex", "par exemple"),
                 ("c.-à-d", "c'est-à-dire"),
                 ("env", "environ"),
@@ -167,16 +167,16 @@ impl Style {
                 ("mme", "Madame"),
                 ("n°", "numéro"),
             ],
-            Language::Other => &[],
+            NormalizationLanguage::Other => &[],
         };
         let lower = bare.to_lowercase();
         let found = table.iter().find(|(short, _)| *short == lower).map(|(_, long)| *long);
         // "Mme" has no dot; "no" and "ca" are words without theirs.
         let symbol = match (core, self.language) {
-            ("&", Language::English) => Some("and"),
-            ("&", Language::Dutch) => Some("en"),
-            ("&", Language::German) => Some("und"),
-            ("&", Language::French) => Some("et"),
+            ("&", NormalizationLanguage::English) => Some("and"),
+            ("&", NormalizationLanguage::Dutch) => Some("en"),
+            ("&", NormalizationLanguage::German) => Some("und"),
+            ("&", NormalizationLanguage::French) => Some("et"),
             _ => None,
         };
         symbol.or(found.filter(|_| dot || lower == "mme" || lower == "n°"))
@@ -198,9 +198,9 @@ impl Style {
             _ => return None,
         };
         Some(match self.language {
-            Language::Dutch => dutch,
-            Language::German => german,
-            Language::French => french,
+            NormalizationLanguage::Dutch => dutch,
+            NormalizationLanguage::German => german,
+            NormalizationLanguage::French => french,
             _ => english,
         })
     }
@@ -211,7 +211,7 @@ impl Style {
             .or_else(|| date(self.language, bare))
             .or_else(|| clock(self.language, bare))
             .or_else(|| digits(bare))
-            .or_else(|| page(bare))
+            .or_else(|| speak_url(bare))
     }
 }
 
@@ -220,7 +220,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// `€12.50`, `$5`, `12,50€`.
-fn money(language: Language, text: &str) -> Option<String> {
+fn money(language: NormalizationLanguage, text: &str) -> Option<String> {
     let symbol = text.chars().find(|c| matches!(c, '€' | '$' | '£'))?;
     let amount = text.strip_prefix(symbol).or_else(|| text.strip_suffix(symbol))?;
     // The last separator with two digits behind it is the decimal one; others group thousands.
@@ -234,17 +234,17 @@ fn money(language: Language, text: &str) -> Option<String> {
     }
     let one = whole == "1";
     let name = match (symbol, language) {
-        ('€', Language::Dutch) => "euro",
-        ('€', Language::German) => "Euro",
-        ('€', Language::English | Language::French) if one => "euro",
+        ('€', NormalizationLanguage::Dutch) => "euro",
+        ('€', NormalizationLanguage::German) => "Euro",
+        ('€', NormalizationLanguage::English | NormalizationLanguage::French) if one => "euro",
         ('€', _) => "euros",
-        ('$', Language::Dutch) => "dollar",
-        ('$', Language::German) => "Dollar",
+        ('$', NormalizationLanguage::Dutch) => "dollar",
+        ('$', NormalizationLanguage::German) => "Dollar",
         ('$', _) if one => "dollar",
         ('$', _) => "dollars",
-        (_, Language::German) => "Pfund",
-        (_, Language::Dutch) => "pond",
-        (_, Language::French) => "livres",
+        (_, NormalizationLanguage::German) => "Pfund",
+        (_, NormalizationLanguage::Dutch) => "pond",
+        (_, NormalizationLanguage::French) => "livres",
         _ if one => "pound",
         _ => "pounds",
     };
@@ -252,13 +252,13 @@ fn money(language: Language, text: &str) -> Option<String> {
     Some(if cents.is_empty() { format!("{whole} {name}") } else { format!("{whole} {name} {cents}") })
 }
 
-fn percent(language: Language, text: &str) -> Option<String> {
+fn percent(language: NormalizationLanguage, text: &str) -> Option<String> {
     let number = text.strip_suffix('%')?;
     number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',')).then_some(())?;
     let word = match language {
-        Language::Dutch => "procent",
-        Language::German => "Prozent",
-        Language::French => "pour cent",
+        NormalizationLanguage::Dutch => "procent",
+        NormalizationLanguage::German => "Prozent",
+        NormalizationLanguage::French => "pour cent",
         _ => "percent",
     };
     (!number.is_empty()).then(|| format!("{number} {word}"))
@@ -322,7 +322,7 @@ const FRENCH: [&str; 12] = [
 ];
 
 /// `2026-11-21`.
-fn date(language: Language, text: &str) -> Option<String> {
+fn date(language: NormalizationLanguage, text: &str) -> Option<String> {
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some()
@@ -333,21 +333,21 @@ fn date(language: Language, text: &str) -> Option<String> {
     }
     let (month, day): (usize, u32) = (month.parse().ok()?, day.parse().ok()?);
     let names = match language {
-        Language::Dutch => DUTCH,
-        Language::German => GERMAN,
-        Language::French => FRENCH,
+        NormalizationLanguage::Dutch => DUTCH,
+        NormalizationLanguage::German => GERMAN,
+        NormalizationLanguage::French => FRENCH,
         _ => ENGLISH,
     };
     let name = names.get(month.checked_sub(1)?).filter(|_| (1..=31).contains(&day))?;
     Some(match language {
-        Language::German => format!("{day}. {name} {year}"),
-        Language::English => format!("{name} {day}, {year}"),
+        NormalizationLanguage::German => format!("{day}. {name} {year}"),
+        NormalizationLanguage::English => format!("{name} {day}, {year}"),
         _ => format!("{day} {name} {year}"),
     })
 }
 
 /// `14:30`.
-fn clock(language: Language, text: &str) -> Option<String> {
+fn clock(language: NormalizationLanguage, text: &str) -> Option<String> {
     let (hours, minutes) = text.split_once(':')?;
     let (hours, minutes): (u32, u32) = if is_digits(hours) && is_digits(minutes) && minutes.len() == 2 {
         (hours.parse().ok()?, minutes.parse().ok()?)
@@ -358,12 +358,12 @@ fn clock(language: Language, text: &str) -> Option<String> {
         return None;
     }
     Some(match (language, minutes) {
-        (Language::Dutch, 0) => format!("{hours} uur"),
-        (Language::Dutch, _) => format!("{hours} uur {minutes}"),
-        (Language::German, 0) => format!("{hours} Uhr"),
-        (Language::German, _) => format!("{hours} Uhr {minutes}"),
-        (Language::French, 0) => format!("{hours} heures"),
-        (Language::French, _) => format!("{hours} heures {minutes}"),
+        (NormalizationLanguage::Dutch, 0) => format!("{hours} uur"),
+        (NormalizationLanguage::Dutch, _) => format!("{hours} uur {minutes}"),
+        (NormalizationLanguage::German, 0) => format!("{hours} Uhr"),
+        (NormalizationLanguage::German, _) => format!("{hours} Uhr {minutes}"),
+        (NormalizationLanguage::French, 0) => format!("{hours} heures"),
+        (NormalizationLanguage::French, _) => format!("{hours} heures {minutes}"),
         (_, 0) => format!("{hours} o'clock"),
         (_, 1..10) => format!("{hours} oh {minutes}"),
         _ => format!("{hours} {minutes}"),
@@ -391,7 +391,7 @@ fn digits(text: &str) -> Option<String> {
 }
 
 /// A URL as its host name.
-fn page(text: &str) -> Option<String> {
+fn speak_url(text: &str) -> Option<String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let host = rest.split(['/', '?', '#']).next()?;
     Some(host.trim_start_matches("www.").to_owned()).filter(|host| !host.is_empty())
@@ -476,7 +476,7 @@ mod tests {
     use super::*;
 
     fn check(language: &str, text: &str, spoken: &str) {
-        assert_eq!(Style::new(language, false).say(text).spoken, spoken, "{text}");
+        assert_eq!(SpeechStyle::new(language, false).normalize(text).spoken, spoken, "{text}");
     }
 
     #[test]
@@ -515,14 +515,14 @@ mod tests {
     #[test]
     fn tags_go_to_voices_that_act_on_them_and_nowhere_else() {
         let text = "[laughs] That is [whispers] funny, [DTMF 12] see.";
-        let said = Style::new("en", false).say(text);
+        let said = SpeechStyle::new("en", false).normalize(text);
         assert_eq!(
             (said.shown.as_str(), said.spoken.as_str()),
             ("That is funny, [DTMF 12] see.", "That is funny, [DTMF 12] see.")
         );
-        let acting = Style::new("en", true);
-        assert_eq!(acting.with_tags(text, &acting.say(text)), text);
-        assert_eq!(acting.say("[sighs]").spoken, "");
+        let acting = SpeechStyle::new("en", true);
+        assert_eq!(acting.with_tags(text, &acting.normalize(text)), text);
+        assert_eq!(acting.normalize("[sighs]").spoken, "");
     }
 
     #[test]
@@ -569,8 +569,8 @@ mod tests {
                 text.push_str(BITS[(dice >> 33) as usize % BITS.len()]);
             }
             for language in ["en", "nl", "de", "fr", "pl"] {
-                let style = Style::new(language, true);
-                let said = style.say(&text);
+                let style = SpeechStyle::new(language, true);
+                let said = style.normalize(&text);
                 assert_eq!(said.words.iter().sum::<usize>(), said.spoken.split_whitespace().count(), "{text:?}");
                 assert!(said.spoken.is_empty() || said.words.len() == said.shown.split(' ').count(), "{text:?}");
                 let _ = style.with_tags(&text, &said);
@@ -580,7 +580,7 @@ mod tests {
 
     #[test]
     fn each_word_shown_knows_how_many_are_said() {
-        let said = Style::new("en", false).say("It costs €12.50 today.");
+        let said = SpeechStyle::new("en", false).normalize("It costs €12.50 today.");
         assert_eq!(said.words, [1, 1, 3, 1]);
     }
 }

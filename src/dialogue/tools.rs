@@ -5,17 +5,18 @@ use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::speech::Tool;
 use crate::domain::transfer::TransferDestination;
 use serde_json::{Value, json};
-use trunkline_json::document::Limits;
-use trunkline_json::schema::Schema;
+use trunkline_json::document::DocumentLimits;
+use trunkline_json::schema::CompiledSchema;
 
 /// Faults of arguments that a model is told of at once.
 const FAULTS_MAX: usize = 5;
 /// Arguments of a tool: a long form has a hundred values.
-const ARGUMENTS: Limits = Limits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
+const ARGUMENTS: DocumentLimits =
+    DocumentLimits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
 
 /// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Abilities<'a> {
+pub struct ToolSet<'a> {
     pub custom: &'a [Tool],
     /// Of servers, as they describe them.
     pub remote: &'a [ToolOffer],
@@ -26,7 +27,7 @@ pub struct Abilities<'a> {
 
 /// The action of a tool call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ToolAction {
     /// Hang up after speaking; `farewell` is said if the response had no words.
     EndCall {
         farewell: Option<String>,
@@ -54,7 +55,7 @@ pub enum Action {
     Invalid(String),
 }
 
-impl Abilities<'_> {
+impl ToolSet<'_> {
     fn functions(&self) -> impl Iterator<Item = &Tool> {
         self.custom.iter().filter(|tool| tool.is_function())
     }
@@ -147,34 +148,34 @@ impl Abilities<'_> {
 
     /// The action of a tool call. Invalid arguments never leave the call: the driver has validated them and recorded
     /// the mismatch.
-    pub fn action(&self, call: &ToolCall) -> Action {
+    pub fn action(&self, call: &ToolCall) -> ToolAction {
         let arguments = match arguments(&call.arguments) {
             Ok(arguments) => arguments,
-            Err(fault) => return Action::Invalid(fault),
+            Err(fault) => return ToolAction::Invalid(fault),
         };
         if self.offers().iter().all(|offer| offer.name != call.name) {
-            return Action::Invalid(format!("there is no tool named {}", call.name));
+            return ToolAction::Invalid(format!("there is no tool named {}", call.name));
         }
         if let Some(fault) = &call.misfit {
-            return Action::Invalid(fault.clone());
+            return ToolAction::Invalid(fault.clone());
         }
         if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
-            return Action::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+            return ToolAction::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
         }
         if self.remote.iter().any(|tool| tool.name == call.name) {
-            return Action::Custom { is_async: false, filler: None };
+            return ToolAction::Custom { is_async: false, filler: None };
         }
         let text = |name: &str| {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
         };
         match call.name.as_str() {
-            "end_call" => Action::EndCall { farewell: text("farewell") },
-            "send_dtmf" => Action::SendDigits { digits: text("digits").unwrap_or_default() },
-            "leave_voicemail" => Action::LeaveVoicemail { message: text("message") },
+            "end_call" => ToolAction::EndCall { farewell: text("farewell") },
+            "send_dtmf" => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
+            "leave_voicemail" => ToolAction::LeaveVoicemail { message: text("message") },
             _ => {
                 let wanted = text("destination");
                 let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
-                Action::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
+                ToolAction::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
             }
         }
     }
@@ -190,7 +191,7 @@ fn arguments(text: &str) -> Result<Value, String> {
 }
 
 /// How arguments fail the schema of their tool, in words for the model; what is not JSON is judged elsewhere.
-pub fn misfit(schema: &Schema, text: &str) -> Option<String> {
+pub fn argument_error(schema: &CompiledSchema, text: &str) -> Option<String> {
     let misfit = schema.check_value(&arguments(text).ok()?, FAULTS_MAX).err()?;
     Some(format!("the arguments do not fit: {}", misfit.describe()))
 }
@@ -198,9 +199,9 @@ pub fn misfit(schema: &Schema, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_json::schema::{Budget, Leniency};
+    use trunkline_json::schema::{PatternPolicy, SchemaBudget};
 
-    fn check(name: &str, arguments: &str, wanted: &Action) {
+    fn check(name: &str, arguments: &str, wanted: &ToolAction) {
         let destinations: Vec<TransferDestination> = serde_json::from_value(
             json!([{"name": "desk", "target": "+31201234567"}, {"name": "billing", "target": "+31201234568"}]),
         )
@@ -209,29 +210,30 @@ mod tests {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
         let custom = [find];
-        let abilities = Abilities { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
+        let abilities = ToolSet { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
         let schema = abilities.schema(name).map(|schema| {
-            Schema::compile(&schema, &mut Budget::default(), Leniency::None).unwrap_or_else(|error| panic!("{error}"))
+            CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)
+                .unwrap_or_else(|error| panic!("{error}"))
         });
-        let misfit = schema.and_then(|schema| misfit(&schema, arguments));
+        let misfit = schema.and_then(|schema| argument_error(&schema, arguments));
         let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), misfit };
         assert_eq!(abilities.action(&call), *wanted);
     }
 
     fn invalid(name: &str, arguments: &str, wanted: &str) {
-        check(name, arguments, &Action::Invalid(wanted.to_owned()));
+        check(name, arguments, &ToolAction::Invalid(wanted.to_owned()));
     }
 
     #[test]
     fn arguments_are_read() {
-        check("end_call", "{}", &Action::EndCall { farewell: None });
-        check("end_call", "", &Action::EndCall { farewell: None });
-        check("end_call", "{\"reason\":\"done\"}", &Action::EndCall { farewell: None });
-        check("end_call", "{\"farewell\":\"Bye\"}", &Action::EndCall { farewell: Some("Bye".into()) });
-        check("send_dtmf", "{\"digits\":\"12#\"}", &Action::SendDigits { digits: "12#".into() });
-        check("leave_voicemail", "{}", &Action::LeaveVoicemail { message: None });
-        check("find", "{\"order\":4}", &Action::Custom { is_async: false, filler: None });
-        let billing = Action::Transfer { destination: 1, briefing: Some("An invoice.".into()) };
+        check("end_call", "{}", &ToolAction::EndCall { farewell: None });
+        check("end_call", "", &ToolAction::EndCall { farewell: None });
+        check("end_call", "{\"reason\":\"done\"}", &ToolAction::EndCall { farewell: None });
+        check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
+        check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
+        check("leave_voicemail", "{}", &ToolAction::LeaveVoicemail { message: None });
+        check("find", "{\"order\":4}", &ToolAction::Custom { is_async: false, filler: None });
+        let billing = ToolAction::Transfer { destination: 1, briefing: Some("An invoice.".into()) };
         check("transfer_call", "{\"destination\":\"billing\",\"briefing\":\"An invoice.\"}", &billing);
     }
 
@@ -265,12 +267,11 @@ mod tests {
 
     #[test]
     fn only_what_can_be_done_is_offered() {
-        let names =
-            |abilities: Abilities<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
-        assert_eq!(names(Abilities::default()), ["end_call", "send_dtmf"]);
+        let names = |abilities: ToolSet<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
+        assert_eq!(names(ToolSet::default()), ["end_call", "send_dtmf"]);
         let remote = [ToolOffer { name: "end_call".into(), ..ToolOffer::default() }];
         assert_eq!(
-            names(Abilities { remote: &remote, voicemail: true, ..Abilities::default() }),
+            names(ToolSet { remote: &remote, voicemail: true, ..ToolSet::default() }),
             ["end_call", "send_dtmf", "leave_voicemail"]
         );
     }

@@ -1,20 +1,20 @@
 //! An agent: how a call is answered, understood, thought about and spoken.
 
-use super::FieldFault;
+use super::FieldError;
 use super::analysis::{self, AnalysisPlan};
-use super::background::Background;
+use super::background::AmbienceConfig;
 use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
-use super::ringing::Ringing;
+use super::ringing::RingingConfig;
 use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use trunkline_json::schema::{Budget, Leniency, Schema};
+use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 use utoipa::ToSchema;
 
 /// Longest call an agent may be set to hold: carriers cut at four hours themselves.
@@ -51,10 +51,10 @@ pub struct AgentFields {
     #[serde(default)]
     pub transfer_config: Option<TransferConfig>,
     #[serde(default)]
-    pub background: Option<Background>,
+    pub background: Option<AmbienceConfig>,
     /// What callers hear before the answer, on telephone lines.
     #[serde(default)]
-    pub ringing: Option<Ringing>,
+    pub ringing: Option<RingingConfig>,
     #[serde(default)]
     pub voicemail_detection: Option<bool>,
     #[serde(default)]
@@ -108,10 +108,10 @@ pub struct Agent {
 }
 
 /// What webhooks are signed with: something that can be copied without losing anything.
-pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldFault> {
+pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldError> {
     match secret {
         Some(secret) if secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
-            Err(FieldFault::new("webhook_secret", "must be printable ASCII; null for none"))
+            Err(FieldError::new("webhook_secret", "must be printable ASCII; null for none"))
         }
         _ => Ok(()),
     }
@@ -163,22 +163,22 @@ impl AgentFields {
 
     /// Compiles the schemas of a block, or of all with an empty name: whether each is a JSON schema within the limits.
     /// Takes milliseconds and more: not for a thread that others wait for.
-    pub fn check_schemas(&self, block: &str) -> Result<(), FieldFault> {
-        let mut budget = Budget::default();
+    pub fn check_schemas(&self, block: &str) -> Result<(), FieldError> {
+        let mut budget = SchemaBudget::default();
         self.schemas(block).try_for_each(|(field, schema)| {
-            let compiled = Schema::compile(schema, &mut budget, Leniency::None);
-            compiled.map(drop).map_err(|error| FieldFault::new(field, error.to_string()))
+            let compiled = CompiledSchema::compile(schema, &mut budget, PatternPolicy::None);
+            compiled.map(drop).map_err(|error| FieldError::new(field, error.to_string()))
         })
     }
 
     /// Leaves out tools and a plan whose schemas are beyond the limits: they were saved before there were any. Says
     /// what was left out, and why.
-    pub fn leave_out_schemas_beyond_limits(&mut self) -> Vec<FieldFault> {
-        let mut budget = Budget::default();
-        let mut check = |schema: &Value| Schema::check(schema, &mut budget, Leniency::SkipBacktracking);
-        let refused: Vec<FieldFault> = self
+    pub fn leave_out_schemas_beyond_limits(&mut self) -> Vec<FieldError> {
+        let mut budget = SchemaBudget::default();
+        let mut check = |schema: &Value| CompiledSchema::check(schema, &mut budget, PatternPolicy::SkipBacktracking);
+        let refused: Vec<FieldError> = self
             .schemas("")
-            .filter_map(|(field, schema)| check(schema).err().map(|error| FieldFault::new(field, error.to_string())))
+            .filter_map(|(field, schema)| check(schema).err().map(|error| FieldError::new(field, error.to_string())))
             .collect();
         let is_refused = |field: &str| refused.iter().any(|fault| fault.field == field);
         if let Some(config) = &mut self.llm_config {
@@ -210,7 +210,7 @@ impl AgentFields {
     }
 
     /// Whether the values can be used. Schemas are not compiled here, see [`Self::check_schemas`].
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         check_name(&self.name)?;
         check_webhook_secret(self.webhook_secret.as_deref())?;
         for (field, text) in [
@@ -220,34 +220,34 @@ impl AgentFields {
             ("voicemail_message", &self.voicemail_message),
         ] {
             if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-                return Err(FieldFault::new(field, format!("must not be longer than {TEXT_BYTES_MAX} bytes")));
+                return Err(FieldError::new(field, format!("must not be longer than {TEXT_BYTES_MAX} bytes")));
             }
         }
         if self.max_duration_seconds.is_some_and(|s| !(10..=MAX_DURATION_SECONDS).contains(&s)) {
-            return Err(FieldFault::new(
+            return Err(FieldError::new(
                 "max_duration_seconds",
                 format!("must be between 10 and {MAX_DURATION_SECONDS}"),
             ));
         }
         if self.notification_email.as_deref().is_some_and(|email| !is_email(email)) {
-            return Err(FieldFault::new("notification_email", "is not an e-mail address"));
+            return Err(FieldError::new("notification_email", "is not an e-mail address"));
         }
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
         {
-            return Err(FieldFault::new("webhook_url", "is not an http or https URL"));
+            return Err(FieldError::new("webhook_url", "is not an http or https URL"));
         }
         if let Some(bad) = self.webhook_events.iter().flatten().find(|event| !WEBHOOK_EVENTS.contains(&event.as_str()))
         {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            return Err(FieldFault::new("webhook_events", message));
+            return Err(FieldError::new("webhook_events", message));
         }
         let mut all = Ok(());
         for result in [
             self.dtmf_rules.as_ref().map(DtmfRules::validate),
             self.transfer_config.as_ref().map(TransferConfig::validate),
-            self.background.as_ref().map(Background::validate),
-            self.ringing.as_ref().map(Ringing::validate),
+            self.background.as_ref().map(AmbienceConfig::validate),
+            self.ringing.as_ref().map(RingingConfig::validate),
             self.voice_settings.as_ref().map(VoiceSettings::validate),
             self.turn_config.as_ref().map(TurnConfig::validate),
             self.silence_config.as_ref().map(SilenceConfig::validate),
@@ -263,14 +263,14 @@ impl AgentFields {
     }
 
     /// A key that calls a tool needs one.
-    fn rules_fit_tools(&self) -> Result<(), FieldFault> {
+    fn rules_fit_tools(&self) -> Result<(), FieldError> {
         let tools = self.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
         for (index, rule) in self.dtmf_rules.iter().flat_map(|rules| rules.rules.iter().enumerate()) {
             if let Some(name) = &rule.tool
                 && !tools.iter().any(|tool| tool.function.name == *name && tool.kind == "function")
             {
                 let message = format!("there is no tool named {name} in llm_config.tools");
-                return Err(FieldFault::new(format!("dtmf_rules.rules[{index}].tool"), message));
+                return Err(FieldError::new(format!("dtmf_rules.rules[{index}].tool"), message));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What is to be found out about a call when it is over.
 
-use super::FieldFault;
+use super::FieldError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -28,12 +28,12 @@ impl AnalysisPlan {
     /// Whether the values can be used; not whether the schema can, see [`AgentFields::check_schemas`].
     ///
     /// [`AgentFields::check_schemas`]: super::agent::AgentFields::check_schemas
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if self.min_messages_threshold.is_some_and(|min| min > 10_000) {
-            return Err(FieldFault::new("analysis_plan.min_messages_threshold", "must be between 0 and 10000"));
+            return Err(FieldError::new("analysis_plan.min_messages_threshold", "must be between 0 and 10000"));
         }
         if self.structured_data_plan.as_ref().is_some_and(|schema| !schema.is_object()) {
-            return Err(FieldFault::new(SCHEMA_FIELD, "must be a JSON schema"));
+            return Err(FieldError::new(SCHEMA_FIELD, "must be a JSON schema"));
         }
         Ok(())
     }

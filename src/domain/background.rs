@@ -1,12 +1,12 @@
 //! What is heard under the agent's voice: `background` of an agent.
 
-use super::FieldFault;
+use super::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BackgroundSound {
+pub enum AmbienceSound {
     /// The quiet of a room.
     Room,
     /// A room with people typing in it.
@@ -16,19 +16,19 @@ pub enum BackgroundSound {
 /// Ambience under the voice; it makes way by 8 dB while the agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Background {
-    pub sound: BackgroundSound,
+pub struct AmbienceConfig {
+    pub sound: AmbienceSound,
     /// Louder or softer than it was made (a room at -50, an office at -42 dBFS).
     #[serde(default)]
     #[schema(minimum = -30, maximum = 12)]
     pub level_db: f64,
 }
 
-impl Background {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+impl AmbienceConfig {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if (-30.0..=12.0).contains(&self.level_db) {
             return Ok(());
         }
-        Err(FieldFault::new("background.level_db", "must be between -30 and 12"))
+        Err(FieldError::new("background.level_db", "must be between -30 and 12"))
     }
 }

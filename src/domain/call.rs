@@ -95,12 +95,12 @@ pub struct Call {
     pub assistant: Option<Value>,
     /// What the signalling said: `headers`, `identity`, causes of the end.
     pub signalling: Option<Value>,
-    pub outcome: Outcome,
+    pub outcome: CallOutcome,
 }
 
 /// What is known of a call once it was thought about.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct CallOutcome {
     pub summary: Option<String>,
     pub report: Option<Value>,
     pub extracted_data: Option<Value>,
@@ -109,7 +109,7 @@ pub struct Outcome {
 
 /// What a call used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Billed {
+pub struct CallUsage {
     /// `2026-03-27`, of its end in UTC.
     pub day: String,
     pub seconds: i64,
@@ -145,7 +145,7 @@ impl Call {
             node: None,
             assistant: None,
             signalling: None,
-            outcome: Outcome::default(),
+            outcome: CallOutcome::default(),
         }
     }
 

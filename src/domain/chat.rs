@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Told to a model that takes over in the middle of another one's answer.
-pub const GO_ON: &str =
+pub const CONTINUE_PROMPT: &str =
     "Your last answer was cut off by a technical fault. Go on from where it stopped, without repeating it.";
 
 #[derive(Clone, Debug, PartialEq)]

@@ -5,12 +5,12 @@ use super::time::UnixMs;
 use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
+pub enum DeliveryChannel {
     Webhook,
     Mail,
 }
 
-impl Channel {
+impl DeliveryChannel {
     pub fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
@@ -55,7 +55,7 @@ pub struct Delivery {
     /// Also `webhook-id` and `message_id`.
     pub id: DeliveryId,
     pub organization: OrganizationId,
-    pub channel: Channel,
+    pub channel: DeliveryChannel,
     /// Deliveries of one key go out one after the other.
     pub order_key: String,
     pub call: Option<CallId>,
@@ -71,7 +71,7 @@ pub struct Delivery {
 
 /// What became of it so far.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub struct DeliveryProgress {
     pub status: DeliveryStatus,
     pub attempts: i64,
     pub next_attempt_at: Option<UnixMs>,

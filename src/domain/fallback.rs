@@ -1,6 +1,6 @@
 //! Who stands in for whom: `fallbacks` of an agent, by stage and in order.
 
-use super::FieldFault;
+use super::FieldError;
 use super::speech::{LlmProvider, SttConfig, TtsConfig};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -49,19 +49,19 @@ impl Fallbacks {
         self.hedge_after_ms.unwrap_or(HEDGE_AFTER_MS)
     }
 
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         let at = |list: &str, index: usize| format!("fallbacks.{list}[{index}]");
         for (list, count) in [("stt", self.stt.len()), ("llm", self.llm.len()), ("tts", self.tts.len())] {
             if count > FALLBACKS_MAX {
-                return Err(FieldFault::new(format!("fallbacks.{list}"), format!("at most {FALLBACKS_MAX}")));
+                return Err(FieldError::new(format!("fallbacks.{list}"), format!("at most {FALLBACKS_MAX}")));
             }
         }
         if self.hedge_after_ms.is_some_and(|ms| ms > 30_000) {
-            return Err(FieldFault::new("fallbacks.hedge_after_ms", "must be between 0 and 30000"));
+            return Err(FieldError::new("fallbacks.hedge_after_ms", "must be between 0 and 30000"));
         }
-        let strip = |fault: FieldFault, parent: String| {
+        let strip = |fault: FieldError, parent: String| {
             let field = fault.field.split_once('.').map_or(fault.field.as_str(), |(_, field)| field);
-            FieldFault::new(format!("{parent}.{field}"), fault.message)
+            FieldError::new(format!("{parent}.{field}"), fault.message)
         };
         for (index, one) in self.stt.iter().enumerate() {
             one.validate().map_err(|fault| strip(fault, at("stt", index)))?;
@@ -77,9 +77,9 @@ impl Fallbacks {
 }
 
 impl LlmFallback {
-    fn validate(&self) -> Result<(), FieldFault> {
-        if self.provider.is_engine() {
-            return Err(FieldFault::new("llm.provider", "a speech-to-speech engine cannot stand in for a model"));
+    fn validate(&self) -> Result<(), FieldError> {
+        if self.provider.is_realtime() {
+            return Err(FieldError::new("llm.provider", "a speech-to-speech engine cannot stand in for a model"));
         }
         self.as_config().validate()
     }

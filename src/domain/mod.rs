@@ -35,12 +35,12 @@ pub mod turn_config;
 
 /// A value of a customer that was refused, with the path of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldFault {
+pub struct FieldError {
     pub field: String,
     pub message: String,
 }
 
-impl FieldFault {
+impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }

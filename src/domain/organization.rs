@@ -1,6 +1,6 @@
 //! A tenant, and what it may use at once.
 
-use super::FieldFault;
+use super::FieldError;
 use super::ids::OrganizationId;
 use super::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ const NAME_MAX: usize = 200;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct OrganizationLimits {
     /// Calls at once, of every direction, both legs of a transfer counted; tasks wait beyond it.
     pub max_concurrent_calls: Option<u32>,
     /// Calls started in a second, of every direction; below one, a call every so many seconds.
@@ -25,25 +25,25 @@ pub struct Limits {
 
 /// What an organization has used of a UTC day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct DailyUsage {
     pub seconds: i64,
     /// Millionths.
     pub micros: i64,
 }
 
-impl Limits {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+impl OrganizationLimits {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if self.max_concurrent_calls.is_some_and(|max| !(1..=100_000).contains(&max)) {
-            return Err(FieldFault::new("max_concurrent_calls", "must be between 1 and 100000"));
+            return Err(FieldError::new("max_concurrent_calls", "must be between 1 and 100000"));
         }
         if self.calls_per_second.is_some_and(|cps| !(0.01..=1_000.0).contains(&cps)) {
-            return Err(FieldFault::new("calls_per_second", "must be between 0.01 and 1000"));
+            return Err(FieldError::new("calls_per_second", "must be between 0.01 and 1000"));
         }
         if self.max_minutes_per_day.is_some_and(|max| !(1..=10_000_000).contains(&max)) {
-            return Err(FieldFault::new("max_minutes_per_day", "must be between 1 and 10000000"));
+            return Err(FieldError::new("max_minutes_per_day", "must be between 1 and 10000000"));
         }
         if self.max_spend_per_day.is_some_and(|max| !(0.01..=10_000_000.0).contains(&max)) {
-            return Err(FieldFault::new("max_spend_per_day", "must be between 0.01 and 10000000"));
+            return Err(FieldError::new("max_spend_per_day", "must be between 0.01 and 10000000"));
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Limits {
     }
 
     /// Another call may be made after so much has been used of the day.
-    pub fn allows(&self, spent: Spent) -> bool {
+    pub fn allows(&self, spent: DailyUsage) -> bool {
         let minutes = self.max_minutes_per_day.is_none_or(|max| spent.seconds < i64::from(max) * 60);
         minutes && self.max_spend_per_day.is_none_or(|max| (spent.micros as f64) < max * 1e6)
     }
@@ -97,7 +97,7 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ancestor {
     pub id: OrganizationId,
-    pub limits: Limits,
+    pub limits: OrganizationLimits,
 }
 
 /// An organization and its ancestors: itself first, the root of the family last. A call counts for each of them.
@@ -145,7 +145,7 @@ pub struct Organization {
     /// Itself, or the root of its parents.
     pub billed_to: OrganizationId,
     pub name: String,
-    pub limits: Limits,
+    pub limits: OrganizationLimits,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
     pub created_at: UnixMs,
@@ -156,15 +156,15 @@ impl Organization {
     /// One without a parent and without limits, which pays for itself.
     pub fn root(name: &str, at: UnixMs) -> Self {
         let id = OrganizationId::new();
-        let (name, limits) = (name.to_owned(), Limits::default());
+        let (name, limits) = (name.to_owned(), OrganizationLimits::default());
         Self { id, parent: None, billed_to: id, name, limits, version: 1, created_at: at, updated_at: at }
     }
 }
 
 /// A name of 1 to 200 characters.
-pub fn check_name(name: &str) -> Result<(), FieldFault> {
+pub fn check_name(name: &str) -> Result<(), FieldError> {
     if name.trim().is_empty() || name.chars().count() > NAME_MAX || name.contains('\0') {
-        return Err(FieldFault::new("name", "must have 1 to 200 characters, none of them U+0000"));
+        return Err(FieldError::new("name", "must have 1 to 200 characters, none of them U+0000"));
     }
     Ok(())
 }
@@ -175,16 +175,24 @@ mod tests {
 
     #[test]
     fn a_day_has_its_minutes_and_its_money() {
-        let limits = Limits { max_minutes_per_day: Some(10), max_spend_per_day: Some(2.5), ..Limits::default() };
-        let allows = |seconds, micros| limits.allows(Spent { seconds, micros });
+        let limits = OrganizationLimits {
+            max_minutes_per_day: Some(10),
+            max_spend_per_day: Some(2.5),
+            ..OrganizationLimits::default()
+        };
+        let allows = |seconds, micros| limits.allows(DailyUsage { seconds, micros });
         assert!(allows(599, 2_499_999) && !allows(600, 0) && !allows(0, 2_500_000));
-        assert!(Limits::default().allows(Spent { seconds: i64::MAX, micros: i64::MAX }));
+        assert!(OrganizationLimits::default().allows(DailyUsage { seconds: i64::MAX, micros: i64::MAX }));
     }
 
     #[test]
     fn a_limit_is_lifted_by_more_and_by_null_and_not_by_less() {
-        let before = Limits { max_concurrent_calls: Some(5), max_spend_per_day: Some(1.0), ..Limits::default() };
-        let lifted = |change: fn(&mut Limits)| {
+        let before = OrganizationLimits {
+            max_concurrent_calls: Some(5),
+            max_spend_per_day: Some(1.0),
+            ..OrganizationLimits::default()
+        };
+        let lifted = |change: fn(&mut OrganizationLimits)| {
             let mut now = before.clone();
             change(&mut now);
             now.lifted(&before)
@@ -202,11 +210,19 @@ mod tests {
     fn a_limit_is_at_most_that_of_everybody_above() {
         let above = |max, minutes| Ancestor {
             id: OrganizationId::new(),
-            limits: Limits { max_concurrent_calls: max, max_minutes_per_day: minutes, ..Limits::default() },
+            limits: OrganizationLimits {
+                max_concurrent_calls: max,
+                max_minutes_per_day: minutes,
+                ..OrganizationLimits::default()
+            },
         };
         let above = [above(None, Some(100)), above(Some(10), Some(500))];
-        let before = Limits { max_minutes_per_day: Some(400), ..Limits::default() };
-        let with = |max, minutes| Limits { max_concurrent_calls: max, max_minutes_per_day: minutes, ..before.clone() };
+        let before = OrganizationLimits { max_minutes_per_day: Some(400), ..OrganizationLimits::default() };
+        let with = |max, minutes| OrganizationLimits {
+            max_concurrent_calls: max,
+            max_minutes_per_day: minutes,
+            ..before.clone()
+        };
         assert_eq!(with(Some(10), Some(100)).over(&before, &above), None);
         assert_eq!(with(Some(11), None).over(&before, &above), Some(("max_concurrent_calls", 10.0)));
         assert_eq!(with(None, Some(101)).over(&before, &above), Some(("max_minutes_per_day", 100.0)));
@@ -216,9 +232,10 @@ mod tests {
 
     #[test]
     fn a_rate_below_one_is_a_longer_window() {
-        let window = |cps| Limits { calls_per_second: Some(cps), ..Limits::default() }.rate_window();
+        let window =
+            |cps| OrganizationLimits { calls_per_second: Some(cps), ..OrganizationLimits::default() }.rate_window();
         assert_eq!(window(5.0), Some((5, 1_000)));
         assert_eq!(window(0.5), Some((1, 2_000)));
-        assert_eq!(Limits::default().rate_window(), None);
+        assert_eq!(OrganizationLimits::default().rate_window(), None);
     }
 }

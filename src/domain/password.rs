@@ -4,7 +4,7 @@
 //! An address has an account in each of its organizations, with a password each. All of them are hashed with one
 //! [`Recipe`]: a guess costs one computation, whether the address has no account, one or a thousand, and takes as long.
 
-use super::FieldFault;
+use super::FieldError;
 use super::login_address::LoginAddress;
 use argon2::{Argon2, CustomizedPasswordHasher as _, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
@@ -19,18 +19,18 @@ const SALT_BYTES: usize = 16;
 /// Characters of a hash after its recipe: a dollar sign and 32 bytes in base 64.
 pub const OUTPUT_CHARS: usize = 44;
 
-pub fn validate(password: &str) -> Result<(), FieldFault> {
+pub fn validate(password: &str) -> Result<(), FieldError> {
     if !(LENGTH_MIN..=LENGTH_MAX).contains(&password.chars().count()) {
-        return Err(FieldFault::new("password", format!("must have {LENGTH_MIN} to {LENGTH_MAX} characters")));
+        return Err(FieldError::new("password", format!("must have {LENGTH_MIN} to {LENGTH_MAX} characters")));
     }
     Ok(())
 }
 
 /// Algorithm, version, cost and salt, as the first fields of a PHC string.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipe(String);
+pub struct HashParams(String);
 
-impl Recipe {
+impl HashParams {
     /// Of a stored hash: all of it but the last [`OUTPUT_CHARS`].
     pub fn stored(text: String) -> Self {
         Self(text)
@@ -83,19 +83,19 @@ mod tests {
     #[test]
     fn a_recipe_makes_the_same_hash_again() {
         let stored = hash("correct horse battery").unwrap();
-        let recipe = Recipe::stored(stored[..stored.len() - OUTPUT_CHARS].to_owned());
+        let recipe = HashParams::stored(stored[..stored.len() - OUTPUT_CHARS].to_owned());
         assert_eq!(recipe.hash("correct horse battery").unwrap(), stored);
         assert_ne!(recipe.hash("wrong").unwrap(), stored);
-        assert!(Recipe::stored("no recipe".to_owned()).hash("x").is_err());
+        assert!(HashParams::stored("no recipe".to_owned()).hash("x").is_err());
     }
 
     #[test]
     fn an_address_has_one_recipe_which_costs_what_any_hash_costs() {
         let (one, other) = (LoginAddress::new("a@example.com"), LoginAddress::new("b@example.com"));
-        let recipe = Recipe::of_address("secret", &one);
-        assert_eq!(recipe, Recipe::of_address("secret", &LoginAddress::new("A@Example.com")));
-        assert_ne!(recipe, Recipe::of_address("secret", &other));
-        assert_ne!(recipe, Recipe::of_address("another secret", &one));
+        let recipe = HashParams::of_address("secret", &one);
+        assert_eq!(recipe, HashParams::of_address("secret", &LoginAddress::new("A@Example.com")));
+        assert_ne!(recipe, HashParams::of_address("secret", &other));
+        assert_ne!(recipe, HashParams::of_address("another secret", &one));
         let (made, anybody) = (recipe.hash("x").unwrap(), hash("x").unwrap());
         assert_eq!(made.strip_prefix(&recipe.0).unwrap().len(), OUTPUT_CHARS);
         let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();

@@ -50,7 +50,7 @@ named! {
 named! {
     /// A person's role in an organization. Members work with agents, tasks and calls and see who is there,
     /// admins also manage keys, people and secrets, owners also the organization itself.
-    Role { Owner "owner", Admin "admin", Member "member" }
+    UserRole { Owner "owner", Admin "admin", Member "member" }
 }
 
 impl KeyScope {
@@ -60,7 +60,7 @@ impl KeyScope {
     }
 }
 
-impl Role {
+impl UserRole {
     /// At least as much as the other.
     pub fn includes(self, other: Self) -> bool {
         let rank = |role| match role {
@@ -83,6 +83,6 @@ mod tests {
         }
         assert_eq!(KeyScope::needed("agents", true), Some(KeyScope::AgentsWrite));
         assert_eq!(KeyScope::needed("usage", true), None);
-        assert!(Role::Owner.includes(Role::Admin) && !Role::Member.includes(Role::Admin));
+        assert!(UserRole::Owner.includes(UserRole::Admin) && !UserRole::Member.includes(UserRole::Admin));
     }
 }

@@ -38,7 +38,7 @@ impl Default for PriceTable {
 
 /// What a call used of each provider.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Used {
+pub struct BillableUsage {
     pub seconds: i64,
     /// `provider/model`.
     pub stt: String,
@@ -65,7 +65,7 @@ impl PriceTable {
 
     /// The bill as customers read it, and its total in millionths. What the table does not know has the
     /// cost `null` and counts nothing.
-    pub fn bill(&self, used: &Used) -> (Value, i64) {
+    pub fn bill(&self, used: &BillableUsage) -> (Value, i64) {
         let minutes = used.seconds as f64 / 60.0;
         let stt = of(&self.stt_per_minute, &used.stt).map(|price| price * minutes);
         let tts = |name: &str, characters: i64| {
@@ -115,12 +115,12 @@ mod tests {
              [llm.\"openai/gpt-4o-mini\"]\nprompt_per_million = 0.15\ncompletion_per_million = 0.6",
         )
         .unwrap();
-        let used = Used {
+        let used = BillableUsage {
             seconds: 120,
             stt: "deepgram/nova-3-general".into(),
             tts: vec![("elevenlabs/x".into(), 500)],
             llm: vec![("openai/gpt-4o-mini".into(), 10_000, 1_000)],
-            ..Used::default()
+            ..BillableUsage::default()
         };
         let (bill, micros) = table.bill(&used);
         assert_eq!(micros, 20_000 + 12_000 + 1_500 + 600);

@@ -12,34 +12,34 @@ macro_rules! provider_table {
     ($expand:ident) => {
         $expand! {
             Deepgram deepgram "deepgram" at "https://api.deepgram.com" env "DEEPGRAM_API_KEY" version "" probe "/v1/projects" "Token" {
-                stt Deepgram deepgram::LISTEN;
+                stt Deepgram deepgram::STT;
             }
             Openai openai "openai" at "https://api.openai.com/v1" env "OPENAI_API_KEY" version "" probe "/models" "Bearer" {
-                stt Openai openai::TRANSCRIBE; llm Openai openai::CHAT; tts Openai openai::SPEECH;
-                engine OpenaiRealtime "openai_realtime" openai::REALTIME;
+                stt Openai openai::STT; llm Openai openai::LLM; tts Openai openai::TTS;
+                realtime OpenaiRealtime "openai_realtime" openai::REALTIME;
             }
             Anthropic anthropic "anthropic" at "https://api.anthropic.com" env "ANTHROPIC_API_KEY" version "2026-10-21" probe "/v1/models" "x-api-key" {
-                llm Anthropic anthropic::MESSAGES;
+                llm Anthropic anthropic::LLM;
             }
             Groq groq "groq" at "https://api.groq.com/openai/v1" env "GROQ_API_KEY" version "" probe "/models" "Bearer" {
-                llm Groq groq::CHAT;
+                llm Groq groq::LLM;
             }
             Mistral mistral "mistral" at "https://api.mistral.ai/v1" env "MISTRAL_API_KEY" version "" probe "/models" "Bearer" {
-                llm Mistral mistral::CHAT;
+                llm Mistral mistral::LLM;
             }
             Xai xai "xai" at "https://api.x.ai/v1" env "XAI_API_KEY" version "" probe "/models" "Bearer" {
-                llm Xai xai::CHAT;
-                engine XaiRealtime "xai_realtime" xai::REALTIME;
+                llm Xai xai::LLM;
+                realtime XaiRealtime "xai_realtime" xai::REALTIME;
             }
             Elevenlabs elevenlabs "elevenlabs" at "https://api.elevenlabs.io" env "ELEVENLABS_API_KEY" version "" probe "/v1/user" "xi-api-key" {
-                tts Elevenlabs elevenlabs::VOICE;
-                engine ElevenlabsAgent "elevenlabs_agent" elevenlabs::AGENT;
+                tts Elevenlabs elevenlabs::TTS;
+                realtime ElevenlabsAgent "elevenlabs_agent" elevenlabs::REALTIME;
             }
             Cartesia cartesia "cartesia" at "https://api.cartesia.ai" env "CARTESIA_API_KEY" version "2026-08-14" probe "/voices?limit=1" "Bearer" {
-                tts Cartesia cartesia::VOICE;
+                tts Cartesia cartesia::TTS;
             }
             Local local "local" at "" env "" version "" probe "" "" {
-                tts Local local::VOICE;
+                tts Local local::TTS;
             }
         }
     };
@@ -48,13 +48,13 @@ pub(crate) use provider_table;
 
 macro_rules! names {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
-        $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
-        $(engine $engine:ident $engine_name:literal $converse:path;)?
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
     } )*) => {
         /// Whose key and address a stage uses.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub enum Account { $($account),* }
+        pub enum ProviderAccount { $($account),* }
 
         /// Recognisers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -66,7 +66,7 @@ macro_rules! names {
         #[serde(rename_all = "snake_case")]
         pub enum LlmProvider {
             $( $( $llm, )? )*
-            $( $( $engine, )? )*
+            $( $( $realtime, )? )*
         }
 
         /// Voices.
@@ -74,7 +74,7 @@ macro_rules! names {
         #[serde(rename_all = "snake_case")]
         pub enum TtsProvider { $( $( $tts, )? )* }
 
-        impl Account {
+        impl ProviderAccount {
             pub const ALL: &[Self] = &[$(Self::$account),*];
 
             pub fn name(self) -> &'static str {
@@ -82,13 +82,13 @@ macro_rules! names {
             }
 
             /// What calls use it for.
-            pub fn stages(self) -> Vec<Stage> {
+            pub fn stages(self) -> Vec<PipelineStage> {
                 match self {
                     $(Self::$account => vec![
-                        $( { let SttProvider::$stt = SttProvider::$stt else { unreachable!() }; Stage::Stt }, )?
-                        $( { let LlmProvider::$llm = LlmProvider::$llm else { unreachable!() }; Stage::Llm }, )?
-                        $( { let TtsProvider::$tts = TtsProvider::$tts else { unreachable!() }; Stage::Tts }, )?
-                        $( { let LlmProvider::$engine = LlmProvider::$engine else { unreachable!() }; Stage::Engine }, )?
+                        $( { let SttProvider::$stt = SttProvider::$stt else { unreachable!() }; PipelineStage::Stt }, )?
+                        $( { let LlmProvider::$llm = LlmProvider::$llm else { unreachable!() }; PipelineStage::Llm }, )?
+                        $( { let TtsProvider::$tts = TtsProvider::$tts else { unreachable!() }; PipelineStage::Tts }, )?
+                        $( { let LlmProvider::$realtime = LlmProvider::$realtime else { unreachable!() }; PipelineStage::Realtime }, )?
                     ]),*
                 }
             }
@@ -106,45 +106,45 @@ macro_rules! names {
         }
 
         impl SttProvider {
-            pub fn account(self) -> Account {
-                match self { $( $( Self::$stt => Account::$account, )? )* }
+            pub fn account(self) -> ProviderAccount {
+                match self { $( $( Self::$stt => ProviderAccount::$account, )? )* }
             }
         }
 
         impl LlmProvider {
-            pub fn account(self) -> Account {
+            pub fn account(self) -> ProviderAccount {
                 match self {
-                    $( $( Self::$llm => Account::$account, )? )*
-                    $( $( Self::$engine => Account::$account, )? )*
+                    $( $( Self::$llm => ProviderAccount::$account, )? )*
+                    $( $( Self::$realtime => ProviderAccount::$account, )? )*
                 }
             }
 
             /// It hears and speaks by itself: no recogniser and no voice of the agent are asked.
-            pub fn is_engine(self) -> bool {
+            pub fn is_realtime(self) -> bool {
                 match self {
                     $( $( Self::$llm => false, )? )*
-                    $( $( Self::$engine => true, )? )*
+                    $( $( Self::$realtime => true, )? )*
                 }
             }
 
             pub fn name(self) -> &'static str {
                 match self {
                     $( $( Self::$llm => $name, )? )*
-                    $( $( Self::$engine => $engine_name, )? )*
+                    $( $( Self::$realtime => $realtime_name, )? )*
                 }
             }
         }
 
         impl TtsProvider {
-            pub fn account(self) -> Account {
-                match self { $( $( Self::$tts => Account::$account, )? )* }
+            pub fn account(self) -> ProviderAccount {
+                match self { $( $( Self::$tts => ProviderAccount::$account, )? )* }
             }
         }
     };
 }
 provider_table!(names);
 
-impl Account {
+impl ProviderAccount {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|account| account.name() == name)
     }
@@ -169,21 +169,21 @@ impl TtsProvider {
 
 /// What a provider does in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum PipelineStage {
     Stt,
     Llm,
     Tts,
     /// Speech to speech.
-    Engine,
+    Realtime,
 }
 
-impl Stage {
+impl PipelineStage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Stt => "stt",
             Self::Llm => "llm",
             Self::Tts => "tts",
-            Self::Engine => "engine",
+            Self::Realtime => "engine",
         }
     }
 }

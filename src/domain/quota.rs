@@ -85,7 +85,7 @@ quotas! {
 
 /// What is counted in the database when one more is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
+pub enum QuotaResource {
     Agents,
     Tasks,
     Trunks,
@@ -96,7 +96,7 @@ pub enum Resource {
     Organizations,
 }
 
-impl Resource {
+impl QuotaResource {
     pub const ALL: &[Self] = &[
         Self::Agents,
         Self::Tasks,
@@ -139,14 +139,14 @@ impl Resource {
 /// What the operator allows one organization, by the names of [`Quotas`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(transparent)]
-pub struct Allowance(pub BTreeMap<String, u32>);
+pub struct QuotaOverrides(pub BTreeMap<String, u32>);
 
-impl Allowance {
+impl QuotaOverrides {
     /// Takes `name=number`, or `name=` for the server's own number.
     pub fn change(&mut self, text: &str) -> Result<(), String> {
         let (name, number) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=NUMBER"))?;
-        if !Resource::ALL.iter().any(|resource| resource.name() == name) {
-            let names: Vec<_> = Resource::ALL.iter().map(|resource| resource.name()).collect();
+        if !QuotaResource::ALL.iter().any(|resource| resource.name() == name) {
+            let names: Vec<_> = QuotaResource::ALL.iter().map(|resource| resource.name()).collect();
             return Err(format!("{name:?} is not one of {}", names.join(", ")));
         }
         if number.is_empty() {
@@ -159,13 +159,13 @@ impl Allowance {
     }
 
     /// How many of a resource the organization itself may hold.
-    pub fn of_one(&self, quotas: &Quotas, resource: Resource) -> i64 {
+    pub fn of_one(&self, quotas: &Quotas, resource: QuotaResource) -> i64 {
         i64::from(self.0.get(resource.name()).copied().unwrap_or(resource.of(quotas)))
     }
 
     /// How many it may hold with everything below it.
-    pub fn of_family(&self, quotas: &Quotas, resource: Resource) -> i64 {
-        let factor = if resource == Resource::Organizations { 1 } else { FAMILY_FACTOR };
+    pub fn of_family(&self, quotas: &Quotas, resource: QuotaResource) -> i64 {
+        let factor = if resource == QuotaResource::Organizations { 1 } else { FAMILY_FACTOR };
         self.of_one(quotas, resource) * factor
     }
 }
@@ -177,21 +177,21 @@ mod tests {
     #[test]
     fn an_allowance_stands_in_for_the_servers_number_and_for_no_other() {
         let quotas = Quotas::default();
-        let allowance: Allowance = serde_json::from_str(r#"{"agents": 7}"#).unwrap();
-        assert_eq!(allowance.of_one(&quotas, Resource::Agents), 7);
-        assert_eq!(allowance.of_family(&quotas, Resource::Agents), 70);
-        assert_eq!(allowance.of_one(&quotas, Resource::Tasks), i64::from(quotas.tasks));
-        assert_eq!(allowance.of_family(&quotas, Resource::Organizations), i64::from(quotas.organizations));
+        let allowance: QuotaOverrides = serde_json::from_str(r#"{"agents": 7}"#).unwrap();
+        assert_eq!(allowance.of_one(&quotas, QuotaResource::Agents), 7);
+        assert_eq!(allowance.of_family(&quotas, QuotaResource::Agents), 70);
+        assert_eq!(allowance.of_one(&quotas, QuotaResource::Tasks), i64::from(quotas.tasks));
+        assert_eq!(allowance.of_family(&quotas, QuotaResource::Organizations), i64::from(quotas.organizations));
     }
 
     #[test]
     fn the_operator_changes_what_there_is_by_its_name() {
-        let mut allowance = Allowance::default();
+        let mut allowance = QuotaOverrides::default();
         allowance.change("agents=5").unwrap();
         allowance.change("tasks=0").unwrap();
         assert_eq!(serde_json::to_string(&allowance).unwrap(), r#"{"agents":5,"tasks":0}"#);
         allowance.change("agents=").unwrap();
-        assert_eq!(allowance.of_one(&Quotas::default(), Resource::Agents), 1_000);
+        assert_eq!(allowance.of_one(&Quotas::default(), QuotaResource::Agents), 1_000);
         for bad in ["agents", "agents=many", "agents=-1", "sessions_per_user=5", "=5"] {
             assert!(allowance.change(bad).is_err(), "{bad}");
         }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn every_counted_resource_has_its_number() {
         let names: Vec<_> = Quotas::default().all().into_iter().map(|(name, _)| name).collect();
-        for resource in Resource::ALL {
+        for resource in QuotaResource::ALL {
             assert!(names.contains(&resource.name()), "{resource:?}");
         }
     }

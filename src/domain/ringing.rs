@@ -1,6 +1,6 @@
 //! What callers hear before an agent answers: `ringing` of an agent.
 
-use super::FieldFault;
+use super::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ const ANNOUNCEMENT_CHARS_MAX: usize = 1_000;
 /// Before the answer: nothing of it is charged to the caller, recorded or part of the transcript.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Ringing {
+pub struct RingingConfig {
     /// How long it rings.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 30_000)]
@@ -22,15 +22,15 @@ pub struct Ringing {
     pub announcement: Option<String>,
 }
 
-impl Ringing {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+impl RingingConfig {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if self.ring_ms > RING_MS_MAX {
-            return Err(FieldFault::new("ringing.ring_ms", format!("must be between 0 and {RING_MS_MAX}")));
+            return Err(FieldError::new("ringing.ring_ms", format!("must be between 0 and {RING_MS_MAX}")));
         }
         let fits = |text: &String| !text.trim().is_empty() && text.chars().count() <= ANNOUNCEMENT_CHARS_MAX;
         if self.announcement.as_ref().is_some_and(|text| !fits(text)) {
             let message = format!("must have 1 to {ANNOUNCEMENT_CHARS_MAX} characters");
-            return Err(FieldFault::new("ringing.announcement", message));
+            return Err(FieldError::new("ringing.announcement", message));
         }
         Ok(())
     }

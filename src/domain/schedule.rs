@@ -1,6 +1,6 @@
 //! When a task may call, and when it tries again.
 
-use super::FieldFault;
+use super::FieldError;
 use super::end_reason::EndReason;
 use super::time::UnixMs;
 use jiff::civil::{Time, Weekday};
@@ -46,19 +46,19 @@ pub struct CallingWindow {
 }
 
 impl RetryPolicy {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if !(1..=ATTEMPTS_MAX).contains(&self.max_attempts) {
-            return Err(FieldFault::new("retry_policy.max_attempts", format!("must be between 1 and {ATTEMPTS_MAX}")));
+            return Err(FieldError::new("retry_policy.max_attempts", format!("must be between 1 and {ATTEMPTS_MAX}")));
         }
         if !(1..=DELAY_SECONDS_MAX).contains(&self.delay_seconds) {
             let message = format!("must be between 1 and {DELAY_SECONDS_MAX}");
-            return Err(FieldFault::new("retry_policy.delay_seconds", message));
+            return Err(FieldError::new("retry_policy.delay_seconds", message));
         }
         for (index, name) in self.on.iter().enumerate() {
             if !EndReason::parse(name).is_some_and(EndReason::is_retryable) {
                 let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
                 let message = format!("{name} is not one of {}", allowed.join(", "));
-                return Err(FieldFault::new(format!("retry_policy.on[{index}]"), message));
+                return Err(FieldError::new(format!("retry_policy.on[{index}]"), message));
             }
         }
         Ok(())
@@ -112,13 +112,13 @@ impl CallingWindow {
     }
 }
 
-pub fn validate_windows(windows: &[CallingWindow]) -> Result<(), FieldFault> {
+pub fn validate_windows(windows: &[CallingWindow]) -> Result<(), FieldError> {
     if windows.len() > WINDOWS_MAX {
-        return Err(FieldFault::new("calling_windows", format!("at most {WINDOWS_MAX}")));
+        return Err(FieldError::new("calling_windows", format!("at most {WINDOWS_MAX}")));
     }
     for (index, window) in windows.iter().enumerate() {
         let fault =
-            |field: &str, message: &str| Err(FieldFault::new(format!("calling_windows[{index}].{field}"), message));
+            |field: &str, message: &str| Err(FieldError::new(format!("calling_windows[{index}].{field}"), message));
         if window.zone().is_none() {
             return fault("time_zone", "is not a time zone of the IANA database such as Europe/Amsterdam");
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
-pub struct ShareMax {
+pub struct ShareLimits {
     pub of_one: usize,
     /// Of a root with everything below it.
     pub of_family: usize,
@@ -14,22 +14,22 @@ pub struct ShareMax {
 
 /// Whose part is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShareTaken {
+pub enum ShareExceededError {
     Organization,
     Server,
 }
 
 /// What is taken.
 #[derive(Debug)]
-pub struct Shares {
-    max: ShareMax,
+pub struct FairShares {
+    max: ShareLimits,
     organizations: HashMap<OrganizationId, usize>,
     families: HashMap<OrganizationId, usize>,
     all: usize,
 }
 
-impl Shares {
-    pub fn new(max: ShareMax) -> Self {
+impl FairShares {
+    pub fn new(max: ShareLimits) -> Self {
         Self { max, organizations: HashMap::new(), families: HashMap::new(), all: 0 }
     }
 
@@ -50,13 +50,13 @@ impl Shares {
         (of(&self.families, root), of(&self.organizations, organization))
     }
 
-    pub fn take(&mut self, organization: OrganizationId, root: OrganizationId) -> Result<(), ShareTaken> {
+    pub fn take(&mut self, organization: OrganizationId, root: OrganizationId) -> Result<(), ShareExceededError> {
         let own = of(&self.organizations, organization) >= self.max.of_one;
         if own || of(&self.families, root) >= self.max.of_family {
-            return Err(ShareTaken::Organization);
+            return Err(ShareExceededError::Organization);
         }
         if self.all >= self.max.in_all {
-            return Err(ShareTaken::Server);
+            return Err(ShareExceededError::Server);
         }
         *self.organizations.entry(organization).or_default() += 1;
         *self.families.entry(root).or_default() += 1;
@@ -94,15 +94,15 @@ mod tests {
 
     #[test]
     fn an_organization_takes_its_own_and_leaves_the_others_theirs() {
-        let mut shares = Shares::new(ShareMax { of_one: 3, of_family: 4, in_all: 6 });
+        let mut shares = FairShares::new(ShareLimits { of_one: 3, of_family: 4, in_all: 6 });
         let (own, other) = (id(), id());
         assert_eq!((0..5).filter(|_| shares.take(own, own).is_ok()).count(), 3);
-        assert_eq!(shares.take(own, own), Err(ShareTaken::Organization));
+        assert_eq!(shares.take(own, own), Err(ShareExceededError::Organization));
         assert_eq!((shares.room_of(own, own), shares.room_of(other, other)), (0, 3));
         assert!(shares.taken_by(own, own) > shares.taken_by(other, other));
         assert_eq!((0..5).filter(|_| shares.take(other, other).is_ok()).count(), 3);
         let third = id();
-        assert_eq!(shares.take(third, third), Err(ShareTaken::Server));
+        assert_eq!(shares.take(third, third), Err(ShareExceededError::Server));
         shares.give_back(own, own);
         assert_eq!(shares.take(third, third), Ok(()));
         for (one, times) in [(own, 2), (other, 3), (third, 1)] {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn children_take_no_more_than_their_family_may() {
-        let mut shares = Shares::new(ShareMax { of_one: 3, of_family: 4, in_all: 16 });
+        let mut shares = FairShares::new(ShareLimits { of_one: 3, of_family: 4, in_all: 16 });
         let root = id();
         assert_eq!((0..10).filter(|_| shares.take(id(), root).is_ok()).count(), 4);
         assert_eq!((shares.room_of(id(), root), shares.room_of(root, root)), (0, 0));

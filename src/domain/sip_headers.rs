@@ -1,6 +1,6 @@
 //! Headers that customers put on calls: trunks on all of theirs, tasks and tools on one.
 
-use super::FieldFault;
+use super::FieldError;
 
 /// Headers that make a message what it is cannot be set from outside.
 const OWN_HEADERS: &[&str] = &[
@@ -41,9 +41,9 @@ const HEADER_VALUE_MAX: usize = 512;
 /// Checks headers of a customer: names are tokens and not ours, values one line of visible ASCII.
 pub fn check<'a>(
     field: &'static str, headers: impl ExactSizeIterator<Item = (&'a String, &'a String)>, custom_only: bool,
-) -> Result<(), FieldFault> {
+) -> Result<(), FieldError> {
     if headers.len() > HEADERS_MAX {
-        return Err(FieldFault::new(field, format!("at most {HEADERS_MAX} headers")));
+        return Err(FieldError::new(field, format!("at most {HEADERS_MAX} headers")));
     }
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
@@ -53,17 +53,17 @@ pub fn check<'a>(
             && first.bytes().all(|b| b.is_ascii_alphanumeric())
             && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !parts || lower.len() > 64 {
-            return Err(FieldFault::new(field, format!("{name:?}: a name such as X-Account is needed")));
+            return Err(FieldError::new(field, format!("{name:?}: a name such as X-Account is needed")));
         }
         if OWN_HEADERS.contains(&lower.as_str()) {
-            return Err(FieldFault::new(field, format!("{name} is set by the call itself")));
+            return Err(FieldError::new(field, format!("{name} is set by the call itself")));
         }
         if custom_only && first != "x" && lower != "user-to-user" {
-            return Err(FieldFault::new(field, format!("{name}: only X-… and User-to-User can be set")));
+            return Err(FieldError::new(field, format!("{name}: only X-… and User-to-User can be set")));
         }
         if value.is_empty() || value.len() > HEADER_VALUE_MAX || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
             let message = format!("{name}: the value must have 1 to {HEADER_VALUE_MAX} visible ASCII characters");
-            return Err(FieldFault::new(field, message));
+            return Err(FieldError::new(field, message));
         }
     }
     Ok(())

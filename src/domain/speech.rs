@@ -1,6 +1,6 @@
 //! Recogniser, model and voice of an agent, as the customer writes them.
 
-use super::FieldFault;
+use super::FieldError;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -111,9 +111,9 @@ impl Tool {
         self.server_url.as_deref().filter(|_| self.kind == "mcp")
     }
 
-    fn validate(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldFault> {
+    fn validate(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldError> {
         if self.timeout_ms.is_some_and(|ms| !(1..=10_000).contains(&ms)) {
-            return Err(FieldFault::new(field("timeout_ms"), "must be between 1 and 10000"));
+            return Err(FieldError::new(field("timeout_ms"), "must be between 1 and 10000"));
         }
         match self.kind.as_str() {
             "function" => self.validate_function(field),
@@ -121,39 +121,39 @@ impl Tool {
                 let usable =
                     |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
                 if !self.server_url.as_deref().is_some_and(usable) {
-                    return Err(FieldFault::new(field("server_url"), "must be an http or https URL"));
+                    return Err(FieldError::new(field("server_url"), "must be an http or https URL"));
                 }
                 if self
                     .authorization
                     .as_ref()
                     .is_some_and(|text| text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)))
                 {
-                    return Err(FieldFault::new(field("authorization"), "must be the value of a header"));
+                    return Err(FieldError::new(field("authorization"), "must be the value of a header"));
                 }
                 if !self.function.is_none() || self.url.is_some() {
-                    return Err(FieldFault::new(field("function"), "a server describes its functions itself"));
+                    return Err(FieldError::new(field("function"), "a server describes its functions itself"));
                 }
                 Ok(())
             }
-            _ => Err(FieldFault::new(field("type"), "must be one of function, mcp")),
+            _ => Err(FieldError::new(field("type"), "must be one of function, mcp")),
         }
     }
 
-    fn validate_function(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldFault> {
+    fn validate_function(&self, field: &dyn Fn(&str) -> String) -> Result<(), FieldError> {
         let name = &self.function.name;
         let ok =
             (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
         if !ok {
             let message = "a function tool has a name of 1 to 64 letters, digits, _ and -";
-            return Err(FieldFault::new(field("function.name"), message));
+            return Err(FieldError::new(field("function.name"), message));
         }
         if self.server_url.is_some() || self.authorization.is_some() || self.allowed_tools.is_some() {
-            return Err(FieldFault::new(field("server_url"), "belongs to tools of type mcp"));
+            return Err(FieldError::new(field("server_url"), "belongs to tools of type mcp"));
         }
         if let Some(schema) = &self.function.parameters
             && (schema.get("type").is_some_and(|kind| kind != "object") || !schema.is_object())
         {
-            return Err(FieldFault::new(field("function.parameters"), "must be the JSON schema of an object"));
+            return Err(FieldError::new(field("function.parameters"), "must be the JSON schema of an object"));
         }
         Ok(())
     }
@@ -208,17 +208,17 @@ pub struct VoiceSettings {
     pub speed: Option<f64>,
 }
 
-fn unit(field: &str, value: Option<f64>, low: f64, high: f64) -> Result<(), FieldFault> {
+fn unit(field: &str, value: Option<f64>, low: f64, high: f64) -> Result<(), FieldError> {
     match value {
         Some(value) if !(low..=high).contains(&value) => {
-            Err(FieldFault::new(field, format!("must be between {low} and {high}")))
+            Err(FieldError::new(field, format!("must be between {low} and {high}")))
         }
         _ => Ok(()),
     }
 }
 
-fn filled(field: &str, value: &str) -> Result<(), FieldFault> {
-    if value.trim().is_empty() { Err(FieldFault::new(field, "must not be empty")) } else { Ok(()) }
+fn filled(field: &str, value: &str) -> Result<(), FieldError> {
+    if value.trim().is_empty() { Err(FieldError::new(field, "must not be empty")) } else { Ok(()) }
 }
 
 /// Paths are put together below it: nothing in it may end the path.
@@ -227,48 +227,48 @@ fn is_bare(url: &url::Url) -> bool {
 }
 
 /// http and ws are judged where the server's own settings are known.
-fn address(field: &str, url: Option<&str>) -> Result<(), FieldFault> {
+fn address(field: &str, url: Option<&str>) -> Result<(), FieldError> {
     match url.map(url::Url::parse) {
         Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && is_bare(&url) => Ok(()),
         None => Ok(()),
-        _ => Err(FieldFault::new(field, "must be an http or https URL without a query, a fragment or a user name")),
+        _ => Err(FieldError::new(field, "must be an http or https URL without a query, a fragment or a user name")),
     }
 }
 
 impl SttConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         filled("stt_config.model", &self.model)?;
         filled("stt_config.language", &self.language)?;
         if self.keyterms.len() > 100 {
-            return Err(FieldFault::new("stt_config.keyterms", "at most 100"));
+            return Err(FieldError::new("stt_config.keyterms", "at most 100"));
         }
         address("stt_config.base_url", self.base_url.as_deref())
     }
 }
 
 impl LlmConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         filled("llm_config.model", &self.model)?;
         unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
         address("llm_config.base_url", self.base_url.as_deref())?;
-        if self.voice.is_some() && !self.provider.is_engine() {
-            return Err(FieldFault::new("llm_config.voice", "only a speech-to-speech engine has a voice of its own"));
+        if self.voice.is_some() && !self.provider.is_realtime() {
+            return Err(FieldError::new("llm_config.voice", "only a speech-to-speech engine has a voice of its own"));
         }
         for (index, message) in self.messages.iter().enumerate() {
             if !matches!(message.role.as_str(), "system" | "user" | "assistant") {
                 let field = format!("llm_config.messages[{index}].role");
-                return Err(FieldFault::new(field, "must be one of system, user, assistant"));
+                return Err(FieldError::new(field, "must be one of system, user, assistant"));
             }
         }
         if self.tools.len() > TOOLS_MAX {
-            return Err(FieldFault::new("llm_config.tools", format!("must not be more than {TOOLS_MAX}")));
+            return Err(FieldError::new("llm_config.tools", format!("must not be more than {TOOLS_MAX}")));
         }
         for (index, tool) in self.tools.iter().enumerate() {
             let field = |name: &str| format!("llm_config.tools[{index}].{name}");
             tool.validate(&field)?;
             let twice = |earlier: &Tool| earlier.is_function() && earlier.function.name == tool.function.name;
             if tool.is_function() && self.tools[..index].iter().any(twice) {
-                return Err(FieldFault::new(field("function.name"), "is there twice"));
+                return Err(FieldError::new(field("function.name"), "is there twice"));
             }
         }
         Ok(())
@@ -276,7 +276,7 @@ impl LlmConfig {
 }
 
 impl TtsConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         filled("tts_config.voice_id", &self.voice_id)?;
         filled("tts_config.language", &self.language)?;
         address("tts_config.base_url", self.base_url.as_deref())?;
@@ -287,7 +287,7 @@ impl TtsConfig {
 }
 
 impl VoiceSettings {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         unit("voice_settings.stability", self.stability, 0.0, 1.0)?;
         unit("voice_settings.similarity_boost", self.similarity_boost, 0.0, 1.0)?;
         unit("voice_settings.style", self.style, 0.0, 1.0)?;

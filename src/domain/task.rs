@@ -1,6 +1,6 @@
 //! A task: one call to be made.
 
-use super::FieldFault;
+use super::FieldError;
 use super::ids::{AgentId, OrganizationId, TaskId};
 use super::phone_number::Destination;
 use super::schedule::{CallingWindow, RetryPolicy, next_allowed, validate_windows};
@@ -110,28 +110,28 @@ impl TaskFields {
         Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
     }
 
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if Destination::parse(&self.to_number).is_none() {
-            return Err(FieldFault::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
+            return Err(FieldError::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
         }
         if self.from_number.as_deref().is_some_and(|n| super::phone_number::PhoneNumber::parse(n).is_none()) {
-            return Err(FieldFault::new("from_number", "must be an E.164 number such as +31201234567"));
+            return Err(FieldError::new("from_number", "must be an E.164 number such as +31201234567"));
         }
         if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
-            return Err(FieldFault::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
+            return Err(FieldError::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
         }
         super::sip_headers::check("sip_headers", self.sip_headers.iter(), true)?;
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
         {
-            return Err(FieldFault::new("webhook_url", "must be an HTTPS URL"));
+            return Err(FieldError::new("webhook_url", "must be an HTTPS URL"));
         }
         if let Some(bad) = self.webhook_events.iter().flatten().find(|e| !WEBHOOK_EVENTS.contains(&e.as_str())) {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            return Err(FieldFault::new("webhook_events", message));
+            return Err(FieldError::new("webhook_events", message));
         }
         if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&self.priority) {
-            return Err(FieldFault::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
+            return Err(FieldError::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
         }
         if let Some(policy) = &self.retry_policy {
             policy.validate()?;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TurnRole)]
-pub enum Role {
+pub enum TurnRole {
     User,
     Assistant,
     Tool,
@@ -16,7 +16,7 @@ pub enum Role {
 /// One turn. Times are milliseconds since the call was answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Turn {
-    pub role: Role,
+    pub role: TurnRole,
     /// Of an interrupted assistant turn only what the caller heard.
     pub content: String,
     pub started_at_ms: u64,

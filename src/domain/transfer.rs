@@ -1,6 +1,6 @@
 //! To whom callers may be put through, and how: `transfer_config` of an agent.
 
-use super::FieldFault;
+use super::FieldError;
 use super::phone_number::{Destination, PhoneNumber};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -60,9 +60,9 @@ impl Default for TransferConfig {
 
 /// Whom a caller is put through to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(String);
+pub struct TransferTarget(String);
 
-impl Target {
+impl TransferTarget {
     pub fn parse(text: &str) -> Option<Self> {
         let fits = match text.strip_prefix("tel:") {
             // RFC 3966: a global number, perhaps with parameters.
@@ -94,25 +94,25 @@ impl Target {
 }
 
 impl TransferConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         if self.destinations.len() > DESTINATIONS_MAX {
             let message = format!("at most {DESTINATIONS_MAX}");
-            return Err(FieldFault::new("transfer_config.destinations", message));
+            return Err(FieldError::new("transfer_config.destinations", message));
         }
         if !(5_000..=120_000).contains(&self.ring_timeout_ms) {
-            return Err(FieldFault::new("transfer_config.ring_timeout_ms", "must be between 5000 and 120000"));
+            return Err(FieldError::new("transfer_config.ring_timeout_ms", "must be between 5000 and 120000"));
         }
         for (index, one) in self.destinations.iter().enumerate() {
             let field = |name: &str| format!("transfer_config.destinations[{index}].{name}");
             if one.name.trim().is_empty() || one.name.chars().count() > 64 {
-                return Err(FieldFault::new(field("name"), "must have 1 to 64 characters"));
+                return Err(FieldError::new(field("name"), "must have 1 to 64 characters"));
             }
             if self.destinations[..index].iter().any(|earlier| earlier.name == one.name) {
-                return Err(FieldFault::new(field("name"), "is there twice"));
+                return Err(FieldError::new(field("name"), "is there twice"));
             }
-            if Target::parse(&one.target).is_none() {
+            if TransferTarget::parse(&one.target).is_none() {
                 let message = "must be an E.164 number, a tel: URI with one, or a SIP URI";
-                return Err(FieldFault::new(field("target"), message));
+                return Err(FieldError::new(field("target"), message));
             }
         }
         Ok(())
@@ -126,15 +126,15 @@ mod tests {
     #[test]
     fn targets_stay_as_they_are_written() {
         for good in ["+31201234567", "tel:+31201234567", "tel:+31201234567;ext=12", "sip:desk@pbx.example.com:5070"] {
-            assert_eq!(Target::parse(good).map(|target| target.as_str().to_owned()).as_deref(), Some(good));
+            assert_eq!(TransferTarget::parse(good).map(|target| target.as_str().to_owned()).as_deref(), Some(good));
         }
         for bad in ["", "tel:", "tel:0201234567", "0201234567", "sip:desk", "tel:+31201234567>\r\nX: y", "mailto:a@b.c"]
         {
-            assert_eq!(Target::parse(bad), None, "{bad}");
+            assert_eq!(TransferTarget::parse(bad), None, "{bad}");
         }
-        let number = Target::parse("tel:+31201234567;ext=12").unwrap();
+        let number = TransferTarget::parse("tel:+31201234567;ext=12").unwrap();
         assert!(matches!(number.destination(), Some(Destination::Number(number)) if number.as_str() == "+31201234567"));
-        assert_eq!(Target::parse("+31201234567").unwrap().uri(), None);
+        assert_eq!(TransferTarget::parse("+31201234567").unwrap().uri(), None);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A SIP trunk: where calls go, where they may come from, who we are there.
 
-use super::FieldFault;
+use super::FieldError;
 use super::attestation::Attestation;
 use super::ids::{OrganizationId, TrunkId};
 use super::inbound_claim::InboundClaim;
 use super::network;
-use super::organization::{Limits, check_name};
+use super::organization::{OrganizationLimits, check_name};
 use super::phone_number::PhoneNumber;
 use super::sip_headers;
 use super::time::UnixMs;
@@ -25,12 +25,12 @@ pub struct TrunkFields {
     #[serde(default)]
     pub port: Option<u16>,
     #[serde(default)]
-    pub transport: Transport,
+    pub transport: TrunkTransport,
     /// Further hosts: the lowest priority is tried first, weights share the calls among equals. `host` counts as
     /// priority 0, weight 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 16)]
-    pub targets: Vec<Target>,
+    pub targets: Vec<TrunkTarget>,
     /// `host`, `host:port` or `host:port;transport=tcp` that every request goes through (RFC 3261 section 8.1.2).
     #[serde(default)]
     pub outbound_proxy: Option<String>,
@@ -116,7 +116,7 @@ pub struct TrunkFields {
     #[schema(minimum = 10, maximum = 60)]
     pub ptime_ms: Option<u16>,
     #[serde(default)]
-    pub srtp: Srtp,
+    pub srtp: SrtpPolicy,
     /// Where the keys of calls we make come from. Of calls that come in both are taken.
     #[serde(default)]
     pub srtp_keying: SrtpKeying,
@@ -145,13 +145,13 @@ pub struct TrunkFields {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TrunkTarget)]
-pub struct Target {
+pub struct TrunkTarget {
     pub host: String,
     #[serde(default)]
     pub port: Option<u16>,
     /// That of the trunk without one.
     #[serde(default)]
-    pub transport: Option<Transport>,
+    pub transport: Option<TrunkTransport>,
     #[serde(default)]
     pub priority: u16,
     #[serde(default = "default_weight")]
@@ -161,7 +161,7 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TrunkTransport)]
-pub enum Transport {
+pub enum TrunkTransport {
     #[default]
     Udp,
     Tcp,
@@ -181,7 +181,7 @@ pub enum IdentityHeader {
 /// Whether sound is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Srtp {
+pub enum SrtpPolicy {
     /// Never offered, and not taken.
     #[default]
     Off,
@@ -273,43 +273,43 @@ fn is_prefix(text: &str) -> bool {
 }
 
 impl TrunkFields {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         check_name(&self.name)?;
         self.validate_texts()?;
         self.validate_targets()?;
         if self.allowed_addresses.len() > ALLOWED_ADDRESSES_MAX {
-            return Err(FieldFault::new("allowed_addresses", format!("at most {ALLOWED_ADDRESSES_MAX}")));
+            return Err(FieldError::new("allowed_addresses", format!("at most {ALLOWED_ADDRESSES_MAX}")));
         }
         if let Some(bad) = self.allowed_addresses.iter().find(|text| network::parse(text).is_none()) {
             let message = format!("{bad} is not an IP address or network such as 203.0.113.0/24");
-            return Err(FieldFault::new("allowed_addresses", message));
+            return Err(FieldError::new("allowed_addresses", message));
         }
         let unknown = self.codecs.iter().any(|codec| !CODECS.contains(&codec.as_str()));
         if self.codecs.is_empty() || unknown || self.codecs.len() > CODECS.len() {
-            return Err(FieldFault::new("codecs", "one or more of PCMU, PCMA, G722, OPUS"));
+            return Err(FieldError::new("codecs", "one or more of PCMU, PCMA, G722, OPUS"));
         }
         if self.ptime_ms.is_some_and(|ms| !(10..=60).contains(&ms) || ms % 10 != 0) {
-            return Err(FieldFault::new("ptime_ms", "must be 10, 20, 30, 40, 50 or 60"));
+            return Err(FieldError::new("ptime_ms", "must be 10, 20, 30, 40, 50 or 60"));
         }
         if self.username.is_some() != self.password.is_some() {
-            return Err(FieldFault::new("password", "username and password come together"));
+            return Err(FieldError::new("password", "username and password come together"));
         }
         if self.inbound_username.is_some() != self.inbound_password.is_some() {
-            return Err(FieldFault::new("inbound_password", "inbound_username and inbound_password come together"));
+            return Err(FieldError::new("inbound_password", "inbound_username and inbound_password come together"));
         }
         self.validate_numbers()?;
         sip_headers::check("headers", self.headers.iter(), false)?;
         self.limits().validate()
     }
 
-    fn validate_texts(&self) -> Result<(), FieldFault> {
+    fn validate_texts(&self) -> Result<(), FieldError> {
         if self.from_user.as_deref().is_some_and(|user| !is_clean(user)) {
-            return Err(FieldFault::new("from_user", "must be visible ASCII without <, >, @, ;, \\ or quotes"));
+            return Err(FieldError::new("from_user", "must be visible ASCII without <, >, @, ;, \\ or quotes"));
         }
         let hosts = [("host", &self.host), ("from_domain", &self.from_domain), ("registrar", &self.registrar)];
         for (field, value) in hosts {
             if value.as_deref().is_some_and(|value| !is_host(value)) {
-                return Err(FieldFault::new(field, "must be a host name or an address, without a port"));
+                return Err(FieldError::new(field, "must be a host name or an address, without a port"));
             }
         }
         // They become parts of header values, quoted or escaped; a line's end is nothing that could be.
@@ -321,7 +321,7 @@ impl TrunkFields {
         ];
         for (field, value) in secrets {
             if value.as_deref().is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
-                return Err(FieldFault::new(field, "must not be empty or hold control characters"));
+                return Err(FieldError::new(field, "must not be empty or hold control characters"));
             }
         }
         Ok(())
@@ -332,40 +332,40 @@ impl TrunkFields {
         network::within_width(self.allowed_addresses.iter().filter_map(|text| network::parse(text)), consented)
     }
 
-    fn validate_targets(&self) -> Result<(), FieldFault> {
+    fn validate_targets(&self) -> Result<(), FieldError> {
         if self.targets.len() > TARGETS_MAX {
-            return Err(FieldFault::new("targets", format!("at most {TARGETS_MAX}")));
+            return Err(FieldError::new("targets", format!("at most {TARGETS_MAX}")));
         }
         if let Some(bad) = self.targets.iter().find(|target| !is_host(&target.host)) {
             let message = format!("{:?} is no host name or address", bad.host);
-            return Err(FieldFault::new("targets", message));
+            return Err(FieldError::new("targets", message));
         }
-        if self.outbound_proxy.as_deref().is_some_and(|proxy| Proxy::parse(proxy).is_none()) {
+        if self.outbound_proxy.as_deref().is_some_and(|proxy| OutboundProxy::parse(proxy).is_none()) {
             let message = "must be host, host:port or host:port;transport=udp, tcp or tls";
-            return Err(FieldFault::new("outbound_proxy", message));
+            return Err(FieldError::new("outbound_proxy", message));
         }
         if self.register && (self.username.is_none() || self.host.is_none() && self.registrar.is_none()) {
-            return Err(FieldFault::new("register", "needs username, password and host or registrar"));
+            return Err(FieldError::new("register", "needs username, password and host or registrar"));
         }
         if self.register_expires_s.is_some_and(|s| !(60..=86_400).contains(&s)) {
-            return Err(FieldFault::new("register_expires_s", "must be between 60 and 86400"));
+            return Err(FieldError::new("register_expires_s", "must be between 60 and 86400"));
         }
         if self.options_interval_s.is_some_and(|s| !(10..=3_600).contains(&s)) {
-            return Err(FieldFault::new("options_interval_s", "must be between 10 and 3600"));
+            return Err(FieldError::new("options_interval_s", "must be between 10 and 3600"));
         }
         Ok(())
     }
 
-    fn validate_numbers(&self) -> Result<(), FieldFault> {
+    fn validate_numbers(&self) -> Result<(), FieldError> {
         if !["{e164}", "{number}", "{national}"].iter().any(|place| self.dial_string.contains(place)) {
-            return Err(FieldFault::new("dial_string", "must contain {e164}, {number} or {national}"));
+            return Err(FieldError::new("dial_string", "must contain {e164}, {number} or {national}"));
         }
         let clean = |b: u8| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b);
         if self.dial_string.len() > 128 || !self.dial_string.bytes().all(clean) {
-            return Err(FieldFault::new("dial_string", "must be visible ASCII without <, >, @, \\ or quotes"));
+            return Err(FieldError::new("dial_string", "must be visible ASCII without <, >, @, \\ or quotes"));
         }
         if self.dial_string.contains("{national}") && self.country_code.is_none() {
-            return Err(FieldFault::new("country_code", "{national} in dial_string needs it"));
+            return Err(FieldError::new("country_code", "{national} in dial_string needs it"));
         }
         let codes = [
             ("country_code", &self.country_code, 3),
@@ -374,7 +374,7 @@ impl TrunkFields {
         ];
         for (field, value, max) in codes {
             if value.as_deref().is_some_and(|value| !is_digits(value, max)) {
-                return Err(FieldFault::new(field, format!("must be 1 to {max} digits")));
+                return Err(FieldError::new(field, format!("must be 1 to {max} digits")));
             }
         }
         let clean = |value: &str| {
@@ -382,17 +382,17 @@ impl TrunkFields {
         };
         for (field, value) in [("strip_prefix", &self.strip_prefix), ("diversion", &self.diversion)] {
             if value.as_deref().is_some_and(|value| !clean(value)) {
-                return Err(FieldFault::new(field, "must have 1 to 32 letters, digits, +, # or *"));
+                return Err(FieldError::new(field, "must have 1 to 32 letters, digits, +, # or *"));
             }
         }
         let lists =
             [("allowed_destinations", &self.allowed_destinations), ("denied_destinations", &self.denied_destinations)];
         for (field, list) in lists {
             if list.len() > DESTINATIONS_MAX {
-                return Err(FieldFault::new(field, format!("at most {DESTINATIONS_MAX} prefixes")));
+                return Err(FieldError::new(field, format!("at most {DESTINATIONS_MAX} prefixes")));
             }
             if let Some(bad) = list.iter().find(|prefix| !is_prefix(prefix)) {
-                return Err(FieldFault::new(field, format!("{bad:?} is no prefix of an E.164 number, such as +31")));
+                return Err(FieldError::new(field, format!("{bad:?} is no prefix of an E.164 number, such as +31")));
             }
         }
         Ok(())
@@ -400,8 +400,8 @@ impl TrunkFields {
 
     /// Every host that requests of ours are sent to because this trunk names it, with its port and the field that does.
     pub fn hosts(&self) -> Vec<(String, String, u16)> {
-        let port = |port: Option<u16>, transport: Option<Transport>| {
-            let is_tls = transport.unwrap_or(self.transport) == Transport::Tls;
+        let port = |port: Option<u16>, transport: Option<TrunkTransport>| {
+            let is_tls = transport.unwrap_or(self.transport) == TrunkTransport::Tls;
             port.unwrap_or(if is_tls { 5_061 } else { 5_060 })
         };
         let mut all = Vec::new();
@@ -409,7 +409,7 @@ impl TrunkFields {
         for (index, target) in self.targets.iter().enumerate() {
             all.push((format!("targets[{index}].host"), target.host.clone(), port(target.port, target.transport)));
         }
-        if let Some(proxy) = self.outbound_proxy.as_deref().and_then(Proxy::parse) {
+        if let Some(proxy) = self.outbound_proxy.as_deref().and_then(OutboundProxy::parse) {
             let at = port(proxy.port, proxy.transport);
             all.push(("outbound_proxy".to_owned(), proxy.host, at));
         }
@@ -446,24 +446,27 @@ impl TrunkFields {
         }
     }
 
-    pub fn limits(&self) -> Limits {
-        Limits {
+    pub fn limits(&self) -> OrganizationLimits {
+        OrganizationLimits {
             max_concurrent_calls: self.max_concurrent_calls,
             calls_per_second: self.calls_per_second,
-            ..Limits::default()
+            ..OrganizationLimits::default()
         }
     }
 
     /// Every host with its place: `host` first among its equals.
-    pub fn all_targets(&self) -> Vec<Target> {
-        let first = self.host.clone().map(|host| Target {
+    pub fn all_targets(&self) -> Vec<TrunkTarget> {
+        let first = self.host.clone().map(|host| TrunkTarget {
             host,
             port: self.port,
             transport: Some(self.transport),
             priority: 0,
             weight: default_weight(),
         });
-        let own = |target: &Target| Target { transport: target.transport.or(Some(self.transport)), ..target.clone() };
+        let own = |target: &TrunkTarget| TrunkTarget {
+            transport: target.transport.or(Some(self.transport)),
+            ..target.clone()
+        };
         first.into_iter().chain(self.targets.iter().map(own)).collect()
     }
 
@@ -535,25 +538,25 @@ pub struct TrunkMedia {
     /// Names of codecs, the preferred first; empty for G.711.
     pub codecs: Vec<String>,
     pub ptime_ms: Option<u16>,
-    pub srtp: Srtp,
+    pub srtp: SrtpPolicy,
     pub srtp_keying: SrtpKeying,
 }
 
 /// Where every request of a trunk goes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxy {
+pub struct OutboundProxy {
     pub host: String,
     pub port: Option<u16>,
-    pub transport: Option<Transport>,
+    pub transport: Option<TrunkTransport>,
 }
 
-impl Proxy {
+impl OutboundProxy {
     /// `host`, `host:port`, `[v6]:port`, each with `;transport=…`.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, transport) = match text.split_once(";transport=") {
-            Some((address, "udp")) => (address, Some(Transport::Udp)),
-            Some((address, "tcp")) => (address, Some(Transport::Tcp)),
-            Some((address, "tls")) => (address, Some(Transport::Tls)),
+            Some((address, "udp")) => (address, Some(TrunkTransport::Udp)),
+            Some((address, "tcp")) => (address, Some(TrunkTransport::Tcp)),
+            Some((address, "tls")) => (address, Some(TrunkTransport::Tls)),
             Some(_) => return None,
             None => (text, None),
         };
@@ -668,7 +671,8 @@ mod tests {
         type Change = fn(&mut TrunkFields);
         let faults: &[(&str, Change)] = &[
             ("targets", |f| {
-                f.targets = vec![Target { host: "a b".into(), port: None, transport: None, priority: 0, weight: 1 }]
+                f.targets =
+                    vec![TrunkTarget { host: "a b".into(), port: None, transport: None, priority: 0, weight: 1 }]
             }),
             ("outbound_proxy", |f| f.outbound_proxy = Some("p:x".into())),
             ("outbound_proxy", |f| f.outbound_proxy = Some("p;transport=ws".into())),
@@ -697,8 +701,8 @@ mod tests {
         assert_eq!(fields(|f| drop(f.headers.insert("X-A".into(), "a".into()))).validate(), Ok(()));
     }
 
-    fn target(host: &str) -> Target {
-        Target { host: host.into(), port: None, transport: None, priority: 0, weight: 1 }
+    fn target(host: &str) -> TrunkTarget {
+        TrunkTarget { host: host.into(), port: None, transport: None, priority: 0, weight: 1 }
     }
 
     /// Every text that becomes part of a message, with everything that could end the part, the header or the message.
@@ -802,12 +806,12 @@ mod tests {
 
     #[test]
     fn proxies() {
-        let parse = |text| Proxy::parse(text).map(|p| (p.host, p.port, p.transport));
+        let parse = |text| OutboundProxy::parse(text).map(|p| (p.host, p.port, p.transport));
         assert_eq!(parse("p.example"), Some(("p.example".into(), None, None)));
-        assert_eq!(parse("p:5070;transport=tcp"), Some(("p".into(), Some(5_070), Some(Transport::Tcp))));
+        assert_eq!(parse("p:5070;transport=tcp"), Some(("p".into(), Some(5_070), Some(TrunkTransport::Tcp))));
         assert_eq!(
             parse("[2001:db8::1]:5061;transport=tls"),
-            Some(("2001:db8::1".into(), Some(5_061), Some(Transport::Tls)))
+            Some(("2001:db8::1".into(), Some(5_061), Some(TrunkTransport::Tls)))
         );
         for bad in ["", "a b", "p:99999", "sip:p;lr"] {
             assert_eq!(parse(bad), None, "{bad}");

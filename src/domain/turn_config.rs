@@ -1,6 +1,6 @@
 //! When a turn ends, when the caller interrupts, and what silence does. Documented defaults.
 
-use super::FieldFault;
+use super::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,28 +113,28 @@ impl Default for SilenceConfig {
     }
 }
 
-fn range(field: &str, value: u64, low: u64, high: u64) -> Result<(), FieldFault> {
+fn range(field: &str, value: u64, low: u64, high: u64) -> Result<(), FieldError> {
     if (low..=high).contains(&value) {
         Ok(())
     } else {
-        Err(FieldFault::new(field, format!("must be between {low} and {high}")))
+        Err(FieldError::new(field, format!("must be between {low} and {high}")))
     }
 }
 
-fn texts(field: &str, texts: &[String]) -> Result<(), FieldFault> {
+fn texts(field: &str, texts: &[String]) -> Result<(), FieldError> {
     if texts.len() > TEXTS_MAX {
-        return Err(FieldFault::new(field, format!("at most {TEXTS_MAX}")));
+        return Err(FieldError::new(field, format!("at most {TEXTS_MAX}")));
     }
     match texts.iter().position(|text| text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX) {
         Some(index) => {
-            Err(FieldFault::new(format!("{field}[{index}]"), format!("must have 1 to {TEXT_CHARS_MAX} characters")))
+            Err(FieldError::new(format!("{field}[{index}]"), format!("must have 1 to {TEXT_CHARS_MAX} characters")))
         }
         None => Ok(()),
     }
 }
 
 impl TurnConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         range("turn_config.endpointing_ms", self.endpointing_ms, 10, 5_000)?;
         range("turn_config.min_silence_ms", self.min_silence_ms, 0, 5_000)?;
         range("turn_config.silence_ms", self.silence_ms, 0, 10_000)?;
@@ -147,11 +147,11 @@ impl TurnConfig {
 }
 
 impl SilenceConfig {
-    pub fn validate(&self) -> Result<(), FieldFault> {
+    pub fn validate(&self) -> Result<(), FieldError> {
         range("silence_config.prompt_after_ms", self.prompt_after_ms, 1_000, 120_000)?;
         range("silence_config.max_prompts", u64::from(self.max_prompts), 0, 10)?;
         if self.prompt.trim().is_empty() || self.goodbye.trim().is_empty() {
-            return Err(FieldFault::new("silence_config.prompt", "prompt and goodbye must not be empty"));
+            return Err(FieldError::new("silence_config.prompt", "prompt and goodbye must not be empty"));
         }
         range("silence_config.filler_after_ms", self.filler_after_ms, 300, 20_000)?;
         texts("silence_config.prompts", &self.prompts)?;

@@ -1,6 +1,6 @@
 //! Connections of our own making, for protocols that no HTTP client speaks for us (WebSockets).
 
-use super::{EgressError, Guard};
+use super::{EgressError, EgressGuard};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
@@ -13,7 +13,7 @@ pub enum ConnectError {
     Io(#[from] std::io::Error),
 }
 
-impl Guard {
+impl EgressGuard {
     /// Connects to the first address of a host that may be connected to and answers. The deadline is the caller's.
     pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);

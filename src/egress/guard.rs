@@ -1,7 +1,7 @@
 //! The rule itself: which addresses and URLs may be connected to.
 
 use super::address::AddressKind;
-use super::resolver::Resolver;
+use super::resolver::EgressResolver;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub enum EgressError {
 
 /// How far connections may go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct EgressReach {
     /// Every address, in the clear as well: development and tests.
     pub everything: bool,
     /// Private networks.
@@ -59,26 +59,31 @@ impl OwnListeners {
 
 /// Decides where connections may go; clones share one rule.
 #[derive(Clone, Debug)]
-pub struct Guard(Arc<Rule>);
+pub struct EgressGuard(Arc<EgressRule>);
 
 #[derive(Debug)]
-struct Rule {
-    reach: Reach,
+struct EgressRule {
+    reach: EgressReach,
     /// Networks the operator allows beside.
     networks: Vec<IpNet>,
     own: OwnListeners,
-    resolver: Resolver,
+    resolver: EgressResolver,
 }
 
-impl Guard {
+impl EgressGuard {
     /// `networks` are allowed whatever `reach` says; `dns_server` resolves names instead of the system.
-    pub fn new(reach: Reach, networks: &[IpNet], own: OwnListeners, dns_server: Option<SocketAddr>) -> Self {
-        Self(Arc::new(Rule { reach, networks: networks.to_vec(), own, resolver: Resolver::new(dns_server) }))
+    pub fn new(reach: EgressReach, networks: &[IpNet], own: OwnListeners, dns_server: Option<SocketAddr>) -> Self {
+        Self(Arc::new(EgressRule {
+            reach,
+            networks: networks.to_vec(),
+            own,
+            resolver: EgressResolver::new(dns_server),
+        }))
     }
 
     /// No address at all is refused: for tests, and for tools that are told their peer by their own user.
-    pub fn open() -> Self {
-        let reach = Reach { everything: true, ..Reach::default() };
+    pub fn unrestricted() -> Self {
+        let reach = EgressReach { everything: true, ..EgressReach::default() };
         Self::new(reach, &[], OwnListeners::default(), None)
     }
 
@@ -87,7 +92,7 @@ impl Guard {
         self.0.reach.everything
     }
 
-    pub(super) fn resolver(&self) -> &Resolver {
+    pub(super) fn resolver(&self) -> &EgressResolver {
         &self.0.resolver
     }
 
@@ -177,7 +182,7 @@ impl Guard {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         match bare.parse::<IpAddr>() {
             Ok(addr) => self.permits(SocketAddr::new(addr, port)),
-            Err(_) if self.0.reach == Reach::default() && !self.has_networks() && is_local_name(host) => {
+            Err(_) if self.0.reach == EgressReach::default() && !self.has_networks() && is_local_name(host) => {
                 Err(EgressError::NotPublic)
             }
             Err(_) => Ok(()),
@@ -195,10 +200,10 @@ fn is_local_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn guard(networks: &[&str]) -> Guard {
+    fn guard(networks: &[&str]) -> EgressGuard {
         let networks: Vec<IpNet> = networks.iter().map(|text| text.parse().unwrap()).collect();
         let own = OwnListeners { addresses: vec!["9.9.9.9".parse().unwrap()], ports: vec![3_008] };
-        Guard::new(Reach::default(), &networks, own, None)
+        EgressGuard::new(EgressReach::default(), &networks, own, None)
     }
 
     /// Every way to write an IPv4 address that somebody's resolver, or ours, has taken for one.
@@ -404,7 +409,8 @@ mod tests {
             assert!(guard.check(bad).is_err(), "{bad}");
         }
         assert!(
-            Guard::open().check("http://127.0.0.1:9/").is_ok() && Guard::open().check("file:///etc/passwd").is_err()
+            EgressGuard::unrestricted().check("http://127.0.0.1:9/").is_ok()
+                && EgressGuard::unrestricted().check("file:///etc/passwd").is_err()
         );
     }
 

@@ -1,7 +1,7 @@
 //! HTTP clients that go where the guard lets them. A URL that spells out an address is judged before the request and at
 //! each redirect; a name is judged at each resolution, and the addresses that pass are the ones connected to.
 
-use super::{EgressError, Guard};
+use super::{EgressError, EgressGuard};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{ClientBuilder, Method, RequestBuilder};
@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 /// Redirects that are followed: those that keep method and body (307, 308).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Redirects {
+pub enum RedirectPolicy {
     None,
     /// So many, to wherever the guard lets them; credentials of the request stay behind when the origin changes.
     AnyOrigin(usize),
@@ -22,7 +22,7 @@ pub enum Redirects {
 /// Which resolved addresses a client connects to. A resolver is not told the port or the scheme of its URL, so each
 /// combination has a client of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Limits {
+struct AddressLimits {
     /// Only networks of the operator's list: the URL is in the clear.
     listed_only: bool,
     /// Not this machine: the URL names a port that we listen on.
@@ -32,17 +32,17 @@ struct Limits {
 /// Clients for requests to URLs that others name.
 #[derive(Clone, Debug)]
 pub struct GuardedHttp {
-    guard: Guard,
-    clients: Arc<[(Limits, reqwest::Client)]>,
+    guard: EgressGuard,
+    clients: Arc<[(AddressLimits, reqwest::Client)]>,
 }
 
 struct GuardedDns {
-    guard: Guard,
-    limits: Limits,
+    guard: EgressGuard,
+    limits: AddressLimits,
 }
 
 impl GuardedDns {
-    fn permits(guard: &Guard, limits: Limits, addr: std::net::IpAddr) -> bool {
+    fn permits(guard: &EgressGuard, limits: AddressLimits, addr: std::net::IpAddr) -> bool {
         guard.permits_address(addr)
             && (!limits.listed_only || guard.is_listed(addr))
             && !(limits.not_own && guard.own().has_address(addr))
@@ -69,17 +69,19 @@ impl Resolve for GuardedDns {
 
 impl GuardedHttp {
     /// `build` makes a client with the timeouts and pools wanted; proxies, names and redirects are set here.
-    pub fn new(guard: &Guard, redirects: Redirects, build: impl Fn() -> ClientBuilder) -> Result<Self, reqwest::Error> {
-        let mut all = vec![Limits { listed_only: false, not_own: false }];
+    pub fn new(
+        guard: &EgressGuard, redirects: RedirectPolicy, build: impl Fn() -> ClientBuilder,
+    ) -> Result<Self, reqwest::Error> {
+        let mut all = vec![AddressLimits { listed_only: false, not_own: false }];
         if !guard.is_open() {
-            all.push(Limits { listed_only: false, not_own: true });
+            all.push(AddressLimits { listed_only: false, not_own: true });
             if guard.has_networks() {
-                all.extend([false, true].map(|not_own| Limits { listed_only: true, not_own }));
+                all.extend([false, true].map(|not_own| AddressLimits { listed_only: true, not_own }));
             }
         }
-        let client = |limits: Limits| {
+        let client = |limits: AddressLimits| {
             let policy = match redirects {
-                Redirects::None => Policy::none(),
+                RedirectPolicy::None => Policy::none(),
                 _ => {
                     let guard = guard.clone();
                     Policy::custom(move |attempt| redirect(&guard, redirects, limits, attempt))
@@ -96,7 +98,7 @@ impl GuardedHttp {
         Ok(Self { guard: guard.clone(), clients })
     }
 
-    pub fn guard(&self) -> &Guard {
+    pub fn guard(&self) -> &EgressGuard {
         &self.guard
     }
 
@@ -114,25 +116,25 @@ impl GuardedHttp {
     }
 }
 
-fn limits_for(guard: &Guard, url: &Url) -> Limits {
+fn limits_for(guard: &EgressGuard, url: &Url) -> AddressLimits {
     if guard.is_open() {
-        return Limits { listed_only: false, not_own: false };
+        return AddressLimits { listed_only: false, not_own: false };
     }
     let is_name = matches!(url.host(), Some(Host::Domain(_)));
     let listed_only = is_name && url.scheme() != "https";
     let not_own = is_name && url.port_or_known_default().is_none_or(|port| guard.own().has_port(port));
-    Limits { listed_only, not_own }
+    AddressLimits { listed_only, not_own }
 }
 
-fn redirect(guard: &Guard, redirects: Redirects, limits: Limits, attempt: Attempt<'_>) -> Action {
+fn redirect(guard: &EgressGuard, redirects: RedirectPolicy, limits: AddressLimits, attempt: Attempt<'_>) -> Action {
     if !matches!(attempt.status().as_u16(), 307 | 308) {
         return attempt.stop();
     }
     let from = attempt.previous().last();
     let (most, same_origin) = match redirects {
-        Redirects::None => return attempt.stop(),
-        Redirects::AnyOrigin(most) => (most, false),
-        Redirects::SameOrigin(most) => (most, true),
+        RedirectPolicy::None => return attempt.stop(),
+        RedirectPolicy::AnyOrigin(most) => (most, false),
+        RedirectPolicy::SameOrigin(most) => (most, true),
     };
     if attempt.previous().len() > most {
         return attempt.error("too many redirects");
@@ -157,7 +159,7 @@ fn redirect(guard: &Guard, redirects: Redirects, limits: Limits, attempt: Attemp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::{IpNet, OwnListeners, Reach};
+    use crate::egress::{EgressReach, IpNet, OwnListeners};
     use hickory_resolver::proto::op::Message;
     use hickory_resolver::proto::rr::{RData, Record, RecordType};
     use std::net::{IpAddr, Ipv4Addr};
@@ -197,12 +199,12 @@ mod tests {
     const LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
     const INSIDE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-    fn guard(dns: Option<SocketAddr>, own: OwnListeners) -> Guard {
+    fn guard(dns: Option<SocketAddr>, own: OwnListeners) -> EgressGuard {
         let networks: [IpNet; 2] = ["127.0.0.2/32".parse().unwrap(), "127.0.0.3/32".parse().unwrap()];
-        Guard::new(Reach::default(), &networks, own, dns)
+        EgressGuard::new(EgressReach::default(), &networks, own, dns)
     }
 
-    fn http(guard: &Guard, redirects: Redirects) -> GuardedHttp {
+    fn http(guard: &EgressGuard, redirects: RedirectPolicy) -> GuardedHttp {
         GuardedHttp::new(guard, redirects, reqwest::Client::builder).unwrap()
     }
 
@@ -245,7 +247,7 @@ mod tests {
         let guard = guard(Some(dns), OwnListeners::default());
         let (port, outside) = server(LISTED, 0, ok()).await;
         let (_, inside) = server(INSIDE, port, ok()).await;
-        let http = http(&guard, Redirects::None);
+        let http = http(&guard, RedirectPolicy::None);
         let url = format!("http://rebind.example:{port}/");
         for turn in 0..2 {
             assert_eq!(post(&http, &url).await, Ok(200));
@@ -279,7 +281,7 @@ mod tests {
         let (last, got) = server(LISTED, 0, ok()).await;
         let dns = name_server(vec![INSIDE]).await.0;
         let guard = guard(Some(dns), OwnListeners { addresses: vec![IpAddr::V4(LISTED)], ports: vec![last] });
-        let any = http(&guard, Redirects::AnyOrigin(3));
+        let any = http(&guard, RedirectPolicy::AnyOrigin(3));
         for status in [307, 308] {
             for to in [
                 format!("http://127.0.0.1:{port}/"),
@@ -327,8 +329,8 @@ mod tests {
     async fn a_session_stays_with_its_server() {
         let guard = guard(None, OwnListeners::default());
         let (other, got) = server(Ipv4Addr::new(127, 0, 0, 3), 0, ok()).await;
-        let same = http(&guard, Redirects::SameOrigin(3));
-        let none = http(&guard, Redirects::None);
+        let same = http(&guard, RedirectPolicy::SameOrigin(3));
+        let none = http(&guard, RedirectPolicy::None);
         let (first, _) = server(LISTED, 0, moved(307, &format!("http://127.0.0.3:{other}/"))).await;
         assert!(post(&same, &format!("http://127.0.0.2:{first}/")).await.is_err());
         assert_eq!(post(&none, &format!("http://127.0.0.2:{first}/")).await, Ok(307));
@@ -344,7 +346,7 @@ mod tests {
         let (port, got) = server(LISTED, 0, ok()).await;
         let own = OwnListeners { addresses: vec![IpAddr::V4(LISTED)], ports: vec![port] };
         let guard = guard(Some(name_server(vec![LISTED]).await.0), own);
-        let http = http(&guard, Redirects::AnyOrigin(3));
+        let http = http(&guard, RedirectPolicy::AnyOrigin(3));
         for host in ["own.example", "127.0.0.2"] {
             assert!(post(&http, &format!("http://{host}:{port}/")).await.is_err(), "{host}");
         }

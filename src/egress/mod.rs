@@ -11,5 +11,5 @@ mod guard;
 pub mod http;
 mod resolver;
 
-pub use guard::{EgressError, Guard, OwnListeners, Reach};
+pub use guard::{EgressError, EgressGuard, EgressReach, OwnListeners};
 pub use ipnet::IpNet;

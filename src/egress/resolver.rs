@@ -18,16 +18,16 @@ const ADDRESSES_MAX: usize = 16;
 
 /// Who is asked.
 #[derive(Debug)]
-pub(super) enum Resolver {
+pub(super) enum EgressResolver {
     /// The system, with its hosts file.
     System(Arc<Semaphore>),
     /// A name server of the operator's choice.
     Server(Box<TokioResolver>),
     /// The server's settings cannot be used.
-    Nobody,
+    Unavailable,
 }
 
-impl Resolver {
+impl EgressResolver {
     pub(super) fn new(server: Option<SocketAddr>) -> Self {
         let Some(server) = server else { return Self::System(Arc::new(Semaphore::new(SYSTEM_LOOKUPS_MAX))) };
         let mut known = NameServerConfig::udp_and_tcp(server.ip());
@@ -36,7 +36,7 @@ impl Resolver {
         }
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![known]);
         let built = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build();
-        built.map_or(Self::Nobody, |resolver| Self::Server(Box::new(resolver)))
+        built.map_or(Self::Unavailable, |resolver| Self::Server(Box::new(resolver)))
     }
 
     /// The addresses of a name, or of an address that is written out.
@@ -52,7 +52,7 @@ impl Resolver {
                     let found = resolver.lookup_ip(host).await.map_err(|_| EgressError::NotResolved)?;
                     Ok(found.iter().take(ADDRESSES_MAX).collect())
                 }
-                Self::Nobody => Err(EgressError::NotResolved),
+                Self::Unavailable => Err(EgressError::NotResolved),
             }
         };
         tokio::time::timeout(DEADLINE, looking).await.unwrap_or(Err(EgressError::NotResolved))

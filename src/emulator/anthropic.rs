@@ -1,7 +1,7 @@
 //! Anthropic: `POST /v1/messages`, whole and streamed.
 
-use super::faults::Fault;
-use super::openai::{Said, events, instance};
+use super::faults::InjectedFault;
+use super::openai::{ScriptedAnswer, events, instance};
 use super::{Emulator, has_token, is_key, stall};
 use axum::body::Bytes;
 use axum::extract::{Json, State};
@@ -80,30 +80,32 @@ pub(super) async fn messages(
     }
     let fault = emulator.faults.take("llm", "anthropic");
     match fault {
-        Some(Fault::Refuse) => return refusal(500, "api_error", "Internal server error"),
-        Some(Fault::RateLimit) => return refusal(429, "rate_limit_error", "This request would exceed your rate limit"),
-        Some(Fault::Unauthorized) => return refusal(401, "authentication_error", "invalid x-api-key"),
+        Some(InjectedFault::Refuse) => return refusal(500, "api_error", "Internal server error"),
+        Some(InjectedFault::RateLimit) => {
+            return refusal(429, "rate_limit_error", "This request would exceed your rate limit");
+        }
+        Some(InjectedFault::Unauthorized) => return refusal(401, "authentication_error", "invalid x-api-key"),
         _ => {}
     }
     if let Some(message) = invalid(&headers, &body) {
         return refusal(400, "invalid_request_error", &message);
     }
     let answer = if body["output_config"]["format"]["type"] == "json_schema" {
-        let reply = if fault == Some(Fault::Garbage) {
+        let reply = if fault == Some(InjectedFault::Garbage) {
             "I would rather not say.".to_owned()
         } else {
             instance(&body["output_config"]["format"]["schema"]).to_string()
         };
-        Said { reply, tools: Vec::new() }
+        ScriptedAnswer { reply, tools: Vec::new() }
     } else {
         let names = body["tools"].as_array().into_iter().flatten();
         let names: Vec<String> = names.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
-        emulator.think(&plain(&body), &names)
+        emulator.scripted_answer(&plain(&body), &names)
     };
     let model = body["model"].as_str().unwrap_or("").to_owned();
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
-        if matches!(fault, Some(Fault::Stall | Fault::StallMidStream | Fault::HalfOpen)) {
+        if matches!(fault, Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::HalfOpen)) {
             stall().await;
         }
         return Json(whole(&model, &answer)).into_response();
@@ -132,7 +134,7 @@ fn plain(body: &Value) -> Vec<Value> {
     messages
 }
 
-fn whole(model: &str, answer: &Said) -> Value {
+fn whole(model: &str, answer: &ScriptedAnswer) -> Value {
     let mut content = vec![json!({"type": "text", "text": answer.reply})];
     for (index, (name, arguments)) in answer.tools.iter().enumerate() {
         let input: Value = serde_json::from_str(arguments).unwrap_or_default();
@@ -144,7 +146,7 @@ fn whole(model: &str, answer: &Said) -> Value {
 }
 
 async fn stream(
-    emulator: &Emulator, arrived: Instant, fault: Option<Fault>, model: &str, answer: &Said,
+    emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, model: &str, answer: &ScriptedAnswer,
     sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
     let send = async |event: &Value| {
@@ -152,8 +154,8 @@ async fn stream(
         sender.send(Ok(Bytes::from(format!("event: {name}\ndata: {event}\n\n")))).await.is_ok()
     };
     match fault {
-        Some(Fault::Stall | Fault::HalfOpen) => return stall().await,
-        Some(Fault::Garbage) => {
+        Some(InjectedFault::Stall | InjectedFault::HalfOpen) => return stall().await,
+        Some(InjectedFault::Garbage) => {
             let _ = sender.send(Ok(Bytes::from_static(b"data: <html>502</html>\n\n"))).await;
             return;
         }
@@ -171,14 +173,14 @@ async fn stream(
         .await;
     send(&json!({"type": "content_block_stop", "index": 0})).await;
     let words: Vec<&str> =
-        if fault == Some(Fault::Empty) { Vec::new() } else { answer.reply.split_inclusive(' ').collect() };
+        if fault == Some(InjectedFault::Empty) { Vec::new() } else { answer.reply.split_inclusive(' ').collect() };
     if !words.is_empty() {
         send(&json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}})).await;
     }
     for (index, word) in words.iter().enumerate() {
         match fault {
-            Some(Fault::StallMidStream) if index == 4 => return stall().await,
-            Some(Fault::Drop) if index == 4 => {
+            Some(InjectedFault::StallMidStream) if index == 4 => return stall().await,
+            Some(InjectedFault::Drop) if index == 4 => {
                 send(&json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})).await;
                 return;
             }
@@ -194,7 +196,7 @@ async fn stream(
         send(&json!({"type": "content_block_stop", "index": 1})).await;
     }
     let mut reason = "end_turn";
-    if matches!(fault, None | Some(Fault::OddChunks)) {
+    if matches!(fault, None | Some(InjectedFault::OddChunks)) {
         for (index, (name, arguments)) in answer.tools.iter().enumerate() {
             reason = "tool_use";
             let block = json!({"type": "tool_use", "id": format!("toolu_{index}"), "name": name, "input": {}});

@@ -1,6 +1,6 @@
 //! Cartesia: `/tts/websocket` with contexts.
 
-use super::faults::Fault;
+use super::faults::InjectedFault;
 use super::{Emulator, has_token, query, send, stall};
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Instant;
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 
 fn refusal(status: StatusCode, code: &str, title: &str) -> Response {
     let body = json!({"error_code": code, "title": title, "message": title, "request_id": "emulated"});
@@ -43,27 +43,29 @@ pub(super) async fn websocket(
     }
     let fault = emulator.faults.take("tts", "cartesia");
     match fault {
-        Some(Fault::Refuse) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
-        Some(Fault::RateLimit) => {
+        Some(InjectedFault::Refuse) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        Some(InjectedFault::RateLimit) => {
             return refusal(StatusCode::TOO_MANY_REQUESTS, "concurrency_limited", "Too many concurrent requests");
         }
-        Some(Fault::Unauthorized) => return refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid API key"),
+        Some(InjectedFault::Unauthorized) => {
+            return refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid API key");
+        }
         _ => {}
     }
-    let session = Session { emulator, fault, texts: HashMap::new() };
+    let session = CartesiaSocket { emulator, fault, texts: HashMap::new() };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
-struct Session {
+struct CartesiaSocket {
     emulator: Emulator,
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     /// What was sent to a context that goes on.
     texts: HashMap<String, String>,
 }
 
-impl Session {
+impl CartesiaSocket {
     async fn run(mut self, mut socket: WebSocket) {
-        if self.fault == Some(Fault::HalfOpen) {
+        if self.fault == Some(InjectedFault::HalfOpen) {
             return stall().await;
         }
         while let Some(Ok(message)) = socket.recv().await {
@@ -100,28 +102,28 @@ impl Session {
         let voice = &self.emulator.voice;
         let rate = order["output_format"]["sample_rate"].as_u64().unwrap_or(8_000) as u32;
         let audio = match order["output_format"]["encoding"].as_str() {
-            Some("pcm_mulaw") => voice.g711(text, Law::Mu).await,
-            Some("pcm_alaw") => voice.g711(text, Law::A).await,
+            Some("pcm_mulaw") => voice.g711(text, Companding::MuLaw).await,
+            Some("pcm_alaw") => voice.g711(text, Companding::ALaw).await,
             _ => voice.pcm(text, rate).await,
         };
         match self.fault {
-            Some(Fault::Stall) => return true,
-            Some(Fault::Garbage) => {
+            Some(InjectedFault::Stall) => return true,
+            Some(InjectedFault::Garbage) => {
                 let _ = socket.send(Message::Text("<html>".into())).await;
                 return false;
             }
             _ => {}
         }
         self.emulator.clock.wait_ms(arrived, self.emulator.delays.tts_first_byte_ms).await;
-        let empty = self.fault == Some(Fault::Empty);
-        let size = if self.fault == Some(Fault::OddChunks) { 333 } else { 2_000 };
+        let empty = self.fault == Some(InjectedFault::Empty);
+        let size = if self.fault == Some(InjectedFault::OddChunks) { 333 } else { 2_000 };
         let chunks = audio.chunks(size);
         let count = chunks.len();
         for (index, chunk) in chunks.enumerate().filter(|_| !empty) {
             if index > count / 2 {
                 match self.fault {
-                    Some(Fault::Drop) => return false,
-                    Some(Fault::StallMidStream) => return true,
+                    Some(InjectedFault::Drop) => return false,
+                    Some(InjectedFault::StallMidStream) => return true,
                     _ => {}
                 }
             }

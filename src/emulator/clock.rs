@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 
 /// One thread that sleeps to the microsecond for all waits of the emulator.
 #[derive(Clone)]
-pub(super) struct Clock(Arc<Shared>);
+pub(super) struct PreciseTimer(Arc<TimerState>);
 
-struct Shared {
-    waits: Mutex<Waits>,
+struct TimerState {
+    waits: Mutex<PendingWaits>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waits {
+struct PendingWaits {
     by_deadline: BinaryHeap<Reverse<Wait>>,
     stopped: bool,
 }
@@ -45,21 +45,21 @@ impl Ord for Wait {
 }
 
 /// Ends the clock's thread with the emulator.
-pub(super) struct Stop(Clock);
+pub(super) struct TimerStopGuard(PreciseTimer);
 
-impl Drop for Stop {
+impl Drop for TimerStopGuard {
     fn drop(&mut self) {
         self.0.0.waits.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
         self.0.0.changed.notify_one();
     }
 }
 
-impl Clock {
-    pub(super) fn start() -> std::io::Result<(Self, Stop)> {
-        let shared = Arc::new(Shared { waits: Mutex::default(), changed: Condvar::new() });
+impl PreciseTimer {
+    pub(super) fn start() -> std::io::Result<(Self, TimerStopGuard)> {
+        let shared = Arc::new(TimerState { waits: Mutex::default(), changed: Condvar::new() });
         let clock = Self(shared.clone());
         std::thread::Builder::new().name("emulator-clock".into()).spawn(move || run(&shared))?;
-        Ok((clock.clone(), Stop(clock)))
+        Ok((clock.clone(), TimerStopGuard(clock)))
     }
 
     /// Until `from` lies `ms` back. What happened since `from` is part of the wait, as a provider's own
@@ -82,7 +82,7 @@ impl Clock {
     }
 }
 
-fn run(shared: &Shared) {
+fn run(shared: &TimerState) {
     let mut waits = shared.waits.lock().unwrap_or_else(PoisonError::into_inner);
     while !waits.stopped {
         let now = Instant::now();
@@ -109,7 +109,7 @@ mod tests {
 
     #[tokio::test]
     async fn waits_end_in_the_order_of_their_deadlines_and_not_early() {
-        let (clock, _stop) = Clock::start().unwrap();
+        let (clock, _stop) = PreciseTimer::start().unwrap();
         let from = Instant::now();
         let (long, short) = (clock.wait_ms(from, 30), clock.wait_ms(from, 10));
         tokio::pin!(long, short);

@@ -1,8 +1,8 @@
 //! ElevenLabs' conversational agent: `/v1/convai/conversation`.
 
 use super::elevenlabs::{early_fault, refusal};
-use super::faults::Fault;
-use super::recogniser::{Heard, Listener};
+use super::faults::InjectedFault;
+use super::recogniser::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, is_key, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 
 /// A quarter of a second of sound, sent four times as fast as it is heard.
 const CHUNK: usize = 2_000;
@@ -37,10 +37,10 @@ pub(super) async fn conversation(
     if let Some(response) = early_fault(fault) {
         return response;
     }
-    let session = Session {
+    let session = ConversationalAgentSocket {
         emulator,
         fault,
-        listener: Listener::default(),
+        listener: RecognitionStream::default(),
         messages: Vec::new(),
         out: VecDeque::new(),
         event: 0,
@@ -50,10 +50,10 @@ pub(super) async fn conversation(
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
-struct Session {
+struct ConversationalAgentSocket {
     emulator: Emulator,
-    fault: Option<Fault>,
-    listener: Listener,
+    fault: Option<InjectedFault>,
+    listener: RecognitionStream,
     messages: Vec<Value>,
     out: VecDeque<Value>,
     event: i64,
@@ -62,9 +62,9 @@ struct Session {
     sent: usize,
 }
 
-impl Session {
+impl ConversationalAgentSocket {
     async fn run(mut self, mut socket: WebSocket) {
-        if matches!(self.fault, Some(Fault::HalfOpen)) {
+        if matches!(self.fault, Some(InjectedFault::HalfOpen)) {
             return stall().await;
         }
         let mut pace = tokio::time::interval(PACE);
@@ -85,8 +85,8 @@ impl Session {
                         if event["type"] == "audio" {
                             self.sent += 1;
                             match self.fault {
-                                Some(Fault::Drop) if self.sent > 3 => return,
-                                Some(Fault::StallMidStream) if self.sent > 3 => {
+                                Some(InjectedFault::Drop) if self.sent > 3 => return,
+                                Some(InjectedFault::StallMidStream) if self.sent > 3 => {
                                     self.out.clear();
                                     continue;
                                 }
@@ -105,7 +105,7 @@ impl Session {
     async fn take(&mut self, socket: &mut WebSocket, message: &Value) -> bool {
         if let Some(audio) = message["user_audio_chunk"].as_str() {
             let codes = STANDARD.decode(audio).unwrap_or_default();
-            let samples: Vec<i16> = codes.iter().map(|code| Law::Mu.decode(*code)).collect();
+            let samples: Vec<i16> = codes.iter().map(|code| Companding::MuLaw.decode(*code)).collect();
             let recogniser = self.emulator.recogniser.clone();
             let mut heard = Vec::new();
             self.listener.listen(&recogniser, &samples, SILENCE_MS, |one| heard.push(one));
@@ -115,7 +115,7 @@ impl Session {
             return true;
         }
         match message["type"].as_str() {
-            Some("conversation_initiation_client_data") => return self.begin(socket, message).await,
+            Some("conversation_initiation_client_data") => return self.start_conversation(socket, message).await,
             Some("client_tool_result") => {
                 self.messages.push(json!({"role": "tool", "content": message["result"]}));
                 self.answer().await;
@@ -129,10 +129,10 @@ impl Session {
         true
     }
 
-    async fn begin(&mut self, socket: &mut WebSocket, message: &Value) -> bool {
+    async fn start_conversation(&mut self, socket: &mut WebSocket, message: &Value) -> bool {
         match self.fault {
-            Some(Fault::Stall) => return true,
-            Some(Fault::Garbage) => {
+            Some(InjectedFault::Stall) => return true,
+            Some(InjectedFault::Garbage) => {
                 let _ = socket.send(Message::Text("<html>".into())).await;
                 return false;
             }
@@ -152,13 +152,13 @@ impl Session {
         true
     }
 
-    async fn heard(&mut self, heard: Heard) {
+    async fn heard(&mut self, heard: RecognitionEvent) {
         match heard {
-            Heard::Started if !self.out.is_empty() => {
+            RecognitionEvent::Started if !self.out.is_empty() => {
                 self.out.clear();
                 self.out.push_back(json!({"type": "interruption", "interruption_event": {"event_id": self.event}}));
             }
-            Heard::Final { text, .. } => {
+            RecognitionEvent::Final { text, .. } => {
                 let _ = self.emulator.results.send((Instant::now(), text.clone()));
                 self.out.push_back(
                     json!({"type": "user_transcript", "user_transcription_event": {"user_transcript": text}}),
@@ -171,7 +171,7 @@ impl Session {
     }
 
     async fn answer(&mut self) {
-        let said = self.emulator.think(&self.messages, &self.tools);
+        let said = self.emulator.scripted_answer(&self.messages, &self.tools);
         self.speak(&said.reply).await;
         for (index, (name, arguments)) in said.tools.iter().enumerate() {
             let parameters: Value = serde_json::from_str(arguments).unwrap_or_default();
@@ -183,11 +183,11 @@ impl Session {
     async fn speak(&mut self, text: &str) {
         tokio::time::sleep(Duration::from_millis(self.emulator.delays.llm_first_token_ms)).await;
         self.messages.push(json!({"role": "assistant", "content": text}));
-        if text.is_empty() || self.fault == Some(Fault::Empty) {
+        if text.is_empty() || self.fault == Some(InjectedFault::Empty) {
             return;
         }
-        let codes = self.emulator.voice.g711(text, Law::Mu).await;
-        let size = if self.fault == Some(Fault::OddChunks) { 333 } else { CHUNK };
+        let codes = self.emulator.voice.g711(text, Companding::MuLaw).await;
+        let size = if self.fault == Some(InjectedFault::OddChunks) { 333 } else { CHUNK };
         self.out.push_back(json!({"type": "agent_response", "agent_response_event": {"agent_response": text}}));
         for chunk in codes.chunks(size) {
             self.event += 1;

@@ -1,7 +1,7 @@
 //! Deepgram `/v1/listen`: upgrade, audio in, results out, with the messages the vendor sends besides.
 
-use super::faults::Fault;
-use super::recogniser::{Heard, Listener};
+use super::faults::InjectedFault;
+use super::recogniser::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 
 /// A socket without audio or text for this long is closed (NET-0001).
 const IDLE: Duration = Duration::from_secs(10);
@@ -27,11 +27,11 @@ pub(super) fn refusal(status: StatusCode, code: &str, message: &str) -> Response
 }
 
 /// Faults that happen before the upgrade.
-pub(super) fn early(fault: Option<Fault>) -> Option<Response> {
+pub(super) fn early(fault: Option<InjectedFault>) -> Option<Response> {
     Some(match fault? {
-        Fault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
-        Fault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests."),
-        Fault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
+        InjectedFault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal server error."),
+        InjectedFault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests."),
+        InjectedFault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "INVALID_AUTH", "Invalid credentials."),
         _ => return None,
     })
 }
@@ -56,14 +56,14 @@ pub(super) async fn listen(
         return refusal(StatusCode::BAD_REQUEST, "Bad Request", takes);
     };
     let flag = |name: &str| text(name) == Some("true");
-    let session = Session {
+    let session = NovaSocket {
         encoding,
         interim: flag("interim_results"),
         vad_events: flag("vad_events"),
         utterance_end: text("utterance_end_ms").is_some(),
         endpointing_ms: text("endpointing").and_then(|v| v.parse().ok()).unwrap_or(10),
         request_id: request_id(),
-        listener: Listener::default(),
+        listener: RecognitionStream::default(),
         started_at: 0.0,
         fault,
         emulator,
@@ -81,7 +81,7 @@ pub(super) fn request_id() -> String {
 
 #[derive(Clone, Copy)]
 pub(super) enum Encoding {
-    G711(Law),
+    G711(Companding),
     Linear,
 }
 
@@ -90,8 +90,8 @@ impl Encoding {
     pub(super) fn parse(query: &HashMap<String, String>) -> Option<Self> {
         let text = |name: &str| query.get(name).map(String::as_str);
         let encoding = match text("encoding")? {
-            "mulaw" => Self::G711(Law::Mu),
-            "alaw" => Self::G711(Law::A),
+            "mulaw" => Self::G711(Companding::MuLaw),
+            "alaw" => Self::G711(Companding::ALaw),
             "linear16" => Self::Linear,
             _ => return None,
         };
@@ -106,20 +106,20 @@ impl Encoding {
     }
 }
 
-struct Session {
+struct NovaSocket {
     encoding: Encoding,
     interim: bool,
     vad_events: bool,
     utterance_end: bool,
     endpointing_ms: u64,
     request_id: String,
-    listener: Listener,
+    listener: RecognitionStream,
     started_at: f64,
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     emulator: Emulator,
 }
 
-impl Session {
+impl NovaSocket {
     async fn run(mut self, mut socket: WebSocket) {
         let mut finals = 0u32;
         loop {
@@ -157,21 +157,21 @@ impl Session {
                     finals += 1;
                     self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
                     match self.fault {
-                        Some(Fault::HalfOpen) => stall().await,
+                        Some(InjectedFault::HalfOpen) => stall().await,
                         // Pings are answered, and nothing else.
-                        Some(Fault::Stall | Fault::StallMidStream) => continue,
-                        Some(Fault::OddChunks) => {
+                        Some(InjectedFault::Stall | InjectedFault::StallMidStream) => continue,
+                        Some(InjectedFault::OddChunks) => {
                             for part in in_words(&reply) {
                                 send(&mut socket, &part).await;
                             }
                             continue;
                         }
-                        Some(Fault::Drop) => return,
-                        Some(Fault::Garbage) => {
+                        Some(InjectedFault::Drop) => return,
+                        Some(InjectedFault::Garbage) => {
                             let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
                             return;
                         }
-                        Some(Fault::Empty) => continue,
+                        Some(InjectedFault::Empty) => continue,
                         _ => {}
                     }
                 }
@@ -195,15 +195,17 @@ impl Session {
         let mut replies = Vec::new();
         for one in heard {
             match one {
-                Heard::Started => {
+                RecognitionEvent::Started => {
                     self.started_at = now;
                     if self.vad_events {
                         replies.push(json!({"type": "SpeechStarted", "channel": [0], "timestamp": now}));
                     }
                 }
-                Heard::Interim(text) if self.interim => replies.push(self.results(&text, 0.9, false, false, false)),
-                Heard::Interim(_) => {}
-                Heard::Final { text, confidence } => {
+                RecognitionEvent::Interim(text) if self.interim => {
+                    replies.push(self.results(&text, 0.9, false, false, false))
+                }
+                RecognitionEvent::Interim(_) => {}
+                RecognitionEvent::Final { text, confidence } => {
                     replies.push(self.results(&text, confidence, true, true, false));
                     if self.utterance_end {
                         replies.push(json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": now}));
@@ -222,7 +224,9 @@ impl Session {
             Some("Finalize") => {
                 let recogniser = self.emulator.recogniser.clone();
                 match self.listener.finish(&recogniser) {
-                    Some(Heard::Final { text, confidence }) => vec![self.results(&text, confidence, true, true, true)],
+                    Some(RecognitionEvent::Final { text, confidence }) => {
+                        vec![self.results(&text, confidence, true, true, true)]
+                    }
                     _ => vec![self.results("", 0.0, true, false, true)],
                 }
             }
@@ -235,7 +239,7 @@ impl Session {
 
     async fn close(&mut self, socket: &mut WebSocket) {
         let recogniser = self.emulator.recogniser.clone();
-        if let Some(Heard::Final { text, confidence }) = self.listener.finish(&recogniser) {
+        if let Some(RecognitionEvent::Final { text, confidence }) = self.listener.finish(&recogniser) {
             let last = self.results(&text, confidence, true, true, false);
             let _ = socket.send(Message::Text(last.to_string().into())).await;
         }

@@ -1,7 +1,7 @@
 //! ElevenLabs: `POST /v1/text-to-speech/{voice}/stream`.
 
 use super::Emulator;
-use super::faults::Fault;
+use super::faults::InjectedFault;
 use super::openai::audio_response;
 use axum::extract::{Json, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -18,11 +18,11 @@ pub(super) fn refusal(status: StatusCode, code: &str, message: &str) -> Response
 }
 
 /// Faults that happen before anything is answered.
-pub(super) fn early_fault(fault: Option<Fault>) -> Option<Response> {
+pub(super) fn early_fault(fault: Option<InjectedFault>) -> Option<Response> {
     Some(match fault? {
-        Fault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
-        Fault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many"),
-        Fault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
+        InjectedFault::Refuse => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error"),
+        InjectedFault::RateLimit => refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", "Too many"),
+        InjectedFault::Unauthorized => refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key"),
         _ => return None,
     })
 }
@@ -89,8 +89,8 @@ pub(super) async fn stream(
         .map(|(_, value)| value.into_owned())
         .unwrap_or_else(|| "mp3_44100_128".to_owned());
     let audio = match format.as_str() {
-        "ulaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Law::Mu).await,
-        "alaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Law::A).await,
+        "ulaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Companding::MuLaw).await,
+        "alaw_8000" => emulator.voice.g711(text, trunkline_media::codec::Companding::ALaw).await,
         "pcm_8000" => emulator.voice.pcm(text, 8_000).await,
         "pcm_16000" => emulator.voice.pcm(text, 16_000).await,
         "pcm_24000" => emulator.voice.pcm(text, 24_000).await,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fault {
+pub enum InjectedFault {
     /// 500 before anything else.
     Refuse,
     /// 401.
@@ -29,7 +29,7 @@ pub enum Fault {
     HalfOpen,
 }
 
-impl Fault {
+impl InjectedFault {
     pub const ALL: [Self; 10] = [
         Self::Refuse,
         Self::Unauthorized,
@@ -45,13 +45,13 @@ impl Fault {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<HashMap<String, (Fault, u32)>>>);
+pub struct FaultInjection(Arc<Mutex<HashMap<String, (InjectedFault, u32)>>>);
 
 const STAGES: [&str; 4] = ["stt", "llm", "tts", "engine"];
 
-impl Faults {
+impl FaultInjection {
     /// `llm`, or `llm.groq`. False for an unknown stage.
-    pub fn set(&self, target: &str, fault: Option<Fault>, times: u32) -> bool {
+    pub fn set(&self, target: &str, fault: Option<InjectedFault>, times: u32) -> bool {
         if !STAGES.contains(&target.split('.').next().unwrap_or(target)) {
             return false;
         }
@@ -64,7 +64,7 @@ impl Faults {
     }
 
     /// The fault for one request.
-    pub(super) fn take(&self, stage: &str, provider: &str) -> Option<Fault> {
+    pub(super) fn take(&self, stage: &str, provider: &str) -> Option<InjectedFault> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for target in [format!("{stage}.{provider}"), stage.to_owned()] {
             if let Some((fault, times)) = all.get_mut(&target).filter(|(_, times)| *times > 0) {

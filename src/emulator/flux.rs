@@ -2,8 +2,8 @@
 //! nothing happens while no audio comes.
 
 use super::deepgram::{Encoding, refusal, request_id};
-use super::faults::Fault;
-use super::recogniser::{Heard, Listener};
+use super::faults::InjectedFault;
+use super::recogniser::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -43,7 +43,7 @@ pub(super) async fn listen(
         return bad("This emulator takes mulaw, alaw and linear16 at 8000.");
     };
     let eager = query.contains_key("eager_eot_threshold");
-    let session = Session {
+    let session = FluxSocket {
         emulator,
         encoding,
         fault,
@@ -56,10 +56,10 @@ pub(super) async fn listen(
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
-struct Session {
+struct FluxSocket {
     emulator: Emulator,
     encoding: Encoding,
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     eager: bool,
     sequence: u64,
     turn: u64,
@@ -68,13 +68,13 @@ struct Session {
     request_id: String,
 }
 
-impl Session {
+impl FluxSocket {
     async fn run(mut self, mut socket: WebSocket) {
         let connected = json!({"type": "Connected", "request_id": self.request_id, "sequence_id": self.next()});
         if !send(&mut socket, &connected).await {
             return;
         }
-        let mut listener = Listener::default();
+        let mut listener = RecognitionStream::default();
         while let Some(Ok(message)) = socket.recv().await {
             let arrived = Instant::now();
             let recogniser = self.emulator.recogniser.clone();
@@ -107,29 +107,31 @@ impl Session {
             }
             let seconds = listener.samples as f64 / 8_000.0;
             for one in heard {
-                if !self.tell(&mut socket, one, seconds, arrived).await {
+                if !self.send_turn_events(&mut socket, one, seconds, arrived).await {
                     return;
                 }
             }
         }
     }
 
-    async fn tell(&mut self, socket: &mut WebSocket, heard: Heard, seconds: f64, arrived: Instant) -> bool {
+    async fn send_turn_events(
+        &mut self, socket: &mut WebSocket, heard: RecognitionEvent, seconds: f64, arrived: Instant,
+    ) -> bool {
         match heard {
-            Heard::Started => true,
-            Heard::Interim(words) => {
+            RecognitionEvent::Started => true,
+            RecognitionEvent::Interim(words) => {
                 let event = if self.words.is_empty() { "StartOfTurn" } else { "Update" };
                 self.words = words;
                 let info = self.info(event, seconds);
                 send(socket, &info).await
             }
-            Heard::Final { text, .. } => {
+            RecognitionEvent::Final { text, .. } => {
                 self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
                 match self.fault {
-                    Some(Fault::HalfOpen) => stall().await,
-                    Some(Fault::Stall | Fault::StallMidStream | Fault::Empty) => return true,
-                    Some(Fault::Drop) => return false,
-                    Some(Fault::Garbage) => {
+                    Some(InjectedFault::HalfOpen) => stall().await,
+                    Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::Empty) => return true,
+                    Some(InjectedFault::Drop) => return false,
+                    Some(InjectedFault::Garbage) => {
                         let _ = socket.send(Message::Text("<html>".into())).await;
                         return false;
                     }

@@ -20,10 +20,10 @@ mod utterances;
 mod voice;
 mod voice_sockets;
 
-pub use faults::{Fault, Faults};
-pub use recogniser::{Phrase, Recogniser, fixture_phrases};
-pub use script::{Rule, Script, ScriptedTool};
-pub use utterances::Utterances;
+pub use faults::{FaultInjection, InjectedFault};
+pub use recogniser::{FixturePhrase, PhraseRecognizer, fixture_phrases};
+pub use script::{ReplyRule, ReplyScript, ScriptedTool};
+pub use utterances::ScriptedUtterances;
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket};
@@ -65,9 +65,9 @@ impl Default for Delays {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct EmulatorSettings {
     pub delays: Delays,
-    pub script: Script,
+    pub script: ReplyScript,
     /// Program that speaks; without it the voice is a buzz of the right length.
     pub espeak: Option<String>,
 }
@@ -75,18 +75,18 @@ pub struct Settings {
 #[derive(Clone)]
 pub(crate) struct Emulator {
     delays: Delays,
-    clock: clock::Clock,
-    script: Arc<Script>,
-    faults: Faults,
-    utterances: Utterances,
-    recogniser: Arc<Recogniser>,
-    voice: voice::Voice,
+    clock: clock::PreciseTimer,
+    script: Arc<ReplyScript>,
+    faults: FaultInjection,
+    utterances: ScriptedUtterances,
+    recogniser: Arc<PhraseRecognizer>,
+    voice: voice::EmulatedVoice,
     results: broadcast::Sender<(Instant, String)>,
 }
 
 /// What came to the emulator.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct RequestCounts {
     pub connections: AtomicU64,
     /// Requests that became sockets, and all others.
     pub upgrades: AtomicU64,
@@ -95,25 +95,25 @@ pub struct Counts {
 
 /// A running emulator.
 #[expect(missing_debug_implementations, reason = "nothing to see")]
-pub struct Running {
+pub struct EmulatorHandle {
     pub addr: SocketAddr,
-    pub faults: Faults,
+    pub faults: FaultInjection,
     /// What realtime sessions hear next.
-    pub utterances: Utterances,
-    pub counts: Arc<Counts>,
+    pub utterances: ScriptedUtterances,
+    pub counts: Arc<RequestCounts>,
     /// What the recogniser said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
     task: tokio::task::AbortHandle,
-    _clock: clock::Stop,
+    _clock: clock::TimerStopGuard,
 }
 
-impl Drop for Running {
+impl Drop for EmulatorHandle {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Running {
+impl EmulatorHandle {
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -134,19 +134,19 @@ impl Running {
 }
 
 /// Serves all emulated providers on one address.
-pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Running> {
+pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::Result<EmulatorHandle> {
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
-    let (faults, utterances) = (Faults::default(), Utterances::default());
-    let (clock, stop) = clock::Clock::start()?;
+    let (faults, utterances) = (FaultInjection::default(), ScriptedUtterances::default());
+    let (clock, stop) = clock::PreciseTimer::start()?;
     let emulator = Emulator {
         delays: settings.delays,
         clock,
         script: Arc::new(settings.script),
         faults: faults.clone(),
         utterances: utterances.clone(),
-        recogniser: Arc::new(Recogniser::new(fixture_phrases())),
-        voice: voice::Voice::new(settings.espeak),
+        recogniser: Arc::new(PhraseRecognizer::new(fixture_phrases())),
+        voice: voice::EmulatedVoice::new(settings.espeak),
         results: broadcast::Sender::new(RESULTS_MAX),
     };
     let results = emulator.results.clone();
@@ -179,7 +179,7 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         .route("/emulator/faults", post(set_fault))
         .route("/emulator/utterances", post(set_utterances))
         .with_state(emulator);
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(RequestCounts::default());
     let (of_requests, of_connections) = (counts.clone(), counts.clone());
     let router = router.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
         let counter =
@@ -198,15 +198,15 @@ pub async fn start(listen: SocketAddr, settings: Settings) -> std::io::Result<Ru
         }
     })
     .abort_handle();
-    Ok(Running { addr, faults, utterances, counts, results, task, _clock: stop })
+    Ok(EmulatorHandle { addr, faults, utterances, counts, results, task, _clock: stop })
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FaultOrder {
+struct FaultRequest {
     stage: String,
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     times: Option<u32>,
 }
 
@@ -215,7 +215,7 @@ async fn set_utterances(State(emulator): State<Emulator>, Json(texts): Json<Vec<
     StatusCode::NO_CONTENT
 }
 
-async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultOrder>) -> StatusCode {
+async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultRequest>) -> StatusCode {
     let known = emulator.faults.set(&order.stage, order.fault, order.times.unwrap_or(u32::MAX));
     if known { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
 }

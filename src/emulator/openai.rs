@@ -1,6 +1,6 @@
 //! OpenAI: chat completions as a stream or in one piece, and speech.
 
-use super::faults::Fault;
+use super::faults::InjectedFault;
 use super::{Emulator, has_token, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};
@@ -20,25 +20,31 @@ pub(super) fn refusal(status: StatusCode, kind: &str, message: &str) -> Response
 }
 
 /// Faults that happen before anything is answered.
-pub(super) fn early_fault(fault: Option<Fault>) -> Option<Response> {
+pub(super) fn early_fault(fault: Option<InjectedFault>) -> Option<Response> {
     match fault? {
-        Fault::Refuse => Some(refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "The server had an error")),
-        Fault::RateLimit => Some(refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "Rate limit reached")),
-        Fault::Unauthorized => Some(refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided")),
+        InjectedFault::Refuse => {
+            Some(refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "The server had an error"))
+        }
+        InjectedFault::RateLimit => {
+            Some(refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "Rate limit reached"))
+        }
+        InjectedFault::Unauthorized => {
+            Some(refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided"))
+        }
         _ => None,
     }
 }
 
 /// Who is emulated: what they refuse and how their chunks look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vendor {
+pub(super) enum ChatVendor {
     Openai,
     Groq,
     Mistral,
     Xai,
 }
 
-impl Vendor {
+impl ChatVendor {
     fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
@@ -93,23 +99,23 @@ pub(super) async fn models(headers: HeaderMap) -> Response {
 }
 
 pub(super) async fn chat(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
-    answer(emulator.0, &headers, body.0, Vendor::Openai).await
+    answer(emulator.0, &headers, body.0, ChatVendor::Openai).await
 }
 
 pub(super) async fn groq(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
-    answer(emulator.0, &headers, body.0, Vendor::Groq).await
+    answer(emulator.0, &headers, body.0, ChatVendor::Groq).await
 }
 
 pub(super) async fn mistral(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
-    answer(emulator.0, &headers, body.0, Vendor::Mistral).await
+    answer(emulator.0, &headers, body.0, ChatVendor::Mistral).await
 }
 
 pub(super) async fn xai(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
-    answer(emulator.0, &headers, body.0, Vendor::Xai).await
+    answer(emulator.0, &headers, body.0, ChatVendor::Xai).await
 }
 
 /// What the model says to a conversation, whoever's model it is: its words, and the tools it calls.
-pub(super) struct Said {
+pub(super) struct ScriptedAnswer {
     pub reply: String,
     /// Names and arguments.
     pub tools: Vec<(String, String)>,
@@ -117,7 +123,7 @@ pub(super) struct Said {
 
 impl Emulator {
     /// `messages` in OpenAI's shape; `offered` are the names of the tools.
-    pub(super) fn think(&self, messages: &[Value], offered: &[String]) -> Said {
+    pub(super) fn scripted_answer(&self, messages: &[Value], offered: &[String]) -> ScriptedAnswer {
         // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
         let last = messages.last();
         let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
@@ -151,11 +157,11 @@ impl Emulator {
         };
         let called = rule.into_iter().flat_map(|rule| rule.tool.iter().chain(&rule.more_tools));
         let tools = called.filter(|tool| offered.contains(&tool.name));
-        Said { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }
+        ScriptedAnswer { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }
     }
 }
 
-async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Vendor) -> Response {
+async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: ChatVendor) -> Response {
     let arrived = Instant::now();
     if !has_token(headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
@@ -175,21 +181,23 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ve
     }
     let names = body["tools"].as_array().into_iter().flatten();
     let names: Vec<String> = names.filter_map(|t| t["function"]["name"].as_str().map(str::to_owned)).collect();
-    let Said { reply, tools } = emulator.think(messages, &names);
-    let answer = Answer { vendor, model: model.to_owned(), reply, tools };
+    let ScriptedAnswer { reply, tools } = emulator.scripted_answer(messages, &names);
+    let answer = ChatAnswer { vendor, model: model.to_owned(), reply, tools };
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         return Json(answer.whole()).into_response();
     }
-    let with_usage = body["stream_options"]["include_usage"] == json!(true) || vendor == Vendor::Mistral;
+    let with_usage = body["stream_options"]["include_usage"] == json!(true) || vendor == ChatVendor::Mistral;
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move { answer.stream(&emulator, arrived, fault, with_usage, sender).await });
     events(receiver, fault)
 }
 
 /// A stream of server-sent events; in pieces of odd sizes where that is wanted.
-pub(super) fn events(receiver: mpsc::Receiver<Result<Bytes, std::io::Error>>, fault: Option<Fault>) -> Response {
-    let odd = fault == Some(Fault::OddChunks);
+pub(super) fn events(
+    receiver: mpsc::Receiver<Result<Bytes, std::io::Error>>, fault: Option<InjectedFault>,
+) -> Response {
+    let odd = fault == Some(InjectedFault::OddChunks);
     let stream = futures_util::stream::unfold((receiver, Bytes::new()), move |(mut receiver, mut rest)| async move {
         if rest.is_empty() {
             rest = match receiver.recv().await? {
@@ -204,16 +212,16 @@ pub(super) fn events(receiver: mpsc::Receiver<Result<Bytes, std::io::Error>>, fa
 }
 
 /// An answer in the shape that was asked for, made up from the schema.
-async fn structured(emulator: &Emulator, arrived: Instant, fault: Option<Fault>, body: &Value) -> Response {
+async fn structured(emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, body: &Value) -> Response {
     emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
-    if matches!(fault, Some(Fault::Stall | Fault::StallMidStream | Fault::HalfOpen)) {
+    if matches!(fault, Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::HalfOpen)) {
         stall().await;
     }
     let made_up = instance(&body["response_format"]["json_schema"]["schema"]);
     let content =
-        if fault == Some(Fault::Garbage) { "I would rather not say.".to_owned() } else { made_up.to_string() };
+        if fault == Some(InjectedFault::Garbage) { "I would rather not say.".to_owned() } else { made_up.to_string() };
     let model = body["model"].as_str().unwrap_or("").to_owned();
-    let answer = Answer { vendor: Vendor::Openai, model, reply: content, tools: Vec::new() };
+    let answer = ChatAnswer { vendor: ChatVendor::Openai, model, reply: content, tools: Vec::new() };
     Json(answer.whole()).into_response()
 }
 
@@ -235,14 +243,14 @@ pub(super) fn instance(schema: &Value) -> Value {
     }
 }
 
-struct Answer {
-    vendor: Vendor,
+struct ChatAnswer {
+    vendor: ChatVendor,
     model: String,
     reply: String,
     tools: Vec<(String, String)>,
 }
 
-impl Answer {
+impl ChatAnswer {
     fn whole(&self) -> Value {
         let calls = (!self.tools.is_empty()).then(|| {
             let call = |(index, (name, arguments)): (usize, &(String, String))| {
@@ -264,21 +272,22 @@ impl Answer {
             "id": "chatcmpl-emulator", "object": "chat.completion.chunk", "created": 1_763_700_000, "model": self.model,
             "service_tier": "default", "system_fingerprint": null, "obfuscation": "xyz",
             "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}], "usage": null,
-            "x_groq": if self.vendor == Vendor::Groq { json!({"id": "req_emulated"}) } else { Value::Null },
+            "x_groq": if self.vendor == ChatVendor::Groq { json!({"id": "req_emulated"}) } else { Value::Null },
         })
     }
 
     /// The calls as they are streamed: in fragments that take turns, or each in one piece.
     fn tool_deltas(&self) -> Vec<Value> {
-        let whole = matches!(self.vendor, Vendor::Mistral | Vendor::Xai);
+        let whole = matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai);
         let mut deltas = Vec::new();
         for (index, (name, arguments)) in self.tools.iter().enumerate() {
-            let id = if self.vendor == Vendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };
+            let id = if self.vendor == ChatVendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };
             let mut first =
                 json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
             if whole {
                 let object: Value = serde_json::from_str(arguments).unwrap_or_default();
-                first["function"]["arguments"] = if self.vendor == Vendor::Mistral { object } else { json!(arguments) };
+                first["function"]["arguments"] =
+                    if self.vendor == ChatVendor::Mistral { object } else { json!(arguments) };
             }
             deltas.push(first);
         }
@@ -295,15 +304,15 @@ impl Answer {
     }
 
     async fn stream(
-        self, emulator: &Emulator, arrived: Instant, fault: Option<Fault>, with_usage: bool,
+        self, emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, with_usage: bool,
         sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
         let data = |value: &Value| format!("data: {value}\n\n");
-        if matches!(fault, Some(Fault::Stall | Fault::HalfOpen)) {
+        if matches!(fault, Some(InjectedFault::Stall | InjectedFault::HalfOpen)) {
             return stall().await;
         }
-        if fault == Some(Fault::Garbage) {
+        if fault == Some(InjectedFault::Garbage) {
             send("data: <html>502</html>\n\n".to_owned()).await;
             return;
         }
@@ -311,18 +320,18 @@ impl Answer {
         send(": keep-alive comment\n\n".to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
         let words: Vec<&str> =
-            if fault == Some(Fault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
+            if fault == Some(InjectedFault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
         for (index, word) in words.iter().enumerate() {
             match fault {
-                Some(Fault::StallMidStream) if index == 4 => return stall().await,
-                Some(Fault::Drop) if index == 4 => {
+                Some(InjectedFault::StallMidStream) if index == 4 => return stall().await,
+                Some(InjectedFault::Drop) if index == 4 => {
                     let _ = sender.send(Err(std::io::Error::other("dropped"))).await;
                     return;
                 }
                 _ => {}
             }
             // Mistral's content may be a list of parts.
-            let content = if self.vendor == Vendor::Mistral && index == 0 {
+            let content = if self.vendor == ChatVendor::Mistral && index == 0 {
                 json!([{"type": "text", "text": word}])
             } else {
                 json!(word)
@@ -333,7 +342,7 @@ impl Answer {
             emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
         }
         let mut reason = json!("stop");
-        if !self.tools.is_empty() && matches!(fault, None | Some(Fault::OddChunks)) {
+        if !self.tools.is_empty() && matches!(fault, None | Some(InjectedFault::OddChunks)) {
             reason = json!("tool_calls");
             for delta in self.tool_deltas() {
                 send(data(&self.chunk(&json!({"tool_calls": [delta]}), &Value::Null))).await;
@@ -374,30 +383,32 @@ pub(super) async fn speech(State(emulator): State<Emulator>, headers: HeaderMap,
 
 /// Audio in chunks of odd length, after the configured wait.
 pub(super) fn audio_response(
-    emulator: &Emulator, arrived: Instant, fault: Option<Fault>, audio: Bytes, kind: &'static str,
+    emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, audio: Bytes, kind: &'static str,
 ) -> Response {
     let (clock, delay) = (emulator.clock.clone(), emulator.delays.tts_first_byte_ms);
-    if fault == Some(Fault::Garbage) {
+    if fault == Some(InjectedFault::Garbage) {
         return ([("content-type", "text/html")], "<html>502 Bad Gateway</html>").into_response();
     }
     let stream = futures_util::stream::unfold((clock, audio, 0usize), move |(clock, audio, at)| async move {
         if at == 0 {
-            if matches!(fault, Some(Fault::Stall | Fault::HalfOpen)) {
+            if matches!(fault, Some(InjectedFault::Stall | InjectedFault::HalfOpen)) {
                 stall().await;
             }
             clock.wait_ms(arrived, delay).await;
         }
-        if at >= audio.len() || fault == Some(Fault::Empty) {
+        if at >= audio.len() || fault == Some(InjectedFault::Empty) {
             return None;
         }
         if at > audio.len() / 2 {
             match fault {
-                Some(Fault::Drop) => return Some((Err(std::io::Error::other("dropped")), (clock, Bytes::new(), 1))),
-                Some(Fault::StallMidStream) => stall().await,
+                Some(InjectedFault::Drop) => {
+                    return Some((Err(std::io::Error::other("dropped")), (clock, Bytes::new(), 1)));
+                }
+                Some(InjectedFault::StallMidStream) => stall().await,
                 _ => {}
             }
         }
-        let size = if fault == Some(Fault::OddChunks) { 333 } else { 4_801 };
+        let size = if fault == Some(InjectedFault::OddChunks) { 333 } else { 4_801 };
         let end = (at + size).min(audio.len());
         Some((Ok(audio.slice(at..end)), (clock, audio, end)))
     });

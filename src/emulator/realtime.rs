@@ -1,8 +1,8 @@
 //! The Realtime API of OpenAI and xAI: transcription sessions and speech to speech.
 
-use super::faults::Fault;
-use super::openai::{Said, early_fault, refusal};
-use super::recogniser::{Heard, Listener};
+use super::faults::InjectedFault;
+use super::openai::{ScriptedAnswer, early_fault, refusal};
+use super::recogniser::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 
 /// Bytes of one audio delta: a fifth of a second.
 const DELTA: usize = 1_600;
@@ -21,7 +21,7 @@ const DELTA: usize = 1_600;
 const PACE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Vendor {
+enum RealtimeFlavor {
     Openai,
     Xai,
 }
@@ -29,37 +29,39 @@ enum Vendor {
 pub(super) async fn openai(
     state: State<Emulator>, headers: HeaderMap, uri: Uri, upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept(state.0, &headers, &uri, upgrade, Vendor::Openai)
+    accept(state.0, &headers, &uri, upgrade, RealtimeFlavor::Openai)
 }
 
 pub(super) async fn xai(state: State<Emulator>, headers: HeaderMap, uri: Uri, upgrade: WebSocketUpgrade) -> Response {
-    accept(state.0, &headers, &uri, upgrade, Vendor::Xai)
+    accept(state.0, &headers, &uri, upgrade, RealtimeFlavor::Xai)
 }
 
-fn accept(emulator: Emulator, headers: &HeaderMap, uri: &Uri, upgrade: WebSocketUpgrade, vendor: Vendor) -> Response {
+fn accept(
+    emulator: Emulator, headers: &HeaderMap, uri: &Uri, upgrade: WebSocketUpgrade, vendor: RealtimeFlavor,
+) -> Response {
     if !has_token(headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
     let query = query(uri);
     let transcribes = query.get("intent").is_some_and(|intent| intent == "transcription");
     let stage = if transcribes { "stt" } else { "engine" };
-    let fault = emulator.faults.take(stage, if vendor == Vendor::Xai { "xai" } else { "openai" });
+    let fault = emulator.faults.take(stage, if vendor == RealtimeFlavor::Xai { "xai" } else { "openai" });
     if let Some(response) = early_fault(fault) {
         return response;
     }
     if !transcribes && !query.contains_key("model") {
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "model is required");
     }
-    let session = Session {
+    let session = RealtimeSocket {
         emulator,
         vendor,
         fault,
         transcribes,
         set_up: false,
-        law: Law::Mu,
+        law: Companding::MuLaw,
         silence_ms: 500,
         tools: Vec::new(),
-        listener: Listener::default(),
+        listener: RecognitionStream::default(),
         messages: Vec::new(),
         out: VecDeque::new(),
         speaking: None,
@@ -70,7 +72,7 @@ fn accept(emulator: Emulator, headers: &HeaderMap, uri: &Uri, upgrade: WebSocket
 }
 
 /// An answer being spoken.
-struct Speaking {
+struct ActiveResponse {
     response: String,
     item: String,
     /// Milliseconds of audio that were sent.
@@ -78,37 +80,37 @@ struct Speaking {
     text: String,
 }
 
-struct Session {
+struct RealtimeSocket {
     emulator: Emulator,
-    vendor: Vendor,
-    fault: Option<Fault>,
+    vendor: RealtimeFlavor,
+    fault: Option<InjectedFault>,
     transcribes: bool,
     set_up: bool,
-    law: Law,
+    law: Companding,
     silence_ms: u64,
     tools: Vec<String>,
-    listener: Listener,
+    listener: RecognitionStream,
     /// The conversation in the shape that the script is asked with.
     messages: Vec<Value>,
     /// Events of the answer that are still to be sent, in their time.
     out: VecDeque<Value>,
-    speaking: Option<Speaking>,
+    speaking: Option<ActiveResponse>,
     next: u32,
     event: u32,
 }
 
-impl Session {
+impl RealtimeSocket {
     async fn run(mut self, mut socket: WebSocket) {
-        if self.fault == Some(Fault::HalfOpen) {
+        if self.fault == Some(InjectedFault::HalfOpen) {
             return stall().await;
         }
-        if self.fault != Some(Fault::Stall) {
+        if self.fault != Some(InjectedFault::Stall) {
             self.say(
                 &mut socket,
                 json!({"type": "session.created", "session": {"id": "sess_1", "object": "realtime.session"}}),
             )
             .await;
-            if self.vendor == Vendor::Xai {
+            if self.vendor == RealtimeFlavor::Xai {
                 self.say(&mut socket, json!({"type": "conversation.created", "conversation": {"id": "conv_1"}})).await;
                 self.say(&mut socket, json!({"type": "ping", "timestamp": 1})).await;
             }
@@ -182,7 +184,7 @@ impl Session {
                 let wanted =
                     event["response"]["instructions"].as_str().and_then(|text| text.split_once("nothing else: "));
                 match wanted {
-                    Some((_, text)) => self.speak(Said { reply: text.to_owned(), tools: Vec::new() }).await,
+                    Some((_, text)) => self.speak(ScriptedAnswer { reply: text.to_owned(), tools: Vec::new() }).await,
                     None => self.answer().await,
                 }
                 true
@@ -199,22 +201,22 @@ impl Session {
     }
 
     async fn update(&mut self, socket: &mut WebSocket, session: &Value) -> bool {
-        if self.fault == Some(Fault::Garbage) {
+        if self.fault == Some(InjectedFault::Garbage) {
             let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
             return false;
         }
         let input = &session["audio"]["input"];
         let detection = match self.vendor {
-            Vendor::Openai if session["type"].is_null() => {
+            RealtimeFlavor::Openai if session["type"].is_null() => {
                 return self.error(socket, "missing_required_parameter", "session.type is required").await;
             }
-            Vendor::Openai => &input["turn_detection"],
-            Vendor::Xai => &session["turn_detection"],
+            RealtimeFlavor::Openai => &input["turn_detection"],
+            RealtimeFlavor::Xai => &session["turn_detection"],
         };
         self.silence_ms = detection["silence_duration_ms"].as_u64().unwrap_or(500);
         self.law = match input["format"]["type"].as_str() {
-            Some("audio/pcma") => Law::A,
-            Some("audio/pcmu") => Law::Mu,
+            Some("audio/pcma") => Companding::ALaw,
+            Some("audio/pcmu") => Companding::MuLaw,
             _ => return self.error(socket, "invalid_value", "this emulator takes audio/pcmu and audio/pcma").await,
         };
         let tools = session["tools"].as_array().into_iter().flatten();
@@ -228,8 +230,8 @@ impl Session {
         match item["type"].as_str() {
             Some("message") => self.messages.push(json!({"role": item["role"], "content": text})),
             Some("function_call_output") => self.messages.push(json!({"role": "tool", "content": item["output"]})),
-            Some("force_message") if self.vendor == Vendor::Xai => {
-                self.speak(Said { reply: text, tools: Vec::new() }).await;
+            Some("force_message") if self.vendor == RealtimeFlavor::Xai => {
+                self.speak(ScriptedAnswer { reply: text, tools: Vec::new() }).await;
                 return true;
             }
             _ => return self.error(socket, "invalid_value", "unknown item").await,
@@ -256,10 +258,10 @@ impl Session {
         }
     }
 
-    async fn heard(&mut self, socket: &mut WebSocket, heard: Heard) -> bool {
+    async fn heard(&mut self, socket: &mut WebSocket, heard: RecognitionEvent) -> bool {
         let now_ms = self.listener.samples / 8;
         match heard {
-            Heard::Started => {
+            RecognitionEvent::Started => {
                 let item = self.id("item");
                 let started =
                     json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": now_ms, "item_id": item});
@@ -269,8 +271,8 @@ impl Session {
                 }
                 said
             }
-            Heard::Interim(_) => true,
-            Heard::Final { text, .. } => {
+            RecognitionEvent::Interim(_) => true,
+            RecognitionEvent::Final { text, .. } => {
                 let text = self.emulator.utterances.next().unwrap_or(text);
                 let item = format!("item_{}", self.next);
                 self.say(
@@ -287,7 +289,12 @@ impl Session {
                 if self.transcribes && !self.transcription_goes_on(socket).await {
                     return false;
                 }
-                if self.transcribes && matches!(self.fault, Some(Fault::Stall | Fault::StallMidStream | Fault::Empty)) {
+                if self.transcribes
+                    && matches!(
+                        self.fault,
+                        Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::Empty)
+                    )
+                {
                     return true;
                 }
                 let kind = |name: &str| format!("conversation.item.input_audio_transcription.{name}");
@@ -295,10 +302,10 @@ impl Session {
                 for word in text.split_inclusive(' ') {
                     so_far.push_str(word);
                     let event = match self.vendor {
-                        Vendor::Openai => {
+                        RealtimeFlavor::Openai => {
                             json!({"type": kind("delta"), "item_id": item, "content_index": 0, "delta": word})
                         }
-                        Vendor::Xai => json!({"type": kind("updated"), "item_id": item, "transcript": so_far}),
+                        RealtimeFlavor::Xai => json!({"type": kind("updated"), "item_id": item, "transcript": so_far}),
                     };
                     self.say(socket, event).await;
                 }
@@ -317,8 +324,8 @@ impl Session {
 
     async fn transcription_goes_on(&mut self, socket: &mut WebSocket) -> bool {
         match self.fault {
-            Some(Fault::Drop) => false,
-            Some(Fault::Garbage) => {
+            Some(InjectedFault::Drop) => false,
+            Some(InjectedFault::Garbage) => {
                 let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
                 false
             }
@@ -327,16 +334,16 @@ impl Session {
     }
 
     async fn answer(&mut self) {
-        let said = self.emulator.think(&self.messages, &self.tools);
+        let said = self.emulator.scripted_answer(&self.messages, &self.tools);
         self.speak(said).await;
     }
 
     /// Lines up the events of an answer.
-    async fn speak(&mut self, said: Said) {
+    async fn speak(&mut self, said: ScriptedAnswer) {
         tokio::time::sleep(Duration::from_millis(self.emulator.delays.llm_first_token_ms)).await;
         let (response, item) = (self.id("resp"), self.id("item"));
         let mut codes = self.emulator.voice.g711(&said.reply, self.law).await;
-        if said.reply.is_empty() || self.fault == Some(Fault::Empty) {
+        if said.reply.is_empty() || self.fault == Some(InjectedFault::Empty) {
             codes = bytes::Bytes::new();
         }
         let all_ms = codes.len() as u64 / 8;
@@ -355,7 +362,7 @@ impl Session {
             "response.output_item.added",
             json!({"item": {"id": item, "type": "message", "role": "assistant"}}),
         ));
-        let size = if self.fault == Some(Fault::OddChunks) { 333 } else { DELTA };
+        let size = if self.fault == Some(InjectedFault::OddChunks) { 333 } else { DELTA };
         let words: Vec<&str> = said.reply.split_inclusive(' ').collect();
         let chunks: Vec<&[u8]> = codes.chunks(size).collect();
         for (index, chunk) in chunks.iter().enumerate() {
@@ -379,7 +386,7 @@ impl Session {
         self.out.push_back(
             json!({"type": "response.done", "response": {"id": response, "status": "completed", "usage": usage}}),
         );
-        self.speaking = Some(Speaking { response, item, sent_ms: 0, text: said.reply });
+        self.speaking = Some(ActiveResponse { response, item, sent_ms: 0, text: said.reply });
     }
 
     /// The next event of an answer; audio takes its time, the rest does not.
@@ -395,8 +402,8 @@ impl Session {
                 }
                 if speaking.sent_ms > 800 && !speaking.text.is_empty() {
                     match self.fault {
-                        Some(Fault::Drop) => return false,
-                        Some(Fault::StallMidStream) => {
+                        Some(InjectedFault::Drop) => return false,
+                        Some(InjectedFault::StallMidStream) => {
                             self.out.clear();
                             return true;
                         }

@@ -23,30 +23,30 @@ pub(super) const UNKNOWN: &str = "unrecognised speech";
 type Spectrum = [f32; BANDS];
 
 #[derive(Clone, Debug)]
-pub struct Phrase {
+pub struct FixturePhrase {
     pub name: String,
     pub text: String,
     pub samples: Vec<i16>,
 }
 
-struct Known {
+struct KnownPhrase {
     text: String,
     frames: Vec<Spectrum>,
 }
 
-pub struct Recogniser {
-    known: Vec<Known>,
+pub struct PhraseRecognizer {
+    known: Vec<KnownPhrase>,
     bands: [f32; BANDS],
 }
 
-impl std::fmt::Debug for Recogniser {
+impl std::fmt::Debug for PhraseRecognizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recogniser").field("phrases", &self.known.len()).finish_non_exhaustive()
     }
 }
 
 /// The phrases of `fixtures/audio`, built into the program.
-pub fn fixture_phrases() -> Vec<Phrase> {
+pub fn fixture_phrases() -> Vec<FixturePhrase> {
     const FILES: &[(&str, &[u8])] = &[
         ("hello", include_bytes!("../../fixtures/audio/hello.wav")),
         ("where_is_my_order", include_bytes!("../../fixtures/audio/where_is_my_order.wav")),
@@ -69,7 +69,7 @@ pub fn fixture_phrases() -> Vec<Phrase> {
             let text =
                 texts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.split('\t').nth(1))?;
             let samples = hound::WavReader::new(*bytes).ok()?.into_samples::<i16>().filter_map(Result::ok).collect();
-            Some(Phrase { name: (*name).to_owned(), text: text.to_owned(), samples })
+            Some(FixturePhrase { name: (*name).to_owned(), text: text.to_owned(), samples })
         })
         .collect()
 }
@@ -79,8 +79,8 @@ fn level_dbfs(samples: &[i16]) -> f32 {
     20.0 * ((energy / samples.len().max(1) as f32).sqrt() / 32_768.0).max(1e-5).log10()
 }
 
-impl Recogniser {
-    pub fn new(phrases: Vec<Phrase>) -> Self {
+impl PhraseRecognizer {
+    pub fn new(phrases: Vec<FixturePhrase>) -> Self {
         // Evenly on the mel scale from 200 to 3,600 Hz.
         let mel = |hz: f32| 2_595.0 * (1.0 + hz / 700.0).log10();
         let (low, high) = (mel(200.0), mel(3_600.0));
@@ -90,13 +90,13 @@ impl Recogniser {
         });
         let mut this = Self { known: Vec::new(), bands };
         for phrase in phrases {
-            let mut listener = Listener::default();
+            let mut listener = RecognitionStream::default();
             let mut frames = Vec::new();
             listener.spectra(&this, &phrase.samples, |spectrum, dbfs| frames.push((spectrum, dbfs)));
             let first = frames.iter().position(|(_, dbfs)| *dbfs > SOUND_DBFS).unwrap_or(0);
             let last = frames.iter().rposition(|(_, dbfs)| *dbfs > SOUND_DBFS).unwrap_or(0);
             let frames = frames[first..=last].iter().map(|(spectrum, _)| *spectrum).collect();
-            this.known.push(Known { text: phrase.text, frames });
+            this.known.push(KnownPhrase { text: phrase.text, frames });
         }
         this
     }
@@ -163,7 +163,7 @@ const TRAILING_FRAMES: usize = 8;
 
 /// What a listener makes of the sound so far.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Heard {
+pub(super) enum RecognitionEvent {
     Started,
     Interim(String),
     /// An utterance is over: its words and how sure they are.
@@ -175,7 +175,7 @@ pub(super) enum Heard {
 
 /// One stream being listened to.
 #[derive(Default)]
-pub(super) struct Listener {
+pub(super) struct RecognitionStream {
     window: Vec<f32>,
     hop: Vec<i16>,
     frames: Vec<Spectrum>,
@@ -185,8 +185,8 @@ pub(super) struct Listener {
     pub(super) samples: u64,
 }
 
-impl Listener {
-    fn spectra(&mut self, recogniser: &Recogniser, samples: &[i16], mut each: impl FnMut(Spectrum, f32)) {
+impl RecognitionStream {
+    fn spectra(&mut self, recogniser: &PhraseRecognizer, samples: &[i16], mut each: impl FnMut(Spectrum, f32)) {
         for sample in samples {
             self.hop.push(*sample);
             if self.hop.len() < HOP {
@@ -202,7 +202,8 @@ impl Listener {
 
     /// Listens on; an utterance ends after `endpointing` of silence.
     pub(super) fn listen(
-        &mut self, recogniser: &Recogniser, samples: &[i16], endpointing_ms: u64, mut heard: impl FnMut(Heard),
+        &mut self, recogniser: &PhraseRecognizer, samples: &[i16], endpointing_ms: u64,
+        mut heard: impl FnMut(RecognitionEvent),
     ) {
         self.samples += samples.len() as u64;
         let end_after = (endpointing_ms as usize / 20).max(1);
@@ -218,7 +219,7 @@ impl Listener {
             }
             self.frames.push(spectrum);
             if !open {
-                heard(Heard::Started);
+                heard(RecognitionEvent::Started);
             }
             if self.quiet >= end_after {
                 if let Some(last) = self.finish(recogniser) {
@@ -227,12 +228,12 @@ impl Listener {
             } else if (sound && self.frames.len().is_multiple_of(25) || self.quiet == TRAILING_FRAMES)
                 && let Some(interim) = self.interim(recogniser)
             {
-                heard(Heard::Interim(interim));
+                heard(RecognitionEvent::Interim(interim));
             }
         }
     }
 
-    fn interim(&self, recogniser: &Recogniser) -> Option<String> {
+    fn interim(&self, recogniser: &PhraseRecognizer) -> Option<String> {
         let (text, score, length) = recogniser.best(&self.frames, true)?;
         if score < RECOGNISED {
             return None;
@@ -243,7 +244,7 @@ impl Listener {
     }
 
     /// Ends the utterance now. `None` when there was none, or only a click.
-    pub(super) fn finish(&mut self, recogniser: &Recogniser) -> Option<Heard> {
+    pub(super) fn finish(&mut self, recogniser: &PhraseRecognizer) -> Option<RecognitionEvent> {
         let mut frames = std::mem::take(&mut self.frames);
         frames.truncate(frames.len().saturating_sub(self.quiet));
         if frames.len() < ONSET_FRAMES {
@@ -251,8 +252,8 @@ impl Listener {
         }
         let best = recogniser.best(&frames, false).filter(|(_, score, _)| *score >= RECOGNISED);
         Some(match best {
-            Some((text, score, _)) => Heard::Final { text: text.to_owned(), confidence: score.min(1.0) },
-            None => Heard::Final { text: UNKNOWN.to_owned(), confidence: 0.1 },
+            Some((text, score, _)) => RecognitionEvent::Final { text: text.to_owned(), confidence: score.min(1.0) },
+            None => RecognitionEvent::Final { text: UNKNOWN.to_owned(), confidence: 0.1 },
         })
     }
 }
@@ -262,15 +263,15 @@ mod tests {
     use super::*;
 
     fn recognise(samples: &[i16]) -> (String, f32) {
-        let recogniser = Recogniser::new(fixture_phrases());
-        let mut listener = Listener::default();
+        let recogniser = PhraseRecognizer::new(fixture_phrases());
+        let mut listener = RecognitionStream::default();
         let mut last = (String::new(), 0.0);
         let mut padded = vec![0i16; 1_600];
         padded.extend_from_slice(samples);
         padded.extend_from_slice(&[0; 8_000]);
         for chunk in padded.chunks(160) {
             listener.listen(&recogniser, chunk, 300, |heard| {
-                if let Heard::Final { text, confidence } = heard {
+                if let RecognitionEvent::Final { text, confidence } = heard {
                     last = (text, confidence);
                 }
             });
@@ -280,9 +281,10 @@ mod tests {
 
     #[test]
     fn every_phrase_is_recognised_and_through_the_telephone_too() {
-        use trunkline_media::codec::Law;
+        use trunkline_media::codec::Companding;
         for phrase in fixture_phrases() {
-            let telephone: Vec<i16> = phrase.samples.iter().map(|s| Law::Mu.decode(Law::Mu.encode(*s / 2))).collect();
+            let telephone: Vec<i16> =
+                phrase.samples.iter().map(|s| Companding::MuLaw.decode(Companding::MuLaw.encode(*s / 2))).collect();
             let (text, confidence) = recognise(&telephone);
             assert_eq!(text, phrase.text);
             assert!(confidence > 0.9, "{text}: {confidence}");
@@ -299,7 +301,9 @@ mod tests {
         let wrong_law: Vec<i16> = phrase
             .samples
             .iter()
-            .map(|s| trunkline_media::codec::Law::A.decode(trunkline_media::codec::Law::Mu.encode(*s)))
+            .map(|s| {
+                trunkline_media::codec::Companding::ALaw.decode(trunkline_media::codec::Companding::MuLaw.encode(*s))
+            })
             .collect();
         assert_eq!(recognise(&wrong_law).0, UNKNOWN);
         assert_eq!(recognise(&[0; 8_000]).0, "");

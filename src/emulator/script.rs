@@ -5,7 +5,7 @@ use serde_json::Value;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct ReplyRule {
     /// Any of these, without regard to case; none matches everything.
     #[serde(default)]
     pub words: Vec<String>,
@@ -31,11 +31,11 @@ pub struct ScriptedTool {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Script(pub Vec<Rule>);
+pub struct ReplyScript(pub Vec<ReplyRule>);
 
-impl Default for Script {
+impl Default for ReplyScript {
     fn default() -> Self {
-        let rule = |words: &[&str], reply: &str| Rule {
+        let rule = |words: &[&str], reply: &str| ReplyRule {
             words: words.iter().map(|w| (*w).to_owned()).collect(),
             reply: reply.to_owned(),
             tool: None,
@@ -65,8 +65,8 @@ impl Default for Script {
     }
 }
 
-impl Script {
-    pub(super) fn answer(&self, message: &str) -> Option<&Rule> {
+impl ReplyScript {
+    pub(super) fn answer(&self, message: &str) -> Option<&ReplyRule> {
         let message = message.to_lowercase();
         self.0
             .iter()

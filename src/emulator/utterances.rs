@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Texts in their order; an empty one is a turn without words.
 #[derive(Clone, Debug, Default)]
-pub struct Utterances(Arc<Mutex<VecDeque<String>>>);
+pub struct ScriptedUtterances(Arc<Mutex<VecDeque<String>>>);
 
-impl Utterances {
+impl ScriptedUtterances {
     /// Replaces what was ordered before.
     pub fn set(&self, texts: impl IntoIterator<Item = String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = texts.into_iter().collect();

@@ -6,24 +6,24 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 use trunkline_media::codec::resample::PcmResampler;
 
 /// Spoken texts kept; a scripted emulator has a few dozen.
 const KEPT_MAX: usize = 500;
 const ESPEAK_RATE_HZ: u32 = 22_050;
 
-type Kept = Arc<Mutex<HashMap<(String, u32), Bytes>>>;
+type SpeechCache = Arc<Mutex<HashMap<(String, u32), Bytes>>>;
 
 #[derive(Clone)]
-pub(super) struct Voice {
+pub(super) struct EmulatedVoice {
     espeak: Option<String>,
-    kept: Kept,
+    kept: SpeechCache,
 }
 
-impl Voice {
+impl EmulatedVoice {
     pub(super) fn new(espeak: Option<String>) -> Self {
-        Self { espeak, kept: Kept::default() }
+        Self { espeak, kept: SpeechCache::default() }
     }
 
     /// Little-endian 16-bit samples.
@@ -53,7 +53,7 @@ impl Voice {
         bytes
     }
 
-    pub(super) async fn g711(&self, text: &str, law: Law) -> Bytes {
+    pub(super) async fn g711(&self, text: &str, law: Companding) -> Bytes {
         let pcm = self.pcm(text, 8_000).await;
         pcm.chunks_exact(2).map(|pair| law.encode(i16::from_le_bytes([pair[0], pair[1]]))).collect()
     }

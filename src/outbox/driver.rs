@@ -1,14 +1,14 @@
 //! The loop: claim what is due, send each on its own, write down how it went.
 #![expect(clippy::disallowed_methods, reason = "the outbox is a driver: tasks and clocks are its business")]
 
-use super::mail::{Mail, Mailer};
-use super::retry::next_ms;
-use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
-use crate::domain::share::{ShareMax, Shares};
+use super::mail::{MailMessage, Mailer};
+use super::retry::retry_delay_ms;
+use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
+use crate::domain::share::{FairShares, ShareLimits};
 use crate::domain::time::UnixMs;
-use crate::store::{Claimed, OrgScope, Store, now};
+use crate::store::{ClaimedDelivery, OrgScope, Store, now};
 use crate::supervision::contain;
-use crate::webhooks::sender::{DEADLINE, Failure, Message, Sender};
+use crate::webhooks::sender::{DEADLINE, WebhookError, WebhookMessage, WebhookSender};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 /// Deliveries on their way at once: a receiver that takes ten seconds for each answer keeps its own organization waiting
 /// and nobody else.
-const AT_ONCE: ShareMax = ShareMax { of_one: 16, of_family: 32, in_all: 128 };
+const AT_ONCE: ShareLimits = ShareLimits { of_one: 16, of_family: 32, in_all: 128 };
 /// How often it is looked which organizations have too many that wait.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How long a claim holds; longer than any attempt takes.
@@ -28,14 +28,14 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Outbox {
     pub store: Store,
-    pub sender: Sender,
+    pub sender: WebhookSender,
     pub mailer: Option<Mailer>,
 }
 
 /// Runs until it is stopped; what is on its way then is finished.
 pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
     let mut sending = JoinSet::new();
-    let mut shares = Shares::new(AT_ONCE);
+    let mut shares = FairShares::new(AT_ONCE);
     // Whose delivery each task is: one that breaks gives its place back too.
     let mut whose = HashMap::new();
     let mut counted = tokio::time::Instant::now();
@@ -80,16 +80,16 @@ pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
 }
 
 impl Outbox {
-    async fn deliver(&self, claimed: Claimed) {
-        let Claimed { scope, delivery, attempts, .. } = claimed;
+    async fn deliver(&self, claimed: ClaimedDelivery) {
+        let ClaimedDelivery { scope, delivery, attempts, .. } = claimed;
         let attempt = contain("delivery", async {
             match delivery.channel {
-                Channel::Webhook => self.webhook(scope, &delivery).await,
-                Channel::Mail => self.mail(&delivery).await.map(|()| None).map_err(Fault::retry),
+                DeliveryChannel::Webhook => self.webhook(scope, &delivery).await,
+                DeliveryChannel::Mail => self.mail(&delivery).await.map(|()| None).map_err(DeliveryError::retry),
             }
         });
         // An attempt that panics is one that failed: the lease alone would repeat it for ever.
-        let result = attempt.await.unwrap_or_else(|error| Err(Fault::retry(error.to_string())));
+        let result = attempt.await.unwrap_or_else(|error| Err(DeliveryError::retry(error.to_string())));
         let attempts = attempts + 1;
         let progress = progress(attempts, result, now(), rand::random());
         metrics::counter!("trunkline_deliveries_total", "channel" => delivery.channel.name(), "status" => progress.status.name())
@@ -97,17 +97,17 @@ impl Outbox {
         if let Some(error) = &progress.error {
             tracing::warn!(delivery = %delivery.id, event = delivery.event_type, attempts, error, "not delivered");
         }
-        if let Err(error) = self.store.delivery_attempted(scope, delivery.id, &progress).await {
+        if let Err(error) = self.store.record_delivery_attempt(scope, delivery.id, &progress).await {
             // The lease ends and it is sent again: at least once.
             tracing::error!(%error, "an attempt cannot be written down");
         }
     }
 
-    async fn webhook(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<u16>, Fault> {
+    async fn webhook(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<u16>, DeliveryError> {
         let secret = self.store.webhook_secret(scope, delivery).await;
-        let secret = secret.map_err(|error| Fault::retry(error.to_string()))?;
+        let secret = secret.map_err(|error| DeliveryError::retry(error.to_string()))?;
         let id = delivery.id.to_string();
-        let message = Message {
+        let message = WebhookMessage {
             id: &id,
             url: &delivery.target,
             body: &delivery.body,
@@ -118,38 +118,38 @@ impl Outbox {
             Ok((status, _)) if (200..300).contains(&status) => Ok(Some(status)),
             Ok((status, _)) => {
                 // 410: the receiver does not want it any more.
-                let error = Failure::Status(status).to_string();
-                Err(Fault { error, status: Some(status), is_final: status == 410 })
+                let error = WebhookError::Status(status).to_string();
+                Err(DeliveryError { error, status: Some(status), is_final: status == 410 })
             }
             Err(failure) => {
-                let is_final = matches!(failure, Failure::Refused(_));
-                Err(Fault { error: failure.to_string(), status: None, is_final })
+                let is_final = matches!(failure, WebhookError::Refused(_));
+                Err(DeliveryError { error: failure.to_string(), status: None, is_final })
             }
         }
     }
 
     async fn mail(&self, delivery: &Delivery) -> Result<(), String> {
         let mailer = self.mailer.as_ref().ok_or("no SMTP server is configured")?;
-        let mail: Mail = serde_json::from_str(&delivery.body).map_err(|error| error.to_string())?;
+        let mail: MailMessage = serde_json::from_str(&delivery.body).map_err(|error| error.to_string())?;
         mailer.send(&delivery.id.to_string(), &delivery.target, &mail).await
     }
 }
 
-struct Fault {
+struct DeliveryError {
     error: String,
     status: Option<u16>,
     is_final: bool,
 }
 
-impl Fault {
+impl DeliveryError {
     fn retry(error: String) -> Self {
         Self { error, status: None, is_final: false }
     }
 }
 
-fn progress(attempts: i64, result: Result<Option<u16>, Fault>, now: UnixMs, dice: f64) -> Progress {
+fn progress(attempts: i64, result: Result<Option<u16>, DeliveryError>, now: UnixMs, dice: f64) -> DeliveryProgress {
     match result {
-        Ok(status) => Progress {
+        Ok(status) => DeliveryProgress {
             status: DeliveryStatus::Delivered,
             attempts,
             next_attempt_at: None,
@@ -158,8 +158,8 @@ fn progress(attempts: i64, result: Result<Option<u16>, Fault>, now: UnixMs, dice
             delivered_at: Some(now),
         },
         Err(fault) => {
-            let next = (!fault.is_final).then(|| next_ms(attempts, dice)).flatten();
-            Progress {
+            let next = (!fault.is_final).then(|| retry_delay_ms(attempts, dice)).flatten();
+            DeliveryProgress {
                 status: if next.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed },
                 attempts,
                 next_attempt_at: next.map(|wait| UnixMs(now.0 + wait)),

@@ -11,7 +11,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a mail says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
+pub struct MailMessage {
     pub subject: String,
     pub text: String,
 }
@@ -57,7 +57,7 @@ impl Mailer {
     }
 
     /// `id` becomes the Message-ID: an attempt made twice is one mail to the reader.
-    pub async fn send(&self, id: &str, to: &str, mail: &Mail) -> Result<(), String> {
+    pub async fn send(&self, id: &str, to: &str, mail: &MailMessage) -> Result<(), String> {
         let to: Mailbox = to.parse().map_err(|_| "the recipient is not an e-mail address".to_owned())?;
         let message = MessageBuilder::new()
             .from(self.from.clone())

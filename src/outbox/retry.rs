@@ -6,7 +6,7 @@ const DELAYS_S: [i64; 11] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_40
 const JITTER: f64 = 0.1;
 
 /// Milliseconds until the next attempt after this many; `None` when it is given up. `dice` is in 0..1.
-pub fn next_ms(attempts: i64, dice: f64) -> Option<i64> {
+pub fn retry_delay_ms(attempts: i64, dice: f64) -> Option<i64> {
     let index = usize::try_from(attempts).ok()?.checked_sub(1)?;
     let delay = *DELAYS_S.get(index)? as f64 * 1_000.0;
     Some((delay * (1.0 + JITTER * dice)) as i64)
@@ -18,10 +18,10 @@ mod tests {
 
     #[test]
     fn attempts_go_on_for_a_day() {
-        assert_eq!(next_ms(1, 0.0), Some(5_000));
-        assert_eq!(next_ms(1, 1.0), Some(5_500));
-        assert_eq!(next_ms(12, 0.0), None);
-        let all: i64 = (1..=11).filter_map(|attempts| next_ms(attempts, 0.0)).sum();
+        assert_eq!(retry_delay_ms(1, 0.0), Some(5_000));
+        assert_eq!(retry_delay_ms(1, 1.0), Some(5_500));
+        assert_eq!(retry_delay_ms(12, 0.0), None);
+        let all: i64 = (1..=11).filter_map(|attempts| retry_delay_ms(attempts, 0.0)).sum();
         assert!((23 * 3_600_000..26 * 3_600_000).contains(&all), "{all}");
     }
 }

@@ -1,12 +1,15 @@
 //! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
-use super::gate::{Pass, Refusal};
+use super::gate::{PermitError, ProviderPermit};
 use super::net;
-use super::quirks::leave_out;
-use super::sse::Parser;
-use super::{ChatRequest, Deadlines, Endpoint, Failure, LlmEvent, Providers, Stream, Switch, refusal, unreachable};
-use crate::domain::chat::{ChatMessage, GO_ON};
-use crate::domain::provider::Stage;
+use super::quirks::remove_fields;
+use super::sse::SseParser;
+use super::{
+    Deadlines, EventStream, Failover, LlmEvent, LlmRequest, ProviderAccess, ProviderError, ProviderRegistry, refusal,
+    unreachable,
+};
+use crate::domain::chat::{CONTINUE_PROMPT, ChatMessage};
+use crate::domain::provider::PipelineStage;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use reqwest::Method;
@@ -17,15 +20,15 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 /// Bytes of a report's answer.
-const WHOLE_ANSWER_BYTES_MAX: usize = 4 << 20;
+const COMPLETION_BYTES_MAX: usize = 4 << 20;
 /// Bytes of one streamed answer: some 300 for each token, and no answer on the telephone has 20,000.
 const STREAM_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the words of one answer: an hour of speech.
-const WORDS_BYTES_MAX: usize = 64 * 1024;
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// A request on the wire.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outgoing {
+pub struct LlmHttpRequest {
     /// Below the endpoint's address.
     pub path: &'static str,
     pub headers: Vec<(&'static str, String)>,
@@ -49,22 +52,24 @@ pub struct Completion {
 }
 
 /// The protocol of an LLM vendor, without sockets.
-pub trait TextModel: Sync {
-    fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure>;
+pub trait LlmVendor: Sync {
+    fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError>;
 
     /// Reads the stream of one answer.
-    fn reader(&self) -> Box<dyn Reader>;
+    fn reader(&self) -> Box<dyn LlmStreamReader>;
 
-    fn structured(&self, endpoint: &Endpoint, request: &StructuredRequest<'_>) -> Result<Outgoing, Failure>;
+    fn structured(
+        &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
+    ) -> Result<LlmHttpRequest, ProviderError>;
 
     /// Reads an answer that came in one piece.
-    fn whole(&self, body: &[u8]) -> Result<Completion, Failure>;
+    fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError>;
 }
 
 /// Collects the events of one answer.
-pub trait Reader: Send {
+pub trait LlmStreamReader: Send {
     /// One server-sent event; true when it was the last.
-    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, Failure>;
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError>;
 
     /// Enough was read for the answer to count when the stream ends here.
     fn is_finished(&self) -> bool;
@@ -75,16 +80,16 @@ pub trait Reader: Send {
 
 /// A model that may be asked.
 #[derive(Clone)]
-pub struct Candidate {
-    pub model: &'static dyn TextModel,
-    pub endpoint: Endpoint,
+pub struct LlmCandidate {
+    pub model: &'static dyn LlmVendor,
+    pub endpoint: ProviderAccess,
     /// `provider/model`, for the record.
     pub name: String,
     pub id: String,
     pub temperature: Option<f64>,
 }
 
-impl std::fmt::Debug for Candidate {
+impl std::fmt::Debug for LlmCandidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Candidate").field("name", &self.name).finish_non_exhaustive()
     }
@@ -92,55 +97,57 @@ impl std::fmt::Debug for Candidate {
 
 /// An agent's LLMs in order.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub candidates: Vec<Candidate>,
+pub struct LlmPlan {
+    pub candidates: Vec<LlmCandidate>,
     /// After this time without output the next model is asked as well.
     pub hedge_after: Option<Duration>,
 }
 
 /// Starts a request; dropping the stream cancels all attempts.
-pub fn ask(providers: &Providers, plan: Plan, request: ChatRequest) -> Stream<LlmEvent> {
+pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request: LlmRequest) -> EventStream<LlmEvent> {
     let providers = providers.clone();
-    Stream::spawn("llm", |events| async move {
-        if let Err(failure) = Asking::new(&providers, &plan, request, &events).run().await {
+    EventStream::spawn("llm", |events| async move {
+        if let Err(failure) = HedgedRequest::new(&providers, &plan, request, &events).run().await {
             let _ = events.send(LlmEvent::Failed(failure)).await;
         }
     })
 }
 
 /// First output of an attempt.
-enum First {
+enum FirstOutput {
     /// Something to hear: the attempt goes on as the answer.
-    Said(Attempt, Vec<LlmEvent>),
+    Output(LlmAttempt, Vec<LlmEvent>),
     /// The whole answer at once.
-    Whole(Vec<LlmEvent>),
-    Failed(Failure),
+    Complete(Vec<LlmEvent>),
+    Failed(ProviderError),
 }
 
-struct Asking<'a> {
-    providers: &'a Providers,
-    plan: &'a Plan,
-    request: Arc<ChatRequest>,
+struct HedgedRequest<'a> {
+    providers: &'a ProviderRegistry,
+    plan: &'a LlmPlan,
+    request: Arc<LlmRequest>,
     events: &'a mpsc::Sender<LlmEvent>,
     began: Instant,
     /// The next candidate to be asked.
     next: usize,
     /// The last that failed, and how.
-    last: Option<(usize, Failure)>,
+    last: Option<(usize, ProviderError)>,
     /// The answer so far.
     said: String,
 }
 
-impl<'a> Asking<'a> {
-    fn new(providers: &'a Providers, plan: &'a Plan, request: ChatRequest, events: &'a mpsc::Sender<LlmEvent>) -> Self {
+impl<'a> HedgedRequest<'a> {
+    fn new(
+        providers: &'a ProviderRegistry, plan: &'a LlmPlan, request: LlmRequest, events: &'a mpsc::Sender<LlmEvent>,
+    ) -> Self {
         let (began, request) = (Instant::now(), Arc::new(request));
         Self { providers, plan, request, events, began, next: 0, last: None, said: String::new() }
     }
 
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self) -> Result<(), ProviderError> {
         loop {
             let (index, first) = self.first().await?;
-            let failure = match self.win(index, first).await {
+            let failure = match self.use_first_output(index, first).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
@@ -150,16 +157,16 @@ impl<'a> Asking<'a> {
             // In the middle of an answer: the next model continues it.
             self.last = Some((index, failure));
             self.began = Instant::now();
-            let mut request = ChatRequest::clone(&self.request);
+            let mut request = LlmRequest::clone(&self.request);
             let content = std::mem::take(&mut self.said);
             request.messages.push(ChatMessage::Assistant { content, tool_calls: Vec::new() });
-            request.messages.push(ChatMessage::System(GO_ON.to_owned()));
+            request.messages.push(ChatMessage::System(CONTINUE_PROMPT.to_owned()));
             self.request = Arc::new(request);
         }
     }
 
     /// The first attempt that brings something.
-    async fn first(&mut self) -> Result<(usize, First), Failure> {
+    async fn first(&mut self) -> Result<(usize, FirstOutput), ProviderError> {
         let mut running = FuturesUnordered::new();
         let mut retried = false;
         loop {
@@ -167,7 +174,7 @@ impl<'a> Asking<'a> {
                 match self.start(true).await {
                     Some(attempt) => running.push(attempt),
                     None => {
-                        let (index, failure) = self.last.take().unwrap_or((0, Failure::NotConfigured));
+                        let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
                         // Without a fallback, the same model is asked once more.
                         if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
                             return Err(failure);
@@ -197,7 +204,7 @@ impl<'a> Asking<'a> {
                 }
             };
             match first {
-                Some((index, First::Failed(failure))) => self.last = Some((index, failure)),
+                Some((index, FirstOutput::Failed(failure))) => self.last = Some((index, failure)),
                 // Losing attempts are cancelled on drop.
                 Some((index, first)) => return Ok((index, first)),
                 None => {}
@@ -206,53 +213,53 @@ impl<'a> Asking<'a> {
     }
 
     /// Starts the next candidate that may be asked. The last one is waited for where waiting can help.
-    async fn start(&mut self, may_wait: bool) -> Option<impl Future<Output = (usize, First)> + use<'a>> {
+    async fn start(&mut self, may_wait: bool) -> Option<impl Future<Output = (usize, FirstOutput)> + use<'a>> {
         while let Some(candidate) = self.plan.candidates.get(self.next) {
             let index = self.next;
             self.next += 1;
-            let (gates, tenant) = (&self.providers.gates, self.providers.tenant());
+            let (gates, tenant) = (&self.providers.circuits, self.providers.tenant());
             let is_last = self.next == self.plan.candidates.len();
             let entered = if is_last && may_wait {
                 let limit = self.providers.timeouts.llm.first_byte;
                 let limit = limit.saturating_sub(self.began.elapsed());
-                gates.enter_in(tenant, &candidate.endpoint, Stage::Llm, limit).await
+                gates.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, limit).await
             } else {
-                gates.enter(tenant, &candidate.endpoint, Stage::Llm, Instant::now(), false)
+                gates.acquire(tenant, &candidate.endpoint, PipelineStage::Llm, Instant::now(), false)
             };
             match entered {
                 Ok(pass) => return Some(attempt(self.providers, self.request.clone(), candidate, index, pass)),
-                Err(refusal) => self.last = Some((index, closed(&refusal))),
+                Err(refusal) => self.last = Some((index, permit_failure(&refusal))),
             }
         }
         None
     }
 
-    async fn win(&mut self, index: usize, first: First) -> Result<(), Failure> {
+    async fn use_first_output(&mut self, index: usize, first: FirstOutput) -> Result<(), ProviderError> {
         let winner = &self.plan.candidates[index];
         if index > 0 {
             let (from, why) = match &self.last {
                 Some((failed, failure)) => (*failed, failure.kind()),
                 None => {
                     // The next call does not wait for it as long, if it goes on like this.
-                    self.providers.note_slow(&self.plan.candidates[0].endpoint, Stage::Llm);
+                    self.providers.record_slow_response(&self.plan.candidates[0].endpoint, PipelineStage::Llm);
                     (0, "slow")
                 }
             };
-            let switch = Switch {
-                stage: Stage::Llm,
+            let switch = Failover {
+                stage: PipelineStage::Llm,
                 from: self.plan.candidates[from.min(index - 1)].name.clone(),
                 to: winner.name.clone(),
-                why,
+                reason: why,
                 after: self.began.elapsed(),
             };
-            let _ = self.events.send(LlmEvent::Switched(switch)).await;
+            let _ = self.events.send(LlmEvent::FailedOver(switch)).await;
         }
         match first {
-            First::Whole(events) => {
+            FirstOutput::Complete(events) => {
                 self.forward(events).await;
                 Ok(())
             }
-            First::Said(mut attempt, events) => {
+            FirstOutput::Output(mut attempt, events) => {
                 self.forward(events).await;
                 loop {
                     let (events, over) = attempt.read().await?;
@@ -262,7 +269,7 @@ impl<'a> Asking<'a> {
                     }
                 }
             }
-            First::Failed(failure) => Err(failure),
+            FirstOutput::Failed(failure) => Err(failure),
         }
     }
 
@@ -276,62 +283,62 @@ impl<'a> Asking<'a> {
     }
 }
 
-fn closed(refusal: &Refusal) -> Failure {
+fn permit_failure(refusal: &PermitError) -> ProviderError {
     metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
     refusal.failure()
 }
 
 /// One request to one model, until its first word.
 async fn attempt(
-    providers: &Providers, request: Arc<ChatRequest>, candidate: &Candidate, index: usize, pass: Pass,
-) -> (usize, First) {
-    let mut attempt = match Attempt::open(providers, &request, candidate, pass).await {
+    providers: &ProviderRegistry, request: Arc<LlmRequest>, candidate: &LlmCandidate, index: usize,
+    pass: ProviderPermit,
+) -> (usize, FirstOutput) {
+    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass).await {
         Ok(attempt) => attempt,
-        Err(failure) => return (index, First::Failed(failure)),
+        Err(failure) => return (index, FirstOutput::Failed(failure)),
     };
     loop {
         match attempt.read().await {
             Ok((events, true)) if events.len() <= 1 && !attempt.said => {
-                let failure = Failure::Garbage("empty answer".to_owned());
+                let failure = ProviderError::InvalidResponse("empty answer".to_owned());
                 attempt.pass.failed(Instant::now(), &failure);
-                return (index, First::Failed(failure));
+                return (index, FirstOutput::Failed(failure));
             }
-            Ok((events, true)) => return (index, First::Whole(events)),
+            Ok((events, true)) => return (index, FirstOutput::Complete(events)),
             Ok((events, false)) if events.is_empty() => {}
-            Ok((events, false)) => return (index, First::Said(attempt, events)),
-            Err(failure) => return (index, First::Failed(failure)),
+            Ok((events, false)) => return (index, FirstOutput::Output(attempt, events)),
+            Err(failure) => return (index, FirstOutput::Failed(failure)),
         }
     }
 }
 
 /// A stream that was opened.
-struct Attempt {
-    pass: Pass,
+struct LlmAttempt {
+    pass: ProviderPermit,
     name: String,
     deadlines: Deadlines,
     first_byte: tokio::time::Instant,
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    parser: Parser,
-    reader: Box<dyn Reader>,
+    parser: SseParser,
+    reader: Box<dyn LlmStreamReader>,
     said: bool,
     /// Bytes that may still come, and bytes of words.
     bytes_left: usize,
     words_left: usize,
     /// Read together with words that came before it.
-    pending: Option<Failure>,
+    pending: Option<ProviderError>,
 }
 
-impl Attempt {
+impl LlmAttempt {
     async fn open(
-        providers: &Providers, request: &ChatRequest, candidate: &Candidate, pass: Pass,
-    ) -> Result<Self, Failure> {
+        providers: &ProviderRegistry, request: &LlmRequest, candidate: &LlmCandidate, pass: ProviderPermit,
+    ) -> Result<Self, ProviderError> {
         let deadlines = providers.timeouts.llm;
         let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
-        let request =
-            ChatRequest { model: candidate.id.clone(), temperature: candidate.temperature, ..request.clone() };
+        let request = LlmRequest { model: candidate.id.clone(), temperature: candidate.temperature, ..request.clone() };
         let outgoing = candidate.model.request(&candidate.endpoint, &request)?;
         let sent = send(providers, candidate, outgoing);
-        let response = match timeout_at(first_byte, sent).await.unwrap_or(Err(Failure::Deadline("first token"))) {
+        let response = match timeout_at(first_byte, sent).await.unwrap_or(Err(ProviderError::Timeout("first token"))) {
             Ok(response) => response,
             Err(failure) => {
                 pass.failed(Instant::now(), &failure);
@@ -341,14 +348,14 @@ impl Attempt {
         let bytes = response.bytes_stream().boxed();
         let reader = candidate.model.reader();
         let name = candidate.name.clone();
-        let parser = Parser::default();
-        let (bytes_left, words_left) = (STREAM_BYTES_MAX, WORDS_BYTES_MAX);
+        let parser = SseParser::default();
+        let (bytes_left, words_left) = (STREAM_BYTES_MAX, TEXT_BYTES_MAX);
         let (said, pending) = (false, None);
         Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said, bytes_left, words_left, pending })
     }
 
     /// The next events; true when they are the last.
-    async fn read(&mut self) -> Result<(Vec<LlmEvent>, bool), Failure> {
+    async fn read(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
         let result = self.read_on().await;
         match &result {
             Ok((events, _)) if !events.is_empty() => self.pass.succeeded(),
@@ -358,7 +365,7 @@ impl Attempt {
         result
     }
 
-    async fn read_on(&mut self) -> Result<(Vec<LlmEvent>, bool), Failure> {
+    async fn read_on(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
         if let Some(failure) = self.pending.take() {
             return Err(failure);
         }
@@ -369,12 +376,12 @@ impl Attempt {
         };
         let chunk = match timeout_at(deadline, self.bytes.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(error))) => return Err(Failure::Dropped(error.to_string())),
+            Ok(Some(Err(error))) => return Err(ProviderError::Disconnected(error.to_string())),
             Ok(None) if self.reader.is_finished() => return Ok((self.last(), true)),
-            Ok(None) => return Err(Failure::Dropped("end of stream".to_owned())),
-            Err(_) => return Err(Failure::Deadline(what)),
+            Ok(None) => return Err(ProviderError::Disconnected("end of stream".to_owned())),
+            Err(_) => return Err(ProviderError::Timeout(what)),
         };
-        let endless = || Failure::Garbage("endless answer".to_owned());
+        let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
         self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
         let reader = &mut self.reader;
@@ -394,7 +401,7 @@ impl Attempt {
             // What was said before it still counts; the failure comes with the next read.
             Some(failure) if events.is_empty() => return Err(failure),
             Some(failure) => self.pending = Some(failure),
-            None if !fits => return Err(Failure::Garbage("endless event".to_owned())),
+            None if !fits => return Err(ProviderError::InvalidResponse("endless event".to_owned())),
             None => {}
         }
         if over {
@@ -415,14 +422,16 @@ impl Attempt {
 }
 
 /// Sends a request; retries once without a parameter that was rejected.
-async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) -> Result<reqwest::Response, Failure> {
-    let Outgoing { path, headers, mut body } = outgoing;
+async fn send(
+    providers: &ProviderRegistry, candidate: &LlmCandidate, outgoing: LlmHttpRequest,
+) -> Result<reqwest::Response, ProviderError> {
+    let LlmHttpRequest { path, headers, mut body } = outgoing;
     let endpoint = &candidate.endpoint;
     let model = format!("{} {}", endpoint.base_url, candidate.id);
     let mut tries = 0;
     loop {
-        leave_out(&mut body, &providers.quirks.of(&model));
-        let mut request = providers.http(Stage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
+        remove_fields(&mut body, &providers.unsupported_parameters.for_model(&model));
+        let mut request = providers.http(PipelineStage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
         for (name, value) in &headers {
             request = request.header(*name, value);
         }
@@ -432,10 +441,12 @@ async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) 
         }
         let failure = refusal(response).await;
         tries += 1;
-        let Failure::Refused { status, message, .. } = &failure else { return Err(failure) };
+        let ProviderError::Refused { status, message, .. } = &failure else { return Err(failure) };
         // The model wrote a tool call that Groq could not read (`tool_use_failed`): another try often works.
         let stumbled = *status == 400 && tries == 1 && message.contains("Failed to call a function");
-        if tries > 4 || !(stumbled || providers.quirks.learn(&model, &body, *status, message)) {
+        if tries > 4
+            || !(stumbled || providers.unsupported_parameters.record_rejection(&model, &body, *status, message))
+        {
             return Err(failure);
         }
     }
@@ -443,12 +454,12 @@ async fn send(providers: &Providers, candidate: &Candidate, outgoing: Outgoing) 
 
 /// Asks for one answer in the shape of a JSON schema, from the first model that gives one.
 pub async fn complete(
-    providers: &Providers, plan: &Plan, messages: &[ChatMessage], schema: &Value, deadline: Duration,
-) -> Result<(Completion, String), Failure> {
-    let mut last = Failure::NotConfigured;
+    providers: &ProviderRegistry, plan: &LlmPlan, messages: &[ChatMessage], schema: &Value, deadline: Duration,
+) -> Result<(Completion, String), ProviderError> {
+    let mut last = ProviderError::NotConfigured;
     let again = if plan.candidates.len() == 1 { 2 } else { 1 };
     for candidate in plan.candidates.iter().flat_map(|candidate| std::iter::repeat_n(candidate, again)) {
-        if !matches!(last, Failure::NotConfigured) {
+        if !matches!(last, ProviderError::NotConfigured) {
             metrics::counter!("trunkline_provider_retries_total", "stage" => "analysis").increment(1);
         }
         match complete_once(providers, candidate, messages, schema, deadline).await {
@@ -461,20 +472,21 @@ pub async fn complete(
 }
 
 async fn complete_once(
-    providers: &Providers, candidate: &Candidate, messages: &[ChatMessage], schema: &Value, deadline: Duration,
-) -> Result<Completion, Failure> {
-    let (gates, tenant) = (&providers.gates, providers.tenant());
-    let entered = gates.enter_in(tenant, &candidate.endpoint, Stage::Llm, deadline).await;
-    let pass = entered.map_err(|refusal| closed(&refusal))?;
+    providers: &ProviderRegistry, candidate: &LlmCandidate, messages: &[ChatMessage], schema: &Value,
+    deadline: Duration,
+) -> Result<Completion, ProviderError> {
+    let (gates, tenant) = (&providers.circuits, providers.tenant());
+    let entered = gates.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, deadline).await;
+    let pass = entered.map_err(|refusal| permit_failure(&refusal))?;
     let request = StructuredRequest { model: &candidate.id, messages, schema };
     let outgoing = candidate.model.structured(&candidate.endpoint, &request)?;
     let exchange = async {
         let response = send(providers, candidate, outgoing).await?;
-        let body = net::body(response, WHOLE_ANSWER_BYTES_MAX).await?;
+        let body = net::body(response, COMPLETION_BYTES_MAX).await?;
         net::check_text(&body)?;
-        candidate.model.whole(&body)
+        candidate.model.parse_complete(&body)
     };
-    let result = timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline("answer")));
+    let result = timeout(deadline, exchange).await.unwrap_or(Err(ProviderError::Timeout("answer")));
     match &result {
         Ok(_) => pass.succeeded(),
         Err(failure) => pass.failed(Instant::now(), failure),

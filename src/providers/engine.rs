@@ -1,11 +1,11 @@
 //! Realtime (speech-to-speech) sessions: one socket that hears and speaks. The call decides what is played; failover is
 //! up to the call.
 
-use super::net::{self, Pulse};
-use super::{Endpoint, Failure, Providers, Stream, Usage};
+use super::net::{self, KeepAlive};
+use super::{EventStream, ProviderAccess, ProviderError, ProviderRegistry, TokenUsage};
 use crate::domain::chat::{ToolCall, ToolOffer};
-use crate::domain::provider::Stage;
-use crate::providers::net::Upgrade;
+use crate::domain::provider::PipelineStage;
+use crate::providers::net::WebSocketRequest;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::collections::VecDeque;
@@ -17,13 +17,13 @@ use tokio_tungstenite::tungstenite::Message;
 /// Inputs waiting for the socket: ten seconds of audio.
 const INPUTS_MAX: usize = 500;
 /// Audio kept until the session is set up: three seconds.
-const EARLY_MAX: usize = 150;
+const EARLY_AUDIO_MAX: usize = 150;
 /// Without sound for this long, an answer that was begun may be over.
-const QUIET: Duration = Duration::from_millis(800);
+const RESPONSE_SILENCE: Duration = Duration::from_millis(800);
 
 /// Configuration of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Setup {
+pub struct RealtimeSessionConfig {
     pub model: String,
     pub voice: Option<String>,
     pub instructions: String,
@@ -36,7 +36,7 @@ pub struct Setup {
     pub silence_ms: u64,
 }
 
-impl Setup {
+impl RealtimeSessionConfig {
     pub fn format(&self) -> &'static str {
         if self.encoding == "alaw" { "audio/pcma" } else { "audio/pcmu" }
     }
@@ -48,15 +48,15 @@ impl Setup {
 
 /// Input of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
+pub enum RealtimeInput {
     /// G.711 codes.
     Audio(Bytes),
     /// Say this text verbatim.
     Say(String),
     /// Request a response; optionally with an extra instruction.
-    Ask(Option<String>),
+    RequestResponse(Option<String>),
     /// DTMF or text of the caller.
-    User(String),
+    UserMessage(String),
     ToolResult {
         id: String,
         result: String,
@@ -69,7 +69,7 @@ pub enum Input {
 
 /// Event of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub enum RealtimeEvent {
     /// It hears from now on.
     Ready,
     /// An identifier under which the vendor keeps the conversation.
@@ -90,7 +90,7 @@ pub enum Event {
         text: String,
     },
     /// The whole text of an item, in place of what came before.
-    WholeText {
+    FinalText {
         item: u32,
         text: String,
     },
@@ -98,20 +98,20 @@ pub enum Event {
         item: u32,
     },
     /// Complete tool calls of the answer.
-    Tools(Vec<ToolCall>),
+    ToolCalls(Vec<ToolCall>),
     /// The model considers itself interrupted.
     Interrupted,
-    ResponseDone(Usage),
-    Failed(Failure),
+    ResponseDone(TokenUsage),
+    Failed(ProviderError),
 }
 
 /// A vendor's engine.
-pub trait Engine: Sync {
-    fn open(&self, setup: Setup) -> Box<dyn Wire>;
+pub trait RealtimeVendor: Sync {
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol>;
     /// It can be made to say a given text.
     fn can_say(&self) -> bool;
     /// It says the first message without being told.
-    fn greets(&self) -> bool;
+    fn greets_first(&self) -> bool;
     /// The encoding it speaks and hears, on a line with this one.
     fn encoding(&self, line: &'static str) -> &'static str {
         line
@@ -119,50 +119,61 @@ pub trait Engine: Sync {
 }
 
 /// The wire of one session, without its socket.
-pub trait Wire: Send {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure>;
+pub trait RealtimeProtocol: Send {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// Sent as soon as the socket is open.
-    fn hello(&mut self) -> Vec<Message>;
-    fn input(&mut self, input: Input) -> Vec<Message>;
+    fn initial_messages(&mut self) -> Vec<Message>;
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message>;
     /// Reads a text frame: what it means, and what is to be answered at once.
-    fn read(&mut self, text: &str) -> Result<(Vec<Event>, Vec<Message>), Failure>;
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError>;
     /// No sound has come for a while: an engine that does not say when an answer is over may conclude it.
-    fn quiet(&mut self) -> Vec<Event> {
+    fn conclude_response(&mut self) -> Vec<RealtimeEvent> {
         Vec::new()
     }
 }
 
 /// The engine of one call.
 #[derive(Debug)]
-pub struct Session {
-    pub input: mpsc::Sender<Input>,
-    pub stream: Stream<Event>,
+pub struct RealtimeSession {
+    pub input: mpsc::Sender<RealtimeInput>,
+    pub stream: EventStream<RealtimeEvent>,
 }
 
 /// Starts to connect at once.
-pub fn converse(providers: &Providers, engine: &'static dyn Engine, endpoint: Endpoint, setup: Setup) -> Session {
+pub fn open_realtime_session(
+    providers: &ProviderRegistry, engine: &'static dyn RealtimeVendor, endpoint: ProviderAccess,
+    setup: RealtimeSessionConfig,
+) -> RealtimeSession {
     let (input, queue) = mpsc::channel(INPUTS_MAX);
     let providers = providers.clone();
-    let stream = Stream::spawn("realtime", move |events| async move {
+    let stream = EventStream::spawn("realtime", move |events| async move {
         let wire = engine.open(setup);
-        let mut running =
-            Running { providers, endpoint, wire, queue, events, ready: false, early: VecDeque::new(), sound: None };
+        let mut running = RealtimeWorker {
+            providers,
+            endpoint,
+            wire,
+            queue,
+            events,
+            ready: false,
+            early: VecDeque::new(),
+            sound: None,
+        };
         if let Err(failure) = running.run().await {
-            let _ = running.events.send(Event::Failed(failure)).await;
+            let _ = running.events.send(RealtimeEvent::Failed(failure)).await;
         }
     });
-    Session { input, stream }
+    RealtimeSession { input, stream }
 }
 
-struct Running {
-    providers: Providers,
-    endpoint: Endpoint,
-    wire: Box<dyn Wire>,
-    queue: mpsc::Receiver<Input>,
-    events: mpsc::Sender<Event>,
+struct RealtimeWorker {
+    providers: ProviderRegistry,
+    endpoint: ProviderAccess,
+    wire: Box<dyn RealtimeProtocol>,
+    queue: mpsc::Receiver<RealtimeInput>,
+    events: mpsc::Sender<RealtimeEvent>,
     ready: bool,
     /// What came before the session was set up; of audio the newest is kept.
-    early: VecDeque<Input>,
+    early: VecDeque<RealtimeInput>,
     /// When sound came last.
     sound: Option<Instant>,
 }
@@ -174,13 +185,13 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-impl Running {
-    async fn run(&mut self) -> Result<(), Failure> {
+impl RealtimeWorker {
+    async fn run(&mut self) -> Result<(), ProviderError> {
         let deadlines = self.providers.timeouts.engine;
         let entered = self
             .providers
-            .gates
-            .enter_in(self.providers.tenant(), &self.endpoint, Stage::Engine, deadlines.first_byte)
+            .circuits
+            .acquire_waiting(self.providers.tenant(), &self.endpoint, PipelineStage::Realtime, deadlines.first_byte)
             .await;
         let pass = entered.map_err(|refusal| refusal.failure())?;
         let result = self.serve(&pass).await;
@@ -190,22 +201,22 @@ impl Running {
         result
     }
 
-    async fn serve(&mut self, pass: &super::gate::Pass) -> Result<(), Failure> {
+    async fn serve(&mut self, pass: &super::gate::ProviderPermit) -> Result<(), ProviderError> {
         let deadlines = self.providers.timeouts.engine;
         let upgrade = self.wire.upgrade(&self.endpoint)?;
         let mut socket = self.providers.open(&self.endpoint, &upgrade, &deadlines).await?;
-        let mut out: VecDeque<Message> = self.wire.hello().into();
+        let mut out: VecDeque<Message> = self.wire.initial_messages().into();
         let set_up_by = Instant::now() + deadlines.first_byte;
-        let mut pulse = Pulse::new(deadlines.between_bytes);
+        let mut pulse = KeepAlive::new(deadlines.between_bytes);
         loop {
             while let Some(message) = out.pop_front() {
                 match timeout(deadlines.between_bytes, socket.send(message)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => return Err(Failure::Dropped(error.to_string())),
-                    Err(_) => return Err(Failure::Deadline("room to send")),
+                    Ok(Err(error)) => return Err(ProviderError::Disconnected(error.to_string())),
+                    Err(_) => return Err(ProviderError::Timeout("room to send")),
                 }
             }
-            let quiet_at = self.sound.map(|at| at + QUIET);
+            let quiet_at = self.sound.map(|at| at + RESPONSE_SILENCE);
             let setting_up = until((!self.ready).then_some(set_up_by));
             tokio::select! {
                 input = self.queue.recv() => match input {
@@ -217,7 +228,7 @@ impl Running {
                     }
                 },
                 message = socket.next() => {
-                    pulse.felt();
+                    pulse.record_activity();
                     match message {
                         Some(Ok(Message::Text(text))) => {
                             net::check_text(text.as_bytes())?;
@@ -225,33 +236,33 @@ impl Running {
                                 return Ok(());
                             }
                         }
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(net::ended(message)),
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(net::close_error(message)),
                         Some(Ok(_)) => {}
                     }
                 },
-                () = pulse.due() => out.extend(pulse.ask()?),
+                () = pulse.due() => out.extend(pulse.poll_ping()?),
                 () = until(quiet_at) => {
                     self.sound = None;
-                    for event in self.wire.quiet() {
+                    for event in self.wire.conclude_response() {
                         let _ = self.events.send(event).await;
                     }
                 }
-                () = setting_up => return Err(Failure::Deadline("session")),
+                () = setting_up => return Err(ProviderError::Timeout("session")),
             }
         }
     }
 
     /// False when the call does not listen any more.
     async fn read(
-        &mut self, text: &str, out: &mut VecDeque<Message>, pass: &super::gate::Pass,
-    ) -> Result<bool, Failure> {
+        &mut self, text: &str, out: &mut VecDeque<Message>, pass: &super::gate::ProviderPermit,
+    ) -> Result<bool, ProviderError> {
         let (events, answers) = self.wire.read(text)?;
         out.extend(answers);
         for event in events {
-            if matches!(event, Event::Audio { .. }) {
+            if matches!(event, RealtimeEvent::Audio { .. }) {
                 self.sound = Some(Instant::now());
             }
-            if event == Event::Ready && !std::mem::replace(&mut self.ready, true) {
+            if event == RealtimeEvent::Ready && !std::mem::replace(&mut self.ready, true) {
                 pass.succeeded();
                 for input in std::mem::take(&mut self.early) {
                     out.extend(self.wire.input(input));
@@ -264,10 +275,10 @@ impl Running {
         Ok(true)
     }
 
-    fn keep(&mut self, input: Input) {
-        let audio = self.early.iter().filter(|one| matches!(one, Input::Audio(_))).count();
-        if matches!(input, Input::Audio(_)) && audio >= EARLY_MAX {
-            let oldest = self.early.iter().position(|one| matches!(one, Input::Audio(_)));
+    fn keep(&mut self, input: RealtimeInput) {
+        let audio = self.early.iter().filter(|one| matches!(one, RealtimeInput::Audio(_))).count();
+        if matches!(input, RealtimeInput::Audio(_)) && audio >= EARLY_AUDIO_MAX {
+            let oldest = self.early.iter().position(|one| matches!(one, RealtimeInput::Audio(_)));
             oldest.and_then(|index| self.early.remove(index));
         }
         self.early.push_back(input);

@@ -1,10 +1,10 @@
 //! STT session of a call: keeps the connection alive, detects dead connections, reconnects or fails over, and replays
 //! the audio that has no final text yet.
 
-use super::gate::Pass;
-use super::net::{self, Pulse, Socket, Upgrade};
-use super::{Endpoint, Failure, Providers, Stream, SttEvent, Switch};
-use crate::domain::provider::Stage;
+use super::gate::ProviderPermit;
+use super::net::{self, KeepAlive, ProviderSocket, WebSocketRequest};
+use super::{EventStream, Failover, ProviderAccess, ProviderError, ProviderRegistry, SttEvent};
+use crate::domain::provider::PipelineStage;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::collections::VecDeque;
@@ -16,19 +16,19 @@ use tokio_tungstenite::tungstenite::Message;
 /// Chunks of audio that wait while a connection is made: ten seconds. What comes on top of them is lost.
 const AUDIO_MAX: usize = 500;
 /// Consecutive rounds through all candidates without a stable connection.
-const ROUNDS_MAX: u32 = 4;
+const FAILOVER_ROUNDS_MAX: u32 = 4;
 /// A connection that lasted this long resets the rounds.
-const HELD: Duration = Duration::from_secs(60);
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// G.711: codes in a millisecond.
-const CODES_A_MS: usize = 8;
+const SAMPLES_PER_MS: usize = 8;
 /// Audio kept while the caller speaks without a final result.
-const TAPE_MAX_MS: usize = 15_000;
+const REPLAY_MAX_MS: usize = 15_000;
 /// Audio kept during silence, because speech onset is detected late.
-const LEAD_MS: usize = 1_000;
+const REPLAY_LEAD_MS: usize = 1_000;
 
 /// What a recogniser is to listen for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setup {
+pub struct SttSessionConfig {
     pub model: String,
     pub language: String,
     pub keyterms: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Setup {
     pub eager: bool,
 }
 
-impl Setup {
+impl SttSessionConfig {
     /// A code of silence.
     pub fn silence(&self) -> u8 {
         if self.encoding == "alaw" { 0xD5 } else { 0xFF }
@@ -53,13 +53,13 @@ impl Setup {
 
 /// Input of an STT session.
 #[derive(Clone, Debug)]
-pub enum Input {
+pub enum SttInput {
     /// G.711 codes.
     Audio(Bytes),
     /// Voice activity detection found speech.
-    Speaking,
+    SpeechStarted,
     /// The caller fell silent.
-    Quiet,
+    SpeechEnded,
     /// Request the final result.
     Finalize,
     /// The connection returns nothing: open another.
@@ -67,35 +67,35 @@ pub enum Input {
 }
 
 /// A vendor's recogniser.
-pub trait Recogniser: Sync {
-    fn open(&self, setup: &Setup) -> Box<dyn Wire>;
+pub trait SttVendor: Sync {
+    fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol>;
 }
 
 /// The STT protocol of one connection, without its socket.
-pub trait Wire: Send {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure>;
+pub trait SttProtocol: Send {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// Sent before any audio.
-    fn hello(&self) -> Vec<Message>;
+    fn initial_messages(&self) -> Vec<Message>;
     /// Nothing where a message needs more audio than there is yet.
     fn audio(&mut self, codes: &[u8]) -> Option<Message>;
     /// How long without audio until a keep-alive is sent, and the keep-alive.
-    fn idle(&mut self) -> (Duration, Message);
-    fn quiet(&mut self) -> Option<Message>;
+    fn keep_alive(&mut self) -> (Duration, Message);
+    fn speech_ended_message(&mut self) -> Option<Message>;
     fn finalize(&mut self) -> Option<Message>;
     fn close(&mut self) -> Option<Message>;
     /// Reads a text frame.
-    fn read(&mut self, text: &str) -> Result<Heard, Failure>;
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError>;
 }
 
 /// What a frame of a provider meant.
 #[derive(Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct SttUpdate {
     pub events: Vec<SttEvent>,
     /// Text is final up to here, in milliseconds of the connection's audio.
     pub settled_ms: Option<u64>,
 }
 
-impl Heard {
+impl SttUpdate {
     pub fn one(event: SttEvent) -> Self {
         Self { events: vec![event], settled_ms: None }
     }
@@ -103,15 +103,15 @@ impl Heard {
 
 /// A recogniser that may be asked.
 #[derive(Clone)]
-pub struct Candidate {
-    pub recogniser: &'static dyn Recogniser,
-    pub endpoint: Endpoint,
-    pub setup: Setup,
+pub struct SttCandidate {
+    pub recogniser: &'static dyn SttVendor,
+    pub endpoint: ProviderAccess,
+    pub setup: SttSessionConfig,
     /// `provider/model`, for the record.
     pub name: String,
 }
 
-impl std::fmt::Debug for Candidate {
+impl std::fmt::Debug for SttCandidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Candidate").field("name", &self.name).finish_non_exhaustive()
     }
@@ -119,29 +119,30 @@ impl std::fmt::Debug for Candidate {
 
 /// A recogniser of one call.
 #[derive(Debug)]
-pub struct Session {
-    pub input: mpsc::Sender<Input>,
-    pub stream: Stream<SttEvent>,
+pub struct SttSession {
+    pub input: mpsc::Sender<SttInput>,
+    pub stream: EventStream<SttEvent>,
 }
 
 /// Opens an STT session; connects at once, and audio may be sent right away.
-pub fn listen(providers: &Providers, candidates: Vec<Candidate>) -> Session {
+pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandidate>) -> SttSession {
     let (input, queue) = mpsc::channel(AUDIO_MAX);
     let providers = providers.clone();
-    let stream = Stream::spawn("stt", |events| async move {
+    let stream = EventStream::spawn("stt", |events| async move {
         let dead = vec![false; candidates.len()];
-        let tape = Tape::default();
-        let mut listening = Listening { providers, candidates, dead, queue, events, tape, failed: None };
+        let tape = ReplayBuffer::default();
+        let mut listening =
+            SttWorker { providers, candidates, is_disabled: dead, queue, events, replay_buffer: tape, failed: None };
         if let Err(failure) = listening.run().await {
             let _ = listening.events.send(SttEvent::Failed(failure)).await;
         }
     });
-    Session { input, stream }
+    SttSession { input, stream }
 }
 
 /// Audio without final text.
 #[derive(Debug, Default)]
-struct Tape {
+struct ReplayBuffer {
     pieces: VecDeque<Bytes>,
     codes: usize,
     /// Codes that were here before and are gone.
@@ -149,7 +150,7 @@ struct Tape {
     speaking: bool,
 }
 
-impl Tape {
+impl ReplayBuffer {
     fn push(&mut self, codes: Bytes) {
         self.codes += codes.len();
         self.pieces.push_back(codes);
@@ -157,8 +158,8 @@ impl Tape {
     }
 
     fn trim(&mut self) {
-        let keep_ms = if self.speaking { TAPE_MAX_MS } else { LEAD_MS };
-        while self.codes > keep_ms * CODES_A_MS {
+        let keep_ms = if self.speaking { REPLAY_MAX_MS } else { REPLAY_LEAD_MS };
+        while self.codes > keep_ms * SAMPLES_PER_MS {
             self.drop_first();
         }
     }
@@ -183,26 +184,26 @@ impl Tape {
 }
 
 /// Why one connection ended.
-enum End {
+enum SttConnectionEnd {
     /// The call is over.
     Finished,
-    Broken(Failure),
+    Broken(ProviderError),
 }
 
-struct Listening {
-    providers: Providers,
-    candidates: Vec<Candidate>,
+struct SttWorker {
+    providers: ProviderRegistry,
+    candidates: Vec<SttCandidate>,
     /// Candidates disabled for this call by a permanent refusal.
-    dead: Vec<bool>,
-    queue: mpsc::Receiver<Input>,
+    is_disabled: Vec<bool>,
+    queue: mpsc::Receiver<SttInput>,
     events: mpsc::Sender<SttEvent>,
-    tape: Tape,
+    replay_buffer: ReplayBuffer,
     /// The provider that failed last, how, and when.
-    failed: Option<(usize, Failure, Instant)>,
+    failed: Option<(usize, ProviderError, Instant)>,
 }
 
-impl Listening {
-    async fn run(&mut self) -> Result<(), Failure> {
+impl SttWorker {
+    async fn run(&mut self) -> Result<(), ProviderError> {
         let (mut current, mut tries) = (0, 0);
         loop {
             let failure = match self.connect(current).await {
@@ -210,11 +211,11 @@ impl Listening {
                     self.connected(current).await;
                     let since = Instant::now();
                     let failure = match self.serve(current, socket, wire, &pass).await {
-                        End::Finished => return Ok(()),
-                        End::Broken(failure) => failure,
+                        SttConnectionEnd::Finished => return Ok(()),
+                        SttConnectionEnd::Broken(failure) => failure,
                     };
                     pass.failed(std::time::Instant::now(), &failure);
-                    if since.elapsed() > HELD {
+                    if since.elapsed() > STABLE_AFTER {
                         tries = 0;
                     }
                     failure
@@ -222,10 +223,10 @@ impl Listening {
                 Err(failure) => failure,
             };
             tries += 1;
-            self.dead[current] |= !failure.is_retryable();
+            self.is_disabled[current] |= !failure.is_retryable();
             let round = tries / self.candidates.len() as u32;
             let next = (1..=self.candidates.len()).map(|step| (current + step) % self.candidates.len());
-            let next = next.into_iter().find(|index| !self.dead[*index]).filter(|_| round < ROUNDS_MAX);
+            let next = next.into_iter().find(|index| !self.is_disabled[*index]).filter(|_| round < FAILOVER_ROUNDS_MAX);
             self.failed.get_or_insert((current, failure.clone(), Instant::now()));
             let Some(next) = next else { return Err(failure) };
             if self.events.send(SttEvent::Reconnecting(failure)).await.is_err() {
@@ -239,15 +240,17 @@ impl Listening {
         }
     }
 
-    async fn connect(&self, index: usize) -> Result<(Socket, Pass, Box<dyn Wire>), Failure> {
+    async fn connect(
+        &self, index: usize,
+    ) -> Result<(ProviderSocket, ProviderPermit, Box<dyn SttProtocol>), ProviderError> {
         let candidate = &self.candidates[index];
         let deadlines = self.providers.timeouts.stt;
-        let (gates, tenant, endpoint) = (&self.providers.gates, self.providers.tenant(), &candidate.endpoint);
-        let others = self.dead.iter().enumerate().any(|(other, dead)| other != index && !dead);
+        let (gates, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
+        let others = self.is_disabled.iter().enumerate().any(|(other, dead)| other != index && !dead);
         let entered = if others {
-            gates.enter(tenant, endpoint, Stage::Stt, std::time::Instant::now(), false)
+            gates.acquire(tenant, endpoint, PipelineStage::Stt, std::time::Instant::now(), false)
         } else {
-            gates.enter_in(tenant, endpoint, Stage::Stt, deadlines.first_byte).await
+            gates.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
         };
         let pass = entered.map_err(|refusal| refusal.failure())?;
         let wire = candidate.recogniser.open(&candidate.setup);
@@ -268,41 +271,43 @@ impl Listening {
         if let Some((from, failure, at)) = self.failed.take()
             && from != index
         {
-            let switch = Switch {
-                stage: Stage::Stt,
+            let switch = Failover {
+                stage: PipelineStage::Stt,
                 from: self.candidates[from].name.clone(),
                 to: self.candidates[index].name.clone(),
-                why: failure.kind(),
+                reason: failure.kind(),
                 after: at.elapsed(),
             };
-            let _ = self.events.send(SttEvent::Switched(switch)).await;
+            let _ = self.events.send(SttEvent::FailedOver(switch)).await;
         }
         let _ = self.events.send(SttEvent::Ready).await;
     }
 
-    async fn serve(&mut self, index: usize, socket: Socket, wire: Box<dyn Wire>, pass: &Pass) -> End {
-        let silence = vec![self.candidates[index].setup.silence(); 20 * CODES_A_MS];
-        let mut connection = Connection {
+    async fn serve(
+        &mut self, index: usize, socket: ProviderSocket, wire: Box<dyn SttProtocol>, pass: &ProviderPermit,
+    ) -> SttConnectionEnd {
+        let silence = vec![self.candidates[index].setup.silence(); 20 * SAMPLES_PER_MS];
+        let mut connection = SttConnection {
             socket,
             wire,
             limit: self.providers.timeouts.stt.between_bytes,
             // The tape's first code is played after 20 ms of silence.
-            origin: self.tape.gone as i64 - silence.len() as i64,
+            replay_origin: self.replay_buffer.gone as i64 - silence.len() as i64,
             last_audio: Instant::now(),
-            pulse: Pulse::new(self.providers.timeouts.stt.between_bytes),
+            keep_alive: KeepAlive::new(self.providers.timeouts.stt.between_bytes),
         };
-        let mut greeting = connection.wire.hello();
+        let mut greeting = connection.wire.initial_messages();
         // A new connection needs audio soon; keep-alives alone do not hold it.
         greeting.extend(connection.wire.audio(&silence));
-        for codes in &self.tape.pieces {
+        for codes in &self.replay_buffer.pieces {
             greeting.extend(connection.wire.audio(codes));
         }
-        if self.tape.speaking {
+        if self.replay_buffer.speaking {
             metrics::counter!("trunkline_stt_replays_total").increment(1);
         }
         for message in greeting {
             if let Err(failure) = connection.send(message).await {
-                return End::Broken(failure);
+                return SttConnectionEnd::Broken(failure);
             }
         }
         let end = self.converse(&mut connection, pass).await;
@@ -310,24 +315,24 @@ impl Listening {
         end
     }
 
-    async fn converse(&mut self, connection: &mut Connection, pass: &Pass) -> End {
+    async fn converse(&mut self, connection: &mut SttConnection, pass: &ProviderPermit) -> SttConnectionEnd {
         let mut succeeded = false;
         loop {
-            let (idle_after, filler) = connection.wire.idle();
+            let (idle_after, filler) = connection.wire.keep_alive();
             let idle = tokio::time::sleep_until(connection.last_audio + idle_after);
             let result = tokio::select! {
                 input = self.queue.recv() => match input {
-                    Some(Input::Restart) => Err(Failure::Deadline("transcript")),
+                    Some(SttInput::Restart) => Err(ProviderError::Timeout("transcript")),
                     Some(input) => self.input(connection, input).await,
                     None => {
                         if let Some(last) = connection.wire.close() {
                             let _ = connection.send(last).await;
                         }
-                        return End::Finished;
+                        return SttConnectionEnd::Finished;
                     }
                 },
                 message = connection.socket.next() => {
-                    connection.pulse.felt();
+                    connection.keep_alive.record_activity();
                     match message {
                         Some(Ok(Message::Text(text))) => {
                             if !std::mem::replace(&mut succeeded, true) {
@@ -339,16 +344,16 @@ impl Listening {
                             }
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(true),
-                        ended => Err(net::ended(ended)),
+                        ended => Err(net::close_error(ended)),
                     }
                 },
                 () = idle => {
                     connection.last_audio = Instant::now();
                     connection.send(filler).await.map(|()| true)
                 }
-                () = connection.pulse.due() => {
-                    self.providers.keep_spares(self.candidates.iter().map(|one| &one.endpoint), Stage::Stt);
-                    match connection.pulse.ask() {
+                () = connection.keep_alive.due() => {
+                    self.providers.keep_warm_connections(self.candidates.iter().map(|one| &one.endpoint), PipelineStage::Stt);
+                    match connection.keep_alive.poll_ping() {
                         Ok(Some(ping)) => connection.send(ping).await.map(|()| true),
                         Ok(None) => Ok(true),
                         Err(failure) => Err(failure),
@@ -357,27 +362,27 @@ impl Listening {
             };
             match result {
                 Ok(true) => {}
-                Ok(false) => return End::Finished,
-                Err(failure) => return End::Broken(failure),
+                Ok(false) => return SttConnectionEnd::Finished,
+                Err(failure) => return SttConnectionEnd::Broken(failure),
             }
         }
     }
 
-    async fn input(&mut self, connection: &mut Connection, input: Input) -> Result<bool, Failure> {
+    async fn input(&mut self, connection: &mut SttConnection, input: SttInput) -> Result<bool, ProviderError> {
         let message = match input {
-            Input::Audio(codes) => {
+            SttInput::Audio(codes) => {
                 connection.last_audio = Instant::now();
                 let message = connection.wire.audio(&codes);
-                self.tape.push(codes);
+                self.replay_buffer.push(codes);
                 message
             }
-            Input::Speaking => {
-                self.tape.speaking = true;
+            SttInput::SpeechStarted => {
+                self.replay_buffer.speaking = true;
                 None
             }
-            Input::Quiet => connection.wire.quiet(),
-            Input::Finalize => connection.wire.finalize(),
-            Input::Restart => None,
+            SttInput::SpeechEnded => connection.wire.speech_ended_message(),
+            SttInput::Finalize => connection.wire.finalize(),
+            SttInput::Restart => None,
         };
         if let Some(message) = message {
             connection.send(message).await?;
@@ -386,7 +391,7 @@ impl Listening {
     }
 
     /// False when the call no longer listens.
-    async fn heard(&mut self, connection: &mut Connection, text: &str) -> Result<bool, Failure> {
+    async fn heard(&mut self, connection: &mut SttConnection, text: &str) -> Result<bool, ProviderError> {
         let heard = connection.wire.read(text)?;
         let over = heard.events.iter().any(|event| {
             matches!(
@@ -395,8 +400,8 @@ impl Listening {
             )
         });
         if let Some(ms) = heard.settled_ms {
-            let until = connection.origin + (ms as usize * CODES_A_MS) as i64;
-            self.tape.settle(u64::try_from(until).unwrap_or(0), over);
+            let until = connection.replay_origin + (ms as usize * SAMPLES_PER_MS) as i64;
+            self.replay_buffer.settle(u64::try_from(until).unwrap_or(0), over);
         }
         for event in heard.events {
             if self.events.send(event).await.is_err() {
@@ -408,22 +413,22 @@ impl Listening {
 }
 
 /// An open connection.
-struct Connection {
-    socket: Socket,
-    wire: Box<dyn Wire>,
+struct SttConnection {
+    socket: ProviderSocket,
+    wire: Box<dyn SttProtocol>,
     limit: Duration,
     /// Position of the connection's first audio in the replay buffer.
-    origin: i64,
+    replay_origin: i64,
     last_audio: Instant,
-    pulse: Pulse,
+    keep_alive: KeepAlive,
 }
 
-impl Connection {
-    async fn send(&mut self, message: Message) -> Result<(), Failure> {
+impl SttConnection {
+    async fn send(&mut self, message: Message) -> Result<(), ProviderError> {
         match timeout(self.limit, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::Dropped(error.to_string())),
-            Err(_) => Err(Failure::Deadline("room to send")),
+            Ok(Err(error)) => Err(ProviderError::Disconnected(error.to_string())),
+            Err(_) => Err(ProviderError::Timeout("room to send")),
         }
     }
 }
@@ -432,7 +437,7 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn second(tape: &mut Tape) {
+    fn second(tape: &mut ReplayBuffer) {
         for _ in 0..50 {
             tape.push(Bytes::from_static(&[0; 160]));
         }
@@ -440,7 +445,7 @@ mod tests {
 
     #[test]
     fn the_tape_keeps_what_no_words_have_come_of() {
-        let mut tape = Tape::default();
+        let mut tape = ReplayBuffer::default();
         for _ in 0..5 {
             second(&mut tape);
         }

@@ -23,10 +23,12 @@ pub mod sse;
 pub mod trial;
 pub mod xai;
 
-pub use registry::{OwnKey, OwnKeys, Programs, Providers, Settings, Timeouts};
+pub use registry::{
+    LocalTtsPrograms, OrganizationKey, OrganizationKeys, ProviderRegistry, ProviderSettings, StageDeadlines,
+};
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
-use crate::domain::provider::{Account, Stage};
+use crate::domain::provider::{PipelineStage, ProviderAccount};
 use crate::egress::EgressError;
 use crate::supervision;
 use bytes::Bytes;
@@ -38,8 +40,8 @@ pub const EVENTS_MAX: usize = 256;
 
 /// Base URL, key and limits of a provider account.
 #[derive(Clone)]
-pub struct Endpoint {
-    pub account: Account,
+pub struct ProviderAccess {
+    pub account: ProviderAccount,
     /// Without a slash at the end.
     pub base_url: String,
     pub api_key: Option<String>,
@@ -49,54 +51,54 @@ pub struct Endpoint {
     pub concurrency_max: usize,
     /// A customer named the address: every resolution is checked by the egress guard, and the server's keys are not
     /// sent there.
-    pub is_customers: bool,
+    pub is_customer_server: bool,
     /// Set when it must not be used, with the reason.
-    pub blocked: Option<Blocked>,
+    pub blocked: Option<BlockReason>,
 }
 
 /// Why a provider must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blocked {
+pub enum BlockReason {
     /// The agent names an address that the egress guard refuses.
     Address(EgressError),
     /// The organization's own key cannot be decrypted. No other key takes its place.
     Key,
 }
 
-impl std::fmt::Debug for Endpoint {
+impl std::fmt::Debug for ProviderAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("base_url", &self.base_url).field("key", &self.api_key.is_some()).finish()
     }
 }
 
-impl Endpoint {
+impl ProviderAccess {
     /// Customers' own servers may need no key; vendors always do.
     pub fn is_usable(&self) -> bool {
-        self.blocked.is_none() && (self.api_key.is_some() || self.is_customers || !self.account.needs_key())
+        self.blocked.is_none() && (self.api_key.is_some() || self.is_customer_server || !self.account.needs_key())
     }
 
     /// What keeps it from being asked.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), ProviderError> {
         match self.blocked {
             None => Ok(()),
-            Some(Blocked::Address(why)) => Err(Failure::Address(why)),
-            Some(Blocked::Key) => Err(Failure::KeyUnreadable),
+            Some(BlockReason::Address(why)) => Err(ProviderError::AddressBlocked(why)),
+            Some(BlockReason::Key) => Err(ProviderError::KeyUnreadable),
         }
     }
 
     /// A path, with a query if need be, below its address.
-    pub(crate) fn url(&self, path: &str) -> Result<url::Url, Failure> {
+    pub(crate) fn url(&self, path: &str) -> Result<url::Url, ProviderError> {
         self.check()?;
         let url = url::Url::parse(&format!("{}{path}", self.base_url));
-        url.map_err(|error| Failure::Unreachable(format!("address: {error}")))
+        url.map_err(|error| ProviderError::Unreachable(format!("address: {error}")))
     }
 
-    pub(crate) fn key(&self) -> Result<&str, Failure> {
+    pub(crate) fn key(&self) -> Result<&str, ProviderError> {
         self.check()?;
         match &self.api_key {
             Some(key) => Ok(key),
-            None if self.is_customers => Ok("none"),
-            None => Err(Failure::NotConfigured),
+            None if self.is_customer_server => Ok("none"),
+            None => Err(ProviderError::NotConfigured),
         }
     }
 }
@@ -114,12 +116,12 @@ pub struct Deadlines {
 
 /// An error of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ProviderError {
     NotConfigured,
     /// The organization's own key cannot be decrypted, and the server's does not take its place.
     KeyUnreadable,
     /// The egress guard refuses the address that an agent names.
-    Address(EgressError),
+    AddressBlocked(EgressError),
     /// The provider refused; the text is the provider's.
     Refused {
         status: u16,
@@ -129,16 +131,16 @@ pub enum Failure {
     },
     Unreachable(String),
     /// Which timeout passed.
-    Deadline(&'static str),
+    Timeout(&'static str),
     /// The stream ended early.
-    Dropped(String),
+    Disconnected(String),
     /// The response does not follow the provider's protocol.
-    Garbage(String),
+    InvalidResponse(String),
     /// Not asked: the circuit is open, or the concurrency limit is reached.
-    Closed(&'static str),
+    CircuitOpen(&'static str),
 }
 
-impl Failure {
+impl ProviderError {
     pub(crate) fn refused(status: u16, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(300));
@@ -148,7 +150,7 @@ impl Failure {
     /// Whether the same request may be retried.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NotConfigured | Self::KeyUnreadable | Self::Address(_) => false,
+            Self::NotConfigured | Self::KeyUnreadable | Self::AddressBlocked(_) => false,
             Self::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
             _ => true,
         }
@@ -158,44 +160,44 @@ impl Failure {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NotConfigured | Self::KeyUnreadable => "not_configured",
-            Self::Address(_) => "address_refused",
+            Self::AddressBlocked(_) => "address_refused",
             Self::Refused { status: 401 | 403, .. } => "unauthorized",
             Self::Refused { status: 429, .. } => "rate_limited",
             Self::Refused { .. } => "refused",
             Self::Unreachable(_) => "unreachable",
-            Self::Deadline(_) => "deadline",
-            Self::Dropped(_) => "dropped",
-            Self::Garbage(_) => "garbage",
-            Self::Closed(_) => "closed",
+            Self::Timeout(_) => "deadline",
+            Self::Disconnected(_) => "dropped",
+            Self::InvalidResponse(_) => "garbage",
+            Self::CircuitOpen(_) => "closed",
         }
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for ProviderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotConfigured => f.write_str("no key configured"),
             Self::KeyUnreadable => f.write_str("the organization's key cannot be opened with this server's master key"),
-            Self::Address(why) => write!(f, "base_url {why}"),
+            Self::AddressBlocked(why) => write!(f, "base_url {why}"),
             Self::Refused { status, message, .. } => write!(f, "refused with {status}: {message}"),
             Self::Unreachable(why) => write!(f, "unreachable: {why}"),
-            Self::Deadline(which) => write!(f, "no {which} in time"),
-            Self::Dropped(why) => write!(f, "dropped: {why}"),
-            Self::Garbage(what) => write!(f, "not understood: {what}"),
-            Self::Closed(why) => write!(f, "not asked: {why}"),
+            Self::Timeout(which) => write!(f, "no {which} in time"),
+            Self::Disconnected(why) => write!(f, "dropped: {why}"),
+            Self::InvalidResponse(what) => write!(f, "not understood: {what}"),
+            Self::CircuitOpen(why) => write!(f, "not asked: {why}"),
         }
     }
 }
 
 /// A failover: a fallback took over during a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Switch {
-    pub stage: Stage,
+pub struct Failover {
+    pub stage: PipelineStage,
     /// `provider/model`.
     pub from: String,
     pub to: String,
     /// Kind of the failure, or `slow` where the other one was only faster.
-    pub why: &'static str,
+    pub reason: &'static str,
     /// What the failure cost: time from the request to the failover.
     pub after: Duration,
 }
@@ -222,15 +224,15 @@ pub enum SttEvent {
         confidence: Option<f32>,
     },
     /// A connection was lost and is being reopened; audio is buffered.
-    Reconnecting(Failure),
-    Switched(Switch),
+    Reconnecting(ProviderError),
+    FailedOver(Failover),
     /// No further attempt is made.
-    Failed(Failure),
+    Failed(ProviderError),
 }
 
 /// Token usage of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct TokenUsage {
     /// `provider/model` that said it.
     pub model: String,
     pub prompt_tokens: u64,
@@ -244,16 +246,16 @@ pub struct Usage {
 pub enum LlmEvent {
     Text(String),
     /// The complete calls, after the text.
-    Tools(Vec<ToolCall>),
-    Done(Usage),
+    ToolCalls(Vec<ToolCall>),
+    Done(TokenUsage),
     /// Another model is asked, or has answered first.
-    Switched(Switch),
-    Failed(Failure),
+    FailedOver(Failover),
+    Failed(ProviderError),
 }
 
 /// A word timestamp: so much text is spoken after so much audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct WordTimestamp {
     pub at_ms: u32,
     /// Characters of the text.
     pub chars: u32,
@@ -264,9 +266,9 @@ pub struct Mark {
 pub enum TtsEvent {
     Audio(Bytes),
     /// Where the words are, as far as they are known.
-    Marks(Vec<Mark>),
+    WordTimestamps(Vec<WordTimestamp>),
     Done,
-    Failed(Failure),
+    Failed(ProviderError),
 }
 
 /// Encoding of a voice's audio, mono.
@@ -280,13 +282,13 @@ pub enum AudioFormat {
 
 /// A stream of a provider; dropping it cancels the request.
 #[derive(Debug)]
-pub struct Stream<E> {
+pub struct EventStream<E> {
     pub events: mpsc::Receiver<E>,
     /// Of a stream that has a task of its own.
     task: Option<tokio::task::AbortHandle>,
 }
 
-impl<E> Drop for Stream<E> {
+impl<E> Drop for EventStream<E> {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();
@@ -294,7 +296,7 @@ impl<E> Drop for Stream<E> {
     }
 }
 
-impl<E: Send + 'static> Stream<E> {
+impl<E: Send + 'static> EventStream<E> {
     /// A task that panics ends its stream, which the reader treats as a provider failure.
     pub(crate) fn spawn<F>(part: &'static str, run: impl FnOnce(mpsc::Sender<E>) -> F) -> Self
     where
@@ -314,14 +316,14 @@ impl<E: Send + 'static> Stream<E> {
 
 /// The TTS stream of one sentence.
 #[derive(Debug)]
-pub struct Speech {
+pub struct TtsStream {
     pub format: AudioFormat,
-    pub stream: Stream<TtsEvent>,
+    pub stream: EventStream<TtsEvent>,
 }
 
 /// A request to a model.
 #[derive(Clone, Debug, Default)]
-pub struct ChatRequest {
+pub struct LlmRequest {
     pub model: String,
     /// What the agent asks for; `None`: the default of the reference, where the model takes one.
     pub temperature: Option<f64>,
@@ -335,19 +337,19 @@ pub struct ChatRequest {
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 
 /// A refusal with the start of its body, for the log and the call.
-pub(crate) async fn refusal(response: reqwest::Response) -> Failure {
+pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
     let status = response.status().as_u16();
     let retry_after = net::retry_after(response.headers());
-    let body = tokio::time::timeout(Duration::from_secs(2), net::beginning(response, REFUSAL_BYTES_MAX)).await;
+    let body = tokio::time::timeout(Duration::from_secs(2), net::read_prefix(response, REFUSAL_BYTES_MAX)).await;
     let body = body.unwrap_or_default();
     let mut message = net::error_text(&body).unwrap_or(body);
     message.truncate(message.floor_char_boundary(300));
-    Failure::Refused { status, message, retry_after }
+    ProviderError::Refused { status, message, retry_after }
 }
 
-pub(crate) fn unreachable(error: &reqwest::Error) -> Failure {
+pub(crate) fn unreachable(error: &reqwest::Error) -> ProviderError {
     if error.is_timeout() {
-        return Failure::Deadline("connection");
+        return ProviderError::Timeout("connection");
     }
     // The URL may hold a key; the source says what happened without it.
     let mut why = "request failed".to_owned();
@@ -356,5 +358,5 @@ pub(crate) fn unreachable(error: &reqwest::Error) -> Failure {
         why = inner.to_string();
         source = inner.source();
     }
-    Failure::Unreachable(why)
+    ProviderError::Unreachable(why)
 }

@@ -1,9 +1,9 @@
 //! Transport: HTTP clients, WebSockets, and warm connections opened before they are needed.
 
-use super::{Deadlines, Endpoint, Failure};
-use crate::egress::Guard;
+use super::{Deadlines, ProviderAccess, ProviderError};
+use crate::egress::EgressGuard;
 use crate::egress::connect::ConnectError;
-use crate::egress::http::{GuardedHttp, Redirects};
+use crate::egress::http::{GuardedHttp, RedirectPolicy};
 use crate::supervision;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -20,33 +20,33 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
-use trunkline_json::document::Limits;
+use trunkline_json::document::DocumentLimits;
 use url::Url;
 
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type ProviderSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Longest message of a provider: a second of base64 audio is 64 kB, a transcript less.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// A spare connection is used in this time: servers give up on clients that send nothing.
-const SPARE_FOR: Duration = Duration::from_secs(8);
+const WARM_CONNECTION_TTL: Duration = Duration::from_secs(8);
 /// Longest wait a provider may order; longer ones are as good as a refusal.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
 /// HTTP clients: one for our addresses, one that asks the egress guard for customers' addresses. Neither follows
 /// redirects: keys in vendors' own headers would travel along.
 #[derive(Clone, Debug)]
-pub struct Http {
-    ours: reqwest::Client,
-    customers: GuardedHttp,
+pub struct ProviderHttp {
+    server_client: reqwest::Client,
+    guarded_client: GuardedHttp,
     /// Time of the last connection per address, so that concurrent calls do not all warm it up.
-    warmth: Arc<Mutex<HashMap<String, Instant>>>,
+    last_connected: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 /// A connection used in this time is still open: servers keep idle ones for a minute and more.
-const WARM_FOR: Duration = Duration::from_secs(30);
+const WARM_TTL: Duration = Duration::from_secs(30);
 
-impl Http {
-    pub fn new(deadlines: &Deadlines, guard: &Guard) -> Result<Self, reqwest::Error> {
+impl ProviderHttp {
+    pub fn new(deadlines: &Deadlines, guard: &EgressGuard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .connect_timeout(deadlines.connect)
@@ -56,25 +56,27 @@ impl Http {
                 .tcp_keepalive(Duration::from_secs(15))
                 .redirect(reqwest::redirect::Policy::none())
         };
-        let customers = GuardedHttp::new(guard, Redirects::None, builder)?;
-        Ok(Self { ours: builder().build()?, customers, warmth: Arc::default() })
+        let customers = GuardedHttp::new(guard, RedirectPolicy::None, builder)?;
+        Ok(Self { server_client: builder().build()?, guarded_client: customers, last_connected: Arc::default() })
     }
 
     /// A request to a URL below an endpoint's address.
-    pub fn request(&self, method: Method, endpoint: &Endpoint, url: Url) -> Result<RequestBuilder, Failure> {
+    pub fn request(
+        &self, method: Method, endpoint: &ProviderAccess, url: Url,
+    ) -> Result<RequestBuilder, ProviderError> {
         endpoint.check()?;
-        if endpoint.is_customers {
-            return self.customers.request(method, url).map_err(Failure::Address);
+        if endpoint.is_customer_server {
+            return self.guarded_client.request(method, url).map_err(ProviderError::AddressBlocked);
         }
-        Ok(self.ours.request(method, url))
+        Ok(self.server_client.request(method, url))
     }
 
     /// True when this caller should open the connection.
-    pub fn is_cold(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        let mut last = self.warmth.lock().unwrap_or_else(PoisonError::into_inner);
-        let cold = last.get(&endpoint.base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_FOR);
+    pub fn needs_warm_up(&self, endpoint: &ProviderAccess, now: Instant) -> bool {
+        let mut last = self.last_connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let cold = last.get(&endpoint.base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_TTL);
         if cold {
-            last.retain(|_, at| now.saturating_duration_since(*at) <= WARM_FOR);
+            last.retain(|_, at| now.saturating_duration_since(*at) <= WARM_TTL);
             last.insert(endpoint.base_url.clone(), now);
         }
         cold
@@ -82,11 +84,11 @@ impl Http {
 }
 
 /// The body of an answer, as far as `bytes_max`: a server that goes on sending does not fill our memory.
-pub async fn body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+pub async fn body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, ProviderError> {
     let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| Failure::Dropped(error.to_string()))? {
+    while let Some(part) = response.chunk().await.map_err(|error| ProviderError::Disconnected(error.to_string()))? {
         if body.len() + part.len() > bytes_max {
-            return Err(Failure::Garbage(format!("an answer of more than {bytes_max} bytes")));
+            return Err(ProviderError::InvalidResponse(format!("an answer of more than {bytes_max} bytes")));
         }
         body.extend_from_slice(&part);
     }
@@ -94,20 +96,20 @@ pub async fn body(mut response: reqwest::Response, bytes_max: usize) -> Result<V
 }
 
 /// A vendor's JSON text: an event, a message, an answer. Values take thirty times their text in memory at worst.
-const TEXT: Limits = Limits { bytes_max: 16 << 20, depth_max: 64, values_max: 50_000 };
+const TEXT_LIMITS: DocumentLimits = DocumentLimits { bytes_max: 16 << 20, depth_max: 64, values_max: 50_000 };
 /// Shorter texts have not enough values to matter, and the reader stops at its own depth.
 const SHORT_TEXT_BYTES: usize = 64 * 1024;
 
 /// Whether a vendor's text is within the bounds of what is read.
-pub fn check_text(text: &[u8]) -> Result<(), Failure> {
+pub fn check_text(text: &[u8]) -> Result<(), ProviderError> {
     if text.len() <= SHORT_TEXT_BYTES {
         return Ok(());
     }
-    TEXT.check_text(text).map_err(|error| Failure::Garbage(format!("a message that {error}")))
+    TEXT_LIMITS.check_text(text).map_err(|error| ProviderError::InvalidResponse(format!("a message that {error}")))
 }
 
 /// The start of a response body.
-pub async fn beginning(mut response: reqwest::Response, bytes_max: usize) -> String {
+pub async fn read_prefix(mut response: reqwest::Response, bytes_max: usize) -> String {
     let mut body = Vec::new();
     while let Ok(Some(part)) = response.chunk().await {
         body.extend_from_slice(part.get(..bytes_max.saturating_sub(body.len())).unwrap_or(&part));
@@ -145,14 +147,14 @@ pub fn error_text(body: &str) -> Option<String> {
 
 /// A WebSocket to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upgrade {
+pub struct WebSocketRequest {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
 }
 
-impl Upgrade {
+impl WebSocketRequest {
     /// Path and query below an endpoint's address, with the scheme of a WebSocket.
-    pub fn at(endpoint: &Endpoint, path: &str, query: &[(&str, &str)]) -> Self {
+    pub fn for_endpoint(endpoint: &ProviderAccess, path: &str, query: &[(&str, &str)]) -> Self {
         let base = endpoint.base_url.replacen("http", "ws", 1);
         let mut text = url::form_urlencoded::Serializer::new(String::new());
         text.extend_pairs(query);
@@ -170,37 +172,39 @@ impl Upgrade {
 
 /// Connections to WebSocket hosts that have done TCP and TLS, one for each host.
 #[derive(Clone, Debug, Default)]
-pub struct Spares(Arc<Mutex<HashMap<String, Spare>>>);
+pub struct WarmConnections(Arc<Mutex<HashMap<String, WarmConnection>>>);
 
 #[derive(Debug)]
-enum Spare {
-    Being { since: Instant },
+enum WarmConnection {
+    Connecting { since: Instant },
     Ready { stream: Box<MaybeTlsStream<TcpStream>>, since: Instant },
 }
 
-impl Spares {
+impl WarmConnections {
     /// Warms up a connection. Not for customers' addresses.
-    pub fn prepare(&self, endpoint: &Endpoint, deadlines: &Deadlines) {
-        if endpoint.is_customers || !endpoint.is_usable() {
+    pub fn warm_up(&self, endpoint: &ProviderAccess, deadlines: &Deadlines) {
+        if endpoint.is_customer_server || !endpoint.is_usable() {
             return;
         }
-        let Ok(place) = Place::of(&endpoint.base_url) else { return };
+        let Ok(place) = HostPort::of(&endpoint.base_url) else { return };
         let now = Instant::now();
         let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = spares.get(&place.key).is_some_and(|spare| match spare {
-            Spare::Being { since } | Spare::Ready { since, .. } => now.duration_since(*since) < SPARE_FOR,
+            WarmConnection::Connecting { since } | WarmConnection::Ready { since, .. } => {
+                now.duration_since(*since) < WARM_CONNECTION_TTL
+            }
         });
         if fresh {
             return;
         }
-        spares.insert(place.key.clone(), Spare::Being { since: now });
+        spares.insert(place.key.clone(), WarmConnection::Connecting { since: now });
         let (own, limit) = (self.clone(), deadlines.connect);
         supervision::spawn("provider_connection", async move {
             let made = timeout(limit, place.connect(None)).await;
             let mut spares = own.0.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(Ok(stream)) => {
-                    let spare = Spare::Ready { stream: Box::new(stream), since: Instant::now() };
+                    let spare = WarmConnection::Ready { stream: Box::new(stream), since: Instant::now() };
                     spares.insert(place.key, spare);
                 }
                 _ => {
@@ -213,7 +217,9 @@ impl Spares {
     fn take(&self, key: &str) -> Option<MaybeTlsStream<TcpStream>> {
         let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match spares.remove(key)? {
-            Spare::Ready { stream, since } if since.elapsed() < SPARE_FOR && is_open(&stream) => Some(*stream),
+            WarmConnection::Ready { stream, since } if since.elapsed() < WARM_CONNECTION_TTL && is_open(&stream) => {
+                Some(*stream)
+            }
             _ => None,
         }
     }
@@ -231,7 +237,7 @@ fn is_open(stream: &MaybeTlsStream<TcpStream>) -> bool {
 }
 
 /// Host and port behind an address.
-struct Place {
+struct HostPort {
     key: String,
     host: String,
     port: u16,
@@ -244,9 +250,9 @@ static TLS: LazyLock<TlsConnector> = LazyLock::new(|| {
     TlsConnector::from(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
 });
 
-impl Place {
-    fn of(url: &str) -> Result<Self, Failure> {
-        let wrong = |why: &str| Failure::Unreachable(format!("address: {why}"));
+impl HostPort {
+    fn of(url: &str) -> Result<Self, ProviderError> {
+        let wrong = |why: &str| ProviderError::Unreachable(format!("address: {why}"));
         let url = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
         let tls = matches!(url.scheme(), "https" | "wss");
         let host = url.host_str().ok_or_else(|| wrong("no host"))?.to_owned();
@@ -255,22 +261,22 @@ impl Place {
     }
 
     /// `guard` judges every address of a host that a customer names.
-    async fn connect(&self, guard: Option<&Guard>) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+    async fn connect(&self, guard: Option<&EgressGuard>) -> Result<MaybeTlsStream<TcpStream>, ProviderError> {
         let stream = match guard {
             Some(guard) => guard.connect(&self.host, self.port).await.map_err(|error| match error {
-                ConnectError::Egress(why) => Failure::Address(why),
-                ConnectError::Io(error) => Failure::Unreachable(error.to_string()),
+                ConnectError::Egress(why) => ProviderError::AddressBlocked(why),
+                ConnectError::Io(error) => ProviderError::Unreachable(error.to_string()),
             })?,
             None => {
                 let host = self.host.trim_start_matches('[').trim_end_matches(']');
                 let connected = TcpStream::connect((host, self.port)).await;
-                connected.map_err(|error| Failure::Unreachable(error.to_string()))?
+                connected.map_err(|error| ProviderError::Unreachable(error.to_string()))?
             }
         };
-        self.secured(stream).await
+        self.connect_tls(stream).await
     }
 
-    async fn secured(&self, stream: TcpStream) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+    async fn connect_tls(&self, stream: TcpStream) -> Result<MaybeTlsStream<TcpStream>, ProviderError> {
         let _ = stream.set_nodelay(true);
         // A peer that is gone without a word is noticed by the kernel as well.
         let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(15));
@@ -278,44 +284,47 @@ impl Place {
         if !self.tls {
             return Ok(MaybeTlsStream::Plain(stream));
         }
-        let name = ServerName::try_from(self.host.clone()).map_err(|e| Failure::Unreachable(e.to_string()))?;
-        let secured = TLS.connect(name, stream).await.map_err(|e| Failure::Unreachable(e.to_string()))?;
+        let name = ServerName::try_from(self.host.clone()).map_err(|e| ProviderError::Unreachable(e.to_string()))?;
+        let secured = TLS.connect(name, stream).await.map_err(|e| ProviderError::Unreachable(e.to_string()))?;
         Ok(MaybeTlsStream::Rustls(secured))
     }
 }
 
 /// Opens a WebSocket in the time of `deadlines.connect`; a spare connection saves TCP and TLS.
 pub async fn open(
-    spares: &Spares, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines, guard: &Guard,
-) -> Result<Socket, Failure> {
+    spares: &WarmConnections, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
+    guard: &EgressGuard,
+) -> Result<ProviderSocket, ProviderError> {
     endpoint.check()?;
-    let guard = if endpoint.is_customers {
-        guard.check_base(&endpoint.base_url).map_err(Failure::Address)?;
+    let guard = if endpoint.is_customer_server {
+        guard.check_base(&endpoint.base_url).map_err(ProviderError::AddressBlocked)?;
         Some(guard)
     } else {
         None
     };
     let opening = async {
-        let place = Place::of(&endpoint.base_url)?;
+        let place = HostPort::of(&endpoint.base_url)?;
         if let Some(stream) = spares.take(&place.key) {
             metrics::counter!("trunkline_provider_connections_total", "kind" => "spare").increment(1);
-            match upgraded(upgrade, stream).await {
+            match upgrade_websocket(upgrade, stream).await {
                 // It may have been closed just now: that is no failure of the provider.
-                Err(Failure::Dropped(_)) => {}
+                Err(ProviderError::Disconnected(_)) => {}
                 done => return done,
             }
         }
         metrics::counter!("trunkline_provider_connections_total", "kind" => "new").increment(1);
-        upgraded(upgrade, place.connect(guard).await?).await
+        upgrade_websocket(upgrade, place.connect(guard).await?).await
     };
-    timeout(deadlines.connect, opening).await.unwrap_or(Err(Failure::Deadline("connection")))
+    timeout(deadlines.connect, opening).await.unwrap_or(Err(ProviderError::Timeout("connection")))
 }
 
-async fn upgraded(upgrade: &Upgrade, stream: MaybeTlsStream<TcpStream>) -> Result<Socket, Failure> {
+async fn upgrade_websocket(
+    upgrade: &WebSocketRequest, stream: MaybeTlsStream<TcpStream>,
+) -> Result<ProviderSocket, ProviderError> {
     let mut request =
-        upgrade.url.as_str().into_client_request().map_err(|error| Failure::Unreachable(error.to_string()))?;
+        upgrade.url.as_str().into_client_request().map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     for (name, value) in &upgrade.headers {
-        let value = HeaderValue::from_str(value).map_err(|_| Failure::NotConfigured)?;
+        let value = HeaderValue::from_str(value).map_err(|_| ProviderError::NotConfigured)?;
         request.headers_mut().insert(HeaderName::from_static(name), value);
     }
     // The default buffers are 128 kB each; a call needs a few hundred bytes at a time.
@@ -327,35 +336,35 @@ async fn upgraded(upgrade: &Upgrade, stream: MaybeTlsStream<TcpStream>) -> Resul
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => {
             let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned();
-            let mut failure = Failure::refused(response.status().as_u16(), error_text(&body).unwrap_or(body));
-            if let Failure::Refused { retry_after, .. } = &mut failure {
+            let mut failure = ProviderError::refused(response.status().as_u16(), error_text(&body).unwrap_or(body));
+            if let ProviderError::Refused { retry_after, .. } = &mut failure {
                 *retry_after = self::retry_after(response.headers());
             }
             Err(failure)
         }
-        Err(error) => Err(Failure::Dropped(error.to_string())),
+        Err(error) => Err(ProviderError::Disconnected(error.to_string())),
     }
 }
 
 /// A peer is asked for a sign of life this often.
-const PING: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Keep-alive by ping: detects dead peers on a socket.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct KeepAlive {
     limit: Duration,
     /// A sign of life was asked for and nothing has come since.
     asked: Option<tokio::time::Instant>,
     next: tokio::time::Instant,
 }
 
-impl Pulse {
+impl KeepAlive {
     pub fn new(limit: Duration) -> Self {
-        Self { limit, asked: None, next: tokio::time::Instant::now() + PING }
+        Self { limit, asked: None, next: tokio::time::Instant::now() + PING_INTERVAL }
     }
 
     /// Something came.
-    pub fn felt(&mut self) {
+    pub fn record_activity(&mut self) {
         self.asked = None;
     }
 
@@ -364,17 +373,17 @@ impl Pulse {
     }
 
     /// What is to be sent now that it is due; an error when nothing came for too long.
-    pub fn ask(&mut self) -> Result<Option<tungstenite::Message>, Failure> {
+    pub fn poll_ping(&mut self) -> Result<Option<tungstenite::Message>, ProviderError> {
         let now = tokio::time::Instant::now();
         match self.asked {
-            Some(since) if now >= since + self.limit => Err(Failure::Deadline("sign of life")),
+            Some(since) if now >= since + self.limit => Err(ProviderError::Timeout("sign of life")),
             Some(since) => {
                 self.next = since + self.limit;
                 Ok(None)
             }
             None => {
                 self.asked = Some(now);
-                self.next = now + PING.min(self.limit);
+                self.next = now + PING_INTERVAL.min(self.limit);
                 Ok(Some(tungstenite::Message::Ping(bytes::Bytes::new())))
             }
         }
@@ -382,14 +391,14 @@ impl Pulse {
 }
 
 /// Why a socket ended, from what it read last.
-pub fn ended(message: Option<Result<tungstenite::Message, Error>>) -> Failure {
+pub fn close_error(message: Option<Result<tungstenite::Message, Error>>) -> ProviderError {
     match message {
         Some(Ok(tungstenite::Message::Close(Some(frame)))) => {
-            Failure::Dropped(format!("{} {}", frame.code, frame.reason))
+            ProviderError::Disconnected(format!("{} {}", frame.code, frame.reason))
         }
-        Some(Ok(tungstenite::Message::Close(None))) => Failure::Dropped("closed".to_owned()),
-        Some(Err(error)) => Failure::Dropped(error.to_string()),
-        _ => Failure::Dropped("end of stream".to_owned()),
+        Some(Ok(tungstenite::Message::Close(None))) => ProviderError::Disconnected("closed".to_owned()),
+        Some(Err(error)) => ProviderError::Disconnected(error.to_string()),
+        _ => ProviderError::Disconnected("end of stream".to_owned()),
     }
 }
 
@@ -414,8 +423,8 @@ mod tests {
     fn a_vendors_text_has_bounds() {
         let text = |values: usize| format!("[{}1]", "1,".repeat(values));
         assert_eq!(check_text(text(40_000).as_bytes()), Ok(()));
-        assert!(matches!(check_text(text(60_000).as_bytes()), Err(Failure::Garbage(_))));
-        assert!(matches!(check_text("[".repeat(100_000).as_bytes()), Err(Failure::Garbage(_))));
+        assert!(matches!(check_text(text(60_000).as_bytes()), Err(ProviderError::InvalidResponse(_))));
+        assert!(matches!(check_text("[".repeat(100_000).as_bytes()), Err(ProviderError::InvalidResponse(_))));
         // Sound is one long text.
         assert_eq!(check_text(format!("{{\"audio\":\"{}\"}}", "A,[{".repeat(500_000)).as_bytes()), Ok(()));
     }

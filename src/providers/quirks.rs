@@ -21,22 +21,22 @@ const MODELS_MAX: usize = 1_000;
 
 /// Shared by all calls; by address and model.
 #[derive(Clone, Debug, Default)]
-pub struct Quirks(Arc<Mutex<HashMap<String, Vec<&'static str>>>>);
+pub struct UnsupportedParameters(Arc<Mutex<HashMap<String, Vec<&'static str>>>>);
 
-impl Quirks {
+impl UnsupportedParameters {
     /// What a model has refused so far.
-    pub fn of(&self, model: &str) -> Vec<&'static str> {
+    pub fn for_model(&self, model: &str) -> Vec<&'static str> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(model).cloned().unwrap_or_default()
     }
 
     /// Reads a refusal; true when it names something that can be left out next time.
-    pub fn learn(&self, model: &str, sent: &Value, status: u16, message: &str) -> bool {
+    pub fn record_rejection(&self, model: &str, sent: &Value, status: u16, message: &str) -> bool {
         if !matches!(status, 400 | 422) {
             return false;
         }
         let message = message.to_lowercase().replace(['_', ' ', '-'], "");
         let named = DISPENSABLE.into_iter().find(|name| {
-            message.contains(&name.replace('_', "")) && mentions(sent, name) && !self.of(model).contains(name)
+            message.contains(&name.replace('_', "")) && mentions(sent, name) && !self.for_model(model).contains(name)
         });
         let Some(named) = named else { return false };
         tracing::info!(model, parameter = named, "a model does not take a parameter; it is left out from now on");
@@ -64,14 +64,14 @@ fn mentions(body: &Value, name: &str) -> bool {
 }
 
 /// Takes fields out wherever they are.
-pub fn leave_out(body: &mut Value, names: &[&str]) {
+pub fn remove_fields(body: &mut Value, names: &[&str]) {
     match body {
         Value::Object(fields) => {
             fields.retain(|key, _| !names.contains(&key.as_str()));
             let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
-            own.for_each(|(_, value)| leave_out(value, names));
+            own.for_each(|(_, value)| remove_fields(value, names));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| leave_out(item, names)),
+        Value::Array(items) => items.iter_mut().for_each(|item| remove_fields(item, names)),
         _ => {}
     }
 }
@@ -83,15 +83,18 @@ mod tests {
 
     #[test]
     fn a_refused_parameter_is_learnt_once() {
-        let quirks = Quirks::default();
+        let quirks = UnsupportedParameters::default();
         let mut sent =
             json!({"model": "o", "temperature": 0.7, "messages": [{"role": "user", "content": "temperature"}]});
         let refusal = "Unsupported value: 'temperature' does not support 0.7 with this model.";
-        assert!(quirks.learn("u o", &sent, 400, refusal));
-        assert!(!quirks.learn("u o", &sent, 400, refusal), "it was left out already");
-        assert!(!quirks.learn("u o", &sent, 401, refusal));
-        assert!(!quirks.learn("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"), "not sent");
-        leave_out(&mut sent, &quirks.of("u o"));
+        assert!(quirks.record_rejection("u o", &sent, 400, refusal));
+        assert!(!quirks.record_rejection("u o", &sent, 400, refusal), "it was left out already");
+        assert!(!quirks.record_rejection("u o", &sent, 401, refusal));
+        assert!(
+            !quirks.record_rejection("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"),
+            "not sent"
+        );
+        remove_fields(&mut sent, &quirks.for_model("u o"));
         assert_eq!(sent, json!({"model": "o", "messages": [{"role": "user", "content": "temperature"}]}));
     }
 }

@@ -1,17 +1,18 @@
 //! From a provider's name to its client, and what all clients share. The rows are in `domain/provider.rs`.
 
-use super::chat::{self, TextModel};
-use super::engine::Engine;
-use super::gate::{GateState, Gates};
-use super::listen::{self, Recogniser};
-use super::net::{self, Http, Socket, Spares, Upgrade};
-use super::quirks::Quirks;
-use super::speech::{self, VoiceProvider};
+use super::chat::{self, LlmVendor};
+use super::engine::RealtimeVendor;
+use super::gate::{CircuitState, ProviderCircuits};
+use super::listen::{self, SttVendor};
+use super::net::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
+use super::quirks::UnsupportedParameters;
+use super::speech::{self, TtsVendor};
 use super::{
-    Blocked, Deadlines, Endpoint, Failure, anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai,
+    BlockReason, Deadlines, ProviderAccess, ProviderError, anthropic, cartesia, deepgram, elevenlabs, groq, local,
+    mistral, openai, xai,
 };
-use crate::domain::provider::{Account, LlmProvider, Stage, SttProvider, TtsProvider, provider_table};
-use crate::egress::{EgressError, Guard};
+use crate::domain::provider::{LlmProvider, PipelineStage, ProviderAccount, SttProvider, TtsProvider, provider_table};
+use crate::egress::{EgressError, EgressGuard};
 use crate::supervision;
 use reqwest::Method;
 use std::sync::Arc;
@@ -19,31 +20,31 @@ use std::time::Instant;
 
 macro_rules! clients {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
-        $(stt $stt:ident $listen:path;)? $(llm $llm:ident $chat:path;)? $(tts $tts:ident $speak:path;)?
-        $(engine $engine:ident $engine_name:literal $converse:path;)?
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
     } )*) => {
-        pub fn recogniser(provider: SttProvider) -> &'static dyn Recogniser {
-            match provider { $( $( SttProvider::$stt => &$listen, )? )* }
+        pub fn stt_vendor(provider: SttProvider) -> &'static dyn SttVendor {
+            match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
         }
 
         /// `None` for an engine.
-        pub fn text_model(provider: LlmProvider) -> Option<&'static dyn TextModel> {
+        pub fn llm_vendor(provider: LlmProvider) -> Option<&'static dyn LlmVendor> {
             match provider {
-                $( $( LlmProvider::$llm => Some(&$chat), )? )*
-                $( $( LlmProvider::$engine => None, )? )*
+                $( $( LlmProvider::$llm => Some(&$llm_client), )? )*
+                $( $( LlmProvider::$realtime => None, )? )*
             }
         }
 
         /// `None` for a text model.
-        pub fn engine(provider: LlmProvider) -> Option<&'static dyn Engine> {
+        pub fn realtime_vendor(provider: LlmProvider) -> Option<&'static dyn RealtimeVendor> {
             match provider {
                 $( $( LlmProvider::$llm => None, )? )*
-                $( $( LlmProvider::$engine => Some(&$converse), )? )*
+                $( $( LlmProvider::$realtime => Some(&$realtime_client), )? )*
             }
         }
 
-        pub fn voices(provider: TtsProvider) -> &'static dyn VoiceProvider {
-            match provider { $( $( TtsProvider::$tts => &$speak, )? )* }
+        pub fn tts_vendor(provider: TtsProvider) -> &'static dyn TtsVendor {
+            match provider { $( $( TtsProvider::$tts => &$tts_client, )? )* }
         }
     };
 }
@@ -51,7 +52,7 @@ provider_table!(clients);
 
 /// Deadlines of each stage.
 #[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
+pub struct StageDeadlines {
     pub stt: Deadlines,
     pub llm: Deadlines,
     pub tts: Deadlines,
@@ -60,33 +61,33 @@ pub struct Timeouts {
 
 /// Programs of the local voices.
 #[derive(Clone, Debug)]
-pub struct Programs {
+pub struct LocalTtsPrograms {
     pub espeak: String,
     pub flite: String,
 }
 
 /// Everything that is set for the process.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    pub timeouts: Timeouts,
+pub struct ProviderSettings {
+    pub timeouts: StageDeadlines,
     /// One for each account, in the order of [`Account::ALL`].
-    pub endpoints: Vec<Endpoint>,
-    pub programs: Programs,
+    pub endpoints: Vec<ProviderAccess>,
+    pub programs: LocalTtsPrograms,
     /// Where customers' own servers may be.
-    pub guard: Guard,
+    pub guard: EgressGuard,
 }
 
 /// A key that an organization has stored.
 #[derive(Clone, PartialEq, Eq)]
-pub struct OwnKey {
-    pub account: Account,
+pub struct OrganizationKey {
+    pub account: ProviderAccount,
     /// The one address it goes to; none for the provider's own.
     pub base_url: Option<String>,
     /// None where it cannot be opened.
     pub key: Option<String>,
 }
 
-impl std::fmt::Debug for OwnKey {
+impl std::fmt::Debug for OrganizationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OwnKey").field("account", &self.account).field("base_url", &self.base_url).finish()
     }
@@ -94,43 +95,43 @@ impl std::fmt::Debug for OwnKey {
 
 /// The keys of an organization.
 #[derive(Clone, Debug)]
-pub enum OwnKeys {
-    Known(Vec<OwnKey>),
+pub enum OrganizationKeys {
+    Known(Vec<OrganizationKey>),
     /// They could not be read: it may have some, so nobody else's are used.
     Unknown,
 }
 
 /// Everything a call needs to reach its providers. Clones share connections, gates and what was learnt.
 #[derive(Clone, Debug)]
-pub struct Providers {
-    pub timeouts: Timeouts,
+pub struct ProviderRegistry {
+    pub timeouts: StageDeadlines,
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
-    endpoints: Arc<Vec<Endpoint>>,
-    programs: Arc<Programs>,
+    endpoints: Arc<Vec<ProviderAccess>>,
+    programs: Arc<LocalTtsPrograms>,
     /// Keys of the organization's own.
-    own: Arc<OwnKeys>,
-    http_llm: Http,
-    http_tts: Http,
-    pub(super) gates: Gates,
-    pub(super) quirks: Quirks,
-    pub(super) spares: Spares,
+    organization_keys: Arc<OrganizationKeys>,
+    http_llm: ProviderHttp,
+    http_tts: ProviderHttp,
+    pub(super) circuits: ProviderCircuits,
+    pub(super) unsupported_parameters: UnsupportedParameters,
+    pub(super) warm_connections: WarmConnections,
     tenant: Arc<str>,
-    guard: Guard,
+    guard: EgressGuard,
 }
 
-impl Providers {
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let Settings { timeouts, endpoints, programs, guard } = settings;
+impl ProviderRegistry {
+    pub fn new(settings: ProviderSettings) -> Result<Self, reqwest::Error> {
+        let ProviderSettings { timeouts, endpoints, programs, guard } = settings;
         Ok(Self {
             timeouts,
             endpoints: Arc::new(endpoints),
             programs: Arc::new(programs),
-            own: Arc::new(OwnKeys::Known(Vec::new())),
-            http_llm: Http::new(&timeouts.llm, &guard)?,
-            http_tts: Http::new(&timeouts.tts, &guard)?,
-            gates: Gates::default(),
-            quirks: Quirks::default(),
-            spares: Spares::default(),
+            organization_keys: Arc::new(OrganizationKeys::Known(Vec::new())),
+            http_llm: ProviderHttp::new(&timeouts.llm, &guard)?,
+            http_tts: ProviderHttp::new(&timeouts.tts, &guard)?,
+            circuits: ProviderCircuits::default(),
+            unsupported_parameters: UnsupportedParameters::default(),
+            warm_connections: WarmConnections::default(),
             tenant: "".into(),
             guard,
         })
@@ -138,15 +139,15 @@ impl Providers {
 
     /// For an organization, with the keys it has of its own.
     #[must_use]
-    pub fn of_organization(&self, tenant: &str, keys: OwnKeys) -> Self {
-        Self { tenant: tenant.into(), own: Arc::new(keys), ..self.clone() }
+    pub fn of_organization(&self, tenant: &str, keys: OrganizationKeys) -> Self {
+        Self { tenant: tenant.into(), organization_keys: Arc::new(keys), ..self.clone() }
     }
 
     /// Where an account is asked, and with whose key. A server that an agent names gets the key that was stored for
     /// exactly its address, or none; the server's keys go to the addresses of its settings alone.
-    pub fn endpoint(&self, account: Account, base_url: Option<&str>) -> Endpoint {
+    pub fn endpoint(&self, account: ProviderAccount, base_url: Option<&str>) -> ProviderAccess {
         let mut endpoint = self.endpoints[account as usize].clone();
-        let own_address = normal_base(&endpoint.base_url);
+        let own_address = normalize_base_url(&endpoint.base_url);
         let Some(named) = base_url else {
             match self.own_key(account, None, &own_address) {
                 Ok(Some(key)) => endpoint.api_key = Some(key),
@@ -155,10 +156,10 @@ impl Providers {
             }
             return endpoint;
         };
-        endpoint.is_customers = true;
+        endpoint.is_customer_server = true;
         endpoint.concurrency_max = 0;
-        endpoint.blocked = self.guard.check_base(named).err().map(Blocked::Address);
-        endpoint.base_url = normal_base(named);
+        endpoint.blocked = self.guard.check_base(named).err().map(BlockReason::Address);
+        endpoint.base_url = normalize_base_url(named);
         endpoint.api_key = match self.own_key(account, Some(&endpoint.base_url), &own_address) {
             Ok(key) => key.filter(|_| endpoint.blocked.is_none()),
             Err(blocked) => {
@@ -170,41 +171,43 @@ impl Providers {
     }
 
     /// The organization's key for an address; none where it has none. `named` is what an agent names.
-    fn own_key(&self, account: Account, named: Option<&str>, own_address: &str) -> Result<Option<String>, Blocked> {
-        let keys = match &*self.own {
-            OwnKeys::Known(keys) => keys,
+    fn own_key(
+        &self, account: ProviderAccount, named: Option<&str>, own_address: &str,
+    ) -> Result<Option<String>, BlockReason> {
+        let keys = match &*self.organization_keys {
+            OrganizationKeys::Known(keys) => keys,
             // A customer's own server may do without a key.
-            OwnKeys::Unknown if !account.needs_key() || named.is_some_and(|named| named != own_address) => {
+            OrganizationKeys::Unknown if !account.needs_key() || named.is_some_and(|named| named != own_address) => {
                 return Ok(None);
             }
-            OwnKeys::Unknown => return Err(Blocked::Key),
+            OrganizationKeys::Unknown => return Err(BlockReason::Key),
         };
-        let goes_there = |key: &&OwnKey| {
+        let goes_there = |key: &&OrganizationKey| {
             key.account == account && key.base_url.as_deref().unwrap_or(own_address) == named.unwrap_or(own_address)
         };
         match keys.iter().find(goes_there) {
-            Some(OwnKey { key: Some(key), .. }) => Ok(Some(key.clone())),
-            Some(OwnKey { key: None, .. }) => Err(Blocked::Key),
+            Some(OrganizationKey { key: Some(key), .. }) => Ok(Some(key.clone())),
+            Some(OrganizationKey { key: None, .. }) => Err(BlockReason::Key),
             None => Ok(None),
         }
     }
 
     /// What the gate of an account and stage does at the moment, for this organization.
-    pub fn gate_state(&self, account: Account, stage: Stage) -> Option<GateState> {
-        self.gates.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
+    pub fn circuit_state(&self, account: ProviderAccount, stage: PipelineStage) -> Option<CircuitState> {
+        self.circuits.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
     }
 
     /// The organization has a key of its own for the provider's own address, one that cannot be opened included.
-    pub fn has_own_key(&self, account: Account) -> bool {
-        let own_address = normal_base(&self.endpoints[account as usize].base_url);
+    pub fn has_own_key(&self, account: ProviderAccount) -> bool {
+        let own_address = normalize_base_url(&self.endpoints[account as usize].base_url);
         self.own_key(account, None, &own_address) != Ok(None)
     }
 
-    pub fn http(&self, stage: Stage) -> &Http {
-        if stage == Stage::Llm { &self.http_llm } else { &self.http_tts }
+    pub fn http(&self, stage: PipelineStage) -> &ProviderHttp {
+        if stage == PipelineStage::Llm { &self.http_llm } else { &self.http_tts }
     }
 
-    pub fn programs(&self) -> &Programs {
+    pub fn programs(&self) -> &LocalTtsPrograms {
         &self.programs
     }
 
@@ -214,8 +217,8 @@ impl Providers {
     }
 
     /// A provider has said nothing for so long that another one was asked.
-    pub fn note_slow(&self, endpoint: &Endpoint, stage: Stage) {
-        self.gates.failed(&self.tenant, endpoint, stage, Instant::now(), &Failure::Deadline("first word"));
+    pub fn record_slow_response(&self, endpoint: &ProviderAccess, stage: PipelineStage) {
+        self.circuits.failed(&self.tenant, endpoint, stage, Instant::now(), &ProviderError::Timeout("first word"));
     }
 
     pub(super) fn tenant(&self) -> &Arc<str> {
@@ -223,35 +226,37 @@ impl Providers {
     }
 
     pub(super) async fn open(
-        &self, endpoint: &Endpoint, upgrade: &Upgrade, deadlines: &Deadlines,
-    ) -> Result<Socket, Failure> {
-        net::open(&self.spares, endpoint, upgrade, deadlines, &self.guard).await
+        &self, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
+    ) -> Result<ProviderSocket, ProviderError> {
+        net::open(&self.warm_connections, endpoint, upgrade, deadlines, &self.guard).await
     }
 
     /// Sees to it that a connection to each of these is ready when it is needed. The first is in use; those
     /// after it stand by.
-    pub fn keep_spares<'a>(&self, endpoints: impl Iterator<Item = &'a Endpoint>, stage: Stage) {
-        endpoints.skip(1).for_each(|endpoint| self.stand_by(endpoint, stage));
+    pub fn keep_warm_connections<'a>(&self, endpoints: impl Iterator<Item = &'a ProviderAccess>, stage: PipelineStage) {
+        endpoints.skip(1).for_each(|endpoint| self.warm_up_websocket(endpoint, stage));
     }
 
     /// Sees to it that a connection is ready when it is needed.
-    pub fn stand_by(&self, endpoint: &Endpoint, stage: Stage) {
+    pub fn warm_up_websocket(&self, endpoint: &ProviderAccess, stage: PipelineStage) {
         let deadlines = match stage {
-            Stage::Stt => &self.timeouts.stt,
-            Stage::Tts => &self.timeouts.tts,
-            Stage::Llm | Stage::Engine => &self.timeouts.engine,
+            PipelineStage::Stt => &self.timeouts.stt,
+            PipelineStage::Tts => &self.timeouts.tts,
+            PipelineStage::Llm | PipelineStage::Realtime => &self.timeouts.engine,
         };
-        self.spares.prepare(endpoint, deadlines);
+        self.warm_connections.warm_up(endpoint, deadlines);
     }
 
     /// Opens the HTTP connections that a call will need while its phone rings: name, TCP and TLS are done
     /// when the first word is asked for. The answer does not matter.
-    pub fn open_connections(&self, endpoints: &[(Endpoint, Stage)]) -> Vec<supervision::Task<()>> {
-        let cold = endpoints
-            .iter()
-            .filter(|(endpoint, stage)| endpoint.is_usable() && self.http(*stage).is_cold(endpoint, Instant::now()));
+    pub fn open_connections(
+        &self, endpoints: &[(ProviderAccess, PipelineStage)],
+    ) -> Vec<supervision::ContainedTask<()>> {
+        let cold = endpoints.iter().filter(|(endpoint, stage)| {
+            endpoint.is_usable() && self.http(*stage).needs_warm_up(endpoint, Instant::now())
+        });
         cold.filter_map(|(endpoint, stage)| {
-            let deadlines = if *stage == Stage::Llm { self.timeouts.llm } else { self.timeouts.tts };
+            let deadlines = if *stage == PipelineStage::Llm { self.timeouts.llm } else { self.timeouts.tts };
             let knock = self.http(*stage).request(Method::HEAD, endpoint, endpoint.url("").ok()?).ok()?;
             let knock = knock.timeout(deadlines.connect);
             Some(supervision::spawn("provider_connection", async move {
@@ -265,9 +270,9 @@ impl Providers {
 
     pub fn chat_candidate(
         &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
-    ) -> Option<chat::Candidate> {
-        Some(chat::Candidate {
-            model: text_model(provider)?,
+    ) -> Option<chat::LlmCandidate> {
+        Some(chat::LlmCandidate {
+            model: llm_vendor(provider)?,
             endpoint: self.endpoint(provider.account(), base_url),
             name: format!("{}/{model}", provider.name()),
             id: model.to_owned(),
@@ -276,27 +281,27 @@ impl Providers {
     }
 
     pub fn stt_candidate(
-        &self, provider: SttProvider, base_url: Option<&str>, setup: listen::Setup,
-    ) -> listen::Candidate {
-        listen::Candidate {
-            recogniser: recogniser(provider),
+        &self, provider: SttProvider, base_url: Option<&str>, setup: listen::SttSessionConfig,
+    ) -> listen::SttCandidate {
+        listen::SttCandidate {
+            recogniser: stt_vendor(provider),
             endpoint: self.endpoint(provider.account(), base_url),
             name: format!("{}/{}", provider.name(), setup.model),
             setup,
         }
     }
 
-    pub fn voice(
+    pub fn tts_session(
         &self, config: &crate::domain::speech::TtsConfig, settings: &crate::domain::speech::VoiceSettings,
-    ) -> Box<dyn speech::Voice> {
+    ) -> Box<dyn speech::TtsSession> {
         let endpoint = self.endpoint(config.provider.account(), config.base_url.as_deref());
         let (config, settings) = (config.clone(), settings.clone());
-        voices(config.provider).open(speech::Setup { providers: self.clone(), endpoint, config, settings })
+        tts_vendor(config.provider).open(speech::TtsSetup { providers: self.clone(), endpoint, config, settings })
     }
 }
 
 /// An address as it is compared and built upon: without a slash at its end, its scheme and host in lower case.
-pub fn normal_base(base_url: &str) -> String {
+pub fn normalize_base_url(base_url: &str) -> String {
     let url = url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), String::from);
     url.trim_end_matches('/').to_owned()
 }
@@ -309,23 +314,23 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     /// Every provider at one address of this machine.
-    fn providers(base_url: &str) -> Providers {
+    fn providers(base_url: &str) -> ProviderRegistry {
         let second = Duration::from_secs(1);
         let deadlines = Deadlines { connect: second, first_byte: second, between_bytes: second };
-        let endpoint = |account: &Account| Endpoint {
+        let endpoint = |account: &ProviderAccount| ProviderAccess {
             account: *account,
             base_url: base_url.to_owned(),
             api_key: Some("ours".to_owned()),
             api_version: String::new(),
             concurrency_max: 0,
-            is_customers: false,
+            is_customer_server: false,
             blocked: None,
         };
-        Providers::new(Settings {
-            timeouts: Timeouts { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
-            endpoints: Account::ALL.iter().map(endpoint).collect(),
-            programs: Programs { espeak: String::new(), flite: String::new() },
-            guard: Guard::open(),
+        ProviderRegistry::new(ProviderSettings {
+            timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
+            endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
+            programs: LocalTtsPrograms { espeak: String::new(), flite: String::new() },
+            guard: EgressGuard::unrestricted(),
         })
         .unwrap()
     }
@@ -342,9 +347,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let providers = providers(&base_url);
-        let endpoint = providers.endpoint(Account::Openai, None);
+        let endpoint = providers.endpoint(ProviderAccount::Openai, None);
         // Two models at one address and a second call: one knock.
-        let both = [(endpoint.clone(), Stage::Llm), (providers.endpoint(Account::Groq, None), Stage::Llm)];
+        let both = [
+            (endpoint.clone(), PipelineStage::Llm),
+            (providers.endpoint(ProviderAccount::Groq, None), PipelineStage::Llm),
+        ];
         let mut knocks = providers.open_connections(&both);
         knocks.extend(providers.open_connections(&both));
         assert_eq!(knocks.len(), 1);
@@ -356,7 +364,7 @@ mod tests {
             tokio::task::yield_now().await; // the client puts the connection back on its own task
         }
         let url = endpoint.url("/first").unwrap();
-        let request = providers.http(Stage::Llm).request(Method::GET, &endpoint, url).unwrap().send();
+        let request = providers.http(PipelineStage::Llm).request(Method::GET, &endpoint, url).unwrap().send();
         tokio::select! {
             (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
                 assert_eq!(response.unwrap().status(), 404);
@@ -370,15 +378,16 @@ mod tests {
     async fn a_socket_opens_on_the_connection_that_stands_by() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let providers = providers(&format!("http://{}", listener.local_addr().unwrap()));
-        let endpoint = providers.endpoint(Account::Deepgram, None);
+        let endpoint = providers.endpoint(ProviderAccount::Deepgram, None);
         for _ in 0..3 {
-            providers.stand_by(&endpoint, Stage::Stt);
+            providers.warm_up_websocket(&endpoint, PipelineStage::Stt);
         }
         let (stream, _) = listener.accept().await.unwrap();
         for _ in 0..20 {
             tokio::task::yield_now().await; // the connection is put aside on its own task
         }
-        let (upgrade, deadlines) = (Upgrade::at(&endpoint, "/v1/listen", &[]), providers.timeouts.stt);
+        let (upgrade, deadlines) =
+            (WebSocketRequest::for_endpoint(&endpoint, "/v1/listen", &[]), providers.timeouts.stt);
         let opening = providers.open(&endpoint, &upgrade, &deadlines);
         tokio::select! {
             (opened, accepted) = async { tokio::join!(opening, tokio_tungstenite::accept_async(stream)) } => {
@@ -387,7 +396,7 @@ mod tests {
             _ = listener.accept() => panic!("a second connection was made"),
         }
         // One that was closed in the meantime is not used.
-        providers.stand_by(&endpoint, Stage::Stt);
+        providers.warm_up_websocket(&endpoint, PipelineStage::Stt);
         let (stream, _) = listener.accept().await.unwrap();
         drop(stream);
         let opening = providers.open(&endpoint, &upgrade, &deadlines);
@@ -399,12 +408,14 @@ mod tests {
         assert!(opened.is_ok() && accepted.is_ok());
     }
 
-    fn own(account: Account, base_url: Option<&str>, key: Option<&str>) -> OwnKey {
-        OwnKey { account, base_url: base_url.map(str::to_owned), key: key.map(str::to_owned) }
+    fn own(account: ProviderAccount, base_url: Option<&str>, key: Option<&str>) -> OrganizationKey {
+        OrganizationKey { account, base_url: base_url.map(str::to_owned), key: key.map(str::to_owned) }
     }
 
     /// Key and address of an account.
-    fn asked(providers: &Providers, account: Account, base_url: Option<&str>) -> (Option<String>, String) {
+    fn asked(
+        providers: &ProviderRegistry, account: ProviderAccount, base_url: Option<&str>,
+    ) -> (Option<String>, String) {
         let endpoint = providers.endpoint(account, base_url);
         (endpoint.api_key, endpoint.base_url)
     }
@@ -412,26 +423,27 @@ mod tests {
     #[test]
     fn our_keys_stay_at_our_addresses() {
         let ours = providers("https://api.example.com/v1");
-        let key = |providers: &Providers, account, base_url| asked(providers, account, base_url).0;
-        assert_eq!(key(&ours, Account::Openai, None).as_deref(), Some("ours"));
+        let key = |providers: &ProviderRegistry, account, base_url| asked(providers, account, base_url).0;
+        assert_eq!(key(&ours, ProviderAccount::Openai, None).as_deref(), Some("ours"));
         for named in ["https://own.example.com/v1/", "https://api.example.com/v1", "https://api.example.com/v1/"] {
-            assert_eq!(key(&ours, Account::Openai, Some(named)), None, "{named}");
+            assert_eq!(key(&ours, ProviderAccount::Openai, Some(named)), None, "{named}");
         }
-        let theirs = ours.of_organization("o", OwnKeys::Known(vec![own(Account::Openai, None, Some("theirs"))]));
-        assert_eq!(key(&theirs, Account::Openai, None).as_deref(), Some("theirs"));
-        assert_eq!(key(&theirs, Account::Groq, None).as_deref(), Some("ours"));
-        assert_eq!(key(&theirs, Account::Groq, Some("https://own.example.com")), None);
-        assert_eq!(key(&ours, Account::Openai, None).as_deref(), Some("ours"));
+        let theirs = ours
+            .of_organization("o", OrganizationKeys::Known(vec![own(ProviderAccount::Openai, None, Some("theirs"))]));
+        assert_eq!(key(&theirs, ProviderAccount::Openai, None).as_deref(), Some("theirs"));
+        assert_eq!(key(&theirs, ProviderAccount::Groq, None).as_deref(), Some("ours"));
+        assert_eq!(key(&theirs, ProviderAccount::Groq, Some("https://own.example.com")), None);
+        assert_eq!(key(&ours, ProviderAccount::Openai, None).as_deref(), Some("ours"));
     }
 
     #[test]
     fn an_organizations_key_goes_to_the_address_it_was_stored_for() {
         let ours = providers("https://api.example.com/v1");
         let stored = vec![
-            own(Account::Openai, None, Some("official")),
-            own(Account::Openai, Some("https://vllm.example.com/a"), Some("bound")),
+            own(ProviderAccount::Openai, None, Some("official")),
+            own(ProviderAccount::Openai, Some("https://vllm.example.com/a"), Some("bound")),
         ];
-        let theirs = ours.of_organization("o", OwnKeys::Known(stored));
+        let theirs = ours.of_organization("o", OrganizationKeys::Known(stored));
         for (named, wanted) in [
             (None, Some("official")),
             (Some("https://api.example.com/v1/"), Some("official")),
@@ -448,9 +460,9 @@ mod tests {
             (Some("https://api.example.com@evil.example/v1"), None),
             (Some("https://evil.example/v1"), None),
         ] {
-            assert_eq!(asked(&theirs, Account::Openai, named).0.as_deref(), wanted, "{named:?}");
+            assert_eq!(asked(&theirs, ProviderAccount::Openai, named).0.as_deref(), wanted, "{named:?}");
             assert_eq!(
-                asked(&theirs, Account::Xai, named).0.as_deref(),
+                asked(&theirs, ProviderAccount::Xai, named).0.as_deref(),
                 named.is_none().then_some("ours"),
                 "{named:?}"
             );
@@ -460,41 +472,49 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_read_is_nobody_elses_bill() {
         let ours = providers("https://api.example.com/v1");
-        let keys = vec![own(Account::Openai, None, None), own(Account::Groq, Some("https://own.example.com"), None)];
-        let theirs = ours.of_organization("o", OwnKeys::Known(keys));
-        for (account, named) in [(Account::Openai, None), (Account::Groq, Some("https://own.example.com"))] {
+        let keys = vec![
+            own(ProviderAccount::Openai, None, None),
+            own(ProviderAccount::Groq, Some("https://own.example.com"), None),
+        ];
+        let theirs = ours.of_organization("o", OrganizationKeys::Known(keys));
+        for (account, named) in
+            [(ProviderAccount::Openai, None), (ProviderAccount::Groq, Some("https://own.example.com"))]
+        {
             let endpoint = theirs.endpoint(account, named);
-            assert_eq!((endpoint.api_key.as_deref(), endpoint.blocked), (None, Some(Blocked::Key)));
-            assert!(!endpoint.is_usable() && endpoint.key() == Err(Failure::KeyUnreadable));
+            assert_eq!((endpoint.api_key.as_deref(), endpoint.blocked), (None, Some(BlockReason::Key)));
+            assert!(!endpoint.is_usable() && endpoint.key() == Err(ProviderError::KeyUnreadable));
             assert!(endpoint.url("/x").is_err());
         }
-        assert!(theirs.has_own_key(Account::Openai) && !theirs.has_own_key(Account::Groq));
-        assert_eq!(theirs.endpoint(Account::Groq, None).api_key.as_deref(), Some("ours"));
+        assert!(theirs.has_own_key(ProviderAccount::Openai) && !theirs.has_own_key(ProviderAccount::Groq));
+        assert_eq!(theirs.endpoint(ProviderAccount::Groq, None).api_key.as_deref(), Some("ours"));
         // Nothing is known: no key of the server's for anybody, and customers' own servers as before.
-        let unknown = ours.of_organization("o", OwnKeys::Unknown);
-        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
-            assert_eq!(unknown.endpoint(*account, None).key(), Err(Failure::KeyUnreadable));
+        let unknown = ours.of_organization("o", OrganizationKeys::Unknown);
+        for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
+            assert_eq!(unknown.endpoint(*account, None).key(), Err(ProviderError::KeyUnreadable));
             assert!(unknown.endpoint(*account, Some("https://own.example.com")).is_usable());
         }
-        assert!(unknown.endpoint(Account::Local, None).is_usable());
+        assert!(unknown.endpoint(ProviderAccount::Local, None).is_usable());
     }
 
     #[test]
     fn an_address_that_may_not_be_asked_gets_no_request_and_no_key() {
         let mut guarded = providers("https://api.example.com/v1");
-        guarded.guard = Guard::new(crate::egress::Reach::default(), &[], Default::default(), None);
+        guarded.guard = EgressGuard::new(crate::egress::EgressReach::default(), &[], Default::default(), None);
         let bad = "https://127.0.0.1/admin#";
-        let keys = vec![own(Account::Openai, Some(&normal_base(bad)), Some("bound"))];
-        let theirs = guarded.of_organization("o", OwnKeys::Known(keys));
+        let keys = vec![own(ProviderAccount::Openai, Some(&normalize_base_url(bad)), Some("bound"))];
+        let theirs = guarded.of_organization("o", OrganizationKeys::Known(keys));
         for bad in
             [bad, "https://own.example.com/v1?x=", "https://own.example.com/#", "https://u:p@own.example.com/", "x"]
         {
-            let endpoint = theirs.endpoint(Account::Openai, Some(bad));
-            assert!(matches!(endpoint.blocked, Some(Blocked::Address(_))), "{bad}");
+            let endpoint = theirs.endpoint(ProviderAccount::Openai, Some(bad));
+            assert!(matches!(endpoint.blocked, Some(BlockReason::Address(_))), "{bad}");
             assert_eq!(endpoint.api_key, None, "{bad}");
-            assert!(!endpoint.is_usable() && matches!(endpoint.url("/x"), Err(Failure::Address(_))), "{bad}");
+            assert!(
+                !endpoint.is_usable() && matches!(endpoint.url("/x"), Err(ProviderError::AddressBlocked(_))),
+                "{bad}"
+            );
             let url = url::Url::parse("https://public.example.com/").unwrap();
-            assert!(theirs.http(Stage::Llm).request(Method::POST, &endpoint, url).is_err(), "{bad}");
+            assert!(theirs.http(PipelineStage::Llm).request(Method::POST, &endpoint, url).is_err(), "{bad}");
         }
     }
 }

@@ -5,14 +5,14 @@
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Default)]
-pub struct Parser {
+pub struct SseParser {
     buffer: Vec<u8>,
     /// Bytes of `buffer` in which no line ends: they are not looked at again with each read.
     seen: usize,
     data: String,
 }
 
-impl Parser {
+impl SseParser {
     /// Adds bytes and hands every complete event's data on. False when an event is too large.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) -> bool {
         self.buffer.extend_from_slice(bytes);
@@ -51,7 +51,7 @@ mod tests {
     fn events_survive_any_split() {
         let wire = ": hello\r\ndata: {\"a\":\"é\"}\r\n\r\nevent: x\ndata:one\ndata: two\n\n\n\ndata: [DONE]\n\n";
         for chunk in 1..wire.len() {
-            let mut parser = Parser::default();
+            let mut parser = SseParser::default();
             let mut seen = vec![];
             for bytes in wire.as_bytes().chunks(chunk) {
                 assert!(parser.push(bytes, |data| seen.push(data.to_owned())));
@@ -62,9 +62,9 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_refused() {
-        let mut parser = Parser::default();
+        let mut parser = SseParser::default();
         assert!(!parser.push(&vec![b'x'; EVENT_BYTES_MAX + 1], |_| {}));
-        let mut parser = Parser::default();
+        let mut parser = SseParser::default();
         let lines = "data: x\n".repeat(EVENT_BYTES_MAX / 2 + 1);
         assert!(!parser.push(lines.as_bytes(), |_| panic!("no event ends")));
     }
@@ -72,7 +72,7 @@ mod tests {
     /// A megabyte in reads of one byte: each byte is looked at once. Looking again would be 500 billion bytes.
     #[test]
     fn a_line_that_trickles_in_is_looked_at_once() {
-        let mut parser = Parser::default();
+        let mut parser = SseParser::default();
         let mut events = 0;
         for byte in b"data:".iter().chain(std::iter::repeat_n(&b'x', EVENT_BYTES_MAX - 100)).chain(b"\n\n") {
             assert!(parser.push(std::slice::from_ref(byte), |_| events += 1));

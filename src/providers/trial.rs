@@ -1,7 +1,7 @@
 //! Tries a provider's key: the cheapest request there is, and what is wrong in words.
 
-use super::{Failure, Providers, refusal, unreachable};
-use crate::domain::provider::{Account, Stage};
+use super::{ProviderError, ProviderRegistry, refusal, unreachable};
+use crate::domain::provider::{PipelineStage, ProviderAccount};
 use reqwest::Method;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -12,37 +12,37 @@ const DEADLINE: Duration = Duration::from_secs(8);
 
 /// How a trial went.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct ProviderCheck {
     pub latency: Duration,
     /// What is wrong, if anything is.
-    pub failure: Option<Failure>,
+    pub failure: Option<ProviderError>,
     /// The key is the organization's own, so that what the provider says about it may be shown.
     pub is_own_key: bool,
 }
 
-impl Providers {
+impl ProviderRegistry {
     /// Checks a provider once, even with an open circuit.
-    pub async fn try_out(&self, account: Account) -> Trial {
+    pub async fn check_provider(&self, account: ProviderAccount) -> ProviderCheck {
         let began = Instant::now();
-        let asked = timeout(DEADLINE, self.ask_once(account)).await;
-        let failure = asked.unwrap_or(Err(Failure::Deadline("answer"))).err();
-        Trial { latency: began.elapsed(), failure, is_own_key: self.has_own_key(account) }
+        let asked = timeout(DEADLINE, self.send_check_request(account)).await;
+        let failure = asked.unwrap_or(Err(ProviderError::Timeout("answer"))).err();
+        ProviderCheck { latency: began.elapsed(), failure, is_own_key: self.has_own_key(account) }
     }
 
-    async fn ask_once(&self, account: Account) -> Result<(), Failure> {
+    async fn send_check_request(&self, account: ProviderAccount) -> Result<(), ProviderError> {
         let endpoint = self.endpoint(account, None);
         let (path, auth) = account.probe();
         if !account.needs_key() {
             return runs(&self.programs().espeak).await;
         }
         let key = endpoint.key()?;
-        let request = self.http(Stage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
+        let request = self.http(PipelineStage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
         let request = match auth {
             "Bearer" | "Token" => request.header("authorization", format!("{auth} {key}")),
             header => request.header(header, key),
         };
         let version = match account {
-            Account::Cartesia => "cartesia-version",
+            ProviderAccount::Cartesia => "cartesia-version",
             _ => "anthropic-version",
         };
         let request =
@@ -53,7 +53,7 @@ impl Providers {
 }
 
 /// The program is there and starts.
-async fn runs(program: &str) -> Result<(), Failure> {
+async fn runs(program: &str) -> Result<(), ProviderError> {
     let status = tokio::process::Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
@@ -64,7 +64,7 @@ async fn runs(program: &str) -> Result<(), Failure> {
         .await;
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::Dropped(format!("{program} ended with {status}"))),
-        Err(error) => Err(Failure::Unreachable(format!("{program}: {error}"))),
+        Ok(status) => Err(ProviderError::Disconnected(format!("{program} ended with {status}"))),
+        Err(error) => Err(ProviderError::Unreachable(format!("{program}: {error}"))),
     }
 }

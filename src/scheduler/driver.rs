@@ -1,10 +1,10 @@
 //! The scheduler loop: calls due tasks, most urgent first; recovers claims of dead processes; sends heartbeats.
 
-use crate::call::driver::{OrderFault, Placed, Shared, place};
+use crate::call::driver::{PlaceCallError, PlacedCall, SharedServices, place};
 use crate::domain::ids::{CallId, OrganizationId, TrunkId};
 use crate::domain::task::TaskStatus;
 use crate::domain::time::UnixMs;
-use crate::store::{Due, OrgScope, StoreError, now};
+use crate::store::{DueTask, OrgScope, StoreError, now};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,17 +13,17 @@ use tokio::sync::watch;
 const TICK: Duration = Duration::from_millis(250);
 /// Tasks looked at in one tick, and of one organization, so that a long queue keeps nobody else waiting.
 const TASKS_MAX: i64 = 400;
-const OF_ONE_MAX: i64 = 20;
+const TASKS_PER_ORGANIZATION_MAX: i64 = 20;
 const REFUSED_MAX: u32 = 3;
 /// What is delivered or given up is kept for so long.
-const KEPT_MS: i64 = 30 * 86_400_000;
+const RETENTION_MS: i64 = 30 * 86_400_000;
 /// Signs of life between two looks at what is too old.
-const BEATS_PER_CLEANING: u32 = 1_200;
+const HEARTBEATS_PER_CLEANUP: u32 = 1_200;
 /// Wait after a fault that somebody may mend: a missing key, a full server.
-const AGAIN_MS: i64 = 15_000;
+const RETRY_AFTER_MS: i64 = 15_000;
 
 /// Runs until it is stopped.
-pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
+pub async fn run(context: SharedServices, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Whose tasks were looked at last, where there were more than one tick takes.
@@ -33,7 +33,7 @@ pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             _ = stopped.changed() => return,
         }
-        match call_due(&context, after).await {
+        match call_due_tasks(&context, after).await {
             Ok(last) => after = last,
             Err(error) => tracing::error!(%error, "due tasks cannot be read"),
         }
@@ -42,46 +42,50 @@ pub async fn run(context: Shared, mut stopped: watch::Receiver<bool>) {
 
 /// What an organization's tasks met in one tick.
 #[derive(Debug, Default)]
-struct Refused {
+struct TickRefusals {
     times: u32,
     /// Trunks without room.
     full: Vec<TrunkId>,
 }
 
-async fn call_due(context: &Shared, after: Option<OrganizationId>) -> Result<Option<OrganizationId>, StoreError> {
+async fn call_due_tasks(
+    context: &SharedServices, after: Option<OrganizationId>,
+) -> Result<Option<OrganizationId>, StoreError> {
     // An organization without a free line is left alone until the next tick: one that becomes free meanwhile is
     // not for a less urgent task. Where only a trunk has none, tasks of others are tried, a few.
-    let mut refused: HashMap<OrgScope, Refused> = HashMap::new();
-    let (due, last) = context.store.due_tasks(OF_ONE_MAX, TASKS_MAX, after).await?;
-    for Due { scope, task } in due {
+    let mut refused: HashMap<OrgScope, TickRefusals> = HashMap::new();
+    let (due, last) = context.store.due_tasks(TASKS_PER_ORGANIZATION_MAX, TASKS_MAX, after).await?;
+    for DueTask { scope, task } in due {
         let before = refused.get(&scope);
         if before.is_some_and(|before| before.times >= REFUSED_MAX) {
             continue;
         }
         let full = before.map_or(&[][..], |before| &before.full);
         match place(context, scope, task, false, full).await {
-            Ok(Placed::Calling(call) | Placed::Waiting(call)) => {
+            Ok(PlacedCall::Dialing(call) | PlacedCall::Queued(call)) => {
                 tracing::info!(%task, %call, "scheduled call is made");
             }
-            Err(OrderFault::Busy(trunk)) => {
+            Err(PlaceCallError::Busy(trunk)) => {
                 let refused = refused.entry(scope).or_default();
                 refused.times += if trunk.is_some() { 1 } else { REFUSED_MAX };
                 refused.full.extend(trunk);
             }
-            Err(OrderFault::NotPending | OrderFault::NotFound | OrderFault::Broken) => {}
-            Err(OrderFault::Spent) => {
+            Err(PlaceCallError::NotPending | PlaceCallError::NotFound | PlaceCallError::Internal) => {}
+            Err(PlaceCallError::Spent) => {
                 tracing::warn!(%task, "the organization's day is used up, the task waits for the next one");
                 context.store.postpone_to_tomorrow(scope, task).await?;
             }
-            Err(OrderFault::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
-            Err(fault @ (OrderFault::AgentGone | OrderFault::AgentInactive | OrderFault::ForeignNumber)) => {
+            Err(PlaceCallError::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
+            Err(
+                fault @ (PlaceCallError::AgentGone | PlaceCallError::AgentInactive | PlaceCallError::ForeignNumber),
+            ) => {
                 tracing::warn!(%task, %fault, "scheduled task cannot be called");
                 context.store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;
             }
-            Err(OrderFault::Store(error)) => return Err(error),
+            Err(PlaceCallError::Store(error)) => return Err(error),
             Err(fault) => {
                 tracing::warn!(%task, %fault, "scheduled task waits");
-                context.store.postpone(scope, task, UnixMs(now().0 + AGAIN_MS)).await?;
+                context.store.postpone(scope, task, UnixMs(now().0 + RETRY_AFTER_MS)).await?;
             }
         }
     }
@@ -89,11 +93,11 @@ async fn call_due(context: &Shared, after: Option<OrganizationId>) -> Result<Opt
 }
 
 /// Sends heartbeats, recovers what dead processes left, and ends orphaned calls.
-pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(context.beat);
+pub async fn run_housekeeping(context: SharedServices, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(context.heartbeat_interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut overtaken = context.journal.overtaken();
-    let (mut house, mut beats) = (House::default(), 0u32);
+    let mut overtaken = context.journal.subscribe_taken_over();
+    let (mut house, mut beats) = (Housekeeping::default(), 0u32);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -105,11 +109,11 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
             }
             _ = stopped.changed() => return,
         }
-        if let Err(error) = house.round(&context).await {
+        if let Err(error) = house.run_round(&context).await {
             tracing::error!(%error, "dead calls cannot be looked for");
         }
-        if beats.is_multiple_of(BEATS_PER_CLEANING)
-            && let Err(error) = context.store.forget(UnixMs(now().0 - KEPT_MS)).await
+        if beats.is_multiple_of(HEARTBEATS_PER_CLEANUP)
+            && let Err(error) = context.store.delete_expired(UnixMs(now().0 - RETENTION_MS)).await
         {
             tracing::error!(%error, "what is old cannot be forgotten");
         }
@@ -119,36 +123,36 @@ pub async fn keep_house(context: Shared, mut stopped: watch::Receiver<bool>) {
 
 /// What is remembered from one sign of life to the next.
 #[derive(Debug, Default)]
-struct House {
+struct Housekeeping {
     /// Since when this process has been here without a gap.
     joined_at: Option<UnixMs>,
     /// Calls that nobody here held at the last look.
     orphans: HashSet<CallId>,
 }
 
-impl House {
-    async fn round(&mut self, context: &Shared) -> Result<(), StoreError> {
-        let beat = context.store.beat(&context.node).await?;
-        context.heart.beat();
+impl Housekeeping {
+    async fn run_round(&mut self, context: &SharedServices) -> Result<(), StoreError> {
+        let beat = context.store.record_heartbeat(&context.node).await?;
+        context.heartbeat.record_heartbeat();
         if self.joined_at.is_some_and(|before| before != beat.joined_at) {
             tracing::warn!("this process was away from the database; waiting before it checks for dead nodes");
             let lost = context.store.over_among(&context.registry.calls()).await?;
             context.end_overtaken(&lost);
         }
         self.joined_at = Some(beat.joined_at);
-        recover(context, false).await?;
+        fail_orphaned_calls(context, false).await?;
         self.orphans = context.end_orphans(&self.orphans).await?;
         Ok(())
     }
 }
 
 /// Start of a process: registers the node and recovers what it left itself.
-pub async fn move_in(context: &Shared) -> Result<(), StoreError> {
-    context.store.beat(&context.node).await?;
-    recover(context, true).await
+pub async fn register_node(context: &SharedServices) -> Result<(), StoreError> {
+    context.store.record_heartbeat(&context.node).await?;
+    fail_orphaned_calls(context, true).await
 }
 
-async fn recover(context: &Shared, at_start: bool) -> Result<(), StoreError> {
+async fn fail_orphaned_calls(context: &SharedServices, at_start: bool) -> Result<(), StoreError> {
     let (store, recordings) = (&context.store, &context.recordings);
     let recovered = store
         .recover(&context.node, at_start, |organization, call| {

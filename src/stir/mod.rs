@@ -5,9 +5,9 @@ pub mod passport;
 
 use crate::domain::attestation::Attestation;
 use crate::domain::time::UnixMs;
-use crate::egress::Guard;
-use crate::egress::http::{GuardedHttp, Redirects};
-use passport::{Passport, Problem};
+use crate::egress::EgressGuard;
+use crate::egress::http::{GuardedHttp, RedirectPolicy};
+use passport::{IdentityError, Passport};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -21,34 +21,34 @@ const FETCH_DEADLINE: Duration = Duration::from_secs(1);
 /// Bytes of certificates that are read: a chain has about four thousand.
 const CHAIN_BYTES_MAX: usize = 64 * 1_024;
 /// How long certificates are kept, and how long it is remembered that there were none.
-const KEPT_MS: i64 = 3_600_000;
-const MISSED_MS: i64 = 60_000;
+const CACHE_TTL_MS: i64 = 3_600_000;
+const NEGATIVE_CACHE_TTL_MS: i64 = 60_000;
 const CACHE_MAX: usize = 1_000;
 
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct StirSettings {
     /// PEM of the roots; without any, headers are shown and not believed.
     pub roots: Option<Vec<u8>>,
     pub max_age_s: i64,
     /// Where certificates may be.
-    pub guard: Guard,
+    pub guard: EgressGuard,
 }
 
 /// What became of an Identity header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identified {
+pub struct IdentityResult {
     pub attestation: Option<Attestation>,
     origid: Option<String>,
     /// `None` where there was nothing to check it with.
-    pub verified: Option<Result<(), Problem>>,
+    pub verified: Option<Result<(), IdentityError>>,
 }
 
-impl Identified {
+impl IdentityResult {
     /// As a call shows it.
     pub fn facts(&self) -> Map<String, Value> {
         let (verification, problem) = match self.verified {
             Some(Ok(())) => ("passed", None),
-            Some(Err(problem)) => ("failed", Some(problem.why)),
+            Some(Err(problem)) => ("failed", Some(problem.reason)),
             None => ("not_checked", None),
         };
         let facts = json!({
@@ -62,20 +62,20 @@ impl Identified {
     }
 }
 
-type Cached = HashMap<String, (i64, Option<Arc<[u8]>>)>;
+type CertificateCache = HashMap<String, (i64, Option<Arc<[u8]>>)>;
 
 /// Checks Identity headers.
 #[derive(Clone, Debug)]
-pub struct Verifier {
+pub struct IdentityVerifier {
     roots: Arc<[TrustAnchor<'static>]>,
     max_age_s: i64,
     /// None where nothing is checked.
     http: Option<GuardedHttp>,
-    certificates: Arc<Mutex<Cached>>,
+    certificates: Arc<Mutex<CertificateCache>>,
 }
 
-impl Verifier {
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+impl IdentityVerifier {
+    pub fn new(settings: &StirSettings) -> Result<Self, String> {
         let pem = settings.roots.as_deref().unwrap_or_default();
         let roots = CertificateDer::pem_slice_iter(pem)
             .map(|der| {
@@ -92,7 +92,7 @@ impl Verifier {
                 .timeout(FETCH_DEADLINE)
                 .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
         };
-        let http = settings.roots.as_ref().map(|_| GuardedHttp::new(&settings.guard, Redirects::None, builder));
+        let http = settings.roots.as_ref().map(|_| GuardedHttp::new(&settings.guard, RedirectPolicy::None, builder));
         Ok(Self {
             roots: roots.into(),
             max_age_s: settings.max_age_s,
@@ -107,22 +107,24 @@ impl Verifier {
     }
 
     /// Reads a header of a call from one number to another; takes a second at most.
-    pub async fn identify(&self, value: &str, from: &str, to: &str, at: UnixMs) -> Identified {
+    pub async fn identify(&self, value: &str, from: &str, to: &str, at: UnixMs) -> IdentityResult {
         let now_s = at.0 / 1_000;
         let passport = match Passport::parse(value) {
             Ok(passport) => passport,
-            Err(problem) => return Identified { attestation: None, origid: None, verified: Some(Err(problem)) },
+            Err(problem) => return IdentityResult { attestation: None, origid: None, verified: Some(Err(problem)) },
         };
         let verified = match self.checks() {
             true => Some(self.verify(&passport, from, to, now_s, at).await),
             false => None,
         };
-        Identified { attestation: Some(passport.attestation), origid: Some(passport.origid), verified }
+        IdentityResult { attestation: Some(passport.attestation), origid: Some(passport.origid), verified }
     }
 
-    async fn verify(&self, passport: &Passport, from: &str, to: &str, now_s: i64, at: UnixMs) -> Result<(), Problem> {
+    async fn verify(
+        &self, passport: &Passport, from: &str, to: &str, now_s: i64, at: UnixMs,
+    ) -> Result<(), IdentityError> {
         passport.fits(from, to, now_s, self.max_age_s)?;
-        let gone = Problem { sip_status: 436, why: "its certificates cannot be fetched" };
+        let gone = IdentityError { sip_status: 436, reason: "its certificates cannot be fetched" };
         let chain = self.certificates(&passport.info, at).await.ok_or(gone)?;
         passport.verify(&chain, &self.roots, now_s)
     }
@@ -135,7 +137,7 @@ impl Verifier {
             return chain;
         }
         let chain = self.fetch(url).await;
-        let kept = if chain.is_some() { KEPT_MS } else { MISSED_MS };
+        let kept = if chain.is_some() { CACHE_TTL_MS } else { NEGATIVE_CACHE_TTL_MS };
         let mut cached = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= CACHE_MAX {
             cached.clear();

@@ -16,21 +16,21 @@ const CHAIN_MAX: usize = 6;
 
 /// Why an Identity header is not believed, with the status that says so (RFC 8224 section 6.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct IdentityError {
     pub sip_status: u16,
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
-const fn invalid(why: &'static str) -> Problem {
-    Problem { sip_status: 438, why }
+const fn invalid(why: &'static str) -> IdentityError {
+    IdentityError { sip_status: 438, reason: why }
 }
 
-const fn unsupported(why: &'static str) -> Problem {
-    Problem { sip_status: 437, why }
+const fn unsupported(why: &'static str) -> IdentityError {
+    IdentityError { sip_status: 437, reason: why }
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct PassportHeader {
     alg: String,
     #[serde(default)]
     ppt: String,
@@ -38,21 +38,21 @@ struct Head {
 }
 
 #[derive(Deserialize)]
-struct Origin {
+struct PassportOrigin {
     tn: String,
 }
 
 #[derive(Deserialize)]
-struct Destinations {
+struct PassportDestinations {
     tn: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct PassportClaims {
     attest: Attestation,
-    dest: Destinations,
+    dest: PassportDestinations,
     iat: i64,
-    orig: Origin,
+    orig: PassportOrigin,
     origid: String,
 }
 
@@ -74,7 +74,7 @@ pub struct Passport {
 
 impl Passport {
     /// Reads `header.claims.signature;info=<https://…>;alg=ES256;ppt=shaken`.
-    pub fn parse(value: &str) -> Result<Self, Problem> {
+    pub fn parse(value: &str) -> Result<Self, IdentityError> {
         if value.len() > HEADER_BYTES_MAX {
             return Err(invalid("it is too long"));
         }
@@ -87,14 +87,15 @@ impl Passport {
                 .map(|(_, value)| value.trim().trim_matches('"'))
         };
         let info = param("info").map(|info| info.trim_start_matches('<').trim_end_matches('>'));
-        let info = info.ok_or(Problem { sip_status: 436, why: "it has no info parameter" })?;
+        let info = info.ok_or(IdentityError { sip_status: 436, reason: "it has no info parameter" })?;
         let parts: Vec<&str> = token.trim().split('.').collect();
         let [head, claims, signature] = parts[..] else { return Err(invalid("it is not a token of three parts")) };
         if head.is_empty() || claims.is_empty() {
             return Err(invalid("its token is of the compact form"));
         }
         let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| invalid("its token is not base64url"));
-        let read: Head = serde_json::from_slice(&bytes(head)?).map_err(|_| invalid("its header cannot be read"))?;
+        let read: PassportHeader =
+            serde_json::from_slice(&bytes(head)?).map_err(|_| invalid("its header cannot be read"))?;
         if read.alg != "ES256" || param("alg").is_some_and(|alg| alg != "ES256") {
             return Err(unsupported("its algorithm is not ES256"));
         }
@@ -102,9 +103,10 @@ impl Passport {
             return Err(unsupported("it is not of the kind shaken"));
         }
         if read.x5u != info {
-            return Err(Problem { sip_status: 436, why: "info and x5u differ" });
+            return Err(IdentityError { sip_status: 436, reason: "info and x5u differ" });
         }
-        let said: Claims = serde_json::from_slice(&bytes(claims)?).map_err(|_| invalid("its claims cannot be read"))?;
+        let said: PassportClaims =
+            serde_json::from_slice(&bytes(claims)?).map_err(|_| invalid("its claims cannot be read"))?;
         Ok(Self {
             attestation: said.attest,
             origid: said.origid.chars().take(100).collect(),
@@ -118,9 +120,9 @@ impl Passport {
     }
 
     /// Whether it is about this call, and fresh. Numbers are compared by their digits (RFC 8224 section 8.3).
-    pub fn fits(&self, from: &str, to: &str, now_s: i64, max_age_s: i64) -> Result<(), Problem> {
+    pub fn fits(&self, from: &str, to: &str, now_s: i64, max_age_s: i64) -> Result<(), IdentityError> {
         if (now_s - self.issued_s).abs() > max_age_s {
-            return Err(Problem { sip_status: 403, why: "it is not fresh" });
+            return Err(IdentityError { sip_status: 403, reason: "it is not fresh" });
         }
         let digits = |number: &str| number.chars().filter(char::is_ascii_digit).collect::<String>();
         if digits(&self.orig) != digits(from) {
@@ -133,7 +135,7 @@ impl Passport {
     }
 
     /// Whether these certificates, the signer's first, lead to one of the roots and have signed it.
-    pub fn verify(&self, pem: &[u8], roots: &[TrustAnchor<'_>], now_s: i64) -> Result<(), Problem> {
+    pub fn verify(&self, pem: &[u8], roots: &[TrustAnchor<'_>], now_s: i64) -> Result<(), IdentityError> {
         let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pem)
             .take(CHAIN_MAX)
             .collect::<Result<_, _>>()
@@ -180,23 +182,23 @@ mod tests {
     const INFO: &str = "https://certificates.example/shaken.pem";
     const NOW: i64 = 1_790_000_000;
 
-    struct Authority {
+    struct TestCertificateAuthority {
         root: CertifiedIssuer<'static, KeyPair>,
         chain: String,
         key: EcdsaKeyPair,
     }
 
-    fn authority() -> Authority {
+    fn authority() -> TestCertificateAuthority {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec![]).unwrap().signed_by(&key, &root).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key.serialize_der()).unwrap();
-        Authority { chain: leaf.pem(), root, key: pair }
+        TestCertificateAuthority { chain: leaf.pem(), root, key: pair }
     }
 
-    fn token(authority: &Authority, head: &serde_json::Value, claims: &serde_json::Value) -> String {
+    fn token(authority: &TestCertificateAuthority, head: &serde_json::Value, claims: &serde_json::Value) -> String {
         let part = |json: &serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let signed = format!("{}.{}", part(head), part(claims));
         let signature = authority.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
@@ -216,11 +218,12 @@ mod tests {
         let (ours, other) = (authority(), authority());
         let passport = Passport::parse(&token(&ours, &head(), &claims())).unwrap();
         assert_eq!((passport.attestation, passport.info.as_str()), (Attestation::A, INFO));
-        let root = |one: &Authority| webpki::anchor_from_trusted_cert(one.root.der()).unwrap().to_owned();
+        let root =
+            |one: &TestCertificateAuthority| webpki::anchor_from_trusted_cert(one.root.der()).unwrap().to_owned();
         let verify = |passport: &Passport, chain: &str, anchor| passport.verify(chain.as_bytes(), &[anchor], NOW);
         // rcgen's certificates are valid from 1975 on.
         assert_eq!(verify(&passport, &ours.chain, root(&ours)), Ok(()));
-        let why = |result: Result<(), Problem>| result.unwrap_err();
+        let why = |result: Result<(), IdentityError>| result.unwrap_err();
         assert_eq!(why(verify(&passport, &ours.chain, root(&other))).sip_status, 437);
         assert_eq!(why(verify(&passport, &other.chain, root(&other))), invalid("its signature is wrong"));
         assert_eq!(why(verify(&passport, "hello", root(&ours))).sip_status, 437);

@@ -1,7 +1,7 @@
 //! Every state an agent has been saved in.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, document, text};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, document, text};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ids::AgentId;
 use crate::domain::time::UnixMs;
@@ -30,7 +30,7 @@ fn version(row: &AnyRow) -> Result<AgentVersion, StoreError> {
 }
 
 /// Writes the agent's present state down, under the version that its row has by now.
-pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) -> Result<(), StoreError> {
+pub(super) async fn insert_version(transaction: &mut Transaction<'_, Any>, agent: &Agent) -> Result<(), StoreError> {
     let fields = text(&agent.fields)?;
     let kept = i64::try_from(VERSIONS_BYTES_MAX / fields.len().max(1)).unwrap_or(VERSIONS_MAX).clamp(2, VERSIONS_MAX);
     sqlx::query(
@@ -56,10 +56,10 @@ pub(super) async fn keep(transaction: &mut Transaction<'_, Any>, agent: &Agent) 
 impl Store {
     /// Newest first.
     pub async fn agent_versions(
-        &self, scope: OrgScope, agent: AgentId, page: Page,
+        &self, scope: OrgScope, agent: AgentId, page: PageRequest,
     ) -> Result<(Vec<AgentVersion>, i64), StoreError> {
         let from = "FROM agent_versions WHERE organization_id = $1 AND agent_id = $2";
-        let binds = [Bind::Text(scope.organization().to_string()), Bind::Text(agent.to_string())];
+        let binds = [BindValue::Text(scope.organization().to_string()), BindValue::Text(agent.to_string())];
         self.list("*", from, "version DESC", &binds, page, version).await
     }
 

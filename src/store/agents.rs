@@ -1,11 +1,11 @@
 //! Agents.
 
-use super::agent_versions::keep;
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use super::agent_versions::insert_version;
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ids::AgentId;
-use crate::domain::quota::Resource;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -34,7 +34,7 @@ impl Store {
             updated_at: at,
         };
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::Agents).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::Agents).await?;
         sqlx::query("INSERT INTO agents (id, organization_id, is_active, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(agent.id.to_string())
             .bind(scope.organization().to_string())
@@ -44,7 +44,7 @@ impl Store {
             .bind(at.0)
             .execute(&mut *transaction)
             .await?;
-        keep(&mut transaction, &agent).await?;
+        insert_version(&mut transaction, &agent).await?;
         transaction.commit().await?;
         Ok(agent)
     }
@@ -76,10 +76,10 @@ impl Store {
     }
 
     pub async fn agents(
-        &self, scope: OrgScope, active: Option<bool>, page: Page,
+        &self, scope: OrgScope, active: Option<bool>, page: PageRequest,
     ) -> Result<(Vec<Agent>, i64), StoreError> {
         let from = "FROM agents WHERE organization_id = $1 AND ($2 IS NULL OR is_active = $2)";
-        let binds = [Bind::Text(scope.organization().to_string()), Bind::MaybeInt(active.map(i64::from))];
+        let binds = [BindValue::Text(scope.organization().to_string()), BindValue::MaybeInt(active.map(i64::from))];
         self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| agent(scope, row)).await
     }
 
@@ -100,7 +100,7 @@ impl Store {
         .await?;
         let changed = updated.rows_affected() == 1;
         if changed {
-            keep(&mut transaction, agent).await?;
+            insert_version(&mut transaction, agent).await?;
         }
         transaction.commit().await?;
         self.cache.forget_agent(agent.id);

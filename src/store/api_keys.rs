@@ -1,10 +1,10 @@
 //! API keys: shown once, kept as a hash.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{ApiKeyId, OrganizationId};
 use crate::domain::permission::KeyScope;
-use crate::domain::quota::Resource;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
@@ -16,12 +16,12 @@ const USE_RESOLUTION_MS: i64 = 60_000;
 
 /// A key just made; its text is not stored anywhere.
 #[derive(Clone)]
-pub struct NewKey {
+pub struct CreatedApiKey {
     pub row: ApiKeyRow,
     pub text: String,
 }
 
-impl std::fmt::Debug for NewKey {
+impl std::fmt::Debug for CreatedApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NewKey").field("id", &self.row.id).finish_non_exhaustive()
     }
@@ -43,14 +43,14 @@ pub struct ApiKeyRow {
 
 /// Whose key a request came with.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub struct AuthenticatedKey {
     pub id: ApiKeyId,
     pub scope: OrgScope,
     pub scopes: Option<Vec<KeyScope>>,
     expires_at: Option<UnixMs>,
 }
 
-impl Key {
+impl AuthenticatedKey {
     pub fn may(&self, what: KeyScope) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&what))
     }
@@ -93,7 +93,7 @@ fn key(row: &AnyRow) -> Result<ApiKeyRow, StoreError> {
 impl Store {
     pub async fn create_key(
         &self, scope: OrgScope, name: &str, scopes: Option<Vec<KeyScope>>, expires_at: Option<UnixMs>,
-    ) -> Result<NewKey, StoreError> {
+    ) -> Result<CreatedApiKey, StoreError> {
         let key = format!("va_{}", random_text());
         let row = ApiKeyRow {
             id: ApiKeyId::new(),
@@ -105,7 +105,7 @@ impl Store {
             created_at: now(),
         };
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::ApiKeys).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::ApiKeys).await?;
         sqlx::query(
             "INSERT INTO api_keys (id, organization_id, name, prefix, hash, scopes, expires_at, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -121,11 +121,11 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(NewKey { row, text: key })
+        Ok(CreatedApiKey { row, text: key })
     }
 
-    pub async fn keys(&self, scope: OrgScope, page: Page) -> Result<(Vec<ApiKeyRow>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn keys(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<ApiKeyRow>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM api_keys WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, key).await
     }
 
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// The same key with a new text; the old one stops working.
-    pub async fn regenerate_key(&self, scope: OrgScope, id: ApiKeyId) -> Result<Option<NewKey>, StoreError> {
+    pub async fn regenerate_key(&self, scope: OrgScope, id: ApiKeyId) -> Result<Option<CreatedApiKey>, StoreError> {
         let text = format!("va_{}", random_text());
         let organization = scope.organization().to_string();
         let done = sqlx::query(
@@ -162,11 +162,11 @@ impl Store {
             .bind(&organization)
             .fetch_one(&self.write)
             .await?;
-        Ok(Some(NewKey { row: key(&row)?, text }))
+        Ok(Some(CreatedApiKey { row: key(&row)?, text }))
     }
 
     /// Whose key it is; `None` for unknown and expired keys.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<Arc<Key>>, StoreError> {
+    pub async fn authenticate(&self, key: &str) -> Result<Option<Arc<AuthenticatedKey>>, StoreError> {
         let digest = digest(key);
         let found = match self.cache.key(&digest) {
             Some(found) => found,
@@ -177,13 +177,13 @@ impl Store {
                     .await?;
                 let Some(row) = row else { return Ok(None) };
                 let organization = OrganizationId::parse(row.try_get("organization_id")?);
-                let found = Arc::new(Key {
+                let found = Arc::new(AuthenticatedKey {
                     id: parsed(ApiKeyId::parse(row.try_get("id")?), "api_keys.id")?,
                     scope: OrgScope::new(parsed(organization, "api_keys.organization_id")?),
                     scopes: scopes(&row)?,
                     expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
                 });
-                self.used(&found, row.try_get("last_used_at")?).await?;
+                self.record_key_use(&found, row.try_get("last_used_at")?).await?;
                 self.cache.put_key(digest, found.clone());
                 found
             }
@@ -191,7 +191,7 @@ impl Store {
         Ok(found.expires_at.is_none_or(|at| at > now()).then_some(found))
     }
 
-    async fn used(&self, key: &Key, last: Option<i64>) -> Result<(), StoreError> {
+    async fn record_key_use(&self, key: &AuthenticatedKey, last: Option<i64>) -> Result<(), StoreError> {
         let at = now().0;
         if last.is_none_or(|last| at - last > USE_RESOLUTION_MS) {
             sqlx::query("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND organization_id = $3")

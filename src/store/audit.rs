@@ -1,7 +1,7 @@
 //! Who managed what: one row for each change made by a person.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, now};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, now};
 use crate::domain::ids::AuditId;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
@@ -18,7 +18,7 @@ pub struct AuditEntry {
 }
 
 impl Store {
-    pub async fn audit(
+    pub async fn record_audit_entry(
         &self, scope: OrgScope, actor: &str, action: &str, target: Option<String>,
     ) -> Result<(), StoreError> {
         sqlx::query(
@@ -36,7 +36,7 @@ impl Store {
     }
 
     /// Of organizations with more entries than may be kept the oldest go.
-    pub(super) async fn forget_audit(&self) -> Result<(), StoreError> {
+    pub(super) async fn delete_old_audit_entries(&self) -> Result<(), StoreError> {
         let max = i64::from(self.quotas.audit_entries);
         let full = sqlx::query("SELECT organization_id FROM audit_log GROUP BY organization_id HAVING COUNT(*) > $1")
             .bind(max)
@@ -56,8 +56,8 @@ impl Store {
         Ok(())
     }
 
-    pub async fn audit_log(&self, scope: OrgScope, page: Page) -> Result<(Vec<AuditEntry>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn audit_log(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<AuditEntry>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM audit_log WHERE organization_id = $1", "at DESC, id DESC", &binds, page, |row| {
             Ok(AuditEntry {
                 id: row.try_get("id")?,

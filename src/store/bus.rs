@@ -2,7 +2,7 @@
 //! for a process that is away: whatever matters is in tables as well.
 #![expect(clippy::disallowed_methods, reason = "the bus is a driver: one task that listens")]
 
-use super::{Backend, OrgScope, Store, StoreError};
+use super::{DatabaseBackend, OrgScope, Store, StoreError};
 use crate::domain::ids::OrganizationId;
 use crate::supervision::Supervisor;
 use sqlx::postgres::PgListener;
@@ -14,19 +14,19 @@ const CHANNEL: &str = "trunkline";
 pub const MESSAGE_BYTES_MAX: usize = 7_900;
 /// Messages a reader may lag behind by; a reader that lags further misses some.
 const WAITING_MAX: usize = 4_096;
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// What other processes say.
 #[derive(Clone, Debug)]
-pub struct Bus {
+pub struct NodeBus {
     store: Store,
     heard: broadcast::Sender<String>,
 }
 
-impl Bus {
+impl NodeBus {
     /// `None` for a database that belongs to one process.
     pub fn start(store: &Store, supervisor: &Supervisor) -> Option<Self> {
-        if store.backend != Backend::Postgres {
+        if store.backend != DatabaseBackend::Postgres {
             return None;
         }
         let bus = Self { store: store.clone(), heard: broadcast::Sender::new(WAITING_MAX) };
@@ -63,7 +63,7 @@ async fn listen(url: String, heard: broadcast::Sender<String>) {
             }
             Err(error) => tracing::warn!(%error, "other processes cannot be listened to"),
         }
-        tokio::time::sleep(AGAIN_AFTER).await;
+        tokio::time::sleep(RECONNECT_AFTER).await;
     }
 }
 

@@ -3,36 +3,36 @@
 //! that second.
 
 use super::StoreError;
-use super::api_keys::Key;
+use super::api_keys::AuthenticatedKey;
 use super::phone_numbers::NumberOwner;
 use super::secrets::StoredKey;
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId};
-use crate::domain::organization::{Lineage, Spent};
+use crate::domain::organization::{DailyUsage, Lineage};
 use crate::domain::phone_number::PhoneNumber;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const FRESH_FOR: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(1);
 /// Entries of each kind; a full table is emptied, and fills again with what is asked for.
 const ENTRIES_MAX: usize = 10_000;
 
 #[derive(Debug)]
-struct Table<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+struct TtlTable<K, V>(Mutex<HashMap<K, (Instant, V)>>);
 
-impl<K, V> Default for Table<K, V> {
+impl<K, V> Default for TtlTable<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Hash + Eq, V: Clone> Table<K, V> {
+impl<K: Hash + Eq, V: Clone> TtlTable<K, V> {
     fn get(&self, key: &K, now: Instant) -> Option<V> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, value) = entries.get(key)?;
-        (now.saturating_duration_since(*at) < FRESH_FOR).then(|| value.clone())
+        (now.saturating_duration_since(*at) < TTL).then(|| value.clone())
     }
 
     fn put(&self, key: K, value: V, now: Instant) {
@@ -54,19 +54,19 @@ impl<K: Hash + Eq, V: Clone> Table<K, V> {
 
 /// What is asked for by many at once and takes the database a while: one asks, the others wait for its answer.
 #[derive(Debug)]
-struct Fresh<K, V>(Mutex<HashMap<K, Arc<Place<V>>>>);
+struct SingleFlightCache<K, V>(Mutex<HashMap<K, Arc<InFlightLoad<V>>>>);
 
 /// Where those who want one thing wait for it, with when it was read.
-type Place<V> = tokio::sync::Mutex<Option<(Instant, V)>>;
+type InFlightLoad<V> = tokio::sync::Mutex<Option<(Instant, V)>>;
 
-impl<K, V> Default for Fresh<K, V> {
+impl<K, V> Default for SingleFlightCache<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Hash + Eq, V: Clone> Fresh<K, V> {
-    async fn get_or<F>(&self, key: K, load: F) -> Result<V, StoreError>
+impl<K: Hash + Eq, V: Clone> SingleFlightCache<K, V> {
+    async fn get_or_load<F>(&self, key: K, load: F) -> Result<V, StoreError>
     where
         F: Future<Output = Result<V, StoreError>>,
     {
@@ -80,7 +80,7 @@ impl<K: Hash + Eq, V: Clone> Fresh<K, V> {
         // Whoever gives up in the middle leaves the next one to ask.
         let mut known = cell.lock().await;
         if let Some((at, value)) = &*known
-            && clock().saturating_duration_since(*at) < FRESH_FOR
+            && clock().saturating_duration_since(*at) < TTL
         {
             return Ok(value.clone());
         }
@@ -101,19 +101,19 @@ pub(super) type ProviderKeys = Arc<[StoredKey]>;
 type Digest = [u8; 32];
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cache(Arc<Tables>);
+pub(super) struct StoreCache(Arc<CacheTables>);
 
 #[derive(Debug, Default)]
-struct Tables {
-    keys: Table<Digest, Arc<Key>>,
-    agents: Table<(OrganizationId, AgentId), Arc<Agent>>,
+struct CacheTables {
+    keys: TtlTable<Digest, Arc<AuthenticatedKey>>,
+    agents: TtlTable<(OrganizationId, AgentId), Arc<Agent>>,
     /// Also of numbers nobody has.
-    number_owners: Table<PhoneNumber, Option<Arc<NumberOwner>>>,
+    number_owners: TtlTable<PhoneNumber, Option<Arc<NumberOwner>>>,
     /// Opened keys of an organization, by provider.
-    secrets: Table<OrganizationId, ProviderKeys>,
-    lineages: Fresh<OrganizationId, Lineage>,
+    secrets: TtlTable<OrganizationId, ProviderKeys>,
+    lineages: SingleFlightCache<OrganizationId, Lineage>,
     /// What a family has used of its day.
-    spent: Fresh<OrganizationId, Spent>,
+    spent: SingleFlightCache<OrganizationId, DailyUsage>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "age is measured by the clock")]
@@ -121,12 +121,12 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-impl Cache {
-    pub(super) fn key(&self, hash: &Digest) -> Option<Arc<Key>> {
+impl StoreCache {
+    pub(super) fn key(&self, hash: &Digest) -> Option<Arc<AuthenticatedKey>> {
         self.0.keys.get(hash, clock())
     }
 
-    pub(super) fn put_key(&self, hash: Digest, key: Arc<Key>) {
+    pub(super) fn put_key(&self, hash: Digest, key: Arc<AuthenticatedKey>) {
         self.0.keys.put(hash, key, clock());
     }
 
@@ -163,7 +163,7 @@ impl Cache {
     pub(super) async fn lineage(
         &self, organization: OrganizationId, load: impl Future<Output = Result<Lineage, StoreError>>,
     ) -> Result<Lineage, StoreError> {
-        self.0.lineages.get_or(organization, load).await
+        self.0.lineages.get_or_load(organization, load).await
     }
 
     /// After a change to any organization: the limits of a parent hold for all below it.
@@ -172,9 +172,9 @@ impl Cache {
     }
 
     pub(super) async fn spent(
-        &self, organization: OrganizationId, load: impl Future<Output = Result<Spent, StoreError>>,
-    ) -> Result<Spent, StoreError> {
-        self.0.spent.get_or(organization, load).await
+        &self, organization: OrganizationId, load: impl Future<Output = Result<DailyUsage, StoreError>>,
+    ) -> Result<DailyUsage, StoreError> {
+        self.0.spent.get_or_load(organization, load).await
     }
 
     pub(super) fn secrets(&self, organization: OrganizationId) -> Option<ProviderKeys> {
@@ -197,18 +197,18 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_who_ask_at_once_one_asks_the_database() {
-        let (fresh, asked) = (Fresh::<u8, usize>::default(), AtomicUsize::new(0));
+        let (fresh, asked) = (SingleFlightCache::<u8, usize>::default(), AtomicUsize::new(0));
         let load = async || {
             tokio::task::yield_now().await;
             Ok(asked.fetch_add(1, Ordering::Relaxed) + 1)
         };
-        let all = futures_util::future::join_all((0..100).map(|_| fresh.get_or(1, load()))).await;
+        let all = futures_util::future::join_all((0..100).map(|_| fresh.get_or_load(1, load()))).await;
         assert!(all.into_iter().all(|value| value.unwrap() == 1));
         fresh.clear();
-        assert_eq!(fresh.get_or(1, load()).await.unwrap(), 2);
+        assert_eq!(fresh.get_or_load(1, load()).await.unwrap(), 2);
         // Whoever fails is nobody's answer.
-        let failed = fresh.get_or(2, async { Err(StoreError::Corrupt("x".into())) }).await;
+        let failed = fresh.get_or_load(2, async { Err(StoreError::Corrupt("x".into())) }).await;
         assert!(failed.is_err());
-        assert_eq!(fresh.get_or(2, load()).await.unwrap(), 3);
+        assert_eq!(fresh.get_or_load(2, load()).await.unwrap(), 3);
     }
 }

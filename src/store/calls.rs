@@ -1,14 +1,14 @@
 //! Calls and their turns, as they are read. They are written through the journal.
 
 use super::journal::write_turn;
-use super::list::Bind;
-use super::schedule::task_ended;
-use super::{Backend, OrgScope, Page, Store, StoreError, document, now, parsed};
-use crate::domain::call::{Call, CallStatus, Direction, Outcome};
+use super::list::BindValue;
+use super::schedule::record_task_ended;
+use super::{DatabaseBackend, OrgScope, PageRequest, Store, StoreError, document, now, parsed};
+use crate::domain::call::{Call, CallOutcome, CallStatus, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use crate::domain::time::UnixMs;
-use crate::domain::transcript::{Role, Turn};
+use crate::domain::transcript::{Turn, TurnRole};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
         node: text("node")?,
         assistant: json("assistant")?,
         signalling: json("signalling")?,
-        outcome: Outcome {
+        outcome: CallOutcome {
             summary: text("summary")?,
             report: json("report")?,
             extracted_data: json("extracted_data")?,
@@ -79,7 +79,9 @@ impl Store {
         row.as_ref().map(|row| call(scope, row)).transpose()
     }
 
-    pub async fn calls(&self, scope: OrgScope, filter: CallFilter, page: Page) -> Result<(Vec<Call>, i64), StoreError> {
+    pub async fn calls(
+        &self, scope: OrgScope, filter: CallFilter, page: PageRequest,
+    ) -> Result<(Vec<Call>, i64), StoreError> {
         let from = "FROM calls WHERE organization_id = $1 AND ($2 IS NULL OR task_id = $2) \
             AND ($3 IS NULL OR agent_id = $3) AND ($4 IS NULL OR status = $4) AND ($5 IS NULL OR direction = $5) \
             AND ($6 IS NULL OR end_reason = $6) AND ($7 IS NULL OR started_at >= $7) AND ($8 IS NULL OR started_at < $8) \
@@ -89,16 +91,16 @@ impl Store {
             OR LOWER(COALESCE(summary, '')) LIKE $9 ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns t WHERE t.call_id = calls.id \
             AND LOWER(t.content) LIKE $9 ESCAPE '\\'))";
         let binds = [
-            Bind::Text(scope.organization().to_string()),
-            Bind::MaybeText(filter.task.map(|id| id.to_string())),
-            Bind::MaybeText(filter.agent.map(|id| id.to_string())),
-            Bind::MaybeText(filter.status.map(|status| status.name().to_owned())),
-            Bind::MaybeText(filter.direction.map(|direction| direction.name().to_owned())),
-            Bind::MaybeText(filter.end_reason.map(|reason| reason.name().to_owned())),
-            Bind::MaybeInt(filter.started_after.map(|at| at.0)),
-            Bind::MaybeInt(filter.started_before.map(|at| at.0)),
-            Bind::MaybeText(filter.text.as_deref().map(containing)),
-            Bind::MaybeText(filter.text.map(|text| text.to_lowercase())),
+            BindValue::Text(scope.organization().to_string()),
+            BindValue::MaybeText(filter.task.map(|id| id.to_string())),
+            BindValue::MaybeText(filter.agent.map(|id| id.to_string())),
+            BindValue::MaybeText(filter.status.map(|status| status.name().to_owned())),
+            BindValue::MaybeText(filter.direction.map(|direction| direction.name().to_owned())),
+            BindValue::MaybeText(filter.end_reason.map(|reason| reason.name().to_owned())),
+            BindValue::MaybeInt(filter.started_after.map(|at| at.0)),
+            BindValue::MaybeInt(filter.started_before.map(|at| at.0)),
+            BindValue::MaybeText(filter.text.as_deref().map(containing)),
+            BindValue::MaybeText(filter.text.map(|text| text.to_lowercase())),
         ];
         self.list("*", from, "started_at DESC, id DESC", &binds, page, |row| call(scope, row)).await
     }
@@ -127,7 +129,10 @@ impl Store {
         &self, node: &str, at_start: bool, recording_of: impl Fn(&str, &str) -> Option<String>,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write.begin().await?;
-        if self.backend == Backend::Postgres && !at_start && !self.bury(&mut transaction, node).await? {
+        if self.backend == DatabaseBackend::Postgres
+            && !at_start
+            && !self.delete_dead_nodes(&mut transaction, node).await?
+        {
             return Ok(0);
         }
         // A call without a process waits for its task's turn.
@@ -157,7 +162,8 @@ impl Store {
             let organization = parsed(OrganizationId::parse(&organization), "calls.organization_id")?;
             let dead = call(OrgScope::new(organization), row)?;
             if let Some(task) = dead.task {
-                task_ended(&mut transaction, organization, task, dead.id, true, Some(EndReason::ServerCrash)).await?;
+                record_task_ended(&mut transaction, organization, task, dead.id, true, Some(EndReason::ServerCrash))
+                    .await?;
             }
         }
         transaction.commit().await?;
@@ -243,10 +249,10 @@ fn turn(row: &AnyRow) -> Result<Turn, StoreError> {
     let role: String = row.try_get("role")?;
     Ok(Turn {
         role: match role.as_str() {
-            "user" => Role::User,
-            "assistant" => Role::Assistant,
-            "tool" => Role::Tool,
-            _ => Role::System,
+            "user" => TurnRole::User,
+            "assistant" => TurnRole::Assistant,
+            "tool" => TurnRole::Tool,
+            _ => TurnRole::System,
         },
         content: row.try_get("content")?,
         started_at_ms: row.try_get::<i64, _>("started_at_ms")? as u64,

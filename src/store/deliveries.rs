@@ -1,11 +1,11 @@
 //! The outbox: webhooks and mail that wait, and what became of those that went out.
 
-use super::list::Bind;
-use super::turns::{Turn, Waiting, in_turn, share};
-use super::{OrgScope, Page, Store, StoreError, now, parsed, storable, storable_or_none};
-use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use super::list::BindValue;
+use super::turns::{WorkOwner, WorkQuery, fair_limit, order_fairly};
+use super::{OrgScope, PageRequest, Store, StoreError, now, parsed, storable, storable_or_none};
+use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
-use crate::domain::share::Shares;
+use crate::domain::share::FairShares;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::Transaction;
@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Deliveries that wait.
-const DELIVERIES: Waiting =
-    Waiting { table: "deliveries", waits: "w.status = 'pending'", is_due: "w.next_attempt_at <= NOW" };
+const DELIVERIES: WorkQuery =
+    WorkQuery { table: "deliveries", waits: "w.status = 'pending'", is_due: "w.next_attempt_at <= NOW" };
 
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub struct DeliveryFilter {
 
 /// A delivery this process has claimed, and the scope it acts in.
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub struct ClaimedDelivery {
     pub scope: OrgScope,
     /// Of the organization's family.
     pub root: OrganizationId,
@@ -43,7 +43,7 @@ fn delivery(row: &AnyRow) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         id: parsed(DeliveryId::parse(row.try_get("id")?), "deliveries.id")?,
         organization: parsed(OrganizationId::parse(&organization), "deliveries.organization_id")?,
-        channel: parsed(Channel::parse(row.try_get("channel")?), "deliveries.channel")?,
+        channel: parsed(DeliveryChannel::parse(row.try_get("channel")?), "deliveries.channel")?,
         order_key: row.try_get("order_key")?,
         call: optional("call_id")?.as_deref().and_then(CallId::parse),
         task: optional("task_id")?.as_deref().and_then(TaskId::parse),
@@ -55,9 +55,9 @@ fn delivery(row: &AnyRow) -> Result<Delivery, StoreError> {
     })
 }
 
-fn with_progress(row: &AnyRow) -> Result<(Delivery, Progress), StoreError> {
+fn with_progress(row: &AnyRow) -> Result<(Delivery, DeliveryProgress), StoreError> {
     let at = |name: &str| row.try_get::<Option<i64>, _>(name).map(|at| at.map(UnixMs));
-    let progress = Progress {
+    let progress = DeliveryProgress {
         status: parsed(DeliveryStatus::parse(row.try_get("status")?), "deliveries.status")?,
         attempts: row.try_get("attempts")?,
         next_attempt_at: at("next_attempt_at")?,
@@ -74,11 +74,11 @@ pub(super) struct FullOutboxes(Arc<RwLock<HashSet<OrganizationId>>>);
 
 impl FullOutboxes {
     /// What becomes of a delivery that finds its outbox full: it is kept, and nobody tries to send it.
-    pub(super) fn refuse(&self, one: &Delivery) -> Option<Progress> {
+    pub(super) fn refuse(&self, one: &Delivery) -> Option<DeliveryProgress> {
         let full = self.0.read().unwrap_or_else(PoisonError::into_inner);
         full.contains(&one.organization).then(|| {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "outbox").increment(1);
-            Progress {
+            DeliveryProgress {
                 status: DeliveryStatus::Failed,
                 attempts: 0,
                 next_attempt_at: None,
@@ -92,9 +92,9 @@ impl FullOutboxes {
 
 /// Puts a delivery into the outbox, due at once, or with what became of it already; twice is once.
 pub(super) async fn enqueue(
-    transaction: &mut Transaction<'_, Any>, one: &Delivery, progress: Option<&Progress>,
+    transaction: &mut Transaction<'_, Any>, one: &Delivery, progress: Option<&DeliveryProgress>,
 ) -> Result<(), StoreError> {
-    let due = Progress {
+    let due = DeliveryProgress {
         status: DeliveryStatus::Pending,
         attempts: 0,
         next_attempt_at: Some(one.created_at),
@@ -133,12 +133,14 @@ pub(super) async fn enqueue(
 impl Store {
     /// Deliveries that are due, each claimed for this process until the lease ends, in fair shares of what is under
     /// way. Of one order key only the oldest that is pending is ever handed out.
-    pub async fn claim_deliveries(&self, shares: &mut Shares, lease_ms: i64) -> Result<Vec<Claimed>, StoreError> {
-        let mut turns = self.who_waits(DELIVERIES, "", i64::MAX).await?;
-        in_turn(&mut turns, shares);
+    pub async fn claim_deliveries(
+        &self, shares: &mut FairShares, lease_ms: i64,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        let mut turns = self.organizations_with_work(DELIVERIES, "", i64::MAX).await?;
+        order_fairly(&mut turns, shares);
         let mut claimed = Vec::new();
         for (done, turn) in turns.iter().enumerate() {
-            let max = share(shares, *turn, turns.len() - done);
+            let max = fair_limit(shares, *turn, turns.len() - done);
             if max > 0 {
                 self.claim_of(*turn, max, lease_ms, shares, &mut claimed).await?;
             }
@@ -147,7 +149,7 @@ impl Store {
     }
 
     async fn claim_of(
-        &self, turn: Turn, max: i64, lease_ms: i64, shares: &mut Shares, claimed: &mut Vec<Claimed>,
+        &self, turn: WorkOwner, max: i64, lease_ms: i64, shares: &mut FairShares, claimed: &mut Vec<ClaimedDelivery>,
     ) -> Result<(), StoreError> {
         let now = self.clock();
         let claim = format!(
@@ -170,7 +172,7 @@ impl Store {
                 .await?;
             if done.rows_affected() == 1 && shares.take(turn.organization, turn.root).is_ok() {
                 let scope = OrgScope::new(delivery.organization);
-                claimed.push(Claimed { scope, root: turn.root, delivery, attempts: row.try_get("attempts")? });
+                claimed.push(ClaimedDelivery { scope, root: turn.root, delivery, attempts: row.try_get("attempts")? });
             }
         }
         Ok(())
@@ -194,8 +196,8 @@ impl Store {
     }
 
     /// Writes down how an attempt went.
-    pub async fn delivery_attempted(
-        &self, scope: OrgScope, id: DeliveryId, progress: &Progress,
+    pub async fn record_delivery_attempt(
+        &self, scope: OrgScope, id: DeliveryId, progress: &DeliveryProgress,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE deliveries SET status = $1, attempts = $2, next_attempt_at = $3, response_status = $4, error = $5, \
@@ -215,8 +217,8 @@ impl Store {
     }
 
     /// Deliveries of everybody that were over before this time are forgotten.
-    pub async fn forget(&self, before: UnixMs) -> Result<(), StoreError> {
-        self.forget_audit().await?;
+    pub async fn delete_expired(&self, before: UnixMs) -> Result<(), StoreError> {
+        self.delete_old_audit_entries().await?;
         for sql in [
             "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
             "DELETE FROM invitations WHERE expires_at < $1",
@@ -246,7 +248,9 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    pub async fn delivery(&self, scope: OrgScope, id: DeliveryId) -> Result<Option<(Delivery, Progress)>, StoreError> {
+    pub async fn delivery(
+        &self, scope: OrgScope, id: DeliveryId,
+    ) -> Result<Option<(Delivery, DeliveryProgress)>, StoreError> {
         let row =
             sqlx::query("SELECT * FROM deliveries WHERE id = $1 AND organization_id = $2 AND channel = 'webhook'")
                 .bind(id.to_string())
@@ -258,16 +262,16 @@ impl Store {
 
     /// Webhook deliveries of the organization, newest first.
     pub async fn deliveries(
-        &self, scope: OrgScope, filter: DeliveryFilter, page: Page,
-    ) -> Result<(Vec<(Delivery, Progress)>, i64), StoreError> {
+        &self, scope: OrgScope, filter: DeliveryFilter, page: PageRequest,
+    ) -> Result<(Vec<(Delivery, DeliveryProgress)>, i64), StoreError> {
         let from = "FROM deliveries WHERE organization_id = $1 AND channel = 'webhook' AND ($2 IS NULL OR call_id = $2) \
             AND ($3 IS NULL OR task_id = $3) AND ($4 IS NULL OR status = $4) AND ($5 IS NULL OR event_type = $5)";
         let binds = [
-            Bind::Text(scope.organization().to_string()),
-            Bind::MaybeText(filter.call.map(|id| id.to_string())),
-            Bind::MaybeText(filter.task.map(|id| id.to_string())),
-            Bind::MaybeText(filter.status.map(|status| status.name().to_owned())),
-            Bind::MaybeText(filter.event_type),
+            BindValue::Text(scope.organization().to_string()),
+            BindValue::MaybeText(filter.call.map(|id| id.to_string())),
+            BindValue::MaybeText(filter.task.map(|id| id.to_string())),
+            BindValue::MaybeText(filter.status.map(|status| status.name().to_owned())),
+            BindValue::MaybeText(filter.event_type),
         ];
         self.list("*", from, "created_at DESC, id DESC", &binds, page, with_progress).await
     }

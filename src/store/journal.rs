@@ -2,13 +2,13 @@
 //! milliseconds.
 
 use super::deliveries::enqueue;
-use super::schedule::task_ended;
+use super::schedule::record_task_ended;
 use super::{OrgScope, Store, StoreError, now, storable, storable_or_none, text};
 use crate::domain::call::{Call, CallStatus};
-use crate::domain::delivery::{Delivery, Progress};
+use crate::domain::delivery::{Delivery, DeliveryProgress};
 use crate::domain::ids::CallId;
 use crate::domain::time::UnixMs;
-use crate::domain::transcript::{Role, Turn};
+use crate::domain::transcript::{Turn, TurnRole};
 use crate::supervision::{Supervisor, contain};
 use sqlx::{Any, Transaction};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const OVERTAKEN_MAX: usize = 1_024;
 
 #[derive(Debug)]
-enum Entry {
+enum JournalEntry {
     /// The whole row as it now is, and the event that tells of it.
     Call(Box<Call>, Option<Box<Delivery>>),
     Turn {
@@ -44,17 +44,17 @@ enum Entry {
         path: String,
     },
     /// Something to be sent, in its place among the rows.
-    Delivery(Box<Delivery>, Option<Progress>),
+    Delivery(Box<Delivery>, Option<DeliveryProgress>),
     /// Answered when everything before it is on disk.
     Flush(oneshot::Sender<()>),
 }
 
 /// An entry and when it came.
-type Waiting = (Instant, Entry);
+type QueuedEntry = (Instant, JournalEntry);
 
 /// How the writing goes.
 #[derive(Debug)]
-struct Pace {
+struct WriteProgress {
     /// The oldest entry of those being written.
     writing: Option<Instant>,
     /// When the last batch was done.
@@ -76,8 +76,8 @@ pub struct JournalHealth {
 
 #[derive(Clone, Debug)]
 pub struct Journal {
-    entries: mpsc::Sender<Waiting>,
-    progress: Arc<Mutex<Pace>>,
+    entries: mpsc::Sender<QueuedEntry>,
+    progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
 }
 
@@ -85,18 +85,24 @@ impl Journal {
     /// `node` is the process whose calls these are: what is written for them says that it lives.
     pub fn start(store: Store, node: &str, supervisor: &Supervisor) -> Self {
         let (entries, queue) = mpsc::channel(ENTRIES_MAX);
-        let progress = Arc::new(Mutex::new(Pace { writing: None, done: clock(), wrote: None }));
+        let progress = Arc::new(Mutex::new(WriteProgress { writing: None, done: clock(), wrote: None }));
         let overtaken = broadcast::Sender::new(OVERTAKEN_MAX);
         let node = node.to_owned();
-        let writer =
-            Writer { store, node, queue, batch: Vec::new(), progress: progress.clone(), overtaken: overtaken.clone() };
+        let writer = JournalWriter {
+            store,
+            node,
+            queue,
+            batch: Vec::new(),
+            progress: progress.clone(),
+            overtaken: overtaken.clone(),
+        };
         // The queue and what was taken from it outlive a panic of the task.
-        supervisor.keep("journal", writer, |writer| Box::pin(writer.run()));
+        supervisor.supervise("journal", writer, |writer| Box::pin(writer.run()));
         Self { entries, progress, overtaken }
     }
 
     /// Calls of this node that another node has already failed because it considered this one dead.
-    pub fn overtaken(&self) -> broadcast::Receiver<CallId> {
+    pub fn subscribe_taken_over(&self) -> broadcast::Receiver<CallId> {
         self.overtaken.subscribe()
     }
 
@@ -110,27 +116,27 @@ impl Journal {
 
     /// Writes the row, and the task's status with it when the call is over. A row that is over stays as it is: what
     /// comes later is dropped, and its event with it.
-    pub async fn call(&self, call: Call, event: Option<Delivery>) {
-        self.put(Entry::Call(Box::new(call), event.map(Box::new))).await;
+    pub async fn record_call(&self, call: Call, event: Option<Delivery>) {
+        self.put(JournalEntry::Call(Box::new(call), event.map(Box::new))).await;
     }
 
-    pub async fn turn(&self, call: CallId, position: u32, turn: Turn) {
-        self.put(Entry::Turn { call, position, turn }).await;
+    pub async fn record_turn(&self, call: CallId, position: u32, turn: Turn) {
+        self.put(JournalEntry::Turn { call, position, turn }).await;
     }
 
     /// Puts something into the outbox after the rows before it.
-    pub async fn delivery(&self, delivery: Delivery) {
-        self.put(Entry::Delivery(Box::new(delivery), None)).await;
+    pub async fn record_delivery(&self, delivery: Delivery) {
+        self.put(JournalEntry::Delivery(Box::new(delivery), None)).await;
     }
 
     /// Writes down a webhook whose answer was waited for.
-    pub async fn delivered(&self, delivery: Delivery, progress: Progress) {
-        self.put(Entry::Delivery(Box::new(delivery), Some(progress))).await;
+    pub async fn record_delivered(&self, delivery: Delivery, progress: DeliveryProgress) {
+        self.put(JournalEntry::Delivery(Box::new(delivery), Some(progress))).await;
     }
 
     /// Called on the recorder's thread, which must not wait for a database: other calls are being written.
-    pub fn recording(&self, scope: OrgScope, call: CallId, path: String) {
-        if self.entries.try_send((clock(), Entry::Recording { scope, call, path })).is_err() {
+    pub fn record_recording(&self, scope: OrgScope, call: CallId, path: String) {
+        if self.entries.try_send((clock(), JournalEntry::Recording { scope, call, path })).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
         }
     }
@@ -139,12 +145,12 @@ impl Journal {
     /// database is away.
     pub async fn flush(&self, deadline: Duration) -> bool {
         let (done, wait) = oneshot::channel();
-        self.put(Entry::Flush(done)).await;
+        self.put(JournalEntry::Flush(done)).await;
         let waited = tokio::time::timeout(deadline, wait).await;
         matches!(waited, Ok(Ok(())))
     }
 
-    async fn put(&self, entry: Entry) {
+    async fn put(&self, entry: JournalEntry) {
         match self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(_)) => {
@@ -156,17 +162,17 @@ impl Journal {
 }
 
 /// The one task that writes.
-struct Writer {
+struct JournalWriter {
     store: Store,
     node: String,
-    queue: mpsc::Receiver<Waiting>,
+    queue: mpsc::Receiver<QueuedEntry>,
     /// What is being written: here, so that a panic does not take it along.
-    batch: Vec<Waiting>,
-    progress: Arc<Mutex<Pace>>,
+    batch: Vec<QueuedEntry>,
+    progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
 }
 
-impl Writer {
+impl JournalWriter {
     async fn run(&mut self) {
         loop {
             if self.batch.is_empty() && self.queue.recv_many(&mut self.batch, BATCH_MAX).await == 0 {
@@ -178,11 +184,11 @@ impl Writer {
             if !self.write(&self.batch).await {
                 tracing::error!(entries = self.batch.len(), "calls cannot be written together");
                 for waiting in &self.batch {
-                    self.write_alone(waiting).await;
+                    self.write_single(waiting).await;
                 }
             }
             for (_, entry) in self.batch.drain(..) {
-                if let Entry::Flush(done) = entry {
+                if let JournalEntry::Flush(done) = entry {
                     let _ = done.send(());
                 }
             }
@@ -191,15 +197,15 @@ impl Writer {
         }
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
+    fn pace(&self) -> MutexGuard<'_, WriteProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// False when these entries cannot be written.
-    async fn write(&self, batch: &[Waiting]) -> bool {
-        match contain("journal", write_patiently(&self.store, &self.node, batch)).await {
+    async fn write(&self, batch: &[QueuedEntry]) -> bool {
+        match contain("journal", write_with_retry(&self.store, &self.node, batch)).await {
             Ok(Ok(overtaken)) => {
-                if batch.iter().any(|(_, entry)| !matches!(entry, Entry::Flush(_))) {
+                if batch.iter().any(|(_, entry)| !matches!(entry, JournalEntry::Flush(_))) {
                     self.pace().wrote = Some(now());
                 }
                 for call in overtaken {
@@ -217,13 +223,13 @@ impl Writer {
 
     /// Writes one entry of a batch that was refused. A row of a call that is refused whole is written without the
     /// documents that others had a say in: the call is seen and billed all the same.
-    async fn write_alone(&self, waiting: &Waiting) {
+    async fn write_single(&self, waiting: &QueuedEntry) {
         if self.write(std::slice::from_ref(waiting)).await {
             return;
         }
-        if let (at, Entry::Call(call, event)) = waiting {
+        if let (at, JournalEntry::Call(call, event)) = waiting {
             let bare = Call { metadata: None, assistant: None, signalling: None, metrics: None, ..(**call).clone() };
-            if self.write(&[(*at, Entry::Call(Box::new(bare), event.clone()))]).await {
+            if self.write(&[(*at, JournalEntry::Call(Box::new(bare), event.clone()))]).await {
                 tracing::error!(call = %call.id, "the call is written without its documents");
                 return;
             }
@@ -234,7 +240,7 @@ impl Writer {
 }
 
 /// Retries during an outage; fails only when the database refuses. Returns calls that have ended already.
-async fn write_patiently(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallId>, StoreError> {
+async fn write_with_retry(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<CallId>, StoreError> {
     loop {
         match write(store, node, batch).await {
             Err(error) if error.is_unreachable() => {
@@ -247,16 +253,16 @@ async fn write_patiently(store: &Store, node: &str, batch: &[Waiting]) -> Result
     }
 }
 
-async fn write(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallId>, StoreError> {
+async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<CallId>, StoreError> {
     let mut overtaken = Vec::new();
     let mut transaction = store.write.begin().await?;
     // No call is seen by others without its process, after an outage either.
-    if batch.iter().any(|(_, entry)| matches!(entry, Entry::Call(..))) {
-        store.beat_in(&mut transaction, node).await?;
+    if batch.iter().any(|(_, entry)| matches!(entry, JournalEntry::Call(..))) {
+        store.record_heartbeat_in(&mut transaction, node).await?;
     }
     for (_, entry) in batch {
         match entry {
-            Entry::Call(call, event) => {
+            JournalEntry::Call(call, event) => {
                 if !write_call(&mut transaction, call).await? {
                     if !call.status.is_over() {
                         overtaken.push(call.id);
@@ -266,8 +272,8 @@ async fn write(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallI
                     enqueue(&mut transaction, event, None).await?;
                 }
             }
-            Entry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
-            Entry::Recording { scope, call, path } => {
+            JournalEntry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
+            JournalEntry::Recording { scope, call, path } => {
                 sqlx::query("UPDATE calls SET recording = $1 WHERE id = $2 AND organization_id = $3")
                     .bind(path)
                     .bind(call.to_string())
@@ -275,18 +281,18 @@ async fn write(store: &Store, node: &str, batch: &[Waiting]) -> Result<Vec<CallI
                     .execute(&mut *transaction)
                     .await?;
             }
-            Entry::Delivery(delivery, progress) => {
+            JournalEntry::Delivery(delivery, progress) => {
                 let refused = if progress.is_none() { store.full_outboxes.refuse(delivery) } else { None };
                 enqueue(&mut transaction, delivery, progress.as_ref().or(refused.as_ref())).await?;
             }
-            Entry::Flush(_) => {}
+            JournalEntry::Flush(_) => {}
         }
     }
     transaction.commit().await?;
     for (_, entry) in batch {
         match entry {
-            Entry::Delivery(..) => store.wakes().outbox.notify_one(),
-            Entry::Call(call, event) => {
+            JournalEntry::Delivery(..) => store.wakes().outbox.notify_one(),
+            JournalEntry::Call(call, event) => {
                 if event.is_some() {
                     store.wakes().outbox.notify_one();
                 }
@@ -347,7 +353,7 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     }
     if let (true, Some(task)) = (call.status.is_over(), call.task) {
         let failed = call.status == CallStatus::Failed;
-        task_ended(transaction, call.organization, task, call.id, failed, call.end_reason).await?;
+        record_task_ended(transaction, call.organization, task, call.id, failed, call.end_reason).await?;
     }
     Ok(true)
 }
@@ -356,10 +362,10 @@ pub(super) async fn write_turn(
     transaction: &mut Transaction<'_, Any>, call: CallId, position: u32, turn: &Turn,
 ) -> Result<(), StoreError> {
     let role = match turn.role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
-        Role::System => "system",
+        TurnRole::User => "user",
+        TurnRole::Assistant => "assistant",
+        TurnRole::Tool => "tool",
+        TurnRole::System => "system",
     };
     sqlx::query(
         "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence) \
@@ -400,7 +406,7 @@ mod tests {
 
     fn turn(content: &str) -> Turn {
         Turn {
-            role: Role::User,
+            role: TurnRole::User,
             content: content.into(),
             started_at_ms: 0,
             ended_at_ms: 1,
@@ -415,9 +421,9 @@ mod tests {
         let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         let call = call(scope.organization());
         let id = call.id;
-        journal.call(call, None).await;
-        journal.turn(CallId::new(), 0, turn("of a call that does not exist")).await;
-        journal.turn(id, 0, turn("hello")).await;
+        journal.record_call(call, None).await;
+        journal.record_turn(CallId::new(), 0, turn("of a call that does not exist")).await;
+        journal.record_turn(id, 0, turn("hello")).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         let turns = store.turns(scope, id).await.unwrap();
         assert_eq!(turns.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>(), ["hello"]);
@@ -432,8 +438,8 @@ mod tests {
         call.from_number = "+1555\0 01".to_owned();
         call.sip_call_id = Some("a\0b".to_owned());
         call.metadata = serde_json::from_str(r#"{"note": "a\u0000b"}"#).unwrap();
-        journal.call(call, None).await;
-        journal.turn(id, 0, turn("hel\0lo")).await;
+        journal.record_call(call, None).await;
+        journal.record_turn(id, 0, turn("hel\0lo")).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         let stored = store.call(scope, id).await.unwrap().unwrap();
         assert_eq!(stored.from_number, "+1555\u{FFFD} 01");
@@ -446,18 +452,18 @@ mod tests {
     async fn a_row_that_is_over_stays_as_it_is_and_its_owner_is_told() {
         let (store, scope) = store().await;
         let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        let mut overtaken = journal.overtaken();
+        let mut overtaken = journal.subscribe_taken_over();
         let mut call = call(scope.organization());
         let id = call.id;
         call.node = Some("test".to_owned());
-        journal.call(call.clone(), None).await;
+        journal.record_call(call.clone(), None).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         // Another process takes this one for dead.
         assert_eq!(store.recover("another", false, |_, _| None).await.unwrap(), 1);
         let event = |name: &str| Delivery {
             id: crate::domain::ids::DeliveryId::new(),
             organization: scope.organization(),
-            channel: crate::domain::delivery::Channel::Webhook,
+            channel: crate::domain::delivery::DeliveryChannel::Webhook,
             order_key: "k".into(),
             call: Some(id),
             task: None,
@@ -468,7 +474,7 @@ mod tests {
             created_at: now(),
         };
         let answered = Call { status: CallStatus::InProgress, answered_at: Some(now()), ..call.clone() };
-        journal.call(answered, Some(event("in-progress"))).await;
+        journal.record_call(answered, Some(event("in-progress"))).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         assert_eq!(overtaken.try_recv(), Ok(id));
         let ended = Call {
@@ -476,14 +482,14 @@ mod tests {
             end_reason: Some(crate::domain::end_reason::EndReason::CustomerHungUp),
             ..call
         };
-        journal.call(ended, Some(event("ended"))).await;
+        journal.record_call(ended, Some(event("ended"))).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         let stored = store.call(scope, id).await.unwrap().unwrap();
         let reason = Some(crate::domain::end_reason::EndReason::ServerCrash);
         assert_eq!((stored.status, stored.end_reason), (CallStatus::Failed, reason));
         assert!(overtaken.try_recv().is_err(), "a call that ends need not be told");
-        let max = crate::domain::share::ShareMax { of_one: 10, of_family: 10, in_all: 10 };
-        let mut shares = crate::domain::share::Shares::new(max);
+        let max = crate::domain::share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
+        let mut shares = crate::domain::share::FairShares::new(max);
         assert_eq!(
             store.claim_deliveries(&mut shares, 1_000).await.unwrap().len(),
             0,
@@ -497,11 +503,11 @@ mod tests {
         let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         let idle = journal.health();
         assert_eq!((idle.queued, idle.oldest, idle.wrote_at), (0, Duration::ZERO, None));
-        journal.call(call(scope.organization()), None).await;
+        journal.record_call(call(scope.organization()), None).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         assert!(journal.health().wrote_at.is_some());
         store.close().await;
-        journal.call(call(scope.organization()), None).await;
+        journal.record_call(call(scope.organization()), None).await;
         assert!(!journal.flush(Duration::from_millis(50)).await);
         assert!(journal.health().oldest >= Duration::from_millis(40), "{:?}", journal.health());
     }
@@ -511,7 +517,7 @@ mod tests {
         let (store, scope) = store().await;
         let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         store.close().await;
-        journal.call(call(scope.organization()), None).await;
+        journal.record_call(call(scope.organization()), None).await;
         assert!(!journal.flush(Duration::from_millis(50)).await);
     }
 }

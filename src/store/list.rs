@@ -2,7 +2,7 @@
 //! have connections of their own, and an organization one of them at a time: calls, keys and claims never wait for a
 //! long list.
 
-use super::{DEADLINE, Page, Store, StoreError};
+use super::{DEADLINE, PageRequest, Store, StoreError};
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A value of a statement's `$n`.
 #[derive(Clone, Debug)]
-pub(super) enum Bind {
+pub(super) enum BindValue {
     Text(String),
     MaybeText(Option<String>),
     MaybeInt(Option<i64>),
@@ -21,12 +21,12 @@ const TURNS_MAX: usize = 1_000;
 
 /// One list at a time for each organization, by the first value of its statement.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ListTurns(Arc<Mutex<HashMap<String, Arc<Semaphore>>>>);
+pub(super) struct ListPermits(Arc<Mutex<HashMap<String, Arc<Semaphore>>>>);
 
-impl ListTurns {
+impl ListPermits {
     /// Waits for its turn, as long as for a connection.
-    async fn take(&self, binds: &[Bind]) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
-        let Some(Bind::Text(organization)) = binds.first() else { return Ok(None) };
+    async fn take(&self, binds: &[BindValue]) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
+        let Some(BindValue::Text(organization)) = binds.first() else { return Ok(None) };
         let turn = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if all.len() > TURNS_MAX {
@@ -44,7 +44,7 @@ impl ListTurns {
 impl Store {
     /// The rows of `columns FROM … WHERE …` in an order, and how many there are without the page.
     pub(super) async fn list<T>(
-        &self, columns: &str, from: &str, order: &str, binds: &[Bind], page: Page,
+        &self, columns: &str, from: &str, order: &str, binds: &[BindValue], page: PageRequest,
         read: impl Fn(&AnyRow) -> Result<T, StoreError>,
     ) -> Result<(Vec<T>, i64), StoreError> {
         let _turn = self.list_turns.take(binds).await?;
@@ -52,9 +52,9 @@ impl Store {
         let mut query = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(count));
         for bind in binds.iter().cloned() {
             query = match bind {
-                Bind::Text(value) => query.bind(value),
-                Bind::MaybeText(value) => query.bind(value),
-                Bind::MaybeInt(value) => query.bind(value),
+                BindValue::Text(value) => query.bind(value),
+                BindValue::MaybeText(value) => query.bind(value),
+                BindValue::MaybeInt(value) => query.bind(value),
             };
         }
         let total = query.fetch_one(&self.lists).await?;
@@ -63,9 +63,9 @@ impl Store {
         let mut query = sqlx::query(sqlx::AssertSqlSafe(select));
         for bind in binds.iter().cloned() {
             query = match bind {
-                Bind::Text(value) => query.bind(value),
-                Bind::MaybeText(value) => query.bind(value),
-                Bind::MaybeInt(value) => query.bind(value),
+                BindValue::Text(value) => query.bind(value),
+                BindValue::MaybeText(value) => query.bind(value),
+                BindValue::MaybeInt(value) => query.bind(value),
             };
         }
         let rows = query.bind(page.limit).bind(page.offset).fetch_all(&self.lists).await?;

@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 /// What a token opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum TokenPurpose {
     /// The live transcript: five minutes (document A).
     Live,
     /// One call from a browser, and its live transcript.
@@ -19,7 +19,7 @@ pub enum Purpose {
     Recording,
 }
 
-impl Purpose {
+impl TokenPurpose {
     fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -40,21 +40,21 @@ impl Purpose {
 
 /// The key tokens are signed with.
 #[derive(Clone)]
-pub struct TokenSecret(Vec<u8>);
+pub struct TokenSigner(Vec<u8>);
 
-impl std::fmt::Debug for TokenSecret {
+impl std::fmt::Debug for TokenSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenSecret")
     }
 }
 
-impl TokenSecret {
+impl TokenSigner {
     /// An empty text makes a secret of this process: its tokens are good here and until the next start.
     pub fn new(text: &str) -> Self {
         Self(if text.is_empty() { rand::random::<[u8; 32]>().to_vec() } else { text.as_bytes().to_vec() })
     }
 
-    fn mac(&self, purpose: Purpose, payload: &str) -> Hmac<Sha256> {
+    fn mac(&self, purpose: TokenPurpose, payload: &str) -> Hmac<Sha256> {
         // HMAC takes keys of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!("any length fits"));
         mac.update(b"trunkline token 2 ");
@@ -65,7 +65,7 @@ impl TokenSecret {
     }
 
     /// A token for a call.
-    pub fn sign(&self, purpose: Purpose, scope: OrgScope, call: CallId, now_s: u64) -> String {
+    pub fn sign(&self, purpose: TokenPurpose, scope: OrgScope, call: CallId, now_s: u64) -> String {
         let payload = format!("{} {call} {}", scope.organization(), now_s + purpose.valid_s());
         let tag = self.mac(purpose, &payload).finalize().into_bytes();
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
@@ -75,17 +75,17 @@ impl TokenSecret {
     /// before the call does, so that the limit for beginning is in the token and is checked by [`Grant::may_begin`].
     pub fn sign_web(&self, scope: OrgScope, call: CallId, agent: AgentId, until_s: u64) -> String {
         let payload = format!("{} {call} {agent} {until_s}", scope.organization());
-        let tag = self.mac(Purpose::Web, &payload).finalize().into_bytes();
+        let tag = self.mac(TokenPurpose::Web, &payload).finalize().into_bytes();
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
     }
 
-    pub fn verify_web(&self, token: &str) -> Option<Grant> {
+    pub fn verify_web(&self, token: &str) -> Option<WebCallGrant> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (tag, payload) = bytes.split_at_checked(32)?;
         let payload = std::str::from_utf8(payload).ok()?;
-        self.mac(Purpose::Web, payload).verify_slice(tag).ok()?;
+        self.mac(TokenPurpose::Web, payload).verify_slice(tag).ok()?;
         let mut parts = payload.split(' ');
-        Some(Grant {
+        Some(WebCallGrant {
             scope: OrgScope::new(OrganizationId::parse(parts.next()?)?),
             call: CallId::parse(parts.next()?)?,
             agent: AgentId::parse(parts.next()?)?,
@@ -94,7 +94,7 @@ impl TokenSecret {
     }
 
     /// The scope and call of a token that is ours and not too old.
-    pub fn verify(&self, purpose: Purpose, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
+    pub fn verify(&self, purpose: TokenPurpose, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (tag, payload) = bytes.split_at_checked(32)?;
         let payload = std::str::from_utf8(payload).ok()?;
@@ -109,14 +109,14 @@ impl TokenSecret {
 
 /// What a token of a web call allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct WebCallGrant {
     pub scope: OrgScope,
     pub call: CallId,
     pub agent: AgentId,
     until_s: u64,
 }
 
-impl Grant {
+impl WebCallGrant {
     /// Whether a call may still be begun with it; one that was begun may be mended and ended at any time.
     pub fn may_begin(&self, now_s: u64) -> bool {
         now_s < self.until_s
@@ -129,22 +129,22 @@ mod tests {
 
     #[test]
     fn tokens_are_bound_to_their_call_and_their_time() {
-        let secret = TokenSecret::new("a secret of some length");
+        let secret = TokenSigner::new("a secret of some length");
         let (scope, call) = (OrgScope::new(OrganizationId::new()), CallId::new());
-        let token = secret.sign(Purpose::Live, scope, call, 1_000);
-        assert_eq!(secret.verify(Purpose::Live, &token, 1_000), Some((scope, call)));
-        assert_eq!(secret.verify(Purpose::Live, &token, 1_299), Some((scope, call)));
-        assert_eq!(secret.verify(Purpose::Live, &token, 1_300), None);
-        assert_eq!(secret.verify(Purpose::Recording, &token, 1_000), None);
-        assert_eq!(TokenSecret::new("").verify(Purpose::Live, &token, 1_000), None);
+        let token = secret.sign(TokenPurpose::Live, scope, call, 1_000);
+        assert_eq!(secret.verify(TokenPurpose::Live, &token, 1_000), Some((scope, call)));
+        assert_eq!(secret.verify(TokenPurpose::Live, &token, 1_299), Some((scope, call)));
+        assert_eq!(secret.verify(TokenPurpose::Live, &token, 1_300), None);
+        assert_eq!(secret.verify(TokenPurpose::Recording, &token, 1_000), None);
+        assert_eq!(TokenSigner::new("").verify(TokenPurpose::Live, &token, 1_000), None);
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(forged).unwrap();
-            assert_eq!(secret.verify(Purpose::Live, &forged, 1_000), None, "{forged}");
+            assert_eq!(secret.verify(TokenPurpose::Live, &forged, 1_000), None, "{forged}");
         }
         for text in ["", "AAAA", "not base64!"] {
-            assert_eq!(secret.verify(Purpose::Live, text, 1_000), None);
+            assert_eq!(secret.verify(TokenPurpose::Live, text, 1_000), None);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::people::{User, user};
 use super::{Store, StoreError, now, parsed};
 use crate::domain::ids::{OrganizationId, UserId};
 use crate::domain::login_address::LoginAddress;
-use crate::domain::password::{OUTPUT_CHARS, Recipe};
+use crate::domain::password::{HashParams, OUTPUT_CHARS};
 use std::net::IpAddr;
 
 /// Accounts of one address with the same password that are told apart when somebody logs in. Whoever has more names the
@@ -16,11 +16,11 @@ const RECIPES_MAX: i64 = 4;
 /// Sources remembered of one account; the one that was used the longest ago is forgotten.
 const SOURCES_MAX: i64 = 16;
 /// How long a source is remembered.
-const SOURCE_LASTS_MS: i64 = 90 * 86_400_000;
+const SOURCE_RETENTION_MS: i64 = 90 * 86_400_000;
 
 /// An account that a password opens.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct LoginAccount {
     pub user: User,
     pub organization_name: String,
 }
@@ -28,12 +28,14 @@ pub struct Account {
 impl Store {
     /// A secret of this installation that salts of passwords and names of sources are made with.
     async fn login_secret(&self) -> Result<&str, StoreError> {
-        let made = self.login_secret.get_or_try_init(|| async { self.setting("login_secret", &random_text()).await });
+        let made = self
+            .login_secret
+            .get_or_try_init(|| async { self.get_or_create_setting("login_secret", &random_text()).await });
         Ok(made.await?)
     }
 
     /// What passwords of an address are hashed with: the recipes of its accounts, or the one of its first.
-    pub async fn password_recipes(&self, address: &LoginAddress) -> Result<Vec<Recipe>, StoreError> {
+    pub async fn password_recipes(&self, address: &LoginAddress) -> Result<Vec<HashParams>, StoreError> {
         let secret = self.login_secret().await?;
         let [canonical, lowercase] = address.stored_forms();
         let sql = format!(
@@ -43,13 +45,13 @@ impl Store {
         let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(canonical).bind(lowercase).bind(RECIPES_MAX);
         let stored: Vec<String> = query.fetch_all(&self.read).await?;
         if stored.is_empty() {
-            return Ok(vec![Recipe::of_address(secret, address)]);
+            return Ok(vec![HashParams::of_address(secret, address)]);
         }
-        Ok(stored.into_iter().map(Recipe::stored).collect())
+        Ok(stored.into_iter().map(HashParams::stored).collect())
     }
 
     /// The recipe of another account of an address.
-    pub async fn password_recipe(&self, address: &LoginAddress) -> Result<Recipe, StoreError> {
+    pub async fn password_recipe(&self, address: &LoginAddress) -> Result<HashParams, StoreError> {
         let first = self.password_recipes(address).await?.into_iter().next();
         parsed(first, "users.password_hash")
     }
@@ -58,7 +60,7 @@ impl Store {
     /// names of their organizations, a hundred at most.
     pub async fn accounts(
         &self, address: &LoginAddress, hashes: &[String], organization: Option<OrganizationId>,
-    ) -> Result<Vec<Account>, StoreError> {
+    ) -> Result<Vec<LoginAccount>, StoreError> {
         let [canonical, lowercase] = address.stored_forms();
         let organization = organization.map(|id| id.to_string()).unwrap_or_default();
         let mut found = Vec::new();
@@ -77,7 +79,7 @@ impl Store {
             .await?;
             for row in &rows {
                 let organization_name = sqlx::Row::try_get(row, "organization_name")?;
-                found.push(Account { user: user(row)?, organization_name });
+                found.push(LoginAccount { user: user(row)?, organization_name });
             }
         }
         Ok(found)
@@ -93,7 +95,7 @@ impl Store {
         .bind(canonical)
         .bind(lowercase)
         .bind(self.source_name(source).await?)
-        .bind(now().0 - SOURCE_LASTS_MS)
+        .bind(now().0 - SOURCE_RETENTION_MS)
         .bind(CHOICES_MAX)
         .fetch_all(&self.read)
         .await?;
@@ -117,7 +119,7 @@ impl Store {
              (SELECT s.source FROM login_sources s WHERE s.user_id = $1 ORDER BY s.seen_at DESC, s.source LIMIT $3))",
         )
         .bind(&user)
-        .bind(at - SOURCE_LASTS_MS)
+        .bind(at - SOURCE_RETENTION_MS)
         .bind(SOURCES_MAX)
         .execute(&self.write)
         .await?;

@@ -30,20 +30,20 @@ mod wakes;
 mod wrap_up;
 
 pub use agent_versions::AgentVersion;
-pub use api_keys::{ApiKeyRow, Key, NewKey};
+pub use api_keys::{ApiKeyRow, AuthenticatedKey, CreatedApiKey};
 pub use audit::AuditEntry;
 pub use calls::CallFilter;
-pub use deliveries::{Claimed, DeliveryFilter};
-pub use logins::Account;
-pub use nodes::Beat;
+pub use deliveries::{ClaimedDelivery, DeliveryFilter};
+pub use logins::LoginAccount;
+pub use nodes::NodeHeartbeat;
 pub use organizations::{Bootstrapped, OrganizationError};
-pub use people::{Invitation, NewUser, Session, User};
-pub use phone_numbers::{NumberOwner, PhoneNumberFields, PhoneNumberRow, Route};
-pub use schedule::{Claim, Due};
+pub use people::{Invitation, NewUser, User, UserSession};
+pub use phone_numbers::{InboundRoute, NumberOwner, PhoneNumberFields, PhoneNumberRow};
+pub use schedule::{DueTask, TaskClaim};
 pub use scope::OrgScope;
 pub use secrets::SecretRow;
-pub use usage::{Elsewhere, UsageDay};
-pub use wrap_up::WrapUp;
+pub use usage::{OtherNodesLines, UsageDay};
+pub use wrap_up::WrapUpJob;
 
 use crate::domain::quota::Quotas;
 use crate::domain::time::UnixMs;
@@ -118,14 +118,14 @@ impl StoreError {
 
 /// A page of a list.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct PageRequest {
     pub limit: i64,
     pub offset: i64,
 }
 
 /// Which database a store talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
+pub enum DatabaseBackend {
     /// One file, one process.
     Sqlite,
     /// A server that several processes may share.
@@ -138,15 +138,15 @@ pub struct Store {
     write: AnyPool,
     /// Pages of tables, which may take a while.
     lists: AnyPool,
-    list_turns: list::ListTurns,
+    list_turns: list::ListPermits,
     /// Whose outbox holds as much as it may.
     full_outboxes: deliveries::FullOutboxes,
-    backend: Backend,
+    backend: DatabaseBackend,
     url: String,
     dead_after_ms: i64,
-    cache: cache::Cache,
+    cache: cache::StoreCache,
     quotas: Quotas,
-    wakes: wakes::Wakes,
+    wakes: wakes::Notifiers,
     login_secret: Arc<OnceCell<String>>,
 }
 
@@ -163,14 +163,14 @@ impl Store {
                 read,
                 write,
                 lists,
-                list_turns: list::ListTurns::default(),
+                list_turns: list::ListPermits::default(),
                 full_outboxes: deliveries::FullOutboxes::default(),
-                backend: Backend::Postgres,
+                backend: DatabaseBackend::Postgres,
                 url,
                 dead_after_ms: nodes::DEAD_AFTER_MS,
-                cache: cache::Cache::default(),
+                cache: cache::StoreCache::default(),
                 quotas: Quotas::default(),
-                wakes: wakes::Wakes::default(),
+                wakes: wakes::Notifiers::default(),
                 login_secret: Arc::default(),
             });
         }
@@ -191,21 +191,21 @@ impl Store {
             read,
             write,
             lists,
-            list_turns: list::ListTurns::default(),
+            list_turns: list::ListPermits::default(),
             full_outboxes: deliveries::FullOutboxes::default(),
-            backend: Backend::Sqlite,
+            backend: DatabaseBackend::Sqlite,
             url: url.to_owned(),
             dead_after_ms: nodes::DEAD_AFTER_MS,
-            cache: cache::Cache::default(),
+            cache: cache::StoreCache::default(),
             quotas: Quotas::default(),
-            wakes: wakes::Wakes::default(),
+            wakes: wakes::Notifiers::default(),
             login_secret: Arc::default(),
         })
     }
 
     /// Processes that say nothing for this long count as dead. The same for all who share a database.
     #[must_use]
-    pub fn dying_after(self, ms: u64) -> Self {
+    pub fn with_dead_after(self, ms: u64) -> Self {
         Self { dead_after_ms: i64::try_from(ms).unwrap_or(i64::MAX), ..self }
     }
 
@@ -215,7 +215,7 @@ impl Store {
         if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
     }
 
-    pub fn wakes(&self) -> &wakes::Wakes {
+    pub fn wakes(&self) -> &wakes::Notifiers {
         &self.wakes
     }
 
@@ -224,7 +224,7 @@ impl Store {
         &self.url
     }
 
-    pub fn backend(&self) -> Backend {
+    pub fn backend(&self) -> DatabaseBackend {
         self.backend
     }
 

@@ -5,7 +5,7 @@
 //! heartbeats are old. Every write for a call is a heartbeat in the same transaction, so that no call appears without
 //! its node.
 
-use super::{Backend, Store, StoreError};
+use super::{DatabaseBackend, Store, StoreError};
 use crate::domain::time::UnixMs;
 use sqlx::any::Any;
 use sqlx::{Row as _, Transaction};
@@ -15,8 +15,8 @@ pub(super) const DEAD_AFTER_MS: i64 = 12_000;
 
 /// A sign of life, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beat {
-    pub seen_at: UnixMs,
+pub struct NodeHeartbeat {
+    pub last_heartbeat_at: UnixMs,
     /// Since when this process has been here without a gap. Another value than before: it was away, and others may have
     /// taken it for dead.
     pub joined_at: UnixMs,
@@ -26,21 +26,23 @@ impl Store {
     /// The database's clock, as SQL: milliseconds since 1970. Within a statement that waits it goes on.
     pub(super) fn clock(&self) -> &'static str {
         match self.backend {
-            Backend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000.0 AS BIGINT)",
-            Backend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+            DatabaseBackend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000.0 AS BIGINT)",
+            DatabaseBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         }
     }
 
     /// Records a heartbeat.
-    pub async fn beat(&self, node: &str) -> Result<Beat, StoreError> {
+    pub async fn record_heartbeat(&self, node: &str) -> Result<NodeHeartbeat, StoreError> {
         let mut transaction = self.write.begin().await?;
-        let beat = self.beat_in(&mut transaction, node).await?;
+        let beat = self.record_heartbeat_in(&mut transaction, node).await?;
         transaction.commit().await?;
         Ok(beat)
     }
 
     /// The same within a transaction that writes for its calls; first in it, so that all lock in the same order.
-    pub(super) async fn beat_in(&self, transaction: &mut Transaction<'_, Any>, node: &str) -> Result<Beat, StoreError> {
+    pub(super) async fn record_heartbeat_in(
+        &self, transaction: &mut Transaction<'_, Any>, node: &str,
+    ) -> Result<NodeHeartbeat, StoreError> {
         let now = self.clock();
         // A clock that was set back is a gap too.
         let sql = format!(
@@ -50,7 +52,10 @@ impl Store {
         );
         let row =
             sqlx::query(sqlx::AssertSqlSafe(sql)).bind(node).bind(self.gap_ms()).fetch_one(&mut **transaction).await?;
-        Ok(Beat { seen_at: UnixMs(row.try_get("seen_at")?), joined_at: UnixMs(row.try_get("joined_at")?) })
+        Ok(NodeHeartbeat {
+            last_heartbeat_at: UnixMs(row.try_get("seen_at")?),
+            joined_at: UnixMs(row.try_get("joined_at")?),
+        })
     }
 
     /// Signs of life further apart than this are not without a gap: two of them are missing.
@@ -59,14 +64,16 @@ impl Store {
     }
 
     /// Removes this node at an orderly shutdown.
-    pub async fn leave(&self, node: &str) -> Result<(), StoreError> {
+    pub async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM nodes WHERE id = $1").bind(node).execute(&self.write).await?;
         Ok(())
     }
 
     /// Deletes dead nodes; false when this node may not judge yet. Rows stay locked until the transaction ends, so a
     /// returning node learns that it was considered dead.
-    pub(super) async fn bury(&self, transaction: &mut Transaction<'_, Any>, node: &str) -> Result<bool, StoreError> {
+    pub(super) async fn delete_dead_nodes(
+        &self, transaction: &mut Transaction<'_, Any>, node: &str,
+    ) -> Result<bool, StoreError> {
         let now = self.clock();
         let judge = format!(
             "SELECT 1 FROM nodes WHERE id = $1 AND seen_at >= {now} - $2 AND joined_at <= {now} - $3 AND seen_at <= {now} + $2"
@@ -95,10 +102,10 @@ impl Store {
     /// left there is dead.
     pub(super) fn is_dead(&self, at_start: bool) -> &'static str {
         match (self.backend, at_start) {
-            (Backend::Sqlite, true) => "$1 = $1",
-            (Backend::Sqlite, false) => "(node IS NULL OR node <> $1)",
-            (Backend::Postgres, true) => "node = $1",
-            (Backend::Postgres, false) => {
+            (DatabaseBackend::Sqlite, true) => "$1 = $1",
+            (DatabaseBackend::Sqlite, false) => "(node IS NULL OR node <> $1)",
+            (DatabaseBackend::Postgres, true) => "node = $1",
+            (DatabaseBackend::Postgres, false) => {
                 "(node IS NULL OR (node <> $1 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = node)))"
             }
         }
@@ -127,7 +134,7 @@ mod tests {
 
     async fn buries(store: &Store, node: &str) -> bool {
         let mut transaction = store.write.begin().await.unwrap();
-        let may = store.bury(&mut transaction, node).await.unwrap();
+        let may = store.delete_dead_nodes(&mut transaction, node).await.unwrap();
         transaction.commit().await.unwrap();
         may
     }
@@ -139,43 +146,43 @@ mod tests {
     #[tokio::test]
     async fn whoever_was_away_waits_before_it_judges() {
         let store = store().await;
-        store.beat("first").await.unwrap();
-        store.beat("second").await.unwrap();
+        store.record_heartbeat("first").await.unwrap();
+        store.record_heartbeat("second").await.unwrap();
         assert!(!buries(&store, "first").await, "it has only just come");
         // Both have been here for long; then the database was away for everybody.
         for node in ["first", "second"] {
             age(&store, node, 60_000).await;
         }
-        let before = store.beat("first").await.unwrap();
-        assert_eq!(before.joined_at, before.seen_at, "it was away");
+        let before = store.record_heartbeat("first").await.unwrap();
+        assert_eq!(before.joined_at, before.last_heartbeat_at, "it was away");
         assert!(!buries(&store, "first").await);
         assert_eq!(known(&store).await, ["first", "second"]);
         // The first one stays; the other one says nothing for as long as it is given.
         for _ in 0..3 {
             age(&store, "first", 5_000).await;
-            store.beat("first").await.unwrap();
+            store.record_heartbeat("first").await.unwrap();
         }
         assert!(buries(&store, "first").await);
         assert_eq!(known(&store).await, ["first"]);
         // It comes back, and finds out.
-        let back = store.beat("second").await.unwrap();
-        assert_eq!(back.joined_at, back.seen_at);
+        let back = store.record_heartbeat("second").await.unwrap();
+        assert_eq!(back.joined_at, back.last_heartbeat_at);
         assert!(!buries(&store, "second").await);
     }
 
     #[tokio::test]
     async fn a_clock_that_is_set_back_kills_nobody_and_hides_nobody() {
         let store = store().await;
-        store.beat("first").await.unwrap();
-        store.beat("second").await.unwrap();
+        store.record_heartbeat("first").await.unwrap();
+        store.record_heartbeat("second").await.unwrap();
         for node in ["first", "second"] {
             age(&store, node, -3_600_000).await;
         }
-        let beat = store.beat("first").await.unwrap();
-        assert_eq!(beat.joined_at, beat.seen_at, "nobody knows how long it was away");
+        let beat = store.record_heartbeat("first").await.unwrap();
+        assert_eq!(beat.joined_at, beat.last_heartbeat_at, "nobody knows how long it was away");
         for _ in 0..3 {
             age(&store, "first", 5_000).await;
-            store.beat("first").await.unwrap();
+            store.record_heartbeat("first").await.unwrap();
         }
         assert!(buries(&store, "first").await);
         assert_eq!(known(&store).await, ["first", "second"], "it counts from now on");
@@ -187,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn the_databases_clock_is_right() {
         let store = store().await;
-        let beat = store.beat("first").await.unwrap();
-        assert!((beat.seen_at.0 - super::super::now().0).abs() < 5_000, "{beat:?}");
+        let beat = store.record_heartbeat("first").await.unwrap();
+        assert!((beat.last_heartbeat_at.0 - super::super::now().0).abs() < 5_000, "{beat:?}");
     }
 }

@@ -1,13 +1,13 @@
 //! Organizations: the caller's own and those below it.
 
-use super::list::Bind;
+use super::list::BindValue;
 use super::people::NewUser;
 use super::quotas::lock_family;
-use super::{NewKey, OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use super::{CreatedApiKey, OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, UserId};
-use crate::domain::organization::{Ancestor, LEVELS_MAX, Limits, Lineage, Organization};
-use crate::domain::permission::Role;
-use crate::domain::quota::Resource;
+use crate::domain::organization::{Ancestor, LEVELS_MAX, Lineage, Organization, OrganizationLimits};
+use crate::domain::permission::UserRole;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::Trunk;
 use sqlx::any::{Any, AnyRow};
@@ -18,7 +18,7 @@ use sqlx::{Executor, Row as _};
 pub struct Bootstrapped {
     pub scope: OrgScope,
     pub user: UserId,
-    pub key: NewKey,
+    pub key: CreatedApiKey,
 }
 
 /// Why an organization is not made or changed.
@@ -59,7 +59,7 @@ pub(super) async fn lineage_in<'e>(
     let one = |row: &AnyRow| {
         Ok(Ancestor {
             id: parsed(OrganizationId::parse(row.try_get("id")?), "organizations.id")?,
-            limits: document::<Limits>(row.try_get("settings")?)?,
+            limits: document::<OrganizationLimits>(row.try_get("settings")?)?,
         })
     };
     Ok(Lineage::new(rows.iter().map(one).collect::<Result<_, StoreError>>()?))
@@ -73,7 +73,7 @@ fn organization(row: &AnyRow) -> Result<Organization, StoreError> {
         parent: optional("parent_org_id")?.as_deref().and_then(OrganizationId::parse),
         billed_to: optional("billing_org_id")?.as_deref().and_then(OrganizationId::parse).unwrap_or(id),
         name: row.try_get("name")?,
-        limits: document::<Limits>(row.try_get("settings")?)?,
+        limits: document::<OrganizationLimits>(row.try_get("settings")?)?,
         version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
@@ -90,7 +90,7 @@ impl Store {
         let made = Organization::root(name, now());
         insert(&self.write, &made).await?;
         let scope = OrgScope::new(made.id);
-        let owner = NewUser { email, name: None, role: Role::Owner, password_hash };
+        let owner = NewUser { email, name: None, role: UserRole::Owner, password_hash };
         let user = self.create_user(scope, owner).await?.id;
         let key = self.create_key(scope, "bootstrap", None, None).await?;
         Ok(Bootstrapped { scope, user, key })
@@ -98,15 +98,15 @@ impl Store {
 
     /// A new organization below another one, billed to its root. Only [`Store::bootstrap`] makes one without a parent.
     pub async fn create_organization(
-        &self, parent: &Organization, name: &str, limits: Limits,
+        &self, parent: &Organization, name: &str, limits: OrganizationLimits,
     ) -> Result<Organization, OrganizationError> {
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, parent.id, Resource::Organizations).await?;
+        self.reserve(&mut transaction, parent.id, QuotaResource::Organizations).await?;
         let lineage = lineage_in(&mut *transaction, parent.id).await?.ok_or(OrganizationError::Unknown)?;
         if !lineage.may_have_children() {
             return Err(OrganizationError::TooDeep);
         }
-        if let Some((field, max)) = limits.over(&Limits::default(), lineage.all()) {
+        if let Some((field, max)) = limits.over(&OrganizationLimits::default(), lineage.all()) {
             return Err(OrganizationError::Over { field, max });
         }
         let made = Organization {
@@ -148,10 +148,12 @@ impl Store {
         row.as_ref().map(organization).transpose()
     }
 
-    pub async fn organizations(&self, scope: OrgScope, page: Page) -> Result<(Vec<Organization>, i64), StoreError> {
+    pub async fn organizations(
+        &self, scope: OrgScope, page: PageRequest,
+    ) -> Result<(Vec<Organization>, i64), StoreError> {
         let from = "FROM organizations WHERE id IN (WITH RECURSIVE family (id) AS (SELECT CAST($1 AS TEXT) UNION \
             SELECT o.id FROM organizations o JOIN family f ON o.parent_org_id = f.id) SELECT id FROM family)";
-        let binds = [Bind::Text(scope.organization().to_string())];
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", from, "created_at, id", &binds, page, organization).await
     }
 

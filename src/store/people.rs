@@ -2,13 +2,13 @@
 //! be a user of several.
 
 use super::api_keys::{hash, random_text};
-use super::list::Bind;
+use super::list::BindValue;
 use super::quotas::lock_family;
-use super::{OrgScope, Page, Store, StoreError, now, parsed, unique};
+use super::{OrgScope, PageRequest, Store, StoreError, now, parsed, unique};
 use crate::domain::ids::{InvitationId, OrganizationId, UserId};
 use crate::domain::login_address::LoginAddress;
-use crate::domain::permission::Role;
-use crate::domain::quota::Resource;
+use crate::domain::permission::UserRole;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Row as _, Transaction};
@@ -19,7 +19,7 @@ pub struct User {
     pub organization: OrganizationId,
     pub email: String,
     pub name: Option<String>,
-    pub role: Role,
+    pub role: UserRole,
     pub created_at: UnixMs,
 }
 
@@ -28,7 +28,7 @@ pub struct User {
 pub struct NewUser<'a> {
     pub email: &'a str,
     pub name: Option<&'a str>,
-    pub role: Role,
+    pub role: UserRole,
     pub password_hash: &'a str,
 }
 
@@ -42,14 +42,14 @@ impl std::fmt::Debug for NewUser<'_> {
 pub struct Invitation {
     pub id: InvitationId,
     pub email: String,
-    pub role: Role,
+    pub role: UserRole,
     pub created_at: UnixMs,
     pub expires_at: UnixMs,
 }
 
 /// Whose session a request came with.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct UserSession {
     pub scope: OrgScope,
     pub user: User,
 }
@@ -61,7 +61,7 @@ pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
         organization: parsed(OrganizationId::parse(&organization), "users.organization_id")?,
         email: row.try_get("email")?,
         name: row.try_get("name")?,
-        role: parsed(Role::parse(row.try_get("role")?), "users.role")?,
+        role: parsed(UserRole::parse(row.try_get("role")?), "users.role")?,
         created_at: UnixMs(row.try_get("created_at")?),
     })
 }
@@ -85,7 +85,7 @@ impl Store {
             role: new.role,
             created_at: now(),
         };
-        self.reserve(transaction, scope.organization(), Resource::Users).await?;
+        self.reserve(transaction, scope.organization(), QuotaResource::Users).await?;
         sqlx::query("INSERT INTO users (id, organization_id, email, name, password_hash, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(made.id.to_string())
             .bind(scope.organization().to_string())
@@ -110,14 +110,14 @@ impl Store {
         row.as_ref().map(user).transpose()
     }
 
-    pub async fn users(&self, scope: OrgScope, page: Page) -> Result<(Vec<User>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn users(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<User>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM users WHERE organization_id = $1", "created_at, id", &binds, page, user).await
     }
 
     /// Changes a role or (`None`) removes the user with its sessions; false when that would leave the
     /// organization without an owner.
-    pub async fn change_user(&self, scope: OrgScope, id: UserId, role: Option<Role>) -> Result<bool, StoreError> {
+    pub async fn change_user(&self, scope: OrgScope, id: UserId, role: Option<UserRole>) -> Result<bool, StoreError> {
         let organization = scope.organization().to_string();
         let mut transaction = self.write.begin().await?;
         // Serialises changes of one organization's people on both databases.
@@ -184,7 +184,7 @@ impl Store {
         Ok(token)
     }
 
-    pub async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
+    pub async fn session(&self, token: &str) -> Result<Option<UserSession>, StoreError> {
         let row = sqlx::query(
             "SELECT u.* FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.expires_at > $2",
         )
@@ -194,7 +194,7 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let user = user(&row)?;
-        Ok(Some(Session { scope: OrgScope::new(user.organization), user }))
+        Ok(Some(UserSession { scope: OrgScope::new(user.organization), user }))
     }
 
     /// Another password; every session but this one ends.
@@ -223,7 +223,7 @@ impl Store {
     /// An invitation and its token, which is shown once. One that the organization has sent to this address before is
     /// void from now on. Whether the address has accounts elsewhere is not looked at.
     pub async fn invite(
-        &self, scope: OrgScope, address: &LoginAddress, role: Role, lasts_ms: i64,
+        &self, scope: OrgScope, address: &LoginAddress, role: UserRole, lasts_ms: i64,
     ) -> Result<(Invitation, String), StoreError> {
         let (token, at) = (random_text(), now());
         let made = Invitation {
@@ -248,8 +248,8 @@ impl Store {
         if members > 0 {
             return Err(StoreError::Duplicate(IN_ORGANIZATION));
         }
-        void_invitations(&mut transaction, &organization, &made.email).await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::Invitations).await?;
+        revoke_invitations(&mut transaction, &organization, &made.email).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::Invitations).await?;
         sqlx::query("INSERT INTO invitations (id, organization_id, email, role, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(made.id.to_string())
             .bind(&organization)
@@ -303,7 +303,7 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let scope = OrgScope::new(organization);
-        let role = parsed(Role::parse(row.try_get("role")?), "invitations.role")?;
+        let role = parsed(UserRole::parse(row.try_get("role")?), "invitations.role")?;
         let email: String = row.try_get("email")?;
         let new = NewUser { email: &email, name, role, password_hash };
         let user = match self.create_user_in(&mut transaction, scope, new).await {
@@ -319,7 +319,7 @@ impl Store {
 /// What an organization says about itself.
 const IN_ORGANIZATION: &str = "a user of this organization with this e-mail address";
 
-async fn void_invitations(
+async fn revoke_invitations(
     transaction: &mut Transaction<'_, Any>, organization: &str, email: &str,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM invitations WHERE organization_id = $1 AND email = $2 AND accepted_at IS NULL")

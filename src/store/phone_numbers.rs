@@ -1,11 +1,11 @@
 //! Numbers: which agent answers them and which trunk they come over.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, now, parsed};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, now, parsed};
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
-use crate::domain::quota::Resource;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -45,7 +45,7 @@ pub struct PhoneNumberRow {
 
 /// Who answers a call that came in: an agent, or whomever the number's webhook names.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct InboundRoute {
     pub scope: OrgScope,
     pub agent: Option<Agent>,
     pub number: PhoneNumberFields,
@@ -98,7 +98,7 @@ impl Store {
         let at = now();
         let row = PhoneNumberRow { id: PhoneNumberId::new(), fields, version: 1, created_at: at, updated_at: at };
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::PhoneNumbers).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::PhoneNumbers).await?;
         sqlx::query(
             "INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, webhook_url, webhook_secret, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -130,8 +130,10 @@ impl Store {
         row.as_ref().map(number).transpose()
     }
 
-    pub async fn phone_numbers(&self, scope: OrgScope, page: Page) -> Result<(Vec<PhoneNumberRow>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn phone_numbers(
+        &self, scope: OrgScope, page: PageRequest,
+    ) -> Result<(Vec<PhoneNumberRow>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         let from = "FROM phone_numbers WHERE organization_id = $1";
         self.list("*", from, "created_at DESC, id DESC", &binds, page, number).await
     }
@@ -202,7 +204,7 @@ impl Store {
     }
 
     /// Who answers a number that a call over one of its owner's trunks is for.
-    pub async fn route(&self, owner: &NumberOwner, trunk: TrunkId) -> Result<Option<Route>, StoreError> {
+    pub async fn route(&self, owner: &NumberOwner, trunk: TrunkId) -> Result<Option<InboundRoute>, StoreError> {
         let (scope, fields) = (OrgScope::new(owner.organization), &owner.fields);
         let agent = match fields.agent {
             Some(id) => self.agent(scope, id).await?.filter(|agent| agent.fields.is_active),
@@ -210,7 +212,7 @@ impl Store {
         };
         // An agent that is switched off does not answer, whatever a webhook would say.
         let answers = agent.is_some() || fields.agent.is_none() && fields.webhook_url.is_some();
-        Ok(answers.then(|| Route { scope, agent, number: fields.clone(), trunk }))
+        Ok(answers.then(|| InboundRoute { scope, agent, number: fields.clone(), trunk }))
     }
 
     /// A number of the organization by how it was dialled.

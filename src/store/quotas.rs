@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, document, now, parsed};
 use crate::domain::ids::OrganizationId;
-use crate::domain::quota::{Allowance, Quotas, Resource};
+use crate::domain::quota::{QuotaOverrides, QuotaResource, Quotas};
 use sqlx::any::Any;
 use sqlx::{Row as _, Transaction};
 
@@ -22,16 +22,16 @@ pub(super) async fn lock_family(
 }
 
 /// Table of a resource, and which of its rows count. `$2` is the present time.
-fn rows(resource: Resource) -> (&'static str, &'static str) {
+fn rows(resource: QuotaResource) -> (&'static str, &'static str) {
     match resource {
-        Resource::Agents => ("agents", "$2 = $2"),
-        Resource::Tasks => ("tasks", "status IN ('pending', 'in_progress') AND $2 = $2"),
-        Resource::Trunks => ("trunks", "$2 = $2"),
-        Resource::PhoneNumbers => ("phone_numbers", "$2 = $2"),
-        Resource::ApiKeys => ("api_keys", "(expires_at IS NULL OR expires_at > $2)"),
-        Resource::Users => ("users", "$2 = $2"),
-        Resource::Invitations => ("invitations", "accepted_at IS NULL AND expires_at > $2"),
-        Resource::Organizations => ("organizations", "$2 = $2"),
+        QuotaResource::Agents => ("agents", "$2 = $2"),
+        QuotaResource::Tasks => ("tasks", "status IN ('pending', 'in_progress') AND $2 = $2"),
+        QuotaResource::Trunks => ("trunks", "$2 = $2"),
+        QuotaResource::PhoneNumbers => ("phone_numbers", "$2 = $2"),
+        QuotaResource::ApiKeys => ("api_keys", "(expires_at IS NULL OR expires_at > $2)"),
+        QuotaResource::Users => ("users", "$2 = $2"),
+        QuotaResource::Invitations => ("invitations", "accepted_at IS NULL AND expires_at > $2"),
+        QuotaResource::Organizations => ("organizations", "$2 = $2"),
     }
 }
 
@@ -50,7 +50,7 @@ impl Store {
     /// Fails with [`StoreError::QuotaExceeded`] unless the organization and its family may hold one more. Whoever adds
     /// it does so in the same transaction.
     pub(super) async fn reserve(
-        &self, transaction: &mut Transaction<'_, Any>, organization: OrganizationId, resource: Resource,
+        &self, transaction: &mut Transaction<'_, Any>, organization: OrganizationId, resource: QuotaResource,
     ) -> Result<(), StoreError> {
         lock_family(transaction, organization).await?;
         let row = sqlx::query(
@@ -62,18 +62,18 @@ impl Store {
         .await?;
         let (own, root): (String, String) = (row.try_get("own")?, row.try_get("root")?);
         let root_id: String = row.try_get("root_id")?;
-        let own = document::<Allowance>(&own)?.of_one(&self.quotas, resource);
-        let family = document::<Allowance>(&root)?.of_family(&self.quotas, resource);
+        let own = document::<QuotaOverrides>(&own)?.of_one(&self.quotas, resource);
+        let family = document::<QuotaOverrides>(&root)?.of_family(&self.quotas, resource);
         let (table, which) = rows(resource);
         // Counted up to the bound and no further.
-        if resource != Resource::Organizations {
+        if resource != QuotaResource::Organizations {
             let sql = format!(
                 "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE organization_id = $1 AND {which} LIMIT $3) held"
             );
             let held = count(transaction, &sql, &organization.to_string(), own).await?;
             exceeded(resource, held, own)?;
         }
-        let id = if resource == Resource::Organizations { "id" } else { "organization_id" };
+        let id = if resource == QuotaResource::Organizations { "id" } else { "organization_id" };
         let sql = format!(
             "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE {id} IN \
              (SELECT f.id FROM organizations f WHERE f.billing_org_id = $1) AND {which} LIMIT $3) held"
@@ -84,7 +84,9 @@ impl Store {
 
     /// What the operator allows an organization in place of the server's quotas; false when there is no such
     /// organization.
-    pub async fn allow(&self, organization: OrganizationId, allowance: &Allowance) -> Result<bool, StoreError> {
+    pub async fn set_quota_overrides(
+        &self, organization: OrganizationId, allowance: &QuotaOverrides,
+    ) -> Result<bool, StoreError> {
         let done = sqlx::query("UPDATE organizations SET quotas = $1 WHERE id = $2")
             .bind(super::text(allowance)?)
             .bind(organization.to_string())
@@ -93,7 +95,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    pub async fn allowance(&self, organization: OrganizationId) -> Result<Option<Allowance>, StoreError> {
+    pub async fn quota_overrides(&self, organization: OrganizationId) -> Result<Option<QuotaOverrides>, StoreError> {
         let row: Option<String> = sqlx::query_scalar("SELECT quotas FROM organizations WHERE id = $1")
             .bind(organization.to_string())
             .fetch_optional(&self.read)
@@ -116,6 +118,6 @@ async fn count(transaction: &mut Transaction<'_, Any>, sql: &str, id: &str, max:
     Ok(query.fetch_one(&mut **transaction).await?)
 }
 
-fn exceeded(resource: Resource, held: i64, max: i64) -> Result<(), StoreError> {
+fn exceeded(resource: QuotaResource, held: i64, max: i64) -> Result<(), StoreError> {
     if held < max { Ok(()) } else { Err(StoreError::QuotaExceeded { limit: resource.name(), max }) }
 }

@@ -3,12 +3,12 @@
 
 use super::organizations::lineage_in;
 use super::quotas::lock_family;
-use super::turns::Waiting;
+use super::turns::WorkQuery;
 use super::usage::{FAMILY_OF, spent_today};
-use super::{Backend, OrgScope, Store, StoreError, document, now, parsed};
+use super::{DatabaseBackend, OrgScope, Store, StoreError, document, now, parsed};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId, TaskId, TrunkId};
-use crate::domain::organization::Limits;
+use crate::domain::organization::OrganizationLimits;
 use crate::domain::schedule::next_allowed;
 use crate::domain::task::{TaskFields, TaskStatus};
 use crate::domain::time::UnixMs;
@@ -22,26 +22,26 @@ const DAY_MS: i64 = 86_400_000;
 
 /// A task that may be called now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueTask {
     pub scope: OrgScope,
     pub task: TaskId,
 }
 
 /// Tasks that wait for their time.
-const TASKS: Waiting =
-    Waiting { table: "tasks", waits: "w.status = 'pending' AND w.due_at IS NOT NULL", is_due: "w.due_at <= NOW" };
+const TASKS: WorkQuery =
+    WorkQuery { table: "tasks", waits: "w.status = 'pending' AND w.due_at IS NOT NULL", is_due: "w.due_at <= NOW" };
 
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum TaskClaim {
     /// This process has claimed the call.
-    Yours(CallId),
+    Claimed(CallId),
     /// The organization makes as many calls as it may, or, with `trunk`, only the trunk does.
     Busy { trunk: bool },
     /// The organization has used up what it may in a day.
     Spent,
     /// Another process has it, or it is no longer pending.
-    Gone,
+    NotPending,
 }
 
 impl Store {
@@ -49,10 +49,10 @@ impl Store {
     /// fit into `max`, beginning after `after`: whoever keeps the last one for the next time comes by all of them.
     pub async fn due_tasks(
         &self, of_one: i64, max: i64, after: Option<OrganizationId>,
-    ) -> Result<(Vec<Due>, Option<OrganizationId>), StoreError> {
+    ) -> Result<(Vec<DueTask>, Option<OrganizationId>), StoreError> {
         let organizations = (max / of_one.max(1)).max(1);
         let start = after.map(|id| id.to_string()).unwrap_or_default();
-        let turns = self.who_waits(TASKS, &start, organizations).await?;
+        let turns = self.organizations_with_work(TASKS, &start, organizations).await?;
         let last = turns.last().map(|turn| turn.organization).filter(|_| turns.len() as i64 >= organizations);
         let most_urgent = format!(
             "SELECT id FROM tasks WHERE organization_id = $1 AND status = 'pending' AND due_at IS NOT NULL AND due_at <= {} \
@@ -65,7 +65,7 @@ impl Store {
             let rows = query.bind(turn.organization.to_string()).bind(of_one).fetch_all(&self.read).await?;
             for (place, row) in rows.iter().enumerate() {
                 let task = parsed(TaskId::parse(row.try_get("id")?), "tasks.id")?;
-                due.push((place, Due { scope: OrgScope::new(turn.organization), task }));
+                due.push((place, DueTask { scope: OrgScope::new(turn.organization), task }));
             }
         }
         // Round robin: everybody's first task, then everybody's second.
@@ -77,8 +77,8 @@ impl Store {
     /// it allow another call, whoever's process holds those there are.
     /// The call still has to be begun before the lease ends.
     pub async fn claim_task(
-        &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &Limits, price_per_minute: f64,
-    ) -> Result<Claim, StoreError> {
+        &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &OrganizationLimits, price_per_minute: f64,
+    ) -> Result<TaskClaim, StoreError> {
         let organization = scope.organization().to_string();
         let mut transaction = self.write.begin().await?;
         lock_family(&mut transaction, scope.organization()).await?;
@@ -88,16 +88,16 @@ impl Store {
         let of_family = format!("organization_id IN {FAMILY_OF}");
         for one in lineage.all() {
             if !has_room(&mut transaction, &of_family, &one.id.to_string(), &one.limits).await? {
-                return Ok(Claim::Busy { trunk: false });
+                return Ok(TaskClaim::Busy { trunk: false });
             }
         }
         for one in lineage.all().iter().filter(|one| one.limits.is_capped()) {
             if !one.limits.allows(spent_today(&mut *transaction, one.id, price_per_minute).await?) {
-                return Ok(Claim::Spent);
+                return Ok(TaskClaim::Spent);
             }
         }
         if !has_room(&mut transaction, "trunk_id = $1", &trunk, trunk_limits).await? {
-            return Ok(Claim::Busy { trunk: true });
+            return Ok(TaskClaim::Busy { trunk: true });
         }
         let call = CallId::new();
         let at = now().0;
@@ -116,7 +116,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if done.rows_affected() == 0 {
-            return Ok(Claim::Gone);
+            return Ok(TaskClaim::NotPending);
         }
         let call: String = sqlx::query_scalar("SELECT call_id FROM tasks WHERE id = $1")
             .bind(task.to_string())
@@ -136,7 +136,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(Claim::Yours(parsed(CallId::parse(&call), "tasks.call_id")?))
+        Ok(TaskClaim::Claimed(parsed(CallId::parse(&call), "tasks.call_id")?))
     }
 
     /// The call of a claimed task begins: from here on it is made once or counted as failed. False when
@@ -145,7 +145,7 @@ impl Store {
         &self, scope: OrgScope, task: TaskId, call: CallId, node: &str,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write.begin().await?;
-        self.beat_in(&mut transaction, node).await?;
+        self.record_heartbeat_in(&mut transaction, node).await?;
         let begin = format!(
             "UPDATE tasks SET lease_until = 0 WHERE id = $1 AND organization_id = $2 AND call_id = $3 AND status = 'in_progress' \
              AND lease_until > {}",
@@ -254,7 +254,8 @@ impl Store {
     pub async fn expire_claims(&self, at_start: bool) -> Result<u64, StoreError> {
         let at = now().0;
         // A file has one process: at its start every claim is a dead one's.
-        let until = if at_start && self.backend == Backend::Sqlite { "9223372036854775807" } else { self.clock() };
+        let until =
+            if at_start && self.backend == DatabaseBackend::Sqlite { "9223372036854775807" } else { self.clock() };
         let mut transaction = self.write.begin().await?;
         let forget = format!(
             "DELETE FROM calls WHERE status = 'initiated' AND node IS NULL AND id IN (SELECT call_id FROM tasks \
@@ -274,7 +275,7 @@ impl Store {
 /// Another call fits into the limits; calls that are being claimed count. `whose` is a condition on `calls` with the
 /// identifier as `$1`.
 async fn has_room(
-    transaction: &mut Transaction<'_, Any>, whose: &str, id: &str, limits: &Limits,
+    transaction: &mut Transaction<'_, Any>, whose: &str, id: &str, limits: &OrganizationLimits,
 ) -> Result<bool, StoreError> {
     if let Some(max) = limits.max_concurrent_calls {
         let open = format!(
@@ -303,7 +304,7 @@ async fn has_room(
 }
 
 /// The task of a call that ended: completed, failed, or due again by its retry policy.
-pub(super) async fn task_ended(
+pub(super) async fn record_task_ended(
     transaction: &mut Transaction<'_, Any>, organization: OrganizationId, task: TaskId, call: CallId, failed: bool,
     reason: Option<EndReason>,
 ) -> Result<(), StoreError> {

@@ -2,8 +2,8 @@
 //! text leaves this file only towards a call.
 
 use super::cache::ProviderKeys;
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, corrupt, now, parsed};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, corrupt, now, parsed};
 use crate::domain::ids::{OrganizationId, SecretId};
 use crate::domain::time::UnixMs;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -138,7 +138,7 @@ impl Store {
     /// True when this is the master key that the others on this database have. The first one with a key says which.
     async fn is_the_master_key(&self, master: &MasterKey) -> Result<bool, StoreError> {
         let (name, text) = CHECK;
-        let kept = self.setting(name, &master.seal(name, text)?).await?;
+        let kept = self.get_or_create_setting(name, &master.seal(name, text)?).await?;
         Ok(master.open(name, &kept).is_ok())
     }
 
@@ -177,8 +177,8 @@ impl Store {
         secret(&row).map(Some)
     }
 
-    pub async fn secrets(&self, scope: OrgScope, page: Page) -> Result<(Vec<SecretRow>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn secrets(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<SecretRow>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM secrets WHERE organization_id = $1", "created_at, id", &binds, page, secret).await
     }
 

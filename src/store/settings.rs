@@ -4,7 +4,7 @@ use super::{Store, StoreError};
 
 impl Store {
     /// The value of a name; `made` is kept when there is none yet.
-    pub async fn setting(&self, name: &str, made: &str) -> Result<String, StoreError> {
+    pub async fn get_or_create_setting(&self, name: &str, made: &str) -> Result<String, StoreError> {
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
             .bind(name)
             .bind(made)

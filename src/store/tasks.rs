@@ -1,9 +1,9 @@
 //! Tasks.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{AgentId, TaskId};
-use crate::domain::quota::Resource;
+use crate::domain::quota::QuotaResource;
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
@@ -36,7 +36,7 @@ impl Store {
             updated_at: at,
         };
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::Tasks).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::Tasks).await?;
         sqlx::query("INSERT INTO tasks (id, organization_id, agent_id, status, fields, priority, due_at, created_at, updated_at) VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)")
             .bind(task.id.to_string())
             .bind(scope.organization().to_string())
@@ -62,14 +62,14 @@ impl Store {
     }
 
     pub async fn tasks(
-        &self, scope: OrgScope, agent: Option<AgentId>, status: Option<TaskStatus>, page: Page,
+        &self, scope: OrgScope, agent: Option<AgentId>, status: Option<TaskStatus>, page: PageRequest,
     ) -> Result<(Vec<Task>, i64), StoreError> {
         let from =
             "FROM tasks WHERE organization_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
         let binds = [
-            Bind::Text(scope.organization().to_string()),
-            Bind::MaybeText(agent.map(|id| id.to_string())),
-            Bind::MaybeText(status.map(|status| status.name().to_owned())),
+            BindValue::Text(scope.organization().to_string()),
+            BindValue::MaybeText(agent.map(|id| id.to_string())),
+            BindValue::MaybeText(status.map(|status| status.name().to_owned())),
         ];
         self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| task(scope, row)).await
     }
@@ -98,7 +98,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write.begin().await?;
         if to == TaskStatus::Pending && !matches!(from, TaskStatus::Pending | TaskStatus::InProgress) {
-            self.reserve(&mut transaction, scope.organization(), Resource::Tasks).await?;
+            self.reserve(&mut transaction, scope.organization(), QuotaResource::Tasks).await?;
         }
         let done = sqlx::query(
             "UPDATE tasks SET status = $1, updated_at = $2, due_at = NULL, call_id = NULL, lease_until = 0, attempts = 0 WHERE id = $3 AND organization_id = $4 AND status = $5",

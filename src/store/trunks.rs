@@ -1,10 +1,10 @@
 //! SIP trunks.
 
-use super::list::Bind;
-use super::{OrgScope, Page, Store, StoreError, document, now, parsed, text};
+use super::list::BindValue;
+use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, TrunkId};
 use crate::domain::inbound_claim::InboundClaim;
-use crate::domain::quota::Resource;
+use crate::domain::quota::QuotaResource;
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::{Trunk, TrunkFields};
 use sqlx::Row as _;
@@ -33,7 +33,7 @@ impl Store {
         let at = now();
         let trunk = Trunk::new(scope.organization(), fields, at);
         let mut transaction = self.write.begin().await?;
-        self.reserve(&mut transaction, scope.organization(), Resource::Trunks).await?;
+        self.reserve(&mut transaction, scope.organization(), QuotaResource::Trunks).await?;
         sqlx::query(
             "INSERT INTO trunks (id, organization_id, fields, inbound_claim, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6)",
@@ -60,8 +60,8 @@ impl Store {
         row.as_ref().map(trunk).transpose()
     }
 
-    pub async fn trunks(&self, scope: OrgScope, page: Page) -> Result<(Vec<Trunk>, i64), StoreError> {
-        let binds = [Bind::Text(scope.organization().to_string())];
+    pub async fn trunks(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<Trunk>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM trunks WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, trunk).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, parsed};
 use crate::domain::ids::OrganizationId;
-use crate::domain::share::Shares;
+use crate::domain::share::FairShares;
 use sqlx::Row as _;
 
 /// Organizations that have rows of a kind, at most so many of them at a time.
@@ -10,7 +10,7 @@ const ORGANIZATIONS_MAX: i64 = 1_000;
 
 /// Rows that wait: a table, which of its rows wait at all, and which of those are due at `NOW`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
+pub(super) struct WorkQuery {
     pub table: &'static str,
     pub waits: &'static str,
     pub is_due: &'static str,
@@ -18,16 +18,16 @@ pub(super) struct Waiting {
 
 /// Somebody who has work that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
+pub(super) struct WorkOwner {
     pub organization: OrganizationId,
     pub root: OrganizationId,
 }
 
 impl Store {
     /// Who has rows that are due, in no order, beginning after an identifier.
-    pub(super) async fn who_waits(
-        &self, Waiting { table, waits, is_due }: Waiting, after: &str, max: i64,
-    ) -> Result<Vec<Turn>, StoreError> {
+    pub(super) async fn organizations_with_work(
+        &self, WorkQuery { table, waits, is_due }: WorkQuery, after: &str, max: i64,
+    ) -> Result<Vec<WorkOwner>, StoreError> {
         let is_due = is_due.replace("NOW", self.clock());
         let sql = format!(
             "WITH RECURSIVE waiting (id) AS (SELECT MIN(w.organization_id) FROM {table} w WHERE {waits} AND w.organization_id > $1 \
@@ -41,7 +41,7 @@ impl Store {
         let rows = query.fetch_all(&self.read).await?;
         rows.iter()
             .map(|row| {
-                Ok(Turn {
+                Ok(WorkOwner {
                     organization: parsed(OrganizationId::parse(row.try_get("id")?), "organizations.id")?,
                     root: parsed(OrganizationId::parse(row.try_get("root")?), "organizations.billing_org_id")?,
                 })
@@ -51,12 +51,12 @@ impl Store {
 }
 
 /// Organizations with the least running work go first; ties are random.
-pub(super) fn in_turn(turns: &mut [Turn], shares: &Shares) {
+pub(super) fn order_fairly(turns: &mut [WorkOwner], shares: &FairShares) {
     turns.sort_by_cached_key(|turn| (shares.taken_by(turn.organization, turn.root), rand::random::<u32>()));
 }
 
 /// How many rows the next of so many who wait may have.
-pub(super) fn share(shares: &Shares, turn: Turn, waiting: usize) -> i64 {
+pub(super) fn fair_limit(shares: &FairShares, turn: WorkOwner, waiting: usize) -> i64 {
     let equal = shares.room().div_ceil(waiting.max(1));
     i64::try_from(shares.room_of(turn.organization, turn.root).min(equal)).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,8 @@
 //! What was used: summed from the calls themselves, so that it cannot differ from them.
 
-use super::{Backend, OrgScope, Store, StoreError, now, parsed};
+use super::{DatabaseBackend, OrgScope, Store, StoreError, now, parsed};
 use crate::domain::ids::{OrganizationId, TrunkId};
-use crate::domain::organization::Spent;
+use crate::domain::organization::DailyUsage;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Executor, Row as _};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub(super) const FAMILY_OF: &str = "(WITH RECURSIVE family (id) AS (SELECT CAST(
 /// calls that have none yet, those that go on among them, at the price of their minutes.
 pub(super) async fn spent_today<'e>(
     executor: impl Executor<'e, Database = Any>, organization: OrganizationId, price_per_minute: f64,
-) -> Result<Spent, StoreError> {
+) -> Result<DailyUsage, StoreError> {
     let at = now();
     let midnight = at.0 - at.0.rem_euclid(86_400_000);
     let sql = format!(
@@ -40,12 +40,12 @@ pub(super) async fn spent_today<'e>(
     let sum = |name: &str| row.try_get::<Option<i64>, _>(name).map(Option::unwrap_or_default);
     let open_s = sum("open_ms")? / 1_000;
     let open_micros = (open_s as f64 / 60.0 * price_per_minute * 1e6) as i64;
-    Ok(Spent { seconds: sum("seconds")? + open_s, micros: sum("micros")? + sum("besides")? + open_micros })
+    Ok(DailyUsage { seconds: sum("seconds")? + open_s, micros: sum("micros")? + sum("besides")? + open_micros })
 }
 
 /// Lines that other processes hold.
 #[derive(Clone, Debug, Default)]
-pub struct Elsewhere {
+pub struct OtherNodesLines {
     pub organizations: HashMap<OrganizationId, u32>,
     pub trunks: HashMap<TrunkId, u32>,
 }
@@ -66,15 +66,15 @@ pub struct UsageDay {
 
 impl Store {
     /// What an organization with everything below it has used of this UTC day, as it was a second ago at most.
-    pub async fn spent(&self, organization: OrganizationId, price_per_minute: f64) -> Result<Spent, StoreError> {
+    pub async fn spent(&self, organization: OrganizationId, price_per_minute: f64) -> Result<DailyUsage, StoreError> {
         self.cache.spent(organization, spent_today(&self.read, organization, price_per_minute)).await
     }
 
     /// The lines that other processes hold, for every organization with those below it, and for every trunk. A file
     /// has one process.
-    pub async fn calls_elsewhere(&self, node: &str) -> Result<Elsewhere, StoreError> {
-        if self.backend == Backend::Sqlite {
-            return Ok(Elsewhere::default());
+    pub async fn lines_on_other_nodes(&self, node: &str) -> Result<OtherNodesLines, StoreError> {
+        if self.backend == DatabaseBackend::Sqlite {
+            return Ok(OtherNodesLines::default());
         }
         let held = "status IN ('initiated', 'in_progress') AND node IS NOT NULL AND node <> $1";
         let sql = format!(
@@ -99,7 +99,7 @@ impl Store {
             let id = parsed(TrunkId::parse(row.try_get("id")?), "calls.trunk_id")?;
             Ok::<_, StoreError>((id, row.try_get::<i64, _>("lines")?.try_into().unwrap_or(0)))
         };
-        Ok(Elsewhere { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
+        Ok(OtherNodesLines { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
     }
 
     /// Organizations without a parent: whom the operator knows.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 #[derive(Clone, Debug, Default)]
-pub struct Wakes {
+pub struct Notifiers {
     pub outbox: Arc<Notify>,
     pub wrap_up: Arc<Notify>,
     pub schedule: Arc<Notify>,

@@ -1,21 +1,21 @@
 //! What is left to do when a call is over: claimed like everything that outlives a process.
 
 use super::deliveries::enqueue;
-use super::turns::{Turn, Waiting, in_turn, share};
+use super::turns::{WorkOwner, WorkQuery, fair_limit, order_fairly};
 use super::{OrgScope, Store, StoreError, now, parsed, storable_or_none, text};
-use crate::domain::call::{Billed, Outcome};
+use crate::domain::call::{CallOutcome, CallUsage};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{CallId, OrganizationId};
-use crate::domain::share::Shares;
+use crate::domain::share::FairShares;
 use sqlx::Row as _;
 
 /// Calls that wait for it.
-const WRAP_UPS: Waiting =
-    Waiting { table: "calls", waits: "w.wrap_up = 'pending'", is_due: "w.wrap_up_lease_until <= NOW" };
+const WRAP_UPS: WorkQuery =
+    WorkQuery { table: "calls", waits: "w.wrap_up = 'pending'", is_due: "w.wrap_up_lease_until <= NOW" };
 
 /// A call whose end is to be reported.
 #[derive(Clone, Copy, Debug)]
-pub struct WrapUp {
+pub struct WrapUpJob {
     pub scope: OrgScope,
     /// Of the organization's family.
     pub root: OrganizationId,
@@ -26,12 +26,12 @@ pub struct WrapUp {
 
 impl Store {
     /// Calls that are over and not wrapped up, each claimed until the lease ends, in fair shares of what is under way.
-    pub async fn claim_wrap_ups(&self, shares: &mut Shares, lease_ms: i64) -> Result<Vec<WrapUp>, StoreError> {
-        let mut turns = self.who_waits(WRAP_UPS, "", i64::MAX).await?;
-        in_turn(&mut turns, shares);
+    pub async fn claim_wrap_ups(&self, shares: &mut FairShares, lease_ms: i64) -> Result<Vec<WrapUpJob>, StoreError> {
+        let mut turns = self.organizations_with_work(WRAP_UPS, "", i64::MAX).await?;
+        order_fairly(&mut turns, shares);
         let mut claimed = Vec::new();
         for (done, turn) in turns.iter().enumerate() {
-            let max = share(shares, *turn, turns.len() - done);
+            let max = fair_limit(shares, *turn, turns.len() - done);
             if max > 0 {
                 self.claim_wrap_ups_of(*turn, max, lease_ms, shares, &mut claimed).await?;
             }
@@ -40,7 +40,7 @@ impl Store {
     }
 
     async fn claim_wrap_ups_of(
-        &self, turn: Turn, max: i64, lease_ms: i64, shares: &mut Shares, claimed: &mut Vec<WrapUp>,
+        &self, turn: WorkOwner, max: i64, lease_ms: i64, shares: &mut FairShares, claimed: &mut Vec<WrapUpJob>,
     ) -> Result<(), StoreError> {
         let now = self.clock();
         let due = format!(
@@ -58,7 +58,7 @@ impl Store {
             let done =
                 sqlx::query(sqlx::AssertSqlSafe(claim.as_str())).bind(lease_ms).bind(&id).execute(&self.write).await?;
             if done.rows_affected() == 1 && shares.take(turn.organization, turn.root).is_ok() {
-                claimed.push(WrapUp {
+                claimed.push(WrapUpJob {
                     scope: OrgScope::new(turn.organization),
                     root: turn.root,
                     call: parsed(CallId::parse(&id), "calls.id")?,
@@ -70,8 +70,8 @@ impl Store {
     }
 
     /// What is known of the call, what it used, and what is to be sent about it: all or nothing, once.
-    pub async fn wrapped_up(
-        &self, scope: OrgScope, call: CallId, outcome: &Outcome, billed: &Billed, deliveries: &[Delivery],
+    pub async fn record_wrap_up(
+        &self, scope: OrgScope, call: CallId, outcome: &CallOutcome, billed: &CallUsage, deliveries: &[Delivery],
     ) -> Result<(), StoreError> {
         let mut transaction = self.write.begin().await?;
         let done = sqlx::query(
@@ -118,7 +118,7 @@ impl Store {
 
     /// A report that was asked for replaces the one before; the tokens it took are added to the bill.
     pub async fn put_outcome(
-        &self, scope: OrgScope, call: CallId, outcome: &Outcome, added: &Billed,
+        &self, scope: OrgScope, call: CallId, outcome: &CallOutcome, added: &CallUsage,
     ) -> Result<(), StoreError> {
         let (id, organization, today) = (call.to_string(), scope.organization().to_string(), now().day());
         let mut transaction = self.write.begin().await?;

@@ -33,7 +33,7 @@ pub struct CallTrace {
 }
 
 #[cfg(feature = "otlp")]
-pub use otlp::Spans;
+pub use otlp::TraceExporter;
 
 #[cfg(not(feature = "otlp"))]
 pub use nothing::Spans;
@@ -44,7 +44,7 @@ mod nothing {
     #[derive(Clone, Debug, Default)]
     pub struct Spans(());
 
-    impl Spans {
+    impl TraceExporter {
         pub fn start(endpoint: &str) -> Result<Self, String> {
             if endpoint.is_empty() {
                 return Ok(Self(()));
@@ -68,13 +68,13 @@ mod otlp {
 
     /// Spans wait in the exporter's own bounded queue; what finds no room there is lost.
     #[derive(Clone, Debug, Default)]
-    pub struct Spans(Option<SdkTracerProvider>);
+    pub struct TraceExporter(Option<SdkTracerProvider>);
 
     fn at(ms: i64) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(ms.max(0) as u64)
     }
 
-    impl Spans {
+    impl TraceExporter {
         /// `endpoint` is that of the signal: `http://127.0.0.1:4318/v1/traces`; without one nothing is sent.
         pub fn start(endpoint: &str) -> Result<Self, String> {
             if endpoint.is_empty() {

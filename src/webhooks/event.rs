@@ -7,7 +7,7 @@ use crate::domain::ids::{AgentId, DeliveryId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
 use serde_json::{Map, Value, json};
-use trunkline_json::document::{DocumentError, Limits};
+use trunkline_json::document::{DocumentError, DocumentLimits};
 
 pub const ASSISTANT_REQUEST: &str = "assistant-request";
 pub const TOOL_CALLS: &str = "tool-calls";
@@ -146,7 +146,7 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
 }
 
 /// What is read of an answer to `tool-calls`.
-const ANSWER: Limits = Limits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
+const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
 
 /// What a server answered to `tool-calls`, for one call. `Err` is told to the model as a failure.
 pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {

@@ -1,8 +1,8 @@
 //! Servers that offer tools themselves: Model Context Protocol over streamable HTTP, by the protocol's own client.
 //! What a server says of its tools goes to the model as it is; what a tool answers is words.
 
-use super::mcp_client::{BoundedClient, MESSAGE};
-use super::sender::{Failure, Sender};
+use super::mcp_client::{BoundedMcpClient, MESSAGE};
+use super::sender::{WebhookError, WebhookSender};
 use crate::domain::chat::ToolOffer;
 use crate::domain::speech::Tool;
 use hyper::header::AUTHORIZATION;
@@ -28,12 +28,12 @@ const DESCRIPTION_CHARS_MAX: usize = 4_000;
 const ANSWER_CHARS_MAX: usize = 64_000;
 
 /// A server that was reached; ends with its last handle.
-pub struct ToolServer {
+pub struct McpServer {
     service: RunningService<RoleClient, ()>,
     pub tools: Vec<ToolOffer>,
 }
 
-impl std::fmt::Debug for ToolServer {
+impl std::fmt::Debug for McpServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ToolServer").field("tools", &self.tools.len()).finish_non_exhaustive()
     }
@@ -44,29 +44,31 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
 }
 
-impl Sender {
+impl WebhookSender {
     /// Connects to an agent's tool server and asks what it has.
-    pub async fn tool_server(&self, tool: &Tool) -> Result<ToolServer, Failure> {
+    pub async fn tool_server(&self, tool: &Tool) -> Result<McpServer, WebhookError> {
         let url = tool.server().unwrap_or_default();
-        let parsed = self.tools.guard().check(url).map_err(Failure::Refused)?;
-        let client = self.tools.client(&parsed).map_err(Failure::Refused)?.clone();
+        let parsed = self.tools.guard().check(url).map_err(WebhookError::Refused)?;
+        let client = self.tools.client(&parsed).map_err(WebhookError::Refused)?.clone();
         let mut config = StreamableHttpClientTransportConfig::with_uri(url);
         config.max_sse_event_size = MESSAGE.bytes_max;
         if let Some(value) = tool.authorization.as_deref().and_then(|text| text.parse().ok()) {
             config.custom_headers.insert(AUTHORIZATION, value);
         }
-        let transport = StreamableHttpClientTransport::with_client(BoundedClient(client), config);
+        let transport = StreamableHttpClientTransport::with_client(BoundedMcpClient(client), config);
         let connect = async {
             let service = ().serve(transport).await.map_err(|error| unreachable(&error))?;
             let tools = list(&service, tool.allowed_tools.as_deref()).await?;
-            Ok(ToolServer { tools, service })
+            Ok(McpServer { tools, service })
         };
-        timeout(CONNECT_DEADLINE, connect).await.unwrap_or(Err(Failure::Deadline))
+        timeout(CONNECT_DEADLINE, connect).await.unwrap_or(Err(WebhookError::Deadline))
     }
 }
 
 /// The tools of a server that may be used, page by page.
-async fn list(service: &RunningService<RoleClient, ()>, allowed: Option<&[String]>) -> Result<Vec<ToolOffer>, Failure> {
+async fn list(
+    service: &RunningService<RoleClient, ()>, allowed: Option<&[String]>,
+) -> Result<Vec<ToolOffer>, WebhookError> {
     let allowed = |name: &str| allowed.is_none_or(|list| list.iter().any(|one| one == name));
     let (mut tools, mut listed, mut cursor) = (Vec::<ToolOffer>::new(), 0, None);
     for _ in 0..PAGES_MAX {
@@ -97,19 +99,21 @@ async fn list(service: &RunningService<RoleClient, ()>, allowed: Option<&[String
 }
 
 /// What went wrong, without the address.
-fn unreachable(error: &dyn std::error::Error) -> Failure {
+fn unreachable(error: &dyn std::error::Error) -> WebhookError {
     let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }
-    Failure::Unreachable(inner.to_string())
+    WebhookError::Unreachable(inner.to_string())
 }
 
-impl ToolServer {
+impl McpServer {
     /// Calls a tool: its words, or why there are none.
-    pub async fn call(&self, name: &str, arguments: Map<String, Value>, deadline: Duration) -> Result<String, Failure> {
+    pub async fn call(
+        &self, name: &str, arguments: Map<String, Value>, deadline: Duration,
+    ) -> Result<String, WebhookError> {
         let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        let answer = timeout(deadline, self.service.call_tool(params)).await.map_err(|_| Failure::Deadline)?;
+        let answer = timeout(deadline, self.service.call_tool(params)).await.map_err(|_| WebhookError::Deadline)?;
         let answer = answer.map_err(|error| unreachable(&error))?;
         let words = answer.content.iter().filter_map(|content| match content {
             ContentBlock::Text(text) => Some(text.text.clone()),

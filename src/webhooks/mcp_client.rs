@@ -14,29 +14,29 @@ use sse_stream::{Sse, SseStream};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use trunkline_json::document::Limits;
+use trunkline_json::document::DocumentLimits;
 
 /// A message of a server: a list of its tools, an answer of one.
-pub(super) const MESSAGE: Limits = Limits { bytes_max: 1 << 20, depth_max: 80, values_max: 50_000 };
+pub(super) const MESSAGE: DocumentLimits = DocumentLimits { bytes_max: 1 << 20, depth_max: 80, values_max: 50_000 };
 /// What is read of a refusal.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 const SESSION_ID: &str = "Mcp-Session-Id";
 
 type Error = StreamableHttpError<reqwest::Error>;
-type Events = BoxStream<'static, Result<Sse, SseError>>;
+type SseEvents = BoxStream<'static, Result<Sse, SseError>>;
 
 /// A client whose answers have bounds.
 #[derive(Clone, Debug)]
-pub(super) struct BoundedClient(pub Client);
+pub(super) struct BoundedMcpClient(pub Client);
 
 /// Bytes of an event that have come; an empty line ends it.
 #[derive(Debug, Default)]
-struct EventSize {
+struct SseEventSize {
     line: usize,
     event: usize,
 }
 
-impl EventSize {
+impl SseEventSize {
     /// False when the event is too large.
     fn add(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
@@ -62,8 +62,8 @@ fn too_large(what: &str) -> std::io::Error {
 }
 
 /// Events whose size and values have bounds.
-fn events(bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static) -> Events {
-    let mut size = EventSize::default();
+fn events(bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static) -> SseEvents {
+    let mut size = SseEventSize::default();
     let bounded = bytes.map(move |chunk| {
         let chunk = chunk.map_err(std::io::Error::other)?;
         if size.add(&chunk) { Ok(chunk) } else { Err(too_large("an event")) }
@@ -71,7 +71,7 @@ fn events(bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static) ->
     checked(SseStream::from_bytes_stream(bounded.boxed()).boxed())
 }
 
-fn checked(events: Events) -> Events {
+fn checked(events: SseEvents) -> SseEvents {
     let check = |event: Result<Sse, SseError>| {
         let event = event?;
         let data = event.data.as_deref().unwrap_or_default();
@@ -157,7 +157,7 @@ async fn answered(response: Response, expects_answer: bool) -> Result<Streamable
     }
 }
 
-impl StreamableHttpClient for BoundedClient {
+impl StreamableHttpClient for BoundedMcpClient {
     type Error = reqwest::Error;
 
     async fn post_message(
@@ -191,7 +191,7 @@ impl StreamableHttpClient for BoundedClient {
     async fn get_stream(
         &self, uri: Arc<str>, session_id: Option<Arc<str>>, last_event_id: Option<String>, auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<Events, Error> {
+    ) -> Result<SseEvents, Error> {
         let open = self.0.get_stream_with_max_sse_event_size(
             uri,
             session_id,
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn many_events_are_no_large_one() {
-        let mut size = EventSize::default();
+        let mut size = SseEventSize::default();
         assert!((0..100_000).all(|_| size.add(b"data: xxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n")));
         assert!(!size.add(&vec![b'x'; MESSAGE.bytes_max + 1]));
     }

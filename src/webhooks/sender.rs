@@ -1,8 +1,8 @@
 //! Sends one webhook and waits for the answer, over connections that the guard lets through.
 
 use super::signature::sign;
-use crate::egress::http::{GuardedHttp, Redirects};
-use crate::egress::{EgressError, Guard};
+use crate::egress::http::{GuardedHttp, RedirectPolicy};
+use crate::egress::{EgressError, EgressGuard};
 use bytes::Bytes;
 use reqwest::Method;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const REDIRECTS_MAX: usize = 3;
 
 /// Why a webhook got no useful answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum WebhookError {
     /// The address guard stopped it: trying again will not help.
     Refused(EgressError),
     Deadline,
@@ -27,7 +27,7 @@ pub enum Failure {
     Status(u16),
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for WebhookError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused(why) => write!(f, "the URL {why}"),
@@ -41,7 +41,7 @@ impl std::fmt::Display for Failure {
 
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub struct WebhookMessage<'a> {
     pub id: &'a str,
     pub url: &'a str,
     pub body: &'a str,
@@ -52,14 +52,14 @@ pub struct Message<'a> {
 
 /// Shared by everything that sends webhooks.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct WebhookSender {
     http: GuardedHttp,
     /// For servers that offer tools.
     pub(super) tools: GuardedHttp,
 }
 
-impl Sender {
-    pub fn new(guard: &Guard) -> Result<Self, reqwest::Error> {
+impl WebhookSender {
+    pub fn new(guard: &EgressGuard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .connect_timeout(Duration::from_secs(5))
@@ -67,9 +67,9 @@ impl Sender {
                 .pool_max_idle_per_host(16)
                 .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
         };
-        let http = GuardedHttp::new(guard, Redirects::AnyOrigin(REDIRECTS_MAX), builder)?;
+        let http = GuardedHttp::new(guard, RedirectPolicy::AnyOrigin(REDIRECTS_MAX), builder)?;
         // Their authorization and session are for the server that the agent names, not for one it points to.
-        let tools = GuardedHttp::new(guard, Redirects::SameOrigin(REDIRECTS_MAX), builder)?;
+        let tools = GuardedHttp::new(guard, RedirectPolicy::SameOrigin(REDIRECTS_MAX), builder)?;
         Ok(Self { http, tools })
     }
 
@@ -79,12 +79,12 @@ impl Sender {
     }
 
     /// Posts a message; the answer's status and body, whatever the status is.
-    pub async fn post(&self, message: Message<'_>, deadline: Duration) -> Result<(u16, Bytes), Failure> {
-        let url = self.http.guard().check(message.url).map_err(Failure::Refused)?;
+    pub async fn post(&self, message: WebhookMessage<'_>, deadline: Duration) -> Result<(u16, Bytes), WebhookError> {
+        let url = self.http.guard().check(message.url).map_err(WebhookError::Refused)?;
         let mut request = self
             .http
             .request(Method::POST, url)
-            .map_err(Failure::Refused)?
+            .map_err(WebhookError::Refused)?
             .header("content-type", "application/json")
             .header("webhook-id", message.id)
             .header("webhook-timestamp", message.at_s)
@@ -98,36 +98,36 @@ impl Sender {
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
                 if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                    return Err(Failure::TooLarge);
+                    return Err(WebhookError::TooLarge);
                 }
                 body.extend_from_slice(&chunk);
             }
             Ok((status, Bytes::from(body)))
         };
-        timeout(deadline, exchange).await.unwrap_or(Err(Failure::Deadline))
+        timeout(deadline, exchange).await.unwrap_or(Err(WebhookError::Deadline))
     }
 }
 
 /// The innermost reason; a URL may hold a customer's token and stays out.
-fn unreachable(error: &reqwest::Error) -> Failure {
+fn unreachable(error: &reqwest::Error) -> WebhookError {
     let mut why = if error.is_redirect() { "redirect not followed".to_owned() } else { "request failed".to_owned() };
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         why = inner.to_string();
         source = inner.source();
     }
-    Failure::Unreachable(why)
+    WebhookError::Unreachable(why)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::{OwnListeners, Reach};
+    use crate::egress::{EgressReach, OwnListeners};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    fn message(url: &str) -> Message<'_> {
-        Message { id: "1", url, body: "{}", secret: Some("s"), at_s: 5 }
+    fn message(url: &str) -> WebhookMessage<'_> {
+        WebhookMessage { id: "1", url, body: "{}", secret: Some("s"), at_s: 5 }
     }
 
     /// Answers one request and returns it.
@@ -141,29 +141,29 @@ mod tests {
 
     #[tokio::test]
     async fn names_that_lead_home_are_not_connected_to() {
-        let guard = Guard::new(Reach::default(), &[], OwnListeners::default(), None);
-        let sender = Sender::new(&guard).unwrap();
+        let guard = EgressGuard::new(EgressReach::default(), &[], OwnListeners::default(), None);
+        let sender = WebhookSender::new(&guard).unwrap();
         // The resolver is asked below the URL's own check, which knows this name already.
         let (url, public) = ("https://localhost:1/", url::Url::parse("https://example.com/").unwrap());
         let request = sender.http.client(&public).unwrap().post(url).send().await.unwrap_err();
-        assert_eq!(unreachable(&request), Failure::Unreachable("the name has no public address".into()));
+        assert_eq!(unreachable(&request), WebhookError::Unreachable("the name has no public address".into()));
         let failure = sender.post(message("https://127.0.0.1/"), DEADLINE).await.unwrap_err();
-        assert!(matches!(failure, Failure::Refused(_)));
+        assert!(matches!(failure, WebhookError::Refused(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_is_silent_is_given_up_at_the_deadline() {
-        let sender = Sender::new(&Guard::open()).unwrap();
+        let sender = WebhookSender::new(&EgressGuard::unrestricted()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let began = tokio::time::Instant::now();
-        assert_eq!(sender.post(message(&url), DEADLINE).await, Err(Failure::Deadline));
+        assert_eq!(sender.post(message(&url), DEADLINE).await, Err(WebhookError::Deadline));
         assert_eq!(began.elapsed().as_secs(), 10);
     }
 
     #[tokio::test]
     async fn a_redirect_keeps_the_message_and_is_guarded() {
-        let sender = Sender::new(&Guard::open()).unwrap();
+        let sender = WebhookSender::new(&EgressGuard::unrestricted()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let url = format!("http://{addr}/first");

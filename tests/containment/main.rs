@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use support::{Browser, Receiver, Server, at_once, until};
+use support::{CustomerServer, LoggedInUser, Server, at_once, until};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -30,11 +30,11 @@ static ARMED: Mutex<Vec<(&str, u32)>> = Mutex::new(Vec::new());
 /// One test at a time: they share the log and the count of panics.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-struct Poison;
+struct PanickingValue;
 
-struct Message(String);
+struct PanicMessage(String);
 
-impl Visit for Message {
+impl Visit for PanicMessage {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
@@ -42,9 +42,9 @@ impl Visit for Message {
     }
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Poison {
+impl<S: tracing::Subscriber> Layer<S> for PanickingValue {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        let mut message = Message(String::new());
+        let mut message = PanicMessage(String::new());
         event.record(&mut message);
         let hit = {
             let mut armed = ARMED.lock().unwrap();
@@ -60,7 +60,7 @@ fn arm(message: &'static str, times: u32) {
     static SUBSCRIBER: OnceLock<()> = OnceLock::new();
     SUBSCRIBER.get_or_init(|| {
         let ours = Targets::new().with_target("trunkline", tracing::Level::TRACE);
-        tracing_subscriber::registry().with(Poison.with_filter(ours)).init();
+        tracing_subscriber::registry().with(PanickingValue.with_filter(ours)).init();
     });
     *ARMED.lock().unwrap() = vec![(message, times)];
 }
@@ -108,7 +108,7 @@ async fn nothing_left(server: &Server) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_panics_ends_once_with_its_events_and_its_report_and_no_other_notices() {
     let (_turn, server) = server().await;
-    let receiver = Receiver::start(|_| at_once(&json!({}))).await;
+    let receiver = CustomerServer::start(|_| at_once(&json!({}))).await;
     let hook = json!({"webhook_url": receiver.url, "webhook_events": ["status-update", "end-of-call-report"]});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(hook)).await;
     let before = counted("call");
@@ -173,7 +173,7 @@ async fn a_call_that_panics_ends_once_with_its_events_and_its_report_and_no_othe
 async fn a_call_that_panics_before_its_row_is_refused_and_leaves_nothing() {
     let (_turn, server) = server().await;
     // A webhook that does not help: the log says so before there is a row.
-    let receiver = Receiver::start(|_| (500, String::new(), Duration::ZERO)).await;
+    let receiver = CustomerServer::start(|_| (500, String::new(), Duration::ZERO)).await;
     let hook = json!({"webhook_url": receiver.url, "webhook_events": ["assistant-request"]});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(hook)).await;
     arm("assistant-request failed, the saved agent answers", 1);
@@ -192,7 +192,7 @@ async fn a_call_of_a_task_that_panics_fails_and_so_does_its_task() {
     let made = server.post(&format!("/tasks/{task}/execute"), json!({})).await;
     let id = made["call_id"].as_str().unwrap().to_owned();
     let rings = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::Script::parse("listen").unwrap();
+    let script = trunkline::caller::script::CallScript::parse("listen").unwrap();
     let report = server.phone.answer(rings, &script, None).await;
     assert!(report.ended_by_agent, "{report:?}");
     let call = over(&server, &id).await;
@@ -205,7 +205,7 @@ async fn a_call_of_a_task_that_panics_fails_and_so_does_its_task() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_panics_is_made_without_the_analysis() {
     let (_turn, server) = server().await;
-    let receiver = Receiver::start(|_| at_once(&json!({}))).await;
+    let receiver = CustomerServer::start(|_| at_once(&json!({}))).await;
     let hook = json!({"webhook_url": receiver.url, "webhook_events": ["end-of-call-report"]});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(hook)).await;
     let before = counted("wrap_up");
@@ -218,7 +218,7 @@ async fn a_report_that_panics_is_made_without_the_analysis() {
         })
         .await;
         // The model is gone when the report is made.
-        server.emulator.faults.set("llm", Some(trunkline::emulator::Fault::Refuse), u32::MAX);
+        server.emulator.faults.set("llm", Some(trunkline::emulator::InjectedFault::Refuse), u32::MAX);
         arm("call cannot be analysed", 1);
     };
     let (report, ()) = tokio::join!(call, fail);
@@ -233,7 +233,7 @@ async fn a_report_that_panics_is_made_without_the_analysis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_panics_is_answered_and_the_next_one_too() {
     let (_turn, server) = server().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let before = counted("api_request");
     // A table is missing: the store fails, and the log of that panics.
     let url = format!("sqlite://{}/test.db", server.folder.path().display());
@@ -259,7 +259,7 @@ async fn a_message_that_panics_costs_the_endpoint_nothing_else() {
         for _ in 0..3 {
             server.app.context.sip.hang_up(SipCall(u64::MAX)).await;
         }
-        assert_eq!(server.app.context.sip.check().await, Some(200));
+        assert_eq!(server.app.context.sip.self_check().await, Some(200));
         assert_eq!(counted("sip_message"), before + 3);
     };
     let (report, ()) = tokio::join!(call, poison);

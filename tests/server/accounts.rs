@@ -1,20 +1,20 @@
 //! People of several organizations, invitations that say nothing, guesses of passwords, and who reads the metrics.
 
-use super::support::{Browser, OWNER, PASSWORD, Server};
+use super::support::{LoggedInUser, OWNER, PASSWORD, Server};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
 use trunkline::config::Config;
 use trunkline::domain::login_address::LoginAddress;
 use trunkline::domain::password;
-use trunkline::domain::permission::Role;
+use trunkline::domain::permission::UserRole;
 use trunkline::store::{OrgScope, Store};
 
 const OTHER_PASSWORD: &str = "quite another password";
 
 /// What a client says and hears.
 #[derive(Clone, Debug, PartialEq)]
-struct Heard {
+struct LoginOutcome {
     status: u16,
     code: Value,
     body: Value,
@@ -28,11 +28,11 @@ fn client(address: &str) -> reqwest::Client {
     reqwest::Client::builder().local_address(address).pool_max_idle_per_host(0).build().unwrap()
 }
 
-async fn heard(request: reqwest::RequestBuilder) -> Heard {
+async fn heard(request: reqwest::RequestBuilder) -> LoginOutcome {
     let answer = request.send().await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body: Value = answer.json().await.unwrap();
-    Heard {
+    LoginOutcome {
         status,
         code: body["details"]["code"].clone(),
         cookie: headers.contains_key("set-cookie"),
@@ -41,16 +41,16 @@ async fn heard(request: reqwest::RequestBuilder) -> Heard {
     }
 }
 
-async fn log_in_from(server: &Server, address: &str, email: &str, password: &str) -> Heard {
+async fn log_in_from(server: &Server, address: &str, email: &str, password: &str) -> LoginOutcome {
     let body = json!({"email": email, "password": password});
     heard(client(address).post(server.url("/auth/login")).json(&body)).await
 }
 
-async fn log_in(server: &Server, body: Value) -> Heard {
+async fn log_in(server: &Server, body: Value) -> LoginOutcome {
     heard(server.http.post(server.url("/auth/login")).json(&body)).await
 }
 
-async fn accept(server: &Server, token: &str, password: &str) -> Heard {
+async fn accept(server: &Server, token: &str, password: &str) -> LoginOutcome {
     let body = json!({"token": token, "name": "N", "password": password});
     heard(server.http.post(server.url("/invitations/accept")).json(&body)).await
 }
@@ -61,7 +61,7 @@ async fn organization(store: &Store, name: &str, email: &str, password: &str) ->
     store.bootstrap(name, email, &recipe.hash(password).unwrap()).await.unwrap().scope
 }
 
-async fn invite(browser: &Browser, email: &str) -> String {
+async fn invite(browser: &LoggedInUser, email: &str) -> String {
     let made = browser.done("POST", "/users/invite", Some(json!({"email": email}))).await;
     made["invitation"]["token"].as_str().unwrap().to_owned()
 }
@@ -116,7 +116,8 @@ async fn a_password_belongs_to_an_address_in_one_organization() {
     let server = Server::start().await;
     let store = &server.app.context.store;
     organization(store, "Second", OWNER, OTHER_PASSWORD).await;
-    let (first, second) = (Browser::owner(&server).await, Browser::log_in(&server, OWNER, OTHER_PASSWORD).await);
+    let (first, second) =
+        (LoggedInUser::owner(&server).await, LoggedInUser::log_in(&server, OWNER, OTHER_PASSWORD).await);
     let change = json!({"current_password": PASSWORD, "new_password": "a third password"});
     let (status, answer) = second.send("POST", "/auth/password", Some(change.clone())).await;
     assert_eq!((status, &answer["details"]["code"]), (403, &json!("wrong_password")), "the other account's");
@@ -135,7 +136,7 @@ async fn a_password_belongs_to_an_address_in_one_organization() {
     let deputy = users["users"].as_array().unwrap().iter().find(|user| user["id"] != json!(id)).unwrap();
     let path = format!("/users/{}", deputy["id"].as_str().unwrap());
     first.done("PATCH", &path, Some(json!({"role": "owner"}))).await;
-    let deputy = Browser::log_in(&server, "deputy@example.com", PASSWORD).await;
+    let deputy = LoggedInUser::log_in(&server, "deputy@example.com", PASSWORD).await;
     deputy.done("DELETE", &format!("/users/{id}"), None).await;
     assert_eq!(log_in(&server, json!({"email": OWNER, "password": "a third password"})).await.status, 401);
     assert_eq!(log_in(&server, json!({"email": OWNER, "password": OTHER_PASSWORD})).await.status, 200);
@@ -160,7 +161,7 @@ async fn an_invitation_says_nothing_of_accounts_elsewhere_and_blocks_none() {
     organization(store, "Hostile", "hostile@example.com", PASSWORD).await;
     organization(store, "Accents", "jos\u{E9}@m\u{FC}nchen.example", PASSWORD).await;
     let (owner, hostile) =
-        (Browser::owner(&server).await, Browser::log_in(&server, "hostile@example.com", PASSWORD).await);
+        (LoggedInUser::owner(&server).await, LoggedInUser::log_in(&server, "hostile@example.com", PASSWORD).await);
 
     let mut shapes = Vec::new();
     for email in
@@ -193,7 +194,7 @@ async fn an_invitation_says_nothing_of_accounts_elsewhere_and_blocks_none() {
     assert_eq!(accept(&server, &squatted, OTHER_PASSWORD).await.status, 201);
     let token = invite(&owner, "Colleague@example.com").await;
     assert_eq!(accept(&server, &token, PASSWORD).await.status, 201);
-    Browser::log_in(&server, "colleague@example.com", PASSWORD).await;
+    LoggedInUser::log_in(&server, "colleague@example.com", PASSWORD).await;
 
     // Somebody who has a password elsewhere and uses it again is asked which; with another one it says so itself.
     let token = invite(&owner, "jose\u{301}@m\u{FC}nchen.example").await;
@@ -208,7 +209,7 @@ async fn an_invitation_is_good_once_and_the_last_one_counts() {
     let store = &server.app.context.store;
     let other = organization(store, "Other", "other@example.com", PASSWORD).await;
     let (owner, second) =
-        (Browser::owner(&server).await, Browser::log_in(&server, "other@example.com", PASSWORD).await);
+        (LoggedInUser::owner(&server).await, LoggedInUser::log_in(&server, "other@example.com", PASSWORD).await);
 
     // Who is in my own organization already is my own data.
     for email in [OWNER, "OWNER@example.com", "owner@EXAMPLE.com "] {
@@ -226,7 +227,7 @@ async fn an_invitation_is_good_once_and_the_last_one_counts() {
     let void = accept(&server, &first, PASSWORD).await;
     assert_eq!((void.status, &void.code), (404, &json!("not_found")), "the later one stands in its place");
     let address = LoginAddress::new("late@example.com");
-    let (_, late) = store.invite(other, &address, Role::Member, -1).await.unwrap();
+    let (_, late) = store.invite(other, &address, UserRole::Member, -1).await.unwrap();
     assert_eq!(accept(&server, &late, PASSWORD).await.status, 404);
 
     // The same token ten times at one moment, and another organization's in between.
@@ -266,7 +267,7 @@ async fn one_computation_tries_all_accounts_of_an_address() {
     let server = Server::start().await;
     let (store, hostile) = (&server.app.context.store, "hostile@example.com");
     organization(store, "Hostile", hostile, PASSWORD).await;
-    let hostile = Browser::log_in(&server, hostile, PASSWORD).await;
+    let hostile = LoggedInUser::log_in(&server, hostile, PASSWORD).await;
     let unknown = store.password_recipes(&LoginAddress::new("nobody@example.com")).await.unwrap();
     // Of an account that an earlier version has made with a salt of its own, and of one that is new.
     for email in [OWNER, "new@example.com"] {
@@ -319,7 +320,7 @@ async fn strangers_keep_nobody_from_where_they_logged_in_before() {
     let server = Server::start().await;
     let store = &server.app.context.store;
     organization(store, "Hostile", "hostile@example.com", PASSWORD).await;
-    let hostile = Browser::log_in(&server, "hostile@example.com", PASSWORD).await;
+    let hostile = LoggedInUser::log_in(&server, "hostile@example.com", PASSWORD).await;
     // An account of the owner's address in the guesser's own organization, opened where the guesses come from.
     assert_eq!(accept(&server, &invite(&hostile, OWNER).await, OTHER_PASSWORD).await.status, 201);
     assert_eq!(log_in_from(&server, "127.0.2.1", OWNER, OTHER_PASSWORD).await.status, 200);
@@ -365,7 +366,7 @@ async fn an_ipv6_network_is_one_source() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_has_a_session_does_not_guess_its_password() {
     let server = Arc::new(Server::start().await);
-    let owner = Arc::new(Browser::owner(&server).await);
+    let owner = Arc::new(LoggedInUser::owner(&server).await);
     let guesses = (0..30).map(|n| {
         let owner = owner.clone();
         let change = json!({"current_password": format!("wrong password {n}"), "new_password": OTHER_PASSWORD});

@@ -8,16 +8,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ends the telephone with the test.
-struct Phone(Child);
+struct Baresip(Child);
 
-impl Drop for Phone {
+impl Drop for Baresip {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Phone {
+impl Baresip {
     /// Hangs up and writes what it has heard.
     async fn quit(&mut self) {
         let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
@@ -32,11 +32,11 @@ impl Phone {
 
 /// A file at 8 kHz for a telephone to play.
 pub fn silence_and_speech(folder: &Path, phrase: &str) -> String {
-    speech(folder, phrase, &Setup::plain("PCMA"))
+    speech(folder, phrase, &BaresipSetup::plain("PCMA"))
 }
 
 /// How the telephone is set up, and what the trunk allows.
-struct Setup {
+struct BaresipSetup {
     codec: &'static str,
     module: &'static str,
     rate_hz: usize,
@@ -47,7 +47,7 @@ struct Setup {
     trunk: Value,
 }
 
-impl Setup {
+impl BaresipSetup {
     fn plain(codec: &'static str) -> Self {
         Self {
             codec,
@@ -63,7 +63,7 @@ impl Setup {
 }
 
 /// Three seconds for the greeting, the phrase, and silence; at the telephone's own rate.
-fn speech(folder: &Path, phrase: &str, setup: &Setup) -> String {
+fn speech(folder: &Path, phrase: &str, setup: &BaresipSetup) -> String {
     let path = folder.join("speech.wav");
     let source = format!("{}/fixtures/audio/{phrase}.wav", env!("CARGO_MANIFEST_DIR"));
     let mut reader = hound::WavReader::open(source).unwrap();
@@ -84,7 +84,7 @@ fn speech(folder: &Path, phrase: &str, setup: &Setup) -> String {
     path.display().to_string()
 }
 
-fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
+fn start(folder: &Path, setup: &BaresipSetup, port: u16) -> Baresip {
     let speech = speech(folder, "hello", setup);
     let heard = folder.display().to_string();
     let mut config = String::new();
@@ -127,7 +127,7 @@ fn start(folder: &Path, setup: &Setup, port: u16) -> Phone {
         .stderr(Stdio::null())
         .spawn()
         .expect("baresip is not installed (make test installs baresip-core)");
-    Phone(child)
+    Baresip(child)
 }
 
 /// Level of the loudest half second that the telephone played, in dB below the loudest there is.
@@ -147,7 +147,7 @@ pub fn level_db(bytes: &[u8]) -> f64 {
 }
 
 /// The telephone is greeted, understood and answered; what the call's row says afterwards.
-async fn converses(setup: Setup) -> Value {
+async fn converses(setup: BaresipSetup) -> Value {
     let name = format!("{} {:?} {}", setup.codec, setup.media_encryption, setup.transport);
     let files = tls_files();
     let server = Server::start_with(|config| {
@@ -195,7 +195,7 @@ async fn converses(setup: Setup) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_is_greeted_understood_and_answered() {
     for codec in ["PCMA", "PCMU"] {
-        let call = converses(Setup::plain(codec)).await;
+        let call = converses(BaresipSetup::plain(codec)).await;
         let mos = call["metrics"]["media"]["mos"].as_f64().unwrap();
         assert!((4.0..=4.5).contains(&mos), "{mos}");
     }
@@ -204,15 +204,17 @@ async fn baresip_is_greeted_understood_and_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_speaks_wide_band_codecs() {
     let trunk = json!({"codecs": ["G722", "OPUS", "PCMU"]});
-    converses(Setup { module: "g722.so", rate_hz: 16_000, trunk: trunk.clone(), ..Setup::plain("G722") }).await;
-    converses(Setup { module: "opus.so", rate_hz: 48_000, channels: 2, trunk, ..Setup::plain("opus") }).await;
+    converses(BaresipSetup { module: "g722.so", rate_hz: 16_000, trunk: trunk.clone(), ..BaresipSetup::plain("G722") })
+        .await;
+    converses(BaresipSetup { module: "opus.so", rate_hz: 48_000, channels: 2, trunk, ..BaresipSetup::plain("opus") })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_encrypts_its_media() {
     for (policy, media_encryption) in [("mandatory", "srtp-mand"), ("preferred", "srtp")] {
         let trunk = json!({"srtp": policy});
-        let setup = Setup { media_encryption: Some(media_encryption), trunk, ..Setup::plain("PCMA") };
+        let setup = BaresipSetup { media_encryption: Some(media_encryption), trunk, ..BaresipSetup::plain("PCMA") };
         let call = converses(setup).await;
         // baresip sends its last RTCP BYE in the clear when it hangs up: that one is refused, and nothing else.
         let refused = call["metrics"]["media"]["packets_unauthentic"].as_u64().unwrap();
@@ -223,20 +225,21 @@ async fn baresip_encrypts_its_media() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_shakes_hands_on_its_media() {
     let trunk = json!({"srtp": "mandatory"});
-    let call = converses(Setup { media_encryption: Some("dtls_srtp"), trunk, ..Setup::plain("PCMA") }).await;
+    let call =
+        converses(BaresipSetup { media_encryption: Some("dtls_srtp"), trunk, ..BaresipSetup::plain("PCMA") }).await;
     assert!(call["metrics"]["media"]["packets_received"].as_u64().unwrap() > 100, "{call}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_calls_over_tcp_and_tls() {
     for transport in ["tcp", "tls"] {
-        converses(Setup { transport, ..Setup::plain("PCMU") }).await;
+        converses(BaresipSetup { transport, ..BaresipSetup::plain("PCMU") }).await;
     }
 }
 
 /// Its own ICE checks our path, chooses it, and sound goes both ways.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_finds_its_path_with_ice() {
-    let call = converses(Setup { nat: Some("ice"), ..Setup::plain("PCMU") }).await;
+    let call = converses(BaresipSetup { nat: Some("ice"), ..BaresipSetup::plain("PCMU") }).await;
     assert_eq!(call["metrics"]["media"]["packets_unauthentic"], json!(0));
 }

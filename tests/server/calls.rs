@@ -2,7 +2,7 @@
 
 use super::support::{NUMBER, Server, agent, lines};
 use serde_json::json;
-use trunkline::caller::script::Script;
+use trunkline::caller::script::CallScript;
 use trunkline_media::frame::level_dbfs;
 use trunkline_signaling::sip::endpoint::Transport;
 
@@ -11,7 +11,7 @@ async fn a_caller_is_answered_understood_and_recorded() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let server = Server::start().await;
         let script =
-            Script::parse("listen; say hello; listen; say opening_hours; listen; say goodbye; listen").unwrap();
+            CallScript::parse("listen; say hello; listen; say opening_hours; listen; say goodbye; listen").unwrap();
         let report = server.phone.dial(&server.dial_to(NUMBER, transport), &script, None).await;
         assert_eq!(report.failure, None);
         assert!(report.ended_by_agent && report.responses_ms.len() >= 2, "{report:?}");
@@ -65,7 +65,7 @@ async fn a_task_calls_out_once() {
     assert_eq!((status, &refused["details"]["code"]), (400, &json!("invalid_state")));
     let incoming = server.incoming.recv().await.unwrap();
     assert_eq!(incoming.incoming.request_uri.user_plain().as_deref(), Some("+15550199"));
-    let script = Script::parse("listen; say yes_correct; listen; say goodbye; listen").unwrap();
+    let script = CallScript::parse("listen; say yes_correct; listen; say goodbye; listen").unwrap();
     let report = server.phone.answer(incoming, &script, None).await;
     assert_eq!(report.failure, None);
     let last = server.last_call().await;
@@ -90,7 +90,7 @@ async fn a_callee_is_busy_or_a_call_is_cancelled_while_it_rings() {
     let task = server.post("/tasks", make).await["task"]["id"].as_str().unwrap().to_owned();
     let call = server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned();
     let mut ringing = server.incoming.recv().await.unwrap();
-    server.phone.sip.progress(ringing.incoming.call, 180, None).await;
+    server.phone.sip.send_provisional(ringing.incoming.call, 180, None).await;
     server.post(&format!("/calls/{call}/cancel"), json!({})).await;
     let ended = server.last_call().await;
     assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("failed"), &json!("canceled")));

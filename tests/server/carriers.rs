@@ -6,7 +6,7 @@ use super::support::{NUMBER, Server, free_port, lines};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline::caller::report::CallReport;
-use trunkline::caller::script::Script;
+use trunkline::caller::script::CallScript;
 
 /// sipp as the trunk's other end; `colleague` is a further telephone's port.
 async fn peer(name: &str, port: u16, colleague: u16) -> std::process::Output {
@@ -144,7 +144,7 @@ async fn the_agent_is_handed_on_to_a_colleague() {
         let call = tokio::time::timeout(Duration::from_secs(20), incoming.recv()).await;
         let call = call.ok().flatten().expect("the colleague is not called");
         let number = call.incoming.request_uri.user_plain();
-        let script = Script::parse("pause 500; say hello; listen; hangup").unwrap();
+        let script = CallScript::parse("pause 500; say hello; listen; hangup").unwrap();
         (number, phone.answer(call, &script, None).await)
     };
     let (output, (number, report)): (_, (_, CallReport)) = tokio::join!(uac, answer);
@@ -184,7 +184,7 @@ async fn a_redirection_is_followed_where_the_trunk_allows_it() {
         if follow {
             let call = server.incoming.recv().await.unwrap();
             assert_eq!(call.incoming.request_uri.user_plain().as_deref(), Some("+15550177"));
-            server.phone.answer(call, &Script::parse("pause 200; hangup").unwrap(), None).await;
+            server.phone.answer(call, &CallScript::parse("pause 200; hangup").unwrap(), None).await;
         }
         let call = server.last_call().await;
         assert_eq!(call["signalling"]["sip_status"], json!(302), "{call}");
@@ -227,7 +227,7 @@ async fn headers_of_a_task_arrive_and_a_trunk_shows_who_calls_as_it_is_told() {
     assert_eq!(call.incoming.from.uri.to_string(), "sip:account@carrier.example");
     assert_eq!(header("P-Asserted-Identity"), format!("<sip:{NUMBER}@carrier.example>"));
     assert_eq!(header("Diversion"), "<sip:+15550111@carrier.example>;reason=unconditional");
-    server.phone.answer(call, &Script::parse("pause 200; hangup").unwrap(), None).await;
+    server.phone.answer(call, &CallScript::parse("pause 200; hangup").unwrap(), None).await;
     let denied = json!({"agent_id": server.agent, "to_number": "+19005550100"});
     let task = server.post("/tasks", denied).await["task"]["id"].as_str().unwrap().to_owned();
     let (status, body) = server.send("POST", &format!("/tasks/{task}/execute"), Some(json!({}))).await;

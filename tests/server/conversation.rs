@@ -3,8 +3,8 @@
 use super::support::{NUMBER, Server, lines, until};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
-use trunkline::caller::script::Script;
-use trunkline::emulator::{self, Rule, ScriptedTool};
+use trunkline::caller::script::CallScript;
+use trunkline::emulator::{self, ReplyRule, ScriptedTool};
 use trunkline_media::frame::level_dbfs;
 use trunkline_signaling::sip::endpoint::Transport;
 
@@ -25,15 +25,15 @@ impl Server {
     async fn call_out(&mut self, script: &str) -> Value {
         self.execute(json!({})).await;
         let incoming = self.incoming.recv().await.unwrap();
-        let report = self.phone.answer(incoming, &Script::parse(script).unwrap(), None).await;
+        let report = self.phone.answer(incoming, &CallScript::parse(script).unwrap(), None).await;
         // Whoever is hung up on in mid-word has not said everything.
         assert!(report.failure.is_none() || report.ended_by_agent, "{report:?}");
         self.last_call().await
     }
 }
 
-pub fn rule(words: &[&str], reply: &str, tool: Option<(&str, Value)>) -> Rule {
-    Rule {
+pub fn rule(words: &[&str], reply: &str, tool: Option<(&str, Value)>) -> ReplyRule {
+    ReplyRule {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
         reply: reply.to_owned(),
         tool: tool.map(|(name, arguments)| ScriptedTool { name: name.to_owned(), arguments }),
@@ -42,8 +42,8 @@ pub fn rule(words: &[&str], reply: &str, tool: Option<(&str, Value)>) -> Rule {
     }
 }
 
-fn script(first: Rule) -> emulator::Script {
-    let mut script = emulator::Script::default();
+fn script(first: ReplyRule) -> emulator::ReplyScript {
+    let mut script = emulator::ReplyScript::default();
     script.0.insert(0, first);
     script
 }
@@ -132,7 +132,7 @@ async fn a_mailbox_that_speaks_in_early_media_is_known_when_it_answers() {
     // Nobody answers: the call says what was heard on the way.
     server.execute(json!({})).await;
     let incoming = server.incoming.recv().await.unwrap();
-    let script = Script::parse("say leave_message; pause 700; hangup; answer").unwrap();
+    let script = CallScript::parse("say leave_message; pause 700; hangup; answer").unwrap();
     server.phone.answer(incoming, &script, None).await;
     let call = server.last_call().await;
     assert_eq!(
@@ -183,9 +183,9 @@ async fn flux_lets_the_model_begin_early() {
 }
 
 /// Ends a program with the test.
-struct Program(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Program {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -203,7 +203,7 @@ async fn tools_of_a_server_by_the_protocols_own_sdk() {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let _program = Program(program.expect("make test installs the SDK"));
+    let _program = KillOnDrop(program.expect("make test installs the SDK"));
     until("the tool server", || async { std::net::TcpStream::connect(("127.0.0.1", port)).ok() }).await;
     let tool = json!({"type": "mcp", "server_url": format!("http://127.0.0.1:{port}/mcp"), "authorization": "Bearer t",
         "allowed_tools": ["stock", "broken"]});
@@ -223,7 +223,7 @@ fn desk(mode: &str) -> Value {
         "destinations": [{"name": "desk", "target": "tel:+15550123", "description": "people"}]})
 }
 
-fn wants_desk() -> emulator::Script {
+fn wants_desk() -> emulator::ReplyScript {
     let arguments = json!({"destination": "desk", "briefing": "Jan asks about his bill."});
     script(rule(&["human"], "I will put you through.", Some(("transfer_call", arguments))))
 }
@@ -231,7 +231,7 @@ fn wants_desk() -> emulator::Script {
 /// The caller asks for a person; what the desk does is up to the test.
 async fn put_through(server: &mut Server, mode: &str, caller: &str, desk_does: Option<&str>) -> (Value, Value) {
     server.change_agent(json!({"transfer_config": desk(mode)})).await;
-    let script = Script::parse(caller).unwrap();
+    let script = CallScript::parse(caller).unwrap();
     let dial = server.dial_to(NUMBER, Transport::Udp);
     let call = server.phone.dial(&dial, &script, None);
     let answer = async {
@@ -240,7 +240,7 @@ async fn put_through(server: &mut Server, mode: &str, caller: &str, desk_does: O
         assert_eq!(called.as_deref(), Some("+15550123"), "the trunk is dialled as always");
         match desk_does {
             Some(text) => {
-                let report = server.phone.answer(incoming, &Script::parse(text).unwrap(), None).await;
+                let report = server.phone.answer(incoming, &CallScript::parse(text).unwrap(), None).await;
                 json!(report.heard_seconds)
             }
             None => {
@@ -296,7 +296,7 @@ async fn a_transfer_needs_a_second_line() {
     let path = format!("/trunks/{}", server.trunk);
     assert_eq!(server.send("PATCH", &path, Some(json!({"max_concurrent_calls": 1}))).await.0, 200);
     server.change_agent(json!({"transfer_config": desk("bridge")})).await;
-    let script = Script::parse("listen; say speak_to_human; listen; listen; say goodbye; listen").unwrap();
+    let script = CallScript::parse("listen; say speak_to_human; listen; listen; say goodbye; listen").unwrap();
     let report = server.phone.dial(&server.dial_to(NUMBER, Transport::Udp), &script, None).await;
     assert_eq!(report.failure, None);
     assert!(server.incoming.try_recv().is_err(), "the desk's telephone does not ring");
@@ -326,17 +326,17 @@ async fn a_transfer_needs_a_second_line() {
 async fn nobodys_telephone_rings_on_after_the_caller_hung_up() {
     let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
     server.change_agent(json!({"transfer_config": desk("bridge")})).await;
-    let script = Script::parse("listen; say speak_to_human; pause 4000; hangup").unwrap();
+    let script = CallScript::parse("listen; say speak_to_human; pause 4000; hangup").unwrap();
     let dial = server.dial_to(NUMBER, Transport::Udp);
     let call = server.phone.dial(&dial, &script, None);
     let ring = async {
         let mut incoming = server.incoming.recv().await.unwrap();
-        server.phone.sip.progress(incoming.incoming.call, 180, None).await;
+        server.phone.sip.send_provisional(incoming.incoming.call, 180, None).await;
         incoming.events.recv().await
     };
     let (report, ended) = tokio::join!(call, ring);
     assert_eq!(report.failure, None);
-    assert!(matches!(ended, Some(trunkline_signaling::sip::endpoint::Event::Ended { .. })), "{ended:?}");
+    assert!(matches!(ended, Some(trunkline_signaling::sip::endpoint::SipEvent::Ended { .. })), "{ended:?}");
     assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
 }
 
@@ -352,7 +352,7 @@ async fn spans_of_a_call_arrive_at_a_collector() {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let _program = Program(program.expect("make test installs the definitions"));
+    let _program = KillOnDrop(program.expect("make test installs the definitions"));
     until("the collector", || async { std::net::TcpStream::connect(("127.0.0.1", port)).ok() }).await;
     let endpoint = format!("http://127.0.0.1:{port}/v1/traces");
     let server = Server::start_with(|config| config.telemetry.otlp_endpoint = endpoint).await;

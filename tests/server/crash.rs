@@ -4,8 +4,8 @@ use super::support::{NUMBER, agent, delays, free_port, loopback};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::Script;
-use trunkline::caller::softphone::{Dial, Softphone};
+use trunkline::caller::script::CallScript;
+use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::emulator;
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
@@ -90,17 +90,18 @@ pub fn install(folder: &std::path::Path, base: &str, database: &str, api: u16, s
 }
 
 /// A running installation with one agent, and how to call it.
-struct Line {
+struct CrashSetup {
     installation: Installation,
     process: Process,
     phone: Softphone,
-    dial: Dial,
+    dial: DialParams,
     folder: tempfile::TempDir,
-    _emulator: emulator::Running,
+    _emulator: emulator::EmulatorHandle,
 }
 
-async fn line() -> Line {
-    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+async fn line() -> CrashSetup {
+    let settings =
+        emulator::EmulatorSettings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
     let emulator = emulator::start(loopback(0), settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sip = free_port();
@@ -114,20 +115,20 @@ async fn line() -> Line {
     installation.call("POST", "/phone-numbers", Some(number)).await;
 
     let (phone, _) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
-    let dial = Dial {
+    let dial = DialParams {
         to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(sip)),
         from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(phone.sip.local_udp().port())),
         transport: Transport::Udp,
         credentials: None,
         codecs: vec!["PCMU".into()],
     };
-    Line { installation, process, phone, dial, folder, _emulator: emulator }
+    CrashSetup { installation, process, phone, dial, folder, _emulator: emulator }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
-    let Line { installation, mut process, phone, dial, folder, _emulator } = line().await;
-    let script = Script::parse("listen; say hello; listen; pause 60000").unwrap();
+    let CrashSetup { installation, mut process, phone, dial, folder, _emulator } = line().await;
+    let script = CallScript::parse("listen; say hello; listen; pause 60000").unwrap();
     tokio::select! {
         report = phone.dial(&dial, &script, None) => panic!("the call ended early: {report:?}"),
         () = async {
@@ -169,8 +170,8 @@ pub fn terminate(process: &Process) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_lets_calls_finish_and_takes_no_new_ones() {
-    let Line { installation, mut process, phone, dial, folder: _folder, _emulator } = line().await;
-    let script = Script::parse("listen; say hello; listen; say goodbye; listen").unwrap();
+    let CrashSetup { installation, mut process, phone, dial, folder: _folder, _emulator } = line().await;
+    let script = CallScript::parse("listen; say hello; listen; say goodbye; listen").unwrap();
     let call = phone.dial(&dial, &script, None);
     let stop = async {
         while installation.call("GET", "/calls", None).await["calls"][0]["status"] != json!("in_progress") {
@@ -180,7 +181,7 @@ async fn sigterm_lets_calls_finish_and_takes_no_new_ones() {
         // The new call is turned away while the first one goes on.
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
-            let second = phone.dial(&dial, &Script::parse("hangup").unwrap(), None).await;
+            let second = phone.dial(&dial, &CallScript::parse("hangup").unwrap(), None).await;
             if second.failure.as_deref().is_some_and(|why| why.contains("status: 503")) {
                 return;
             }

@@ -1,6 +1,6 @@
 //! Documents that several people change at once, and texts that not every database keeps.
 
-use super::support::{Browser, NUMBER, Receiver, Server, agent, at_once};
+use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, agent, at_once};
 use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline_signaling::sip::message::Uri;
@@ -33,7 +33,7 @@ fn value(field: &str, round: u32) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_of_different_fields_at_once_all_hold() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let organization = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     for (path, kind, fields) in documents(&server, &organization).await {
         for round in 0..15 {
@@ -108,7 +108,7 @@ async fn a_crowd_at_one_agent_loses_nothing_and_every_state_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_made_from_an_old_state_is_refused_with_both_values() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let organization = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     for (path, kind, fields) in documents(&server, &organization).await {
         let read = owner.request("GET", &path).send().await.unwrap();
@@ -190,9 +190,9 @@ async fn texts_with_a_nul_are_refused_by_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_whose_texts_hold_a_nul_are_stored() {
     let rules = json!([{"words": ["hello"], "reply": "Of\u{0}course. What else?"}]);
-    let script: trunkline::emulator::Script = serde_json::from_value(rules).unwrap();
+    let script: trunkline::emulator::ReplyScript = serde_json::from_value(rules).unwrap();
     let server = Server::start_scripted(script, |_| {}).await;
-    let hook = Receiver::start(|told| match told.path.as_str() {
+    let hook = CustomerServer::start(|told| match told.path.as_str() {
         "/assistant-request" => {
             at_once(&json!({"assistant": {"first_message": "Hi \0 there.", "metadata": {"n": "a\0b"}}}))
         }
@@ -203,9 +203,9 @@ async fn calls_whose_texts_hold_a_nul_are_stored() {
     asking["webhook_url"] = json!(hook.url);
     let asking = server.post("/agents", asking).await["agent"]["id"].clone();
     server.post("/phone-numbers", json!({"number": "+15550987", "agent_id": asking, "trunk_id": server.trunk})).await;
-    let say = trunkline::caller::script::Script::parse("listen; say hello; listen").unwrap();
+    let say = trunkline::caller::script::CallScript::parse("listen; say hello; listen").unwrap();
     for (number, from) in [(NUMBER, "abc%00def"), ("+15550987", "+15550100")] {
-        let dial = trunkline::caller::softphone::Dial {
+        let dial = trunkline::caller::softphone::DialParams {
             from: Uri::sip(Some(from), "127.0.0.1", None),
             ..server.dial_to(number, trunkline_signaling::sip::endpoint::Transport::Udp)
         };

@@ -1,7 +1,7 @@
 //! Where connections may go that somebody else names, and whom credentials are for: over real sockets, with a name server
 //! that changes its mind.
 
-use super::support::{Browser, NUMBER, Receiver, Server, at_once, lines, until};
+use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, at_once, lines, until};
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use serde_json::{Value, json};
@@ -13,11 +13,11 @@ use tokio::net::{TcpListener, UdpSocket};
 use trunkline::config::Config;
 
 /// Every name has this address now.
-type Leads = Arc<Mutex<Ipv4Addr>>;
+type ResolvedAddress = Arc<Mutex<Ipv4Addr>>;
 
-async fn name_server(first: Ipv4Addr) -> (SocketAddr, Leads) {
+async fn name_server(first: Ipv4Addr) -> (SocketAddr, ResolvedAddress) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let (addr, leads) = (socket.local_addr().unwrap(), Leads::new(Mutex::new(first)));
+    let (addr, leads) = (socket.local_addr().unwrap(), ResolvedAddress::new(Mutex::new(first)));
     let answer = leads.clone();
     tokio::spawn(async move {
         let mut buffer = [0; 1_500];
@@ -53,7 +53,7 @@ async fn trap(port: u16) -> (u16, Arc<AtomicUsize>) {
 
 /// Answers of assistant-request are those of `answer`, while the agent's own configuration is good.
 async fn asked(server: &Server, answer: Value) -> Value {
-    let receiver = Receiver::start(move |told| match told.path.as_str() {
+    let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/w/assistant-request" => at_once(&answer),
         _ => at_once(&json!({})),
     })
@@ -139,7 +139,7 @@ async fn a_name_that_leads_inside_later_is_not_connected_to() {
     .await;
     let stream =
         "data: {\"choices\":[{\"delta\":{\"content\":\"Mine.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    let own = Receiver::start_at(outside, move |told| match told.path.as_str() {
+    let own = CustomerServer::start_at(outside, move |told| match told.path.as_str() {
         "/v1/chat/completions" => (200, stream.to_owned(), Duration::ZERO),
         _ => at_once(&json!({})),
     })
@@ -324,7 +324,7 @@ async fn sip_goes_to_the_networks_it_may_go_to() {
 }
 
 /// Stores a provider key as a person.
-async fn store_key(owner: &Browser, provider: &str, value: &str, base_url: Option<String>) -> Value {
+async fn store_key(owner: &LoggedInUser, provider: &str, value: &str, base_url: Option<String>) -> Value {
     let secret = json!({"name": "Ours", "provider": provider, "value": value, "base_url": base_url});
     owner.done("POST", "/secrets", Some(secret)).await["secret"].clone()
 }
@@ -332,10 +332,10 @@ async fn store_key(owner: &Browser, provider: &str, value: &str, base_url: Optio
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_organizations_key_goes_to_the_address_it_was_stored_for_and_to_no_other() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let stream =
         "data: {\"choices\":[{\"delta\":{\"content\":\"Mine.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    let own = Receiver::start(move |_| (200, stream.to_owned(), Duration::ZERO)).await;
+    let own = CustomerServer::start(move |_| (200, stream.to_owned(), Duration::ZERO)).await;
     let asked = async |path: &str| {
         let llm = json!({"provider": "openai", "model": "m", "base_url": format!("{}{path}", own.url)});
         change(&server, json!({"llm_config": llm})).await;
@@ -367,7 +367,7 @@ async fn a_server_with_another_master_key_does_not_start_and_says_why() {
     let mut settings = None;
     let server = Server::start_with(|config| settings = Some(config.clone())).await;
     let mut config = settings.unwrap();
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     store_key(&owner, "openai", "sk-hidden", None).await;
     store_key(&owner, "groq", "gsk-hidden", Some("http://127.0.0.1:9/v1".to_owned())).await;
     let start = async |config: &Config| {
@@ -403,7 +403,7 @@ async fn a_server_with_another_master_key_does_not_start_and_says_why() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_cannot_be_opened_is_not_replaced_by_the_servers() {
     let server = Server::start_with(|config| config.providers.groq.api_key = Some("SERVER".into())).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let stored = store_key(&owner, "openai", "theirs", None).await;
     let store = &server.app.context.store;
     // As another process with another master key leaves it, or a damaged disk.

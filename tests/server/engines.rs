@@ -1,10 +1,10 @@
 //! Calls that run on speech-to-speech engines: heard, answered, interrupted, with tools, replaced when they
 //! fail.
 
-use super::support::{Receiver, Server, at_once, lines};
+use super::support::{CustomerServer, Server, at_once, lines};
 use serde_json::{Value, json};
 use std::time::Duration;
-use trunkline::emulator::{Fault, Rule, Script, ScriptedTool};
+use trunkline::emulator::{InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
 
 const ENGINES: [(&str, &str); 3] =
     [("openai_realtime", "gpt-realtime-2.1"), ("xai_realtime", "grok-voice-latest"), ("elevenlabs_agent", "agent_1")];
@@ -80,8 +80,8 @@ async fn a_caller_interrupts_an_engine_and_what_was_heard_is_kept() {
     futures_util::future::join_all(calls).await;
 }
 
-fn with_tool() -> Script {
-    let rule = |words: &[&str], reply: &str| Rule {
+fn with_tool() -> ReplyScript {
+    let rule = |words: &[&str], reply: &str| ReplyRule {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
         reply: reply.to_owned(),
         tool: None,
@@ -89,14 +89,15 @@ fn with_tool() -> Script {
         after_tool: None,
     };
     let tool = |name: &str| Some(ScriptedTool { name: name.to_owned(), arguments: json!({"id": 7}) });
-    let order = Rule { tool: tool("look_up"), after_tool: Some("It is {result}.".to_owned()), ..rule(&["order"], "") };
-    let bye = Rule { tool: tool("end_call"), ..rule(&["bye"], "Goodbye!") };
-    Script(vec![order, bye, rule(&[], "Yes?")])
+    let order =
+        ReplyRule { tool: tool("look_up"), after_tool: Some("It is {result}.".to_owned()), ..rule(&["order"], "") };
+    let bye = ReplyRule { tool: tool("end_call"), ..rule(&["bye"], "Goodbye!") };
+    ReplyScript(vec![order, bye, rule(&[], "Yes?")])
 }
 
 async fn check_tools(provider: &str, model: &str) {
     let server = Server::start_scripted(with_tool(), |_| {}).await;
-    let receiver = Receiver::start(|_| at_once(&json!({"result": "on its way"}))).await;
+    let receiver = CustomerServer::start(|_| at_once(&json!({"result": "on its way"}))).await;
     let tools = json!([{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}, "url": receiver.url}]);
     on_engine(&server, provider, model, json!({"llm_config": {"provider": provider, "model": model, "tools": tools}}))
         .await;
@@ -118,11 +119,11 @@ async fn engines_use_the_tools_of_the_agent() {
 }
 
 /// `None`: nothing listens at its address.
-async fn check_fault(provider: &str, model: &str, fault: Option<Fault>, stand_in: bool) {
+async fn check_fault(provider: &str, model: &str, fault: Option<InjectedFault>, stand_in: bool) {
     let account = if provider == "elevenlabs_agent" { "elevenlabs" } else { provider.trim_end_matches("_realtime") };
     let server = Server::start_with(|config| {
         if fault.is_none() {
-            let account = trunkline::domain::provider::Account::parse(account).unwrap();
+            let account = trunkline::domain::provider::ProviderAccount::parse(account).unwrap();
             config.providers.account_mut(account).base_url = "http://127.0.0.1:9".to_owned();
         }
     })
@@ -136,7 +137,7 @@ async fn check_fault(provider: &str, model: &str, fault: Option<Fault>, stand_in
     let call = server.last_call().await;
     let what = format!("{provider} {fault:?}: {} s, {call}", report.heard_seconds);
     assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
-    if fault == Some(Fault::OddChunks) {
+    if fault == Some(InjectedFault::OddChunks) {
         assert_eq!(call["metrics"]["provider_errors"], json!({}), "{what}");
         return;
     }
@@ -152,7 +153,7 @@ async fn check_fault(provider: &str, model: &str, fault: Option<Fault>, stand_in
 
 /// Every way of one engine, six at a time.
 async fn in_every_way(stand_in: bool) {
-    let all: Vec<Option<Fault>> = Fault::ALL.into_iter().map(Some).chain([None]).collect();
+    let all: Vec<Option<InjectedFault>> = InjectedFault::ALL.into_iter().map(Some).chain([None]).collect();
     let (provider, model) = ENGINES[1];
     for chunk in all.chunks(6) {
         futures_util::future::join_all(chunk.iter().map(|fault| check_fault(provider, model, *fault, stand_in))).await;
@@ -168,6 +169,6 @@ async fn an_engine_that_fails_is_replaced_by_the_model_that_stands_in() {
 async fn an_engine_that_fails_with_nobody_to_stand_in_ends_the_call_with_words() {
     in_every_way(false).await;
     let others = [ENGINES[0], ENGINES[2]];
-    let calls = others.map(|(provider, model)| check_fault(provider, model, Some(Fault::Drop), false));
+    let calls = others.map(|(provider, model)| check_fault(provider, model, Some(InjectedFault::Drop), false));
     futures_util::future::join_all(calls).await;
 }

@@ -4,20 +4,20 @@
 use super::support::{Server, lines};
 use serde_json::{Value, json};
 use std::time::Duration;
-use trunkline::config::{Config, StageTimeouts, Timeouts};
-use trunkline::emulator::Fault;
+use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
+use trunkline::emulator::InjectedFault;
 
 /// Deadlines that fit many calls into a short test.
 fn brisk(config: &mut Config) {
-    let brisk = StageTimeouts { connect_ms: 1_000, first_byte_ms: 1_000, between_bytes_ms: 700 };
-    config.providers.timeouts = Timeouts { stt: brisk, llm: brisk, tts: brisk, engine: brisk };
+    let brisk = StageTimeoutsConfig { connect_ms: 1_000, first_byte_ms: 1_000, between_bytes_ms: 700 };
+    config.providers.timeouts = ProviderTimeoutsConfig { stt: brisk, llm: brisk, tts: brisk, realtime: brisk };
 }
 
 /// How a provider fails: in one of the emulator's ways, or by not being there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Failing {
+enum FaultyStages {
     Gone,
-    Fault(Fault),
+    Fault(InjectedFault),
 }
 
 /// Two of these at once, twelve servers with their callers: more would make the machine the fault that is looked for.
@@ -27,9 +27,10 @@ static AT_ONCE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 const APART: Duration = Duration::from_millis(300);
 
 /// All ways, six at a time: each has a server and an emulator of its own.
-async fn in_every_way<F: Future<Output = ()>>(check: impl Fn(Failing) -> F) {
+async fn in_every_way<F: Future<Output = ()>>(check: impl Fn(FaultyStages) -> F) {
     let _permit = AT_ONCE.acquire().await.unwrap();
-    let all: Vec<Failing> = Fault::ALL.into_iter().map(Failing::Fault).chain([Failing::Gone]).collect();
+    let all: Vec<FaultyStages> =
+        InjectedFault::ALL.into_iter().map(FaultyStages::Fault).chain([FaultyStages::Gone]).collect();
     for chunk in all.chunks(6) {
         let begun = chunk.iter().zip(0u32..).map(|(failing, index)| {
             let check = check(*failing);
@@ -64,25 +65,25 @@ fn cast(stage: &str) -> (&'static str, &'static str, Value) {
     }
 }
 
-async fn failing_server(stage: &str, failing: Failing) -> Server {
+async fn failing_server(stage: &str, failing: FaultyStages) -> Server {
     let provider = cast(stage).0;
     let server = Server::start_with(|config| {
         brisk(config);
-        if failing == Failing::Gone {
+        if failing == FaultyStages::Gone {
             // Nothing listens on the discard port of loopback.
-            let account = trunkline::domain::provider::Account::parse(provider).unwrap();
+            let account = trunkline::domain::provider::ProviderAccount::parse(provider).unwrap();
             config.providers.account_mut(account).base_url = "http://127.0.0.1:9".to_owned();
         }
     })
     .await;
-    if let Failing::Fault(fault) = failing {
+    if let FaultyStages::Fault(fault) = failing {
         server.emulator.faults.set(&format!("{stage}.{provider}"), Some(fault), u32::MAX);
     }
     server
 }
 
 /// The agent has to be heard, and the call has to end in one terminal state that says why.
-async fn check_alone(stage: &str, failing: Failing) {
+async fn check_alone(stage: &str, failing: FaultyStages) {
     let server = failing_server(stage, failing).await;
     let call = server.call("listen; say hello; pause 4500; say opening_hours; pause 7000; hangup");
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();
@@ -92,7 +93,7 @@ async fn check_alone(stage: &str, failing: Failing) {
     assert!(call["end_reason"].is_string(), "{what}");
     let errors = call["metrics"]["provider_errors"].as_object().unwrap();
     let turns = call["transcript"].as_array().unwrap();
-    let harmless = failing == Failing::Fault(Fault::OddChunks);
+    let harmless = failing == FaultyStages::Fault(InjectedFault::OddChunks);
     // A recogniser that only withholds its last word is no error: the interim words carry the turn.
     let carried = stage == "stt" && turns.iter().any(|turn| turn["role"] == "user");
     assert!(harmless || carried || errors.keys().any(|name| name.starts_with(stage)), "nothing is on record: {what}");
@@ -123,7 +124,7 @@ async fn the_voice_fails_in_every_way() {
 }
 
 /// With somebody to stand in the conversation is the one without a fault, word for word.
-async fn check_replaced(stage: &str, failing: Failing) {
+async fn check_replaced(stage: &str, failing: FaultyStages) {
     let server = failing_server(stage, failing).await;
     let (provider, stand_in, fallbacks) = cast(stage);
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(fallbacks)).await;
@@ -145,7 +146,7 @@ async fn check_replaced(stage: &str, failing: Failing) {
     assert_eq!(call["end_reason"], json!("customer_hung_up"), "{what}");
     let failovers = call["metrics"]["failovers"].as_array().unwrap();
     // Words in odd sizes are no fault.
-    if failing == Failing::Fault(Fault::OddChunks) {
+    if failing == FaultyStages::Fault(InjectedFault::OddChunks) {
         assert!(failovers.is_empty(), "{what}");
     } else {
         assert!(failovers.iter().any(|one| one["stage"] == stage && one["to"] == stand_in), "{what}");
@@ -169,7 +170,7 @@ async fn another_voice_says_the_rest_of_the_sentence() {
 }
 
 /// A fault that happens once leaves no trace in the conversation.
-async fn check_once(stage: &str, fault: Fault) {
+async fn check_once(stage: &str, fault: InjectedFault) {
     let server = Server::start().await;
     server.emulator.faults.set(stage, Some(fault), 1);
     let report = server.call("listen; say hello; listen; say goodbye; listen").await;
@@ -181,10 +182,10 @@ async fn check_once(stage: &str, fault: Fault) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_failure_is_retried_inside_the_turn() {
     tokio::join!(
-        check_once("llm", Fault::Refuse),
-        check_once("llm", Fault::Drop),
-        check_once("llm", Fault::RateLimit),
-        check_once("tts", Fault::Refuse),
-        check_once("stt", Fault::Refuse),
+        check_once("llm", InjectedFault::Refuse),
+        check_once("llm", InjectedFault::Drop),
+        check_once("llm", InjectedFault::RateLimit),
+        check_once("tts", InjectedFault::Refuse),
+        check_once("stt", InjectedFault::Refuse),
     );
 }

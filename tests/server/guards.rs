@@ -1,7 +1,7 @@
 //! Against fraud: what an organization may spend in a day, and who vouches for a caller's number.
 
 use super::sipp::{arguments, scenario, sipp};
-use super::support::{Browser, NUMBER, Receiver, Server};
+use super::support::{CustomerServer, LoggedInUser, NUMBER, Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -17,7 +17,7 @@ async fn execute(server: &Server) -> (u16, Value) {
 async fn nobody_spends_more_than_a_day_allows() {
     // A minute costs sixty: a second costs one.
     let mut server = Server::start_with(|config| config.prices.telephony_per_minute = 60.0).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let organization = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     let path = format!("/organizations/{organization}");
     for (field, bad) in [("max_minutes_per_day", json!(0)), ("max_spend_per_day", json!(0.001))] {
@@ -30,13 +30,13 @@ async fn nobody_spends_more_than_a_day_allows() {
     let (status, body) = execute(&server).await;
     assert_eq!(status, 200, "{body}");
     let call = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::Script::parse("pause 6000; hangup").unwrap();
+    let script = trunkline::caller::script::CallScript::parse("pause 6000; hangup").unwrap();
     // The call goes on, has no bill yet, and counts.
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
         let context = &server.app.context;
         let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while context.has_day_left(scope).await.unwrap() {
+        while context.is_within_daily_limits(scope).await.unwrap() {
             assert!(Instant::now() < deadline, "a call that goes on is not counted");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -105,7 +105,7 @@ async fn a_number_somebody_vouches_for_is_shown_and_may_be_required() {
     let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let chain = CertificateParams::new(vec![]).unwrap().signed_by(&key, &root).unwrap().pem();
-    let repository = Receiver::start(move |_| (200, chain.clone(), Duration::ZERO)).await;
+    let repository = CustomerServer::start(move |_| (200, chain.clone(), Duration::ZERO)).await;
     let folder = tempfile::tempdir().unwrap();
     let roots = folder.path().join("roots.pem");
     std::fs::write(&roots, root.pem()).unwrap();

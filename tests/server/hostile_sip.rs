@@ -11,14 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 use trunkline::config::Config;
-use trunkline_connections::{Closed, Report};
+use trunkline_connections::{Closed, ConnectionCounters};
 
 #[path = "../../signaling/tests/common/hostile.rs"]
 mod hostile;
 mod tls;
 mod websocket;
 
-use hostile::{Draft, HEADERS, chunks, spoiled};
+use hostile::{HEADERS, MessageDraft, chunks, spoiled};
 
 /// What is not there after this does not come: the machine has other things to do than this test.
 const NEVER: Duration = Duration::from_secs(20);
@@ -30,19 +30,19 @@ const TAIL_BYTES: usize = 16_384;
 const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n";
 
-struct Peer {
+struct HostilePeer {
     udp: UdpSocket,
     server: SocketAddr,
     sent: u32,
 }
 
-impl Peer {
+impl HostilePeer {
     async fn new(server: &Server) -> Self {
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         Self { udp, server: ([127, 0, 0, 1], server.sip_port()).into(), sent: 0 }
     }
 
-    fn request(&mut self, method: &str, transport: &str, call_id: &str, to_tag: &str, cseq: u32) -> Draft {
+    fn request(&mut self, method: &str, transport: &str, call_id: &str, to_tag: &str, cseq: u32) -> MessageDraft {
         self.sent += 1;
         let (local, sent) = (self.udp.local_addr().unwrap(), self.sent);
         let body = if matches!(method, "INVITE" | "UPDATE") { SDP } else { "" };
@@ -57,7 +57,7 @@ impl Peer {
             ("Content-Type", "application/sdp".into()),
         ];
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Draft::new(&format!("{method} sip:{NUMBER}@127.0.0.1 SIP/2.0"), &headers, body.as_bytes())
+        MessageDraft::new(&format!("{method} sip:{NUMBER}@127.0.0.1 SIP/2.0"), &headers, body.as_bytes())
     }
 
     async fn send(&self, bytes: &[u8]) {
@@ -195,7 +195,7 @@ async fn assert_ends(what: &str, stream: &mut (impl Io + ?Sized), pieces: &[Vec<
 }
 
 /// No connection is left behind, and none was turned away unseen.
-async fn assert_all_gone(report: &Report) {
+async fn assert_all_gone(report: &ConnectionCounters) {
     until("that every connection is gone", || async { (report.open() == 0).then_some(()) }).await;
     for why in [Closed::RefusedRate, Closed::RefusedAddress, Closed::RefusedTotal] {
         assert_eq!(report.closed_for(why), 0, "{}", why.name());
@@ -205,7 +205,7 @@ async fn assert_all_gone(report: &Report) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_header_wrong_over_udp() {
     let server = Server::start().await;
-    let mut peer = Peer::new(&server).await;
+    let mut peer = HostilePeer::new(&server).await;
     for (at, (name, _)) in HEADERS.iter().enumerate() {
         for way in (at % 11..450).step_by(11) {
             let method = ["OPTIONS", "INVITE", "BYE", "REGISTER", "ACK"][way % 5];
@@ -229,7 +229,7 @@ async fn every_header_wrong_over_udp() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_header_wrong_over_tcp_in_every_framing() {
     let server = Server::start().await;
-    let mut peer = Peer::new(&server).await;
+    let mut peer = HostilePeer::new(&server).await;
     for at in 0..HEADERS.len() {
         for way in (at % 61..450).step_by(61) {
             let good = peer.request("OPTIONS", "TCP", &format!("t{at}.{way}"), "", 1);
@@ -252,7 +252,7 @@ async fn every_header_wrong_over_tcp_in_every_framing() {
 async fn an_update_while_an_agent_rings_is_answered() {
     let server = Server::start().await;
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"ringing": {"ring_ms": 3_000}}))).await;
-    let mut peer = Peer::new(&server).await;
+    let mut peer = HostilePeer::new(&server).await;
     let invite = peer.request("INVITE", "UDP", "early", "", 1);
     peer.send(&invite.bytes()).await;
     let ringing = peer.hear(&["SIP/2.0 183 ", "early"]).await;

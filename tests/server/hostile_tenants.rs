@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const KINDS: [&str; 4] = ["agents", "tasks", "trunks", "phone-numbers"];
 
 /// An organization with what it has made so far.
-struct Tenant {
+struct HostileTenant {
     key: String,
     /// `(kind, identifier)`.
     made: Vec<(&'static str, String)>,
@@ -23,13 +23,13 @@ struct Tenant {
 struct Fuzzer<'a> {
     server: &'a Server,
     random: StdRng,
-    tenants: [Tenant; 2],
+    tenants: [HostileTenant; 2],
     requests: usize,
     statuses: std::collections::BTreeMap<u16, usize>,
 }
 
 /// A valid body of each kind, for its owner.
-fn valid(kind: &str, tenant: &Tenant, number: usize) -> Value {
+fn valid(kind: &str, tenant: &HostileTenant, number: usize) -> Value {
     let of = |wanted: &str| tenant.made.iter().rev().find(|(kind, _)| *kind == wanted).map(|(_, id)| id.clone());
     match kind {
         "agents" => {
@@ -219,7 +219,7 @@ async fn two_hostile_tenants_break_nothing_and_see_nothing_of_each_other() {
     let mut tenants = Vec::new();
     for name in ["First", "Second"] {
         let made = store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
-        tenants.push(Tenant { key: made.key.text, made: Vec::new() });
+        tenants.push(HostileTenant { key: made.key.text, made: Vec::new() });
     }
     let seed: u64 = setting("FUZZ_SEED").unwrap_or(16);
     let until_then = setting("FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::Script;
+use trunkline::caller::script::CallScript;
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::HeaderName;
 
@@ -99,11 +99,11 @@ async fn a_proxy_stays_in_the_way_of_every_request() {
     // In: the caller knows the proxy alone.
     let mut dial = server.dial_to(NUMBER, Transport::Udp);
     dial.to.port = Some(proxy.port);
-    let report = server.phone.dial(&dial, &Script::parse("listen; hangup").unwrap(), None).await;
+    let report = server.phone.dial(&dial, &CallScript::parse("listen; hangup").unwrap(), None).await;
     assert_eq!(report.failure, None);
     assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
     // And the end of a call that we hang up: the BYE finds its way back.
-    let script = Script::parse("listen; pause 20000; hangup").unwrap();
+    let script = CallScript::parse("listen; pause 20000; hangup").unwrap();
     let talk = server.phone.dial(&dial, &script, None);
     let end = async {
         let deadline = Instant::now() + Duration::from_secs(15);
@@ -129,7 +129,7 @@ async fn a_proxy_stays_in_the_way_of_every_request() {
     let call = tokio::time::timeout(Duration::from_secs(10), server.incoming.recv()).await.unwrap().unwrap();
     assert_eq!(call.incoming.source.port(), proxy.port);
     assert!(call.incoming.headers.get(&HeaderName::UserAgent).is_some());
-    server.phone.answer(call, &Script::parse("listen; hangup").unwrap(), None).await;
+    server.phone.answer(call, &CallScript::parse("listen; hangup").unwrap(), None).await;
     let call = server.last_call().await;
     assert_eq!((&call["direction"], &call["end_reason"]), (&json!("outbound"), &json!("customer_hung_up")));
 }

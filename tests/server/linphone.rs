@@ -9,19 +9,19 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ends the telephone with the test.
-struct Phone {
+struct Linphone {
     child: Child,
     input: ChildStdin,
 }
 
-impl Drop for Phone {
+impl Drop for Linphone {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Phone {
+impl Linphone {
     /// `encryption`: none or srtp.
     fn start(folder: &Path, port: u16, encryption: &str, arguments: &[&str]) -> Self {
         let config = format!(
@@ -91,7 +91,7 @@ async fn converses(encryption: &str, trunk: Value, calls_out: bool) -> Value {
     std::fs::create_dir_all(&folder).unwrap();
     let (speech, heard) = (silence_and_speech(&folder, "hello"), folder.join("heard.wav"));
     let port = free_port();
-    let mut phone = Phone::start(&folder, port, encryption, if calls_out { &["-a"] } else { &[] });
+    let mut phone = Linphone::start(&folder, port, encryption, if calls_out { &["-a"] } else { &[] });
     phone.say(&format!("record {}", heard.display()));
     phone.say(&format!("play {speech}"));
     if calls_out {

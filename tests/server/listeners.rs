@@ -1,6 +1,6 @@
 //! Slow and silent clients at every listener, over real sockets: they end, and keep nobody else out.
 
-use super::support::{Browser, Server, TlsFiles, loopback, tls_files};
+use super::support::{LoggedInUser, Server, TlsFiles, loopback, tls_files};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use trunkline::config::Config;
-use trunkline_connections::{Closed, Report};
+use trunkline_connections::{Closed, ConnectionCounters};
 
 /// Every deadline of a listener in these tests.
 const DEADLINE_MS: u64 = 600;
@@ -95,7 +95,7 @@ async fn healthy(server: &Server) -> Duration {
     started.elapsed()
 }
 
-fn counted(report: &Report, why: Closed) -> u64 {
+fn counted(report: &ConnectionCounters, why: Closed) -> u64 {
     report.closed_for(why)
 }
 
@@ -306,7 +306,7 @@ async fn sip_over_tcp_ends_whoever_does_not_finish_a_message() {
     let mut idle = stranger(to).await;
     idle.write_all(options("127.0.0.9", "TCP").as_bytes()).await.unwrap();
     assert!(until_closed("an idle stranger", &mut idle).await.starts_with("SIP/2.0 200"));
-    let report = server.app.context.sip.streams().tcp.clone();
+    let report = server.app.context.sip.connection_reports().tcp.clone();
     for why in [Closed::FirstMessageTimeout, Closed::IdleTimeout] {
         assert!(counted(&report, why) > 0, "{} is not counted", why.name());
     }
@@ -366,7 +366,7 @@ async fn sip_over_tls_ends_half_handshakes_and_half_messages() {
         trickle(&format!("{what} over TLS, then {byte:?}"), stream, first, byte).await;
     });
     futures_util::future::join_all(running).await;
-    let report = &server.app.context.sip.streams().tls;
+    let report = &server.app.context.sip.connection_reports().tls;
     for why in [Closed::HandshakeTimeout, Closed::HandshakeFailed, Closed::FirstMessageTimeout] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -413,7 +413,7 @@ async fn sip_over_websocket_ends_half_upgrades_and_half_frames() {
         trickle(&format!("{what}, then {byte:?}"), stream, first, byte).await;
     });
     futures_util::future::join_all(running).await;
-    let report = &server.app.context.sip.streams().websocket;
+    let report = &server.app.context.sip.connection_reports().websocket;
     for why in [Closed::HandshakeTimeout, Closed::FirstMessageTimeout, Closed::Malformed] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -447,7 +447,7 @@ async fn silent_strangers_at_the_sip_ports_keep_no_trunk_out() {
     let mut stream = from("127.0.0.200:0", local.tcp).await;
     stream.write_all(options("127.0.0.200", "TCP").as_bytes()).await.unwrap();
     assert_eq!(first_line(&mut stream).await, "SIP/2.0 200 OK");
-    let streams = server.app.context.sip.streams();
+    let streams = server.app.context.sip.connection_reports();
     assert!(counted(&streams.tcp, Closed::Evicted) + counted(&streams.tls, Closed::Evicted) > 100);
     assert!(streams.tcp.open() + streams.tls.open() <= 64);
 }
@@ -458,7 +458,7 @@ async fn a_sip_peer_that_does_not_read_is_given_up() {
     let mut stream = from("127.0.0.1:0", server.app.context.sip.local_tcp()).await;
     let writing = async { while stream.write_all(options("127.0.0.1", "TCP").as_bytes()).await.is_ok() {} };
     tokio::time::timeout(NEVER, writing).await.expect("a peer that does not read is kept");
-    assert!(counted(&server.app.context.sip.streams().tcp, Closed::WriteTimeout) >= 1);
+    assert!(counted(&server.app.context.sip.connection_reports().tcp, Closed::WriteTimeout) >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -488,7 +488,7 @@ async fn a_message_of_no_readable_length_is_refused_and_takes_no_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn browsers_connections_say_whom_they_are_for_or_end() {
     let server = Server::start_with(brisk).await;
-    let to = server.app.context.workers.reach().unwrap().tcp[0];
+    let to = server.app.context.workers.host_candidates().unwrap().tcp[0];
     // A connectivity check for a call there is not: 20 bytes of header, USERNAME "nobody:x".
     let check = b"\x00\x20\x00\x01\x00\x0c\x21\x12\xa4\x42aaaaaaaaaaaa\x00\x06\x00\x08nobody:x";
     all_end(
@@ -506,7 +506,7 @@ async fn browsers_connections_say_whom_they_are_for_or_end() {
         ],
     )
     .await;
-    let report = server.app.context.workers.web_streams();
+    let report = server.app.context.workers.webrtc_tcp_report();
     for why in [Closed::FirstMessageTimeout, Closed::Malformed] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -520,13 +520,13 @@ async fn silent_connections_at_the_browsers_port_make_room() {
         (web.connections_max, web.connections_per_address) = (16, 4);
     })
     .await;
-    let to = server.app.context.workers.reach().unwrap().tcp[0];
+    let to = server.app.context.workers.host_candidates().unwrap().tcp[0];
     let mut silent = vec![];
     for n in 0..100 {
         silent.push(from(&format!("127.0.0.{}:0", 9 + n % 10), to).await);
     }
     super::support::until("eviction", async || {
-        let report = server.app.context.workers.web_streams();
+        let report = server.app.context.workers.webrtc_tcp_report();
         (counted(report, Closed::Evicted) >= 84 && report.open() <= 16).then_some(())
     })
     .await;
@@ -574,7 +574,7 @@ async fn an_organization_has_no_more_connections_than_its_share() {
     }
     assert!(refused >= 3, "{refused} of six were refused");
     drop(kept);
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     super::support::until("places to be given back", async || {
         (owner.send("GET", "/auth/me", None).await.0 == 200).then_some(())
     })

@@ -1,12 +1,12 @@
 //! Tenants, people, keys and secrets, as people manage them, and as they must not.
 
-use super::support::{Browser, OWNER, PASSWORD, Server, agent, lines, strict};
+use super::support::{LoggedInUser, OWNER, PASSWORD, Server, agent, lines, strict};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_log_in_with_a_cookie_and_log_out() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(owner.cookie.contains(part), "{}", owner.cookie);
     }
@@ -46,7 +46,7 @@ async fn guessing_passwords_is_slowed_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_sites_cannot_use_a_session() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let create =
         |origin: &str| owner.request("POST", "/api-keys").header("origin", origin).json(&json!({"name": "k"})).send();
     let answer = create("https://evil.example").await.unwrap();
@@ -64,7 +64,7 @@ async fn keys_are_for_people_to_manage_and_shown_once() {
     let server = Server::start().await;
     let (status, body) = server.send("GET", "/api-keys", None).await;
     assert_eq!((status, &body["details"]["code"]), (403, &json!("session_required")));
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let made = owner.done("POST", "/api-keys", Some(json!({"name": "CRM", "scopes": ["agents:read"]}))).await;
     let (id, key) = (made["api_key"]["id"].as_str().unwrap(), made["api_key"]["key"].as_str().unwrap().to_owned());
     assert!(key.starts_with("va_") && made["api_key"]["prefix"] == json!(&key[..11]));
@@ -110,7 +110,7 @@ async fn keys_are_for_people_to_manage_and_shown_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_invited_and_do_what_their_role_allows() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let made = owner.done("POST", "/users/invite", Some(json!({"email": "New@example.com", "role": "member"}))).await;
     let token = made["invitation"]["token"].as_str().unwrap();
     let accept = |token: &str, password: &str| {
@@ -123,7 +123,7 @@ async fn people_are_invited_and_do_what_their_role_allows() {
     assert_eq!(accepted.status(), 201);
     assert!(accepted.headers().contains_key("set-cookie"));
     assert_eq!(accept(token, "long enough it is").await.unwrap().status(), 404, "a token is good once");
-    let member = Browser::log_in(&server, "new@example.com", "long enough it is").await;
+    let member = LoggedInUser::log_in(&server, "new@example.com", "long enough it is").await;
     assert_eq!(member.done("GET", "/users", None).await["total"], json!(2));
     for (method, path, body) in [
         ("POST", "/api-keys", Some(json!({"name": "k"}))),
@@ -157,7 +157,7 @@ async fn people_are_invited_and_do_what_their_role_allows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     let server = Server::start_with(|config| config.prices.telephony_per_minute = 6.0).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let root = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     let child =
         json!({"name": "Child", "parent_org_id": root, "owner_email": "child@example.com", "max_concurrent_calls": 5});
@@ -170,7 +170,7 @@ async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     let child_id = child["organization"]["id"].as_str().unwrap().to_owned();
     let body = json!({"token": child["invitation_token"], "password": "child's password"});
     assert_eq!(server.http.post(server.url("/invitations/accept")).json(&body).send().await.unwrap().status(), 201);
-    let below = Browser::log_in(&server, "child@example.com", "child's password").await;
+    let below = LoggedInUser::log_in(&server, "child@example.com", "child's password").await;
     let grandchild = json!({"name": "Grandchild", "parent_org_id": child_id});
     let grandchild = below.done("POST", "/organizations", Some(grandchild)).await;
     assert_eq!(grandchild["organization"]["billing_org_id"], json!(root));
@@ -201,7 +201,7 @@ async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     ask("POST", "/trunks", json!({"name": "T", "allowed_addresses": ["127.0.0.1"]})).await;
     ask("POST", "/phone-numbers", json!({"number": "+31207654321", "agent_id": made})).await;
     let dial = server.dial_to("+31207654321", trunkline_signaling::sip::endpoint::Transport::Udp);
-    let script = trunkline::caller::script::Script::parse("listen; say goodbye; listen").unwrap();
+    let script = trunkline::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
     let report = server.phone.dial(&dial, &script, None).await;
     assert!(report.failure.is_none(), "{report:?}");
     let usage = super::support::until("the call is on the bill", || async {
@@ -223,7 +223,7 @@ async fn a_stored_provider_key_is_used_and_never_shown() {
         config.providers.openai.api_key = None;
     })
     .await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let task = json!({"agent_id": server.agent, "to_number": format!("sip:1@127.0.0.1:{}", server.phone.sip.local_udp().port())});
     let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
     let (status, body) = server.send("POST", &format!("/tasks/{task}/execute"), None).await;
@@ -254,12 +254,12 @@ async fn a_stored_provider_key_is_used_and_never_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_route_leads_to_another_organization() {
     let server = Server::start_with(strict).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let ids = everything_there_is(&server, &owner).await;
     let hash = trunkline::domain::password::hash("stranger's password").unwrap();
     let stranger = server.app.context.store.bootstrap("Stranger", "s@example.com", &hash).await.unwrap();
     let key = stranger.key.text;
-    let person = Browser::log_in(&server, "s@example.com", "stranger's password").await;
+    let person = LoggedInUser::log_in(&server, "s@example.com", "stranger's password").await;
     let pair = person.cookie.split(';').next().unwrap().to_owned();
 
     let document = trunkline::api::openapi::document();
@@ -306,7 +306,7 @@ async fn no_route_leads_to_another_organization() {
 
 type Ids = std::collections::BTreeMap<String, String>;
 
-async fn everything_there_is(server: &Server, owner: &Browser) -> Ids {
+async fn everything_there_is(server: &Server, owner: &LoggedInUser) -> Ids {
     let mut ids = Ids::new();
     let mut keep = |resource: &str, id: &Value| {
         ids.insert(resource.to_owned(), id.as_str().unwrap().to_owned());
@@ -334,7 +334,7 @@ async fn everything_there_is(server: &Server, owner: &Browser) -> Ids {
     ids
 }
 
-async fn everything_still_there(server: &Server, owner: &Browser, ids: &Ids) -> usize {
+async fn everything_still_there(server: &Server, owner: &LoggedInUser, ids: &Ids) -> usize {
     let mut there = 0;
     for (resource, id) in ids {
         let listed = owner.done("GET", &format!("/{resource}?limit=100"), None).await.to_string();
@@ -348,7 +348,7 @@ async fn everything_still_there(server: &Server, owner: &Browser, ids: &Ids) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_is_tried_with_the_key_that_calls_would_use() {
     let server = Server::start_with(|config| config.providers.groq.api_key = None).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let test = async |name: &str| owner.done("POST", &format!("/providers/{name}/test"), None).await;
     for name in ["deepgram", "openai", "anthropic", "mistral", "xai", "elevenlabs", "cartesia", "local"] {
         let tried = test(name).await;

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use trunkline::caller::script::Script;
-use trunkline::caller::softphone::{Dial, Softphone};
+use trunkline::caller::script::CallScript;
+use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::domain::time::UnixMs;
 use trunkline::emulator;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
-struct Pair {
+struct NodePair {
     nodes: [Installation; 2],
     processes: Vec<Process>,
     phone: Softphone,
@@ -24,15 +24,16 @@ struct Pair {
     sip: u16,
     agent: Value,
     _folder: tempfile::TempDir,
-    _emulator: emulator::Running,
+    _emulator: emulator::EmulatorHandle,
     _postgres: Option<Postgres>,
 }
 
 /// Two processes, one organization with an agent, a number and a trunk to the telephone.
-async fn pair() -> Pair {
+async fn pair() -> NodePair {
     let (server, own) = postgres().await;
     let database = create_database(&server).await;
-    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+    let settings =
+        emulator::EmulatorSettings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
     let emulator = emulator::start(loopback(0), settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
@@ -63,7 +64,7 @@ async fn pair() -> Pair {
     let made = first.call("POST", "/agents", Some(agent())).await["agent"]["id"].clone();
     let number = json!({"number": NUMBER, "agent_id": made, "trunk_id": trunk});
     first.call("POST", "/phone-numbers", Some(number)).await;
-    Pair {
+    NodePair {
         nodes: [first, second],
         processes,
         phone,
@@ -87,14 +88,14 @@ async fn live_call(node: &Installation) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_heard_and_ended_through_the_other_process() {
     let pair = pair().await;
-    let dial = Dial {
+    let dial = DialParams {
         to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(pair.sip)),
         from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(pair.phone.sip.local_udp().port())),
         transport: Transport::Udp,
         credentials: None,
         codecs: vec!["PCMU".into()],
     };
-    let script = Script::parse("listen; say hello; listen; pause 60000; hangup").unwrap();
+    let script = CallScript::parse("listen; say hello; listen; pause 60000; hangup").unwrap();
     let other = &pair.nodes[1];
     let watch = async {
         let id = live_call(other).await;
@@ -204,12 +205,12 @@ async fn a_call_goes_on_while_the_database_is_away() {
 }
 
 /// The way of one process to the database, which can be cut.
-struct Cable {
+struct DatabaseLink {
     port: u16,
     cut: std::sync::Arc<tokio::sync::watch::Sender<bool>>,
 }
 
-impl Cable {
+impl DatabaseLink {
     async fn to(server: &str) -> Self {
         let target = server.rsplit('@').next().unwrap().to_owned();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -244,13 +245,13 @@ impl Cable {
 struct Cluster {
     nodes: Vec<Installation>,
     processes: Vec<std::sync::Mutex<Option<Process>>>,
-    cables: Vec<Cable>,
+    cables: Vec<DatabaseLink>,
     sip: Vec<u16>,
     phone: Softphone,
     incoming: mpsc::Receiver<IncomingCall>,
     agent: Value,
     _folder: tempfile::TempDir,
-    _emulator: emulator::Running,
+    _emulator: emulator::EmulatorHandle,
     _postgres: Option<Postgres>,
 }
 
@@ -261,14 +262,15 @@ async fn cluster(count: usize, change: impl Fn(usize, &mut Vec<(String, String)>
     let (server, own) = postgres().await;
     let database = create_database(&server).await;
     let name = database.rsplit('/').next().unwrap().to_owned();
-    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+    let settings =
+        emulator::EmulatorSettings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
     let emulator = emulator::start(loopback(0), settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
     let first = install(folder.path(), &emulator.base_url(), &database, free_port(), free_port());
     let (mut nodes, mut processes, mut cables, mut sip) = (vec![], vec![], vec![], vec![]);
     for number in 0..count {
-        let (cable, api, port) = (Cable::to(&server).await, free_port(), free_port());
+        let (cable, api, port) = (DatabaseLink::to(&server).await, free_port(), free_port());
         let mut settings = first.settings.clone();
         let own = [
             ("API__LISTEN", format!("127.0.0.1:{api}")),
@@ -311,14 +313,14 @@ async fn cluster(count: usize, change: impl Fn(usize, &mut Vec<(String, String)>
 
 impl Cluster {
     async fn dial(&self, node: usize, script: &str) -> trunkline::caller::report::CallReport {
-        let dial = Dial {
+        let dial = DialParams {
             to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(self.sip[node])),
             from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(self.phone.sip.local_udp().port())),
             transport: Transport::Udp,
             credentials: None,
             codecs: vec!["PCMU".into()],
         };
-        self.phone.dial(&dial, &Script::parse(script).unwrap(), None).await
+        self.phone.dial(&dial, &CallScript::parse(script).unwrap(), None).await
     }
 
     /// Calls in this state, as a process sees them.
@@ -355,7 +357,7 @@ async fn an_outage_of_the_database_fails_no_call_and_calls_nobody_twice() {
     cluster.nodes[2].call("POST", &format!("/tasks/{task}/execute"), Some(json!({}))).await;
     let rings = cluster.incoming.recv().await.unwrap();
     let mut incoming = std::mem::replace(&mut cluster.incoming, mpsc::channel(1).1);
-    let script = Script::parse(LONG_CALL).unwrap();
+    let script = CallScript::parse(LONG_CALL).unwrap();
     let outage = async {
         cluster.until_calls(0, "in_progress", 4).await;
         tokio::time::sleep(DEAD_AFTER).await; // everybody may judge
@@ -559,10 +561,10 @@ async fn a_call_that_nobody_holds_is_ended() {
     };
     let (lost, held) = (row(&context.node), row(&context.node));
     let permit = context.admit(scope, None).await.unwrap();
-    let _seat = context.registry.enter(scope, held.id, None, permit);
+    let _seat = context.registry.register(scope, held.id, None, permit);
     let (lost_id, held_id) = (lost.id.to_string(), held.id.to_string());
-    context.journal.call(lost, None).await;
-    context.journal.call(held, None).await;
+    context.journal.record_call(lost, None).await;
+    context.journal.record_call(held, None).await;
     let ended = until("the call's end", || async {
         // Its row is on its way through the journal at first.
         let (status, body) = server.send("GET", &format!("/calls/{lost_id}"), None).await;

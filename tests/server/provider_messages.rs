@@ -1,6 +1,6 @@
 //! What providers get to see, byte for byte: `fixtures/providers/*.txt` hold our requests as they leave.
 
-use super::support::Golden;
+use super::support::GoldenFiles;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use trunkline::domain::chat::{ChatMessage, ToolCall};
-use trunkline::domain::provider::{Account, LlmProvider, SttProvider};
+use trunkline::domain::provider::{LlmProvider, ProviderAccount, SttProvider};
 use trunkline::domain::speech::{TtsConfig, VoiceSettings};
-use trunkline::providers::chat::{self, Plan};
-use trunkline::providers::speech::Wire;
+use trunkline::providers::chat::{self, LlmPlan};
+use trunkline::providers::speech::TtsSocketProtocol;
 use trunkline::providers::{
-    ChatRequest, Deadlines, Endpoint, Programs, Providers, Settings, Timeouts, cartesia, elevenlabs, engine, listen,
-    registry,
+    Deadlines, LlmRequest, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
+    cartesia, elevenlabs, engine, listen, registry,
 };
 
 /// The next request: its line, the headers that matter, its body. Its connection stays open, unanswered: a
@@ -60,35 +60,35 @@ async fn captured(listener: &TcpListener, open: &mut Vec<TcpStream>) -> String {
 }
 
 /// Every provider at one address.
-fn providers(base: &str) -> Providers {
+fn providers(base: &str) -> ProviderRegistry {
     let ms = Duration::from_millis;
     let deadlines = Deadlines { connect: ms(2_000), first_byte: ms(2_000), between_bytes: ms(2_000) };
-    let endpoint = |account: &Account| Endpoint {
+    let endpoint = |account: &ProviderAccount| ProviderAccess {
         account: *account,
         base_url: base.to_owned(),
         api_key: Some("secret-key".into()),
         api_version: "2026-10-21".into(),
         concurrency_max: 0,
-        is_customers: false,
+        is_customer_server: false,
         blocked: None,
     };
-    let settings = Settings {
-        timeouts: Timeouts { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
-        endpoints: Account::ALL.iter().map(endpoint).collect(),
-        programs: Programs { espeak: "espeak-ng".into(), flite: "flite".into() },
-        guard: trunkline::egress::Guard::open(),
+    let settings = ProviderSettings {
+        timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
+        endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
+        programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        guard: trunkline::egress::EgressGuard::unrestricted(),
     };
-    Providers::new(settings).unwrap()
+    ProviderRegistry::new(settings).unwrap()
 }
 
-fn conversation() -> ChatRequest {
+fn conversation() -> LlmRequest {
     let call = |id: &str, name: &str| ToolCall {
         id: id.into(),
         name: name.into(),
         arguments: "{\"a\":1}".into(),
         misfit: None,
     };
-    ChatRequest {
+    LlmRequest {
         messages: vec![
             ChatMessage::System("You help customers of Acme.".into()),
             ChatMessage::Assistant { content: "Good morning.".into(), tool_calls: Vec::new() },
@@ -101,9 +101,9 @@ fn conversation() -> ChatRequest {
             ChatMessage::Tool { call_id: "call_2".into(), content: "pressed 1".into() },
             ChatMessage::System("The tool look answered: 7".into()),
         ],
-        tools: trunkline::dialogue::tools::Abilities::default().offers(),
+        tools: trunkline::dialogue::tools::ToolSet::default().offers(),
         cache_key: Some("agent-42".into()),
-        ..ChatRequest::default()
+        ..LlmRequest::default()
     }
 }
 
@@ -146,7 +146,7 @@ async fn requests_leave_as_the_vendors_document_them() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let providers = providers(&format!("http://{}", listener.local_addr().unwrap()));
     let mut open = Vec::new();
-    let mut golden = Golden::new("providers");
+    let mut golden = GoldenFiles::new("providers");
     for (name, provider, model, temperature) in [
         ("openai_chat", LlmProvider::Openai, "gpt-4o-mini", None),
         ("openai_chat_reasoning", LlmProvider::Openai, "gpt-5.4-mini", Some(0.3)),
@@ -157,8 +157,8 @@ async fn requests_leave_as_the_vendors_document_them() {
         ("xai_chat", LlmProvider::Xai, "grok-4-1-fast-non-reasoning", None),
     ] {
         let candidate = providers.chat_candidate(provider, model, temperature, None).unwrap();
-        let plan = Plan { candidates: vec![candidate.clone()], hedge_after: None };
-        let stream = chat::ask(&providers, plan.clone(), conversation());
+        let plan = LlmPlan { candidates: vec![candidate.clone()], hedge_after: None };
+        let stream = chat::stream_llm_response(&providers, plan.clone(), conversation());
         golden.compare(name, &captured(&listener, &mut open).await);
         drop(stream);
         if temperature.is_none() {
@@ -176,7 +176,7 @@ async fn requests_leave_as_the_vendors_document_them() {
         let config: TtsConfig = serde_json::from_value(config).unwrap();
         let settings: VoiceSettings =
             serde_json::from_value(json!({"stability": 0.4, "style": 0.1, "speed": 2.0})).unwrap();
-        let mut voice = providers.voice(&config, &settings);
+        let mut voice = providers.tts_session(&config, &settings);
         let speech = voice.speak("Goede morgen.", true);
         (voice, speech)
     };
@@ -209,7 +209,7 @@ async fn requests_leave_as_the_vendors_document_them() {
         ("deepgram_flux", SttProvider::Deepgram, "flux-general-multi", "nl"),
         ("openai_transcription", SttProvider::Openai, "gpt-4o-transcribe", "nl-NL"),
     ] {
-        let setup = listen::Setup {
+        let setup = listen::SttSessionConfig {
             model: model.into(),
             language: language.into(),
             keyterms: vec!["Acme".into(), "Jansen & Zn".into()],
@@ -218,10 +218,10 @@ async fn requests_leave_as_the_vendors_document_them() {
             eager: false,
         };
         let candidate = providers.stt_candidate(provider, None, setup);
-        let session = listen::listen(&providers, vec![candidate]);
+        let session = listen::open_stt_session(&providers, vec![candidate]);
         let (head, mut socket) = upgraded(&listener).await;
-        session.input.send(listen::Input::Audio(vec![0xD5; 640].into())).await.unwrap();
-        session.input.send(listen::Input::Finalize).await.unwrap();
+        session.input.send(listen::SttInput::Audio(vec![0xD5; 640].into())).await.unwrap();
+        session.input.send(listen::SttInput::Finalize).await.unwrap();
         let mut said = String::new();
         // A gap is filled in its own time, which is not part of what is pinned.
         while let Ok(Some(Ok(frame))) = tokio::time::timeout(Duration::from_millis(90), socket.next()).await {
@@ -241,7 +241,7 @@ async fn requests_leave_as_the_vendors_document_them() {
 /// What the vendors send, message by message, and what it means to us: `fixtures/provider_events/*.txt`.
 #[test]
 fn messages_of_the_vendors_mean_what_they_say() {
-    let mut golden = Golden::new("provider_events");
+    let mut golden = GoldenFiles::new("provider_events");
     let say = |messages: &[Value], mut read: Box<dyn FnMut(&str) -> String>| {
         let mut text = String::new();
         for message in messages {
@@ -250,7 +250,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         text + &format!("<html>502 Bad Gateway</html>\n  {}\n", read("<html>502 Bad Gateway</html>"))
     };
     for (name, provider, model, messages) in recogniser_messages() {
-        let setup = listen::Setup {
+        let setup = listen::SttSessionConfig {
             model: model.into(),
             language: "nl".into(),
             keyterms: vec![],
@@ -258,11 +258,11 @@ fn messages_of_the_vendors_mean_what_they_say() {
             endpointing_ms: 300,
             eager: false,
         };
-        let mut wire = registry::recogniser(provider).open(&setup);
+        let mut wire = registry::stt_vendor(provider).open(&setup);
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in model_messages() {
-        let mut reader = registry::text_model(provider).unwrap().reader();
+        let mut reader = registry::llm_vendor(provider).unwrap().reader();
         let text = say(
             &messages,
             Box::new(move |text| {
@@ -272,7 +272,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
                 format!("{read:?}, said {said:?}, finished {finished}")
             }),
         );
-        let mut reader = registry::text_model(provider).unwrap().reader();
+        let mut reader = registry::llm_vendor(provider).unwrap().reader();
         for message in &messages {
             let _ = reader.event(&message.to_string(), &mut vec![]);
         }
@@ -282,16 +282,20 @@ fn messages_of_the_vendors_mean_what_they_say() {
         let config = json!({"provider": provider, "voice_id": "v", "language": "nl", "model": model});
         let config: TtsConfig = serde_json::from_value(config).unwrap();
         let settings = VoiceSettings::default();
-        let mut wire: Box<dyn Wire> = match name {
-            "elevenlabs_multi_stream_input" => Box::new(elevenlabs::contexts::Contexts::new(&config, &settings)),
-            "elevenlabs_text_to_dialogue" => Box::new(elevenlabs::dialogue::Dialogue::new(&config, &settings)),
-            _ => Box::new(cartesia::message::Contexts::new(&config, &settings)),
+        let mut wire: Box<dyn TtsSocketProtocol> = match name {
+            "elevenlabs_multi_stream_input" => {
+                Box::new(elevenlabs::contexts::MultiStreamProtocol::new(&config, &settings))
+            }
+            "elevenlabs_text_to_dialogue" => {
+                Box::new(elevenlabs::dialogue::TextToDialogueProtocol::new(&config, &settings))
+            }
+            _ => Box::new(cartesia::message::CartesiaProtocol::new(&config, &settings)),
         };
         wire.speak("s1", "Ja hoor.");
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in engine_messages() {
-        let setup = engine::Setup {
+        let setup = engine::RealtimeSessionConfig {
             model: "m".into(),
             voice: None,
             instructions: "Be brief.".into(),
@@ -301,7 +305,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
             encoding: "mulaw",
             silence_ms: 300,
         };
-        let mut wire = registry::engine(provider).unwrap().open(setup);
+        let mut wire = registry::realtime_vendor(provider).unwrap().open(setup);
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     golden.finish();

@@ -1,9 +1,9 @@
 //! Real calls over every provider of the reference, and what is done when one of them is busy or slow.
 
-use super::support::{Receiver, Server, at_once, lines, until};
+use super::support::{CustomerServer, Server, at_once, lines, until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::emulator::{Delays, Fault, Rule, Script, ScriptedTool};
+use trunkline::emulator::{Delays, InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
 
 fn voice(provider: &str, more: Value) -> Value {
     let mut voice = json!({"provider": provider, "voice_id": "v", "language": "en"});
@@ -90,29 +90,30 @@ async fn a_call_runs_on_every_recogniser_model_and_voice() {
 }
 
 /// A model that wants two tools at once.
-fn with_tools() -> Script {
+fn with_tools() -> ReplyScript {
     let tool = |name: &str| ScriptedTool { name: name.to_owned(), arguments: json!({"name": name}) };
-    let rule = |words: &[&str], reply: &str| Rule {
+    let rule = |words: &[&str], reply: &str| ReplyRule {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
         reply: reply.to_owned(),
         tool: None,
         more_tools: Vec::new(),
         after_tool: None,
     };
-    let both = Rule {
+    let both = ReplyRule {
         tool: Some(tool("look_up")),
         more_tools: vec![tool("note")],
         after_tool: Some("Both are done.".to_owned()),
         ..rule(&["order"], "One moment.")
     };
-    Script(vec![both, rule(&[], "Yes?")])
+    ReplyScript(vec![both, rule(&[], "Yes?")])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_model_calls_two_tools_at_once() {
     let check = async |provider: &str| {
         let server = Server::start_scripted(with_tools(), |_| {}).await;
-        let receiver = Receiver::start(|one| at_once(&json!({"result": one.body["tool_calls"][0]["name"]}))).await;
+        let receiver =
+            CustomerServer::start(|one| at_once(&json!({"result": one.body["tool_calls"][0]["name"]}))).await;
         let tool = |name: &str| {
             json!({"type": "function", "url": receiver.url,
             "function": {"name": name, "parameters": {"type": "object", "properties": {"name": {"type": "string"}}}}})
@@ -142,7 +143,7 @@ async fn an_unknown_model_is_refused_by_its_provider_and_the_call_says_so() {
 async fn a_customers_own_server_is_asked_without_our_key() {
     let server = Server::start().await;
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"This is my own model.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    let own = Receiver::start(move |_| (200, stream.to_owned(), Duration::ZERO)).await;
+    let own = CustomerServer::start(move |_| (200, stream.to_owned(), Duration::ZERO)).await;
     let llm = json!({"provider": "openai", "model": "llama3.1:8b", "base_url": format!("{}/v1/", own.url)});
     change(&server, json!({"llm_config": llm})).await;
     server.call("listen; say hello; listen; hangup").await;
@@ -186,7 +187,7 @@ async fn a_recogniser_and_a_voice_of_ones_own_are_asked_at_their_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_model_is_joined_by_the_next_and_the_first_word_wins() {
     let server = Server::start().await;
-    server.emulator.faults.set("llm.openai", Some(Fault::Stall), u32::MAX);
+    server.emulator.faults.set("llm.openai", Some(InjectedFault::Stall), u32::MAX);
     let fallbacks =
         json!({"llm": [{"provider": "xai", "model": "grok-4-1-fast-non-reasoning"}], "hedge_after_ms": 300});
     change(&server, json!({"fallbacks": fallbacks})).await;
@@ -207,7 +208,7 @@ async fn a_slow_model_is_joined_by_the_next_and_the_first_word_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_keeps_failing_is_not_asked_by_the_next_calls() {
     let server = Server::start().await;
-    server.emulator.faults.set("llm.openai", Some(Fault::Refuse), u32::MAX);
+    server.emulator.faults.set("llm.openai", Some(InjectedFault::Refuse), u32::MAX);
     change(&server, json!({"fallbacks": {"llm": [{"provider": "groq", "model": "openai/gpt-oss-20b"}]}})).await;
     let mut causes = Vec::new();
     for _ in 0..6 {
@@ -260,7 +261,7 @@ async fn more_calls_than_a_provider_takes_wait_or_go_to_another_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ordered_wait_is_obeyed_by_every_call() {
     let server = Server::start().await;
-    server.emulator.faults.set("llm.openai", Some(Fault::RateLimit), 1);
+    server.emulator.faults.set("llm.openai", Some(InjectedFault::RateLimit), 1);
     let began = Instant::now();
     let report = server.call("listen; say hello; listen; hangup").await;
     assert!(report.failure.is_none() && began.elapsed() > Duration::from_secs(1), "{report:?}");

@@ -1,60 +1,60 @@
 //! What one organization may hold and use, whatever it does: calls of every direction, families, what is stored, probes,
 //! and that whoever is slow keeps nobody else waiting.
 
-use super::support::{Browser, NUMBER, Receiver, Server, agent, until};
+use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, agent, until};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline::caller::softphone::Softphone;
-use trunkline::domain::delivery::{Channel, Delivery};
+use trunkline::domain::delivery::{Delivery, DeliveryChannel};
 use trunkline::domain::ids::{DeliveryId, OrganizationId};
-use trunkline::domain::quota::Allowance;
-use trunkline::domain::share::{ShareMax, Shares};
+use trunkline::domain::quota::QuotaOverrides;
+use trunkline::domain::share::{FairShares, ShareLimits};
 use trunkline::store::{OrgScope, Store, now};
-use trunkline_signaling::sip::endpoint::{CallId, Event, Transport};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::endpoint::{CallId, SipEvent, Transport};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::reason::Reason;
 
 const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=audio 49900 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
 /// A call that was placed, and what was answered.
-struct Rung {
+struct PlacedTestCall {
     call: CallId,
     status: u16,
     retry_after_s: Option<u32>,
     why: Option<Reason>,
-    _events: mpsc::Receiver<Event>,
+    _events: mpsc::Receiver<SipEvent>,
 }
 
-async fn ring_from(server: &Server, phone: &Softphone, number: &str) -> Rung {
+async fn ring_from(server: &Server, phone: &Softphone, number: &str) -> PlacedTestCall {
     let mut dial = server.dial_to(number, Transport::Udp);
     dial.from.port = Some(phone.sip.local_udp().port());
-    let (call, mut events) = phone.sip.invite(dial.invite(OFFER.to_vec())).await.unwrap();
+    let (call, mut events) = phone.sip.send_invite(dial.invite(OFFER.to_vec())).await.unwrap();
     let (status, retry_after_s, why) = loop {
         match events.recv().await.expect("an answer") {
-            Event::Answered { .. } => break (200, None, None),
-            Event::Ended { cause: Cause::Refused { status, retry_after_s, why, .. }, .. } => {
+            SipEvent::Answered { .. } => break (200, None, None),
+            SipEvent::Ended { cause: EndCause::Rejected { status, retry_after_s, why, .. }, .. } => {
                 break (status, retry_after_s, why);
             }
-            Event::Ended { cause, .. } => panic!("{cause:?}"),
+            SipEvent::Ended { cause, .. } => panic!("{cause:?}"),
             _ => {}
         }
     };
-    Rung { call, status, retry_after_s, why, _events: events }
+    PlacedTestCall { call, status, retry_after_s, why, _events: events }
 }
 
-async fn ring(server: &Server) -> Rung {
+async fn ring(server: &Server) -> PlacedTestCall {
     ring_from(server, &server.phone, NUMBER).await
 }
 
 async fn limit(server: &Server, limits: Value) {
-    let owner = Browser::owner(server).await;
+    let owner = LoggedInUser::owner(server).await;
     owner.done("PATCH", &format!("/organizations/{}", own_id(&owner).await), Some(limits)).await;
 }
 
-async fn own_id(person: &Browser) -> String {
+async fn own_id(person: &LoggedInUser) -> String {
     person.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned()
 }
 
@@ -140,10 +140,10 @@ async fn however_a_call_ends_its_line_is_given_back() {
     let dial = server.dial_to(NUMBER, Transport::Udp);
     let video =
         b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 49900 RTP/AVP 96\r\n";
-    let (_, mut events) = server.phone.sip.invite(dial.invite(video.to_vec())).await.unwrap();
+    let (_, mut events) = server.phone.sip.send_invite(dial.invite(video.to_vec())).await.unwrap();
     let refused = async {
         while let Some(event) = events.recv().await {
-            if let Event::Ended { cause: Cause::Refused { status, .. }, .. } = event {
+            if let SipEvent::Ended { cause: EndCause::Rejected { status, .. }, .. } = event {
                 return status;
             }
         }
@@ -152,11 +152,11 @@ async fn however_a_call_ends_its_line_is_given_back() {
     assert_eq!(refused.await, 488);
     nothing_is_held(&server).await;
     // The caller gives up before the answer.
-    let slow = Receiver::start(|_| (200, "{}".into(), Duration::from_secs(3))).await;
+    let slow = CustomerServer::start(|_| (200, "{}".into(), Duration::from_secs(3))).await;
     let number = json!({"number": "+31207650001", "webhook_url": slow.url, "trunk_id": server.trunk});
     server.post("/phone-numbers", number).await;
     let dial = server.dial_to("+31207650001", Transport::Udp);
-    let (call, _events) = server.phone.sip.invite(dial.invite(OFFER.to_vec())).await.unwrap();
+    let (call, _events) = server.phone.sip.send_invite(dial.invite(OFFER.to_vec())).await.unwrap();
     until("it rings", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
     server.phone.sip.hang_up(call).await;
     nothing_is_held(&server).await;
@@ -215,14 +215,14 @@ async fn a_day_that_is_spent_and_a_rate_refuse_calls_that_come_in() {
 }
 
 /// An organization below the server's own, with an owner, a key, a number and a trunk for a telephone of its own.
-struct Child {
+struct ChildOrganization {
     id: String,
     key: String,
-    owner: Browser,
+    owner: LoggedInUser,
     phone: Softphone,
 }
 
-async fn child(server: &Server, person: &Browser, parent: &str, name: &str, limits: Value) -> Child {
+async fn child(server: &Server, person: &LoggedInUser, parent: &str, name: &str, limits: Value) -> ChildOrganization {
     let email = format!("{name}@example.com");
     let mut body = json!({"name": name, "parent_org_id": parent, "owner_email": email});
     body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
@@ -232,15 +232,15 @@ async fn child(server: &Server, person: &Browser, parent: &str, name: &str, limi
     assert_eq!(accepted.status(), 201);
     let octet = 10 + name.bytes().map(u32::from).sum::<u32>() % 200;
     let addr = format!("127.0.0.{octet}:0").parse().unwrap();
-    Child {
+    ChildOrganization {
         id: made["organization"]["id"].as_str().unwrap().to_owned(),
         key: made["api_key"]["key"].as_str().unwrap().to_owned(),
-        owner: Browser::log_in(server, &email, "a password of some length").await,
+        owner: LoggedInUser::log_in(server, &email, "a password of some length").await,
         phone: Softphone::open(addr, (46_000, 47_998)).await.unwrap().0,
     }
 }
 
-impl Child {
+impl ChildOrganization {
     async fn send(&self, server: &Server, method: &str, path: &str, body: Value) -> (u16, Value) {
         let request = server.http.request(method.parse().unwrap(), server.url(path)).bearer_auth(&self.key);
         let answer = request.json(&body).send().await.unwrap();
@@ -259,7 +259,7 @@ impl Child {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_child_uses_counts_for_its_root() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let root = own_id(&owner).await;
     let one = child(&server, &owner, &root, "one", json!({})).await;
     let two = child(&server, &one.owner, &one.id, "two", json!({})).await;
@@ -279,7 +279,7 @@ async fn what_a_child_uses_counts_for_its_root() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_lifts_nothing_that_its_parent_has_set() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let root = own_id(&owner).await;
     let one = child(&server, &owner, &root, "one", json!({"max_spend_per_day": 5, "max_concurrent_calls": 4})).await;
     let own = format!("/organizations/{}", one.id);
@@ -324,7 +324,7 @@ async fn a_child_lifts_nothing_that_its_parent_has_set() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn families_have_their_depth_and_their_size_and_nobody_is_without_a_parent() {
     let server = Server::start_with(|config| config.quotas.organizations = 5).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     for body in [json!({"name": "free"}), json!({"name": "free", "parent_org_id": null})] {
         let (status, body) = owner.send("POST", "/organizations", Some(body)).await;
         assert_eq!((status, &body["details"]["code"]), (403, &json!("parent_required")), "{body}");
@@ -355,7 +355,7 @@ async fn families_have_their_depth_and_their_size_and_nobody_is_without_a_parent
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_parent_and_child_who_change_at_once_the_parent_has_the_last_word() {
     let server = Server::start().await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let root = own_id(&owner).await;
     let one = child(&server, &owner, &root, "one", json!({"max_concurrent_calls": 10})).await;
     let path = format!("/organizations/{}", one.id);
@@ -377,7 +377,7 @@ async fn an_organization_holds_so_many_of_everything_also_when_it_asks_all_at_on
         (quotas.api_keys, quotas.users, quotas.invitations) = (3, 2, 3);
     })
     .await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let n = std::sync::atomic::AtomicU32::new(0);
     let next = || n.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let bodies: [(&str, &str, u32, &dyn Fn() -> Value); 6] = [
@@ -406,15 +406,15 @@ async fn an_organization_holds_so_many_of_everything_also_when_it_asks_all_at_on
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 201);
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 403);
     let organization = scope_of(&server).await.organization();
-    let more = Allowance([("tasks".to_owned(), 5)].into());
-    assert!(server.app.context.store.allow(organization, &more).await.unwrap());
+    let more = QuotaOverrides([("tasks".to_owned(), 5)].into());
+    assert!(server.app.context.store.set_quota_overrides(organization, &more).await.unwrap());
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn children_do_not_multiply_what_their_root_may_hold() {
     let server = Server::start_with(|config| config.quotas.trunks = 1).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let root = own_id(&owner).await;
     let mut made = 1; // the server's own
     for n in 0..12 {
@@ -468,7 +468,7 @@ async fn probes_have_a_budget_and_take_nothing_of_the_calls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_organization_asks_so_often_in_a_minute_whatever_keys_it_has() {
     let server = Server::start_with(|config| config.quotas.requests_per_minute = 30).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     let second = owner.done("POST", "/api-keys", Some(json!({"name": "k"}))).await["api_key"]["key"].clone();
     let mut refused = None;
     for n in 0..40 {
@@ -519,7 +519,7 @@ fn delivery(organization: OrganizationId, n: usize, target: &str) -> Delivery {
     Delivery {
         id: DeliveryId::new(),
         organization,
-        channel: Channel::Webhook,
+        channel: DeliveryChannel::Webhook,
         order_key: format!("{organization} {n}"),
         call: None,
         task: None,
@@ -534,19 +534,19 @@ fn delivery(organization: OrganizationId, n: usize, target: &str) -> Delivery {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_takes_its_time_keeps_nobody_elses_webhooks_waiting() {
     let server = Server::start().await;
-    let slow = Receiver::start(|_| (200, "{}".into(), Duration::from_secs(9))).await;
-    let quick = Receiver::start(|_| (200, "{}".into(), Duration::ZERO)).await;
+    let slow = CustomerServer::start(|_| (200, "{}".into(), Duration::from_secs(9))).await;
+    let quick = CustomerServer::start(|_| (200, "{}".into(), Duration::ZERO)).await;
     let store = &server.app.context.store;
     let greedy = scope_of(&server).await.organization();
     let modest = store.bootstrap("Modest", "modest@example.com", "x").await.unwrap().scope.organization();
     for n in 0..1_000 {
-        server.app.context.journal.delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
+        server.app.context.journal.record_delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
     }
     assert!(server.app.context.journal.flush(Duration::from_secs(60)).await);
     until("the slow ones are under way", || async { (!slow.told("/slow").is_empty()).then_some(()) }).await;
     let begun = Instant::now();
     for n in 0..20 {
-        server.app.context.journal.delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
+        server.app.context.journal.record_delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
     }
     until("the others'", || async { (quick.told("/quick").len() == 20).then_some(()) }).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -556,14 +556,14 @@ async fn a_receiver_that_takes_its_time_keeps_nobody_elses_webhooks_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outbox_that_is_full_keeps_what_comes_and_sends_none_of_it() {
     let server = Server::start_with(|config| config.quotas.deliveries_waiting = 10).await;
-    let slow = Receiver::start(|_| (500, "{}".into(), Duration::ZERO)).await;
+    let slow = CustomerServer::start(|_| (500, "{}".into(), Duration::ZERO)).await;
     let own = scope_of(&server).await.organization();
     for n in 0..10 {
-        server.app.context.journal.delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
+        server.app.context.journal.record_delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
     }
     assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
     server.app.context.store.count_waiting().await.unwrap();
-    server.app.context.journal.delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
+    server.app.context.journal.record_delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
     assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
     let listed = server.get("/webhook-deliveries?status=failed").await;
     assert_eq!(listed["total"], json!(1), "{listed}");
@@ -627,14 +627,14 @@ async fn claims_are_shared_between_organizations_and_families() {
     }
     for organization in &family {
         for n in 0..50 {
-            journal.delivery(delivery(*organization, n, "http://127.0.0.1:9/")).await;
+            journal.record_delivery(delivery(*organization, n, "http://127.0.0.1:9/")).await;
         }
     }
     for n in 0..3 {
-        journal.delivery(delivery(modest.organization(), n, "http://127.0.0.1:9/")).await;
+        journal.record_delivery(delivery(modest.organization(), n, "http://127.0.0.1:9/")).await;
     }
     assert!(journal.flush(Duration::from_secs(30)).await);
-    let mut shares = Shares::new(ShareMax { of_one: 8, of_family: 12, in_all: 20 });
+    let mut shares = FairShares::new(ShareLimits { of_one: 8, of_family: 12, in_all: 20 });
     let claimed = store.claim_deliveries(&mut shares, 60_000).await.unwrap();
     let of = |organization| claimed.iter().filter(|one| one.scope.organization() == organization).count();
     assert_eq!(of(modest.organization()), 3, "all of whoever has few");
@@ -670,7 +670,7 @@ async fn calls_of_one_organization_leave_room_for_anothers() {
     let server = Server::start_with(|config| config.calls.calls_max = 20).await;
     let context = &server.app.context;
     let other = context.store.bootstrap("Other", "other@example.com", "x").await.unwrap();
-    context.look_elsewhere().await.unwrap();
+    context.refresh_other_nodes().await.unwrap();
     let rung = join_all((0..20).map(|_| ring(&server))).await;
     assert_eq!(rung.iter().filter(|rung| rung.status == 200).count(), 18);
     assert_eq!(rung.iter().filter(|rung| rung.status == 503).count(), 2);

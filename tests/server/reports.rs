@@ -4,7 +4,7 @@ use super::support::{Server, agent, lines, until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
-use trunkline::emulator::Fault;
+use trunkline::emulator::InjectedFault;
 
 const TALK: &str = "listen; say where_is_my_order; listen; say goodbye; listen";
 
@@ -68,11 +68,11 @@ async fn a_short_call_is_not_analysed_and_a_report_can_be_written_again() {
     let second = reported(&server).await;
     let second = format!("/calls/{}/transcript", second["id"].as_str().unwrap());
     // One answer of the wrong shape is repaired, two are not.
-    server.emulator.faults.set("llm", Some(Fault::Garbage), 1);
+    server.emulator.faults.set("llm", Some(InjectedFault::Garbage), 1);
     let processed = server.post(&second, json!({})).await;
     assert_eq!(processed["extracted_data"]["order_id"], json!("emulated"));
     assert_eq!(processed["transcript"][0]["content"], json!("Good morning, this is Acme."));
-    server.emulator.faults.set("llm", Some(Fault::Garbage), 2);
+    server.emulator.faults.set("llm", Some(InjectedFault::Garbage), 2);
     let (status, body) = server.send("POST", &second, None).await;
     assert_eq!((status, &body["details"]["code"]), (503, &json!("provider_failed")), "{body}");
     assert_eq!(server.get(&format!("{path}/report")).await["report"]["analysed"], json!(false));
@@ -90,7 +90,7 @@ async fn a_report_the_model_could_not_write_is_written_when_it_is_asked_for() {
     let emulator = server.emulator.faults.clone();
     let call = server.call("listen; say where_is_my_order; listen; hangup");
     call.await;
-    emulator.set("llm", Some(Fault::Unauthorized), u32::MAX);
+    emulator.set("llm", Some(InjectedFault::Unauthorized), u32::MAX);
     let path = format!("/calls/{}/report", server.last_call().await["id"].as_str().unwrap());
     until("a failed or a finished analysis", || async {
         let (status, _) = server.send("GET", &path, None).await;

@@ -4,13 +4,13 @@ use super::support::{NUMBER, Server};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use trunkline_media::rtp::packet::Packet;
+use trunkline_media::rtp::packet::RtpPacket;
 
 /// Nothing here takes as long as this on a machine that works at all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A caller made of sockets.
-struct Caller {
+struct RtpCaller {
     sip: UdpSocket,
     rtp: UdpSocket,
     server: SocketAddr,
@@ -33,7 +33,7 @@ async fn socket(ip: &str) -> UdpSocket {
 /// 20 ms of sound.
 fn sound(sequence: u16, ssrc: u32) -> Vec<u8> {
     let timestamp = u32::from(sequence) * 160;
-    let packet = Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc, payload: &[0x30; 160] };
+    let packet = RtpPacket { payload_type: 0, marker: false, sequence, timestamp, ssrc, payload: &[0x30; 160] };
     let mut buffer = vec![0; 172];
     packet.write(&mut buffer).unwrap();
     buffer
@@ -52,7 +52,7 @@ async fn received(socket: &UdpSocket, during: Duration) -> usize {
     count
 }
 
-impl Caller {
+impl RtpCaller {
     /// Calls with a description of the caller's choice; its port is that of the RTP socket.
     async fn call(server: &Server, host: &str) -> Self {
         let (sip, rtp) = (socket("127.0.0.1").await, socket("127.0.0.1").await);
@@ -128,7 +128,7 @@ impl Caller {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_before_the_callers_first_packet_hear_nothing_and_the_caller_everything() {
     let server = Server::start().await;
-    let mut caller = Caller::call(&server, "127.0.0.1").await;
+    let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let strangers = [socket("127.0.0.8").await, socket("127.0.0.9").await];
     for n in 0..30 {
         for stranger in &strangers {
@@ -157,7 +157,7 @@ async fn strangers_before_the_callers_first_packet_hear_nothing_and_the_caller_e
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_may_move_within_its_address_and_win_its_stream_back() {
     let server = Server::start().await;
-    let mut caller = Caller::call(&server, "127.0.0.1").await;
+    let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let rtp = std::mem::replace(&mut caller.rtp, socket("127.0.0.1").await);
     // Somebody at the same address is believed while the described port is silent, and no longer.
     let neighbour = socket("127.0.0.1").await;
@@ -185,7 +185,7 @@ async fn a_caller_may_move_within_its_address_and_win_its_stream_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_with_a_private_address_is_heard_where_its_signalling_comes_from() {
     let server = Server::start().await;
-    let mut caller = Caller::call(&server, "10.255.255.1").await;
+    let mut caller = RtpCaller::call(&server, "10.255.255.1").await;
     let (rtp, stranger) = (socket("127.0.0.1").await, socket("127.0.0.8").await);
     caller.speak(&stranger, 1, 10).await;
     assert!(caller.comes_to(&rtp, 2).await);
@@ -193,14 +193,14 @@ async fn a_phone_with_a_private_address_is_heard_where_its_signalling_comes_from
     drop(server);
     // By the strictest rule nobody but the described address is.
     let rtp = socket("127.0.0.1").await;
-    let server = Server::start_with(|config| config.media.latching = trunkline::config::Latching::Off).await;
-    let mut caller = Caller::call(&server, "10.255.255.1").await;
+    let server = Server::start_with(|config| config.media.latching = trunkline::config::LatchingMode::Off).await;
+    let mut caller = RtpCaller::call(&server, "10.255.255.1").await;
     caller.speak(&rtp, 1, 20).await;
     assert_eq!(received(&rtp, Duration::from_millis(200)).await, 0);
     drop(server);
     // By the widest everybody is, until somebody better comes.
-    let server = Server::start_with(|config| config.media.latching = trunkline::config::Latching::Any).await;
-    let mut caller = Caller::call(&server, "127.0.0.1").await;
+    let server = Server::start_with(|config| config.media.latching = trunkline::config::LatchingMode::Any).await;
+    let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let described = std::mem::replace(&mut caller.rtp, socket("127.0.0.1").await);
     assert!(caller.comes_to(&stranger, 1).await);
     assert!(caller.comes_to(&described, 2).await);

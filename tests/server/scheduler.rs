@@ -1,12 +1,12 @@
 //! Calls that are made when they are due: in time, in order, as many as may be, and once.
 
-use super::support::{Browser, Server, until};
+use super::support::{LoggedInUser, Server, until};
 use serde_json::{Value, json};
 use std::time::Duration;
-use trunkline::caller::script::Script;
-use trunkline::domain::organization::Limits;
+use trunkline::caller::script::CallScript;
+use trunkline::domain::organization::OrganizationLimits;
 use trunkline::domain::time::UnixMs;
-use trunkline::store::{Claim, now};
+use trunkline::store::{TaskClaim, now};
 
 fn soon(ms: i64) -> String {
     UnixMs(now().0 + ms).rfc3339()
@@ -19,7 +19,7 @@ async fn task(server: &Server, number: &str, more: Value) -> String {
 }
 
 async fn limit(server: &Server, limits: Value) {
-    let owner = Browser::owner(server).await;
+    let owner = LoggedInUser::owner(server).await;
     let id = owner.done("GET", "/auth/me", None).await["organization"]["id"].as_str().unwrap().to_owned();
     owner.done("PATCH", &format!("/organizations/{id}"), Some(limits)).await;
 }
@@ -40,7 +40,7 @@ async fn a_scheduled_task_is_called_at_its_time_and_once() {
     let call = server.incoming.recv().await.unwrap();
     let late_ms = now().0 - due;
     assert!((-5..2_000).contains(&late_ms), "{late_ms} ms late");
-    let script = Script::parse("listen; say goodbye; listen").unwrap();
+    let script = CallScript::parse("listen; say goodbye; listen").unwrap();
     let report = server.phone.answer(call, &script, None).await;
     assert_eq!(report.failure, None);
     let last = server.last_call().await;
@@ -158,8 +158,8 @@ async fn a_claim_of_a_process_that_died_is_given_to_another() {
         trunkline::domain::ids::TrunkId::parse(&server.trunk).unwrap(),
     );
     // Another process claims it, and dies before it calls.
-    let claim = context.store.claim_task(scope, task_id, trunk, &Limits::default(), 0.0).await.unwrap();
-    let Claim::Yours(call) = claim else { panic!("{claim:?}") };
+    let claim = context.store.claim_task(scope, task_id, trunk, &OrganizationLimits::default(), 0.0).await.unwrap();
+    let TaskClaim::Claimed(call) = claim else { panic!("{claim:?}") };
     let (status, _) = server.send("POST", &format!("/tasks/{id}/execute"), None).await;
     assert_eq!(status, 400, "it is taken");
     assert_eq!(next_is_busy(&mut server).await, "+15550108");

@@ -2,7 +2,7 @@
 //! everything else goes on.
 
 use super::conversation::rule;
-use super::support::{Receiver, Server, agent, at_once, lines, until};
+use super::support::{CustomerServer, Server, agent, at_once, lines, until};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,13 +59,13 @@ fn hostile() -> Vec<(Value, &'static str)> {
 }
 
 /// Asks for `/health` all the time, as a load balancer does.
-struct Watch {
+struct HealthPoller {
     stop: Arc<AtomicBool>,
     slowest_ms: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Watch {
+impl HealthPoller {
     fn start(server: &Server) -> Self {
         let (stop, slowest_ms) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let url = format!("http://{}/health", server.app.api_addr);
@@ -99,7 +99,7 @@ fn with_parameters(schema: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_schema_is_refused_by_name_wherever_it_is_saved() {
     let server = Server::start().await;
-    let watch = Watch::start(&server);
+    let watch = HealthPoller::start(&server);
     let path = format!("/agents/{}", server.agent);
     for (schema, wanted) in hostile() {
         let plan = json!({"analysis_plan": {"structured_data_plan": schema}});
@@ -142,14 +142,14 @@ async fn a_hostile_schema_is_refused_by_name_wherever_it_is_saved() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_schema_in_a_webhooks_answer_leaves_the_saved_block() {
     let server = Server::start().await;
-    let watch = Watch::start(&server);
+    let watch = HealthPoller::start(&server);
     // A call takes seconds: one of each kind.
     for (schema, wanted) in hostile().into_iter().step_by(3) {
         let mut assistant = with_parameters(&schema);
         assistant["first_message"] = json!("I am made up.");
         assistant["analysis_plan"] = json!({"structured_data_plan": schema});
         let answer = json!({"assistant": assistant});
-        let receiver = Receiver::start(move |told| match told.path.as_str() {
+        let receiver = CustomerServer::start(move |told| match told.path.as_str() {
             "/assistant-request" => at_once(&answer),
             _ => at_once(&json!({})),
         })
@@ -209,12 +209,12 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
         &json!({"type": "object", "properties": {"article": {"type": "string"}}, "required": ["article"]}),
     ));
     let url = tool_server(tools).await;
-    let mut script = trunkline::emulator::Script::default();
+    let mut script = trunkline::emulator::ReplyScript::default();
     script.0.insert(0, rule(&["opening hours"], "Let me look.", Some(("stock", json!({"article": "chairs"})))));
     script.0.insert(1, rule(&["human"], "Let me see.", Some(("bad0", json!({})))));
     script.0.insert(2, rule(&["order"], "One moment.", Some(("stock", json!({"article": 4})))));
     let server = Server::start_scripted(script, |_| {}).await;
-    let watch = Watch::start(&server);
+    let watch = HealthPoller::start(&server);
     let model = json!({"provider": "openai", "model": "m", "tools": [{"type": "mcp", "server_url": url}]});
     let (status, answer) =
         server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"llm_config": model}))).await;
@@ -235,7 +235,7 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_was_saved_before_there_were_limits_still_answers() {
     let server = Server::start().await;
-    let watch = Watch::start(&server);
+    let watch = HealthPoller::start(&server);
     let mut saved = agent();
     let tools = [("bad", diamond(40)), ("good", json!({"type": "object", "required": ["x"]}))];
     let tools = tools.map(|(name, schema)| json!({"function": {"name": name, "parameters": schema}}));

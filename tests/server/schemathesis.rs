@@ -1,6 +1,6 @@
 //! schemathesis, a fuzzer for OpenAPI, against the running server: what the document says, the server does.
 
-use super::support::{Browser, Server, strict};
+use super::support::{LoggedInUser, Server, strict};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -30,7 +30,7 @@ async fn run(server: &Server, cookie: &str, mount: &str, phases: &str, examples:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_does_what_its_document_says() {
     let server = Server::start_with(strict).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     run(&server, &owner.cookie, "^/api/v1", "examples,coverage,fuzzing", 8).await;
 }
 
@@ -38,6 +38,6 @@ async fn the_server_does_what_its_document_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bare_mount_does_what_the_document_says() {
     let server = Server::start_with(strict).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     run(&server, &owner.cookie, "^/v1", "examples,fuzzing", 4).await;
 }

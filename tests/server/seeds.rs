@@ -1,12 +1,12 @@
 //! The customer's reference documents, sentence by sentence where no other test proves them, and their
 //! code samples as they stand. `docs/contract.md` says which sentence is proven where.
 
-use super::support::{Receiver, Server, Taught, agent, strict, until};
+use super::support::{CannedAnswer, CustomerServer, Server, agent, strict, until};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use trunkline::caller::script::Script;
+use trunkline::caller::script::CallScript;
 
 /// Runs a sample of the documents, unchanged but for host and key.
 async fn sample(server: &Server, program: &str, arguments: &[&str], text: &str) -> String {
@@ -310,7 +310,7 @@ async fn the_configurations_of_document_b_are_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_task_says_reaches_the_model() {
-    let model = Receiver::start(|_| -> Taught { (500, String::new(), Duration::ZERO) }).await;
+    let model = CustomerServer::start(|_| -> CannedAnswer { (500, String::new(), Duration::ZERO) }).await;
     let base = model.url.clone();
     let mut server = Server::start_with(move |config| config.providers.openai.base_url = base).await;
     let task = json!({"agent_id": server.agent, "to_number": "+15550199", "description": "Ask about the delivery",
@@ -319,7 +319,7 @@ async fn what_a_task_says_reaches_the_model() {
     let executed = server.post(&format!("/tasks/{task}/execute"), json!({})).await;
     assert_eq!(executed["message"], json!("Call initiated"));
     let incoming = server.incoming.recv().await.unwrap();
-    let script = Script::parse("listen; say yes_correct; listen; listen; hangup").unwrap();
+    let script = CallScript::parse("listen; say yes_correct; listen; listen; hangup").unwrap();
     server.phone.answer(incoming, &script, None).await;
     let asked = model.wait("/chat/completions", 1).await[0].body["messages"].to_string();
     for part in ["Be brief.", "Ask about the delivery", "John Doe", "Hello, this is a call from our company"] {

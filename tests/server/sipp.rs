@@ -124,10 +124,12 @@ async fn sipp_is_asked_to_transfer_and_says_how_it_went() {
 async fn unknown_numbers_and_addresses_are_refused() {
     let server = Server::start().await;
     let status = async |number: &str| {
-        use trunkline::caller::script::Script;
+        use trunkline::caller::script::CallScript;
         use trunkline_signaling::sip::endpoint::Transport;
-        let report =
-            server.phone.dial(&server.dial_to(number, Transport::Udp), &Script::parse("hangup").unwrap(), None).await;
+        let report = server
+            .phone
+            .dial(&server.dial_to(number, Transport::Udp), &CallScript::parse("hangup").unwrap(), None)
+            .await;
         report.failure.unwrap_or_default()
     };
     assert!(status("+31999999999").await.contains("status: 404"));

@@ -1,18 +1,18 @@
 //! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
 //! mounts.
 
-use super::support::{Browser, Golden, Mask, NUMBER, OWNER, PASSWORD, Server, strict, until};
+use super::support::{GoldenFiles, LoggedInUser, NUMBER, OWNER, PASSWORD, Server, SnapshotMask, strict, until};
 use serde_json::{Value, json};
 
-struct Book<'a> {
+struct SnapshotRun<'a> {
     server: &'a Server,
     /// People manage with a cookie, programs with a key.
-    owner: Option<&'a Browser>,
-    mask: Mask,
-    golden: Golden,
+    owner: Option<&'a LoggedInUser>,
+    mask: SnapshotMask,
+    golden: GoldenFiles,
 }
 
-impl Book<'_> {
+impl SnapshotRun<'_> {
     /// Asks both mounts, pins both answers, and returns the enveloped body.
     async fn pin(&mut self, name: &str, method: &str, path: &str, body: Option<Value>) -> Value {
         self.mask.clear();
@@ -52,7 +52,7 @@ fn id(body: &Value, what: &str) -> String {
     body["data"][what]["id"].as_str().unwrap().to_owned()
 }
 
-async fn agents(book: &mut Book<'_>) {
+async fn agents(book: &mut SnapshotRun<'_>) {
     let full = json!({
         "name": "Support", "enabled": true, "description": "First line", "business_name": "Acme",
         "notification_email": "team@example.com", "system_prompt": "You help customers of Acme.",
@@ -103,7 +103,7 @@ async fn agents(book: &mut Book<'_>) {
     book.pin("agents_delete", "DELETE", &gone, None).await;
 }
 
-async fn tasks(book: &mut Book<'_>) {
+async fn tasks(book: &mut SnapshotRun<'_>) {
     let agent = book.server.agent.clone();
     let body = json!({
         "agent_id": agent, "name": "Renewal", "to_number": "+15550199", "description": "Ask about the renewal.",
@@ -137,7 +137,7 @@ async fn tasks(book: &mut Book<'_>) {
     book.pin("tasks_delete", "DELETE", &one, None).await;
 }
 
-async fn numbers_and_trunks(book: &mut Book<'_>) {
+async fn numbers_and_trunks(book: &mut SnapshotRun<'_>) {
     let trunk = json!({
         "name": "Carrier", "host": "sip.example.com", "port": 5060, "transport": "tcp", "username": "acme",
         "password": "secret", "from_user": "acme", "from_domain": "example.com", "dial_string": "9{number}",
@@ -173,7 +173,7 @@ async fn numbers_and_trunks(book: &mut Book<'_>) {
     book.pin("trunks_delete", "DELETE", &trunk, None).await;
 }
 
-async fn calls(book: &mut Book<'_>) {
+async fn calls(book: &mut SnapshotRun<'_>) {
     book.pin("calls_list_empty", "GET", "/calls", None).await;
     let report = book.server.call("listen; say hello; listen; say goodbye; listen").await;
     assert!(report.failure.is_none(), "{report:?}");
@@ -205,7 +205,7 @@ async fn calls(book: &mut Book<'_>) {
 }
 
 /// One address and password in two organizations.
-async fn choice(book: &mut Book<'_>) {
+async fn choice(book: &mut SnapshotRun<'_>) {
     let store = &book.server.app.context.store;
     let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
     for name in ["One", "Two"] {
@@ -215,7 +215,7 @@ async fn choice(book: &mut Book<'_>) {
     book.pin("auth_login_choice", "POST", "/auth/login", Some(login)).await;
 }
 
-async fn management(book: &mut Book<'_>) {
+async fn management(book: &mut SnapshotRun<'_>) {
     choice(book).await;
     book.pin("auth_login_wrong", "POST", "/auth/login", Some(json!({"email": OWNER, "password": "wrong"}))).await;
     let me = book.pin("auth_me", "GET", "/auth/me", None).await;
@@ -265,7 +265,8 @@ async fn management(book: &mut Book<'_>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_it_was() {
     let server = Server::start_with(strict).await;
-    let mut book = Book { server: &server, owner: None, mask: Mask::new(&server), golden: Golden::new("api") };
+    let mut book =
+        SnapshotRun { server: &server, owner: None, mask: SnapshotMask::new(&server), golden: GoldenFiles::new("api") };
     book.pin("health", "GET", "/health", None).await;
     book.pin("unknown_endpoint", "GET", "/nothing", None).await;
     book.pin("method_not_allowed", "PUT", "/agents", Some(json!({}))).await;
@@ -273,12 +274,12 @@ async fn every_answer_is_as_it_was() {
     tasks(&mut book).await;
     numbers_and_trunks(&mut book).await;
     calls(&mut book).await;
-    let owner = Browser::owner(&server).await;
+    let owner = LoggedInUser::owner(&server).await;
     book.owner = Some(&owner);
     management(&mut book).await;
     let mut stray = Server::start_with(strict).await;
     stray.key = "va_wrong".into();
-    let mut wrong = Book { server: &stray, owner: None, mask: Mask::new(&stray), golden: book.golden };
+    let mut wrong = SnapshotRun { server: &stray, owner: None, mask: SnapshotMask::new(&stray), golden: book.golden };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
     wrong.golden.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trunkline::app::App;
 use trunkline::caller::report::CallReport;
-use trunkline::caller::script::Script;
-use trunkline::caller::softphone::{Dial, Softphone};
-use trunkline::config::{Config, StageTimeouts, Timeouts};
-use trunkline::domain::provider::Account;
+use trunkline::caller::script::CallScript;
+use trunkline::caller::softphone::{DialParams, Softphone};
+use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
+use trunkline::domain::provider::ProviderAccount;
 use trunkline::emulator::{self, Delays};
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::endpoint::Transport;
@@ -22,7 +22,7 @@ pub const PASSWORD: &str = "correct horse battery";
 
 pub struct Server {
     pub app: App,
-    pub emulator: emulator::Running,
+    pub emulator: emulator::EmulatorHandle,
     pub phone: Softphone,
     pub incoming: tokio::sync::mpsc::Receiver<IncomingCall>,
     pub http: reqwest::Client,
@@ -81,28 +81,28 @@ impl Server {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_scripted(emulator::Script::default(), change).await
+        Self::start_scripted(emulator::ReplyScript::default(), change).await
     }
 
     /// With a model that says something else.
-    pub async fn start_scripted(script: emulator::Script, change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn start_scripted(script: emulator::ReplyScript, change: impl FnOnce(&mut Config)) -> Self {
         Self::start_on(delays(), script, change, false).await
     }
 
     /// With providers that take their time.
     pub async fn start_slow(delays: Delays) -> Self {
-        Self::start_on(delays, emulator::Script::default(), |_| {}, false).await
+        Self::start_on(delays, emulator::ReplyScript::default(), |_| {}, false).await
     }
 
     /// With what a demo shows in its console.
     pub async fn start_demo() -> Self {
-        Self::start_on(delays(), emulator::Script::default(), |_| {}, true).await
+        Self::start_on(delays(), emulator::ReplyScript::default(), |_| {}, true).await
     }
 
     async fn start_on(
-        delays: Delays, script: emulator::Script, change: impl FnOnce(&mut Config), with_demo: bool,
+        delays: Delays, script: emulator::ReplyScript, change: impl FnOnce(&mut Config), with_demo: bool,
     ) -> Self {
-        let settings = emulator::Settings { delays, espeak: Some("espeak-ng".into()), script };
+        let settings = emulator::EmulatorSettings { delays, espeak: Some("espeak-ng".into()), script };
         let emulator = emulator::start(loopback(0), settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -118,10 +118,10 @@ impl Server {
         config.recordings.folder = folder.path().join("recordings").display().to_string();
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
-        let brisk = StageTimeouts { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };
-        config.providers.timeouts = Timeouts { stt: brisk, llm: brisk, tts: brisk, engine: brisk };
+        let brisk = StageTimeoutsConfig { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };
+        config.providers.timeouts = ProviderTimeoutsConfig { stt: brisk, llm: brisk, tts: brisk, realtime: brisk };
         config.providers.allow_private = true;
-        for account in Account::ALL.iter().filter(|account| account.needs_key()) {
+        for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
             let provider = config.providers.account_mut(*account);
             provider.base_url = emulator.address_of(account.name());
             provider.api_key = Some("test".into());
@@ -135,7 +135,7 @@ impl Server {
                 let agent = store.create_agent(made.scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
                 let phrases = trunkline::cli::demo::phrases().unwrap();
                 let (email, password) = (OWNER.to_owned(), PASSWORD.to_owned());
-                Some(trunkline::api::Demo { email, password, scope: made.scope, agent: agent.id, phrases })
+                Some(trunkline::api::DemoSettings { email, password, scope: made.scope, agent: agent.id, phrases })
             }
             false => None,
         };
@@ -201,9 +201,9 @@ impl Server {
         self.app.context.sip.local_udp().port()
     }
 
-    pub fn dial_to(&self, number: &str, transport: Transport) -> Dial {
+    pub fn dial_to(&self, number: &str, transport: Transport) -> DialParams {
         let local = self.phone.sip.local_udp();
-        Dial {
+        DialParams {
             to: Uri::sip(Some(number), "127.0.0.1", Some(self.sip_port())),
             from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(local.port())),
             transport,
@@ -213,7 +213,7 @@ impl Server {
     }
 
     pub async fn call(&self, script: &str) -> CallReport {
-        self.phone.dial(&self.dial_to(NUMBER, Transport::Udp), &Script::parse(script).unwrap(), None).await
+        self.phone.dial(&self.dial_to(NUMBER, Transport::Udp), &CallScript::parse(script).unwrap(), None).await
     }
 
     /// The newest call once it is over.
@@ -289,13 +289,13 @@ pub fn lines(call: &Value) -> Vec<String> {
 
 /// Texts pinned in `fixtures/FOLDER/*.txt`. `UPDATE_SNAPSHOTS=1` writes them anew; a file that nothing was
 /// compared with is an orphan and fails.
-pub struct Golden {
+pub struct GoldenFiles {
     folder: std::path::PathBuf,
     written: std::collections::BTreeSet<String>,
     differing: Vec<String>,
 }
 
-impl Golden {
+impl GoldenFiles {
     pub fn new(folder: &str) -> Self {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
         Self { folder, written: Default::default(), differing: Vec::new() }
@@ -325,14 +325,14 @@ impl Golden {
 }
 
 /// A customer's server: keeps what it is told and answers what it is taught.
-pub struct Receiver {
+pub struct CustomerServer {
     pub url: String,
-    told: std::sync::Arc<std::sync::Mutex<Vec<Told>>>,
+    told: std::sync::Arc<std::sync::Mutex<Vec<CustomerRequest>>>,
 }
 
 /// One request to a customer's server.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct CustomerRequest {
     pub path: String,
     pub headers: std::collections::HashMap<String, String>,
     pub text: String,
@@ -340,19 +340,21 @@ pub struct Told {
 }
 
 /// Status, body, and how long it takes.
-pub type Taught = (u16, String, Duration);
+pub type CannedAnswer = (u16, String, Duration);
 
-pub fn at_once(body: &Value) -> Taught {
+pub fn at_once(body: &Value) -> CannedAnswer {
     (200, body.to_string(), Duration::ZERO)
 }
 
-impl Receiver {
-    pub async fn start(answer: impl Fn(&Told) -> Taught + Send + Sync + 'static) -> Self {
+impl CustomerServer {
+    pub async fn start(answer: impl Fn(&CustomerRequest) -> CannedAnswer + Send + Sync + 'static) -> Self {
         Self::start_at(std::net::Ipv4Addr::LOCALHOST, answer).await
     }
 
     /// At an address of loopback.
-    pub async fn start_at(at: std::net::Ipv4Addr, answer: impl Fn(&Told) -> Taught + Send + Sync + 'static) -> Self {
+    pub async fn start_at(
+        at: std::net::Ipv4Addr, answer: impl Fn(&CustomerRequest) -> CannedAnswer + Send + Sync + 'static,
+    ) -> Self {
         use axum::body::Bytes;
         use axum::http::{HeaderMap, StatusCode, Uri};
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -361,7 +363,7 @@ impl Receiver {
             let text = String::from_utf8_lossy(&body).into_owned();
             let headers = headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or("").to_owned())).collect();
             let body = serde_json::from_str(&text).unwrap_or_default();
-            let one = Told { path: uri.path().to_owned(), headers, text, body };
+            let one = CustomerRequest { path: uri.path().to_owned(), headers, text, body };
             let (status, text, wait) = answer(&one);
             kept.lock().unwrap().push(one);
             tokio::time::sleep(wait).await;
@@ -375,7 +377,7 @@ impl Receiver {
     }
 
     /// What came to a path so far.
-    pub fn told(&self, path: &str) -> Vec<Told> {
+    pub fn told(&self, path: &str) -> Vec<CustomerRequest> {
         self.told.lock().unwrap().iter().filter(|one| one.path == path).cloned().collect()
     }
 
@@ -383,12 +385,12 @@ impl Receiver {
         self.all().into_iter().map(|one| one.path).collect()
     }
 
-    pub fn all(&self) -> Vec<Told> {
+    pub fn all(&self) -> Vec<CustomerRequest> {
         self.told.lock().unwrap().clone()
     }
 
     /// Waits for as many to a path.
-    pub async fn wait(&self, path: &str, count: usize) -> Vec<Told> {
+    pub async fn wait(&self, path: &str, count: usize) -> Vec<CustomerRequest> {
         let deadline = Instant::now() + Duration::from_secs(25);
         loop {
             let told = self.told(path);
@@ -414,13 +416,13 @@ pub async fn until<F: Future<Output = Option<T>>, T>(what: &str, check: impl Fn(
 }
 
 /// Somebody who is logged in with a browser of their own.
-pub struct Browser {
+pub struct LoggedInUser {
     http: reqwest::Client,
     base: String,
     pub cookie: String,
 }
 
-impl Browser {
+impl LoggedInUser {
     pub async fn log_in(server: &Server, email: &str, password: &str) -> Self {
         // A connection that has been idle may be closed by the server in the moment it is used again.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
@@ -498,13 +500,13 @@ const COUNTED: [&str; 9] = [
 ];
 
 /// Replaces what differs from run to run, so that the rest can be pinned.
-pub struct Mask {
+pub struct SnapshotMask {
     /// Identifiers of the present text; the same one has the same name.
     ids: Vec<String>,
     host: String,
 }
 
-impl Mask {
+impl SnapshotMask {
     pub fn new(server: &Server) -> Self {
         Self { ids: Vec::new(), host: server.app.api_addr.to_string() }
     }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use trunkline_signaling::sip::digest::{Challenge, ClientSession, Credentials};
+use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
 
 /// What a registrar was told: contact user by account.
 type Accounts = Arc<Mutex<HashMap<String, String>>>;
 
 /// A carrier, phone or registrar at one address, which says what it is told to.
-struct Peer {
+struct SipPeer {
     socket: Arc<UdpSocket>,
     server: SocketAddr,
     answers: mpsc::Receiver<String>,
@@ -34,14 +34,14 @@ fn status(answer: &str) -> u16 {
 }
 
 /// A call of a peer: what its further requests carry.
-struct Dialog {
+struct TestDialog {
     headers: String,
     target: String,
     cseq: u32,
     status: u16,
 }
 
-impl Dialog {
+impl TestDialog {
     /// Value of a Replaces header that names it.
     fn replaces(&self) -> String {
         let tag = |name: &str| line(&self.headers, name).split(";tag=").nth(1).unwrap().to_owned();
@@ -51,7 +51,7 @@ impl Dialog {
 }
 
 #[derive(Clone, Default)]
-struct Ask<'a> {
+struct TestInvite<'a> {
     /// User part of the Request-URI.
     user: &'a str,
     /// That of To, where it is another.
@@ -60,7 +60,7 @@ struct Ask<'a> {
     more: &'a str,
 }
 
-impl Peer {
+impl SipPeer {
     async fn at(server: &Server, ip: &str) -> Self {
         let socket = Arc::new(UdpSocket::bind((ip, 0)).await.unwrap());
         let (tell, answers) = mpsc::channel(256);
@@ -120,7 +120,7 @@ impl Peer {
     }
 
     /// Sends an INVITE and, where it is asked for them, its credentials; the call, or how it was refused.
-    async fn invite(&mut self, ask: &Ask<'_>) -> (Dialog, String) {
+    async fn invite(&mut self, ask: &TestInvite<'_>) -> (TestDialog, String) {
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         let (call_id, to) = (format!("tenants-{made}"), ask.to.unwrap_or(ask.user));
         let (addr, mut authorization) = (self.addr(), String::new());
@@ -142,7 +142,7 @@ impl Peer {
             self.send(&text).await;
             let answer = self.answer(&format!("{cseq} INVITE"), &call_id).await;
             let headers = format!("{from}\r\n{}\r\nCall-ID: {call_id}\r\n", line(&answer, "To: "));
-            let mut dialog = Dialog { headers, target: target.clone(), cseq, status: status(&answer) };
+            let mut dialog = TestDialog { headers, target: target.clone(), cseq, status: status(&answer) };
             // The ACK of a refusal belongs to its transaction, that of a 2xx is one of its own.
             let branch = if dialog.status < 300 { "-ack" } else { "" };
             if dialog.status < 300 {
@@ -158,16 +158,16 @@ impl Peer {
             let account = ask.account.filter(|_| dialog.status == 401 && cseq == 1);
             let Some((username, password)) = account else { return (dialog, answer) };
             let challenge =
-                Challenge::parse(line(&answer, "WWW-Authenticate: ").trim_start_matches("WWW-Authenticate: "));
-            let mut session = ClientSession::new(challenge.unwrap(), "c".into());
-            let credentials = Credentials { username: username.into(), password: password.into() };
+                DigestChallenge::parse(line(&answer, "WWW-Authenticate: ").trim_start_matches("WWW-Authenticate: "));
+            let mut session = DigestClientSession::new(challenge.unwrap(), "c".into());
+            let credentials = DigestCredentials { username: username.into(), password: password.into() };
             authorization = format!("Authorization: {}\r\n", session.authorize(&credentials, "INVITE", &target));
         }
         unreachable!("the second answer is final");
     }
 
     /// A request in the call: the status of its answer.
-    async fn request(&mut self, dialog: &mut Dialog, method: &str, more: &str) -> u16 {
+    async fn request(&mut self, dialog: &mut TestDialog, method: &str, more: &str) -> u16 {
         dialog.cseq += 1;
         let (addr, made) = (self.addr(), MADE.fetch_add(1, Ordering::Relaxed));
         self.send(&format!(
@@ -186,13 +186,13 @@ impl Peer {
 }
 
 /// An organization with an agent.
-struct Tenant<'a> {
+struct TestTenant<'a> {
     server: &'a Server,
     key: String,
     agent: String,
 }
 
-impl<'a> Tenant<'a> {
+impl<'a> TestTenant<'a> {
     async fn new(server: &'a Server, name: &str) -> Self {
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = server.app.context.store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
@@ -240,7 +240,7 @@ impl<'a> Tenant<'a> {
 
 /// The ways a caller of the first tenant comes in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Mine {
+enum CallerIdentification {
     Address,
     Digest,
     /// The number in the Request-URI.
@@ -248,10 +248,16 @@ enum Mine {
     /// The registered Contact in the Request-URI, the number in To.
     Contact,
     /// The account in the Request-URI, the number in To.
-    Account,
+    ProviderAccount,
 }
 
-const MINE: [Mine; 5] = [Mine::Address, Mine::Digest, Mine::Registration, Mine::Contact, Mine::Account];
+const MINE: [CallerIdentification; 5] = [
+    CallerIdentification::Address,
+    CallerIdentification::Digest,
+    CallerIdentification::Registration,
+    CallerIdentification::Contact,
+    CallerIdentification::ProviderAccount,
+];
 
 /// What the second tenant has beside, to get at those calls.
 const FOREIGN: [&str; 10] = [
@@ -273,12 +279,12 @@ const ELSEWHERE: &str = "127.0.0.41";
 const NUMBER_A: &str = "+31209990001";
 const NUMBER_B: &str = "+49209990001";
 
-impl Mine {
+impl CallerIdentification {
     fn place(self) -> &'static str {
         if matches!(self, Self::Address | Self::Digest) { CALLER } else { REGISTRAR }
     }
 
-    fn trunk(self, peer: &Peer) -> Value {
+    fn trunk(self, peer: &SipPeer) -> Value {
         match self {
             Self::Address => json!({"allowed_addresses": [CALLER], "country_code": "31", "national_prefix": "0"}),
             Self::Digest => {
@@ -293,7 +299,7 @@ impl Mine {
 }
 
 /// Trunks of the second tenant, and whether there is anything that makes it more than a bystander.
-async fn foreign(tenant: &Tenant<'_>, what: &str, mine: Mine, peer: &Peer) -> Vec<String> {
+async fn foreign(tenant: &TestTenant<'_>, what: &str, mine: CallerIdentification, peer: &SipPeer) -> Vec<String> {
     let place = mine.place();
     let around = format!("{}.0/24", place.rsplit_once('.').unwrap().0);
     let registers = json!({"host": REGISTRAR, "port": peer.addr().port(), "register": true, "username": "acct-b", "password": "pb"});
@@ -336,10 +342,10 @@ async fn matrix_server() -> Server {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_trunk_never_changes_the_outcome_for_mine() {
     let server = matrix_server().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let number_b = b.number(NUMBER_B, None).await;
     for mine in MINE {
-        let mut peer = Peer::at(&server, mine.place()).await;
+        let mut peer = SipPeer::at(&server, mine.place()).await;
         for accept_refer in [false, true] {
             let mut fields = mine.trunk(&peer);
             fields["accept_refer"] = json!(accept_refer);
@@ -352,10 +358,18 @@ async fn a_foreign_trunk_never_changes_the_outcome_for_mine() {
                     if mine.place() == CALLER { &[NUMBER_A, "31209990001", "0209990001"] } else { &[NUMBER_A] };
                 for form in forms {
                     let ask = match mine {
-                        Mine::Address | Mine::Registration => Ask { user: form, ..Ask::default() },
-                        Mine::Digest => Ask { user: form, account: Some(("alice7", "s3cret")), ..Ask::default() },
-                        Mine::Contact => Ask { user: &contact, to: Some(form), ..Ask::default() },
-                        Mine::Account => Ask { user: "acct-a", to: Some(form), ..Ask::default() },
+                        CallerIdentification::Address | CallerIdentification::Registration => {
+                            TestInvite { user: form, ..TestInvite::default() }
+                        }
+                        CallerIdentification::Digest => {
+                            TestInvite { user: form, account: Some(("alice7", "s3cret")), ..TestInvite::default() }
+                        }
+                        CallerIdentification::Contact => {
+                            TestInvite { user: &contact, to: Some(form), ..TestInvite::default() }
+                        }
+                        CallerIdentification::ProviderAccount => {
+                            TestInvite { user: "acct-a", to: Some(form), ..TestInvite::default() }
+                        }
                     };
                     let before = (a.calls().await, b.calls().await);
                     let (mut call, answer) = peer.invite(&ask).await;
@@ -388,11 +402,11 @@ async fn a_foreign_trunk_never_changes_the_outcome_for_mine() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_readings_of_one_number_the_older_claim_stays() {
     let server = matrix_server().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
-    let mut peer = Peer::at(&server, CALLER).await;
-    let whose = async |peer: &mut Peer, user: &str| {
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
+    let mut peer = SipPeer::at(&server, CALLER).await;
+    let whose = async |peer: &mut SipPeer, user: &str| {
         let before = (a.calls().await, b.calls().await);
-        let (mut call, answer) = peer.invite(&Ask { user, ..Ask::default() }).await;
+        let (mut call, answer) = peer.invite(&TestInvite { user, ..TestInvite::default() }).await;
         assert_eq!(call.status, 200, "{user}: {answer}");
         assert_eq!(peer.request(&mut call, "BYE", "").await, 200);
         until("the call's row", || async {
@@ -437,9 +451,9 @@ async fn of_two_readings_of_one_number_the_older_claim_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_registrations_at_one_provider_are_told_apart() {
     let server = Server::start().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     for [one, other] in [[&a, &a], [&a, &b], [&b, &a]] {
-        let mut peer = Peer::at(&server, REGISTRAR).await;
+        let mut peer = SipPeer::at(&server, REGISTRAR).await;
         let account = |name: &str| json!({"host": REGISTRAR, "port": peer.addr().port(), "register": true, "username": name, "password": "p"});
         let trunks = [one.trunk(account("one")).await, other.trunk(account("other")).await];
         let numbers = [one.number(NUMBER_A, Some(&trunks[0])).await, other.number(NUMBER_B, Some(&trunks[1])).await];
@@ -448,12 +462,12 @@ async fn two_registrations_at_one_provider_are_told_apart() {
             [(one, NUMBER_A, &contacts[0], "one", NUMBER_B), (other, NUMBER_B, &contacts[1], "other", NUMBER_A)]
         {
             for ask in [
-                Ask { user: number, ..Ask::default() },
-                Ask { user: number.trim_start_matches('+'), ..Ask::default() },
-                Ask { user: contact, to: Some(number), ..Ask::default() },
-                Ask { user: account, to: Some(number), ..Ask::default() },
+                TestInvite { user: number, ..TestInvite::default() },
+                TestInvite { user: number.trim_start_matches('+'), ..TestInvite::default() },
+                TestInvite { user: contact, to: Some(number), ..TestInvite::default() },
+                TestInvite { user: account, to: Some(number), ..TestInvite::default() },
                 // What the Request-URI says comes before the To header.
-                Ask { user: number, to: Some(wrong), ..Ask::default() },
+                TestInvite { user: number, to: Some(wrong), ..TestInvite::default() },
             ] {
                 let before = tenant.calls().await;
                 let (mut call, answer) = peer.invite(&ask).await;
@@ -462,7 +476,7 @@ async fn two_registrations_at_one_provider_are_told_apart() {
                 until("the call's row", || async { (tenant.calls().await > before).then_some(()) }).await;
             }
             // The Contact is one trunk's; the other's number is none of its own.
-            let (call, _) = peer.invite(&Ask { user: contact, to: Some(wrong), ..Ask::default() }).await;
+            let (call, _) = peer.invite(&TestInvite { user: contact, to: Some(wrong), ..TestInvite::default() }).await;
             assert_eq!(call.status, 404);
         }
         for (tenant, number, trunk) in [(one, &numbers[0], &trunks[0]), (other, &numbers[1], &trunks[1])] {
@@ -476,7 +490,7 @@ async fn two_registrations_at_one_provider_are_told_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_takes_over_another_tenants_call() {
     let server = Server::start().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let trunk = a
         .trunk(json!({"allowed_addresses": [CALLER], "inbound_username": "alice7", "inbound_password": "s3cret"}))
         .await;
@@ -484,8 +498,8 @@ async fn nobody_takes_over_another_tenants_call() {
     let theirs =
         b.trunk(json!({"allowed_addresses": [ELSEWHERE], "inbound_username": "bob", "inbound_password": "pb"})).await;
     b.number(NUMBER_B, Some(&theirs)).await;
-    let (mut caller, mut stranger) = (Peer::at(&server, CALLER).await, Peer::at(&server, ELSEWHERE).await);
-    let (mut call, answer) = caller.invite(&Ask { user: NUMBER_A, ..Ask::default() }).await;
+    let (mut caller, mut stranger) = (SipPeer::at(&server, CALLER).await, SipPeer::at(&server, ELSEWHERE).await);
+    let (mut call, answer) = caller.invite(&TestInvite { user: NUMBER_A, ..TestInvite::default() }).await;
     assert_eq!(call.status, 200, "{answer}");
     let more = format!("Replaces: {}\r\n", call.replaces());
     for (user, account, wanted) in [
@@ -495,29 +509,30 @@ async fn nobody_takes_over_another_tenants_call() {
         (NUMBER_A, Some(("bob", "pb")), 481),
         (NUMBER_A, Some(("alice7", "guess")), 401),
     ] {
-        let (taken, answer) = stranger.invite(&Ask { user, account, more: &more, ..Ask::default() }).await;
+        let (taken, answer) =
+            stranger.invite(&TestInvite { user, account, more: &more, ..TestInvite::default() }).await;
         assert_eq!(taken.status, wanted, "{user} {account:?}: {answer}");
     }
     assert_eq!(caller.request(&mut call, "OPTIONS", "").await, 200, "the call goes on");
     // A carrier that both list puts through calls to either: a place of the one is not for a call to the other's number.
     let shared = b.trunk(json!({"allowed_addresses": [CALLER]})).await;
-    let mut carrier = Peer::at(&server, CALLER).await;
-    let (taken, answer) = carrier.invite(&Ask { user: NUMBER_B, more: &more, ..Ask::default() }).await;
+    let mut carrier = SipPeer::at(&server, CALLER).await;
+    let (taken, answer) = carrier.invite(&TestInvite { user: NUMBER_B, more: &more, ..TestInvite::default() }).await;
     assert_eq!(taken.status, 481, "{answer}");
     assert_eq!(caller.request(&mut call, "OPTIONS", "").await, 200, "the call goes on");
     b.delete(&format!("/trunks/{shared}")).await;
     // Its own caller, from elsewhere and by credentials.
-    let ask = Ask { user: NUMBER_A, account: Some(("alice7", "s3cret")), more: &more, ..Ask::default() };
+    let ask = TestInvite { user: NUMBER_A, account: Some(("alice7", "s3cret")), more: &more, ..TestInvite::default() };
     let (mut taken, answer) = stranger.invite(&ask).await;
     assert_eq!(taken.status, 200, "{answer}");
     assert_eq!(stranger.request(&mut taken, "BYE", "").await, 200);
     assert_eq!((a.calls().await, b.calls().await), (1, 0));
     // Where somebody has to vouch for callers, a place is no way around it.
-    let (mut call, _) = caller.invite(&Ask { user: NUMBER_A, ..Ask::default() }).await;
+    let (mut call, _) = caller.invite(&TestInvite { user: NUMBER_A, ..TestInvite::default() }).await;
     let required = json!({"require_attestation": "A"});
     assert_eq!(a.send("PATCH", &format!("/trunks/{trunk}"), Some(required)).await.0, 200);
     let more = format!("Replaces: {}\r\n", call.replaces());
-    let (taken, _) = caller.invite(&Ask { user: NUMBER_A, more: &more, ..Ask::default() }).await;
+    let (taken, _) = caller.invite(&TestInvite { user: NUMBER_A, more: &more, ..TestInvite::default() }).await;
     assert_eq!(taken.status, 403);
     assert_eq!(caller.request(&mut call, "BYE", "").await, 200);
 }
@@ -526,7 +541,7 @@ async fn nobody_takes_over_another_tenants_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_learns_which_numbers_another_tenant_has() {
     let server = Server::start().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let by_digest = a.trunk(json!({"inbound_username": "alice7", "inbound_password": "s3cret"})).await;
     let by_address = a.trunk(json!({"allowed_addresses": ["127.0.0.77"]})).await;
     a.number("+31209990001", Some(&by_digest)).await;
@@ -539,10 +554,10 @@ async fn nobody_learns_which_numbers_another_tenant_has() {
         (ELSEWHERE, Some(("bob", "pb")), 404),
         (CALLER, Some(("bob", "pb")), 404),
     ] {
-        let mut peer = Peer::at(&server, ip).await;
+        let mut peer = SipPeer::at(&server, ip).await;
         let mut answers = Vec::new();
         for number in ["+31209990001", "+31209990002", "+31209990003", "+31209990009", "+0", "anonymous", "alice7"] {
-            let (call, answer) = peer.invite(&Ask { user: number, account, ..Ask::default() }).await;
+            let (call, answer) = peer.invite(&TestInvite { user: number, account, ..TestInvite::default() }).await;
             assert_eq!(call.status, wanted, "{number} from {ip}");
             let names: Vec<String> = answer.lines().filter_map(|l| Some(l.split_once(": ")?.0.to_owned())).collect();
             answers.push(names);
@@ -556,7 +571,7 @@ async fn nobody_learns_which_numbers_another_tenant_has() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wide_networks_need_the_operators_consent() {
     let server = Server::start_with(|config| config.sip.wide_networks_allowed = vec!["10.0.0.0/8".into()]).await;
-    let b = Tenant::new(&server, "second").await;
+    let b = TestTenant::new(&server, "second").await;
     let narrow = b.trunk(json!({"allowed_addresses": ["192.0.2.0/24"]})).await;
     for wide in [
         json!(["0.0.0.0/0"]),
@@ -590,7 +605,8 @@ async fn wide_networks_need_the_operators_consent() {
     store.create_trunk(scope, fields).await.unwrap();
     server.app.context.reload_trunks().await.unwrap();
     for (ip, wanted) in [(CALLER, 403), ("127.0.0.51", 404)] {
-        let (call, _) = Peer::at(&server, ip).await.invite(&Ask { user: NUMBER_B, ..Ask::default() }).await;
+        let (call, _) =
+            SipPeer::at(&server, ip).await.invite(&TestInvite { user: NUMBER_B, ..TestInvite::default() }).await;
         assert_eq!(call.status, wanted, "{ip}");
     }
 }
@@ -599,7 +615,7 @@ async fn wide_networks_need_the_operators_consent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_and_trunks_are_one_organizations() {
     let server = Server::start().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     for round in 0..10 {
         let number = json!({"number": format!("+3120888{round:04}"), "agent_id": null});
         let (one, other) = tokio::join!(
@@ -652,11 +668,11 @@ async fn numbers_and_trunks_are_one_organizations() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_in_force_when_it_is_answered_however_many_write() {
     let server = Server::start().await;
-    let (a, b) = (Tenant::new(&server, "first").await, Tenant::new(&server, "second").await);
+    let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let mine = a.trunk(json!({"allowed_addresses": []})).await;
     a.number(NUMBER_A, Some(&mine)).await;
     let theirs = b.trunk(json!({})).await;
-    let mut peer = Peer::at(&server, CALLER).await;
+    let mut peer = SipPeer::at(&server, CALLER).await;
     let noise = async {
         for round in 0..40 {
             let body = json!({"name": format!("N{round}")});
@@ -671,7 +687,7 @@ async fn a_change_is_in_force_when_it_is_answered_however_many_write() {
             let (status, body) =
                 a.send("PATCH", &format!("/trunks/{mine}"), Some(json!({"allowed_addresses": addresses}))).await;
             assert_eq!(status, 200, "{body}");
-            let (mut call, answer) = peer.invite(&Ask { user: NUMBER_A, ..Ask::default() }).await;
+            let (mut call, answer) = peer.invite(&TestInvite { user: NUMBER_A, ..TestInvite::default() }).await;
             assert_eq!(call.status, if round % 2 == 0 { 200 } else { 403 }, "{round}: {answer}");
             if call.status == 200 {
                 peer.request(&mut call, "BYE", "").await;

@@ -8,8 +8,8 @@ use serde_json::json;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::Script;
-use trunkline::caller::softphone::{Dial, Softphone};
+use trunkline::caller::script::CallScript;
+use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
 
@@ -64,14 +64,14 @@ async fn a_call_over_ipv6() {
     let (phone, _incoming) = Softphone::open(loopback, (40_000, 49_999)).await.unwrap();
     let local = phone.sip.local_udp();
     for transport in [Transport::Udp, Transport::Tcp] {
-        let dial = Dial {
+        let dial = DialParams {
             to: Uri::sip(Some(NUMBER), "::1", Some(server.sip_port())),
             from: Uri::sip(Some("+15550100"), "::1", Some(local.port())),
             transport,
             credentials: None,
             codecs: vec!["PCMU".into()],
         };
-        let report = phone.dial(&dial, &Script::parse("listen; hangup").unwrap(), None).await;
+        let report = phone.dial(&dial, &CallScript::parse("listen; hangup").unwrap(), None).await;
         assert_eq!(report.failure, None);
         let call = server.last_call().await;
         assert_eq!(call["end_reason"], json!("customer_hung_up"));
@@ -131,7 +131,7 @@ async fn a_carrier_is_found_by_name_and_its_second_server_takes_over() {
         let call = tokio::time::timeout(Duration::from_secs(15), incoming.recv()).await.unwrap().unwrap();
         waits.push(started.elapsed());
         assert_eq!(call.incoming.transport, Transport::Udp, "NAPTR decides");
-        phone.answer(call, &Script::parse("pause 200; hangup").unwrap(), None).await;
+        phone.answer(call, &CallScript::parse("pause 200; hangup").unwrap(), None).await;
         assert_eq!(server.last_call().await["status"], json!("completed"));
     }
     assert!(waits[0] > Duration::from_secs(3), "the first server is asked first: {waits:?}");

@@ -5,15 +5,15 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline::caller::report::CallReport;
-use trunkline::caller::script::Script;
-use trunkline_media::codec::{Codec, Law};
-use trunkline_media::transport::webrtc::{Peer, Reach};
+use trunkline::caller::script::CallScript;
+use trunkline_media::codec::{Codec, Companding};
+use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
 
-const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu)];
+const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Companding::MuLaw)];
 
 fn offer() -> String {
-    let reach = Reach { udp: vec!["127.0.0.1:9".parse().unwrap()], tcp: vec![] };
-    Peer::offer(Instant::now(), &reach, CODECS).unwrap().sdp
+    let reach = HostCandidates { udp: vec!["127.0.0.1:9".parse().unwrap()], tcp: vec![] };
+    WebRtcPeer::offer(Instant::now(), &reach, CODECS).unwrap().sdp
 }
 
 struct Whip<'a> {
@@ -22,9 +22,9 @@ struct Whip<'a> {
 }
 
 /// Status, headers and body of an answer.
-struct Answer(u16, HeaderMap, String);
+struct WhipAnswer(u16, HeaderMap, String);
 
-impl Answer {
+impl WhipAnswer {
     fn code(&self) -> String {
         let body: Value = serde_json::from_str(&self.2).unwrap_or_default();
         body["details"]["code"].as_str().unwrap_or_default().to_owned()
@@ -53,7 +53,9 @@ impl Whip<'_> {
         self.call["call_id"].as_str().unwrap()
     }
 
-    async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Answer {
+    async fn send(
+        &self, method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>,
+    ) -> WhipAnswer {
         let mut request = self.server.http.request(method.parse().unwrap(), url).body(body);
         let mut all = HeaderMap::new();
         for (name, value) in headers {
@@ -63,10 +65,10 @@ impl Whip<'_> {
             request = request.bearer_auth(self.token());
         }
         let response = request.headers(all).send().await.unwrap();
-        Answer(response.status().as_u16(), response.headers().clone(), response.text().await.unwrap())
+        WhipAnswer(response.status().as_u16(), response.headers().clone(), response.text().await.unwrap())
     }
 
-    async fn offer(&self, sdp: &str) -> Answer {
+    async fn offer(&self, sdp: &str) -> WhipAnswer {
         self.send("POST", self.url(), &[("content-type", "application/sdp")], sdp.to_owned()).await
     }
 
@@ -78,7 +80,7 @@ impl Whip<'_> {
             *location.borrow_mut() = format!("http://{}{}", self.server.app.api_addr, answer.header("location"));
             if answer.0 == 201 { Ok(answer.2) } else { Err(format!("{} {}", answer.0, answer.2)) }
         };
-        let report = self.server.phone.dial_web(codecs, &Script::parse(script).unwrap(), exchange).await;
+        let report = self.server.phone.dial_web(codecs, &CallScript::parse(script).unwrap(), exchange).await;
         let location = location.into_inner();
         if !report.ended_by_agent {
             // The connection was closed before: the call may have ended with it.
@@ -238,7 +240,7 @@ async fn tokens_and_addresses_begin_as_many_calls_as_they_may() {
         config.webrtc.calls_per_address = 3;
         config.webrtc.connect_timeout_ms = 2_000;
         config.webrtc.allowed_origins = vec!["https://www.example.com".into()];
-        config.webrtc.ice_servers = vec![trunkline::config::IceServer {
+        config.webrtc.ice_servers = vec![trunkline::config::IceServerConfig {
             url: "turn:turn.example.com".into(),
             username: Some("u".into()),
             credential: Some("c".into()),

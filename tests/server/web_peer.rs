@@ -10,8 +10,8 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use trunkline_media::codec::Law;
-use trunkline_media::frame::{SAMPLES, level_dbfs};
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -21,26 +21,26 @@ use webrtc::peer_connection::{
 };
 use webrtc::runtime::default_runtime;
 
-enum Heard {
+enum PeerEvent {
     Gathered,
     Connected,
     Frame(Vec<u8>),
 }
 
 #[derive(Clone)]
-struct Ears(mpsc::Sender<Heard>);
+struct PeerEventHandler(mpsc::Sender<PeerEvent>);
 
 #[async_trait::async_trait]
-impl PeerConnectionEventHandler for Ears {
+impl PeerConnectionEventHandler for PeerEventHandler {
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
-            let _ = self.0.send(Heard::Gathered).await;
+            let _ = self.0.send(PeerEvent::Gathered).await;
         }
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         if state == RTCPeerConnectionState::Connected {
-            let _ = self.0.send(Heard::Connected).await;
+            let _ = self.0.send(PeerEvent::Connected).await;
         }
     }
 
@@ -49,7 +49,7 @@ impl PeerConnectionEventHandler for Ears {
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 if let TrackRemoteEvent::OnRtpPacket(packet) = event {
-                    let _ = heard.send(Heard::Frame(packet.payload.to_vec())).await;
+                    let _ = heard.send(PeerEvent::Frame(packet.payload.to_vec())).await;
                 }
             }
         });
@@ -74,7 +74,7 @@ async fn call(server: &Server) -> Vec<i16> {
         .with_configuration(RTCConfigurationBuilder::new().build())
         .with_media_engine(engine)
         .with_interceptor_registry(registry)
-        .with_handler(Arc::new(Ears(sender)))
+        .with_handler(Arc::new(PeerEventHandler(sender)))
         .with_runtime(default_runtime().unwrap());
     let builder = builder.with_udp_addrs(vec!["127.0.0.1:0".to_owned()]);
     let peer = builder.build().await.unwrap();
@@ -86,7 +86,7 @@ async fn call(server: &Server) -> Vec<i16> {
     peer.add_track(track.clone() as Arc<dyn TrackLocal>).await.unwrap();
     let offer = peer.create_offer(None).await.unwrap();
     peer.set_local_description(offer).await.unwrap();
-    while !matches!(heard.recv().await, Some(Heard::Gathered)) {}
+    while !matches!(heard.recv().await, Some(PeerEvent::Gathered)) {}
     let offer = peer.local_description().await.unwrap().sdp;
 
     let placed = server.post("/calls/web", json!({"agent_id": server.agent})).await;
@@ -107,27 +107,27 @@ async fn call(server: &Server) -> Vec<i16> {
     let phrase = trunkline::emulator::fixture_phrases().into_iter().find(|one| one.name == "opening_hours").unwrap();
     let (mut samples, mut connected, mut frames) = (Vec::new(), false, 0_u32);
     let mut clock = tokio::time::interval(Duration::from_millis(20));
-    let mut spoken = phrase.samples.chunks_exact(SAMPLES);
+    let mut spoken = phrase.samples.chunks_exact(FRAME_SAMPLES);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
     // The greeting takes under four seconds; the answer comes within another four.
     while frames < 600 {
         tokio::select! {
             one = heard.recv() => match one.unwrap() {
-                Heard::Connected => connected = true,
-                Heard::Frame(codes) => samples.extend(codes.iter().map(|code| Law::Mu.decode(*code))),
-                Heard::Gathered => {}
+                PeerEvent::Connected => connected = true,
+                PeerEvent::Frame(codes) => samples.extend(codes.iter().map(|code| Companding::MuLaw.decode(*code))),
+                PeerEvent::Gathered => {}
             },
             _ = clock.tick(), if connected => {
                 let speech = if frames < 200 { None } else { spoken.next() };
-                let mut codes = vec![Law::Mu.silence(); SAMPLES];
+                let mut codes = vec![Companding::MuLaw.silence(); FRAME_SAMPLES];
                 if let Some(speech) = speech {
-                    Law::Mu.encode_into(speech, &mut codes);
+                    Companding::MuLaw.encode_into(speech, &mut codes);
                 }
                 let mut packet = rtc::rtp::Packet::default();
                 packet.header.version = 2;
                 packet.header.ssrc = 77;
                 packet.header.sequence_number = frames as u16;
-                packet.header.timestamp = frames * SAMPLES as u32;
+                packet.header.timestamp = frames * FRAME_SAMPLES as u32;
                 packet.payload = codes.into();
                 track.write_rtp(packet).await.unwrap();
                 frames += 1;
@@ -143,8 +143,8 @@ async fn call(server: &Server) -> Vec<i16> {
 async fn the_webrtc_crate_talks_with_the_agent() {
     let server = Server::start().await;
     let samples = call(&server).await;
-    let loud = samples.chunks_exact(SAMPLES).filter(|frame| level_dbfs(frame) > -40.0).count();
-    assert!(loud > 100, "{loud} loud frames of {}", samples.len() / SAMPLES);
+    let loud = samples.chunks_exact(FRAME_SAMPLES).filter(|frame| level_dbfs(frame) > -40.0).count();
+    assert!(loud > 100, "{loud} loud frames of {}", samples.len() / FRAME_SAMPLES);
     let call = server.last_call().await;
     assert_eq!(call["end_reason"], "customer_hung_up", "{call}");
     let said = lines(&call);

@@ -1,28 +1,30 @@
 //! A customer's server beside real calls: who answers, tools, status, reports, and a receiver that is away.
 
-use super::support::{Golden, Mask, NUMBER, Receiver, Server, Told, agent, at_once, lines, strict, until};
+use super::support::{
+    CustomerRequest, CustomerServer, GoldenFiles, NUMBER, Server, SnapshotMask, agent, at_once, lines, strict, until,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::emulator::Script;
+use trunkline::emulator::ReplyScript;
 
 const SHORT: &str = "listen; say goodbye; listen";
 
-fn script(rules: Value) -> Script {
+fn script(rules: Value) -> ReplyScript {
     serde_json::from_value(rules).unwrap()
 }
 
 /// Gives the server's agent a webhook and whatever else.
-async fn hook(server: &Server, receiver: &Receiver, mut changes: Value) {
+async fn hook(server: &Server, receiver: &CustomerServer, mut changes: Value) {
     changes["webhook_url"] = json!(receiver.url);
     let (status, body) = server.send("PATCH", &format!("/agents/{}", server.agent), Some(changes)).await;
     assert_eq!(status, 200, "{body}");
 }
 
 /// Verifies a signature the way the specification tells receivers to.
-fn is_signed(one: &Told, secret: &[u8]) -> bool {
+fn is_signed(one: &CustomerRequest, secret: &[u8]) -> bool {
     let header = |name: &str| one.headers.get(name).cloned().unwrap_or_default();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
     mac.update(format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), one.text).as_bytes());
@@ -38,7 +40,7 @@ async fn the_customers_server_chooses_a_hybrid_and_reads_its_metadata_in_every_e
     let answer = json!({"assistant_id": id, "assistant_override": {
         "first_message": "Hello John!", "metadata": {"crm_id": "12345"}, "campaign": "spring",
         "tts_config": {"voice_id": "female-voice"}, "silence_config": {"prompt_after_ms": 1}}});
-    let receiver = Receiver::start(move |told| match told.path.as_str() {
+    let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/assistant-request" => at_once(&answer),
         _ => at_once(&json!({})),
     })
@@ -79,7 +81,7 @@ async fn the_customers_server_chooses_a_hybrid_and_reads_its_metadata_in_every_e
     let order = receiver.paths();
     assert_eq!(order.last().unwrap(), "/end-of-call-report", "{order:?}");
     check_report(&server, &call, &report.body).await;
-    let mut golden = Golden::new("webhooks");
+    let mut golden = GoldenFiles::new("webhooks");
     for (name, body) in [
         ("assistant_request", &request.body),
         ("status_update", &updates[1].body),
@@ -91,8 +93,8 @@ async fn the_customers_server_chooses_a_hybrid_and_reads_its_metadata_in_every_e
 }
 
 /// Pins what a customer's server is sent.
-fn pin(golden: &mut Golden, server: &Server, name: &str, body: &Value) {
-    let mut masked = Mask::new(server).value("", body.clone());
+fn pin(golden: &mut GoldenFiles, server: &Server, name: &str, body: &Value) {
+    let mut masked = SnapshotMask::new(server).value("", body.clone());
     if let Some(url) = masked.get("recording_url").and_then(Value::as_str) {
         masked["recording_url"] = json!(format!("{}?token=<token>", url.split("?token=").next().unwrap()));
     }
@@ -120,7 +122,7 @@ async fn a_number_without_an_agent_lives_on_a_transient_one() {
     let server = Server::start().await;
     let transient = json!({"assistant": {"first_message": "I am made up.", "metadata": {"a": 1},
         "llm_config": {"provider": "openai", "model": "gpt-4o-mini"}, "tts_config": {"voice_id": "v"}}});
-    let receiver = Receiver::start(move |told| match told.path.as_str() {
+    let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/assistant-request" => at_once(&transient),
         _ => at_once(&json!({})),
     })
@@ -142,7 +144,7 @@ async fn a_number_without_an_agent_lives_on_a_transient_one() {
 async fn the_customers_server_rejects_a_call() {
     let server = Server::start().await;
     let reject = json!({"reject": {"reason": "outside business hours", "sip_code": 486}});
-    let receiver = Receiver::start(move |_| at_once(&reject)).await;
+    let receiver = CustomerServer::start(move |_| at_once(&reject)).await;
     hook(&server, &receiver, json!({})).await;
     let report = server.call("hangup").await;
     assert!(report.failure.as_deref().is_some_and(|why| why.contains("status: 486")), "{report:?}");
@@ -155,7 +157,7 @@ async fn the_customers_server_rejects_a_call() {
 async fn a_server_that_does_not_help_gets_the_saved_agent() {
     let server = Server::start().await;
     for (answer, wait_s) in [((200, "{}"), 0), ((500, "{}"), 0), ((200, "<html>"), 0), ((200, "{}"), 30)] {
-        let receiver = Receiver::start(move |told| match told.path.as_str() {
+        let receiver = CustomerServer::start(move |told| match told.path.as_str() {
             "/assistant-request" => (answer.0, answer.1.to_owned(), Duration::from_secs(wait_s)),
             _ => at_once(&json!({})),
         })
@@ -196,7 +198,7 @@ fn with_tools(url: Option<&str>) -> Value {
     json!({"llm_config": agent["llm_config"]})
 }
 
-fn tool_script() -> Script {
+fn tool_script() -> ReplyScript {
     script(json!([
         {"words": ["goodbye"], "reply": "Goodbye.", "tool": {"name": "end_call", "arguments": {}}},
         {"words": ["order"], "reply": "", "tool": {"name": "find_order", "arguments": {"number": "4271"}}, "after_tool": "I found {result}."},
@@ -210,7 +212,7 @@ fn tool_script() -> Script {
 async fn tool_answers(answer: Value, heard: &str) {
     let server = Server::start_scripted(tool_script(), |_| {}).await;
     let taught = answer.clone();
-    let receiver = Receiver::start(move |told| match told.path.as_str() {
+    let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/tool-calls" => at_once(&taught),
         _ => at_once(&json!({})),
     })
@@ -239,9 +241,9 @@ async fn tools_run_on_the_customers_server_in_all_four_formats() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_has_its_own_url_and_an_async_one_is_not_waited_for() {
     let server = Server::start_scripted(tool_script(), |_| {}).await;
-    let own = Receiver::start(|_| at_once(&json!({"result": "a kite"}))).await;
+    let own = CustomerServer::start(|_| at_once(&json!({"result": "a kite"}))).await;
     // Slower than the whole call.
-    let receiver = Receiver::start(|told| match told.path.as_str() {
+    let receiver = CustomerServer::start(|told| match told.path.as_str() {
         "/tool-calls" => (200, "{}".into(), Duration::from_secs(8)),
         _ => at_once(&json!({})),
     })
@@ -259,7 +261,7 @@ async fn a_tool_has_its_own_url_and_an_async_one_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_that_comes_while_the_caller_speaks_is_not_lost() {
     let server = Server::start_scripted(tool_script(), |_| {}).await;
-    let receiver = Receiver::start(|told| match told.path.as_str() {
+    let receiver = CustomerServer::start(|told| match told.path.as_str() {
         "/tool-calls" => (200, json!({"result": "a kite"}).to_string(), Duration::from_millis(3_500)),
         _ => at_once(&json!({})),
     })
@@ -278,7 +280,7 @@ async fn a_result_that_comes_while_the_caller_speaks_is_not_lost() {
 async fn a_task_tells_its_webhook_and_a_receiver_that_is_away_is_tried_again() {
     let server = Server::start().await;
     let failures = std::sync::atomic::AtomicU32::new(1);
-    let receiver = Receiver::start(move |_| {
+    let receiver = CustomerServer::start(move |_| {
         let fails =
             failures.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |n| {
                 n.checked_sub(1)
@@ -339,7 +341,7 @@ async fn webhooks_do_not_reach_into_our_own_network() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_completed_task_says_so_with_its_excerpts() {
     let mut server = Server::start().await;
-    let receiver = Receiver::start(|_| at_once(&json!({}))).await;
+    let receiver = CustomerServer::start(|_| at_once(&json!({}))).await;
     let plan = json!({"structured_data_plan": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}});
     hook(&server, &receiver, json!({"webhook_events": ["end-of-call-report"], "analysis_plan": plan})).await;
     let task = json!({"agent_id": server.agent, "to_number": "+15550199", "webhook_url": format!("{}/task", receiver.url),
@@ -347,7 +349,7 @@ async fn a_completed_task_says_so_with_its_excerpts() {
     let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
     server.post(&format!("/tasks/{task}/execute"), json!({})).await;
     let incoming = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::Script::parse("listen; say goodbye; listen").unwrap();
+    let script = trunkline::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
     server.phone.answer(incoming, &script, None).await;
     let told = receiver.wait("/task", 1).await;
     let body = &told[0].body;
@@ -365,7 +367,7 @@ async fn a_completed_task_says_so_with_its_excerpts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_fails_ends_with_error() {
     let mut server = Server::start().await;
-    let receiver = Receiver::start(|_| (200, "<html>whatever".into(), Duration::ZERO)).await;
+    let receiver = CustomerServer::start(|_| (200, "<html>whatever".into(), Duration::ZERO)).await;
     hook(&server, &receiver, json!({})).await;
     let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
     let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
@@ -386,7 +388,7 @@ async fn an_agent_without_a_webhook_reports_to_the_one_that_asked_for_it() {
     let server = Server::start().await;
     let other = server.post("/agents", json!({"name": "Other", "first_message": "Saved words."})).await;
     let answer = json!({"assistant_id": other["agent"]["id"]});
-    let receiver = Receiver::start(move |told| match told.path.as_str() {
+    let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/assistant-request" => at_once(&answer),
         _ => at_once(&json!({})),
     })

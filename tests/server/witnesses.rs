@@ -7,8 +7,9 @@ use futures_util::StreamExt as _;
 use std::time::Duration;
 use trunkline::emulator::{self, fixture_phrases};
 
-async fn emulator() -> emulator::Running {
-    let settings = emulator::Settings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
+async fn emulator() -> emulator::EmulatorHandle {
+    let settings =
+        emulator::EmulatorSettings { delays: delays(), espeak: Some("espeak-ng".into()), ..Default::default() };
     emulator::start(loopback(0), settings).await.unwrap()
 }
 

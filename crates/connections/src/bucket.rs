@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// How much of something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
+pub struct TokenRate {
     pub per_s: f32,
     /// At once, after a pause.
     pub burst: f32,
@@ -15,19 +15,19 @@ pub struct Rate {
 
 /// What is left of a rate.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     level: f32,
     at: Instant,
 }
 
-impl Bucket {
-    pub fn full(now: Instant, rate: Rate) -> Self {
+impl TokenBucket {
+    pub fn full(now: Instant, rate: TokenRate) -> Self {
         Self { level: rate.burst, at: now }
     }
 
     /// Takes one; false when there is none.
-    pub fn take(&mut self, now: Instant, rate: Rate) -> bool {
-        let enough = self.holds(now, rate);
+    pub fn take_token(&mut self, now: Instant, rate: TokenRate) -> bool {
+        let enough = self.has_token(now, rate);
         if enough {
             self.level -= 1.0;
         }
@@ -35,7 +35,7 @@ impl Bucket {
     }
 
     /// Whether there is one to take.
-    pub fn holds(&mut self, now: Instant, rate: Rate) -> bool {
+    pub fn has_token(&mut self, now: Instant, rate: TokenRate) -> bool {
         let passed_s = now.saturating_duration_since(self.at).as_secs_f32();
         self.level = (self.level + passed_s * rate.per_s).min(rate.burst);
         self.at = self.at.max(now);
@@ -46,9 +46,9 @@ impl Bucket {
 /// A bucket for each key. At the bound the key that was not asked for the longest time is forgotten, at a constant
 /// price.
 #[derive(Debug)]
-pub struct Buckets<K>(LruCache<K, Bucket, RandomState>);
+pub struct KeyedTokenBuckets<K>(LruCache<K, TokenBucket, RandomState>);
 
-impl<K: Copy + Eq + Hash> Buckets<K> {
+impl<K: Copy + Eq + Hash> KeyedTokenBuckets<K> {
     /// For at most `keys_max` keys.
     pub fn new(keys_max: usize) -> Self {
         // Keys are chosen by strangers: hashed by the standard library, whose hash they cannot foresee.
@@ -56,19 +56,19 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     }
 
     /// Takes one of a key; false when there is none.
-    pub fn take(&mut self, now: Instant, key: K, rate: Rate) -> bool {
+    pub fn take_token(&mut self, now: Instant, key: K, rate: TokenRate) -> bool {
         if let Some(bucket) = self.0.get_mut(&key) {
-            return bucket.take(now, rate);
+            return bucket.take_token(now, rate);
         }
-        let mut bucket = Bucket::full(now, rate);
-        let taken = bucket.take(now, rate);
+        let mut bucket = TokenBucket::full(now, rate);
+        let taken = bucket.take_token(now, rate);
         self.0.insert(key, bucket);
         taken
     }
 
     /// Whether a key has one to take. A key that nothing was taken of has.
-    pub fn holds(&mut self, now: Instant, key: K, rate: Rate) -> bool {
-        self.0.get_mut(&key).is_none_or(|bucket| bucket.holds(now, rate))
+    pub fn has_token(&mut self, now: Instant, key: K, rate: TokenRate) -> bool {
+        self.0.get_mut(&key).is_none_or(|bucket| bucket.has_token(now, rate))
     }
 
     /// Keys that are remembered.
@@ -89,30 +89,32 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let rate = Rate { per_s: 2.0, burst: 5.0 };
+        let rate = TokenRate { per_s: 2.0, burst: 5.0 };
         let mut now = Instant::now();
-        let mut bucket = Bucket::full(now, rate);
-        assert_eq!((0..100).filter(|_| bucket.take(now, rate)).count(), 5);
+        let mut bucket = TokenBucket::full(now, rate);
+        assert_eq!((0..100).filter(|_| bucket.take_token(now, rate)).count(), 5);
         let mut taken = 0;
         for _ in 0..1_000 {
             now += Duration::from_millis(10);
-            taken += u32::from(bucket.take(now, rate));
+            taken += u32::from(bucket.take_token(now, rate));
         }
         assert!((19..=20).contains(&taken), "two a second for ten seconds: {taken}");
-        assert!(!bucket.take(now - Duration::from_secs(60), rate), "time that runs back gives nothing");
+        assert!(!bucket.take_token(now - Duration::from_secs(60), rate), "time that runs back gives nothing");
         now += Duration::from_secs(3_600);
-        assert_eq!((0..100).filter(|_| bucket.take(now, rate)).count(), 5);
+        assert_eq!((0..100).filter(|_| bucket.take_token(now, rate)).count(), 5);
     }
 
     #[test]
     fn many_keys_do_not_fill_the_memory() {
-        let rate = Rate { per_s: 1.0, burst: 2.0 };
+        let rate = TokenRate { per_s: 1.0, burst: 2.0 };
         let now = Instant::now();
-        let mut buckets = Buckets::new(100);
-        assert!(buckets.take(now, 0, rate) && buckets.take(now, 0, rate) && !buckets.holds(now, 0, rate));
+        let mut buckets = KeyedTokenBuckets::new(100);
+        assert!(
+            buckets.take_token(now, 0, rate) && buckets.take_token(now, 0, rate) && !buckets.has_token(now, 0, rate)
+        );
         for key in 1..10_000 {
-            assert!(buckets.take(now, key, rate));
-            assert!(!buckets.take(now, 0, rate), "who is asked for is not forgotten");
+            assert!(buckets.take_token(now, key, rate));
+            assert!(!buckets.take_token(now, 0, rate), "who is asked for is not forgotten");
         }
         assert_eq!(buckets.len(), 100);
     }

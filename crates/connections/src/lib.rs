@@ -17,14 +17,14 @@ mod paced_stream;
 #[cfg(feature = "tokio")]
 mod shared;
 
-pub use bucket::{Bucket, Buckets, Rate};
-pub use networks::Networks;
-pub use pace::Pace;
-pub use report::{Closed, Report};
-pub use source::{Site, Source};
-pub use table::{Caps, ConnectionId, Opened, RefusedError, Standing, Table};
+pub use bucket::{KeyedTokenBuckets, TokenBucket, TokenRate};
+pub use networks::NetworkList;
+pub use pace::MinimumRate;
+pub use report::{Closed, ConnectionCounters};
+pub use source::{SourceAddress, SourceNetwork};
+pub use table::{ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, OpenedConnection, PeerClass};
 
 #[cfg(feature = "tokio")]
-pub use paced_stream::PacedStream;
+pub use paced_stream::MinimumRateStream;
 #[cfg(feature = "tokio")]
-pub use shared::{Connection, Connections, Eviction};
+pub use shared::{ConnectionGuard, ConnectionPool, Eviction};

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 /// Addresses (`203.0.113.7`) and networks (`203.0.113.0/24`) that an operator names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct NetworkList(Vec<IpNet>);
 
-impl Networks {
+impl NetworkList {
     /// The first text that is neither an address nor a network is the error.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
         let one = |text: &'a str| {
@@ -34,15 +34,15 @@ mod tests {
 
     #[test]
     fn addresses_and_networks_are_both_taken() {
-        let networks = Networks::parse(["203.0.113.7", "10.1.2.3/8", "2001:db8::/32", "::ffff:192.0.2.1"]).unwrap();
+        let networks = NetworkList::parse(["203.0.113.7", "10.1.2.3/8", "2001:db8::/32", "::ffff:192.0.2.1"]).unwrap();
         let contains = |text: &str| networks.contain(text.parse().unwrap());
         assert!(
             ["203.0.113.7", "::ffff:203.0.113.7", "10.9.9.9", "2001:db8:1::1", "192.0.2.1"].into_iter().all(contains)
         );
         assert!(!["203.0.113.8", "11.0.0.1", "2001:db9::1", "::1"].into_iter().any(contains));
         for wrong in ["", "10.0.0.0/33", "proxy.example", "10.0.0"] {
-            assert_eq!(Networks::parse(["::1", wrong]), Err(wrong));
+            assert_eq!(NetworkList::parse(["::1", wrong]), Err(wrong));
         }
-        assert!(Networks::default().is_empty());
+        assert!(NetworkList::default().is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Watches one direction of a connection, or one body.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct MinimumRate {
     window: Duration,
     bytes_min: u64,
     /// Since when somebody waits for the peer.
@@ -16,7 +16,7 @@ pub struct Pace {
     bytes: u64,
 }
 
-impl Pace {
+impl MinimumRate {
     /// At least `bytes_per_s` on average over every `window` of waiting, and something in every window.
     pub fn new(window: Duration, bytes_per_s: u64) -> Self {
         let bytes_min = (window.as_millis() as u64).saturating_mul(bytes_per_s) / 1_000;
@@ -24,13 +24,13 @@ impl Pace {
     }
 
     /// The peer is waited for; returns until when at the longest.
-    pub fn wait(&mut self, now: Instant) -> Instant {
+    pub fn start_waiting(&mut self, now: Instant) -> Instant {
         let since = *self.since.get_or_insert(now);
         since + self.window.saturating_sub(self.waited)
     }
 
     /// Bytes have moved; nobody waits any more.
-    pub fn moved(&mut self, now: Instant, bytes: usize) {
+    pub fn record_bytes(&mut self, now: Instant, bytes: usize) {
         if let Some(since) = self.since.take() {
             self.waited += now.saturating_duration_since(since);
         }
@@ -65,9 +65,9 @@ mod tests {
     /// Seconds until a peer that moves `bytes` every `every_ms` is too slow.
     fn ends_after(bytes: usize, every_ms: u64, idle_ms: u64) -> Option<u64> {
         let start = Instant::now();
-        let (mut now, mut pace) = (start, Pace::new(WINDOW, 100));
+        let (mut now, mut pace) = (start, MinimumRate::new(WINDOW, 100));
         while now < start + Duration::from_secs(600) {
-            let until = pace.wait(now);
+            let until = pace.start_waiting(now);
             let moves = now + Duration::from_millis(every_ms);
             if until <= moves {
                 now = until;
@@ -77,7 +77,7 @@ mod tests {
                 continue;
             }
             now = moves;
-            pace.moved(now, bytes);
+            pace.record_bytes(now, bytes);
             now += Duration::from_millis(idle_ms);
         }
         None
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn time_in_which_nobody_waits_is_nobodys_fault() {
         assert_eq!(ends_after(1, 1, 5_000), None, "small answers with long pauses between them");
-        let mut pace = Pace::new(WINDOW, 100);
+        let mut pace = MinimumRate::new(WINDOW, 100);
         let now = Instant::now();
-        pace.moved(now, 5);
+        pace.record_bytes(now, 5);
         assert!(!pace.is_too_slow(now + Duration::from_secs(3_600)));
     }
 }

@@ -1,7 +1,7 @@
 //! A stream that gives up a peer which does not take what it is sent. Reading is left alone: who reads knows what is
 //! to come.
 
-use crate::pace::Pace;
+use crate::pace::MinimumRate;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,17 +11,17 @@ use tokio::time::{Instant, Sleep};
 
 /// Writes fail with [`io::ErrorKind::TimedOut`] when the peer takes less than the least speed.
 #[derive(Debug)]
-pub struct PacedStream<S> {
+pub struct MinimumRateStream<S> {
     stream: S,
-    pace: Pace,
+    pace: MinimumRate,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> PacedStream<S> {
+impl<S> MinimumRateStream<S> {
     /// At least `bytes_per_s` over every `window` in which a write waits.
     pub fn new(stream: S, window: Duration, bytes_per_s: u64) -> Self {
-        Self { stream, pace: Pace::new(window, bytes_per_s), timer: None }
+        Self { stream, pace: MinimumRate::new(window, bytes_per_s), timer: None }
     }
 
     fn watch<T>(
@@ -29,12 +29,12 @@ impl<S> PacedStream<S> {
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(result) = done {
             let bytes = result.as_ref().map_or(0, bytes);
-            self.pace.moved(Instant::now().into(), bytes);
+            self.pace.record_bytes(Instant::now().into(), bytes);
             self.timer = None;
             return Poll::Ready(result);
         }
         loop {
-            let until = Instant::from(self.pace.wait(Instant::now().into()));
+            let until = Instant::from(self.pace.start_waiting(Instant::now().into()));
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             if timer.deadline() != until {
                 timer.as_mut().reset(until);
@@ -47,13 +47,13 @@ impl<S> PacedStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MinimumRateStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MinimumRateStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, done, |count| *count)
@@ -93,7 +93,7 @@ mod tests {
             [(0, 1_000, false), (9, 1_000, false), (200, 1_000, true), (2_000, 9_000, true)]
         {
             let (ours, mut theirs) = tokio::io::duplex(64);
-            let mut stream = PacedStream::new(ours, Duration::from_secs(10), 100);
+            let mut stream = MinimumRateStream::new(ours, Duration::from_secs(10), 100);
             tokio::spawn(async move {
                 let mut buffer = vec![0; 4_000];
                 loop {

@@ -36,24 +36,24 @@ reasons! {
 
 /// Counters of one listener.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct ConnectionCounters {
     accepted: AtomicU64,
     open: AtomicU64,
     closed: [AtomicU64; Closed::ALL.len()],
 }
 
-impl Report {
-    pub fn opened(&self) {
+impl ConnectionCounters {
+    pub fn record_opened(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection that was open is gone, whoever ended it.
-    pub fn gone(&self) {
+    pub fn record_closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub fn count(&self, why: Closed) {
+    pub fn record_close_reason(&self, why: Closed) {
         if let Some(counter) = self.closed.get(why as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,8 +1,8 @@
 //! A table of connections that the tasks of a listener share.
 
-use crate::report::{Closed, Report};
-use crate::source::Source;
-use crate::table::{Caps, ConnectionId, RefusedError, Standing, Table};
+use crate::report::{Closed, ConnectionCounters};
+use crate::source::SourceAddress;
+use crate::table::{ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, PeerClass};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +10,19 @@ use tokio::sync::oneshot;
 
 /// The connections of one listener, or of several that share their places.
 #[derive(Debug)]
-pub struct Connections {
+pub struct ConnectionPool {
     // Held for a few look-ups at a time, never across an await.
-    table: Mutex<Table<oneshot::Sender<()>>>,
+    table: Mutex<EvictionTable<oneshot::Sender<()>>>,
 }
 
 /// A place in the table, given back when it is dropped.
 #[derive(Debug)]
-pub struct Connection {
+pub struct ConnectionGuard {
     id: ConnectionId,
-    standing: Standing,
+    standing: PeerClass,
     is_vouched: AtomicBool,
-    connections: Arc<Connections>,
-    report: Arc<Report>,
+    connections: Arc<ConnectionPool>,
+    report: Arc<ConnectionCounters>,
 }
 
 /// Comes when a connection has to make room for another one.
@@ -38,30 +38,30 @@ impl Eviction {
     }
 }
 
-impl Connections {
-    pub fn new(caps: Caps) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::new(Table::new(caps)) })
+impl ConnectionPool {
+    pub fn new(caps: ConnectionCaps) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::new(EvictionTable::new(caps)) })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<oneshot::Sender<()>>> {
+    fn table(&self) -> MutexGuard<'_, EvictionTable<oneshot::Sender<()>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connection, and tells the one that makes room. What happens is counted in `report`.
     pub fn open(
-        self: &Arc<Self>, ip: IpAddr, standing: Standing, report: &Arc<Report>,
-    ) -> Result<(Connection, Eviction), RefusedError> {
+        self: &Arc<Self>, ip: IpAddr, standing: PeerClass, report: &Arc<ConnectionCounters>,
+    ) -> Result<(ConnectionGuard, Eviction), ConnectionRefusedError> {
         let (handle, evicted) = oneshot::channel();
-        let opened = self.table().open(Source::of(ip), standing, handle);
-        let opened = opened.inspect_err(|error| report.count(Closed::from(*error)))?;
+        let opened = self.table().open(SourceAddress::of(ip), standing, handle);
+        let opened = opened.inspect_err(|error| report.record_close_reason(Closed::from(*error)))?;
         if let Some(handle) = opened.evicted {
             // Its task may be over already.
             let _ = handle.send(());
         }
-        report.opened();
+        report.record_opened();
         let (connections, report) = (self.clone(), report.clone());
         let connection =
-            Connection { id: opened.id, standing, is_vouched: AtomicBool::new(false), connections, report };
+            ConnectionGuard { id: opened.id, standing, is_vouched: AtomicBool::new(false), connections, report };
         Ok((connection, Eviction(evicted)))
     }
 
@@ -71,47 +71,47 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl ConnectionGuard {
     /// A request is complete: nobody takes the place until it is answered.
-    pub fn make_busy(&self) {
+    pub fn mark_busy(&self) {
         self.connections.table().make_busy(self.id);
     }
 
     /// A request was answered.
-    pub fn make_served(&self) {
+    pub fn mark_idle(&self) {
         self.connections.table().make_served(self.id);
     }
 
     /// See [`Table::vouch`]. Further calls cost nothing.
-    pub fn vouch(&self, tenant: u64) -> bool {
+    pub fn assign_tenant(&self, tenant: u64) -> bool {
         if !self.is_vouched.load(Ordering::Relaxed) {
             let vouched = self.connections.table().vouch(self.id, tenant);
             self.is_vouched.store(vouched, Ordering::Relaxed);
             if !vouched {
-                self.report.count(Closed::RefusedTenant);
+                self.report.record_close_reason(Closed::RefusedTenant);
             }
         }
         self.is_known()
     }
 
     /// What was known of the peer when it connected.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> PeerClass {
         self.standing
     }
 
     /// On a list, or vouched for.
     pub fn is_known(&self) -> bool {
-        self.standing != Standing::Stranger || self.is_vouched.load(Ordering::Relaxed)
+        self.standing != PeerClass::Stranger || self.is_vouched.load(Ordering::Relaxed)
     }
 
     pub fn count(&self, why: Closed) {
-        self.report.count(why);
+        self.report.record_close_reason(why);
     }
 }
 
-impl Drop for Connection {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.table().close(self.id);
-        self.report.gone();
+        self.report.record_closed();
     }
 }

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 /// An IPv4 address, or an IPv6 network of 64 bits. IPv4 inside of IPv6 (`::ffff:…`) is IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Source(u64);
+pub struct SourceAddress(u64);
 
 /// The neighbourhood of a source: an IPv4 network of 24 bits, or an IPv6 network of 48 bits, which is what a site is
 /// given (RFC 6177).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Site(u64);
+pub struct SourceNetwork(u64);
 
 /// IPv6 networks of 64 bits that begin like this hold no hosts (RFC 4291 section 2.5.5): the place of IPv4 addresses.
 const IPV4: u64 = 0xFFFF_FFFF << 32;
 
-impl Source {
+impl SourceAddress {
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self(IPV4 | u64::from(u32::from(ip))),
@@ -22,8 +22,8 @@ impl Source {
         }
     }
 
-    pub fn site(self) -> Site {
-        Site(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
+    pub fn site(self) -> SourceNetwork {
+        SourceNetwork(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
     }
 
     /// Bytes that tell sources apart, for whoever signs them.
@@ -32,7 +32,7 @@ impl Source {
     }
 }
 
-impl From<IpAddr> for Source {
+impl From<IpAddr> for SourceAddress {
     fn from(ip: IpAddr) -> Self {
         Self::of(ip)
     }
@@ -42,8 +42,8 @@ impl From<IpAddr> for Source {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source::of(text.parse().unwrap())
+    fn source(text: &str) -> SourceAddress {
+        SourceAddress::of(text.parse().unwrap())
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! complete request, then the longest idle. Silent clients therefore cannot lock others out.
 
 use crate::report::Closed;
-use crate::source::Source;
+use crate::source::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps {
+pub struct ConnectionCaps {
     /// In all.
     pub total: usize,
     /// Of these, kept free for those who are trusted.
@@ -22,7 +22,7 @@ pub struct Caps {
 
 /// What is known of a peer when it connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PeerClass {
     Stranger,
     /// On a list: it may use the reserved places, and nobody else's connection takes its own away as long as there are
     /// strangers'.
@@ -38,65 +38,65 @@ pub struct ConnectionId(u64);
 
 /// At the cap, with nothing to evict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedError {
+pub enum ConnectionRefusedError {
     /// Its source has too many.
     Source,
     /// The listener is full.
     Total,
 }
 
-impl From<RefusedError> for Closed {
-    fn from(error: RefusedError) -> Self {
+impl From<ConnectionRefusedError> for Closed {
+    fn from(error: ConnectionRefusedError) -> Self {
         match error {
-            RefusedError::Source => Self::RefusedAddress,
-            RefusedError::Total => Self::RefusedTotal,
+            ConnectionRefusedError::Source => Self::RefusedAddress,
+            ConnectionRefusedError::Total => Self::RefusedTotal,
         }
     }
 }
 
 /// A place was found.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Opened<H> {
+pub struct OpenedConnection<H> {
     pub id: ConnectionId,
     /// Whom it was taken from: to be closed.
     pub evicted: Option<H>,
 }
 
 /// Eviction order: strangers first, then those without a complete request, then the oldest.
-type Order = (bool, bool, u64);
+type EvictionOrder = (bool, bool, u64);
 
 #[derive(Debug)]
-struct Entry<H> {
-    source: Source,
-    standing: Standing,
+struct ConnectionEntry<H> {
+    source: SourceAddress,
+    standing: PeerClass,
     tenant: Option<u64>,
     /// Has finished a request.
     served: bool,
     /// Its place among those that can make room; none while it is in the middle of something.
-    order: Option<Order>,
+    order: Option<EvictionOrder>,
     handle: H,
 }
 
 #[derive(Debug, Default)]
-struct OfSource {
+struct SourceConnections {
     count: usize,
-    idle: BTreeSet<Order>,
+    idle: BTreeSet<EvictionOrder>,
 }
 
 /// Connections with what closes them. All work is logarithmic in their number.
 #[derive(Debug)]
-pub struct Table<H> {
-    caps: Caps,
-    entries: HashMap<ConnectionId, Entry<H>>,
-    idle: BTreeMap<Order, ConnectionId>,
-    sources: HashMap<Source, OfSource>,
+pub struct EvictionTable<H> {
+    caps: ConnectionCaps,
+    entries: HashMap<ConnectionId, ConnectionEntry<H>>,
+    idle: BTreeMap<EvictionOrder, ConnectionId>,
+    sources: HashMap<SourceAddress, SourceConnections>,
     tenants: HashMap<u64, usize>,
     strangers: usize,
     next: u64,
 }
 
-impl<H> Table<H> {
-    pub fn new(caps: Caps) -> Self {
+impl<H> EvictionTable<H> {
+    pub fn new(caps: ConnectionCaps) -> Self {
         Self {
             caps,
             entries: HashMap::new(),
@@ -118,41 +118,45 @@ impl<H> Table<H> {
     }
 
     /// Opens a connection that has sent nothing yet.
-    pub fn open(&mut self, source: Source, standing: Standing, handle: H) -> Result<Opened<H>, RefusedError> {
+    pub fn open(
+        &mut self, source: SourceAddress, standing: PeerClass, handle: H,
+    ) -> Result<OpenedConnection<H>, ConnectionRefusedError> {
         let victim = self.victim(source, standing)?;
         let evicted = victim.and_then(|id| self.close(id));
-        let id = ConnectionId(self.turn());
-        self.entries.insert(id, Entry { source, standing, tenant: None, served: false, order: None, handle });
-        if standing != Standing::Exempt {
+        let id = ConnectionId(self.next_order());
+        self.entries.insert(id, ConnectionEntry { source, standing, tenant: None, served: false, order: None, handle });
+        if standing != PeerClass::Exempt {
             self.sources.entry(source).or_default().count += 1;
         }
-        self.strangers += usize::from(standing == Standing::Stranger);
+        self.strangers += usize::from(standing == PeerClass::Stranger);
         self.make_idle(id);
-        Ok(Opened { id, evicted })
+        Ok(OpenedConnection { id, evicted })
     }
 
-    fn victim(&self, source: Source, standing: Standing) -> Result<Option<ConnectionId>, RefusedError> {
+    fn victim(
+        &self, source: SourceAddress, standing: PeerClass,
+    ) -> Result<Option<ConnectionId>, ConnectionRefusedError> {
         let per_source = match standing {
-            Standing::Stranger => self.caps.per_source,
-            Standing::Listed => self.caps.per_listed_source,
-            Standing::Exempt => usize::MAX,
+            PeerClass::Stranger => self.caps.per_source,
+            PeerClass::Listed => self.caps.per_listed_source,
+            PeerClass::Exempt => usize::MAX,
         };
         if let Some(same) = self.sources.get(&source).filter(|same| same.count >= per_source) {
             let first = same.idle.first().and_then(|order| self.idle.get(order));
-            return first.map(|id| Some(*id)).ok_or(RefusedError::Source);
+            return first.map(|id| Some(*id)).ok_or(ConnectionRefusedError::Source);
         }
         let places = match standing {
-            Standing::Stranger => self.caps.total.saturating_sub(self.caps.reserved),
-            Standing::Listed | Standing::Exempt => self.caps.total,
+            PeerClass::Stranger => self.caps.total.saturating_sub(self.caps.reserved),
+            PeerClass::Listed | PeerClass::Exempt => self.caps.total,
         };
         let is_full =
-            self.entries.len() >= self.caps.total || (standing == Standing::Stranger && self.strangers >= places);
+            self.entries.len() >= self.caps.total || (standing == PeerClass::Stranger && self.strangers >= places);
         if !is_full {
             return Ok(None);
         }
-        let may_take = |order: &Order| standing != Standing::Stranger || !order.0;
+        let may_take = |order: &EvictionOrder| standing != PeerClass::Stranger || !order.0;
         let first = self.idle.first_key_value().filter(|(order, _)| may_take(order));
-        first.map(|(_, id)| Some(*id)).ok_or(RefusedError::Total)
+        first.map(|(_, id)| Some(*id)).ok_or(ConnectionRefusedError::Total)
     }
 
     /// A request is in progress: not evictable.
@@ -199,7 +203,7 @@ impl<H> Table<H> {
     pub fn close(&mut self, id: ConnectionId) -> Option<H> {
         self.make_busy(id);
         let entry = self.entries.remove(&id)?;
-        if entry.standing != Standing::Exempt
+        if entry.standing != PeerClass::Exempt
             && let Some(same) = self.sources.get_mut(&entry.source)
         {
             same.count -= 1;
@@ -215,14 +219,14 @@ impl<H> Table<H> {
                 self.tenants.remove(&tenant);
             }
         }
-        self.strangers -= usize::from(entry.standing == Standing::Stranger);
+        self.strangers -= usize::from(entry.standing == PeerClass::Stranger);
         Some(entry.handle)
     }
 
     fn make_idle(&mut self, id: ConnectionId) {
-        let turn = self.turn();
+        let turn = self.next_order();
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let is_known = entry.standing != Standing::Stranger || entry.tenant.is_some();
+        let is_known = entry.standing != PeerClass::Stranger || entry.tenant.is_some();
         let order = (is_known, entry.served, turn);
         entry.order = Some(order);
         self.idle.insert(order, id);
@@ -231,7 +235,7 @@ impl<H> Table<H> {
         }
     }
 
-    fn turn(&mut self) -> u64 {
+    fn next_order(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -240,22 +244,25 @@ impl<H> Table<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Standing::{Exempt, Listed, Stranger};
+    use PeerClass::{Exempt, Listed, Stranger};
 
-    const CAPS: Caps = Caps { total: 8, reserved: 2, per_source: 4, per_listed_source: 5, per_tenant: 3 };
+    const CAPS: ConnectionCaps =
+        ConnectionCaps { total: 8, reserved: 2, per_source: 4, per_listed_source: 5, per_tenant: 3 };
 
-    fn from(n: u64) -> Source {
-        Source::of(std::net::Ipv4Addr::from(n as u32).into())
+    fn from(n: u64) -> SourceAddress {
+        SourceAddress::of(std::net::Ipv4Addr::from(n as u32).into())
     }
 
     /// Opens a connection whose handle is its number.
-    fn open(table: &mut Table<u32>, source: u64, standing: Standing, handle: u32) -> Result<Option<u32>, RefusedError> {
+    fn open(
+        table: &mut EvictionTable<u32>, source: u64, standing: PeerClass, handle: u32,
+    ) -> Result<Option<u32>, ConnectionRefusedError> {
         table.open(from(source), standing, handle).map(|opened| opened.evicted)
     }
 
     #[test]
     fn at_the_cap_of_an_address_its_oldest_silent_connection_makes_room() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         let first = table.open(from(1), Stranger, 0).unwrap().id;
         (1..4).for_each(|n| assert_eq!(open(&mut table, 1, Stranger, n), Ok(None)));
         table.make_busy(first);
@@ -274,10 +281,10 @@ mod tests {
 
     #[test]
     fn who_is_in_the_middle_of_something_stays() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         let ids: Vec<_> = (0..4).map(|n| table.open(from(1), Stranger, n).unwrap().id).collect();
         ids.iter().for_each(|id| table.make_busy(*id));
-        assert_eq!(open(&mut table, 1, Stranger, 9), Err(RefusedError::Source));
+        assert_eq!(open(&mut table, 1, Stranger, 9), Err(ConnectionRefusedError::Source));
         table.make_served(ids[2]);
         table.make_served(ids[0]);
         assert_eq!(open(&mut table, 1, Stranger, 9), Ok(Some(2)), "idle for the longest time");
@@ -285,7 +292,7 @@ mod tests {
 
     #[test]
     fn silence_from_many_addresses_keeps_nobody_out() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         for n in 0..1_000 {
             open(&mut table, n, Stranger, n as u32).unwrap();
         }
@@ -301,21 +308,21 @@ mod tests {
 
     #[test]
     fn strangers_who_are_busy_leave_the_reserved_places() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         for n in 0..6 {
             let id = table.open(from(n), Stranger, n as u32).unwrap().id;
             table.make_busy(id);
         }
-        assert_eq!(open(&mut table, 50, Stranger, 0), Err(RefusedError::Total));
+        assert_eq!(open(&mut table, 50, Stranger, 0), Err(ConnectionRefusedError::Total));
         assert_eq!(open(&mut table, 51, Listed, 0), Ok(None));
         assert_eq!(open(&mut table, 52, Listed, 1), Ok(None));
         assert_eq!(open(&mut table, 53, Listed, 2), Ok(Some(0)), "among themselves the oldest silent one goes");
-        assert_eq!(open(&mut table, 54, Stranger, 0), Err(RefusedError::Total));
+        assert_eq!(open(&mut table, 54, Stranger, 0), Err(ConnectionRefusedError::Total));
     }
 
     #[test]
     fn a_proxy_is_not_counted_by_its_address() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         for n in 0..8 {
             assert_eq!(open(&mut table, 1, Exempt, n), Ok(None));
         }
@@ -325,7 +332,13 @@ mod tests {
 
     #[test]
     fn a_tenant_has_no_more_than_its_share_that_nobody_takes() {
-        let mut table = Table::new(Caps { total: 8, reserved: 0, per_source: 8, per_listed_source: 8, per_tenant: 3 });
+        let mut table = EvictionTable::new(ConnectionCaps {
+            total: 8,
+            reserved: 0,
+            per_source: 8,
+            per_listed_source: 8,
+            per_tenant: 3,
+        });
         let ids: Vec<_> = (0..8).map(|n| table.open(from(1), Stranger, n).unwrap().id).collect();
         let vouched: Vec<bool> = ids.iter().take(5).map(|id| table.vouch(*id, 77)).collect();
         assert_eq!(vouched, [true, true, true, false, false]);
@@ -338,7 +351,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_connections_that_are_gone() {
-        let mut table = Table::new(CAPS);
+        let mut table = EvictionTable::new(CAPS);
         let mut dice = 7_u64;
         let mut ids = vec![];
         for n in 0..20_000_u64 {

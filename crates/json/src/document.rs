@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Bounds of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct DocumentLimits {
     /// Bytes of the text.
     pub bytes_max: usize,
     /// Objects and arrays inside of each other.
@@ -30,7 +30,7 @@ pub enum DocumentError {
     Invalid(String),
 }
 
-impl Limits {
+impl DocumentLimits {
     /// Reads a text.
     pub fn parse(&self, text: &[u8]) -> Result<Value, DocumentError> {
         self.check_text(text)?;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const LIMITS: Limits = Limits { bytes_max: 1_000, depth_max: 4, values_max: 10 };
+    const LIMITS: DocumentLimits = DocumentLimits { bytes_max: 1_000, depth_max: 4, values_max: 10 };
 
     #[test]
     fn a_document_is_read_up_to_its_bounds() {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn nobody_recurses_on_a_text_of_brackets() {
-        let wide = Limits { bytes_max: 10_000_000, depth_max: 100, values_max: 1_000_000 };
+        let wide = DocumentLimits { bytes_max: 10_000_000, depth_max: 100, values_max: 1_000_000 };
         for bracket in ["[", "{\"a\":", "[{\"\":"] {
             let text = bracket.repeat(500_000);
             assert_eq!(wide.parse(text.as_bytes()), Err(DocumentError::TooDeep(100)));

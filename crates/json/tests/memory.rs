@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
-use trunkline_json::schema::{Budget, Leniency, Schema};
+use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -46,7 +46,7 @@ fn largest() -> Vec<(&'static str, Value)> {
 #[test]
 fn the_largest_schemas_take_what_their_limits_say() {
     // What the compiler makes once.
-    let compile = |schema: &Value| Schema::compile(schema, &mut Budget::default(), Leniency::None);
+    let compile = |schema: &Value| CompiledSchema::compile(schema, &mut SchemaBudget::default(), PatternPolicy::None);
     drop(compile(&json!({"type": "object", "$ref": "#/$defs/x", "$defs": {"x": {}}})).unwrap());
     for (what, schema) in largest() {
         let region = Region::new(GLOBAL);

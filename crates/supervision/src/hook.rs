@@ -1,7 +1,7 @@
 //! What is logged of a panic: the part, the place, and as much of the message as cannot hold a caller's words, a number
 //! or a secret.
 
-use super::{PART, count, is_told, panics};
+use super::{PART, is_logged, panics, record_panic};
 use std::panic::PanicHookInfo;
 
 /// Messages of the standard library that hold numbers and nothing else.
@@ -35,11 +35,11 @@ pub fn install_hook() {
 fn report(info: &PanicHookInfo<'_>) {
     let part = PART.get();
     let so_far = match part {
-        None => count("other"),
+        None => record_panic("other"),
         // Counted where it is contained.
         Some(part) => panics().into_iter().find(|(known, _)| *known == part).map_or(0, |(_, count)| count) + 1,
     };
-    if !is_told(so_far) {
+    if !is_logged(so_far) {
         return;
     }
     let place = info.location().map(ToString::to_string).unwrap_or_default();

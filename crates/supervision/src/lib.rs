@@ -19,8 +19,8 @@ use std::task::Poll;
 static PANICS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
 /// Panics of a part that are told one by one, and from then on each of so many.
-const TOLD_MAX: u64 = 50;
-const TOLD_EACH: u64 = 1_000;
+const LOGGED_MAX: u64 = 50;
+const LOGGED_EACH: u64 = 1_000;
 
 thread_local! {
     /// The part that runs on this thread.
@@ -48,7 +48,7 @@ pub fn panics() -> Vec<(&'static str, u64)> {
 }
 
 /// Counts a panic that was contained by other means, such as the end of a thread. Returns how many there were of the part.
-pub fn count(part: &'static str) -> u64 {
+pub fn record_panic(part: &'static str) -> u64 {
     let mut panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
     let count = panics.entry(part).or_default();
     *count += 1;
@@ -56,8 +56,8 @@ pub fn count(part: &'static str) -> u64 {
 }
 
 /// Whether the nth panic of a component is logged: a flood of panics must not fill the disk.
-fn is_told(count: u64) -> bool {
-    count <= TOLD_MAX || count.is_multiple_of(TOLD_EACH)
+fn is_logged(count: u64) -> bool {
+    count <= LOGGED_MAX || count.is_multiple_of(LOGGED_EACH)
 }
 
 /// Runs a part that does not wait. Values it shares with others must be whole between any two of its steps, or be given
@@ -67,8 +67,8 @@ pub fn contain_sync<T>(part: &'static str, run: impl FnOnce() -> T) -> Result<T,
     let result = catch_unwind(AssertUnwindSafe(run));
     PART.set(outer);
     result.map_err(|_| {
-        let count = count(part);
-        if is_told(count) {
+        let count = record_panic(part);
+        if is_logged(count) {
             tracing::error!(part, count, "a panic was contained");
         }
         PanicError { part }
@@ -88,11 +88,11 @@ pub async fn contain<F: Future>(part: &'static str, future: F) -> Result<F::Outp
 
 /// A part that runs as a task of its own.
 #[cfg(feature = "tokio")]
-pub type Task<T> = tokio::task::JoinHandle<Result<T, PanicError>>;
+pub type ContainedTask<T> = tokio::task::JoinHandle<Result<T, PanicError>>;
 
 /// Starts a part as a task of its own; the only way to start one.
 #[cfg(feature = "tokio")]
-pub fn spawn<F>(part: &'static str, future: F) -> Task<F::Output>
+pub fn spawn<F>(part: &'static str, future: F) -> ContainedTask<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -103,7 +103,9 @@ where
 
 /// Starts work that holds its thread, such as hashing a password.
 #[cfg(feature = "tokio")]
-pub fn spawn_blocking<T: Send + 'static>(part: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+pub fn spawn_blocking<T: Send + 'static>(
+    part: &'static str, work: impl FnOnce() -> T + Send + 'static,
+) -> ContainedTask<T> {
     tokio::task::spawn_blocking(move || contain_sync(part, work))
 }
 
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_panics_is_no_flood_of_lines() {
-        assert_eq!((1..=100_000).filter(|count| is_told(*count)).count(), 150);
+        assert_eq!((1..=100_000).filter(|count| is_logged(*count)).count(), 150);
     }
 
     /// Holds what a part holds.

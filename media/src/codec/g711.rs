@@ -5,16 +5,16 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Law {
-    Mu,
-    A,
+pub enum Companding {
+    MuLaw,
+    ALaw,
 }
 
-static MU_DECODE: [i16; 256] = mu_table();
-static A_DECODE: [i16; 256] = a_table();
+static MU_LAW_DECODE: [i16; 256] = mu_law_table();
+static A_LAW_DECODE: [i16; 256] = a_law_table();
 
 #[expect(clippy::indexing_slicing, reason = "computed at compile time, where an index out of bounds does not compile")]
-const fn mu_table() -> [i16; 256] {
+const fn mu_law_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
     while code < 256 {
@@ -29,7 +29,7 @@ const fn mu_table() -> [i16; 256] {
 }
 
 #[expect(clippy::indexing_slicing, reason = "computed at compile time, where an index out of bounds does not compile")]
-const fn a_table() -> [i16; 256] {
+const fn a_law_table() -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
     while code < 256 {
@@ -43,35 +43,35 @@ const fn a_table() -> [i16; 256] {
     table
 }
 
-impl Law {
+impl Companding {
     /// The code of digital silence.
     pub fn silence(self) -> u8 {
         match self {
-            Self::Mu => 0xFF,
-            Self::A => 0xD5,
+            Self::MuLaw => 0xFF,
+            Self::ALaw => 0xD5,
         }
     }
 
     #[expect(clippy::indexing_slicing, reason = "the tables have 256 entries, one per octet")]
     pub fn decode(self, code: u8) -> i16 {
         match self {
-            Self::Mu => MU_DECODE[usize::from(code)],
-            Self::A => A_DECODE[usize::from(code)],
+            Self::MuLaw => MU_LAW_DECODE[usize::from(code)],
+            Self::ALaw => A_LAW_DECODE[usize::from(code)],
         }
     }
 
     pub fn encode(self, sample: i16) -> u8 {
         match self {
-            Self::Mu => encode_mu(sample),
-            Self::A => encode_a(sample),
+            Self::MuLaw => encode_mu_law(sample),
+            Self::ALaw => encode_a_law(sample),
         }
     }
 
     /// Decodes into `samples`, which must not be shorter than `codes`.
     pub fn decode_into(self, codes: &[u8], samples: &mut [i16]) {
         let table = match self {
-            Self::Mu => &MU_DECODE,
-            Self::A => &A_DECODE,
+            Self::MuLaw => &MU_LAW_DECODE,
+            Self::ALaw => &A_LAW_DECODE,
         };
         for (sample, code) in samples.iter_mut().zip(codes) {
             #[expect(clippy::indexing_slicing, reason = "the tables have 256 entries, one per octet")]
@@ -87,7 +87,7 @@ impl Law {
     }
 }
 
-fn encode_mu(sample: i16) -> u8 {
+fn encode_mu_law(sample: i16) -> u8 {
     // 14-bit magnitude; negative values by ones' complement, as the ITU reference does.
     let negative = sample < 0;
     let magnitude = (i32::from(if negative { !sample } else { sample }) >> 2) + 33;
@@ -98,7 +98,7 @@ fn encode_mu(sample: i16) -> u8 {
     !(code | if negative { 0x80 } else { 0 })
 }
 
-fn encode_a(sample: i16) -> u8 {
+fn encode_a_law(sample: i16) -> u8 {
     let negative = sample < 0;
     let magnitude = i32::from(if negative { !sample } else { sample }) >> 4; // 12 bits
     let code = if magnitude > 15 {
@@ -132,25 +132,28 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_falls_into_the_interval_of_the_standard() {
+    fn encodes_every_sample_to_the_standard_interval() {
         for sample in i16::MIN..=i16::MAX {
             let negative = sample < 0;
             let magnitude = i32::from(if negative { !sample } else { sample });
             // The first mu-law interval is half as wide as the others of its segment: 0..1, 1..3, 3..5.
             let mu = interval(magnitude >> 2, &MU_ENDS, |m| (m + 1) / 2);
             let a = interval(magnitude >> 4, &A_ENDS, |m| m);
-            assert_eq!(Law::Mu.encode(sample), !(mu | if negative { 0x80 } else { 0 }), "mu {sample}");
-            assert_eq!(Law::A.encode(sample), (a | if negative { 0 } else { 0x80 }) ^ 0x55, "A {sample}");
+            assert_eq!(Companding::MuLaw.encode(sample), !(mu | if negative { 0x80 } else { 0 }), "mu {sample}");
+            assert_eq!(Companding::ALaw.encode(sample), (a | if negative { 0 } else { 0x80 }) ^ 0x55, "A {sample}");
         }
     }
 
     #[test]
-    fn every_code_survives_decoding_and_encoding() {
-        for law in [Law::Mu, Law::A] {
+    fn every_code_round_trips() {
+        for law in [Companding::MuLaw, Companding::ALaw] {
             for code in 0..=255u8 {
                 let again = law.encode(law.decode(code));
                 // Mu-law has two zeros; the negative one (0x7F) comes back as the positive.
-                assert!(again == code || (law == Law::Mu && code == 0x7F && again == 0xFF), "{law:?} {code:#x}");
+                assert!(
+                    again == code || (law == Companding::MuLaw && code == 0x7F && again == 0xFF),
+                    "{law:?} {code:#x}"
+                );
             }
         }
     }
@@ -159,21 +162,26 @@ mod tests {
     fn anchor_values_of_the_standard() {
         // G.711 tables: positive full scale, first positive step, silence.
         for (law, code, sample) in [
-            (Law::Mu, 0x80, 32_124),
-            (Law::Mu, 0x00, -32_124),
-            (Law::Mu, 0xFF, 0),
-            (Law::Mu, 0xFE, 8),
-            (Law::A, 0xAA, 32_256),
-            (Law::A, 0x2A, -32_256),
-            (Law::A, 0xD5, 8),
-            (Law::A, 0x55, -8),
+            (Companding::MuLaw, 0x80, 32_124),
+            (Companding::MuLaw, 0x00, -32_124),
+            (Companding::MuLaw, 0xFF, 0),
+            (Companding::MuLaw, 0xFE, 8),
+            (Companding::ALaw, 0xAA, 32_256),
+            (Companding::ALaw, 0x2A, -32_256),
+            (Companding::ALaw, 0xD5, 8),
+            (Companding::ALaw, 0x55, -8),
         ] {
             assert_eq!(law.decode(code), sample, "{law:?} {code:#x}");
         }
         assert_eq!(
-            (Law::Mu.encode(0), Law::Mu.encode(-1), Law::A.encode(0), Law::A.encode(-1)),
+            (
+                Companding::MuLaw.encode(0),
+                Companding::MuLaw.encode(-1),
+                Companding::ALaw.encode(0),
+                Companding::ALaw.encode(-1)
+            ),
             (0xFF, 0x7F, 0xD5, 0x55)
         );
-        assert_eq!((Law::Mu.encode(i16::MAX), Law::A.encode(i16::MIN)), (0x80, 0x2A));
+        assert_eq!((Companding::MuLaw.encode(i16::MAX), Companding::ALaw.encode(i16::MIN)), (0x80, 0x2A));
     }
 }

@@ -42,13 +42,13 @@ fn saturate(value: i32) -> i32 {
 }
 
 /// A product of fixed-point numbers.
-fn times(a: i32, b: i32, shift: u32) -> i32 {
+fn fixed_multiply(a: i32, b: i32, shift: u32) -> i32 {
     (a * b) >> shift
 }
 
 /// One sub-band's predictor and scale factor (blocks 3 and 4 of the recommendation).
 #[derive(Clone, Debug)]
-struct Band {
+struct SubBand {
     /// Predicted signal, and its part from the zeros of the predictor.
     s: i32,
     sz: i32,
@@ -61,14 +61,14 @@ struct Band {
     det: i32,
 }
 
-impl Band {
+impl SubBand {
     fn new(det: i32) -> Self {
         Self { s: 0, sz: 0, r: [0; 3], a: [0; 3], p: [0; 3], d: [0; 7], b: [0; 7], nb: 0, det }
     }
 
     /// Updates the scale factor from the code words. `shift` is 8 for the lower band, 10 for the upper.
     fn scale(&mut self, weight: i32, max: i32, shift: i32) {
-        self.nb = (times(self.nb, 127, 7) + weight).clamp(0, max);
+        self.nb = (fixed_multiply(self.nb, 127, 7) + weight).clamp(0, max);
         let mantissa = ILB[(self.nb >> 6 & 31) as usize];
         let down = shift - (self.nb >> 11);
         self.det = if down < 0 { mantissa << -down } else { mantissa >> down } << 2;
@@ -84,23 +84,23 @@ impl Band {
         let doubled = saturate(self.a[1] << 2);
         let turned = if same(self.p[0], self.p[1]) { saturate(-doubled) } else { doubled };
         let step = if same(self.p[0], self.p[2]) { 128 } else { -128 };
-        let a2 = ((turned >> 7) + step + times(self.a[2], 32_512, 15)).clamp(-12_288, 12_288);
+        let a2 = ((turned >> 7) + step + fixed_multiply(self.a[2], 32_512, 15)).clamp(-12_288, 12_288);
         let step = if same(self.p[0], self.p[1]) { 192 } else { -192 };
         let bound = saturate(15_360 - a2);
-        let a1 = saturate(step + times(self.a[1], 32_640, 15)).clamp(-bound, bound);
+        let a1 = saturate(step + fixed_multiply(self.a[1], 32_640, 15)).clamp(-bound, bound);
         // Zeros.
         let step = if difference == 0 { 0 } else { 128 };
         for at in 1..7 {
             let sign = if same(self.d[at], difference) { step } else { -step };
-            self.b[at] = saturate(sign + times(self.b[at], 32_640, 15));
+            self.b[at] = saturate(sign + fixed_multiply(self.b[at], 32_640, 15));
         }
         self.a = [0, a1, a2];
         self.d.copy_within(0..6, 1);
         self.r.copy_within(0..2, 1);
         self.p.copy_within(0..2, 1);
-        let pole = |a: i32, r: i32| times(a, saturate(r + r), 15);
+        let pole = |a: i32, r: i32| fixed_multiply(a, saturate(r + r), 15);
         let sp = saturate(pole(self.a[1], self.r[1]) + pole(self.a[2], self.r[2]));
-        let zeros: i32 = (1..7).map(|at| times(self.b[at], saturate(self.d[at] + self.d[at]), 15)).sum();
+        let zeros: i32 = (1..7).map(|at| fixed_multiply(self.b[at], saturate(self.d[at] + self.d[at]), 15)).sum();
         self.sz = saturate(zeros);
         self.s = saturate(sp + self.sz);
     }
@@ -109,14 +109,14 @@ impl Band {
 /// Both directions of one stream.
 #[derive(Clone, Debug)]
 pub struct G722 {
-    heard: Band,
-    low: Band,
-    high: Band,
+    heard: SubBand,
+    low: SubBand,
+    high: SubBand,
 }
 
 impl Default for G722 {
     fn default() -> Self {
-        Self { heard: Band::new(32), low: Band::new(32), high: Band::new(8) }
+        Self { heard: SubBand::new(32), low: SubBand::new(32), high: SubBand::new(8) }
     }
 }
 
@@ -126,11 +126,11 @@ impl G722 {
         let band = &mut self.heard;
         for (octet, sample) in octets.iter().zip(samples) {
             let code = usize::from(octet & 63);
-            let fine = times(band.det, QM6[code], 15);
+            let fine = fixed_multiply(band.det, QM6[code], 15);
             let low = (band.s + fine).clamp(-16_384, 16_383);
             *sample = (low << 1) as i16;
             let coarse = code >> 2;
-            let difference = times(band.det, QM4[coarse], 15);
+            let difference = fixed_multiply(band.det, QM4[coarse], 15);
             band.scale(WL[RL42[coarse]], 18_432, 8);
             band.predict(difference);
         }
@@ -147,10 +147,10 @@ impl G722 {
         let band = &mut self.low;
         let error = saturate(x - band.s);
         let size = if error >= 0 { error } else { -(error + 1) };
-        let level = (1..30).find(|level| size < times(Q6[*level], band.det, 12)).unwrap_or(30);
+        let level = (1..30).find(|level| size < fixed_multiply(Q6[*level], band.det, 12)).unwrap_or(30);
         let code = if error < 0 { ILN[level] } else { ILP[level] };
         let coarse = usize::from(code >> 2);
-        let difference = times(band.det, QM4[coarse], 15);
+        let difference = fixed_multiply(band.det, QM4[coarse], 15);
         band.scale(WL[RL42[coarse]], 18_432, 8);
         band.predict(difference);
         code
@@ -160,14 +160,14 @@ impl G722 {
         let band = &mut self.high;
         let error = saturate(-band.s);
         let size = if error >= 0 { error } else { -(error + 1) };
-        let large = size >= times(564, band.det, 12);
+        let large = size >= fixed_multiply(564, band.det, 12);
         let code = match (error < 0, large) {
             (true, true) => 0,
             (true, false) => 1,
             (false, true) => 2,
             (false, false) => 3,
         };
-        let difference = times(band.det, QM2[usize::from(code)], 15);
+        let difference = fixed_multiply(band.det, QM2[usize::from(code)], 15);
         band.scale(WH[RH2[usize::from(code)]], 22_528, 10);
         band.predict(difference);
         code
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_coded_is_heard_again() {
+    fn encoded_audio_decodes_to_the_original() {
         let samples = speechlike(16_000);
         let mut codec = G722::default();
         let (mut octets, mut heard) = (vec![0; samples.len()], vec![0; samples.len()]);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_stays_silent_and_anything_can_be_decoded() {
+    fn silence_round_trips_and_random_octets_decode() {
         let mut codec = G722::default();
         let mut octets = [0; 800];
         codec.encode_into(&[0; 800], &mut octets);

@@ -5,27 +5,27 @@ pub mod g722;
 pub mod opus;
 pub mod resample;
 
-pub use g711::Law;
+pub use g711::Companding;
 
 /// Codec of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    G711(Law),
+    G711(Companding),
     G722,
     Opus,
 }
 
 impl Codec {
     /// The companding in which received audio is handed on.
-    pub fn law(self) -> Law {
+    pub fn companding(self) -> Companding {
         match self {
             Self::G711(law) => law,
-            Self::G722 | Self::Opus => Law::Mu,
+            Self::G722 | Self::Opus => Companding::MuLaw,
         }
     }
 
     /// True if the codec sends nothing during silence (DTX).
-    pub fn pauses(self) -> bool {
+    pub fn uses_dtx(self) -> bool {
         self == Self::Opus
     }
 

@@ -65,21 +65,21 @@ impl Resampler {
 /// A resampler for 16-bit samples; equal rates pass through.
 #[derive(Debug)]
 pub enum PcmResampler {
-    Same,
+    Passthrough,
     Convert(Box<Resampler>),
 }
 
 impl PcmResampler {
     pub fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
         if from_hz == to_hz {
-            return Some(Self::Same);
+            return Some(Self::Passthrough);
         }
         Resampler::new(from_hz, to_hz).map(|resampler| Self::Convert(Box::new(resampler)))
     }
 
     pub fn push(&mut self, samples: impl Iterator<Item = i16>, out: &mut Vec<i16>) {
         match self {
-            Self::Same => out.extend(samples),
+            Self::Passthrough => out.extend(samples),
             Self::Convert(resampler) => {
                 resampler.push(samples.map(|s| f32::from(s) / 32_768.0), |block| {
                     out.extend(block.iter().map(|s| to_pcm(*s)))

@@ -1,15 +1,16 @@
 //! In-band DTMF detection (ITU-T Q.23, Q.24) by Goertzel's algorithm on half-overlapping windows of 20 ms. Speech
 //! contains both tones of a key now and then, but never only those two tones for 50 ms.
 
-use crate::frame::{Frame, RATE_HZ, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
 use std::f32::consts::PI;
 
 const ROWS_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS_HZ: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
-const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
+const DTMF_KEYS: [[char; 4]; 4] =
+    [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
 
 /// Windows are half a frame apart.
-const HOP: usize = SAMPLES / 2;
+const HOP: usize = FRAME_SAMPLES / 2;
 /// Consecutive windows with the same key that count as a key press: 40 ms and half a window.
 const HITS: u32 = 4;
 /// Consecutive windows without the key that end the key press.
@@ -25,11 +26,11 @@ const PURITY_MIN: f32 = 0.82;
 /// The second strongest tone of each group must be weaker by this factor.
 const RIVAL_MIN: f32 = 6.0;
 /// Q.24: normal twist up to 8 dB, reverse twist up to 4 dB, plus a margin for line loss.
-const COLUMN_WEAKER_MAX: f32 = 10.0;
-const ROW_WEAKER_MAX: f32 = 6.3;
+const NORMAL_TWIST_MAX: f32 = 10.0;
+const REVERSE_TWIST_MAX: f32 = 6.3;
 
 #[derive(Clone, Debug)]
-pub struct Receiver {
+pub struct DtmfDetector {
     /// 2 cos(w) of the eight tones.
     coefficients: [f32; 8],
     last_half: [f32; HOP],
@@ -39,7 +40,7 @@ pub struct Receiver {
     pressed: Option<char>,
 }
 
-impl Default for Receiver {
+impl Default for DtmfDetector {
     fn default() -> Self {
         let hz = |index: usize| if index < 4 { ROWS_HZ[index] } else { COLUMNS_HZ[index - 4] };
         Self {
@@ -53,16 +54,16 @@ impl Default for Receiver {
     }
 }
 
-impl Receiver {
+impl DtmfDetector {
     /// True while a key is or may be pressed, so the audio is not speech.
-    pub fn is_tone(&self) -> bool {
+    pub fn is_key_down(&self) -> bool {
         self.candidate.is_some() || self.pressed.is_some()
     }
 
     /// The key that was released in this frame. It is reported on release, so that a telephone event for the same key
     /// always comes first.
     pub fn handle_frame(&mut self, frame: &Frame) -> Option<char> {
-        let mut window = [0.0; SAMPLES];
+        let mut window = [0.0; FRAME_SAMPLES];
         let mut released = None;
         for half in 0..2 {
             window[..HOP].copy_from_slice(&self.last_half);
@@ -95,14 +96,14 @@ impl Receiver {
         None
     }
 
-    fn key(&self, window: &[f32; SAMPLES]) -> Option<char> {
-        let energy: f32 = window.iter().map(|x| x * x).sum::<f32>() / SAMPLES as f32;
+    fn key(&self, window: &[f32; FRAME_SAMPLES]) -> Option<char> {
+        let energy: f32 = window.iter().map(|x| x * x).sum::<f32>() / FRAME_SAMPLES as f32;
         if energy < ENERGY_MIN {
             return None;
         }
         let power: [f32; 8] = std::array::from_fn(|index| goertzel(window, self.coefficients[index]));
-        let row = strongest(&power[..4])?;
-        let column = strongest(&power[4..])?;
+        let row = dominant_tone(&power[..4])?;
+        let column = dominant_tone(&power[4..])?;
         if power[row] + power[4 + column] < energy * PURITY_NOMINAL_MIN {
             return None;
         }
@@ -111,31 +112,31 @@ impl Receiver {
             off.into_iter().fold(nominal, f32::max)
         };
         let (low, high) = (best(power[row], ROWS_HZ[row]), best(power[4 + column], COLUMNS_HZ[column]));
-        if low + high < energy * PURITY_MIN || high * COLUMN_WEAKER_MAX < low || low * ROW_WEAKER_MAX < high {
+        if low + high < energy * PURITY_MIN || high * NORMAL_TWIST_MAX < low || low * REVERSE_TWIST_MAX < high {
             return None;
         }
-        Some(KEYS[row][column])
+        Some(DTMF_KEYS[row][column])
     }
 }
 
 /// The dominant tone of a group; `None` if another one is close.
-fn strongest(power: &[f32]) -> Option<usize> {
+fn dominant_tone(power: &[f32]) -> Option<usize> {
     let best = (0..power.len()).max_by(|a, b| power[*a].total_cmp(&power[*b]))?;
     let alone = power.iter().enumerate().all(|(index, other)| index == best || power[best] >= other * RIVAL_MIN);
     alone.then_some(best)
 }
 
 fn coefficient(hz: f32) -> f32 {
-    2.0 * (2.0 * PI * hz / RATE_HZ as f32).cos()
+    2.0 * (2.0 * PI * hz / SAMPLE_RATE_HZ as f32).cos()
 }
 
 /// Mean square of the part of a window at one frequency.
-fn goertzel(window: &[f32; SAMPLES], coefficient: f32) -> f32 {
+fn goertzel(window: &[f32; FRAME_SAMPLES], coefficient: f32) -> f32 {
     let (mut one, mut two) = (0.0, 0.0);
     for x in window {
         (one, two) = (x + coefficient * one - two, one);
     }
-    2.0 * (one * one + two * two - coefficient * one * two) / (SAMPLES * SAMPLES) as f32
+    2.0 * (one * one + two * two - coefficient * one * two) / (FRAME_SAMPLES * FRAME_SAMPLES) as f32
 }
 
 #[cfg(test)]
@@ -143,8 +144,10 @@ mod tests {
     use super::*;
 
     /// Plays a key for `ms` milliseconds with these tone levels, then a pause; returns the detected keys.
-    fn press(receiver: &mut Receiver, key: char, ms: usize, row_level: f32, column_level: f32, shift: f32) -> String {
-        let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == key).unwrap();
+    fn press(
+        receiver: &mut DtmfDetector, key: char, ms: usize, row_level: f32, column_level: f32, shift: f32,
+    ) -> String {
+        let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| DTMF_KEYS[*r][*c] == key).unwrap();
         let tone = |hz: f32, n: usize| (2.0 * PI * hz * shift * n as f32 / 8_000.0).sin();
         let samples: Vec<i16> = (0..ms * 8 + 480)
             .map(|n| {
@@ -153,14 +156,14 @@ mod tests {
             })
             .collect();
         let mut padded = samples;
-        padded.resize(padded.len().next_multiple_of(SAMPLES), 0);
-        padded.as_chunks::<SAMPLES>().0.iter().filter_map(|frame| receiver.handle_frame(frame)).collect()
+        padded.resize(padded.len().next_multiple_of(FRAME_SAMPLES), 0);
+        padded.as_chunks::<FRAME_SAMPLES>().0.iter().filter_map(|frame| receiver.handle_frame(frame)).collect()
     }
 
     #[test]
-    fn every_key_is_read_once_at_telephone_levels() {
-        let mut receiver = Receiver::default();
-        for key in KEYS.iter().flatten() {
+    fn every_dtmf_key_is_detected_once() {
+        let mut receiver = DtmfDetector::default();
+        for key in DTMF_KEYS.iter().flatten() {
             for (ms, row, column) in
                 [(70, 0.3, 0.3), (100, 0.05, 0.05), (70, 0.3, 0.14), (70, 0.2, 0.3), (2_000, 0.3, 0.3)]
             {
@@ -174,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn frequencies_within_the_recommendation_are_taken_and_far_ones_are_not() {
-        let mut receiver = Receiver::default();
+    fn frequency_tolerance_follows_q24() {
+        let mut receiver = DtmfDetector::default();
         for key in ['1', '5', '9', 'D'] {
             assert_eq!(press(&mut receiver, key, 100, 0.2, 0.2, 1.015), key.to_string());
             assert_eq!(press(&mut receiver, key, 100, 0.2, 0.2, 0.985), key.to_string());

@@ -4,7 +4,7 @@
 //!
 //! No echo is cancelled. Until a path is found, a caller must be louder than the assumed echo to interrupt.
 
-use crate::frame::{Frame, RATE_HZ, SAMPLES, level_dbfs};
+use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ, level_dbfs};
 use std::f32::consts::PI;
 
 const BANDS: usize = 4;
@@ -19,24 +19,24 @@ const FLOOR_DBFS: f32 = -60.0;
 /// Frames from which the level of a new path is measured. Together with the longest delay they fit into the history.
 const GAIN_FRAMES: usize = 20;
 /// Decay of the correlation sums per frame: a window of about 1.3 s.
-const KEEP: f32 = 0.985;
+const DECAY: f32 = 0.985;
 /// Audible frames before a path is accepted: half a second.
 const EVIDENCE_FRAMES: f32 = 22.0;
 /// Minimum correlation of the loudness for a path. Unrelated speech reaches 0.5 by chance.
-const LIKENESS: f32 = 0.7;
+const CORRELATION_MIN: f32 = 0.7;
 /// Minimum variance of the received level for a comparison, in dB squared. Steady line noise stays below it.
 const VARIANCE_MIN: f32 = 9.0;
 /// A band louder than the predicted echo by this margin contains other sound.
 const MARGIN_DB: f32 = 7.0;
 /// Additional margin while the path is new, because its level was measured from few frames.
-const MARGIN_YOUNG_DB: f32 = 6.0;
-const YOUNG_FRAMES: f32 = 50.0;
+const MARGIN_NEW_PATH_DB: f32 = 6.0;
+const NEW_PATH_FRAMES: f32 = 50.0;
 /// Reverberation decay per frame.
 const TAIL_DB: f32 = 1.5;
 /// Assumed maximum level of an unknown echo, relative to the loudest sent frame.
-const BOUND_DB: f32 = -11.0;
+const ASSUMED_ECHO_DB: f32 = -11.0;
 /// Sent voice frames after which any echo would have arrived.
-const ARRIVED_FRAMES: u32 = 60;
+const ECHO_DELAY_FRAMES_MAX: u32 = 60;
 /// After this many received silent frames the comparison stops, because most lines have no echo.
 const INAUDIBLE_FRAMES: u32 = 50;
 /// A path that fails to explain most of the received audio for this many frames is dropped.
@@ -44,7 +44,7 @@ const LOST_FRAMES: f32 = 100.0;
 
 /// One band's filter (the cookbook's band-pass with a peak of 0 dB).
 #[derive(Clone, Copy, Debug, Default)]
-struct Band {
+struct BandFilter {
     b0: f32,
     a1: f32,
     a2: f32,
@@ -52,9 +52,9 @@ struct Band {
     y: [f32; 2],
 }
 
-impl Band {
+impl BandFilter {
     fn new(centre_hz: f32) -> Self {
-        let w = 2.0 * PI * centre_hz / RATE_HZ as f32;
+        let w = 2.0 * PI * centre_hz / SAMPLE_RATE_HZ as f32;
         let alpha = w.sin() / 2.0; // a quality of one
         let a0 = 1.0 + alpha;
         Self { b0: alpha / a0, a1: -2.0 * w.cos() / a0, a2: (1.0 - alpha) / a0, ..Self::default() }
@@ -69,16 +69,16 @@ impl Band {
             self.y = [y, self.y[0]];
             energy += y * y;
         }
-        energy / (SAMPLES as f32 * 32_768.0 * 32_768.0)
+        energy / (FRAME_SAMPLES as f32 * 32_768.0 * 32_768.0)
     }
 }
 
-type Levels = [f32; BANDS];
+type BandLevels = [f32; BANDS];
 
-const QUIET: Levels = [FLOOR_DBFS; BANDS];
+const QUIET: BandLevels = [FLOOR_DBFS; BANDS];
 
-fn bands() -> [Band; BANDS] {
-    CENTRES_HZ.map(Band::new)
+fn bands() -> [BandFilter; BANDS] {
+    CENTRES_HZ.map(BandFilter::new)
 }
 
 fn decibels(energy: f32) -> f32 {
@@ -86,7 +86,7 @@ fn decibels(energy: f32) -> f32 {
 }
 
 /// Averages a frame with its neighbours, because sent and received frames are not aligned.
-fn smear(before: &Levels, this: &Levels, after: &Levels) -> Levels {
+fn smooth(before: &BandLevels, this: &BandLevels, after: &BandLevels) -> BandLevels {
     std::array::from_fn(|b| {
         let mean = (10f32.powf(before[b] / 10.0) + 10f32.powf(this[b] / 10.0) + 10f32.powf(after[b] / 10.0)) / 3.0;
         decibels(mean)
@@ -95,26 +95,26 @@ fn smear(before: &Levels, this: &Levels, after: &Levels) -> Levels {
 
 /// Sums of one delay's comparison.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lag {
-    sent: Levels,
-    sent_squared: Levels,
-    product: Levels,
+struct LagSums {
+    sent: BandLevels,
+    sent_squared: BandLevels,
+    product: BandLevels,
 }
 
 /// An echo that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Path {
+pub struct EchoPath {
     pub delay_ms: u32,
     /// Level relative to what was sent, over all bands.
     pub level_db: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct LearnedPath {
     lag: usize,
-    gain: Levels,
+    gain: BandLevels,
     /// Maximum echo level predicted by the path; decays with the reverberation.
-    expected: Levels,
+    expected: BandLevels,
     unexplained: f32,
     /// Audible frames it has explained.
     age: f32,
@@ -122,34 +122,34 @@ struct Known {
 
 /// Classification of a received frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub enum EchoJudgement {
     /// Not echo.
-    Foreign,
+    NotEcho,
     /// May be echo; too little is known to treat it as an interruption.
-    Doubtful,
+    Uncertain,
     /// Only echo of our own voice.
     Echo,
 }
 
-pub struct EchoGuard {
-    out: [Band; BANDS],
-    incoming: [Band; BANDS],
-    sent: [Levels; HISTORY],
+pub struct EchoDetector {
+    out: [BandFilter; BANDS],
+    incoming: [BandFilter; BANDS],
+    sent: [BandLevels; HISTORY],
     /// Each with its neighbours.
-    smeared: [Levels; HISTORY],
+    smeared: [BandLevels; HISTORY],
     sent_dbfs: [f32; HISTORY],
     head: usize,
-    received: [Levels; 3],
+    received: [BandLevels; 3],
     /// Received levels that were compared, newest at the head.
-    heard: [Levels; HISTORY],
+    heard: [BandLevels; HISTORY],
     heard_head: usize,
-    lags: Box<[Lag; LAGS]>,
+    lags: Box<[LagSums; LAGS]>,
     weight: f32,
     /// How much of what arrived was audible.
     audible: f32,
-    sum: Levels,
-    squares: Levels,
-    known: Option<Known>,
+    sum: BandLevels,
+    squares: BandLevels,
+    known: Option<LearnedPath>,
     bound_db: f32,
     /// Sent voice frames so far, and silent frames since the last one.
     spoken: u32,
@@ -160,7 +160,7 @@ pub struct EchoGuard {
     pub echo_frames: u64,
 }
 
-impl std::fmt::Debug for EchoGuard {
+impl std::fmt::Debug for EchoDetector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EchoGuard")
             .field("known", &self.known)
@@ -169,7 +169,7 @@ impl std::fmt::Debug for EchoGuard {
     }
 }
 
-impl Default for EchoGuard {
+impl Default for EchoDetector {
     fn default() -> Self {
         Self {
             out: bands(),
@@ -182,13 +182,13 @@ impl Default for EchoGuard {
             received: [QUIET; 3],
             heard: [QUIET; HISTORY],
             heard_head: 0,
-            lags: Box::new([Lag::default(); LAGS]),
+            lags: Box::new([LagSums::default(); LAGS]),
             weight: 0.0,
             audible: 0.0,
             sum: [0.0; BANDS],
             squares: [0.0; BANDS],
             known: None,
-            bound_db: BOUND_DB,
+            bound_db: ASSUMED_ECHO_DB,
             spoken: 0,
             silent: HISTORY as u32,
             echo_frames: 0,
@@ -196,7 +196,7 @@ impl Default for EchoGuard {
     }
 }
 
-impl EchoGuard {
+impl EchoDetector {
     /// Records a sent frame; `voice` if it contained more than silence.
     pub fn handle_sent(&mut self, frame: &Frame, voice: bool) {
         self.head = (self.head + 1) % HISTORY;
@@ -218,77 +218,77 @@ impl EchoGuard {
             }
         }
         let [before, this] = [2, 1].map(|back| (self.head + HISTORY - back) % HISTORY);
-        self.smeared[this] = smear(&self.sent[before], &self.sent[this], &self.sent[self.head]);
+        self.smeared[this] = smooth(&self.sent[before], &self.sent[this], &self.sent[self.head]);
         self.smeared[self.head] = self.smeared[this];
     }
 
-    pub fn path(&self) -> Option<Path> {
-        self.known.map(|known| Path {
+    pub fn path(&self) -> Option<EchoPath> {
+        self.known.map(|known| EchoPath {
             delay_ms: known.lag as u32 * 20,
             level_db: known.gain.iter().sum::<f32>() / BANDS as f32,
         })
     }
 
-    fn sent_before(&self, frames: usize) -> &Levels {
+    fn sent_before(&self, frames: usize) -> &BandLevels {
         &self.sent[(self.head + HISTORY - frames) % HISTORY]
     }
 
-    fn smeared(&self, lag: usize) -> &Levels {
+    fn smeared(&self, lag: usize) -> &BandLevels {
         &self.smeared[(self.head + HISTORY - lag) % HISTORY]
     }
 
     /// Judges a frame that arrived now.
-    pub fn judge(&mut self, frame: &Frame) -> Judgement {
+    pub fn classify(&mut self, frame: &Frame) -> EchoJudgement {
         if self.silent as usize >= HISTORY {
-            return Judgement::Foreign; // no echo of ours can still arrive
+            return EchoJudgement::NotEcho; // no echo of ours can still arrive
         }
         let dbfs = level_dbfs(frame);
         self.inaudible = if dbfs > FLOOR_DBFS { 0 } else { self.inaudible.saturating_add(1) };
         if self.inaudible > INAUDIBLE_FRAMES {
             // Nothing comes back; silence gives no more information.
             self.received = [QUIET; 3];
-            return self.doubt(dbfs);
+            return self.classify_without_path(dbfs);
         }
-        let levels: Levels = std::array::from_fn(|b| decibels(self.incoming[b].energy(frame)));
+        let levels: BandLevels = std::array::from_fn(|b| decibels(self.incoming[b].energy(frame)));
         self.received = [self.received[1], self.received[2], levels];
-        let judgement = match self.explained(&levels) {
-            Some(true) => Judgement::Echo,
-            Some(false) => Judgement::Foreign,
-            None => self.doubt(dbfs),
+        let judgement = match self.is_explained_by_path(&levels) {
+            Some(true) => EchoJudgement::Echo,
+            Some(false) => EchoJudgement::NotEcho,
+            None => self.classify_without_path(dbfs),
         };
-        if self.known.is_none() || judgement == Judgement::Echo {
-            self.compare();
+        if self.known.is_none() || judgement == EchoJudgement::Echo {
+            self.update_correlation();
         }
-        self.echo_frames += u64::from(judgement == Judgement::Echo && dbfs > FLOOR_DBFS);
+        self.echo_frames += u64::from(judgement == EchoJudgement::Echo && dbfs > FLOOR_DBFS);
         judgement
     }
 
     /// Classifies a frame while no path is known: is it louder than the assumed echo?
-    fn doubt(&mut self, dbfs: f32) -> Judgement {
+    fn classify_without_path(&mut self, dbfs: f32) -> EchoJudgement {
         let loudest = (0..LAGS + 2).map(|back| self.sent_dbfs[(self.head + HISTORY - back) % HISTORY]);
         let loudest = loudest.fold(-96.0, f32::max);
         if loudest < FLOOR_DBFS {
-            return Judgement::Foreign;
+            return EchoJudgement::NotEcho;
         }
         let relative = dbfs - loudest;
         if relative > self.bound_db {
-            return Judgement::Foreign;
+            return EchoJudgement::NotEcho;
         }
-        if self.spoken >= ARRIVED_FRAMES {
+        if self.spoken >= ECHO_DELAY_FRAMES_MAX {
             // An echo would have arrived by now, so the assumed level is lowered to what was observed.
-            self.bound_db = (relative + MARGIN_DB).max(self.bound_db - 0.3).min(BOUND_DB);
+            self.bound_db = (relative + MARGIN_DB).max(self.bound_db - 0.3).min(ASSUMED_ECHO_DB);
         }
-        Judgement::Doubtful
+        EchoJudgement::Uncertain
     }
 
     /// Whether the path explains the whole frame; `None` without a path.
-    fn explained(&mut self, levels: &Levels) -> Option<bool> {
+    fn is_explained_by_path(&mut self, levels: &BandLevels) -> Option<bool> {
         let lag = self.known?.lag;
         let near = [lag.saturating_sub(1), lag, lag + 1].map(|lag| *self.sent_before(lag));
         let known = self.known.as_mut()?;
         let mut explained = true;
-        let young = (1.0 - known.age / YOUNG_FRAMES).max(0.0);
-        let margin = MARGIN_DB + MARGIN_YOUNG_DB * young;
+        let young = (1.0 - known.age / NEW_PATH_FRAMES).max(0.0);
+        let margin = MARGIN_DB + MARGIN_NEW_PATH_DB * young;
         for b in 0..BANDS {
             let loudest = near.iter().map(|levels| levels[b]).fold(FLOOR_DBFS, f32::max);
             known.expected[b] = (loudest + known.gain[b]).max(known.expected[b] - TAIL_DB);
@@ -304,47 +304,47 @@ impl EchoGuard {
             known.unexplained = (known.unexplained + if explained { -2.0 } else { 1.0 }).max(0.0);
         }
         if known.unexplained > LOST_FRAMES {
-            self.forget();
+            self.reset_path();
             return None;
         }
         Some(explained)
     }
 
-    fn forget(&mut self) {
+    fn reset_path(&mut self) {
         self.known = None;
         (self.weight, self.audible) = (0.0, 0.0);
-        self.lags.fill(Lag::default());
+        self.lags.fill(LagSums::default());
         (self.sum, self.squares) = ([0.0; BANDS], [0.0; BANDS]);
-        self.bound_db = BOUND_DB;
+        self.bound_db = ASSUMED_ECHO_DB;
     }
 
-    fn compare(&mut self) {
-        let heard = smear(&self.received[0], &self.received[1], &self.received[2]);
+    fn update_correlation(&mut self) {
+        let heard = smooth(&self.received[0], &self.received[1], &self.received[2]);
         self.heard_head = (self.heard_head + 1) % HISTORY;
         self.heard[self.heard_head] = heard;
-        self.weight = self.weight * KEEP + 1.0;
+        self.weight = self.weight * DECAY + 1.0;
         let is_audible = heard.iter().any(|level| *level > FLOOR_DBFS + 6.0);
-        self.audible = self.audible * KEEP + f32::from(u8::from(is_audible));
+        self.audible = self.audible * DECAY + f32::from(u8::from(is_audible));
         for (b, level) in heard.iter().enumerate() {
-            self.sum[b] = self.sum[b] * KEEP + level;
-            self.squares[b] = self.squares[b] * KEEP + level * level;
+            self.sum[b] = self.sum[b] * DECAY + level;
+            self.squares[b] = self.squares[b] * DECAY + level * level;
         }
         // `heard` lies a frame back, by its later neighbour.
         for lag in 0..LAGS {
             let sent = *self.smeared(lag + 1);
             let sums = &mut self.lags[lag];
             for b in 0..BANDS {
-                sums.sent[b] = sums.sent[b] * KEEP + sent[b];
-                sums.sent_squared[b] = sums.sent_squared[b] * KEEP + sent[b] * sent[b];
-                sums.product[b] = sums.product[b] * KEEP + sent[b] * heard[b];
+                sums.sent[b] = sums.sent[b] * DECAY + sent[b];
+                sums.sent_squared[b] = sums.sent_squared[b] * DECAY + sent[b] * sent[b];
+                sums.product[b] = sums.product[b] * DECAY + sent[b] * heard[b];
             }
         }
         if self.known.is_none() && self.spoken as f32 >= EVIDENCE_FRAMES && self.audible >= EVIDENCE_FRAMES {
-            self.search();
+            self.find_path();
         }
     }
 
-    fn search(&mut self) {
+    fn find_path(&mut self) {
         let n = self.weight;
         let variance = |sum: f32, squares: f32| (squares / n - (sum / n) * (sum / n)).max(0.0);
         let heard: f32 = (0..BANDS).map(|b| variance(self.sum[b], self.squares[b])).sum();
@@ -360,11 +360,11 @@ impl EchoGuard {
                 best = (lag, likeness);
             }
         }
-        if best.1 < LIKENESS {
+        if best.1 < CORRELATION_MIN {
             return;
         }
         let gain = std::array::from_fn(|b| self.gain(best.0, b));
-        self.known = Some(Known { lag: best.0, gain, expected: QUIET, unexplained: 0.0, age: 0.0 });
+        self.known = Some(LearnedPath { lag: best.0, gain, expected: QUIET, unexplained: 0.0, age: 0.0 });
     }
 
     /// Mean level difference of a band over the last frames in which both directions had sound.

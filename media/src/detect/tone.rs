@@ -3,7 +3,7 @@
 //! A sinusoid obeys `x[n] = 2 cos(w) x[n-1] - x[n-2]`; the best `w` of a frame is a quotient of two sums, and
 //! the share of the energy at `w` says whether it was one.
 
-use crate::frame::{Frame, RATE_HZ, SAMPLES, level_dbfs};
+use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ, level_dbfs};
 use std::f32::consts::PI;
 
 /// Minimum level of a tone.
@@ -29,11 +29,11 @@ pub struct Tone {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Receiver {
+pub struct ToneDetector {
     current: Option<(f32, u32)>,
 }
 
-impl Receiver {
+impl ToneDetector {
     pub fn handle_frame(&mut self, frame: &Frame) -> Option<Tone> {
         let found = frequency(frame);
         match (self.current, found) {
@@ -61,25 +61,25 @@ fn frequency(frame: &Frame) -> Option<f32> {
     }
     let x = |n: usize| f32::from(frame[n]) / 32_768.0;
     let (mut up, mut down, mut energy) = (0.0, 0.0, 0.0);
-    for n in 1..SAMPLES - 1 {
+    for n in 1..FRAME_SAMPLES - 1 {
         up += x(n) * (x(n - 1) + x(n + 1));
         down += x(n) * x(n);
     }
-    for n in 0..SAMPLES {
+    for n in 0..FRAME_SAMPLES {
         energy += x(n) * x(n);
     }
     let w = (up / (2.0 * down.max(1e-9))).clamp(-1.0, 1.0).acos();
-    let hz = w * RATE_HZ as f32 / (2.0 * PI);
+    let hz = w * SAMPLE_RATE_HZ as f32 / (2.0 * PI);
     if !RANGE_HZ.contains(&hz) {
         return None;
     }
     let (mut re, mut im) = (0.0, 0.0);
-    for n in 0..SAMPLES {
+    for n in 0..FRAME_SAMPLES {
         let (sin, cos) = (w * n as f32).sin_cos();
         re += x(n) * cos;
         im += x(n) * sin;
     }
-    let purity = 2.0 * (re * re + im * im) / (SAMPLES as f32 * energy.max(1e-9));
+    let purity = 2.0 * (re * re + im * im) / (FRAME_SAMPLES as f32 * energy.max(1e-9));
     (purity >= PURITY_MIN).then_some(hz)
 }
 
@@ -88,10 +88,10 @@ mod tests {
     use super::*;
 
     fn check(signal: impl Fn(usize) -> f32, samples: usize) -> Vec<Tone> {
-        let mut receiver = Receiver::default();
+        let mut receiver = ToneDetector::default();
         let padded: Vec<i16> =
             (0..samples + 1_600).map(|n| if n < samples { (signal(n) * 32_767.0) as i16 } else { 0 }).collect();
-        padded.as_chunks::<SAMPLES>().0.iter().filter_map(|frame| receiver.handle_frame(frame)).collect()
+        padded.as_chunks::<FRAME_SAMPLES>().0.iter().filter_map(|frame| receiver.handle_frame(frame)).collect()
     }
 
     fn sine(hz: f32) -> impl Fn(usize) -> f32 {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn beeps_of_mailboxes_are_measured() {
+    fn voicemail_beeps_are_measured() {
         for hz in [425.0, 620.0, 852.0, 1_000.0, 1_400.0, 2_100.0] {
             let tones = check(sine(hz), 8 * 400);
             assert_eq!(tones.len(), 1, "{hz}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tones_noise_and_blips_are_none() {
+    fn dual_tones_noise_and_short_tones_are_ignored() {
         let both = |n: usize| sine(440.0)(n) + sine(480.0)(n);
         assert_eq!(check(both, 16_000), [], "ringing tone");
         assert_eq!(check(|n| sine(697.0)(n) + sine(1_209.0)(n), 4_000), [], "a key");

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Source of the receive time of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum ReceiveTimestamping {
     /// One clock read per worker cycle, up to one cycle late. Used by the server.
-    Turn,
+    PerCycle,
     /// The kernel's stamp (`SO_TIMESTAMPNS`), not affected by scheduling of this process. Used by the measuring test
     /// caller.
     Kernel,
@@ -21,12 +21,12 @@ pub enum Arrival {
 
 /// Both clocks read at the same time, to convert kernel wall-clock timestamps to the monotonic clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct ClockPair {
     monotonic: Instant,
     wall: Duration,
 }
 
-impl Moment {
+impl ClockPair {
     pub(super) fn new(monotonic: Instant) -> Self {
         Self { monotonic, wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
     }
@@ -39,18 +39,18 @@ impl Moment {
 }
 
 /// Asks the kernel to stamp what this socket receives.
-pub(super) fn stamp(socket: &impl AsFd) -> io::Result<()> {
+pub(super) fn enable_timestamps(socket: &impl AsFd) -> io::Result<()> {
     setsockopt(socket, ReceiveTimestampns, &true).map_err(io::Error::from)
 }
 
 /// Control-message buffer for one timestamp.
-pub(super) fn control() -> Vec<u8> {
+pub(super) fn control_buffer() -> Vec<u8> {
     cmsg_space!(TimeSpec)
 }
 
 /// One datagram with the kernel's stamp.
 pub(super) fn receive(
-    socket: &impl AsRawFd, buffer: &mut [u8], control: &mut [u8], moment: &Moment,
+    socket: &impl AsRawFd, buffer: &mut [u8], control: &mut [u8], moment: &ClockPair,
 ) -> io::Result<(usize, SocketAddr, Instant)> {
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT)
@@ -77,10 +77,10 @@ mod tests {
     use std::net::UdpSocket;
 
     #[test]
-    fn a_datagram_has_the_instant_it_arrived_and_not_the_one_it_was_read() {
+    fn kernel_timestamp_is_the_arrival_time() {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        stamp(&receiver).unwrap();
+        enable_timestamps(&receiver).unwrap();
         let mut buffer = [0; 100];
         // The kernel begins to stamp a moment after the first socket asked for it (a deferred static key);
         // until then a datagram is stamped when it is read.
@@ -92,8 +92,8 @@ mod tests {
             while before.elapsed() < Duration::from_millis(30) {
                 std::hint::spin_loop();
             }
-            let moment = Moment::new(Instant::now());
-            let (len, source, at) = receive(&receiver, &mut buffer, &mut control(), &moment).unwrap();
+            let moment = ClockPair::new(Instant::now());
+            let (len, source, at) = receive(&receiver, &mut buffer, &mut control_buffer(), &moment).unwrap();
             assert_eq!((len, source), (3, sender.local_addr().unwrap()));
             assert!(at + Duration::from_millis(10) > before && at <= moment.monotonic);
             if at < before + Duration::from_millis(10) {
@@ -101,8 +101,8 @@ mod tests {
             }
             assert!(Instant::now() < deadline, "the kernel stamps nothing");
         }
-        let moment = Moment::new(Instant::now());
-        let empty = receive(&receiver, &mut buffer, &mut control(), &moment).unwrap_err();
+        let moment = ClockPair::new(Instant::now());
+        let empty = receive(&receiver, &mut buffer, &mut control_buffer(), &moment).unwrap_err();
         assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -2,7 +2,7 @@
 //! if the process dies.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::frame::RATE_HZ;
+use crate::frame::SAMPLE_RATE_HZ;
 use crate::limits;
 use crate::stats::{Heartbeat, WorkerStats};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -15,16 +15,16 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use trunkline_supervision::contain_sync;
 
-type Writer = hound::WavWriter<BufWriter<File>>;
+type WavFileWriter = hound::WavWriter<BufWriter<File>>;
 
-enum Order {
+enum RecorderCommand {
     Open { leg: u64, path: PathBuf },
     Block { leg: u64, block: Vec<i16> },
-    Close { leg: u64, done: Done },
+    Close { leg: u64, done: RecordingDone },
 }
 
 /// Called on the recorder's thread with the stereo samples written.
-pub type Done = Box<dyn FnOnce(Result<u64, String>) + Send>;
+pub type RecordingDone = Box<dyn FnOnce(Result<u64, String>) + Send>;
 
 /// Metric label of panics in a recording.
 const PART_RECORDER: &str = "recorder";
@@ -34,12 +34,12 @@ const INTERNAL_ERROR: &str = "internal error";
 /// Hands blocks to the recorder's thread.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    orders: Sender<Order>,
+    orders: Sender<RecorderCommand>,
     stats: Arc<WorkerStats>,
     heartbeat: Arc<Heartbeat>,
 }
 
-impl std::fmt::Debug for Order {
+impl std::fmt::Debug for RecorderCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Order")
     }
@@ -52,7 +52,7 @@ impl Recorder {
         let heartbeat = Arc::new(Heartbeat::new(name, Instant::now()));
         let (alive, dropped) = (heartbeat.clone(), stats.clone());
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let mut files = Files::default();
+            let mut files = OpenRecordings::default();
             // Each order contains its own panic; should the loop itself panic, the recordings go on.
             while contain_sync(PART_RECORDER, || run(&queue, &mut files, &alive, &dropped)).is_err() {
                 std::thread::sleep(limits::RESTART_PAUSE);
@@ -67,24 +67,25 @@ impl Recorder {
     }
 
     pub fn open(&self, leg: u64, path: PathBuf) {
-        self.order(Order::Open { leg, path });
+        self.send(RecorderCommand::Open { leg, path });
     }
 
     /// If the disk does not keep up, blocks are dropped; a call is never slowed.
     pub fn block(&self, leg: u64, block: Vec<i16>) {
-        self.order(Order::Block { leg, block });
+        self.send(RecorderCommand::Block { leg, block });
     }
 
-    pub fn close(&self, leg: u64, done: Done) {
+    pub fn close(&self, leg: u64, done: RecordingDone) {
         if let Err(
-            TrySendError::Full(Order::Close { done, .. }) | TrySendError::Disconnected(Order::Close { done, .. }),
-        ) = self.orders.try_send(Order::Close { leg, done })
+            TrySendError::Full(RecorderCommand::Close { done, .. })
+            | TrySendError::Disconnected(RecorderCommand::Close { done, .. }),
+        ) = self.orders.try_send(RecorderCommand::Close { leg, done })
         {
             done(Err("recorder is overloaded".into()));
         }
     }
 
-    fn order(&self, order: Order) {
+    fn send(&self, order: RecorderCommand) {
         if self.orders.try_send(order).is_err() {
             self.stats.recording_blocks_dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -92,14 +93,14 @@ impl Recorder {
 }
 
 /// Recordings in progress by the number of their leg.
-type Files = HashMap<u64, Result<Writer, String>>;
+type OpenRecordings = HashMap<u64, Result<WavFileWriter, String>>;
 
 /// Runs until every handle is dropped.
-fn run(queue: &Receiver<Order>, files: &mut Files, alive: &Heartbeat, stats: &WorkerStats) {
+fn run(queue: &Receiver<RecorderCommand>, files: &mut OpenRecordings, alive: &Heartbeat, stats: &WorkerStats) {
     loop {
         alive.beat(Instant::now());
-        match queue.recv_timeout(limits::IDLE_TURN_MAX) {
-            Ok(order) => carry_out(order, files, stats),
+        match queue.recv_timeout(limits::IDLE_CYCLE_MAX) {
+            Ok(order) => execute(order, files, stats),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -107,14 +108,14 @@ fn run(queue: &Receiver<Order>, files: &mut Files, alive: &Heartbeat, stats: &Wo
 }
 
 /// A panic ends the one recording it happened in.
-fn carry_out(order: Order, files: &mut Files, stats: &WorkerStats) {
+fn execute(order: RecorderCommand, files: &mut OpenRecordings, stats: &WorkerStats) {
     let broken = |_| Err(INTERNAL_ERROR.to_owned());
     match order {
-        Order::Open { leg, path } => {
+        RecorderCommand::Open { leg, path } => {
             let opened = contain_sync(PART_RECORDER, || open(&path).map_err(|error| error.to_string()));
             files.insert(leg, opened.unwrap_or_else(broken));
         }
-        Order::Block { leg, block } => {
+        RecorderCommand::Block { leg, block } => {
             let Some(file @ Ok(_)) = files.get_mut(&leg) else { return };
             let Ok(writer) = file else { return };
             if !has_room(writer, &block) {
@@ -130,7 +131,7 @@ fn carry_out(order: Order, files: &mut Files, stats: &WorkerStats) {
                 Err(error) => *file = broken(error),
             }
         }
-        Order::Close { leg, done } => {
+        RecorderCommand::Close { leg, done } => {
             let closed = contain_sync(PART_RECORDER, || match files.remove(&leg) {
                 Some(Ok(writer)) => {
                     let samples = u64::from(writer.duration());
@@ -144,18 +145,18 @@ fn carry_out(order: Order, files: &mut Files, stats: &WorkerStats) {
     }
 }
 
-fn has_room(writer: &Writer, block: &[i16]) -> bool {
+fn has_room(writer: &WavFileWriter, block: &[i16]) -> bool {
     let samples = u64::from(writer.len()).saturating_add(block.len() as u64);
     samples.saturating_mul(2) <= limits::RECORDING_BYTES_MAX
 }
 
-fn open(path: &std::path::Path) -> Result<Writer, hound::Error> {
+fn open(path: &std::path::Path) -> Result<WavFileWriter, hound::Error> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
     let spec = hound::WavSpec {
         channels: 2,
-        sample_rate: RATE_HZ,
+        sample_rate: SAMPLE_RATE_HZ,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
@@ -164,7 +165,7 @@ fn open(path: &std::path::Path) -> Result<Writer, hound::Error> {
     Ok(writer)
 }
 
-fn write(writer: &mut Writer, block: &[i16]) -> Result<(), hound::Error> {
+fn write(writer: &mut WavFileWriter, block: &[i16]) -> Result<(), hound::Error> {
     let Ok(len) = u32::try_from(block.len()) else { return Err(hound::Error::TooWide) };
     let mut samples = writer.get_i16_writer(len);
     for sample in block {

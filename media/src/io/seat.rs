@@ -1,9 +1,9 @@
 //! A leg in its worker slot, with its transport, event sink and next deadline.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::carrier::Carrier;
+use super::carrier::LegTransport;
 use super::recorder::Recorder;
-use super::worker::Sink;
+use super::worker::LegEventSink;
 use crate::leg::{Leg, LegEvent};
 use crate::limits;
 use std::time::Instant;
@@ -12,34 +12,34 @@ use std::time::Instant;
 pub(super) const PART_LEG: &str = "media_leg";
 
 /// A leg with what carries it and who listens.
-pub(super) struct Seat {
+pub(super) struct LegSlot {
     pub(super) leg: Box<Leg>,
     pub(super) number: u64,
-    pub(super) carrier: Carrier,
-    pub(super) sink: Sink,
+    pub(super) carrier: LegTransport,
+    pub(super) sink: LegEventSink,
     pub(super) recording: bool,
     /// Deadline for the media path. Until the path is open the leg does not run, so that no audio is lost.
-    pub(super) stalled: Option<Instant>,
+    pub(super) path_deadline: Option<Instant>,
 }
 
-impl Seat {
+impl LegSlot {
     /// Starts the leg once its path is open; reports a lost network when the deadline passes.
-    pub(super) fn settle(&mut self, now: Instant, turn_at: Instant) {
-        let Some(give_up) = self.stalled else { return };
+    pub(super) fn check_path_deadline(&mut self, now: Instant, turn_at: Instant) {
+        let Some(give_up) = self.path_deadline else { return };
         if self.carrier.is_open() {
-            self.stalled = None;
-            self.leg.restart_clock(turn_at);
-            self.leg.restart_silence(now);
+            self.path_deadline = None;
+            self.leg.restart_pacing(turn_at);
+            self.leg.restart_network_timeout(now);
         } else if now >= give_up {
             self.leg.handle_disconnected();
-            self.stalled = Some(now + limits::PATH_DEADLINE);
+            self.path_deadline = Some(now + limits::PATH_DEADLINE);
         }
     }
 
     /// Next deadline.
     pub(super) fn due(&self, turn_at: Instant) -> Instant {
         let own = self.carrier.due();
-        match self.stalled {
+        match self.path_deadline {
             // The path is open: the leg starts in the next cycle.
             Some(_) if self.carrier.is_open() => turn_at,
             Some(give_up) => own.map_or(give_up, |own| own.min(give_up)),
@@ -51,7 +51,7 @@ impl Seat {
     pub(super) fn deliver(&mut self, recorder: &Recorder) {
         while let Some(event) = self.leg.poll_event() {
             match event {
-                LegEvent::Recorded { block } if self.recording => recorder.block(self.number, block),
+                LegEvent::RecordingBlock { block } if self.recording => recorder.block(self.number, block),
                 event => {
                     (self.sink)(event);
                 }

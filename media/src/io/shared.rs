@@ -2,13 +2,13 @@
 //! the ufrag in its connectivity check, later by its validated source address.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::carrier::{Carrier, Web, heard};
-use super::seat::{PART_LEG, Seat};
-use super::streams::Streams;
-use super::worker::WebPort;
+use super::carrier::{LegTransport, WebRtcTransport, handle_peer_output};
+use super::seat::{LegSlot, PART_LEG};
+use super::streams::IceTcpConnections;
+use super::worker::WebRtcPortConfig;
 use crate::leg::Leg;
 use crate::limits;
-use crate::transport::webrtc::{Credentials, Out, Reach, Way, checked_ufrag};
+use crate::transport::webrtc::{HostCandidates, IceCredentials, IceTransport, PeerOutput, ufrag_of_check};
 use mio::{Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -19,25 +19,25 @@ use trunkline_supervision::contain_sync;
 const UDP: Token = Token(usize::MAX - 1);
 const LISTENER: Token = Token(usize::MAX - 2);
 /// Datagrams from unknown addresses that are matched against all calls per read. Limits the cost of a flood.
-const STRANGERS_MAX: usize = 16;
-pub(super) struct SharedPort {
-    wires: Wires,
-    reach: Reach,
+const UNKNOWN_SOURCES_MAX: usize = 16;
+pub(super) struct WebRtcPort {
+    sockets: WebRtcSockets,
+    host_candidates: HostCandidates,
     by_ufrag: HashMap<String, usize>,
-    by_addr: HashMap<(Way, SocketAddr), usize>,
-    strangers: usize,
+    by_addr: HashMap<(IceTransport, SocketAddr), usize>,
+    unknown_sources_left: usize,
     /// Seats whose turn panicked.
-    broken: Vec<usize>,
+    panicked: Vec<usize>,
 }
 
 /// Sockets of the port.
-struct Wires {
+struct WebRtcSockets {
     udp: mio::net::UdpSocket,
-    streams: Streams,
+    streams: IceTcpConnections,
 }
 
-impl SharedPort {
-    pub(super) fn new(poll: &Poll, port: WebPort) -> std::io::Result<Self> {
+impl WebRtcPort {
+    pub(super) fn new(poll: &Poll, port: WebRtcPortConfig) -> std::io::Result<Self> {
         port.udp.set_nonblocking(true)?;
         let mut udp = mio::net::UdpSocket::from_std(port.udp);
         poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
@@ -51,38 +51,38 @@ impl SharedPort {
             None => None,
         };
         Ok(Self {
-            wires: Wires { udp, streams: Streams::new(listener, port.limits, port.report) },
-            reach: port.reach,
+            sockets: WebRtcSockets { udp, streams: IceTcpConnections::new(listener, port.limits, port.report) },
+            host_candidates: port.reach,
             by_ufrag: HashMap::new(),
             by_addr: HashMap::new(),
-            strangers: 0,
-            broken: Vec::new(),
+            unknown_sources_left: 0,
+            panicked: Vec::new(),
         })
     }
 
     /// Next slot whose cycle panicked.
-    pub(super) fn poll_broken(&mut self) -> Option<usize> {
-        self.broken.pop()
+    pub(super) fn poll_panicked(&mut self) -> Option<usize> {
+        self.panicked.pop()
     }
 
-    pub(super) fn enter(&mut self, index: usize, ufrag: &str) {
+    pub(super) fn register_slot(&mut self, index: usize, ufrag: &str) {
         self.by_ufrag.insert(ufrag.to_owned(), index);
     }
 
     /// Forgets a seat; its connections are closed.
-    pub(super) fn leave(&mut self, index: usize, ufrag: &str, poll: &Poll) {
+    pub(super) fn remove_slot(&mut self, index: usize, ufrag: &str, poll: &Poll) {
         self.by_ufrag.remove(ufrag);
-        let wires = &mut self.wires;
+        let wires = &mut self.sockets;
         self.by_addr.retain(|(way, addr), seat| {
-            if *seat == index && *way == Way::Tcp {
-                wires.streams.close_of(*addr, poll);
+            if *seat == index && *way == IceTransport::Tcp {
+                wires.streams.close_by_remote(*addr, poll);
             }
             *seat != index
         });
     }
 
     /// A new description may have changed the ufrag.
-    pub(super) fn renamed(&mut self, index: usize, web: &mut Web) {
+    pub(super) fn update_ufrag(&mut self, index: usize, web: &mut WebRtcTransport) {
         let name = web.peer.ufrag();
         if name != web.ufrag {
             self.by_ufrag.remove(&web.ufrag);
@@ -91,8 +91,10 @@ impl SharedPort {
         }
     }
 
-    pub(super) fn restart(&mut self, index: usize, web: &mut Web, theirs: Credentials) -> Credentials {
-        let ours = web.peer.restart(theirs, &self.reach);
+    pub(super) fn restart_ice(
+        &mut self, index: usize, web: &mut WebRtcTransport, theirs: IceCredentials,
+    ) -> IceCredentials {
+        let ours = web.peer.restart_ice(theirs, &self.host_candidates);
         self.by_ufrag.remove(&web.ufrag);
         self.by_ufrag.insert(ours.ufrag.clone(), index);
         web.ufrag.clone_from(&ours.ufrag);
@@ -100,27 +102,27 @@ impl SharedPort {
     }
 
     /// Drains all output of a peer.
-    pub(super) fn drain(&mut self, now: Instant, web: &mut Web, leg: &mut Leg) {
-        let wires = &mut self.wires;
+    pub(super) fn drain(&mut self, now: Instant, web: &mut WebRtcTransport, leg: &mut Leg) {
+        let wires = &mut self.sockets;
         web.due = web.peer.poll(now, &mut |out| match out {
-            Out::Send { way, to, bytes } => wires.send(now, way, to, bytes),
-            out => heard(now, leg, &out),
+            PeerOutput::Send { transport: way, to, bytes } => wires.send(now, way, to, bytes),
+            out => handle_peer_output(now, leg, &out),
         });
     }
 
     /// Reads the socket of a token; true if more data is waiting.
     pub(super) fn receive(
-        &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], seats: &mut [Option<Box<Seat>>],
-        mut touched: impl FnMut(&mut Seat),
+        &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], seats: &mut [Option<Box<LegSlot>>],
+        mut touched: impl FnMut(&mut LegSlot),
     ) -> bool {
         match token {
             UDP => {
-                self.strangers = STRANGERS_MAX;
-                for _ in 0..limits::SHARED_BATCH_MAX {
-                    match self.wires.udp.recv_from(buffer) {
+                self.unknown_sources_left = UNKNOWN_SOURCES_MAX;
+                for _ in 0..limits::WEBRTC_BATCH_MAX {
+                    match self.sockets.udp.recv_from(buffer) {
                         Ok((len, source)) => {
                             let datagram = buffer.get(..len).unwrap_or_default();
-                            self.arrived(now, Way::Udp, source, datagram, seats, &mut touched);
+                            self.handle_datagram(now, IceTransport::Udp, source, datagram, seats, &mut touched);
                         }
                         Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                         Err(_) => {} // ICMP of an earlier send
@@ -128,9 +130,9 @@ impl SharedPort {
                 }
                 true
             }
-            LISTENER => self.wires.streams.accept(now, poll),
+            LISTENER => self.sockets.streams.accept(now, poll),
             Token(index) => {
-                self.strangers = STRANGERS_MAX;
+                self.unknown_sources_left = UNKNOWN_SOURCES_MAX;
                 self.read(now, poll, index, buffer, seats, &mut touched)
             }
         }
@@ -138,82 +140,83 @@ impl SharedPort {
 
     /// When deadlines of connections have to be looked at.
     pub(super) fn next_sweep(&self) -> Option<Instant> {
-        self.wires.streams.next_sweep()
+        self.sockets.streams.next_sweep()
     }
 
     pub(super) fn sweep(&mut self, now: Instant, poll: &Poll) {
-        self.wires.streams.sweep(now, poll);
+        self.sockets.streams.sweep(now, poll);
     }
 
     fn read(
-        &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], seats: &mut [Option<Box<Seat>>],
-        touched: &mut impl FnMut(&mut Seat),
+        &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], seats: &mut [Option<Box<LegSlot>>],
+        touched: &mut impl FnMut(&mut LegSlot),
     ) -> bool {
-        let Some((remote, packets, more)) = self.wires.streams.read(now, poll, index, buffer) else { return false };
+        let Some((remote, packets, more)) = self.sockets.streams.read(now, poll, index, buffer) else { return false };
         for packet in packets {
-            self.arrived(now, Way::Tcp, remote, &packet, seats, touched);
+            self.handle_datagram(now, IceTransport::Tcp, remote, &packet, seats, touched);
             // The first packet must assign the connection to a call; otherwise the connection is closed.
-            if self.wires.streams.close_unproven(remote, poll) {
+            if self.sockets.streams.close_unassigned(remote, poll) {
                 return false;
             }
         }
         more
     }
 
-    fn arrived(
-        &mut self, now: Instant, way: Way, source: SocketAddr, bytes: &[u8], seats: &mut [Option<Box<Seat>>],
-        touched: &mut impl FnMut(&mut Seat),
+    fn handle_datagram(
+        &mut self, now: Instant, way: IceTransport, source: SocketAddr, bytes: &[u8],
+        seats: &mut [Option<Box<LegSlot>>], touched: &mut impl FnMut(&mut LegSlot),
     ) {
         // Our advertised address; str0m identifies its local candidates by it.
-        let own = if way == Way::Udp { self.reach.udp.first() } else { self.reach.tcp.first() };
+        let own =
+            if way == IceTransport::Udp { self.host_candidates.udp.first() } else { self.host_candidates.tcp.first() };
         let to = own.copied().unwrap_or(SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 9)));
-        let Some(index) = self.whose(now, way, source, to, bytes, seats) else { return };
+        let Some(index) = self.find_slot(now, way, source, to, bytes, seats) else { return };
         let Some(Some(seat)) = seats.get_mut(index) else { return };
         let handled = contain_sync(PART_LEG, || {
-            let Seat { leg, carrier: Carrier::Web(web), .. } = seat.as_mut() else { return };
+            let LegSlot { leg, carrier: LegTransport::WebRtc(web), .. } = seat.as_mut() else { return };
             web.peer.handle(now, way, source, to, bytes);
             self.drain(now, web, leg);
             touched(seat);
         });
         if handled.is_err() {
-            self.broken.push(index);
+            self.panicked.push(index);
         }
     }
 
     /// The seat that a datagram is for.
-    fn whose(
-        &mut self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8],
-        seats: &[Option<Box<Seat>>],
+    fn find_slot(
+        &mut self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
+        seats: &[Option<Box<LegSlot>>],
     ) -> Option<usize> {
-        if let Some(ufrag) = checked_ufrag(bytes) {
+        if let Some(ufrag) = ufrag_of_check(bytes) {
             let index = self.by_ufrag.get(ufrag).copied()?;
-            if way == Way::Tcp {
-                self.wires.streams.prove(source, index);
+            if way == IceTransport::Tcp {
+                self.sockets.streams.assign_to_slot(source, index);
             }
             return Some(index);
         }
         let accepts = |index: usize| {
             let Some(Some(seat)) = seats.get(index) else { return false };
-            matches!(&seat.carrier, Carrier::Web(web) if web.peer.accepts(now, way, source, to, bytes))
+            matches!(&seat.carrier, LegTransport::WebRtc(web) if web.peer.accepts(now, way, source, to, bytes))
         };
         if let Some(index) = self.by_addr.get(&(way, source)).copied().filter(|index| accepts(*index)) {
             return Some(index);
         }
-        self.strangers = self.strangers.checked_sub(1)?;
+        self.unknown_sources_left = self.unknown_sources_left.checked_sub(1)?;
         let index = self.by_ufrag.values().copied().find(|index| accepts(*index))?;
         self.by_addr.insert((way, source), index);
         Some(index)
     }
 }
 
-impl Wires {
-    fn send(&mut self, now: Instant, way: Way, to: SocketAddr, bytes: &[u8]) {
+impl WebRtcSockets {
+    fn send(&mut self, now: Instant, way: IceTransport, to: SocketAddr, bytes: &[u8]) {
         match way {
-            Way::Udp => {
+            IceTransport::Udp => {
                 // A full buffer or an ICMP error is a lost packet.
                 let _ = self.udp.send_to(bytes, to);
             }
-            Way::Tcp => self.streams.send(now, to, bytes),
+            IceTransport::Tcp => self.streams.send(now, to, bytes),
         }
     }
 }

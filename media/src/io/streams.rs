@@ -2,20 +2,22 @@
 //! connection to a call. When a limit is reached, the oldest unassigned connection is closed.
 
 use crate::limits;
-use crate::transport::stream::{self, Deframer};
+use crate::transport::stream::{self, TcpDeframer};
 use mio::{Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_connections::{Caps, Closed, ConnectionId, Report, Source, Standing, Table};
+use trunkline_connections::{
+    Closed, ConnectionCaps, ConnectionCounters, ConnectionId, EvictionTable, PeerClass, SourceAddress,
+};
 
 /// How many connections browsers may hold, and how long they may take.
 #[derive(Clone, Copy, Debug)]
-pub struct StreamLimits {
+pub struct IceTcpLimits {
     /// `per_tenant` is of one call: a browser opens one for each of its networks.
-    pub caps: Caps,
+    pub caps: ConnectionCaps,
     /// Time until a connection must be assigned to a call.
     pub first_packet: Duration,
     /// From the first byte of a packet to its last.
@@ -26,11 +28,11 @@ pub struct StreamLimits {
     pub write: Duration,
 }
 
-impl Default for StreamLimits {
+impl Default for IceTcpLimits {
     fn default() -> Self {
         Self {
             // Many browsers may come from one address, by a TURN server or a company's.
-            caps: Caps { total: 1_024, reserved: 0, per_source: 128, per_listed_source: 128, per_tenant: 8 },
+            caps: ConnectionCaps { total: 1_024, reserved: 0, per_source: 128, per_listed_source: 128, per_tenant: 8 },
             first_packet: Duration::from_secs(10),
             packet: Duration::from_secs(5),
             idle: Duration::from_secs(60),
@@ -42,11 +44,11 @@ impl Default for StreamLimits {
 /// How often the deadlines are looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
-struct Stream {
+struct IceTcpConnection {
     socket: mio::net::TcpStream,
     remote: SocketAddr,
     id: ConnectionId,
-    deframer: Deframer,
+    deframer: TcpDeframer,
     unsent: Vec<u8>,
     /// Of the last packet.
     heard: Instant,
@@ -55,31 +57,33 @@ struct Stream {
     /// Since when no queued byte was accepted.
     blocked: Option<Instant>,
     /// It is assigned to a call.
-    proven: bool,
+    is_assigned: bool,
     /// Its call has reached the connection limit.
     refused: bool,
 }
 
 /// All connections. The index of a connection is also its poll token.
-pub(super) struct Streams {
+pub(super) struct IceTcpConnections {
     listener: Option<mio::net::TcpListener>,
-    places: Vec<Option<Box<Stream>>>,
+    connections: Vec<Option<Box<IceTcpConnection>>>,
     free: Vec<usize>,
     by_remote: HashMap<SocketAddr, usize>,
-    table: Table<usize>,
-    limits: StreamLimits,
-    report: Arc<Report>,
+    table: EvictionTable<usize>,
+    limits: IceTcpLimits,
+    report: Arc<ConnectionCounters>,
     swept: Option<Instant>,
 }
 
-impl Streams {
-    pub(super) fn new(listener: Option<mio::net::TcpListener>, limits: StreamLimits, report: Arc<Report>) -> Self {
+impl IceTcpConnections {
+    pub(super) fn new(
+        listener: Option<mio::net::TcpListener>, limits: IceTcpLimits, report: Arc<ConnectionCounters>,
+    ) -> Self {
         Self {
             listener,
-            places: Vec::new(),
+            connections: Vec::new(),
             free: Vec::new(),
             by_remote: HashMap::new(),
-            table: Table::new(limits.caps),
+            table: EvictionTable::new(limits.caps),
             limits,
             report,
             swept: None,
@@ -102,15 +106,15 @@ impl Streams {
 
     fn open(&mut self, now: Instant, poll: &Poll, mut socket: mio::net::TcpStream, remote: SocketAddr) {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
+            self.connections.push(None);
+            self.connections.len() - 1
         });
-        let opened = self.table.open(Source::of(remote.ip()), Standing::Stranger, index);
+        let opened = self.table.open(SourceAddress::of(remote.ip()), PeerClass::Stranger, index);
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 self.free.push(index);
-                return self.report.count(error.into()); // dropped, and thereby closed
+                return self.report.record_close_reason(error.into()); // dropped, and thereby closed
             }
         };
         if let Some(evicted) = opened.evicted {
@@ -122,23 +126,23 @@ impl Streams {
             self.free.push(index);
             return;
         }
-        let stream = Stream {
+        let stream = IceTcpConnection {
             socket,
             remote,
             id: opened.id,
-            deframer: Deframer::default(),
+            deframer: TcpDeframer::default(),
             unsent: Vec::new(),
             heard: now,
             begun: None,
             blocked: None,
-            proven: false,
+            is_assigned: false,
             refused: false,
         };
-        if let Some(place) = self.places.get_mut(index) {
+        if let Some(place) = self.connections.get_mut(index) {
             *place = Some(Box::new(stream));
         }
         self.by_remote.insert(remote, index);
-        self.report.opened();
+        self.report.record_opened();
     }
 
     /// Reads a batch: the other end, its packets, and whether there is more. A stream that cannot be read any further
@@ -146,7 +150,7 @@ impl Streams {
     pub(super) fn read(
         &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8],
     ) -> Option<(SocketAddr, Vec<Vec<u8>>, bool)> {
-        let stream = self.places.get_mut(index)?.as_deref_mut()?;
+        let stream = self.connections.get_mut(index)?.as_deref_mut()?;
         let (remote, mut packets) = (stream.remote, Vec::new());
         let mut ended = if stream.flush(now) { None } else { Some(None) };
         let mut more = true;
@@ -178,25 +182,25 @@ impl Streams {
     }
 
     /// Assigns the connection to the call in this slot.
-    pub(super) fn prove(&mut self, remote: SocketAddr, seat: usize) {
+    pub(super) fn assign_to_slot(&mut self, remote: SocketAddr, seat: usize) {
         let Some(index) = self.by_remote.get(&remote) else { return };
-        let Some(stream) = self.places.get_mut(*index).and_then(Option::as_deref_mut) else { return };
-        if stream.proven {
+        let Some(stream) = self.connections.get_mut(*index).and_then(Option::as_deref_mut) else { return };
+        if stream.is_assigned {
             return;
         }
         if self.table.vouch(stream.id, seat as u64) {
             self.table.make_busy(stream.id);
-            stream.proven = true;
+            stream.is_assigned = true;
         } else {
             stream.refused = true;
         }
     }
 
     /// Closes a connection whose packets have not said whom it is for; true when it is closed.
-    pub(super) fn close_unproven(&mut self, remote: SocketAddr, poll: &Poll) -> bool {
+    pub(super) fn close_unassigned(&mut self, remote: SocketAddr, poll: &Poll) -> bool {
         let Some(index) = self.by_remote.get(&remote).copied() else { return true };
-        let Some(stream) = self.places.get(index).and_then(Option::as_deref) else { return true };
-        if stream.proven {
+        let Some(stream) = self.connections.get(index).and_then(Option::as_deref) else { return true };
+        if stream.is_assigned {
             return false;
         }
         let why = if stream.refused { Closed::RefusedTenant } else { Closed::Malformed };
@@ -205,30 +209,30 @@ impl Streams {
     }
 
     pub(super) fn send(&mut self, now: Instant, to: SocketAddr, bytes: &[u8]) {
-        let stream = self.by_remote.get(&to).and_then(|index| self.places.get_mut(*index)?.as_deref_mut());
+        let stream = self.by_remote.get(&to).and_then(|index| self.connections.get_mut(*index)?.as_deref_mut());
         let Some(stream) = stream else { return };
         // Late audio is useless, so packets that do not fit are dropped.
         if stream.unsent.len().saturating_add(bytes.len()) <= limits::UNSENT_BYTES_MAX {
-            stream::frame(bytes, &mut stream.unsent);
+            stream::write_framed(bytes, &mut stream.unsent);
         }
         stream.flush(now);
     }
 
     /// Its call is over.
-    pub(super) fn close_of(&mut self, remote: SocketAddr, poll: &Poll) {
+    pub(super) fn close_by_remote(&mut self, remote: SocketAddr, poll: &Poll) {
         if let Some(index) = self.by_remote.get(&remote).copied() {
             self.close(index, poll, None);
         }
     }
 
     fn close(&mut self, index: usize, poll: &Poll, why: Option<Closed>) {
-        let Some(mut stream) = self.places.get_mut(index).and_then(Option::take) else { return };
+        let Some(mut stream) = self.connections.get_mut(index).and_then(Option::take) else { return };
         self.by_remote.remove(&stream.remote);
         self.table.close(stream.id);
         self.free.push(index);
-        self.report.gone();
+        self.report.record_closed();
         if let Some(why) = why {
-            self.report.count(why);
+            self.report.record_close_reason(why);
         }
         let _ = poll.registry().deregister(&mut stream.socket);
     }
@@ -244,16 +248,16 @@ impl Streams {
             return;
         }
         self.swept = Some(now);
-        for index in 0..self.places.len() {
-            let stream = self.places.get(index).and_then(Option::as_deref);
-            if let Some(why) = stream.and_then(|stream| stream.overdue(now, &self.limits)) {
+        for index in 0..self.connections.len() {
+            let stream = self.connections.get(index).and_then(Option::as_deref);
+            if let Some(why) = stream.and_then(|stream| stream.exceeded_deadline(now, &self.limits)) {
                 self.close(index, poll, Some(why));
             }
         }
     }
 }
 
-impl Stream {
+impl IceTcpConnection {
     /// Writes what waits; false when the connection is gone.
     fn flush(&mut self, now: Instant) -> bool {
         while !self.unsent.is_empty() {
@@ -275,9 +279,9 @@ impl Stream {
         true
     }
 
-    fn overdue(&self, now: Instant, limits: &StreamLimits) -> Option<Closed> {
+    fn exceeded_deadline(&self, now: Instant, limits: &IceTcpLimits) -> Option<Closed> {
         let since = |at: Instant| now.saturating_duration_since(at);
-        if !self.proven && since(self.heard) > limits.first_packet {
+        if !self.is_assigned && since(self.heard) > limits.first_packet {
             return Some(Closed::FirstMessageTimeout);
         }
         if self.begun.is_some_and(|begun| since(begun) > limits.packet) {

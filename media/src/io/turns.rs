@@ -1,18 +1,18 @@
 //! The worker's event loop: sends what is due, reads sockets, executes commands.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::arrival::{self, Arrival, Moment};
-use super::carrier::{Carrier, Plain, Web, drain_own};
+use super::arrival::{self, ClockPair, ReceiveTimestamping};
+use super::carrier::{LegTransport, RtpTransport, WebRtcTransport, drain_own_socket};
 use super::ports::PortPair;
-use super::recorder::{Done, Recorder};
-use super::seat::{PART_LEG, Seat};
-use super::shared::SharedPort;
-use super::worker::{Command, Reanswered, Restarted, Sink, WAKE, Wire};
-use crate::leg::{Leg, LegEvent, Stream};
+use super::recorder::{Recorder, RecordingDone};
+use super::seat::{LegSlot, PART_LEG};
+use super::shared::WebRtcPort;
+use super::worker::{IceRestartDone, LegEventSink, ReofferDone, TransportSetup, WAKE, WorkerCommand};
+use crate::leg::{Leg, LegEvent, StreamConfig};
 use crate::limits;
 use crate::stats::{Heartbeat, WorkerStats};
-use crate::transport::dtls::Identity;
-use crate::transport::webrtc::{Credentials, Peer, Way};
+use crate::transport::dtls::DtlsIdentity;
+use crate::transport::webrtc::{IceCredentials, IceTransport, WebRtcPeer};
 use crossbeam_channel::Receiver;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
@@ -26,23 +26,23 @@ use trunkline_supervision::contain_sync;
 
 /// Metric label of panics outside of a leg's cycle.
 const PART_WORKER: &str = "media_worker";
-const TURN: Duration = Duration::from_millis(2);
+const CYCLE: Duration = Duration::from_millis(2);
 
 /// What a worker shares with others.
-pub(super) struct Queues {
-    pub(super) commands: Receiver<Command>,
+pub(super) struct WorkerContext {
+    pub(super) commands: Receiver<WorkerCommand>,
     pub(super) recorder: Recorder,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) legs: Arc<AtomicU64>,
-    pub(super) identity: Option<Arc<Identity>>,
+    pub(super) identity: Option<Arc<DtlsIdentity>>,
     pub(super) heartbeat: Arc<Heartbeat>,
 }
 
 pub(super) struct Worker {
     poll: Poll,
-    arrival: Arrival,
-    queue: Receiver<Command>,
-    seats: Vec<Option<Box<Seat>>>,
+    arrival: ReceiveTimestamping,
+    queue: Receiver<WorkerCommand>,
+    slots: Vec<Option<Box<LegSlot>>>,
     /// Next tick of each seat; far in the future for an empty one.
     due: Vec<Instant>,
     free: Vec<usize>,
@@ -51,30 +51,32 @@ pub(super) struct Worker {
     stats: Arc<WorkerStats>,
     legs: Arc<AtomicU64>,
     /// DTLS certificate of this process.
-    identity: Option<Arc<Identity>>,
+    identity: Option<Arc<DtlsIdentity>>,
     heartbeat: Arc<Heartbeat>,
     buffer: Vec<u8>,
     /// Room for the kernel's stamp.
     control: Vec<u8>,
     /// Sockets that had more than one batch of datagrams.
-    unread: Vec<Token>,
+    pending_sockets: Vec<Token>,
     /// Every handle is gone.
-    gone: bool,
+    is_stopped: bool,
     /// The port of all browsers, where this worker owns it.
-    shared: Option<SharedPort>,
+    shared: Option<WebRtcPort>,
 }
 
 /// An empty seat is never due.
 const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
-    pub(super) fn new(poll: Poll, arrival: Arrival, queues: Queues, shared: Option<SharedPort>) -> Self {
-        let Queues { commands: queue, recorder, stats, legs, identity, heartbeat } = queues;
+    pub(super) fn new(
+        poll: Poll, arrival: ReceiveTimestamping, queues: WorkerContext, shared: Option<WebRtcPort>,
+    ) -> Self {
+        let WorkerContext { commands: queue, recorder, stats, legs, identity, heartbeat } = queues;
         Self {
             poll,
             arrival,
             queue,
-            seats: Vec::new(),
+            slots: Vec::new(),
             due: Vec::new(),
             free: Vec::new(),
             by_leg: HashMap::new(),
@@ -84,9 +86,9 @@ impl Worker {
             identity,
             heartbeat,
             buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
-            control: arrival::control(),
-            unread: Vec::new(),
-            gone: false,
+            control: arrival::control_buffer(),
+            pending_sockets: Vec::new(),
+            is_stopped: false,
             shared,
         }
     }
@@ -96,31 +98,32 @@ impl Worker {
     /// are not affected.
     pub(super) fn run(mut self) {
         raise_priority();
-        while contain_sync(PART_WORKER, || self.turns()).is_err() {
+        while contain_sync(PART_WORKER, || self.run_cycles()).is_err() {
             let now = Instant::now();
-            for index in 0..self.seats.len() {
-                self.break_off(now, index);
+            for index in 0..self.slots.len() {
+                self.end_panicked_leg(now, index);
             }
-            self.unread.clear();
+            self.pending_sockets.clear();
             std::thread::sleep(limits::RESTART_PAUSE);
         }
     }
 
-    fn turns(&mut self) {
+    fn run_cycles(&mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut turn_at = Instant::now();
         loop {
             if self.by_leg.is_empty() {
                 let now = Instant::now();
-                let next = self.shared.as_ref().and_then(SharedPort::next_sweep);
-                let wait = next.map_or(limits::IDLE_TURN_MAX, |next| next.saturating_duration_since(now));
-                let wait = if self.unread.is_empty() { wait.min(limits::IDLE_TURN_MAX) } else { Duration::ZERO };
+                let next = self.shared.as_ref().and_then(WebRtcPort::next_sweep);
+                let wait = next.map_or(limits::IDLE_CYCLE_MAX, |next| next.saturating_duration_since(now));
+                let wait =
+                    if self.pending_sockets.is_empty() { wait.min(limits::IDLE_CYCLE_MAX) } else { Duration::ZERO };
                 if self.poll.poll(&mut events, Some(wait)).is_err() {
                     continue;
                 }
                 turn_at = Instant::now();
             } else {
-                turn_at += TURN;
+                turn_at += CYCLE;
                 let now = Instant::now();
                 if let Some(wait) = turn_at.checked_duration_since(now) {
                     std::thread::sleep(wait);
@@ -136,11 +139,11 @@ impl Worker {
             let mut now = Instant::now();
             self.heartbeat.beat(now);
             self.tick(now, turn_at);
-            let mut ready = std::mem::take(&mut self.unread);
+            let mut ready = std::mem::take(&mut self.pending_sockets);
             ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
             for batch in ready.chunks(limits::SOCKETS_BATCH) {
-                now = self.keep_time(&mut turn_at);
-                let stamped = (self.arrival == Arrival::Kernel).then(|| Moment::new(now));
+                now = self.catch_up(&mut turn_at);
+                let stamped = (self.arrival == ReceiveTimestamping::Kernel).then(|| ClockPair::new(now));
                 for token in batch {
                     self.receive(now, stamped.as_ref(), *token);
                 }
@@ -149,13 +152,13 @@ impl Worker {
             if let Some(shared) = &mut self.shared {
                 shared.sweep(now, &self.poll);
             }
-            if self.unread.is_empty() {
-                self.unread = ready; // keeps its room
+            if self.pending_sockets.is_empty() {
+                self.pending_sockets = ready; // keeps its room
             }
-            while self.commands(now, turn_at) {
-                now = self.keep_time(&mut turn_at);
+            while self.execute_commands(now, turn_at) {
+                now = self.catch_up(&mut turn_at);
             }
-            if self.gone {
+            if self.is_stopped {
                 return;
             }
             // Send speech that arrived with the commands.
@@ -164,52 +167,52 @@ impl Worker {
     }
 
     /// A batch may take longer than a cycle; packets of cycles that started meanwhile are sent before the next batch.
-    fn keep_time(&mut self, turn_at: &mut Instant) -> Instant {
+    fn catch_up(&mut self, turn_at: &mut Instant) -> Instant {
         let now = Instant::now();
-        while *turn_at + TURN <= now && now - *turn_at <= limits::CATCH_UP_MAX {
-            *turn_at += TURN;
+        while *turn_at + CYCLE <= now && now - *turn_at <= limits::CATCH_UP_MAX {
+            *turn_at += CYCLE;
             self.tick(now, *turn_at);
         }
         now
     }
 
-    fn receive(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
+    fn receive(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         if let Some(shared) = &mut self.shared {
-            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.seats, |seat| {
+            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.slots, |seat| {
                 seat.deliver(&self.recorder);
             });
             if more {
-                self.unread.push(token);
+                self.pending_sockets.push(token);
             }
-            while let Some(index) = self.shared.as_mut().and_then(SharedPort::poll_broken) {
-                self.break_off(now, index);
+            while let Some(index) = self.shared.as_mut().and_then(WebRtcPort::poll_panicked) {
+                self.end_panicked_leg(now, index);
             }
             return;
         }
         let index = token.0 / 2;
         if contain_sync(PART_LEG, || self.receive_leg(now, stamped, token)).is_err() {
-            self.break_off(now, index);
+            self.end_panicked_leg(now, index);
         }
     }
 
     /// Reads a leg's own socket.
-    fn receive_leg(&mut self, now: Instant, stamped: Option<&Moment>, token: Token) {
+    fn receive_leg(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
-        let Some(Some(seat)) = self.seats.get_mut(index) else { return };
+        let Some(Some(seat)) = self.slots.get_mut(index) else { return };
         let mut left = limits::RECEIVE_BATCH_MAX;
         // Edge triggered: read until the socket is empty or the batch is full, and continue in the next cycle. A flood
         // on one leg then costs the others little.
         loop {
             if left == 0 {
-                self.unread.push(token);
+                self.pending_sockets.push(token);
                 break;
             }
             left -= 1;
-            let Seat { leg, carrier, .. } = seat.as_mut();
+            let LegSlot { leg, carrier, .. } = seat.as_mut();
             let socket = match carrier {
-                Carrier::Plain(plain) if is_rtp => &plain.rtp,
-                Carrier::Plain(plain) => &plain.rtcp,
-                Carrier::Web(web) => match &web.own {
+                LegTransport::Rtp(plain) if is_rtp => &plain.rtp,
+                LegTransport::Rtp(plain) => &plain.rtcp,
+                LegTransport::WebRtc(web) => match &web.own_socket {
                     Some((socket, _)) => socket,
                     None => break,
                 },
@@ -222,13 +225,13 @@ impl Worker {
                 (Ok((len, source, at)), carrier) => {
                     let datagram = self.buffer.get(..len).unwrap_or_default();
                     match carrier {
-                        Carrier::Web(web) => {
-                            let to = web.own.as_ref().map_or(source, |(_, addr)| *addr);
-                            web.peer.handle(at, Way::Udp, source, to, datagram);
-                            drain_own(at, web, leg);
+                        LegTransport::WebRtc(web) => {
+                            let to = web.own_socket.as_ref().map_or(source, |(_, addr)| *addr);
+                            web.peer.handle(at, IceTransport::Udp, source, to, datagram);
+                            drain_own_socket(at, web, leg);
                         }
-                        Carrier::Plain(plain) => {
-                            plain.received(at, source, datagram, is_rtp, leg, self.identity.as_deref());
+                        LegTransport::Rtp(plain) => {
+                            plain.handle_datagram(at, source, datagram, is_rtp, leg, self.identity.as_deref());
                         }
                     }
                 }
@@ -244,18 +247,18 @@ impl Worker {
     }
 
     /// Carries out a batch; true when there may be more.
-    fn commands(&mut self, now: Instant, turn_at: Instant) -> bool {
+    fn execute_commands(&mut self, now: Instant, turn_at: Instant) -> bool {
         for _ in 0..limits::COMMANDS_BATCH {
             let command = match self.queue.try_recv() {
                 Ok(command) => command,
                 Err(crossbeam_channel::TryRecvError::Empty) => return false,
                 Err(crossbeam_channel::TryRecvError::Disconnected) => {
-                    self.gone = true;
+                    self.is_stopped = true;
                     return false;
                 }
             };
             #[cfg(test)]
-            if matches!(command, Command::Break) {
+            if matches!(command, WorkerCommand::Panic) {
                 panic!("asked to");
             }
             // If an Add panics after the leg is in its slot, the leg is ended below; before that, leg and sink are
@@ -264,55 +267,55 @@ impl Worker {
             if contain_sync(PART_LEG, || self.carry_out(now, turn_at, command)).is_err()
                 && let Some(index) = self.by_leg.get(&leg).copied()
             {
-                self.break_off(now, index);
+                self.end_panicked_leg(now, index);
             }
         }
         true
     }
 
-    fn carry_out(&mut self, now: Instant, turn_at: Instant, command: Command) {
+    fn carry_out(&mut self, now: Instant, turn_at: Instant, command: WorkerCommand) {
         match command {
-            Command::Add { number, leg, wire, recording, sink } => {
+            WorkerCommand::Add { number, leg, wire, recording, sink } => {
                 self.add(turn_at, number, leg, wire, recording, sink)
             }
-            Command::Candidates { leg, lines } => self.with(leg, |seat| {
-                if let Carrier::Web(web) = &mut seat.carrier {
+            WorkerCommand::AddCandidates { leg, lines } => self.with_slot(leg, |seat| {
+                if let LegTransport::WebRtc(web) = &mut seat.carrier {
                     lines.iter().for_each(|line| web.peer.add_candidate(line));
                 }
             }),
-            Command::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
-            Command::Play { leg, piece, samples, ended } => {
-                self.with(leg, |seat| seat.leg.play(piece, samples, ended));
+            WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
+            WorkerCommand::Play { leg, piece, samples, ended } => {
+                self.with_slot(leg, |seat| seat.leg.play(piece, samples, ended));
                 self.reschedule(turn_at, leg);
             }
-            Command::Flush { leg, generation, barge_in } => {
-                self.with(leg, |seat| seat.leg.flush(now, generation, barge_in));
+            WorkerCommand::Flush { leg, generation, barge_in } => {
+                self.with_slot(leg, |seat| seat.leg.flush(now, generation, barge_in));
             }
-            Command::Resume { leg } => {
-                self.with(leg, |seat| seat.leg.resume());
+            WorkerCommand::Resume { leg } => {
+                self.with_slot(leg, |seat| seat.leg.resume());
                 self.reschedule(turn_at, leg);
             }
-            Command::Backdrop { leg, backdrop } => {
-                self.with(leg, |seat| seat.leg.set_backdrop(backdrop.map(|backdrop| *backdrop)));
+            WorkerCommand::SetAmbience { leg, backdrop } => {
+                self.with_slot(leg, |seat| seat.leg.set_ambience(backdrop.map(|backdrop| *backdrop)));
             }
-            Command::Relay { leg, frame } => self.with(leg, |seat| seat.leg.relay(&frame)),
-            Command::Answered { leg, record } => self.with(leg, |seat| seat.leg.answered(now, record)),
-            Command::Protect { leg, generation } => {
-                self.with(leg, |seat| seat.leg.protect(generation));
+            WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |seat| seat.leg.relay_frame(&frame)),
+            WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |seat| seat.leg.start_call(now, record)),
+            WorkerCommand::SetUninterruptible { leg, generation } => {
+                self.with_slot(leg, |seat| seat.leg.set_uninterruptible(generation));
                 self.reschedule(turn_at, leg);
             }
-            Command::BargeIn { leg, config } => self.with(leg, |seat| seat.leg.set_barge_in(config)),
-            Command::Digits { leg, digits } => self.with(leg, |seat| seat.leg.send_digits(&digits)),
-            Command::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
-            Command::Reoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
-            Command::Remove { leg, recorded } => self.remove(now, leg, recorded),
+            WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |seat| seat.leg.set_barge_in(config)),
+            WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |seat| seat.leg.send_dtmf(&digits)),
+            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
+            WorkerCommand::AnswerReoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
+            WorkerCommand::Remove { leg, recorded } => self.remove(now, leg, recorded),
             #[cfg(test)]
-            Command::Break => {}
+            WorkerCommand::Panic => {}
         }
     }
 
-    fn with(&mut self, leg: u64, act: impl FnOnce(&mut Seat)) {
-        let place = self.by_leg.get(&leg).and_then(|index| self.seats.get_mut(*index));
+    fn with_slot(&mut self, leg: u64, act: impl FnOnce(&mut LegSlot)) {
+        let place = self.by_leg.get(&leg).and_then(|index| self.slots.get_mut(*index));
         if let Some(Some(seat)) = place {
             act(seat);
             seat.deliver(&self.recorder);
@@ -321,59 +324,59 @@ impl Worker {
 
     fn reschedule(&mut self, turn_at: Instant, leg: u64) {
         if let Some(index) = self.by_leg.get(&leg)
-            && let (Some(Some(seat)), Some(due)) = (self.seats.get(*index), self.due.get_mut(*index))
+            && let (Some(Some(seat)), Some(due)) = (self.slots.get(*index), self.due.get_mut(*index))
         {
             *due = seat.due(turn_at);
         }
     }
 
-    fn renegotiate(&mut self, now: Instant, turn_at: Instant, leg: u64, stream: Stream) {
+    fn renegotiate(&mut self, now: Instant, turn_at: Instant, leg: u64, stream: StreamConfig) {
         let identity = self.identity.clone();
-        self.with(leg, |seat| {
+        self.with_slot(leg, |seat| {
             let before = seat.leg.stream();
             seat.leg.renegotiate(now, stream);
-            if let Carrier::Plain(plain) = &mut seat.carrier {
-                plain.renegotiated(now, before, &mut seat.leg, identity.as_deref());
+            if let LegTransport::Rtp(plain) = &mut seat.carrier {
+                plain.handle_renegotiation(now, before, &mut seat.leg, identity.as_deref());
             }
         });
         self.reschedule(turn_at, leg);
     }
 
     /// Another description of a WebRTC peer, in a dialog.
-    fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: Reanswered) {
+    fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: ReofferDone) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        let seat = self.seats.get_mut(index).and_then(Option::as_deref_mut);
-        let Some(Seat { leg, carrier: Carrier::Web(web), .. }) = seat else { return };
-        let answered = web.peer.reanswer(offer);
+        let seat = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(LegSlot { leg, carrier: LegTransport::WebRtc(web), .. }) = seat else { return };
+        let answered = web.peer.answer_reoffer(offer);
         if let Ok((_, stream)) = &answered {
             leg.renegotiate(now, *stream);
         }
         if let Some(shared) = &mut self.shared {
-            shared.renamed(index, web);
+            shared.update_ufrag(index, web);
         }
         done(answered.map(|(sdp, _)| sdp));
     }
 
-    fn restart_ice(&mut self, leg: u64, theirs: Credentials, done: Restarted) {
+    fn restart_ice(&mut self, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        if let (Some(Seat { carrier: Carrier::Web(web), .. }), Some(shared)) =
-            (self.seats.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
+        if let (Some(LegSlot { carrier: LegTransport::WebRtc(web), .. }), Some(shared)) =
+            (self.slots.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
         {
-            done(shared.restart(index, web, theirs));
+            done(shared.restart_ice(index, web, theirs));
         }
     }
 
     fn add(
-        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, wire: Wire, recording: Option<PathBuf>,
-        mut sink: Sink,
+        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, wire: TransportSetup, recording: Option<PathBuf>,
+        mut sink: LegEventSink,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.seats.push(None);
+            self.slots.push(None);
             self.due.push(turn_at + NEVER);
-            self.seats.len() - 1
+            self.slots.len() - 1
         });
-        let waits = matches!(wire, Wire::Dialog(_));
-        let Ok(carrier) = self.carrier(turn_at, index, wire, &leg) else {
+        let waits = matches!(wire, TransportSetup::WebRtcInSipDialog(_));
+        let Ok(carrier) = self.build_transport(turn_at, index, wire, &leg) else {
             self.free.push(index);
             sink(LegEvent::NetworkLost);
             return;
@@ -381,29 +384,32 @@ impl Worker {
         if let Some(path) = &recording {
             self.recorder.open(number, path.clone());
         }
-        leg.restart_clock(turn_at);
-        let waits = waits || matches!(carrier, Carrier::Plain(_)) && !carrier.is_open();
+        leg.restart_pacing(turn_at);
+        let waits = waits || matches!(carrier, LegTransport::Rtp(_)) && !carrier.is_open();
         let stalled = waits.then(|| turn_at + limits::PATH_DEADLINE);
-        let seat = Box::new(Seat { leg, number, carrier, sink, recording: recording.is_some(), stalled });
-        self.put(index, seat.due(turn_at), seat);
+        let seat =
+            Box::new(LegSlot { leg, number, carrier, sink, recording: recording.is_some(), path_deadline: stalled });
+        self.put_slot(index, seat.due(turn_at), seat);
         self.by_leg.insert(number, index);
-        self.count();
+        self.update_leg_count();
     }
 
-    fn put(&mut self, index: usize, due: Instant, seat: Box<Seat>) {
-        if let (Some(place), Some(before)) = (self.seats.get_mut(index), self.due.get_mut(index)) {
+    fn put_slot(&mut self, index: usize, due: Instant, seat: Box<LegSlot>) {
+        if let (Some(place), Some(before)) = (self.slots.get_mut(index), self.due.get_mut(index)) {
             (*place, *before) = (Some(seat), due);
         }
     }
 
-    fn carrier(&mut self, now: Instant, index: usize, wire: Wire, leg: &Leg) -> io::Result<Carrier> {
-        let web = |mut peer: Box<Peer>, own| {
+    fn build_transport(
+        &mut self, now: Instant, index: usize, wire: TransportSetup, leg: &Leg,
+    ) -> io::Result<LegTransport> {
+        let web = |mut peer: Box<WebRtcPeer>, own| {
             let ufrag = peer.ufrag();
-            Carrier::Web(Box::new(Web { peer: *peer, ufrag, due: now, own }))
+            LegTransport::WebRtc(Box::new(WebRtcTransport { peer: *peer, ufrag, due: now, own_socket: own }))
         };
         Ok(match wire {
-            Wire::Plain(PortPair { rtp, rtcp, lease }) => {
-                if self.arrival == Arrival::Kernel && arrival::stamp(&rtp).is_err() {
+            TransportSetup::Rtp(PortPair { rtp, rtcp, lease }) => {
+                if self.arrival == ReceiveTimestamping::Kernel && arrival::enable_timestamps(&rtp).is_err() {
                     tracing::debug!("no kernel timestamps: receive times are those of the worker cycle");
                 }
                 let rtp = register(&self.poll, rtp, Token(index * 2))?;
@@ -412,16 +418,16 @@ impl Worker {
                 for socket in [&rtp, &rtcp] {
                     while socket.recv_from(&mut self.buffer).is_ok() {}
                 }
-                Carrier::Plain(Box::new(Plain::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
+                LegTransport::Rtp(Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
             }
-            Wire::Shared(peer) | Wire::Dialog(peer) => {
+            TransportSetup::WebRtcSharedPort(peer) | TransportSetup::WebRtcInSipDialog(peer) => {
                 let carrier = web(peer, None);
-                if let (Carrier::Web(web), Some(shared)) = (&carrier, &mut self.shared) {
-                    shared.enter(index, &web.ufrag);
+                if let (LegTransport::WebRtc(web), Some(shared)) = (&carrier, &mut self.shared) {
+                    shared.register_slot(index, &web.ufrag);
                 }
                 carrier
             }
-            Wire::Own(peer, socket) => {
+            TransportSetup::WebRtcOwnSocket(peer, socket) => {
                 let addr = socket.local_addr()?;
                 let socket = register(&self.poll, socket, Token(index * 2))?;
                 web(peer, Some((socket, addr)))
@@ -429,7 +435,7 @@ impl Worker {
         })
     }
 
-    fn count(&self) {
+    fn update_leg_count(&self) {
         let count = self.by_leg.len() as u64;
         let before = self.legs.swap(count, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -438,8 +444,8 @@ impl Worker {
     }
 
     /// Takes a leg out of its seat, which is free from now on.
-    fn vacate(&mut self, now: Instant, index: usize) -> Option<Box<Seat>> {
-        let mut seat = self.seats.get_mut(index)?.take()?;
+    fn take_slot(&mut self, now: Instant, index: usize) -> Option<Box<LegSlot>> {
+        let mut seat = self.slots.get_mut(index)?.take()?;
         self.by_leg.remove(&seat.number);
         self.free.push(index);
         if let Some(due) = self.due.get_mut(index) {
@@ -447,23 +453,23 @@ impl Worker {
         }
         let registry = self.poll.registry();
         match &mut seat.carrier {
-            Carrier::Plain(plain) => {
+            LegTransport::Rtp(plain) => {
                 let _ = registry.deregister(&mut plain.rtp);
                 let _ = registry.deregister(&mut plain.rtcp);
             }
-            Carrier::Web(web) => {
-                if let Some((socket, _)) = &mut web.own {
+            LegTransport::WebRtc(web) => {
+                if let Some((socket, _)) = &mut web.own_socket {
                     let _ = registry.deregister(socket);
                 }
             }
         }
-        self.count();
+        self.update_leg_count();
         Some(seat)
     }
 
-    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<Done>) {
+    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<RecordingDone>) {
         let place = self.by_leg.get(&leg).copied();
-        let Some(mut seat) = place.and_then(|index| self.vacate(now, index)) else {
+        let Some(mut seat) = place.and_then(|index| self.take_slot(now, index)) else {
             // A leg that panicked may have left a recording.
             return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
         };
@@ -471,8 +477,8 @@ impl Worker {
         if contain_sync(PART_LEG, || self.close(now, &mut seat)).is_err() {
             let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
         }
-        if let (Some(index), Carrier::Web(web), Some(shared)) = (place, &seat.carrier, &mut self.shared) {
-            shared.leave(index, &web.ufrag, &self.poll);
+        if let (Some(index), LegTransport::WebRtc(web), Some(shared)) = (place, &seat.carrier, &mut self.shared) {
+            shared.remove_slot(index, &web.ufrag, &self.poll);
         }
         if seat.recording {
             self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
@@ -482,11 +488,11 @@ impl Worker {
     }
 
     /// Closes the transport.
-    fn close(&mut self, now: Instant, seat: &mut Seat) {
-        let Seat { leg, carrier, .. } = seat;
+    fn close(&mut self, now: Instant, seat: &mut LegSlot) {
+        let LegSlot { leg, carrier, .. } = seat;
         match carrier {
-            Carrier::Plain(plain) => plain.close(now, leg),
-            Carrier::Web(web) => {
+            LegTransport::Rtp(plain) => plain.close(now, leg),
+            LegTransport::WebRtc(web) => {
                 leg.close(now, &mut |_, _, _| {});
                 web.peer.close();
                 self.drain(now, seat);
@@ -497,10 +503,10 @@ impl Worker {
 
     /// Ends a leg whose cycle panicked. Only its statistics are still read, and its call is notified. The recording is
     /// complete once the call removes the leg.
-    fn break_off(&mut self, now: Instant, index: usize) {
-        let Some(mut seat) = self.vacate(now, index) else { return };
-        if let (Carrier::Web(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
-            shared.leave(index, &web.ufrag, &self.poll);
+    fn end_panicked_leg(&mut self, now: Instant, index: usize) {
+        let Some(mut seat) = self.take_slot(now, index) else { return };
+        if let (LegTransport::WebRtc(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
+            shared.remove_slot(index, &web.ufrag, &self.poll);
         }
         tracing::error!(leg = seat.number, "leg ended by an internal error");
         // Each step is contained separately, because it may panic again.
@@ -512,11 +518,11 @@ impl Worker {
     }
 
     /// Lets a peer say everything it has to say.
-    fn drain(&mut self, now: Instant, seat: &mut Seat) {
-        let Seat { leg, carrier: Carrier::Web(web), .. } = seat else { return };
+    fn drain(&mut self, now: Instant, seat: &mut LegSlot) {
+        let LegSlot { leg, carrier: LegTransport::WebRtc(web), .. } = seat else { return };
         match &mut self.shared {
-            Some(shared) if web.own.is_none() => shared.drain(now, web, leg),
-            _ => drain_own(now, web, leg),
+            Some(shared) if web.own_socket.is_none() => shared.drain(now, web, leg),
+            _ => drain_own_socket(now, web, leg),
         }
     }
 
@@ -525,25 +531,25 @@ impl Worker {
             if self.due.get(index).is_none_or(|due| *due > turn_at) {
                 continue;
             }
-            let Some(mut seat) = self.seats.get_mut(index).and_then(Option::take) else { continue };
-            let turned = contain_sync(PART_LEG, || self.turn(now, turn_at, &mut seat));
-            self.put(index, turned.unwrap_or(now), seat);
+            let Some(mut seat) = self.slots.get_mut(index).and_then(Option::take) else { continue };
+            let turned = contain_sync(PART_LEG, || self.run_slot_cycle(now, turn_at, &mut seat));
+            self.put_slot(index, turned.unwrap_or(now), seat);
             if turned.is_err() {
-                self.break_off(now, index);
+                self.end_panicked_leg(now, index);
             }
         }
     }
 
     /// One leg's turn; when its next is due.
-    fn turn(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) -> Instant {
+    fn run_slot_cycle(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) -> Instant {
         // The cycle may be due to a transport deadline; the leg's ticks follow the leg's own deadline.
-        seat.settle(now, turn_at);
-        while seat.stalled.is_none() && seat.leg.due(turn_at) <= turn_at {
+        seat.check_path_deadline(now, turn_at);
+        while seat.path_deadline.is_none() && seat.leg.due(turn_at) <= turn_at {
             self.tick_leg(now, turn_at, seat);
         }
         match &mut seat.carrier {
-            Carrier::Plain(plain) => plain.tick(now, &mut seat.leg),
-            Carrier::Web(web) => {
+            LegTransport::Rtp(plain) => plain.tick(now, &mut seat.leg),
+            LegTransport::WebRtc(web) => {
                 if web.due <= now {
                     web.peer.handle_timeout(now);
                 }
@@ -554,12 +560,12 @@ impl Worker {
         seat.due(turn_at)
     }
 
-    fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut Seat) {
+    fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) {
         let due = seat.leg.due(turn_at);
         let late = now.saturating_duration_since(due);
-        self.stats.late_by(late);
+        self.stats.record_lateness(late);
         if late > limits::CATCH_UP_MAX {
-            seat.leg.restart_clock(turn_at);
+            seat.leg.restart_pacing(turn_at);
         }
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
         seat.carrier.tick_leg(now, due, &mut seat.leg);

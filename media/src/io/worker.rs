@@ -4,20 +4,20 @@
 //! are kept in a dense array. Scanning it costs about a nanosecond per leg, so a talk spurt can start in the next
 //! cycle. Late cycles are caught up, never skipped.
 
-use super::arrival::Arrival;
+use super::arrival::ReceiveTimestamping;
 use super::ports::PortPair;
-use super::recorder::{Done, Recorder};
-use super::shared::SharedPort;
-pub use super::streams::StreamLimits;
-use super::turns::{Queues, Worker};
+use super::recorder::{Recorder, RecordingDone};
+use super::shared::WebRtcPort;
+pub use super::streams::IceTcpLimits;
+use super::turns::{Worker, WorkerContext};
 use crate::frame::Frame;
-use crate::leg::{Config, Leg, LegEvent, Stream};
+use crate::leg::{Leg, LegConfig, LegEvent, StreamConfig};
 use crate::limits;
-use crate::playout::backdrop::Backdrop;
-use crate::playout::queue::PieceId;
+use crate::playout::backdrop::AmbienceMixer;
+use crate::playout::queue::SegmentId;
 use crate::stats::{Heartbeat, Liveness, WorkerStats};
-use crate::transport::dtls::{Fingerprint, Identity};
-use crate::transport::webrtc::{Credentials, Peer, Reach, Refused};
+use crate::transport::dtls::{DtlsFingerprint, DtlsIdentity};
+use crate::transport::webrtc::{HostCandidates, IceCredentials, WebRtcError, WebRtcPeer};
 use crate::turn::barge_in;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use mio::{Poll, Token, Waker};
@@ -27,57 +27,57 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Instant;
-use trunkline_connections::Report;
+use trunkline_connections::ConnectionCounters;
 
 pub(super) const WAKE: Token = Token(usize::MAX);
 
 /// Takes a leg's events on the worker's thread; must not block. Returns false if the receiver is gone.
-pub type Sink = Box<dyn FnMut(LegEvent) -> bool + Send>;
+pub type LegEventSink = Box<dyn FnMut(LegEvent) -> bool + Send>;
 
 /// Transport of a new leg.
 #[derive(Debug)]
-pub enum Wire {
+pub enum TransportSetup {
     /// Plain RTP on a pair of ports of its own.
-    Plain(PortPair),
+    Rtp(PortPair),
     /// WebRTC over the port that all browsers share.
-    Shared(Box<Peer>),
+    WebRtcSharedPort(Box<WebRtcPeer>),
     /// The same, negotiated in a SIP dialog: the leg does not run until the path is open.
-    Dialog(Box<Peer>),
+    WebRtcInSipDialog(Box<WebRtcPeer>),
     /// WebRTC over its own socket; used by the test caller.
-    Own(Box<Peer>, UdpSocket),
+    WebRtcOwnSocket(Box<WebRtcPeer>, UdpSocket),
 }
 
 /// The port that all browsers share.
 #[derive(Debug)]
-pub struct WebPort {
+pub struct WebRtcPortConfig {
     pub udp: UdpSocket,
     /// For browsers whose network blocks UDP.
     pub tcp: Option<TcpListener>,
     /// Host candidates advertised to browsers.
-    pub reach: Reach,
+    pub reach: HostCandidates,
     /// Limits of its TCP connections.
-    pub limits: StreamLimits,
+    pub limits: IceTcpLimits,
     /// Counters of its TCP connections.
-    pub report: Arc<Report>,
+    pub report: Arc<ConnectionCounters>,
 }
 
 /// Takes the answer to a restart of ICE.
-pub type Restarted = Box<dyn FnOnce(Credentials) + Send>;
+pub type IceRestartDone = Box<dyn FnOnce(IceCredentials) + Send>;
 
 /// Takes the answer to another offer.
-pub type Reanswered = Box<dyn FnOnce(Result<String, Refused>) + Send>;
+pub type ReofferDone = Box<dyn FnOnce(Result<String, WebRtcError>) + Send>;
 
-pub(super) enum Command {
+pub(super) enum WorkerCommand {
     Add {
         number: u64,
         leg: Box<Leg>,
-        wire: Wire,
+        wire: TransportSetup,
         recording: Option<PathBuf>,
-        sink: Sink,
+        sink: LegEventSink,
     },
     Play {
         leg: u64,
-        piece: PieceId,
+        piece: SegmentId,
         samples: Vec<i16>,
         ended: bool,
     },
@@ -89,58 +89,58 @@ pub(super) enum Command {
     Resume {
         leg: u64,
     },
-    Answered {
+    StartCall {
         leg: u64,
         record: bool,
     },
-    Backdrop {
+    SetAmbience {
         leg: u64,
-        backdrop: Option<Box<Backdrop>>,
+        backdrop: Option<Box<AmbienceMixer>>,
     },
-    Relay {
+    RelayFrame {
         leg: u64,
         frame: Box<Frame>,
     },
-    Protect {
+    SetUninterruptible {
         leg: u64,
         generation: u32,
     },
-    BargeIn {
+    SetBargeIn {
         leg: u64,
-        config: barge_in::Config,
+        config: barge_in::BargeInConfig,
     },
-    Digits {
+    SendDtmf {
         leg: u64,
         digits: String,
     },
     Renegotiate {
         leg: u64,
-        stream: Stream,
+        stream: StreamConfig,
     },
-    Reoffer {
+    AnswerReoffer {
         leg: u64,
         offer: String,
-        done: Reanswered,
+        done: ReofferDone,
     },
-    Candidates {
+    AddCandidates {
         leg: u64,
         lines: Vec<String>,
     },
     RestartIce {
         leg: u64,
-        theirs: Credentials,
-        done: Restarted,
+        theirs: IceCredentials,
+        done: IceRestartDone,
     },
     Remove {
         leg: u64,
-        recorded: Option<Done>,
+        recorded: Option<RecordingDone>,
     },
     /// Panics in the worker itself.
     #[cfg(test)]
-    Break,
+    Panic,
 }
 
-impl Command {
+impl WorkerCommand {
     /// The leg it is about.
     pub(super) fn leg(&self) -> u64 {
         match self {
@@ -148,45 +148,45 @@ impl Command {
             | Self::Play { leg, .. }
             | Self::Flush { leg, .. }
             | Self::Resume { leg }
-            | Self::Answered { leg, .. }
-            | Self::Backdrop { leg, .. }
-            | Self::Relay { leg, .. }
-            | Self::Protect { leg, .. }
-            | Self::BargeIn { leg, .. }
-            | Self::Digits { leg, .. }
+            | Self::StartCall { leg, .. }
+            | Self::SetAmbience { leg, .. }
+            | Self::RelayFrame { leg, .. }
+            | Self::SetUninterruptible { leg, .. }
+            | Self::SetBargeIn { leg, .. }
+            | Self::SendDtmf { leg, .. }
             | Self::Renegotiate { leg, .. }
-            | Self::Reoffer { leg, .. }
-            | Self::Candidates { leg, .. }
+            | Self::AnswerReoffer { leg, .. }
+            | Self::AddCandidates { leg, .. }
             | Self::RestartIce { leg, .. }
             | Self::Remove { leg, .. } => *leg,
             #[cfg(test)]
-            Self::Break => 0,
+            Self::Panic => 0,
         }
     }
 }
 
 /// All workers of the process.
 #[derive(Clone)]
-pub struct Workers {
+pub struct MediaWorkers {
     workers: Vec<WorkerHandle>,
     /// The one that owns the browsers' port, and where that is.
-    web: Option<(WorkerHandle, Arc<Reach>)>,
-    web_streams: Arc<Report>,
+    web: Option<(WorkerHandle, Arc<HostCandidates>)>,
+    web_streams: Arc<ConnectionCounters>,
     next_leg: Arc<AtomicU64>,
     stats: Arc<WorkerStats>,
-    identity: Option<Arc<Identity>>,
+    identity: Option<Arc<DtlsIdentity>>,
     /// Of every thread of media: workers and recorders.
     heartbeats: Vec<Arc<Heartbeat>>,
 }
 
 #[derive(Clone)]
 struct WorkerHandle {
-    commands: Sender<Command>,
+    commands: Sender<WorkerCommand>,
     waker: Arc<Waker>,
     legs: Arc<AtomicU64>,
 }
 
-impl std::fmt::Debug for Workers {
+impl std::fmt::Debug for MediaWorkers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Workers").field("workers", &self.workers.len()).finish_non_exhaustive()
     }
@@ -194,13 +194,13 @@ impl std::fmt::Debug for Workers {
 
 /// The worker's queue is full: the machine is overloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overloaded;
+pub struct OverloadedError;
 
-impl Workers {
-    pub fn start(count: usize, arrival: Arrival) -> io::Result<Self> {
+impl MediaWorkers {
+    pub fn start(count: usize, arrival: ReceiveTimestamping) -> io::Result<Self> {
         let stats = Arc::new(WorkerStats::default());
         let recorder = Recorder::start("recorder", stats.clone())?;
-        let identity = Identity::new().map(Arc::new);
+        let identity = DtlsIdentity::new().map(Arc::new);
         let mut heartbeats = vec![recorder.heartbeat().clone()];
         let workers = (0..count.max(1))
             .map(|index| {
@@ -214,29 +214,30 @@ impl Workers {
     }
 
     /// Starts the worker of the browsers: one thread owns their port and all their legs.
-    pub fn start_web(&mut self, port: WebPort) -> io::Result<()> {
+    pub fn start_webrtc(&mut self, port: WebRtcPortConfig) -> io::Result<()> {
         let reach = Arc::new(port.reach.clone());
         self.web_streams = port.report.clone();
         let recorder = Recorder::start("recorder-web", self.stats.clone())?;
         let heartbeat = Arc::new(Heartbeat::new("media-web", Instant::now()));
         self.heartbeats.extend([heartbeat.clone(), recorder.heartbeat().clone()]);
-        let handle = start_worker(heartbeat, Arrival::Turn, &self.stats, &recorder, &self.identity, Some(port))?;
+        let handle =
+            start_worker(heartbeat, ReceiveTimestamping::PerCycle, &self.stats, &recorder, &self.identity, Some(port))?;
         self.web = Some((handle, reach));
         Ok(())
     }
 
     /// Host candidates for browsers; `None` without a WebRTC port.
-    pub fn reach(&self) -> Option<&Reach> {
+    pub fn host_candidates(&self) -> Option<&HostCandidates> {
         self.web.as_ref().map(|(_, reach)| &**reach)
     }
 
     /// What becomes of the browsers' TCP connections.
-    pub fn web_streams(&self) -> &Report {
+    pub fn webrtc_tcp_report(&self) -> &ConnectionCounters {
         &self.web_streams
     }
 
     /// Of the certificate that DTLS handshakes show.
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
+    pub fn fingerprint(&self) -> Option<DtlsFingerprint> {
         self.identity.as_ref().map(|identity| identity.fingerprint())
     }
 
@@ -253,21 +254,23 @@ impl Workers {
 
     /// Starts a leg on the worker its number hashes to.
     pub fn add(
-        &self, config: Config, wire: Wire, recording: Option<PathBuf>, sink: Sink,
-    ) -> Result<LegHandle, Overloaded> {
+        &self, config: LegConfig, wire: TransportSetup, recording: Option<PathBuf>, sink: LegEventSink,
+    ) -> Result<LegHandle, OverloadedError> {
         let leg = self.next_leg.fetch_add(1, Ordering::Relaxed);
         let worker = match (&wire, &self.web) {
-            (Wire::Shared(_) | Wire::Dialog(_), Some((web, _))) => web.clone(),
-            (Wire::Shared(_) | Wire::Dialog(_), None) => return Err(Overloaded),
+            (TransportSetup::WebRtcSharedPort(_) | TransportSetup::WebRtcInSipDialog(_), Some((web, _))) => web.clone(),
+            (TransportSetup::WebRtcSharedPort(_) | TransportSetup::WebRtcInSipDialog(_), None) => {
+                return Err(OverloadedError);
+            }
             _ => self.workers[(leg % self.workers.len() as u64) as usize].clone(),
         };
         if worker.legs.load(Ordering::Relaxed) >= limits::LEGS_PER_WORKER_MAX as u64 {
-            return Err(Overloaded);
+            return Err(OverloadedError);
         }
         let handle = LegHandle { leg, worker, stats: self.stats.clone(), removed: false };
         // Built here, so that allocating a new leg does not delay the worker thread.
         let built = Box::new(Leg::new(Instant::now(), config));
-        handle.send(Command::Add { number: leg, leg: built, wire, recording, sink })?;
+        handle.send(WorkerCommand::Add { number: leg, leg: built, wire, recording, sink })?;
         Ok(handle)
     }
 }
@@ -287,71 +290,71 @@ impl std::fmt::Debug for LegHandle {
 }
 
 impl LegHandle {
-    pub fn play(&self, piece: PieceId, samples: Vec<i16>, ended: bool) -> Result<(), Overloaded> {
-        self.send(Command::Play { leg: self.leg, piece, samples, ended })
+    pub fn play(&self, piece: SegmentId, samples: Vec<i16>, ended: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Play { leg: self.leg, piece, samples, ended })
     }
 
-    pub fn flush(&self, generation: u32, barge_in: bool) -> Result<(), Overloaded> {
-        self.send(Command::Flush { leg: self.leg, generation, barge_in })
+    pub fn flush(&self, generation: u32, barge_in: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Flush { leg: self.leg, generation, barge_in })
     }
 
-    pub fn resume(&self) -> Result<(), Overloaded> {
-        self.send(Command::Resume { leg: self.leg })
+    pub fn resume(&self) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Resume { leg: self.leg })
     }
 
-    pub fn set_backdrop(&self, backdrop: Option<Backdrop>) -> Result<(), Overloaded> {
-        self.send(Command::Backdrop { leg: self.leg, backdrop: backdrop.map(Box::new) })
+    pub fn set_ambience(&self, backdrop: Option<AmbienceMixer>) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetAmbience { leg: self.leg, backdrop: backdrop.map(Box::new) })
     }
 
     /// Sender for frames of the party that this leg is bridged with.
-    pub fn relay(&self) -> Relay {
-        Relay { worker: self.worker.clone(), leg: self.leg }
+    pub fn relay_sender(&self) -> RelaySender {
+        RelaySender { worker: self.worker.clone(), leg: self.leg }
     }
 
     /// Marks a leg that was started for early media as answered.
-    pub fn answered(&self, record: bool) -> Result<(), Overloaded> {
-        self.send(Command::Answered { leg: self.leg, record })
+    pub fn start_call(&self, record: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::StartCall { leg: self.leg, record })
     }
 
-    pub fn protect(&self, generation: u32) -> Result<(), Overloaded> {
-        self.send(Command::Protect { leg: self.leg, generation })
+    pub fn set_uninterruptible(&self, generation: u32) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetUninterruptible { leg: self.leg, generation })
     }
 
-    pub fn set_barge_in(&self, config: barge_in::Config) -> Result<(), Overloaded> {
-        self.send(Command::BargeIn { leg: self.leg, config })
+    pub fn set_barge_in(&self, config: barge_in::BargeInConfig) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetBargeIn { leg: self.leg, config })
     }
 
-    pub fn send_digits(&self, digits: String) -> Result<(), Overloaded> {
-        self.send(Command::Digits { leg: self.leg, digits })
+    pub fn send_dtmf(&self, digits: String) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SendDtmf { leg: self.leg, digits })
     }
 
-    pub fn renegotiate(&self, stream: Stream) -> Result<(), Overloaded> {
-        self.send(Command::Renegotiate { leg: self.leg, stream })
+    pub fn renegotiate(&self, stream: StreamConfig) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Renegotiate { leg: self.leg, stream })
     }
 
     /// Another offer for a WebRTC leg. `done` takes the answer, on the worker's thread.
-    pub fn reoffer(&self, offer: String, done: Reanswered) -> Result<(), Overloaded> {
-        self.send(Command::Reoffer { leg: self.leg, offer, done })
+    pub fn reoffer(&self, offer: String, done: ReofferDone) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::AnswerReoffer { leg: self.leg, offer, done })
     }
 
     /// Candidates of the other side that became known later.
-    pub fn add_candidates(&self, lines: Vec<String>) -> Result<(), Overloaded> {
-        self.send(Command::Candidates { leg: self.leg, lines })
+    pub fn add_candidates(&self, lines: Vec<String>) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::AddCandidates { leg: self.leg, lines })
     }
 
     /// The other side begins ICE anew. `done` takes our new credentials, on the worker's thread.
-    pub fn restart_ice(&self, theirs: Credentials, done: Restarted) -> Result<(), Overloaded> {
-        self.send(Command::RestartIce { leg: self.leg, theirs, done })
+    pub fn restart_ice(&self, theirs: IceCredentials, done: IceRestartDone) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::RestartIce { leg: self.leg, theirs, done })
     }
 
     /// Ends the leg; its last event is [`LegEvent::Closed`], and `recorded` is called when the
     /// recording is complete on disk.
-    pub fn remove(mut self, recorded: Option<Done>) {
+    pub fn remove(mut self, recorded: Option<RecordingDone>) {
         self.removed = true;
-        let _ = self.send(Command::Remove { leg: self.leg, recorded });
+        let _ = self.send(WorkerCommand::Remove { leg: self.leg, recorded });
     }
 
-    fn send(&self, command: Command) -> Result<(), Overloaded> {
+    fn send(&self, command: WorkerCommand) -> Result<(), OverloadedError> {
         match self.worker.commands.try_send(command) {
             Ok(()) => {
                 // Only a worker without legs sleeps longer than a cycle. The fence pairs with the one in `count`:
@@ -364,7 +367,7 @@ impl LegHandle {
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.stats.commands_refused.fetch_add(1, Ordering::Relaxed);
-                Err(Overloaded)
+                Err(OverloadedError)
             }
         }
     }
@@ -372,42 +375,42 @@ impl LegHandle {
 
 /// Sends frames of the bridged party to a leg. Does not keep the leg alive.
 #[derive(Clone)]
-pub struct Relay {
+pub struct RelaySender {
     leg: u64,
     worker: WorkerHandle,
 }
 
-impl std::fmt::Debug for Relay {
+impl std::fmt::Debug for RelaySender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Relay").field("leg", &self.leg).finish_non_exhaustive()
     }
 }
 
-impl Relay {
+impl RelaySender {
     /// Drops the frame if the queue is full.
     pub fn send(&self, frame: Frame) {
-        let _ = self.worker.commands.try_send(Command::Relay { leg: self.leg, frame: Box::new(frame) });
+        let _ = self.worker.commands.try_send(WorkerCommand::RelayFrame { leg: self.leg, frame: Box::new(frame) });
     }
 }
 
 impl Drop for LegHandle {
     fn drop(&mut self) {
         if !self.removed {
-            let _ = self.send(Command::Remove { leg: self.leg, recorded: None });
+            let _ = self.send(WorkerCommand::Remove { leg: self.leg, recorded: None });
         }
     }
 }
 
 fn start_worker(
-    heartbeat: Arc<Heartbeat>, arrival: Arrival, stats: &Arc<WorkerStats>, recorder: &Recorder,
-    identity: &Option<Arc<Identity>>, port: Option<WebPort>,
+    heartbeat: Arc<Heartbeat>, arrival: ReceiveTimestamping, stats: &Arc<WorkerStats>, recorder: &Recorder,
+    identity: &Option<Arc<DtlsIdentity>>, port: Option<WebRtcPortConfig>,
 ) -> io::Result<WorkerHandle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (commands, queue) = bounded(limits::WORKER_COMMANDS_MAX);
     let legs = Arc::new(AtomicU64::new(0));
-    let shared = port.map(|port| SharedPort::new(&poll, port)).transpose()?;
-    let queues = Queues {
+    let shared = port.map(|port| WebRtcPort::new(&poll, port)).transpose()?;
+    let queues = WorkerContext {
         commands: queue,
         recorder: recorder.clone(),
         stats: stats.clone(),

@@ -5,14 +5,14 @@
 //! in, and packets that come after their time was filled are dropped.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::frame::RATE_HZ;
+use crate::frame::SAMPLE_RATE_HZ;
 use crate::limits;
 use crate::rtp::sequence::Extender;
 use std::time::{Duration, Instant};
 
 /// A packet waiting for its turn; payload copied into a fixed place.
 #[derive(Clone, Debug)]
-struct Slot {
+struct BufferedPacket {
     sequence: i64,
     timestamp: i64,
     arrived: Instant,
@@ -24,7 +24,7 @@ struct Slot {
 
 /// What the buffer releases.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Release<'a> {
+pub enum JitterOutput<'a> {
     /// The payload of one packet.
     Audio(&'a [u8]),
     /// Lost samples to be concealed.
@@ -34,7 +34,7 @@ pub enum Release<'a> {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct JitterCounters {
     pub received: u64,
     pub late: u64,
     pub duplicate: u64,
@@ -45,10 +45,10 @@ pub struct Counters {
 }
 
 #[derive(Debug)]
-pub struct Buffer {
-    slots: Vec<Option<Box<Slot>>>,
+pub struct JitterBuffer {
+    slots: Vec<Option<Box<BufferedPacket>>>,
     #[expect(clippy::vec_box, reason = "a slot moves between the lists without its payload being copied")]
-    free: Vec<Box<Slot>>,
+    free: Vec<Box<BufferedPacket>>,
     held: usize,
     sequence: Extender<16>,
     timestamp: Extender<32>,
@@ -65,10 +65,10 @@ pub struct Buffer {
     filled: i64,
     /// What was filled was a pause that the sender had announced.
     paused: bool,
-    pub counters: Counters,
+    pub counters: JitterCounters,
 }
 
-impl Default for Buffer {
+impl Default for JitterBuffer {
     fn default() -> Self {
         Self {
             // Allocated by the first packet. The leg moves the buffer out and back for every packet, and the default it
@@ -87,12 +87,12 @@ impl Default for Buffer {
             wait: limits::JITTER_WAIT_MIN,
             filled: 0,
             paused: false,
-            counters: Counters::default(),
+            counters: JitterCounters::default(),
         }
     }
 }
 
-impl Buffer {
+impl JitterBuffer {
     /// Resets the timeline for another SSRC or a renegotiated stream.
     pub fn restart(&mut self) {
         self.counters.restarts += 1;
@@ -114,7 +114,7 @@ impl Buffer {
     }
 
     /// Current wait for a missing packet.
-    pub fn wait(&self) -> Duration {
+    pub fn gap_wait(&self) -> Duration {
         self.wait
     }
 
@@ -131,7 +131,7 @@ impl Buffer {
         if (timestamp - next_timestamp).abs() > limits::TIMESTAMP_JUMP_SAMPLES_MAX
             || (sequence - next_sequence).abs() > limits::JITTER_PACKETS_MAX as i64
         {
-            self.reanchor(sequence, timestamp);
+            self.restart_at(sequence, timestamp);
         } else if sequence < next_sequence {
             self.counters.late += 1;
             self.wait = (self.wait + Duration::from_millis(10)).min(limits::JITTER_WAIT_MAX);
@@ -152,7 +152,7 @@ impl Buffer {
             return;
         }
         let mut slot = self.free.pop().unwrap_or_else(|| {
-            Box::new(Slot {
+            Box::new(BufferedPacket {
                 sequence,
                 timestamp,
                 arrived: now,
@@ -173,7 +173,7 @@ impl Buffer {
     }
 
     /// The sender's timeline jumped: follow it without concealing the gap.
-    fn reanchor(&mut self, sequence: i64, timestamp: i64) {
+    fn restart_at(&mut self, sequence: i64, timestamp: i64) {
         self.counters.restarts += 1;
         for slot in &mut self.slots {
             self.free.extend(slot.take());
@@ -186,21 +186,22 @@ impl Buffer {
 
     fn measure_jitter(&mut self, now: Instant, timestamp: i64) {
         let origin = *self.origin.get_or_insert(now);
-        let arrival = (now.saturating_duration_since(origin).as_micros() * u128::from(RATE_HZ) / 1_000_000) as i64;
+        let arrival =
+            (now.saturating_duration_since(origin).as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as i64;
         let transit = arrival - timestamp;
         if let Some(last) = self.last_transit {
             let distance = ((transit - last).abs() as f32).min(8_000.0);
             self.jitter_samples += (distance - self.jitter_samples) / 16.0;
         }
         self.last_transit = Some(transit);
-        let wanted = Duration::from_millis(10) + crate::frame::duration_of((self.jitter_samples * 3.0) as u64);
+        let wanted = Duration::from_millis(10) + crate::frame::samples_to_duration((self.jitter_samples * 3.0) as u64);
         let wanted = wanted.clamp(limits::JITTER_WAIT_MIN, limits::JITTER_WAIT_MAX);
         // Increases at once and decreases slowly, because jitter often returns.
         self.wait = if wanted > self.wait { wanted } else { self.wait - (self.wait - wanted) / 256 };
     }
 
     /// Hands everything that is due to `out`, in order.
-    pub fn release(&mut self, now: Instant, mut out: impl FnMut(Release<'_>)) {
+    pub fn release(&mut self, now: Instant, mut out: impl FnMut(JitterOutput<'_>)) {
         while self.held > 0 {
             let Some((sequence, timestamp)) = self.next else { return };
             if let Some(slot) = self.slots.get_mut(place(sequence)).and_then(Option::take) {
@@ -216,13 +217,15 @@ impl Buffer {
             self.counters.lost += (found_at - sequence) as u64;
             let missing = (found_timestamp - timestamp).clamp(0, limits::TIMESTAMP_JUMP_SAMPLES_MAX);
             if missing > 0 {
-                out(Release::Lost(missing as usize));
+                out(JitterOutput::Lost(missing as usize));
             }
             self.next = Some((found_at, timestamp + missing));
         }
     }
 
-    fn release_slot(&mut self, now: Instant, expected: i64, slot: &Slot, out: &mut impl FnMut(Release<'_>)) {
+    fn release_slot(
+        &mut self, now: Instant, expected: i64, slot: &BufferedPacket, out: &mut impl FnMut(JitterOutput<'_>),
+    ) {
         let gap = slot.timestamp - expected;
         let mut next_timestamp = expected.max(slot.timestamp);
         if slot.len > 0 {
@@ -235,13 +238,13 @@ impl Buffer {
                 next_timestamp = expected;
             } else {
                 if gap > 0 {
-                    out(Release::Silence(gap as usize));
+                    out(JitterOutput::Silence(gap as usize));
                 }
                 self.late_in_a_row = 0;
                 self.filled = 0;
                 // The clocks drift by less than a packet over a pause, so the first word after it is complete.
                 self.paused = false;
-                out(Release::Audio(slot.payload.get(..usize::from(slot.len)).unwrap_or(&slot.payload)));
+                out(JitterOutput::Audio(slot.payload.get(..usize::from(slot.len)).unwrap_or(&slot.payload)));
                 next_timestamp = slot.timestamp + i64::from(slot.samples);
             }
             self.last_release = Some(now);
@@ -255,13 +258,13 @@ impl Buffer {
 
     /// Called once per frame: how many samples the clock must fill because nothing came.
     /// `announced`: the sender has said that it sends nothing, so that nothing is waited for.
-    pub fn fill(&mut self, now: Instant, frame_samples: usize, announced: bool) -> Option<Release<'static>> {
+    pub fn fill_gap(&mut self, now: Instant, frame_samples: usize, announced: bool) -> Option<JitterOutput<'static>> {
         let (sequence, timestamp) = self.next?;
         let last = self.last_release?;
         let quiet = now.saturating_duration_since(last);
-        let filled = crate::frame::duration_of(self.filled.max(0) as u64);
+        let filled = crate::frame::samples_to_duration(self.filled.max(0) as u64);
         // One packet duration beyond the wait, plus what was already filled.
-        let grace = if announced { crate::frame::DURATION } else { self.wait + Duration::from_millis(40) };
+        let grace = if announced { crate::frame::FRAME_DURATION } else { self.wait + Duration::from_millis(40) };
         if self.held > 0 || quiet < filled + grace {
             return None;
         }
@@ -269,7 +272,7 @@ impl Buffer {
         self.paused = announced;
         self.filled += frame_samples as i64;
         self.next = Some((sequence, timestamp + frame_samples as i64));
-        Some(if loss { Release::Lost(frame_samples) } else { Release::Silence(frame_samples) })
+        Some(if loss { JitterOutput::Lost(frame_samples) } else { JitterOutput::Silence(frame_samples) })
     }
 }
 
@@ -282,26 +285,26 @@ fn place(sequence: i64) -> usize {
 mod tests {
     use super::*;
 
-    struct Bench {
+    struct BufferTest {
         now: Instant,
-        buffer: Buffer,
+        buffer: JitterBuffer,
         out: Vec<String>,
     }
 
-    impl Bench {
+    impl BufferTest {
         fn new() -> Self {
             #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
             let now = Instant::now();
-            Self { now, buffer: Buffer::default(), out: vec![] }
+            Self { now, buffer: JitterBuffer::default(), out: vec![] }
         }
 
         fn take(&mut self) {
             let out = &mut self.out;
             self.buffer.release(self.now, |release| {
                 out.push(match release {
-                    Release::Audio(payload) => format!("{}", payload[0]),
-                    Release::Lost(samples) => format!("lost{samples}"),
-                    Release::Silence(samples) => format!("silence{samples}"),
+                    JitterOutput::Audio(payload) => format!("{}", payload[0]),
+                    JitterOutput::Lost(samples) => format!("lost{samples}"),
+                    JitterOutput::Silence(samples) => format!("silence{samples}"),
                 });
             });
         }
@@ -315,8 +318,8 @@ mod tests {
             for _ in 0..ms / 20 {
                 self.now += Duration::from_millis(20);
                 self.take();
-                match self.buffer.fill(self.now, 160, false) {
-                    Some(Release::Lost(_)) => self.out.push("fill".into()),
+                match self.buffer.fill_gap(self.now, 160, false) {
+                    Some(JitterOutput::Lost(_)) => self.out.push("fill".into()),
                     Some(_) => self.out.push("quiet".into()),
                     None => {}
                 }
@@ -325,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn packets_in_order_leave_at_once_over_both_wraps() {
-        let mut bench = Bench::new();
+    fn in_order_packets_are_released_at_once_across_wraps() {
+        let mut bench = BufferTest::new();
         for n in 0..4u32 {
             bench.arrive(65_534u16.wrapping_add(n as u16), (u32::MAX - 200).wrapping_add(n * 160));
             bench.now += Duration::from_millis(20);
@@ -335,8 +338,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reordered_packet_is_waited_for_and_a_lost_one_is_given_up() {
-        let mut bench = Bench::new();
+    fn gap_waits_for_reordered_packet_and_gives_up_lost_one() {
+        let mut bench = BufferTest::new();
         bench.arrive(1, 0);
         bench.arrive(3, 320);
         bench.arrive(2, 160);
@@ -344,7 +347,7 @@ mod tests {
         assert_eq!(bench.out, ["1", "2", "3"]);
         bench.arrive(5, 640);
         assert_eq!(bench.out.len(), 3);
-        bench.now += bench.buffer.wait();
+        bench.now += bench.buffer.gap_wait();
         bench.take();
         assert_eq!(bench.out[3..], ["lost160", "5"]);
         assert_eq!((bench.buffer.counters.lost, bench.buffer.counters.late), (1, 1));
@@ -352,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_pause_of_the_sender_becomes_silence() {
-        let mut bench = Bench::new();
+        let mut bench = BufferTest::new();
         bench.arrive(1, 0);
         bench.pass_ms(20);
         bench.arrive(2, 480); // DTX: the sequence goes on, time jumped
@@ -360,8 +363,8 @@ mod tests {
     }
 
     #[test]
-    fn when_nothing_comes_the_clock_goes_on_and_what_was_filled_is_not_played_twice() {
-        let mut bench = Bench::new();
+    fn clock_fills_gap_and_late_packets_are_dropped() {
+        let mut bench = BufferTest::new();
         bench.arrive(1, 0);
         bench.pass_ms(200);
         assert!(bench.out.iter().filter(|o| *o == "fill").count() == 3, "{:?}", bench.out);
@@ -376,12 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_pause_passes_without_a_wait_and_the_next_word_is_whole() {
-        let mut bench = Bench::new();
+    fn announced_dtx_fills_silence_without_loss() {
+        let mut bench = BufferTest::new();
         bench.arrive(1, 0);
         for _ in 0..10 {
             bench.now += Duration::from_millis(20);
-            assert_eq!(bench.buffer.fill(bench.now, 160, true), Some(Release::Silence(160)));
+            assert_eq!(bench.buffer.fill_gap(bench.now, 160, true), Some(JitterOutput::Silence(160)));
         }
         // The sender's clock is a little behind ours.
         bench.arrive(2, 1_500);
@@ -393,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_jump_in_time_starts_a_new_timeline() {
-        let mut bench = Bench::new();
+        let mut bench = BufferTest::new();
         bench.arrive(1, 0);
         bench.arrive(2, 900_000);
         bench.arrive(3, 900_160);

@@ -1,7 +1,7 @@
 //! Packet loss concealment: the last pitch periods are repeated and faded out over 60 ms
 //! (the idea of ITU-T G.711 appendix I, without its overlap with the next good frame).
 
-use crate::frame::SAMPLES;
+use crate::frame::FRAME_SAMPLES;
 
 /// Speech kept to look for a pitch period: 40 ms.
 const HISTORY: usize = 320;
@@ -12,22 +12,22 @@ const LAG_MAX: usize = 120;
 const FADE_SAMPLES: usize = 480;
 
 #[derive(Clone, Debug)]
-pub struct Concealer {
+pub struct PacketLossConcealer {
     history: [i16; HISTORY],
     lag: usize,
     /// Samples synthesized since the last received one.
     invented: usize,
 }
 
-impl Default for Concealer {
+impl Default for PacketLossConcealer {
     fn default() -> Self {
         Self { history: [0; HISTORY], lag: LAG_MAX, invented: 0 }
     }
 }
 
-impl Concealer {
+impl PacketLossConcealer {
     /// Stores received samples.
-    pub fn good(&mut self, samples: &[i16]) {
+    pub fn handle_received(&mut self, samples: &[i16]) {
         let samples = &samples[samples.len().saturating_sub(HISTORY)..];
         self.history.copy_within(samples.len().., 0);
         self.history[HISTORY - samples.len()..].copy_from_slice(samples);
@@ -35,7 +35,7 @@ impl Concealer {
     }
 
     /// Synthesizes the next samples.
-    pub fn lost(&mut self, out: &mut [i16]) {
+    pub fn conceal(&mut self, out: &mut [i16]) {
         if self.invented == 0 {
             self.lag = self.pitch();
         }
@@ -49,10 +49,10 @@ impl Concealer {
 
     /// The lag at which the last frame looks most like what came before it.
     fn pitch(&self) -> usize {
-        let recent = &self.history[HISTORY - SAMPLES..];
+        let recent = &self.history[HISTORY - FRAME_SAMPLES..];
         let mut best = (LAG_MAX, 0.0f32);
         for lag in LAG_MIN..=LAG_MAX {
-            let earlier = &self.history[HISTORY - SAMPLES - lag..HISTORY - lag];
+            let earlier = &self.history[HISTORY - FRAME_SAMPLES - lag..HISTORY - lag];
             let (mut product, mut energy) = (0i64, 1i64);
             for (a, b) in recent.iter().zip(earlier) {
                 product += i64::from(*a) * i64::from(*b);
@@ -73,17 +73,17 @@ mod tests {
     use crate::frame::level_dbfs;
 
     #[test]
-    fn a_lost_frame_of_a_tone_goes_on_in_phase_and_then_fades() {
+    fn concealed_tone_continues_in_phase_and_fades() {
         let tone = |n: usize| ((n as f32 * std::f32::consts::TAU / 80.0).sin() * 8_000.0) as i16;
-        let mut concealer = Concealer::default();
+        let mut concealer = PacketLossConcealer::default();
         let good: Vec<i16> = (0..480).map(tone).collect();
-        concealer.good(&good);
+        concealer.handle_received(&good);
         let mut out = [0; 480];
-        concealer.lost(&mut out);
+        concealer.conceal(&mut out);
         let error: Vec<i16> = (0..80).map(|n| out[n] - tone(480 + n)).collect();
         assert!(level_dbfs(&error) < level_dbfs(&good) - 15.0, "{} dB", level_dbfs(&error));
         assert!(level_dbfs(&out[400..]) < level_dbfs(&out[..80]) - 12.0);
-        concealer.lost(&mut out);
+        concealer.conceal(&mut out);
         assert_eq!(out, [0; 480]);
     }
 }

@@ -1,115 +1,115 @@
 //! Analysis of received frames: echo, DTMF, tones, voice activity and barge-in.
 
-use crate::detect::echo::{EchoGuard, Judgement};
+use crate::detect::echo::{EchoDetector, EchoJudgement};
 use crate::detect::{dtmf, tone};
-use crate::frame::{Frame, SAMPLES, level_dbfs};
-use crate::turn::barge_in::{self, BargeIn, Verdict};
-use crate::vad::{self, Detector, Voice};
+use crate::frame::{FRAME_SAMPLES, Frame, level_dbfs};
+use crate::turn::barge_in::{self, BargeInDecision, BargeInDetector};
+use crate::vad::{self, SpeechChange, VoiceActivityDetector};
 use std::time::{Duration, Instant};
 
 /// A caller must be louder than the background by this much to interrupt.
-const OVER_AMBIENT_DB: f32 = 3.0;
+const OVER_BACKGROUND_DB: f32 = 3.0;
 /// Steps per frame by which the background level rises and falls.
-const AMBIENT_UP_DB: f32 = 0.6;
-const AMBIENT_DOWN_DB: f32 = 0.07;
+const BACKGROUND_UP_DB: f32 = 0.6;
+const BACKGROUND_DOWN_DB: f32 = 0.07;
 /// Frames at the beginning that are taken over at once.
-const AMBIENT_FIRST_FRAMES: u32 = 15;
+const BACKGROUND_FIRST_FRAMES: u32 = 15;
 
 /// Background level while the caller listens: a high quantile in dBFS.
 #[derive(Clone, Copy, Debug)]
-struct Ambient {
+struct BackgroundLevel {
     dbfs: f32,
     frames: u32,
     /// Level over the last frames.
     smooth: f32,
 }
 
-impl Ambient {
+impl BackgroundLevel {
     /// Whether a frame stands out. `settled`: the caller is not being listened to as an interruption, so that
     /// what is heard is background.
-    fn stands_out(&mut self, dbfs: f32, settled: bool) -> bool {
+    fn update_and_compare(&mut self, dbfs: f32, settled: bool) -> bool {
         self.smooth += (dbfs - self.smooth) * 0.4;
-        let stands_out = self.smooth > self.dbfs + OVER_AMBIENT_DB;
+        let stands_out = self.smooth > self.dbfs + OVER_BACKGROUND_DB;
         if settled {
             self.frames = self.frames.saturating_add(1);
             self.dbfs = match self.smooth > self.dbfs {
-                true if self.frames <= AMBIENT_FIRST_FRAMES => self.smooth.min(-30.0),
-                true => self.dbfs + AMBIENT_UP_DB,
-                false => self.dbfs - AMBIENT_DOWN_DB,
+                true if self.frames <= BACKGROUND_FIRST_FRAMES => self.smooth.min(-30.0),
+                true => self.dbfs + BACKGROUND_UP_DB,
+                false => self.dbfs - BACKGROUND_DOWN_DB,
             };
         }
         stands_out
     }
 }
 
-pub(super) struct Ears {
-    detector: Option<Detector>,
-    barge_in: BargeIn,
-    ambient: Ambient,
-    pub(super) echo: EchoGuard,
+pub(super) struct AudioAnalysis {
+    detector: Option<VoiceActivityDetector>,
+    barge_in: BargeInDetector,
+    ambient: BackgroundLevel,
+    pub(super) echo: EchoDetector,
     echo_known: bool,
-    keys: dtmf::Receiver,
-    tones: Option<tone::Receiver>,
+    dtmf: dtmf::DtmfDetector,
+    tones: Option<tone::ToneDetector>,
 }
 
 /// What one frame was.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct FrameAnalysis {
     /// Echo or DTMF: STT gets silence instead.
-    pub mute: bool,
+    pub is_muted: bool,
     /// An echo path was found in this frame.
     pub path_found: bool,
-    pub voice: Option<Voice>,
-    pub verdict: Option<Verdict>,
+    pub voice: Option<SpeechChange>,
+    pub verdict: Option<BargeInDecision>,
     pub key: Option<char>,
     pub tone: Option<tone::Tone>,
 }
 
-impl Ears {
-    pub(super) fn new(vad: Option<vad::Config>, barge_in: barge_in::Config, detect_tones: bool) -> Self {
+impl AudioAnalysis {
+    pub(super) fn new(vad: Option<vad::VadConfig>, barge_in: barge_in::BargeInConfig, detect_tones: bool) -> Self {
         Self {
-            detector: vad.map(Detector::new),
-            barge_in: BargeIn::new(barge_in),
-            ambient: Ambient { dbfs: -70.0, frames: 0, smooth: -70.0 },
-            echo: EchoGuard::default(),
+            detector: vad.map(VoiceActivityDetector::new),
+            barge_in: BargeInDetector::new(barge_in),
+            ambient: BackgroundLevel { dbfs: -70.0, frames: 0, smooth: -70.0 },
+            echo: EchoDetector::default(),
             echo_known: false,
-            keys: dtmf::Receiver::default(),
-            tones: detect_tones.then(tone::Receiver::default),
+            dtmf: dtmf::DtmfDetector::default(),
+            tones: detect_tones.then(tone::ToneDetector::default),
         }
     }
 
-    pub(super) fn set_barge_in(&mut self, config: barge_in::Config) {
-        self.barge_in = BargeIn::new(config);
+    pub(super) fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
+        self.barge_in = BargeInDetector::new(config);
     }
 
     pub(super) fn release(&mut self) {
-        self.barge_in.release();
+        self.barge_in.resume();
     }
 
     /// True if the caller is speaking loudly enough right now; marks the playout as paused.
-    pub(super) fn would_hold(&mut self) -> bool {
-        let loud = self.ambient.smooth > self.ambient.dbfs + OVER_AMBIENT_DB;
-        loud && self.detector.as_ref().is_some_and(Detector::is_speaking) && self.barge_in.hold()
+    pub(super) fn pause_if_speaking(&mut self) -> bool {
+        let loud = self.ambient.smooth > self.ambient.dbfs + OVER_BACKGROUND_DB;
+        loud && self.detector.as_ref().is_some_and(VoiceActivityDetector::is_speaking) && self.barge_in.pause()
     }
 
     /// `playing`: the agent is speaking and can be interrupted.
-    pub(super) fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> Heard {
-        let mut heard = Heard::default();
+    pub(super) fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> FrameAnalysis {
+        let mut heard = FrameAnalysis::default();
         let Some(detector) = &mut self.detector else { return heard };
-        let judgement = self.echo.judge(frame);
+        let judgement = self.echo.classify(frame);
         if !self.echo_known && self.echo.path().is_some() {
             (self.echo_known, heard.path_found) = (true, true);
         }
-        heard.key = self.keys.handle_frame(frame);
+        heard.key = self.dtmf.handle_frame(frame);
         heard.tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
-        let silent = judgement == Judgement::Echo || self.keys.is_tone();
-        heard.mute = silent;
+        let silent = judgement == EchoJudgement::Echo || self.dtmf.is_key_down();
+        heard.is_muted = silent;
         let before = detector.voiced();
-        heard.voice = detector.handle_frame(now, if silent { &[0; SAMPLES] } else { frame });
+        heard.voice = detector.handle_frame(now, if silent { &[0; FRAME_SAMPLES] } else { frame });
         let (after, speaking) = (detector.voiced(), detector.is_speaking());
         let new = after.saturating_sub(if heard.voice.is_some() { Duration::ZERO } else { before });
-        let stands_out = self.ambient.stands_out(level_dbfs(frame), playing && !self.barge_in.is_held());
-        let counts = speaking && stands_out && !silent && judgement == Judgement::Foreign;
+        let stands_out = self.ambient.update_and_compare(level_dbfs(frame), playing && !self.barge_in.is_paused());
+        let counts = speaking && stands_out && !silent && judgement == EchoJudgement::NotEcho;
         heard.verdict = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
         heard
     }

@@ -15,17 +15,17 @@ pub const PROBATION_PACKETS: u32 = 3;
 /// After this much silence the same stream may continue from another port.
 pub const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// For this long after a new description the source may change even if the stream does not continue.
-const REOPENED: Duration = Duration::from_secs(5);
+const AFTER_DESCRIPTION: Duration = Duration::from_secs(5);
 /// During that time a source counts as silent after five missing packets.
-const REOPENED_SILENT_AFTER: Duration = Duration::from_millis(100);
+const AFTER_DESCRIPTION_SILENT: Duration = Duration::from_millis(100);
 /// For this long after the description named another address, late packets of the former source prove nothing.
-const FORMER: Duration = Duration::from_secs(2);
+const FORMER_SOURCE_WINDOW: Duration = Duration::from_secs(2);
 /// The same stream goes on (RFC 3550 appendix A.1, `MAX_DROPOUT`): a minute of packets of 20 ms.
 const SEQUENCE_AHEAD_MAX: u16 = 3_000;
 /// Sources on probation at once. Limits the memory a flood from many ports can take.
-const CANDIDATES_MAX: usize = 4;
+const PROBATION_SOURCES_MAX: usize = 4;
 /// A source on probation starts over after a pause this long.
-const CANDIDATE_PAUSE: Duration = Duration::from_secs(1);
+const PROBATION_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Paths of an ICE peer that have been proven by a check, before it has chosen one.
 const PATHS_MAX: usize = 8;
 
@@ -63,13 +63,13 @@ impl Latching {
 
 /// What the signalling says about the peer's media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct SignalledMedia {
     /// Address and port of the description.
     pub media: SocketAddr,
     /// Where RTCP is expected.
     pub rtcp: SocketAddr,
     /// RTCP comes where RTP comes.
-    pub is_one_port: bool,
+    pub rtcp_mux: bool,
     /// Where the signalling came from.
     pub signalling: Option<IpAddr>,
     /// The peer looks for its path with checks, and chooses it.
@@ -78,36 +78,36 @@ pub(super) struct Named {
 
 /// Stream identity of a packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(super) struct StreamPosition {
     pub ssrc: u32,
     pub sequence: u16,
 }
 
 /// Rank of a source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+enum SourceRank {
     /// Allowed by [`Latching::Any`] alone.
-    Anybody,
+    AnyAddress,
     /// Of an address that signalling knows.
-    Address,
+    KnownAddress,
     /// Of the signalling's address, with the port of the description: a NAT that keeps ports.
-    Port,
+    KnownPort,
     /// What the description names, or an ICE peer has chosen.
-    Named,
+    Described,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Source {
+struct MediaSource {
     addr: SocketAddr,
-    rank: Rank,
+    rank: SourceRank,
     heard: Instant,
-    mark: Mark,
+    mark: StreamPosition,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
+struct ProbationSource {
     addr: SocketAddr,
-    mark: Mark,
+    mark: StreamPosition,
     heard: Instant,
     seen: u32,
 }
@@ -115,51 +115,51 @@ struct Candidate {
 #[derive(Debug)]
 pub(super) struct Latch {
     rule: Latching,
-    named: Named,
+    signalled: SignalledMedia,
     /// Path nominated by an ICE peer; it overrides everything else.
-    chosen: Option<SocketAddr>,
-    paths: Vec<SocketAddr>,
-    source: Option<Source>,
-    candidates: [Option<Candidate>; CANDIDATES_MAX],
-    reopened: Option<Instant>,
+    nominated: Option<SocketAddr>,
+    valid_paths: Vec<SocketAddr>,
+    source: Option<MediaSource>,
+    candidates: [Option<ProbationSource>; PROBATION_SOURCES_MAX],
+    described_at: Option<Instant>,
     /// What the description named before, and when it stopped to.
     former: Option<(SocketAddr, Instant)>,
     rtcp_source: Option<SocketAddr>,
-    rtcp_chosen: Option<SocketAddr>,
+    rtcp_nominated: Option<SocketAddr>,
 }
 
 impl Latch {
-    pub(super) fn new(rule: Latching, named: Named) -> Self {
+    pub(super) fn new(rule: Latching, named: SignalledMedia) -> Self {
         Self {
             rule,
-            named: named.canonical(),
-            chosen: None,
-            paths: Vec::new(),
+            signalled: named.canonical(),
+            nominated: None,
+            valid_paths: Vec::new(),
             source: None,
-            candidates: [None; CANDIDATES_MAX],
-            reopened: None,
+            candidates: [None; PROBATION_SOURCES_MAX],
+            described_at: None,
             former: None,
             rtcp_source: None,
-            rtcp_chosen: None,
+            rtcp_nominated: None,
         }
     }
 
     /// Another description of the peer's, or the same anew. `keeps_path`: an ICE peer goes on with the path it has
     /// chosen until it chooses another.
-    pub(super) fn reopen(&mut self, now: Instant, named: Named, keeps_path: bool) {
+    pub(super) fn handle_description(&mut self, now: Instant, named: SignalledMedia, keeps_path: bool) {
         let named = named.canonical();
-        let before = self.named;
+        let before = self.signalled;
         if !keeps_path {
-            (self.chosen, self.rtcp_chosen) = (None, None);
-            self.paths.clear();
+            (self.nominated, self.rtcp_nominated) = (None, None);
+            self.valid_paths.clear();
         }
         // Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.
         let held = named.media.ip().is_unspecified();
         let kept = if held { before.media } else { named.media };
-        self.named = Named { media: kept, rtcp: if held { before.rtcp } else { named.rtcp }, ..named };
-        self.reopened = Some(now);
-        self.candidates = [None; CANDIDATES_MAX];
-        if self.chosen.is_some() {
+        self.signalled = SignalledMedia { media: kept, rtcp: if held { before.rtcp } else { named.rtcp }, ..named };
+        self.described_at = Some(now);
+        self.candidates = [None; PROBATION_SOURCES_MAX];
+        if self.nominated.is_some() {
             return;
         }
         if kept != before.media || named.has_ice != before.has_ice {
@@ -171,37 +171,39 @@ impl Latch {
     }
 
     /// Decides whether an unauthenticated packet is the peer's, and updates the source.
-    pub(super) fn accepts(&mut self, now: Instant, addr: SocketAddr, mark: Mark) -> bool {
+    pub(super) fn accept_packet(&mut self, now: Instant, addr: SocketAddr, mark: StreamPosition) -> bool {
         let addr = canonical(addr);
         let Some(rank) = self.rank(addr) else { return false };
         if let Some(source) = self.source.as_mut().filter(|source| source.addr == addr) {
             (source.rank, source.heard, source.mark) = (rank, now, mark);
             return true;
         }
-        let late = self.former.is_some_and(|(former, at)| former == addr && now.saturating_duration_since(at) < FORMER);
-        if rank < Rank::Named && (late || !self.may_replace(now, addr, rank, mark)) {
+        let late = self
+            .former
+            .is_some_and(|(former, at)| former == addr && now.saturating_duration_since(at) < FORMER_SOURCE_WINDOW);
+        if rank < SourceRank::Described && (late || !self.may_replace(now, addr, rank, mark)) {
             return false;
         }
         let goes_on = self.source.is_some_and(|source| is_same_stream(source.mark, mark));
-        if rank == Rank::Named || goes_on || self.has_passed(now, addr, mark) {
-            self.follow(now, addr, rank, mark);
+        if rank == SourceRank::Described || goes_on || self.count_probation_packet(now, addr, mark) {
+            self.set_source(now, addr, rank, mark);
             return true;
         }
         false
     }
 
     /// Handles a packet authenticated by SRTP, from any address. Our packets follow once the source is stable.
-    pub(super) fn authentic(&mut self, now: Instant, addr: SocketAddr, mark: Mark) {
+    pub(super) fn handle_authentic_packet(&mut self, now: Instant, addr: SocketAddr, mark: StreamPosition) {
         let addr = canonical(addr);
         let rank = self.rank(addr);
         match &mut self.source {
             Some(source) if source.addr == addr => (source.heard, source.mark) = (now, mark),
-            _ if self.chosen.is_some() && rank.is_none() || self.rule == Latching::Off && rank != Some(Rank::Named) => {
-            }
-            None => self.follow(now, addr, rank.unwrap_or(Rank::Anybody), mark),
+            _ if self.nominated.is_some() && rank.is_none()
+                || self.rule == Latching::Off && rank != Some(SourceRank::Described) => {}
+            None => self.set_source(now, addr, rank.unwrap_or(SourceRank::AnyAddress), mark),
             Some(_) => {
-                if rank == Some(Rank::Named) || self.has_passed(now, addr, mark) {
-                    self.follow(now, addr, rank.unwrap_or(Rank::Anybody), mark);
+                if rank == Some(SourceRank::Described) || self.count_probation_packet(now, addr, mark) {
+                    self.set_source(now, addr, rank.unwrap_or(SourceRank::AnyAddress), mark);
                 }
             }
         }
@@ -209,23 +211,23 @@ impl Latch {
 
     /// Whether a report is the peer's. `on_media_port`: it came where RTP comes. `ssrc`: whose it says it is;
     /// `known`: that of the stream.
-    pub(super) fn accepts_report(
+    pub(super) fn accept_rtcp(
         &mut self, addr: SocketAddr, on_media_port: bool, ssrc: Option<u32>, known: Option<u32>,
     ) -> bool {
         let addr = canonical(addr);
         let source = self.source.map(|source| source.addr);
-        if on_media_port || self.named.is_one_port {
-            return Some(addr) == source || self.rank(addr) == Some(Rank::Named);
+        if on_media_port || self.signalled.rtcp_mux {
+            return Some(addr) == source || self.rank(addr) == Some(SourceRank::Described);
         }
-        if let Some(chosen) = self.rtcp_chosen {
+        if let Some(chosen) = self.rtcp_nominated {
             return addr == chosen;
         }
-        if addr == self.named.rtcp {
+        if addr == self.signalled.rtcp {
             self.rtcp_source = Some(addr);
             return true;
         }
         let goes_with = self.rule != Latching::Off && source.is_some_and(|source| source.ip() == addr.ip());
-        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(self.named.rtcp);
+        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(self.signalled.rtcp);
         if fits {
             self.rtcp_source = Some(addr);
         }
@@ -233,107 +235,107 @@ impl Latch {
     }
 
     /// A report that SRTCP has proven.
-    pub(super) fn authentic_report(&mut self, addr: SocketAddr) {
+    pub(super) fn handle_authentic_rtcp(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
-        if self.rtcp_chosen.is_none() && (self.rule != Latching::Off || addr == self.named.rtcp) {
+        if self.rtcp_nominated.is_none() && (self.rule != Latching::Off || addr == self.signalled.rtcp) {
             self.rtcp_source = Some(addr);
         }
     }
 
     /// Rank of an address for the DTLS handshake; `None` if it may not take part.
-    pub(super) fn claim(&self, addr: SocketAddr) -> Option<u8> {
+    pub(super) fn source_rank(&self, addr: SocketAddr) -> Option<u8> {
         self.rank(canonical(addr)).map(|rank| rank as u8)
     }
 
     /// A connectivity check from this address was valid.
-    pub(super) fn proven(&mut self, addr: SocketAddr) {
+    pub(super) fn add_valid_path(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
-        if !self.paths.contains(&addr) {
-            if self.paths.len() == PATHS_MAX {
-                self.paths.remove(0);
+        if !self.valid_paths.contains(&addr) {
+            if self.valid_paths.len() == PATHS_MAX {
+                self.valid_paths.remove(0);
             }
-            self.paths.push(addr);
+            self.valid_paths.push(addr);
         }
     }
 
     /// An ICE peer has chosen this path.
-    pub(super) fn choose(&mut self, addr: SocketAddr) {
-        self.chosen = Some(canonical(addr));
-        self.source = self.source.filter(|source| Some(source.addr) == self.chosen);
+    pub(super) fn nominate(&mut self, addr: SocketAddr) {
+        self.nominated = Some(canonical(addr));
+        self.source = self.source.filter(|source| Some(source.addr) == self.nominated);
     }
 
-    pub(super) fn has_chosen(&self) -> bool {
-        self.chosen.is_some()
+    pub(super) fn is_nominated(&self) -> bool {
+        self.nominated.is_some()
     }
 
-    pub(super) fn choose_rtcp(&mut self, addr: SocketAddr) {
-        self.rtcp_chosen = Some(canonical(addr));
+    pub(super) fn nominate_rtcp(&mut self, addr: SocketAddr) {
+        self.rtcp_nominated = Some(canonical(addr));
     }
 
     /// Destination of our packets; `None` while it is unknown.
     pub(super) fn target(&self) -> Option<SocketAddr> {
-        let described = || match self.nat() {
-            Some(outside) => SocketAddr::new(outside, self.named.media.port()),
-            None => self.named.media,
+        let described = || match self.nat_address() {
+            Some(outside) => SocketAddr::new(outside, self.signalled.media.port()),
+            None => self.signalled.media,
         };
-        let to = self.chosen.or(self.source.map(|source| source.addr)).unwrap_or_else(described);
+        let to = self.nominated.or(self.source.map(|source| source.addr)).unwrap_or_else(described);
         is_sendable(to).then_some(to)
     }
 
     /// Where our reports go.
-    pub(super) fn report_target(&self) -> Option<SocketAddr> {
-        if self.named.is_one_port {
+    pub(super) fn rtcp_target(&self) -> Option<SocketAddr> {
+        if self.signalled.rtcp_mux {
             return self.target();
         }
         // Behind a NAT the RTCP port is only known from the peer's own reports.
         let media = self.source.map(|source| source.addr.ip());
-        let is_reachable = self.nat().is_none() && media.is_none_or(|media| media == self.named.media.ip());
-        let described = is_reachable.then_some(self.named.rtcp);
-        self.rtcp_chosen.or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
+        let is_reachable = self.nat_address().is_none() && media.is_none_or(|media| media == self.signalled.media.ip());
+        let described = is_reachable.then_some(self.signalled.rtcp);
+        self.rtcp_nominated.or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
     }
 
-    fn rank(&self, addr: SocketAddr) -> Option<Rank> {
-        if let Some(chosen) = self.chosen {
-            return (addr == chosen).then_some(Rank::Named);
+    fn rank(&self, addr: SocketAddr) -> Option<SourceRank> {
+        if let Some(chosen) = self.nominated {
+            return (addr == chosen).then_some(SourceRank::Described);
         }
-        let Named { media, signalling, has_ice, .. } = self.named;
+        let SignalledMedia { media, signalling, has_ice, .. } = self.signalled;
         if addr == media {
-            return Some(Rank::Named);
+            return Some(SourceRank::Described);
         }
         if has_ice {
-            return self.paths.contains(&addr).then_some(Rank::Address);
+            return self.valid_paths.contains(&addr).then_some(SourceRank::KnownAddress);
         }
         let is_signalling = signalling == Some(addr.ip());
         match self.rule {
             Latching::Off => None,
             Latching::SignallingAddress | Latching::Any
-                if self.nat() == Some(addr.ip()) && addr.port() == media.port() =>
+                if self.nat_address() == Some(addr.ip()) && addr.port() == media.port() =>
             {
-                Some(Rank::Port)
+                Some(SourceRank::KnownPort)
             }
-            Latching::SignallingAddress | Latching::Any if is_signalling => Some(Rank::Address),
-            _ if addr.ip() == media.ip() => Some(Rank::Address),
-            Latching::Any => Some(Rank::Anybody),
+            Latching::SignallingAddress | Latching::Any if is_signalling => Some(SourceRank::KnownAddress),
+            _ if addr.ip() == media.ip() => Some(SourceRank::KnownAddress),
+            Latching::Any => Some(SourceRank::AnyAddress),
             _ => None,
         }
     }
 
     /// Public address of the NAT the peer is behind, if its description names a private address.
-    fn nat(&self) -> Option<IpAddr> {
-        let Named { media, signalling, has_ice, .. } = self.named;
+    fn nat_address(&self) -> Option<IpAddr> {
+        let SignalledMedia { media, signalling, has_ice, .. } = self.signalled;
         let follows = matches!(self.rule, Latching::SignallingAddress | Latching::Any) && !has_ice;
-        signalling.filter(|outside| follows && !is_inside(*outside) && is_inside(media.ip()))
+        signalling.filter(|outside| follows && !is_private(*outside) && is_private(media.ip()))
     }
 
     /// Whether a source other than the described one may replace the current source after probation.
-    fn may_replace(&self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) -> bool {
+    fn may_replace(&self, now: Instant, addr: SocketAddr, rank: SourceRank, mark: StreamPosition) -> bool {
         let Some(source) = self.source else { return true };
         if rank > source.rank {
             return true;
         }
         let silent = now.saturating_duration_since(source.heard);
         if self.is_reopened(now)
-            && silent >= REOPENED_SILENT_AFTER
+            && silent >= AFTER_DESCRIPTION_SILENT
             && (rank == source.rank || addr.ip() == source.addr.ip())
         {
             return true;
@@ -342,32 +344,33 @@ impl Latch {
     }
 
     fn is_reopened(&self, now: Instant) -> bool {
-        self.reopened.is_some_and(|at| now.saturating_duration_since(at) < REOPENED)
+        self.described_at.is_some_and(|at| now.saturating_duration_since(at) < AFTER_DESCRIPTION)
     }
 
     /// Counts a packet of a source on probation; true when it was the last that was wanted.
-    fn has_passed(&mut self, now: Instant, addr: SocketAddr, mark: Mark) -> bool {
-        let fresh = Candidate { addr, mark, heard: now, seen: 1 };
+    fn count_probation_packet(&mut self, now: Instant, addr: SocketAddr, mark: StreamPosition) -> bool {
+        let fresh = ProbationSource { addr, mark, heard: now, seen: 1 };
         if let Some(one) = self.candidates.iter_mut().flatten().find(|one| one.addr == addr) {
             let ahead = mark.sequence.wrapping_sub(one.mark.sequence);
             let goes_on = one.mark.ssrc == mark.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead);
-            let paused = now.saturating_duration_since(one.heard) > CANDIDATE_PAUSE;
-            *one = if goes_on && !paused { Candidate { seen: one.seen.saturating_add(1), ..fresh } } else { fresh };
+            let paused = now.saturating_duration_since(one.heard) > PROBATION_PAUSE_MAX;
+            *one =
+                if goes_on && !paused { ProbationSource { seen: one.seen.saturating_add(1), ..fresh } } else { fresh };
             return one.seen >= PROBATION_PACKETS;
         }
         // Evicts the source with the fewest packets, and among those the one silent longest.
-        let far = |one: &Option<Candidate>| one.map(|one| (one.seen, one.heard));
+        let far = |one: &Option<ProbationSource>| one.map(|one| (one.seen, one.heard));
         if let Some(place) = self.candidates.iter_mut().min_by_key(|one| far(one)) {
             *place = Some(fresh);
         }
         false
     }
 
-    fn follow(&mut self, now: Instant, addr: SocketAddr, rank: Rank, mark: Mark) {
-        self.source = Some(Source { addr, rank, heard: now, mark });
-        self.candidates = [None; CANDIDATES_MAX];
+    fn set_source(&mut self, now: Instant, addr: SocketAddr, rank: SourceRank, mark: StreamPosition) {
+        self.source = Some(MediaSource { addr, rank, heard: now, mark });
+        self.candidates = [None; PROBATION_SOURCES_MAX];
         // The peer's new source is known; close the window.
-        self.reopened = None;
+        self.described_at = None;
         // The RTCP address changes with the source address.
         if self.rtcp_source.is_some_and(|rtcp| rtcp.ip() != addr.ip()) {
             self.rtcp_source = None;
@@ -375,7 +378,7 @@ impl Latch {
     }
 }
 
-impl Named {
+impl SignalledMedia {
     fn canonical(self) -> Self {
         Self {
             media: canonical(self.media),
@@ -391,7 +394,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-fn is_same_stream(before: Mark, after: Mark) -> bool {
+fn is_same_stream(before: StreamPosition, after: StreamPosition) -> bool {
     let ahead = after.sequence.wrapping_sub(before.sequence);
     before.ssrc == after.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead)
 }
@@ -403,7 +406,7 @@ fn is_sendable(addr: SocketAddr) -> bool {
 }
 
 /// A private or link-local address (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
-fn is_inside(ip: IpAddr) -> bool {
+fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

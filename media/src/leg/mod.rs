@@ -13,24 +13,24 @@ mod receiving;
 mod sending;
 mod types;
 
-use coder::Coder;
-use ears::Ears;
+use coder::StreamCodec;
+use ears::AudioAnalysis;
 pub use latch::Latching;
-use latch::{Latch, Named};
-use noise::Noise;
-use pace::Pace;
-pub use types::{Config, LegEvent, Port, Stream};
+use latch::{Latch, SignalledMedia};
+use noise::ComfortNoise;
+use pace::SampleBudget;
+pub use types::{LegConfig, LegEvent, PortKind, StreamConfig};
 
-use crate::codec::Law;
-use crate::frame::{DURATION, Frame, RATE_HZ, SAMPLES};
-use crate::jitter::buffer::Buffer;
+use crate::codec::Companding;
+use crate::frame::{FRAME_DURATION, FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
+use crate::jitter::buffer::JitterBuffer;
 use crate::limits;
-use crate::playout::backdrop::Backdrop;
+use crate::playout::backdrop::AmbienceMixer;
 use crate::playout::pacer::Pacer;
-use crate::playout::queue::{PieceId, Queue};
-use crate::playout::relay::Relay;
-use crate::record::align::Aligner;
-use crate::rtp::digits::DigitSender;
+use crate::playout::queue::{PlayoutQueue, SegmentId};
+use crate::playout::relay::RelayBuffer;
+use crate::record::align::RecordingAligner;
+use crate::rtp::digits::DtmfSender;
 use crate::rtp::packetizer::Packetizer;
 use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
@@ -42,43 +42,43 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub struct Leg {
-    stream: Stream,
+    stream: StreamConfig,
     /// Companding of the audio delivered to STT. It is fixed when the leg starts and does not change on renegotiation.
-    law: Law,
+    companding: Companding,
     clock: NtpClock,
     cname: String,
     latch: Latch,
-    pace: Pace,
+    sample_budget: SampleBudget,
     remote_ssrc: Option<u32>,
-    buffer: Buffer,
+    buffer: JitterBuffer,
     /// Taken out of the option while in use.
-    coder: Option<Coder>,
+    codec: Option<StreamCodec>,
     /// The last frame was not sent: the next one begins a talk spurt.
     unsent: bool,
     capture: Frame,
     captured: usize,
-    digits_in: telephone_event::Receiver,
-    ears: Ears,
+    dtmf_receiver: telephone_event::TelephoneEventReceiver,
+    analysis: AudioAnalysis,
     /// Telephone events were received. In-band tones are then ignored, because they duplicate the events.
-    has_events: bool,
+    has_telephone_events: bool,
     /// Response that cannot be interrupted.
-    protected: Option<u32>,
-    queue: Queue,
-    backdrop: Option<Backdrop>,
-    relay: Option<Box<Relay>>,
+    uninterruptible: Option<u32>,
+    queue: PlayoutQueue,
+    ambience: Option<AmbienceMixer>,
+    relay: Option<Box<RelayBuffer>>,
     pacer: Pacer,
     packetizer: Packetizer,
-    digits_out: DigitSender,
+    dtmf_sender: DtmfSender,
     /// Encoded audio waiting until a packet is full.
-    packing: Box<[u8; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]>,
+    packing: Box<[u8; limits::PACKET_OUT_SAMPLES_MAX + FRAME_SAMPLES]>,
     packed: usize,
     pack_marker: bool,
     /// Comfort noise to play while the peer sends nothing.
-    noise: Option<Noise>,
+    comfort_noise: Option<ComfortNoise>,
     /// The peer has sent RTCP reports, and its last VoIP metrics.
     reported: bool,
-    remote_voip: Option<rtcp::VoipMetrics>,
-    aligner: Option<Box<Aligner>>,
+    remote_voip_metrics: Option<rtcp::VoipMetrics>,
+    aligner: Option<Box<RecordingAligner>>,
     spare_blocks: Vec<Vec<i16>>,
     deliver_audio: bool,
     speak_at_once: bool,
@@ -101,45 +101,49 @@ impl std::fmt::Debug for Leg {
 }
 
 impl Leg {
-    pub fn new(now: Instant, config: Config) -> Self {
-        let stream = config.stream.sound();
+    pub fn new(now: Instant, config: LegConfig) -> Self {
+        let stream = config.stream.normalized();
         let mut packetizer = Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp);
-        if stream.is_secret() {
-            packetizer.begin_low();
+        if stream.is_encrypted() {
+            packetizer.start_in_lower_half();
         }
         Self {
             stream,
-            law: stream.codec.law(),
+            companding: stream.codec.companding(),
             clock: config.clock,
             cname: config.cname,
-            latch: Latch::new(config.latching, named(&stream)),
-            pace: Pace::default(),
+            latch: Latch::new(config.latching, signalled_media(&stream)),
+            sample_budget: SampleBudget::default(),
             remote_ssrc: None,
-            buffer: Buffer::default(),
-            coder: Some(Coder::new(stream.codec)),
+            buffer: JitterBuffer::default(),
+            codec: Some(StreamCodec::new(stream.codec)),
             unsent: false,
-            capture: [0; SAMPLES],
+            capture: [0; FRAME_SAMPLES],
             captured: 0,
-            digits_in: telephone_event::Receiver::default(),
-            ears: Ears::new(config.detect_voice.then_some(config.vad), config.barge_in, config.detect_tones),
-            has_events: false,
-            protected: None,
-            queue: Queue::default(),
-            backdrop: config.backdrop,
+            dtmf_receiver: telephone_event::TelephoneEventReceiver::default(),
+            analysis: AudioAnalysis::new(
+                config.detect_voice.then_some(config.vad),
+                config.barge_in,
+                config.detect_tones,
+            ),
+            has_telephone_events: false,
+            uninterruptible: None,
+            queue: PlayoutQueue::default(),
+            ambience: config.ambience,
             relay: None,
             pacer: Pacer::new(now),
             packetizer,
-            digits_out: DigitSender::default(),
-            packing: Box::new([0; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES]),
+            dtmf_sender: DtmfSender::default(),
+            packing: Box::new([0; limits::PACKET_OUT_SAMPLES_MAX + FRAME_SAMPLES]),
             packed: 0,
             pack_marker: false,
-            noise: None,
+            comfort_noise: None,
             reported: false,
-            remote_voip: None,
+            remote_voip_metrics: None,
             aligner: config.record.then(Box::default),
             spare_blocks: Vec::new(),
             deliver_audio: config.deliver_audio,
-            speak_at_once: config.speak_at_once,
+            speak_at_once: config.start_spurt_immediately,
             network_timeout: config.network_timeout,
             last_packet: now,
             network_lost: false,
@@ -155,7 +159,7 @@ impl Leg {
 
     /// When [`Leg::tick`] is due.
     pub fn due(&self, now: Instant) -> Instant {
-        if self.speak_at_once && self.stream.sending && !self.digits_out.is_sending() && self.queue.is_ready() {
+        if self.speak_at_once && self.stream.sending && !self.dtmf_sender.is_sending() && self.queue.is_ready() {
             self.pacer.due_for_speech(now)
         } else {
             self.pacer.due()
@@ -175,40 +179,40 @@ impl Leg {
     }
 
     /// Applies a renegotiated stream. The peer's packets may now come from another address.
-    pub fn renegotiate(&mut self, now: Instant, stream: Stream) {
-        let stream = stream.sound();
-        let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.has_chosen();
-        self.latch.reopen(now, named(&stream), keeps_path);
-        if stream.needs_new_source(&self.stream) {
-            self.packetizer.renew();
+    pub fn renegotiate(&mut self, now: Instant, stream: StreamConfig) {
+        let stream = stream.normalized();
+        let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.is_nominated();
+        self.latch.handle_description(now, signalled_media(&stream), keeps_path);
+        if stream.needs_new_ssrc(&self.stream) {
+            self.packetizer.renew_ssrc();
         }
         if stream.receiving && !self.stream.receiving {
             self.last_packet = now;
         }
         if stream.codec != self.stream.codec {
             self.packed = 0;
-            self.coder = Some(Coder::new(stream.codec));
+            self.codec = Some(StreamCodec::new(stream.codec));
         }
         self.stream = stream;
     }
 
     /// Speech of a piece; `ended` with its last samples.
-    pub fn play(&mut self, piece: PieceId, samples: Vec<i16>, ended: bool) {
+    pub fn play(&mut self, piece: SegmentId, samples: Vec<i16>, ended: bool) {
         self.queue.push(piece, samples, ended);
     }
 
     /// Sets the ambience mixed under the agent's voice.
-    pub fn set_backdrop(&mut self, backdrop: Option<Backdrop>) {
-        self.backdrop = backdrop;
+    pub fn set_ambience(&mut self, backdrop: Option<AmbienceMixer>) {
+        self.ambience = backdrop;
     }
 
     /// A frame of the party that this leg is bridged with.
-    pub fn relay(&mut self, frame: &Frame) {
+    pub fn relay_frame(&mut self, frame: &Frame) {
         self.relay.get_or_insert_default().push(frame);
     }
 
     /// Starts the answered call: recording and network timeout begin here.
-    pub fn answered(&mut self, now: Instant, record: bool) {
+    pub fn start_call(&mut self, now: Instant, record: bool) {
         self.aligner = record.then(Box::default);
         self.network_lost = false;
         self.last_packet = now;
@@ -217,72 +221,72 @@ impl Leg {
     /// Stops playout and discards the response and older ones; `barge_in` if the caller interrupted.
     pub fn flush(&mut self, now: Instant, generation: u32, barge_in: bool) {
         let mut all = Vec::new();
-        self.queue.flush_generation(generation, |heard| all.push(heard));
-        self.ears.release();
-        self.event(LegEvent::Flushed { barge_in, generation, heard: all, at: now });
+        self.queue.flush_response(generation, |heard| all.push(heard));
+        self.analysis.release();
+        self.push_event(LegEvent::PlayoutFlushed { barge_in, generation, heard: all, at: now });
     }
 
     /// Resumes playout where it was paused.
     pub fn resume(&mut self) {
-        self.queue.release();
-        self.ears.release();
+        self.queue.resume();
+        self.analysis.release();
     }
 
     /// Makes this response uninterruptible.
-    pub fn protect(&mut self, generation: u32) {
-        self.protected = Some(generation);
+    pub fn set_uninterruptible(&mut self, generation: u32) {
+        self.uninterruptible = Some(generation);
         if self.queue.current().is_some_and(|(current, _)| current == generation) {
             self.resume();
         }
     }
 
-    pub fn set_barge_in(&mut self, config: barge_in::Config) {
-        self.ears.set_barge_in(config);
-        self.queue.release();
+    pub fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
+        self.analysis.set_barge_in(config);
+        self.queue.resume();
     }
 
     /// Digits that are not 0-9, *, # or A-D are skipped.
-    pub fn send_digits(&mut self, digits: &str) {
-        self.digits_out.push(digits);
+    pub fn send_dtmf(&mut self, digits: &str) {
+        self.dtmf_sender.push(digits);
     }
 
-    fn may_be_interrupted(&self) -> bool {
+    fn is_interruptible(&self) -> bool {
         let current = self.queue.current().map(|(generation, _)| generation);
-        self.queue.is_active() && (current.is_none() || current != self.protected)
+        self.queue.is_active() && (current.is_none() || current != self.uninterruptible)
     }
 
-    fn hold(&mut self, now: Instant) {
-        if let Some((generation, _)) = self.queue.current().filter(|_| !self.queue.is_held()) {
-            self.queue.hold();
-            self.event(LegEvent::Held { generation, at: now });
+    fn pause_playout(&mut self, now: Instant) {
+        if let Some((generation, _)) = self.queue.current().filter(|_| !self.queue.is_paused()) {
+            self.queue.pause();
+            self.push_event(LegEvent::PlayoutPaused { generation, at: now });
         }
     }
 
     /// One frame of the leg's own time, nominally at `due`.
-    pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+    pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         self.release(now);
         let announced = self.is_peer_silent();
-        if let Some(release) = self.buffer.fill(now, SAMPLES, announced) {
-            self.received(now, &release, false);
-            self.settle(now);
+        if let Some(release) = self.buffer.fill_gap(now, FRAME_SAMPLES, announced) {
+            self.handle_jitter_output(now, &release, false);
+            self.conceal_pending(now);
         }
         self.send_frame(now, due, send);
         if now >= self.next_report {
-            self.report(now, false, send);
+            self.send_rtcp(now, false, send);
         }
         let silent = now.saturating_duration_since(self.last_packet);
         if self.stream.receiving && !self.network_lost && silent >= self.network_timeout {
             self.network_lost = true;
-            self.event(LegEvent::NetworkLost);
+            self.push_event(LegEvent::NetworkLost);
         }
     }
 
     /// Closes the leg: sends RTCP BYE, the rest of the recording and the statistics.
-    pub fn close(&mut self, now: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        self.report(now, true, send);
+    pub fn close(&mut self, now: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
+        self.send_rtcp(now, true, send);
         if let Some(aligner) = &mut self.aligner {
             let block = aligner.finish();
-            self.event(LegEvent::Recorded { block });
+            self.push_event(LegEvent::RecordingBlock { block });
         }
         let stats = self.stats();
         self.events.push_back(LegEvent::Closed { stats });
@@ -295,22 +299,22 @@ impl Leg {
             packets_late: counters.late,
             packets_duplicate: counters.duplicate,
             packets_reordered: counters.reordered,
-            mos: (counters.received > 0).then(|| quality::mos(self.rating())),
+            mos: (counters.received > 0).then(|| quality::mos(self.r_factor())),
             mos_remote: self.remote_mos(),
-            jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / RATE_HZ as f32,
-            echo: self.ears.echo.path(),
-            echo_ms: self.ears.echo.echo_frames * 20,
+            jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / SAMPLE_RATE_HZ as f32,
+            echo: self.analysis.echo.path(),
+            echo_ms: self.analysis.echo.echo_frames * 20,
             playout_overflow_ms: self.queue.overflow_samples / 8,
             ..self.stats
         }
     }
 
     /// Restarts the leg's timeline after the worker was blocked too long.
-    pub fn restart_clock(&mut self, now: Instant) {
+    pub fn restart_pacing(&mut self, now: Instant) {
         self.pacer.restart(now);
     }
 
-    fn event(&mut self, event: LegEvent) {
+    fn push_event(&mut self, event: LegEvent) {
         if self.events.len() < limits::LEG_EVENTS_MAX {
             self.events.push_back(event);
         } else {
@@ -319,14 +323,14 @@ impl Leg {
     }
 }
 
-fn named(stream: &Stream) -> Named {
-    Named {
+fn signalled_media(stream: &StreamConfig) -> SignalledMedia {
+    SignalledMedia {
         media: stream.remote,
         rtcp: stream.remote_rtcp,
-        is_one_port: stream.rtcp_mux,
+        rtcp_mux: stream.rtcp_mux,
         signalling: stream.signalling,
         has_ice: stream.ice.is_some(),
     }
 }
 
-const _: () = assert!(DURATION.as_millis() as usize * RATE_HZ as usize / 1_000 == SAMPLES);
+const _: () = assert!(FRAME_DURATION.as_millis() as usize * SAMPLE_RATE_HZ as usize / 1_000 == FRAME_SAMPLES);

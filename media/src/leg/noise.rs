@@ -1,17 +1,17 @@
 //! Comfort noise (RFC 3389) that replaces a paused stream. Only the level is used, not the spectrum.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::frame::{Frame, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame};
 
 #[derive(Clone, Debug)]
-pub(super) struct Noise {
+pub(super) struct ComfortNoise {
     amplitude: i32,
     dice: u32,
 }
 
-impl Noise {
+impl ComfortNoise {
     /// The first octet is the level, in dB below the loudest (section 3.1).
-    pub(super) fn of(payload: &[u8]) -> Self {
+    pub(super) fn from_payload(payload: &[u8]) -> Self {
         let level_db = payload.first().map_or(70, |octet| octet & 0x7f).clamp(20, 127);
         // Evenly spread noise has the level of its amplitude less 4.8 dB.
         let amplitude = 32_767.0 * 10f32.powf((4.8 - f32::from(level_db)) / 20.0);
@@ -19,7 +19,7 @@ impl Noise {
     }
 
     pub(super) fn fill(&mut self, frame: &mut Frame) {
-        for sample in frame.iter_mut().take(SAMPLES) {
+        for sample in frame.iter_mut().take(FRAME_SAMPLES) {
             self.dice ^= self.dice << 13;
             self.dice ^= self.dice >> 17;
             self.dice ^= self.dice << 5;
@@ -34,14 +34,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_is_what_was_asked_for() {
+    fn comfort_noise_has_the_requested_level() {
         for level_db in [40u8, 60] {
-            let mut frame = [0; SAMPLES];
-            let mut noise = Noise::of(&[level_db]);
+            let mut frame = [0; FRAME_SAMPLES];
+            let mut noise = ComfortNoise::from_payload(&[level_db]);
             let mut power = 0.0;
             for _ in 0..50 {
                 noise.fill(&mut frame);
-                power += frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / SAMPLES as f64 / 50.0;
+                power += frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / FRAME_SAMPLES as f64 / 50.0;
             }
             let measured = 20.0 * (32_767.0 / power.sqrt()).log10();
             assert!((measured - f64::from(level_db)).abs() < 1.5, "{measured} for {level_db}");

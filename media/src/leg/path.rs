@@ -1,41 +1,41 @@
 //! Interface between a leg and its transport: destination, keys, path events.
 
-use super::{Leg, LegEvent, Port, Stream};
-use crate::transport::dtls::Terms;
-use crate::transport::srtp::Keys;
+use super::{Leg, LegEvent, PortKind, StreamConfig};
+use crate::transport::dtls::DtlsParams;
+use crate::transport::srtp::SrtpKeys;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 impl Leg {
     /// The keys of its stream.
-    pub fn srtp(&self) -> Option<Keys> {
+    pub fn srtp(&self) -> Option<SrtpKeys> {
         self.stream.srtp
     }
 
     /// A connectivity check was valid (ICE).
-    pub fn handle_path_proven(&mut self, source: SocketAddr) {
-        self.latch.proven(source);
+    pub fn handle_valid_path(&mut self, source: SocketAddr) {
+        self.latch.add_valid_path(source);
     }
 
     /// The peer has nominated a path (ICE).
-    pub fn handle_chosen(&mut self, port: Port, source: SocketAddr) {
+    pub fn handle_nominated(&mut self, port: PortKind, source: SocketAddr) {
         match port {
-            Port::Rtp => self.latch.choose(source),
-            Port::Rtcp => self.latch.choose_rtcp(source),
+            PortKind::Rtp => self.latch.nominate(source),
+            PortKind::Rtcp => self.latch.nominate_rtcp(source),
         }
     }
 
     /// Rank of a source for the DTLS handshake, higher is better; `None` for unknown sources.
-    pub fn claim(&self, source: SocketAddr) -> Option<u8> {
-        self.latch.claim(source)
+    pub fn source_rank(&self, source: SocketAddr) -> Option<u8> {
+        self.latch.source_rank(source)
     }
 
-    pub fn stream(&self) -> Stream {
+    pub fn stream(&self) -> StreamConfig {
         self.stream
     }
 
     /// The handshake its keys come from.
-    pub fn dtls(&self) -> Option<Terms> {
+    pub fn dtls(&self) -> Option<DtlsParams> {
         self.stream.dtls
     }
 
@@ -46,34 +46,34 @@ impl Leg {
 
     /// Where its reports go.
     pub(super) fn report_target(&self) -> Option<SocketAddr> {
-        self.latch.report_target()
+        self.latch.rtcp_target()
     }
 
     /// Restarts the network timeout, because there was no path before.
-    pub fn restart_silence(&mut self, now: Instant) {
+    pub fn restart_network_timeout(&mut self, now: Instant) {
         self.last_packet = now;
     }
 
     /// The path to the other side is open (WebRTC: after ICE and DTLS), or is gone for good.
     pub fn handle_connected(&mut self, now: Instant) {
         self.last_packet = now;
-        self.event(LegEvent::Connected { at: now });
+        self.push_event(LegEvent::Connected { at: now });
     }
 
     /// The remote side closed the session.
     pub fn handle_closed(&mut self) {
         self.network_lost = true; // its silence means nothing any more
-        self.event(LegEvent::PeerClosed);
+        self.push_event(LegEvent::PeerClosed);
     }
 
     pub fn handle_disconnected(&mut self) {
         if !std::mem::replace(&mut self.network_lost, true) {
-            self.event(LegEvent::NetworkLost);
+            self.push_event(LegEvent::NetworkLost);
         }
     }
 
     /// Counts a packet that failed authentication.
-    pub fn handle_unauthentic(&mut self) {
+    pub fn count_unauthentic(&mut self) {
         self.stats.packets_unauthentic += 1;
     }
 }

@@ -1,13 +1,13 @@
 //! Sending side of the leg: one frame every 20 ms, and RTCP.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::{Leg, LegEvent, Port};
+use super::{Leg, LegEvent, PortKind};
 use crate::codec::Codec;
-use crate::frame::{Frame, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::limits;
-use crate::playout::queue::Change;
+use crate::playout::queue::SegmentChange;
 use crate::rtp::quality;
-use crate::rtp::rtcp::{self, Reception};
+use crate::rtp::rtcp::{self, ReceptionReport};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -15,65 +15,67 @@ use std::time::Instant;
 const PACKET_MAX: usize = 12 + limits::PACKET_OUT_SAMPLES_MAX;
 
 impl Leg {
-    pub(super) fn send_frame(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
-        let mut frame: Frame = [0; SAMPLES];
+    pub(super) fn send_frame(
+        &mut self, now: Instant, due: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8]),
+    ) {
+        let mut frame: Frame = [0; FRAME_SAMPLES];
         let timestamp = self.packetizer.timestamp();
-        self.packetizer.advance(SAMPLES as u32);
+        self.packetizer.advance(FRAME_SAMPLES as u32);
         if !self.stream.sending {
             self.packed = 0;
-            self.pacer.sent(due, false);
-            return self.recorded(&frame);
+            self.pacer.record_sent(due, false);
+            return self.record_sent_frame(&frame);
         }
         let mut buffer = [0; PACKET_MAX];
-        if let Some(step) = self.digits_out.step(timestamp, self.stream.telephone_event, &mut frame) {
-            self.pacer.sent(due, false);
+        if let Some(step) = self.dtmf_sender.step(timestamp, self.stream.telephone_event, &mut frame) {
+            self.pacer.record_sent(due, false);
             if step.last {
-                self.event(LegEvent::DigitsSent);
+                self.push_event(LegEvent::DtmfSent);
             }
             if let (Some(packet), Some(payload_type)) = (step.packet, self.stream.telephone_event) {
                 self.packed = 0; // pending audio is replaced by the event
                 let marker = packet.marker;
-                let at = self.coder.as_ref().map_or(packet.timestamp, |coder| coder.to_wire(packet.timestamp));
+                let at = self.codec.as_ref().map_or(packet.timestamp, |coder| coder.samples_to_rtp(packet.timestamp));
                 let len = self.packetizer.write(payload_type, marker, at, &packet.payload, &mut buffer);
                 self.transmit(buffer.get(..len).unwrap_or_default(), send);
-                return self.recorded(&frame);
+                return self.record_sent_frame(&frame);
             }
             return self.send_audio(timestamp, false, &frame, &mut buffer, send);
         }
         // A response does not start while the caller is speaking.
         let begins = self.queue.is_ready() && self.queue.current().is_some_and(|(_, heard)| !heard);
-        if begins && self.may_be_interrupted() && self.ears.would_hold() {
-            self.hold(now);
+        if begins && self.is_interruptible() && self.analysis.pause_if_speaking() {
+            self.pause_playout(now);
         }
         let events = &mut self.events;
         let speech = self.queue.next_frame(&mut frame, |change| {
             if events.len() < limits::LEG_EVENTS_MAX {
                 events.push_back(match change {
-                    Change::Started(piece) => LegEvent::PieceStarted { piece, at: now },
-                    Change::Finished(heard) => LegEvent::PieceFinished { heard, at: now },
+                    SegmentChange::Started(piece) => LegEvent::SegmentStarted { piece, at: now },
+                    SegmentChange::Finished(heard) => LegEvent::SegmentFinished { heard, at: now },
                 });
             }
         });
         // A segment without samples that has not ended: TTS is slower than real time.
-        let dry = !speech && self.queue.is_active() && !self.queue.is_held();
+        let dry = !speech && self.queue.is_active() && !self.queue.is_paused();
         self.stats.underruns += u64::from(dry && !self.underrun);
         self.underrun = dry;
-        if let Some(backdrop) = &mut self.backdrop {
+        if let Some(backdrop) = &mut self.ambience {
             backdrop.mix(&mut frame, speech);
         }
         let relayed = self.relay.as_mut().is_some_and(|relay| relay.mix(&mut frame));
-        self.ears.echo.handle_sent(&frame, speech || relayed);
-        let marker = self.pacer.sent(due, speech);
+        self.analysis.echo.handle_sent(&frame, speech || relayed);
+        let marker = self.pacer.record_sent(due, speech);
         self.send_audio(timestamp, marker, &frame, &mut buffer, send);
     }
 
     fn send_audio(
         &mut self, timestamp: u32, marker: bool, frame: &Frame, buffer: &mut [u8; PACKET_MAX],
-        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+        send: &mut impl FnMut(PortKind, SocketAddr, &[u8]),
     ) {
-        let mut coded = [0; SAMPLES];
-        let Some(coder) = &mut self.coder else { return };
-        let timestamp = coder.to_wire(timestamp);
+        let mut coded = [0; FRAME_SAMPLES];
+        let Some(coder) = &mut self.codec else { return };
+        let timestamp = coder.samples_to_rtp(timestamp);
         let is_whole = self.stream.ptime_ms == 20 || self.stream.codec == Codec::Opus;
         match coder.encode(frame, &mut coded) {
             Some(payload) => {
@@ -86,14 +88,14 @@ impl Leg {
             }
             None => self.unsent = true,
         }
-        self.recorded(frame);
+        self.record_sent_frame(frame);
     }
 
     /// Cuts what is coded into packets of the length the peer asked for. An octet is a sample in every codec that is
     /// packed.
     fn pack(
         &mut self, marker: bool, timestamp: u32, coded: &[u8], buffer: &mut [u8; PACKET_MAX],
-        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+        send: &mut impl FnMut(PortKind, SocketAddr, &[u8]),
     ) {
         // Never zero: that would loop forever.
         let len = (usize::from(self.stream.ptime_ms) * 8).clamp(1, limits::PACKET_OUT_SAMPLES_MAX);
@@ -102,7 +104,7 @@ impl Leg {
         self.packed = self.packed.saturating_add(coded.len().min(room.len()));
         room.iter_mut().zip(coded).for_each(|(to, from)| *to = *from);
         self.pack_marker |= marker;
-        let packing: [u8; limits::PACKET_OUT_SAMPLES_MAX + SAMPLES] = *self.packing;
+        let packing: [u8; limits::PACKET_OUT_SAMPLES_MAX + FRAME_SAMPLES] = *self.packing;
         let mut rest = packing.get(..self.packed).unwrap_or_default();
         while let Some((payload, after)) = rest.split_at_checked(len) {
             let marker = std::mem::take(&mut self.pack_marker);
@@ -115,29 +117,30 @@ impl Leg {
 
     fn send_payload(
         &mut self, marker: bool, timestamp: u32, payload: &[u8], buffer: &mut [u8; PACKET_MAX],
-        send: &mut impl FnMut(Port, SocketAddr, &[u8]),
+        send: &mut impl FnMut(PortKind, SocketAddr, &[u8]),
     ) {
         let len = self.packetizer.write(self.stream.payload_type, marker, timestamp, payload, buffer);
         self.transmit(buffer.get(..len).unwrap_or_default(), send);
     }
 
-    fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+    fn transmit(&mut self, bytes: &[u8], send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         if let Some(target) = self.target().filter(|_| !bytes.is_empty()) {
             self.stats.packets_sent += 1;
-            send(Port::Rtp, target, bytes);
+            send(PortKind::Rtp, target, bytes);
         }
     }
 
-    fn recorded(&mut self, frame: &Frame) {
+    fn record_sent_frame(&mut self, frame: &Frame) {
         let Some(aligner) = &mut self.aligner else { return };
         let spare = &mut self.spare_blocks;
-        let next = || spare.pop().unwrap_or_else(|| Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2 + SAMPLES * 2));
-        if let Some(block) = aligner.agent(frame, next) {
-            self.event(LegEvent::Recorded { block });
+        let next =
+            || spare.pop().unwrap_or_else(|| Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2 + FRAME_SAMPLES * 2));
+        if let Some(block) = aligner.push_agent(frame, next) {
+            self.push_event(LegEvent::RecordingBlock { block });
         }
     }
 
-    pub(super) fn report(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(Port, SocketAddr, &[u8])) {
+    pub(super) fn send_rtcp(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
         let spread = rtcp::INTERVAL.mul_f32(0.75 + (self.packetizer.ssrc % 512) as f32 / 1_024.0);
         self.next_report = now + spread;
@@ -150,7 +153,7 @@ impl Leg {
         let reception = self.remote_ssrc.map(|ssrc| {
             let (last_sr, at) = self.last_sr.unwrap_or((0, now));
             let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
-            Reception {
+            ReceptionReport {
                 ssrc,
                 fraction_lost: fraction.min(255) as u8,
                 cumulative_lost: lost.min(0x7f_ffff) as u32,
@@ -160,7 +163,7 @@ impl Leg {
                 delay_since_last_sr: (delay * 65_536.0) as u32,
             }
         });
-        let out = rtcp::Outgoing {
+        let out = rtcp::OutgoingRtcp {
             ssrc: self.packetizer.ssrc,
             ntp: self.clock.ntp(now),
             rtp_timestamp: self.packetizer.timestamp(),
@@ -173,7 +176,7 @@ impl Leg {
         };
         let mut buffer = [0; 256];
         if let Some((len, target)) = rtcp::write(&out, &mut buffer).zip(self.report_target()) {
-            let port = if self.stream.rtcp_mux { Port::Rtp } else { Port::Rtcp };
+            let port = if self.stream.rtcp_mux { PortKind::Rtp } else { PortKind::Rtcp };
             send(port, target, buffer.get(..len).unwrap_or_default());
         }
     }
@@ -183,13 +186,13 @@ impl Leg {
         let counters = self.buffer.counters;
         let expected = (counters.received + counters.lost).max(1) as f32;
         let of_256 = |count: u64| (count as f32 / expected * 256.0).min(255.0) as u8;
-        let rating = self.rating();
+        let rating = self.r_factor();
         rtcp::VoipMetrics {
             loss_rate: of_256(counters.lost),
             discard_rate: of_256(counters.late),
             round_trip_ms: self.stats.round_trip_ms.unwrap_or(0.0).min(65_535.0) as u16,
             end_system_ms: self.end_system_ms() as u16,
-            rating: Some(rating as u8),
+            r_factor: Some(rating as u8),
             mos: Some(quality::mos(rating)),
         }
     }
@@ -205,15 +208,15 @@ impl Leg {
     }
 
     /// E-model R factor of the received stream.
-    pub(super) fn rating(&self) -> f32 {
+    pub(super) fn r_factor(&self) -> f32 {
         let counters = self.buffer.counters;
         let expected = (counters.received + counters.lost).max(1) as f32;
-        quality::rating((counters.lost + counters.late) as f32 / expected, self.delay_ms())
+        quality::r_factor((counters.lost + counters.late) as f32 / expected, self.delay_ms())
     }
 
     /// MOS of our stream at the peer: as reported by the peer, else computed from the reported loss.
     pub(super) fn remote_mos(&self) -> Option<f32> {
-        let reported = self.reported.then(|| quality::mos(quality::rating(self.stats.remote_loss, self.delay_ms())));
-        self.remote_voip.and_then(|voip| voip.mos).or(reported)
+        let reported = self.reported.then(|| quality::mos(quality::r_factor(self.stats.remote_loss, self.delay_ms())));
+        self.remote_voip_metrics.and_then(|voip| voip.mos).or(reported)
     }
 }

@@ -1,17 +1,17 @@
 //! Configuration and events of a leg.
 
 use super::Latching;
-use crate::codec::{Codec, Law};
+use crate::codec::{Codec, Companding};
 use crate::detect::{echo, tone};
-use crate::frame::SAMPLES;
+use crate::frame::FRAME_SAMPLES;
 use crate::limits;
-use crate::playout::backdrop::Backdrop;
-use crate::playout::queue::{Heard, PieceId};
+use crate::playout::backdrop::AmbienceMixer;
+use crate::playout::queue::{SegmentId, SegmentPlayed};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;
-use crate::transport::dtls::Terms;
-use crate::transport::ice::Lite;
-use crate::transport::srtp::Keys;
+use crate::transport::dtls::DtlsParams;
+use crate::transport::ice::IceLiteAgent;
+use crate::transport::srtp::SrtpKeys;
 use crate::turn::barge_in;
 use crate::vad;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// Negotiated parameters of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream {
+pub struct StreamConfig {
     pub codec: Codec,
     /// Payload type of the audio we send.
     pub payload_type: u8,
@@ -39,22 +39,22 @@ pub struct Stream {
     /// RTCP goes where RTP goes (RFC 5761).
     pub rtcp_mux: bool,
     /// Both directions are encrypted.
-    pub srtp: Option<Keys>,
+    pub srtp: Option<SrtpKeys>,
     /// Keys come from a DTLS handshake on the stream; nothing is sent or accepted before.
-    pub dtls: Option<Terms>,
+    pub dtls: Option<DtlsParams>,
     /// ICE: the peer sends connectivity checks and nominates a path.
-    pub ice: Option<Lite>,
+    pub ice: Option<IceLiteAgent>,
     /// False while the peer holds us or asked not to hear us.
     pub sending: bool,
     /// False while the peer has announced that it sends nothing; silence is then not a network loss.
     pub receiving: bool,
 }
 
-impl Stream {
+impl StreamConfig {
     /// PCMU both ways with telephone events as 101, RTP and RTCP at one address.
     pub fn pcmu(remote: SocketAddr) -> Self {
         Self {
-            codec: Codec::G711(Law::Mu),
+            codec: Codec::G711(Companding::MuLaw),
             payload_type: 0,
             payload_type_in: 0,
             telephone_event: Some(101),
@@ -74,28 +74,28 @@ impl Stream {
     }
 
     /// True with SRTP, whichever key exchange is used.
-    pub(super) fn is_secret(&self) -> bool {
+    pub(super) fn is_encrypted(&self) -> bool {
         self.srtp.is_some() || self.dtls.is_some()
     }
 
     /// True if a new SSRC is needed: the keys changed, or the same key is now used towards another peer, as with a
     /// forked offer.
-    pub(super) fn needs_new_source(&self, before: &Self) -> bool {
+    pub(super) fn needs_new_ssrc(&self, before: &Self) -> bool {
         let moved = self.remote != before.remote && !self.remote.ip().is_unspecified();
         let other_keys = (self.srtp, self.dtls) != (before.srtp, before.dtls);
-        self.is_secret() && (other_keys || moved && self.ice.is_none())
+        self.is_encrypted() && (other_keys || moved && self.ice.is_none())
     }
 
     /// Clamps the packet duration to what the leg's buffers can hold.
-    pub(super) fn sound(self) -> Self {
+    pub(super) fn normalized(self) -> Self {
         let ptime_ms = self.ptime_ms.clamp(10, limits::PACKET_OUT_SAMPLES_MAX as u16 / 8);
         Self { ptime_ms, ..self }
     }
 }
 
 #[derive(Clone, Debug)]
-pub struct Config {
-    pub stream: Stream,
+pub struct LegConfig {
+    pub stream: StreamConfig,
     /// Latching rule.
     pub latching: Latching,
     pub ssrc: u32,
@@ -103,8 +103,8 @@ pub struct Config {
     pub first_timestamp: u32,
     pub clock: NtpClock,
     pub cname: String,
-    pub vad: vad::Config,
-    pub barge_in: barge_in::Config,
+    pub vad: vad::VadConfig,
+    pub barge_in: barge_in::BargeInConfig,
     /// No packet for this long while one is expected: the network is lost.
     pub network_timeout: Duration,
     pub record: bool,
@@ -112,19 +112,19 @@ pub struct Config {
     pub deliver_audio: bool,
     /// A talk spurt leaves in the next turn instead of on the 20 ms grid: used for agents; a phone sends on its own
     /// clock.
-    pub speak_at_once: bool,
+    pub start_spurt_immediately: bool,
     /// Analyse the received audio; off for load generators.
     pub detect_voice: bool,
     /// Detect single tones: voicemail beeps, fax tones.
     pub detect_tones: bool,
     /// What is heard under the voice.
-    pub backdrop: Option<Backdrop>,
+    pub ambience: Option<AmbienceMixer>,
 }
 
-impl Config {
+impl LegConfig {
     /// An agent's leg that records, listens and is not interrupted, numbered from zero: a base for tests
     /// and benches, which change what they are about.
-    pub fn plain(origin: Instant, stream: Stream) -> Self {
+    pub fn basic(origin: Instant, stream: StreamConfig) -> Self {
         Self {
             stream,
             latching: Latching::default(),
@@ -133,22 +133,22 @@ impl Config {
             first_timestamp: 0,
             clock: NtpClock { origin, ntp_origin: 0 },
             cname: "plain".into(),
-            vad: vad::Config::default(),
-            barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
+            vad: vad::VadConfig::default(),
+            barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
             network_timeout: Duration::from_secs(3_600),
             record: true,
             deliver_audio: true,
-            speak_at_once: true,
+            start_spurt_immediately: true,
             detect_voice: true,
             detect_tones: false,
-            backdrop: None,
+            ambience: None,
         }
     }
 }
 
 /// Which of the two sockets of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
+pub enum PortKind {
     Rtp,
     Rtcp,
 }
@@ -157,7 +157,7 @@ pub enum Port {
 pub enum LegEvent {
     /// 20 ms of the caller in the law of the codec that the leg began with; `at` is the arrival of the packet that filled it.
     Audio {
-        codes: [u8; SAMPLES],
+        codes: [u8; FRAME_SAMPLES],
         at: Instant,
     },
     SpeechStarted {
@@ -167,22 +167,22 @@ pub enum LegEvent {
     SpeechEnded {
         last_sound: Instant,
     },
-    PieceStarted {
-        piece: PieceId,
+    SegmentStarted {
+        piece: SegmentId,
         at: Instant,
     },
-    PieceFinished {
-        heard: Heard,
+    SegmentFinished {
+        heard: SegmentPlayed,
         at: Instant,
     },
     /// The caller made a sound while the agent spoke. Playout is paused until resumed or flushed.
-    Held {
+    PlayoutPaused {
         generation: u32,
         at: Instant,
     },
     /// An echo path was found.
-    Echo {
-        path: echo::Path,
+    EchoPathFound {
+        path: echo::EchoPath,
     },
     /// A single steady tone.
     Tone {
@@ -191,19 +191,19 @@ pub enum LegEvent {
     },
     /// The playout queue was emptied; `barge_in` if the caller interrupted. One entry per segment. `generation` is the
     /// newest that was silenced.
-    Flushed {
+    PlayoutFlushed {
         barge_in: bool,
         generation: u32,
-        heard: Vec<Heard>,
+        heard: Vec<SegmentPlayed>,
         at: Instant,
     },
-    Digit {
+    DtmfReceived {
         digit: char,
     },
     /// The last digit asked for was sent.
-    DigitsSent,
+    DtmfSent,
     /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
-    TalkSpurt {
+    TalkSpurtStarted {
         at: Instant,
     },
     /// The path is open. Not emitted for plain RTP.
@@ -221,7 +221,7 @@ pub enum LegEvent {
     /// The other side ended the media by itself (WebRTC: DTLS close_notify).
     PeerClosed,
     /// Half a second of stereo recording.
-    Recorded {
+    RecordingBlock {
         block: Vec<i16>,
     },
     /// The last event of a leg.

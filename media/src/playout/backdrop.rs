@@ -1,7 +1,7 @@
 //! Background audio under the agent's voice or instead of it: room, office, hold music. Generated once and shared by
 //! all legs; each leg has its own position in the loop.
 
-use crate::frame::{Frame, RATE_HZ, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
 use std::f32::consts::TAU;
 use std::sync::{Arc, OnceLock};
 
@@ -12,32 +12,32 @@ const DUCKED: f32 = 0.4;
 
 /// A looped background sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scene {
+pub enum AmbienceKind {
     /// Quiet room noise, so that the line does not seem dead.
     Room,
     /// A room with people typing in it.
     Office,
     /// Hold music.
-    Music,
+    HoldMusic,
 }
 
 /// A scene at a level.
 #[derive(Clone, Debug)]
-pub struct Backdrop {
+pub struct AmbienceMixer {
     samples: Arc<[i16]>,
     at: usize,
     gain: f32,
     present: f32,
 }
 
-impl Backdrop {
+impl AmbienceMixer {
     /// `level_db` relative to how the scene was made: a room at -50 dBFS, an office at -42, music at -26.
-    pub fn new(scene: Scene, level_db: f32) -> Self {
+    pub fn new(scene: AmbienceKind, level_db: f32) -> Self {
         static SCENES: [OnceLock<Arc<[i16]>>; 3] = [const { OnceLock::new() }; 3];
         let samples = SCENES[scene as usize].get_or_init(|| match scene {
-            Scene::Room => room(12).into(),
-            Scene::Office => office().into(),
-            Scene::Music => music().into(),
+            AmbienceKind::Room => room_ambience(12).into(),
+            AmbienceKind::Office => office_ambience().into(),
+            AmbienceKind::HoldMusic => hold_music().into(),
         });
         Self { samples: samples.clone(), at: 0, gain: 10f32.powf(level_db / 20.0), present: 0.0 }
     }
@@ -47,7 +47,7 @@ impl Backdrop {
         let wanted = if voice { self.gain * DUCKED } else { self.gain };
         let next = self.present + (wanted - self.present) * STEP;
         for (index, sample) in frame.iter_mut().enumerate() {
-            let gain = self.present + (next - self.present) * index as f32 / SAMPLES as f32;
+            let gain = self.present + (next - self.present) * index as f32 / FRAME_SAMPLES as f32;
             *sample = sample.saturating_add((f32::from(self.samples[self.at]) * gain) as i16);
             self.at = (self.at + 1) % self.samples.len();
         }
@@ -56,9 +56,9 @@ impl Backdrop {
 }
 
 /// Noise from a seed, between -1 and 1.
-struct Noise(u64);
+struct NoiseGenerator(u64);
 
-impl Noise {
+impl NoiseGenerator {
     fn next(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -74,8 +74,8 @@ fn at_level(samples: &[f32], dbfs: f32) -> Vec<i16> {
 }
 
 /// Low background noise that loops without a seam.
-fn murmur(seconds: usize) -> Vec<f32> {
-    let (mut noise, length, seam) = (Noise(7), seconds * RATE_HZ as usize, 4_000);
+fn room_noise(seconds: usize) -> Vec<f32> {
+    let (mut noise, length, seam) = (NoiseGenerator(7), seconds * SAMPLE_RATE_HZ as usize, 4_000);
     let mut state = 0.0;
     let long: Vec<f32> = (0..length + seam)
         .map(|_| {
@@ -91,14 +91,14 @@ fn murmur(seconds: usize) -> Vec<f32> {
         .collect()
 }
 
-fn room(seconds: usize) -> Vec<i16> {
-    at_level(&murmur(seconds), -50.0)
+fn room_ambience(seconds: usize) -> Vec<i16> {
+    at_level(&room_noise(seconds), -50.0)
 }
 
-fn office() -> Vec<i16> {
-    let mut samples = murmur(20);
+fn office_ambience() -> Vec<i16> {
+    let mut samples = room_noise(20);
     let level = (samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32).sqrt();
-    let mut noise = Noise(11);
+    let mut noise = NoiseGenerator(11);
     let mut at = 4_000;
     // Bursts of typing: eight keys a second, then a pause.
     while at + 4_000 < samples.len() {
@@ -118,7 +118,7 @@ fn office() -> Vec<i16> {
 }
 
 /// Four soft chords, broken upwards; sixteen seconds.
-fn music() -> Vec<i16> {
+fn hold_music() -> Vec<i16> {
     const CHORDS_HZ: [[f32; 4]; 4] = [
         [261.63, 329.63, 392.0, 523.25],
         [220.0, 261.63, 329.63, 440.0],
@@ -131,7 +131,7 @@ fn music() -> Vec<i16> {
         let chord = CHORDS_HZ[index / 8];
         let hz = chord[[0, 1, 2, 3, 2, 1, 2, 1][index % 8]];
         for n in 0..note * 3 {
-            let t = n as f32 / RATE_HZ as f32;
+            let t = n as f32 / SAMPLE_RATE_HZ as f32;
             let swell = (n as f32 / 240.0).min(1.0) * (-t * 2.2).exp();
             let tone = (TAU * hz * t).sin() + 0.35 * (TAU * 2.0 * hz * t).sin() + 0.1 * (TAU * 3.0 * hz * t).sin();
             let place = (index * note + n) % samples.len();
@@ -146,11 +146,11 @@ mod tests {
     use super::*;
     use crate::frame::level_dbfs;
 
-    fn play(scene: Scene, frames: usize, voice: bool) -> Vec<i16> {
-        let mut backdrop = Backdrop::new(scene, 0.0);
+    fn play(scene: AmbienceKind, frames: usize, voice: bool) -> Vec<i16> {
+        let mut backdrop = AmbienceMixer::new(scene, 0.0);
         let mut all = vec![];
         for _ in 0..frames {
-            let mut frame = [0; SAMPLES];
+            let mut frame = [0; FRAME_SAMPLES];
             backdrop.mix(&mut frame, voice);
             all.extend(frame);
         }
@@ -158,8 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn scenes_have_their_level_and_make_way_for_the_voice() {
-        for (scene, dbfs) in [(Scene::Room, -50.0), (Scene::Office, -42.0), (Scene::Music, -26.0)] {
+    fn ambience_has_its_level_and_ducks_under_speech() {
+        for (scene, dbfs) in
+            [(AmbienceKind::Room, -50.0), (AmbienceKind::Office, -42.0), (AmbienceKind::HoldMusic, -26.0)]
+        {
             let alone = level_dbfs(&play(scene, 1_500, false));
             let under = level_dbfs(&play(scene, 1_500, true));
             assert!((alone - dbfs).abs() < 1.5, "{scene:?} {alone}");
@@ -168,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn loops_have_no_click_at_their_seam() {
-        for scene in [Scene::Room, Scene::Music] {
+    fn ambience_loops_without_click() {
+        for scene in [AmbienceKind::Room, AmbienceKind::HoldMusic] {
             let samples = play(scene, 1_700, false);
             let step = |from: usize, to: usize| {
                 samples[from..to].windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max().unwrap()
             };
-            let seam = if scene == Scene::Room { 12 * 8_000 } else { 16 * 8_000 };
+            let seam = if scene == AmbienceKind::Room { 12 * 8_000 } else { 16 * 8_000 };
             assert!(step(seam - 20, seam + 20) <= step(8_000, seam - 100), "{scene:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Decides when the next frame is sent. Silence is sent on the leg's 20 ms grid. A talk spurt starts at once and runs
 //! less than a frame ahead of the grid until it ends, so that timestamps do not drift.
 
-use crate::frame::DURATION;
+use crate::frame::FRAME_DURATION;
 use std::time::Instant;
 
 #[derive(Clone, Copy, Debug)]
@@ -17,28 +17,28 @@ impl Pacer {
         Self { origin, frames: 0, spurt: None }
     }
 
-    fn grid(&self) -> Instant {
-        self.origin + DURATION * self.frames
+    fn next_slot_time(&self) -> Instant {
+        self.origin + FRAME_DURATION * self.frames
     }
 
     /// When the next frame is due.
     pub fn due(&self) -> Instant {
         match self.spurt {
-            Some(last) => last + DURATION,
-            None => self.grid(),
+            Some(last) => last + FRAME_DURATION,
+            None => self.next_slot_time(),
         }
     }
 
     /// Speech has become ready between two frames: the earliest instant it may leave.
     pub fn due_for_speech(&self, now: Instant) -> Instant {
         match self.spurt {
-            Some(last) => last + DURATION,
-            None => now.max(self.grid() - DURATION).min(self.grid()),
+            Some(last) => last + FRAME_DURATION,
+            None => now.max(self.next_slot_time() - FRAME_DURATION).min(self.next_slot_time()),
         }
     }
 
     /// A frame leaves now, nominally at `due`. Returns true when it starts a talk spurt.
-    pub fn sent(&mut self, due: Instant, speech: bool) -> bool {
+    pub fn record_sent(&mut self, due: Instant, speech: bool) -> bool {
         let starts = speech && self.spurt.is_none();
         self.spurt = speech.then_some(due);
         self.frames += 1;
@@ -57,7 +57,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_spurt_starts_at_once_and_the_grid_is_kept_over_many() {
+    fn talk_spurt_starts_at_once_and_grid_is_kept() {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let origin = Instant::now();
         let mut pacer = Pacer::new(origin);
@@ -66,24 +66,24 @@ mod tests {
         for spurt in 0..500u64 {
             for _ in 0..3 {
                 now = pacer.due();
-                pacer.sent(now, false);
+                pacer.record_sent(now, false);
                 sent += 1;
             }
             now += Duration::from_millis(spurt % 19);
             let due = pacer.due_for_speech(now);
-            assert!(due <= now + DURATION);
+            assert!(due <= now + FRAME_DURATION);
             let mut at = due;
             for frame in 0..5 {
-                assert_eq!(pacer.sent(at, true), frame == 0);
+                assert_eq!(pacer.record_sent(at, true), frame == 0);
                 sent += 1;
                 at = pacer.due();
-                assert_eq!(at.duration_since(due), DURATION * (frame + 1));
+                assert_eq!(at.duration_since(due), FRAME_DURATION * (frame + 1));
             }
             now = at;
-            pacer.sent(now, false);
+            pacer.record_sent(now, false);
             sent += 1;
-            let grid = origin + DURATION * sent;
-            assert!(pacer.due() == grid && grid.saturating_duration_since(now) <= DURATION * 2);
+            let grid = origin + FRAME_DURATION * sent;
+            assert!(pacer.due() == grid && grid.saturating_duration_since(now) <= FRAME_DURATION * 2);
         }
     }
 }

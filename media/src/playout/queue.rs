@@ -1,34 +1,34 @@
 //! Queue of speech segments, with exact accounting of how much of each was played.
 
-use crate::frame::{Frame, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::limits;
 use std::collections::VecDeque;
 
 /// Identifies a segment; segments of one response share the response id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PieceId {
-    pub generation: u32,
+pub struct SegmentId {
+    pub response_id: u32,
     pub index: u32,
 }
 
 /// How much of a segment was played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
-    pub piece: PieceId,
+pub struct SegmentPlayed {
+    pub segment: SegmentId,
     pub sent_samples: u64,
     /// The segment had ended and its last sample was sent.
     pub complete: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    Started(PieceId),
-    Finished(Heard),
+pub enum SegmentChange {
+    Started(SegmentId),
+    Finished(SegmentPlayed),
 }
 
 #[derive(Debug)]
-struct Piece {
-    id: PieceId,
+struct QueuedSegment {
+    id: SegmentId,
     chunks: VecDeque<Vec<i16>>,
     /// Samples of the first chunk already sent.
     offset: usize,
@@ -37,23 +37,23 @@ struct Piece {
 }
 
 #[derive(Debug, Default)]
-pub struct Queue {
-    pieces: VecDeque<Piece>,
+pub struct PlayoutQueue {
+    pieces: VecDeque<QueuedSegment>,
     queued_samples: usize,
     /// Responses up to this one were flushed; audio that still arrives for them is dropped.
     flushed: Option<u32>,
     /// Fade-out frame of the audio that was flushed.
     tail: Option<Box<Frame>>,
     /// Playout is paused; `rising` if the next frame must be faded in.
-    held: bool,
-    rising: bool,
+    is_paused: bool,
+    fade_in_next: bool,
     pub overflow_samples: u64,
 }
 
-impl Queue {
+impl PlayoutQueue {
     /// Adds samples to a piece, which is created by its first samples or its end.
-    pub fn push(&mut self, id: PieceId, samples: Vec<i16>, ended: bool) {
-        if self.flushed.is_some_and(|flushed| id.generation <= flushed) {
+    pub fn push(&mut self, id: SegmentId, samples: Vec<i16>, ended: bool) {
+        if self.flushed.is_some_and(|flushed| id.response_id <= flushed) {
             return;
         }
         if self.queued_samples + samples.len() > limits::PLAYOUT_SAMPLES_MAX {
@@ -61,7 +61,13 @@ impl Queue {
             return;
         }
         if self.pieces.back().is_none_or(|piece| piece.id != id) {
-            self.pieces.push_back(Piece { id, chunks: VecDeque::new(), offset: 0, sent_samples: 0, ended: false });
+            self.pieces.push_back(QueuedSegment {
+                id,
+                chunks: VecDeque::new(),
+                offset: 0,
+                sent_samples: 0,
+                ended: false,
+            });
         }
         if let Some(piece) = self.pieces.back_mut() {
             self.queued_samples += samples.len();
@@ -75,25 +81,25 @@ impl Queue {
     /// Something can be played now.
     pub fn is_ready(&self) -> bool {
         let waiting = self.queued_samples > 0 || self.pieces.front().is_some_and(|piece| piece.ended);
-        self.tail.is_some() || waiting && !self.held
+        self.tail.is_some() || waiting && !self.is_paused
     }
 
     /// The current response, and whether any of its current segment was played.
     pub fn current(&self) -> Option<(u32, bool)> {
-        self.pieces.front().map(|piece| (piece.id.generation, piece.sent_samples > 0))
+        self.pieces.front().map(|piece| (piece.id.response_id, piece.sent_samples > 0))
     }
 
-    pub fn is_held(&self) -> bool {
-        self.held
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// Pauses within one frame without losing audio: the faded frame is played again on resume.
-    pub fn hold(&mut self) {
-        if self.held {
+    pub fn pause(&mut self) {
+        if self.is_paused {
             return;
         }
-        self.held = true;
-        let mut frame: Frame = [0; SAMPLES];
+        self.is_paused = true;
+        let mut frame: Frame = [0; FRAME_SAMPLES];
         if self.pieces.front().is_some_and(|piece| piece.sent_samples > 0 && piece.peek(&mut frame)) {
             fade_out(&mut frame);
             self.tail = Some(Box::new(frame));
@@ -101,8 +107,8 @@ impl Queue {
     }
 
     /// Resumes where playout was paused.
-    pub fn release(&mut self) {
-        self.rising |= std::mem::take(&mut self.held);
+    pub fn resume(&mut self) {
+        self.fade_in_next |= std::mem::take(&mut self.is_paused);
     }
 
     /// True while speech is playing or queued, or a started segment is incomplete.
@@ -115,12 +121,12 @@ impl Queue {
     }
 
     /// Fills one frame; false when there was nothing to play. Pieces follow each other without a gap.
-    pub fn next_frame(&mut self, frame: &mut Frame, mut changed: impl FnMut(Change)) -> bool {
+    pub fn next_frame(&mut self, frame: &mut Frame, mut changed: impl FnMut(SegmentChange)) -> bool {
         if let Some(tail) = self.tail.take() {
             *frame = *tail;
             return true;
         }
-        if self.held {
+        if self.is_paused {
             frame.fill(0);
             return false;
         }
@@ -128,34 +134,34 @@ impl Queue {
         while let Some(piece) = self.pieces.front_mut() {
             filled += piece.copy_into(&mut frame[filled..], &mut changed);
             if piece.ended && piece.chunks.is_empty() {
-                let heard = Heard { piece: piece.id, sent_samples: piece.sent_samples, complete: true };
+                let heard = SegmentPlayed { segment: piece.id, sent_samples: piece.sent_samples, complete: true };
                 self.pieces.pop_front();
-                changed(Change::Finished(heard));
+                changed(SegmentChange::Finished(heard));
             } else {
                 break;
             }
         }
         self.queued_samples -= filled;
         frame[filled..].fill(0);
-        if filled > 0 && std::mem::take(&mut self.rising) {
+        if filled > 0 && std::mem::take(&mut self.fade_in_next) {
             for (index, sample) in frame.iter_mut().enumerate() {
-                *sample = (i32::from(*sample) * index as i32 / SAMPLES as i32) as i16;
+                *sample = (i32::from(*sample) * index as i32 / FRAME_SAMPLES as i32) as i16;
             }
         }
         filled > 0
     }
 
     /// Empties the queue and reports what was played. The next frame is faded out.
-    pub fn flush(&mut self, mut heard: impl FnMut(Heard)) {
-        let was_held = std::mem::take(&mut self.held);
-        self.rising = false;
-        let Some(newest) = self.pieces.back().map(|piece| piece.id.generation) else { return };
-        let mut frame: Frame = [0; SAMPLES];
+    pub fn flush(&mut self, mut heard: impl FnMut(SegmentPlayed)) {
+        let was_held = std::mem::take(&mut self.is_paused);
+        self.fade_in_next = false;
+        let Some(newest) = self.pieces.back().map(|piece| piece.id.response_id) else { return };
+        let mut frame: Frame = [0; FRAME_SAMPLES];
         let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
         if playing
             && !was_held
             && self.next_frame(&mut frame, |change| {
-                if let Change::Finished(done) = change {
+                if let SegmentChange::Finished(done) = change {
                     heard(done);
                 }
             })
@@ -164,14 +170,14 @@ impl Queue {
             self.tail = Some(Box::new(frame));
         }
         for piece in self.pieces.drain(..) {
-            heard(Heard { piece: piece.id, sent_samples: piece.sent_samples, complete: false });
+            heard(SegmentPlayed { segment: piece.id, sent_samples: piece.sent_samples, complete: false });
         }
         self.queued_samples = 0;
         self.flushed = Some(self.flushed.map_or(newest, |flushed| flushed.max(newest)));
     }
 
     /// Drops all current and future audio up to and including a response.
-    pub fn flush_generation(&mut self, generation: u32, heard: impl FnMut(Heard)) {
+    pub fn flush_response(&mut self, generation: u32, heard: impl FnMut(SegmentPlayed)) {
         self.flush(heard);
         self.flushed = Some(self.flushed.map_or(generation, |flushed| flushed.max(generation)));
     }
@@ -179,11 +185,11 @@ impl Queue {
 
 fn fade_out(frame: &mut Frame) {
     for (index, sample) in frame.iter_mut().enumerate() {
-        *sample = (i32::from(*sample) * (SAMPLES - index) as i32 / SAMPLES as i32) as i16;
+        *sample = (i32::from(*sample) * (FRAME_SAMPLES - index) as i32 / FRAME_SAMPLES as i32) as i16;
     }
 }
 
-impl Piece {
+impl QueuedSegment {
     /// The next frame of the piece without taking it; false when there is nothing.
     fn peek(&self, out: &mut Frame) -> bool {
         let coming = self.chunks.iter().flatten().skip(self.offset);
@@ -195,7 +201,7 @@ impl Piece {
         any
     }
 
-    fn copy_into(&mut self, out: &mut [i16], changed: &mut impl FnMut(Change)) -> usize {
+    fn copy_into(&mut self, out: &mut [i16], changed: &mut impl FnMut(SegmentChange)) -> usize {
         let mut filled = 0;
         while filled < out.len() {
             let Some(chunk) = self.chunks.front() else { break };
@@ -209,7 +215,7 @@ impl Piece {
             }
         }
         if self.sent_samples == 0 && filled > 0 {
-            changed(Change::Started(self.id));
+            changed(SegmentChange::Started(self.id));
         }
         self.sent_samples += filled as u64;
         filled
@@ -220,14 +226,14 @@ impl Piece {
 mod tests {
     use super::*;
 
-    fn id(generation: u32, index: u32) -> PieceId {
-        PieceId { generation, index }
+    fn id(generation: u32, index: u32) -> SegmentId {
+        SegmentId { response_id: generation, index }
     }
 
-    fn play(queue: &mut Queue, frames: usize) -> (Vec<Frame>, Vec<Change>) {
+    fn play(queue: &mut PlayoutQueue, frames: usize) -> (Vec<Frame>, Vec<SegmentChange>) {
         let (mut out, mut changes) = (vec![], vec![]);
         for _ in 0..frames {
-            let mut frame = [9; SAMPLES];
+            let mut frame = [9; FRAME_SAMPLES];
             if queue.next_frame(&mut frame, |change| changes.push(change)) {
                 out.push(frame);
             }
@@ -236,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn pieces_follow_without_a_gap_and_report_what_was_sent() {
-        let mut queue = Queue::default();
+    fn segments_play_without_gap_and_report_played_samples() {
+        let mut queue = PlayoutQueue::default();
         queue.push(id(1, 0), vec![1; 200], true);
         queue.push(id(1, 1), vec![2; 60], false);
         queue.push(id(1, 1), vec![3; 60], true);
@@ -245,13 +251,16 @@ mod tests {
         assert_eq!(frames.len(), 2);
         assert_eq!((frames[1][39], frames[1][40], frames[1][100], frames[1][159]), (1, 2, 3, 3));
         assert_eq!(changes.len(), 4);
-        assert_eq!(changes[3], Change::Finished(Heard { piece: id(1, 1), sent_samples: 120, complete: true }));
+        assert_eq!(
+            changes[3],
+            SegmentChange::Finished(SegmentPlayed { segment: id(1, 1), sent_samples: 120, complete: true })
+        );
         assert!(!queue.is_ready());
     }
 
     #[test]
-    fn a_flush_fades_reports_and_bars_what_is_still_on_its_way() {
-        let mut queue = Queue::default();
+    fn flush_fades_reports_and_drops_late_audio() {
+        let mut queue = PlayoutQueue::default();
         queue.push(id(4, 0), vec![1_000; 1_000], true);
         queue.push(id(4, 1), vec![1_000; 1_000], true);
         play(&mut queue, 2);
@@ -260,8 +269,8 @@ mod tests {
         assert_eq!(
             heard,
             [
-                Heard { piece: id(4, 0), sent_samples: 480, complete: false },
-                Heard { piece: id(4, 1), sent_samples: 0, complete: false },
+                SegmentPlayed { segment: id(4, 0), sent_samples: 480, complete: false },
+                SegmentPlayed { segment: id(4, 1), sent_samples: 0, complete: false },
             ]
         );
         queue.push(id(4, 2), vec![1_000; 1_000], true);
@@ -273,40 +282,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_comes_again_whole_and_fades_at_both_ends() {
-        let mut queue = Queue::default();
+    fn paused_audio_resumes_without_loss() {
+        let mut queue = PlayoutQueue::default();
         let ramp: Vec<i16> = (0..1_600).collect();
         queue.push(id(1, 0), ramp[..900].to_vec(), false);
         assert_eq!(play(&mut queue, 2).0.len(), 2);
-        queue.hold();
+        queue.pause();
         let (faded, changes) = play(&mut queue, 5);
         assert!(faded.len() == 1 && faded[0][0] == 320 && faded[0][159] < 5 && changes.is_empty());
         assert!(queue.is_active() && !queue.is_ready());
         queue.push(id(1, 0), ramp[900..].to_vec(), true);
-        queue.release();
+        queue.resume();
         let (frames, changes) = play(&mut queue, 9);
         assert!(frames[0][0] == 0 && frames[0][159] > 400, "faded in from where it was held");
         assert_eq!((frames.len(), frames[1][0], frames[7][159]), (8, 480, 1_599));
-        assert_eq!(changes, [Change::Finished(Heard { piece: id(1, 0), sent_samples: 1_600, complete: true })]);
+        assert_eq!(
+            changes,
+            [SegmentChange::Finished(SegmentPlayed { segment: id(1, 0), sent_samples: 1_600, complete: true })]
+        );
     }
 
     #[test]
-    fn what_is_dropped_while_it_is_held_was_heard_up_to_there() {
-        let mut queue = Queue::default();
+    fn flush_while_paused_reports_played_samples() {
+        let mut queue = PlayoutQueue::default();
         queue.push(id(1, 0), vec![1_000; 1_000], true);
         play(&mut queue, 2);
-        queue.hold();
+        queue.pause();
         play(&mut queue, 3);
         let mut heard = vec![];
         queue.flush(|one| heard.push(one));
-        assert_eq!(heard, [Heard { piece: id(1, 0), sent_samples: 320, complete: false }]);
+        assert_eq!(heard, [SegmentPlayed { segment: id(1, 0), sent_samples: 320, complete: false }]);
         queue.push(id(2, 0), vec![7; 320], true);
-        assert_eq!(play(&mut queue, 3).0[0], [7; SAMPLES], "the next reply is neither held nor faded");
+        assert_eq!(play(&mut queue, 3).0[0], [7; FRAME_SAMPLES], "the next reply is neither held nor faded");
     }
 
     #[test]
-    fn thirty_seconds_of_bursty_speech_are_held_and_more_than_sixty_are_refused() {
-        let mut queue = Queue::default();
+    fn queue_takes_sixty_seconds_and_rejects_more() {
+        let mut queue = PlayoutQueue::default();
         for _ in 0..30 {
             queue.push(id(1, 0), vec![1; 8_000], false);
         }

@@ -2,52 +2,52 @@
 //! arrive in bursts.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::frame::{Frame, SAMPLES};
+use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::limits;
 
 /// Delay of the agent channel in frames, so that the caller's frames can arrive: 60 ms.
 const HELD_BACK: usize = 3;
 
 #[derive(Debug)]
-pub struct Aligner {
+pub struct RecordingAligner {
     caller: Vec<i16>,
     agent: Vec<Frame>,
     /// Interleaved pairs of the block being filled.
     block: Vec<i16>,
 }
 
-impl Default for Aligner {
+impl Default for RecordingAligner {
     fn default() -> Self {
         Self {
-            caller: Vec::with_capacity(limits::RECORD_SKEW_SAMPLES_MAX + 2 * SAMPLES),
+            caller: Vec::with_capacity(limits::RECORD_SKEW_SAMPLES_MAX + 2 * FRAME_SAMPLES),
             agent: Vec::with_capacity(HELD_BACK + 1),
             block: Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2),
         }
     }
 }
 
-impl Aligner {
-    pub fn caller(&mut self, frame: &Frame) {
-        if self.caller.len() + SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
+impl RecordingAligner {
+    pub fn push_caller(&mut self, frame: &Frame) {
+        if self.caller.len() + FRAME_SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
             // The caller's clock runs faster than ours: drop one frame.
-            self.caller.drain(..SAMPLES);
+            self.caller.drain(..FRAME_SAMPLES);
         }
         self.caller.extend_from_slice(frame);
     }
 
     /// The agent's next frame. Returns a full block, which the caller replaces by an empty one.
-    pub fn agent(&mut self, frame: &Frame, next_block: impl FnOnce() -> Vec<i16>) -> Option<Vec<i16>> {
+    pub fn push_agent(&mut self, frame: &Frame, next_block: impl FnOnce() -> Vec<i16>) -> Option<Vec<i16>> {
         self.agent.push(*frame);
         if self.agent.len() <= HELD_BACK {
             return None;
         }
         let agent = self.agent.remove(0);
-        self.pair(&agent);
+        self.interleave(&agent);
         (self.block.len() >= limits::RECORD_BLOCK_PAIRS * 2).then(|| std::mem::replace(&mut self.block, next_block()))
     }
 
-    fn pair(&mut self, agent: &Frame) {
-        let have = self.caller.len().min(SAMPLES);
+    fn interleave(&mut self, agent: &Frame) {
+        let have = self.caller.len().min(FRAME_SAMPLES);
         // The missing caller's samples are silence.
         let caller = self.caller.drain(..have).chain(std::iter::repeat(0));
         self.block.extend(caller.zip(agent).flat_map(|(left, right)| [left, *right]));
@@ -56,10 +56,10 @@ impl Aligner {
     /// What is left at the end of the call.
     pub fn finish(&mut self) -> Vec<i16> {
         for agent in std::mem::take(&mut self.agent) {
-            self.pair(&agent);
+            self.interleave(&agent);
         }
         while !self.caller.is_empty() {
-            self.pair(&[0; SAMPLES]);
+            self.interleave(&[0; FRAME_SAMPLES]);
         }
         std::mem::take(&mut self.block)
     }
@@ -70,30 +70,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bursts_of_the_caller_stay_beside_the_agent() {
-        let mut aligner = Aligner::default();
+    fn caller_bursts_stay_aligned_with_agent() {
+        let mut aligner = RecordingAligner::default();
         let mut out = Vec::new();
         for n in 0..500i16 {
             // The caller's frames come two at a time, every second tick.
             if n % 2 == 1 {
-                aligner.caller(&[n - 1; SAMPLES]);
-                aligner.caller(&[n; SAMPLES]);
+                aligner.push_caller(&[n - 1; FRAME_SAMPLES]);
+                aligner.push_caller(&[n; FRAME_SAMPLES]);
             }
-            out.extend(aligner.agent(&[n; SAMPLES], || Vec::with_capacity(8_000)).unwrap_or_default());
+            out.extend(aligner.push_agent(&[n; FRAME_SAMPLES], || Vec::with_capacity(8_000)).unwrap_or_default());
         }
         out.extend(aligner.finish());
-        assert_eq!(out.len(), 500 * SAMPLES * 2);
+        assert_eq!(out.len(), 500 * FRAME_SAMPLES * 2);
         assert!(out.chunks(2).all(|pair| pair[0] == pair[1]));
     }
 
     #[test]
     fn a_silent_caller_leaves_silence() {
-        let mut aligner = Aligner::default();
+        let mut aligner = RecordingAligner::default();
         for n in 0..10 {
-            assert!(aligner.agent(&[n; SAMPLES], Vec::new).is_none());
+            assert!(aligner.push_agent(&[n; FRAME_SAMPLES], Vec::new).is_none());
         }
         let out = aligner.finish();
-        assert_eq!(out.len(), 10 * SAMPLES * 2);
+        assert_eq!(out.len(), 10 * FRAME_SAMPLES * 2);
         assert!(out.chunks(2).all(|pair| pair[0] == 0));
     }
 }

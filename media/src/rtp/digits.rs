@@ -1,8 +1,8 @@
 //! Sends DTMF: as telephone events if negotiated, otherwise as in-band tones.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::telephone_event::{self, EventPacket, Step};
-use crate::frame::{Frame, RATE_HZ};
+use super::telephone_event::{self, TelephoneEventPacket, TelephoneEventStep};
+use crate::frame::{Frame, SAMPLE_RATE_HZ};
 use crate::limits;
 use std::collections::VecDeque;
 
@@ -11,32 +11,32 @@ const TONE_FRAMES: u8 = 5;
 const TONE_PAUSE_FRAMES: u8 = 3;
 
 #[derive(Debug)]
-enum Digit {
-    Event(telephone_event::Sender),
+enum DtmfSending {
+    TelephoneEvent(telephone_event::TelephoneEventSender),
     Tone { event: u8, frames_left: u8, phase: u32 },
 }
 
 /// Digits waiting and the one being sent.
 #[derive(Debug, Default)]
-pub struct DigitSender {
+pub struct DtmfSender {
     waiting: VecDeque<u8>,
-    current: Option<Digit>,
+    current: Option<DtmfSending>,
 }
 
 /// What one frame of a digit sends.
 #[derive(Clone, Copy, Debug)]
-pub struct DigitStep {
+pub struct DtmfStep {
     /// Telephone-event packet sent instead of audio; without one the frame is sent (tone or pause).
-    pub packet: Option<EventPacket>,
+    pub packet: Option<TelephoneEventPacket>,
     /// The last digit is done.
     pub last: bool,
 }
 
-impl DigitSender {
+impl DtmfSender {
     /// Digits that are not 0-9, *, # or A-D are skipped, as are those beyond the bound.
     pub fn push(&mut self, digits: &str) {
-        let room = limits::DIGITS_MAX.saturating_sub(self.waiting.len());
-        self.waiting.extend(digits.chars().filter_map(telephone_event::code).take(room));
+        let room = limits::DTMF_DIGITS_MAX.saturating_sub(self.waiting.len());
+        self.waiting.extend(digits.chars().filter_map(telephone_event::event_code).take(room));
     }
 
     pub fn is_sending(&self) -> bool {
@@ -44,21 +44,21 @@ impl DigitSender {
     }
 
     /// One frame; `None` when no digit is being sent.
-    pub fn step(&mut self, timestamp: u32, negotiated: Option<u8>, frame: &mut Frame) -> Option<DigitStep> {
+    pub fn step(&mut self, timestamp: u32, negotiated: Option<u8>, frame: &mut Frame) -> Option<DtmfStep> {
         if self.current.is_none() {
             let event = self.waiting.pop_front()?;
             self.current = Some(match negotiated {
-                Some(_) => Digit::Event(telephone_event::Sender::new(event, timestamp)),
-                None => Digit::Tone { event, frames_left: TONE_FRAMES + TONE_PAUSE_FRAMES, phase: 0 },
+                Some(_) => DtmfSending::TelephoneEvent(telephone_event::TelephoneEventSender::new(event, timestamp)),
+                None => DtmfSending::Tone { event, frames_left: TONE_FRAMES + TONE_PAUSE_FRAMES, phase: 0 },
             });
         }
         let (packet, done) = match self.current.as_mut()? {
-            Digit::Event(sender) => match sender.step() {
-                Step::Packet(packet) => (Some(packet), false),
-                Step::Pause => (None, false),
-                Step::Done => (None, true),
+            DtmfSending::TelephoneEvent(sender) => match sender.step() {
+                TelephoneEventStep::Packet(packet) => (Some(packet), false),
+                TelephoneEventStep::Pause => (None, false),
+                TelephoneEventStep::Done => (None, true),
             },
-            Digit::Tone { event, frames_left, phase } => {
+            DtmfSending::Tone { event, frames_left, phase } => {
                 *frames_left = frames_left.saturating_sub(1);
                 if *frames_left >= TONE_PAUSE_FRAMES {
                     tone(*event, phase, frame);
@@ -69,7 +69,7 @@ impl DigitSender {
         if done {
             self.current = None;
         }
-        Some(DigitStep { packet, last: done && self.waiting.is_empty() })
+        Some(DtmfStep { packet, last: done && self.waiting.is_empty() })
     }
 }
 
@@ -77,7 +77,7 @@ impl DigitSender {
 fn tone(event: u8, phase: &mut u32, frame: &mut Frame) {
     let (low, high) = telephone_event::frequencies_hz(event);
     for sample in frame.iter_mut() {
-        let at = *phase as f32 / RATE_HZ as f32 * std::f32::consts::TAU;
+        let at = *phase as f32 / SAMPLE_RATE_HZ as f32 * std::f32::consts::TAU;
         *sample = (((at * low).sin() + (at * high).sin()) * 5_000.0) as i16;
         *phase = phase.wrapping_add(1);
     }

@@ -3,7 +3,7 @@
 
 /// A parsed packet; the payload borrows the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packet<'a> {
+pub struct RtpPacket<'a> {
     pub payload_type: u8,
     pub marker: bool,
     pub sequence: u16,
@@ -14,7 +14,7 @@ pub struct Packet<'a> {
 
 pub const HEADER_BYTES: usize = 12;
 
-impl<'a> Packet<'a> {
+impl<'a> RtpPacket<'a> {
     /// `None` for anything that is not a complete RTP packet.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3, ..] = *bytes else { return None };
@@ -73,12 +73,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packet_is_read_as_it_was_written() {
+    fn packet_round_trips() {
         let packet =
-            Packet { payload_type: 8, marker: true, sequence: 65_535, timestamp: 1 << 31, ssrc: 7, payload: b"abc" };
+            RtpPacket { payload_type: 8, marker: true, sequence: 65_535, timestamp: 1 << 31, ssrc: 7, payload: b"abc" };
         let mut buffer = [0; 64];
         let len = packet.write(&mut buffer).unwrap();
-        assert_eq!(Packet::parse(&buffer[..len]), Some(packet));
+        assert_eq!(RtpPacket::parse(&buffer[..len]), Some(packet));
         assert_eq!(packet.write(&mut [0; 14]), None);
     }
 
@@ -88,18 +88,18 @@ mod tests {
         bytes.extend([9; 4]); // one CSRC
         bytes.extend([0xBE, 0xDE, 0, 1, 1, 2, 3, 4]); // one extension word
         bytes.extend([0x55, 0x66, 0, 2]); // payload and two bytes of padding
-        assert_eq!(Packet::parse(&bytes).unwrap().payload, [0x55, 0x66]);
+        assert_eq!(RtpPacket::parse(&bytes).unwrap().payload, [0x55, 0x66]);
     }
 
     #[test]
-    fn cut_packets_are_refused() {
+    fn truncated_packets_are_rejected() {
         for bytes in [
             &[0x80; 11][..],
             &[0x8F, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
             &[0x40; 20],
             &[0xA0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 200],
         ] {
-            assert_eq!(Packet::parse(bytes), None);
+            assert_eq!(RtpPacket::parse(bytes), None);
         }
     }
 }

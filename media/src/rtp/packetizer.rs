@@ -1,7 +1,7 @@
 //! Our outgoing stream: sequence numbers, timestamps, the marker of a talk spurt.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::packet::Packet;
+use super::packet::RtpPacket;
 
 /// Mask for sequence numbers in the lower half of the range.
 const LOWER_HALF: u16 = 0x7fff;
@@ -24,7 +24,7 @@ impl Packetizer {
     /// Starts a new stream with a new SSRC, so that no packet index is reused under the same key. The sequence starts
     /// in the lower half, so that a receiver that joins late still knows the roll-over counter (RFC 3711 section
     /// 3.3.1).
-    pub fn renew(&mut self) {
+    pub fn renew_ssrc(&mut self) {
         // Any odd multiplier gives every source a successor of its own; it need not be a secret.
         let mixed = self.ssrc.wrapping_add(u32::from(self.sequence)).wrapping_mul(0x9E37_79B1).rotate_left(11);
         self.ssrc = if mixed == self.ssrc { !mixed } else { mixed };
@@ -33,7 +33,7 @@ impl Packetizer {
     }
 
     /// Begins in the lower half of the sequence numbers.
-    pub fn begin_low(&mut self) {
+    pub fn start_in_lower_half(&mut self) {
         self.sequence &= LOWER_HALF;
     }
 
@@ -51,7 +51,7 @@ impl Packetizer {
     pub fn write(
         &mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], buffer: &mut [u8],
     ) -> usize {
-        let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
+        let packet = RtpPacket { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         let len = packet.write(buffer).unwrap_or(0);
         self.sequence = self.sequence.wrapping_add(1);
         self.packets = self.packets.wrapping_add(1);

@@ -8,7 +8,7 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is in a compound packet, as far as a leg uses it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Received {
+pub struct ReceivedRtcp {
     /// Middle 32 bits of the sender's NTP time, for the LSR field of our next report.
     pub sender_report: Option<u32>,
     pub report: Option<ReportBlock>,
@@ -27,7 +27,7 @@ pub struct VoipMetrics {
     /// Delay of jitter buffer and playout.
     pub end_system_ms: u16,
     /// Rating factor and mean opinion score of listening; none where the sender did not know.
-    pub rating: Option<u8>,
+    pub r_factor: Option<u8>,
     pub mos: Option<f32>,
 }
 
@@ -44,13 +44,13 @@ pub struct ReportBlock {
 }
 
 /// Sender SSRC of a compound packet: that of its first packet.
-pub fn sender(bytes: &[u8]) -> Option<u32> {
+pub fn sender_ssrc(bytes: &[u8]) -> Option<u32> {
     word(bytes, 1)
 }
 
 /// Reads a compound packet; stops at the first thing that is not RTCP.
-pub fn parse(bytes: &[u8], our_ssrc: u32) -> Received {
-    let mut received = Received::default();
+pub fn parse(bytes: &[u8], our_ssrc: u32) -> ReceivedRtcp {
+    let mut received = ReceivedRtcp::default();
     let mut rest = bytes;
     while let [first, kind, high, low, ..] = *rest {
         let Some((packet, after)) = rest.split_at_checked(words(high, low)).filter(|_| first >> 6 == 2) else { break };
@@ -95,7 +95,7 @@ fn voip_metrics(packet: &[u8], our_ssrc: u32) -> Option<VoipMetrics> {
                 discard_rate: block[9],
                 round_trip_ms: u16::from_be_bytes([block[16], block[17]]),
                 end_system_ms: u16::from_be_bytes([block[18], block[19]]),
-                rating: known(block[24]),
+                r_factor: known(block[24]),
                 mos: known(block[26]).map(|tenths| f32::from(tenths) / 10.0),
             });
         }
@@ -120,14 +120,14 @@ fn report_block(block: &[u8; 24]) -> ReportBlock {
 
 /// What goes into our report.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct OutgoingRtcp<'a> {
     pub ssrc: u32,
     pub ntp: u64,
     pub rtp_timestamp: u32,
     pub packets: u32,
     pub octets: u32,
     pub cname: &'a str,
-    pub reception: Option<Reception>,
+    pub reception: Option<ReceptionReport>,
     /// Goes with the reception, of the same stream.
     pub voip: Option<VoipMetrics>,
     pub bye: bool,
@@ -135,7 +135,7 @@ pub struct Outgoing<'a> {
 
 /// Reception statistics of the peer's stream.
 #[derive(Clone, Copy, Debug)]
-pub struct Reception {
+pub struct ReceptionReport {
     pub ssrc: u32,
     pub fraction_lost: u8,
     pub cumulative_lost: u32,
@@ -146,7 +146,7 @@ pub struct Reception {
 }
 
 /// Writes sender report, CNAME and, at the end, BYE. `None` when the buffer is too small.
-pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
+pub fn write(out: &OutgoingRtcp<'_>, buffer: &mut [u8]) -> Option<usize> {
     let mut at = 0;
     let mut put = |bytes: &[u8]| -> Option<()> {
         buffer.get_mut(at..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -192,7 +192,7 @@ pub fn write(out: &Outgoing<'_>, buffer: &mut [u8]) -> Option<usize> {
         );
         // Bursts and gaps are not told apart, levels not measured: the values that mean so.
         put(&[voip.loss_rate, voip.discard_rate, 0, 0, 0, 0, 0, 0, rtt_hi, rtt_lo, end_hi, end_lo])?;
-        put(&[UNKNOWN, UNKNOWN, UNKNOWN, 16, voip.rating.unwrap_or(UNKNOWN), UNKNOWN, tenths, tenths])?;
+        put(&[UNKNOWN, UNKNOWN, UNKNOWN, 16, voip.r_factor.unwrap_or(UNKNOWN), UNKNOWN, tenths, tenths])?;
         // Enhanced concealment, adaptive jitter buffer; its delays.
         put(&[0b1011_0000, 0, end_hi, end_lo, end_hi, end_lo, 0, 200])?;
     }
@@ -218,7 +218,7 @@ impl NtpClock {
         self.ntp_origin.wrapping_add((passed.as_secs() << 32) + fraction)
     }
 
-    pub fn middle(&self, now: Instant) -> u32 {
+    pub fn middle_32_bits(&self, now: Instant) -> u32 {
         (self.ntp(now) >> 16) as u32
     }
 
@@ -227,7 +227,7 @@ impl NtpClock {
         if block.last_sr == 0 {
             return None;
         }
-        let units = self.middle(now).wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+        let units = self.middle_32_bits(now).wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
         // Clock steps and nonsense give huge values.
         (units < 60 << 16).then(|| Duration::from_secs_f64(f64::from(units) / 65_536.0))
     }
@@ -238,21 +238,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_read_back_and_gives_the_round_trip() {
+    fn report_round_trips_and_yields_round_trip_time() {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let origin = Instant::now();
         let clock = NtpClock { origin, ntp_origin: 5 << 32 };
         let sent_at = origin + Duration::from_secs(10);
-        let echo = Reception {
+        let echo = ReceptionReport {
             ssrc: 77,
             fraction_lost: 64,
             cumulative_lost: 9,
             highest_sequence: 1,
             jitter: 80,
-            last_sr: clock.middle(sent_at),
+            last_sr: clock.middle_32_bits(sent_at),
             delay_since_last_sr: 65_536 / 2,
         };
-        let out = Outgoing {
+        let out = OutgoingRtcp {
             ssrc: 1,
             ntp: 3 << 32,
             rtp_timestamp: 0,
@@ -265,7 +265,7 @@ mod tests {
                 discard_rate: 3,
                 round_trip_ms: 80,
                 end_system_ms: 40,
-                rating: Some(88),
+                r_factor: Some(88),
                 mos: Some(4.2),
             }),
             bye: true,

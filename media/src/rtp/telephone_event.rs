@@ -23,7 +23,7 @@ const PAUSE_FRAMES: u8 = 3;
 const FRAME_SAMPLES: u16 = 160;
 
 /// Event code of a digit.
-pub fn code(digit: char) -> Option<u8> {
+pub fn event_code(digit: char) -> Option<u8> {
     let digit = u8::try_from(digit.to_ascii_uppercase()).ok()?;
     DIGITS.iter().position(|d| *d == digit).and_then(|at| u8::try_from(at).ok())
 }
@@ -31,11 +31,11 @@ pub fn code(digit: char) -> Option<u8> {
 /// Finds digits in a stream of events. A digit is identified by its timestamp, so that lost packets neither lose nor
 /// repeat it.
 #[derive(Clone, Debug, Default)]
-pub struct Receiver {
+pub struct TelephoneEventReceiver {
     last_timestamp: Option<u32>,
 }
 
-impl Receiver {
+impl TelephoneEventReceiver {
     /// The digit, the first time a packet of it is seen.
     pub fn handle(&mut self, timestamp: u32, payload: &[u8]) -> Option<char> {
         let [event, _, _, _, ..] = payload else { return None };
@@ -55,7 +55,7 @@ impl Receiver {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum TelephoneEventPhase {
     Tone { sent_samples: u16 },
     End { left: u8 },
     Pause { left: u8 },
@@ -63,15 +63,15 @@ enum Phase {
 
 /// A digit being sent, asked once per frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Sender {
+pub struct TelephoneEventSender {
     event: u8,
-    phase: Phase,
+    phase: TelephoneEventPhase,
     timestamp: u32,
 }
 
 /// What a frame of a digit sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventPacket {
+pub struct TelephoneEventPacket {
     pub timestamp: u32,
     pub marker: bool,
     pub payload: [u8; 4],
@@ -79,48 +79,52 @@ pub struct EventPacket {
 
 /// One frame of a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    Packet(EventPacket),
+pub enum TelephoneEventStep {
+    Packet(TelephoneEventPacket),
     Pause,
     Done,
 }
 
-impl Sender {
+impl TelephoneEventSender {
     /// `timestamp` is that of the frame the digit starts in.
     pub fn new(event: u8, timestamp: u32) -> Self {
-        Self { event, phase: Phase::Tone { sent_samples: 0 }, timestamp }
+        Self { event, phase: TelephoneEventPhase::Tone { sent_samples: 0 }, timestamp }
     }
 
-    pub fn step(&mut self) -> Step {
+    pub fn step(&mut self) -> TelephoneEventStep {
         match &mut self.phase {
-            Phase::Tone { sent_samples } => {
+            TelephoneEventPhase::Tone { sent_samples } => {
                 *sent_samples = sent_samples.saturating_add(FRAME_SAMPLES);
                 let duration = *sent_samples;
                 let last = duration >= DURATION_SAMPLES;
                 if last {
-                    self.phase = Phase::End { left: END_PACKETS - 1 };
+                    self.phase = TelephoneEventPhase::End { left: END_PACKETS - 1 };
                 }
-                Step::Packet(self.packet(duration, last, duration == FRAME_SAMPLES))
+                TelephoneEventStep::Packet(self.packet(duration, last, duration == FRAME_SAMPLES))
             }
-            Phase::End { left: 0 } => {
-                self.phase = Phase::Pause { left: PAUSE_FRAMES - 1 };
-                Step::Pause
+            TelephoneEventPhase::End { left: 0 } => {
+                self.phase = TelephoneEventPhase::Pause { left: PAUSE_FRAMES - 1 };
+                TelephoneEventStep::Pause
             }
-            Phase::End { left } => {
+            TelephoneEventPhase::End { left } => {
                 *left = left.saturating_sub(1);
-                Step::Packet(self.packet(DURATION_SAMPLES, true, false))
+                TelephoneEventStep::Packet(self.packet(DURATION_SAMPLES, true, false))
             }
-            Phase::Pause { left: 0 } => Step::Done,
-            Phase::Pause { left } => {
+            TelephoneEventPhase::Pause { left: 0 } => TelephoneEventStep::Done,
+            TelephoneEventPhase::Pause { left } => {
                 *left = left.saturating_sub(1);
-                Step::Pause
+                TelephoneEventStep::Pause
             }
         }
     }
 
-    fn packet(&self, duration: u16, end: bool, marker: bool) -> EventPacket {
+    fn packet(&self, duration: u16, end: bool, marker: bool) -> TelephoneEventPacket {
         let [high, low] = duration.to_be_bytes();
-        EventPacket { timestamp: self.timestamp, marker, payload: [self.event, u8::from(end) << 7 | VOLUME, high, low] }
+        TelephoneEventPacket {
+            timestamp: self.timestamp,
+            marker,
+            payload: [self.event, u8::from(end) << 7 | VOLUME, high, low],
+        }
     }
 }
 
@@ -145,20 +149,20 @@ pub fn frequencies_hz(event: u8) -> (f32, f32) {
 mod tests {
     use super::*;
 
-    fn packets(digit: char, timestamp: u32) -> Vec<EventPacket> {
-        let mut sender = Sender::new(code(digit).unwrap(), timestamp);
+    fn packets(digit: char, timestamp: u32) -> Vec<TelephoneEventPacket> {
+        let mut sender = TelephoneEventSender::new(event_code(digit).unwrap(), timestamp);
         let mut packets = Vec::new();
         loop {
             match sender.step() {
-                Step::Packet(packet) => packets.push(packet),
-                Step::Pause => {}
-                Step::Done => return packets,
+                TelephoneEventStep::Packet(packet) => packets.push(packet),
+                TelephoneEventStep::Pause => {}
+                TelephoneEventStep::Done => return packets,
             }
         }
     }
 
     #[test]
-    fn a_sent_digit_follows_the_drawing() {
+    fn sent_digit_matches_the_packet_diagram() {
         let sent = packets('5', 4_000);
         let durations: Vec<u16> = sent.iter().map(|p| u16::from_be_bytes([p.payload[2], p.payload[3]])).collect();
         assert_eq!(durations, [160, 320, 480, 640, 800, 800, 800]);
@@ -168,9 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn any_one_packet_is_enough_and_none_counts_twice() {
+    fn one_packet_suffices_and_digit_is_reported_once() {
         for lost_all_but in 0..7 {
-            let mut receiver = Receiver::default();
+            let mut receiver = TelephoneEventReceiver::default();
             let mut heard = Vec::new();
             for (start, digit) in [(u32::MAX - 100, '1'), (2_000, '1'), (4_000, '#')] {
                 let packet = packets(digit, start)[lost_all_but];
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn reordered_and_foreign_events_are_ignored() {
-        let mut receiver = Receiver::default();
+        let mut receiver = TelephoneEventReceiver::default();
         assert_eq!(receiver.handle(5_000, &[1, 0, 0, 160]), Some('1'));
         assert_eq!(receiver.handle(3_000, &[2, 0, 0, 160]), None);
         assert_eq!(receiver.handle(6_000, &[16, 0, 0, 160]), None, "hook flash");

@@ -2,7 +2,7 @@
 //! The library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::srtp::{KEY_BYTES_MAX, Keys, Suite};
+use super::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile};
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::crypto::Certificate;
 use rtc_dtls::crypto_provider::{RTCCryptoProvider, default_provider};
@@ -27,37 +27,37 @@ const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 /// SHA-256 of a certificate (RFC 8122).
-pub type Fingerprint = [u8; 32];
+pub type DtlsFingerprint = [u8; 32];
 
 /// DTLS parameters negotiated in SDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct DtlsParams {
     /// Fingerprint of the peer's certificate.
-    pub theirs: Fingerprint,
+    pub peer_fingerprint: DtlsFingerprint,
     /// We begin the handshake.
-    pub active: bool,
+    pub is_dtls_client: bool,
     /// Association number: a different number requires a new handshake.
     pub association: u64,
 }
 
 /// Self-signed certificate used in all DTLS handshakes of this process.
-pub struct Identity {
+pub struct DtlsIdentity {
     provider: Arc<dyn RTCCryptoProvider>,
     certificate: Certificate,
-    fingerprint: Fingerprint,
+    fingerprint: DtlsFingerprint,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for DtlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
     }
 }
 
-fn sha256(bytes: &[u8]) -> Fingerprint {
+fn sha256(bytes: &[u8]) -> DtlsFingerprint {
     str0m::crypto::from_feature_flags().sha256_provider.sha256(bytes)
 }
 
-impl Identity {
+impl DtlsIdentity {
     /// `None` where the library cannot make a certificate.
     pub fn new() -> Option<Self> {
         let provider = default_provider().ok()?;
@@ -66,15 +66,15 @@ impl Identity {
         Some(Self { provider, certificate, fingerprint })
     }
 
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> DtlsFingerprint {
         self.fingerprint
     }
 
     /// Both certificates are authenticated only by the fingerprints in SDP.
-    fn config(&self, terms: Terms, refused: &Arc<AtomicBool>) -> Option<HandshakeConfig> {
+    fn config(&self, terms: DtlsParams, refused: &Arc<AtomicBool>) -> Option<HandshakeConfig> {
         let refused = refused.clone();
         let is_expected = move |shown: &[Vec<u8>], _: &[_]| match shown.first() {
-            Some(certificate) if sha256(certificate) == terms.theirs => Ok(()),
+            Some(certificate) if sha256(certificate) == terms.peer_fingerprint => Ok(()),
             _ => {
                 refused.store(true, Ordering::Relaxed);
                 Err(Error::Other("certificate does not match the SDP fingerprint".to_owned()))
@@ -92,53 +92,53 @@ impl Identity {
             .with_verify_peer_certificate(Some(Arc::new(is_expected)))
             .with_flight_interval(REPEAT_AFTER)
             .with_mtu(MTU);
-        config.build(terms.active, terms.active.then_some(PEER)).ok()
+        config.build(terms.is_dtls_client, terms.is_dtls_client.then_some(PEER)).ok()
     }
 }
 
 /// How a handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum HandshakeProgress {
     Waiting,
-    Done(Keys),
+    Done(SrtpKeys),
     /// Failed for good: wrong certificate, or no common profile.
     Failed,
 }
 
 /// One side of a handshake.
-pub struct Handshake {
-    pub terms: Terms,
+pub struct DtlsHandshake {
+    pub terms: DtlsParams,
     endpoint: Endpoint,
     /// The peer showed another certificate.
     refused: Arc<AtomicBool>,
-    progress: Progress,
+    progress: HandshakeProgress,
 }
 
-impl std::fmt::Debug for Handshake {
+impl std::fmt::Debug for DtlsHandshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Handshake").field("terms", &self.terms).finish_non_exhaustive()
     }
 }
 
-impl Handshake {
+impl DtlsHandshake {
     /// The DTLS client must call [`Handshake::handle_timeout`] at once to send its first flight.
-    pub fn new(now: Instant, identity: &Identity, terms: Terms) -> Option<Self> {
+    pub fn new(now: Instant, identity: &DtlsIdentity, terms: DtlsParams) -> Option<Self> {
         let refused = Arc::new(AtomicBool::new(false));
         let config = Arc::new(identity.config(terms, &refused)?);
-        let server = (!terms.active).then(|| config.clone());
+        let server = (!terms.is_dtls_client).then(|| config.clone());
         let mut endpoint = Endpoint::new(PEER, TransportProtocol::UDP, server);
-        if terms.active {
+        if terms.is_dtls_client {
             endpoint.connect(now, PEER, config, None).ok()?;
         }
-        Some(Self { terms, endpoint, refused, progress: Progress::Waiting })
+        Some(Self { terms, endpoint, refused, progress: HandshakeProgress::Waiting })
     }
 
     /// Whether a datagram is one of a handshake (RFC 7983).
-    pub fn is_ours(datagram: &[u8]) -> bool {
+    pub fn is_dtls(datagram: &[u8]) -> bool {
         datagram.first().is_some_and(|first| (20..64).contains(first))
     }
 
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> HandshakeProgress {
         self.progress
     }
 
@@ -151,10 +151,10 @@ impl Handshake {
         match self.endpoint.read(now, PEER, None, datagram.into()) {
             Ok(events) => {
                 let done = events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
-                if done && self.progress == Progress::Waiting {
+                if done && self.progress == HandshakeProgress::Waiting {
                     let state = self.endpoint.get_connection_state(PEER);
-                    let keys = state.and_then(|state| keys(state, self.terms.active));
-                    self.progress = keys.map_or(Progress::Failed, Progress::Done);
+                    let keys = state.and_then(|state| keys(state, self.terms.is_dtls_client));
+                    self.progress = keys.map_or(HandshakeProgress::Failed, HandshakeProgress::Done);
                 }
             }
             // Ignore datagrams that cannot be parsed.
@@ -162,29 +162,29 @@ impl Handshake {
             Err(_) if self.refused.load(Ordering::Relaxed) => self.fail(),
             Err(_) => {}
         }
-        self.say(send);
+        self.flush_output(send);
     }
 
     pub fn handle_timeout(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
         if self.due().is_some_and(|due| due <= now) && self.endpoint.handle_timeout(PEER, now).is_err() {
             self.fail();
         }
-        self.say(send);
+        self.flush_output(send);
     }
 
     /// Says goodbye.
     pub fn close(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
         let _ = self.endpoint.close(now); // nothing to close
-        self.say(send);
+        self.flush_output(send);
     }
 
     fn fail(&mut self) {
-        if self.progress == Progress::Waiting {
-            self.progress = Progress::Failed;
+        if self.progress == HandshakeProgress::Waiting {
+            self.progress = HandshakeProgress::Failed;
         }
     }
 
-    fn say(&mut self, send: &mut dyn FnMut(&[u8])) {
+    fn flush_output(&mut self, send: &mut dyn FnMut(&[u8])) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
             send(&transmit.message);
         }
@@ -192,12 +192,12 @@ impl Handshake {
 }
 
 /// RFC 5764 section 4.2: both keys, then both salts, the client's first.
-fn keys(state: &State, is_client: bool) -> Option<Keys> {
+fn keys(state: &State, is_client: bool) -> Option<SrtpKeys> {
     let suite = match state.srtp_protection_profile() {
-        Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 => Suite::AesCm128HmacSha1_80,
-        Profile::Srtp_Aes128_Cm_Hmac_Sha1_32 => Suite::AesCm128HmacSha1_32,
-        Profile::Srtp_Aead_Aes_128_Gcm => Suite::AeadAes128Gcm,
-        Profile::Srtp_Aead_Aes_256_Gcm => Suite::AeadAes256Gcm,
+        Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 => SrtpProfile::AesCm128HmacSha1_80,
+        Profile::Srtp_Aes128_Cm_Hmac_Sha1_32 => SrtpProfile::AesCm128HmacSha1_32,
+        Profile::Srtp_Aead_Aes_128_Gcm => SrtpProfile::AeadAes128Gcm,
+        Profile::Srtp_Aead_Aes_256_Gcm => SrtpProfile::AeadAes256Gcm,
         _ => return None,
     };
     let (key, salt) = suite.lengths();
@@ -212,13 +212,13 @@ fn keys(state: &State, is_client: bool) -> Option<Keys> {
     };
     let (client, server) = (of(0)?, of(1)?);
     let (ours, theirs) = if is_client { (client, server) } else { (server, client) };
-    Some(Keys { suite, ours, theirs })
+    Some(SrtpKeys { suite, send: ours, receive: theirs })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::srtp::Srtp;
+    use crate::transport::srtp::SrtpSession;
 
     #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
     fn origin() -> Instant {
@@ -226,11 +226,11 @@ mod tests {
     }
 
     /// Runs both sides until neither sends; every `lost`-th datagram is dropped.
-    fn shake(a: &mut Handshake, b: &mut Handshake, mut now: Instant, lost: usize) -> Instant {
+    fn shake(a: &mut DtlsHandshake, b: &mut DtlsHandshake, mut now: Instant, lost: usize) -> Instant {
         let (mut to_a, mut to_b): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (vec![], vec![]);
         let mut sent = 0;
         for _ in 0..2_000 {
-            if a.progress() != Progress::Waiting && b.progress() != Progress::Waiting {
+            if a.progress() != HandshakeProgress::Waiting && b.progress() != HandshakeProgress::Waiting {
                 break;
             }
             now += Duration::from_millis(10);
@@ -241,7 +241,7 @@ mod tests {
                 }
             };
             for datagram in std::mem::take(&mut to_a) {
-                assert!(Handshake::is_ours(&datagram));
+                assert!(DtlsHandshake::is_dtls(&datagram));
                 a.handle(now, &datagram, &mut |bytes| keep(&mut to_b, bytes));
             }
             for datagram in std::mem::take(&mut to_b) {
@@ -257,52 +257,68 @@ mod tests {
         now
     }
 
-    fn pair(now: Instant) -> (Handshake, Handshake) {
-        let (a, b) = (Identity::new().unwrap(), Identity::new().unwrap());
-        let client = Handshake::new(now, &a, Terms { theirs: b.fingerprint(), active: true, association: 0 }).unwrap();
-        let server = Handshake::new(now, &b, Terms { theirs: a.fingerprint(), active: false, association: 0 }).unwrap();
+    fn pair(now: Instant) -> (DtlsHandshake, DtlsHandshake) {
+        let (a, b) = (DtlsIdentity::new().unwrap(), DtlsIdentity::new().unwrap());
+        let client = DtlsHandshake::new(
+            now,
+            &a,
+            DtlsParams { peer_fingerprint: b.fingerprint(), is_dtls_client: true, association: 0 },
+        )
+        .unwrap();
+        let server = DtlsHandshake::new(
+            now,
+            &b,
+            DtlsParams { peer_fingerprint: a.fingerprint(), is_dtls_client: false, association: 0 },
+        )
+        .unwrap();
         (client, server)
     }
 
     #[test]
-    fn both_sides_come_to_the_same_keys() {
+    fn both_sides_derive_the_same_keys() {
         for lost in [0, 3] {
             let now = origin();
             let (mut client, mut server) = pair(now);
             let end = shake(&mut client, &mut server, now, lost);
-            let (Progress::Done(ours), Progress::Done(theirs)) = (client.progress(), server.progress()) else {
+            let (HandshakeProgress::Done(ours), HandshakeProgress::Done(theirs)) =
+                (client.progress(), server.progress())
+            else {
                 panic!("lost {lost}: {:?} {:?}", client.progress(), server.progress());
             };
             assert!(end - now < Duration::from_secs(15), "{:?}", end - now);
-            assert_eq!((ours.ours, ours.theirs, ours.suite), (theirs.theirs, theirs.ours, theirs.suite));
-            let (mut a, mut b) = (Srtp::new(ours).unwrap(), Srtp::new(theirs).unwrap());
+            assert_eq!((ours.send, ours.receive, ours.suite), (theirs.receive, theirs.send, theirs.suite));
+            let (mut a, mut b) = (SrtpSession::new(ours).unwrap(), SrtpSession::new(theirs).unwrap());
             let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
             let (mut sealed, mut opened) = (vec![], vec![]);
-            a.seal(&packet, false, |bytes| sealed = bytes.to_vec());
-            assert!(b.open(&sealed, false, |bytes| opened = bytes.to_vec()));
+            a.protect(&packet, false, |bytes| sealed = bytes.to_vec());
+            assert!(b.unprotect(&sealed, false, |bytes| opened = bytes.to_vec()));
             assert_eq!(opened, packet);
         }
     }
 
     #[test]
-    fn another_certificate_than_the_described_one_gets_no_keys() {
+    fn wrong_certificate_gets_no_keys() {
         let now = origin();
         let (_, mut server) = pair(now);
-        let identity = Identity::new().unwrap();
-        let mut client =
-            Handshake::new(now, &identity, Terms { theirs: [0; 32], active: true, association: 0 }).unwrap();
+        let identity = DtlsIdentity::new().unwrap();
+        let mut client = DtlsHandshake::new(
+            now,
+            &identity,
+            DtlsParams { peer_fingerprint: [0; 32], is_dtls_client: true, association: 0 },
+        )
+        .unwrap();
         shake(&mut client, &mut server, now, 0);
-        assert_eq!(client.progress(), Progress::Failed);
+        assert_eq!(client.progress(), HandshakeProgress::Failed);
     }
 
     #[test]
-    fn noise_harms_nobody() {
+    fn invalid_datagrams_do_not_disturb_handshake() {
         let now = origin();
         let (mut client, mut server) = pair(now);
         for datagram in [&[22u8][..], &[22, 254, 253, 0, 0], &[63; 1_200], &[20; 13]] {
             server.handle(now, datagram, &mut |_| {});
         }
         shake(&mut client, &mut server, now, 0);
-        assert!(matches!(server.progress(), Progress::Done(_)), "{:?}", server.progress());
+        assert!(matches!(server.progress(), HandshakeProgress::Done(_)), "{:?}", server.progress());
     }
 }

@@ -11,12 +11,12 @@ const ANSWER_BYTES: usize = 128;
 
 /// Our ufrag and password, as in SDP.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Lite {
+pub struct IceLiteAgent {
     pub ufrag: [u8; 8],
     pub password: [u8; 32],
 }
 
-impl std::fmt::Debug for Lite {
+impl std::fmt::Debug for IceLiteAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lite").finish_non_exhaustive()
     }
@@ -24,21 +24,23 @@ impl std::fmt::Debug for Lite {
 
 /// Kind of connectivity check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum ConnectivityCheck {
     /// Without USE-CANDIDATE.
-    Path,
+    Plain,
     /// With USE-CANDIDATE: the pair is nominated.
-    Chosen,
+    Nominated,
 }
 
-impl Lite {
+impl IceLiteAgent {
     /// Whether a datagram is STUN, and not RTP or DTLS (RFC 7983).
     pub fn is_check(datagram: &[u8]) -> bool {
         datagram.len() >= 20 && datagram.first().is_some_and(|first| *first < 4)
     }
 
     /// Answers a check with valid message integrity; `None` for anything else.
-    pub fn check(&self, source: SocketAddr, datagram: &[u8], reply: impl FnOnce(&[u8])) -> Option<Check> {
+    pub fn handle_check(
+        &self, source: SocketAddr, datagram: &[u8], reply: impl FnOnce(&[u8]),
+    ) -> Option<ConnectivityCheck> {
         let hmac = from_feature_flags().sha1_hmac_provider;
         let message = StunMessage::parse(datagram).ok().filter(StunMessage::is_binding_request)?;
         let (ours, _) = message.split_username()?;
@@ -49,7 +51,7 @@ impl Lite {
         let answer = StunMessage::binding_reply(message.trans_id(), source);
         let len = answer.to_bytes(Some(&self.password), &mut buffer, |key, parts| hmac.sha1_hmac(key, parts)).ok()?;
         reply(buffer.get(..len)?);
-        Some(if message.use_candidate() { Check::Chosen } else { Check::Path })
+        Some(if message.use_candidate() { ConnectivityCheck::Nominated } else { ConnectivityCheck::Plain })
     }
 }
 
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
     use str0m::ice::{StunMessageBuilder, TransId};
 
-    const LITE: Lite = Lite { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+    const LITE: IceLiteAgent = IceLiteAgent { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
 
     fn check(username: &str, password: &[u8], chosen: bool) -> Vec<u8> {
         let hmac = from_feature_flags().sha1_hmac_provider;
@@ -72,20 +74,20 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_the_password_is_answered_with_its_address() {
+    fn valid_check_gets_mapped_address() {
         let source: SocketAddr = "192.0.2.7:4242".parse().unwrap();
-        for (chosen, wanted) in [(false, Check::Path), (true, Check::Chosen)] {
+        for (chosen, wanted) in [(false, ConnectivityCheck::Plain), (true, ConnectivityCheck::Nominated)] {
             let datagram = check("01234567:them", &LITE.password, chosen);
-            assert!(Lite::is_check(&datagram));
+            assert!(IceLiteAgent::is_check(&datagram));
             let mut answer = vec![];
-            assert_eq!(LITE.check(source, &datagram, |bytes| answer = bytes.to_vec()), Some(wanted));
+            assert_eq!(LITE.handle_check(source, &datagram, |bytes| answer = bytes.to_vec()), Some(wanted));
             let answer = StunMessage::parse(&answer).unwrap();
             assert_eq!((answer.is_successful_binding_response(), answer.mapped_address()), (true, Some(source)));
         }
     }
 
     #[test]
-    fn nobody_else_is_answered() {
+    fn invalid_checks_are_not_answered() {
         let source = "192.0.2.7:4242".parse().unwrap();
         let right = check("01234567:them", &LITE.password, true);
         let mut changed = right.clone();
@@ -98,7 +100,7 @@ mod tests {
             vec![0; 20],
         ];
         for datagram in all {
-            assert_eq!(LITE.check(source, &datagram, |_| panic!("answered")), None);
+            assert_eq!(LITE.handle_check(source, &datagram, |_| panic!("answered")), None);
         }
     }
 }

@@ -9,23 +9,23 @@
 
 mod context;
 
-use context::{Opener, Sealer};
+use context::{SrtpDecryptor, SrtpEncryptor};
 
 /// Longest master key and salt.
 pub const KEY_BYTES_MAX: usize = 46;
 /// Replaced send keys that are kept: the suites of two offers. Older keys do not return, because each key is random and
 /// made for one peer.
-const RETIRED_MAX: usize = 4;
+const RETIRED_KEYS_MAX: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suite {
+pub enum SrtpProfile {
     AesCm128HmacSha1_80,
     AesCm128HmacSha1_32,
     AeadAes128Gcm,
     AeadAes256Gcm,
 }
 
-impl Suite {
+impl SrtpProfile {
     pub const ALL: [Self; 4] =
         [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes128Gcm, Self::AeadAes256Gcm];
 
@@ -41,55 +41,55 @@ impl Suite {
 
 /// Master keys of both directions, each with its salt behind it. Not shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Keys {
-    pub suite: Suite,
-    pub ours: [u8; KEY_BYTES_MAX],
-    pub theirs: [u8; KEY_BYTES_MAX],
+pub struct SrtpKeys {
+    pub suite: SrtpProfile,
+    pub send: [u8; KEY_BYTES_MAX],
+    pub receive: [u8; KEY_BYTES_MAX],
 }
 
-impl Keys {
+impl SrtpKeys {
     /// What we send stays under the same key.
-    pub fn keeps_ours(&self, other: &Self) -> bool {
-        (self.suite, self.ours) == (other.suite, other.ours)
+    pub fn keeps_send_key(&self, other: &Self) -> bool {
+        (self.suite, self.send) == (other.suite, other.send)
     }
 
     /// What we are sent stays under the same key.
-    pub fn keeps_theirs(&self, other: &Self) -> bool {
-        (self.suite, self.theirs) == (other.suite, other.theirs)
+    pub fn keeps_receive_key(&self, other: &Self) -> bool {
+        (self.suite, self.receive) == (other.suite, other.receive)
     }
 }
 
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for SrtpKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("suite", &self.suite).finish_non_exhaustive()
     }
 }
 
 /// Both directions at work.
-pub struct Srtp {
-    pub keys: Keys,
-    ours: Sealer,
-    theirs: Opener,
+pub struct SrtpSession {
+    pub keys: SrtpKeys,
+    send: SrtpEncryptor,
+    receive: SrtpDecryptor,
     /// The peer's key before this one: packets under it are on their way until the first under the new one arrives.
-    before: Option<Opener>,
-    retired: Vec<(Keys, Sealer)>,
+    before: Option<SrtpDecryptor>,
+    retired: Vec<(SrtpKeys, SrtpEncryptor)>,
     /// Room for the packet in work.
     scratch: Vec<u8>,
 }
 
-impl std::fmt::Debug for Srtp {
+impl std::fmt::Debug for SrtpSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Srtp").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
-impl Srtp {
+impl SrtpSession {
     /// `None` for keys the library does not take.
-    pub fn new(keys: Keys) -> Option<Self> {
+    pub fn new(keys: SrtpKeys) -> Option<Self> {
         Some(Self {
             keys,
-            ours: Sealer::new(keys.suite, &keys.ours)?,
-            theirs: Opener::new(keys.suite, &keys.theirs)?,
+            send: SrtpEncryptor::new(keys.suite, &keys.send)?,
+            receive: SrtpDecryptor::new(keys.suite, &keys.receive)?,
             before: None,
             retired: Vec::new(),
             scratch: Vec::new(),
@@ -98,46 +98,46 @@ impl Srtp {
 
     /// Sets new keys. A direction whose key stays continues its state; a new key starts fresh. Returns false and
     /// changes nothing if the library rejects the keys.
-    pub fn rekey(&mut self, keys: Keys) -> bool {
+    pub fn rekey(&mut self, keys: SrtpKeys) -> bool {
         let (before, mut sealer, mut opener) = (self.keys, None, None);
-        if !keys.keeps_ours(&before) {
-            let known = self.retired.iter().position(|(old, _)| old.keeps_ours(&keys));
+        if !keys.keeps_send_key(&before) {
+            let known = self.retired.iter().position(|(old, _)| old.keeps_send_key(&keys));
             sealer = match known {
                 Some(at) => Some(self.retired.swap_remove(at).1),
-                None => Sealer::new(keys.suite, &keys.ours),
+                None => SrtpEncryptor::new(keys.suite, &keys.send),
             };
             if sealer.is_none() {
                 return false;
             }
         }
-        if !keys.keeps_theirs(&before) {
-            opener = Opener::new(keys.suite, &keys.theirs);
+        if !keys.keeps_receive_key(&before) {
+            opener = SrtpDecryptor::new(keys.suite, &keys.receive);
             if opener.is_none() {
                 return false;
             }
         }
         if let Some(sealer) = sealer {
-            if self.retired.len() >= RETIRED_MAX {
+            if self.retired.len() >= RETIRED_KEYS_MAX {
                 self.retired.remove(0);
             }
-            self.retired.push((before, std::mem::replace(&mut self.ours, sealer)));
+            self.retired.push((before, std::mem::replace(&mut self.send, sealer)));
         }
         if let Some(mut opener) = opener {
-            opener.follow(&self.theirs);
-            self.before = Some(std::mem::replace(&mut self.theirs, opener));
+            opener.inherit_roll_over(&self.receive);
+            self.before = Some(std::mem::replace(&mut self.receive, opener));
         }
         self.keys = keys;
         true
     }
 
     /// Verifies and decrypts a packet; false if it was forged, replayed or not encrypted.
-    pub fn open(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) -> bool {
+    pub fn unprotect(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) -> bool {
         let scratch = &mut self.scratch;
-        let opened = if self.theirs.open(packet, is_rtcp, scratch) {
+        let opened = if self.receive.unprotect(packet, is_rtcp, scratch) {
             self.before = None;
             true
         } else {
-            self.before.as_mut().is_some_and(|before| before.open(packet, is_rtcp, scratch))
+            self.before.as_mut().is_some_and(|before| before.unprotect(packet, is_rtcp, scratch))
         };
         if opened {
             out(scratch);
@@ -146,8 +146,8 @@ impl Srtp {
     }
 
     /// Encrypts a packet. Emits nothing if the packet is invalid or its index was already used.
-    pub fn seal(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) {
-        if self.ours.seal(packet, is_rtcp, &mut self.scratch) {
+    pub fn protect(&mut self, packet: &[u8], is_rtcp: bool, out: impl FnOnce(&[u8])) {
+        if self.send.protect(packet, is_rtcp, &mut self.scratch) {
             out(&self.scratch);
         }
     }

@@ -4,10 +4,10 @@
 //! packets. str0m allocates for each packet it carries; see ARCHITECTURE.md.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::codec::{Codec, Law};
-use crate::leg::Stream;
+use crate::codec::{Codec, Companding};
+use crate::leg::StreamConfig;
 use crate::limits::ICE_ADDRESSES_MAX;
-use crate::rtp::packet::Packet;
+use crate::rtp::packet::RtpPacket;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -23,12 +23,12 @@ pub const DISCONNECTED_MAX: Duration = Duration::from_secs(12);
 
 /// Transport protocol of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum IceTransport {
     Udp,
     Tcp,
 }
 
-impl Way {
+impl IceTransport {
     fn protocol(self) -> Protocol {
         match self {
             Self::Udp => Protocol::Udp,
@@ -39,26 +39,26 @@ impl Way {
 
 /// Our ICE host candidates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct HostCandidates {
     pub udp: Vec<SocketAddr>,
     pub tcp: Vec<SocketAddr>,
 }
 
 /// Output of a peer.
 #[derive(Debug)]
-pub enum Out<'a> {
+pub enum PeerOutput<'a> {
     Send {
-        way: Way,
+        transport: IceTransport,
         to: SocketAddr,
         bytes: &'a [u8],
     },
-    Packet(Packet<'a>),
+    Packet(RtpPacket<'a>),
     Connected,
     /// The other side said goodbye.
     Closed,
     /// The path is lost for good.
     Lost,
-    Path {
+    PathStats {
         loss: Option<f32>,
         round_trip: Option<Duration>,
     },
@@ -66,17 +66,17 @@ pub enum Out<'a> {
 
 /// Why an offer was rejected, as text for its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
+pub struct WebRtcError(pub String);
 
 /// Credentials of one ICE session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
+pub struct IceCredentials {
     pub ufrag: String,
     pub password: String,
 }
 
 #[derive(Debug)]
-pub struct Peer {
+pub struct WebRtcPeer {
     rtc: Rtc,
     mid: Mid,
     sequence: u64,
@@ -85,22 +85,22 @@ pub struct Peer {
     disconnected: Option<Instant>,
     gone: bool,
     /// Sources of authentic checks; the library keeps a candidate for each.
-    sources: Vec<(Way, SocketAddr)>,
+    sources: Vec<(IceTransport, SocketAddr)>,
     /// Candidates that signalling has named.
     candidates: usize,
 }
 
 /// An answered offer.
 #[derive(Debug)]
-pub struct Answered {
-    pub peer: Peer,
+pub struct AnsweredOffer {
+    pub peer: WebRtcPeer,
     pub sdp: String,
-    pub stream: Stream,
+    pub stream: StreamConfig,
 }
 
 /// An offer of ours that waits for its answer.
 #[derive(Debug)]
-pub struct Offered {
+pub struct PendingOffer {
     rtc: Rtc,
     pending: SdpPendingOffer,
     mid: Mid,
@@ -114,8 +114,8 @@ fn rtc(now: Instant, ice_lite: bool, codecs: &[Codec]) -> Rtc {
         .set_stats_interval(Some(STATS_EVERY))
         .clear_codecs()
         .enable_opus(codecs.contains(&Codec::Opus), false)
-        .enable_pcmu(codecs.contains(&Codec::G711(Law::Mu)), false)
-        .enable_pcma(codecs.contains(&Codec::G711(Law::A)), false);
+        .enable_pcmu(codecs.contains(&Codec::G711(Companding::MuLaw)), false)
+        .enable_pcma(codecs.contains(&Codec::G711(Companding::ALaw)), false);
     let known = config.codec_config();
     for (payload_type, clock) in [(110, 48_000), (126, 8_000)] {
         let tele = str0m::format::Codec::Tele;
@@ -126,31 +126,33 @@ fn rtc(now: Instant, ice_lite: bool, codecs: &[Codec]) -> Rtc {
     config.build(now)
 }
 
-impl Peer {
+impl WebRtcPeer {
     /// Takes an offer with one audio stream; we are ICE-lite and passive.
-    pub fn answer(now: Instant, offer: &str, reach: &Reach, codecs: &[Codec]) -> Result<Answered, Refused> {
-        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| Refused(format!("not SDP: {error}")))?;
+    pub fn answer(
+        now: Instant, offer: &str, reach: &HostCandidates, codecs: &[Codec],
+    ) -> Result<AnsweredOffer, WebRtcError> {
+        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
         let mut rtc = rtc(now, true, codecs);
-        add_reach(&mut rtc, reach);
-        let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| Refused(error.to_string()))?;
+        add_host_candidates(&mut rtc, reach);
+        let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
         let sdp = answer.to_sdp_string();
-        let mid = audio_mid(&sdp).ok_or_else(|| Refused("no audio in the offer".to_owned()))?;
+        let mid = audio_mid(&sdp).ok_or_else(|| WebRtcError("no audio in the offer".to_owned()))?;
         let (peer, stream) = Self::new(rtc, mid)?;
-        let sdp = if stream.codec.pauses() { ask_for_pauses(&sdp, stream.payload_type) } else { sdp };
-        Ok(Answered { peer, sdp, stream })
+        let sdp = if stream.codec.uses_dtx() { request_dtx(&sdp, stream.payload_type) } else { sdp };
+        Ok(AnsweredOffer { peer, sdp, stream })
     }
 
     /// An offer of one audio stream, for callers that are not servers.
-    pub fn offer(now: Instant, reach: &Reach, codecs: &[Codec]) -> Option<Offered> {
+    pub fn offer(now: Instant, reach: &HostCandidates, codecs: &[Codec]) -> Option<PendingOffer> {
         let mut rtc = rtc(now, false, codecs);
-        add_reach(&mut rtc, reach);
+        add_host_candidates(&mut rtc, reach);
         let mut api = rtc.sdp_api();
         let mid = api.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
         let (offer, pending) = api.apply()?;
-        Some(Offered { rtc, pending, mid, sdp: offer.to_sdp_string() })
+        Some(PendingOffer { rtc, pending, mid, sdp: offer.to_sdp_string() })
     }
 
-    fn new(rtc: Rtc, mid: Mid) -> Result<(Self, Stream), Refused> {
+    fn new(rtc: Rtc, mid: Mid) -> Result<(Self, StreamConfig), WebRtcError> {
         let stream = stream(&rtc, mid)?;
         let peer = Self {
             rtc,
@@ -171,12 +173,12 @@ impl Peer {
     }
 
     /// Another offer of the same session: other directions, or ICE anew.
-    pub fn reanswer(&mut self, offer: &str) -> Result<(String, Stream), Refused> {
-        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| Refused(format!("not SDP: {error}")))?;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| Refused(error.to_string()))?;
+    pub fn answer_reoffer(&mut self, offer: &str) -> Result<(String, StreamConfig), WebRtcError> {
+        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
         let stream = stream(&self.rtc, self.mid)?;
         let sdp = answer.to_sdp_string();
-        let sdp = if stream.codec.pauses() { ask_for_pauses(&sdp, stream.payload_type) } else { sdp };
+        let sdp = if stream.codec.uses_dtx() { request_dtx(&sdp, stream.payload_type) } else { sdp };
         Ok((sdp, stream))
     }
 
@@ -198,23 +200,25 @@ impl Peer {
     }
 
     /// The other side begins ICE anew; ours from now on.
-    pub fn restart(&mut self, theirs: Credentials, reach: &Reach) -> Credentials {
+    pub fn restart_ice(&mut self, theirs: IceCredentials, reach: &HostCandidates) -> IceCredentials {
         let ours = IceCreds::new();
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(ours.clone());
         api.set_remote_ice_credentials(IceCreds { ufrag: theirs.ufrag, pass: theirs.password });
-        add_reach(&mut self.rtc, reach);
-        Credentials { ufrag: ours.ufrag, password: ours.pass }
+        add_host_candidates(&mut self.rtc, reach);
+        IceCredentials { ufrag: ours.ufrag, password: ours.pass }
     }
 
     /// Whether a datagram from there belongs to this peer: its address was proven by a check.
-    pub fn accepts(&self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+    pub fn accepts(&self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
         let receive = Receive::new(way.protocol(), source, to, bytes);
         receive.is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
     /// False for a datagram that makes no sense, and for checks from more addresses than a browser has.
-    pub fn handle(&mut self, now: Instant, way: Way, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+    pub fn handle(
+        &mut self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
+    ) -> bool {
         let is_check = bytes.first() == Some(&0);
         if is_check && !self.sources.contains(&(way, source)) {
             // Checks with a wrong password use no memory.
@@ -234,7 +238,7 @@ impl Peer {
     }
 
     /// Sends a packet; drops it if there is no path yet.
-    pub fn send(&mut self, now: Instant, packet: &Packet<'_>) {
+    pub fn send(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         if !self.connected {
             return;
         }
@@ -253,10 +257,10 @@ impl Peer {
     }
 
     /// Hands out everything there is and says when to come back.
-    pub fn poll(&mut self, now: Instant, out: &mut impl FnMut(Out<'_>)) -> Instant {
+    pub fn poll(&mut self, now: Instant, out: &mut impl FnMut(PeerOutput<'_>)) -> Instant {
         let give_up = self.disconnected.is_some_and(|at| now.saturating_duration_since(at) >= DISCONNECTED_MAX);
         if give_up {
-            self.leave(Out::Lost, out);
+            self.close_with(PeerOutput::Lost, out);
         }
         loop {
             match self.rtc.poll_output() {
@@ -265,30 +269,30 @@ impl Peer {
                     return give_up.map_or(at, |give_up| at.min(give_up));
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let way = if transmit.proto == Protocol::Udp { Way::Udp } else { Way::Tcp };
-                    out(Out::Send { way, to: transmit.destination, bytes: &transmit.contents });
+                    let way = if transmit.proto == Protocol::Udp { IceTransport::Udp } else { IceTransport::Tcp };
+                    out(PeerOutput::Send { transport: way, to: transmit.destination, bytes: &transmit.contents });
                 }
                 Ok(Output::Event(event)) => self.event(now, event, out),
                 Err(error) => {
                     tracing::debug!(%error, "WebRTC peer failed");
-                    self.leave(Out::Lost, out);
+                    self.close_with(PeerOutput::Lost, out);
                     return now + DISCONNECTED_MAX;
                 }
             }
         }
     }
 
-    fn leave(&mut self, how: Out<'_>, out: &mut impl FnMut(Out<'_>)) {
+    fn close_with(&mut self, how: PeerOutput<'_>, out: &mut impl FnMut(PeerOutput<'_>)) {
         if !std::mem::replace(&mut self.gone, true) {
             out(how);
         }
     }
 
-    fn event(&mut self, now: Instant, event: Event, out: &mut impl FnMut(Out<'_>)) {
+    fn event(&mut self, now: Instant, event: Event, out: &mut impl FnMut(PeerOutput<'_>)) {
         match event {
             Event::Connected if !self.connected => {
                 self.connected = true;
-                out(Out::Connected);
+                out(PeerOutput::Connected);
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) if self.connected => {
                 self.disconnected.get_or_insert(now);
@@ -296,10 +300,10 @@ impl Peer {
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
                 self.disconnected = None;
             }
-            Event::Closed => self.leave(Out::Closed, out),
+            Event::Closed => self.close_with(PeerOutput::Closed, out),
             Event::RtpPacket(packet) => {
                 let header = &packet.header;
-                out(Out::Packet(Packet {
+                out(PeerOutput::Packet(RtpPacket {
                     payload_type: *header.payload_type,
                     marker: header.marker,
                     sequence: header.sequence_number,
@@ -309,25 +313,25 @@ impl Peer {
                 }));
             }
             Event::MediaEgressStats(stats) => {
-                out(Out::Path { loss: stats.loss, round_trip: stats.rtt });
+                out(PeerOutput::PathStats { loss: stats.loss, round_trip: stats.rtt });
             }
             _ => {}
         }
     }
 }
 
-impl Offered {
+impl PendingOffer {
     /// The other side's answer.
-    pub fn accept(mut self, answer: &str) -> Result<(Peer, Stream), Refused> {
-        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| Refused(error.to_string()))?;
-        self.rtc.sdp_api().accept_answer(self.pending, answer).map_err(|error| Refused(error.to_string()))?;
-        Peer::new(self.rtc, self.mid)
+    pub fn accept(mut self, answer: &str) -> Result<(WebRtcPeer, StreamConfig), WebRtcError> {
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| WebRtcError(error.to_string()))?;
+        self.rtc.sdp_api().accept_answer(self.pending, answer).map_err(|error| WebRtcError(error.to_string()))?;
+        WebRtcPeer::new(self.rtc, self.mid)
     }
 }
 
 /// What was agreed on.
-fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
-    let none = || Refused("no common codec: supported are Opus, PCMU and PCMA".to_owned());
+fn stream(rtc: &Rtc, mid: Mid) -> Result<StreamConfig, WebRtcError> {
+    let none = || WebRtcError("no common codec: supported are Opus, PCMU and PCMA".to_owned());
     let media = rtc.media(mid).ok_or_else(none)?;
     let direction = media.direction();
     let known = rtc.codec_config().params();
@@ -335,14 +339,14 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
     let params: Vec<_> = params.collect();
     let spoken = params.iter().find_map(|params| Some((params.pt(), codec(params.spec().codec)?)));
     let (payload_type, codec) = spoken.ok_or_else(none)?;
-    let clock = codec.clock_scale() * crate::frame::RATE_HZ;
+    let clock = codec.clock_scale() * crate::frame::SAMPLE_RATE_HZ;
     let digits = params.iter().find(|params| {
         let spec = params.spec();
         spec.codec == str0m::format::Codec::Tele && spec.clock_rate.get() == clock
     });
     // Placeholder address: ICE handles the real ones.
     let remote = SocketAddr::from(([127, 0, 0, 1], 9));
-    Ok(Stream {
+    Ok(StreamConfig {
         codec,
         payload_type: *payload_type,
         payload_type_in: *payload_type,
@@ -350,11 +354,11 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<Stream, Refused> {
         telephone_event_in: digits.map(|params| *params.pt()),
         sending: direction.is_sending(),
         receiving: direction.is_receiving(),
-        ..Stream::pcmu(remote)
+        ..StreamConfig::pcmu(remote)
     })
 }
 
-fn add_reach(rtc: &mut Rtc, reach: &Reach) {
+fn add_host_candidates(rtc: &mut Rtc, reach: &HostCandidates) {
     for addr in &reach.udp {
         if let Ok(candidate) = Candidate::builder().udp().host(*addr).build() {
             rtc.add_local_candidate(candidate);
@@ -376,7 +380,7 @@ fn audio_mid(answer: &str) -> Option<Mid> {
 }
 
 /// The other side need not send silence (RFC 7587 section 6.1: `usedtx` says what we like to receive).
-fn ask_for_pauses(answer: &str, payload_type: u8) -> String {
+fn request_dtx(answer: &str, payload_type: u8) -> String {
     let start = format!("a=fmtp:{payload_type} ");
     let lines = answer.split_inclusive("\r\n").map(|line| match line.trim_end() {
         one if one.starts_with(&start) && !one.contains("usedtx") => format!("{one};usedtx=1\r\n"),
@@ -388,14 +392,14 @@ fn ask_for_pauses(answer: &str, payload_type: u8) -> String {
 fn codec(codec: str0m::format::Codec) -> Option<Codec> {
     match codec {
         str0m::format::Codec::Opus => Some(Codec::Opus),
-        str0m::format::Codec::PCMU => Some(Codec::G711(Law::Mu)),
-        str0m::format::Codec::PCMA => Some(Codec::G711(Law::A)),
+        str0m::format::Codec::PCMU => Some(Codec::G711(Companding::MuLaw)),
+        str0m::format::Codec::PCMA => Some(Codec::G711(Companding::ALaw)),
         _ => None,
     }
 }
 
 /// Our ufrag in the USERNAME of a check (RFC 8445 section 7.2.2).
-pub fn checked_ufrag(datagram: &[u8]) -> Option<&str> {
+pub fn ufrag_of_check(datagram: &[u8]) -> Option<&str> {
     let mut rest = datagram.get(20..).filter(|_| datagram.first().is_some_and(|first| *first <= 1))?;
     while let [t0, t1, l0, l1, tail @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*l0, *l1]));

@@ -9,14 +9,14 @@ const HOLD_AFTER: Duration = Duration::from_millis(48);
 const GAP_MAX: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct BargeInConfig {
     pub enabled: bool,
     /// Voiced sound of the caller that is an interruption without a word being recognised; "mhm" and a cough are
     /// shorter.
     pub min_speech: Duration,
 }
 
-impl Default for Config {
+impl Default for BargeInConfig {
     fn default() -> Self {
         Self { enabled: true, min_speech: Duration::from_millis(500) }
     }
@@ -24,61 +24,61 @@ impl Default for Config {
 
 /// What happens to playout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BargeInDecision {
     /// Playout pauses from the next frame; no audio is lost.
-    Hold,
+    Pause,
     /// The caller interrupts: playout stops.
     Stop,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct BargeIn {
-    config: Config,
+pub struct BargeInDetector {
+    config: BargeInConfig,
     /// Voiced sound of the caller over the agent.
     over: Duration,
     gap: Duration,
     held: bool,
 }
 
-impl BargeIn {
-    pub fn new(config: Config) -> Self {
+impl BargeInDetector {
+    pub fn new(config: BargeInConfig) -> Self {
         Self { config, over: Duration::ZERO, gap: Duration::ZERO, held: false }
     }
 
     /// One frame: `voiced` is the caller's voiced sound in it, as far as it is loud enough and not our echo;
     /// `playing` whether the agent has something to say and may be interrupted.
-    pub fn handle_frame(&mut self, voiced: Duration, speaking: bool, playing: bool) -> Option<Verdict> {
+    pub fn handle_frame(&mut self, voiced: Duration, speaking: bool, playing: bool) -> Option<BargeInDecision> {
         if !self.config.enabled || !playing {
-            self.release();
+            self.resume();
             return None;
         }
-        self.gap = if voiced.is_zero() { self.gap + crate::frame::DURATION } else { Duration::ZERO };
+        self.gap = if voiced.is_zero() { self.gap + crate::frame::FRAME_DURATION } else { Duration::ZERO };
         if !speaking || self.gap >= GAP_MAX {
             self.over = Duration::ZERO;
         }
         self.over += voiced;
         if self.over >= self.config.min_speech {
-            self.release();
-            return Some(Verdict::Stop);
+            self.resume();
+            return Some(BargeInDecision::Stop);
         }
         let holds = !self.held && self.over >= HOLD_AFTER;
         self.held |= holds;
-        holds.then_some(Verdict::Hold)
+        holds.then_some(BargeInDecision::Pause)
     }
 
     /// Pauses before playout starts; false if barge-in is disabled or already paused.
-    pub fn hold(&mut self) -> bool {
+    pub fn pause(&mut self) -> bool {
         let holds = self.config.enabled && !self.held;
         self.held |= holds;
         holds
     }
 
-    pub fn is_held(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         self.held
     }
 
     /// The agent goes on, or has nothing to say any more.
-    pub fn release(&mut self) {
+    pub fn resume(&mut self) {
         *self = Self::new(self.config);
     }
 }
@@ -88,13 +88,13 @@ mod tests {
     use super::*;
 
     /// Frames of voiced milliseconds; the frame of each verdict.
-    fn check(config: Config, voiced_ms: &[u64], playing: bool) -> (Option<usize>, Option<usize>) {
-        let mut barge_in = BargeIn::new(config);
+    fn check(config: BargeInConfig, voiced_ms: &[u64], playing: bool) -> (Option<usize>, Option<usize>) {
+        let mut barge_in = BargeInDetector::new(config);
         let (mut held, mut stopped) = (None, None);
         for (frame, ms) in voiced_ms.iter().enumerate() {
             match barge_in.handle_frame(Duration::from_millis(*ms), *ms > 0, playing) {
-                Some(Verdict::Hold) => held = held.or(Some(frame)),
-                Some(Verdict::Stop) => stopped = stopped.or(Some(frame)),
+                Some(BargeInDecision::Pause) => held = held.or(Some(frame)),
+                Some(BargeInDecision::Stop) => stopped = stopped.or(Some(frame)),
                 None => {}
             }
         }
@@ -102,23 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sound_holds_and_lasting_speech_stops() {
-        let config = Config::default();
+    fn first_sound_pauses_and_continued_speech_stops() {
+        let config = BargeInConfig::default();
         assert_eq!(check(config, &[48; 1], true), (Some(0), None));
         assert_eq!(check(config, &[16, 16, 0, 16, 16], true), (None, None), "clicks");
         assert_eq!(check(config, &[20; 30], true), (Some(2), Some(24)));
         assert_eq!(check(config, &[20; 30], false), (None, None), "nothing to interrupt");
-        assert_eq!(check(Config { enabled: false, ..config }, &[20; 90], true), (None, None));
+        assert_eq!(check(BargeInConfig { enabled: false, ..config }, &[20; 90], true), (None, None));
     }
 
     #[test]
-    fn a_second_cough_holds_again_once_the_agent_went_on() {
-        let mut barge_in = BargeIn::new(Config::default());
+    fn second_cough_pauses_again_after_resume() {
+        let mut barge_in = BargeInDetector::new(BargeInConfig::default());
         let cough = Duration::from_millis(60);
-        assert_eq!(barge_in.handle_frame(cough, true, true), Some(Verdict::Hold));
+        assert_eq!(barge_in.handle_frame(cough, true, true), Some(BargeInDecision::Pause));
         assert_eq!(barge_in.handle_frame(Duration::ZERO, false, true), None);
         assert_eq!(barge_in.handle_frame(cough, true, true), None, "held already");
-        barge_in.release();
-        assert_eq!(barge_in.handle_frame(cough, true, true), Some(Verdict::Hold));
+        barge_in.resume();
+        assert_eq!(barge_in.handle_frame(cough, true, true), Some(BargeInDecision::Pause));
     }
 }

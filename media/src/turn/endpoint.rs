@@ -2,7 +2,7 @@
 //!
 //! Owned by the call, not by the leg, because transcripts arrive at the call.
 
-use super::evidence::{self, Words};
+use super::evidence::{self, Completeness};
 use std::time::{Duration, Instant};
 
 /// Pauses of a caller inside of turns that are remembered.
@@ -10,12 +10,12 @@ const PAUSES_MAX: usize = 8;
 /// Margin added to the caller's usual pause.
 const PAUSE_MARGIN: Duration = Duration::from_millis(100);
 /// Wait after final words that are not marked as last, because more may follow.
-const SETTLE: Duration = Duration::from_millis(80);
+const MORE_FINALS_WAIT: Duration = Duration::from_millis(80);
 /// Shorter gaps are pauses between words.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct EndOfTurnConfig {
     /// Minimum silence before a turn ends, whatever STT reports.
     pub min_silence: Duration,
     /// Silence that ends a complete answer without an end-of-utterance event from STT.
@@ -30,7 +30,7 @@ pub struct Config {
     pub language: String,
 }
 
-impl Default for Config {
+impl Default for EndOfTurnConfig {
     fn default() -> Self {
         Self {
             min_silence: Duration::from_millis(100),
@@ -45,7 +45,7 @@ impl Default for Config {
 
 /// A turn of the caller that is complete.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
+pub struct CallerTurn {
     pub text: String,
     pub confidence: Option<f32>,
     pub started: Instant,
@@ -55,23 +55,23 @@ pub struct Turn {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum SpeechState {
     Speaking { since: Instant },
-    Quiet { since: Instant },
+    Silent { since: Instant },
 }
 
 /// Collects words and watches silence.
 #[derive(Debug)]
-pub struct Endpoint {
-    config: Config,
-    line: Option<Line>,
+pub struct EndOfTurnDetector {
+    config: EndOfTurnConfig,
+    speech: Option<SpeechState>,
     started: Option<Instant>,
     finals: String,
     interim: String,
     confidences: (f32, u32),
-    recogniser_done: bool,
+    stt_is_final: bool,
     /// A turn model reported the end of turn: no silence is needed.
-    turn_over: bool,
+    turn_model_ended: bool,
     /// Pauses after which the caller went on, newest last.
     pauses: Vec<Duration>,
     /// STT sent words of this turn while the caller was speaking, so later words complete the turn.
@@ -82,31 +82,31 @@ pub struct Endpoint {
     /// When the last final words arrived.
     final_at: Option<Instant>,
     /// When the last words arrived: start of silence for a caller the VAD does not detect.
-    heard: Option<Instant>,
+    last_words_at: Option<Instant>,
 }
 
-impl Endpoint {
-    pub fn new(config: Config) -> Self {
+impl EndOfTurnDetector {
+    pub fn new(config: EndOfTurnConfig) -> Self {
         Self {
             config,
-            line: None,
+            speech: None,
             started: None,
             finals: String::new(),
             interim: String::new(),
             confidences: (0.0, 0),
-            recogniser_done: false,
-            turn_over: false,
+            stt_is_final: false,
+            turn_model_ended: false,
             pauses: Vec::with_capacity(PAUSES_MAX),
             streaming: false,
             turn_model: false,
             taken: Vec::new(),
             final_at: None,
-            heard: None,
+            last_words_at: None,
         }
     }
 
     pub fn is_speaking(&self) -> bool {
-        matches!(self.line, Some(Line::Speaking { .. }))
+        matches!(self.speech, Some(SpeechState::Speaking { .. }))
     }
 
     /// There are words of which the recogniser has not said that they are final.
@@ -120,12 +120,12 @@ impl Endpoint {
     }
 
     /// STT has a turn model: it is not asked to finalize, and its end-of-turn event is awaited.
-    pub fn handle_turn_model(&mut self) {
+    pub fn set_turn_model(&mut self) {
         self.turn_model = true;
     }
 
     /// True if final words for already used interim words are outstanding.
-    pub fn is_owed_final(&self) -> bool {
+    pub fn is_final_outstanding(&self) -> bool {
         !self.taken.is_empty()
     }
 
@@ -140,29 +140,32 @@ impl Endpoint {
     }
 
     /// What the words of the present turn say about its end.
-    pub fn judge(&self) -> Words {
-        evidence::judge(&self.words(), &self.config.language)
+    pub fn completeness(&self) -> Completeness {
+        evidence::completeness(&self.words(), &self.config.language)
     }
 
     /// The words are complete and the caller is silent; only the STT final is missing.
     pub fn is_likely_over(&self) -> bool {
-        self.is_fresh() && !self.recogniser_done && !self.words().is_empty() && self.judge() == Words::Complete
+        self.has_words_after_speech()
+            && !self.stt_is_final
+            && !self.words().is_empty()
+            && self.completeness() == Completeness::Complete
     }
 
     /// The last words arrived after the last sound, so none are missing.
-    fn is_fresh(&self) -> bool {
-        match self.line {
-            Some(Line::Quiet { since }) => self.heard.is_some_and(|heard| heard >= since),
+    fn has_words_after_speech(&self) -> bool {
+        match self.speech {
+            Some(SpeechState::Silent { since }) => self.last_words_at.is_some_and(|heard| heard >= since),
             _ => false,
         }
     }
 
     /// Records that the last turn was cut off: the caller continued after this pause.
-    pub fn note_cut_off(&mut self, pause: Duration) {
-        self.note_pause(pause);
+    pub fn record_cut_off(&mut self, pause: Duration) {
+        self.record_pause(pause);
     }
 
-    fn note_pause(&mut self, pause: Duration) {
+    fn record_pause(&mut self, pause: Duration) {
         if pause >= PAUSE_MIN && pause <= self.config.max_silence {
             if self.pauses.len() == PAUSES_MAX {
                 self.pauses.remove(0);
@@ -172,7 +175,7 @@ impl Endpoint {
     }
 
     /// How long this caller's pauses are, with a margin; a single long pause is ignored.
-    fn rhythm(&self) -> Duration {
+    fn usual_pause(&self) -> Duration {
         let mut pauses = self.pauses.clone();
         pauses.sort_unstable();
         let usual = if pauses.len() > 2 { pauses.len() - 2 } else { pauses.len().saturating_sub(1) };
@@ -180,28 +183,28 @@ impl Endpoint {
     }
 
     pub fn handle_speech_started(&mut self, at: Instant) {
-        if let Some(Line::Quiet { since }) = self.line
+        if let Some(SpeechState::Silent { since }) = self.speech
             && !self.words().is_empty()
         {
-            self.note_pause(at.saturating_duration_since(since));
+            self.record_pause(at.saturating_duration_since(since));
         }
-        self.line = Some(Line::Speaking { since: at });
+        self.speech = Some(SpeechState::Speaking { since: at });
         self.started.get_or_insert(at);
-        self.recogniser_done = false;
+        self.stt_is_final = false;
     }
 
     /// `last_sound` is when the last voiced sound was heard, which lies before the event.
     pub fn handle_speech_ended(&mut self, last_sound: Instant) {
-        self.line = Some(Line::Quiet { since: last_sound });
+        self.speech = Some(SpeechState::Silent { since: last_sound });
     }
 
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
-        let text = after_taken(&self.taken, text);
+        let text = without_taken(&self.taken, text);
         // A replacement STT session that hears the replay buffer repeats them word by word.
-        if !self.taken.is_empty() && (text.is_empty() || begins_like(&self.taken, &text)) {
+        if !self.taken.is_empty() && (text.is_empty() || is_prefix_of_taken(&self.taken, &text)) {
             return;
         }
-        self.heard = Some(now);
+        self.last_words_at = Some(now);
         if !text.is_empty() {
             self.streaming |= self.is_speaking();
             self.started.get_or_insert(now);
@@ -214,16 +217,16 @@ impl Endpoint {
         self.interim.clear();
         // An empty final is not the final of the used words; it is still to come.
         let count = text.split_whitespace().count();
-        let text = if count > 0 && count < self.taken.len() && begins_like(&self.taken, text) {
+        let text = if count > 0 && count < self.taken.len() && is_prefix_of_taken(&self.taken, text) {
             // Some recognisers give their final words piece by piece: the rest still comes.
             self.taken.drain(..count);
             String::new()
         } else {
             let taken = if count == 0 { Vec::new() } else { std::mem::take(&mut self.taken) };
-            after_taken(&taken, text)
+            without_taken(&taken, text)
         };
         if !text.is_empty() {
-            self.heard = Some(now);
+            self.last_words_at = Some(now);
             self.final_at = Some(now);
             self.started.get_or_insert(now);
             self.finals = join(&self.finals, &text);
@@ -232,30 +235,30 @@ impl Endpoint {
                 self.confidences.1 += 1;
             }
         }
-        self.recogniser_done |= done;
+        self.stt_is_final |= done;
     }
 
     pub fn handle_utterance_end(&mut self) {
-        self.recogniser_done = true;
+        self.stt_is_final = true;
     }
 
     /// A recogniser that models turns says that this one is over; its words are those of the whole turn.
     pub fn handle_end_of_turn(&mut self, now: Instant, text: &str, confidence: Option<f32>) {
         self.handle_final(now, text, confidence, true);
-        self.turn_over = !self.finals.is_empty();
+        self.turn_model_ended = !self.finals.is_empty();
     }
 
     /// The likely end of turn was wrong: the caller continues.
     pub fn handle_turn_resumed(&mut self) {
-        self.recogniser_done = false;
-        self.turn_over = false;
+        self.stt_is_final = false;
+        self.turn_model_ended = false;
     }
 
     fn quiet_since(&self) -> Option<Instant> {
-        match self.line {
-            Some(Line::Quiet { since }) => Some(since),
-            Some(Line::Speaking { .. }) => None,
-            None => self.heard,
+        match self.speech {
+            Some(SpeechState::Silent { since }) => Some(since),
+            Some(SpeechState::Speaking { .. }) => None,
+            None => self.last_words_at,
         }
     }
 
@@ -264,44 +267,48 @@ impl Endpoint {
         if self.finals.is_empty() && self.interim.is_empty() {
             return None;
         }
-        if self.turn_over {
-            return self.heard;
+        if self.turn_model_ended {
+            return self.last_words_at;
         }
         // If STT reports the end, it overrides a line that is never silent (music, traffic).
-        let quiet = match (self.quiet_since(), self.recogniser_done) {
+        let quiet = match (self.quiet_since(), self.stt_is_final) {
             (Some(quiet), _) => quiet,
-            (None, true) => return self.heard.map(|heard| heard + self.config.silence),
+            (None, true) => return self.last_words_at.map(|heard| heard + self.config.silence),
             (None, false) => return None,
         };
-        let Config { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } = self.config;
-        let wait = match (self.judge(), self.recogniser_done, self.interim.is_empty()) {
+        let EndOfTurnConfig { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } =
+            self.config;
+        let wait = match (self.completeness(), self.stt_is_final, self.interim.is_empty()) {
             // Interim words that came after the last sound are all there is of a complete answer.
-            (Words::Complete, _, false) if self.is_streaming() && self.is_fresh() => complete_silence.min(silence),
+            (Completeness::Complete, _, false) if self.is_streaming() && self.has_words_after_speech() => {
+                complete_silence.min(silence)
+            }
             (_, _, false) => max_silence,
-            (Words::Complete, true, _) => min_silence,
-            (Words::Complete, false, _) => complete_silence.min(silence),
-            (Words::Open, true, _) => self.rhythm().clamp(min_silence, silence),
-            (Words::Open, false, _) => silence,
-            (Words::Unfinished, true, _) => unfinished_silence,
+            (Completeness::Complete, true, _) => min_silence,
+            (Completeness::Complete, false, _) => complete_silence.min(silence),
+            (Completeness::Undecided, true, _) => self.usual_pause().clamp(min_silence, silence),
+            (Completeness::Undecided, false, _) => silence,
+            (Completeness::Unfinished, true, _) => unfinished_silence,
             // Groups of digits follow each other quickly; the usual pause covers slower callers.
-            (Words::Dictation, true, _) => (unfinished_silence * 2 / 3).max(self.rhythm()),
-            (Words::Unfinished | Words::Dictation, false, _) => unfinished_silence.max(silence),
+            (Completeness::Dictation, true, _) => (unfinished_silence * 2 / 3).max(self.usual_pause()),
+            (Completeness::Unfinished | Completeness::Dictation, false, _) => unfinished_silence.max(silence),
         };
         let wait = wait.max(min_silence);
         let due = quiet + wait;
         // Finals come in bursts: one that is not the last is followed by more at once.
-        let more = self.final_at.filter(|_| !self.recogniser_done && self.interim.is_empty()).map(|at| at + SETTLE);
+        let more =
+            self.final_at.filter(|_| !self.stt_is_final && self.interim.is_empty()).map(|at| at + MORE_FINALS_WAIT);
         Some(more.map_or(due, |more| due.max(more)))
     }
 
     /// The finished turn, when its time has come.
-    pub fn poll_turn(&mut self, now: Instant) -> Option<Turn> {
+    pub fn poll_turn(&mut self, now: Instant) -> Option<CallerTurn> {
         let due = self.poll_timeout()?;
-        (now >= due).then(|| self.take(now)).flatten()
+        (now >= due).then(|| self.take_turn(now)).flatten()
     }
 
     /// Takes what was said so far, finished or not: a barge-in of words, or the end of the call.
-    pub fn take(&mut self, now: Instant) -> Option<Turn> {
+    pub fn take_turn(&mut self, now: Instant) -> Option<CallerTurn> {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
@@ -313,14 +320,14 @@ impl Endpoint {
         self.finals.clear();
         self.interim.clear();
         self.confidences = (0.0, 0);
-        self.recogniser_done = false;
-        self.turn_over = false;
-        self.heard = None;
+        self.stt_is_final = false;
+        self.turn_model_ended = false;
+        self.last_words_at = None;
         if self.is_speaking() {
             self.started = Some(now); // what follows belongs to the next turn
         }
         let final_at = self.final_at.take();
-        (!text.is_empty()).then_some(Turn { text, confidence, started, ended: ended.max(started), final_at })
+        (!text.is_empty()).then_some(CallerTurn { text, confidence, started, ended: ended.max(started), final_at })
     }
 }
 
@@ -330,12 +337,12 @@ fn plain_words(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// The words of a text are the first of those that were taken.
-fn begins_like(taken: &[String], text: &str) -> bool {
+fn is_prefix_of_taken(taken: &[String], text: &str) -> bool {
     plain_words(text).eq(taken.iter().take(text.split_whitespace().count()).cloned())
 }
 
 /// What a text has beyond words that were taken before; all of it when it is another text.
-fn after_taken(taken: &[String], text: &str) -> String {
+fn without_taken(taken: &[String], text: &str) -> String {
     if taken.is_empty() {
         return text.to_owned();
     }
@@ -367,16 +374,16 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn start() -> (Instant, Endpoint) {
+    fn start() -> (Instant, EndOfTurnDetector) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
-        let mut endpoint = Endpoint::new(Config::default());
+        let mut endpoint = EndOfTurnDetector::new(EndOfTurnConfig::default());
         endpoint.handle_speech_started(now);
         (now, endpoint)
     }
 
     #[test]
-    fn caller_finishes_and_the_recogniser_agrees() {
+    fn turn_ends_when_stt_agrees() {
         let (t, mut e) = start();
         e.handle_speech_ended(t + 1_000 * MS);
         assert_eq!(e.poll_timeout(), None, "no words yet");
@@ -387,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn caller_thinks_in_the_middle_of_a_sentence() {
+    fn pause_inside_a_sentence_does_not_end_turn() {
         let (t, mut e) = start();
         e.handle_speech_ended(t + 500 * MS);
         e.handle_final(t + 800 * MS, "my address is", None, false);
@@ -400,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recogniser_is_stuck_on_interim_words() {
+    fn interim_words_end_turn_when_stt_is_stuck() {
         let (t, mut e) = start();
         e.handle_interim(t + 300 * MS, "hello there");
         e.handle_speech_ended(t + 500 * MS);
@@ -409,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_never_quiet_but_the_recogniser_is_sure() {
+    fn stt_end_overrides_noisy_line() {
         let (t, mut e) = start();
         e.handle_final(t + 1_000 * MS, "can you hear me", None, false);
         e.handle_utterance_end();
@@ -417,9 +424,9 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_the_detector_cannot_hear_still_gets_a_turn() {
+    fn turn_ends_without_vad_speech() {
         let (t, _) = start();
-        let mut e = Endpoint::new(Config::default());
+        let mut e = EndOfTurnDetector::new(EndOfTurnConfig::default());
         e.handle_final(t, "whisper", None, true);
         assert_eq!(e.poll_turn(t + 200 * MS).unwrap().text, "whisper");
     }
@@ -450,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_answer_does_not_wait_for_the_recogniser() {
+    fn complete_answer_does_not_wait_for_stt() {
         let (t, mut e) = start();
         e.handle_speech_ended(t + 500 * MS);
         e.handle_final(t + 600 * MS, "Yes, please.", None, false);
@@ -458,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn interim_words_of_a_complete_answer_are_taken_once() {
+    fn interim_words_are_used_once() {
         let (t, mut e) = start();
         e.handle_interim(t + 400 * MS, "Yes, that is");
         e.handle_speech_ended(t + 500 * MS);
@@ -473,23 +480,23 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_result_is_not_the_final_of_what_was_taken() {
+    fn empty_final_is_not_the_outstanding_final() {
         let (t, mut e) = start();
         e.handle_interim(t + 400 * MS, "Hello, good morning.");
         e.handle_speech_ended(t + 500 * MS);
-        assert_eq!(e.take(t + 700 * MS).unwrap().text, "Hello, good morning.");
-        assert_eq!(e.take(t + 701 * MS), None, "taken once");
+        assert_eq!(e.take_turn(t + 700 * MS).unwrap().text, "Hello, good morning.");
+        assert_eq!(e.take_turn(t + 701 * MS), None, "taken once");
         e.handle_final(t + 702 * MS, "", None, false);
         e.handle_final(t + 704 * MS, "Hello, good morning.", None, true);
         assert_eq!(e.poll_turn(t + 9_000 * MS), None);
     }
 
     #[test]
-    fn taken_words_that_are_told_again_one_by_one_are_no_new_ones() {
+    fn replayed_words_are_not_new() {
         let (t, mut e) = start();
         e.handle_interim(t + 400 * MS, "Hello, good morning.");
         e.handle_speech_ended(t + 500 * MS);
-        assert!(e.take(t + 700 * MS).is_some());
+        assert!(e.take_turn(t + 700 * MS).is_some());
         for (at, text) in [(800, "Hello,"), (900, "Hello, good"), (1_000, "Hello, good morning.")] {
             e.handle_interim(t + at * MS, text);
             assert_eq!((e.words(), e.poll_timeout()), (String::new(), None), "{text}");
@@ -501,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn words_beyond_those_that_were_taken_are_kept() {
+    fn words_beyond_used_ones_are_kept() {
         let (t, mut e) = start();
         e.handle_interim(t + 300 * MS, "Yes");
         e.handle_speech_ended(t + 500 * MS);
@@ -536,20 +543,20 @@ mod tests {
     }
 
     #[test]
-    fn final_words_that_come_late_and_piece_by_piece_are_no_turn_of_their_own() {
+    fn late_partial_finals_are_no_new_turn() {
         for pieces in
             [&["Hello,", "good", "morning."][..], &["Hello, good", "morning."], &["Hello,", "", "good morning."]]
         {
             let (now, mut endpoint) = start();
             endpoint.handle_interim(now, "Hello, good morning.");
             endpoint.handle_speech_ended(now + 500 * MS);
-            let turn = endpoint.take(now + 2_000 * MS).unwrap();
+            let turn = endpoint.take_turn(now + 2_000 * MS).unwrap();
             assert_eq!(turn.text, "Hello, good morning.");
             for piece in pieces {
                 endpoint.handle_final(now + 2_100 * MS, piece, None, false);
                 assert_eq!(endpoint.words(), "", "{pieces:?}");
             }
-            assert!(!endpoint.is_owed_final(), "{pieces:?}");
+            assert!(!endpoint.is_final_outstanding(), "{pieces:?}");
             // What is said afterwards counts, whatever it begins with.
             endpoint.handle_final(now + 3_000 * MS, "Hello again.", None, true);
             assert_eq!(endpoint.words(), "Hello again.", "{pieces:?}");

@@ -3,11 +3,11 @@
 
 /// Completeness of an utterance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum Completeness {
     /// A complete answer or a complete sentence.
     Complete,
     /// Could go on or not.
-    Open,
+    Undecided,
     /// A clause that lacks its end: "my number is", "and".
     Unfinished,
     /// Digits, letters or an address, given piece by piece.
@@ -16,7 +16,7 @@ pub enum Words {
 
 /// Function words of a language.
 #[derive(Debug)]
-struct Language {
+struct LanguageLexicon {
     /// Words that never end a sentence.
     unfinished: &'static [&'static str],
     /// Words that can end a sentence if STT added a full stop, but usually continue.
@@ -28,7 +28,7 @@ struct Language {
     joints: &'static [&'static str],
 }
 
-const ENGLISH: Language = Language {
+const ENGLISH: LanguageLexicon = LanguageLexicon {
     unfinished: &[
         "um",
         "uh",
@@ -131,7 +131,7 @@ const ENGLISH: Language = Language {
     joints: &["at", "dot", "dash", "hyphen", "underscore", "slash", "point", "plus"],
 };
 
-const DUTCH: Language = Language {
+const DUTCH: LanguageLexicon = LanguageLexicon {
     unfinished: &[
         "eh",
         "ehm",
@@ -225,7 +225,7 @@ const DUTCH: Language = Language {
     joints: &["apenstaartje", "at", "punt", "streepje", "koppelteken", "plus"],
 };
 
-const GERMAN: Language = Language {
+const GERMAN: LanguageLexicon = LanguageLexicon {
     unfinished: &[
         "äh",
         "ähm",
@@ -318,7 +318,7 @@ const GERMAN: Language = Language {
     joints: &["at", "punkt", "minus", "bindestrich", "unterstrich", "plus"],
 };
 
-const FRENCH: Language = Language {
+const FRENCH: LanguageLexicon = LanguageLexicon {
     unfinished: &[
         "euh",
         "et",
@@ -402,9 +402,9 @@ const FRENCH: Language = Language {
 };
 
 /// Sentences of more words than these may end on a hanging word.
-const HANGING_WORDS_MIN: usize = 4;
+const HANGING_SENTENCE_WORDS_MIN: usize = 4;
 
-fn language(code: &str) -> &'static Language {
+fn language(code: &str) -> &'static LanguageLexicon {
     match code.split(['-', '_']).next().unwrap_or("") {
         "nl" => &DUTCH,
         "de" => &GERMAN,
@@ -414,7 +414,7 @@ fn language(code: &str) -> &'static Language {
 }
 
 /// Judges the words of a turn so far.
-pub fn judge(text: &str, code: &str) -> Words {
+pub fn completeness(text: &str, code: &str) -> Completeness {
     let language = language(code);
     let text = text.trim();
     let lower = text.to_lowercase();
@@ -423,15 +423,15 @@ pub fn judge(text: &str, code: &str) -> Words {
         .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '@' && c != '\''))
         .filter(|word| !word.is_empty())
         .collect();
-    let Some(last) = words.last() else { return Words::Open };
+    let Some(last) = words.last() else { return Completeness::Undecided };
     let whole = words.join(" ");
     let open = text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...");
     // "Thank you," is followed by something.
     if !open && language.complete.contains(&whole.as_str()) {
-        return Words::Complete;
+        return Completeness::Complete;
     }
-    if is_dictation(language, &words) {
-        return Words::Dictation;
+    if ends_in_dictation(language, &words) {
+        return Completeness::Dictation;
     }
     let ends_with = |list: &[&str]| {
         list.iter().any(|entry| match entry.contains(' ') {
@@ -441,19 +441,19 @@ pub fn judge(text: &str, code: &str) -> Words {
     };
     let ends = !open && text.ends_with(['.', '?', '!', '。', '？']);
     // "Where my order is." has its dot; "my number is." has too few words for one.
-    let hangs = ends_with(language.hanging) && !(ends && words.len() > HANGING_WORDS_MIN);
+    let hangs = ends_with(language.hanging) && !(ends && words.len() > HANGING_SENTENCE_WORDS_MIN);
     if open || ends_with(language.unfinished) || hangs {
-        return Words::Unfinished;
+        return Completeness::Unfinished;
     }
     // "Yes, that is correct" is as finished as "correct", whatever the recogniser's punctuation.
     if ends && words.len() > 1 || words.len() <= 4 && ends_with(language.complete) {
-        return Words::Complete;
+        return Completeness::Complete;
     }
-    Words::Open
+    Completeness::Undecided
 }
 
 /// A string of digits or letters at the end, or an address that has begun and not ended.
-fn is_dictation(language: &Language, words: &[&str]) -> bool {
+fn ends_in_dictation(language: &LanguageLexicon, words: &[&str]) -> bool {
     let is_digits = |word: &str| word.len() >= 3 && word.chars().all(|c| c.is_ascii_digit() || c == '-');
     let is_piece = |word: &&&str| {
         language.digits.contains(*word)
@@ -475,34 +475,34 @@ fn is_dictation(language: &Language, words: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn check(text: &str, code: &str, wanted: Words) {
-        assert_eq!(judge(text, code), wanted, "{text}");
+    fn check(text: &str, code: &str, wanted: Completeness) {
+        assert_eq!(completeness(text, code), wanted, "{text}");
     }
 
     #[test]
-    fn answers_that_stand_by_themselves() {
+    fn complete_answers() {
         for text in ["I would like to know where my order is.", "What do I need that for?", "Which one is it on?"] {
-            check(text, "en", Words::Complete);
+            check(text, "en", Completeness::Complete);
         }
         for text in ["yes", "No, thank you.", "that's right", "I would like to order a pizza.", "what time is it?"] {
-            check(text, "en", Words::Complete);
+            check(text, "en", Completeness::Complete);
         }
-        check("ja graag", "nl-NL", Words::Complete);
-        check("das stimmt", "de", Words::Complete);
-        check("non merci", "fr", Words::Complete);
+        check("ja graag", "nl-NL", Completeness::Complete);
+        check("das stimmt", "de", Completeness::Complete);
+        check("non merci", "fr", Completeness::Complete);
     }
 
     #[test]
-    fn clauses_that_lack_their_end() {
-        check("Yes,", "en", Words::Unfinished);
-        check("Thank you,", "en", Words::Unfinished);
+    fn unfinished_clauses() {
+        check("Yes,", "en", Completeness::Unfinished);
+        check("Thank you,", "en", Completeness::Unfinished);
         for text in
             ["my number is", "I want to, um", "and", "I'd like a table for", "Well,", "let me think.", "because"]
         {
-            check(text, "en", Words::Unfinished);
+            check(text, "en", Completeness::Unfinished);
         }
-        check("ik wil graag een", "nl", Words::Unfinished);
-        check("ich brauche einen", "de", Words::Unfinished);
+        check("ik wil graag een", "nl", Completeness::Unfinished);
+        check("ich brauche einen", "de", Completeness::Unfinished);
     }
 
     #[test]
@@ -516,16 +516,16 @@ mod tests {
             "john@example",
             "M as in Mike, R S",
         ] {
-            check(text, "en", Words::Dictation);
+            check(text, "en", Completeness::Dictation);
         }
-        check("nul zes een twee", "nl", Words::Dictation);
-        check("john@example.com", "en", Words::Open);
+        check("nul zes een twee", "nl", Completeness::Dictation);
+        check("john@example.com", "en", Completeness::Undecided);
     }
 
     #[test]
-    fn anything_else_waits_as_usual() {
+    fn other_text_is_undecided() {
         for text in ["I want to order a pizza", "two", "john@example.com"] {
-            check(text, "en", Words::Open);
+            check(text, "en", Completeness::Undecided);
         }
     }
 }

@@ -9,12 +9,12 @@ const FIRST_GUESS_DBFS: f32 = -20.0;
 const GAIN_DB_MAX: f32 = 12.0;
 
 #[derive(Clone, Debug)]
-pub(super) struct Normaliser {
+pub(super) struct LevelNormalizer {
     speech_dbfs: f32,
     gain: f32,
 }
 
-impl Default for Normaliser {
+impl Default for LevelNormalizer {
     fn default() -> Self {
         let mut this = Self { speech_dbfs: FIRST_GUESS_DBFS, gain: 1.0 };
         this.update_gain();
@@ -22,13 +22,13 @@ impl Default for Normaliser {
     }
 }
 
-impl Normaliser {
+impl LevelNormalizer {
     pub(super) fn gain(&self) -> f32 {
         self.gain
     }
 
     /// Updates the speech level from a speech frame: quickly for louder, slowly for quieter speech.
-    pub(super) fn learn(&mut self, frame_dbfs: f32) {
+    pub(super) fn update(&mut self, frame_dbfs: f32) {
         let rate = if frame_dbfs > self.speech_dbfs { 0.2 } else { 0.01 };
         self.speech_dbfs += (frame_dbfs - self.speech_dbfs) * rate;
         self.update_gain();

@@ -3,4 +3,4 @@
 mod level;
 mod model;
 
-pub use model::{Config, Detector, Voice};
+pub use model::{SpeechChange, VadConfig, VoiceActivityDetector};

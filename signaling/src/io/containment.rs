@@ -4,10 +4,10 @@
 //! Received messages may panic any number of times; ending the service would be what an attacker wants. If internal
 //! work (timers, sending) panics repeatedly, the state is broken and the task ends.
 
-use super::driver::Driver;
-use crate::sip::endpoint::{Address, CallId, Transport};
-use crate::sip::message::parse::{self, Parsed};
-use crate::sip::message::{HeaderName, Headers, Message};
+use super::driver::SipDriver;
+use crate::sip::endpoint::{CallId, Transport, TransportAddress};
+use crate::sip::message::parse::{self, ParsedMessage};
+use crate::sip::message::{HeaderName, Headers, SipMessage};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use trunkline_supervision::contain_sync;
 /// Interval of the sweep for calls and connections whose owner task is gone.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// Consecutive panics of internal work after which the state is considered broken.
-const OWN_PANICS_MAX: u32 = 8;
+const INTERNAL_PANICS_MAX: u32 = 8;
 /// Minimum interval of repairs. A repair scans all state, so a flood of panicking messages must not trigger one each.
 const RECOVERY_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum pending self-checks; they are normally sent one at a time.
@@ -30,8 +30,8 @@ const CHECK_CALL_ID: &str = "check-";
 
 /// Pending self-checks and consecutive panics.
 #[derive(Debug, Default)]
-pub(super) struct Checks {
-    asked: VecDeque<oneshot::Sender<u16>>,
+pub(super) struct SelfChecks {
+    pending: VecDeque<oneshot::Sender<u16>>,
     count: u64,
     /// In a row, of each kind of own work.
     own_panics: [u32; 3],
@@ -48,19 +48,19 @@ pub(super) struct Checks {
 
 /// Internal work of the user agent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum OwnWork {
+pub(super) enum InternalWork {
     Timer = 0,
     Output = 1,
     Sweep = 2,
 }
 
-impl Checks {
+impl SelfChecks {
     /// The OPTIONS to be handled.
-    pub(super) fn begin(&mut self, reply: oneshot::Sender<u16>) -> String {
-        if self.asked.len() >= CHECKS_MAX {
-            self.asked.pop_front(); // its caller has given up long ago
+    pub(super) fn start_check(&mut self, reply: oneshot::Sender<u16>) -> String {
+        if self.pending.len() >= CHECKS_MAX {
+            self.pending.pop_front(); // its caller has given up long ago
         }
-        self.asked.push_back(reply);
+        self.pending.push_back(reply);
         self.count += 1;
         let count = self.count;
         format!(
@@ -70,70 +70,70 @@ impl Checks {
         )
     }
 
-    pub(super) fn answered(&mut self, bytes: &[u8]) {
-        let Parsed::Message(Message::Response(response)) = parse::datagram(bytes) else { return };
+    pub(super) fn handle_check_answer(&mut self, bytes: &[u8]) {
+        let ParsedMessage::Message(SipMessage::Response(response)) = parse::datagram(bytes) else { return };
         // Other messages to the check address are not the answer.
         if response.headers.call_id().starts_with(CHECK_CALL_ID)
-            && let Some(reply) = self.asked.pop_front()
+            && let Some(reply) = self.pending.pop_front()
         {
             let _ = reply.send(response.status); // the caller may have given up
         }
     }
 
-    pub(super) fn is_hopeless(&self) -> bool {
-        self.own_panics.iter().any(|in_a_row| *in_a_row >= OWN_PANICS_MAX)
+    pub(super) fn must_stop(&self) -> bool {
+        self.own_panics.iter().any(|in_a_row| *in_a_row >= INTERNAL_PANICS_MAX)
     }
 }
 
-impl Driver {
-    pub(super) fn own_work(&mut self, kind: OwnWork, work: impl FnOnce(&mut Self)) {
+impl SipDriver {
+    pub(super) fn run_internal(&mut self, kind: InternalWork, work: impl FnOnce(&mut Self)) {
         let panicked = contain_sync("sip", || work(&mut *self)).is_err();
         if panicked {
             self.recover();
         }
-        if let Some(in_a_row) = self.checks.own_panics.get_mut(kind as usize) {
+        if let Some(in_a_row) = self.self_checks.own_panics.get_mut(kind as usize) {
             *in_a_row = if panicked { *in_a_row + 1 } else { 0 };
         }
     }
 
     /// Runs work for a call; a panic ends that call.
-    pub(super) fn contained(&mut self, call: Option<CallId>, work: impl FnOnce(&mut Self)) {
+    pub(super) fn run_contained(&mut self, call: Option<CallId>, work: impl FnOnce(&mut Self)) {
         if contain_sync("sip_message", || work(&mut *self)).is_err() {
             self.recover();
             if let Some(call) = call {
-                self.give_up(Instant::now(), call);
+                self.end_failed_call(Instant::now(), call);
             }
         }
     }
 
     /// A datagram. The call that a message is for ends when the message cannot be handled.
-    pub(super) fn heard(&mut self, now: Instant, bytes: &[u8], work: impl FnOnce(&mut Self)) {
+    pub(super) fn handle_datagram_contained(&mut self, now: Instant, bytes: &[u8], work: impl FnOnce(&mut Self)) {
         if contain_sync("sip_message", || work(&mut *self)).is_ok() {
             return;
         }
         self.recover();
         let parsed = contain_sync("sip_message", || parse::datagram(bytes));
         if let Some(call_id) = parsed.ok().as_ref().and_then(call_id) {
-            self.give_up_all(now, &call_id);
+            self.end_failed_calls(now, &call_id);
         }
     }
 
     /// The same for a message that was framed and read by its connection.
-    pub(super) fn heard_on_stream(&mut self, now: Instant, peer: Address, parsed: Parsed) {
+    pub(super) fn handle_stream_contained(&mut self, now: Instant, peer: TransportAddress, parsed: ParsedMessage) {
         let call_id = call_id(&parsed);
         let handled = contain_sync("sip_message", || {
-            self.endpoint.handle_stream(now, peer.transport, peer.addr, parsed);
-            let vouched = self.endpoint.poll_vouched();
+            self.user_agent.handle_stream(now, peer.transport, peer.addr, parsed);
+            let vouched = self.user_agent.poll_admitted_trunk();
             if let Some(trunk) = vouched {
                 for stream in self.streams.all(&peer) {
-                    stream.place.vouch(trunk);
+                    stream.place.assign_tenant(trunk);
                 }
             }
         });
         if handled.is_err() {
             self.recover();
             if let Some(call_id) = call_id {
-                self.give_up_all(now, &call_id);
+                self.end_failed_calls(now, &call_id);
             }
         }
     }
@@ -141,24 +141,24 @@ impl Driver {
     /// Repairs the interrupted state at once, or in the next sweep.
     fn recover(&mut self) {
         let now = Instant::now();
-        self.checks.suspect = true;
-        self.checks.broken = self.checks.recovered.is_some_and(|at| now < at + RECOVERY_INTERVAL);
-        if !self.checks.broken {
-            self.checks.recovered = Some(now);
-            let recovered = contain_sync("sip", || self.endpoint.recover(now));
-            self.checks.broken = recovered.is_err(); // the sweep repeats it and counts a repeated panic
+        self.self_checks.suspect = true;
+        self.self_checks.broken = self.self_checks.recovered.is_some_and(|at| now < at + RECOVERY_INTERVAL);
+        if !self.self_checks.broken {
+            self.self_checks.recovered = Some(now);
+            let recovered = contain_sync("sip", || self.user_agent.repair_after_panic(now));
+            self.self_checks.broken = recovered.is_err(); // the sweep repeats it and counts a repeated panic
         }
     }
 
-    fn give_up_all(&mut self, now: Instant, call_id: &str) {
-        let calls = contain_sync("sip", || self.endpoint.calls_of(call_id)).unwrap_or_default();
-        calls.into_iter().for_each(|call| self.give_up(now, call));
+    fn end_failed_calls(&mut self, now: Instant, call_id: &str) {
+        let calls = contain_sync("sip", || self.user_agent.calls_with_call_id(call_id)).unwrap_or_default();
+        calls.into_iter().for_each(|call| self.end_failed_call(now, call));
     }
 
     /// Ends a call after a panic, as far as its state permits.
-    fn give_up(&mut self, now: Instant, call: CallId) {
+    fn end_failed_call(&mut self, now: Instant, call: CallId) {
         tracing::error!(call = call.0, "call ended after an internal error");
-        if contain_sync("sip", || self.endpoint.give_up(now, call)).is_err() {
+        if contain_sync("sip", || self.user_agent.end_failed_call(now, call)).is_err() {
             // If that fails too, the owner sees its queue closed.
             self.calls.remove(&call);
         }
@@ -171,40 +171,40 @@ impl Driver {
     /// executed first.
     pub(super) fn sweep(&mut self, waiting: u64) {
         let now = Instant::now();
-        let (calls, commands) = (&self.calls, self.checks.commands);
-        self.checks.ownerless.retain(|call, _| calls.contains_key(call));
+        let (calls, commands) = (&self.calls, self.self_checks.commands);
+        self.self_checks.ownerless.retain(|call, _| calls.contains_key(call));
         for (call, _) in calls.iter().filter(|(_, owner)| owner.is_closed()) {
-            self.checks.ownerless.entry(*call).or_insert(commands + waiting);
+            self.self_checks.ownerless.entry(*call).or_insert(commands + waiting);
         }
         let due = |(call, after): (&CallId, &u64)| (*after <= commands).then_some(*call);
-        let gone: Vec<CallId> = self.checks.ownerless.iter().filter_map(due).collect();
+        let gone: Vec<CallId> = self.self_checks.ownerless.iter().filter_map(due).collect();
         for call in gone {
             self.calls.remove(&call);
-            self.checks.ownerless.remove(&call);
-            if self.endpoint.reject(now, call, 500, None).is_err() {
-                let _ = self.endpoint.hang_up(now, call); // it may be over already
+            self.self_checks.ownerless.remove(&call);
+            if self.user_agent.reject(now, call, 500, None).is_err() {
+                let _ = self.user_agent.hang_up(now, call); // it may be over already
             }
         }
         self.streams.sweep();
-        if self.checks.broken {
-            self.endpoint.recover(now);
-            self.checks.broken = false;
+        if self.self_checks.broken {
+            self.user_agent.repair_after_panic(now);
+            self.self_checks.broken = false;
             return; // deliver the ends of these calls first
         }
-        if std::mem::take(&mut self.checks.suspect) {
+        if std::mem::take(&mut self.self_checks.suspect) {
             // A panic may have lost a session; its owner sees its queue closed.
-            let endpoint = &self.endpoint;
-            self.calls.retain(|call, _| endpoint.knows(*call));
+            let endpoint = &self.user_agent;
+            self.calls.retain(|call, _| endpoint.has_call(*call));
         }
     }
 }
 
-fn call_id(parsed: &Parsed) -> Option<String> {
+fn call_id(parsed: &ParsedMessage) -> Option<String> {
     let of = |headers: &Headers| headers.get(&HeaderName::CallId).map(str::to_owned);
     match parsed {
-        Parsed::Message(Message::Request(request)) => of(&request.headers),
-        Parsed::Message(Message::Response(response)) => of(&response.headers),
-        Parsed::Refused { headers, .. } => of(headers),
-        Parsed::KeepAlive { .. } | Parsed::Garbage(_) => None,
+        ParsedMessage::Message(SipMessage::Request(request)) => of(&request.headers),
+        ParsedMessage::Message(SipMessage::Response(response)) => of(&response.headers),
+        ParsedMessage::Invalid { headers, .. } => of(headers),
+        ParsedMessage::KeepAlive { .. } | ParsedMessage::Unparseable(_) => None,
     }
 }

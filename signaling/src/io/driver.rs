@@ -1,16 +1,18 @@
 //! Runs the SIP user agent: one task owns it, its UDP socket, connections and timers.
 
-use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, Checks, OwnWork, SWEEP_INTERVAL};
-use super::handle::{Command, Local, SipHandle};
-use super::listener::{self, Admission, Door, Lists, StreamLimits, StreamReports};
-use super::names::{self, Asked, Names, Purpose, Resolved};
-use super::stream::{self, Peer, StreamEvent};
-use super::streams::{Stream, Streams};
-use super::tls::Certificates;
+use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, InternalWork, SWEEP_INTERVAL, SelfChecks};
+use super::handle::{ListenAddresses, SipCommand, SipHandle};
+use super::listener::{
+    self, ListenerContext, ListenerKind, SipConnectionLimits, SipConnectionReports, TrunkAllowLists,
+};
+use super::names::{self, DnsCache, Lookup, LookupPurpose, LookupResult};
+use super::stream::{self, ConnectionEvent, ConnectionPeer};
+use super::streams::{OpenConnections, SipConnection};
+use super::tls::TlsCertificates;
 use crate::limits;
 use crate::sip::endpoint::{
-    Address, CallId, Config, Counters, Endpoint, Event, Hop, Incoming, Query, RegistrationNews, Target, Transmit,
-    Transport,
+    CallId, DnsQuery, IncomingInvite, NextHop, RegistrationEvent, SipCounters, SipEvent, Transmit, TransmitTarget,
+    Transport, TransportAddress, UserAgent, UserAgentConfig,
 };
 use crate::sip::message::parse;
 use std::collections::HashMap;
@@ -20,20 +22,20 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
-use trunkline_connections::{Connections, Standing};
+use trunkline_connections::{ConnectionPool, PeerClass};
 use trunkline_supervision::spawn;
 
 /// An incoming call and its event queue.
 #[derive(Debug)]
 pub struct IncomingCall {
-    pub incoming: Incoming,
-    pub events: mpsc::Receiver<Event>,
+    pub incoming: IncomingInvite,
+    pub events: mpsc::Receiver<SipEvent>,
 }
 
 /// Statistics of the running user agent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Snapshot {
-    pub counters: Counters,
+pub struct SipSnapshot {
+    pub counters: SipCounters,
     pub calls: usize,
     pub sessions: usize,
     pub server_transactions: usize,
@@ -42,7 +44,7 @@ pub struct Snapshot {
 
 /// Where to listen, and with which certificates.
 #[derive(Debug)]
-pub struct Listen {
+pub struct ListenConfig {
     /// UDP and TCP; with an unspecified IPv6 address both families.
     pub sip: SocketAddr,
     pub tls: Option<SocketAddr>,
@@ -52,17 +54,17 @@ pub struct Listen {
     pub ws_is_secure: bool,
     /// Origins that may open a WebSocket; all when empty.
     pub ws_origins: Vec<String>,
-    pub certificates: Certificates,
+    pub certificates: TlsCertificates,
     /// DNS server to use instead of the system's servers.
     pub dns_server: Option<SocketAddr>,
     /// Limits of inbound and outbound connections.
-    pub streams: StreamLimits,
+    pub streams: SipConnectionLimits,
 }
 
-impl Listen {
+impl ListenConfig {
     /// UDP and TCP alone.
     pub fn plain(sip: SocketAddr) -> Self {
-        let certificates = Certificates::none();
+        let certificates = TlsCertificates::none();
         Self {
             sip,
             tls: None,
@@ -71,93 +73,93 @@ impl Listen {
             ws_origins: Vec::new(),
             certificates,
             dns_server: None,
-            streams: StreamLimits::default(),
+            streams: SipConnectionLimits::default(),
         }
     }
 }
 
 /// A running SIP service.
 #[derive(Debug)]
-pub struct Started {
+pub struct SipService {
     pub handle: SipHandle,
     pub incoming: mpsc::Receiver<IncomingCall>,
     /// Registration events, by trunk.
-    pub registrations: mpsc::Receiver<(Arc<str>, RegistrationNews)>,
+    pub registrations: mpsc::Receiver<(Arc<str>, RegistrationEvent)>,
 }
 
-pub(super) struct Driver {
-    pub(super) endpoint: Endpoint,
+pub(super) struct SipDriver {
+    pub(super) user_agent: UserAgent,
     udp: Arc<UdpSocket>,
-    pub(super) streams: Streams,
-    admission: Admission,
-    certificates: Certificates,
-    pub(super) calls: HashMap<CallId, mpsc::Sender<Event>>,
+    pub(super) streams: OpenConnections,
+    admission: ListenerContext,
+    certificates: TlsCertificates,
+    pub(super) calls: HashMap<CallId, mpsc::Sender<SipEvent>>,
     /// Event queues of calls that replace another call, until the owner takes them.
-    unclaimed: HashMap<CallId, mpsc::Receiver<Event>>,
+    unclaimed_events: HashMap<CallId, mpsc::Receiver<SipEvent>>,
     incoming: mpsc::Sender<IncomingCall>,
-    registrations: mpsc::Sender<(Arc<str>, RegistrationNews)>,
-    names: Names,
-    resolved: mpsc::Sender<Resolved>,
+    registrations: mpsc::Sender<(Arc<str>, RegistrationEvent)>,
+    names: DnsCache,
+    resolved: mpsc::Sender<LookupResult>,
     /// Limits DNS lookups for ACKs.
     ack_lookups: Arc<Semaphore>,
-    pub(super) checks: Checks,
+    pub(super) self_checks: SelfChecks,
 }
 
 /// Starts the endpoint. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
 /// wait for their owner; more are answered 503.
 pub async fn start(
-    listen: Listen, mut config: Config, seed: [u8; 32], calls_waiting_max: usize,
-) -> io::Result<Started> {
+    listen: ListenConfig, mut config: UserAgentConfig, seed: [u8; 32], calls_waiting_max: usize,
+) -> io::Result<SipService> {
     let (udp, tcp) = bind_both(listen.sip).await?;
     let (events, stream_queue) = mpsc::channel(limits::COMMANDS_MAX);
-    let reports = StreamReports::default();
-    let admission = Admission {
-        connections: Connections::new(listen.streams.caps),
+    let reports = SipConnectionReports::default();
+    let admission = ListenerContext {
+        connections: ConnectionPool::new(listen.streams.caps),
         reports: reports.clone(),
-        lists: Lists::default(),
+        lists: TrunkAllowLists::default(),
         limits: listen.streams,
         events,
     };
-    let mut local = Local { udp: udp.local_addr()?, tcp: tcp.local_addr()?, tls: None, ws: None };
-    let Certificates { acceptor, .. } = &listen.certificates;
+    let mut local = ListenAddresses { udp: udp.local_addr()?, tcp: tcp.local_addr()?, tls: None, ws: None };
+    let TlsCertificates { acceptor, .. } = &listen.certificates;
     if let Some(addr) = listen.tls {
         let acceptor = acceptor.clone().ok_or_else(|| io::Error::other("TLS without a certificate"))?;
         let listener = TcpListener::bind(addr).await?;
         local.tls = Some(listener.local_addr()?);
-        spawn("sip_listener", listener::listen(listener, Door::Tls(acceptor), admission.clone()));
+        spawn("sip_listener", listener::listen(listener, ListenerKind::Tls(acceptor), admission.clone()));
     }
     if let Some(addr) = listen.ws {
         let acceptor = acceptor.clone().filter(|_| listen.ws_is_secure);
         let listener = TcpListener::bind(addr).await?;
         local.ws = Some(listener.local_addr()?);
-        let door = Door::Ws { acceptor, origins: listen.ws_origins.into() };
+        let door = ListenerKind::Ws { acceptor, origins: listen.ws_origins.into() };
         spawn("sip_listener", listener::listen(listener, door, admission.clone()));
     }
     (config.udp_port, config.tcp_port) = (local.udp.port(), local.tcp.port());
     (config.tls_port, config.ws_port) = (local.tls.map(|addr| addr.port()), local.ws.map(|addr| addr.port()));
-    spawn("sip_listener", listener::listen(tcp, Door::Tcp, admission.clone()));
+    spawn("sip_listener", listener::listen(tcp, ListenerKind::Tcp, admission.clone()));
     let (commands, command_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (registrations, news) = mpsc::channel(limits::COMMANDS_MAX);
-    let driver = Driver {
-        endpoint: Endpoint::new(Instant::now(), config, seed),
+    let driver = SipDriver {
+        user_agent: UserAgent::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
-        streams: Streams::default(),
+        streams: OpenConnections::default(),
         admission,
         certificates: listen.certificates,
         calls: HashMap::new(),
-        unclaimed: HashMap::new(),
+        unclaimed_events: HashMap::new(),
         incoming,
         registrations,
-        names: Names::new(listen.dns_server),
+        names: DnsCache::new(listen.dns_server),
         resolved,
         ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
-        checks: Checks::default(),
+        self_checks: SelfChecks::default(),
     };
     spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));
     let handle = SipHandle { commands, local, reports };
-    Ok(Started { handle, incoming: incoming_queue, registrations: news })
+    Ok(SipService { handle, incoming: incoming_queue, registrations: news })
 }
 
 /// One port for both transports, so that one URI works for both. With port 0, tries until a port is free for both UDP
@@ -190,21 +192,21 @@ fn bind_udp(bind: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Converts IPv4-mapped addresses of a dual-stack socket.
-fn canonical(addr: SocketAddr) -> SocketAddr {
+fn to_canonical_addr(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-impl Driver {
+impl SipDriver {
     async fn run(
-        mut self, mut commands: mpsc::Receiver<Command>, mut streams: mpsc::Receiver<StreamEvent>,
-        mut resolved: mpsc::Receiver<Resolved>,
+        mut self, mut commands: mpsc::Receiver<SipCommand>, mut streams: mpsc::Receiver<ConnectionEvent>,
+        mut resolved: mpsc::Receiver<LookupResult>,
     ) {
         let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
         let udp = self.udp.clone();
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let deadline = self.endpoint.poll_timeout();
+            let deadline = self.user_agent.poll_timeout();
             let timer = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -212,24 +214,24 @@ impl Driver {
                 }
             };
             tokio::select! {
-                () = timer => self.own_work(OwnWork::Timer, |driver| driver.endpoint.handle_timeout(Instant::now())),
+                () = timer => self.run_internal(InternalWork::Timer, |driver| driver.user_agent.handle_timeout(Instant::now())),
                 _ = udp.readable() => self.receive(&mut buffer),
                 command = commands.recv() => match command {
                     Some(command) => {
-                        self.checks.commands += 1;
-                        self.contained(command.call(), |driver| driver.command(command));
+                        self.self_checks.commands += 1;
+                        self.run_contained(command.call(), |driver| driver.handle_command(command));
                     }
                     None => return,
                 },
-                Some(event) = streams.recv() => self.stream_event(event),
-                Some(resolved) = resolved.recv() => self.contained(None, |driver| driver.resolved(resolved)),
+                Some(event) = streams.recv() => self.handle_connection_event(event),
+                Some(resolved) = resolved.recv() => self.run_contained(None, |driver| driver.handle_lookup_result(resolved)),
                 _ = sweep.tick() => {
                     let waiting = commands.len() as u64;
-                    self.own_work(OwnWork::Sweep, |driver| driver.sweep(waiting));
+                    self.run_internal(InternalWork::Sweep, |driver| driver.sweep(waiting));
                 }
             }
-            self.own_work(OwnWork::Output, Self::flush);
-            if self.checks.is_hopeless() {
+            self.run_internal(InternalWork::Output, Self::flush);
+            if self.self_checks.must_stop() {
                 tracing::error!("SIP stops: internal work panics repeatedly");
                 return;
             }
@@ -242,7 +244,9 @@ impl Driver {
             match self.udp.try_recv_from(buffer) {
                 Ok((len, source)) => {
                     let bytes = buffer.get(..len).unwrap_or_default();
-                    self.heard(now, bytes, |driver| driver.endpoint.handle_datagram(now, canonical(source), bytes));
+                    self.handle_datagram_contained(now, bytes, |driver| {
+                        driver.user_agent.handle_datagram(now, to_canonical_addr(source), bytes)
+                    });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // ICMP errors of earlier sends surface here; the transaction timers deal with the peer.
@@ -251,12 +255,12 @@ impl Driver {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn handle_command(&mut self, command: SipCommand) {
         let now = Instant::now();
-        let endpoint = &mut self.endpoint;
+        let endpoint = &mut self.user_agent;
         let refused = match command {
-            Command::Invite { invite, reply } => {
-                let result = endpoint.invite(now, *invite).map(|call| {
+            SipCommand::SendInvite { invite, reply } => {
+                let result = endpoint.send_invite(now, *invite).map(|call| {
                     let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
                     self.calls.insert(call, events);
                     (call, queue)
@@ -266,8 +270,8 @@ impl Driver {
                 }
                 Ok(())
             }
-            Command::Options { probe, reply } => {
-                let result = endpoint.options(now, *probe).map(|call| {
+            SipCommand::SendOptions { probe, reply } => {
+                let result = endpoint.send_options(now, *probe).map(|call| {
                     let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
                     self.calls.insert(call, events);
                     queue
@@ -275,48 +279,48 @@ impl Driver {
                 let _ = reply.send(result);
                 Ok(())
             }
-            Command::Attend { call } => endpoint.attend(call),
-            Command::Progress { call, status, sdp } => endpoint.progress(now, call, status, sdp),
-            Command::Answer { call, sdp } => endpoint.answer(now, call, sdp),
-            Command::Reject { call, status, retry_after_s } => endpoint.reject(now, call, status, retry_after_s),
-            Command::RejectNumber { call } => endpoint.reject_number(now, call),
-            Command::ChooseTrunk { call, id } => endpoint.choose_trunk(call, &id),
-            Command::HangUp { call } => endpoint.hang_up(now, call),
-            Command::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
-            Command::Info { call, content_type, body } => endpoint.info(now, call, content_type, body),
-            Command::Refer { call, target } => endpoint.refer(now, call, &target),
-            Command::AnswerRefer { call, accept } => endpoint.answer_refer(now, call, accept),
-            Command::NotifyRefer { call, status } => endpoint.notify_refer(now, call, status),
-            Command::Reoffer { call, sdp } => endpoint.reoffer(now, call, sdp),
-            Command::Acknowledge { call, sdp } => endpoint.acknowledge(call, sdp),
-            Command::Take { call, reply } => {
-                let _ = reply.send(self.unclaimed.remove(&call));
+            SipCommand::MarkAttended { call } => endpoint.mark_attended(call),
+            SipCommand::SendProvisional { call, status, sdp } => endpoint.send_provisional(now, call, status, sdp),
+            SipCommand::Answer { call, sdp } => endpoint.answer(now, call, sdp),
+            SipCommand::Reject { call, status, retry_after_s } => endpoint.reject(now, call, status, retry_after_s),
+            SipCommand::RejectUnknownNumber { call } => endpoint.reject_unknown_number(now, call),
+            SipCommand::AssignTrunk { call, id } => endpoint.assign_trunk(call, &id),
+            SipCommand::HangUp { call } => endpoint.hang_up(now, call),
+            SipCommand::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
+            SipCommand::SendInfo { call, content_type, body } => endpoint.send_info(now, call, content_type, body),
+            SipCommand::SendRefer { call, target } => endpoint.send_refer(now, call, &target),
+            SipCommand::AnswerRefer { call, accept } => endpoint.answer_refer(now, call, accept),
+            SipCommand::SendReferNotify { call, status } => endpoint.send_refer_notify(now, call, status),
+            SipCommand::SendReoffer { call, sdp } => endpoint.send_reoffer(now, call, sdp),
+            SipCommand::Acknowledge { call, sdp } => endpoint.acknowledge(call, sdp),
+            SipCommand::TakeEvents { call, reply } => {
+                let _ = reply.send(self.unclaimed_events.remove(&call));
                 Ok(())
             }
-            Command::SetRegistrations { rules } => {
+            SipCommand::SetRegistrations { rules } => {
                 endpoint.set_registrations(now, rules);
                 Ok(())
             }
-            Command::SetCallsMax { calls_max, done } => {
+            SipCommand::SetCallsMax { calls_max, done } => {
                 endpoint.set_calls_max(calls_max);
                 let _ = done.send(());
                 Ok(())
             }
-            Command::SetTrunks { trunks, done } => {
+            SipCommand::SetTrunks { trunks, done } => {
                 self.admission.lists.set(trunks.clone());
                 endpoint.set_trunks(trunks);
                 let _ = done.send(());
                 Ok(())
             }
-            Command::Check { reply } => {
-                let probe = self.checks.begin(reply);
+            SipCommand::SelfCheck { reply } => {
+                let probe = self.self_checks.start_check(reply);
                 endpoint.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
                 Ok(())
             }
-            Command::Snapshot { reply } => {
-                let (sessions, server_transactions, client_transactions) = endpoint.held();
+            SipCommand::Snapshot { reply } => {
+                let (sessions, server_transactions, client_transactions) = endpoint.held_counts();
                 let (counters, calls) = (endpoint.counters(), endpoint.calls());
-                let _ = reply.send(Snapshot { counters, calls, sessions, server_transactions, client_transactions });
+                let _ = reply.send(SipSnapshot { counters, calls, sessions, server_transactions, client_transactions });
                 Ok(())
             }
         };
@@ -325,19 +329,19 @@ impl Driver {
         }
     }
 
-    fn stream_event(&mut self, event: StreamEvent) {
+    fn handle_connection_event(&mut self, event: ConnectionEvent) {
         let now = Instant::now();
         match event {
-            StreamEvent::Opened { peer, queue, place } => {
-                self.streams.insert(peer, Stream { queue, place, server_name: None, is_open: true });
+            ConnectionEvent::Opened { peer, queue, place } => {
+                self.streams.insert(peer, SipConnection { queue, place, server_name: None, is_open: true });
             }
-            StreamEvent::Verified { peer, place } => self.streams.set_open(&peer, &place),
-            StreamEvent::Received { peer, parsed } => {
-                self.heard_on_stream(now, peer, parsed);
+            ConnectionEvent::Verified { peer, place } => self.streams.set_open(&peer, &place),
+            ConnectionEvent::Received { peer, parsed } => {
+                self.handle_stream_contained(now, peer, parsed);
             }
-            StreamEvent::Closed { peer } => self.streams.forget_closed(&peer),
-            StreamEvent::Unreachable { transaction, why } => {
-                self.endpoint.handle_unreachable(now, &transaction, &why);
+            ConnectionEvent::Closed { peer } => self.streams.forget_closed(&peer),
+            ConnectionEvent::Unreachable { transaction, why } => {
+                self.user_agent.handle_unreachable(now, &transaction, &why);
             }
         }
     }
@@ -346,17 +350,17 @@ impl Driver {
     fn flush(&mut self) {
         loop {
             let mut idle = true;
-            while let Some(transmit) = self.endpoint.poll_transmit() {
+            while let Some(transmit) = self.user_agent.poll_transmit() {
                 idle = false;
                 self.transmit(transmit);
             }
-            while let Some(event) = self.endpoint.poll_event() {
+            while let Some(event) = self.user_agent.poll_event() {
                 idle = false;
-                self.event(event);
+                self.deliver_event(event);
             }
-            while let Some(query) = self.endpoint.poll_query() {
+            while let Some(query) = self.user_agent.poll_query() {
                 idle = false;
-                self.look_up(query);
+                self.handle_dns_query(query);
             }
             if idle {
                 return;
@@ -367,32 +371,32 @@ impl Driver {
     fn transmit(&mut self, transmit: Transmit) {
         match &transmit.target {
             // The answer to a self-check is not sent.
-            Target::Addr(CHECK_ADDR) => self.checks.answered(&transmit.bytes),
-            Target::Addr(addr) => {
+            TransmitTarget::Addr(CHECK_ADDR) => self.self_checks.handle_check_answer(&transmit.bytes),
+            TransmitTarget::Addr(addr) => {
                 let addr = *addr;
                 self.send_to(transmit, addr);
             }
-            Target::Name { host, port } => {
-                let hop = Hop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
+            TransmitTarget::Name { host, port } => {
+                let hop = NextHop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
                 let transport = transmit.transport;
-                self.ask(Asked { hop, transport, purpose: Purpose::Message(transmit) });
+                self.start_lookup(Lookup { hop, transport, purpose: LookupPurpose::Message(transmit) });
             }
         }
     }
 
-    fn look_up(&mut self, query: Query) {
-        let Query { id, hop, transport } = query;
-        self.ask(Asked { hop, transport, purpose: Purpose::Query(id) });
+    fn handle_dns_query(&mut self, query: DnsQuery) {
+        let DnsQuery { id, hop, transport } = query;
+        self.start_lookup(Lookup { hop, transport, purpose: LookupPurpose::Query(id) });
     }
 
-    fn ask(&mut self, asked: Asked) {
-        if let Some(addresses) = self.names.known(Instant::now(), &asked.hop) {
-            return self.resolved(Resolved { asked, result: Ok(addresses) });
+    fn start_lookup(&mut self, asked: Lookup) {
+        if let Some(addresses) = self.names.get(Instant::now(), &asked.hop) {
+            return self.handle_lookup_result(LookupResult { asked, result: Ok(addresses) });
         }
         // Queries are limited by the user agent itself.
         let permit = match &asked.purpose {
-            Purpose::Query(_) => None,
-            Purpose::Message(_) => match self.ack_lookups.clone().try_acquire_owned() {
+            LookupPurpose::Query(_) => None,
+            LookupPurpose::Message(_) => match self.ack_lookups.clone().try_acquire_owned() {
                 Ok(permit) => Some(permit),
                 Err(_) => return, // the peer retransmits its 200 and we try again
             },
@@ -404,15 +408,15 @@ impl Driver {
         });
     }
 
-    fn resolved(&mut self, Resolved { asked, result }: Resolved) {
+    fn handle_lookup_result(&mut self, LookupResult { asked, result }: LookupResult) {
         let now = Instant::now();
         if let Ok(addresses) = &result {
-            self.names.learn(now, &asked.hop, addresses);
+            self.names.insert(now, &asked.hop, addresses);
         }
         match (asked.purpose, result) {
-            (Purpose::Query(id), result) => self.endpoint.handle_resolved(now, id, result),
-            (Purpose::Message(mut transmit), Ok(addresses)) => {
-                let permitted = |address: &&Address| self.endpoint.check_destination(address.addr).is_ok();
+            (LookupPurpose::Query(id), result) => self.user_agent.handle_resolved(now, id, result),
+            (LookupPurpose::Message(mut transmit), Ok(addresses)) => {
+                let permitted = |address: &&TransportAddress| self.user_agent.check_destination(address.addr).is_ok();
                 if let Some(address) = addresses.iter().find(permitted) {
                     // Prefer the call's known server name for this address, else the name looked up.
                     let before = transmit.server_name.take();
@@ -423,13 +427,13 @@ impl Driver {
                 }
             }
             // An ACK that cannot be sent: the peer retransmits its 200 and we try again.
-            (Purpose::Message(_), Err(_)) => {}
+            (LookupPurpose::Message(_), Err(_)) => {}
         }
     }
 
-    fn unreachable(&mut self, transmit: Transmit, why: &str) {
+    fn report_unreachable(&mut self, transmit: Transmit, why: &str) {
         if let Some(transaction) = transmit.transaction {
-            self.endpoint.handle_unreachable(Instant::now(), &transaction, why);
+            self.user_agent.handle_unreachable(Instant::now(), &transaction, why);
         }
     }
 
@@ -446,12 +450,12 @@ impl Driver {
             Ok(_) => {}
             // A full socket buffer is packet loss, which the transaction timers repair.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.unreachable(transmit, &format!("send: {error}")),
+            Err(error) => self.report_unreachable(transmit, &format!("send: {error}")),
         }
     }
 
     fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
-        let peer = Address { transport: transmit.transport, addr };
+        let peer = TransportAddress { transport: transmit.transport, addr };
         let item = (transmit.bytes.clone(), transmit.transaction.clone());
         let server_name = transmit.server_name.clone().filter(|_| transmit.transport == Transport::Tls);
         let found = self.streams.get(&peer, server_name.as_deref());
@@ -464,22 +468,22 @@ impl Driver {
             Some((Ok(()), _)) => return,
             Some((Err(mpsc::error::TrySendError::Full(_)), place)) => {
                 self.streams.close(&peer, &place); // a peer that does not read is disconnected
-                return self.unreachable(transmit, "connection does not drain");
+                return self.report_unreachable(transmit, "connection does not drain");
             }
             Some((Err(mpsc::error::TrySendError::Closed(item)), _)) => item,
             None => item,
         };
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
-            return self.unreachable(transmit, "the WebSocket is closed");
+            return self.report_unreachable(transmit, "the WebSocket is closed");
         }
         // Never open a connection for a reply; otherwise a peer could make us open connections that evict others.
         if transmit.is_reply() {
             return;
         }
-        let Admission { connections, reports, limits, events, .. } = &self.admission;
+        let ListenerContext { connections, reports, limits, events, .. } = &self.admission;
         // Outbound connections may evict those of unknown peers.
-        let Ok((place, eviction)) = connections.open(addr.ip(), Standing::Exempt, &reports.outbound) else {
-            return self.unreachable(transmit, "too many connections");
+        let Ok((place, eviction)) = connections.open(addr.ip(), PeerClass::Exempt, &reports.outbound) else {
+            return self.report_unreachable(transmit, "too many connections");
         };
         let (place, limits) = (Arc::new(place), *limits);
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
@@ -487,59 +491,59 @@ impl Driver {
         let is_secure = transmit.transport == Transport::Tls;
         let server_name = is_secure.then(|| server_name.unwrap_or_else(|| addr.ip().to_string().into()));
         let secure = server_name.as_ref().map(|name| (self.certificates.connector.clone(), name.to_string()));
-        self.streams.insert(peer, Stream { queue, place: place.clone(), server_name, is_open: !is_secure });
+        self.streams.insert(peer, SipConnection { queue, place: place.clone(), server_name, is_open: !is_secure });
         let address = peer;
-        let peer = Peer { address, place: place.clone(), limits, is_ours: true };
+        let peer = ConnectionPeer { address, place: place.clone(), limits, is_ours: true };
         let serving = stream::connect(peer, secure, outbound, events.clone());
         spawn("sip_connection", stream::until_evicted(place, eviction, events.clone(), address, serving));
     }
 
-    fn event(&mut self, event: Event) {
+    fn deliver_event(&mut self, event: SipEvent) {
         let call = match event {
-            Event::Incoming(incoming) => return self.announce(*incoming),
-            Event::Registration { id, news } => {
+            SipEvent::Incoming(incoming) => return self.deliver_incoming(*incoming),
+            SipEvent::Registration { id, news } => {
                 // A lost event is superseded by the next one.
                 let _ = self.registrations.try_send((id, news));
                 return;
             }
-            Event::Progress { call, .. }
-            | Event::Answered { call, .. }
-            | Event::Confirmed { call, .. }
-            | Event::Reoffer { call, .. }
-            | Event::Reanswered { call, .. }
-            | Event::ReofferRefused { call, .. }
-            | Event::Referred { call, .. }
-            | Event::Replaced { call, .. }
-            | Event::Info { call, .. }
-            | Event::Referral { call, .. }
-            | Event::Probed { call, .. }
-            | Event::Ended { call, .. } => call,
+            SipEvent::ProvisionalResponse { call, .. }
+            | SipEvent::Answered { call, .. }
+            | SipEvent::Acknowledged { call, .. }
+            | SipEvent::ReofferReceived { call, .. }
+            | SipEvent::ReofferAccepted { call, .. }
+            | SipEvent::ReofferRejected { call, .. }
+            | SipEvent::ReferReceived { call, .. }
+            | SipEvent::ReplacesReceived { call, .. }
+            | SipEvent::InfoReceived { call, .. }
+            | SipEvent::ReferProgress { call, .. }
+            | SipEvent::OptionsAnswered { call, .. }
+            | SipEvent::Ended { call, .. } => call,
         };
-        let ended = matches!(event, Event::Ended { .. } | Event::Probed { .. });
+        let ended = matches!(event, SipEvent::Ended { .. } | SipEvent::OptionsAnswered { .. });
         let newcomer = match &event {
-            Event::Replaced { by, .. } => Some(by.call),
+            SipEvent::ReplacesReceived { by, .. } => Some(by.call),
             _ => None,
         };
         if let Some(newcomer) = newcomer {
             let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
             self.calls.insert(newcomer, events);
-            self.unclaimed.insert(newcomer, queue);
+            self.unclaimed_events.insert(newcomer, queue);
         }
         let delivered = self.calls.get(&call).is_none_or(|queue| queue.try_send(event).is_ok());
         if let Some(newcomer) = newcomer.filter(|_| !delivered) {
-            let _ = self.endpoint.reject(Instant::now(), newcomer, 481, None);
+            let _ = self.user_agent.reject(Instant::now(), newcomer, 481, None);
         }
         if ended {
-            self.unclaimed.remove(&call);
+            self.unclaimed_events.remove(&call);
             self.calls.remove(&call);
         } else if !delivered {
             // The owner is gone or does not read, so the call is ended.
             self.calls.remove(&call);
-            let _ = self.endpoint.hang_up(Instant::now(), call);
+            let _ = self.user_agent.hang_up(Instant::now(), call);
         }
     }
 
-    fn announce(&mut self, incoming: Incoming) {
+    fn deliver_incoming(&mut self, incoming: IncomingInvite) {
         let call = incoming.call;
         let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
         match self.incoming.try_send(IncomingCall { incoming, events: queue }) {
@@ -547,7 +551,7 @@ impl Driver {
                 self.calls.insert(call, events);
             }
             Err(_) => {
-                let _ = self.endpoint.reject(Instant::now(), call, 503, Some(5));
+                let _ = self.user_agent.reject(Instant::now(), call, 503, Some(5));
             }
         }
     }
@@ -556,24 +560,24 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::endpoint::{DestinationGuard, TrunkRule};
-    use crate::sip::failure::Cause;
+    use crate::sip::endpoint::{DestinationPolicy, InboundTrunk};
+    use crate::sip::failure::EndCause;
     use tokio::sync::oneshot;
 
     const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 7], 5_060);
 
-    struct Running {
-        driver: Driver,
+    struct DriverTest {
+        driver: SipDriver,
         incoming: mpsc::Receiver<IncomingCall>,
     }
 
-    async fn running() -> Running {
+    async fn running() -> DriverTest {
         let (stream_events, _) = mpsc::channel(8);
         let (incoming, calls) = mpsc::channel(8);
         let (registrations, _) = mpsc::channel(8);
         let (resolved, _) = mpsc::channel(8);
         let allow = vec![IpAddr::from([192, 0, 2, 7]).into()];
-        let config = Config {
+        let config = UserAgentConfig {
             advertised: IpAddr::from([127, 0, 0, 1]),
             advertised_other: None,
             udp_port: 5_060,
@@ -585,31 +589,31 @@ mod tests {
             calls_max: 10,
             retry_after_s: 1,
             session_expires_s: 0,
-            destinations: DestinationGuard::open(),
-            trunks: vec![TrunkRule { id: "t".into(), allow, credentials: None, accept_refer: false }],
+            destinations: DestinationPolicy::allow_all(),
+            trunks: vec![InboundTrunk { id: "t".into(), allow, credentials: None, accept_refer: false }],
         };
-        let driver = Driver {
-            endpoint: Endpoint::new(Instant::now(), config, [7; 32]),
+        let driver = SipDriver {
+            user_agent: UserAgent::new(Instant::now(), config, [7; 32]),
             udp: Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()),
-            streams: Streams::default(),
-            admission: Admission {
-                connections: Connections::new(StreamLimits::default().caps),
-                reports: StreamReports::default(),
-                lists: Lists::default(),
-                limits: StreamLimits::default(),
+            streams: OpenConnections::default(),
+            admission: ListenerContext {
+                connections: ConnectionPool::new(SipConnectionLimits::default().caps),
+                reports: SipConnectionReports::default(),
+                lists: TrunkAllowLists::default(),
+                limits: SipConnectionLimits::default(),
                 events: stream_events,
             },
-            certificates: Certificates::none(),
+            certificates: TlsCertificates::none(),
             calls: HashMap::new(),
-            unclaimed: HashMap::new(),
+            unclaimed_events: HashMap::new(),
             incoming,
             registrations,
-            names: Names::new(None),
+            names: DnsCache::new(None),
             resolved,
             ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
-            checks: Checks::default(),
+            self_checks: SelfChecks::default(),
         };
-        Running { driver, incoming: calls }
+        DriverTest { driver, incoming: calls }
     }
 
     fn message(method: &str, call: &str) -> String {
@@ -620,11 +624,13 @@ mod tests {
         )
     }
 
-    impl Running {
+    impl DriverTest {
         fn hear(&mut self, text: &str) {
             let (now, bytes) = (Instant::now(), text.as_bytes());
-            self.driver.heard(now, bytes, |driver| driver.endpoint.handle_datagram(now, SOURCE.into(), bytes));
-            self.driver.own_work(OwnWork::Output, Driver::flush);
+            self.driver.handle_datagram_contained(now, bytes, |driver| {
+                driver.user_agent.handle_datagram(now, SOURCE.into(), bytes)
+            });
+            self.driver.run_internal(InternalWork::Output, SipDriver::flush);
         }
 
         fn call(&mut self, id: &str) -> IncomingCall {
@@ -634,81 +640,81 @@ mod tests {
 
         fn check(&mut self) -> Option<u16> {
             let (reply, mut answer) = oneshot::channel();
-            self.driver.contained(None, |driver| driver.command(Command::Check { reply }));
-            self.driver.own_work(OwnWork::Output, Driver::flush);
+            self.driver.run_contained(None, |driver| driver.handle_command(SipCommand::SelfCheck { reply }));
+            self.driver.run_internal(InternalWork::Output, SipDriver::flush);
             answer.try_recv().ok()
         }
     }
 
     #[tokio::test]
-    async fn a_message_that_panics_ends_the_call_it_was_for_and_no_other() {
+    async fn panicking_message_ends_only_its_call() {
         let mut running = running().await;
         let (mut first, mut second) = (running.call("first"), running.call("second"));
         let bytes = message("INFO", "first");
-        running.driver.heard(Instant::now(), bytes.as_bytes(), |_| panic!("on purpose"));
-        running.driver.own_work(OwnWork::Output, Driver::flush);
+        running.driver.handle_datagram_contained(Instant::now(), bytes.as_bytes(), |_| panic!("on purpose"));
+        running.driver.run_internal(InternalWork::Output, SipDriver::flush);
         let ended = first.events.try_recv();
-        assert!(matches!(ended, Ok(Event::Ended { cause: Cause::Defect, .. })), "{ended:?}");
+        assert!(matches!(ended, Ok(SipEvent::Ended { cause: EndCause::InternalError, .. })), "{ended:?}");
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
-        assert_eq!((running.driver.endpoint.calls(), running.check()), (1, Some(200)));
+        assert_eq!((running.driver.user_agent.calls(), running.check()), (1, Some(200)));
         // A command of an owner, the same.
         let call = second.incoming.call;
-        running.driver.contained(Some(call), |_| panic!("on purpose"));
-        running.driver.own_work(OwnWork::Output, Driver::flush);
-        assert!(matches!(second.events.try_recv(), Ok(Event::Ended { cause: Cause::Defect, .. })));
+        running.driver.run_contained(Some(call), |_| panic!("on purpose"));
+        running.driver.run_internal(InternalWork::Output, SipDriver::flush);
+        assert!(matches!(second.events.try_recv(), Ok(SipEvent::Ended { cause: EndCause::InternalError, .. })));
         // A panic on garbage ends no call.
-        running.driver.heard(Instant::now(), b"\xff\xfe", |_| panic!("on purpose"));
-        assert_eq!((running.driver.endpoint.calls(), running.check()), (0, Some(200)));
-        assert!(!running.driver.checks.is_hopeless());
+        running.driver.handle_datagram_contained(Instant::now(), b"\xff\xfe", |_| panic!("on purpose"));
+        assert_eq!((running.driver.user_agent.calls(), running.check()), (0, Some(200)));
+        assert!(!running.driver.self_checks.must_stop());
     }
 
     #[tokio::test]
-    async fn own_work_that_panics_again_and_again_is_given_up_and_once_is_not() {
+    async fn repeated_internal_panics_stop_the_task() {
         let mut running = running().await;
         for round in 0..20 {
-            running.driver.own_work(OwnWork::Timer, |_| assert!(round % 7 == 6, "on purpose"));
-            running.driver.own_work(OwnWork::Output, Driver::flush);
-            assert!(!running.driver.checks.is_hopeless(), "{round}");
+            running.driver.run_internal(InternalWork::Timer, |_| assert!(round % 7 == 6, "on purpose"));
+            running.driver.run_internal(InternalWork::Output, SipDriver::flush);
+            assert!(!running.driver.self_checks.must_stop(), "{round}");
         }
         for _ in 0..8 {
-            running.driver.own_work(OwnWork::Timer, |_| panic!("on purpose"));
-            running.driver.own_work(OwnWork::Output, Driver::flush);
+            running.driver.run_internal(InternalWork::Timer, |_| panic!("on purpose"));
+            running.driver.run_internal(InternalWork::Output, SipDriver::flush);
         }
-        assert!(running.driver.checks.is_hopeless(), "successful sending does not reset the count of timer panics");
+        assert!(running.driver.self_checks.must_stop(), "successful sending does not reset the count of timer panics");
     }
 
     #[tokio::test]
-    async fn a_call_whose_owner_is_gone_is_refused_and_its_queue_forgotten() {
+    async fn call_without_owner_is_rejected() {
         let mut running = running().await;
         let (first, mut second) = (running.call("first"), running.call("second"));
         drop(first); // its task has panicked
         // A command that is waiting may be its last, which ends the call in its own way.
-        running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(1));
-        running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(9));
-        assert_eq!(running.driver.endpoint.calls(), 2);
-        running.driver.checks.commands += 1;
-        running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(9));
-        running.driver.own_work(OwnWork::Output, Driver::flush);
-        assert_eq!((running.driver.endpoint.calls(), running.driver.calls.len()), (1, 1));
+        running.driver.run_internal(InternalWork::Sweep, |driver| driver.sweep(1));
+        running.driver.run_internal(InternalWork::Sweep, |driver| driver.sweep(9));
+        assert_eq!(running.driver.user_agent.calls(), 2);
+        running.driver.self_checks.commands += 1;
+        running.driver.run_internal(InternalWork::Sweep, |driver| driver.sweep(9));
+        running.driver.run_internal(InternalWork::Output, SipDriver::flush);
+        assert_eq!((running.driver.user_agent.calls(), running.driver.calls.len()), (1, 1));
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
         // A session that a panic took along: whoever owns the call learns it.
         let call = second.incoming.call;
-        running.driver.contained(None, |driver| {
-            driver.endpoint.forget_call(call);
+        running.driver.run_contained(None, |driver| {
+            driver.user_agent.forget_call(call);
             panic!("on purpose");
         });
-        running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(0));
+        running.driver.run_internal(InternalWork::Sweep, |driver| driver.sweep(0));
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
     }
 
     fn to_name(host: &str) -> Transmit {
-        let target = Target::Name { host: host.to_owned(), port: Some(5_060) };
+        let target = TransmitTarget::Name { host: host.to_owned(), port: Some(5_060) };
         let bytes = Arc::from(&b"ACK"[..]);
         Transmit { transport: Transport::Udp, target, bytes, transaction: None, server_name: None }
     }
 
     #[tokio::test]
-    async fn messages_to_names_are_looked_up_so_many_at_once_and_no_more() {
+    async fn ack_lookups_are_bounded() {
         let mut running = running().await;
         let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         for n in 0..5_000 {
@@ -719,75 +725,75 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_opens_no_connection_to_whoever_has_gone() {
+    async fn reply_never_opens_a_connection() {
         let mut running = running().await;
         for port in 1..200 {
-            let peer = Address { transport: Transport::Tcp, addr: ([192, 0, 2, 8], port).into() };
+            let peer = TransportAddress { transport: Transport::Tcp, addr: ([192, 0, 2, 8], port).into() };
             let text = message("OPTIONS", &format!("gone{port}")).replace("/UDP", "/TCP");
-            running.driver.heard_on_stream(Instant::now(), peer, parse::datagram(text.as_bytes()));
-            running.driver.heard_on_stream(Instant::now(), peer, parse::datagram(b"\r\n\r\n"));
-            running.driver.own_work(OwnWork::Output, Driver::flush);
+            running.driver.handle_stream_contained(Instant::now(), peer, parse::datagram(text.as_bytes()));
+            running.driver.handle_stream_contained(Instant::now(), peer, parse::datagram(b"\r\n\r\n"));
+            running.driver.run_internal(InternalWork::Output, SipDriver::flush);
         }
         assert_eq!(running.driver.streams.len(), 0);
         // A request of ours does.
         let bytes = Arc::from(message("OPTIONS", "ours").as_bytes());
-        let target = Target::Addr(([127, 0, 0, 1], 9).into());
+        let target = TransmitTarget::Addr(([127, 0, 0, 1], 9).into());
         let transport = Transport::Tcp;
         running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name: None });
         assert_eq!(running.driver.streams.len(), 1);
     }
 
     #[tokio::test]
-    async fn what_is_sent_to_nobody_is_not_taken_for_our_answer() {
+    async fn other_messages_to_check_address_are_ignored() {
         let mut running = running().await;
         let (reply, mut answer) = oneshot::channel();
-        let probe = running.driver.checks.begin(reply);
+        let probe = running.driver.self_checks.start_check(reply);
         for text in [
             message("OPTIONS", "x"),
             message("OPTIONS", "x").replace("OPTIONS sip:1@127.0.0.1 SIP/2.0", "SIP/2.0 404 No"),
         ] {
-            let (target, bytes) = (Target::Addr(CHECK_ADDR), Arc::from(text.as_bytes()));
+            let (target, bytes) = (TransmitTarget::Addr(CHECK_ADDR), Arc::from(text.as_bytes()));
             let (transport, server_name) = (CHECK_TRANSPORT, None);
             running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name });
         }
         assert!(answer.try_recv().is_err());
         let now = Instant::now();
-        running.driver.endpoint.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
-        running.driver.own_work(OwnWork::Output, Driver::flush);
+        running.driver.user_agent.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
+        running.driver.run_internal(InternalWork::Output, SipDriver::flush);
         assert_eq!(answer.try_recv(), Ok(200));
     }
 
     #[tokio::test]
-    async fn what_a_panic_leaves_half_done_is_put_right() {
+    async fn state_is_repaired_after_panic() {
         let mut running = running().await;
         // The second one so soon behind the first that the next sweep has to do it.
         for (round, by_sweep) in [false, true].into_iter().enumerate() {
             let mut call = running.call(&format!("call{round}"));
             let now = Instant::now();
-            running.driver.heard(now, b"garbage", |driver| {
-                driver.endpoint.forget_transactions();
+            running.driver.handle_datagram_contained(now, b"garbage", |driver| {
+                driver.user_agent.forget_transactions();
                 panic!("on purpose");
             });
-            running.driver.own_work(OwnWork::Output, Driver::flush);
+            running.driver.run_internal(InternalWork::Output, SipDriver::flush);
             if by_sweep {
                 assert!(matches!(call.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
-                running.driver.own_work(OwnWork::Sweep, |driver| driver.sweep(0));
-                running.driver.own_work(OwnWork::Output, Driver::flush);
+                running.driver.run_internal(InternalWork::Sweep, |driver| driver.sweep(0));
+                running.driver.run_internal(InternalWork::Output, SipDriver::flush);
             }
             let ended = call.events.try_recv();
-            assert!(matches!(ended, Ok(Event::Ended { cause: Cause::Defect, .. })), "{ended:?}");
-            assert_eq!((running.driver.endpoint.held(), running.check()), ((0, 0, 0), Some(200)));
+            assert!(matches!(ended, Ok(SipEvent::Ended { cause: EndCause::InternalError, .. })), "{ended:?}");
+            assert_eq!((running.driver.user_agent.held_counts(), running.check()), ((0, 0, 0), Some(200)));
         }
     }
 
     #[tokio::test]
-    async fn questions_to_ourselves_leave_nothing_behind() {
+    async fn self_checks_leave_no_state() {
         let mut running = running().await;
         for _ in 0..1_000 {
             assert_eq!(running.check(), Some(200));
         }
         let later = Instant::now() + std::time::Duration::from_secs(1);
-        running.driver.endpoint.handle_timeout(later);
-        assert_eq!(running.driver.endpoint.held(), (0, 0, 0));
+        running.driver.user_agent.handle_timeout(later);
+        assert_eq!(running.driver.user_agent.held_counts(), (0, 0, 0));
     }
 }

@@ -1,8 +1,8 @@
 //! Listeners: admission at accept, then TLS and WebSocket handshakes with deadlines.
 
-use super::stream::{self, Peer, StreamEvent};
+use super::stream::{self, ConnectionEvent, ConnectionPeer};
 use crate::limits;
-use crate::sip::endpoint::{Address, Transport, TrunkRules};
+use crate::sip::endpoint::{InboundTrunks, Transport, TransportAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,23 +16,26 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
-use trunkline_connections::{Buckets, Caps, Closed, Connection, Connections, Eviction, Rate, Report, Source, Standing};
+use trunkline_connections::{
+    Closed, ConnectionCaps, ConnectionCounters, ConnectionGuard, ConnectionPool, Eviction, KeyedTokenBuckets,
+    PeerClass, SourceAddress, TokenRate,
+};
 use trunkline_supervision::{contain, spawn};
 
 /// TLS handshakes per unknown source. Browsers behind one address reconnect together. A handshake takes up to 1 ms of
 /// CPU.
-const HANDSHAKES: Rate = Rate { per_s: 10.0, burst: 50.0 };
+const HANDSHAKES_PER_SOURCE: TokenRate = TokenRate { per_s: 10.0, burst: 50.0 };
 /// TLS handshakes of all unknown sources: at most 20 % of a core.
-const HANDSHAKES_ALL: Rate = Rate { per_s: 200.0, burst: 400.0 };
+const HANDSHAKES_ALL: TokenRate = TokenRate { per_s: 200.0, burst: 400.0 };
 
 /// Pause after an error that would repeat at once.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Timeouts and limits of connections.
 #[derive(Clone, Copy, Debug)]
-pub struct StreamLimits {
+pub struct SipConnectionLimits {
     /// Of all listeners together, with the connections that we open.
-    pub caps: Caps,
+    pub caps: ConnectionCaps,
     /// TLS and WebSocket handshakes.
     pub handshake: Duration,
     /// From the connection to the end of the first SIP message, of peers who are on no trunk's list.
@@ -47,10 +50,16 @@ pub struct StreamLimits {
     pub write: Duration,
 }
 
-impl Default for StreamLimits {
+impl Default for SipConnectionLimits {
     fn default() -> Self {
         Self {
-            caps: Caps { total: 2_048, reserved: 512, per_source: 64, per_listed_source: 512, per_tenant: 512 },
+            caps: ConnectionCaps {
+                total: 2_048,
+                reserved: 512,
+                per_source: 64,
+                per_listed_source: 512,
+                per_tenant: 512,
+            },
             handshake: Duration::from_secs(5),
             first_message: Duration::from_secs(10),
             message: Duration::from_secs(10),
@@ -64,17 +73,17 @@ impl Default for StreamLimits {
 
 /// What the listeners count.
 #[derive(Clone, Debug, Default)]
-pub struct StreamReports {
-    pub tcp: Arc<Report>,
-    pub tls: Arc<Report>,
-    pub websocket: Arc<Report>,
+pub struct SipConnectionReports {
+    pub tcp: Arc<ConnectionCounters>,
+    pub tls: Arc<ConnectionCounters>,
+    pub websocket: Arc<ConnectionCounters>,
     /// Connections that we opened.
-    pub outbound: Arc<Report>,
+    pub outbound: Arc<ConnectionCounters>,
 }
 
-impl StreamReports {
+impl SipConnectionReports {
     /// Each with its name as a metric's label.
-    pub fn all(&self) -> [(&'static str, &Report); 4] {
+    pub fn all(&self) -> [(&'static str, &ConnectionCounters); 4] {
         [
             ("sip_tcp", &self.tcp),
             ("sip_tls", &self.tls),
@@ -86,28 +95,28 @@ impl StreamReports {
 
 /// The trunks' rules, as the endpoint has them at the moment.
 #[derive(Clone, Default)]
-pub(super) struct Lists(Arc<RwLock<Arc<TrunkRules>>>);
+pub(super) struct TrunkAllowLists(Arc<RwLock<Arc<InboundTrunks>>>);
 
-impl Lists {
-    pub(super) fn set(&self, rules: Arc<TrunkRules>) {
+impl TrunkAllowLists {
+    pub(super) fn set(&self, rules: Arc<InboundTrunks>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
-    fn standing(&self, ip: IpAddr) -> Standing {
+    fn standing(&self, ip: IpAddr) -> PeerClass {
         let rules = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if rules.prefers(ip) { Standing::Listed } else { Standing::Stranger }
+        if rules.is_preferred_source(ip) { PeerClass::Listed } else { PeerClass::Stranger }
     }
 }
 
 /// Protocol of a listener.
 #[derive(Clone)]
-pub(super) enum Door {
+pub(super) enum ListenerKind {
     Tcp,
     Tls(TlsAcceptor),
     Ws { acceptor: Option<TlsAcceptor>, origins: Arc<[String]> },
 }
 
-impl Door {
+impl ListenerKind {
     fn transport(&self) -> Transport {
         match self {
             Self::Tcp => Transport::Tcp,
@@ -124,71 +133,73 @@ impl Door {
 
 /// What all listeners share.
 #[derive(Clone)]
-pub(super) struct Admission {
-    pub connections: Arc<Connections>,
-    pub reports: StreamReports,
-    pub lists: Lists,
-    pub limits: StreamLimits,
-    pub events: mpsc::Sender<StreamEvent>,
+pub(super) struct ListenerContext {
+    pub connections: Arc<ConnectionPool>,
+    pub reports: SipConnectionReports,
+    pub lists: TrunkAllowLists,
+    pub limits: SipConnectionLimits,
+    pub events: mpsc::Sender<ConnectionEvent>,
 }
 
 /// Accepts until the endpoint is gone.
-pub(super) async fn listen(listener: TcpListener, door: Door, admission: Admission) {
-    persist(|| accept_loop(&listener, &door, &admission)).await;
+pub(super) async fn listen(listener: TcpListener, door: ListenerKind, admission: ListenerContext) {
+    restart_on_panic(|| accept_loop(&listener, &door, &admission)).await;
 }
 
 /// A panic ends one connection, not the listener.
-async fn persist<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
+async fn restart_on_panic<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
     while contain("sip_listener", work()).await.is_err() {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-async fn accept_loop(listener: &TcpListener, door: &Door, admission: &Admission) {
+async fn accept_loop(listener: &TcpListener, door: &ListenerKind, admission: &ListenerContext) {
     let report = match door {
-        Door::Tcp => &admission.reports.tcp,
-        Door::Tls(_) => &admission.reports.tls,
-        Door::Ws { .. } => &admission.reports.websocket,
+        ListenerKind::Tcp => &admission.reports.tcp,
+        ListenerKind::Tls(_) => &admission.reports.tls,
+        ListenerKind::Ws { .. } => &admission.reports.websocket,
     }
     .clone();
-    let mut handshakes = Handshakes::new(Instant::now().into());
+    let mut handshakes = HandshakeLimiter::new(Instant::now().into());
     while !admission.events.is_closed() {
         let Ok((stream, addr)) = listener.accept().await else {
             // Out of file descriptors: wait instead of spinning.
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
             continue;
         };
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let standing = admission.lists.standing(addr.ip());
-        if door.has_tls() && standing == Standing::Stranger && !handshakes.take(addr.ip()) {
-            report.count(Closed::RefusedRate);
+        if door.has_tls() && standing == PeerClass::Stranger && !handshakes.take(addr.ip()) {
+            report.record_close_reason(Closed::RefusedRate);
             continue;
         }
         let Ok((place, eviction)) = admission.connections.open(addr.ip(), standing, &report) else { continue };
-        let address = Address { transport: door.transport(), addr };
+        let address = TransportAddress { transport: door.transport(), addr };
         spawn("sip_connection", serve(stream, address, door.clone(), place, eviction, admission.clone()));
     }
 }
 
 /// Handshakes of strangers.
-struct Handshakes {
-    sources: Buckets<Source>,
-    all: Buckets<()>,
+struct HandshakeLimiter {
+    sources: KeyedTokenBuckets<SourceAddress>,
+    all: KeyedTokenBuckets<()>,
 }
 
-impl Handshakes {
+impl HandshakeLimiter {
     fn new(_: std::time::Instant) -> Self {
-        Self { sources: Buckets::new(limits::SOURCES_MAX), all: Buckets::new(1) }
+        Self { sources: KeyedTokenBuckets::new(limits::SOURCES_MAX), all: KeyedTokenBuckets::new(1) }
     }
 
     fn take(&mut self, ip: IpAddr) -> bool {
         let now = Instant::now().into();
-        self.sources.take(now, Source::of(ip), HANDSHAKES) && self.all.take(now, (), HANDSHAKES_ALL)
+        self.sources.take_token(now, SourceAddress::of(ip), HANDSHAKES_PER_SOURCE)
+            && self.all.take_token(now, (), HANDSHAKES_ALL)
     }
 }
 
 async fn serve(
-    stream: TcpStream, address: Address, door: Door, place: Connection, eviction: Eviction, admission: Admission,
+    stream: TcpStream, address: TransportAddress, door: ListenerKind, place: ConnectionGuard, eviction: Eviction,
+    admission: ListenerContext,
 ) {
     let place = Arc::new(place);
     let serving = async {
@@ -199,16 +210,16 @@ async fn serve(
             Err(_) => return place.count(Closed::HandshakeTimeout),
         };
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
-        let event = StreamEvent::Opened { peer: address, queue, place: place.clone() };
+        let event = ConnectionEvent::Opened { peer: address, queue, place: place.clone() };
         if admission.events.send(event).await.is_err() {
             return;
         }
-        let peer = Peer { address, place: place.clone(), limits: admission.limits, is_ours: false };
+        let peer = ConnectionPeer { address, place: place.clone(), limits: admission.limits, is_ours: false };
         match opened {
-            Opened::Plain(stream) => stream::run(stream, peer, outbound, &admission.events).await,
-            Opened::Tls(stream) => stream::run(*stream, peer, outbound, &admission.events).await,
-            Opened::Ws(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
-            Opened::Wss(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
+            AcceptedConnection::Plain(stream) => stream::run(stream, peer, outbound, &admission.events).await,
+            AcceptedConnection::Tls(stream) => stream::run(*stream, peer, outbound, &admission.events).await,
+            AcceptedConnection::Ws(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
+            AcceptedConnection::Wss(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
         }
     };
     tokio::select! {
@@ -217,24 +228,26 @@ async fn serve(
     }
     drop(place);
     // The driver recognizes a closed connection by its closed queue.
-    let _ = admission.events.send(StreamEvent::Closed { peer: address }).await;
+    let _ = admission.events.send(ConnectionEvent::Closed { peer: address }).await;
 }
 
-enum Opened {
+enum AcceptedConnection {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     Ws(Box<WebSocketStream<TcpStream>>),
     Wss(Box<WebSocketStream<tokio_rustls::server::TlsStream<TcpStream>>>),
 }
 
-async fn open(stream: TcpStream, door: &Door) -> Option<Opened> {
+async fn open(stream: TcpStream, door: &ListenerKind) -> Option<AcceptedConnection> {
     let _ = stream.set_nodelay(true);
     Some(match door {
-        Door::Tcp => Opened::Plain(stream),
-        Door::Tls(acceptor) => Opened::Tls(Box::new(acceptor.accept(stream).await.ok()?)),
-        Door::Ws { acceptor: None, origins } => Opened::Ws(Box::new(upgrade(stream, origins).await.ok()?)),
-        Door::Ws { acceptor: Some(acceptor), origins } => {
-            Opened::Wss(Box::new(upgrade(acceptor.accept(stream).await.ok()?, origins).await.ok()?))
+        ListenerKind::Tcp => AcceptedConnection::Plain(stream),
+        ListenerKind::Tls(acceptor) => AcceptedConnection::Tls(Box::new(acceptor.accept(stream).await.ok()?)),
+        ListenerKind::Ws { acceptor: None, origins } => {
+            AcceptedConnection::Ws(Box::new(upgrade(stream, origins).await.ok()?))
+        }
+        ListenerKind::Ws { acceptor: Some(acceptor), origins } => {
+            AcceptedConnection::Wss(Box::new(upgrade(acceptor.accept(stream).await.ok()?, origins).await.ok()?))
         }
     })
 }
@@ -279,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_listener_outlives_a_panic() {
         let mut rounds = 0;
-        persist(|| {
+        restart_on_panic(|| {
             rounds += 1;
             let is_last = rounds == 3;
             async move { assert!(is_last, "on purpose") }

@@ -11,6 +11,6 @@ mod stream;
 mod streams;
 pub mod tls;
 
-pub use handle::{Local, SipHandle};
-pub use listener::{StreamLimits, StreamReports};
+pub use handle::{ListenAddresses, SipHandle};
+pub use listener::{SipConnectionLimits, SipConnectionReports};
 pub use public::public_address;

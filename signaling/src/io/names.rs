@@ -1,7 +1,7 @@
 //! Next hops by name (RFC 3263): NAPTR gives the transports, SRV the hosts and their order, A and AAAA the addresses.
 
 use crate::limits;
-use crate::sip::endpoint::{Address, Hop, Transmit, Transport};
+use crate::sip::endpoint::{NextHop, Transmit, Transport, TransportAddress};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -13,46 +13,46 @@ use tokio::sync::mpsc;
 use trunkline_supervision::contain;
 
 /// How long an answer is used; shorter than most TTLs, so that a moved provider is found soon.
-const LIFETIME: Duration = Duration::from_secs(60);
-const DEADLINE: Duration = Duration::from_secs(5);
+const CACHE_LIFETIME: Duration = Duration::from_secs(60);
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(5);
 /// Names whose answers are kept.
 const NAMES_MAX: usize = 1_024;
 
 /// What the lookup is for.
 #[derive(Debug)]
-pub(super) enum Purpose {
+pub(super) enum LookupPurpose {
     Query(u64),
     Message(Transmit),
 }
 
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub hop: Hop,
+pub(super) struct Lookup {
+    pub hop: NextHop,
     /// When neither the hop nor DNS name one.
     pub transport: Transport,
-    pub purpose: Purpose,
+    pub purpose: LookupPurpose,
 }
 
 #[derive(Debug)]
-pub(super) struct Resolved {
-    pub asked: Asked,
-    pub result: Result<Vec<Address>, String>,
+pub(super) struct LookupResult {
+    pub asked: Lookup,
+    pub result: Result<Vec<TransportAddress>, String>,
 }
 
-type Key = (String, Option<u16>, Option<Transport>);
+type DnsCacheKey = (String, Option<u16>, Option<Transport>);
 
 /// Cache of recent DNS answers.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct DnsCache {
     resolver: Option<TokioResolver>,
-    known: HashMap<Key, (Vec<Address>, Instant)>,
+    known: HashMap<DnsCacheKey, (Vec<TransportAddress>, Instant)>,
 }
 
-fn key(hop: &Hop) -> Key {
+fn key(hop: &NextHop) -> DnsCacheKey {
     (hop.host.to_ascii_lowercase(), hop.port, hop.transport)
 }
 
-fn only(server: SocketAddr) -> Option<TokioResolver> {
+fn resolver_for(server: SocketAddr) -> Option<TokioResolver> {
     let mut known = NameServerConfig::udp_and_tcp(server.ip());
     for connection in &mut known.connections {
         connection.port = server.port();
@@ -61,13 +61,13 @@ fn only(server: SocketAddr) -> Option<TokioResolver> {
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().ok()
 }
 
-impl Names {
+impl DnsCache {
     /// `server` is asked instead of those of the system.
     pub(super) fn new(server: Option<SocketAddr>) -> Self {
         // Without a readable resolv.conf the system resolver is used for addresses, without SRV.
         let resolver = match server {
             None => TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok(),
-            Some(server) => only(server),
+            Some(server) => resolver_for(server),
         };
         Self { resolver, known: HashMap::new() }
     }
@@ -76,31 +76,33 @@ impl Names {
         self.resolver.clone()
     }
 
-    pub(super) fn known(&self, now: Instant, hop: &Hop) -> Option<Vec<Address>> {
+    pub(super) fn get(&self, now: Instant, hop: &NextHop) -> Option<Vec<TransportAddress>> {
         self.known.get(&key(hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
     }
 
-    pub(super) fn learn(&mut self, now: Instant, hop: &Hop, addresses: &[Address]) {
+    pub(super) fn insert(&mut self, now: Instant, hop: &NextHop, addresses: &[TransportAddress]) {
         self.known.retain(|_, (_, until)| *until > now);
         if self.known.len() < NAMES_MAX {
-            self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + LIFETIME));
+            self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + CACHE_LIFETIME));
         }
     }
 }
 
-pub(super) async fn resolve(asked: Asked, resolver: Option<TokioResolver>, resolved: mpsc::Sender<Resolved>) {
+pub(super) async fn resolve(asked: Lookup, resolver: Option<TokioResolver>, resolved: mpsc::Sender<LookupResult>) {
     let looking = look_up(&asked.hop, asked.transport, resolver.as_ref());
     // The result is always sent, even if the resolver panics.
     let looking = async { contain("sip_names", looking).await.unwrap_or_else(|error| Err(error.to_string())) };
-    let result = match tokio::time::timeout(DEADLINE, looking).await {
+    let result = match tokio::time::timeout(LOOKUP_DEADLINE, looking).await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.hop.host)),
         Ok(result) => result,
         Err(_) => Err(format!("resolve {}: deadline passed", asked.hop.host)),
     };
-    let _ = resolved.send(Resolved { asked, result }).await;
+    let _ = resolved.send(LookupResult { asked, result }).await;
 }
 
-async fn look_up(hop: &Hop, transport: Transport, resolver: Option<&TokioResolver>) -> Result<Vec<Address>, String> {
+async fn look_up(
+    hop: &NextHop, transport: Transport, resolver: Option<&TokioResolver>,
+) -> Result<Vec<TransportAddress>, String> {
     // A port means that the name is a host (section 4.2).
     if let (Some(resolver), None) = (resolver, hop.port) {
         let transports = match hop.transport {
@@ -126,7 +128,7 @@ async fn look_up(hop: &Hop, transport: Transport, resolver: Option<&TokioResolve
 
 async fn addresses(
     resolver: Option<&TokioResolver>, host: &str, port: u16, transport: Transport,
-) -> Result<Vec<Address>, String> {
+) -> Result<Vec<TransportAddress>, String> {
     let fault = |error: &dyn std::fmt::Display| format!("resolve {host}: {error}");
     let mut found: Vec<SocketAddr> = match resolver {
         // This includes the hosts file.
@@ -138,7 +140,7 @@ async fn addresses(
     };
     found.sort_by_key(|addr| matches!(addr.ip(), IpAddr::V6(_))); // IPv4 first: more trunks can be reached by it
     found.dedup();
-    Ok(found.into_iter().map(|addr| Address { transport, addr }).collect())
+    Ok(found.into_iter().map(|addr| TransportAddress { transport, addr }).collect())
 }
 
 /// Transports that a domain offers, in its order (section 4.1).
@@ -174,11 +176,11 @@ async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<
     };
     let name = format!("{service}.{}.", host.trim_end_matches('.'));
     let Ok(answer) = resolver.lookup(name, RecordType::SRV).await else { return Vec::new() };
-    let found: Vec<Weighted> = answer
+    let found: Vec<SrvRecord> = answer
         .answers()
         .iter()
         .filter_map(|record| match &record.data {
-            RData::SRV(srv) => Some(Weighted {
+            RData::SRV(srv) => Some(SrvRecord {
                 priority: srv.priority,
                 weight: srv.weight,
                 host: srv.target.to_utf8().trim_end_matches('.').to_owned(),
@@ -189,11 +191,11 @@ async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<
         .filter(|record| !record.host.is_empty()) // "." says that there is no such service
         .collect();
     let dice = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), host);
-    in_order(found, dice)
+    order_by_weight(found, dice)
 }
 
 #[derive(Clone, Debug)]
-struct Weighted {
+struct SrvRecord {
     priority: u16,
     weight: u16,
     host: String,
@@ -201,7 +203,7 @@ struct Weighted {
 }
 
 /// Sorted by priority; among equals drawn by weight, with `dice` as the only random input.
-fn in_order(mut records: Vec<Weighted>, mut dice: u64) -> Vec<(String, u16)> {
+fn order_by_weight(mut records: Vec<SrvRecord>, mut dice: u64) -> Vec<(String, u16)> {
     records.sort_by_key(|record| record.priority);
     let mut ordered = Vec::with_capacity(records.len());
     while let Some(priority) = records.first().map(|record| record.priority) {
@@ -226,12 +228,12 @@ mod tests {
 
     #[test]
     fn priority_first_and_weight_by_chance() {
-        let record = |priority, weight, host: &str| Weighted { priority, weight, host: host.to_owned(), port: 5_060 };
+        let record = |priority, weight, host: &str| SrvRecord { priority, weight, host: host.to_owned(), port: 5_060 };
         let all = vec![record(20, 0, "spare"), record(10, 90, "large"), record(10, 10, "small")];
-        let firsts: Vec<String> = (0..1_000).map(|dice| in_order(all.clone(), dice)[0].0.clone()).collect();
+        let firsts: Vec<String> = (0..1_000).map(|dice| order_by_weight(all.clone(), dice)[0].0.clone()).collect();
         let large = firsts.iter().filter(|host| *host == "large").count();
         assert!((850..950).contains(&large), "{large} of 1000");
         assert!(firsts.iter().all(|host| host != "spare"));
-        assert_eq!(in_order(all, 7)[2].0, "spare");
+        assert_eq!(order_by_weight(all, 7)[2].0, "spare");
     }
 }

@@ -1,12 +1,12 @@
 //! Connections (TCP, TLS, WebSocket): framing of received bytes, one bounded send queue, and a deadline for every wait.
 //! Knows no SIP beyond framing.
 
-use super::listener::StreamLimits;
+use super::listener::SipConnectionLimits;
 use crate::limits;
-use crate::sip::endpoint::Address;
+use crate::sip::endpoint::TransportAddress;
 use crate::sip::message::framing::{Framed, Framer};
-use crate::sip::message::parse::{self, Parsed};
-use crate::sip::transaction::Wire;
+use crate::sip::message::parse::{self, ParsedMessage};
+use crate::sip::transaction::MessageBytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
-use trunkline_connections::{Bucket, Closed, Connection, Eviction, Rate};
+use trunkline_connections::{Closed, ConnectionGuard, Eviction, TokenBucket, TokenRate};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// Keep-alive interval of outbound connections, for NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
@@ -28,31 +28,31 @@ const READ_BYTES: usize = 4_096;
 
 /// Message rate of a connection from an unknown peer, equal to the rate limit per source (`sip/rate_limit`). Further
 /// messages are not read yet, so they wait at the sender.
-const STRANGER_MESSAGES: Rate = Rate { per_s: 100.0, burst: 400.0 };
+const STRANGER_MESSAGES: TokenRate = TokenRate { per_s: 100.0, burst: 400.0 };
 /// Until the next one may be read.
 const STRANGER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Something to write, and the transaction to tell when it cannot be written.
-pub(super) type Outbound = (Wire, Option<Arc<str>>);
+pub(super) type OutboundMessage = (MessageBytes, Option<Arc<str>>);
 
 #[derive(Debug)]
-pub(super) enum StreamEvent {
+pub(super) enum ConnectionEvent {
     Opened {
-        peer: Address,
-        queue: mpsc::Sender<Outbound>,
-        place: Arc<Connection>,
+        peer: TransportAddress,
+        queue: mpsc::Sender<OutboundMessage>,
+        place: Arc<ConnectionGuard>,
     },
     /// One that we opened: its certificate is right.
     Verified {
-        peer: Address,
-        place: Arc<Connection>,
+        peer: TransportAddress,
+        place: Arc<ConnectionGuard>,
     },
     Received {
-        peer: Address,
-        parsed: Parsed,
+        peer: TransportAddress,
+        parsed: ParsedMessage,
     },
     Closed {
-        peer: Address,
+        peer: TransportAddress,
     },
     Unreachable {
         transaction: Arc<str>,
@@ -61,86 +61,95 @@ pub(super) enum StreamEvent {
 }
 
 /// The other end of a connection.
-pub(super) struct Peer {
-    pub address: Address,
-    pub place: Arc<Connection>,
-    pub limits: StreamLimits,
+pub(super) struct ConnectionPeer {
+    pub address: TransportAddress,
+    pub place: Arc<ConnectionGuard>,
+    pub limits: SipConnectionLimits,
     /// We connected to it.
     pub is_ours: bool,
 }
 
 /// Deadlines of a connection and the reason it is closed.
-struct Patience {
-    limits: StreamLimits,
-    place: Arc<Connection>,
+struct ConnectionDeadlines {
+    limits: SipConnectionLimits,
+    place: Arc<ConnectionGuard>,
     opened: Instant,
     /// A SIP message was read.
     served: bool,
     /// Time of the last byte; for unknown peers, of the last message.
-    heard: Instant,
+    last_received: Instant,
     /// Of the first byte of a message that is not complete yet.
-    begun: Option<Instant>,
+    message_started: Option<Instant>,
     /// Unreadable messages since the last readable one.
-    garbage: usize,
+    unparseable: usize,
     /// Rate limit of an unknown peer.
-    pace: Bucket,
+    pace: TokenBucket,
 }
 
-impl Patience {
-    fn new(peer: &Peer, now: Instant) -> Self {
+impl ConnectionDeadlines {
+    fn new(peer: &ConnectionPeer, now: Instant) -> Self {
         let (limits, place) = (peer.limits, peer.place.clone());
-        let pace = Bucket::full(now.into(), STRANGER_MESSAGES);
-        Self { limits, place, opened: now, served: peer.is_ours, heard: now, begun: None, garbage: 0, pace }
+        let pace = TokenBucket::full(now.into(), STRANGER_MESSAGES);
+        Self {
+            limits,
+            place,
+            opened: now,
+            served: peer.is_ours,
+            last_received: now,
+            message_started: None,
+            unparseable: 0,
+            pace,
+        }
     }
 
     fn deadline(&self) -> (Instant, Closed) {
         let is_known = self.place.is_known();
         let quiet = if is_known { self.limits.idle } else { self.limits.stranger_idle };
-        let idle = Some((self.heard + quiet, Closed::IdleTimeout));
+        let idle = Some((self.last_received + quiet, Closed::IdleTimeout));
         let needs_first = !self.served && !is_known;
         let first = needs_first.then_some((self.opened + self.limits.first_message, Closed::FirstMessageTimeout));
-        let message = self.begun.map(|begun| (begun + self.limits.message, Closed::MessageTimeout));
+        let message = self.message_started.map(|begun| (begun + self.limits.message, Closed::MessageTimeout));
         let all = [first, message, idle].into_iter().flatten();
         all.min_by_key(|(until, _)| *until).unwrap_or((self.opened, Closed::IdleTimeout))
     }
 
     /// Bytes came, and possibly messages; `rest`: the beginning of another one.
-    fn read(&mut self, now: Instant, messages: usize, rest: bool) {
+    fn record_read(&mut self, now: Instant, messages: usize, rest: bool) {
         if messages > 0 {
             // Moves an unknown peer to the end of the eviction order.
             if !self.served || !self.place.is_known() {
-                self.place.make_served();
+                self.place.mark_idle();
             }
             self.served = true;
-            self.begun = None;
+            self.message_started = None;
         }
         if messages > 0 || self.place.is_known() {
-            self.heard = now;
+            self.last_received = now;
         }
-        self.begun = if rest { self.begun.or(Some(now)) } else { None };
+        self.message_started = if rest { self.message_started.or(Some(now)) } else { None };
     }
 
     /// Waits until another message may be read.
-    async fn pace(&mut self) {
-        while !self.place.is_known() && !self.pace.take(Instant::now().into(), STRANGER_MESSAGES) {
+    async fn wait_for_rate_limit(&mut self) {
+        while !self.place.is_known() && !self.pace.take_token(Instant::now().into(), STRANGER_MESSAGES) {
             tokio::time::sleep(STRANGER_PAUSE).await;
         }
     }
 
     /// Counts unparseable messages; false if there were too many.
-    fn bears(&mut self, parsed: &Parsed) -> bool {
+    fn count_unparseable(&mut self, parsed: &ParsedMessage) -> bool {
         match parsed {
-            Parsed::Garbage(_) => self.garbage += 1,
-            Parsed::Message(_) | Parsed::Refused { .. } => self.garbage = 0,
-            Parsed::KeepAlive { .. } => {}
+            ParsedMessage::Unparseable(_) => self.unparseable += 1,
+            ParsedMessage::Message(_) | ParsedMessage::Invalid { .. } => self.unparseable = 0,
+            ParsedMessage::KeepAlive { .. } => {}
         }
-        self.garbage <= limits::STREAM_GARBAGE_MAX || self.place.is_known()
+        self.unparseable <= limits::STREAM_UNPARSEABLE_MAX || self.place.is_known()
     }
 }
 
 /// Serves an outbound connection until it ends or is evicted.
 pub(super) async fn until_evicted(
-    place: Arc<Connection>, eviction: Eviction, events: mpsc::Sender<StreamEvent>, address: Address,
+    place: Arc<ConnectionGuard>, eviction: Eviction, events: mpsc::Sender<ConnectionEvent>, address: TransportAddress,
     serving: impl Future<Output = ()>,
 ) {
     tokio::select! {
@@ -148,14 +157,14 @@ pub(super) async fn until_evicted(
         () = eviction.wait() => place.count(Closed::Evicted),
     }
     // Its queue is gone with it.
-    let _ = events.send(StreamEvent::Closed { peer: address }).await;
+    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
 }
 
 /// Connects and then serves the connection; what waits in the queue is written first. `secure`: over TLS, to a host of
 /// that name.
 pub(super) async fn connect(
-    peer: Peer, secure: Option<(TlsConnector, String)>, outbound: mpsc::Receiver<Outbound>,
-    events: mpsc::Sender<StreamEvent>,
+    peer: ConnectionPeer, secure: Option<(TlsConnector, String)>, outbound: mpsc::Receiver<OutboundMessage>,
+    events: mpsc::Sender<ConnectionEvent>,
 ) {
     let address = peer.address;
     let opening = async {
@@ -172,7 +181,7 @@ pub(super) async fn connect(
             None
         }
         Ok(Ok((_, Some(stream)))) => {
-            let _ = events.send(StreamEvent::Verified { peer: address, place: peer.place.clone() }).await;
+            let _ = events.send(ConnectionEvent::Verified { peer: address, place: peer.place.clone() }).await;
             run(stream, peer, outbound, &events).await;
             None
         }
@@ -184,20 +193,21 @@ pub(super) async fn connect(
         outbound.close();
         while let Some((_, transaction)) = outbound.recv().await {
             if let Some(transaction) = transaction {
-                let _ = events.send(StreamEvent::Unreachable { transaction, why: why.clone() }).await;
+                let _ = events.send(ConnectionEvent::Unreachable { transaction, why: why.clone() }).await;
             }
         }
     }
-    let _ = events.send(StreamEvent::Closed { peer: address }).await;
+    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
 }
 
 /// Serves a connection until it ends. Its queue is gone afterwards.
 pub(super) async fn run<S: AsyncRead + AsyncWrite>(
-    stream: S, peer: Peer, mut outbound: mpsc::Receiver<Outbound>, events: &mpsc::Sender<StreamEvent>,
+    stream: S, peer: ConnectionPeer, mut outbound: mpsc::Receiver<OutboundMessage>,
+    events: &mpsc::Sender<ConnectionEvent>,
 ) {
     let (mut read, mut write) = tokio::io::split(stream);
     let (mut framer, mut buffer) = (Framer::default(), vec![0; READ_BYTES]);
-    let mut patience = Patience::new(&peer, Instant::now());
+    let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
     let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
     let why = loop {
         let (until, too_late) = patience.deadline();
@@ -210,7 +220,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
                     let Some(messages) = take_messages(&mut framer, &mut patience, peer.address, events).await else {
                         break Some(Closed::Malformed);
                     };
-                    patience.read(Instant::now(), messages, !framer.is_empty());
+                    patience.record_read(Instant::now(), messages, !framer.is_empty());
                 }
             },
             next = outbound.recv() => {
@@ -248,18 +258,19 @@ async fn write_all(write: &mut (impl AsyncWrite + Unpin), bytes: &[u8], deadline
 
 /// Hands complete messages on and counts them; none when the stream cannot be read any further.
 async fn take_messages(
-    framer: &mut Framer, patience: &mut Patience, peer: Address, events: &mpsc::Sender<StreamEvent>,
+    framer: &mut Framer, patience: &mut ConnectionDeadlines, peer: TransportAddress,
+    events: &mpsc::Sender<ConnectionEvent>,
 ) -> Option<usize> {
     let mut messages = 0;
     while let Some(framed) = framer.next() {
-        patience.pace().await;
+        patience.wait_for_rate_limit().await;
         let (parsed, is_broken) = match framed {
             Framed::Complete(parsed) => (parsed, false),
-            Framed::Broken(parsed) => (parsed, true),
+            Framed::Unreadable(parsed) => (parsed, true),
         };
-        messages += usize::from(matches!(parsed, Parsed::Message(_) | Parsed::Refused { .. }));
-        let goes_on = patience.bears(&parsed) && !is_broken;
-        events.send(StreamEvent::Received { peer, parsed }).await.ok()?;
+        messages += usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
+        let goes_on = patience.count_unparseable(&parsed) && !is_broken;
+        events.send(ConnectionEvent::Received { peer, parsed }).await.ok()?;
         if !goes_on {
             // Let the driver put its answer into our queue.
             tokio::task::yield_now().await;
@@ -272,10 +283,11 @@ async fn take_messages(
 /// One SIP message a frame (RFC 7118 section 5). Only complete messages extend the deadline of unknown peers, not
 /// partial frames or pings.
 pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: WebSocketStream<S>, peer: Peer, mut outbound: mpsc::Receiver<Outbound>, events: &mpsc::Sender<StreamEvent>,
+    socket: WebSocketStream<S>, peer: ConnectionPeer, mut outbound: mpsc::Receiver<OutboundMessage>,
+    events: &mpsc::Sender<ConnectionEvent>,
 ) {
     let (mut sink, mut stream) = socket.split();
-    let mut patience = Patience::new(&peer, Instant::now());
+    let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
     let why = loop {
         let (until, too_late) = patience.deadline();
         tokio::select! {
@@ -291,15 +303,15 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                     Frame::Binary(bytes) => parse::datagram(bytes),
                     // Pings are answered by the library.
                     _ => {
-                        patience.read(Instant::now(), 0, false);
+                        patience.record_read(Instant::now(), 0, false);
                         continue;
                     }
                 };
-                patience.pace().await;
-                let messages = usize::from(matches!(parsed, Parsed::Message(_) | Parsed::Refused { .. }));
-                let goes_on = patience.bears(&parsed);
-                patience.read(Instant::now(), messages, false);
-                if events.send(StreamEvent::Received { peer: peer.address, parsed }).await.is_err() {
+                patience.wait_for_rate_limit().await;
+                let messages = usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
+                let goes_on = patience.count_unparseable(&parsed);
+                patience.record_read(Instant::now(), messages, false);
+                if events.send(ConnectionEvent::Received { peer: peer.address, parsed }).await.is_err() {
                     break None;
                 }
                 if !goes_on {
@@ -329,60 +341,65 @@ mod tests {
     use super::*;
     use crate::sip::endpoint::Transport;
     use std::net::IpAddr;
-    use trunkline_connections::{Connections, Standing};
+    use trunkline_connections::{ConnectionPool, PeerClass};
     use trunkline_supervision::spawn;
 
     const OPTIONS: &str = "OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1\r\n\
         To: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
-    struct Running {
-        place: Arc<Connection>,
+    struct ConnectionTest {
+        place: Arc<ConnectionGuard>,
         eviction: Option<Eviction>,
         theirs: tokio::io::DuplexStream,
-        received: mpsc::Receiver<StreamEvent>,
-        events: mpsc::Sender<StreamEvent>,
-        queue: mpsc::Sender<Outbound>,
-        connections: Arc<Connections>,
+        received: mpsc::Receiver<ConnectionEvent>,
+        events: mpsc::Sender<ConnectionEvent>,
+        queue: mpsc::Sender<OutboundMessage>,
+        connections: Arc<ConnectionPool>,
     }
 
-    fn address() -> Address {
-        Address { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
+    fn address() -> TransportAddress {
+        TransportAddress { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
     }
 
     /// A connection of somebody, served.
-    fn running(standing: Standing) -> Running {
-        let limits = StreamLimits::default();
-        let connections = Connections::new(trunkline_connections::Caps { total: 1, reserved: 0, ..limits.caps });
+    fn running(standing: PeerClass) -> ConnectionTest {
+        let limits = SipConnectionLimits::default();
+        let connections =
+            ConnectionPool::new(trunkline_connections::ConnectionCaps { total: 1, reserved: 0, ..limits.caps });
         let (place, eviction) = connections.open(IpAddr::from([192, 0, 2, 9]), standing, &Arc::default()).unwrap();
         let place = Arc::new(place);
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let (events, received) = mpsc::channel(5_000);
         let (queue, outbound) = mpsc::channel(8);
-        let peer = Peer { address: address(), place: place.clone(), limits, is_ours: standing == Standing::Exempt };
+        let peer =
+            ConnectionPeer { address: address(), place: place.clone(), limits, is_ours: standing == PeerClass::Exempt };
         let told = events.clone();
         let serving = async move { run(ours, peer, outbound, &told).await };
         let (eviction, serving): (_, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) = match standing {
-            Standing::Exempt => {
+            PeerClass::Exempt => {
                 let evicted = until_evicted(place.clone(), eviction, events.clone(), address(), serving);
                 (None, Box::pin(evicted))
             }
             _ => (Some(eviction), Box::pin(serving)),
         };
         spawn("test", serving);
-        Running { place, eviction, theirs, received, events, queue, connections }
+        ConnectionTest { place, eviction, theirs, received, events, queue, connections }
     }
 
     #[tokio::test]
-    async fn a_stranger_is_read_no_faster_than_it_may_send() {
+    async fn unknown_peer_is_read_at_its_rate() {
         for (standing, count, at_least) in
-            [(Standing::Stranger, 440, Duration::from_millis(350)), (Standing::Listed, 3_000, Duration::ZERO)]
+            [(PeerClass::Stranger, 440, Duration::from_millis(350)), (PeerClass::Listed, 3_000, Duration::ZERO)]
         {
             let mut running = running(standing);
             let begun = Instant::now();
             running.theirs.write_all(OPTIONS.repeat(3_000).as_bytes()).await.unwrap();
             for _ in 0..count {
                 let event = running.received.recv().await;
-                assert!(matches!(event, Some(StreamEvent::Received { parsed: Parsed::Message(_), .. })), "{event:?}");
+                assert!(
+                    matches!(event, Some(ConnectionEvent::Received { parsed: ParsedMessage::Message(_), .. })),
+                    "{event:?}"
+                );
             }
             // Three thousand at a stranger's pace would take 26 seconds.
             let took = begun.elapsed();
@@ -392,12 +409,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_of_ours_makes_room_too() {
-        let mut running = running(Standing::Exempt);
-        let other = running.connections.open(IpAddr::from([192, 0, 2, 10]), Standing::Listed, &Arc::default());
+    async fn outbound_connection_can_be_evicted() {
+        let mut running = running(PeerClass::Exempt);
+        let other = running.connections.open(IpAddr::from([192, 0, 2, 10]), PeerClass::Listed, &Arc::default());
         assert!(other.is_ok());
         let closed = timeout(Duration::from_secs(20), running.received.recv()).await;
-        assert!(matches!(closed, Ok(Some(StreamEvent::Closed { .. }))), "{closed:?}");
+        assert!(matches!(closed, Ok(Some(ConnectionEvent::Closed { .. }))), "{closed:?}");
         assert!(running.queue.is_closed(), "and nothing is put into its queue any more");
         assert_eq!(running.theirs.read(&mut [0; 8]).await.unwrap(), 0);
     }

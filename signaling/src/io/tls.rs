@@ -18,7 +18,7 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Files of TLS, all PEM.
 #[derive(Clone, Debug, Default)]
-pub struct Files {
+pub struct CertificateFiles {
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
     /// Roots of the clients' certificates; without them none is asked for.
@@ -31,12 +31,12 @@ pub struct Files {
 
 /// TLS acceptor and connector.
 #[derive(Clone)]
-pub struct Certificates {
+pub struct TlsCertificates {
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) connector: TlsConnector,
 }
 
-impl std::fmt::Debug for Certificates {
+impl std::fmt::Debug for TlsCertificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Certificates").field("server", &self.acceptor.is_some()).finish_non_exhaustive()
     }
@@ -44,9 +44,9 @@ impl std::fmt::Debug for Certificates {
 
 /// Current certificate; replaced when its file changes. Existing connections stay open.
 #[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.read().ok().map(|key| key.clone())
     }
@@ -56,7 +56,7 @@ fn fault(what: &str, path: &std::path::Path, error: impl std::fmt::Display) -> i
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} {}: {error}", path.display()))
 }
 
-fn certified(certificate: &PathBuf, private_key: &PathBuf) -> io::Result<Arc<CertifiedKey>> {
+fn load_certificate(certificate: &PathBuf, private_key: &PathBuf) -> io::Result<Arc<CertifiedKey>> {
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(certificate).map_err(|error| fault("certificate", certificate, error))?.collect();
     let chain = chain.map_err(|error| fault("certificate", certificate, error))?;
@@ -76,7 +76,7 @@ fn roots(path: &PathBuf) -> io::Result<RootCertStore> {
     Ok(store)
 }
 
-impl Certificates {
+impl TlsCertificates {
     /// No certificate of our own; the public roots for those of others.
     pub fn none() -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -85,7 +85,7 @@ impl Certificates {
     }
 
     /// Reads the files. With a certificate its file is watched for a new one from here on.
-    pub fn load(files: &Files) -> io::Result<Self> {
+    pub fn load(files: &CertificateFiles) -> io::Result<Self> {
         let mut trusted = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = &files.roots {
             trusted.extend(roots(path)?.roots);
@@ -95,14 +95,14 @@ impl Certificates {
             let connector = TlsConnector::from(Arc::new(client.with_no_client_auth()));
             return Ok(Self { acceptor: None, connector });
         };
-        let key = certified(certificate, private_key)?;
+        let key = load_certificate(certificate, private_key)?;
         // Trunks with mutual TLS know us by the same certificate.
         let own =
             PrivateKeyDer::from_pem_file(private_key).map_err(|error| fault("private key", private_key, error))?;
         let client = client
             .with_client_auth_cert(key.cert.clone(), own)
             .map_err(|error| fault("certificate", certificate, error))?;
-        let current = Arc::new(Current(RwLock::new(key)));
+        let current = Arc::new(CurrentCertificate(RwLock::new(key)));
         let provider = Arc::new(aws_lc_rs::default_provider());
         let server = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -128,7 +128,7 @@ fn client_builder() -> tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_r
         .unwrap_or_else(|_| unreachable!("the provider has the default versions"))
 }
 
-async fn watch(current: Arc<Current>, certificate: PathBuf, private_key: PathBuf) {
+async fn watch(current: Arc<CurrentCertificate>, certificate: PathBuf, private_key: PathBuf) {
     let changed = |path: PathBuf| async move { tokio::fs::metadata(path).await.and_then(|meta| meta.modified()).ok() };
     let mut seen: (Option<SystemTime>, Option<SystemTime>) =
         (changed(certificate.clone()).await, changed(private_key.clone()).await);
@@ -143,7 +143,7 @@ async fn watch(current: Arc<Current>, certificate: PathBuf, private_key: PathBuf
             continue;
         }
         // While the two files are being replaced they may not match: keep the old pair and retry.
-        match certified(&certificate, &private_key) {
+        match load_certificate(&certificate, &private_key) {
             Ok(key) => {
                 if let Ok(mut slot) = current.0.write() {
                     *slot = key;

@@ -17,14 +17,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub const KEY_BYTES_MAX: usize = 46;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suite {
+pub enum CryptoSuite {
     AesCm128HmacSha1_80,
     AesCm128HmacSha1_32,
     AeadAes128Gcm,
     AeadAes256Gcm,
 }
 
-impl Suite {
+impl CryptoSuite {
     /// In order of preference; the first is the mandatory one.
     pub const ALL: [Self; 4] =
         [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes256Gcm, Self::AeadAes128Gcm];
@@ -56,21 +56,21 @@ impl Suite {
 
 /// A master key with its salt. Not shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub struct SdesKey {
     bytes: [u8; KEY_BYTES_MAX],
     /// Not more than [`KEY_BYTES_MAX`].
     len: usize,
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SdesKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
 }
 
-impl Key {
+impl SdesKey {
     /// The part of some random bytes that a suite needs.
-    pub fn of(suite: Suite, random: &[u8; KEY_BYTES_MAX]) -> Self {
+    pub fn from_random(suite: CryptoSuite, random: &[u8; KEY_BYTES_MAX]) -> Self {
         let len = suite.key_bytes();
         let mut bytes = *random;
         bytes.iter_mut().skip(len).for_each(|unused| *unused = 0);
@@ -78,7 +78,7 @@ impl Key {
     }
 
     /// Key and salt of a suite; `None` when they have another length.
-    fn read(suite: Suite, text: &[u8]) -> Option<Self> {
+    fn read(suite: CryptoSuite, text: &[u8]) -> Option<Self> {
         let mut bytes = [0; KEY_BYTES_MAX];
         bytes.get_mut(..text.len()).filter(|_| text.len() == suite.key_bytes())?.copy_from_slice(text);
         Some(Self { bytes, len: text.len() })
@@ -92,20 +92,20 @@ impl Key {
 
 /// An `a=crypto` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct CryptoLine {
     pub tag: u32,
-    pub suite: Suite,
-    pub key: Key,
+    pub suite: CryptoSuite,
+    pub key: SdesKey,
 }
 
-impl Line {
+impl CryptoLine {
     /// `1 AES_CM_128_HMAC_SHA1_80 inline:…|2^20|1:4`. Lines with parameters that change the packet format are not
     /// supported (section 6.3: they must be understood).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();
         let tag: u32 = digits(parts.next()?)?;
         let name = parts.next()?;
-        let suite = Suite::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))?;
+        let suite = CryptoSuite::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))?;
         let params = parts.next()?;
         let mut inline = params.split(';').next()?.strip_prefix("inline:")?.split('|');
         let bytes = BASE64.decode(inline.next()?).ok()?;
@@ -116,7 +116,7 @@ impl Line {
         if parts.any(|session| !session.starts_with("KDR=0") && !session.starts_with("WSH=")) {
             return None;
         }
-        Some(Self { tag, suite, key: Key::read(suite, &bytes)? })
+        Some(Self { tag, suite, key: SdesKey::read(suite, &bytes)? })
     }
 
     pub fn print(&self, text: &mut String) {
@@ -138,21 +138,21 @@ mod tests {
     fn lines_are_read_and_written() {
         // The example of RFC 4568 section 9.1, without its master key identifier.
         let text = "1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20";
-        let line = Line::parse(text).unwrap();
-        assert_eq!((line.tag, line.suite, line.key.as_bytes().len()), (1, Suite::AesCm128HmacSha1_80, 30));
+        let line = CryptoLine::parse(text).unwrap();
+        assert_eq!((line.tag, line.suite, line.key.as_bytes().len()), (1, CryptoSuite::AesCm128HmacSha1_80, 30));
         let mut printed = String::new();
         line.print(&mut printed);
-        assert_eq!(Line::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line));
-        for suite in Suite::ALL {
-            let line = Line { tag: 7, suite, key: Key::of(suite, &[0xA5; KEY_BYTES_MAX]) };
+        assert_eq!(CryptoLine::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line));
+        for suite in CryptoSuite::ALL {
+            let line = CryptoLine { tag: 7, suite, key: SdesKey::from_random(suite, &[0xA5; KEY_BYTES_MAX]) };
             let mut printed = String::new();
             line.print(&mut printed);
-            assert_eq!(Line::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line), "{printed}");
+            assert_eq!(CryptoLine::parse(printed.trim_start_matches("a=crypto:").trim_end()), Some(line), "{printed}");
         }
     }
 
     #[test]
-    fn what_would_change_the_wire_is_not_taken() {
+    fn unsupported_crypto_parameters_are_rejected() {
         let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
         for bad in [
             format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|1:4"),
@@ -165,8 +165,8 @@ mod tests {
             "1 AES_CM_128_HMAC_SHA1_80 inline:!!!".to_owned(),
             String::new(),
         ] {
-            assert_eq!(Line::parse(&bad), None, "{bad}");
+            assert_eq!(CryptoLine::parse(&bad), None, "{bad}");
         }
-        assert!(Line::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 {key} WSH=64")).is_some());
+        assert!(CryptoLine::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 {key} WSH=64")).is_some());
     }
 }

@@ -9,14 +9,14 @@ pub mod print;
 use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum MediaDirection {
     SendRecv,
     SendOnly,
     RecvOnly,
     Inactive,
 }
 
-impl Direction {
+impl MediaDirection {
     pub fn name(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
@@ -41,17 +41,17 @@ impl Direction {
 }
 
 /// SHA-256 of a certificate.
-pub type Fingerprint = [u8; 32];
+pub type CertificateFingerprint = [u8; 32];
 
 /// Who begins the DTLS handshake (RFC 5763 section 5, RFC 4145 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setup {
+pub enum DtlsSetup {
     Active,
     Passive,
     ActPass,
 }
 
-impl Setup {
+impl DtlsSetup {
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -67,7 +67,7 @@ impl Setup {
 
 /// One format of a media line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Format {
+pub struct MediaFormat {
     pub payload_type: u8,
     /// Encoding name in upper case, `PCMU`; static types have theirs without a rtpmap.
     pub encoding: String,
@@ -76,32 +76,32 @@ pub struct Format {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
+pub struct MediaDescription {
     /// `audio`, `video`, …
     pub kind: String,
     pub port: u16,
     /// `RTP/AVP`, …
     pub protocol: String,
-    pub formats: Vec<Format>,
+    pub formats: Vec<MediaFormat>,
     /// Formats as written, echoed when the line is refused.
     pub formats_raw: String,
     /// Address of this line, else of the session.
     pub addr: Option<IpAddr>,
-    pub direction: Direction,
+    pub direction: MediaDirection,
     pub ptime_ms: Option<u16>,
     pub rtcp: Option<(u16, Option<IpAddr>)>,
     /// RTP and RTCP on one port (RFC 5761).
     pub rtcp_mux: bool,
     /// Readable `a=crypto` lines, in order.
-    pub crypto: Vec<crypto::Line>,
+    pub crypto: Vec<crypto::CryptoLine>,
     /// SHA-256 of the peer's DTLS certificate (RFC 8122).
-    pub fingerprint: Option<Fingerprint>,
-    pub setup: Option<Setup>,
+    pub fingerprint: Option<CertificateFingerprint>,
+    pub setup: Option<DtlsSetup>,
     /// ICE is offered.
     pub has_ice: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    pub media: Vec<Media>,
+pub struct SessionDescription {
+    pub media: Vec<MediaDescription>,
 }

@@ -1,32 +1,35 @@
 //! Reading a session description. Lines that are not known are skipped; only errors that affect the audio stream are
 //! reported.
 
-use super::{Direction, Fingerprint, Format, Media, Session, Setup, crypto};
+use super::{
+    CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection, MediaFormat, SessionDescription, crypto,
+};
 use crate::limits;
 use crate::sip::message::scan::digits;
 use std::net::IpAddr;
 
 /// What is wrong with a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault(pub &'static str);
+pub struct SdpError(pub &'static str);
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for SdpError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for SdpError {}
 
-pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
+pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError> {
     let text = String::from_utf8_lossy(bytes);
     let mut addr = None;
-    let mut common = Common { direction: Direction::SendRecv, fingerprint: None, setup: None, has_ice: false };
-    let mut media: Vec<Media> = Vec::new();
+    let mut common =
+        SessionAttributes { direction: MediaDirection::SendRecv, fingerprint: None, setup: None, has_ice: false };
+    let mut media: Vec<MediaDescription> = Vec::new();
     let (mut saw_version, mut attributes) = (false, 0_usize);
     for (at, line) in text.lines().enumerate() {
         if at >= limits::SDP_LINES_MAX {
-            return Err(Fault("too many lines"));
+            return Err(SdpError("too many lines"));
         }
         let Some((kind, value)) = line.trim_end().split_once('=') else { continue };
         match kind {
@@ -42,11 +45,11 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
                 attributes = 0;
                 media.push(media_line(value, addr, common)?);
             }
-            "m" => return Err(Fault("too many media lines")),
+            "m" => return Err(SdpError("too many media lines")),
             "a" => {
                 attributes = attributes.saturating_add(1);
                 if attributes > limits::SDP_ATTRIBUTES_MAX {
-                    return Err(Fault("too many attributes of one m= line"));
+                    return Err(SdpError("too many attributes of one m= line"));
                 }
                 match media.last_mut() {
                     Some(last) => attribute(last, value),
@@ -57,28 +60,28 @@ pub fn session(bytes: &[u8]) -> Result<Session, Fault> {
         }
     }
     if !saw_version {
-        return Err(Fault("no v= line"));
+        return Err(SdpError("no v= line"));
     }
-    Ok(Session { media })
+    Ok(SessionDescription { media })
 }
 
 /// Session-level attributes, the default for every stream.
 #[derive(Clone, Copy)]
-struct Common {
-    direction: Direction,
-    fingerprint: Option<Fingerprint>,
-    setup: Option<Setup>,
+struct SessionAttributes {
+    direction: MediaDirection,
+    fingerprint: Option<CertificateFingerprint>,
+    setup: Option<DtlsSetup>,
     has_ice: bool,
 }
 
-impl Common {
+impl SessionAttributes {
     fn attribute(&mut self, value: &str) {
         if let Some(direction) = direction_of(value) {
             self.direction = direction;
         } else if let Some(value) = value.strip_prefix("fingerprint:") {
             self.fingerprint = fingerprint(value).or(self.fingerprint);
         } else if let Some(value) = value.strip_prefix("setup:") {
-            self.setup = Setup::parse(value);
+            self.setup = DtlsSetup::parse(value);
         } else if value.starts_with("ice-ufrag:") {
             self.has_ice = true;
         }
@@ -86,12 +89,12 @@ impl Common {
 }
 
 /// `sha-256 AB:CD:…`; RFC 8122 has everybody know this one.
-fn fingerprint(value: &str) -> Option<Fingerprint> {
+fn fingerprint(value: &str) -> Option<CertificateFingerprint> {
     let (hash, digits) = value.trim().split_once(' ')?;
     if !hash.eq_ignore_ascii_case("sha-256") {
         return None;
     }
-    let mut bytes = Fingerprint::default();
+    let mut bytes = CertificateFingerprint::default();
     let mut parts = digits.trim().split(':');
     for byte in &mut bytes {
         *byte = u8::from_str_radix(parts.next().filter(|part| part.len() == 2)?, 16).ok()?;
@@ -108,19 +111,19 @@ fn connection(value: &str) -> Option<IpAddr> {
     addr.split('/').next()?.parse().ok()
 }
 
-fn media_line(value: &str, addr: Option<IpAddr>, common: Common) -> Result<Media, Fault> {
+fn media_line(value: &str, addr: Option<IpAddr>, common: SessionAttributes) -> Result<MediaDescription, SdpError> {
     // The line is echoed in the answer if it is rejected.
     if !value.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t')) {
-        return Err(Fault("m= line with invalid characters"));
+        return Err(SdpError("m= line with invalid characters"));
     }
     let mut parts = value.split_ascii_whitespace();
-    let kind = parts.next().ok_or(Fault("empty m= line"))?;
-    let port = parts.next().and_then(|port| port.split('/').next()).ok_or(Fault("m= line without a port"))?;
-    let port = digits(port).ok_or(Fault("m= line with a bad port"))?;
-    let protocol = parts.next().ok_or(Fault("m= line without a protocol"))?;
+    let kind = parts.next().ok_or(SdpError("empty m= line"))?;
+    let port = parts.next().and_then(|port| port.split('/').next()).ok_or(SdpError("m= line without a port"))?;
+    let port = digits(port).ok_or(SdpError("m= line with a bad port"))?;
+    let protocol = parts.next().ok_or(SdpError("m= line without a protocol"))?;
     let rest: Vec<&str> = parts.take(limits::SDP_FORMATS_MAX).collect();
     let formats = rest.iter().filter_map(|format| digits(format).filter(|pt| *pt < 128)).map(static_format).collect();
-    Ok(Media {
+    Ok(MediaDescription {
         kind: kind.to_owned(),
         port,
         protocol: protocol.to_owned(),
@@ -139,7 +142,7 @@ fn media_line(value: &str, addr: Option<IpAddr>, common: Common) -> Result<Media
 }
 
 /// Payload types with a fixed meaning (RFC 3551 section 6) that can occur without a rtpmap.
-fn static_format(payload_type: u8) -> Format {
+fn static_format(payload_type: u8) -> MediaFormat {
     let (encoding, clock_hz) = match payload_type {
         0 => ("PCMU", 8_000),
         3 => ("GSM", 8_000),
@@ -150,10 +153,10 @@ fn static_format(payload_type: u8) -> Format {
         18 => ("G729", 8_000),
         _ => ("", 0),
     };
-    Format { payload_type, encoding: encoding.to_owned(), clock_hz, fmtp: None }
+    MediaFormat { payload_type, encoding: encoding.to_owned(), clock_hz, fmtp: None }
 }
 
-fn attribute(media: &mut Media, value: &str) {
+fn attribute(media: &mut MediaDescription, value: &str) {
     if let Some(direction) = direction_of(value) {
         media.direction = direction;
     } else if let Some(value) = value.strip_prefix("rtpmap:") {
@@ -168,11 +171,11 @@ fn attribute(media: &mut Media, value: &str) {
     } else if value.trim() == "rtcp-mux" {
         media.rtcp_mux = true;
     } else if let Some(value) = value.strip_prefix("crypto:") {
-        media.crypto.extend(crypto::Line::parse(value).filter(|_| media.crypto.len() < limits::SDP_CRYPTO_MAX));
+        media.crypto.extend(crypto::CryptoLine::parse(value).filter(|_| media.crypto.len() < limits::SDP_CRYPTO_MAX));
     } else if let Some(value) = value.strip_prefix("fingerprint:") {
         media.fingerprint = fingerprint(value).or(media.fingerprint);
     } else if let Some(value) = value.strip_prefix("setup:") {
-        media.setup = Setup::parse(value);
+        media.setup = DtlsSetup::parse(value);
     } else if value.starts_with("ice-ufrag:") {
         media.has_ice = true;
     } else if let Some(value) = value.strip_prefix("rtcp:") {
@@ -181,7 +184,7 @@ fn attribute(media: &mut Media, value: &str) {
     }
 }
 
-fn rtpmap(media: &mut Media, value: &str) {
+fn rtpmap(media: &mut MediaDescription, value: &str) {
     let Some((pt, encoding)) = value.trim().split_once(' ') else { return };
     let mut parts = encoding.trim().split('/');
     let (Some(name), Some(clock_hz)) = (parts.next(), parts.next().and_then(digits)) else { return };
@@ -191,17 +194,17 @@ fn rtpmap(media: &mut Media, value: &str) {
     }
 }
 
-fn format_mut<'a>(media: &'a mut Media, payload_type: &str) -> Option<&'a mut Format> {
+fn format_mut<'a>(media: &'a mut MediaDescription, payload_type: &str) -> Option<&'a mut MediaFormat> {
     let payload_type: u8 = digits(payload_type)?;
     media.formats.iter_mut().find(|format| format.payload_type == payload_type)
 }
 
-fn direction_of(value: &str) -> Option<Direction> {
+fn direction_of(value: &str) -> Option<MediaDirection> {
     Some(match value.trim() {
-        "sendrecv" => Direction::SendRecv,
-        "sendonly" => Direction::SendOnly,
-        "recvonly" => Direction::RecvOnly,
-        "inactive" => Direction::Inactive,
+        "sendrecv" => MediaDirection::SendRecv,
+        "sendonly" => MediaDirection::SendOnly,
+        "recvonly" => MediaDirection::RecvOnly,
+        "inactive" => MediaDirection::Inactive,
         _ => return None,
     })
 }

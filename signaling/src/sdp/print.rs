@@ -1,34 +1,35 @@
 //! Writing a session description: ours has one stream and no optional lines.
 
-use super::crypto::Line;
+use super::crypto::CryptoLine;
 use super::negotiate::{
-    Codec, IceLite, LocalMedia, Negotiated, PTIME_MS, Srtp, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED,
+    IceLiteCredentials, LocalMedia, NegotiatedSdp, PTIME_MS, SdpCodec, SrtpMode, TELEPHONE_EVENT_OFFERED,
+    TELEPHONE_EVENT_OPUS_OFFERED,
 };
-use super::{Direction, Fingerprint, Media, Setup};
+use super::{CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection};
 use std::fmt::Write as _;
 
 /// An offer of every configured codec and telephone-event.
-pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
+pub fn offer(local: &LocalMedia, direction: MediaDirection) -> Vec<u8> {
     let mut text = head(local);
     let mut formats: Vec<(u8, String)> = Vec::new();
     for codec in &local.codecs {
         formats.push((codec.payload_type(), codec.rtpmap().to_owned()));
     }
-    if local.codecs.iter().any(|codec| *codec != Codec::Opus) {
+    if local.codecs.iter().any(|codec| *codec != SdpCodec::Opus) {
         formats.push((TELEPHONE_EVENT_OFFERED, "telephone-event/8000".to_owned()));
     }
-    if local.codecs.contains(&Codec::Opus) {
+    if local.codecs.contains(&SdpCodec::Opus) {
         formats.push((TELEPHONE_EVENT_OPUS_OFFERED, "telephone-event/48000".to_owned()));
     }
-    let profile = match (&local.standing, local.srtp, local.offers_dtls()) {
+    let profile = match (&local.security, local.srtp, local.offers_dtls()) {
         (Some(standing), ..) => standing.protocol.as_str(),
-        (None, Srtp::Mandatory, true) => "UDP/TLS/RTP/SAVP",
-        (None, Srtp::Mandatory, false) => "RTP/SAVP",
-        (None, Srtp::Preferred | Srtp::Off, _) => "RTP/AVP",
+        (None, SrtpMode::Mandatory, true) => "UDP/TLS/RTP/SAVP",
+        (None, SrtpMode::Mandatory, false) => "RTP/SAVP",
+        (None, SrtpMode::Preferred | SrtpMode::Off, _) => "RTP/AVP",
     };
     media(&mut text, local.port, profile, &formats);
     if let Some(fingerprint) = local.fingerprint.filter(|_| local.offers_dtls()) {
-        handshake(&mut text, &fingerprint, Setup::ActPass);
+        write_dtls(&mut text, &fingerprint, DtlsSetup::ActPass);
         text.push_str("a=rtcp-mux\r\n");
     }
     for line in local.crypto() {
@@ -39,7 +40,7 @@ pub fn offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
 }
 
 /// An answer that accepts one audio line and refuses the others with port zero (RFC 3264 section 6).
-pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) -> Vec<u8> {
+pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDescription]) -> Vec<u8> {
     let mut text = head(local);
     if negotiated.ice.is_some() {
         text.push_str("a=ice-lite\r\n");
@@ -61,19 +62,23 @@ pub fn answer(local: &LocalMedia, negotiated: &Negotiated, offered: &[Media]) ->
         }
         media(&mut text, local.port, &line.protocol, &formats);
         if let Some(keys) = negotiated.keys {
-            Line { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(&mut text);
+            CryptoLine { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(&mut text);
         }
         if let Some(dtls) = negotiated.dtls {
-            handshake(&mut text, &dtls.ours, if dtls.active { Setup::Active } else { Setup::Passive });
+            write_dtls(&mut text, &dtls.ours, if dtls.active { DtlsSetup::Active } else { DtlsSetup::Passive });
         }
         if let Some(ice) = &negotiated.ice {
-            path(&mut text, ice, local, negotiated.rtcp_mux);
+            write_ice(&mut text, ice, local, negotiated.rtcp_mux);
         }
         if negotiated.rtcp_mux {
             text.push_str("a=rtcp-mux\r\n");
         }
         // This is the packet time we want to receive; we send the packet time the peer asked for.
-        tail(&mut text, if negotiated.codec == Codec::Opus { PTIME_MS } else { local.ptime_ms }, negotiated.direction);
+        tail(
+            &mut text,
+            if negotiated.codec == SdpCodec::Opus { PTIME_MS } else { local.ptime_ms },
+            negotiated.direction,
+        );
     }
     text.into_bytes()
 }
@@ -105,7 +110,7 @@ fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) 
 }
 
 /// ICE attributes and host candidates (RFC 8839 section 5); priorities of hosts by RFC 8445 section 5.1.2.1.
-fn path(text: &mut String, ice: &IceLite, local: &LocalMedia, is_one_port: bool) {
+fn write_ice(text: &mut String, ice: &IceLiteCredentials, local: &LocalMedia, is_one_port: bool) {
     let (ufrag, password) = (String::from_utf8_lossy(&ice.ufrag), String::from_utf8_lossy(&ice.password));
     let _ = write!(text, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
     let components = [(1, 2_130_706_431, local.port), (2, 2_130_706_430, local.port.saturating_add(1))];
@@ -114,11 +119,11 @@ fn path(text: &mut String, ice: &IceLite, local: &LocalMedia, is_one_port: bool)
     }
 }
 
-fn handshake(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
+fn write_dtls(text: &mut String, fingerprint: &CertificateFingerprint, setup: DtlsSetup) {
     let digits: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
     let _ = write!(text, "a=fingerprint:sha-256 {}\r\na=setup:{}\r\n", digits.join(":"), setup.name());
 }
 
-fn tail(text: &mut String, ptime_ms: u16, direction: Direction) {
+fn tail(text: &mut String, ptime_ms: u16, direction: MediaDirection) {
     let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n", direction.name());
 }

@@ -20,7 +20,7 @@ pub struct Dialog {
 
 /// A request sent inside a dialog: the message without Via, and the URI of the next hop.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct DialogRequest {
     pub request: Request,
     pub next_hop: Uri,
 }
@@ -29,7 +29,7 @@ impl Dialog {
     /// Dialog of an INVITE we answer. The route set is the Record-Route in the order received.
     pub fn from_request(request: &Request, local_tag: &str) -> Option<Self> {
         let headers = &request.headers;
-        let remote_target = target(headers)?;
+        let remote_target = contact_target(headers)?;
         let local = headers.get(&HeaderName::To)?;
         let local = if headers.to_tag().is_some() { local.to_owned() } else { format!("{local};tag={local_tag}") };
         Some(Self {
@@ -49,7 +49,7 @@ impl Dialog {
     pub fn from_response(request: &Request, response: &Response) -> Option<Self> {
         let sent = &request.headers;
         // Some carriers omit the Contact; then the Request-URI of our INVITE is used.
-        let remote_target = target(&response.headers).unwrap_or_else(|| request.uri.clone());
+        let remote_target = contact_target(&response.headers).unwrap_or_else(|| request.uri.clone());
         Some(Self {
             call_id: sent.call_id().to_owned(),
             local_tag: sent.from_tag()?.to_owned(),
@@ -75,18 +75,18 @@ impl Dialog {
     }
 
     /// Takes over the CSeq numbers of the early dialog (PRACK, UPDATE).
-    pub fn follow(&mut self, early: &Self) {
+    pub fn adopt_cseqs(&mut self, early: &Self) {
         self.local_cseq = self.local_cseq.max(early.local_cseq);
         self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
     }
 
     /// A new request inside the dialog; ACK keeps the number of its INVITE (section 13.2.2.4).
-    pub fn request(&mut self, method: Method) -> Outgoing {
+    pub fn request(&mut self, method: Method) -> DialogRequest {
         let cseq = if method == Method::Ack { self.local_cseq } else { self.next_cseq() };
         self.request_with_cseq(method, cseq)
     }
 
-    pub fn request_with_cseq(&self, method: Method, cseq: u32) -> Outgoing {
+    pub fn request_with_cseq(&self, method: Method, cseq: u32) -> DialogRequest {
         let mut headers = Headers::with_capacity(12);
         headers.push(HeaderName::From, self.local.as_str());
         headers.push(HeaderName::To, self.remote.as_str());
@@ -111,7 +111,7 @@ impl Dialog {
                 (self.remote_target.clone(), first.unwrap_or_else(|| self.remote_target.clone()))
             }
         };
-        Outgoing { request: Request { method, uri, headers, body: Vec::new() }, next_hop }
+        DialogRequest { request: Request { method, uri, headers, body: Vec::new() }, next_hop }
     }
 
     /// False for a request older than one already seen (section 12.2.2: answered 500).
@@ -127,14 +127,14 @@ impl Dialog {
 
     /// Target refresh by re-INVITE and UPDATE (section 12.2.2).
     pub fn refresh_target(&mut self, headers: &Headers) {
-        if let Some(target) = target(headers) {
+        if let Some(target) = contact_target(headers) {
             self.remote_target = target;
         }
     }
 }
 
 /// Remote target from the Contact; must be a SIP URI, because only that has a host (section 12.1.1).
-fn target(headers: &Headers) -> Option<Uri> {
+fn contact_target(headers: &Headers) -> Option<Uri> {
     headers.contact()?.ok().map(|contact| contact.uri).filter(|uri| uri.scheme != Scheme::Tel)
 }
 
@@ -149,8 +149,8 @@ fn routes(headers: &Headers, reversed: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::parse::{Parsed, datagram};
-    use super::super::message::{Message, print};
+    use super::super::message::parse::{ParsedMessage, datagram};
+    use super::super::message::{SipMessage, print};
     use super::*;
 
     fn invite(record_route: &str) -> Request {
@@ -159,7 +159,7 @@ mod tests {
              Call-ID: c\r\nCSeq: 7 INVITE\r\nContact: <sip:a@10.0.0.9:5070>\r\n{record_route}\r\n"
         );
         match datagram(text.as_bytes()) {
-            Parsed::Message(Message::Request(request)) => request,
+            ParsedMessage::Message(SipMessage::Request(request)) => request,
             other => panic!("{other:?}"),
         }
     }

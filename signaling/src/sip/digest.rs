@@ -11,26 +11,26 @@ use std::time::Duration;
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct DigestCredentials {
     pub username: String,
     pub password: String,
 }
 
-impl std::fmt::Debug for Credentials {
+impl std::fmt::Debug for DigestCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Algorithm {
+pub enum DigestAlgorithm {
     Md5,
     Md5Sess,
     Sha256,
     Sha256Sess,
 }
 
-impl Algorithm {
+impl DigestAlgorithm {
     fn parse(text: &str) -> Option<Self> {
         [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess]
             .into_iter()
@@ -60,21 +60,21 @@ impl Algorithm {
 
 /// A challenge from `WWW-Authenticate` or `Proxy-Authenticate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
+pub struct DigestChallenge {
     pub realm: String,
     pub nonce: String,
     pub opaque: Option<String>,
-    pub algorithm: Algorithm,
+    pub algorithm: DigestAlgorithm,
     /// The challenge offers `qop=auth`; without any qop the RFC 2069 form is used.
     pub qop_auth: bool,
     pub stale: bool,
 }
 
-impl Challenge {
+impl DigestChallenge {
     /// `None` for other schemes, unknown algorithms and challenges that offer only `auth-int`.
     pub fn parse(value: &str) -> Option<Self> {
-        let fields = Fields::parse(value)?;
-        let algorithm = fields.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse)?;
+        let fields = DigestFields::parse(value)?;
+        let algorithm = fields.get("algorithm").map_or(Some(DigestAlgorithm::Md5), DigestAlgorithm::parse)?;
         let qop = fields.get("qop");
         let qop_auth = qop.is_some_and(|q| q.split(',').any(|one| one.trim().eq_ignore_ascii_case("auth")));
         if qop.is_some_and(|q| !q.trim().is_empty()) && !qop_auth {
@@ -98,27 +98,27 @@ impl Challenge {
 
 /// A client's session with one nonce: the count rises with every request that uses it.
 #[derive(Clone, Debug)]
-pub struct ClientSession {
-    challenge: Challenge,
+pub struct DigestClientSession {
+    challenge: DigestChallenge,
     cnonce: String,
     count: u32,
 }
 
-impl ClientSession {
-    pub fn new(challenge: Challenge, cnonce: String) -> Self {
+impl DigestClientSession {
+    pub fn new(challenge: DigestChallenge, cnonce: String) -> Self {
         Self { challenge, cnonce, count: 0 }
     }
 
-    pub fn challenge(&self) -> &Challenge {
+    pub fn challenge(&self) -> &DigestChallenge {
         &self.challenge
     }
 
     /// Value of the Authorization header for one request.
-    pub fn authorize(&mut self, credentials: &Credentials, method: &str, uri: &str) -> String {
+    pub fn authorize(&mut self, credentials: &DigestCredentials, method: &str, uri: &str) -> String {
         self.count = self.count.saturating_add(1);
         let c = &self.challenge;
         let nc = format!("{:08x}", self.count);
-        let response = response_hash(&Proof {
+        let response = response_hash(&DigestInput {
             algorithm: c.algorithm,
             username: &credentials.username,
             password: &credentials.password,
@@ -150,9 +150,9 @@ impl ClientSession {
 
 /// Result of verifying an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum DigestCheck {
     /// Valid if this nonce count was not used before.
-    Valid(Use),
+    Verified(NonceUse),
     /// Valid password with an expired nonce; challenge again with `stale=true`.
     Stale,
     Invalid,
@@ -182,26 +182,26 @@ fn parts(nonce: &str) -> Option<(u64, &str)> {
     Some((u64::from_str_radix(second, 16).ok()?, unique))
 }
 
-fn is_young(made_s: u64, second: u64) -> bool {
+fn is_fresh(made_s: u64, second: u64) -> bool {
     second.checked_sub(made_s).is_some_and(|age_s| age_s <= NONCE_LIFETIME.as_secs())
 }
 
 /// The second a nonce of ours was made; none when it is not ours.
-fn made(nonce: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
+fn nonce_created_at(nonce: &str, keyed: impl Fn(&[u8]) -> String) -> Option<u64> {
     let (second, unique) = parts(nonce)?;
     (sign(second, unique, keyed) == nonce).then_some(second)
 }
 
 /// Whether this nonce is ours, not expired, and was sent to that peer.
-pub fn went_to(nonce: &str, peer: &[u8], second: u64, keyed: impl Fn(&[u8]) -> String) -> bool {
-    let Some((made_s, unique)) = parts(nonce).filter(|(made_s, _)| is_young(*made_s, second)) else { return false };
+pub fn was_sent_to(nonce: &str, peer: &[u8], second: u64, keyed: impl Fn(&[u8]) -> String) -> bool {
+    let Some((made_s, unique)) = parts(nonce).filter(|(made_s, _)| is_fresh(*made_s, second)) else { return false };
     let Some((unique, sent_to)) = unique.rsplit_once('-') else { return false };
     recipient(made_s, unique, peer, keyed) == sent_to
 }
 
 /// Identifies one use of a nonce, for replay protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use {
+pub struct NonceUse {
     pub nonce: String,
     pub made_s: u64,
     /// None without qop.
@@ -210,15 +210,15 @@ pub struct Use {
 
 /// Unverified user name and nonce of an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct DigestClaim {
     pub username: String,
     pub nonce: String,
 }
 
-impl Claim {
+impl DigestClaim {
     /// `None` when the header names no user.
-    pub fn of(value: &str) -> Option<Self> {
-        let fields = Fields::parse(value)?;
+    pub fn from_header(value: &str) -> Option<Self> {
+        let fields = DigestFields::parse(value)?;
         let username = fields.get("username")?.to_owned();
         Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned() })
     }
@@ -226,27 +226,28 @@ impl Claim {
 
 /// Realm that an Authorization header answers.
 pub fn claimed_realm(value: &str) -> Option<String> {
-    Fields::parse(value)?.get("realm").map(str::to_owned)
+    DigestFields::parse(value)?.get("realm").map(str::to_owned)
 }
 
 /// Verifies an Authorization header against the password of the user it names.
 pub fn verify(
-    value: &str, credentials: &Credentials, realm: &str, method: &str, second: u64, keyed: impl Fn(&[u8]) -> String,
-) -> Check {
-    let Some(fields) = Fields::parse(value) else { return Check::Invalid };
+    value: &str, credentials: &DigestCredentials, realm: &str, method: &str, second: u64,
+    keyed: impl Fn(&[u8]) -> String,
+) -> DigestCheck {
+    let Some(fields) = DigestFields::parse(value) else { return DigestCheck::Invalid };
     let wanted = |name| fields.get(name).unwrap_or("");
-    let Some(algorithm) = fields.get("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse) else {
-        return Check::Invalid;
+    let Some(algorithm) = fields.get("algorithm").map_or(Some(DigestAlgorithm::Md5), DigestAlgorithm::parse) else {
+        return DigestCheck::Invalid;
     };
     if wanted("realm") != realm || wanted("username") != credentials.username {
-        return Check::Invalid;
+        return DigestCheck::Invalid;
     }
     let qop = match fields.get("qop") {
         Some("auth") => Some(("auth", wanted("nc"), wanted("cnonce"))),
-        Some(_) => return Check::Invalid,
+        Some(_) => return DigestCheck::Invalid,
         None => None,
     };
-    let expected = response_hash(&Proof {
+    let expected = response_hash(&DigestInput {
         algorithm,
         username: &credentials.username,
         password: &credentials.password,
@@ -258,22 +259,22 @@ pub fn verify(
         session_cnonce: wanted("cnonce"),
     });
     if !equal_in_constant_time(expected.as_bytes(), wanted("response").as_bytes()) {
-        return Check::Invalid;
+        return DigestCheck::Invalid;
     }
     let count = qop.and_then(|(_, nc, _)| u32::from_str_radix(nc, 16).ok());
     if qop.is_some() && count.is_none() {
-        return Check::Invalid;
+        return DigestCheck::Invalid;
     }
-    match made(wanted("nonce"), keyed) {
-        Some(made_s) if is_young(made_s, second) => {
-            Check::Valid(Use { nonce: wanted("nonce").to_owned(), made_s, count })
+    match nonce_created_at(wanted("nonce"), keyed) {
+        Some(made_s) if is_fresh(made_s, second) => {
+            DigestCheck::Verified(NonceUse { nonce: wanted("nonce").to_owned(), made_s, count })
         }
-        _ => Check::Stale,
+        _ => DigestCheck::Stale,
     }
 }
 
-struct Proof<'a> {
-    algorithm: Algorithm,
+struct DigestInput<'a> {
+    algorithm: DigestAlgorithm,
     username: &'a str,
     password: &'a str,
     realm: &'a str,
@@ -284,7 +285,7 @@ struct Proof<'a> {
     session_cnonce: &'a str,
 }
 
-fn response_hash(p: &Proof<'_>) -> String {
+fn response_hash(p: &DigestInput<'_>) -> String {
     let mut ha1 = p.algorithm.hash(&format!("{}:{}:{}", p.username, p.realm, p.password));
     if p.algorithm.is_session() {
         ha1 = p.algorithm.hash(&format!("{ha1}:{}:{}", p.nonce, p.session_cnonce));
@@ -305,9 +306,9 @@ fn quote(text: &str) -> String {
 }
 
 /// `name=value` pairs of a Digest header.
-struct Fields(Vec<(String, String)>);
+struct DigestFields(Vec<(String, String)>);
 
-impl Fields {
+impl DigestFields {
     fn parse(value: &str) -> Option<Self> {
         let (scheme, rest) = value.trim().split_once([' ', '\t'])?;
         if !scheme.eq_ignore_ascii_case("Digest") {
@@ -353,8 +354,8 @@ fn unquote(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn challenge(algorithm: &str) -> Challenge {
-        Challenge::parse(&format!(
+    fn challenge(algorithm: &str) -> DigestChallenge {
+        DigestChallenge::parse(&format!(
             "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm={algorithm}, \
              nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
         ))
@@ -364,13 +365,13 @@ mod tests {
     /// The example of RFC 7616 section 3.9.1.
     #[test]
     fn rfc_7616_vectors() {
-        let credentials = Credentials { username: "Mufasa".into(), password: "Circle of Life".into() };
+        let credentials = DigestCredentials { username: "Mufasa".into(), password: "Circle of Life".into() };
         for (algorithm, wanted) in [
             ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
             ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
             let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ".to_owned();
-            let mut session = ClientSession::new(challenge(algorithm), cnonce);
+            let mut session = DigestClientSession::new(challenge(algorithm), cnonce);
             let value = session.authorize(&credentials, "GET", "/dir/index.html");
             assert!(value.contains(&format!("response=\"{wanted}\"")), "{value}");
             assert!(value.contains("nc=00000001"));
@@ -385,42 +386,45 @@ mod tests {
             "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256",
             "Basic realm=\"r\"",
         ];
-        assert_eq!(Challenge::strongest(values.into_iter(), |_| true).unwrap().nonce, "m");
+        assert_eq!(DigestChallenge::strongest(values.into_iter(), |_| true).unwrap().nonce, "m");
     }
 
     #[test]
     fn server_accepts_its_own_nonce_until_it_is_old() {
         let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
-        let credentials = Credentials { username: "trunk".into(), password: "s\"ecret".into() };
+        let credentials = DigestCredentials { username: "trunk".into(), password: "s\"ecret".into() };
         let check = |password: &str, algorithm: &str, second| {
             let value = format!(
                 "Digest realm=\"r\", nonce=\"{}\", qop=\"auth\", algorithm={algorithm}",
                 nonce(1_000, "u", b"192.0.2.1", keyed)
             );
-            let mut session = ClientSession::new(Challenge::parse(&value).unwrap(), "c".into());
-            let theirs = Credentials { username: "trunk".into(), password: password.into() };
+            let mut session = DigestClientSession::new(DigestChallenge::parse(&value).unwrap(), "c".into());
+            let theirs = DigestCredentials { username: "trunk".into(), password: password.into() };
             let value = session.authorize(&theirs, "INVITE", "sip:h");
             verify(&value, &credentials, "r", "INVITE", second, keyed)
         };
         for algorithm in ["MD5", "SHA-256", "MD5-sess", "SHA-256-sess"] {
             let valid = check("s\"ecret", algorithm, 1_010);
-            assert!(matches!(&valid, Check::Valid(used) if used.count == Some(1) && used.made_s == 1_000), "{valid:?}");
-            assert_eq!(check("s\"ecret", algorithm, 1_301), Check::Stale, "{algorithm}");
-            assert_eq!(check("wrong", algorithm, 1_010), Check::Invalid, "{algorithm}");
+            assert!(
+                matches!(&valid, DigestCheck::Verified(used) if used.count == Some(1) && used.made_s == 1_000),
+                "{valid:?}"
+            );
+            assert_eq!(check("s\"ecret", algorithm, 1_301), DigestCheck::Stale, "{algorithm}");
+            assert_eq!(check("wrong", algorithm, 1_010), DigestCheck::Invalid, "{algorithm}");
         }
     }
 
     #[test]
-    fn a_nonce_tells_whom_it_was_sent_to() {
+    fn nonce_is_bound_to_its_recipient() {
         let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
         let ours = nonce(1_000, "u", b"192.0.2.1", keyed);
-        assert!(went_to(&ours, b"192.0.2.1", 1_010, keyed));
-        assert!(!went_to(&ours, b"192.0.2.2", 1_010, keyed), "somebody else's");
-        assert!(!went_to(&ours, b"192.0.2.1", 1_301, keyed), "too old");
-        assert!(!went_to(&ours, b"192.0.2.1", 999, keyed), "of the future");
+        assert!(was_sent_to(&ours, b"192.0.2.1", 1_010, keyed));
+        assert!(!was_sent_to(&ours, b"192.0.2.2", 1_010, keyed), "somebody else's");
+        assert!(!was_sent_to(&ours, b"192.0.2.1", 1_301, keyed), "too old");
+        assert!(!was_sent_to(&ours, b"192.0.2.1", 999, keyed), "of the future");
         let forged = [ours.replace("3e8", "3e9"), ours.replace("u-", "v-"), String::new(), ".".into(), "-.-.".into()];
         for nonce in forged.iter().chain(&["ffffffffffffffff.-.".to_owned(), "3e8.u.x".to_owned()]) {
-            assert!(!went_to(nonce, b"192.0.2.1", 1_010, keyed), "{nonce}");
+            assert!(!was_sent_to(nonce, b"192.0.2.1", 1_010, keyed), "{nonce}");
         }
     }
 }

@@ -4,15 +4,15 @@ use super::reason::Reason;
 
 /// End cause of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum EndCause {
     /// We hung up, cancelled or refused.
-    Local,
+    LocalHangUp,
     /// The peer sent BYE.
     RemoteBye { why: Option<Reason> },
     /// The peer cancelled its INVITE before our final answer.
     RemoteCancel { why: Option<Reason> },
     /// The peer refused our INVITE.
-    Refused { status: u16, reason: String, retry_after_s: Option<u32>, why: Option<Reason> },
+    Rejected { status: u16, reason: String, retry_after_s: Option<u32>, why: Option<Reason> },
     /// The peer asks to be called somewhere else (3xx): URIs, the preferred first.
     Redirected { status: u16, contacts: Vec<String> },
     /// No answer from the network to our INVITE (timer B).
@@ -26,5 +26,5 @@ pub enum Cause {
     /// Nobody refreshed the session in time (RFC 4028 section 10).
     SessionExpired,
     /// Internal error.
-    Defect,
+    InternalError,
 }

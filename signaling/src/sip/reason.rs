@@ -19,7 +19,7 @@ pub struct Reason {
 
 impl Reason {
     /// `None` without a readable Reason header; other protocols are skipped.
-    pub fn of(headers: &Headers) -> Option<Self> {
+    pub fn from_headers(headers: &Headers) -> Option<Self> {
         let mut found = Self::default();
         for value in headers.list(&HeaderName::Reason).take(limits::LIST_ELEMENTS_MAX) {
             let (protocol, params) = split_before(value, ';');
@@ -38,7 +38,7 @@ impl Reason {
 }
 
 /// The Q.850 cause that a status of ours stands for (RFC 3398 section 8.2.6.1), for peers behind gateways.
-pub fn q850_of_status(status: u16) -> u8 {
+pub fn status_to_q850(status: u16) -> u8 {
     match status {
         404 | 604 => 1,
         410 => 22,
@@ -53,7 +53,7 @@ pub fn q850_of_status(status: u16) -> u8 {
 }
 
 /// `Q.850;cause=16;text="Normal call clearing"` for normal clearing.
-pub const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
+pub const NORMAL_CLEARING: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
 
 #[cfg(test)]
 mod tests {
@@ -64,7 +64,7 @@ mod tests {
         for value in values {
             headers.push(HeaderName::Reason, *value);
         }
-        Reason::of(&headers)
+        Reason::from_headers(&headers)
     }
 
     #[test]

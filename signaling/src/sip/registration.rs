@@ -15,20 +15,20 @@ const RAISED_MAX: u8 = 2;
 const REFRESH_MIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum RegistrationPhase {
     /// To be sent at the instant.
     Due(Instant),
     /// Sent, not answered.
     Sent,
     /// Granted; refreshed at the instant.
-    Held(Instant),
+    Registered(Instant),
     /// Ended by us.
-    Gone,
+    Ended,
 }
 
 #[derive(Clone, Debug)]
 pub struct Registration {
-    phase: Phase,
+    phase: RegistrationPhase,
     /// Asked for; raised by 423.
     pub expires_s: u32,
     failures: u32,
@@ -38,13 +38,13 @@ pub struct Registration {
 
 impl Registration {
     pub fn new(now: Instant, expires_s: u32) -> Self {
-        Self { phase: Phase::Due(now), expires_s, failures: 0, raised: 0 }
+        Self { phase: RegistrationPhase::Due(now), expires_s, failures: 0, raised: 0 }
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Due(at) | Phase::Held(at) => Some(at),
-            Phase::Sent | Phase::Gone => None,
+            RegistrationPhase::Due(at) | RegistrationPhase::Registered(at) => Some(at),
+            RegistrationPhase::Sent | RegistrationPhase::Ended => None,
         }
     }
 
@@ -52,32 +52,32 @@ impl Registration {
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.next_timeout().is_some_and(|at| at <= now);
         if due {
-            self.phase = Phase::Sent;
+            self.phase = RegistrationPhase::Sent;
         }
         due
     }
 
-    pub fn granted(&mut self, now: Instant, expires_s: u32) {
+    pub fn handle_granted(&mut self, now: Instant, expires_s: u32) {
         (self.failures, self.raised) = (0, 0);
         let lifetime = Duration::from_secs(expires_s.min(limits::INTERVAL_S_MAX).into());
         let half = lifetime.checked_div(2).unwrap_or_default();
         let refresh = lifetime.saturating_sub(REFRESH_MARGIN.min(half)).max(REFRESH_MIN);
-        self.phase = Phase::Held(now + refresh);
+        self.phase = RegistrationPhase::Registered(now + refresh);
     }
 
     /// 423: the registrar wants a longer one. Again at once.
-    pub fn too_brief(&mut self, now: Instant, min_expires_s: u32) -> bool {
+    pub fn handle_too_brief(&mut self, now: Instant, min_expires_s: u32) -> bool {
         if min_expires_s <= self.expires_s || min_expires_s > limits::INTERVAL_S_MAX || self.raised >= RAISED_MAX {
             return false;
         }
         self.raised = self.raised.saturating_add(1);
         self.expires_s = min_expires_s;
-        self.phase = Phase::Due(now);
+        self.phase = RegistrationPhase::Due(now);
         true
     }
 
     /// The time until the next attempt. `dice` below 1,000 spreads many registrations over half of the wait.
-    pub fn failed(&mut self, now: Instant, retry_after_s: Option<u32>, dice: u32) -> Duration {
+    pub fn handle_failure(&mut self, now: Instant, retry_after_s: Option<u32>, dice: u32) -> Duration {
         let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(6)).min(RETRY_MAX);
         let half = doubled.checked_div(2).unwrap_or(doubled);
         let spread = half.saturating_mul(dice % 1_000).checked_div(1_000).unwrap_or_default();
@@ -86,13 +86,13 @@ impl Registration {
             Some(seconds) => Duration::from_secs(seconds.clamp(1, limits::INTERVAL_S_MAX).into()),
             None => half.saturating_add(spread),
         };
-        self.phase = Phase::Due(now + wait);
+        self.phase = RegistrationPhase::Due(now + wait);
         wait
     }
 
     /// No further attempt.
     pub fn end(&mut self) {
-        self.phase = Phase::Gone;
+        self.phase = RegistrationPhase::Ended;
     }
 }
 
@@ -107,16 +107,16 @@ mod tests {
         let mut registration = Registration::new(start, 300);
         assert!(registration.handle_timeout(start));
         assert!(!registration.handle_timeout(start), "one at a time");
-        registration.granted(start, 300);
+        registration.handle_granted(start, 300);
         assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(268)));
-        registration.granted(start, 40);
+        registration.handle_granted(start, 40);
         assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(20)));
-        let waits: Vec<u64> = (0..9).map(|_| registration.failed(start, None, 999).as_secs()).collect();
+        let waits: Vec<u64> = (0..9).map(|_| registration.handle_failure(start, None, 999).as_secs()).collect();
         assert_eq!(waits, [29, 59, 119, 239, 479, 959, 1_799, 1_799, 1_799]);
-        assert_eq!(registration.failed(start, None, 0).as_secs(), 900);
-        assert_eq!(registration.failed(start, Some(5), 0).as_secs(), 5);
-        registration.granted(start, 300);
-        assert_eq!(registration.failed(start, None, 999).as_secs(), 29, "a success forgets the failures");
+        assert_eq!(registration.handle_failure(start, None, 0).as_secs(), 900);
+        assert_eq!(registration.handle_failure(start, Some(5), 0).as_secs(), 5);
+        registration.handle_granted(start, 300);
+        assert_eq!(registration.handle_failure(start, None, 999).as_secs(), 29, "a success forgets the failures");
     }
 
     #[test]
@@ -124,21 +124,21 @@ mod tests {
         let start = Instant::now();
         let mut registration = Registration::new(start, 60);
         registration.handle_timeout(start);
-        assert!(registration.too_brief(start, 3_600));
+        assert!(registration.handle_too_brief(start, 3_600));
         assert!(registration.handle_timeout(start));
-        assert!(!registration.too_brief(start, 3_600), "an answer that would go round in a circle");
-        assert!(registration.too_brief(start, 3_601));
-        assert!(!registration.too_brief(start, 3_602), "a little more each time");
-        registration.granted(start, 3_601);
-        assert!(registration.too_brief(start, 3_602), "and again after a grant");
+        assert!(!registration.handle_too_brief(start, 3_600), "an answer that would go round in a circle");
+        assert!(registration.handle_too_brief(start, 3_601));
+        assert!(!registration.handle_too_brief(start, 3_602), "a little more each time");
+        registration.handle_granted(start, 3_601);
+        assert!(registration.handle_too_brief(start, 3_602), "and again after a grant");
     }
 
     #[test]
-    fn what_is_granted_is_neither_refreshed_all_the_time_nor_never() {
+    fn refresh_interval_is_bounded() {
         let start = Instant::now();
         for (granted_s, refreshed_s) in [(0, 10), (1, 10), (20, 10), (60, 30), (3_600, 3_568), (u32::MAX, 86_368)] {
             let mut registration = Registration::new(start, 300);
-            registration.granted(start, granted_s);
+            registration.handle_granted(start, granted_s);
             assert_eq!(registration.next_timeout(), Some(start + Duration::from_secs(refreshed_s)), "{granted_s}");
         }
     }

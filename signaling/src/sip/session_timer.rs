@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub const MIN_SE_S: u32 = 90;
 /// Time before expiry at which the non-refreshing side sends BYE: this or a third of the interval, whichever is smaller
 /// (section 10).
-const MARGIN: Duration = Duration::from_secs(32);
+const EXPIRY_MARGIN: Duration = Duration::from_secs(32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresher {
@@ -29,13 +29,13 @@ impl Refresher {
 
 /// A Session-Expires header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expires {
+pub struct SessionExpires {
     pub interval_s: u32,
     pub refresher: Option<Refresher>,
 }
 
-impl Expires {
-    pub fn of(headers: &Headers) -> Option<Self> {
+impl SessionExpires {
+    pub fn from_headers(headers: &Headers) -> Option<Self> {
         let value = headers.get(&HeaderName::SessionExpires)?;
         let interval_s = headers.number(&HeaderName::SessionExpires)?.min(limits::INTERVAL_S_MAX);
         let refresher = match param(value, "refresher") {
@@ -59,7 +59,7 @@ pub struct SessionTimer {
 
 /// Action when the timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum SessionTimerAction {
     Refresh,
     Expired,
 }
@@ -68,7 +68,7 @@ impl SessionTimer {
     pub fn start(now: Instant, interval_s: u32, we_refresh: bool) -> Self {
         let interval = Duration::from_secs(interval_s.clamp(MIN_SE_S, limits::INTERVAL_S_MAX).into());
         let half = interval.checked_div(2).unwrap_or(interval);
-        let margin = interval.checked_div(3).unwrap_or_default().min(MARGIN);
+        let margin = interval.checked_div(3).unwrap_or_default().min(EXPIRY_MARGIN);
         let ends = now + interval.saturating_sub(margin);
         let at = if we_refresh { now + half } else { ends };
         Self { interval, we_refresh, at, ends }
@@ -79,12 +79,12 @@ impl SessionTimer {
     }
 
     /// After a refresh was requested, waits until the session expires.
-    pub fn handle_timeout(&mut self, now: Instant) -> Due {
+    pub fn handle_timeout(&mut self, now: Instant) -> SessionTimerAction {
         if now >= self.ends {
-            return Due::Expired;
+            return SessionTimerAction::Expired;
         }
         self.at = self.ends;
-        Due::Refresh
+        SessionTimerAction::Refresh
     }
 }
 
@@ -99,12 +99,12 @@ mod tests {
         let s = |at: Instant| (at - start).as_secs();
         let mut ours = SessionTimer::start(start, 1_800, true);
         assert_eq!(s(ours.at), 900);
-        assert_eq!(ours.handle_timeout(ours.at), Due::Refresh);
+        assert_eq!(ours.handle_timeout(ours.at), SessionTimerAction::Refresh);
         assert_eq!(s(ours.at), 1_768);
-        assert_eq!(ours.handle_timeout(ours.at), Due::Expired);
+        assert_eq!(ours.handle_timeout(ours.at), SessionTimerAction::Expired);
         let mut theirs = SessionTimer::start(start, 90, false);
         assert_eq!(s(theirs.at), 60);
-        assert_eq!(theirs.handle_timeout(theirs.at), Due::Expired);
+        assert_eq!(theirs.handle_timeout(theirs.at), SessionTimerAction::Expired);
     }
 
     #[test]
@@ -112,12 +112,18 @@ mod tests {
         let read = |value: &str| {
             let mut headers = Headers::default();
             headers.push(HeaderName::SessionExpires, value);
-            Expires::of(&headers)
+            SessionExpires::from_headers(&headers)
         };
-        assert_eq!(read("1800;refresher=UAS"), Some(Expires { interval_s: 1_800, refresher: Some(Refresher::Uas) }));
-        assert_eq!(read(" 90 ; refresher = uac"), Some(Expires { interval_s: 90, refresher: Some(Refresher::Uac) }));
-        assert_eq!(read("90"), Some(Expires { interval_s: 90, refresher: None }));
-        assert_eq!(read("4294967296;refresher=é"), Some(Expires { interval_s: 86_400, refresher: None }));
+        assert_eq!(
+            read("1800;refresher=UAS"),
+            Some(SessionExpires { interval_s: 1_800, refresher: Some(Refresher::Uas) })
+        );
+        assert_eq!(
+            read(" 90 ; refresher = uac"),
+            Some(SessionExpires { interval_s: 90, refresher: Some(Refresher::Uac) })
+        );
+        assert_eq!(read("90"), Some(SessionExpires { interval_s: 90, refresher: None }));
+        assert_eq!(read("4294967296;refresher=é"), Some(SessionExpires { interval_s: 86_400, refresher: None }));
         for unreadable in ["soon", "", "-1", "é;refresher=uac", ";refresher=uac"] {
             assert_eq!(read(unreadable), None, "{unreadable}");
         }

@@ -4,7 +4,7 @@ use crate::limits;
 
 /// What a fragment says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fragment {
+pub struct IceFragment {
     pub ufrag: Option<String>,
     pub password: Option<String>,
     /// As in `a=candidate:`, from `candidate:` on.
@@ -12,12 +12,12 @@ pub struct Fragment {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum FragmentError {
     NotAFragment,
     TooManyCandidates,
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for FragmentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotAFragment => f.write_str("not a trickle-ice-sdpfrag: it has neither credentials nor candidates"),
@@ -28,9 +28,9 @@ impl std::fmt::Display for Refused {
     }
 }
 
-pub fn parse(text: &[u8]) -> Result<Fragment, Refused> {
-    let text = std::str::from_utf8(text).map_err(|_| Refused::NotAFragment)?;
-    let mut fragment = Fragment::default();
+pub fn parse(text: &[u8]) -> Result<IceFragment, FragmentError> {
+    let text = std::str::from_utf8(text).map_err(|_| FragmentError::NotAFragment)?;
+    let mut fragment = IceFragment::default();
     let mut any = false;
     for line in text.lines().map(str::trim_end) {
         any |= line == "a=end-of-candidates";
@@ -40,14 +40,14 @@ pub fn parse(text: &[u8]) -> Result<Fragment, Refused> {
             fragment.password = Some(password.to_owned());
         } else if let Some(candidate) = line.strip_prefix("a=").filter(|rest| rest.starts_with("candidate:")) {
             if fragment.candidates.len() >= limits::OFFER_CANDIDATES_MAX {
-                return Err(Refused::TooManyCandidates);
+                return Err(FragmentError::TooManyCandidates);
             }
             fragment.candidates.push(candidate.to_owned());
         }
     }
     let complete = fragment.ufrag.is_some() == fragment.password.is_some();
     if !complete || !any && fragment.ufrag.is_none() && fragment.candidates.is_empty() {
-        return Err(Refused::NotAFragment);
+        return Err(FragmentError::NotAFragment);
     }
     Ok(fragment)
 }
@@ -75,9 +75,9 @@ a=candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host\r\na=end-of-candidate
     #[test]
     fn nonsense_is_refused() {
         for text in [&b""[..], b"hello", b"\xff", b"a=ice-ufrag:only"] {
-            assert_eq!(parse(text), Err(Refused::NotAFragment));
+            assert_eq!(parse(text), Err(FragmentError::NotAFragment));
         }
         let many = "a=candidate:1\r\n".repeat(1_000);
-        assert_eq!(parse(many.as_bytes()), Err(Refused::TooManyCandidates));
+        assert_eq!(parse(many.as_bytes()), Err(FragmentError::TooManyCandidates));
     }
 }

@@ -4,7 +4,7 @@ use crate::limits;
 
 /// Why an offer is refused, in words for whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum OfferError {
     TooLarge,
     NotSdp,
     NoAudio,
@@ -15,7 +15,7 @@ pub enum Refused {
     Missing(&'static str),
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for OfferError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::TooLarge => write!(f, "the offer is larger than {} bytes", limits::OFFER_BYTES_MAX),
@@ -33,13 +33,13 @@ impl std::fmt::Display for Refused {
 
 /// The offer as the transport gets it: without candidates. We are ICE-lite, so that nothing is sent before
 /// the browser's own checks have told where it is; names instead of addresses (mDNS) do not matter either.
-pub fn check(offer: &[u8]) -> Result<String, Refused> {
+pub fn validate(offer: &[u8]) -> Result<String, OfferError> {
     if offer.len() > limits::OFFER_BYTES_MAX {
-        return Err(Refused::TooLarge);
+        return Err(OfferError::TooLarge);
     }
-    let text = std::str::from_utf8(offer).map_err(|_| Refused::NotSdp)?;
+    let text = std::str::from_utf8(offer).map_err(|_| OfferError::NotSdp)?;
     if !text.starts_with("v=0") {
-        return Err(Refused::NotSdp);
+        return Err(OfferError::NotSdp);
     }
     let lines = || text.lines().map(str::trim_end);
     let streams: Vec<&str> = lines().filter_map(|line| line.strip_prefix("m=")).collect();
@@ -49,20 +49,20 @@ pub fn check(offer: &[u8]) -> Result<String, Refused> {
     };
     match (has("audio"), has("video")) {
         (true, _) => {}
-        (false, true) => return Err(Refused::OnlyVideo),
-        (false, false) => return Err(Refused::NoAudio),
+        (false, true) => return Err(OfferError::OnlyVideo),
+        (false, false) => return Err(OfferError::NoAudio),
     }
     if streams.len() > limits::OFFER_STREAMS_MAX {
-        return Err(Refused::TooManyStreams);
+        return Err(OfferError::TooManyStreams);
     }
     if lines().filter(|line| is_candidate(line)).count() > limits::OFFER_CANDIDATES_MAX {
-        return Err(Refused::TooManyCandidates);
+        return Err(OfferError::TooManyCandidates);
     }
     for (attribute, start) in
         [("ice-ufrag", "a=ice-ufrag:"), ("ice-pwd", "a=ice-pwd:"), ("fingerprint", "a=fingerprint:")]
     {
         if !lines().any(|line| line.starts_with(start)) {
-            return Err(Refused::Missing(attribute));
+            return Err(OfferError::Missing(attribute));
         }
     }
     let kept = lines().filter(|line| !line.is_empty() && !is_candidate(line) && *line != "a=end-of-candidates");
@@ -84,27 +84,27 @@ a=fingerprint:sha-256 00\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
     fn an_offer_loses_its_candidates_and_nothing_else() {
         let candidates = "a=candidate:1 1 udp 1 6ba7b810-9dad-11d1.local 9 typ host\r\na=end-of-candidates\r\n";
         let offer = format!("{OFFER}{candidates}");
-        assert_eq!(check(offer.as_bytes()).unwrap(), OFFER);
-        assert_eq!(check(OFFER.replace("\r\n", "\n").as_bytes()).unwrap(), OFFER);
+        assert_eq!(validate(offer.as_bytes()).unwrap(), OFFER);
+        assert_eq!(validate(OFFER.replace("\r\n", "\n").as_bytes()).unwrap(), OFFER);
     }
 
     #[test]
-    fn what_makes_no_call_is_refused_in_words() {
+    fn unusable_offers_are_rejected_with_reason() {
         let swapped = |from: &str, to: &str| OFFER.replace(from, to).into_bytes();
         let many = |line: &str, count| [OFFER.as_bytes(), line.repeat(count).as_bytes()].concat();
         for (offer, refused) in [
-            (vec![b'v'; 1 << 20], Refused::TooLarge),
-            (b"\xff\xfe".to_vec(), Refused::NotSdp),
-            (b"hello".to_vec(), Refused::NotSdp),
-            (swapped("m=audio", "m=application"), Refused::NoAudio),
-            (swapped("m=audio", "m=video"), Refused::OnlyVideo),
-            (swapped("m=audio 9", "m=audio 0"), Refused::NoAudio),
-            (many("a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n", 1_000), Refused::TooManyCandidates),
-            (many("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", 20), Refused::TooManyStreams),
-            (swapped("a=fingerprint", "a=nothing"), Refused::Missing("fingerprint")),
-            (swapped("a=ice-pwd", "a=nothing"), Refused::Missing("ice-pwd")),
+            (vec![b'v'; 1 << 20], OfferError::TooLarge),
+            (b"\xff\xfe".to_vec(), OfferError::NotSdp),
+            (b"hello".to_vec(), OfferError::NotSdp),
+            (swapped("m=audio", "m=application"), OfferError::NoAudio),
+            (swapped("m=audio", "m=video"), OfferError::OnlyVideo),
+            (swapped("m=audio 9", "m=audio 0"), OfferError::NoAudio),
+            (many("a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n", 1_000), OfferError::TooManyCandidates),
+            (many("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", 20), OfferError::TooManyStreams),
+            (swapped("a=fingerprint", "a=nothing"), OfferError::Missing("fingerprint")),
+            (swapped("a=ice-pwd", "a=nothing"), OfferError::Missing("ice-pwd")),
         ] {
-            assert_eq!(check(&offer), Err(refused));
+            assert_eq!(validate(&offer), Err(refused));
             assert!(!refused.to_string().is_empty());
         }
     }

@@ -112,28 +112,28 @@ fn places(good: &[u8]) -> impl Iterator<Item = usize> {
 
 /// Every way in which one header is put wrong.
 pub fn mutations(good: &[u8]) -> Vec<(String, Values)> {
-    let mut ways = Ways { wanted: None, count: 0, made: vec![] };
+    let mut ways = Mutations { wanted: None, count: 0, made: vec![] };
     ways.visit(good);
     ways.made
 }
 
 /// One of them, by number: the others, some of which are long, are not made.
 pub fn mutation(good: &[u8], number: usize) -> (String, Values) {
-    let mut all = Ways { wanted: Some(usize::MAX), count: 0, made: vec![] };
+    let mut all = Mutations { wanted: Some(usize::MAX), count: 0, made: vec![] };
     all.visit(good);
-    let mut ways = Ways { wanted: Some(number % all.count), count: 0, made: vec![] };
+    let mut ways = Mutations { wanted: Some(number % all.count), count: 0, made: vec![] };
     ways.visit(good);
     ways.made.pop().expect("a way of that number")
 }
 
 /// Enumerates mutations and builds the selected ones.
-struct Ways {
+struct Mutations {
     wanted: Option<usize>,
     count: usize,
     made: Vec<(String, Values)>,
 }
 
-impl Ways {
+impl Mutations {
     fn add(&mut self, name: impl FnOnce() -> String, values: impl FnOnce() -> Values) {
         if self.wanted.is_none_or(|wanted| wanted == self.count) {
             self.made.push((name(), values()));
@@ -234,7 +234,7 @@ impl Ways {
 
 /// A message to be mutated.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct MessageDraft {
     pub start: Vec<u8>,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
@@ -249,7 +249,7 @@ fn full_name(name: &str) -> &str {
     }
 }
 
-impl Draft {
+impl MessageDraft {
     pub fn new(start: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         Self { start: start.as_bytes().to_vec(), headers, body: body.to_vec() }
@@ -356,9 +356,9 @@ pub fn chunks(bytes: &[u8], way: usize) -> Vec<Vec<u8>> {
 }
 
 /// xorshift.
-pub struct Dice(pub u64);
+pub struct Rng(pub u64);
 
-impl Dice {
+impl Rng {
     pub fn roll(&mut self, below: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -368,7 +368,7 @@ impl Dice {
 }
 
 /// One header put wrong in one way, both picked by numbers.
-pub fn spoiled(draft: &Draft, header: usize, mutation: usize) -> (String, Draft) {
+pub fn spoiled(draft: &MessageDraft, header: usize, mutation: usize) -> (String, MessageDraft) {
     let (name, usual) = HEADERS[header % HEADERS.len()];
     let (way, values) = self::mutation(&draft.good(name, usual), mutation);
     (format!("{name}: {way}"), draft.with(name, &values))

@@ -2,25 +2,25 @@
 //! What must hold afterwards is asserted here, for the tests and the fuzzer alike.
 #![allow(dead_code, reason = "each user of it takes a part")]
 
-use super::hostile::{Draft, HEADERS, mutation};
+use super::hostile::{HEADERS, MessageDraft, mutation};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::{
-    BoundCredentials, CallId, Config, DestinationGuard, Endpoint, Event, Hop, Invite, RegistrationRule, Target,
-    Transport, TrunkRule,
+    CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, NextHop, RegistrationConfig, SipEvent,
+    TransmitTarget, Transport, UserAgent, UserAgentConfig,
 };
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Headers, Message, NameAddr, Uri};
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{Headers, NameAddr, SipMessage, Uri};
 
 pub const SDP: &[u8] =
     b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
 /// How far a call has come when the hostile message arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scene {
+pub enum CallStage {
     /// There is none.
     Idle,
     Ringing,
@@ -44,23 +44,23 @@ pub enum Scene {
     Probing,
 }
 
-pub const SCENES: [Scene; 16] = [
-    Scene::Idle,
-    Scene::Ringing,
-    Scene::EarlyUnacknowledged,
-    Scene::EarlyAnswered,
-    Scene::AwaitingAck,
-    Scene::Established,
-    Scene::TheirOffer,
-    Scene::HungUp,
-    Scene::Calling,
-    Scene::CallingEarly,
-    Scene::Called,
-    Scene::OurOffer,
-    Scene::CalledHungUp,
-    Scene::Canceled,
-    Scene::Registering,
-    Scene::Probing,
+pub const CALL_STAGES: [CallStage; 16] = [
+    CallStage::Idle,
+    CallStage::Ringing,
+    CallStage::EarlyUnacknowledged,
+    CallStage::EarlyAnswered,
+    CallStage::AwaitingAck,
+    CallStage::Established,
+    CallStage::TheirOffer,
+    CallStage::HungUp,
+    CallStage::Calling,
+    CallStage::CallingEarly,
+    CallStage::Called,
+    CallStage::OurOffer,
+    CallStage::CalledHungUp,
+    CallStage::Canceled,
+    CallStage::Registering,
+    CallStage::Probing,
 ];
 
 pub const METHODS: [&str; 15] = [
@@ -100,7 +100,7 @@ pub const STATUSES: [&str; 16] = [
     "699 é",
 ];
 
-struct Peer {
+struct TestPeer {
     addr: SocketAddr,
     /// What the endpoint has sent here.
     heard: Vec<String>,
@@ -112,31 +112,31 @@ struct Peer {
     cseq: u32,
     invite_branch: String,
     /// Parsed hostile requests that want an answer: branch and method.
-    wanted: Vec<Wanted>,
+    wanted: Vec<ExpectedAnswer>,
     /// Those, and the ones that are refused unread.
-    asked: Vec<Wanted>,
+    asked: Vec<ExpectedAnswer>,
     /// Final answers: to what, and their bytes.
-    finals: Vec<(Wanted, Vec<u8>)>,
+    finals: Vec<(ExpectedAnswer, Vec<u8>)>,
 }
 
 /// Branch and method of a request.
-type Wanted = (String, String);
+type ExpectedAnswer = (String, String);
 
-pub struct World {
-    pub endpoint: Endpoint,
+pub struct TestWorld {
+    pub endpoint: UserAgent,
     pub now: Instant,
-    peers: Vec<Peer>,
+    peers: Vec<TestPeer>,
     by_ip: HashMap<IpAddr, usize>,
     begun: HashMap<CallId, u32>,
-    registered: Vec<RegistrationRule>,
+    registered: Vec<RegistrationConfig>,
     /// Owners answer offers and transfers they are asked about.
     pub owners_answer: bool,
     /// What owners were told, and when.
-    pub told: Vec<(Instant, Event)>,
+    pub events: Vec<(Instant, SipEvent)>,
 }
 
-fn config() -> Config {
-    Config {
+fn config() -> UserAgentConfig {
+    UserAgentConfig {
         advertised: [10, 9, 9, 9].into(),
         advertised_other: None,
         udp_port: 5_060,
@@ -148,8 +148,8 @@ fn config() -> Config {
         calls_max: 100_000,
         retry_after_s: 1,
         session_expires_s: 1_800,
-        destinations: DestinationGuard::open(),
-        trunks: vec![TrunkRule {
+        destinations: DestinationPolicy::allow_all(),
+        trunks: vec![InboundTrunk {
             id: "t".into(),
             allow: "10.0.0.0/8".parse().into_iter().collect(),
             credentials: None,
@@ -171,28 +171,28 @@ fn tag(text: &str, name: &str) -> String {
     header(text, name).rsplit_once(";tag=").map_or("", |(_, tag)| tag).to_owned()
 }
 
-impl World {
+impl TestWorld {
     pub fn new(now: Instant) -> Self {
         Self {
-            endpoint: Endpoint::new(now, config(), [9; 32]),
+            endpoint: UserAgent::new(now, config(), [9; 32]),
             now,
             peers: vec![],
             by_ip: HashMap::new(),
             begun: HashMap::new(),
             registered: vec![],
             owners_answer: false,
-            told: vec![],
+            events: vec![],
         }
     }
 
     /// A further peer whose call has come so far; its number.
-    pub fn peer(&mut self, scene: Scene) -> usize {
+    pub fn peer(&mut self, scene: CallStage) -> usize {
         let at = self.peers.len();
         let [.., high, low] = (at as u32).to_be_bytes();
         let addr = SocketAddr::from(([10, 1, high, low], 5_060));
         let invite_branch = format!("z9hG4bKinvite{at}");
         self.by_ip.insert(addr.ip(), at);
-        self.peers.push(Peer {
+        self.peers.push(TestPeer {
             addr,
             heard: vec![],
             call: None,
@@ -209,8 +209,8 @@ impl World {
         at
     }
 
-    fn prepare(&mut self, at: usize, scene: Scene) {
-        use Scene::*;
+    fn prepare(&mut self, at: usize, scene: CallStage) {
+        use CallStage::*;
         let now = self.now;
         match scene {
             Idle => {}
@@ -218,13 +218,13 @@ impl World {
                 self.hear(at, &self.initial(at).bytes());
                 let call = self.peers[at].call.expect("the INVITE was taken");
                 if scene == Ringing {
-                    let _ = self.endpoint.progress(now, call, 180, None);
+                    let _ = self.endpoint.send_provisional(now, call, 180, None);
                     self.pump();
                     self.learn_tag(at);
                     return;
                 }
                 if matches!(scene, EarlyUnacknowledged | EarlyAnswered) {
-                    let _ = self.endpoint.progress(now, call, 183, Some(SDP.to_vec()));
+                    let _ = self.endpoint.send_provisional(now, call, 183, Some(SDP.to_vec()));
                     self.pump();
                     self.learn_tag(at);
                     if scene == EarlyAnswered {
@@ -261,7 +261,7 @@ impl World {
                 }
                 let call = self.peers[at].call.expect("we called");
                 match scene {
-                    OurOffer => drop(self.endpoint.reoffer(now, call, SDP.to_vec())),
+                    OurOffer => drop(self.endpoint.send_reoffer(now, call, SDP.to_vec())),
                     CalledHungUp | Canceled => drop(self.endpoint.hang_up(now, call)),
                     _ => {}
                 }
@@ -269,14 +269,14 @@ impl World {
             }
             Registering => {
                 let ip = self.peers[at].addr.ip().to_string();
-                self.registered.push(RegistrationRule {
+                self.registered.push(RegistrationConfig {
                     id: ip.as_str().into(),
                     aor: Uri::sip(Some("us"), &ip, None),
                     registrar: Uri::sip(None, &ip, None),
                     hops: vec![],
                     transport: Transport::Udp,
                     contact_user: format!("contact{at}"),
-                    credentials: Some(Credentials { username: "u".into(), password: "p".into() }),
+                    credentials: Some(DigestCredentials { username: "u".into(), password: "p".into() }),
                     expires_s: 300,
                 });
                 self.endpoint.set_registrations(now, self.registered.clone());
@@ -288,22 +288,26 @@ impl World {
 
     fn call_out(&mut self, at: usize, probe: bool) {
         let host = self.peers[at].addr.ip().to_string();
-        let hop = Hop { host: host.clone(), port: Some(5_060), transport: Some(Transport::Udp) };
-        let credentials = Credentials { username: "u".into(), password: "p".into() };
-        let hosts = vec![hop.clone(), Hop { port: None, transport: None, ..hop.clone() }];
-        let invite = Invite {
+        let hop = NextHop { host: host.clone(), port: Some(5_060), transport: Some(Transport::Udp) };
+        let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
+        let hosts = vec![hop.clone(), NextHop { port: None, transport: None, ..hop.clone() }];
+        let invite = InviteRequest {
             request_uri: Uri::sip(Some("callee"), &host, None),
             from: name("us", "10.9.9.9"),
             to: name("callee", &host),
             hops: vec![hop],
             transport: Transport::Udp,
-            credentials: Some(BoundCredentials { credentials, hosts }),
+            credentials: Some(HostCredentials { credentials, hosts }),
             sdp: Some(SDP.to_vec()),
             headers: Headers::default(),
             trunk: None,
             accept_refer: true,
         };
-        let made = if probe { self.endpoint.options(self.now, invite) } else { self.endpoint.invite(self.now, invite) };
+        let made = if probe {
+            self.endpoint.send_options(self.now, invite)
+        } else {
+            self.endpoint.send_invite(self.now, invite)
+        };
         let call = made.expect("there is room");
         self.peers[at].call = Some(call);
         self.begun.insert(call, 0);
@@ -319,10 +323,10 @@ impl World {
         peer.their_tag = peer.heard.last().map(|text| tag(text, "To")).unwrap_or_default();
     }
 
-    pub fn initial(&self, at: usize) -> Draft {
+    pub fn initial(&self, at: usize) -> MessageDraft {
         let peer = &self.peers[at];
         let (ip, branch) = (peer.addr.ip(), &peer.invite_branch);
-        Draft::new(
+        MessageDraft::new(
             "INVITE sip:+31201234567@10.9.9.9 SIP/2.0",
             &[
                 ("Via", &format!("SIP/2.0/UDP {ip}:5060;branch={branch};rport")),
@@ -341,7 +345,7 @@ impl World {
     }
 
     /// A good request of the peer's, inside its dialog where there is one.
-    pub fn request(&mut self, at: usize, method: &str) -> Draft {
+    pub fn request(&mut self, at: usize, method: &str) -> MessageDraft {
         let rseq =
             self.peers[at].heard.iter().rev().map(|text| header(text, "RSeq").to_owned()).find(|v| !v.is_empty());
         let peer = &mut self.peers[at];
@@ -389,11 +393,11 @@ impl World {
             _ => b"",
         };
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Draft::new(&format!("{method} sip:+31201234567@10.9.9.9 SIP/2.0"), &headers, body)
+        MessageDraft::new(&format!("{method} sip:+31201234567@10.9.9.9 SIP/2.0"), &headers, body)
     }
 
     /// A good answer to the last request that the endpoint sent to the peer.
-    pub fn response(&self, at: usize, status: &str) -> Draft {
+    pub fn response(&self, at: usize, status: &str) -> MessageDraft {
         let peer = &self.peers[at];
         let sent = peer.heard.iter().rev().find(|text| !text.starts_with("SIP/2.0")).map_or("", String::as_str);
         let to = match header(sent, "To") {
@@ -419,7 +423,7 @@ impl World {
             _ => {}
         }
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Draft::new(&format!("SIP/2.0 {status}"), &headers, if with_sdp { SDP } else { b"" })
+        MessageDraft::new(&format!("SIP/2.0 {status}"), &headers, if with_sdp { SDP } else { b"" })
     }
 
     /// One message of a peer's; a panic names the message.
@@ -434,8 +438,8 @@ impl World {
     /// A hostile one: if it is a request that can be read, it has to get its answer.
     pub fn hear_hostile(&mut self, at: usize, bytes: &[u8]) {
         let (method, headers, is_readable) = match parse::datagram(bytes) {
-            Parsed::Message(Message::Request(request)) => (request.method, request.headers, true),
-            Parsed::Refused { method, headers, .. } => (method, headers, false),
+            ParsedMessage::Message(SipMessage::Request(request)) => (request.method, request.headers, true),
+            ParsedMessage::Invalid { method, headers, .. } => (method, headers, false),
             _ => return self.hear(at, bytes),
         };
         let branch = headers.branch().filter(|branch| branch.starts_with("z9hG4bK") && method.as_str() != "ACK");
@@ -455,11 +459,11 @@ impl World {
             let mut idle = true;
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 idle = false;
-                let Target::Addr(addr) = transmit.target else { continue };
+                let TransmitTarget::Addr(addr) = transmit.target else { continue };
                 if let Some(at) = self.by_ip.get(&addr.ip()) {
                     let peer = &mut self.peers[*at];
                     peer.heard.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
-                    if let Parsed::Message(Message::Response(response)) = parse::datagram(&transmit.bytes)
+                    if let ParsedMessage::Message(SipMessage::Response(response)) = parse::datagram(&transmit.bytes)
                         && let (Some(branch), Some(cseq)) = (response.headers.branch(), response.headers.cseq())
                         && response.status >= 200
                     {
@@ -481,29 +485,29 @@ impl World {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: SipEvent) {
         let now = self.now;
-        self.told.push((now, event.clone()));
+        self.events.push((now, event.clone()));
         match event {
-            Event::Incoming(incoming) | Event::Replaced { by: incoming, .. } => {
+            SipEvent::Incoming(incoming) | SipEvent::ReplacesReceived { by: incoming, .. } => {
                 if let Some(at) = self.by_ip.get(&incoming.source.ip()) {
                     self.peers[*at].call = Some(incoming.call);
                 }
-                let _ = self.endpoint.choose_trunk(incoming.call, &"t".into());
+                let _ = self.endpoint.assign_trunk(incoming.call, &"t".into());
                 self.begun.insert(incoming.call, 0);
                 let text = format!("{} {} {}", incoming.from, incoming.to, incoming.request_uri);
                 let texts = incoming.headers.iter().map(|header| header.value.as_str()).chain([text.as_str()]);
                 assert!(texts.into_iter().all(|text| !text.contains(['\0', '\r', '\n', '\x1B'])), "{text:?}");
             }
-            Event::Reoffer { call, sdp } if self.owners_answer => {
+            SipEvent::ReofferReceived { call, sdp } if self.owners_answer => {
                 let answer = (call.0 % 3 != 0).then(|| sdp.unwrap_or(SDP.to_vec()));
                 let _ = self.endpoint.answer_reoffer(now, call, answer);
             }
-            Event::Referred { call, .. } if self.owners_answer => {
+            SipEvent::ReferReceived { call, .. } if self.owners_answer => {
                 let _ = self.endpoint.answer_refer(now, call, call.0 % 2 == 0);
             }
-            Event::Ended { call, .. } => *self.begun.entry(call).or_default() += 1,
-            Event::Probed { call, .. } => *self.begun.entry(call).or_default() += 1,
+            SipEvent::Ended { call, .. } => *self.begun.entry(call).or_default() += 1,
+            SipEvent::OptionsAnswered { call, .. } => *self.begun.entry(call).or_default() += 1,
             _ => {}
         }
     }
@@ -540,7 +544,7 @@ impl World {
 
     /// Asserts that a well-behaved caller is still served.
     pub fn assert_serves(&mut self) {
-        let at = self.peer(Scene::Idle);
+        let at = self.peer(CallStage::Idle);
         let options = self.request(at, "OPTIONS");
         self.hear(at, &options.bytes());
         let answer = self.peers[at].heard.last().cloned().unwrap_or_default();
@@ -553,7 +557,8 @@ impl World {
         self.assert_serves();
         // Longer than any answer of ours may take (10 s).
         self.pass(Duration::from_secs(12));
-        let is_open = |peer: &Peer| peer.wanted.iter().any(|wanted| wanted.1 != "INVITE" && !peer.is_content(wanted));
+        let is_open =
+            |peer: &TestPeer| peer.wanted.iter().any(|wanted| wanted.1 != "INVITE" && !peer.is_content(wanted));
         let open: Vec<String> = (0..self.peers.len()).filter(|at| is_open(&self.peers[*at])).map(label).collect();
         assert!(open.is_empty(), "not answered in time: {open:#?}");
         let calls: Vec<CallId> = self.begun.keys().copied().collect();
@@ -573,13 +578,18 @@ impl World {
         assert!(odd.is_empty(), "{odd:#?}");
         assert!(self.begun.values().all(|ends| *ends == 1), "{:?}", self.begun);
         self.assert_serves();
-        assert_eq!(self.endpoint.held(), (0, 0, 0), "{:?}", (0..self.peers.len()).map(label).collect::<Vec<_>>());
+        assert_eq!(
+            self.endpoint.held_counts(),
+            (0, 0, 0),
+            "{:?}",
+            (0..self.peers.len()).map(label).collect::<Vec<_>>()
+        );
     }
 }
 
-impl Peer {
+impl TestPeer {
     /// Whether a hostile request has its one final answer. Two variants of the same request may each have one.
-    fn is_content(&self, wanted: &Wanted) -> bool {
+    fn is_content(&self, wanted: &ExpectedAnswer) -> bool {
         let asked = self.asked.iter().filter(|other| *other == wanted).count();
         let answers: HashSet<_> = self.finals.iter().filter(|(answered, _)| answered == wanted).collect();
         (1..=asked).contains(&answers.len())
@@ -589,13 +599,13 @@ impl Peer {
 /// What a fuzzer makes of bytes: peers with calls in some state, messages put wrong in the known ways and with bytes of
 /// its own, time that passes; and then everything has to come to rest.
 pub fn run(bytes: &[u8]) {
-    let mut world = World::new(Instant::now());
+    let mut world = TestWorld::new(Instant::now());
     let (mut rest, mut labels, mut at) = (bytes, vec![], 0);
     while let [scene, what, header, way_high, way_low, raw, after @ ..] = rest {
         let (raw, after) = after.split_at(after.len().min(usize::from(*raw % 32)));
         rest = after;
         if labels.is_empty() || *scene < 0x80 {
-            at = world.peer(SCENES[usize::from(*scene) % SCENES.len()]);
+            at = world.peer(CALL_STAGES[usize::from(*scene) % CALL_STAGES.len()]);
             labels.push(String::new());
         }
         if labels.len() > 32 {

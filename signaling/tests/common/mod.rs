@@ -5,11 +5,12 @@ use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::{
-    Address, BoundCredentials, CallId, Config, DestinationGuard, Endpoint, Event, Invite, Target, Transport, TrunkRule,
+    CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, TransmitTarget, Transport,
+    TransportAddress, UserAgent, UserAgentConfig,
 };
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::reason::Reason;
 
@@ -17,9 +18,9 @@ pub const CALLER: &str = "127.0.0.1:5060";
 pub const CALLEE: &str = "127.0.0.2:5060";
 
 /// xorshift: the network's dice, from a seed.
-pub struct Dice(pub u64);
+pub struct Rng(pub u64);
 
-impl Dice {
+impl Rng {
     pub fn roll(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -29,16 +30,17 @@ impl Dice {
 }
 
 #[derive(Clone, Copy)]
-pub struct Weather {
+pub struct NetworkConditions {
     pub loss_percent: u64,
     pub duplicate_percent: u64,
     pub jitter_ms: u64,
     pub transport: Transport,
 }
 
-pub const SUNNY: Weather = Weather { loss_percent: 0, duplicate_percent: 0, jitter_ms: 0, transport: Transport::Udp };
-pub const STORM: Weather =
-    Weather { loss_percent: 30, duplicate_percent: 20, jitter_ms: 300, transport: Transport::Udp };
+pub const PERFECT: NetworkConditions =
+    NetworkConditions { loss_percent: 0, duplicate_percent: 0, jitter_ms: 0, transport: Transport::Udp };
+pub const LOSSY: NetworkConditions =
+    NetworkConditions { loss_percent: 30, duplicate_percent: 20, jitter_ms: 300, transport: Transport::Udp };
 
 struct InFlight(std::cmp::Reverse<Instant>, u64, usize, Transport, Vec<u8>);
 
@@ -62,28 +64,28 @@ impl Ord for InFlight {
     }
 }
 
-pub struct Line {
+pub struct TestNetwork {
     pub start: Instant,
     pub now: Instant,
-    pub sides: [Endpoint; 2],
-    pub events: [Vec<Event>; 2],
+    pub sides: [UserAgent; 2],
+    pub events: [Vec<SipEvent>; 2],
     flying: BinaryHeap<InFlight>,
     sent: u64,
-    pub dice: Dice,
-    pub weather: Weather,
+    pub dice: Rng,
+    pub weather: NetworkConditions,
     /// Messages on the wire by first word, retransmissions included.
     seen: HashMap<String, u32>,
     /// What names lead to.
-    pub names: HashMap<String, Vec<Address>>,
+    pub names: HashMap<String, Vec<TransportAddress>>,
     /// What was sent to addresses where nobody is.
-    pub lost: Vec<(Address, String)>,
+    pub lost: Vec<(TransportAddress, String)>,
     /// The last request that carried credentials.
     pub last_authorized: Option<String>,
 }
 
-pub fn config(addr: &str, trunks: Vec<TrunkRule>) -> Config {
+pub fn config(addr: &str, trunks: Vec<InboundTrunk>) -> UserAgentConfig {
     let addr: SocketAddr = addr.parse().unwrap();
-    Config {
+    UserAgentConfig {
         advertised: addr.ip(),
         advertised_other: None,
         udp_port: addr.port(),
@@ -95,13 +97,13 @@ pub fn config(addr: &str, trunks: Vec<TrunkRule>) -> Config {
         calls_max: 10,
         retry_after_s: 7,
         session_expires_s: 0,
-        destinations: DestinationGuard::open(),
+        destinations: DestinationPolicy::allow_all(),
         trunks,
     }
 }
 
-pub fn trunk(allow: &str, credentials: Option<Credentials>) -> TrunkRule {
-    TrunkRule {
+pub fn trunk(allow: &str, credentials: Option<DigestCredentials>) -> InboundTrunk {
+    InboundTrunk {
         id: Arc::from("carrier"),
         allow: allow.parse().or_else(|_| allow.parse().map(|ip: std::net::IpAddr| ip.into())).into_iter().collect(),
         credentials,
@@ -114,15 +116,15 @@ pub fn normal() -> Option<Reason> {
     Some(Reason { q850: Some(16), sip: None, text: Some("Normal call clearing".into()) })
 }
 
-pub fn secret(password: &str) -> Option<Credentials> {
-    Some(Credentials { username: "carrier".into(), password: password.into() })
+pub fn secret(password: &str) -> Option<DigestCredentials> {
+    Some(DigestCredentials { username: "carrier".into(), password: password.into() })
 }
 
-impl Line {
-    pub fn new(seed: u64, weather: Weather, callee_trunk: TrunkRule) -> Self {
+impl TestNetwork {
+    pub fn new(seed: u64, weather: NetworkConditions, callee_trunk: InboundTrunk) -> Self {
         let start = Instant::now();
-        let caller = Endpoint::new(start, config(CALLER, vec![]), [1; 32]);
-        let callee = Endpoint::new(start, config(CALLEE, vec![callee_trunk]), [2; 32]);
+        let caller = UserAgent::new(start, config(CALLER, vec![]), [1; 32]);
+        let callee = UserAgent::new(start, config(CALLEE, vec![callee_trunk]), [2; 32]);
         Self {
             start,
             now: start,
@@ -130,7 +132,7 @@ impl Line {
             events: [vec![], vec![]],
             flying: BinaryHeap::new(),
             sent: 0,
-            dice: Dice(seed * 2 + 1),
+            dice: Rng(seed * 2 + 1),
             weather,
             seen: HashMap::new(),
             names: HashMap::new(),
@@ -139,17 +141,17 @@ impl Line {
         }
     }
 
-    pub fn dial(&mut self, credentials: Option<Credentials>) -> CallId {
+    pub fn dial(&mut self, credentials: Option<DigestCredentials>) -> CallId {
         self.dial_with(|invite| {
-            invite.credentials = credentials.map(|all| BoundCredentials::of(&invite.request_uri, all));
+            invite.credentials = credentials.map(|all| HostCredentials::of(&invite.request_uri, all));
         })
     }
 
-    pub fn dial_with(&mut self, change: impl FnOnce(&mut Invite)) -> CallId {
+    pub fn dial_with(&mut self, change: impl FnOnce(&mut InviteRequest)) -> CallId {
         let callee: SocketAddr = CALLEE.parse().unwrap();
         let uri = Uri::sip(Some("+31201234567"), &callee.ip().to_string(), Some(callee.port()));
         let from = Uri::sip(Some("+31207654321"), "127.0.0.1", None);
-        let mut invite = Invite {
+        let mut invite = InviteRequest {
             request_uri: uri.clone(),
             from: NameAddr { display: None, uri: from, params: String::new() },
             to: NameAddr { display: None, uri, params: String::new() },
@@ -162,7 +164,7 @@ impl Line {
             accept_refer: false,
         };
         change(&mut invite);
-        let call = self.sides[0].invite(self.now, invite).unwrap();
+        let call = self.sides[0].send_invite(self.now, invite).unwrap();
         self.carry();
         call
     }
@@ -171,10 +173,10 @@ impl Line {
         for side in 0..2 {
             while let Some(event) = self.sides[side].poll_event() {
                 // Here every call is its first candidate's.
-                if let Event::Incoming(incoming) = &event
+                if let SipEvent::Incoming(incoming) = &event
                     && let Some((trunk, _)) = incoming.candidates.iter().next()
                 {
-                    self.sides[side].choose_trunk(incoming.call, trunk).unwrap();
+                    self.sides[side].assign_trunk(incoming.call, trunk).unwrap();
                 }
                 self.events[side].push(event);
             }
@@ -183,7 +185,7 @@ impl Line {
                 self.sides[side].handle_resolved(self.now, query.id, found);
             }
             while let Some(transmit) = self.sides[side].poll_transmit() {
-                let Target::Addr(addr) = transmit.target else { panic!("no names here") };
+                let TransmitTarget::Addr(addr) = transmit.target else { panic!("no names here") };
                 let text = String::from_utf8_lossy(&transmit.bytes);
                 if text.contains("Authorization: ") {
                     self.last_authorized = Some(text.into_owned());
@@ -193,7 +195,7 @@ impl Line {
                     "127.0.0.2" => 1,
                     _ => {
                         let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
-                        self.lost.push((Address { transport: transmit.transport, addr }, text));
+                        self.lost.push((TransportAddress { transport: transmit.transport, addr }, text));
                         continue;
                     }
                 };
@@ -248,31 +250,31 @@ impl Line {
 
     pub fn incoming(&self) -> Option<CallId> {
         self.events[1].iter().find_map(|event| match event {
-            Event::Incoming(incoming) => Some(incoming.call),
+            SipEvent::Incoming(incoming) => Some(incoming.call),
             _ => None,
         })
     }
 
     pub fn incoming_all(&self) -> Vec<CallId> {
         let calls = self.events[1].iter().filter_map(|event| match event {
-            Event::Incoming(incoming) => Some(incoming.call),
+            SipEvent::Incoming(incoming) => Some(incoming.call),
             _ => None,
         });
         calls.collect()
     }
 
-    pub fn ends(&self, side: usize) -> Vec<Cause> {
+    pub fn ends(&self, side: usize) -> Vec<EndCause> {
         self.events[side]
             .iter()
             .filter_map(|event| match event {
-                Event::Ended { cause, .. } => Some(cause.clone()),
+                SipEvent::Ended { cause, .. } => Some(cause.clone()),
                 _ => None,
             })
             .collect()
     }
 
     pub fn answered(&self) -> usize {
-        self.events[0].iter().filter(|event| matches!(event, Event::Answered { .. })).count()
+        self.events[0].iter().filter(|event| matches!(event, SipEvent::Answered { .. })).count()
     }
 
     pub fn count(&self, word: &str) -> u32 {
@@ -282,14 +284,19 @@ impl Line {
     /// After five quiet minutes nothing may be left on either side.
     pub fn assert_nothing_is_held(&mut self) {
         self.pass(Duration::from_secs(300));
-        assert_eq!([self.sides[0].held(), self.sides[1].held()], [(0, 0, 0); 2], "{:?}", self.now - self.start);
+        assert_eq!(
+            [self.sides[0].held_counts(), self.sides[1].held_counts()],
+            [(0, 0, 0); 2],
+            "{:?}",
+            self.now - self.start
+        );
     }
 }
 
-impl Line {
+impl TestNetwork {
     pub fn assert_nothing_is_held_on(&mut self, side: usize) {
         self.pass(Duration::from_secs(300));
-        assert_eq!(self.sides[side].held(), (0, 0, 0));
+        assert_eq!(self.sides[side].held_counts(), (0, 0, 0));
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::endpoint::{
-    Address, CallId, Config, DestinationGuard, Endpoint, Event, Invite, Transport, TrunkRule,
+    CallId, DestinationPolicy, InboundTrunk, InviteRequest, SipEvent, Transport, TransportAddress, UserAgent,
+    UserAgentConfig,
 };
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
-fn config() -> Config {
-    Config {
+fn config() -> UserAgentConfig {
+    UserAgentConfig {
         advertised: [127, 0, 0, 1].into(),
         advertised_other: None,
         udp_port: 5_060,
@@ -22,8 +23,8 @@ fn config() -> Config {
         calls_max: 8,
         retry_after_s: 1,
         session_expires_s: 90,
-        destinations: DestinationGuard::open(),
-        trunks: vec![TrunkRule {
+        destinations: DestinationPolicy::allow_all(),
+        trunks: vec![InboundTrunk {
             id: "t".into(),
             allow: "0.0.0.0/0".parse().into_iter().collect(),
             credentials: None,
@@ -39,7 +40,7 @@ fn name(user: &str) -> NameAddr {
 pub fn run(bytes: &[u8]) {
     let start = Instant::now();
     let mut now = start;
-    let mut endpoint = Endpoint::new(now, config(), [7; 32]);
+    let mut endpoint = UserAgent::new(now, config(), [7; 32]);
     let mut calls: Vec<CallId> = vec![];
     let mut ended: HashMap<CallId, u32> = HashMap::new();
     let mut sent: Vec<Vec<u8>> = vec![];
@@ -51,7 +52,7 @@ pub fn run(bytes: &[u8]) {
         let call = calls.get(usize::from(*which) % calls.len().max(1)).copied().unwrap_or(CallId(1));
         match what % 16 {
             0 => {
-                let invite = Invite {
+                let invite = InviteRequest {
                     request_uri: name("callee").uri,
                     from: name("us"),
                     to: name("callee"),
@@ -63,17 +64,17 @@ pub fn run(bytes: &[u8]) {
                     trunk: None,
                     accept_refer: true,
                 };
-                calls.extend(endpoint.invite(now, invite));
+                calls.extend(endpoint.send_invite(now, invite));
             }
             1 => drop(endpoint.answer(now, call, b"v=0\r\n".to_vec())),
-            2 => drop(endpoint.progress(now, call, 183, Some(b"v=0\r\n".to_vec()))),
+            2 => drop(endpoint.send_provisional(now, call, 183, Some(b"v=0\r\n".to_vec()))),
             3 => drop(endpoint.reject(now, call, 486, None)),
             4 => drop(endpoint.hang_up(now, call)),
-            5 => drop(endpoint.reoffer(now, call, b"v=0\r\n".to_vec())),
+            5 => drop(endpoint.send_reoffer(now, call, b"v=0\r\n".to_vec())),
             6 => drop(endpoint.answer_reoffer(now, call, (which % 2 == 0).then(|| b"v=0\r\n".to_vec()))),
             7 => drop(endpoint.answer_refer(now, call, which % 2 == 0)),
             8 => drop(endpoint.acknowledge(call, None)),
-            9 => drop(endpoint.notify_refer(now, call, 200)),
+            9 => drop(endpoint.send_refer_notify(now, call, 200)),
             // What it sent comes back as if from the other side, whole or as an answer.
             10 | 11 if !sent.is_empty() => {
                 let echo = sent[usize::from(*which) % sent.len()].clone();
@@ -98,7 +99,7 @@ pub fn run(bytes: &[u8]) {
             }
         }
         while let Some(query) = endpoint.poll_query() {
-            let found = vec![Address { transport: Transport::Udp, addr: source }];
+            let found = vec![TransportAddress { transport: Transport::Udp, addr: source }];
             endpoint.handle_resolved(now, query.id, if which % 3 == 0 { Err("none".into()) } else { Ok(found) });
         }
         while let Some(transmit) = endpoint.poll_transmit() {
@@ -108,9 +109,9 @@ pub fn run(bytes: &[u8]) {
         }
         while let Some(event) = endpoint.poll_event() {
             match event {
-                Event::Incoming(incoming) => calls.push(incoming.call),
-                Event::Replaced { by, .. } => calls.push(by.call),
-                Event::Ended { call, .. } => *ended.entry(call).or_default() += 1,
+                SipEvent::Incoming(incoming) => calls.push(incoming.call),
+                SipEvent::ReplacesReceived { by, .. } => calls.push(by.call),
+                SipEvent::Ended { call, .. } => *ended.entry(call).or_default() += 1,
                 _ => {}
             }
         }
@@ -124,10 +125,10 @@ pub fn run(bytes: &[u8]) {
         while endpoint.poll_transmit().is_some() {}
     }
     while let Some(event) = endpoint.poll_event() {
-        if let Event::Ended { call, .. } = event {
+        if let SipEvent::Ended { call, .. } = event {
             *ended.entry(call).or_default() += 1;
         }
     }
     assert!(ended.values().all(|times| *times == 1), "{ended:?}");
-    assert_eq!(endpoint.held(), (0, 0, 0), "{endpoint:?}");
+    assert_eq!(endpoint.held_counts(), (0, 0, 0), "{endpoint:?}");
 }

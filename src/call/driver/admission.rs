@@ -1,7 +1,7 @@
 //! Supplies the admission rules with numbers and turns their answer into a permit that each line holds while it lasts.
 
-use super::{Context, Shared};
-use crate::call::admission::{Denied, Ledger, Line, Request};
+use super::{CallServices, SharedServices};
+use crate::call::admission::{AdmissionRequest, AdmittedLine, LimitExceededError, LineLedger};
 use crate::domain::organization::Lineage;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, StoreError};
@@ -10,31 +10,31 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often the lines of other processes are read.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a call does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
     #[error("the limit {} is reached", .0.limit())]
-    Denied(Denied),
+    Denied(LimitExceededError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// The lines of this process.
 #[derive(Clone, Debug)]
-pub struct Admission(Arc<Mutex<Ledger>>);
+pub struct AdmissionControl(Arc<Mutex<LineLedger>>);
 
 /// An admitted line; released on drop.
 #[derive(Debug)]
-pub struct Permit {
-    ledger: Admission,
-    line: Line,
+pub struct AdmissionPermit {
+    ledger: AdmissionControl,
+    line: AdmittedLine,
 }
 
-impl Admission {
+impl AdmissionControl {
     pub fn new(lines_max: usize) -> Self {
-        Self(Arc::new(Mutex::new(Ledger::new(lines_max))))
+        Self(Arc::new(Mutex::new(LineLedger::new(lines_max))))
     }
 
     /// Lines that are held.
@@ -42,29 +42,29 @@ impl Admission {
         self.lock().held()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
+    fn lock(&self) -> MutexGuard<'_, LineLedger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Permit {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         self.ledger.lock().release(&self.line);
     }
 }
 
-impl Context {
+impl CallServices {
     /// Admits another line of an organization, over a trunk or none. Limits and daily usage are cached for a second;
     /// held lines are counted now.
-    pub async fn admit(&self, scope: OrgScope, trunk: Option<&Trunk>) -> Result<Permit, AdmissionError> {
+    pub async fn admit(&self, scope: OrgScope, trunk: Option<&Trunk>) -> Result<AdmissionPermit, AdmissionError> {
         let lineage = self.store.lineage(scope).await?;
         let spent = self.spent(&lineage).await?;
         let limits = trunk.map(|trunk| (trunk.id, trunk.fields.limits()));
         let trunk = limits.as_ref().map(|(id, limits)| (*id, limits));
-        let request = Request { lineage: &lineage, trunk, spent: &spent };
+        let request = AdmissionRequest { lineage: &lineage, trunk, spent: &spent };
         let admitted = self.admission.lock().admit(Instant::now(), &request);
         match admitted {
-            Ok(line) => Ok(Permit { ledger: self.admission.clone(), line }),
+            Ok(line) => Ok(AdmissionPermit { ledger: self.admission.clone(), line }),
             Err(denied) => {
                 metrics::counter!("trunkline_calls_denied_total", "limit" => denied.limit()).increment(1);
                 Err(AdmissionError::Denied(denied))
@@ -73,7 +73,7 @@ impl Context {
     }
 
     /// Whether the organization and all above it are within their daily limits.
-    pub async fn has_day_left(&self, scope: OrgScope) -> Result<bool, StoreError> {
+    pub async fn is_within_daily_limits(&self, scope: OrgScope) -> Result<bool, StoreError> {
         let lineage = self.store.lineage(scope).await?;
         let spent = self.spent(&lineage).await?;
         Ok(lineage.all().iter().all(|one| spent.iter().all(|(id, used)| *id != one.id || one.limits.allows(*used))))
@@ -81,7 +81,7 @@ impl Context {
 
     async fn spent(
         &self, lineage: &Lineage,
-    ) -> Result<Vec<(crate::domain::ids::OrganizationId, crate::domain::organization::Spent)>, StoreError> {
+    ) -> Result<Vec<(crate::domain::ids::OrganizationId, crate::domain::organization::DailyUsage)>, StoreError> {
         let mut all = Vec::new();
         for one in lineage.all().iter().filter(|one| one.limits.is_capped()) {
             all.push((one.id, self.store.spent(one.id, self.prices.telephony_per_minute).await?));
@@ -90,24 +90,24 @@ impl Context {
     }
 
     /// Reads what other processes hold, and how many root organizations there are.
-    pub async fn look_elsewhere(&self) -> Result<(), StoreError> {
-        let elsewhere = self.store.calls_elsewhere(&self.node).await?;
+    pub async fn refresh_other_nodes(&self) -> Result<(), StoreError> {
+        let elsewhere = self.store.lines_on_other_nodes(&self.node).await?;
         let tenants = usize::try_from(self.store.roots().await?).unwrap_or(usize::MAX);
-        self.admission.lock().learn(elsewhere.organizations, elsewhere.trunks, tenants);
+        self.admission.lock().update_other_nodes(elsewhere.organizations, elsewhere.trunks, tenants);
         Ok(())
     }
 }
 
 /// Keeps the numbers of other processes at most a second old. While the database is away, the last numbers are used.
-pub async fn watch_elsewhere(context: Shared, mut stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
+pub async fn watch_other_nodes(context: SharedServices, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(REFRESH_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stopped.changed() => return,
         }
-        if let Err(error) = context.look_elsewhere().await {
+        if let Err(error) = context.refresh_other_nodes().await {
             tracing::error!(%error, "cannot read the lines of other processes");
         }
     }

@@ -1,19 +1,19 @@
 //! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. A task of its own
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
-use super::figures::not_answered;
-use super::ringing::decline;
-use super::trunks::{self, Errand};
-use super::voice::{Voice, VoiceEvent};
-use super::{AdmissionError, Context, LEG_EVENTS_MAX, Permit, Shared, ntp_clock};
-use crate::call::admission::Denied;
-use crate::call::machine::{Brief, Consult};
+use super::figures::end_reason_of_unanswered;
+use super::ringing::reject_early_request;
+use super::trunks::{self, InviteParams};
+use super::voice::{TtsPipeline, TtsPipelineEvent};
+use super::{AdmissionError, AdmissionPermit, CallServices, LEG_EVENTS_MAX, SharedServices, ntp_clock};
+use crate::call::admission::LimitExceededError;
+use crate::call::machine::{CallSpec, ConsultationEvent};
 use crate::call::negotiate::Negotiation;
-use crate::dialogue::reply::{Reply, Then};
+use crate::dialogue::reply::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
-use crate::domain::transfer::Target;
+use crate::domain::transfer::TransferTarget;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, StoreError};
 use crate::supervision;
@@ -21,15 +21,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Law;
-use trunkline_media::frame::SAMPLES;
-use trunkline_media::io::worker::{LegHandle, Relay, Wire};
-use trunkline_media::leg::{self, LegEvent, Stream};
-use trunkline_media::playout::queue::PieceId;
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::FRAME_SAMPLES;
+use trunkline_media::io::worker::{LegHandle, RelaySender, TransportSetup};
+use trunkline_media::leg::{self, LegEvent, StreamConfig};
+use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, SipEvent};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::Headers;
 
 /// Commands and events between the two calls: never more than a handful.
@@ -38,54 +38,56 @@ const QUEUE_MAX: usize = 8;
 const TRUNK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Commands to the consultation call.
-enum Ask {
-    Brief(String),
-    Connect(Relay),
+enum ConsultationCommand {
+    SpeakBriefing(String),
+    Bridge(RelaySender),
 }
 
 /// Whom to call, and with which caller id.
-pub(super) struct Party {
+pub(super) struct ConsultationParams {
     pub scope: OrgScope,
     pub trunk: Option<TrunkId>,
     pub from_number: String,
-    pub target: Target,
-    pub brief: Brief,
+    pub target: TransferTarget,
+    pub brief: CallSpec,
 }
 
 /// The caller's handle to the consultation call.
-pub(super) struct Consultation {
-    asks: mpsc::Sender<Ask>,
-    pub news: mpsc::Receiver<(Consult, Option<Relay>)>,
+pub(super) struct ConsultationHandle {
+    asks: mpsc::Sender<ConsultationCommand>,
+    pub news: mpsc::Receiver<(ConsultationEvent, Option<RelaySender>)>,
     /// Where the caller's audio goes once both are bridged.
-    pub relay: Option<Relay>,
+    pub relay: Option<RelaySender>,
 }
 
-impl Consultation {
-    pub(super) fn start(context: Shared, party: Party) -> Self {
+impl ConsultationHandle {
+    pub(super) fn start(context: SharedServices, party: ConsultationParams) -> Self {
         let (asks, asked) = mpsc::channel(QUEUE_MAX);
         let (tell, news) = mpsc::channel(QUEUE_MAX);
         let run = async move {
             let why = call(&context, party, asked, &tell).await;
-            let _ = tell.send((Consult::Ended(why), None)).await;
+            let _ = tell.send((ConsultationEvent::Failed(why), None)).await;
         };
         supervision::spawn("consult", run.instrument(tracing::info_span!("consult")));
         Self { asks, news, relay: None }
     }
 
     pub(super) fn brief(&self, text: String) {
-        let _ = self.asks.try_send(Ask::Brief(text));
+        let _ = self.asks.try_send(ConsultationCommand::SpeakBriefing(text));
     }
 
-    pub(super) fn connect(&self, caller: Relay) {
-        let _ = self.asks.try_send(Ask::Connect(caller));
+    pub(super) fn connect(&self, caller: RelaySender) {
+        let _ = self.asks.try_send(ConsultationCommand::Bridge(caller));
     }
 }
 
 /// The trunk of a call for a second leg; none when the daily limit is used up.
-pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<TrunkId>) -> Option<Trunk> {
+pub(super) async fn trunk_for_transfer(
+    context: &CallServices, scope: OrgScope, trunk: Option<TrunkId>,
+) -> Option<Trunk> {
     let trunk = trunk?;
     let read = async {
-        if !context.has_day_left(scope).await? {
+        if !context.is_within_daily_limits(scope).await? {
             tracing::warn!("the organization has reached its daily limit");
             return Ok::<_, StoreError>(None);
         }
@@ -95,42 +97,45 @@ pub(super) async fn trunk_of(context: &Context, scope: OrgScope, trunk: Option<T
 }
 
 /// The same, and admits the second leg.
-pub(super) async fn second_line(
-    context: &Context, scope: OrgScope, trunk: Option<TrunkId>,
-) -> Result<(Trunk, Permit), SecondLineError> {
-    let trunk = trunk.ok_or(SecondLineError::NoTrunk)?;
+pub(super) async fn admit_second_leg(
+    context: &CallServices, scope: OrgScope, trunk: Option<TrunkId>,
+) -> Result<(Trunk, AdmissionPermit), SecondLegError> {
+    let trunk = trunk.ok_or(SecondLegError::NoTrunk)?;
     let read = async {
-        let trunk = context.store.trunk(scope, trunk).await.ok().flatten().ok_or(SecondLineError::NoTrunk)?;
+        let trunk = context.store.trunk(scope, trunk).await.ok().flatten().ok_or(SecondLegError::NoTrunk)?;
         match context.admit(scope, Some(&trunk)).await {
             Ok(permit) => Ok((trunk, permit)),
             Err(AdmissionError::Denied(denied)) => {
                 tracing::warn!(limit = denied.limit(), "second leg refused");
-                Err(SecondLineError::Denied(denied))
+                Err(SecondLegError::Denied(denied))
             }
             Err(AdmissionError::Store(error)) => {
                 tracing::error!(%error, "cannot read limits");
-                Err(SecondLineError::NoTrunk)
+                Err(SecondLegError::NoTrunk)
             }
         }
     };
-    tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLineError::NoTrunk))
+    tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLegError::NoTrunk))
 }
 
 /// Why a second leg is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum SecondLineError {
+pub(super) enum SecondLegError {
     NoTrunk,
-    Denied(Denied),
+    Denied(LimitExceededError),
 }
 
 async fn call(
-    context: &Shared, party: Party, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>,
+    context: &SharedServices, party: ConsultationParams, mut asked: mpsc::Receiver<ConsultationCommand>,
+    tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
 ) -> EndReason {
     // Held until the consultation call ends.
-    let (trunk, _permit) = match second_line(context, party.scope, party.trunk).await {
+    let (trunk, _permit) = match admit_second_leg(context, party.scope, party.trunk).await {
         Ok(line) => line,
-        Err(SecondLineError::NoTrunk | SecondLineError::Denied(Denied::Spent)) => return EndReason::TrunkError,
-        Err(SecondLineError::Denied(_)) => return EndReason::Overload,
+        Err(SecondLegError::NoTrunk | SecondLegError::Denied(LimitExceededError::DailyLimit)) => {
+            return EndReason::TrunkError;
+        }
+        Err(SecondLegError::Denied(_)) => return EndReason::Overload,
     };
     let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
     // A URI names its own host: the trunk must allow SIP URIs, as for tasks.
@@ -142,23 +147,23 @@ async fn call(
     let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
     let mut negotiation = context.negotiation(ports.port(), &trunk);
     let (sdp, headers) = (negotiation.offer(), Headers::default());
-    let errand = Errand { from_number, destination: &destination, sdp, headers };
+    let errand = InviteParams { from_number, destination: &destination, sdp, headers };
     let Some(invite) = trunks::invite(context, &trunk, errand) else {
         return EndReason::TrunkError;
     };
     let delayed = invite.sdp.is_none();
-    let Ok((sip_call, mut events)) = context.sip.invite(invite).await else { return EndReason::Overload };
+    let Ok((sip_call, mut events)) = context.sip.send_invite(invite).await else { return EndReason::Overload };
     let answer = loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(Event::Progress { .. }) => drop(tell.try_send((Consult::Ringing, None))),
-                Some(Event::Answered { sdp: Some(sdp), peer, .. }) => {
+                Some(SipEvent::ProvisionalResponse { .. }) => drop(tell.try_send((ConsultationEvent::Ringing, None))),
+                Some(SipEvent::Answered { sdp: Some(sdp), peer, .. }) => {
                     negotiation.set_signalling(peer.ip());
                     break sdp;
                 }
-                Some(Event::Ended { cause: cause @ Cause::Refused { .. }, .. }) => return not_answered(&cause),
-                Some(Event::Answered { .. } | Event::Ended { .. }) | None => break Vec::new(),
-                Some(event) => decline(&context.sip, event).await,
+                Some(SipEvent::Ended { cause: cause @ EndCause::Rejected { .. }, .. }) => return end_reason_of_unanswered(&cause),
+                Some(SipEvent::Answered { .. } | SipEvent::Ended { .. }) | None => break Vec::new(),
+                Some(event) => reject_early_request(&context.sip, event).await,
             },
             // The caller hung up, or the wait timed out.
             None = asked.recv() => {
@@ -172,34 +177,34 @@ async fn call(
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        Some((context.workers.add(config, Wire::Plain(ports), None, sink).ok()?, stream.codec.law()))
+        Some((context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?, stream.codec.companding()))
     });
     let Some((leg, law)) = leg else {
         context.sip.hang_up(sip_call).await;
         return EndReason::TrunkError;
     };
-    let relay = leg.relay();
-    let party = Talk {
+    let relay = leg.relay_sender();
+    let party = ConsultationCall {
         context: context.clone(),
-        brief: party.brief,
+        spec: party.brief,
         sip_call,
         events,
         negotiation,
         leg,
         leg_events,
-        law,
-        voice: None,
-        unheard: VecDeque::new(),
-        caller: None,
+        companding: law,
+        tts: None,
+        unplayed: VecDeque::new(),
+        relay_to_caller: None,
     };
-    let _ = tell.send((Consult::Answered, Some(relay))).await;
+    let _ = tell.send((ConsultationEvent::Answered, Some(relay))).await;
     party.run(asked, tell).await
 }
 
 /// The stream of an answer; for a delayed offer after our answer was sent.
 async fn agreed(
-    context: &Context, call: SipCall, negotiation: &mut Negotiation, sdp: &[u8], delayed: bool,
-) -> Option<Stream> {
+    context: &CallServices, call: SipCall, negotiation: &mut Negotiation, sdp: &[u8], delayed: bool,
+) -> Option<StreamConfig> {
     if !delayed {
         return negotiation.accept(sdp).ok();
     }
@@ -209,45 +214,48 @@ async fn agreed(
 }
 
 /// A leg without barge-in and without recording.
-fn leg_config(context: &Context, stream: Stream, call: SipCall) -> leg::Config {
-    leg::Config {
+fn leg_config(context: &CallServices, stream: StreamConfig, call: SipCall) -> leg::LegConfig {
+    leg::LegConfig {
         latching: context.limits.latching,
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
         clock: ntp_clock(),
         cname: call.0.to_string(),
-        barge_in: barge_in::Config { enabled: false, ..barge_in::Config::default() },
-        vad: vad::Config::default(),
+        barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
+        vad: vad::VadConfig::default(),
         network_timeout: context.limits.network_timeout,
         record: false,
         detect_voice: false,
-        ..leg::Config::plain(std::time::Instant::now(), stream)
+        ..leg::LegConfig::basic(std::time::Instant::now(), stream)
     }
 }
 
 /// The transfer target has answered.
-struct Talk {
-    context: Shared,
-    brief: Brief,
+struct ConsultationCall {
+    context: SharedServices,
+    spec: CallSpec,
     sip_call: SipCall,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<SipEvent>,
     negotiation: Negotiation,
     leg: LegHandle,
     leg_events: mpsc::Receiver<LegEvent>,
-    law: Law,
-    voice: Option<Voice>,
+    companding: Companding,
+    tts: Option<TtsPipeline>,
     /// Briefing segments that have not been played to the end.
-    unheard: VecDeque<PieceId>,
+    unplayed: VecDeque<SegmentId>,
     /// Where their sound goes.
-    caller: Option<Relay>,
+    relay_to_caller: Option<RelaySender>,
 }
 
-impl Talk {
-    async fn run(mut self, mut asked: mpsc::Receiver<Ask>, tell: &mpsc::Sender<(Consult, Option<Relay>)>) -> EndReason {
+impl ConsultationCall {
+    async fn run(
+        mut self, mut asked: mpsc::Receiver<ConsultationCommand>,
+        tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    ) -> EndReason {
         loop {
             let voice = async {
-                match &mut self.voice {
+                match &mut self.tts {
                     Some(voice) => voice.next().await,
                     None => std::future::pending().await,
                 }
@@ -255,7 +263,7 @@ impl Talk {
             let over = tokio::select! {
                 ask = asked.recv() => match ask {
                     Some(ask) => {
-                        self.asked(ask);
+                        self.handle_command(ask);
                         None
                     }
                     None => Some(EndReason::AgentHungUp),
@@ -266,7 +274,7 @@ impl Talk {
                     None => Some(EndReason::NetworkLost),
                 },
                 event = voice => {
-                    self.spoken(event, tell);
+                    self.handle_tts_event(event, tell);
                     None
                 }
             };
@@ -278,63 +286,71 @@ impl Talk {
         }
     }
 
-    fn asked(&mut self, ask: Ask) {
+    fn handle_command(&mut self, ask: ConsultationCommand) {
         match ask {
-            Ask::Brief(text) => {
-                let (_, pieces) = Reply::canned(1, &text, Then::Listen, self.brief.style());
-                let mut voice = Voice::new(self.context.providers.clone(), self.brief.clone(), true);
+            ConsultationCommand::SpeakBriefing(text) => {
+                let (_, pieces) = AgentResponse::scripted(1, &text, AfterResponse::AwaitCaller, self.spec.style());
+                let mut voice = TtsPipeline::new(self.context.providers.clone(), self.spec.clone(), true);
                 for (index, text) in pieces {
-                    let piece = PieceId { generation: 1, index };
-                    self.unheard.push_back(piece);
+                    let piece = SegmentId { response_id: 1, index };
+                    self.unplayed.push_back(piece);
                     voice.speak(piece, text);
                 }
-                self.voice = Some(voice);
+                self.tts = Some(voice);
             }
-            Ask::Connect(caller) => {
-                self.caller = Some(caller);
-                self.voice = None;
+            ConsultationCommand::Bridge(caller) => {
+                self.relay_to_caller = Some(caller);
+                self.tts = None;
             }
         }
     }
 
-    fn spoken(&mut self, event: VoiceEvent, tell: &mpsc::Sender<(Consult, Option<Relay>)>) {
+    fn handle_tts_event(
+        &mut self, event: TtsPipelineEvent, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    ) {
         match event {
-            VoiceEvent::Audio { piece, samples } => drop(self.leg.play(piece, samples, false)),
-            VoiceEvent::Done { piece, samples, .. } => drop(self.leg.play(piece, samples, true)),
-            VoiceEvent::Failed { piece, .. } => self.heard(piece, tell),
-            VoiceEvent::Marks { .. } | VoiceEvent::Switched { .. } | VoiceEvent::Asked { .. } => {}
+            TtsPipelineEvent::Audio { piece, samples } => drop(self.leg.play(piece, samples, false)),
+            TtsPipelineEvent::Done { piece, samples, .. } => drop(self.leg.play(piece, samples, true)),
+            TtsPipelineEvent::Failed { piece, .. } => self.handle_segment_played(piece, tell),
+            TtsPipelineEvent::WordTimestamps { .. }
+            | TtsPipelineEvent::FailedOver { .. }
+            | TtsPipelineEvent::Requested { .. } => {}
         }
     }
 
-    fn heard(&mut self, piece: PieceId, tell: &mpsc::Sender<(Consult, Option<Relay>)>) {
-        self.unheard.retain(|one| *one != piece);
-        if let Some(voice) = &mut self.voice {
-            voice.heard(piece);
+    fn handle_segment_played(
+        &mut self, piece: SegmentId, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    ) {
+        self.unplayed.retain(|one| *one != piece);
+        if let Some(voice) = &mut self.tts {
+            voice.handle_segment_played(piece);
         }
-        if self.unheard.is_empty() && self.caller.is_none() {
-            let _ = tell.try_send((Consult::Briefed, None));
+        if self.unplayed.is_empty() && self.relay_to_caller.is_none() {
+            let _ = tell.try_send((ConsultationEvent::Briefed, None));
         }
     }
 
-    fn leg_event(&mut self, event: LegEvent, tell: &mpsc::Sender<(Consult, Option<Relay>)>) -> Option<EndReason> {
+    fn leg_event(
+        &mut self, event: LegEvent, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    ) -> Option<EndReason> {
         match event {
             LegEvent::Audio { codes, .. } => {
-                if let Some(caller) = &self.caller {
-                    let mut frame = [0; SAMPLES];
-                    self.law.decode_into(&codes, &mut frame);
+                if let Some(caller) = &self.relay_to_caller {
+                    let mut frame = [0; FRAME_SAMPLES];
+                    self.companding.decode_into(&codes, &mut frame);
                     caller.send(frame);
                 }
             }
-            LegEvent::PieceFinished { heard, .. } => self.heard(heard.piece, tell),
+            LegEvent::SegmentFinished { heard, .. } => self.handle_segment_played(heard.segment, tell),
             LegEvent::NetworkLost | LegEvent::InternalError => return Some(EndReason::NetworkLost),
             _ => {}
         }
         None
     }
 
-    async fn sip_event(&mut self, event: Option<Event>) -> Option<EndReason> {
+    async fn sip_event(&mut self, event: Option<SipEvent>) -> Option<EndReason> {
         match event {
-            Some(Event::Reoffer { call, sdp }) => {
+            Some(SipEvent::ReofferReceived { call, sdp }) => {
                 let answer = match sdp {
                     Some(offer) => self.negotiation.answer(&offer).ok().map(|(stream, text)| {
                         let _ = self.leg.renegotiate(stream);
@@ -345,22 +361,22 @@ impl Talk {
                 self.context.sip.answer_reoffer(call, answer).await;
                 None
             }
-            Some(Event::Confirmed { sdp: Some(answer), .. }) => {
+            Some(SipEvent::Acknowledged { sdp: Some(answer), .. }) => {
                 if let Ok(stream) = self.negotiation.accept(&answer) {
                     let _ = self.leg.renegotiate(stream);
                 }
                 None
             }
             // Redirects are decided by the caller's side.
-            Some(Event::Replaced { by, .. }) => {
+            Some(SipEvent::ReplacesReceived { by, .. }) => {
                 self.context.sip.reject(by.call, 603, None).await;
                 None
             }
-            Some(Event::Referred { call, .. }) => {
+            Some(SipEvent::ReferReceived { call, .. }) => {
                 self.context.sip.answer_refer(call, false).await;
                 None
             }
-            Some(Event::Ended { .. }) | None => Some(EndReason::CustomerHungUp),
+            Some(SipEvent::Ended { .. }) | None => Some(EndReason::CustomerHungUp),
             Some(_) => None,
         }
     }

@@ -1,10 +1,10 @@
 //! A call whose task panics ends like any other: one final state, its events, its report. Its resources (leg, ports,
 //! provider connections) are dropped with the task; the user agent hangs up calls without an owner.
 
-use super::hooks::Hooks;
+use super::hooks::CallWebhooks;
 use super::wrap_up::agent_fields;
-use super::{Context, Record, Shared};
-use crate::call::registry::{Command, Live, Place};
+use super::{CallRecord, CallServices, SharedServices};
+use crate::call::registry::{CallCommand, LiveFeed, RegistryGuard};
 use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
@@ -18,24 +18,24 @@ use std::time::{Duration, Instant};
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The call as last written, until it is over.
-struct Last {
+struct LastWrittenCall {
     scope: OrgScope,
     call: Call,
-    hooks: Hooks,
-    live: Live,
+    hooks: CallWebhooks,
+    live: LiveFeed,
     /// Held so that the drain also waits for this call.
-    place: Arc<Place>,
+    place: Arc<RegistryGuard>,
 }
 
 /// Survives the task of a call. Updated whenever the call's row is written.
 #[derive(Clone, Default)]
-pub(super) struct Lifeline(Arc<Mutex<Option<Last>>>);
+pub(super) struct CallPanicGuard(Arc<Mutex<Option<LastWrittenCall>>>);
 
-impl Lifeline {
+impl CallPanicGuard {
     /// The row was written.
-    pub(super) fn written(&self, record: &Record) {
-        let Record { scope, call, hooks, live, place, .. } = record;
-        let last = (!call.status.is_over()).then(|| Last {
+    pub(super) fn record_written(&self, record: &CallRecord) {
+        let CallRecord { scope, call, hooks, live, place, .. } = record;
+        let last = (!call.status.is_over()).then(|| LastWrittenCall {
             scope: *scope,
             call: call.clone(),
             hooks: hooks.clone(),
@@ -46,53 +46,53 @@ impl Lifeline {
     }
 
     /// Runs a call to its end; one that panics is ended here.
-    pub(super) async fn hold(self, context: &Shared, run: impl Future<Output = ()>) {
+    pub(super) async fn run_contained(self, context: &SharedServices, run: impl Future<Output = ()>) {
         let panicked = contain("call", run).await.is_err();
         // A call that returned without recording its end is a defect and is ended here as well.
         self.end(context, panicked).await;
     }
 
-    async fn end(self, context: &Shared, panicked: bool) {
+    async fn end(self, context: &SharedServices, panicked: bool) {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Without a row nobody was told about the call; the user agent rejects its caller.
-        let Some(Last { scope, call, hooks, live, place }) = last else { return };
+        let Some(LastWrittenCall { scope, call, hooks, live, place }) = last else { return };
         let id = call.id;
         context.web_calls.forget(id);
         let path = format!("{}/{id}.wav", scope.organization());
         let recorded = call.answered_at.is_some() && context.recordings.join(&path).exists();
-        let mut record = Record::taken_over(context, scope, call, hooks, live, place);
+        let mut record = CallRecord::resume_existing(context, scope, call, hooks, live, place);
         if recorded {
             // The recording is playable up to its last half second.
-            context.journal.recording(scope, id, path);
+            context.journal.record_recording(scope, id, path);
         }
-        record.ended(EndReason::ServerCrash).await;
+        record.record_ended(EndReason::ServerCrash).await;
         tracing::error!(call = %id, panicked, "a defect (panic or missing end) ended the call");
     }
 }
 
 /// When this process last wrote its heartbeat.
 #[derive(Clone, Debug, Default)]
-pub struct Heart(Arc<Mutex<Option<Instant>>>);
+pub struct LastHeartbeat(Arc<Mutex<Option<Instant>>>);
 
-impl Heart {
+impl LastHeartbeat {
     /// It has just said so.
-    pub fn beat(&self) {
+    pub fn record_heartbeat(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Time since the last heartbeat; none before the first.
-    pub fn silent_for(&self) -> Option<Duration> {
+    pub fn since_last_heartbeat(&self) -> Option<Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 }
 
-impl Context {
+impl CallServices {
     /// Ends calls that another process has marked as failed because it considered this process dead. Their rows stay as
     /// they are.
     pub fn end_overtaken(&self, calls: &[CallId]) {
         for call in calls {
             tracing::warn!(%call, "another process has ended a call of this one");
-            self.registry.command_any(*call, Command::End(EndReason::ServerCrash));
+            self.registry.command_any(*call, CallCommand::End(EndReason::ServerCrash));
         }
     }
 
@@ -109,9 +109,11 @@ impl Context {
         }
         for (scope, id) in open {
             let Some(call) = self.store.call(scope, id).await?.filter(|call| !call.status.is_over()) else { continue };
-            let place = self.registry.put_away(scope, id, call.task);
-            let hooks = Hooks::new(call.agent, &agent_fields(&call));
-            Record::taken_over(self, scope, call, hooks, Live::default(), place).ended(EndReason::ServerCrash).await;
+            let place = self.registry.register_finished(scope, id, call.task);
+            let hooks = CallWebhooks::new(call.agent, &agent_fields(&call));
+            CallRecord::resume_existing(self, scope, call, hooks, LiveFeed::default(), place)
+                .record_ended(EndReason::ServerCrash)
+                .await;
             tracing::error!(call = %id, "ended an orphaned call");
         }
         Ok(orphans)

@@ -1,17 +1,17 @@
 //! Maps between wire formats and metrics for the call loop.
 
-use crate::call::machine::{Referral, TurnFigures};
+use crate::call::machine::{ReferProgress, TurnMetrics};
 use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
 use crate::telemetry::spans::{CallTrace, Span, TurnTrace};
 use serde_json::{Map, Value, json};
 use trunkline_media::stats::LegStats;
 use trunkline_signaling::sip::endpoint;
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::reason::Reason;
 
 /// Records the stages of a turn; missing stages are skipped. `end_of_turn` and `response` span several stages.
-pub(super) fn turn_histograms(turn: &TurnFigures) {
+pub(super) fn record_turn_histograms(turn: &TurnMetrics) {
     let record = |name: &'static str, from: u64, to: u64| {
         let seconds = to.saturating_sub(from) as f64 / 1_000.0;
         metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
@@ -20,13 +20,13 @@ pub(super) fn turn_histograms(turn: &TurnFigures) {
         record(name, from, to);
     }
     record("end_of_turn", turn.speech_ended_ms, turn.decided_ms);
-    if let Some(sound) = turn.first_sound_ms {
+    if let Some(sound) = turn.first_packet_ms {
         record("response", turn.speech_ended_ms, sound);
     }
 }
 
 /// The call as spans: one for it, one for each turn, one for each stage of a turn.
-pub(super) fn trace(call: &Call, turns: &[TurnFigures]) -> Option<CallTrace> {
+pub(super) fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
     let answered = call.answered_at?;
     let at = |ms: u64| answered.0 + ms as i64;
     let turns = turns.iter().filter_map(|turn| {
@@ -36,8 +36,8 @@ pub(super) fn trace(call: &Call, turns: &[TurnFigures]) -> Option<CallTrace> {
         Some(TurnTrace {
             whole: span("turn", turn.speech_ended_ms, end),
             stages: stages.into_iter().map(|(name, from, to)| span(name, from, to)).collect(),
-            model: turn.model.clone(),
-            voice: turn.voice.clone(),
+            model: turn.llm.clone(),
+            voice: turn.tts.clone(),
         })
     });
     Some(CallTrace {
@@ -77,74 +77,74 @@ fn two_places(score: f32) -> f64 {
     (f64::from(score) * 100.0).round() / 100.0
 }
 
-pub(super) fn referral_news(referral: endpoint::Referral) -> Referral {
+pub(super) fn refer_progress(referral: endpoint::ReferStatus) -> ReferProgress {
     match referral {
-        endpoint::Referral::Accepted => Referral::Accepted,
-        endpoint::Referral::Refused { status } => Referral::Refused { status },
-        endpoint::Referral::Progress { status, last } => Referral::Progress { status, last },
+        endpoint::ReferStatus::Accepted => ReferProgress::Accepted,
+        endpoint::ReferStatus::Rejected { status } => ReferProgress::Refused { status },
+        endpoint::ReferStatus::Notified { status, last } => ReferProgress::Progress { status, last },
     }
 }
 
 /// The end reason of an answered call. Networks that clear a call put the cause into Reason.
-pub(super) fn ended_by(cause: &Cause) -> EndReason {
+pub(super) fn end_reason_of_cause(cause: &EndCause) -> EndReason {
     match cause {
-        Cause::RemoteBye { why } | Cause::RemoteCancel { why } => match why {
+        EndCause::RemoteBye { why } | EndCause::RemoteCancel { why } => match why {
             Some(Reason { q850: Some(27 | 34 | 38 | 41 | 42 | 44 | 47 | 58), .. }) => EndReason::TrunkError,
             Some(Reason { q850: None | Some(31 | 102), sip: Some(408 | 481 | 500..=599), .. }) => {
                 EndReason::NetworkLost
             }
             _ => EndReason::CustomerHungUp,
         },
-        Cause::NotAcknowledged | Cause::NoResponse | Cause::DialogLost | Cause::SessionExpired => {
+        EndCause::NotAcknowledged | EndCause::NoResponse | EndCause::DialogLost | EndCause::SessionExpired => {
             EndReason::NetworkLost
         }
-        Cause::Unreachable(_) | Cause::Refused { .. } | Cause::Redirected { .. } => EndReason::TrunkError,
-        Cause::Local => EndReason::AgentHungUp,
-        Cause::Defect => EndReason::ServerCrash,
+        EndCause::Unreachable(_) | EndCause::Rejected { .. } | EndCause::Redirected { .. } => EndReason::TrunkError,
+        EndCause::LocalHangUp => EndReason::AgentHungUp,
+        EndCause::InternalError => EndReason::ServerCrash,
     }
 }
 
 /// The end reason of an unanswered outbound call: the network's cause (RFC 3326) if given, else the status.
-pub(super) fn not_answered(cause: &Cause) -> EndReason {
+pub(super) fn end_reason_of_unanswered(cause: &EndCause) -> EndReason {
     match cause {
-        Cause::Refused { status, why, .. } => why
+        EndCause::Rejected { status, why, .. } => why
             .as_ref()
             .and_then(|why| why.q850)
             .and_then(EndReason::from_q850)
             .unwrap_or_else(|| EndReason::from_sip_status(*status)),
-        Cause::Local => EndReason::Canceled,
-        Cause::Defect => EndReason::ServerCrash,
+        EndCause::LocalHangUp => EndReason::Canceled,
+        EndCause::InternalError => EndReason::ServerCrash,
         _ => EndReason::TrunkError,
     }
 }
 
 /// Status, cause and text of an end, for the call's `signalling` field.
-pub(super) fn reason_facts(cause: &Cause) -> Map<String, Value> {
+pub(super) fn reason_facts(cause: &EndCause) -> Map<String, Value> {
     let mut facts = Map::new();
     let why = match cause {
-        Cause::RemoteBye { why } | Cause::RemoteCancel { why } => why.as_ref(),
-        Cause::Refused { status, reason, why, .. } => {
+        EndCause::RemoteBye { why } | EndCause::RemoteCancel { why } => why.as_ref(),
+        EndCause::Rejected { status, reason, why, .. } => {
             facts.insert("sip_status".to_owned(), json!(status));
             facts.insert("sip_reason".to_owned(), json!(reason));
             why.as_ref()
         }
-        Cause::Redirected { status, .. } => {
+        EndCause::Redirected { status, .. } => {
             facts.insert("sip_status".to_owned(), json!(status));
             None
         }
-        Cause::Unreachable(why) => {
+        EndCause::Unreachable(why) => {
             facts.insert("problem".to_owned(), json!(why));
             None
         }
-        Cause::NoResponse => {
+        EndCause::NoResponse => {
             facts.insert("problem".to_owned(), json!("no answer from the trunk"));
             None
         }
-        Cause::SessionExpired => {
+        EndCause::SessionExpired => {
             facts.insert("problem".to_owned(), json!("the session was not refreshed in time"));
             None
         }
-        Cause::Local | Cause::NotAcknowledged | Cause::DialogLost | Cause::Defect => None,
+        EndCause::LocalHangUp | EndCause::NotAcknowledged | EndCause::DialogLost | EndCause::InternalError => None,
     };
     if let Some(why) = why {
         let named =
@@ -189,8 +189,8 @@ mod tests {
             (486, Some(16), EndReason::Busy),
         ] {
             let why = q850.and_then(|q850| why(None, Some(q850)));
-            let cause = Cause::Refused { status, reason: String::new(), retry_after_s: None, why };
-            assert_eq!(not_answered(&cause), wanted, "{status} {q850:?}");
+            let cause = EndCause::Rejected { status, reason: String::new(), retry_after_s: None, why };
+            assert_eq!(end_reason_of_unanswered(&cause), wanted, "{status} {q850:?}");
         }
         for (sip, q850, wanted) in [
             (None, Some(16), EndReason::CustomerHungUp),
@@ -198,9 +198,9 @@ mod tests {
             (Some(408), None, EndReason::NetworkLost),
             (Some(200), None, EndReason::CustomerHungUp),
         ] {
-            assert_eq!(ended_by(&Cause::RemoteBye { why: why(sip, q850) }), wanted, "{sip:?} {q850:?}");
+            assert_eq!(end_reason_of_cause(&EndCause::RemoteBye { why: why(sip, q850) }), wanted, "{sip:?} {q850:?}");
         }
-        assert_eq!(ended_by(&Cause::RemoteBye { why: None }), EndReason::CustomerHungUp);
+        assert_eq!(end_reason_of_cause(&EndCause::RemoteBye { why: None }), EndReason::CustomerHungUp);
     }
 
     #[test]

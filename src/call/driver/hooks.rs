@@ -1,21 +1,21 @@
 //! The webhooks of one call: events sent to the customer's server and questions asked.
 
-use super::{Context, Record};
+use super::{CallRecord, CallServices};
 use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
-use crate::domain::delivery::{Channel, Delivery, DeliveryStatus, Progress};
+use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{AgentId, DeliveryId};
 use crate::domain::task::Task;
 use crate::store::{PhoneNumberFields, now};
 use crate::webhooks::event;
-use crate::webhooks::sender::{Failure, Message};
+use crate::webhooks::sender::{WebhookError, WebhookMessage};
 use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
 
 /// Where a call's events go.
 #[derive(Clone, Default)]
-pub(super) struct Hooks {
+pub(super) struct CallWebhooks {
     /// The agent whose secret signs queued deliveries.
     pub agent: Option<AgentId>,
     pub url: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Hooks {
     events: Option<Vec<String>>,
 }
 
-impl Hooks {
+impl CallWebhooks {
     pub(super) fn new(agent: Option<AgentId>, fields: &AgentFields) -> Self {
         Self {
             agent,
@@ -53,11 +53,11 @@ impl Hooks {
     }
 }
 
-fn delivery(hooks: &Hooks, call: &Call, id: DeliveryId, name: &str, target: String, body: &Value) -> Delivery {
+fn delivery(hooks: &CallWebhooks, call: &Call, id: DeliveryId, name: &str, target: String, body: &Value) -> Delivery {
     Delivery {
         id,
         organization: call.organization,
-        channel: Channel::Webhook,
+        channel: DeliveryChannel::Webhook,
         order_key: format!("{} agent", call.id),
         call: Some(call.id),
         task: call.task,
@@ -69,7 +69,7 @@ fn delivery(hooks: &Hooks, call: &Call, id: DeliveryId, name: &str, target: Stri
     }
 }
 
-impl Record {
+impl CallRecord {
     /// Tells the customer's server that the status changed.
     pub(super) fn status_update(&self) -> Option<Delivery> {
         let target = self.hooks.target(event::STATUS_UPDATE)?;
@@ -79,7 +79,7 @@ impl Record {
     }
 }
 
-impl Record {
+impl CallRecord {
     /// Document A: the call of a task is initiated.
     pub(super) async fn task_started(&self, task: &Task) {
         const EVENT: &str = "call_started";
@@ -90,21 +90,21 @@ impl Record {
             order_key: format!("{} task", self.call.id),
             ..delivery(&self.hooks, &self.call, id, EVENT, target, &body)
         };
-        self.journal.delivery(one).await;
+        self.journal.record_delivery(one).await;
     }
 }
 
-impl Context {
+impl CallServices {
     /// Posts a question and waits for the answer; recorded like every webhook.
     pub(super) async fn ask_customer(
-        &self, hooks: &Hooks, call: &Call, name: &str, target: String, body: impl FnOnce(DeliveryId) -> Value,
+        &self, hooks: &CallWebhooks, call: &Call, name: &str, target: String, body: impl FnOnce(DeliveryId) -> Value,
         deadline: Duration,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Bytes, WebhookError> {
         let id = DeliveryId::new();
         let body = body(id);
         let one = delivery(hooks, call, id, name, target, &body);
         let text = id.to_string();
-        let message = Message {
+        let message = WebhookMessage {
             id: &text,
             url: &one.target,
             body: &one.body,
@@ -115,18 +115,18 @@ impl Context {
         let status = answer.as_ref().ok().map(|(status, _)| *status);
         let result = match answer {
             Ok((status, body)) if (200..300).contains(&status) => Ok(body),
-            Ok((status, _)) => Err(Failure::Status(status)),
+            Ok((status, _)) => Err(WebhookError::Status(status)),
             Err(failure) => Err(failure),
         };
-        let progress = Progress {
+        let progress = DeliveryProgress {
             status: if result.is_ok() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed },
             attempts: 1,
             next_attempt_at: None,
             response_status: status.map(i64::from),
-            error: result.as_ref().err().map(Failure::to_string),
+            error: result.as_ref().err().map(WebhookError::to_string),
             delivered_at: result.is_ok().then(now),
         };
-        self.journal.delivered(one, progress).await;
+        self.journal.record_delivered(one, progress).await;
         result
     }
 }

@@ -1,34 +1,34 @@
 //! Inbound calls: chooses who answers, negotiates media, then starts the conversation.
 
-use super::containment::Lifeline;
-use super::converse::{Conversation, converse};
-use super::hooks::Hooks;
-use super::line::Line;
-use super::ringing::{decline, ring};
-use super::{AdmissionError, Context, Permit, Record, Shared, trunks};
-use crate::call::assistant::{self, Decision, Resolved};
-use crate::call::machine::Brief;
-use crate::call::negotiate::{Negotiation, Refusal, WebRtc};
-use crate::call::registry::{Command, Seat};
-use crate::call::trunk_selection::{self, Chosen as ChosenTrunk};
+use super::containment::CallPanicGuard;
+use super::converse::{Conversation, run_conversation};
+use super::hooks::CallWebhooks;
+use super::line::CallLeg;
+use super::ringing::{play_early_media, reject_early_request};
+use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, SharedServices, trunks};
+use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
+use crate::call::machine::CallSpec;
+use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
+use crate::call::registry::{CallCommand, CallSlot};
+use crate::call::trunk_selection::{self, SelectedTrunk as ChosenTrunk};
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId};
 use crate::domain::trunk::Trunk;
-use crate::store::{Route, StoreError, now};
+use crate::store::{InboundRoute, StoreError, now};
 use crate::webhooks::event;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPair;
-use trunkline_media::io::worker::Wire;
-use trunkline_media::leg::Stream;
+use trunkline_media::io::worker::TransportSetup;
+use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
-use trunkline_signaling::sip::endpoint::{Event, Incoming};
+use trunkline_signaling::sip::endpoint::{IncomingInvite, SipEvent};
 use trunkline_signaling::sip::message::HeaderName;
 
 /// If the database does not answer in time, the call is refused.
@@ -41,18 +41,18 @@ const ASSISTANT_DEADLINE: Duration = Duration::from_secs(5);
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
 /// Handles a call that passed the rate limiter of the user agent.
-pub async fn inbound(context: Shared, call: IncomingCall) {
-    let lifeline = Lifeline::default();
-    lifeline.clone().hold(&context, receive(context.clone(), call, lifeline)).await;
+pub async fn inbound(context: SharedServices, call: IncomingCall) {
+    let lifeline = CallPanicGuard::default();
+    lifeline.clone().run_contained(&context, receive(context.clone(), call, lifeline)).await;
 }
 
-async fn receive(context: Shared, call: IncomingCall, lifeline: Lifeline) {
+async fn receive(context: SharedServices, call: IncomingCall, lifeline: CallPanicGuard) {
     let started = Instant::now();
     let IncomingCall { incoming, events } = call;
     let (route, trunk) = match tokio::time::timeout(ROUTE_DEADLINE, route(&context, &incoming)).await {
-        Ok(Ok(Routed::To(route, trunk))) => (*route, trunk),
-        Ok(Ok(Routed::NobodyAnswers)) => return context.sip.reject(incoming.call, 404, None).await,
-        Ok(Ok(Routed::NobodysNumber)) => return context.sip.reject_number(incoming.call).await,
+        Ok(Ok(RoutingResult::Accepted(route, trunk))) => (*route, trunk),
+        Ok(Ok(RoutingResult::NoActiveAgent)) => return context.sip.reject(incoming.call, 404, None).await,
+        Ok(Ok(RoutingResult::UnknownNumber)) => return context.sip.reject_unknown_number(incoming.call).await,
         Ok(Err(error)) => {
             tracing::error!(%error, "cannot route the call");
             return context.sip.reject(incoming.call, 503, Some(10)).await;
@@ -66,13 +66,15 @@ async fn receive(context: Shared, call: IncomingCall, lifeline: Lifeline) {
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(Ringing { context, route, trunk, id, incoming, events, started, identity: None, lifeline }, permit)
+    answer(RingingCall { context, route, trunk, id, incoming, events, started, identity: None, lifeline }, permit)
         .instrument(span)
         .await;
 }
 
 /// Admits the call, or returns the SIP status. Refused calls leave no record, so that they cost nothing.
-async fn admit(context: &Context, route: &Route, trunk: &Trunk) -> Result<Permit, (u16, Option<u32>)> {
+async fn admit(
+    context: &CallServices, route: &InboundRoute, trunk: &Trunk,
+) -> Result<AdmissionPermit, (u16, Option<u32>)> {
     match tokio::time::timeout(ROUTE_DEADLINE, context.admit(route.scope, Some(trunk))).await {
         Ok(Ok(permit)) => Ok(permit),
         Ok(Err(AdmissionError::Denied(denied))) => {
@@ -88,46 +90,48 @@ async fn admit(context: &Context, route: &Route, trunk: &Trunk) -> Result<Permit
 }
 
 /// The result of routing a call.
-enum Routed {
-    To(Box<Route>, Arc<Trunk>),
+enum RoutingResult {
+    Accepted(Box<InboundRoute>, Arc<Trunk>),
     /// The number has no agent that is switched on.
-    NobodyAnswers,
+    NoActiveAgent,
     /// None of the possible trunks has this number.
-    NobodysNumber,
+    UnknownNumber,
 }
 
-async fn route(context: &Shared, incoming: &Incoming) -> Result<Routed, StoreError> {
+async fn route(context: &SharedServices, incoming: &IncomingInvite) -> Result<RoutingResult, StoreError> {
     let candidates = context.trunks.candidates(&incoming.candidates);
-    let (called, source) = (trunks::called(incoming), incoming.source.ip());
+    let (called, source) = (trunks::called_party(incoming), incoming.source.ip());
     let mut readings = trunk_selection::readings(candidates.iter().cloned(), &called, source);
     let mut owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
     if owners.is_empty() {
         readings = trunk_selection::readings_of_to(candidates, &called, source);
         owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
     }
-    let Some(chosen) = trunk_selection::choose(&readings, &owners) else { return Ok(Routed::NobodysNumber) };
+    let Some(chosen) = trunk_selection::choose(&readings, &owners) else { return Ok(RoutingResult::UnknownNumber) };
     if chosen.is_contestable {
         let rivals = context.trunks.credential_trunks();
         let owners = context.store.number_owners(rivals.numbers(&called)).await?;
         if rivals.contest(&chosen, &called, &owners) {
-            return Ok(Routed::NobodysNumber);
+            return Ok(RoutingResult::UnknownNumber);
         }
     }
     let ChosenTrunk { trunk, owner, .. } = chosen;
     Ok(match context.store.route(&owner, trunk.id).await? {
         Some(route) => {
-            context.sip.choose_trunk(incoming.call, trunk.id.to_string().into()).await;
-            Routed::To(Box::new(route), trunk)
+            context.sip.assign_trunk(incoming.call, trunk.id.to_string().into()).await;
+            RoutingResult::Accepted(Box::new(route), trunk)
         }
-        None => Routed::NobodyAnswers,
+        None => RoutingResult::NoActiveAgent,
     })
 }
 
 /// Whether a Replaces call has dialled a number of another organization than `own`: carriers shared by several
 /// organizations could otherwise move calls between them. True when this cannot be checked in time.
-pub(super) async fn calls_somebody_else(context: &Shared, incoming: &Incoming, own: OrganizationId) -> bool {
+pub(super) async fn calls_other_organization(
+    context: &SharedServices, incoming: &IncomingInvite, own: OrganizationId,
+) -> bool {
     let candidates = context.trunks.candidates(&incoming.candidates);
-    let readings = trunk_selection::readings(candidates, &trunks::called(incoming), incoming.source.ip());
+    let readings = trunk_selection::readings(candidates, &trunks::called_party(incoming), incoming.source.ip());
     let owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone()));
     match tokio::time::timeout(REPLACED_DEADLINE, owners).await {
         Ok(Ok(owners)) => !owners.is_empty() && owners.values().all(|owner| owner.organization != own),
@@ -136,73 +140,74 @@ pub(super) async fn calls_somebody_else(context: &Shared, incoming: &Incoming, o
 }
 
 /// An inbound call with a known number, not answered yet.
-struct Ringing {
-    context: Shared,
-    route: Route,
+struct RingingCall {
+    context: SharedServices,
+    route: InboundRoute,
     trunk: Arc<Trunk>,
     id: CallId,
-    incoming: Incoming,
-    events: mpsc::Receiver<Event>,
+    incoming: IncomingInvite,
+    events: mpsc::Receiver<SipEvent>,
     started: Instant,
-    lifeline: Lifeline,
+    lifeline: CallPanicGuard,
     /// Facts of its Identity header.
     identity: Option<Map<String, Value>>,
 }
 
 /// The call setup after it was decided who answers.
-struct Chosen {
-    brief: Brief,
-    record: Record,
-    seat: Seat,
+struct InboundSetup {
+    brief: CallSpec,
+    record: CallRecord,
+    seat: CallSlot,
 }
 
-async fn answer(mut ringing: Ringing, permit: Permit) {
+async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let scope = ringing.route.scope;
     let Ok(ports) = context.ports.take() else {
         tracing::error!("no RTP port is free");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
-    let described = match describe(&context, &ringing, ports) {
+    let described = match answer_offer(&context, &ringing, ports) {
         Ok(described) => described,
         Err(refusal) => {
-            tracing::info!(why = refusal.why, status = refusal.sip_status, "offer refused");
+            tracing::info!(why = refusal.reason, status = refusal.sip_status, "offer refused");
             return context.sip.reject(sip_call, refusal.sip_status, None).await;
         }
     };
-    let Described { mut negotiation, stream, sdp, wire } = described;
-    match identify(&context, &ringing).await {
+    let LocalDescription { mut negotiation, stream, sdp, wire } = described;
+    match verify_identity(&context, &ringing).await {
         Ok(facts) => ringing.identity = facts,
         Err(status) => return context.sip.reject(sip_call, status, None).await,
     }
-    let Some(Chosen { brief, mut record, mut seat }) = choose(&mut ringing, permit).await else { return };
-    let context = Context::of_organization(&context, scope).await;
+    let Some(InboundSetup { brief, mut record, mut seat }) = choose_agent(&mut ringing, permit).await else { return };
+    let context = CallServices::of_organization(&context, scope).await;
     context.open_connections(&brief);
     let mut wire = Some(wire);
     let wanted = brief.agent.ringing.clone().zip(stream);
     let early = match wanted.and_then(|wanted| Some((wanted, wire.take()?))) {
         Some(((before, stream), wire)) => {
-            context.sip.progress(sip_call, 183, Some(sdp.clone())).await;
+            context.sip.send_provisional(sip_call, 183, Some(sdp.clone())).await;
             let media = context.start_leg(&brief, &record, stream, wire, true);
-            match ring(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
+            match play_early_media(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
                 Ok(media) => Some(media),
                 Err(reason) => {
                     context.sip.reject(sip_call, 480, None).await; // no effect if the caller has hung up
-                    return record.ended(reason).await;
+                    return record.record_ended(reason).await;
                 }
             }
         }
         None => None,
     };
-    let hearing = context.start_hearing(&brief, stream.map_or(Law::Mu, |stream| stream.codec.law()));
+    let hearing =
+        context.start_speech_backend(&brief, stream.map_or(Companding::MuLaw, |stream| stream.codec.companding()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
-    let confirmed = match confirmed(&ringing.context.sip, &mut ringing.events).await {
+    let confirmed = match wait_for_ack(&ringing.context.sip, &mut ringing.events).await {
         Ok(sdp) => sdp,
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
-            return record.ended(reason).await;
+            return record.record_ended(reason).await;
         }
     };
     let stream = match (stream, confirmed) {
@@ -211,30 +216,32 @@ async fn answer(mut ringing: Ringing, permit: Permit) {
         (None, None) => None,
     };
     let media = match (early, stream, wire) {
-        (Some(media), ..) => media.leg.answered(media.recording.is_some()).is_ok().then_some(media),
+        (Some(media), ..) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
         (None, Some(stream), Some(wire)) => context.start_leg(&brief, &record, stream, wire, false),
         _ => None,
     };
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
-        return record.ended(EndReason::TrunkError).await;
+        return record.record_ended(EndReason::TrunkError).await;
     };
     tracing::info!("call answered");
     let sip_events = ringing.events;
-    let line = Line::sip(sip_call, sip_events, negotiation);
-    converse(Conversation { context, brief, record, seat, line, media }, hearing, None).await;
+    let line = CallLeg::sip(sip_call, sip_events, negotiation);
+    run_conversation(Conversation { context, spec: brief, record, slot: seat, leg: line, media }, hearing, None).await;
 }
 
 /// The negotiated media and what will carry it.
-struct Described {
+struct LocalDescription {
     negotiation: Negotiation,
     /// None until the caller's answer arrives.
-    stream: Option<Stream>,
+    stream: Option<StreamConfig>,
     sdp: Vec<u8>,
-    wire: Wire,
+    wire: TransportSetup,
 }
 
-fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Described, Refusal> {
+fn answer_offer(
+    context: &CallServices, ringing: &RingingCall, ports: PortPair,
+) -> Result<LocalDescription, NegotiationError> {
     let media = ringing.trunk.fields.media();
     let addr = context.media_addr_for(ringing.incoming.source.ip());
     let fingerprint = context.workers.fingerprint();
@@ -243,33 +250,38 @@ fn describe(context: &Context, ringing: &Ringing, ports: PortPair) -> Result<Des
     let Some(offer) = &ringing.incoming.sdp else {
         // Delayed offer: our offer goes out with the 200, the answer comes with the ACK.
         let sdp = negotiation.offer();
-        return Ok(Described { negotiation, stream: None, sdp, wire: Wire::Plain(ports) });
+        return Ok(LocalDescription { negotiation, stream: None, sdp, wire: TransportSetup::Rtp(ports) });
     };
-    if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.workers.reach()) {
-        let WebRtc { peer, stream, sdp } = answered?;
-        return Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Dialog(peer) });
+    if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.workers.host_candidates()) {
+        let WebRtcAnswer { peer, stream, sdp } = answered?;
+        return Ok(LocalDescription {
+            negotiation,
+            stream: Some(stream),
+            sdp,
+            wire: TransportSetup::WebRtcInSipDialog(peer),
+        });
     }
     let (stream, sdp) = negotiation.answer(offer)?;
-    Ok(Described { negotiation, stream: Some(stream), sdp, wire: Wire::Plain(ports) })
+    Ok(LocalDescription { negotiation, stream: Some(stream), sdp, wire: TransportSetup::Rtp(ports) })
 }
 
 /// Facts of the caller's Identity header, or the status the call is refused with if the trunk requires an attestation.
-async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<String, Value>>, u16> {
-    let Ringing { trunk, incoming, .. } = ringing;
+async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Result<Option<Map<String, Value>>, u16> {
+    let RingingCall { trunk, incoming, .. } = ringing;
     let required = trunk.fields.require_attestation;
     let Some(header) = incoming.headers.get(&HeaderName::Identity) else {
         return if required.is_some() { Err(428) } else { Ok(None) };
     };
     // Fetching the certificate may be slow: that must not count as an overload signal.
-    context.sip.attend(incoming.call).await;
-    let from = trunks::calling(trunk, incoming);
+    context.sip.mark_attended(incoming.call).await;
+    let from = trunks::calling_party(trunk, incoming);
     let found = context.stir.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
     if let Some(required) = required {
         match found.verified {
             Some(Ok(())) if found.attestation >= Some(required) => {}
             Some(Ok(())) => return Err(403),
             Some(Err(problem)) => {
-                tracing::info!(why = problem.why, "Identity header not verified");
+                tracing::info!(why = problem.reason, "Identity header not verified");
                 return Err(problem.sip_status);
             }
             None => {
@@ -283,36 +295,43 @@ async fn identify(context: &Context, ringing: &Ringing) -> Result<Option<Map<Str
 
 /// Chooses who answers: the number's agent, or what the customer's server decides. `None` when nobody does; the caller
 /// was refused.
-async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
-    let Ringing { context, route, id, incoming, .. } = &*ringing;
+async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Option<InboundSetup> {
+    let RingingCall { context, route, id, incoming, .. } = &*ringing;
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
-    call.from_number = trunks::calling(&ringing.trunk, incoming);
+    call.from_number = trunks::calling_party(&ringing.trunk, incoming);
     call.to_number = route.number.number.to_string();
-    let mut facts = trunks::described(&incoming.headers);
+    let mut facts = trunks::header_facts(&incoming.headers);
     facts.extend(ringing.identity.clone().map(|identity| ("identity".to_owned(), Value::Object(identity))));
     call.signalling = (!facts.is_empty()).then_some(Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
     call.trunk = Some(route.trunk);
-    let mut seat = context.registry.enter(route.scope, *id, None, permit);
+    let mut seat = context.registry.register(route.scope, *id, None, permit);
     let saved = route.agent.clone();
     let hooks = match &saved {
-        Some(agent) => Hooks::new(Some(agent.id), &agent.fields),
-        None => Hooks::of_number(&route.number),
+        Some(agent) => CallWebhooks::new(Some(agent.id), &agent.fields),
+        None => CallWebhooks::of_number(&route.number),
     };
-    let mut resolved = saved.as_ref().map(Resolved::saved);
+    let mut resolved = saved.as_ref().map(ResolvedAssistant::saved);
     if let Some(target) = hooks.target(event::ASSISTANT_REQUEST) {
-        match ask_who(ringing, &mut seat, &call, &hooks, target).await {
+        match request_assistant(ringing, &mut seat, &call, &hooks, target).await {
             Ok(decided) => resolved = decided.or(resolved),
-            Err(Turned { reason, sip_status, note }) => {
+            Err(InboundNotAnsweredError { reason, sip_status, note }) => {
                 call.agent = saved.as_ref().map(|agent| agent.id);
                 call.metrics = note.map(|note| json!({"assistant_request": {"rejected": note}}));
                 if let Some(status) = sip_status {
                     ringing.context.sip.reject(ringing.incoming.call, status, None).await;
                 }
-                Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat, &ringing.lifeline)
-                    .await
-                    .ended(reason)
-                    .await;
+                CallRecord::new(
+                    &ringing.context,
+                    ringing.route.scope,
+                    call,
+                    CallWebhooks::default(),
+                    &seat,
+                    &ringing.lifeline,
+                )
+                .await
+                .record_ended(reason)
+                .await;
                 return None;
             }
         }
@@ -320,9 +339,15 @@ async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
     let Some(mut resolved) = resolved else {
         tracing::warn!("call refused: the number has no agent and its webhook named none");
         ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
-        let record =
-            Record::new(&ringing.context, ringing.route.scope, call, Hooks::default(), &seat, &ringing.lifeline);
-        record.await.ended(EndReason::Rejected).await;
+        let record = CallRecord::new(
+            &ringing.context,
+            ringing.route.scope,
+            call,
+            CallWebhooks::default(),
+            &seat,
+            &ringing.lifeline,
+        );
+        record.await.record_ended(EndReason::Rejected).await;
         return None;
     };
     if !resolved.faults.is_empty() {
@@ -336,14 +361,15 @@ async fn choose(ringing: &mut Ringing, permit: Permit) -> Option<Chosen> {
     call.metadata = resolved.fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
-    let left_out = ringing.context.leave_out_schemas(ringing.route.scope, &mut resolved.fields).await;
-    let mut record = Record::new(&ringing.context, ringing.route.scope, call, hooks, &seat, &ringing.lifeline).await;
-    record.note("schemas", left_out);
-    Some(Chosen { brief: Brief { agent: resolved.fields, task: None, is_web: false }, record, seat })
+    let left_out = ringing.context.remove_oversized_schemas(ringing.route.scope, &mut resolved.fields).await;
+    let mut record =
+        CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &seat, &ringing.lifeline).await;
+    record.set_metric("schemas", left_out);
+    Some(InboundSetup { brief: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, seat })
 }
 
 /// The call was refused, or the caller hung up, before the answer.
-struct Turned {
+struct InboundNotAnsweredError {
     reason: EndReason,
     /// SIP status for the caller; none when the caller has hung up.
     sip_status: Option<u16>,
@@ -351,33 +377,36 @@ struct Turned {
 }
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.
-async fn ask_who(
-    ringing: &mut Ringing, seat: &mut Seat, call: &Call, hooks: &Hooks, target: String,
-) -> Result<Option<Resolved>, Turned> {
+async fn request_assistant(
+    ringing: &mut RingingCall, seat: &mut CallSlot, call: &Call, hooks: &CallWebhooks, target: String,
+) -> Result<Option<ResolvedAssistant>, InboundNotAnsweredError> {
     let context = ringing.context.clone();
-    context.sip.progress(ringing.incoming.call, 180, None).await;
+    context.sip.send_provisional(ringing.incoming.call, 180, None).await;
     let saved = ringing.route.agent.clone();
     let mut asked = call.clone();
     asked.agent = saved.as_ref().map(|agent| agent.id);
     asked.assistant = saved.as_ref().map(|agent| event::assistant(Some(agent.id), &agent.fields, &Map::new()));
     let body = |id| event::assistant_request(id, &asked, now());
     let question = context.ask_customer(hooks, &asked, event::ASSISTANT_REQUEST, target, body, ASSISTANT_DEADLINE);
-    let gone = |reason| Turned { reason, sip_status: None, note: None };
+    let gone = |reason| InboundNotAnsweredError { reason, sip_status: None, note: None };
     let answer = tokio::select! {
         answer = question => answer,
-        () = canceled(&context.sip, &mut ringing.events) => return Err(gone(EndReason::Canceled)),
-        Some(Command::End(reason)) = seat.commands.recv() => {
-            return Err(Turned { reason, sip_status: Some(480), note: None });
+        () = wait_for_cancel(&context.sip, &mut ringing.events) => return Err(gone(EndReason::Canceled)),
+        Some(CallCommand::End(reason)) = seat.commands.recv() => {
+            return Err(InboundNotAnsweredError { reason, sip_status: Some(480), note: None });
         }
     };
     let decision = match &answer {
         Ok(body) => assistant::decide(body),
-        Err(failure) => Decision::Saved(Some(failure.to_string())),
+        Err(failure) => AssistantDecision::Saved(Some(failure.to_string())),
     };
     // Validate the agent part on a blocking thread: it may take milliseconds.
     let scope = ringing.route.scope;
     let guarded = context.clone();
-    let checked = async |check: Box<dyn FnOnce() -> Resolved + Send>| match context.schemas.of_call(scope, check).await
+    let checked = async |check: Box<dyn FnOnce() -> ResolvedAssistant + Send>| match context
+        .schemas
+        .of_call(scope, check)
+        .await
     {
         Ok(resolved) => Some(resolved),
         Err(busy) => {
@@ -386,17 +415,17 @@ async fn ask_who(
         }
     };
     match decision {
-        Decision::Saved(fault) => {
+        AssistantDecision::Saved(fault) => {
             if let Some(why) = fault {
                 tracing::warn!(why, "assistant-request failed, the saved agent answers");
             }
             Ok(None)
         }
-        Decision::Transient(fields) => {
+        AssistantDecision::Transient(fields) => {
             let judge = move || assistant::transient(fields, saved.as_ref(), &|named| guarded.check_address(named));
             Ok(checked(Box::new(judge)).await)
         }
-        Decision::Hybrid { agent, changes } => match context.store.agent(scope, agent).await {
+        AssistantDecision::Hybrid { agent, changes } => match context.store.agent(scope, agent).await {
             Ok(Some(agent)) => {
                 let judge = move || assistant::hybrid(&agent, changes, &|named| guarded.check_address(named));
                 Ok(checked(Box::new(judge)).await)
@@ -406,38 +435,40 @@ async fn ask_who(
                 Ok(None)
             }
         },
-        Decision::Reject { reason, sip_status } => {
-            Err(Turned { reason: EndReason::Rejected, sip_status: Some(sip_status), note: Some(reason) })
-        }
+        AssistantDecision::Reject { reason, sip_status } => Err(InboundNotAnsweredError {
+            reason: EndReason::Rejected,
+            sip_status: Some(sip_status),
+            note: Some(reason),
+        }),
     }
 }
 
 /// Returns when the caller cancels.
-async fn canceled(sip: &SipHandle, events: &mut mpsc::Receiver<Event>) {
+async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) {
     loop {
         match events.recv().await {
-            Some(Event::Ended { .. }) | None => return,
-            Some(event) => decline(sip, event).await,
+            Some(SipEvent::Ended { .. }) | None => return,
+            Some(event) => reject_early_request(sip, event).await,
         }
     }
 }
 
 /// Waits for the ACK; its body when there is one.
-async fn confirmed(sip: &SipHandle, events: &mut mpsc::Receiver<Event>) -> Result<Option<Vec<u8>>, EndReason> {
+async fn wait_for_ack(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) -> Result<Option<Vec<u8>>, EndReason> {
     let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
     loop {
         match tokio::time::timeout_at(until, events.recv()).await {
-            Ok(Some(Event::Confirmed { sdp, .. })) => return Ok(sdp),
-            Ok(Some(Event::Ended { cause, .. })) => {
-                use trunkline_signaling::sip::failure::Cause;
+            Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
+            Ok(Some(SipEvent::Ended { cause, .. })) => {
+                use trunkline_signaling::sip::failure::EndCause;
                 return Err(match cause {
-                    Cause::RemoteCancel { .. } => EndReason::Canceled,
-                    Cause::RemoteBye { .. } => EndReason::CustomerHungUp,
-                    Cause::Defect => EndReason::ServerCrash,
+                    EndCause::RemoteCancel { .. } => EndReason::Canceled,
+                    EndCause::RemoteBye { .. } => EndReason::CustomerHungUp,
+                    EndCause::InternalError => EndReason::ServerCrash,
                     _ => EndReason::NetworkLost,
                 });
             }
-            Ok(Some(event)) => decline(sip, event).await,
+            Ok(Some(event)) => reject_early_request(sip, event).await,
             Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
         }
     }

@@ -1,17 +1,17 @@
 //! Outbound calls of tasks: dials and, when answered, starts the conversation.
 
-use super::containment::Lifeline;
-use super::converse::{Conversation, converse};
-use super::figures::{not_answered, reason_facts};
-use super::hooks::Hooks;
-use super::line::Line;
-use super::ringing::decline;
-use super::trunks::{self, Errand, custom_headers};
-use super::{Hearing, Media, Permit, Record, Shared, handover};
-use crate::call::machine::Brief;
-use crate::call::negotiate::{Negotiation, Refusal};
-use crate::call::registry::{Command, Seat};
-use crate::call::voicemail::Detection;
+use super::containment::CallPanicGuard;
+use super::converse::{Conversation, run_conversation};
+use super::figures::{end_reason_of_unanswered, reason_facts};
+use super::hooks::CallWebhooks;
+use super::line::CallLeg;
+use super::ringing::reject_early_request;
+use super::trunks::{self, InviteParams, custom_headers};
+use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, handover};
+use crate::call::machine::CallSpec;
+use crate::call::negotiate::{Negotiation, NegotiationError};
+use crate::call::registry::{CallCommand, CallSlot};
+use crate::call::voicemail::AmdDetector;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -20,7 +20,7 @@ use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::Trunk;
 use crate::providers::SttEvent;
-use crate::providers::listen::{Input, Session as SttSession};
+use crate::providers::listen::{SttInput, SttSession};
 use crate::store::{OrgScope, now};
 use crate::supervision;
 use crate::webhooks::event;
@@ -29,12 +29,12 @@ use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPair;
-use trunkline_media::io::worker::Wire;
-use trunkline_media::leg::{LegEvent, Stream};
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Invite};
-use trunkline_signaling::sip::failure::Cause;
+use trunkline_media::io::worker::TransportSetup;
+use trunkline_media::leg::{LegEvent, StreamConfig};
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, InviteRequest, SipEvent};
+use trunkline_signaling::sip::failure::EndCause;
 use trunkline_signaling::sip::message::Uri;
 
 /// Redirections of one call that are followed.
@@ -45,7 +45,7 @@ const ROW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A claimed task with everything its call needs.
 #[derive(Debug)]
-pub struct OutboundOrder {
+pub struct OutboundCallParams {
     pub scope: OrgScope,
     pub call: CallId,
     pub task: Task,
@@ -56,8 +56,8 @@ pub struct OutboundOrder {
 }
 
 /// Starts the call. When this returns the call's row exists; the rest runs in the background.
-pub async fn outbound(context: Shared, order: OutboundOrder, permit: Permit) {
-    let seat = context.registry.enter(order.scope, order.call, Some(order.task.id), permit);
+pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit: AdmissionPermit) {
+    let seat = context.registry.register(order.scope, order.call, Some(order.task.id), permit);
     let mut agent = order.agent.fields.clone();
     // Events echo what the task says about itself.
     agent.metadata = order.task.fields.metadata.clone().or(agent.metadata);
@@ -69,49 +69,58 @@ pub async fn outbound(context: Shared, order: OutboundOrder, permit: Permit) {
     call.to_number.clone_from(&order.task.fields.to_number);
     call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
-    let hooks = Hooks::new(call.agent, &agent);
-    let left_out = context.leave_out_schemas(order.scope, &mut agent).await;
-    let brief = Brief { agent, task: Some(order.task.fields.clone()), is_web: false };
-    let lifeline = Lifeline::default();
-    let mut record = Record::new(&context, order.scope, call, hooks, &seat, &lifeline).await;
-    record.note("schemas", left_out);
+    let hooks = CallWebhooks::new(call.agent, &agent);
+    let left_out = context.remove_oversized_schemas(order.scope, &mut agent).await;
+    let brief = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
+    let lifeline = CallPanicGuard::default();
+    let mut record = CallRecord::new(&context, order.scope, call, hooks, &seat, &lifeline).await;
+    record.set_metric("schemas", left_out);
     record.task_started(&order.task).await;
     // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
     // answer.
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
-    let run = async move { lifeline.hold(&context.clone(), dial(context, order, brief, record, seat)).await };
+    let run = async move { lifeline.run_contained(&context.clone(), dial(context, order, brief, record, seat)).await };
     supervision::spawn("call", run.instrument(span));
 }
 
-async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: Record, mut seat: Seat) {
+async fn dial(
+    context: SharedServices, order: OutboundCallParams, brief: CallSpec, mut record: CallRecord, mut seat: CallSlot,
+) {
     let Ok(ports) = context.ports.take() else {
         tracing::error!("no RTP port is free");
-        return record.ended(EndReason::Overload).await;
+        return record.record_ended(EndReason::Overload).await;
     };
     let negotiation = context.negotiation(ports.port(), &order.trunk);
-    let mut way = Way { negotiation, ports: Some(ports), media: None, stt: None, detection: None, delayed: false };
+    let mut way = DialAttempt {
+        negotiation,
+        ports: Some(ports),
+        media: None,
+        stt: None,
+        detection: None,
+        is_delayed_offer: false,
+    };
     let mut redirects = 0;
     let mut to = Destination::parse(&order.task.fields.to_number);
     loop {
         let Some(invite) = to.take().and_then(|to| invite(&context, &order, &to, way.negotiation.offer())) else {
             return way.failed(&mut record, EndReason::TrunkError).await;
         };
-        way.delayed = invite.sdp.is_none();
-        let (sip_call, mut events) = match context.sip.invite(invite).await {
+        way.is_delayed_offer = invite.sdp.is_none();
+        let (sip_call, mut events) = match context.sip.send_invite(invite).await {
             Ok(call) => call,
             Err(_) => return way.failed(&mut record, EndReason::Overload).await,
         };
-        let unanswered = match way.ring(&context, &brief, &record, &mut seat, &mut events).await {
-            Ok(Answer { sdp, sip_call_id }) => {
+        let unanswered = match way.wait_for_answer(&context, &brief, &record, &mut seat, &mut events).await {
+            Ok(SipAnswer { sdp, sip_call_id }) => {
                 record.call.sip_call_id = Some(sip_call_id);
-                return way.talk(context, brief, record, seat, sip_call, events, &sdp).await;
+                return way.start_conversation(context, brief, record, seat, sip_call, events, &sdp).await;
             }
             Err(unanswered) => unanswered,
         };
         context.sip.hang_up(sip_call).await;
-        record.signalled(unanswered.facts);
+        record.add_signalling_facts(unanswered.facts);
         if redirects < REDIRECTS_MAX && order.trunk.fields.follow_redirects {
             redirects += 1;
             to = unanswered
@@ -128,14 +137,16 @@ async fn dial(context: Shared, order: OutboundOrder, brief: Brief, mut record: R
     }
 }
 
-fn invite(context: &Shared, order: &OutboundOrder, to: &Destination, sdp: Vec<u8>) -> Option<Invite> {
+fn invite(
+    context: &SharedServices, order: &OutboundCallParams, to: &Destination, sdp: Vec<u8>,
+) -> Option<InviteRequest> {
     let headers = custom_headers(&order.task.fields.sip_headers);
-    let errand = Errand { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
+    let errand = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
     trunks::invite(context, &order.trunk, errand)
 }
 
 /// Why the call was not answered.
-struct Unanswered {
+struct OutboundNotAnsweredError {
     reason: EndReason,
     /// What the signalling said about it.
     facts: Map<String, Value>,
@@ -143,58 +154,58 @@ struct Unanswered {
     contacts: Vec<String>,
 }
 
-impl From<EndReason> for Unanswered {
+impl From<EndReason> for OutboundNotAnsweredError {
     fn from(reason: EndReason) -> Self {
         Self { reason, facts: Map::new(), contacts: Vec::new() }
     }
 }
 
-impl From<Cause> for Unanswered {
-    fn from(cause: Cause) -> Self {
-        let (reason, facts) = (not_answered(&cause), reason_facts(&cause));
+impl From<EndCause> for OutboundNotAnsweredError {
+    fn from(cause: EndCause) -> Self {
+        let (reason, facts) = (end_reason_of_unanswered(&cause), reason_facts(&cause));
         let contacts = match cause {
-            Cause::Redirected { contacts, .. } => contacts,
+            EndCause::Redirected { contacts, .. } => contacts,
             _ => Vec::new(),
         };
         Self { reason, facts, contacts }
     }
 }
 
-struct Answer {
+struct SipAnswer {
     sdp: Vec<u8>,
     sip_call_id: String,
 }
 
 /// A dial attempt with its early media: announcements and voicemail may speak before the answer.
-struct Way {
+struct DialAttempt {
     negotiation: Negotiation,
     /// Until the leg takes them.
     ports: Option<PortPair>,
-    media: Option<Media>,
+    media: Option<CallMedia>,
     stt: Option<SttSession>,
-    detection: Option<Detection>,
+    detection: Option<AmdDetector>,
     /// Delayed offer: the offer comes with the answer.
-    delayed: bool,
+    is_delayed_offer: bool,
 }
 
-impl Way {
+impl DialAttempt {
     /// Records the end of an unanswered call.
-    async fn failed(self, record: &mut Record, reason: EndReason) {
-        if let Some(who) = self.detection.as_ref().and_then(Detection::verdict) {
+    async fn failed(self, record: &mut CallRecord, reason: EndReason) {
+        if let Some(who) = self.detection.as_ref().and_then(AmdDetector::verdict) {
             record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
         }
         if let Some(media) = self.media {
             media.leg.remove(None);
         }
         tracing::info!(reason = reason.name(), "call was not answered");
-        record.ended(reason).await;
+        record.record_ended(reason).await;
     }
 
     /// Waits for the answer. STT connects on the first ringing.
-    async fn ring(
-        &mut self, context: &Shared, brief: &Brief, record: &Record, seat: &mut Seat,
-        events: &mut mpsc::Receiver<Event>,
-    ) -> Result<Answer, Unanswered> {
+    async fn wait_for_answer(
+        &mut self, context: &SharedServices, brief: &CallSpec, record: &CallRecord, seat: &mut CallSlot,
+        events: &mut mpsc::Receiver<SipEvent>,
+    ) -> Result<SipAnswer, OutboundNotAnsweredError> {
         let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
         loop {
             let heard = async {
@@ -211,55 +222,55 @@ impl Way {
             };
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(Event::Progress { sdp, peer, .. }) => {
+                    Some(SipEvent::ProvisionalResponse { sdp, peer, .. }) => {
                         self.negotiation.set_signalling(peer.ip());
                         self.progress(context, brief, record, sdp);
                     }
-                    Some(Event::Answered { sdp: Some(sdp), sip_call_id, peer, .. }) => {
+                    Some(SipEvent::Answered { sdp: Some(sdp), sip_call_id, peer, .. }) => {
                         self.negotiation.set_signalling(peer.ip());
-                        return Ok(Answer { sdp, sip_call_id });
+                        return Ok(SipAnswer { sdp, sip_call_id });
                     }
-                    Some(Event::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError.into()),
-                    Some(Event::Ended { cause, .. }) => return Err(cause.into()),
-                    Some(Event::Reoffer { call, sdp: Some(sdp) }) => self.early_offer(context, call, &sdp).await,
-                    Some(event) => decline(&context.sip, event).await,
+                    Some(SipEvent::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError.into()),
+                    Some(SipEvent::Ended { cause, .. }) => return Err(cause.into()),
+                    Some(SipEvent::ReofferReceived { call, sdp: Some(sdp) }) => self.early_offer(context, call, &sdp).await,
+                    Some(event) => reject_early_request(&context.sip, event).await,
                     None => return Err(EndReason::TrunkError.into()),
                 },
                 command = seat.commands.recv() => match command {
                     // Nobody answered yet: ending means CANCEL.
-                    Some(Command::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
-                    Some(Command::End(reason)) => return Err(reason.into()),
+                    Some(CallCommand::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
+                    Some(CallCommand::End(reason)) => return Err(reason.into()),
                     Some(_) => {}
                 },
-                event = heard => self.heard(event),
-                event = words => self.understood(event),
+                event = heard => self.handle_leg_event(event),
+                event = words => self.handle_stt_event(event),
                 () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer.into()),
             }
         }
     }
 
     /// Ringing, or early media (183, or 180 with SDP).
-    fn progress(&mut self, context: &Shared, brief: &Brief, record: &Record, sdp: Option<Vec<u8>>) {
-        let stream = sdp.filter(|_| !self.delayed).and_then(|sdp| self.negotiation.accept(&sdp).ok());
+    fn progress(&mut self, context: &SharedServices, brief: &CallSpec, record: &CallRecord, sdp: Option<Vec<u8>>) {
+        let stream = sdp.filter(|_| !self.is_delayed_offer).and_then(|sdp| self.negotiation.accept(&sdp).ok());
         if let (Some(stream), Some(media)) = (stream, &self.media) {
             let _ = media.leg.renegotiate(stream);
         } else if let Some(stream) = stream
             && let Some(ports) = self.ports.take()
         {
-            self.media = context.start_leg(brief, record, stream, Wire::Plain(ports), true);
-            self.detection = Some(Detection::new(Instant::now()));
+            self.media = context.start_leg(brief, record, stream, TransportSetup::Rtp(ports), true);
+            self.detection = Some(AmdDetector::new(Instant::now()));
         }
         if self.stt.is_none() {
             context.open_connections(brief);
             // The audio encoding is part of the STT connection. A realtime model starts talking once connected, so not
             // before the answer.
-            let law = stream.map_or(Law::Mu, |stream| stream.codec.law());
-            self.stt = (!context.prepare_engine(brief)).then(|| context.start_stt(brief, law));
+            let law = stream.map_or(Companding::MuLaw, |stream| stream.codec.companding());
+            self.stt = (!context.warm_up_realtime(brief)).then(|| context.start_stt(brief, law));
         }
     }
 
     /// The peer changes the media before it answers (UPDATE), for example when announcements move to another server.
-    async fn early_offer(&mut self, context: &Shared, call: SipCall, offer: &[u8]) {
+    async fn early_offer(&mut self, context: &SharedServices, call: SipCall, offer: &[u8]) {
         let answer = self.negotiation.answer(offer).ok().map(|(stream, text)| {
             if let Some(media) = &self.media {
                 let _ = media.leg.renegotiate(stream);
@@ -270,8 +281,10 @@ impl Way {
     }
 
     /// The stream of the answer; of a delayed offer once ours has gone out.
-    async fn agreed(&mut self, context: &Shared, call: SipCall, sdp: &[u8]) -> Result<Stream, Refusal> {
-        if !self.delayed {
+    async fn agreed(
+        &mut self, context: &SharedServices, call: SipCall, sdp: &[u8],
+    ) -> Result<StreamConfig, NegotiationError> {
+        if !self.is_delayed_offer {
             return self.negotiation.accept(sdp);
         }
         let answer = self.negotiation.answer(sdp);
@@ -280,7 +293,7 @@ impl Way {
         answer.map(|(stream, _)| stream)
     }
 
-    fn heard(&mut self, event: Option<LegEvent>) {
+    fn handle_leg_event(&mut self, event: Option<LegEvent>) {
         let (now, Some(detection)) = (Instant::now(), &mut self.detection) else { return };
         let tell = |input| {
             if let Some(stt) = &self.stt {
@@ -288,7 +301,7 @@ impl Way {
             }
         };
         match event {
-            Some(LegEvent::Audio { codes, .. }) => tell(Input::Audio(Bytes::copy_from_slice(&codes))),
+            Some(LegEvent::Audio { codes, .. }) => tell(SttInput::Audio(Bytes::copy_from_slice(&codes))),
             Some(LegEvent::SpeechStarted { at }) => detection.handle_speech_started(at),
             Some(LegEvent::SpeechEnded { last_sound }) => detection.handle_speech_ended(last_sound),
             Some(LegEvent::Tone { tone, .. }) => {
@@ -300,7 +313,7 @@ impl Way {
         }
     }
 
-    fn understood(&mut self, event: Option<SttEvent>) {
+    fn handle_stt_event(&mut self, event: Option<SttEvent>) {
         let now = Instant::now();
         match (event, &mut self.detection) {
             (Some(SttEvent::Interim(text)), Some(detection)) => {
@@ -314,21 +327,23 @@ impl Way {
         }
     }
 
-    async fn talk(
-        mut self, context: Shared, brief: Brief, mut record: Record, seat: Seat, sip_call: SipCall,
-        sip_events: mpsc::Receiver<Event>, answer: &[u8],
+    async fn start_conversation(
+        mut self, context: SharedServices, brief: CallSpec, mut record: CallRecord, seat: CallSlot, sip_call: SipCall,
+        sip_events: mpsc::Receiver<SipEvent>, answer: &[u8],
     ) {
-        let early_law = self.media.as_ref().map(|media| media.law);
+        let early_law = self.media.as_ref().map(|media| media.companding);
         let agreed = self.agreed(&context, sip_call, answer).await;
         let media = match (agreed, self.media, self.ports) {
             (Ok(stream), Some(media), _) => {
-                let told = media.leg.renegotiate(stream).and_then(|()| media.leg.answered(media.recording.is_some()));
+                let told = media.leg.renegotiate(stream).and_then(|()| media.leg.start_call(media.recording.is_some()));
                 told.is_ok().then_some(media)
             }
-            (Ok(stream), None, Some(ports)) => context.start_leg(&brief, &record, stream, Wire::Plain(ports), false),
+            (Ok(stream), None, Some(ports)) => {
+                context.start_leg(&brief, &record, stream, TransportSetup::Rtp(ports), false)
+            }
             (Ok(_), None, None) => None,
             (Err(refusal), media, _) => {
-                tracing::warn!(why = refusal.why, "answer cannot be used");
+                tracing::warn!(why = refusal.reason, "answer cannot be used");
                 if let Some(media) = media {
                     media.leg.remove(None);
                 }
@@ -337,16 +352,16 @@ impl Way {
         };
         let Some(media) = media else {
             context.sip.hang_up(sip_call).await;
-            return record.ended(EndReason::TrunkError).await;
+            return record.record_ended(EndReason::TrunkError).await;
         };
         let hearing = match self.stt {
-            Some(stt) if media.law == early_law.unwrap_or(Law::Mu) => Hearing::Stt(stt),
-            _ => context.start_hearing(&brief, media.law),
+            Some(stt) if media.companding == early_law.unwrap_or(Companding::MuLaw) => SpeechBackend::Stt(stt),
+            _ => context.start_speech_backend(&brief, media.companding),
         };
         tracing::info!("call answered");
         let negotiation = self.negotiation;
-        let line = Line::sip(sip_call, sip_events, negotiation);
-        let conversation = Conversation { context, brief, record, seat, line, media };
-        converse(conversation, hearing, self.detection).await;
+        let line = CallLeg::sip(sip_call, sip_events, negotiation);
+        let conversation = Conversation { context, spec: brief, record, slot: seat, leg: line, media };
+        run_conversation(conversation, hearing, self.detection).await;
     }
 }

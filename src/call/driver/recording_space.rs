@@ -1,7 +1,7 @@
 //! How much disk the recordings of each organization use. Files are measured as they are, so deleting some frees quota.
 //! An organization over its quota keeps its calls, but they are not recorded.
 
-use super::Shared;
+use super::SharedServices;
 use crate::domain::ids::OrganizationId;
 use crate::domain::quota::FAMILY_FACTOR;
 use std::collections::{HashMap, HashSet};
@@ -11,22 +11,22 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often the folders are measured: a hundred calls write a gigabyte in this time.
-const LOOK_EVERY: Duration = Duration::from_secs(300);
+const MEASURE_INTERVAL: Duration = Duration::from_secs(300);
 const GIB: u64 = 1 << 30;
 
 /// Organizations whose recordings take as much as they may.
 #[derive(Clone, Debug, Default)]
-pub struct RecordingSpace(Arc<RwLock<HashSet<OrganizationId>>>);
+pub struct RecordingQuota(Arc<RwLock<HashSet<OrganizationId>>>);
 
-impl RecordingSpace {
+impl RecordingQuota {
     pub fn has_room(&self, organization: OrganizationId) -> bool {
         !self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&organization)
     }
 }
 
 /// Looks at the folders until it is stopped.
-pub async fn watch_recordings(context: Shared, mut stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
+pub async fn watch_recordings(context: SharedServices, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(MEASURE_INTERVAL);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -38,7 +38,7 @@ pub async fn watch_recordings(context: Shared, mut stopped: watch::Receiver<bool
     }
 }
 
-impl super::Context {
+impl super::CallServices {
     /// Finds out who has no room for another recording.
     pub async fn measure_recordings(&self) -> Result<(), crate::store::StoreError> {
         let families = self.store.families().await?;

@@ -1,19 +1,19 @@
 //! Early media (183) before the answer: ringing and announcements, while the caller may still hang up.
 
-use super::voice::{Voice, VoiceEvent};
-use super::{Media, Shared};
-use crate::call::machine::Brief;
-use crate::call::registry::{Command, Seat};
-use crate::dialogue::reply::{Reply, Then};
+use super::voice::{TtsPipeline, TtsPipelineEvent};
+use super::{CallMedia, SharedServices};
+use crate::call::machine::CallSpec;
+use crate::call::registry::{CallCommand, CallSlot};
+use crate::dialogue::reply::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ringing::Ringing;
+use crate::domain::ringing::RingingConfig;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use trunkline_media::frame::RATE_HZ;
+use trunkline_media::frame::SAMPLE_RATE_HZ;
 use trunkline_media::leg::LegEvent;
-use trunkline_media::playout::queue::PieceId;
+use trunkline_media::playout::queue::SegmentId;
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::sip::endpoint::Event;
+use trunkline_signaling::sip::endpoint::SipEvent;
 
 /// An announcement that makes no sound for this long no longer delays the answer.
 const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
@@ -22,36 +22,36 @@ const TONE_HZ: f32 = 425.0;
 const TONE_LEVEL: f32 = 3_000.0;
 
 /// Response ids of the conversation start at one.
-const GENERATION: u32 = 0;
+const EARLY_RESPONSE_ID: u32 = 0;
 
 fn tone(ms: u32) -> Vec<i16> {
-    let samples = ms as usize * RATE_HZ as usize / 1_000;
-    let period = 5 * RATE_HZ as usize;
+    let samples = ms as usize * SAMPLE_RATE_HZ as usize / 1_000;
+    let period = 5 * SAMPLE_RATE_HZ as usize;
     let sample = |at: usize| {
-        let is_on = at % period < RATE_HZ as usize;
-        let phase = at as f32 * TONE_HZ / RATE_HZ as f32 * std::f32::consts::TAU;
+        let is_on = at % period < SAMPLE_RATE_HZ as usize;
+        let phase = at as f32 * TONE_HZ / SAMPLE_RATE_HZ as f32 * std::f32::consts::TAU;
         if is_on { (phase.sin() * TONE_LEVEL) as i16 } else { 0 }
     };
     (0..samples).map(sample).collect()
 }
 
 /// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
-pub(super) async fn ring(
-    context: &Shared, ringing: &Ringing, brief: &Brief, media: Option<Media>, events: &mut mpsc::Receiver<Event>,
-    seat: &mut Seat,
-) -> Result<Media, EndReason> {
+pub(super) async fn play_early_media(
+    context: &SharedServices, ringing: &RingingConfig, brief: &CallSpec, media: Option<CallMedia>,
+    events: &mut mpsc::Receiver<SipEvent>, seat: &mut CallSlot,
+) -> Result<CallMedia, EndReason> {
     let Some(mut media) = media else { return Err(EndReason::Overload) };
-    let mut voice = Voice::new(context.providers.clone(), brief.clone(), true);
+    let mut voice = TtsPipeline::new(context.providers.clone(), brief.clone(), true);
     let mut unheard = Vec::new();
     if ringing.ring_ms > 0 {
-        let piece = PieceId { generation: GENERATION, index: 0 };
+        let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: 0 };
         unheard.push(piece);
         let _ = media.leg.play(piece, tone(ringing.ring_ms), true);
     }
     if let Some(text) = &ringing.announcement {
-        let (_, pieces) = Reply::canned(GENERATION, text, Then::Listen, brief.style());
+        let (_, pieces) = AgentResponse::scripted(EARLY_RESPONSE_ID, text, AfterResponse::AwaitCaller, brief.style());
         for (index, text) in pieces {
-            let piece = PieceId { generation: GENERATION, index: index + 1 };
+            let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: index + 1 };
             unheard.push(piece);
             voice.speak(piece, text);
         }
@@ -61,28 +61,28 @@ pub(super) async fn ring(
     while !unheard.is_empty() {
         tokio::select! {
             event = events.recv() => match event {
-                Some(Event::Ended { .. }) | None => return Err(EndReason::Canceled),
-                Some(event) => decline(&context.sip, event).await,
+                Some(SipEvent::Ended { .. }) | None => return Err(EndReason::Canceled),
+                Some(event) => reject_early_request(&context.sip, event).await,
             },
             command = seat.commands.recv() => match command {
-                Some(Command::End(reason)) => return Err(reason),
+                Some(CallCommand::End(reason)) => return Err(reason),
                 Some(_) => {}
                 None => return Err(EndReason::Canceled),
             },
             event = media.events.recv() => match event {
-                Some(LegEvent::PieceFinished { heard, .. }) => {
-                    unheard.retain(|piece| *piece != heard.piece);
-                    voice.heard(heard.piece);
+                Some(LegEvent::SegmentFinished { heard, .. }) => {
+                    unheard.retain(|piece| *piece != heard.segment);
+                    voice.handle_segment_played(heard.segment);
                 }
                 Some(_) => {}
                 None => return Err(EndReason::Overload),
             },
             event = voice.next() => match event {
-                VoiceEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
-                VoiceEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
+                TtsPipelineEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
+                TtsPipelineEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
                 // A failed announcement does not delay the answer.
-                VoiceEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
-                VoiceEvent::Marks { .. } | VoiceEvent::Switched { .. } | VoiceEvent::Asked { .. } => {}
+                TtsPipelineEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
+                TtsPipelineEvent::WordTimestamps { .. } | TtsPipelineEvent::FailedOver { .. } | TtsPipelineEvent::Requested { .. } => {}
             },
             () = tokio::time::sleep_until(deadline) => break,
         }
@@ -91,11 +91,11 @@ pub(super) async fn ring(
 }
 
 /// Rejects at once requests that are not possible before the answer; the media stay as they are.
-pub(super) async fn decline(sip: &SipHandle, event: Event) {
+pub(super) async fn reject_early_request(sip: &SipHandle, event: SipEvent) {
     match event {
-        Event::Reoffer { call, .. } => sip.answer_reoffer(call, None).await,
-        Event::Referred { call, .. } => sip.answer_refer(call, false).await,
-        Event::Replaced { by, .. } => sip.reject(by.call, 481, None).await,
+        SipEvent::ReofferReceived { call, .. } => sip.answer_reoffer(call, None).await,
+        SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
+        SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 481, None).await,
         _ => {}
     }
 }

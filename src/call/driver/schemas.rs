@@ -1,9 +1,9 @@
 //! Compiles and evaluates foreign JSON Schemas on blocking threads: a few at once, one per organization, at most half
 //! per family. Callers wait for their own job at most until a deadline.
 
-use super::{Context, Shared};
-use crate::call::machine::Machine;
-use crate::dialogue::tools::misfit;
+use super::{CallServices, SharedServices};
+use crate::call::machine::CallMachine;
+use crate::dialogue::tools::argument_error;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::ids::OrganizationId;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use trunkline_json::schema::{Budget, Leniency, Schema};
+use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 
 /// Jobs at once. Each takes milliseconds; more of them than cores would slow the calls.
 const JOBS_MAX: usize = 4;
@@ -35,22 +35,22 @@ const NOT_CHECKED: &str = "the arguments could not be held against their schema 
 /// Timeout, or the job panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("schemas could not be checked in time")]
-pub struct Busy;
+pub struct SchemaTimeoutError;
 
 /// Threads for schemas, shared fairly.
 #[derive(Clone, Debug)]
 pub struct SchemaWorkers {
     jobs: Arc<Semaphore>,
-    organizations: Turns,
-    families: Turns,
+    organizations: FairSemaphores,
+    families: FairSemaphores,
     /// Knows the families.
     store: Option<Store>,
 }
 
-type Turns = Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>;
+type FairSemaphores = Arc<Mutex<HashMap<OrganizationId, Weak<Semaphore>>>>;
 
 /// The semaphore of an organization or family: so many jobs at once.
-fn turn(all: &Turns, id: OrganizationId, at_once: usize) -> Arc<Semaphore> {
+fn turn(all: &FairSemaphores, id: OrganizationId, at_once: usize) -> Arc<Semaphore> {
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= ORGANIZATIONS_MAX {
         all.retain(|_, turn| turn.strong_count() > 0);
@@ -72,20 +72,20 @@ impl SchemaWorkers {
     /// Runs a job of a call.
     pub(super) async fn of_call<T: Send + 'static>(
         &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, SchemaTimeoutError> {
         self.run(scope, CALL_DEADLINE, job).await
     }
 
     /// Runs a job that no caller waits for.
     pub async fn of_request<T: Send + 'static>(
         &self, scope: OrgScope, job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, SchemaTimeoutError> {
         self.run(scope, WORK_DEADLINE, job).await
     }
 
     async fn run<T: Send + 'static>(
         &self, scope: OrgScope, deadline: Duration, job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, SchemaTimeoutError> {
         let organization = scope.organization();
         // Without a database everybody is a family of their own.
         let root = match &self.store {
@@ -98,14 +98,14 @@ impl SchemaWorkers {
     async fn run_of<T: Send + 'static>(
         &self, organization: OrganizationId, root: OrganizationId, deadline: Duration,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, SchemaTimeoutError> {
         let own = turn(&self.organizations, organization, 1);
         let (family, jobs) = (turn(&self.families, root, JOBS_OF_FAMILY_MAX), self.jobs.clone());
         let work = async move {
             let permits = (
-                own.acquire_owned().await.map_err(|_| Busy)?,
-                family.acquire_owned().await.map_err(|_| Busy)?,
-                jobs.acquire_owned().await.map_err(|_| Busy)?,
+                own.acquire_owned().await.map_err(|_| SchemaTimeoutError)?,
+                family.acquire_owned().await.map_err(|_| SchemaTimeoutError)?,
+                jobs.acquire_owned().await.map_err(|_| SchemaTimeoutError)?,
             );
             // A caller that stopped waiting does not free the thread: the job keeps its permits to its end.
             let done = supervision::spawn_blocking("schema", move || {
@@ -114,10 +114,10 @@ impl SchemaWorkers {
             });
             done.await.ok().and_then(Result::ok).ok_or_else(|| {
                 tracing::error!("a schema could not be checked");
-                Busy
+                SchemaTimeoutError
             })
         };
-        let result = timeout(deadline, work).await.unwrap_or(Err(Busy));
+        let result = timeout(deadline, work).await.unwrap_or(Err(SchemaTimeoutError));
         if result.is_err() {
             metrics::counter!("trunkline_schema_jobs_refused_total").increment(1);
         }
@@ -127,28 +127,28 @@ impl SchemaWorkers {
 
 /// Schemas of a call's tools that were compiled, each with what it was compiled of.
 #[derive(Debug, Default)]
-pub(super) struct ToolSchemas(HashMap<String, (Value, Arc<Schema>)>);
+pub(super) struct ToolSchemas(HashMap<String, (Value, Arc<CompiledSchema>)>);
 
 /// A tool call whose arguments are to be checked.
-struct Judged {
+struct CheckedToolCall {
     name: String,
     arguments: String,
     source: Value,
     /// `None`: to be compiled.
-    schema: Option<Arc<Schema>>,
+    schema: Option<Arc<CompiledSchema>>,
     misfit: Option<String>,
 }
 
-impl Judged {
+impl CheckedToolCall {
     fn judge(&mut self) {
         if self.schema.is_none() {
-            match Schema::compile(&self.source, &mut Budget::default(), Leniency::SkipBacktracking) {
+            match CompiledSchema::compile(&self.source, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking) {
                 Ok(schema) => self.schema = Some(Arc::new(schema)),
                 Err(_) => self.misfit = Some("the schema of this tool is invalid".to_owned()),
             }
         }
         if let Some(schema) = &self.schema {
-            self.misfit = misfit(schema, &self.arguments);
+            self.misfit = argument_error(schema, &self.arguments);
         }
     }
 }
@@ -156,7 +156,7 @@ impl Judged {
 impl ToolSchemas {
     /// Records in each tool call how its arguments violate the schema.
     pub(super) async fn judge(
-        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &Machine, calls: &mut [ToolCall],
+        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &CallMachine, calls: &mut [ToolCall],
     ) {
         let mut places = Vec::new();
         let mut jobs = Vec::new();
@@ -165,14 +165,14 @@ impl ToolSchemas {
             let known = self.0.get(&call.name).filter(|(of, _)| *of == source).map(|(_, schema)| schema.clone());
             let (name, arguments) = (call.name.clone(), call.arguments.clone());
             places.push(place);
-            jobs.push(Judged { name, arguments, source, schema: known, misfit: None });
+            jobs.push(CheckedToolCall { name, arguments, source, schema: known, misfit: None });
         }
         if jobs.is_empty() {
             return;
         }
         let judged = workers
             .of_call(scope, move || {
-                jobs.iter_mut().for_each(Judged::judge);
+                jobs.iter_mut().for_each(CheckedToolCall::judge);
                 jobs
             })
             .await;
@@ -183,7 +183,7 @@ impl ToolSchemas {
                     self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
                 }
             }
-            Err(Busy) => {
+            Err(SchemaTimeoutError) => {
                 for place in places {
                     calls[place].misfit = Some(NOT_CHECKED.to_owned());
                 }
@@ -194,8 +194,8 @@ impl ToolSchemas {
 
 impl ToolSchemas {
     /// A DTMF tool call has no arguments: whether that is valid is checked before the first digit.
-    pub(super) async fn judge_keys(
-        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &mut Machine, agent: &AgentFields,
+    pub(super) async fn check_dtmf_tools(
+        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &mut CallMachine, agent: &AgentFields,
     ) {
         let rules = agent.dtmf_rules.iter().flat_map(|rules| &rules.rules);
         let call = |name: &String| ToolCall { name: name.clone(), arguments: "{}".to_owned(), ..ToolCall::default() };
@@ -204,14 +204,14 @@ impl ToolSchemas {
         calls.dedup();
         self.judge(workers, scope, machine, &mut calls).await;
         for ToolCall { name, misfit, .. } in calls {
-            misfit.into_iter().for_each(|misfit| machine.note_key_misfit(name.clone(), misfit));
+            misfit.into_iter().for_each(|misfit| machine.record_dtmf_tool_mismatch(name.clone(), misfit));
         }
     }
 }
 
-impl Context {
+impl CallServices {
     /// Removes from an agent what has a schema beyond the limits; returns what was removed, for the call's metrics.
-    pub(super) async fn leave_out_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
+    pub(super) async fn remove_oversized_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
         if fields.has_no_schemas() {
             return None;
         }
@@ -225,9 +225,9 @@ impl Context {
                 *fields = checked;
                 left_out.into_iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
             }
-            Err(Busy) => {
+            Err(SchemaTimeoutError) => {
                 fields.leave_out_all_schemas();
-                vec![Busy.to_string()]
+                vec![SchemaTimeoutError.to_string()]
             }
         };
         if faults.is_empty() {
@@ -239,11 +239,15 @@ impl Context {
 }
 
 /// Those tools of a server whose schemas can be used; the others are counted.
-pub(super) async fn usable(context: &Shared, scope: OrgScope, mut tools: Vec<ToolOffer>) -> (Vec<ToolOffer>, usize) {
+pub(super) async fn usable_tools(
+    context: &SharedServices, scope: OrgScope, mut tools: Vec<ToolOffer>,
+) -> (Vec<ToolOffer>, usize) {
     let listed = tools.len();
     let job = move || {
-        let mut budget = Budget::default();
-        tools.retain(|tool| Schema::compile(&tool.parameters, &mut budget, Leniency::SkipBacktracking).is_ok());
+        let mut budget = SchemaBudget::default();
+        tools.retain(|tool| {
+            CompiledSchema::compile(&tool.parameters, &mut budget, PatternPolicy::SkipBacktracking).is_ok()
+        });
         tools
     };
     let tools = context.schemas.of_request(scope, job).await.unwrap_or_default();
@@ -262,7 +266,7 @@ mod tests {
     /// A job that holds its thread until it is told to end.
     fn held(
         workers: &SchemaWorkers, organization: OrganizationId,
-    ) -> (mpsc::SyncSender<()>, tokio::task::JoinHandle<Result<(), Busy>>) {
+    ) -> (mpsc::SyncSender<()>, tokio::task::JoinHandle<Result<(), SchemaTimeoutError>>) {
         let (end, ended) = mpsc::sync_channel(1);
         let workers = workers.clone();
         let job = tokio::spawn(async move {
@@ -283,7 +287,7 @@ mod tests {
         }
         assert_eq!(workers.run_of(other, other, Duration::from_secs(60), || 7).await, Ok(7));
         // Its own wait no longer than their deadline, and a job that nobody waits for keeps its place.
-        assert_eq!(workers.run_of(hostile, hostile, Duration::from_millis(1), || 7).await, Err(Busy));
+        assert_eq!(workers.run_of(hostile, hostile, Duration::from_millis(1), || 7).await, Err(SchemaTimeoutError));
         assert_eq!(workers.jobs.available_permits(), JOBS_MAX - 1);
         for (end, job) in running {
             drop(end);
@@ -296,9 +300,9 @@ mod tests {
     async fn a_job_that_panics_frees_its_place() {
         let workers = SchemaWorkers::new(None);
         let organization = OrganizationId::new();
-        let broken: Result<(), Busy> =
+        let broken: Result<(), SchemaTimeoutError> =
             workers.run_of(organization, organization, Duration::from_secs(60), || panic!("a defect of a test")).await;
-        assert_eq!(broken, Err(Busy));
+        assert_eq!(broken, Err(SchemaTimeoutError));
         assert_eq!(workers.run_of(organization, organization, Duration::from_secs(60), || 7).await, Ok(7));
     }
 

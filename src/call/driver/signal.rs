@@ -1,48 +1,54 @@
 //! Signalling during an answered call: re-INVITE, REFER, Replaces, BYE.
 
-use super::Media;
+use super::CallMedia;
 use super::converse::Conversation;
-use super::figures::{ended_by, info_digit, reason_facts, referral_news};
-use super::handover::{Handover, HandoverNews};
-use super::inbound::calls_somebody_else;
-use super::line::{Line, News};
-use crate::call::machine::Machine;
+use super::figures::{end_reason_of_cause, info_digit, reason_facts, refer_progress};
+use super::handover::{InboundRefer, InboundReferEvent};
+use super::inbound::calls_other_organization;
+use super::line::{CallLeg, SignalingEvent};
+use crate::call::machine::CallMachine;
 use crate::domain::call::Direction;
 use crate::domain::end_reason::EndReason;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Event, Incoming, Referred};
+use trunkline_signaling::sip::endpoint::{CallId as SipCall, IncomingInvite, ReferRequest, SipEvent};
 use trunkline_signaling::webrtc::offer as webrtc_offer;
 
 /// A worker answers within a turn of some milliseconds.
 const REANSWER_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Conversation {
-    pub(super) async fn signalled(&mut self, now: Instant, machine: &mut Machine, news: News) {
+    pub(super) async fn handle_signaling_event(
+        &mut self, now: Instant, machine: &mut CallMachine, news: SignalingEvent,
+    ) {
         match news {
-            News::Sip(event) => self.sip_event(now, machine, event).await,
-            News::Handover(news) => self.handed_over(news).await,
+            SignalingEvent::Sip(event) => self.sip_event(now, machine, event).await,
+            SignalingEvent::InboundRefer(news) => self.handle_inbound_refer_event(news).await,
         }
     }
 
-    async fn sip_event(&mut self, now: Instant, machine: &mut Machine, event: Option<Event>) {
+    async fn sip_event(&mut self, now: Instant, machine: &mut CallMachine, event: Option<SipEvent>) {
         match event {
-            Some(Event::Ended { cause, .. }) => {
-                self.record.signalled(reason_facts(&cause));
-                machine.handle_peer_gone(now, ended_by(&cause));
+            Some(SipEvent::Ended { cause, .. }) => {
+                self.record.add_signalling_facts(reason_facts(&cause));
+                machine.handle_peer_hung_up(now, end_reason_of_cause(&cause));
             }
-            None => machine.handle_peer_gone(now, EndReason::NetworkLost),
-            Some(Event::Reoffer { call, sdp }) => self.reoffered(call, sdp).await,
-            Some(Event::Confirmed { sdp: Some(answer), .. } | Event::Reanswered { sdp: Some(answer), .. }) => {
-                let Line::Sip(line) = &mut self.line else { return };
+            None => machine.handle_peer_hung_up(now, EndReason::NetworkLost),
+            Some(SipEvent::ReofferReceived { call, sdp }) => self.handle_reinvite(call, sdp).await,
+            Some(
+                SipEvent::Acknowledged { sdp: Some(answer), .. } | SipEvent::ReofferAccepted { sdp: Some(answer), .. },
+            ) => {
+                let CallLeg::Sip(line) = &mut self.leg else { return };
                 if let Ok(stream) = line.negotiation.accept(&answer) {
                     let _ = self.media.leg.renegotiate(stream);
                 }
             }
-            Some(Event::Referral { referral, .. }) => machine.handle_referral(now, referral_news(referral)),
-            Some(Event::Referred { call, referred }) => self.referred(call, *referred).await,
-            Some(Event::Replaced { by, .. }) => self.replaced(*by).await,
-            Some(Event::Info { content_type, body, .. }) => {
+            Some(SipEvent::ReferProgress { referral, .. }) => {
+                machine.handle_refer_progress(now, refer_progress(referral))
+            }
+            Some(SipEvent::ReferReceived { call, referred }) => self.handle_refer(call, *referred).await,
+            Some(SipEvent::ReplacesReceived { by, .. }) => self.handle_replaces(*by).await,
+            Some(SipEvent::InfoReceived { content_type, body, .. }) => {
                 if let Some(digit) = info_digit(&content_type, &body) {
                     machine.handle_digit(now, digit);
                 }
@@ -51,10 +57,10 @@ impl Conversation {
         }
     }
 
-    async fn reoffered(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
-        let Line::Sip(line) = &mut self.line else { return };
+    async fn handle_reinvite(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
         let answer = match sdp {
-            Some(offer) if line.negotiation.is_webrtc() => reanswered(&self.media, &offer).await,
+            Some(offer) if line.negotiation.is_webrtc() => reanswer_webrtc(&self.media, &offer).await,
             // A WebRTC peer makes the offers itself.
             None if line.negotiation.is_webrtc() => None,
             Some(offer) => match line.negotiation.answer(&offer) {
@@ -70,10 +76,10 @@ impl Conversation {
     }
 
     /// REFER: the peer asks us to talk to somebody else; its trunk has allowed that already.
-    async fn referred(&mut self, call: SipCall, referred: Referred) {
-        let Line::Sip(line) = &mut self.line else { return };
+    async fn handle_refer(&mut self, call: SipCall, referred: ReferRequest) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
         // A new dialog could not take over ICE and keys.
-        let accept = line.handover.is_none() && line.call == call && !line.negotiation.is_webrtc();
+        let accept = line.inbound_refer.is_none() && line.call == call && !line.negotiation.is_webrtc();
         self.context.sip.answer_refer(call, accept).await;
         if !accept {
             return;
@@ -83,21 +89,21 @@ impl Conversation {
             Direction::Outbound | Direction::Web => self.record.call.from_number.clone(),
         };
         let (context, scope, trunk) = (self.context.clone(), self.record.scope, self.record.call.trunk);
-        line.handover = Some(Handover::start(context, scope, trunk, us, referred, line.negotiation.fork()));
+        line.inbound_refer = Some(InboundRefer::start(context, scope, trunk, us, referred, line.negotiation.fork()));
     }
 
-    async fn handed_over(&mut self, news: HandoverNews) {
-        let Line::Sip(line) = &mut self.line else { return };
+    async fn handle_inbound_refer_event(&mut self, news: InboundReferEvent) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
         let (sip, before) = (&self.context.sip, line.call);
         match news {
-            HandoverNews::Progress(status) => sip.notify_refer(before, status).await,
-            HandoverNews::Failed(status) => {
-                line.handover = None;
-                sip.notify_refer(before, status).await;
+            InboundReferEvent::Progress(status) => sip.send_refer_notify(before, status).await,
+            InboundReferEvent::Failed(status) => {
+                line.inbound_refer = None;
+                sip.send_refer_notify(before, status).await;
             }
-            HandoverNews::Answered { call, events, negotiation, stream, permit } => {
+            InboundReferEvent::Answered { call, events, negotiation, stream, permit } => {
                 // Report success before the dialog closes, so that the phone shows the transfer as done.
-                sip.notify_refer(before, 200).await;
+                sip.send_refer_notify(before, 200).await;
                 line.replace(call, events, negotiation);
                 let _ = self.media.leg.renegotiate(stream);
                 sip.hang_up(before).await;
@@ -108,8 +114,8 @@ impl Conversation {
     }
 
     /// Replaces (RFC 3891): the conversation continues with the new dialog.
-    async fn replaced(&mut self, by: Incoming) {
-        let Line::Sip(line) = &mut self.line else { return };
+    async fn handle_replaces(&mut self, by: IncomingInvite) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
         let sip = &self.context.sip;
         if line.negotiation.is_webrtc() {
             return sip.reject(by.call, 488, None).await;
@@ -120,10 +126,10 @@ impl Conversation {
         if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
             return sip.reject(by.call, 403, None).await;
         }
-        if calls_somebody_else(&self.context, &by, self.record.scope.organization()).await {
+        if calls_other_organization(&self.context, &by, self.record.scope.organization()).await {
             return sip.reject(by.call, 481, None).await;
         }
-        let Some(events) = sip.take(by.call).await else { return };
+        let Some(events) = sip.take_events(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();
         negotiation.set_signalling(by.source.ip());
         let answer = match &by.sdp {
@@ -145,8 +151,8 @@ impl Conversation {
 }
 
 /// The answer of a WebRTC leg to another offer; `None` when it cannot take it.
-async fn reanswered(media: &Media, offer: &[u8]) -> Option<Vec<u8>> {
-    let offer = webrtc_offer::check(offer).ok()?;
+async fn reanswer_webrtc(media: &CallMedia, offer: &[u8]) -> Option<Vec<u8>> {
+    let offer = webrtc_offer::validate(offer).ok()?;
     let (reply, answer) = oneshot::channel();
     media.leg.reoffer(offer, Box::new(move |answer| drop(reply.send(answer)))).ok()?;
     let answer = tokio::time::timeout(REANSWER_DEADLINE, answer).await.ok()?.ok()?;

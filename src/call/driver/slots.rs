@@ -4,16 +4,16 @@
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
 use crate::domain::quota::Quotas;
-use crate::domain::share::{ShareMax, ShareTaken, Shares};
+use crate::domain::share::{FairShares, ShareExceededError, ShareLimits};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A family holds at most one part in so many of the server's total: three hostile families leave capacity for a
 /// fourth.
-const FAMILIES: usize = 4;
+const FAMILY_SHARE: usize = 4;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
-pub struct SlotsMax {
+pub struct ConcurrencyLimit {
     /// Name of the quota, as in settings and refusals.
     pub limit: &'static str,
     pub of_one: usize,
@@ -22,7 +22,7 @@ pub struct SlotsMax {
 
 /// Whose limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SlotsFull {
+pub enum ConcurrencyLimitError {
     /// The organization's, or its family's.
     #[error("The organization has reached its limit of {0}")]
     Organization(&'static str),
@@ -30,7 +30,7 @@ pub enum SlotsFull {
     Server(&'static str),
 }
 
-impl SlotsFull {
+impl ConcurrencyLimitError {
     /// Name of the quota.
     pub fn limit(self) -> &'static str {
         match self {
@@ -40,9 +40,9 @@ impl SlotsFull {
 }
 
 #[derive(Clone, Debug)]
-pub struct Slots {
+pub struct ConcurrencyLimiter {
     limit: &'static str,
-    held: Arc<Mutex<Shares>>,
+    held: Arc<Mutex<FairShares>>,
 }
 
 /// Live connections in all: half of the connections the API takes.
@@ -55,18 +55,20 @@ const PROVIDER_TESTS_MAX: usize = 16;
 
 /// What may go on at once, of each kind.
 #[derive(Clone, Debug)]
-pub struct Rooms {
+pub struct ConcurrencyLimiters {
     /// `/ws/calls` and `/ws/events`.
-    pub live: Slots,
+    pub live: ConcurrencyLimiter,
     /// Calls that wait for their browsers.
-    pub web_waiting: Slots,
-    pub reports: Slots,
-    pub provider_tests: Slots,
+    pub web_waiting: ConcurrencyLimiter,
+    pub reports: ConcurrencyLimiter,
+    pub provider_tests: ConcurrencyLimiter,
 }
 
-impl Rooms {
+impl ConcurrencyLimiters {
     pub fn new(quotas: &Quotas) -> Self {
-        let slots = |limit, of_one: u32, in_all| Slots::new(SlotsMax { limit, of_one: of_one as usize, in_all });
+        let slots = |limit, of_one: u32, in_all| {
+            ConcurrencyLimiter::new(ConcurrencyLimit { limit, of_one: of_one as usize, in_all })
+        };
         Self {
             live: slots("live_connections", quotas.live_connections, LIVE_MAX),
             web_waiting: slots("web_calls_waiting", quotas.web_calls_waiting, WEB_WAITING_MAX),
@@ -78,33 +80,33 @@ impl Rooms {
 
 /// A permit; released on drop.
 #[derive(Debug)]
-pub struct Slot {
-    held: Arc<Mutex<Shares>>,
+pub struct ConcurrencyPermit {
+    held: Arc<Mutex<FairShares>>,
     organization: OrganizationId,
     root: OrganizationId,
 }
 
-fn lock(held: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+fn lock(held: &Mutex<FairShares>) -> MutexGuard<'_, FairShares> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Slots {
-    pub fn new(SlotsMax { limit, of_one, in_all }: SlotsMax) -> Self {
-        let max = ShareMax { of_one, of_family: (in_all / FAMILIES).max(of_one), in_all };
-        Self { limit, held: Arc::new(Mutex::new(Shares::new(max))) }
+impl ConcurrencyLimiter {
+    pub fn new(ConcurrencyLimit { limit, of_one, in_all }: ConcurrencyLimit) -> Self {
+        let max = ShareLimits { of_one, of_family: (in_all / FAMILY_SHARE).max(of_one), in_all };
+        Self { limit, held: Arc::new(Mutex::new(FairShares::new(max))) }
     }
 
-    pub fn take(&self, lineage: &Lineage) -> Result<Slot, SlotsFull> {
+    pub fn take(&self, lineage: &Lineage) -> Result<ConcurrencyPermit, ConcurrencyLimitError> {
         let (organization, root) = (lineage.own().id, lineage.root());
         lock(&self.held).take(organization, root).map_err(|taken| match taken {
-            ShareTaken::Organization => SlotsFull::Organization(self.limit),
-            ShareTaken::Server => SlotsFull::Server(self.limit),
+            ShareExceededError::Organization => ConcurrencyLimitError::Organization(self.limit),
+            ShareExceededError::Server => ConcurrencyLimitError::Server(self.limit),
         })?;
-        Ok(Slot { held: self.held.clone(), organization, root })
+        Ok(ConcurrencyPermit { held: self.held.clone(), organization, root })
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
         lock(&self.held).give_back(self.organization, self.root);
     }
@@ -113,17 +115,19 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::organization::{Ancestor, Limits};
+    use crate::domain::organization::{Ancestor, OrganizationLimits};
 
     #[test]
     fn a_slot_is_free_again_when_it_is_dropped() {
-        let slots = Slots::new(SlotsMax { limit: "things", of_one: 1, in_all: 2 });
-        let one = || Lineage::new(vec![Ancestor { id: OrganizationId::new(), limits: Limits::default() }]).unwrap();
+        let slots = ConcurrencyLimiter::new(ConcurrencyLimit { limit: "things", of_one: 1, in_all: 2 });
+        let one = || {
+            Lineage::new(vec![Ancestor { id: OrganizationId::new(), limits: OrganizationLimits::default() }]).unwrap()
+        };
         let (own, other) = (one(), one());
         let held = slots.take(&own).unwrap();
-        assert_eq!(slots.take(&own).unwrap_err(), SlotsFull::Organization("things"));
+        assert_eq!(slots.take(&own).unwrap_err(), ConcurrencyLimitError::Organization("things"));
         let _other = slots.take(&other).unwrap();
-        assert_eq!(slots.take(&one()).unwrap_err(), SlotsFull::Server("things"));
+        assert_eq!(slots.take(&one()).unwrap_err(), ConcurrencyLimitError::Server("things"));
         drop(held);
         assert!(slots.take(&own).is_ok());
     }

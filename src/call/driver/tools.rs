@@ -1,13 +1,13 @@
 //! Runs an agent's tools on the customer's server.
 
-use super::Shared;
-use super::hooks::Hooks;
+use super::SharedServices;
+use super::hooks::CallWebhooks;
 use crate::domain::call::Call;
 use crate::domain::chat::ToolCall;
 use crate::domain::speech::Tool;
 use crate::store::now;
 use crate::webhooks::event;
-use crate::webhooks::mcp::ToolServer;
+use crate::webhooks::mcp::McpServer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const RESULT_CHARS_MAX: usize = 16_000;
 
 /// Calls a tool of a tool server (MCP).
-pub(super) async fn run_remote(server: Arc<ToolServer>, wanted: ToolCall) -> String {
+pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall) -> String {
     let arguments = match serde_json::from_str(if wanted.arguments.is_empty() { "{}" } else { &wanted.arguments }) {
         Ok(serde_json::Value::Object(arguments)) => arguments,
         _ => return "error: the arguments must be an object".to_owned(),
@@ -33,7 +33,9 @@ pub(super) async fn run_remote(server: Arc<ToolServer>, wanted: ToolCall) -> Str
 }
 
 /// Calls a tool and returns the text for the model, at the latest at the deadline.
-pub(super) async fn run(context: Shared, hooks: Hooks, call: Call, tool: Tool, wanted: ToolCall) -> String {
+pub(super) async fn run(
+    context: SharedServices, hooks: CallWebhooks, call: Call, tool: Tool, wanted: ToolCall,
+) -> String {
     let own = tool.url.clone();
     let Some(target) = own.or_else(|| hooks.url.as_deref().map(|url| event::url(url, event::TOOL_CALLS))) else {
         return "error: this tool has no URL".to_owned();

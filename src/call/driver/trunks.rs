@@ -1,13 +1,13 @@
 //! Trunks in use: builds INVITEs, chooses targets, maps inbound rules, and tracks the state of the targets.
 
 use super::probes::probe_all;
-use super::{Context, Shared};
-use crate::call::trunk_selection::{Called, CredentialTrunks};
-use crate::domain::FieldFault;
+use super::{CallServices, SharedServices};
+use crate::call::trunk_selection::{CalledParty, CredentialTrunks};
+use crate::domain::FieldError;
 use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
 use crate::domain::time::UnixMs;
-use crate::domain::trunk::{IdentityHeader, Proxy, Target, Transport as TrunkTransport, Trunk, TrunkFields};
+use crate::domain::trunk::{IdentityHeader, OutboundProxy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use crate::store::{StoreError, now};
 use crate::supervision;
 use ipnet::IpNet;
@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use trunkline_signaling::sip::digest::Credentials;
+use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::endpoint::{
-    BoundCredentials, Evidence, Hop, Incoming, Invite, RegistrationNews, RegistrationRule, Transport, TrunkCandidates,
-    TrunkRule,
+    HostCredentials, InboundTrunk, IncomingInvite, InviteRequest, NextHop, RegistrationConfig, RegistrationEvent,
+    Transport, TrunkCandidates, TrunkEvidence,
 };
 use trunkline_signaling::sip::message::uri::escape_user;
 use trunkline_signaling::sip::message::{HeaderName, Headers, NameAddr, Uri};
@@ -40,7 +40,7 @@ const HEADER_VALUE_MAX: usize = 512;
 
 /// Parameters of an INVITE besides its trunk.
 #[derive(Clone, Debug)]
-pub(super) struct Errand<'a> {
+pub(super) struct InviteParams<'a> {
     pub from_number: Option<&'a str>,
     pub destination: &'a Destination,
     pub sdp: Vec<u8>,
@@ -81,7 +81,7 @@ pub struct TargetState {
 }
 
 #[derive(Debug, Default)]
-struct Watched {
+struct WatchedTrunk {
     trunk: Option<Arc<Trunk>>,
     state: TrunkState,
     next_probe: Option<Instant>,
@@ -91,36 +91,36 @@ struct Watched {
 
 /// The states of all trunks.
 #[derive(Clone, Debug, Default)]
-pub struct Trunks {
-    watched: Arc<Mutex<HashMap<TrunkId, Watched>>>,
+pub struct TrunkStates {
+    watched: Arc<Mutex<HashMap<TrunkId, WatchedTrunk>>>,
     /// Those that take callers by credentials.
     credential_trunks: Arc<Mutex<Arc<CredentialTrunks>>>,
     /// Wide networks that the operator allows trunks to list.
     wide_networks: Arc<[IpNet]>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<TrunkReloads>,
 }
 
 /// Coalesces reloads: everybody who asked before a read began shares its result.
 #[derive(Debug, Default)]
-struct Reloads {
+struct TrunkReloads {
     asked: AtomicU64,
     /// The last request that a finished read answers.
     answered: tokio::sync::Mutex<u64>,
 }
 
-impl Trunks {
+impl TrunkStates {
     pub fn new(wide_networks: &[IpNet]) -> Self {
         Self { wide_networks: wide_networks.into(), ..Self::default() }
     }
 
     /// Refuses networks that are too wide without the operator's consent.
-    pub fn check_networks(&self, fields: &TrunkFields) -> Result<(), FieldFault> {
+    pub fn check_networks(&self, fields: &TrunkFields) -> Result<(), FieldError> {
         let Some(wide) = fields.networks(&self.wide_networks).1 else { return Ok(()) };
         let message = format!(
             "{wide} makes them too wide: together a /16 of IPv4 and a /32 of IPv6 at most, unless the operator allows \
              wider ones (sip.wide_networks_allowed)"
         );
-        Err(FieldFault::new("allowed_addresses", message))
+        Err(FieldError::new("allowed_addresses", message))
     }
 
     pub fn state(&self, id: TrunkId) -> TrunkState {
@@ -133,7 +133,7 @@ impl Trunks {
     }
 
     /// The trunks a call may have come over, each once with its strongest evidence.
-    pub(super) fn candidates(&self, candidates: &TrunkCandidates) -> Vec<(Arc<Trunk>, Evidence)> {
+    pub(super) fn candidates(&self, candidates: &TrunkCandidates) -> Vec<(Arc<Trunk>, TrunkEvidence)> {
         let (all, mut seen) = (self.lock(), HashSet::new());
         let known = candidates.iter().filter_map(|(id, evidence)| Some((TrunkId::parse(id)?, evidence)));
         let once = known.filter(|(id, _)| seen.insert(*id));
@@ -144,7 +144,7 @@ impl Trunks {
         self.credential_trunks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TrunkId, Watched>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TrunkId, WatchedTrunk>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,9 +169,9 @@ impl Trunks {
     }
 
     /// Trunks whose targets are to be probed now.
-    fn due(&self, now: Instant) -> Vec<Arc<Trunk>> {
+    fn targets_due(&self, now: Instant) -> Vec<Arc<Trunk>> {
         let mut all = self.lock();
-        let due = |watched: &mut Watched| {
+        let due = |watched: &mut WatchedTrunk| {
             let is_probed = watched.probing_since.is_some_and(|since| now.duration_since(since) < PROBING_MAX);
             let is_due = !is_probed && watched.next_probe.is_some_and(|at| at <= now);
             let trunk = watched.trunk.as_ref().filter(|_| is_due)?;
@@ -184,14 +184,14 @@ impl Trunks {
     }
 
     /// Postpones a probe for lack of capacity.
-    pub(super) fn postponed(&self, id: TrunkId, until: Instant) {
+    pub(super) fn postpone_probe(&self, id: TrunkId, until: Instant) {
         if let Some(watched) = self.lock().get_mut(&id) {
             watched.probing_since = None;
             watched.next_probe = watched.next_probe.map(|_| until);
         }
     }
 
-    pub(super) fn probed(&self, id: TrunkId, targets: Vec<TargetState>) {
+    pub(super) fn record_probe(&self, id: TrunkId, targets: Vec<TargetState>) {
         if let Some(watched) = self.lock().get_mut(&id) {
             watched.probing_since = None;
             for state in &targets {
@@ -204,13 +204,13 @@ impl Trunks {
         }
     }
 
-    fn registered(&self, id: TrunkId, news: RegistrationNews) {
+    fn record_registration(&self, id: TrunkId, news: RegistrationEvent) {
         let mut all = self.lock();
         let Some(watched) = all.get_mut(&id) else { return };
         let at = now();
         let since = at.rfc3339();
         watched.state.registration = match news {
-            RegistrationNews::Registered { expires_s } => {
+            RegistrationEvent::Registered { expires_s } => {
                 let expires_at = Some(UnixMs(at.0 + i64::from(expires_s) * 1_000).rfc3339());
                 // Do not log a refresh.
                 let before = watched.state.registration.take().filter(|state| state.registered);
@@ -220,23 +220,23 @@ impl Trunks {
                 let since = before.map_or(since, |state| state.since);
                 Some(RegistrationState { registered: true, expires_at, sip_status: None, problem: None, since })
             }
-            RegistrationNews::Failed { status, why, retry_in } => {
+            RegistrationEvent::Failed { status, why, retry_in } => {
                 tracing::warn!(trunk = %id, why, retry_in_s = retry_in.as_secs(), "registration failed");
                 let problem = Some(format!("{why}; tried again in {} s", retry_in.as_secs()));
                 Some(RegistrationState { registered: false, expires_at: None, sip_status: status, problem, since })
             }
-            RegistrationNews::Ended => None,
+            RegistrationEvent::Removed => None,
         };
     }
 
     /// The targets of a trunk in order of attempt: reachable ones first, by priority, drawn by weight.
-    pub(super) fn in_order(&self, trunk: &Trunk) -> Vec<Target> {
+    pub(super) fn in_order(&self, trunk: &Trunk) -> Vec<TrunkTarget> {
         let state = self.state(trunk.id);
-        let is_dead = |target: &Target| {
+        let is_dead = |target: &TrunkTarget| {
             let label = label(target);
             state.targets.iter().any(|known| known.host == label && !known.reachable)
         };
-        let mut left: Vec<(bool, Target)> =
+        let mut left: Vec<(bool, TrunkTarget)> =
             trunk.fields.all_targets().into_iter().map(|target| (is_dead(&target), target)).collect();
         left.sort_by_key(|(dead, target)| (*dead, target.priority)); // stable: as written among equals
         let mut ordered = Vec::with_capacity(left.len());
@@ -256,14 +256,14 @@ impl Trunks {
 }
 
 /// How a target is called in lists.
-pub(super) fn label(target: &Target) -> String {
+pub(super) fn label(target: &TrunkTarget) -> String {
     match target.port {
         Some(port) => format!("{}:{port}", target.host),
         None => target.host.clone(),
     }
 }
 
-fn wire(transport: TrunkTransport) -> Transport {
+fn sip_transport(transport: TrunkTransport) -> Transport {
     match transport {
         TrunkTransport::Udp => Transport::Udp,
         TrunkTransport::Tcp => Transport::Tcp,
@@ -271,34 +271,34 @@ fn wire(transport: TrunkTransport) -> Transport {
     }
 }
 
-pub(super) fn hop(target: &Target) -> Hop {
+pub(super) fn target_address(target: &TrunkTarget) -> NextHop {
     // UDP is the default: a name without a port may prefer another transport (NAPTR).
     let chosen = target.transport.filter(|transport| *transport != TrunkTransport::Udp || target.port.is_some());
-    Hop { host: target.host.clone(), port: target.port, transport: chosen.map(wire) }
+    NextHop { host: target.host.clone(), port: target.port, transport: chosen.map(sip_transport) }
 }
 
-fn proxy_hop(fields: &TrunkFields) -> Option<(Hop, String)> {
-    let proxy = Proxy::parse(fields.outbound_proxy.as_deref()?)?;
-    let transport = wire(proxy.transport.unwrap_or(fields.transport));
+fn proxy_hop(fields: &TrunkFields) -> Option<(NextHop, String)> {
+    let proxy = OutboundProxy::parse(fields.outbound_proxy.as_deref()?)?;
+    let transport = sip_transport(proxy.transport.unwrap_or(fields.transport));
     let mut uri = Uri::sip(None, &proxy.host, proxy.port);
     uri.params = match transport {
         Transport::Udp => ";lr".to_owned(),
         other => format!(";transport={};lr", other.name().to_ascii_lowercase()),
     };
-    Some((Hop { host: proxy.host, port: proxy.port, transport: Some(transport) }, format!("<{uri}>")))
+    Some((NextHop { host: proxy.host, port: proxy.port, transport: Some(transport) }, format!("<{uri}>")))
 }
 
-fn credentials(username: Option<String>, password: Option<String>) -> Option<Credentials> {
-    username.zip(password).map(|(username, password)| Credentials { username, password })
+fn credentials(username: Option<String>, password: Option<String>) -> Option<DigestCredentials> {
+    username.zip(password).map(|(username, password)| DigestCredentials { username, password })
 }
 
 /// The credentials of our calls, for the hosts of the trunk's own settings alone.
-fn bound_credentials(fields: &TrunkFields) -> Option<BoundCredentials> {
+fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
     let credentials = credentials(fields.username.clone(), fields.password.clone())?;
-    let registrar = fields.registrar.as_ref().map(|host| Hop { host: host.clone(), port: None, transport: None });
+    let registrar = fields.registrar.as_ref().map(|host| NextHop { host: host.clone(), port: None, transport: None });
     let proxy = proxy_hop(fields).map(|(hop, _)| hop);
-    let hosts = fields.all_targets().iter().map(hop).chain(proxy).chain(registrar).collect();
-    Some(BoundCredentials { credentials, hosts })
+    let hosts = fields.all_targets().iter().map(target_address).chain(proxy).chain(registrar).collect();
+    Some(HostCredentials { credentials, hosts })
 }
 
 /// The user part may be an account name with arbitrary characters.
@@ -307,7 +307,9 @@ fn name(user: &str, domain: &str, port: Option<u16>) -> NameAddr {
 }
 
 /// From and the headers that carry our number beside it (RFC 3323, RFC 3325, RFC 5806).
-fn identify(context: &Context, fields: &TrunkFields, from_number: Option<&str>, headers: &mut Headers) -> NameAddr {
+fn add_identity_headers(
+    context: &CallServices, fields: &TrunkFields, from_number: Option<&str>, headers: &mut Headers,
+) -> NameAddr {
     let domain = fields.from_domain.clone().unwrap_or_else(|| context.media_addr.to_string());
     let port = fields.from_domain.is_none().then(|| context.sip.local_udp().port());
     let account = fields.from_user.as_deref().or(from_number).or(fields.username.as_deref());
@@ -336,7 +338,7 @@ fn identify(context: &Context, fields: &TrunkFields, from_number: Option<&str>, 
 }
 
 /// An INVITE over a trunk; none when the trunk only receives or may not call there.
-pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Option<Invite> {
+pub(super) fn invite(context: &CallServices, trunk: &Trunk, errand: InviteParams<'_>) -> Option<InviteRequest> {
     let fields = &trunk.fields;
     let targets = context.trunks.in_order(trunk);
     let first = targets.first()?;
@@ -359,7 +361,7 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
     for (name, value) in &fields.headers {
         headers.push(HeaderName::parse(name), value.as_str());
     }
-    let from = identify(context, fields, errand.from_number, &mut headers);
+    let from = add_identity_headers(context, fields, errand.from_number, &mut headers);
     let hops = match proxy_hop(fields) {
         Some((hop, route)) => {
             headers.push(HeaderName::Route, route);
@@ -367,14 +369,14 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
         }
         // A URI names its own host; numbers go to the trunk.
         None if is_uri => Vec::new(),
-        None => targets.iter().map(hop).collect(),
+        None => targets.iter().map(target_address).collect(),
     };
-    Some(Invite {
+    Some(InviteRequest {
         to: NameAddr { display: None, uri: request_uri.clone(), params: String::new() },
         request_uri,
         from,
         hops,
-        transport: wire(fields.transport),
+        transport: sip_transport(fields.transport),
         credentials: bound_credentials(fields),
         sdp: (!fields.delayed_offer && !errand.sdp.is_empty()).then_some(errand.sdp),
         headers,
@@ -384,20 +386,20 @@ pub(super) fn invite(context: &Context, trunk: &Trunk, errand: Errand<'_>) -> Op
 }
 
 /// Probes targets when due and records registration events. Ends with the user agent.
-pub async fn watch_trunks(context: Shared, registrations: &mut mpsc::Receiver<(Arc<str>, RegistrationNews)>) {
+pub async fn watch_trunks(context: SharedServices, registrations: &mut mpsc::Receiver<(Arc<str>, RegistrationEvent)>) {
     let mut tick = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
             news = registrations.recv() => match news {
                 Some((id, news)) => {
                     if let Some(id) = TrunkId::parse(&id) {
-                        context.trunks.registered(id, news);
+                        context.trunks.record_registration(id, news);
                     }
                 }
                 None => return,
             },
             _ = tick.tick() => {
-                for trunk in context.trunks.due(Instant::now()) {
+                for trunk in context.trunks.targets_due(Instant::now()) {
                     supervision::spawn("probe", probe_all(context.clone(), trunk));
                 }
             }
@@ -405,14 +407,14 @@ pub async fn watch_trunks(context: Shared, registrations: &mut mpsc::Receiver<(A
     }
 }
 
-fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> TrunkRule {
+fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> InboundTrunk {
     let fields = &trunk.fields;
     let (allow, too_wide) = fields.networks(wide_networks);
     if let Some(network) = too_wide {
         // Stored before consent was required, or when it was still given.
         tracing::warn!(trunk = %trunk.id, %network, "a network that is too wide is not taken: sip.wide_networks_allowed");
     }
-    TrunkRule {
+    InboundTrunk {
         id: trunk.id.to_string().into(),
         allow,
         credentials: credentials(fields.inbound_username.clone(), fields.inbound_password.clone()),
@@ -420,21 +422,21 @@ fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> TrunkRule {
     }
 }
 
-fn registration(trunk: &Trunk) -> Option<RegistrationRule> {
+fn registration(trunk: &Trunk) -> Option<RegistrationConfig> {
     let fields = &trunk.fields;
     let credentials = credentials(fields.username.clone(), fields.password.clone()).filter(|_| fields.register)?;
     let domain = fields.registrar.as_deref().or(fields.host.as_deref())?;
     let port = fields.port.filter(|_| fields.registrar.is_none());
     let hops = match proxy_hop(fields) {
         Some((hop, _)) => vec![hop],
-        None => fields.all_targets().iter().map(hop).collect(),
+        None => fields.all_targets().iter().map(target_address).collect(),
     };
-    Some(RegistrationRule {
+    Some(RegistrationConfig {
         id: trunk.id.to_string().into(),
         aor: Uri::sip(Some(&escape_user(&credentials.username)), domain, None),
         registrar: Uri::sip(None, domain, port),
         hops,
-        transport: wire(fields.transport),
+        transport: sip_transport(fields.transport),
         contact_user: contact_user(trunk, &credentials),
         credentials: Some(credentials),
         expires_s: fields.register_expires_s.unwrap_or(REGISTER_EXPIRES_S),
@@ -442,19 +444,19 @@ fn registration(trunk: &Trunk) -> Option<RegistrationRule> {
 }
 
 /// Stable across restarts, so that a registration is renewed rather than duplicated; known to the registrar only.
-fn contact_user(trunk: &Trunk, credentials: &Credentials) -> String {
+fn contact_user(trunk: &Trunk, credentials: &DigestCredentials) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(format!("contact\n{}\n{}", trunk.id, credentials.password));
     digest.iter().take(10).fold("t".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The called party of an INVITE.
-pub(super) fn called(incoming: &Incoming) -> Called {
-    Called { request: incoming.request_uri.user_plain(), to: incoming.to.uri.user_plain() }
+pub(super) fn called_party(incoming: &IncomingInvite) -> CalledParty {
+    CalledParty { request: incoming.request_uri.user_plain(), to: incoming.to.uri.user_plain() }
 }
 
 /// The calling party: the asserted identity if the trunk is trusted, else From.
-pub(super) fn calling(trunk: &Trunk, incoming: &Incoming) -> String {
+pub(super) fn calling_party(trunk: &Trunk, incoming: &IncomingInvite) -> String {
     let asserted = incoming
         .headers
         .list(&HeaderName::PAssertedIdentity)
@@ -465,7 +467,7 @@ pub(super) fn calling(trunk: &Trunk, incoming: &Incoming) -> String {
 }
 
 /// What a call's headers say, as the call shows it.
-pub(super) fn described(headers: &Headers) -> Map<String, Value> {
+pub(super) fn header_facts(headers: &Headers) -> Map<String, Value> {
     let mut custom = Map::new();
     for header in headers.iter() {
         // The Identity header is shown by its content, not verbatim.
@@ -490,7 +492,7 @@ pub(super) fn custom_headers(headers: &BTreeMap<String, String>) -> Headers {
     all
 }
 
-impl Context {
+impl CallServices {
     /// Gives the user agent the rules and registrations of all trunks. On return, everything stored before is in force.
     /// Concurrent changes share a read, so a tenant that writes in a loop costs no more than one that waits.
     pub async fn reload_trunks(&self) -> Result<(), StoreError> {

@@ -2,65 +2,67 @@
 //! provider fails, the next one speaks the rest of the sentence and everything after it.
 
 use super::plan;
-use crate::call::machine::{Brief, acts_on_tags};
+use crate::call::machine::{CallSpec, acts_on_tags};
 use crate::dialogue::reply::spoken;
 use crate::dialogue::speakable::without_tags;
-use crate::domain::provider::Stage;
+use crate::domain::provider::PipelineStage;
 use crate::domain::speech::TtsConfig;
-use crate::providers::{AudioFormat, Failure, Mark, Providers, Speech, Switch, TtsEvent, speech};
+use crate::providers::{
+    AudioFormat, Failover, ProviderError, ProviderRegistry, TtsEvent, TtsStream, WordTimestamp, speech,
+};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::Law;
+use trunkline_media::codec::Companding;
 use trunkline_media::codec::resample::PcmResampler;
-use trunkline_media::frame::RATE_HZ;
-use trunkline_media::playout::queue::PieceId;
+use trunkline_media::frame::SAMPLE_RATE_HZ;
+use trunkline_media::playout::queue::SegmentId;
 
 /// Segments synthesised ahead of playback, the current one included: enough that speech never waits, few enough that a
 /// barge-in wastes little.
-const AHEAD: usize = 3;
+const SEGMENTS_AHEAD_MAX: usize = 3;
 /// Requests at once: the sentence streaming in and the one after it.
-const REQUESTS: usize = 2;
+const REQUESTS_MAX: usize = 2;
 
 #[derive(Debug, PartialEq)]
-pub(super) enum VoiceEvent {
+pub(super) enum TtsPipelineEvent {
     Audio {
-        piece: PieceId,
+        piece: SegmentId,
         samples: Vec<i16>,
     },
     /// Samples, and characters spoken by then.
-    Marks {
-        piece: PieceId,
+    WordTimestamps {
+        piece: SegmentId,
         marks: Vec<(u64, u32)>,
     },
     Done {
-        piece: PieceId,
+        piece: SegmentId,
         samples: Vec<i16>,
         total: u64,
     },
     /// A provider failed and the next one took over.
-    Switched {
-        switch: Switch,
-        failure: Failure,
+    FailedOver {
+        switch: Failover,
+        failure: ProviderError,
     },
     /// Text was sent to a provider: its name and the number of characters.
-    Asked {
+    Requested {
         voice: String,
         characters: u64,
     },
     Failed {
-        piece: PieceId,
-        failure: Failure,
+        piece: SegmentId,
+        failure: ProviderError,
     },
 }
 
-struct Active {
-    piece: PieceId,
+struct ActiveSynthesis {
+    piece: SegmentId,
     /// The text in progress; after a failover, the rest of the sentence.
     text: String,
     /// The place of its voice among the candidates.
     voice: usize,
-    speech: Speech,
-    converter: Converter,
+    speech: TtsStream,
+    converter: AudioConverter,
     began: Instant,
     /// Samples and characters spoken by the previous provider.
     before: (u64, u32),
@@ -68,46 +70,46 @@ struct Active {
     marks: Vec<(u64, u32)>,
 }
 
-struct Candidate {
+struct TtsCandidate {
     config: TtsConfig,
     name: String,
-    voice: Option<Box<dyn speech::Voice>>,
+    voice: Option<Box<dyn speech::TtsSession>>,
 }
 
-pub(super) struct Voice {
-    providers: Providers,
-    brief: Brief,
-    candidates: Vec<Candidate>,
+pub(super) struct TtsPipeline {
+    providers: ProviderRegistry,
+    spec: CallSpec,
+    candidates: Vec<TtsCandidate>,
     /// The current candidate; never goes back, so the caller hears at most one change of voice per failure.
     current: usize,
-    waiting: VecDeque<(PieceId, String)>,
-    active: VecDeque<Active>,
+    queued: VecDeque<(SegmentId, String)>,
+    active: VecDeque<ActiveSynthesis>,
     /// Synthesised and not yet heard to the end.
-    unheard: VecDeque<PieceId>,
+    unplayed: VecDeque<SegmentId>,
     /// Events to be returned first.
-    news: VecDeque<VoiceEvent>,
+    pending_events: VecDeque<TtsPipelineEvent>,
     /// Samples and characters of finished sentences of the current voice: its speech rate.
-    pace: (u64, u64),
+    speech_rate: (u64, u64),
 }
 
-impl Voice {
+impl TtsPipeline {
     /// `at_once`: connect the socket now, because TTS will be needed.
-    pub(super) fn new(providers: Providers, brief: Brief, at_once: bool) -> Self {
-        let candidates = plan::voices(&brief).into_iter().map(|config| Candidate {
-            name: plan::voice_name(&config),
+    pub(super) fn new(providers: ProviderRegistry, brief: CallSpec, at_once: bool) -> Self {
+        let candidates = plan::tts_configs(&brief).into_iter().map(|config| TtsCandidate {
+            name: plan::tts_name(&config),
             config,
             voice: None,
         });
         let mut voice = Self {
             candidates: candidates.collect(),
             providers,
-            brief,
+            spec: brief,
             current: 0,
-            waiting: VecDeque::new(),
+            queued: VecDeque::new(),
             active: VecDeque::new(),
-            unheard: VecDeque::new(),
-            news: VecDeque::new(),
-            pace: (0, 0),
+            unplayed: VecDeque::new(),
+            pending_events: VecDeque::new(),
+            speech_rate: (0, 0),
         };
         if at_once {
             voice.open();
@@ -116,40 +118,40 @@ impl Voice {
     }
 
     /// The present voice, opened: one with a socket connects now.
-    fn open(&mut self) -> Option<&mut Box<dyn speech::Voice>> {
-        let settings = self.brief.agent.voice_settings.clone().unwrap_or_default();
+    fn open(&mut self) -> Option<&mut Box<dyn speech::TtsSession>> {
+        let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();
         let candidate = self.candidates.get_mut(self.current)?;
-        Some(candidate.voice.get_or_insert_with(|| self.providers.voice(&candidate.config, &settings)))
+        Some(candidate.voice.get_or_insert_with(|| self.providers.tts_session(&candidate.config, &settings)))
     }
 
-    pub(super) fn speak(&mut self, piece: PieceId, text: String) {
+    pub(super) fn speak(&mut self, piece: SegmentId, text: String) {
         let standing_by = self.candidates.iter().skip(self.current);
         let endpoints: Vec<_> = standing_by
             .map(|c| self.providers.endpoint(c.config.provider.account(), c.config.base_url.as_deref()))
             .collect();
-        self.providers.keep_spares(endpoints.iter(), Stage::Tts);
-        self.waiting.push_back((piece, text));
+        self.providers.keep_warm_connections(endpoints.iter(), PipelineStage::Tts);
+        self.queued.push_back((piece, text));
         self.start_waiting();
     }
 
     /// Cancels everything of this response and earlier ones.
-    pub(super) fn silence(&mut self, generation: u32) {
-        self.waiting.retain(|(piece, _)| piece.generation > generation);
-        self.active.retain(|active| active.piece.generation > generation);
-        self.unheard.retain(|piece| piece.generation > generation);
+    pub(super) fn cancel_response(&mut self, generation: u32) {
+        self.queued.retain(|(piece, _)| piece.response_id > generation);
+        self.active.retain(|active| active.piece.response_id > generation);
+        self.unplayed.retain(|piece| piece.response_id > generation);
         self.start_waiting();
     }
 
     /// A sentence was heard to its end.
-    pub(super) fn heard(&mut self, piece: PieceId) {
-        self.unheard.retain(|unheard| *unheard != piece);
+    pub(super) fn handle_segment_played(&mut self, piece: SegmentId) {
+        self.unplayed.retain(|unheard| *unheard != piece);
         self.start_waiting();
     }
 
     fn start_waiting(&mut self) {
-        while self.active.len() < REQUESTS
-            && self.active.len() + self.unheard.len() < AHEAD
-            && let Some((piece, text)) = self.waiting.pop_front()
+        while self.active.len() < REQUESTS_MAX
+            && self.active.len() + self.unplayed.len() < SEGMENTS_AHEAD_MAX
+            && let Some((piece, text)) = self.queued.pop_front()
         {
             if let Some(active) = self.synthesize(piece, text, (0, 0)) {
                 self.active.push_back(active);
@@ -157,33 +159,34 @@ impl Voice {
         }
     }
 
-    fn synthesize(&mut self, piece: PieceId, text: String, before: (u64, u32)) -> Option<Active> {
+    fn synthesize(&mut self, piece: SegmentId, text: String, before: (u64, u32)) -> Option<ActiveSynthesis> {
         let (voice, alone) = (self.current, self.current + 2 >= self.candidates.len());
         // Fallback voices would read audio tags aloud.
         let acts = acts_on_tags(self.candidates.get(voice)?.config.model.as_deref());
         let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
         let speech = self.open()?.speak(&text, alone);
         let characters = text.chars().count() as u64;
-        self.news.push_back(VoiceEvent::Asked { voice: self.candidates[voice].name.clone(), characters });
-        let converter = Converter::new(speech.format);
+        self.pending_events
+            .push_back(TtsPipelineEvent::Requested { voice: self.candidates[voice].name.clone(), characters });
+        let converter = AudioConverter::new(speech.format);
         let (began, marks) = (Instant::now(), Vec::new());
-        Some(Active { piece, text, voice, speech, converter, began, before, total: 0, marks })
+        Some(ActiveSynthesis { piece, text, voice, speech, converter, began, before, total: 0, marks })
     }
 
     /// The next event; cancel safe. Pending while nothing is being synthesised.
-    pub(super) async fn next(&mut self) -> VoiceEvent {
+    pub(super) async fn next(&mut self) -> TtsPipelineEvent {
         loop {
-            if let Some(news) = self.news.pop_front() {
+            if let Some(news) = self.pending_events.pop_front() {
                 return news;
             }
-            let patience = self.patience();
+            let patience = self.first_audio_timeout();
             let Some(active) = self.active.front_mut() else { return std::future::pending().await };
             let received = active.speech.stream.events.recv();
             let received = match patience.filter(|_| active.total == 0) {
                 Some(patience) => tokio::time::timeout_at((active.began + patience).into(), received).await,
                 None => Ok(received.await),
             };
-            let event = received.unwrap_or_else(|_| self.slow());
+            let event = received.unwrap_or_else(|_| self.slow_timeout());
             let Some(active) = self.active.front_mut() else { continue };
             let piece = active.piece;
             match event {
@@ -192,25 +195,25 @@ impl Voice {
                     active.converter.push(&bytes, &mut samples);
                     active.total += samples.len() as u64;
                     if !samples.is_empty() {
-                        return VoiceEvent::Audio { piece, samples };
+                        return TtsPipelineEvent::Audio { piece, samples };
                     }
                 }
-                Some(TtsEvent::Marks(marks)) => {
+                Some(TtsEvent::WordTimestamps(marks)) => {
                     let (samples, chars) = active.before;
-                    let at = |mark: &Mark| {
-                        (samples + u64::from(mark.at_ms) * u64::from(RATE_HZ) / 1_000, chars + mark.chars)
+                    let at = |mark: &WordTimestamp| {
+                        (samples + u64::from(mark.at_ms) * u64::from(SAMPLE_RATE_HZ) / 1_000, chars + mark.chars)
                     };
                     let marks: Vec<_> = marks.iter().map(at).collect();
                     active.marks.extend_from_slice(&marks);
-                    return VoiceEvent::Marks { piece, marks };
+                    return TtsPipelineEvent::WordTimestamps { piece, marks };
                 }
                 Some(TtsEvent::Done) => {
                     let mut samples = Vec::new();
                     active.converter.finish(&mut samples);
                     let total = active.total + samples.len() as u64;
                     if active.voice == self.current {
-                        self.pace.0 += total;
-                        self.pace.1 += active.text.chars().count() as u64;
+                        self.speech_rate.0 += total;
+                        self.speech_rate.1 += active.text.chars().count() as u64;
                     }
                     let total = active.before.0 + total;
                     self.active.pop_front();
@@ -219,7 +222,7 @@ impl Voice {
                 failed => {
                     let failure = match failed {
                         Some(TtsEvent::Failed(failure)) => failure,
-                        _ => Failure::Dropped("TTS stream ended".to_owned()),
+                        _ => ProviderError::Disconnected("TTS stream ended".to_owned()),
                     };
                     if let Some(event) = self.failed(failure) {
                         return event;
@@ -230,57 +233,57 @@ impl Voice {
     }
 
     /// How long to wait for the first audio when a fallback exists; the last candidate has the stage's own deadline.
-    fn patience(&self) -> Option<Duration> {
-        let fallbacks = self.brief.agent.fallbacks.as_ref()?;
+    fn first_audio_timeout(&self) -> Option<Duration> {
+        let fallbacks = self.spec.agent.fallbacks.as_ref()?;
         let hedge_ms = fallbacks.hedge_after_ms();
         (hedge_ms > 0 && self.current < fallbacks.tts.len()).then(|| Duration::from_millis(hedge_ms))
     }
 
-    fn slow(&self) -> Option<TtsEvent> {
+    fn slow_timeout(&self) -> Option<TtsEvent> {
         let config = &self.candidates.get(self.current)?.config;
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
-        self.providers.note_slow(&endpoint, Stage::Tts);
-        Some(TtsEvent::Failed(Failure::Deadline("first audio")))
+        self.providers.record_slow_response(&endpoint, PipelineStage::Tts);
+        Some(TtsEvent::Failed(ProviderError::Timeout("first audio")))
     }
 
-    fn done(&mut self, piece: PieceId, samples: Vec<i16>, total: u64) -> VoiceEvent {
-        self.unheard.push_back(piece);
+    fn done(&mut self, piece: SegmentId, samples: Vec<i16>, total: u64) -> TtsPipelineEvent {
+        self.unplayed.push_back(piece);
         self.start_waiting();
-        VoiceEvent::Done { piece, samples, total }
+        TtsPipelineEvent::Done { piece, samples, total }
     }
 
-    fn failed(&mut self, failure: Failure) -> Option<VoiceEvent> {
+    fn failed(&mut self, failure: ProviderError) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
         if active.voice == self.current {
             // Its other sentences would be split between two voices.
             self.current += 1;
-            self.pace = (0, 0);
+            self.speech_rate = (0, 0);
             for later in std::mem::take(&mut self.active).into_iter().rev() {
-                self.waiting.push_front((later.piece, later.text));
+                self.queued.push_front((later.piece, later.text));
             }
         }
-        let Active { piece, text, total, voice, began, before: (samples, chars), marks, .. } = active;
+        let ActiveSynthesis { piece, text, total, voice, began, before: (samples, chars), marks, .. } = active;
         let Some(next) = self.candidates.get(self.current) else {
             if samples + total > 0 {
                 // Half the sentence was heard: it ends there.
-                self.news.push_back(VoiceEvent::Failed { piece, failure });
+                self.pending_events.push_back(TtsPipelineEvent::Failed { piece, failure });
                 return Some(self.done(piece, Vec::new(), samples + total));
             }
             self.current = self.candidates.len().saturating_sub(1);
             self.start_waiting();
-            return Some(VoiceEvent::Failed { piece, failure });
+            return Some(TtsPipelineEvent::Failed { piece, failure });
         };
-        let switch = Switch {
-            stage: Stage::Tts,
+        let switch = Failover {
+            stage: PipelineStage::Tts,
             from: self.candidates[voice].name.clone(),
             to: next.name.clone(),
-            why: failure.kind(),
+            reason: failure.kind(),
             after: began.elapsed(),
         };
         let own: Vec<(u64, u32)> = marks.iter().map(|(at, count)| (at - samples, count - chars)).collect();
-        let said = self.pace_of(&text);
+        let said = self.estimated_samples(&text);
         let (heard, rest) = if total == 0 { ("", text.as_str()) } else { spoken(&text, total, Some(said), &own) };
-        self.news.push_back(VoiceEvent::Switched { switch, failure });
+        self.pending_events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
         if rest.is_empty() {
             return Some(self.done(piece, Vec::new(), samples + total));
         }
@@ -294,27 +297,27 @@ impl Voice {
     }
 
     /// Estimated samples of a text at the current speech rate.
-    fn pace_of(&self, text: &str) -> u64 {
+    fn estimated_samples(&self, text: &str) -> u64 {
         let chars = text.chars().count() as u64;
-        match self.pace {
+        match self.speech_rate {
             (samples, said) if said > 0 => chars * samples / said,
-            _ => chars * u64::from(RATE_HZ) / 15,
+            _ => chars * u64::from(SAMPLE_RATE_HZ) / 15,
         }
     }
 }
 
 /// From a provider's bytes to telephone samples.
-struct Converter {
+struct AudioConverter {
     format: AudioFormat,
     resampler: Option<PcmResampler>,
     /// Half a sample left over from the previous chunk.
     odd: Option<u8>,
 }
 
-impl Converter {
+impl AudioConverter {
     fn new(format: AudioFormat) -> Self {
         let resampler = match format {
-            AudioFormat::Pcm16 { rate_hz } => PcmResampler::new(rate_hz, RATE_HZ),
+            AudioFormat::Pcm16 { rate_hz } => PcmResampler::new(rate_hz, SAMPLE_RATE_HZ),
             AudioFormat::Mulaw => None,
         };
         Self { format, resampler, odd: None }
@@ -322,7 +325,7 @@ impl Converter {
 
     fn push(&mut self, bytes: &[u8], out: &mut Vec<i16>) {
         if self.format == AudioFormat::Mulaw {
-            out.extend(bytes.iter().map(|code| Law::Mu.decode(*code)));
+            out.extend(bytes.iter().map(|code| Companding::MuLaw.decode(*code)));
             return;
         }
         let mut bytes = bytes.iter().copied();
@@ -360,7 +363,7 @@ mod tests {
     fn samples_split_over_chunks_are_put_together() {
         let pcm: Vec<u8> = (0..2_400i16).flat_map(|n| (n % 50 * 100).to_le_bytes()).collect();
         let convert = |chunk: usize| {
-            let mut converter = Converter::new(AudioFormat::Pcm16 { rate_hz: 24_000 });
+            let mut converter = AudioConverter::new(AudioFormat::Pcm16 { rate_hz: 24_000 });
             let mut out = vec![];
             for bytes in pcm.chunks(chunk) {
                 converter.push(bytes, &mut out);

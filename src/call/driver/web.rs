@@ -1,13 +1,13 @@
 //! Calls from browsers: created through the API, waiting for the page's offer, then handled like any other call.
 
-use super::containment::Lifeline;
-use super::converse::{Conversation, converse};
-use super::hooks::Hooks;
-use super::line::Line;
-use super::{AdmissionError, Context, Media, Record, Shared, Slot, plan};
-use crate::call::admission::Denied;
-use crate::call::machine::Brief;
-use crate::call::registry::{Command, Seat};
+use super::containment::CallPanicGuard;
+use super::converse::{Conversation, run_conversation};
+use super::hooks::CallWebhooks;
+use super::line::CallLeg;
+use super::{AdmissionError, CallMedia, CallRecord, CallServices, ConcurrencyPermit, SharedServices, plan};
+use crate::call::admission::LimitExceededError;
+use crate::call::machine::CallSpec;
+use crate::call::registry::{CallCommand, CallSlot};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -23,21 +23,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
-use trunkline_media::codec::{Codec, Law};
-use trunkline_media::io::worker::Wire;
+use trunkline_media::codec::{Codec, Companding};
+use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::LegEvent;
-use trunkline_media::transport::webrtc::{Answered, Credentials, Peer};
+use trunkline_media::transport::webrtc::{AnsweredOffer, IceCredentials, WebRtcPeer};
 
 /// How long writing the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an answer to an offer, or to a restart, may take: it is made in a millisecond.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Codecs in order of preference.
-const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Law::Mu), Codec::G711(Law::A)];
+const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Companding::MuLaw), Codec::G711(Companding::ALaw)];
 
 /// What browsers may do.
 #[derive(Clone, Copy, Debug)]
-pub struct WebLimits {
+pub struct WebCallLimits {
     /// How long a call waits for its browser, and the token is good.
     pub token_valid: Duration,
     /// From the answer to the first packet: ICE and DTLS.
@@ -48,7 +48,7 @@ pub struct WebLimits {
 
 /// Parameters of a web call.
 #[derive(Clone, Debug, Default)]
-pub struct WebOrder {
+pub struct WebCallParams {
     /// Who calls, as the call shows it.
     pub caller: Option<String>,
     pub metadata: Option<Map<String, Value>>,
@@ -58,9 +58,9 @@ pub struct WebOrder {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WebFault {
+pub enum WebCallError {
     #[error("Calls from browsers are switched off on this server")]
-    Off,
+    Disabled,
     #[error("The agent is not active")]
     AgentInactive,
     #[error("Provider {0} is not configured: no API key")]
@@ -70,18 +70,18 @@ pub enum WebFault {
     #[error("The organization has reached its limit of waiting web calls")]
     TooManyWaiting,
     #[error("The organization has reached its call limit")]
-    Denied(Denied),
+    Denied(LimitExceededError),
     #[error("The organization's limits cannot be read")]
-    Unreadable,
+    StoreUnavailable,
     #[error("The token has started its maximum number of calls")]
     TokenUsed,
     #[error("This address has reached its call limit")]
     AddressFull,
     #[error("The call is over, or runs on another server")]
-    Gone,
+    CallEnded,
     /// A defect of ours.
     #[error("The call could not be set up")]
-    Broken,
+    Internal,
     #[error("{0}")]
     Offer(String),
 }
@@ -90,8 +90,8 @@ pub enum WebFault {
 #[derive(Debug)]
 pub struct WebOffer {
     sdp: String,
-    slot: AddressSlot,
-    reply: oneshot::Sender<Result<WebAnswer, WebFault>>,
+    slot: AddressPermit,
+    reply: oneshot::Sender<Result<WebAnswer, WebCallError>>,
 }
 
 /// What the browser is told.
@@ -105,27 +105,27 @@ pub struct WebAnswer {
 
 /// A browser begins ICE anew.
 #[derive(Debug)]
-pub struct WebRestart {
-    theirs: Credentials,
-    reply: oneshot::Sender<Credentials>,
+pub struct IceRestart {
+    theirs: IceCredentials,
+    reply: oneshot::Sender<IceCredentials>,
 }
 
 /// Counters over all web calls of this process.
 #[derive(Clone, Debug, Default)]
-pub struct WebCalls(Arc<Mutex<Counted>>);
+pub struct WebCalls(Arc<Mutex<WebCallCounts>>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct WebCallCounts {
     /// Calls of an address.
     addresses: HashMap<IpAddr, usize>,
     /// Uses of a token, by the call it was made for.
-    tokens: HashMap<CallId, Used>,
+    tokens: HashMap<CallId, TokenUse>,
     /// The ICE session of each call that has one.
     ice_sessions: HashMap<CallId, String>,
 }
 
 #[derive(Debug)]
-struct Used {
+struct TokenUse {
     since: Instant,
     count: usize,
     calls: Vec<CallId>,
@@ -133,36 +133,36 @@ struct Used {
 
 /// One call of an address; released with the call.
 #[derive(Debug)]
-struct AddressSlot {
+struct AddressPermit {
     address: IpAddr,
     calls: WebCalls,
 }
 
 impl WebCalls {
-    fn lock(&self) -> MutexGuard<'_, Counted> {
+    fn lock(&self) -> MutexGuard<'_, WebCallCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, address: IpAddr, max: usize) -> Option<AddressSlot> {
+    fn take(&self, address: IpAddr, max: usize) -> Option<AddressPermit> {
         let mut counted = self.lock();
         let count = counted.addresses.entry(address).or_default();
         if *count >= max {
             return None;
         }
         *count += 1;
-        Some(AddressSlot { address, calls: self.clone() })
+        Some(AddressPermit { address, calls: self.clone() })
     }
 
     /// The index of this call among the token's calls, from zero; `None` when the maximum is reached.
     fn use_token(&self, token: CallId, max: usize, valid: Duration) -> Option<usize> {
         let mut counted = self.lock();
-        let Counted { tokens, ice_sessions, .. } = &mut *counted;
+        let WebCallCounts { tokens, ice_sessions, .. } = &mut *counted;
         let now = Instant::now();
         // Too old to start a call, and all its calls have ended.
         tokens.retain(|_, used| {
             now.duration_since(used.since) < valid * 2 || used.calls.iter().any(|call| ice_sessions.contains_key(call))
         });
-        let used = tokens.entry(token).or_insert(Used { since: now, count: 0, calls: Vec::new() });
+        let used = tokens.entry(token).or_insert(TokenUse { since: now, count: 0, calls: Vec::new() });
         let this = used.count;
         (this < max).then(|| {
             used.count += 1;
@@ -171,13 +171,13 @@ impl WebCalls {
     }
 
     /// An offer that made no call does not count.
-    fn unuse_token(&self, token: CallId) {
+    fn release_token_use(&self, token: CallId) {
         if let Some(used) = self.lock().tokens.get_mut(&token) {
             used.count = used.count.saturating_sub(1);
         }
     }
 
-    fn began(&self, token: CallId, answer: &WebAnswer) {
+    fn record_call_started(&self, token: CallId, answer: &WebAnswer) {
         let mut counted = self.lock();
         counted.ice_sessions.insert(answer.call, answer.ice_session.clone());
         if let Some(used) = counted.tokens.get_mut(&token) {
@@ -211,46 +211,50 @@ fn count_down<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) 
     }
 }
 
-impl Drop for AddressSlot {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         count_down(&mut self.calls.lock().addresses, &self.address);
     }
 }
 
-fn unreadable(error: StoreError) -> WebFault {
+fn unreadable(error: StoreError) -> WebCallError {
     tracing::error!(%error, "limits cannot be read");
-    WebFault::Unreadable
+    WebCallError::StoreUnavailable
 }
 
 /// Creates a call that waits for its browser; its row exists on return. Continues even if the requester disconnects.
-pub async fn place_web(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
+pub async fn place_web(
+    context: &SharedServices, scope: OrgScope, agent: Agent, order: WebCallParams,
+) -> Result<CallId, WebCallError> {
     let own = context.clone();
     let placed = supervision::spawn("call_setup", async move { set_up(&own, scope, agent, order).await }).await;
-    placed.ok().and_then(Result::ok).unwrap_or(Err(WebFault::Broken))
+    placed.ok().and_then(Result::ok).unwrap_or(Err(WebCallError::Internal))
 }
 
-async fn set_up(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder) -> Result<CallId, WebFault> {
-    if context.workers.reach().is_none() {
-        return Err(WebFault::Off);
+async fn set_up(
+    context: &SharedServices, scope: OrgScope, agent: Agent, order: WebCallParams,
+) -> Result<CallId, WebCallError> {
+    if context.workers.host_candidates().is_none() {
+        return Err(WebCallError::Disabled);
     }
     if !agent.fields.is_active {
-        return Err(WebFault::AgentInactive);
+        return Err(WebCallError::AgentInactive);
     }
     if context.registry.count() >= context.limits.calls_max || context.supervisor.is_stopping() {
-        return Err(WebFault::Overloaded);
+        return Err(WebCallError::Overloaded);
     }
     let lineage = context.store.lineage(scope).await.map_err(unreadable)?;
-    let waiting = context.rooms.web_waiting.take(&lineage).map_err(|_| WebFault::TooManyWaiting)?;
+    let waiting = context.concurrency.web_waiting.take(&lineage).map_err(|_| WebCallError::TooManyWaiting)?;
     let permit = context.admit(scope, None).await.map_err(|error| match error {
-        AdmissionError::Denied(denied) => WebFault::Denied(denied),
+        AdmissionError::Denied(denied) => WebCallError::Denied(denied),
         AdmissionError::Store(error) => unreadable(error),
     })?;
-    let context = Context::of_organization(context, scope).await;
-    if let Some(missing) = plan::missing(&context.providers, &agent.fields) {
-        return Err(WebFault::ProviderMissing(missing));
+    let context = CallServices::of_organization(context, scope).await;
+    if let Some(missing) = plan::missing_provider(&context.providers, &agent.fields) {
+        return Err(WebCallError::ProviderMissing(missing));
     }
     let id = CallId::new();
-    let seat = context.registry.enter(scope, id, None, permit);
+    let seat = context.registry.register(scope, id, None, permit);
     let mut fields = agent.fields.clone();
     fields.metadata = order.metadata.or(fields.metadata);
     let mut call = Call::begun(id, scope.organization(), Direction::Web, now());
@@ -259,66 +263,67 @@ async fn set_up(context: &Shared, scope: OrgScope, agent: Agent, order: WebOrder
     call.to_number.clone_from(&fields.name);
     call.metadata = fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(call.agent, &fields, &Map::new()));
-    let hooks = Hooks::new(call.agent, &fields);
+    let hooks = CallWebhooks::new(call.agent, &fields);
     let said =
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
-    let left_out = context.leave_out_schemas(scope, &mut fields).await;
-    let brief = Brief { agent: fields, task: Some(said), is_web: true };
-    let lifeline = Lifeline::default();
-    let mut record = Record::new(&context, scope, call, hooks, &seat, &lifeline).await;
-    record.note("schemas", left_out);
+    let left_out = context.remove_oversized_schemas(scope, &mut fields).await;
+    let brief = CallSpec { agent: fields, task: Some(said), is_web: true };
+    let lifeline = CallPanicGuard::default();
+    let mut record = CallRecord::new(&context, scope, call, hooks, &seat, &lifeline).await;
+    record.set_metric("schemas", left_out);
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    let run = async move { lifeline.hold(&context.clone(), wait(context, brief, record, seat, waiting)).await };
+    let run =
+        async move { lifeline.run_contained(&context.clone(), wait(context, brief, record, seat, waiting)).await };
     supervision::spawn("call", run.instrument(span));
     Ok(id)
 }
 
 /// Passes a browser's offer to the call of its token, or to another call with the same agent if the token allows more.
 pub async fn connect_web(
-    context: &Shared, scope: OrgScope, token: CallId, agent: Agent, sdp: String, address: IpAddr,
-) -> Result<WebAnswer, WebFault> {
+    context: &SharedServices, scope: OrgScope, token: CallId, agent: Agent, sdp: String, address: IpAddr,
+) -> Result<WebAnswer, WebCallError> {
     let limits = context.limits.web;
     let calls = &context.web_calls;
-    let slot = calls.take(address, limits.calls_per_address).ok_or(WebFault::AddressFull)?;
-    let turn = calls.use_token(token, limits.calls_per_token, limits.token_valid).ok_or(WebFault::TokenUsed)?;
+    let slot = calls.take(address, limits.calls_per_address).ok_or(WebCallError::AddressFull)?;
+    let turn = calls.use_token(token, limits.calls_per_token, limits.token_valid).ok_or(WebCallError::TokenUsed)?;
     let call = match turn {
         0 => token,
-        _ => place_web(context, scope, agent, WebOrder::default()).await?,
+        _ => place_web(context, scope, agent, WebCallParams::default()).await?,
     };
     let (reply, answer) = oneshot::channel();
-    let offer = Command::Connect(Box::new(WebOffer { sdp, slot, reply }));
+    let offer = CallCommand::Connect(Box::new(WebOffer { sdp, slot, reply }));
     let answer = match context.registry.command(scope, call, offer) {
         true => tokio::time::timeout(ANSWER_DEADLINE, answer).await.ok().and_then(Result::ok),
         false => None,
     };
     match answer {
-        Some(Err(WebFault::Offer(why))) => {
-            calls.unuse_token(token);
-            Err(WebFault::Offer(why))
+        Some(Err(WebCallError::Offer(why))) => {
+            calls.release_token_use(token);
+            Err(WebCallError::Offer(why))
         }
         Some(Ok(answer)) => {
-            calls.began(token, &answer);
+            calls.record_call_started(token, &answer);
             Ok(answer)
         }
         Some(Err(fault)) => Err(fault),
-        None => Err(WebFault::Gone),
+        None => Err(WebCallError::CallEnded),
     }
 }
 
 /// Candidates that a browser found later. False when there is no such call here.
-pub fn add_web_candidates(context: &Shared, scope: OrgScope, call: CallId, lines: Vec<String>) -> bool {
-    context.registry.command(scope, call, Command::Candidates(lines))
+pub fn add_web_candidates(context: &SharedServices, scope: OrgScope, call: CallId, lines: Vec<String>) -> bool {
+    context.registry.command(scope, call, CallCommand::Candidates(lines))
 }
 
 /// ICE restart: our new user fragment and password.
 pub async fn restart_web(
-    context: &Shared, scope: OrgScope, call: CallId, ufrag: String, password: String,
+    context: &SharedServices, scope: OrgScope, call: CallId, ufrag: String, password: String,
 ) -> Option<(String, String)> {
     let (reply, ours) = oneshot::channel();
-    let restart = WebRestart { theirs: Credentials { ufrag, password }, reply };
-    if !context.registry.command(scope, call, Command::RestartIce(Box::new(restart))) {
+    let restart = IceRestart { theirs: IceCredentials { ufrag, password }, reply };
+    if !context.registry.command(scope, call, CallCommand::RestartIce(Box::new(restart))) {
         return None;
     }
     let ours = tokio::time::timeout(ANSWER_DEADLINE, ours).await.ok()?.ok()?;
@@ -327,14 +332,16 @@ pub async fn restart_web(
 }
 
 /// Waits until the browser is connected.
-async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat, waiting: Slot) {
+async fn wait(
+    context: SharedServices, brief: CallSpec, mut record: CallRecord, mut seat: CallSlot, waiting: ConcurrencyPermit,
+) {
     let until = tokio::time::Instant::now() + context.limits.web.token_valid;
     let (started, slot, mut media) = loop {
         let offer = match tokio::time::timeout_at(until, seat.commands.recv()).await {
-            Err(_) => return record.ended(EndReason::NoAnswer).await,
-            Ok(None) => return record.ended(EndReason::ServerShutdown).await,
-            Ok(Some(Command::End(reason))) => return record.ended(before_answer(reason)).await,
-            Ok(Some(Command::Connect(offer))) => offer,
+            Err(_) => return record.record_ended(EndReason::NoAnswer).await,
+            Ok(None) => return record.record_ended(EndReason::ServerShutdown).await,
+            Ok(Some(CallCommand::End(reason))) => return record.record_ended(end_reason_before_answer(reason)).await,
+            Ok(Some(CallCommand::Connect(offer))) => offer,
             Ok(Some(_)) => continue,
         };
         let (started, WebOffer { sdp, slot, reply }) = (Instant::now(), *offer);
@@ -352,20 +359,25 @@ async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat,
     drop(waiting);
     let (id, calls) = (record.call.id, context.web_calls.clone());
     context.open_connections(&brief);
-    let hearing = context.start_hearing(&brief, media.law);
+    let hearing = context.start_speech_backend(&brief, media.companding);
     let ready = match connected(&context, &mut media, &mut seat).await {
-        Ok(()) => media.leg.answered(media.recording.is_some()).map_err(|_| EndReason::Overload),
+        Ok(()) => media.leg.start_call(media.recording.is_some()).map_err(|_| EndReason::Overload),
         Err(reason) => Err(reason),
     };
     match ready {
         Ok(()) => {
             metrics::histogram!("trunkline_web_setup_seconds").record(started.elapsed().as_secs_f64());
             tracing::info!("browser connected");
-            converse(Conversation { context, brief, record, seat, line: Line::Web, media }, hearing, None).await;
+            run_conversation(
+                Conversation { context, spec: brief, record, slot: seat, leg: CallLeg::Web, media },
+                hearing,
+                None,
+            )
+            .await;
         }
         Err(reason) => {
             media.leg.remove(None);
-            record.ended(reason).await;
+            record.record_ended(reason).await;
         }
     }
     calls.forget(id);
@@ -373,25 +385,28 @@ async fn wait(context: Shared, brief: Brief, mut record: Record, mut seat: Seat,
 }
 
 /// A call that ends before it was answered counts as unanswered.
-fn before_answer(reason: EndReason) -> EndReason {
+fn end_reason_before_answer(reason: EndReason) -> EndReason {
     match reason {
         EndReason::EndedByApi | EndReason::CustomerHungUp => EndReason::Canceled,
         other => other,
     }
 }
 
-fn answer(context: &Shared, brief: &Brief, record: &Record, sdp: &str) -> Result<(Media, WebAnswer), WebFault> {
-    let reach = context.workers.reach().ok_or(WebFault::Off)?;
-    let refused = |refused: trunkline_media::transport::webrtc::Refused| WebFault::Offer(refused.0);
-    let Answered { mut peer, sdp, stream } = Peer::answer(Instant::now(), sdp, reach, CODECS).map_err(refused)?;
+fn answer(
+    context: &SharedServices, brief: &CallSpec, record: &CallRecord, sdp: &str,
+) -> Result<(CallMedia, WebAnswer), WebCallError> {
+    let reach = context.workers.host_candidates().ok_or(WebCallError::Disabled)?;
+    let refused = |refused: trunkline_media::transport::webrtc::WebRtcError| WebCallError::Offer(refused.0);
+    let AnsweredOffer { mut peer, sdp, stream } =
+        WebRtcPeer::answer(Instant::now(), sdp, reach, CODECS).map_err(refused)?;
     let ice_session = peer.ufrag();
-    let wire = Wire::Shared(Box::new(peer));
-    let media = context.start_leg(brief, record, stream, wire, true).ok_or(WebFault::Overloaded)?;
+    let wire = TransportSetup::WebRtcSharedPort(Box::new(peer));
+    let media = context.start_leg(brief, record, stream, wire, true).ok_or(WebCallError::Overloaded)?;
     Ok((media, WebAnswer { call: record.call.id, sdp, ice_session }))
 }
 
 /// Waits until the path to the browser is open.
-async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Result<(), EndReason> {
+async fn connected(context: &SharedServices, media: &mut CallMedia, seat: &mut CallSlot) -> Result<(), EndReason> {
     let until = tokio::time::Instant::now() + context.limits.web.connect;
     loop {
         tokio::select! {
@@ -402,8 +417,8 @@ async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Resu
                 Some(_) => {}
             },
             command = seat.commands.recv() => match command {
-                Some(Command::End(reason)) => return Err(before_answer(reason)),
-                Some(command) => carry_out(media, command),
+                Some(CallCommand::End(reason)) => return Err(end_reason_before_answer(reason)),
+                Some(command) => handle_command(media, command),
                 None => return Err(EndReason::ServerShutdown),
             },
             () = tokio::time::sleep_until(until) => return Err(EndReason::NetworkLost),
@@ -412,18 +427,18 @@ async fn connected(context: &Shared, media: &mut Media, seat: &mut Seat) -> Resu
 }
 
 /// Handles a command of a connected browser.
-pub(super) fn carry_out(media: &Media, command: Command) {
+pub(super) fn handle_command(media: &CallMedia, command: CallCommand) {
     match command {
-        Command::Candidates(lines) => {
+        CallCommand::Candidates(lines) => {
             let _ = media.leg.add_candidates(lines);
         }
-        Command::RestartIce(restart) => {
-            let WebRestart { theirs, reply } = *restart;
+        CallCommand::RestartIce(restart) => {
+            let IceRestart { theirs, reply } = *restart;
             // A closed leg answers nothing.
             let _ = media.leg.restart_ice(theirs, Box::new(move |ours| drop(reply.send(ours))));
         }
-        Command::Connect(offer) => drop(offer.reply.send(Err(WebFault::TokenUsed))),
-        Command::End(_) => {}
+        CallCommand::Connect(offer) => drop(offer.reply.send(Err(WebCallError::TokenUsed))),
+        CallCommand::End(_) => {}
     }
 }
 
@@ -443,11 +458,11 @@ mod tests {
         let token = CallId::new();
         let valid = Duration::from_secs(60);
         assert_eq!(calls.use_token(token, 2, valid), Some(0));
-        calls.unuse_token(token);
+        calls.release_token_use(token);
         assert_eq!([0, 1, 2].map(|_| calls.use_token(token, 2, valid)), [Some(0), Some(1), None]);
         assert_eq!(calls.use_token(CallId::new(), 2, valid), Some(0));
         let (call, stranger) = (CallId::new(), CallId::new());
-        calls.began(token, &WebAnswer { call, sdp: String::new(), ice_session: "abcd".into() });
+        calls.record_call_started(token, &WebAnswer { call, sdp: String::new(), ice_session: "abcd".into() });
         assert!(calls.owns(token, token) && calls.owns(token, call) && !calls.owns(token, stranger));
         assert_eq!(calls.ice_session(call).as_deref(), Some("abcd"));
         calls.forget(call);

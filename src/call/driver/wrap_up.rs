@@ -1,21 +1,21 @@
 //! After-call work: analysis, cost and reports. Jobs are claimed from the database, so that another process takes over
 //! when this one dies.
 
-use super::hooks::Hooks;
-use super::{Busy, Context, Shared};
-use crate::dialogue::report::{self, Analysis, Shape};
+use super::hooks::CallWebhooks;
+use super::{CallServices, SchemaTimeoutError, SharedServices};
+use crate::dialogue::report::{self, Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
-use crate::domain::call::{Billed, Call, Outcome};
-use crate::domain::delivery::{Channel, Delivery};
+use crate::domain::call::{Call, CallOutcome, CallUsage};
+use crate::domain::delivery::{Delivery, DeliveryChannel};
 use crate::domain::ids::DeliveryId;
-use crate::domain::price::Used;
-use crate::domain::share::{ShareMax, Shares};
+use crate::domain::price::BillableUsage;
+use crate::domain::share::{FairShares, ShareLimits};
 use crate::domain::transcript::Turn;
-use crate::outbox::mail::Mail;
-use crate::providers::chat::{self, Completion, Plan};
-use crate::providers::{Failure, elevenlabs};
-use crate::store::{OrgScope, StoreError, WrapUp, now};
+use crate::outbox::mail::MailMessage;
+use crate::providers::chat::{self, Completion, LlmPlan};
+use crate::providers::{ProviderError, elevenlabs};
+use crate::store::{OrgScope, StoreError, WrapUpJob, now};
 use crate::supervision::contain;
 use crate::webhooks::event;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Concurrent jobs: a slow LLM delays its own organization only.
-const AT_ONCE: ShareMax = ShareMax { of_one: 16, of_family: 24, in_all: 64 };
+const AT_ONCE: ShareLimits = ShareLimits { of_one: 16, of_family: 24, in_all: 64 };
 /// How long a claim holds: longer than everything below together.
 const LEASE_MS: i64 = 180_000;
 /// Polling interval when no notification arrives.
@@ -38,17 +38,17 @@ const RECORDING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What was found out, and the tokens it took.
 #[derive(Debug, Default)]
-pub struct Found {
-    pub outcome: Outcome,
+pub struct CallAnalysis {
+    pub outcome: CallOutcome,
     pub prompt_tokens: i64,
     pub completion_tokens: i64,
     pub model: String,
 }
 
 /// Runs until it is stopped; what was begun is finished.
-pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
+pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
-    let mut shares = Shares::new(AT_ONCE);
+    let mut shares = FairShares::new(AT_ONCE);
     // The organization of each task: a task that panics also releases its share.
     let mut whose = HashMap::new();
     loop {
@@ -57,7 +57,7 @@ pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
                 for one in claimed {
                     let context = context.clone();
                     let owner = (one.scope.organization(), one.root);
-                    let task = running.spawn(contain("wrap_up", async move { one.work(&context).await }));
+                    let task = running.spawn(contain("wrap_up", async move { one.run(&context).await }));
                     whose.insert(task.id(), owner);
                 }
             }
@@ -80,9 +80,9 @@ pub async fn wrap_up(context: Shared, mut stopped: watch::Receiver<bool>) {
     while running.join_next().await.is_some() {}
 }
 
-impl WrapUp {
+impl WrapUpJob {
     /// A job that panics is retried without analysis: the report still goes out and the call is billed.
-    async fn work(self, context: &Shared) {
+    async fn run(self, context: &SharedServices) {
         let done = match contain("wrap_up", finish(context, self, true)).await {
             Err(_) => contain("wrap_up", finish(context, self, false)).await,
             done => done,
@@ -99,27 +99,30 @@ impl WrapUp {
     }
 }
 
-async fn finish(context: &Shared, one: WrapUp, analysed: bool) -> Result<(), StoreError> {
-    let WrapUp { scope, call: id, .. } = one;
+async fn finish(context: &SharedServices, one: WrapUpJob, analysed: bool) -> Result<(), StoreError> {
+    let WrapUpJob { scope, call: id, .. } = one;
     let Some(mut call) = recorded(context, scope, id).await? else { return Ok(()) };
     let turns = context.store.turns(scope, id).await?;
-    let context = Context::of_organization(context, scope).await;
+    let context = CallServices::of_organization(context, scope).await;
     let found = match analysed {
         true => context.analyse(scope, &call, &turns).await,
-        false => Found {
-            outcome: Outcome { report: Some(json!({"analysed": false, "error": "internal"})), ..Outcome::default() },
-            ..Found::default()
+        false => CallAnalysis {
+            outcome: CallOutcome {
+                report: Some(json!({"analysed": false, "error": "internal"})),
+                ..CallOutcome::default()
+            },
+            ..CallAnalysis::default()
         },
     };
-    let (cost, billed) = context.bill(&call, &found);
-    call.outcome = Outcome { cost: Some(cost), ..found.outcome };
+    let (cost, billed) = context.compute_cost(&call, &found);
+    call.outcome = CallOutcome { cost: Some(cost), ..found.outcome };
     let deliveries = context.reports(scope, &call, &turns).await?;
-    context.store.wrapped_up(scope, id, &call.outcome, &billed, &deliveries).await
+    context.store.record_wrap_up(scope, id, &call.outcome, &billed, &deliveries).await
 }
 
 /// The call once its recording is there, if it has one.
 async fn recorded(
-    context: &Context, scope: OrgScope, id: crate::domain::ids::CallId,
+    context: &CallServices, scope: OrgScope, id: crate::domain::ids::CallId,
 ) -> Result<Option<Call>, StoreError> {
     let deadline = tokio::time::Instant::now() + RECORDING_DEADLINE;
     loop {
@@ -152,34 +155,34 @@ fn language(fields: &AgentFields) -> &str {
 }
 
 /// What a model is asked about a call.
-struct Asked<'a> {
+struct AnalysisRequest<'a> {
     turns: &'a [Turn],
     plan: Option<&'a AnalysisPlan>,
-    shape: Shape,
+    shape: AnalysisSchema,
     scope: OrgScope,
     language: &'a str,
 }
 
-impl Context {
+impl CallServices {
     /// Summary, report and extracted data of a call; without enough turns or without an LLM, what can be said without
     /// one.
-    pub async fn analyse(&self, scope: OrgScope, call: &Call, turns: &[Turn]) -> Found {
+    pub async fn analyse(&self, scope: OrgScope, call: &Call, turns: &[Turn]) -> CallAnalysis {
         let fields = agent_fields(call);
         let plan = fields.analysis_plan.as_ref();
-        if !report::is_worth_it(turns, plan) {
+        if !report::has_enough_turns(turns, plan) {
             let reason = call.end_reason.map_or("unknown", |reason| reason.name());
             let summary = format!("There was no conversation to look at; the call ended with {reason}.");
-            return Found {
-                outcome: Outcome {
+            return CallAnalysis {
+                outcome: CallOutcome {
                     summary: Some(summary),
                     report: Some(json!({"analysed": false})),
-                    ..Outcome::default()
+                    ..CallOutcome::default()
                 },
-                ..Found::default()
+                ..CallAnalysis::default()
             };
         }
         let models = self.analysts(&fields);
-        let mut found = Found::default();
+        let mut found = CallAnalysis::default();
         let (plan, shape, fault) = match self.shape(scope, plan).await {
             Ok((plan, shape, fault)) => (plan, shape, fault),
             Err(busy) => {
@@ -188,7 +191,7 @@ impl Context {
                 return found;
             }
         };
-        let asked = Asked { turns, plan: plan.as_ref(), shape, scope, language: language(&fields) };
+        let asked = AnalysisRequest { turns, plan: plan.as_ref(), shape, scope, language: language(&fields) };
         match self.ask_about(asked, &models, &mut found).await {
             Ok(Analysis { summary, mut report, structured_data }) => {
                 report["analysed"] = json!(true);
@@ -208,10 +211,10 @@ impl Context {
     }
 
     /// The agent's own LLMs; after a realtime call the default LLM.
-    fn analysts(&self, fields: &AgentFields) -> Plan {
-        let models = super::plan::models(&self.providers, fields);
+    fn analysts(&self, fields: &AgentFields) -> LlmPlan {
+        let models = super::plan::llm_plan(&self.providers, fields);
         if models.candidates.is_empty() {
-            return super::plan::models(&self.providers, &AgentFields::default());
+            return super::plan::llm_plan(&self.providers, &AgentFields::default());
         }
         models
     }
@@ -220,25 +223,27 @@ impl Context {
     /// limits.
     async fn shape(
         &self, scope: OrgScope, plan: Option<&AnalysisPlan>,
-    ) -> Result<(Option<AnalysisPlan>, Shape, Option<String>), Busy> {
+    ) -> Result<(Option<AnalysisPlan>, AnalysisSchema, Option<String>), SchemaTimeoutError> {
         let mut plan = plan.cloned();
-        let compiled = self.schemas.of_request(scope, move || match Shape::compile(plan.as_ref()) {
+        let compiled = self.schemas.of_request(scope, move || match AnalysisSchema::compile(plan.as_ref()) {
             Err(error) => {
                 if let Some(plan) = &mut plan {
                     plan.structured_data_plan = None;
                 }
-                Some((Shape::compile(None).ok()?, plan, Some(error.to_string())))
+                Some((AnalysisSchema::compile(None).ok()?, plan, Some(error.to_string())))
             }
             Ok(shape) => Some((shape, plan, None)),
         });
-        let (shape, plan, fault) = compiled.await?.ok_or(Busy)?;
+        let (shape, plan, fault) = compiled.await?.ok_or(SchemaTimeoutError)?;
         Ok((plan, shape, fault))
     }
 
     /// Asks the LLM, and once more if the answer violates the schema.
-    async fn ask_about(&self, asked: Asked<'_>, models: &Plan, found: &mut Found) -> Result<Analysis, Failure> {
-        let Asked { turns, plan, shape, scope, language } = asked;
-        let (mut question, shape) = (report::question(turns, plan, language), Arc::new(shape));
+    async fn ask_about(
+        &self, asked: AnalysisRequest<'_>, models: &LlmPlan, found: &mut CallAnalysis,
+    ) -> Result<Analysis, ProviderError> {
+        let AnalysisRequest { turns, plan, shape, scope, language } = asked;
+        let (mut question, shape) = (report::analysis_prompt(turns, plan, language), Arc::new(shape));
         let mut last = String::new();
         for _ in 0..2 {
             let asked =
@@ -257,11 +262,11 @@ impl Context {
                 }
             }
         }
-        Err(Failure::Garbage(last))
+        Err(ProviderError::InvalidResponse(last))
     }
 
     /// What the call cost, and its line in the usage.
-    pub fn bill(&self, call: &Call, found: &Found) -> (Value, Billed) {
+    pub fn compute_cost(&self, call: &Call, found: &CallAnalysis) -> (Value, CallUsage) {
         let fields = agent_fields(call);
         let metric = |name: &str| call.metrics.as_ref().and_then(|m| m[name].as_i64()).unwrap_or(0);
         let by_name = |stage: &str| {
@@ -269,10 +274,10 @@ impl Context {
             used.into_iter().flatten().map(|(name, amount)| (name.clone(), amount.clone()))
         };
         let tokens = |amount: &Value, name: &str| amount[name].as_i64().unwrap_or(0);
-        let recognised = !super::plan::llm(&fields).provider.is_engine();
+        let recognised = !super::plan::llm(&fields).provider.is_realtime();
         let stt =
             fields.stt_config.as_ref().map_or("deepgram/nova-3-general".to_owned(), |c| key(c.provider, &c.model));
-        let used = Used {
+        let used = BillableUsage {
             seconds: call.duration_seconds().unwrap_or(0),
             stt: if recognised { stt } else { String::new() },
             tts: by_name("tts").map(|(name, count)| (name, count.as_i64().unwrap_or(0))).collect(),
@@ -284,7 +289,7 @@ impl Context {
             analysis_completion_tokens: found.completion_tokens,
         };
         let (cost, micros) = self.prices.bill(&used);
-        let billed = Billed {
+        let billed = CallUsage {
             day: call.ended_at.unwrap_or_else(now).day(),
             seconds: used.seconds,
             prompt_tokens: metric("prompt_tokens") + used.analysis_prompt_tokens,
@@ -296,20 +301,20 @@ impl Context {
     }
 
     /// What was said in a call that ran on ElevenLabs' conversational agent.
-    pub async fn foreign_transcript(&self, conversation: &str) -> Result<Vec<Turn>, Failure> {
+    pub async fn elevenlabs_transcript(&self, conversation: &str) -> Result<Vec<Turn>, ProviderError> {
         elevenlabs::conversation::transcript(&self.providers, conversation).await
     }
 
     /// What a report that was asked for adds to the bill.
-    pub fn bill_analysis(&self, found: &Found) -> Billed {
-        let used = Used {
+    pub fn bill_analysis(&self, found: &CallAnalysis) -> CallUsage {
+        let used = BillableUsage {
             analysis: found.model.clone(),
             analysis_prompt_tokens: found.prompt_tokens,
             analysis_completion_tokens: found.completion_tokens,
-            ..Used::default()
+            ..BillableUsage::default()
         };
         let (prompt_tokens, completion_tokens) = (found.prompt_tokens, found.completion_tokens);
-        Billed { prompt_tokens, completion_tokens, micros: self.prices.bill(&used).1, ..Billed::default() }
+        CallUsage { prompt_tokens, completion_tokens, micros: self.prices.bill(&used).1, ..CallUsage::default() }
     }
 
     /// Everything that is to be sent about a call that is over.
@@ -329,9 +334,9 @@ impl Context {
             created_at: now(),
         };
         let mut all = Vec::new();
-        if let Some(target) = Hooks::new(call.agent, &fields).target(event::END_OF_CALL_REPORT) {
+        if let Some(target) = CallWebhooks::new(call.agent, &fields).target(event::END_OF_CALL_REPORT) {
             let key = format!("{} agent", call.id);
-            let mut one = blank(Channel::Webhook, key, event::END_OF_CALL_REPORT, target, String::new());
+            let mut one = blank(DeliveryChannel::Webhook, key, event::END_OF_CALL_REPORT, target, String::new());
             let url = call.recording.is_some().then(|| self.links.recording(scope, call.id, now()));
             one.body = event::end_of_call_report(one.id, call, turns, url, now()).to_string();
             all.push(one);
@@ -346,18 +351,18 @@ impl Context {
             };
             if let Some(target) = task.fields.webhook(event) {
                 let body = event::task_event(event, task.id, call, turns).to_string();
-                all.push(blank(Channel::Webhook, format!("{} task", call.id), event, target, body));
+                all.push(blank(DeliveryChannel::Webhook, format!("{} task", call.id), event, target, body));
             }
         }
         if let (Some(to), true) = (&fields.notification_email, self.sends_mail) {
             let mail = self.mail(call, &fields);
             let body = serde_json::to_string(&mail).unwrap_or_default();
-            all.push(blank(Channel::Mail, format!("{} mail", call.id), "mail", to.clone(), body));
+            all.push(blank(DeliveryChannel::Mail, format!("{} mail", call.id), "mail", to.clone(), body));
         }
         Ok(all)
     }
 
-    fn mail(&self, call: &Call, fields: &AgentFields) -> Mail {
+    fn mail(&self, call: &Call, fields: &AgentFields) -> MailMessage {
         let seconds = call.duration_seconds().unwrap_or(0);
         let reason = call.end_reason.map_or("unknown", |reason| reason.name());
         let summary = call.outcome.summary.as_deref().unwrap_or("There is no summary of this call.");
@@ -372,6 +377,6 @@ impl Context {
             seconds % 60,
             self.links.call(call.id),
         );
-        Mail { subject, text }
+        MailMessage { subject, text }
     }
 }

@@ -1,31 +1,31 @@
 //! Barge-in: the media leg has paused playback; here words and time decide whether it stops or resumes.
 
-use super::{Machine, Output, Timer};
-use crate::dialogue::backchannel::{is_backchannel, is_echo_of, is_pick_up, may_be_backchannel};
+use super::{CallMachine, CallOutput, CallTimer};
+use crate::dialogue::backchannel::{is_backchannel, is_call_opening, is_echo_of, may_be_backchannel};
 use crate::providers::SttEvent;
 use std::time::{Duration, Instant};
 
 /// How long to wait for words after the caller's sound before playback resumes.
-pub(super) const VERDICT_AFTER: Duration = Duration::from_millis(350);
+pub(super) const BARGE_IN_DECISION_AFTER: Duration = Duration::from_millis(350);
 /// Quiet sound without words for this long is not a barge-in.
-const HELD_MAX: Duration = Duration::from_millis(2_500);
+const PAUSED_MAX: Duration = Duration::from_millis(2_500);
 /// Below this STT confidence a result counts as noise.
 const CONFIDENCE_MIN: f32 = 0.35;
 /// If the caller speaks again within this time, the turn had not ended.
-const GOES_ON: Duration = Duration::from_millis(1_500);
+const CONTINUATION_WINDOW: Duration = Duration::from_millis(1_500);
 
-impl Machine {
+impl CallMachine {
     /// Playback was paused because the caller made a sound.
-    pub fn handle_held(&mut self, now: Instant, generation: u32) {
-        let present = self.reply.as_ref().filter(|reply| reply.generation == generation);
+    pub fn handle_paused(&mut self, now: Instant, generation: u32) {
+        let present = self.response.as_ref().filter(|reply| reply.response_id == generation);
         let Some(reply) = present.filter(|_| self.is_talking()) else { return };
-        if reply.protected {
-            return self.output(Output::Resume);
+        if reply.is_uninterruptible {
+            return self.output(CallOutput::Resume);
         }
-        self.metrics.holds += 1;
-        self.held = Some(generation);
-        self.timers.set(Timer::Resume, now + HELD_MAX);
-        self.judge_words(now, false);
+        self.metrics.pauses += 1;
+        self.paused_response = Some(generation);
+        self.timers.set(CallTimer::Resume, now + PAUSED_MAX);
+        self.evaluate_barge_in(now, false);
     }
 
     /// The agent's own voice is echoed on this line.
@@ -34,8 +34,8 @@ impl Machine {
     }
 
     /// Removes words that are an echo of the agent.
-    pub(super) fn without_echo(&self, event: SttEvent) -> SttEvent {
-        let said = match &self.reply {
+    pub(super) fn remove_echo(&self, event: SttEvent) -> SttEvent {
+        let said = match &self.response {
             Some(reply) if self.has_echo => reply.said(),
             _ => return event,
         };
@@ -49,100 +49,100 @@ impl Machine {
     }
 
     /// Whether a text is only a backchannel, or noise that STT turned into words.
-    pub(super) fn is_listening(&self, text: &str, confidence: Option<f32>) -> bool {
-        let Some(reply) = self.reply.as_ref().filter(|reply| reply.turn.is_some()) else { return false };
+    pub(super) fn is_backchannel(&self, text: &str, confidence: Option<f32>) -> bool {
+        let Some(reply) = self.response.as_ref().filter(|reply| reply.transcript_turn.is_some()) else { return false };
         if confidence.is_some_and(|confidence| confidence < CONFIDENCE_MIN) {
             return true;
         }
-        let turn = self.brief.agent.turn();
-        let language = self.brief.heard_language();
+        let turn = self.spec.agent.turn();
+        let language = self.spec.stt_language();
         let asked = reply.said().trim_end().ends_with('?');
-        let greeting = reply.canned && self.history.is_empty();
-        is_backchannel(text, language, asked, &turn.backchannels) || greeting && is_pick_up(text, language)
+        let greeting = reply.is_scripted && self.history.is_empty();
+        is_backchannel(text, language, asked, &turn.backchannels) || greeting && is_call_opening(text, language)
     }
 
     /// STT has recognised something while playback is paused.
-    pub(super) fn judge_words(&mut self, now: Instant, is_final: bool) {
-        let (Some(generation), text) = (self.held, self.endpoint.words()) else { return };
+    pub(super) fn evaluate_barge_in(&mut self, now: Instant, is_final: bool) {
+        let (Some(generation), text) = (self.paused_response, self.end_of_turn.words()) else { return };
         if text.is_empty() {
             // It was played to the end, and the sound was nothing.
-            if is_final && !self.endpoint.is_speaking() {
-                self.timers.set(Timer::Resume, now);
+            if is_final && !self.end_of_turn.is_speaking() {
+                self.timers.set(CallTimer::Resume, now);
             }
             return;
         }
         // Before anything of a response was heard there can be no backchannel.
-        let begun = self.reply.as_ref().is_some_and(|reply| reply.turn.is_some());
-        if self.is_listening(&text, self.endpoint.confidence()) {
-            if is_final && !self.endpoint.is_speaking() {
-                self.timers.set(Timer::Resume, now);
+        let begun = self.response.as_ref().is_some_and(|reply| reply.transcript_turn.is_some());
+        if self.is_backchannel(&text, self.end_of_turn.confidence()) {
+            if is_final && !self.end_of_turn.is_speaking() {
+                self.timers.set(CallTimer::Resume, now);
             }
-        } else if begun && (is_final || !may_be_backchannel(&text, self.brief.heard_language())) {
-            self.held = None;
-            self.timers.clear(Timer::Resume);
-            self.output(Output::Interrupt { generation });
+        } else if begun && (is_final || !may_be_backchannel(&text, self.spec.stt_language())) {
+            self.paused_response = None;
+            self.timers.clear(CallTimer::Resume);
+            self.output(CallOutput::Interrupt { response_id: generation });
         }
     }
 
     /// Resumes: the caller has said nothing that stops the agent.
-    pub(super) fn go_on(&mut self) {
+    pub(super) fn dismiss_barge_in(&mut self) {
         self.metrics.backchannels += 1;
-        if self.held.take().is_some() {
-            self.timers.clear(Timer::Resume);
+        if self.paused_response.take().is_some() {
+            self.timers.clear(CallTimer::Resume);
             self.metrics.resumes += 1;
-            self.output(Output::Resume);
+            self.output(CallOutput::Resume);
         }
     }
 
     /// The barge-in came to nothing.
-    pub(super) fn resume(&mut self, now: Instant) {
-        if self.held.take().is_some() {
+    pub(super) fn resume_remainder(&mut self, now: Instant) {
+        if self.paused_response.take().is_some() {
             self.metrics.resumes += 1;
-            return self.output(Output::Resume);
+            return self.output(CallOutput::Resume);
         }
         // Words still to be judged end as a turn.
-        if !self.endpoint.words().is_empty() {
+        if !self.end_of_turn.words().is_empty() {
             return;
         }
-        if let Some(text) = self.unsaid.take().filter(|text| !text.is_empty()) {
-            self.was_cut = false;
-            self.say(now, &text, crate::dialogue::reply::Then::Listen);
+        if let Some(text) = self.remainder.take().filter(|text| !text.is_empty()) {
+            self.was_interrupted = false;
+            self.say(now, &text, crate::dialogue::reply::AfterResponse::AwaitCaller);
         } else {
             self.arm_silence(now);
         }
     }
 
     /// Makes the current response uninterruptible.
-    pub(super) fn protect(&mut self) {
-        if let Some(reply) = &mut self.reply {
-            reply.protected = true;
-            let generation = reply.generation;
+    pub(super) fn make_uninterruptible(&mut self) {
+        if let Some(reply) = &mut self.response {
+            reply.is_uninterruptible = true;
+            let generation = reply.response_id;
             // Before its first piece.
-            self.outputs.push_front(Output::Protect { generation });
+            self.outputs.push_front(CallOutput::MakeUninterruptible { response_id: generation });
         }
     }
 
     /// The caller speaks: a turn considered finished may not have been.
-    pub(super) fn caller_goes_on(&mut self, at: Instant) {
-        self.discard_ahead();
-        let unheard = self.reply.as_ref().is_none_or(|reply| reply.turn.is_none());
+    pub(super) fn handle_caller_continues(&mut self, at: Instant) {
+        self.discard_preemptive_generation();
+        let unheard = self.response.as_ref().is_none_or(|reply| reply.transcript_turn.is_none());
         if let Some(ended) = self.last_turn.take()
             && unheard
-            && at.saturating_duration_since(ended) <= GOES_ON
+            && at.saturating_duration_since(ended) <= CONTINUATION_WINDOW
         {
-            self.metrics.cut_offs += 1;
-            self.endpoint.note_cut_off(at.saturating_duration_since(ended));
+            self.metrics.premature_ends_of_turn += 1;
+            self.end_of_turn.record_cut_off(at.saturating_duration_since(ended));
         }
     }
 
     /// The words are a complete sentence and the line is silent: ask STT to finalize, and start preemptive generation.
-    pub(super) fn likely_over(&mut self, now: Instant) {
-        if self.engine.is_some() || !self.is_talking() || !self.endpoint.is_likely_over() {
+    pub(super) fn handle_likely_end_of_turn(&mut self, now: Instant) {
+        if self.realtime.is_some() || !self.is_talking() || !self.end_of_turn.is_likely_over() {
             return;
         }
-        if self.endpoint.is_waiting_for_final() && self.endpoint.is_streaming() {
-            self.output(Output::FinalizeStt);
+        if self.end_of_turn.is_waiting_for_final() && self.end_of_turn.is_streaming() {
+            self.output(CallOutput::FinalizeStt);
         }
-        self.think_ahead(now);
+        self.start_preemptive_generation(now);
     }
 }

@@ -1,6 +1,6 @@
 //! Metrics of one call: how long each turn took and in which stage.
 
-use crate::providers::{Switch, Usage};
+use crate::providers::{Failover, TokenUsage};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ const TURNS_MAX: usize = 2_000;
 
 /// One turn of the agent, in milliseconds of the call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TurnFigures {
-    pub generation: u32,
+pub struct TurnMetrics {
+    pub response_id: u32,
     /// End of the caller's speech.
     pub speech_ended_ms: u64,
     /// The last final STT result.
@@ -19,29 +19,29 @@ pub struct TurnFigures {
     pub decided_ms: u64,
     pub first_token_ms: Option<u64>,
     /// The first sentence was complete.
-    pub first_piece_ms: Option<u64>,
+    pub first_segment_ms: Option<u64>,
     pub first_audio_ms: Option<u64>,
     /// The first RTP packet was sent.
-    pub first_sound_ms: Option<u64>,
+    pub first_packet_ms: Option<u64>,
     /// `provider/model` of who wrote and who spoke it.
-    pub model: Option<String>,
-    pub voice: Option<String>,
+    pub llm: Option<String>,
+    pub tts: Option<String>,
 }
 
 /// A part of a turn: its name, and from when to when.
-pub type Stage = (&'static str, u64, u64);
+pub type StageTiming = (&'static str, u64, u64);
 
-impl TurnFigures {
+impl TurnMetrics {
     /// What the caller waited for, one after the other: each stage begins where the one before it ended.
-    pub fn stages(&self) -> Vec<Stage> {
+    pub fn stages(&self) -> Vec<StageTiming> {
         let heard = self.final_ms.unwrap_or(self.speech_ended_ms).clamp(self.speech_ended_ms, self.decided_ms);
         let marks = [
             ("recogniser", Some(heard)),
             ("decision", Some(self.decided_ms)),
             ("model", self.first_token_ms),
-            ("sentence", self.first_piece_ms),
+            ("sentence", self.first_segment_ms),
             ("voice", self.first_audio_ms),
-            ("playout", self.first_sound_ms),
+            ("playout", self.first_packet_ms),
         ];
         let mut at = self.speech_ended_ms;
         let mut stages = Vec::with_capacity(marks.len());
@@ -56,11 +56,11 @@ impl TurnFigures {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    pub turns: Vec<TurnFigures>,
+pub struct CallMetrics {
+    pub turns: Vec<TurnMetrics>,
     pub barge_ins: u32,
     /// Playback pauses, resumes after a pause, and backchannels.
-    pub holds: u32,
+    pub pauses: u32,
     pub resumes: u32,
     pub backchannels: u32,
     /// When the caller was put through to somebody.
@@ -68,10 +68,10 @@ pub struct Metrics {
     /// Who answered, and when in the call that was known.
     pub answered_by: Option<(&'static str, u64)>,
     /// Turns considered finished although the caller continued.
-    pub cut_offs: u32,
+    pub premature_ends_of_turn: u32,
     /// Preemptive generations: used and discarded.
-    pub eager_used: u32,
-    pub eager_discarded: u32,
+    pub preemptive_used: u32,
+    pub preemptive_discarded: u32,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_tokens: u64,
@@ -81,57 +81,59 @@ pub struct Metrics {
     models: BTreeMap<String, (u64, u64)>,
     /// Characters by `provider/model` of the voice.
     voices: BTreeMap<String, u64>,
-    switches: Vec<Value>,
+    failovers: Vec<Value>,
 }
 
 /// Failovers that are listed individually; further ones are only counted.
 const SWITCHES_MAX: usize = 50;
 
-impl Metrics {
-    pub(super) fn turn(&mut self, generation: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64) {
+impl CallMetrics {
+    pub(super) fn record_turn(
+        &mut self, generation: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64,
+    ) {
         if self.turns.len() < TURNS_MAX {
-            self.turns.push(TurnFigures {
-                generation,
+            self.turns.push(TurnMetrics {
+                response_id: generation,
                 speech_ended_ms,
                 final_ms,
                 decided_ms,
-                ..TurnFigures::default()
+                ..TurnMetrics::default()
             });
         }
     }
 
-    fn of(&mut self, generation: u32) -> Option<&mut TurnFigures> {
-        self.turns.last_mut().filter(|turn| turn.generation == generation)
+    fn of(&mut self, generation: u32) -> Option<&mut TurnMetrics> {
+        self.turns.last_mut().filter(|turn| turn.response_id == generation)
     }
 
-    pub(super) fn first_token(&mut self, generation: u32, at_ms: u64) {
+    pub(super) fn record_first_token(&mut self, generation: u32, at_ms: u64) {
         if let Some(turn) = self.of(generation) {
             turn.first_token_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn first_piece(&mut self, generation: u32, at_ms: u64) {
+    pub(super) fn record_first_segment(&mut self, generation: u32, at_ms: u64) {
         if let Some(turn) = self.of(generation) {
-            turn.first_piece_ms.get_or_insert(at_ms);
+            turn.first_segment_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn first_audio(&mut self, generation: u32, at_ms: u64) {
+    pub(super) fn record_first_audio(&mut self, generation: u32, at_ms: u64) {
         if let Some(turn) = self.of(generation) {
             turn.first_audio_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn first_sound(&mut self, generation: u32, at_ms: u64) {
+    pub(super) fn record_first_packet(&mut self, generation: u32, at_ms: u64) {
         if let Some(turn) = self.of(generation) {
-            turn.first_sound_ms.get_or_insert(at_ms);
+            turn.first_packet_ms.get_or_insert(at_ms);
         }
     }
 
     /// Records the token usage of a response.
-    pub(super) fn used(&mut self, generation: u32, usage: &Usage) {
+    pub(super) fn record_token_usage(&mut self, generation: u32, usage: &TokenUsage) {
         if let Some(turn) = self.of(generation) {
-            turn.model.get_or_insert_with(|| usage.model.clone());
+            turn.llm.get_or_insert_with(|| usage.model.clone());
         }
         self.prompt_tokens += usage.prompt_tokens;
         self.completion_tokens += usage.completion_tokens;
@@ -142,9 +144,9 @@ impl Metrics {
     }
 
     /// Records text that was sent to TTS.
-    pub fn spoken(&mut self, voice: &str, characters: u64) {
+    pub fn record_spoken_characters(&mut self, voice: &str, characters: u64) {
         if let Some(turn) = self.turns.last_mut().filter(|turn| turn.first_audio_ms.is_none()) {
-            turn.voice = Some(voice.to_owned());
+            turn.tts = Some(voice.to_owned());
         }
         self.characters_spoken += characters;
         match self.voices.get_mut(voice) {
@@ -153,19 +155,19 @@ impl Metrics {
         }
     }
 
-    pub(super) fn switched(&mut self, at_ms: u64, switch: &Switch) {
+    pub(super) fn record_failover(&mut self, at_ms: u64, switch: &Failover) {
         let stage = switch.stage.name();
-        metrics::counter!("trunkline_provider_failovers_total", "stage" => stage, "why" => switch.why).increment(1);
+        metrics::counter!("trunkline_provider_failovers_total", "stage" => stage, "why" => switch.reason).increment(1);
         metrics::histogram!("trunkline_provider_failover_seconds", "stage" => stage).record(switch.after.as_secs_f64());
-        if self.switches.len() < SWITCHES_MAX {
-            self.switches.push(json!({
-                "stage": stage, "from": switch.from, "to": switch.to, "why": switch.why, "at_ms": at_ms,
+        if self.failovers.len() < SWITCHES_MAX {
+            self.failovers.push(json!({
+                "stage": stage, "from": switch.from, "to": switch.to, "why": switch.reason, "at_ms": at_ms,
                 "added_ms": switch.after.as_millis() as u64,
             }));
         }
     }
 
-    pub(super) fn provider_error(&mut self, stage: &'static str, kind: &'static str) {
+    pub(super) fn record_provider_error(&mut self, stage: &'static str, kind: &'static str) {
         metrics::counter!("trunkline_provider_errors_total", "stage" => stage, "kind" => kind).increment(1);
         let name = format!("{stage}_{kind}");
         match self.errors.iter_mut().find(|(known, _)| *known == name) {
@@ -186,22 +188,22 @@ impl Metrics {
                     stages.iter().map(|(name, from, to)| (format!("{name}_ms"), json!(to - from))).collect();
                 json!({
                     "cost": cost,
-                    "model": turn.model,
-                    "voice": turn.voice,
+                    "model": turn.llm,
+                    "voice": turn.tts,
                     "timeline": {
                         "last_voice_ms": turn.speech_ended_ms,
                         "recogniser_final_ms": turn.final_ms,
                         "decided_ms": turn.decided_ms,
                         "first_token_ms": turn.first_token_ms,
-                        "first_sentence_ms": turn.first_piece_ms,
+                        "first_sentence_ms": turn.first_segment_ms,
                         "first_audio_ms": turn.first_audio_ms,
-                        "first_packet_ms": turn.first_sound_ms,
+                        "first_packet_ms": turn.first_packet_ms,
                     },
                     "speech_ended_at_ms": turn.speech_ended_ms,
                     "end_of_turn_ms": turn.decided_ms.saturating_sub(turn.speech_ended_ms),
                     "first_token_ms": since(turn.first_token_ms, turn.decided_ms),
                     "first_audio_ms": since(turn.first_audio_ms, turn.decided_ms),
-                    "response_ms": since(turn.first_sound_ms, turn.speech_ended_ms),
+                    "response_ms": since(turn.first_packet_ms, turn.speech_ended_ms),
                 })
             })
             .collect();
@@ -218,19 +220,19 @@ impl Metrics {
             "turns": turns,
             "barge_ins": self.barge_ins,
             "interruptions": {
-                "held": self.holds, "resumed": self.resumes, "stopped": self.barge_ins,
+                "held": self.pauses, "resumed": self.resumes, "stopped": self.barge_ins,
                 "backchannels": self.backchannels,
             },
-            "cut_offs": self.cut_offs,
+            "cut_offs": self.premature_ends_of_turn,
             "transferred_at_ms": self.transferred,
             "answered_by": self.answered_by.map(|(who, at_ms)| json!({"who": who, "known_at_ms": at_ms})),
-            "eager": {"used": self.eager_used, "discarded": self.eager_discarded},
+            "eager": {"used": self.preemptive_used, "discarded": self.preemptive_discarded},
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "cached_tokens": self.cached_tokens,
             "characters_spoken": self.characters_spoken,
             "provider_errors": errors,
-            "failovers": self.switches,
+            "failovers": self.failovers,
             "used": {"llm": models, "tts": self.voices},
         })
     }

@@ -15,43 +15,43 @@ mod tools;
 mod transcript;
 mod transfer;
 
-pub use engine::EngineTraits;
-pub use metrics::{Metrics, TurnFigures};
-pub use output::Output;
-pub use timers::Timer;
-pub use transfer::{Consult, Referral};
+pub use engine::RealtimeCapabilities;
+pub use metrics::{CallMetrics, TurnMetrics};
+pub use output::CallOutput;
+pub use timers::CallTimer;
+pub use transfer::{ConsultationEvent, ReferProgress};
 
-use super::dtmf::{Keys, Pressed};
-use super::voicemail::Detection;
+use super::dtmf::{DtmfCollector, DtmfInput};
+use super::voicemail::AmdDetector;
 use crate::dialogue::history::History;
-use crate::dialogue::phrases::{Phrases, phrases};
+use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::prompt;
-use crate::dialogue::reply::Reply;
-use crate::dialogue::speakable::Style;
+use crate::dialogue::reply::AgentResponse;
+use crate::dialogue::speakable::SpeechStyle;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::ToolOffer;
-use crate::domain::dtmf_rules::Action;
+use crate::domain::dtmf_rules::DtmfAction;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskFields;
-use crate::domain::transfer::{Target, TransferMode};
+use crate::domain::transfer::{TransferMode, TransferTarget};
 use crate::domain::turn_config::SilenceConfig;
-use crate::providers::{SttEvent, Switch};
+use crate::providers::{Failover, SttEvent};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
-use trunkline_media::playout::queue::{Heard, PieceId};
-use trunkline_media::turn::endpoint::{self, Endpoint};
+use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
+use trunkline_media::turn::endpoint::{self, EndOfTurnDetector};
 
 /// Default maximum duration: long enough for ordinary calls, short enough to stop runaway ones.
 const MAX_DURATION_DEFAULT: Duration = Duration::from_secs(1_800);
 /// How long to wait for the final transcript after the caller hung up.
-const LAST_WORDS: Duration = Duration::from_millis(700);
+const FINAL_TRANSCRIPT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Maximum duration of a goodbye before hanging up anyway.
 const GOODBYE_MAX: Duration = Duration::from_secs(20);
 /// Speech without any STT result for this long means STT has stalled.
-const STT_STALL: Duration = Duration::from_secs(4);
+const STT_STALL_TIMEOUT: Duration = Duration::from_secs(4);
 /// Silence without a final STT result after which the fallback STT is asked, if there is one: well before the interim
 /// result has to do.
-const STT_LATE: Duration = Duration::from_millis(1_200);
+const STT_FINAL_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// If a barge-in was only noise, the agent resumes after this.
 const RESUME_AFTER: Duration = Duration::from_millis(1_500);
 /// Consecutive failures of one kind that end a call.
@@ -59,14 +59,14 @@ const FAILURES_MAX: u32 = 2;
 
 /// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct CallSpec {
     pub agent: AgentFields,
     pub task: Option<TaskFields>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
 }
 
-impl Brief {
+impl CallSpec {
     /// The task's starting message takes precedence over the agent's.
     pub fn first_message(&self) -> Option<&str> {
         let task = self.task.as_ref().and_then(|task| task.starting_message.as_deref());
@@ -74,18 +74,18 @@ impl Brief {
     }
 
     /// Whether to run AMD: on outbound calls, if the agent wants it.
-    pub fn detects_answerer(&self) -> bool {
+    pub fn runs_amd(&self) -> bool {
         self.task.is_some() && !self.is_web && self.agent.voicemail_detection.unwrap_or(false)
     }
 
     /// How text is normalized for TTS. Only one TTS model understands audio tags.
-    pub fn style(&self) -> Style {
+    pub fn style(&self) -> SpeechStyle {
         let tags = self.agent.tts_config.as_ref().is_some_and(|tts| acts_on_tags(tts.model.as_deref()));
-        Style::new(self.language(), tags)
+        SpeechStyle::new(self.language(), tags)
     }
 
     /// Language of the caller (STT).
-    pub fn heard_language(&self) -> &str {
+    pub fn stt_language(&self) -> &str {
         let stt = self.agent.stt_config.as_ref().map(|stt| stt.language.as_str());
         stt.filter(|language| *language != "multi").unwrap_or(self.language())
     }
@@ -103,7 +103,7 @@ pub fn acts_on_tags(model: Option<&str>) -> bool {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum CallPhase {
     Talking,
     /// Waiting for the final transcript and the playback report.
     Ending {
@@ -113,152 +113,152 @@ enum Phase {
     Over,
 }
 
-pub struct Machine {
-    brief: Brief,
-    phrases: &'static Phrases,
+pub struct CallMachine {
+    spec: CallSpec,
+    phrases: &'static ScriptedPhrases,
     silence: Option<SilenceConfig>,
     answered: Instant,
-    phase: Phase,
-    endpoint: Endpoint,
+    phase: CallPhase,
+    end_of_turn: EndOfTurnDetector,
     history: History,
-    reply: Option<Reply>,
+    response: Option<AgentResponse>,
     /// A finished turn that waits for the playback report of the response it interrupted.
-    waiting_turn: Option<endpoint::Turn>,
-    generation: u32,
-    transcript: transcript::Transcript,
-    rounds: u32,
-    keys: Keys,
+    waiting_turn: Option<endpoint::CallerTurn>,
+    response_id: u32,
+    transcript: transcript::TranscriptOrder,
+    tool_rounds: u32,
+    dtmf: DtmfCollector,
     /// The unplayed rest of an interrupted response, to be resumed if the barge-in was noise.
-    unsaid: Option<String>,
+    remainder: Option<String>,
     /// The response whose playback is paused until the barge-in is decided.
-    held: Option<u32>,
+    paused_response: Option<u32>,
     /// The last response was interrupted and the LLM has not been told.
-    was_cut: bool,
+    was_interrupted: bool,
     /// The agent's own voice is echoed on this line.
     has_echo: bool,
     /// When the caller's last turn ended.
     last_turn: Option<Instant>,
     /// The preemptive generation for a likely end of turn.
-    ahead: Option<ahead::Ahead>,
+    preemptive: Option<ahead::PreemptiveGeneration>,
     last_filler: Option<String>,
     /// AMD while it is running, and what follows from its result.
-    detection: Option<Detection>,
-    mailbox: Option<mailbox::Mailbox>,
-    mailbox_message: Option<String>,
+    amd: Option<AmdDetector>,
+    voicemail: Option<mailbox::VoicemailState>,
+    voicemail_message: Option<String>,
     /// The transfer in progress.
-    transfer: Option<transfer::Transfer>,
+    transfer: Option<transfer::PendingTransfer>,
 
     silence_prompts: u32,
-    model_failures: u32,
-    voice_failures: u32,
+    llm_failures: u32,
+    tts_failures: u32,
     stt_stalls: u32,
     /// State of the realtime model while it is in charge.
-    engine: Option<engine::State>,
+    realtime: Option<engine::RealtimeState>,
     /// The realtime model broke off in the middle of a response: the LLM continues it.
-    cut_off: bool,
-    tools: tools::Pending,
+    realtime_broke_off: bool,
+    tools: tools::PendingToolCalls,
     /// Tools that servers offer.
     remote_tools: Vec<ToolOffer>,
     /// Tools that DTMF cannot call, and why.
-    key_misfits: HashMap<String, String>,
-    timers: timers::Timers,
-    metrics: Metrics,
-    outputs: VecDeque<Output>,
+    dtmf_tool_errors: HashMap<String, String>,
+    timers: timers::CallTimers,
+    metrics: CallMetrics,
+    outputs: VecDeque<CallOutput>,
 }
 
-impl std::fmt::Debug for Machine {
+impl std::fmt::Debug for CallMachine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Machine")
             .field("phase", &self.phase)
-            .field("generation", &self.generation)
+            .field("generation", &self.response_id)
             .finish_non_exhaustive()
     }
 }
 
-impl Machine {
+impl CallMachine {
     /// The call was just answered.
-    pub fn new(now: Instant, brief: Brief) -> Self {
+    pub fn new(now: Instant, brief: CallSpec) -> Self {
         Self::with(now, brief, None)
     }
 
     /// A call on a realtime model.
-    pub fn with_engine(now: Instant, brief: Brief, traits: EngineTraits) -> Self {
-        Self::with(now, brief, Some(engine::State::new(traits)))
+    pub fn with_realtime(now: Instant, brief: CallSpec, traits: RealtimeCapabilities) -> Self {
+        Self::with(now, brief, Some(engine::RealtimeState::new(traits)))
     }
 
-    fn with(now: Instant, brief: Brief, engine: Option<engine::State>) -> Self {
+    fn with(now: Instant, brief: CallSpec, engine: Option<engine::RealtimeState>) -> Self {
         let turn = brief.agent.turn();
         let ms = Duration::from_millis;
-        let config = endpoint::Config {
+        let config = endpoint::EndOfTurnConfig {
             min_silence: ms(turn.min_silence_ms),
             complete_silence: ms(turn.complete_silence_ms),
             unfinished_silence: ms(turn.unfinished_silence_ms),
-            language: brief.heard_language().to_owned(),
+            language: brief.stt_language().to_owned(),
             silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
             max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
         };
         let longest =
             brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
-        let detects = brief.detects_answerer();
+        let detects = brief.runs_amd();
         let mut machine = Self {
             phrases: phrases(brief.language()),
             silence: brief.agent.silence(),
             answered: now,
-            phase: Phase::Talking,
-            endpoint: Endpoint::new(config),
+            phase: CallPhase::Talking,
+            end_of_turn: EndOfTurnDetector::new(config),
             history: History::new(prompt::system_messages(&brief.agent, brief.task.as_ref())),
-            reply: None,
+            response: None,
             waiting_turn: None,
-            generation: 0,
-            transcript: transcript::Transcript::default(),
-            rounds: 0,
-            keys: Keys::new(brief.agent.dtmf_rules.clone()),
-            unsaid: None,
-            held: None,
-            was_cut: false,
+            response_id: 0,
+            transcript: transcript::TranscriptOrder::default(),
+            tool_rounds: 0,
+            dtmf: DtmfCollector::new(brief.agent.dtmf_rules.clone()),
+            remainder: None,
+            paused_response: None,
+            was_interrupted: false,
             has_echo: false,
             last_turn: None,
-            ahead: None,
+            preemptive: None,
             last_filler: None,
-            detection: detects.then(|| Detection::new(now)),
-            mailbox: None,
-            mailbox_message: None,
+            amd: detects.then(|| AmdDetector::new(now)),
+            voicemail: None,
+            voicemail_message: None,
             transfer: None,
 
             silence_prompts: 0,
-            model_failures: 0,
-            voice_failures: 0,
+            llm_failures: 0,
+            tts_failures: 0,
             stt_stalls: 0,
-            engine,
-            cut_off: false,
-            tools: tools::Pending::default(),
+            realtime: engine,
+            realtime_broke_off: false,
+            tools: tools::PendingToolCalls::default(),
             remote_tools: Vec::new(),
-            key_misfits: HashMap::new(),
-            timers: timers::Timers::default(),
-            metrics: Metrics::default(),
+            dtmf_tool_errors: HashMap::new(),
+            timers: timers::CallTimers::default(),
+            metrics: CallMetrics::default(),
             outputs: VecDeque::new(),
-            brief,
+            spec: brief,
         };
-        machine.timers.set(Timer::MaxDuration, now + longest);
+        machine.timers.set(CallTimer::MaxDuration, now + longest);
         machine.greet(now);
         machine
     }
 
     /// Takes over AMD results from early media.
-    pub fn handle_early(&mut self, now: Instant, mut early: Detection) {
-        if self.detection.is_some() {
+    pub fn handle_early_media(&mut self, now: Instant, mut early: AmdDetector) {
+        if self.amd.is_some() {
             early.handle_answered(now);
             let found = early.verdict();
-            self.detection = Some(early);
-            self.answered_by(now, found);
+            self.amd = Some(early);
+            self.handle_amd_result(now, found);
         }
     }
 
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<CallOutput> {
         self.outputs.pop_front()
     }
 
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &CallMetrics {
         &self.metrics
     }
 
@@ -267,302 +267,306 @@ impl Machine {
     }
 
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.phase == CallPhase::Over
     }
 
     fn is_talking(&self) -> bool {
-        self.phase == Phase::Talking
+        self.phase == CallPhase::Talking
     }
 
     fn ms(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.answered).as_millis() as u64
     }
 
-    fn output(&mut self, output: Output) {
-        if self.phase != Phase::Over {
+    fn output(&mut self, output: CallOutput) {
+        if self.phase != CallPhase::Over {
             self.outputs.push_back(output);
         }
     }
 
     pub fn handle_speech_started(&mut self, at: Instant) {
-        self.endpoint.handle_speech_started(at);
-        if let Some(detection) = &mut self.detection {
+        self.end_of_turn.handle_speech_started(at);
+        if let Some(detection) = &mut self.amd {
             detection.handle_speech_started(at);
         }
-        self.mailbox_speaks(at, true);
-        self.caller_goes_on(at);
-        self.timers.clear(Timer::Silence);
-        if self.held.is_none() {
-            self.timers.clear(Timer::Resume);
+        self.handle_voicemail_speech(at, true);
+        self.handle_caller_continues(at);
+        self.timers.clear(CallTimer::Silence);
+        if self.paused_response.is_none() {
+            self.timers.clear(CallTimer::Resume);
         }
-        self.timers.clear(Timer::SttStall);
-        self.timers.clear(Timer::SttLate);
+        self.timers.clear(CallTimer::SttStall);
+        self.timers.clear(CallTimer::SttLate);
     }
 
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
-        self.endpoint.handle_speech_ended(last_sound);
-        if let Some(detection) = &mut self.detection {
+        self.end_of_turn.handle_speech_ended(last_sound);
+        if let Some(detection) = &mut self.amd {
             detection.handle_speech_ended(last_sound);
         }
-        self.mailbox_speaks(now, false);
-        if self.engine.is_none() {
-            self.timers.set(Timer::SttStall, now + STT_STALL);
-            if self.brief.agent.fallbacks.as_ref().is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
-                self.timers.set(Timer::SttLate, last_sound + STT_LATE);
+        self.handle_voicemail_speech(now, false);
+        if self.realtime.is_none() {
+            self.timers.set(CallTimer::SttStall, now + STT_STALL_TIMEOUT);
+            if self.spec.agent.fallbacks.as_ref().is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
+                self.timers.set(CallTimer::SttLate, last_sound + STT_FINAL_TIMEOUT);
             }
         }
-        if self.held.is_some() {
-            self.timers.set(Timer::Resume, now + interrupt::VERDICT_AFTER);
-        } else if self.unsaid.is_some() {
-            self.timers.set(Timer::Resume, now + RESUME_AFTER);
+        if self.paused_response.is_some() {
+            self.timers.set(CallTimer::Resume, now + interrupt::BARGE_IN_DECISION_AFTER);
+        } else if self.remainder.is_some() {
+            self.timers.set(CallTimer::Resume, now + RESUME_AFTER);
         }
-        self.likely_over(now);
-        if self.tools.has_news() {
-            self.timers.set(Timer::ToolResult, now + RESUME_AFTER);
+        self.handle_likely_end_of_turn(now);
+        if self.tools.has_unread_results() {
+            self.timers.set(CallTimer::ToolResult, now + RESUME_AFTER);
         }
         self.arm_silence(now);
         self.check_turn(now);
     }
 
     pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
-        match self.without_echo(event) {
+        match self.remove_echo(event) {
             SttEvent::Ready => {}
             SttEvent::Interim(text) => {
-                self.words_heard(&text);
-                self.endpoint.handle_interim(now, &text);
-                self.judge_answerer(now, &text, false);
-                self.judge_words(now, false);
-                self.likely_over(now);
+                self.handle_caller_words(&text);
+                self.end_of_turn.handle_interim(now, &text);
+                self.run_amd(now, &text, false);
+                self.evaluate_barge_in(now, false);
+                self.handle_likely_end_of_turn(now);
             }
             SttEvent::Final { text, confidence, speech_final } => {
-                self.timers.clear(Timer::SttStall);
-                self.timers.clear(Timer::SttLate);
-                self.words_heard(&text);
-                self.endpoint.handle_final(now, &text, confidence, speech_final);
-                self.judge_answerer(now, &text, true);
-                self.judge_words(now, true);
-                self.likely_over(now);
-                if let Phase::Ending { reason, .. } = self.phase
-                    && self.reply.is_none()
+                self.timers.clear(CallTimer::SttStall);
+                self.timers.clear(CallTimer::SttLate);
+                self.handle_caller_words(&text);
+                self.end_of_turn.handle_final(now, &text, confidence, speech_final);
+                self.run_amd(now, &text, true);
+                self.evaluate_barge_in(now, true);
+                self.handle_likely_end_of_turn(now);
+                if let CallPhase::Ending { reason, .. } = self.phase
+                    && self.response.is_none()
                 {
                     return self.finish(now, reason);
                 }
             }
-            SttEvent::UtteranceEnd => self.endpoint.handle_utterance_end(),
+            SttEvent::UtteranceEnd => self.end_of_turn.handle_utterance_end(),
             SttEvent::EndOfTurn { text, confidence } => {
-                self.timers.clear(Timer::SttStall);
-                self.timers.clear(Timer::SttLate);
-                self.words_heard(&text);
-                self.endpoint.handle_end_of_turn(now, &text, confidence);
-                self.judge_answerer(now, &text, true);
-                self.judge_words(now, true);
+                self.timers.clear(CallTimer::SttStall);
+                self.timers.clear(CallTimer::SttLate);
+                self.handle_caller_words(&text);
+                self.end_of_turn.handle_end_of_turn(now, &text, confidence);
+                self.run_amd(now, &text, true);
+                self.evaluate_barge_in(now, true);
             }
-            SttEvent::EagerEndOfTurn => self.think_ahead(now),
+            SttEvent::EagerEndOfTurn => self.start_preemptive_generation(now),
             SttEvent::TurnResumed => {
-                self.discard_ahead();
-                self.endpoint.handle_turn_resumed();
+                self.discard_preemptive_generation();
+                self.end_of_turn.handle_turn_resumed();
             }
-            SttEvent::StartOfTurn => self.endpoint.handle_turn_model(),
-            SttEvent::Reconnecting(failure) => self.metrics.provider_error("stt", failure.kind()),
-            SttEvent::Switched(switch) => self.note_switch(now, &switch),
+            SttEvent::StartOfTurn => self.end_of_turn.set_turn_model(),
+            SttEvent::Reconnecting(failure) => self.metrics.record_provider_error("stt", failure.kind()),
+            SttEvent::FailedOver(switch) => self.record_failover(now, &switch),
             SttEvent::Failed(failure) => {
-                self.metrics.provider_error("stt", failure.kind());
-                self.give_up(now);
+                self.metrics.record_provider_error("stt", failure.kind());
+                self.end_with_apology(now);
             }
         }
         self.check_turn(now);
     }
 
     /// Records that a fallback provider took over.
-    pub fn note_switch(&mut self, now: Instant, switch: &Switch) {
+    pub fn record_failover(&mut self, now: Instant, switch: &Failover) {
         tracing::warn!(
             stage = switch.stage.name(),
             from = switch.from,
             to = switch.to,
-            why = switch.why,
+            why = switch.reason,
             "provider replaced"
         );
         let at_ms = self.ms(now);
-        self.metrics.switched(at_ms, switch);
+        self.metrics.record_failover(at_ms, switch);
     }
 
-    fn judge_answerer(&mut self, now: Instant, text: &str, is_final: bool) {
-        let found = self.detection.as_mut().and_then(|detection| detection.handle_words(now, text, is_final));
-        self.answered_by(now, found);
+    fn run_amd(&mut self, now: Instant, text: &str, is_final: bool) {
+        let found = self.amd.as_mut().and_then(|detection| detection.handle_words(now, text, is_final));
+        self.handle_amd_result(now, found);
     }
 
-    fn words_heard(&mut self, text: &str) {
+    fn handle_caller_words(&mut self, text: &str) {
         if !text.is_empty() {
-            self.unsaid = None;
+            self.remainder = None;
             self.silence_prompts = 0;
             self.stt_stalls = 0;
-            self.timers.clear(Timer::SttStall);
-            self.timers.clear(Timer::Resume);
+            self.timers.clear(CallTimer::SttStall);
+            self.timers.clear(CallTimer::Resume);
         }
     }
 
     fn check_turn(&mut self, now: Instant) {
         if self.is_talking()
-            && let Some(turn) = self.endpoint.poll_turn(now)
+            && let Some(turn) = self.end_of_turn.poll_turn(now)
         {
             self.handle_turn(now, turn);
         }
     }
 
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
-        self.timers.clear(Timer::Silence);
-        if let Some(pressed) = self.keys.handle_digit(now, digit) {
-            self.pressed(now, pressed);
+        self.timers.clear(CallTimer::Silence);
+        if let Some(pressed) = self.dtmf.handle_digit(now, digit) {
+            self.handle_dtmf_input(now, pressed);
         }
     }
 
-    fn pressed(&mut self, now: Instant, pressed: Pressed) {
+    fn handle_dtmf_input(&mut self, now: Instant, pressed: DtmfInput) {
         if !self.is_talking() || self.is_transferring() {
             return;
         }
         let digits = match pressed {
-            Pressed::Rule(rule) if rule.action == Action::Say => {
+            DtmfInput::Rule(rule) if rule.action == DtmfAction::Say => {
                 let text = rule.text.unwrap_or_default();
-                self.say_instead(now, &text, crate::dialogue::reply::Then::Listen);
+                self.say_instead(now, &text, crate::dialogue::reply::AfterResponse::AwaitCaller);
                 return;
             }
-            Pressed::Rule(rule) if rule.action == Action::EndCall => {
+            DtmfInput::Rule(rule) if rule.action == DtmfAction::EndCall => {
                 let goodbye = self.phrases.goodbye;
-                self.say_instead(now, goodbye, crate::dialogue::reply::Then::HangUp(EndReason::AgentHungUp));
+                self.say_instead(now, goodbye, crate::dialogue::reply::AfterResponse::HangUp(EndReason::AgentHungUp));
                 return;
             }
-            Pressed::Rule(rule) if rule.action == Action::Transfer => {
-                if let Some(target) = rule.target.as_deref().and_then(Target::parse) {
-                    let config = self.brief.agent.transfers();
+            DtmfInput::Rule(rule) if rule.action == DtmfAction::Transfer => {
+                if let Some(target) = rule.target.as_deref().and_then(TransferTarget::parse) {
+                    let config = self.spec.agent.transfers();
                     let known = config.destinations.iter().find(|one| one.target == target.as_str());
                     let mode = known.and_then(|one| one.mode).unwrap_or(config.mode);
                     let name = known.map_or(target.as_str(), |one| &one.name).to_owned();
                     let briefing = (mode == TransferMode::Attended).then(|| self.phrases.caller_waits.to_owned());
-                    self.transfer(now, transfer::Transfer::new(name, target, mode, briefing, None), false);
+                    self.transfer(now, transfer::PendingTransfer::new(name, target, mode, briefing, None), false);
                 }
                 return;
             }
-            Pressed::Rule(rule) if rule.action == Action::Tool => {
-                return self.press_tool(now, &rule.digits, rule.tool.unwrap_or_default());
+            DtmfInput::Rule(rule) if rule.action == DtmfAction::Tool => {
+                return self.call_tool_by_dtmf(now, &rule.digits, rule.tool.unwrap_or_default());
             }
-            Pressed::Rule(rule) => rule.digits,
-            Pressed::Digits(digits) => digits,
+            DtmfInput::Rule(rule) => rule.digits,
+            DtmfInput::Digits(digits) => digits,
         };
         let text = format!("[DTMF {digits}]");
-        self.handle_turn(now, endpoint::Turn { text, confidence: None, started: now, ended: now, final_at: None });
+        self.handle_turn(
+            now,
+            endpoint::CallerTurn { text, confidence: None, started: now, ended: now, final_at: None },
+        );
     }
 
-    pub fn handle_piece_started(&mut self, piece: PieceId, at: Instant) {
-        self.timers.clear(Timer::Silence);
+    pub fn handle_segment_started(&mut self, piece: SegmentId, at: Instant) {
+        self.timers.clear(CallTimer::Silence);
         let at_ms = self.ms(at);
-        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == piece.generation) else { return };
-        reply.playing(piece.index);
+        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == piece.response_id) else { return };
+        reply.mark_playing(piece.index);
         if reply.started_at_ms.is_none() {
             reply.started_at_ms = Some(at_ms);
-            reply.turn = Some(self.transcript.open());
-            self.metrics.first_sound(piece.generation, at_ms);
+            reply.transcript_turn = Some(self.transcript.open());
+            self.metrics.record_first_packet(piece.response_id, at_ms);
         }
-        self.voice_failures = 0;
-        self.record_reply(at_ms, false, None);
+        self.tts_failures = 0;
+        self.record_response(at_ms, false, None);
     }
 
-    pub fn handle_piece_finished(&mut self, heard: Heard, at: Instant) {
-        let Some(reply) = self.reply.as_mut().filter(|reply| reply.generation == heard.piece.generation) else {
+    pub fn handle_segment_finished(&mut self, heard: SegmentPlayed, at: Instant) {
+        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == heard.segment.response_id) else {
             return;
         };
-        reply.played(heard.piece.index);
+        reply.mark_played(heard.segment.index);
         let at_ms = self.ms(at);
-        self.record_reply(at_ms, false, None);
+        self.record_response(at_ms, false, None);
         self.advance(at);
     }
 
     /// Playback was flushed; `heard` says how far each segment got.
-    pub fn handle_flushed(&mut self, now: Instant, barge_in: bool, silenced: u32, heard: &[Heard]) {
+    pub fn handle_flushed(&mut self, now: Instant, barge_in: bool, silenced: u32, heard: &[SegmentPlayed]) {
         // A report of an older response that was cancelled unheard does not concern this one.
-        let Some(mut reply) = self.reply.take_if(|reply| reply.generation <= silenced) else { return };
-        let generation = reply.generation;
-        let reports: Vec<_> = heard.iter().filter(|one| one.piece.generation == generation).collect();
+        let Some(mut reply) = self.response.take_if(|reply| reply.response_id <= silenced) else { return };
+        let generation = reply.response_id;
+        let reports: Vec<_> = heard.iter().filter(|one| one.segment.response_id == generation).collect();
         for one in reports.iter().filter(|one| one.complete) {
-            reply.played(one.piece.index);
+            reply.mark_played(one.segment.index);
         }
-        let sent: Vec<(u32, u64)> = reports.iter().map(|one| (one.piece.index, one.sent_samples)).collect();
-        let (said, rest) = reply.cut(&sent);
-        self.output(Output::CancelModel);
+        let sent: Vec<(u32, u64)> = reports.iter().map(|one| (one.segment.index, one.sent_samples)).collect();
+        let (said, rest) = reply.truncate_at(&sent);
+        self.output(CallOutput::CancelLlm);
         if barge_in {
             self.metrics.barge_ins += 1;
-            self.output(Output::Silence { generation });
+            self.output(CallOutput::CancelSpeech { response_id: generation });
         }
         let at_ms = self.ms(now);
-        if reply.turn.is_some() && !reply.is_filler {
-            self.history.assistant(&said, Vec::new());
+        if reply.transcript_turn.is_some() && !reply.is_filler {
+            self.history.push_assistant(&said, Vec::new());
         }
-        let then = reply.then;
-        self.held = None;
-        self.was_cut = reply.turn.is_some() && !rest.is_empty();
-        self.engine_cut(&reply, &sent);
-        self.reply = Some(reply);
-        self.record_reply(at_ms, true, Some(said));
-        self.reply = None;
-        self.after_cut(now, then, barge_in.then_some(rest));
+        let then = reply.after;
+        self.paused_response = None;
+        self.was_interrupted = reply.transcript_turn.is_some() && !rest.is_empty();
+        self.truncate_realtime_response(&reply, &sent);
+        self.response = Some(reply);
+        self.record_response(at_ms, true, Some(said));
+        self.response = None;
+        self.handle_response_truncated(now, then, barge_in.then_some(rest));
     }
 
     /// Ends the call on request: `POST /calls/:id/end` and `/cancel`, shutdown, overload.
     pub fn handle_command(&mut self, now: Instant, reason: EndReason) {
-        self.begin_end(now, reason, Duration::from_millis(100));
+        self.begin_hang_up(now, reason, Duration::from_millis(100));
     }
 
     /// The peer hung up: its final transcript may still arrive.
-    pub fn handle_peer_gone(&mut self, now: Instant, reason: EndReason) {
-        let reason = self.gone_after_transfer(reason);
-        let pending =
-            self.endpoint.is_speaking() || !self.endpoint.words().is_empty() || self.timers.is_set(Timer::SttStall);
-        if self.is_talking() && pending && self.engine.is_none() {
-            self.output(Output::FinalizeStt);
+    pub fn handle_peer_hung_up(&mut self, now: Instant, reason: EndReason) {
+        let reason = self.end_reason_after_transfer(reason);
+        let pending = self.end_of_turn.is_speaking()
+            || !self.end_of_turn.words().is_empty()
+            || self.timers.is_set(CallTimer::SttStall);
+        if self.is_talking() && pending && self.realtime.is_none() {
+            self.output(CallOutput::FinalizeStt);
         }
-        self.begin_end(now, reason, if pending { LAST_WORDS } else { Duration::from_millis(60) });
+        self.begin_hang_up(now, reason, if pending { FINAL_TRANSCRIPT_TIMEOUT } else { Duration::from_millis(60) });
     }
 
     pub fn handle_network_lost(&mut self, now: Instant) {
-        self.begin_end(now, EndReason::NetworkLost, Duration::from_millis(100));
+        self.begin_hang_up(now, EndReason::NetworkLost, Duration::from_millis(100));
     }
 
-    fn begin_end(&mut self, now: Instant, reason: EndReason, wait: Duration) {
+    fn begin_hang_up(&mut self, now: Instant, reason: EndReason, wait: Duration) {
         if !self.is_talking() {
             return;
         }
-        self.phase = Phase::Ending { reason, until: now + wait };
+        self.phase = CallPhase::Ending { reason, until: now + wait };
         self.timers.clear_all();
-        self.timers.set(Timer::LastWords, now + wait);
-        self.output(Output::CancelModel);
-        match &self.reply {
+        self.timers.set(CallTimer::FinalTranscript, now + wait);
+        self.output(CallOutput::CancelLlm);
+        match &self.response {
             Some(reply) => {
-                let generation = reply.generation;
-                self.output(Output::Silence { generation });
+                let generation = reply.response_id;
+                self.output(CallOutput::CancelSpeech { response_id: generation });
             }
-            None if wait < LAST_WORDS => self.finish(now, reason),
+            None if wait < FINAL_TRANSCRIPT_TIMEOUT => self.finish(now, reason),
             None => {}
         }
     }
 
     /// Ends the machine: records what is left and hangs up.
     fn finish(&mut self, now: Instant, reason: EndReason) {
-        if self.phase == Phase::Over {
+        if self.phase == CallPhase::Over {
             return;
         }
-        if self.reply.is_some() {
+        if self.response.is_some() {
             // Without a playback report, what was playing counts as heard up to its last finished segment.
-            let said = self.reply.as_ref().map(Reply::said).unwrap_or_default();
+            let said = self.response.as_ref().map(AgentResponse::said).unwrap_or_default();
             let at_ms = self.ms(now);
-            self.record_reply(at_ms, true, Some(said));
-            self.reply = None;
+            self.record_response(at_ms, true, Some(said));
+            self.response = None;
         }
-        for turn in [self.waiting_turn.take(), self.endpoint.take(now)].into_iter().flatten() {
+        for turn in [self.waiting_turn.take(), self.end_of_turn.take_turn(now)].into_iter().flatten() {
             self.record_user(&turn);
         }
         self.transcript.close();
-        self.tell_turns();
-        self.outputs.push_back(Output::HangUp { reason });
-        self.phase = Phase::Over;
+        self.emit_turns();
+        self.outputs.push_back(CallOutput::HangUp { reason });
+        self.phase = CallPhase::Over;
         self.timers.clear_all();
     }
 }

@@ -3,42 +3,42 @@
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transcript::Turn;
-use crate::domain::transfer::Target;
+use crate::domain::transfer::TransferTarget;
 use crate::providers::engine as engine_wire;
-use trunkline_media::playout::queue::PieceId;
+use trunkline_media::playout::queue::SegmentId;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    AskModel {
-        generation: u32,
+pub enum CallOutput {
+    RequestLlm {
+        response_id: u32,
         messages: Vec<ChatMessage>,
         tools: Vec<ToolOffer>,
     },
-    CancelModel,
+    CancelLlm,
     Speak {
-        piece: PieceId,
+        segment: SegmentId,
         text: String,
     },
     /// Cancel TTS and playback of this response and earlier ones.
-    Silence {
-        generation: u32,
+    CancelSpeech {
+        response_id: u32,
     },
     /// The same, because of a barge-in.
     Interrupt {
-        generation: u32,
+        response_id: u32,
     },
     /// Resume paused playback.
     Resume,
     /// Disable barge-in for this response.
-    Protect {
-        generation: u32,
+    MakeUninterruptible {
+        response_id: u32,
     },
     /// A turn of the transcript, new or grown.
     Turn {
         position: u32,
         turn: Turn,
     },
-    SendDigits(String),
+    SendDtmf(String),
     /// Run one of the agent's tools; blocking tools return a result.
     CallTool {
         call: ToolCall,
@@ -46,30 +46,30 @@ pub enum Output {
     },
     /// Send REFER to the trunk.
     Refer {
-        target: Target,
+        target: TransferTarget,
     },
     /// Start a consultation call.
-    Consult {
-        target: Target,
+    StartConsultation {
+        target: TransferTarget,
     },
     /// Put the caller on hold, with music or without.
     Hold {
         music: bool,
     },
     /// Briefing for the transfer target.
-    Brief {
+    BriefConsultation {
         text: String,
     },
     /// Bridge both parties; the agent leaves the call.
-    Connect,
+    BridgeCalls,
     /// The transfer failed: the caller is back with the agent.
-    EndConsult,
+    EndConsultation,
     FinalizeStt,
     RestartStt,
     /// Input for the realtime model.
-    Engine(engine_wire::Input),
+    Realtime(engine_wire::RealtimeInput),
     /// The realtime model is given up: STT, LLM and TTS take over.
-    LeaveEngine,
+    LeaveRealtime,
     /// The last output.
     HangUp {
         reason: EndReason,

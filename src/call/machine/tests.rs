@@ -10,20 +10,20 @@ use crate::domain::chat::{ChatMessage, ToolCall};
 use crate::domain::fallback::Fallbacks;
 use crate::domain::speech::{SttConfig, SttProvider};
 use crate::domain::transcript::Turn;
-use crate::providers::engine::{Event, Input};
-use crate::providers::{Failure, LlmEvent, Usage};
+use crate::providers::engine::{RealtimeEvent, RealtimeInput};
+use crate::providers::{LlmEvent, ProviderError, TokenUsage};
 
 const MS: Duration = Duration::from_millis(1);
 
-struct Line {
+struct CallHarness {
     start: Instant,
     now: Instant,
-    machine: Machine,
-    seen: Vec<Output>,
+    machine: CallMachine,
+    seen: Vec<CallOutput>,
     /// Pieces asked for and not yet played.
-    waiting: Vec<(PieceId, String)>,
+    waiting: Vec<(SegmentId, String)>,
     /// What was sent of the piece in the caller's ear.
-    sounding: Vec<Heard>,
+    sounding: Vec<SegmentPlayed>,
 }
 
 fn agent() -> AgentFields {
@@ -35,30 +35,30 @@ fn agent() -> AgentFields {
     }
 }
 
-impl Line {
+impl CallHarness {
     fn new(agent: AgentFields) -> Self {
         Self::with(agent, None)
     }
 
     /// A caller who talks to an engine.
-    fn on_engine(stand_in: Option<&str>) -> Self {
+    fn on_realtime(stand_in: Option<&str>) -> Self {
         let stand_in = stand_in.map(str::to_owned);
         Self::with(
             agent(),
-            Some(EngineTraits { name: "xai_realtime/m".into(), can_say: true, greets: false, stand_in }),
+            Some(RealtimeCapabilities { name: "xai_realtime/m".into(), can_say: true, greets: false, stand_in }),
         )
     }
 
-    fn with(agent: AgentFields, engine: Option<EngineTraits>) -> Self {
-        Self::briefed(Brief { agent, task: None, is_web: false }, engine)
+    fn with(agent: AgentFields, engine: Option<RealtimeCapabilities>) -> Self {
+        Self::briefed(CallSpec { agent, task: None, is_web: false }, engine)
     }
 
-    fn briefed(brief: Brief, engine: Option<EngineTraits>) -> Self {
+    fn briefed(brief: CallSpec, engine: Option<RealtimeCapabilities>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let start = Instant::now();
         let machine = match engine {
-            Some(traits) => Machine::with_engine(start, brief, traits),
-            None => Machine::new(start, brief),
+            Some(traits) => CallMachine::with_realtime(start, brief, traits),
+            None => CallMachine::new(start, brief),
         };
         let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![], sounding: vec![] };
         line.drain();
@@ -67,22 +67,22 @@ impl Line {
 
     fn greeted() -> Self {
         let mut line = Self::new(agent());
-        line.play_all();
+        line.play_everything();
         line
     }
 
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match &output {
-                Output::Speak { piece, text } => self.waiting.push((*piece, text.clone())),
-                Output::Silence { generation } => {
+                CallOutput::Speak { segment: piece, text } => self.waiting.push((*piece, text.clone())),
+                CallOutput::CancelSpeech { response_id: generation } => {
                     let generation = *generation;
-                    self.waiting.retain(|(piece, _)| piece.generation > generation);
+                    self.waiting.retain(|(piece, _)| piece.response_id > generation);
                     self.machine.handle_flushed(self.now, false, generation, &[]);
                 }
-                Output::Interrupt { generation } => {
+                CallOutput::Interrupt { response_id: generation } => {
                     let (generation, sent) = (*generation, std::mem::take(&mut self.sounding));
-                    self.waiting.retain(|(piece, _)| piece.generation > generation);
+                    self.waiting.retain(|(piece, _)| piece.response_id > generation);
                     self.machine.handle_flushed(self.now, true, generation, &sent);
                 }
                 _ => {}
@@ -102,15 +102,18 @@ impl Line {
     }
 
     /// The agent's pieces are spoken and heard, half a second each.
-    fn play_all(&mut self) -> String {
+    fn play_everything(&mut self) -> String {
         let mut heard = vec![];
         while !self.waiting.is_empty() {
             let (piece, text) = self.waiting.remove(0);
-            self.machine.handle_voice_done(piece, 4_000);
-            self.machine.handle_piece_started(piece, self.now);
+            self.machine.handle_tts_done(piece, 4_000);
+            self.machine.handle_segment_started(piece, self.now);
             self.drain();
             self.pass_ms(500);
-            self.machine.handle_piece_finished(Heard { piece, sent_samples: 4_000, complete: true }, self.now);
+            self.machine.handle_segment_finished(
+                SegmentPlayed { segment: piece, sent_samples: 4_000, complete: true },
+                self.now,
+            );
             self.drain();
             heard.push(text);
         }
@@ -129,53 +132,55 @@ impl Line {
     }
 
     fn model_says(&mut self, text: &str) {
-        let generation = self.machine.generation;
-        self.machine.handle_model(self.now, generation, LlmEvent::Text(text.into()));
-        self.machine.handle_model(self.now, generation, LlmEvent::Done(Usage::default()));
+        let generation = self.machine.response_id;
+        self.machine.handle_llm_event(self.now, generation, LlmEvent::Text(text.into()));
+        self.machine.handle_llm_event(self.now, generation, LlmEvent::Done(TokenUsage::default()));
         self.drain();
     }
 
     fn model_fails(&mut self) {
-        let generation = self.machine.generation;
-        self.machine.handle_model(self.now, generation, LlmEvent::Failed(Failure::Deadline("first token")));
+        let generation = self.machine.response_id;
+        self.machine.handle_llm_event(self.now, generation, LlmEvent::Failed(ProviderError::Timeout("first token")));
         self.drain();
     }
 
-    fn engine(&mut self, event: Event) {
-        self.machine.handle_engine(self.now, event);
+    fn realtime_event(&mut self, event: RealtimeEvent) {
+        self.machine.handle_realtime_event(self.now, event);
         self.drain();
     }
 
     /// The engine says something of this length, and the caller begins to hear it.
-    fn engine_says(&mut self, item: u32, text: &str, samples: u64) -> PieceId {
-        self.engine(Event::ResponseStarted);
-        self.engine(Event::Text { item, text: text.into() });
-        let piece = self.machine.handle_engine_audio(self.now, item).unwrap();
-        self.machine.handle_voice_done(piece, samples);
-        self.machine.handle_piece_started(piece, self.now);
+    fn realtime_says(&mut self, item: u32, text: &str, samples: u64) -> SegmentId {
+        self.realtime_event(RealtimeEvent::ResponseStarted);
+        self.realtime_event(RealtimeEvent::Text { item, text: text.into() });
+        let piece = self.machine.handle_realtime_audio(self.now, item).unwrap();
+        self.machine.handle_tts_done(piece, samples);
+        self.machine.handle_segment_started(piece, self.now);
         self.drain();
         piece
     }
 
-    fn told_engine(&self) -> Vec<Input> {
-        let told = |output: &Output| if let Output::Engine(input) = output { Some(input.clone()) } else { None };
+    fn sent_to_realtime(&self) -> Vec<RealtimeInput> {
+        let told =
+            |output: &CallOutput| if let CallOutput::Realtime(input) = output { Some(input.clone()) } else { None };
         self.seen.iter().filter_map(told).collect()
     }
 
-    fn asked(&self) -> usize {
-        self.seen.iter().filter(|o| matches!(o, Output::AskModel { .. })).count()
+    fn llm_requests(&self) -> usize {
+        self.seen.iter().filter(|o| matches!(o, CallOutput::RequestLlm { .. })).count()
     }
 
     fn last_messages(&self) -> Vec<ChatMessage> {
         let last = self.seen.iter().rev().find_map(|o| match o {
-            Output::AskModel { messages, .. } => Some(messages.clone()),
+            CallOutput::RequestLlm { messages, .. } => Some(messages.clone()),
             _ => None,
         });
         last.unwrap().into_iter().filter(|m| !matches!(m, ChatMessage::System(_))).collect()
     }
 
-    fn hang_ups(&self) -> Vec<EndReason> {
-        let reason = |output: &Output| if let Output::HangUp { reason } = output { Some(*reason) } else { None };
+    fn hang_up_reasons(&self) -> Vec<EndReason> {
+        let reason =
+            |output: &CallOutput| if let CallOutput::HangUp { reason } = output { Some(*reason) } else { None };
         self.seen.iter().filter_map(reason).collect()
     }
 
@@ -183,7 +188,7 @@ impl Line {
     fn transcript(&self) -> Vec<String> {
         let mut turns = std::collections::BTreeMap::new();
         for output in &self.seen {
-            if let Output::Turn { position, turn } = output {
+            if let CallOutput::Turn { position, turn } = output {
                 turns.insert(*position, turn.clone());
             }
         }
@@ -202,11 +207,11 @@ fn assistant(text: &str) -> ChatMessage {
 
 #[test]
 fn caller_asks_and_is_answered() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("where is my order");
-    assert_eq!(line.asked(), 1);
+    assert_eq!(line.llm_requests(), 1);
     line.model_says("It is on its way. It comes on Monday.");
-    assert_eq!(line.play_all(), "It is on its way. It comes on Monday.");
+    assert_eq!(line.play_everything(), "It is on its way. It comes on Monday.");
     line.caller_says("thanks");
     assert_eq!(
         line.last_messages(),
@@ -230,18 +235,18 @@ fn caller_asks_and_is_answered() {
 
 #[test]
 fn caller_interrupts_and_only_what_was_heard_is_kept() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("tell me");
     line.model_says("The first thing to know is this. The second thing is that.");
     let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_voice_done(piece, 8_000);
-    line.machine.handle_piece_started(piece, line.now);
+    line.machine.handle_tts_done(piece, 8_000);
+    line.machine.handle_segment_started(piece, line.now);
     line.pass_ms(500);
     line.machine.handle_speech_started(line.now);
-    let heard = [Heard { piece, sent_samples: 4_000, complete: false }];
-    line.machine.handle_flushed(line.now, true, piece.generation, &heard);
+    let heard = [SegmentPlayed { segment: piece, sent_samples: 4_000, complete: false }];
+    line.machine.handle_flushed(line.now, true, piece.response_id, &heard);
     line.drain();
-    assert!(line.seen.contains(&Output::CancelModel));
+    assert!(line.seen.contains(&CallOutput::CancelLlm));
     line.caller_says("stop");
     assert_eq!(line.last_messages()[1..], [user("tell me"), assistant("The first thing"), user("stop")]);
     assert_eq!(line.transcript()[2], "assistant: The first thing /");
@@ -249,190 +254,190 @@ fn caller_interrupts_and_only_what_was_heard_is_kept() {
 
 #[test]
 fn noise_interrupts_and_the_agent_goes_on_where_it_was() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("tell me");
     line.model_says("One sentence here. Another sentence there.");
     let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_voice_done(piece, 8_000);
-    line.machine.handle_piece_started(piece, line.now);
+    line.machine.handle_tts_done(piece, 8_000);
+    line.machine.handle_segment_started(piece, line.now);
     line.machine.handle_speech_started(line.now);
     line.machine.handle_flushed(
         line.now,
         true,
-        piece.generation,
-        &[Heard { piece, sent_samples: 7_900, complete: false }],
+        piece.response_id,
+        &[SegmentPlayed { segment: piece, sent_samples: 7_900, complete: false }],
     );
     line.machine.handle_speech_ended(line.now + 400 * MS, line.now + 200 * MS);
     line.drain();
     line.pass_ms(2_000);
-    assert_eq!(line.play_all(), "Another sentence there.");
+    assert_eq!(line.play_everything(), "Another sentence there.");
 }
 
 #[test]
 fn callee_says_hello_before_the_first_words_are_out() {
-    let mut line = Line::new(agent());
+    let mut line = CallHarness::new(agent());
     line.caller_says("hello?");
-    assert_eq!((line.asked(), line.play_all().as_str()), (0, "Good morning."));
+    assert_eq!((line.llm_requests(), line.play_everything().as_str()), (0, "Good morning."));
     assert_eq!(line.transcript(), ["user: hello?", "assistant: Good morning."]);
 }
 
 #[test]
 fn caller_goes_on_while_the_model_thinks() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("I have a question");
     line.caller_says("about my bill");
     line.pass_ms(300);
-    assert_eq!(line.machine.metrics().cut_offs, 1, "the pause is remembered");
+    assert_eq!(line.machine.metrics().premature_ends_of_turn, 1, "the pause is remembered");
     assert_eq!(line.last_messages()[1..], [user("I have a question"), user("about my bill")]);
     line.model_says("Go ahead.");
-    assert_eq!(line.play_all(), "Go ahead.");
+    assert_eq!(line.play_everything(), "Go ahead.");
 }
 
 #[test]
 fn the_model_fails_once_and_then_again() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("hello");
     line.model_fails();
-    assert!(line.play_all().starts_with("Sorry, something went wrong"));
+    assert!(line.play_everything().starts_with("Sorry, something went wrong"));
     line.caller_says("hello");
     line.model_fails();
-    assert!(line.play_all().contains("try again later"));
-    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+    assert!(line.play_everything().contains("try again later"));
+    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn the_model_breaks_off_in_mid_sentence() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("hello");
-    let generation = line.machine.generation;
-    line.machine.handle_model(line.now, generation, LlmEvent::Text("Half an answer. And".into()));
+    let generation = line.machine.response_id;
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::Text("Half an answer. And".into()));
     line.model_fails();
-    assert_eq!(line.play_all(), "Half an answer. And");
-    assert_eq!(line.hang_ups(), []);
+    assert_eq!(line.play_everything(), "Half an answer. And");
+    assert_eq!(line.hang_up_reasons(), []);
 }
 
 #[test]
 fn every_voice_fails() {
-    let mut line = Line::new(agent());
+    let mut line = CallHarness::new(agent());
     for _ in 0..2 {
         let (piece, _) = line.waiting.remove(0);
-        line.machine.handle_voice_failed(line.now, piece, &Failure::NotConfigured);
+        line.machine.handle_tts_failed(line.now, piece, &ProviderError::NotConfigured);
         line.drain();
-        if line.hang_ups().is_empty() {
+        if line.hang_up_reasons().is_empty() {
             line.caller_says("hello?");
             line.model_says("Yes.");
         }
     }
-    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn caller_is_silent_is_prompted_twice_and_the_call_ends() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     for _ in 0..2 {
         line.pass_ms(7_900);
         assert!(line.waiting.is_empty());
         line.pass_ms(200);
-        assert_eq!(line.play_all(), "Are you still there?");
+        assert_eq!(line.play_everything(), "Are you still there?");
     }
     line.pass_ms(8_100);
-    assert!(line.play_all().contains("Goodbye"));
-    assert_eq!(line.hang_ups(), [EndReason::Silence]);
+    assert!(line.play_everything().contains("Goodbye"));
+    assert_eq!(line.hang_up_reasons(), [EndReason::Silence]);
 }
 
 #[test]
 fn silence_is_left_alone_when_the_agent_says_so() {
-    let mut line = Line::new(AgentFields { autonomous_silence_handling: Some(false), ..agent() });
-    line.play_all();
+    let mut line = CallHarness::new(AgentFields { autonomous_silence_handling: Some(false), ..agent() });
+    line.play_everything();
     line.pass_ms(120_000);
-    assert!(line.waiting.is_empty() && line.hang_ups().is_empty());
+    assert!(line.waiting.is_empty() && line.hang_up_reasons().is_empty());
 }
 
 #[test]
 fn the_longest_time_is_kept_whatever_else_happens() {
-    let mut line = Line::new(AgentFields { max_duration_seconds: Some(10), ..agent() });
+    let mut line = CallHarness::new(AgentFields { max_duration_seconds: Some(10), ..agent() });
     line.pass_ms(9_900); // the greeting never plays: its report was lost
-    assert_eq!(line.hang_ups(), []);
+    assert_eq!(line.hang_up_reasons(), []);
     line.pass_ms(25_000);
-    assert_eq!(line.hang_ups(), [EndReason::MaxDuration]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::MaxDuration]);
 }
 
 #[test]
 fn last_words_before_a_hang_up_are_kept() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.machine.handle_speech_started(line.now);
     line.pass_ms(500);
     line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
-    line.machine.handle_peer_gone(line.now, EndReason::CustomerHungUp);
+    line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
     line.drain();
-    assert!(line.seen.contains(&Output::FinalizeStt) && line.hang_ups().is_empty());
+    assert!(line.seen.contains(&CallOutput::FinalizeStt) && line.hang_up_reasons().is_empty());
     line.pass_ms(200);
     let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: false };
     line.machine.handle_stt(line.now, last);
     line.drain();
-    assert_eq!(line.hang_ups(), [EndReason::CustomerHungUp]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::CustomerHungUp]);
     assert_eq!(line.transcript().last().unwrap(), "user: my number is seven");
 }
 
 #[test]
 fn last_words_that_never_come_do_not_hold_the_call() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.machine.handle_stt(line.now, SttEvent::Interim("and another".into()));
-    line.machine.handle_peer_gone(line.now, EndReason::CustomerHungUp);
+    line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
     line.drain();
     line.pass_ms(800);
-    assert_eq!(line.hang_ups(), [EndReason::CustomerHungUp]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::CustomerHungUp]);
     assert_eq!(line.transcript().last().unwrap(), "user: and another");
 }
 
 #[test]
 fn the_goodbye_is_played_out_before_the_line_is_cut() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("bye");
-    let generation = line.machine.generation;
+    let generation = line.machine.response_id;
     let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), misfit: None };
-    line.machine.handle_model(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
-    line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![end]));
-    line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::ToolCalls(vec![end]));
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::Done(TokenUsage::default()));
     line.drain();
     line.pass_ms(300);
-    assert_eq!(line.hang_ups(), []);
-    assert_eq!(line.play_all(), "Have a nice day!");
-    assert_eq!(line.hang_ups(), [EndReason::AgentHungUp]);
+    assert_eq!(line.hang_up_reasons(), []);
+    assert_eq!(line.play_everything(), "Have a nice day!");
+    assert_eq!(line.hang_up_reasons(), [EndReason::AgentHungUp]);
 }
 
 #[test]
 fn the_model_presses_keys_and_goes_on() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.caller_says("press one for sales");
-    let generation = line.machine.generation;
+    let generation = line.machine.response_id;
     let call =
         ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
-    line.machine.handle_model(line.now, generation, LlmEvent::Tools(vec![call]));
-    line.machine.handle_model(line.now, generation, LlmEvent::Done(Usage::default()));
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::ToolCalls(vec![call]));
+    line.machine.handle_llm_event(line.now, generation, LlmEvent::Done(TokenUsage::default()));
     line.drain();
-    assert!(line.seen.contains(&Output::SendDigits("1".into())));
-    assert_eq!(line.asked(), 2);
+    assert!(line.seen.contains(&CallOutput::SendDtmf("1".into())));
+    assert_eq!(line.llm_requests(), 2);
     assert!(matches!(line.last_messages().last(), Some(ChatMessage::Tool { .. })));
 }
 
 #[test]
 fn the_recogniser_says_nothing() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     for _ in 0..3 {
         line.machine.handle_speech_started(line.now);
         line.pass_ms(1_000);
         line.machine.handle_speech_ended(line.now, line.now - 200 * MS);
         line.pass_ms(4_100);
-        line.play_all();
+        line.play_everything();
     }
-    assert_eq!(line.seen.iter().filter(|o| **o == Output::RestartStt).count(), 2);
-    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+    assert_eq!(line.seen.iter().filter(|o| **o == CallOutput::RestartStt).count(), 2);
+    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn keys_without_rules_reach_the_model() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     for digit in "42#".chars() {
         line.machine.handle_digit(line.now, digit);
     }
@@ -442,13 +447,13 @@ fn keys_without_rules_reach_the_model() {
 
 #[test]
 fn the_api_ends_a_call_in_mid_sentence() {
-    let mut line = Line::new(agent());
+    let mut line = CallHarness::new(agent());
     let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_piece_started(piece, line.now);
+    line.machine.handle_segment_started(piece, line.now);
     line.machine.handle_command(line.now, EndReason::EndedByApi);
     line.drain();
     line.pass_ms(200);
-    assert_eq!(line.hang_ups(), [EndReason::EndedByApi]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::EndedByApi]);
 }
 
 /// Whatever comes in whatever order: one end, nothing after it, and never later than the limit allows.
@@ -462,15 +467,15 @@ fn any_sequence_of_events_ends_exactly_once() {
             dice ^= dice << 17;
             dice % below
         };
-        let mut line = Line::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
+        let mut line = CallHarness::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
         for _ in 0..300 {
             let now = line.now;
-            let piece = PieceId {
-                generation: (line.machine.generation as u64).saturating_sub(roll(2)) as u32,
+            let piece = SegmentId {
+                response_id: (line.machine.response_id as u64).saturating_sub(roll(2)) as u32,
                 index: roll(3) as u32,
             };
-            let heard = Heard { piece, sent_samples: roll(9_000), complete: roll(2) == 0 };
-            let generation = piece.generation;
+            let heard = SegmentPlayed { segment: piece, sent_samples: roll(9_000), complete: roll(2) == 0 };
+            let generation = piece.response_id;
             match roll(16) {
                 0 => line.machine.handle_speech_started(now),
                 1 => line.machine.handle_speech_ended(now, now - 200 * MS),
@@ -480,25 +485,30 @@ fn any_sequence_of_events_ends_exactly_once() {
                     SttEvent::Final { text: "words".into(), confidence: None, speech_final: roll(2) == 0 },
                 ),
                 4 => line.machine.handle_stt(now, SttEvent::UtteranceEnd),
-                5 => line.machine.handle_model(now, generation, LlmEvent::Text("Some words. And ".into())),
-                6 => line.machine.handle_model(now, generation, LlmEvent::Done(Usage::default())),
-                7 => line.machine.handle_model(now, generation, LlmEvent::Failed(Failure::NotConfigured)),
-                8 => line.machine.handle_piece_started(piece, now),
-                9 => line.machine.handle_piece_finished(heard, now),
+                5 => line.machine.handle_llm_event(now, generation, LlmEvent::Text("Some words. And ".into())),
+                6 => line.machine.handle_llm_event(now, generation, LlmEvent::Done(TokenUsage::default())),
+                7 => line.machine.handle_llm_event(now, generation, LlmEvent::Failed(ProviderError::NotConfigured)),
+                8 => line.machine.handle_segment_started(piece, now),
+                9 => line.machine.handle_segment_finished(heard, now),
                 10 => line.machine.handle_flushed(now, roll(2) == 0, generation, &[heard]),
-                11 => line.machine.handle_voice_failed(now, piece, &Failure::NotConfigured),
+                11 => line.machine.handle_tts_failed(now, piece, &ProviderError::NotConfigured),
                 12 => line.machine.handle_digit(now, '5'),
-                13 if roll(30) == 0 => line.machine.handle_peer_gone(now, EndReason::CustomerHungUp),
+                13 if roll(30) == 0 => line.machine.handle_peer_hung_up(now, EndReason::CustomerHungUp),
                 14 if roll(30) == 0 => line.machine.handle_command(now, EndReason::Canceled),
-                15 if roll(30) == 0 => line.machine.handle_stt(now, SttEvent::Failed(Failure::NotConfigured)),
+                15 if roll(30) == 0 => line.machine.handle_stt(now, SttEvent::Failed(ProviderError::NotConfigured)),
                 _ => {}
             }
             line.drain();
             line.pass_ms(roll(400) as u32);
         }
         line.pass_ms(100_000);
-        assert_eq!(line.hang_ups().len(), 1, "seed {seed}: {:?}", line.seen.iter().rev().take(5).collect::<Vec<_>>());
-        assert!(matches!(line.seen.last(), Some(Output::HangUp { .. })), "seed {seed}");
+        assert_eq!(
+            line.hang_up_reasons().len(),
+            1,
+            "seed {seed}: {:?}",
+            line.seen.iter().rev().take(5).collect::<Vec<_>>()
+        );
+        assert!(matches!(line.seen.last(), Some(CallOutput::HangUp { .. })), "seed {seed}");
         assert!(line.machine.poll_timeout().is_none());
         assert!(line.now.duration_since(line.start) < Duration::from_secs(300));
     }
@@ -510,11 +520,11 @@ fn with_tool(filler: Option<&str>) -> AgentFields {
     AgentFields { llm_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
 }
 
-impl Line {
+impl CallHarness {
     /// The messages of the last question to the model, as `role: content`.
     fn last_question(&self) -> Vec<String> {
         let asked = self.seen.iter().rev().find_map(|output| match output {
-            Output::AskModel { messages, .. } => Some(messages),
+            CallOutput::RequestLlm { messages, .. } => Some(messages),
             _ => None,
         });
         asked
@@ -532,11 +542,11 @@ impl Line {
 
     /// The model wants the tool.
     fn wants_tool(&mut self) {
-        let generation = self.machine.generation;
+        let generation = self.machine.response_id;
         let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), misfit: None };
-        self.machine.handle_model(self.now, generation, LlmEvent::Tools(vec![call]));
-        let done = LlmEvent::Done(Usage::default());
-        self.machine.handle_model(self.now, generation, done);
+        self.machine.handle_llm_event(self.now, generation, LlmEvent::ToolCalls(vec![call]));
+        let done = LlmEvent::Done(TokenUsage::default());
+        self.machine.handle_llm_event(self.now, generation, done);
         self.drain();
     }
 
@@ -548,39 +558,39 @@ impl Line {
 
 #[test]
 fn a_result_that_comes_during_the_filler_is_read_when_it_was_heard() {
-    let mut line = Line::new(with_tool(Some("One moment.")));
-    line.play_all();
+    let mut line = CallHarness::new(with_tool(Some("One moment.")));
+    line.play_everything();
     line.caller_says("Where is it?");
     line.wants_tool();
-    assert!(line.seen.iter().any(|output| matches!(output, Output::CallTool { is_async: false, .. })));
-    let before = line.asked();
+    assert!(line.seen.iter().any(|output| matches!(output, CallOutput::CallTool { is_async: false, .. })));
+    let before = line.llm_requests();
     line.result("here");
-    assert_eq!(line.asked(), before, "the filler is still being said");
-    assert_eq!(line.play_all(), "One moment.");
-    assert_eq!(line.asked(), before + 1);
+    assert_eq!(line.llm_requests(), before, "the filler is still being said");
+    assert_eq!(line.play_everything(), "One moment.");
+    assert_eq!(line.llm_requests(), before + 1);
     assert_eq!(line.last_question()[1..], ["user: Where is it?", "assistant: One moment. +1", "tool: here"]);
 }
 
 #[test]
 fn a_result_that_comes_while_the_caller_speaks_waits_for_the_turn() {
-    let mut line = Line::new(with_tool(None));
-    line.play_all();
+    let mut line = CallHarness::new(with_tool(None));
+    line.play_everything();
     line.caller_says("Where is it?");
     line.wants_tool();
-    let before = line.asked();
+    let before = line.llm_requests();
     line.machine.handle_speech_started(line.now);
     line.result("here");
-    assert_eq!(line.asked(), before);
+    assert_eq!(line.llm_requests(), before);
     // It was only a cough: the result is told after all.
     line.machine.handle_speech_ended(line.now, line.now);
     line.pass_ms(2_000);
-    assert_eq!(line.asked(), before + 1);
+    assert_eq!(line.llm_requests(), before + 1);
 }
 
 #[test]
 fn a_result_that_comes_after_another_question_is_news() {
-    let mut line = Line::new(with_tool(None));
-    line.play_all();
+    let mut line = CallHarness::new(with_tool(None));
+    line.play_everything();
     line.caller_says("Where is it?");
     line.wants_tool();
     line.caller_says("And are you open?");
@@ -590,10 +600,10 @@ fn a_result_that_comes_after_another_question_is_news() {
         line.last_question()
     );
     line.model_says("We are.");
-    let before = line.asked();
-    line.play_all();
+    let before = line.llm_requests();
+    line.play_everything();
     line.result("here");
-    assert_eq!(line.asked(), before + 1);
+    assert_eq!(line.llm_requests(), before + 1);
     let asked = line.last_question();
     assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
     assert_eq!(asked.last().unwrap(), "system: The tool find answered: here");
@@ -601,24 +611,25 @@ fn a_result_that_comes_after_another_question_is_news() {
 
 #[test]
 fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
-    let mut line = Line::on_engine(None);
-    assert_eq!(line.told_engine(), [Input::Say("Good morning.".into())]);
-    let greeting = line.engine_says(0, "Good morning.", 8_000);
-    line.engine(Event::ResponseDone(Usage::default()));
-    line.machine.handle_piece_finished(Heard { piece: greeting, sent_samples: 8_000, complete: true }, line.now);
-    line.engine(Event::SpeechStarted);
+    let mut line = CallHarness::on_realtime(None);
+    assert_eq!(line.sent_to_realtime(), [RealtimeInput::Say("Good morning.".into())]);
+    let greeting = line.realtime_says(0, "Good morning.", 8_000);
+    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    line.machine
+        .handle_segment_finished(SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true }, line.now);
+    line.realtime_event(RealtimeEvent::SpeechStarted);
     line.pass_ms(900);
-    line.engine(Event::SpeechStopped);
+    line.realtime_event(RealtimeEvent::SpeechStopped);
     // The answer begins before the caller's words are written.
-    let answer = line.engine_says(1, "Your order was shipped yesterday and arrives on Monday.", 32_000);
-    line.engine(Event::UserFinal("where is my order".into()));
+    let answer = line.realtime_says(1, "Your order was shipped yesterday and arrives on Monday.", 32_000);
+    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
     line.pass_ms(2_000);
     line.machine.handle_speech_started(line.now);
-    let heard = [Heard { piece: answer, sent_samples: 16_000, complete: false }];
-    line.machine.handle_flushed(line.now, true, answer.generation, &heard);
+    let heard = [SegmentPlayed { segment: answer, sent_samples: 16_000, complete: false }];
+    line.machine.handle_flushed(line.now, true, answer.response_id, &heard);
     line.drain();
-    assert_eq!(line.told_engine().last(), Some(&Input::Interrupted { item: Some((1, 2_000)) }));
-    assert_eq!(line.machine.handle_engine_audio(line.now, 1), None, "what comes late is not heard");
+    assert_eq!(line.sent_to_realtime().last(), Some(&RealtimeInput::Interrupted { item: Some((1, 2_000)) }));
+    assert_eq!(line.machine.handle_realtime_audio(line.now, 1), None, "what comes late is not heard");
     assert_eq!(
         line.transcript(),
         ["assistant: Good morning.", "user: where is my order", "assistant: Your order was shipped yesterday /"]
@@ -627,73 +638,81 @@ fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
 
 #[test]
 fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
-    let mut line = Line::on_engine(Some("openai/m"));
-    line.engine(Event::SpeechStopped);
-    line.engine(Event::UserFinal("where is my order".into()));
-    let answer = line.engine_says(0, "Your order was shipped", 12_000);
+    let mut line = CallHarness::on_realtime(Some("openai/m"));
+    line.realtime_event(RealtimeEvent::SpeechStopped);
+    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    let answer = line.realtime_says(0, "Your order was shipped", 12_000);
     line.pass_ms(1_000);
-    line.machine.handle_engine(line.now, Event::Failed(Failure::Dropped("gone".into())));
-    let heard = [Heard { piece: answer, sent_samples: 12_000, complete: true }];
-    line.machine.handle_flushed(line.now, false, answer.generation, &heard);
+    line.machine.handle_realtime_event(line.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
+    let heard = [SegmentPlayed { segment: answer, sent_samples: 12_000, complete: true }];
+    line.machine.handle_flushed(line.now, false, answer.response_id, &heard);
     line.drain();
-    assert!(line.seen.contains(&Output::LeaveEngine));
+    assert!(line.seen.contains(&CallOutput::LeaveRealtime));
     assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
     line.model_says("yesterday.");
-    assert_eq!(line.play_all(), "yesterday.");
+    assert_eq!(line.play_everything(), "yesterday.");
     assert_eq!(line.machine.metrics().to_json()["failovers"][0]["to"], "openai/m");
     // From now on the call is one like any other.
     line.caller_says("thanks");
-    assert_eq!(line.asked(), 2);
+    assert_eq!(line.llm_requests(), 2);
 }
 
 #[test]
 fn engine_breaks_off_and_its_last_sound_is_heard_before_it_is_silenced() {
-    let mut line = Line::on_engine(Some("openai/m"));
-    line.engine(Event::SpeechStopped);
-    line.engine(Event::UserFinal("where is my order".into()));
-    let piece = line.engine_says(0, "Your order was shipped", 12_000);
+    let mut line = CallHarness::on_realtime(Some("openai/m"));
+    line.realtime_event(RealtimeEvent::SpeechStopped);
+    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    let piece = line.realtime_says(0, "Your order was shipped", 12_000);
     line.pass_ms(1_500);
-    line.machine.handle_engine(line.now, Event::Failed(Failure::Dropped("gone".into())));
-    line.machine.handle_piece_finished(Heard { piece, sent_samples: 12_000, complete: true }, line.now);
+    line.machine.handle_realtime_event(line.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
+    line.machine
+        .handle_segment_finished(SegmentPlayed { segment: piece, sent_samples: 12_000, complete: true }, line.now);
     line.drain();
     assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
-    assert_eq!(line.asked(), 1, "the report of the silence asks no second time");
+    assert_eq!(line.llm_requests(), 1, "the report of the silence asks no second time");
     line.model_says("yesterday.");
-    assert_eq!(line.play_all(), "yesterday.");
+    assert_eq!(line.play_everything(), "yesterday.");
 }
 
 #[test]
 fn engine_says_nothing_and_nobody_stands_in() {
-    let mut line = Line::on_engine(None);
+    let mut line = CallHarness::on_realtime(None);
     line.pass_ms(6_000);
-    assert!(line.seen.contains(&Output::LeaveEngine));
-    assert!(line.play_all().starts_with("Sorry, I can't help you right now."));
+    assert!(line.seen.contains(&CallOutput::LeaveRealtime));
+    assert!(line.play_everything().starts_with("Sorry, I can't help you right now."));
     line.pass_ms(1_000);
-    assert_eq!(line.hang_ups(), [EndReason::ProviderError]);
+    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn engine_calls_a_tool_after_what_it_said_was_heard() {
-    let mut line = Line::on_engine(None);
-    let piece = line.engine_says(0, "One moment.", 8_000);
+    let mut line = CallHarness::on_realtime(None);
+    let piece = line.realtime_says(0, "One moment.", 8_000);
     let call =
         ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
-    line.engine(Event::Tools(vec![call]));
-    line.engine(Event::ResponseDone(Usage::default()));
-    assert!(!line.seen.contains(&Output::SendDigits("1".into())));
-    line.machine.handle_piece_finished(Heard { piece, sent_samples: 8_000, complete: true }, line.now);
+    line.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
+    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    assert!(!line.seen.contains(&CallOutput::SendDtmf("1".into())));
+    line.machine
+        .handle_segment_finished(SegmentPlayed { segment: piece, sent_samples: 8_000, complete: true }, line.now);
     line.drain();
-    assert!(line.seen.contains(&Output::SendDigits("1".into())));
-    let told = line.told_engine();
-    assert_eq!(told[1..], [Input::ToolResult { id: "c".into(), result: "pressed 1".into() }, Input::Ask(None)]);
+    assert!(line.seen.contains(&CallOutput::SendDtmf("1".into())));
+    let told = line.sent_to_realtime();
+    assert_eq!(
+        told[1..],
+        [
+            RealtimeInput::ToolResult { id: "c".into(), result: "pressed 1".into() },
+            RealtimeInput::RequestResponse(None)
+        ]
+    );
 }
 
 #[test]
 fn engine_gets_keys_as_a_message() {
-    let mut line = Line::on_engine(None);
+    let mut line = CallHarness::on_realtime(None);
     line.machine.handle_digit(line.now, '4');
     line.pass_ms(2_100);
-    assert_eq!(line.told_engine().last(), Some(&Input::User("[DTMF 4]".into())));
+    assert_eq!(line.sent_to_realtime().last(), Some(&RealtimeInput::UserMessage("[DTMF 4]".into())));
 }
 
 #[test]
@@ -706,8 +725,8 @@ fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
         base_url: None,
     };
     let fallbacks = Some(Fallbacks { stt: vec![stt], ..Fallbacks::default() });
-    let mut line = Line::new(AgentFields { fallbacks, ..agent() });
-    line.play_all();
+    let mut line = CallHarness::new(AgentFields { fallbacks, ..agent() });
+    line.play_everything();
     line.machine.handle_speech_started(line.now);
     line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
     line.pass_ms(600);
@@ -715,9 +734,9 @@ fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
     line.pass_ms(200);
     line.machine.handle_speech_ended(line.now, silent_from);
     line.pass_ms(900);
-    assert!(!line.seen.contains(&Output::RestartStt));
+    assert!(!line.seen.contains(&CallOutput::RestartStt));
     line.pass_ms(150);
-    assert!(line.seen.contains(&Output::RestartStt));
+    assert!(line.seen.contains(&CallOutput::RestartStt));
     let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: true };
     line.machine.handle_stt(line.now, last);
     line.drain();
@@ -726,10 +745,10 @@ fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
 
 #[test]
 fn turn_model_ends_the_turn_before_the_line_is_quiet() {
-    let mut line = Line::greeted();
+    let mut line = CallHarness::greeted();
     line.machine.handle_speech_started(line.now);
     line.pass_ms(700);
     line.machine.handle_stt(line.now, SttEvent::EndOfTurn { text: "where is my order".into(), confidence: Some(0.9) });
     line.drain();
-    assert_eq!(line.asked(), 1);
+    assert_eq!(line.llm_requests(), 1);
 }

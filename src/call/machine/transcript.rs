@@ -2,19 +2,19 @@
 //! caller's transcript arrives after the response has begun, and sometimes never. Positions have no gaps and no
 //! duplicates.
 
-use super::{Machine, Output};
-use crate::domain::transcript::{Role, Turn};
+use super::{CallMachine, CallOutput};
+use crate::domain::transcript::{Turn, TurnRole};
 use trunkline_media::turn::endpoint;
 
 /// Index of a turn in its call, not its position: turns without words have none.
 pub(super) type TurnNumber = u32;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Slot {
+enum TurnSlot {
     /// Its transcript is outstanding; later turns wait.
     Awaited,
     /// Without words: takes no position.
-    Dropped,
+    Empty,
     /// Its latest state, while an earlier turn is awaited.
     Waiting(Turn),
     Placed(u32),
@@ -22,8 +22,8 @@ enum Slot {
 
 /// As long as its call: a slot for each turn.
 #[derive(Debug, Default)]
-pub(super) struct Transcript {
-    slots: Vec<Slot>,
+pub(super) struct TranscriptOrder {
+    slots: Vec<TurnSlot>,
     /// Those before it have their positions.
     settled: usize,
     next_position: u32,
@@ -31,20 +31,20 @@ pub(super) struct Transcript {
     grown: Vec<(u32, Turn)>,
 }
 
-impl Transcript {
+impl TranscriptOrder {
     /// The next turn; what follows waits until it has words or is dropped.
     pub(super) fn open(&mut self) -> TurnNumber {
-        self.slots.push(Slot::Awaited);
+        self.slots.push(TurnSlot::Awaited);
         (self.slots.len() - 1) as TurnNumber
     }
 
     /// A turn has these words now.
     pub(super) fn put(&mut self, number: TurnNumber, turn: Turn) {
         match self.slots.get_mut(number as usize) {
-            Some(Slot::Placed(position)) => self.grown.push((*position, turn)),
-            Some(Slot::Dropped) | None => {}
+            Some(TurnSlot::Placed(position)) => self.grown.push((*position, turn)),
+            Some(TurnSlot::Empty) | None => {}
             Some(slot) => {
-                *slot = Slot::Waiting(turn);
+                *slot = TurnSlot::Waiting(turn);
                 self.settle();
             }
         }
@@ -52,15 +52,15 @@ impl Transcript {
 
     /// No words come of a turn.
     pub(super) fn drop(&mut self, number: TurnNumber) {
-        if let Some(slot @ Slot::Awaited) = self.slots.get_mut(number as usize) {
-            *slot = Slot::Dropped;
+        if let Some(slot @ TurnSlot::Awaited) = self.slots.get_mut(number as usize) {
+            *slot = TurnSlot::Empty;
             self.settle();
         }
     }
 
     /// Nothing is awaited any more: the call is over.
     pub(super) fn close(&mut self) {
-        self.slots.iter_mut().filter(|slot| **slot == Slot::Awaited).for_each(|slot| *slot = Slot::Dropped);
+        self.slots.iter_mut().filter(|slot| **slot == TurnSlot::Awaited).for_each(|slot| *slot = TurnSlot::Empty);
         self.settle();
     }
 
@@ -72,11 +72,11 @@ impl Transcript {
     fn settle(&mut self) {
         while let Some(slot) = self.slots.get_mut(self.settled) {
             match slot {
-                Slot::Awaited => return,
-                Slot::Dropped | Slot::Placed(_) => {}
-                Slot::Waiting(_) => {
-                    let placed = Slot::Placed(self.next_position);
-                    if let Slot::Waiting(turn) = std::mem::replace(slot, placed) {
+                TurnSlot::Awaited => return,
+                TurnSlot::Empty | TurnSlot::Placed(_) => {}
+                TurnSlot::Waiting(_) => {
+                    let placed = TurnSlot::Placed(self.next_position);
+                    if let TurnSlot::Waiting(turn) = std::mem::replace(slot, placed) {
                         self.grown.push((self.next_position, turn));
                     }
                     self.next_position += 1;
@@ -87,11 +87,11 @@ impl Transcript {
     }
 }
 
-impl Machine {
-    pub(super) fn record_user(&mut self, turn: &endpoint::Turn) {
+impl CallMachine {
+    pub(super) fn record_user(&mut self, turn: &endpoint::CallerTurn) {
         let number = self.transcript.open();
         let turn = Turn {
-            role: Role::User,
+            role: TurnRole::User,
             content: turn.text.clone(),
             started_at_ms: self.ms(turn.started),
             ended_at_ms: self.ms(turn.ended),
@@ -104,21 +104,21 @@ impl Machine {
     /// Writes a turn down, and those that have waited for it.
     pub(super) fn record(&mut self, number: TurnNumber, turn: Turn) {
         self.transcript.put(number, turn);
-        self.tell_turns();
+        self.emit_turns();
     }
 
-    pub(super) fn tell_turns(&mut self) {
+    pub(super) fn emit_turns(&mut self) {
         for (position, turn) in self.transcript.poll() {
-            self.output(Output::Turn { position, turn });
+            self.output(CallOutput::Turn { position, turn });
         }
     }
 
     /// Records the response as far as it was heard; nothing for a response without audio.
-    pub(super) fn record_reply(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
-        let Some(reply) = &self.reply else { return };
-        let (Some(number), Some(started_at_ms)) = (reply.turn, reply.started_at_ms) else { return };
+    pub(super) fn record_response(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
+        let Some(reply) = &self.response else { return };
+        let (Some(number), Some(started_at_ms)) = (reply.transcript_turn, reply.started_at_ms) else { return };
         let turn = Turn {
-            role: Role::Assistant,
+            role: TurnRole::Assistant,
             content: said.unwrap_or_else(|| reply.said()),
             started_at_ms,
             ended_at_ms: at_ms,

@@ -1,10 +1,10 @@
 //! Transfers: by the trunk (REFER), or by a consultation call that is bridged. Until the result is known the caller
 //! belongs to the agent, who continues with the reason if it fails.
 
-use super::{Machine, Output, Timer};
-use crate::dialogue::reply::Then;
+use super::{CallMachine, CallOutput, CallTimer};
+use crate::dialogue::reply::AfterResponse;
 use crate::domain::end_reason::EndReason;
-use crate::domain::transfer::{Target, TransferMode};
+use crate::domain::transfer::{TransferMode, TransferTarget};
 use std::time::{Duration, Instant};
 
 /// Carriers end calls after four hours; bridged callers are not subject to the agent's limit.
@@ -14,7 +14,7 @@ const REFER_EXTRA: Duration = Duration::from_secs(5);
 
 /// News of a REFER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Referral {
+pub enum ReferProgress {
     Accepted,
     Refused { status: u16 },
     Progress { status: u16, last: bool },
@@ -22,146 +22,147 @@ pub enum Referral {
 
 /// Event of the consultation call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consult {
+pub enum ConsultationEvent {
     Ringing,
     Answered,
     /// The briefing was heard.
     Briefed,
     /// It failed or has ended.
-    Ended(EndReason),
+    Failed(EndReason),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum TransferStage {
     /// The caller is told about the transfer.
     Announcing,
     Referring {
         accepted: bool,
     },
-    Calling,
+    Dialing,
     Briefing,
-    Connected,
+    Bridged,
 }
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Transfer {
+pub(super) struct PendingTransfer {
     /// Name of the destination for the LLM or the customer.
     name: String,
-    target: Target,
+    target: TransferTarget,
     mode: TransferMode,
     briefing: Option<String>,
     /// The tool call that waits for the outcome.
     tool: Option<String>,
-    stage: Stage,
+    stage: TransferStage,
 }
 
-impl Transfer {
+impl PendingTransfer {
     pub(super) fn new(
-        name: String, target: Target, mode: TransferMode, briefing: Option<String>, tool: Option<String>,
+        name: String, target: TransferTarget, mode: TransferMode, briefing: Option<String>, tool: Option<String>,
     ) -> Self {
-        Self { name, target, mode, briefing, tool, stage: Stage::Announcing }
+        Self { name, target, mode, briefing, tool, stage: TransferStage::Announcing }
     }
 
     /// Both parties hear each other.
     pub(super) fn is_connected(&self) -> bool {
-        self.stage == Stage::Connected
+        self.stage == TransferStage::Bridged
     }
 }
 
-impl Machine {
+impl CallMachine {
     pub(super) fn is_transferring(&self) -> bool {
         self.transfer.is_some()
     }
 
     /// Starts a transfer; tells the caller unless that was done.
-    pub(super) fn transfer(&mut self, now: Instant, transfer: Transfer, told: bool) {
+    pub(super) fn transfer(&mut self, now: Instant, transfer: PendingTransfer, told: bool) {
         self.transfer = Some(transfer);
-        self.timers.clear(Timer::Silence);
-        self.timers.clear(Timer::Filler);
+        self.timers.clear(CallTimer::Silence);
+        self.timers.clear(CallTimer::Filler);
         if told {
             return self.start_transfer(now);
         }
         let text = self.phrases.connecting;
-        self.say_instead(now, text, Then::Transfer);
-        self.protect();
+        self.say_instead(now, text, AfterResponse::Transfer);
+        self.make_uninterruptible();
     }
 
     pub(super) fn start_transfer(&mut self, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == Stage::Announcing) else {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == TransferStage::Announcing)
+        else {
             return;
         };
-        let ring = Duration::from_millis(self.brief.agent.transfers().ring_timeout_ms);
+        let ring = Duration::from_millis(self.spec.agent.transfers().ring_timeout_ms);
         self.silence_prompts = 0;
         match transfer.mode {
             TransferMode::Auto | TransferMode::Refer => {
-                transfer.stage = Stage::Referring { accepted: false };
+                transfer.stage = TransferStage::Referring { accepted: false };
                 let target = transfer.target.clone();
-                self.timers.set(Timer::Transfer, now + ring + REFER_EXTRA);
-                self.output(Output::Refer { target });
+                self.timers.set(CallTimer::Transfer, now + ring + REFER_EXTRA);
+                self.output(CallOutput::Refer { target });
             }
-            TransferMode::Bridge | TransferMode::Attended => self.call_them(now),
+            TransferMode::Bridge | TransferMode::Attended => self.start_consultation(now),
         }
     }
 
-    fn call_them(&mut self, now: Instant) {
-        let config = self.brief.agent.transfers();
+    fn start_consultation(&mut self, now: Instant) {
+        let config = self.spec.agent.transfers();
         let Some(transfer) = &mut self.transfer else { return };
-        transfer.stage = Stage::Calling;
+        transfer.stage = TransferStage::Dialing;
         let target = transfer.target.clone();
-        self.timers.set(Timer::Transfer, now + Duration::from_millis(config.ring_timeout_ms));
-        self.output(Output::Hold { music: config.hold_music });
-        self.output(Output::Consult { target });
+        self.timers.set(CallTimer::Transfer, now + Duration::from_millis(config.ring_timeout_ms));
+        self.output(CallOutput::Hold { music: config.hold_music });
+        self.output(CallOutput::StartConsultation { target });
     }
 
-    pub fn handle_referral(&mut self, now: Instant, news: Referral) {
+    pub fn handle_refer_progress(&mut self, now: Instant, news: ReferProgress) {
         let Some(transfer) = &mut self.transfer else { return };
-        let Stage::Referring { accepted } = &mut transfer.stage else { return };
+        let TransferStage::Referring { accepted } = &mut transfer.stage else { return };
         match news {
-            Referral::Accepted => {
+            ReferProgress::Accepted => {
                 *accepted = true;
-                let music = self.brief.agent.transfers().hold_music;
-                self.output(Output::Hold { music });
+                let music = self.spec.agent.transfers().hold_music;
+                self.output(CallOutput::Hold { music });
             }
             // 481 and 408 have ended the dialog; any other failure is a trunk that does not support or allow REFER.
-            Referral::Refused { .. } if transfer.mode == TransferMode::Auto => self.call_them(now),
-            Referral::Refused { status } => self.transfer_failed(now, &format!("the trunk refused it ({status})")),
-            Referral::Progress { status: 200..300, .. } => {
+            ReferProgress::Refused { .. } if transfer.mode == TransferMode::Auto => self.start_consultation(now),
+            ReferProgress::Refused { status } => self.transfer_failed(now, &format!("the trunk refused it ({status})")),
+            ReferProgress::Progress { status: 200..300, .. } => {
                 self.metrics.transferred = Some(self.ms(now));
                 self.handle_command(now, EndReason::Transferred);
             }
-            Referral::Progress { status, last: true } => {
+            ReferProgress::Progress { status, last: true } => {
                 let why = reason(EndReason::from_sip_status(status));
                 self.transfer_failed(now, why);
             }
-            Referral::Progress { .. } => {}
+            ReferProgress::Progress { .. } => {}
         }
     }
 
-    pub fn handle_consult(&mut self, now: Instant, news: Consult) {
+    pub fn handle_consultation(&mut self, now: Instant, news: ConsultationEvent) {
         let Some(transfer) = &mut self.transfer else { return };
         match (news, transfer.stage) {
-            (Consult::Answered, Stage::Calling) => {
+            (ConsultationEvent::Answered, TransferStage::Dialing) => {
                 let attended = transfer.mode == TransferMode::Attended;
                 match transfer.briefing.clone().filter(|_| attended) {
                     Some(text) => {
-                        transfer.stage = Stage::Briefing;
-                        self.timers.set(Timer::Transfer, now + super::GOODBYE_MAX);
-                        self.output(Output::Brief { text });
+                        transfer.stage = TransferStage::Briefing;
+                        self.timers.set(CallTimer::Transfer, now + super::GOODBYE_MAX);
+                        self.output(CallOutput::BriefConsultation { text });
                     }
                     None => self.connect(now),
                 }
             }
-            (Consult::Briefed, Stage::Briefing) => self.connect(now),
-            (Consult::Ended(_), Stage::Connected) => self.handle_command(now, EndReason::Transferred),
-            (Consult::Ended(why), _) => self.transfer_failed(now, reason(why)),
+            (ConsultationEvent::Briefed, TransferStage::Briefing) => self.connect(now),
+            (ConsultationEvent::Failed(_), TransferStage::Bridged) => self.handle_command(now, EndReason::Transferred),
+            (ConsultationEvent::Failed(why), _) => self.transfer_failed(now, reason(why)),
             _ => {}
         }
     }
 
     fn connect(&mut self, now: Instant) {
         let Some(transfer) = &mut self.transfer else { return };
-        transfer.stage = Stage::Connected;
+        transfer.stage = TransferStage::Bridged;
         let (name, tool) = (transfer.name.clone(), transfer.tool.take());
         self.tools.forget();
         if let Some(id) = tool {
@@ -171,15 +172,15 @@ impl Machine {
         }
         self.metrics.transferred = Some(self.ms(now));
         self.timers.clear_all();
-        self.timers.set(Timer::MaxDuration, now + CONNECTED_MAX);
-        self.output(Output::Connect);
+        self.timers.set(CallTimer::MaxDuration, now + CONNECTED_MAX);
+        self.output(CallOutput::BridgeCalls);
     }
 
     /// The transfer target did not answer in time.
     pub(super) fn transfer_timed_out(&mut self, now: Instant) {
         match self.transfer.as_ref().map(|transfer| transfer.stage) {
             // The target has answered: the briefing took too long.
-            Some(Stage::Briefing) => self.connect(now),
+            Some(TransferStage::Briefing) => self.connect(now),
             Some(_) => self.transfer_failed(now, reason(EndReason::NoAnswer)),
             None => {}
         }
@@ -187,22 +188,27 @@ impl Machine {
 
     fn transfer_failed(&mut self, now: Instant, why: &str) {
         let Some(transfer) = self.transfer.take() else { return };
-        self.timers.clear(Timer::Transfer);
-        self.output(Output::EndConsult);
+        self.timers.clear(CallTimer::Transfer);
+        self.output(CallOutput::EndConsultation);
         let what = format!("the transfer to {} failed: {why}", transfer.name);
         match transfer.tool {
             Some(id) => self.handle_tool_result(now, &id, &format!("error: {what}")),
             None => {
                 self.record_tool(now, "transfer_call", &what);
-                self.ask(now, Some(&format!("{what}. Tell the caller in one sentence and ask how to go on.")));
+                self.request_llm_response(
+                    now,
+                    Some(&format!("{what}. Tell the caller in one sentence and ask how to go on.")),
+                );
             }
         }
     }
 
     /// The end reason when the caller is gone: a completed transfer is not a hang-up.
-    pub(super) fn gone_after_transfer(&self, reason: EndReason) -> EndReason {
+    pub(super) fn end_reason_after_transfer(&self, reason: EndReason) -> EndReason {
         match self.transfer.as_ref().map(|transfer| transfer.stage) {
-            Some(Stage::Connected | Stage::Referring { accepted: true }) if reason == EndReason::CustomerHungUp => {
+            Some(TransferStage::Bridged | TransferStage::Referring { accepted: true })
+                if reason == EndReason::CustomerHungUp =>
+            {
                 EndReason::Transferred
             }
             _ => reason,

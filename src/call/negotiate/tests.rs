@@ -4,17 +4,17 @@
 use super::*;
 use base64::Engine as _;
 use std::collections::HashMap;
-use trunkline_media::frame::DURATION;
-use trunkline_media::leg::{Config, Leg, Port};
-use trunkline_media::rtp::packet::Packet;
-use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, Keys, Srtp as Context};
+use trunkline_media::frame::FRAME_DURATION;
+use trunkline_media::leg::{Leg, LegConfig, PortKind};
+use trunkline_media::rtp::packet::RtpPacket;
+use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, SrtpKeys, SrtpSession as Context};
 
-fn media(srtp: trunk::Srtp, keying: trunk::SrtpKeying) -> TrunkMedia {
+fn media(srtp: trunk::SrtpPolicy, keying: trunk::SrtpKeying) -> TrunkMedia {
     TrunkMedia { codecs: vec!["PCMU".to_owned()], srtp, srtp_keying: keying, ..TrunkMedia::default() }
 }
 
 fn negotiation() -> Negotiation {
-    let media = media(trunk::Srtp::Mandatory, trunk::SrtpKeying::Sdes);
+    let media = media(trunk::SrtpPolicy::Mandatory, trunk::SrtpKeying::Sdes);
     Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1)
 }
 
@@ -30,7 +30,7 @@ fn key_of(text: &[u8]) -> Vec<u8> {
 }
 
 /// The other side: its place, its key, and what it makes of ours.
-struct Peer {
+struct RemotePeer {
     name: &'static str,
     host: &'static str,
     key: u8,
@@ -40,7 +40,7 @@ struct Peer {
     heard: usize,
 }
 
-impl Peer {
+impl RemotePeer {
     fn new(name: &'static str, host: &'static str, key: u8) -> Self {
         Self { name, host, key, srtp: None, next: 65_000, heard: 0 }
     }
@@ -62,10 +62,10 @@ impl Peer {
             whole[..bytes.len()].copy_from_slice(bytes);
             whole
         };
-        let keys = Keys {
-            suite: srtp::Suite::AesCm128HmacSha1_80,
-            ours: whole(&[self.key; 30]),
-            theirs: whole(&key_of(description)),
+        let keys = SrtpKeys {
+            suite: srtp::SrtpProfile::AesCm128HmacSha1_80,
+            send: whole(&[self.key; 30]),
+            receive: whole(&key_of(description)),
         };
         match &mut self.srtp {
             Some(srtp) => assert!(srtp.rekey(keys)),
@@ -75,7 +75,7 @@ impl Peer {
 }
 
 /// Our side: negotiation, leg and what encrypts for it, watched over by a detector of key streams that come back.
-struct Ours {
+struct LocalPeer {
     now: Instant,
     negotiation: Negotiation,
     leg: Option<Leg>,
@@ -86,21 +86,25 @@ struct Ours {
     keys: HashMap<Vec<u8>, &'static str>,
 }
 
-impl Ours {
+impl LocalPeer {
     #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
     fn new(negotiation: Negotiation) -> Self {
         let (streams, keys) = (HashMap::new(), HashMap::new());
         Self { now: Instant::now(), negotiation, leg: None, srtp: None, streams, keys }
     }
 
-    fn agreed(&mut self, stream: Stream) {
+    fn agreed(&mut self, stream: StreamConfig) {
         let keys = stream.srtp.expect("keys");
         match &mut self.srtp {
             Some(srtp) => assert!(srtp.rekey(keys)),
             None => self.srtp = Context::new(keys),
         }
-        let config =
-            Config { first_sequence: 65_000, record: false, detect_voice: false, ..Config::plain(self.now, stream) };
+        let config = LegConfig {
+            first_sequence: 65_000,
+            record: false,
+            detect_voice: false,
+            ..LegConfig::basic(self.now, stream)
+        };
         match &mut self.leg {
             Some(leg) => leg.renegotiate(self.now, stream),
             None => self.leg = Some(Leg::new(self.now, config)),
@@ -108,7 +112,7 @@ impl Ours {
     }
 
     /// They offer.
-    fn answer(&mut self, peer: &mut Peer) -> Vec<u8> {
+    fn answer(&mut self, peer: &mut RemotePeer) -> Vec<u8> {
         let (stream, text) = self.negotiation.answer(&peer.describe()).unwrap();
         self.agreed(stream);
         peer.take(&text);
@@ -116,27 +120,27 @@ impl Ours {
     }
 
     /// We have offered, they answer.
-    fn accept(&mut self, offer: &[u8], peer: &mut Peer) {
+    fn accept(&mut self, offer: &[u8], peer: &mut RemotePeer) {
         let stream = self.negotiation.accept(&peer.describe()).unwrap();
         self.agreed(stream);
         peer.take(offer);
     }
 
     /// Packets both ways, each of which has to arrive.
-    fn talk(&mut self, peer: &mut Peer, packets: usize) {
+    fn talk(&mut self, peer: &mut RemotePeer, packets: usize) {
         let (leg, srtp) = (self.leg.as_mut().unwrap(), self.srtp.as_mut().unwrap());
         let before = peer.heard;
         let source = SocketAddr::new(peer.host.parse().unwrap(), 4_000);
         let heard_before = leg.stats().packets_received;
         for _ in 0..packets {
-            self.now += DURATION;
+            self.now += FRAME_DURATION;
             let due = leg.due(self.now);
             let (streams, keys) = (&mut self.streams, &mut self.keys);
             leg.tick(self.now, due, &mut |port, _, plain| {
-                if port != Port::Rtp {
+                if port != PortKind::Rtp {
                     return;
                 }
-                srtp.seal(plain, false, |sealed| {
+                srtp.protect(plain, false, |sealed| {
                     let mut block = [0; 16];
                     block.iter_mut().zip(plain[12..].iter().zip(&sealed[12..])).for_each(|(to, (a, b))| *to = a ^ b);
                     if let Some(other) = streams.insert(block, peer.name.to_owned()) {
@@ -146,18 +150,18 @@ impl Ours {
                     let owner = *keys.entry(key).or_insert(peer.name);
                     assert_eq!(owner, peer.name, "one key for two peers");
                     let theirs = peer.srtp.as_mut().unwrap();
-                    peer.heard += usize::from(theirs.open(sealed, false, |inside| assert_eq!(inside, plain)));
+                    peer.heard += usize::from(theirs.unprotect(sealed, false, |inside| assert_eq!(inside, plain)));
                 });
             });
             // And back.
             let (sequence, timestamp) = (peer.next as u16, peer.next.wrapping_mul(160));
-            let packet = Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc: 3, payload: &[5; 160] };
+            let packet = RtpPacket { payload_type: 0, marker: false, sequence, timestamp, ssrc: 3, payload: &[5; 160] };
             let mut plain = [0; 172];
             packet.write(&mut plain).unwrap();
             peer.next += 1;
             let now = self.now;
-            peer.srtp.as_mut().unwrap().seal(&plain, false, |sealed| {
-                srtp.open(sealed, false, |inside| leg.handle_authentic(now, source, inside));
+            peer.srtp.as_mut().unwrap().protect(&plain, false, |sealed| {
+                srtp.unprotect(sealed, false, |inside| leg.handle_authentic(now, source, inside));
             });
             while leg.poll_event().is_some() {}
         }
@@ -167,13 +171,13 @@ impl Ours {
 }
 
 fn srtp_key(srtp: &Option<Context>) -> Vec<u8> {
-    srtp.as_ref().unwrap().keys.theirs[..30].to_vec()
+    srtp.as_ref().unwrap().keys.receive[..30].to_vec()
 }
 
 #[test]
 fn a_refresh_after_half_an_hour_keeps_key_and_counter() {
-    let mut ours = Ours::new(negotiation());
-    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    let mut ours = LocalPeer::new(negotiation());
+    let mut peer = RemotePeer::new("peer", "198.51.100.9", 1);
     let first = ours.answer(&mut peer);
     ours.talk(&mut peer, 70_000);
     let again = ours.answer(&mut peer);
@@ -183,8 +187,8 @@ fn a_refresh_after_half_an_hour_keeps_key_and_counter() {
 
 #[test]
 fn a_peer_that_moves_or_changes_its_key_gets_a_new_one_of_ours() {
-    let mut ours = Ours::new(negotiation());
-    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    let mut ours = LocalPeer::new(negotiation());
+    let mut peer = RemotePeer::new("peer", "198.51.100.9", 1);
     let mut seen = vec![key_of(&ours.answer(&mut peer))];
     ours.talk(&mut peer, 1_000);
     peer.host = "198.51.100.10";
@@ -207,8 +211,8 @@ fn a_peer_that_moves_or_changes_its_key_gets_a_new_one_of_ours() {
 
 #[test]
 fn another_dialog_shares_no_secret_with_this_one() {
-    let mut ours = Ours::new(negotiation());
-    let mut first = Peer::new("first", "198.51.100.9", 1);
+    let mut ours = LocalPeer::new(negotiation());
+    let mut first = RemotePeer::new("first", "198.51.100.9", 1);
     let before = key_of(&ours.answer(&mut first));
     ours.talk(&mut first, 200);
     let fork = ours.negotiation.fork();
@@ -216,17 +220,17 @@ fn another_dialog_shares_no_secret_with_this_one() {
     assert!(fork.signalling.is_none());
     ours.negotiation = fork;
     // Even when the other one is at the same address with the same key.
-    let mut second = Peer { next: first.next, ..Peer::new("second", "198.51.100.9", 1) };
+    let mut second = RemotePeer { next: first.next, ..RemotePeer::new("second", "198.51.100.9", 1) };
     assert_ne!(before, key_of(&ours.answer(&mut second)));
     ours.talk(&mut second, 200);
 }
 
 #[test]
 fn offers_without_an_answer_and_offers_to_whoever_have_keys_of_their_own() {
-    let mut ours = Ours::new(negotiation());
+    let mut ours = LocalPeer::new(negotiation());
     let (first, second) = (ours.negotiation.offer(), ours.negotiation.offer());
     assert_ne!(key_of(&first), key_of(&second));
-    let mut peer = Peer::new("peer", "198.51.100.9", 1);
+    let mut peer = RemotePeer::new("peer", "198.51.100.9", 1);
     ours.accept(&second, &mut peer);
     ours.talk(&mut peer, 500);
     // The peer asks for an offer: somebody else may answer it, as in a transfer.
@@ -239,7 +243,7 @@ fn offers_without_an_answer_and_offers_to_whoever_have_keys_of_their_own() {
     assert_eq!(key_of(&ours.answer(&mut peer)), key_of(&second));
     ours.talk(&mut peer, 500);
     let asked = ours.negotiation.offer();
-    let mut other = Peer::new("other", "203.0.113.5", 9);
+    let mut other = RemotePeer::new("other", "203.0.113.5", 9);
     ours.accept(&asked, &mut other);
     ours.talk(&mut other, 500);
 }
@@ -249,12 +253,12 @@ fn offers_without_an_answer_and_offers_to_whoever_have_keys_of_their_own() {
 #[test]
 fn forks_of_one_offer_are_sent_streams_of_their_own() {
     for packets in [100, 70_000] {
-        let mut ours = Ours::new(negotiation());
+        let mut ours = LocalPeer::new(negotiation());
         let offer = ours.negotiation.offer();
         let mut forks = [
-            Peer::new("a", "198.51.100.9", 1),
-            Peer::new("b", "198.51.100.10", 2),
-            Peer::new("a again", "198.51.100.9", 1),
+            RemotePeer::new("a", "198.51.100.9", 1),
+            RemotePeer::new("b", "198.51.100.10", 2),
+            RemotePeer::new("a again", "198.51.100.9", 1),
         ];
         for fork in &mut forks {
             ours.accept(&offer, fork);
@@ -266,9 +270,9 @@ fn forks_of_one_offer_are_sent_streams_of_their_own() {
 
 #[test]
 fn a_stream_that_was_plain_for_a_while_does_not_get_its_old_key_back() {
-    let media = media(trunk::Srtp::Preferred, trunk::SrtpKeying::Sdes);
+    let media = media(trunk::SrtpPolicy::Preferred, trunk::SrtpKeying::Sdes);
     let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, None, 1);
-    let peer = Peer::new("peer", "198.51.100.9", 1);
+    let peer = RemotePeer::new("peer", "198.51.100.9", 1);
     let plain = String::from_utf8(peer.describe()).unwrap().replace("RTP/SAVP", "RTP/AVP");
     let plain = plain.split("a=crypto").next().unwrap().as_bytes().to_vec();
     let (_, first) = negotiation.answer(&peer.describe()).unwrap();
@@ -290,12 +294,12 @@ fn dtls(setup: &str, host: &str, certificate: u8) -> Vec<u8> {
 #[test]
 fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
     for (first, active) in [("passive", true), ("active", false)] {
-        let media = media(trunk::Srtp::Mandatory, trunk::SrtpKeying::Dtls);
+        let media = media(trunk::SrtpPolicy::Mandatory, trunk::SrtpKeying::Dtls);
         let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1);
         negotiation.offer();
         let stream = negotiation.accept(&dtls(first, "198.51.100.9", 0xAA)).unwrap();
         let terms = stream.dtls.unwrap();
-        assert_eq!(terms.active, active);
+        assert_eq!(terms.is_dtls_client, active);
         let mut again = |setup: &str, host: &str, certificate| {
             let (stream, text) = negotiation.answer(&dtls(setup, host, certificate)).unwrap();
             (stream.dtls.unwrap(), line_of(&text, "a=setup:").unwrap().to_owned())
@@ -310,7 +314,7 @@ fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
         assert_ne!(moved, terms, "another address is another association");
         let other = again("actpass", "198.51.100.10", 0xBB).0;
         assert_ne!(other.association, moved.association, "and so is another certificate");
-        let turned = again(if other.active { "active" } else { "passive" }, "198.51.100.10", 0xBB).0;
+        let turned = again(if other.is_dtls_client { "active" } else { "passive" }, "198.51.100.10", 0xBB).0;
         assert_ne!(turned, other, "and a role that was asked for");
         let offer = negotiation.offer();
         assert_eq!(line_of(&offer, "a=setup:"), Some("actpass"));
@@ -323,11 +327,11 @@ fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
 #[test]
 fn an_offer_inside_a_dialog_describes_the_security_that_stands() {
     let preferred = |keying| {
-        let media = media(trunk::Srtp::Preferred, keying);
+        let media = media(trunk::SrtpPolicy::Preferred, keying);
         Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1)
     };
     let mut by_keys = preferred(trunk::SrtpKeying::Dtls);
-    by_keys.answer(&Peer::new("peer", "198.51.100.9", 1).describe()).unwrap();
+    by_keys.answer(&RemotePeer::new("peer", "198.51.100.9", 1).describe()).unwrap();
     let text = String::from_utf8(by_keys.offer()).unwrap();
     assert!(text.contains("RTP/SAVP 0") && text.contains("a=crypto:") && !text.contains("fingerprint"), "{text}");
     let mut by_handshake = preferred(trunk::SrtpKeying::Sdes);

@@ -1,8 +1,8 @@
 //! Requests and server-sent events of `POST /v1/messages`.
 
 use crate::domain::chat::{ChatMessage, ToolCall};
-use crate::providers::chat::{Completion, Outgoing, Reader, StructuredRequest, TextModel};
-use crate::providers::{ChatRequest, Endpoint, Failure, LlmEvent, Usage};
+use crate::providers::chat::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, StructuredRequest};
+use crate::providers::{LlmEvent, LlmRequest, ProviderAccess, ProviderError, TokenUsage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,10 +16,10 @@ const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
 const BLOCKS_MAX: usize = 32;
 
 #[derive(Debug)]
-pub struct Messages;
+pub struct AnthropicMessages;
 
-impl TextModel for Messages {
-    fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure> {
+impl LlmVendor for AnthropicMessages {
+    fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError> {
         let (system, messages) = conversation(&request.messages);
         let mut body = json!({
             "model": request.model, "max_tokens": TOKENS_MAX, "stream": true, "messages": messages,
@@ -46,11 +46,13 @@ impl TextModel for Messages {
         outgoing(endpoint, body)
     }
 
-    fn reader(&self) -> Box<dyn Reader> {
-        Box::new(Collector::default())
+    fn reader(&self) -> Box<dyn LlmStreamReader> {
+        Box::new(MessagesReader::default())
     }
 
-    fn structured(&self, endpoint: &Endpoint, request: &StructuredRequest<'_>) -> Result<Outgoing, Failure> {
+    fn structured(
+        &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
+    ) -> Result<LlmHttpRequest, ProviderError> {
         let (system, messages) = conversation(request.messages);
         let mut body = json!({
             "model": request.model, "max_tokens": REPORT_TOKENS_MAX, "messages": messages,
@@ -63,13 +65,14 @@ impl TextModel for Messages {
         outgoing(endpoint, body)
     }
 
-    fn whole(&self, body: &[u8]) -> Result<Completion, Failure> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| Failure::Garbage(error.to_string()))?;
+    fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError> {
+        let body: Value =
+            serde_json::from_slice(body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         let blocks = body["content"].as_array().into_iter().flatten();
         let text: String =
             blocks.filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str()).collect();
         if text.is_empty() {
-            return Err(Failure::Garbage("no text in the answer".to_owned()));
+            return Err(ProviderError::InvalidResponse("no text in the answer".to_owned()));
         }
         let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
         let cached = tokens("cache_read_input_tokens") + tokens("cache_creation_input_tokens");
@@ -81,11 +84,11 @@ impl TextModel for Messages {
     }
 }
 
-fn outgoing(endpoint: &Endpoint, body: Value) -> Result<Outgoing, Failure> {
+fn outgoing(endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
     let version =
         if body["temperature"].is_null() { endpoint.api_version.clone() } else { VERSION_WITH_TEMPERATURE.to_owned() };
     let headers = vec![("x-api-key", endpoint.key()?.to_owned()), ("anthropic-version", version)];
-    Ok(Outgoing { path: "/v1/messages", headers, body })
+    Ok(LlmHttpRequest { path: "/v1/messages", headers, body })
 }
 
 /// Callers wait for the first word: no thinking, where a model can do without. One that cannot refuses
@@ -148,40 +151,40 @@ fn conversation(messages: &[ChatMessage]) -> (String, Vec<Value>) {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Event {
+enum MessagesEvent {
     MessageStart {
-        message: Start,
+        message: MessageStartBody,
     },
     ContentBlockStart {
         index: usize,
-        content_block: Block,
+        content_block: ContentBlock,
     },
     ContentBlockDelta {
         index: usize,
-        delta: Delta,
+        delta: ContentDelta,
     },
     MessageDelta {
         delta: MessageDelta,
         #[serde(default)]
-        usage: Tokens,
+        usage: MessagesUsage,
     },
     MessageStop,
     Error {
-        error: Told,
+        error: ErrorBody,
     },
     #[serde(other)]
     Other,
 }
 
 #[derive(Debug, Deserialize)]
-struct Start {
+struct MessageStartBody {
     #[serde(default)]
-    usage: Tokens,
+    usage: MessagesUsage,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Block {
+enum ContentBlock {
     Text {
         #[serde(default)]
         text: String,
@@ -196,7 +199,7 @@ enum Block {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Delta {
+enum ContentDelta {
     #[serde(rename = "text_delta")]
     Text { text: String },
     #[serde(rename = "input_json_delta")]
@@ -212,7 +215,7 @@ struct MessageDelta {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Tokens {
+struct MessagesUsage {
     #[serde(default)]
     input_tokens: Option<u64>,
     #[serde(default)]
@@ -224,7 +227,7 @@ struct Tokens {
 }
 
 #[derive(Debug, Deserialize)]
-struct Told {
+struct ErrorBody {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -233,45 +236,46 @@ struct Told {
 
 /// Collects the events of one message.
 #[derive(Debug, Default)]
-pub struct Collector {
+pub struct MessagesReader {
     /// By index of their block; other blocks leave gaps.
     tools: Vec<Option<ToolCall>>,
-    usage: Tokens,
+    usage: MessagesUsage,
     finished: bool,
 }
 
-impl Reader for Collector {
-    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, Failure> {
-        let event: Event = serde_json::from_str(data).map_err(|error| Failure::Garbage(error.to_string()))?;
+impl LlmStreamReader for MessagesReader {
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
+        let event: MessagesEvent =
+            serde_json::from_str(data).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         match event {
-            Event::MessageStart { message } => self.usage = message.usage,
-            Event::ContentBlockStart { index, content_block } if index < BLOCKS_MAX => {
+            MessagesEvent::MessageStart { message } => self.usage = message.usage,
+            MessagesEvent::ContentBlockStart { index, content_block } if index < BLOCKS_MAX => {
                 self.tools.resize(self.tools.len().max(index + 1), None);
                 match content_block {
-                    Block::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
-                    Block::ToolUse { id, name } => {
+                    ContentBlock::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
+                    ContentBlock::ToolUse { id, name } => {
                         self.tools[index] = Some(ToolCall::new(id, name, String::new()));
                     }
-                    Block::Other => {}
+                    ContentBlock::Other => {}
                 }
             }
-            Event::ContentBlockDelta { index, delta } => match delta {
-                Delta::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
-                Delta::Json { partial_json } => {
+            MessagesEvent::ContentBlockDelta { index, delta } => match delta {
+                ContentDelta::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
+                ContentDelta::Json { partial_json } => {
                     if let Some(Some(call)) = self.tools.get_mut(index) {
                         call.push_arguments(&partial_json);
                     }
                 }
-                Delta::Other => {}
+                ContentDelta::Other => {}
             },
-            Event::MessageDelta { delta, usage } => {
+            MessagesEvent::MessageDelta { delta, usage } => {
                 // Cumulative; what it leaves out stands as it was.
                 self.usage.output_tokens = usage.output_tokens.or(self.usage.output_tokens);
                 self.usage.input_tokens = usage.input_tokens.or(self.usage.input_tokens);
                 self.finished |= delta.stop_reason.is_some();
             }
-            Event::MessageStop => return Ok(true),
-            Event::Error { error } => {
+            MessagesEvent::MessageStop => return Ok(true),
+            MessagesEvent::Error { error } => {
                 let status = match error.kind.as_str() {
                     "overloaded_error" => 529,
                     "rate_limit_error" => 429,
@@ -280,9 +284,9 @@ impl Reader for Collector {
                     "permission_error" => 403,
                     _ => 500,
                 };
-                return Err(Failure::refused(status, error.message));
+                return Err(ProviderError::refused(status, error.message));
             }
-            Event::ContentBlockStart { .. } | Event::Other => {}
+            MessagesEvent::ContentBlockStart { .. } | MessagesEvent::Other => {}
         }
         Ok(false)
     }
@@ -300,12 +304,12 @@ impl Reader for Collector {
         }
         let mut events = Vec::new();
         if !tools.is_empty() {
-            events.push(LlmEvent::Tools(tools));
+            events.push(LlmEvent::ToolCalls(tools));
         }
         let usage = &self.usage;
         let cached = usage.cache_read_input_tokens.unwrap_or(0);
         let written = usage.cache_creation_input_tokens.unwrap_or(0);
-        events.push(LlmEvent::Done(Usage {
+        events.push(LlmEvent::Done(TokenUsage {
             model: String::new(),
             prompt_tokens: usage.input_tokens.unwrap_or(0) + cached + written,
             completion_tokens: usage.output_tokens.unwrap_or(0),
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn blocks_become_text_and_tool_calls() {
-        let mut collector = Collector::default();
+        let mut collector = MessagesReader::default();
         let mut said = vec![];
         for data in [
             r#"{"type":"message_start","message":{"id":"msg_1","content":[],"usage":{"input_tokens":25,"cache_creation_input_tokens":0,"cache_read_input_tokens":1800,"output_tokens":1}}}"#,
@@ -348,11 +352,12 @@ mod tests {
             arguments: arguments.into(),
             misfit: None,
         };
-        let usage = Usage { model: String::new(), prompt_tokens: 1_825, completion_tokens: 48, cached_tokens: 1_800 };
+        let usage =
+            TokenUsage { model: String::new(), prompt_tokens: 1_825, completion_tokens: 48, cached_tokens: 1_800 };
         assert_eq!(
             collector.finish(),
             [
-                LlmEvent::Tools(vec![call("toolu_1", "book", "{\"day\": \"ma\"}"), call("toolu_2", "look", "{}")]),
+                LlmEvent::ToolCalls(vec![call("toolu_1", "book", "{\"day\": \"ma\"}"), call("toolu_2", "look", "{}")]),
                 LlmEvent::Done(usage)
             ]
         );
@@ -361,7 +366,7 @@ mod tests {
     #[test]
     fn an_error_in_the_stream_says_what_it_is() {
         let data = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#;
-        assert_eq!(Collector::default().event(data, &mut vec![]), Err(Failure::refused(529, "Overloaded")));
+        assert_eq!(MessagesReader::default().event(data, &mut vec![]), Err(ProviderError::refused(529, "Overloaded")));
     }
 
     #[test]

@@ -2,4 +2,4 @@
 
 pub mod message;
 
-pub static MESSAGES: message::Messages = message::Messages;
+pub static LLM: message::AnthropicMessages = message::AnthropicMessages;

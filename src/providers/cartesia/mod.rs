@@ -2,16 +2,16 @@
 
 pub mod message;
 
-use super::speech::{Setup, SocketVoice, Voice, VoiceProvider};
+use super::speech::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
 
-pub static VOICE: Voices = Voices;
+pub static TTS: CartesiaTts = CartesiaTts;
 
 #[derive(Debug)]
-pub struct Voices;
+pub struct CartesiaTts;
 
-impl VoiceProvider for Voices {
-    fn open(&self, setup: Setup) -> Box<dyn Voice> {
-        let wire = message::Contexts::new(&setup.config, &setup.settings);
-        Box::new(SocketVoice::open(setup, Box::new(wire)))
+impl TtsVendor for CartesiaTts {
+    fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
+        let wire = message::CartesiaProtocol::new(&setup.config, &setup.settings);
+        Box::new(TtsSocketSession::open(setup, Box::new(wire)))
     }
 }

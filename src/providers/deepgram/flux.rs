@@ -1,8 +1,8 @@
 //! Messages of `/v2/listen`: a recogniser that decides itself when a turn is over.
 
-use crate::providers::listen::{Heard, Setup, Wire};
-use crate::providers::net::Upgrade;
-use crate::providers::{Endpoint, Failure, SttEvent};
+use crate::providers::listen::{SttProtocol, SttSessionConfig, SttUpdate};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::{ProviderAccess, ProviderError, SttEvent};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -16,13 +16,13 @@ const EAGER_THRESHOLD: &str = "0.5";
 
 /// One connection to Flux.
 #[derive(Debug)]
-pub struct Flux {
-    setup: Setup,
+pub struct FluxProtocol {
+    setup: SttSessionConfig,
     chunk: Vec<u8>,
 }
 
-impl Flux {
-    pub fn new(setup: Setup) -> Self {
+impl FluxProtocol {
+    pub fn new(setup: SttSessionConfig) -> Self {
         Self { setup, chunk: Vec::with_capacity(CHUNK) }
     }
 
@@ -31,8 +31,8 @@ impl Flux {
     }
 }
 
-impl Wire for Flux {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+impl SttProtocol for FluxProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         let mut query =
             vec![("model", self.setup.model.as_str()), ("encoding", self.setup.encoding), ("sample_rate", "8000")];
         // Only the multilingual model takes hints; the English one refuses them.
@@ -43,10 +43,11 @@ impl Wire for Flux {
             query.push(("eager_eot_threshold", EAGER_THRESHOLD));
         }
         query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
-        Ok(Upgrade::at(endpoint, "/v2/listen", &query).header("authorization", format!("Token {}", endpoint.key()?)))
+        Ok(WebSocketRequest::for_endpoint(endpoint, "/v2/listen", &query)
+            .header("authorization", format!("Token {}", endpoint.key()?)))
     }
 
-    fn hello(&self) -> Vec<Frame> {
+    fn initial_messages(&self) -> Vec<Frame> {
         Vec::new()
     }
 
@@ -55,11 +56,11 @@ impl Wire for Flux {
         if self.chunk.len() >= CHUNK { self.chunk() } else { None }
     }
 
-    fn idle(&mut self) -> (Duration, Frame) {
+    fn keep_alive(&mut self) -> (Duration, Frame) {
         (GAP, Frame::Binary(vec![self.setup.silence(); GAP.as_millis() as usize * 8].into()))
     }
 
-    fn quiet(&mut self) -> Option<Frame> {
+    fn speech_ended_message(&mut self) -> Option<Frame> {
         None
     }
 
@@ -71,20 +72,20 @@ impl Wire for Flux {
         Some(Frame::text("{\"type\":\"CloseStream\"}"))
     }
 
-    fn read(&mut self, text: &str) -> Result<Heard, Failure> {
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
         parse(text)
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
-enum Message {
+enum FluxMessage {
     TurnInfo {
-        event: Event,
+        event: FluxTurnEvent,
         #[serde(default)]
         transcript: String,
         #[serde(default)]
-        words: Vec<Word>,
+        words: Vec<FluxWord>,
         #[serde(default)]
         audio_window_end: f64,
     },
@@ -99,7 +100,7 @@ enum Message {
 }
 
 #[derive(Debug, Deserialize)]
-enum Event {
+enum FluxTurnEvent {
     Update,
     StartOfTurn,
     EagerEndOfTurn,
@@ -110,40 +111,43 @@ enum Event {
 }
 
 #[derive(Debug, Deserialize)]
-struct Word {
+struct FluxWord {
     confidence: Option<f32>,
 }
 
 /// What a text frame means. A transcript is that of the turn so far and replaces the one before.
-pub fn parse(text: &str) -> Result<Heard, Failure> {
-    let message: Message = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
+    let message: FluxMessage =
+        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
     let (event, transcript, words, end) = match message {
-        Message::TurnInfo { event, transcript, words, audio_window_end } => {
+        FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
             (event, transcript, words, audio_window_end)
         }
-        Message::Error { code, description } => return Err(Failure::Dropped(format!("{code} {description}"))),
-        Message::Unknown => return Ok(Heard::default()),
+        FluxMessage::Error { code, description } => {
+            return Err(ProviderError::Disconnected(format!("{code} {description}")));
+        }
+        FluxMessage::Unknown => return Ok(SttUpdate::default()),
     };
     let interim = |first: Option<SttEvent>| {
         let words = (!transcript.is_empty()).then(|| SttEvent::Interim(transcript.clone()));
-        Heard { events: first.into_iter().chain(words).collect(), settled_ms: None }
+        SttUpdate { events: first.into_iter().chain(words).collect(), settled_ms: None }
     };
     Ok(match event {
-        Event::Update => interim(None),
-        Event::StartOfTurn => interim(Some(SttEvent::StartOfTurn)),
-        Event::EagerEndOfTurn => {
+        FluxTurnEvent::Update => interim(None),
+        FluxTurnEvent::StartOfTurn => interim(Some(SttEvent::StartOfTurn)),
+        FluxTurnEvent::EagerEndOfTurn => {
             let mut heard = interim(None);
             heard.events.push(SttEvent::EagerEndOfTurn);
             heard
         }
-        Event::TurnResumed => interim(Some(SttEvent::TurnResumed)),
-        Event::EndOfTurn => {
+        FluxTurnEvent::TurnResumed => interim(Some(SttEvent::TurnResumed)),
+        FluxTurnEvent::EndOfTurn => {
             let sure: Vec<f32> = words.iter().filter_map(|word| word.confidence).collect();
             let confidence = (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
             let settled_ms = Some((end.max(0.0) * 1_000.0) as u64);
-            Heard { events: vec![SttEvent::EndOfTurn { text: transcript, confidence }], settled_ms }
+            SttUpdate { events: vec![SttEvent::EndOfTurn { text: transcript, confidence }], settled_ms }
         }
-        Event::Unknown => Heard::default(),
+        FluxTurnEvent::Unknown => SttUpdate::default(),
     })
 }
 
@@ -167,15 +171,15 @@ mod tests {
         assert_eq!(info("EagerEndOfTurn", "ik wil").events, [words("ik wil"), SttEvent::EagerEndOfTurn]);
         assert_eq!(info("TurnResumed", "ik wil").events, [SttEvent::TurnResumed, words("ik wil")]);
         let end = SttEvent::EndOfTurn { text: "ik wil".into(), confidence: Some(0.75) };
-        assert_eq!(info("EndOfTurn", "ik wil"), Heard { events: vec![end], settled_ms: Some(4_500) });
-        assert_eq!(info("Something", "x"), Heard::default());
-        assert_eq!(parse("{\"type\":\"Connected\",\"sequence_id\":0}"), Ok(Heard::default()));
+        assert_eq!(info("EndOfTurn", "ik wil"), SttUpdate { events: vec![end], settled_ms: Some(4_500) });
+        assert_eq!(info("Something", "x"), SttUpdate::default());
+        assert_eq!(parse("{\"type\":\"Connected\",\"sequence_id\":0}"), Ok(SttUpdate::default()));
         assert!(parse("{\"type\":\"Error\",\"code\":\"INTERNAL_SERVER_ERROR\",\"description\":\"x\"}").is_err());
     }
 
     #[test]
     fn audio_leaves_in_chunks_of_eighty_milliseconds() {
-        let setup = Setup {
+        let setup = SttSessionConfig {
             model: "flux-general-en".into(),
             language: "en".into(),
             keyterms: vec![],
@@ -183,7 +187,7 @@ mod tests {
             endpointing_ms: 300,
             eager: false,
         };
-        let mut flux = Flux::new(setup);
+        let mut flux = FluxProtocol::new(setup);
         for _ in 0..3 {
             assert_eq!(flux.audio(&[1; 160]), None);
         }

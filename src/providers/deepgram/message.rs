@@ -1,8 +1,8 @@
 //! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
 
-use crate::providers::listen::{Heard, Setup, Wire};
-use crate::providers::net::Upgrade;
-use crate::providers::{Endpoint, Failure, SttEvent};
+use crate::providers::listen::{SttProtocol, SttSessionConfig, SttUpdate};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::{ProviderAccess, ProviderError, SttEvent};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::time::Duration;
@@ -13,18 +13,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 /// One connection to Nova.
 #[derive(Debug)]
-pub struct Nova {
-    setup: Setup,
+pub struct NovaProtocol {
+    setup: SttSessionConfig,
 }
 
-impl Nova {
-    pub fn new(setup: Setup) -> Self {
+impl NovaProtocol {
+    pub fn new(setup: SttSessionConfig) -> Self {
         Self { setup }
     }
 }
 
-impl Wire for Nova {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+impl SttProtocol for NovaProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         let endpointing = self.setup.endpointing_ms.to_string();
         let mut query = vec![
             ("model", self.setup.model.as_str()),
@@ -39,10 +39,11 @@ impl Wire for Nova {
             ("utterance_end_ms", "1000"),
         ];
         query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
-        Ok(Upgrade::at(endpoint, "/v1/listen", &query).header("authorization", format!("Token {}", endpoint.key()?)))
+        Ok(WebSocketRequest::for_endpoint(endpoint, "/v1/listen", &query)
+            .header("authorization", format!("Token {}", endpoint.key()?)))
     }
 
-    fn hello(&self) -> Vec<Frame> {
+    fn initial_messages(&self) -> Vec<Frame> {
         Vec::new()
     }
 
@@ -51,11 +52,11 @@ impl Wire for Nova {
         (!codes.is_empty()).then(|| Frame::Binary(Bytes::copy_from_slice(codes)))
     }
 
-    fn idle(&mut self) -> (Duration, Frame) {
+    fn keep_alive(&mut self) -> (Duration, Frame) {
         (KEEP_ALIVE, Frame::text("{\"type\":\"KeepAlive\"}"))
     }
 
-    fn quiet(&mut self) -> Option<Frame> {
+    fn speech_ended_message(&mut self) -> Option<Frame> {
         None
     }
 
@@ -67,14 +68,14 @@ impl Wire for Nova {
         Some(Frame::text("{\"type\":\"CloseStream\"}"))
     }
 
-    fn read(&mut self, text: &str) -> Result<Heard, Failure> {
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
         parse(text)
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
-enum Message {
+enum NovaMessage {
     Results {
         channel: Channel,
         #[serde(default)]
@@ -112,10 +113,11 @@ struct Alternative {
 }
 
 /// What a text frame means.
-pub fn parse(text: &str) -> Result<Heard, Failure> {
-    let message: Message = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
+    let message: NovaMessage =
+        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
     Ok(match message {
-        Message::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
+        NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
             // What it was asked for before its time is all it has.
             let speech_final = speech_final || from_finalize;
             let best = channel.alternatives.into_iter().next();
@@ -123,16 +125,16 @@ pub fn parse(text: &str) -> Result<Heard, Failure> {
             if is_final {
                 let confidence = confidence.filter(|_| !text.is_empty());
                 let settled_ms = Some(((start + duration).max(0.0) * 1_000.0) as u64);
-                Heard { events: vec![SttEvent::Final { text, confidence, speech_final }], settled_ms }
+                SttUpdate { events: vec![SttEvent::Final { text, confidence, speech_final }], settled_ms }
             } else if text.is_empty() {
-                Heard::default()
+                SttUpdate::default()
             } else {
-                Heard::one(SttEvent::Interim(text))
+                SttUpdate::one(SttEvent::Interim(text))
             }
         }
-        Message::UtteranceEnd {} => Heard::one(SttEvent::UtteranceEnd),
-        Message::Error { description } => return Err(Failure::Garbage(description)),
-        Message::Unknown => Heard::default(),
+        NovaMessage::UtteranceEnd {} => SttUpdate::one(SttEvent::UtteranceEnd),
+        NovaMessage::Error { description } => return Err(ProviderError::InvalidResponse(description)),
+        NovaMessage::Unknown => SttUpdate::default(),
     })
 }
 
@@ -148,19 +150,19 @@ mod tests {
                  \"speech_final\":{speech_final},\"channel\":{{\"alternatives\":[{{\"transcript\":\"{transcript}\",\"confidence\":0.9,\"words\":[]}}]}}}}"
             )
         };
-        let one = |event: SttEvent| Ok(Heard::one(event));
+        let one = |event: SttEvent| Ok(SttUpdate::one(event));
         assert_eq!(parse(&results(false, false, "ja")), one(SttEvent::Interim("ja".into())));
-        assert_eq!(parse(&results(false, false, "")), Ok(Heard::default()));
+        assert_eq!(parse(&results(false, false, "")), Ok(SttUpdate::default()));
         let last = SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true };
         assert_eq!(
             parse(&results(true, true, "ja dat klopt")),
-            Ok(Heard { events: vec![last], settled_ms: Some(3_500) })
+            Ok(SttUpdate { events: vec![last], settled_ms: Some(3_500) })
         );
         assert_eq!(
             parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"),
             one(SttEvent::UtteranceEnd)
         );
-        assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(Heard::default()));
+        assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(SttUpdate::default()));
         assert!(parse("{\"type\":\"Results\",\"channel\":7}").is_err());
         assert!(parse("<html>").is_err());
     }

@@ -4,19 +4,19 @@
 pub mod flux;
 pub mod message;
 
-use super::listen::{Recogniser, Setup, Wire};
+use super::listen::{SttProtocol, SttSessionConfig, SttVendor};
 
-pub static LISTEN: Listen = Listen;
+pub static STT: DeepgramStt = DeepgramStt;
 
 #[derive(Debug)]
-pub struct Listen;
+pub struct DeepgramStt;
 
-impl Recogniser for Listen {
-    fn open(&self, setup: &Setup) -> Box<dyn Wire> {
+impl SttVendor for DeepgramStt {
+    fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol> {
         if setup.model.starts_with("flux") {
-            Box::new(flux::Flux::new(setup.clone()))
+            Box::new(flux::FluxProtocol::new(setup.clone()))
         } else {
-            Box::new(message::Nova::new(setup.clone()))
+            Box::new(message::NovaProtocol::new(setup.clone()))
         }
     }
 }

@@ -4,30 +4,30 @@
 
 use super::contexts::upgrade;
 use crate::domain::chat::ToolCall;
-use crate::providers::engine::{Engine, Event, Input, Setup, Wire};
-use crate::providers::net::Upgrade;
-use crate::providers::{Endpoint, Failure, Usage};
+use crate::providers::engine::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::{ProviderAccess, ProviderError, TokenUsage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-pub static AGENT: Agent = Agent;
+pub static REALTIME: ElevenlabsRealtime = ElevenlabsRealtime;
 
 #[derive(Debug)]
-pub struct Agent;
+pub struct ElevenlabsRealtime;
 
-impl Engine for Agent {
-    fn open(&self, setup: Setup) -> Box<dyn Wire> {
-        Box::new(Session { setup, item: 0, speaking: false, interrupted: 0 })
+impl RealtimeVendor for ElevenlabsRealtime {
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
+        Box::new(ConversationalAgentProtocol { setup, item: 0, speaking: false, interrupted: 0 })
     }
 
     fn can_say(&self) -> bool {
         false
     }
 
-    fn greets(&self) -> bool {
+    fn greets_first(&self) -> bool {
         true
     }
 
@@ -37,8 +37,8 @@ impl Engine for Agent {
     }
 }
 
-struct Session {
-    setup: Setup,
+struct ConversationalAgentProtocol {
+    setup: RealtimeSessionConfig,
     /// The answer being given; each has one item.
     item: u32,
     speaking: bool,
@@ -46,31 +46,31 @@ struct Session {
     interrupted: i64,
 }
 
-impl Session {
+impl ConversationalAgentProtocol {
     /// A new answer begins with its first sign.
-    fn begun(&mut self, events: &mut Vec<Event>) -> u32 {
+    fn begun(&mut self, events: &mut Vec<RealtimeEvent>) -> u32 {
         if !std::mem::replace(&mut self.speaking, true) {
             self.item += 1;
-            events.push(Event::ResponseStarted);
+            events.push(RealtimeEvent::ResponseStarted);
         }
         self.item
     }
 
     /// Not every agent is set to say that an answer is complete: then silence or the next thing ends it.
-    fn ended(&mut self, events: &mut Vec<Event>) {
+    fn ended(&mut self, events: &mut Vec<RealtimeEvent>) {
         if std::mem::replace(&mut self.speaking, false) {
-            events.push(Event::ItemDone { item: self.item });
-            events.push(Event::ResponseDone(Usage::default()));
+            events.push(RealtimeEvent::ItemDone { item: self.item });
+            events.push(RealtimeEvent::ResponseDone(TokenUsage::default()));
         }
     }
 }
 
-impl Wire for Session {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+impl RealtimeProtocol for ConversationalAgentProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         upgrade(endpoint, &["v1", "convai", "conversation"], &[("agent_id", &self.setup.model)])
     }
 
-    fn hello(&mut self) -> Vec<Message> {
+    fn initial_messages(&mut self) -> Vec<Message> {
         let setup = &self.setup;
         let mut agent = json!({"prompt": {"prompt": setup.instructions}, "language": setup.language_code()});
         if let Some(text) = &setup.first_message {
@@ -85,22 +85,25 @@ impl Wire for Session {
         vec![Message::text(data.to_string())]
     }
 
-    fn input(&mut self, input: Input) -> Vec<Message> {
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
         let message = match input {
-            Input::Audio(codes) => json!({"user_audio_chunk": STANDARD.encode(codes)}),
-            Input::User(text) => json!({"type": "user_message", "text": text}),
-            Input::Ask(Some(hint)) => json!({"type": "contextual_update", "text": hint}),
-            Input::ToolResult { id, result } => {
+            RealtimeInput::Audio(codes) => json!({"user_audio_chunk": STANDARD.encode(codes)}),
+            RealtimeInput::UserMessage(text) => json!({"type": "user_message", "text": text}),
+            RealtimeInput::RequestResponse(Some(hint)) => json!({"type": "contextual_update", "text": hint}),
+            RealtimeInput::ToolResult { id, result } => {
                 json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
             }
             // It answers by itself, decides itself what was interrupted, and says no words of ours.
-            Input::Ask(None) | Input::Say(_) | Input::Interrupted { .. } => return Vec::new(),
+            RealtimeInput::RequestResponse(None) | RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } => {
+                return Vec::new();
+            }
         };
         vec![Message::text(message.to_string())]
     }
 
-    fn read(&mut self, text: &str) -> Result<(Vec<Event>, Vec<Message>), Failure> {
-        let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
+        let message: ConversationalAgentMessage =
+            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         let (mut events, mut answers) = (Vec::new(), Vec::new());
         match message.kind.as_str() {
             "conversation_initiation_metadata" => {
@@ -109,11 +112,11 @@ impl Wire for Session {
                 for name in ["agent_output_audio_format", "user_input_audio_format"] {
                     if format(name) != "ulaw_8000" {
                         let why = format!("the agent's {name} is {}, and has to be ulaw_8000", format(name));
-                        return Err(Failure::refused(400, why));
+                        return Err(ProviderError::refused(400, why));
                     }
                 }
-                events.extend(told["conversation_id"].as_str().map(|id| Event::Conversation(id.to_owned())));
-                events.push(Event::Ready);
+                events.extend(told["conversation_id"].as_str().map(|id| RealtimeEvent::Conversation(id.to_owned())));
+                events.push(RealtimeEvent::Ready);
             }
             "audio" => {
                 let audio = message.audio.unwrap_or_default();
@@ -121,27 +124,27 @@ impl Wire for Session {
                     return Ok((events, answers));
                 }
                 let codes = STANDARD.decode(audio["audio_base_64"].as_str().unwrap_or_default());
-                let codes: Vec<u8> = codes.map_err(|error| Failure::Garbage(error.to_string()))?;
+                let codes: Vec<u8> = codes.map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
                 let item = self.begun(&mut events);
-                events.push(Event::Audio { item, codes: codes.into() });
+                events.push(RealtimeEvent::Audio { item, codes: codes.into() });
             }
             "agent_response" => {
                 let text = message.agent_response.unwrap_or_default();
                 let item = self.begun(&mut events);
                 let text = text["agent_response"].as_str().unwrap_or_default().trim().to_owned();
-                events.push(Event::WholeText { item, text });
+                events.push(RealtimeEvent::FinalText { item, text });
             }
             "agent_response_complete" => self.ended(&mut events),
             "user_transcript" => {
                 self.ended(&mut events);
                 let text = message.user.unwrap_or_default();
-                events.push(Event::SpeechStopped);
+                events.push(RealtimeEvent::SpeechStopped);
                 let text = text["user_transcript"].as_str().unwrap_or_default().trim().to_owned();
-                events.push(Event::UserFinal(text));
+                events.push(RealtimeEvent::UserFinal(text));
             }
             "interruption" => {
                 self.interrupted = message.interruption.unwrap_or_default()["event_id"].as_i64().unwrap_or(0);
-                events.push(Event::Interrupted);
+                events.push(RealtimeEvent::Interrupted);
                 self.ended(&mut events);
             }
             "client_tool_call" => {
@@ -150,7 +153,7 @@ impl Wire for Session {
                 let arguments =
                     if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
                 let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
-                events.push(Event::Tools(vec![call]));
+                events.push(RealtimeEvent::ToolCalls(vec![call]));
             }
             "ping" => {
                 let id = message.ping.unwrap_or_default()["event_id"].clone();
@@ -161,7 +164,7 @@ impl Wire for Session {
         Ok((events, answers))
     }
 
-    fn quiet(&mut self) -> Vec<Event> {
+    fn conclude_response(&mut self) -> Vec<RealtimeEvent> {
         let mut events = Vec::new();
         self.ended(&mut events);
         events
@@ -169,7 +172,7 @@ impl Wire for Session {
 }
 
 #[derive(Debug, Deserialize)]
-struct Incoming {
+struct ConversationalAgentMessage {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(rename = "conversation_initiation_metadata_event", default)]
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_answer_begins_with_its_sound_and_ends_with_what_follows() {
-        let setup = Setup {
+        let setup = RealtimeSessionConfig {
             model: "agent_1".into(),
             voice: None,
             instructions: "Be brief.".into(),
@@ -204,20 +207,24 @@ mod tests {
             encoding: "mulaw",
             silence_ms: 300,
         };
-        let mut wire = AGENT.open(setup);
-        assert!(wire.hello()[0].to_text().unwrap().contains("\"first_message\":\"Hello.\""));
+        let mut wire = REALTIME.open(setup);
+        assert!(wire.initial_messages()[0].to_text().unwrap().contains("\"first_message\":\"Hello.\""));
         let mut read = |message: Value| wire.read(&message.to_string()).unwrap();
         let metadata = json!({"type": "conversation_initiation_metadata", "conversation_initiation_metadata_event":
             {"conversation_id": "conv_1", "agent_output_audio_format": "ulaw_8000", "user_input_audio_format": "ulaw_8000"}});
-        assert_eq!(read(metadata).0, [Event::Conversation("conv_1".into()), Event::Ready]);
+        assert_eq!(read(metadata).0, [RealtimeEvent::Conversation("conv_1".into()), RealtimeEvent::Ready]);
         let audio =
             |id: i64| json!({"type": "audio", "audio_event": {"audio_base_64": STANDARD.encode([1]), "event_id": id}});
-        let sound = Event::Audio { item: 1, codes: vec![1].into() };
-        assert_eq!(read(audio(3)).0, [Event::ResponseStarted, sound]);
+        let sound = RealtimeEvent::Audio { item: 1, codes: vec![1].into() };
+        assert_eq!(read(audio(3)).0, [RealtimeEvent::ResponseStarted, sound]);
         let said = json!({"type": "agent_response", "agent_response_event": {"agent_response": " Hello. "}});
-        assert_eq!(read(said).0, [Event::WholeText { item: 1, text: "Hello.".into() }]);
+        assert_eq!(read(said).0, [RealtimeEvent::FinalText { item: 1, text: "Hello.".into() }]);
         let cut = json!({"type": "interruption", "interruption_event": {"event_id": 4}});
-        let ends = [Event::Interrupted, Event::ItemDone { item: 1 }, Event::ResponseDone(Usage::default())];
+        let ends = [
+            RealtimeEvent::Interrupted,
+            RealtimeEvent::ItemDone { item: 1 },
+            RealtimeEvent::ResponseDone(TokenUsage::default()),
+        ];
         assert_eq!(read(cut).0, ends);
         assert_eq!(read(audio(4)).0, [], "made before the interruption");
         let ping = read(json!({"type": "ping", "ping_event": {"event_id": 7, "ping_ms": 50}}));

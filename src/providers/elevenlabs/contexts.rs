@@ -3,9 +3,9 @@
 use super::http::segments;
 use super::{model, takes_language, voice_settings};
 use crate::domain::speech::{TtsConfig, VoiceSettings};
-use crate::providers::net::Upgrade;
-use crate::providers::speech::{Wire, language_code};
-use crate::providers::{AudioFormat, Endpoint, Failure, Mark, TtsEvent};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::speech::{TtsSocketProtocol, language_code};
+use crate::providers::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -18,21 +18,24 @@ const CONTEXTS_MAX: usize = 5;
 
 /// How far a sentence has come: times and letters of a chunk count from its own start.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct AlignmentProgress {
     bytes: usize,
     chars: u32,
 }
 
-impl Progress {
+impl AlignmentProgress {
     /// Marks of a chunk, at its words' ends.
-    pub(super) fn marks(&mut self, audio: usize, letters: &[String], starts_ms: &[f64]) -> Vec<Mark> {
+    pub(super) fn marks(&mut self, audio: usize, letters: &[String], starts_ms: &[f64]) -> Vec<WordTimestamp> {
         let base_ms = self.bytes as f64 / 8.0;
         self.bytes += audio;
         let mut marks = Vec::new();
         for (index, letter) in letters.iter().enumerate() {
             if letter.trim().is_empty() || index + 1 == letters.len() {
                 let start = starts_ms.get(index).copied().unwrap_or(0.0);
-                marks.push(Mark { at_ms: (base_ms + start).max(0.0) as u32, chars: self.chars + index as u32 + 1 });
+                marks.push(WordTimestamp {
+                    at_ms: (base_ms + start).max(0.0) as u32,
+                    chars: self.chars + index as u32 + 1,
+                });
             }
         }
         self.chars += letters.len() as u32;
@@ -42,14 +45,14 @@ impl Progress {
 
 /// The wire of one call's socket.
 #[derive(Debug)]
-pub struct Contexts {
+pub struct MultiStreamProtocol {
     voice: String,
     query: Vec<(&'static str, String)>,
     settings: Value,
-    progress: HashMap<String, Progress>,
+    progress: HashMap<String, AlignmentProgress>,
 }
 
-impl Contexts {
+impl MultiStreamProtocol {
     pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         let name = model(config);
         let mut query = vec![
@@ -69,21 +72,23 @@ impl Contexts {
 }
 
 /// Path and query of a socket, with the key in the header.
-pub(super) fn upgrade(endpoint: &Endpoint, path: &[&str], query: &[(&str, &str)]) -> Result<Upgrade, Failure> {
+pub(super) fn upgrade(
+    endpoint: &ProviderAccess, path: &[&str], query: &[(&str, &str)],
+) -> Result<WebSocketRequest, ProviderError> {
     let path = segments(&endpoint.base_url, path)?;
-    let base = url::Url::parse(&endpoint.base_url).map_err(|error| Failure::Unreachable(error.to_string()))?;
+    let base = url::Url::parse(&endpoint.base_url).map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     let path = path.path().strip_prefix(base.path().trim_end_matches('/')).unwrap_or(path.path());
-    Ok(Upgrade::at(endpoint, path, query).header("xi-api-key", endpoint.key()?.to_owned()))
+    Ok(WebSocketRequest::for_endpoint(endpoint, path, query).header("xi-api-key", endpoint.key()?.to_owned()))
 }
 
-impl Wire for Contexts {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+impl TtsSocketProtocol for MultiStreamProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         let query: Vec<(&str, &str)> = self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
         upgrade(endpoint, &["v1", "text-to-speech", &self.voice, "multi-stream-input"], &query)
     }
 
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
-        self.progress.insert(context.to_owned(), Progress::default());
+        self.progress.insert(context.to_owned(), AlignmentProgress::default());
         // Settings are taken from a context's first message only; a text ends with a space.
         let mut first = json!({"text": " ", "context_id": context});
         if self.settings.as_object().is_some_and(|settings| !settings.is_empty()) {
@@ -99,7 +104,7 @@ impl Wire for Contexts {
         vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
     }
 
-    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
         read(&mut self.progress, text)
     }
 
@@ -113,20 +118,23 @@ impl Wire for Contexts {
 }
 
 /// What a text frame of either kind of socket means.
-pub(super) fn read(progress: &mut HashMap<String, Progress>, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
-    let message: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+pub(super) fn read(
+    progress: &mut HashMap<String, AlignmentProgress>, text: &str,
+) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
+    let message: MultiStreamMessage =
+        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
     if let Some(error) = message.error {
         return Err(refused(&error, message.message));
     }
     let Some(context) = message.context_id else { return Ok(Vec::new()) };
     let mut events = Vec::new();
     if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
-        let bytes = STANDARD.decode(audio).map_err(|error| Failure::Garbage(error.to_string()))?;
+        let bytes = STANDARD.decode(audio).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         // Sound without an alignment takes its time all the same.
         let Alignment { chars, starts_ms } = message.alignment.unwrap_or_default();
         let marks = progress.get_mut(&context).map(|one| one.marks(bytes.len(), &chars, &starts_ms));
         if let Some(marks) = marks.filter(|marks| !marks.is_empty()) {
-            events.push((context.clone(), TtsEvent::Marks(marks)));
+            events.push((context.clone(), TtsEvent::WordTimestamps(marks)));
         }
         events.push((context.clone(), TtsEvent::Audio(bytes.into())));
     }
@@ -138,20 +146,20 @@ pub(super) fn read(progress: &mut HashMap<String, Progress>, text: &str) -> Resu
 }
 
 /// An error frame; its name says what kind of refusal it is.
-pub(super) fn refused(name: &str, message: Option<String>) -> Failure {
+pub(super) fn refused(name: &str, message: Option<String>) -> ProviderError {
     let status = match name {
         "too_many_concurrent_requests" | "system_busy" | "max_active_conversations" => 429,
         "invalid_api_key" | "quota_exceeded" | "detected_unusual_activity" => 401,
         // Nothing was said for a while: the next socket is as good.
-        "input_timeout_exceeded" => return Failure::Dropped(name.to_owned()),
+        "input_timeout_exceeded" => return ProviderError::Disconnected(name.to_owned()),
         _ => 400,
     };
-    Failure::refused(status, message.unwrap_or_else(|| name.to_owned()))
+    ProviderError::refused(status, message.unwrap_or_else(|| name.to_owned()))
 }
 
 /// The sockets differ in how they spell their fields.
 #[derive(Debug, Deserialize)]
-struct Incoming {
+struct MultiStreamMessage {
     #[serde(default)]
     audio: Option<String>,
     #[serde(rename = "isFinal", alias = "is_final", default)]
@@ -178,8 +186,13 @@ struct Alignment {
 pub(super) mod tests {
     use super::*;
 
-    fn contexts() -> Contexts {
-        Contexts { voice: "v".into(), query: vec![], settings: json!({"stability": 0.5}), progress: HashMap::new() }
+    fn contexts() -> MultiStreamProtocol {
+        MultiStreamProtocol {
+            voice: "v".into(),
+            query: vec![],
+            settings: json!({"stability": 0.5}),
+            progress: HashMap::new(),
+        }
     }
 
     #[test]
@@ -195,14 +208,20 @@ pub(super) mod tests {
         let mut read = |message: Value| wire.read(&message.to_string()).unwrap();
         let first = read(chunk(&audio));
         let sound = TtsEvent::Audio(vec![0xFF; 800].into());
-        assert_eq!(first, [("s1".into(), TtsEvent::Marks(vec![Mark { at_ms: 90, chars: 3 }])), ("s1".into(), sound)]);
+        assert_eq!(
+            first,
+            [
+                ("s1".into(), TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 90, chars: 3 }])),
+                ("s1".into(), sound)
+            ]
+        );
         let second = read(chunk(&audio));
-        assert_eq!(second[0].1, TtsEvent::Marks(vec![Mark { at_ms: 190, chars: 6 }]));
+        assert_eq!(second[0].1, TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 190, chars: 6 }]));
         assert_eq!(read(json!({"audio": audio, "contextId": "s1", "alignment": null})).len(), 1);
-        assert_eq!(read(chunk(&audio))[0].1, TtsEvent::Marks(vec![Mark { at_ms: 390, chars: 9 }]));
+        assert_eq!(read(chunk(&audio))[0].1, TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 390, chars: 9 }]));
         assert_eq!(read(json!({"isFinal": true, "contextId": "s1"})), [("s1".into(), TtsEvent::Done)]);
         assert_eq!(read(json!({"type": "flush_done"})), []);
         let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});
-        assert_eq!(wire.read(&error.to_string()), Err(Failure::refused(429, "no")));
+        assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(429, "no")));
     }
 }

@@ -1,9 +1,9 @@
 //! `GET /v1/convai/conversations/{id}`: what was said in a call that ran on ElevenLabs' conversational agent.
 
 use super::http::segments;
-use crate::domain::provider::{Account, Stage};
-use crate::domain::transcript::{Role, Turn};
-use crate::providers::{Failure, Providers, net, refusal, unreachable};
+use crate::domain::provider::{PipelineStage, ProviderAccount};
+use crate::domain::transcript::{Turn, TurnRole};
+use crate::providers::{ProviderError, ProviderRegistry, net, refusal, unreachable};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -17,22 +17,22 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const CONVERSATION_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, Deserialize)]
-struct Conversation {
+struct VendorConversation {
     status: String,
     #[serde(default)]
-    metadata: Metadata,
+    metadata: ConversationMetadata,
     #[serde(default)]
-    transcript: Vec<Entry>,
+    transcript: Vec<ConversationEntry>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Metadata {
+struct ConversationMetadata {
     #[serde(default)]
     call_duration_secs: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Entry {
+struct ConversationEntry {
     role: String,
     /// Not there where the agent only called a tool.
     #[serde(default)]
@@ -44,28 +44,28 @@ struct Entry {
 }
 
 /// The turns of a conversation, once the vendor has processed it.
-pub async fn transcript(providers: &Providers, id: &str) -> Result<Vec<Turn>, Failure> {
-    let endpoint = providers.endpoint(Account::Elevenlabs, None);
+pub async fn transcript(providers: &ProviderRegistry, id: &str) -> Result<Vec<Turn>, ProviderError> {
+    let endpoint = providers.endpoint(ProviderAccount::Elevenlabs, None);
     let key = endpoint.key()?;
     let url = segments(&endpoint.base_url, &["v1", "convai", "conversations", id])?;
     let deadline = Instant::now() + DEADLINE;
     let mut wait = FIRST_WAIT;
     loop {
-        let request = providers.http(Stage::Tts).request(reqwest::Method::GET, &endpoint, url.clone())?;
+        let request = providers.http(PipelineStage::Tts).request(reqwest::Method::GET, &endpoint, url.clone())?;
         let request = request.header("xi-api-key", key).send();
-        let late = |_| Failure::Deadline("conversation");
+        let late = |_| ProviderError::Timeout("conversation");
         let response = timeout_at(deadline, request).await.map_err(late)?.map_err(|error| unreachable(&error))?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
         let body = timeout_at(deadline, net::body(response, CONVERSATION_BYTES_MAX)).await.map_err(late)??;
-        let conversation: Conversation =
-            serde_json::from_slice(&body).map_err(|error| Failure::Garbage(error.to_string()))?;
+        let conversation: VendorConversation =
+            serde_json::from_slice(&body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         if matches!(conversation.status.as_str(), "done" | "failed") {
             return Ok(turns(&conversation));
         }
         if Instant::now() + wait > deadline {
-            return Err(Failure::Deadline("conversation"));
+            return Err(ProviderError::Timeout("conversation"));
         }
         sleep(wait).await;
         wait *= 2;
@@ -73,7 +73,7 @@ pub async fn transcript(providers: &Providers, id: &str) -> Result<Vec<Turn>, Fa
 }
 
 /// A turn lasts until the next one begins: the vendor does not say how long it was.
-fn turns(conversation: &Conversation) -> Vec<Turn> {
+fn turns(conversation: &VendorConversation) -> Vec<Turn> {
     let ms = |seconds: f64| (seconds.max(0.0) * 1_000.0) as u64;
     let end = conversation.metadata.call_duration_secs.map(ms);
     let entries = &conversation.transcript;
@@ -85,7 +85,7 @@ fn turns(conversation: &Conversation) -> Vec<Turn> {
             let started_at_ms = ms(entry.time_in_call_secs);
             let next = entries.get(index + 1).map(|next| ms(next.time_in_call_secs)).or(end);
             Some(Turn {
-                role: if entry.role == "agent" { Role::Assistant } else { Role::User },
+                role: if entry.role == "agent" { TurnRole::Assistant } else { TurnRole::User },
                 content,
                 started_at_ms,
                 ended_at_ms: next.unwrap_or(started_at_ms).max(started_at_ms),
@@ -110,7 +110,7 @@ mod tests {
             turns.iter().map(|t| (t.role, t.content.as_str(), t.started_at_ms, t.ended_at_ms, t.interrupted)).collect();
         assert_eq!(
             short,
-            [(Role::Assistant, "Goedemiddag", 0, 2_000, true), (Role::User, "Hallo", 3_000, 9_000, false)]
+            [(TurnRole::Assistant, "Goedemiddag", 0, 2_000, true), (TurnRole::User, "Hallo", 3_000, 9_000, false)]
         );
     }
 }

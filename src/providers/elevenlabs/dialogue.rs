@@ -1,11 +1,11 @@
 //! Text-to-Dialogue sockets: the transport of the expressive models (v3, v4).
 
-use super::contexts::{Progress, read, upgrade};
+use super::contexts::{AlignmentProgress, read, upgrade};
 use super::model;
 use crate::domain::speech::{TtsConfig, VoiceSettings};
-use crate::providers::net::Upgrade;
-use crate::providers::speech::{Wire, language_code};
-use crate::providers::{AudioFormat, Endpoint, Failure, TtsEvent};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::speech::{TtsSocketProtocol, language_code};
+use crate::providers::{AudioFormat, ProviderAccess, ProviderError, TtsEvent};
 use serde_json::json;
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,16 +13,16 @@ use tokio_tungstenite::tungstenite::Message;
 const CONTEXTS_MAX: usize = 5;
 
 #[derive(Debug)]
-pub struct Dialogue {
+pub struct TextToDialogueProtocol {
     voice: String,
     model: String,
     language: String,
     /// The one setting that these models honour.
     stability: Option<f64>,
-    progress: HashMap<String, Progress>,
+    progress: HashMap<String, AlignmentProgress>,
 }
 
-impl Dialogue {
+impl TextToDialogueProtocol {
     pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         Self {
             voice: config.voice_id.clone(),
@@ -34,8 +34,8 @@ impl Dialogue {
     }
 }
 
-impl Wire for Dialogue {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
+impl TtsSocketProtocol for TextToDialogueProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         let query = [
             ("model_id", self.model.as_str()),
             ("output_format", "ulaw_8000"),
@@ -46,7 +46,7 @@ impl Wire for Dialogue {
     }
 
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
-        self.progress.insert(context.to_owned(), Progress::default());
+        self.progress.insert(context.to_owned(), AlignmentProgress::default());
         let mut first = json!({"context_id": context, "voices": [self.voice]});
         if let Some(stability) = self.stability {
             first["voice_settings"] = json!({"stability": stability});
@@ -64,7 +64,7 @@ impl Wire for Dialogue {
         vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
     }
 
-    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, Failure> {
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
         read(&mut self.progress, text)
     }
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_sentence_is_flushed_and_ends_with_its_context() {
-        let mut wire = Dialogue {
+        let mut wire = TextToDialogueProtocol {
             voice: "v".into(),
             model: "eleven_v3".into(),
             language: "nl".into(),

@@ -2,15 +2,15 @@
 //! before v4 accepts.
 
 use super::{model, takes_language, voice_settings};
-use crate::providers::speech::{Setup, Voice, language_code, over_http};
-use crate::providers::{AudioFormat, Failure, Speech};
+use crate::providers::speech::{TtsSession, TtsSetup, language_code, speak_over_http};
+use crate::providers::{AudioFormat, ProviderError, TtsStream};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
-pub struct Http(pub Setup);
+pub struct ElevenlabsHttpSession(pub TtsSetup);
 
-impl Voice for Http {
-    fn speak(&mut self, text: &str, alone: bool) -> Speech {
+impl TtsSession for ElevenlabsHttpSession {
+    fn speak(&mut self, text: &str, alone: bool) -> TtsStream {
         let setup = &self.0;
         let config = &setup.config;
         let mut body = json!({"text": text, "model_id": model(config)});
@@ -21,7 +21,7 @@ impl Voice for Http {
         if !voice.is_empty() {
             body["voice_settings"] = Value::Object(voice);
         }
-        over_http(setup, alone, AudioFormat::Mulaw, |post| {
+        speak_over_http(setup, alone, AudioFormat::Mulaw, |post| {
             let mut url = segments(&setup.endpoint.base_url, &["v1", "text-to-speech", &config.voice_id, "stream"])?;
             url.set_query(Some("output_format=ulaw_8000"));
             Ok(post(url)?.header("xi-api-key", setup.endpoint.key()?).json(&body))
@@ -30,8 +30,8 @@ impl Voice for Http {
 }
 
 /// Identifiers are customers' texts: each becomes one path segment, whatever it holds.
-pub(super) fn segments(base_url: &str, path: &[&str]) -> Result<url::Url, Failure> {
-    let wrong = |why: String| Failure::Unreachable(why);
+pub(super) fn segments(base_url: &str, path: &[&str]) -> Result<url::Url, ProviderError> {
+    let wrong = |why: String| ProviderError::Unreachable(why);
     let mut url = url::Url::parse(base_url).map_err(|error| wrong(format!("base_url: {error}")))?;
     url.path_segments_mut().map_err(|()| wrong("base_url has no path".to_owned()))?.pop_if_empty().extend(path);
     Ok(url)

@@ -7,32 +7,32 @@ pub mod conversation;
 pub mod dialogue;
 pub mod http;
 
-use super::speech::{Setup, SocketVoice, Voice, VoiceProvider};
+use super::speech::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
 use crate::domain::speech::{TtsConfig, VoiceSettings};
 use serde_json::{Map, Value, json};
 
 /// Vendor's fastest model, the default of the reference.
 const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
 
-pub static VOICE: Voices = Voices;
-pub use agent::AGENT;
+pub static TTS: ElevenlabsTts = ElevenlabsTts;
+pub use agent::REALTIME;
 
 #[derive(Debug)]
-pub struct Voices;
+pub struct ElevenlabsTts;
 
-impl VoiceProvider for Voices {
-    fn open(&self, setup: Setup) -> Box<dyn Voice> {
+impl TtsVendor for ElevenlabsTts {
+    fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
         match model(&setup.config) {
             // The expressive models are refused on the ordinary sockets.
             name if name.starts_with("eleven_v3") || name.starts_with("eleven_v4") => {
-                let wire = dialogue::Dialogue::new(&setup.config, &setup.settings);
-                Box::new(SocketVoice::open(setup, Box::new(wire)))
+                let wire = dialogue::TextToDialogueProtocol::new(&setup.config, &setup.settings);
+                Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
             // The first generation is HTTP's.
-            name if name.ends_with("_v1") => Box::new(http::Http(setup)),
+            name if name.ends_with("_v1") => Box::new(http::ElevenlabsHttpSession(setup)),
             _ => {
-                let wire = contexts::Contexts::new(&setup.config, &setup.settings);
-                Box::new(SocketVoice::open(setup, Box::new(wire)))
+                let wire = contexts::MultiStreamProtocol::new(&setup.config, &setup.settings);
+                Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
         }
     }

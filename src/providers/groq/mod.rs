@@ -2,7 +2,7 @@
 
 use super::openai::message::{ChatCompletions, as_they_are};
 
-pub static CHAT: ChatCompletions =
+pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: false, effort, arrange: as_they_are };
 
 /// The open-weight reasoning models think unless they are asked not to.

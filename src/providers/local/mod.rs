@@ -3,4 +3,4 @@
 
 pub mod client;
 
-pub static VOICE: client::Voices = client::Voices;
+pub static TTS: client::LocalTts = client::LocalTts;

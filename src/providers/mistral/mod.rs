@@ -5,7 +5,7 @@ use super::openai::message::ChatCompletions;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-pub static CHAT: ChatCompletions =
+pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: false, has_cache_key: true, effort: |_| None, arrange };
 
 /// The system speaks only at the start; after a tool the assistant speaks before the user does; tool calls

@@ -2,8 +2,8 @@
 //! speak them.
 
 use crate::domain::chat::{ChatMessage, ToolCall};
-use crate::providers::chat::{Completion, Outgoing, Reader, StructuredRequest, TextModel};
-use crate::providers::{ChatRequest, Endpoint, Failure, LlmEvent, Usage};
+use crate::providers::chat::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, StructuredRequest};
+use crate::providers::{LlmEvent, LlmRequest, ProviderAccess, ProviderError, TokenUsage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,9 +31,9 @@ pub fn as_they_are(messages: Vec<Value>) -> Vec<Value> {
 }
 
 impl ChatCompletions {
-    fn outgoing(&self, endpoint: &Endpoint, body: Value) -> Result<Outgoing, Failure> {
+    fn outgoing(&self, endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
         let headers = vec![("authorization", format!("Bearer {}", endpoint.key()?))];
-        Ok(Outgoing { path: "/chat/completions", headers, body })
+        Ok(LlmHttpRequest { path: "/chat/completions", headers, body })
     }
 
     fn messages(&self, messages: &[ChatMessage]) -> Vec<Value> {
@@ -41,13 +41,13 @@ impl ChatCompletions {
     }
 }
 
-impl TextModel for ChatCompletions {
-    fn request(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<Outgoing, Failure> {
+impl LlmVendor for ChatCompletions {
+    fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError> {
         let mut body = json!({"model": request.model, "stream": true, "messages": self.messages(&request.messages)});
         if self.has_stream_options {
             body["stream_options"] = json!({"include_usage": true});
         }
-        let effort = (self.effort)(&request.model).filter(|_| !endpoint.is_customers);
+        let effort = (self.effort)(&request.model).filter(|_| !endpoint.is_customer_server);
         if let Some(effort) = effort {
             body["reasoning_effort"] = json!(effort);
         }
@@ -55,7 +55,7 @@ impl TextModel for ChatCompletions {
         if let Some(temperature) = request.temperature.or(effort.is_none().then_some(TEMPERATURE)) {
             body["temperature"] = json!(temperature);
         }
-        if let (Some(key), true, false) = (&request.cache_key, self.has_cache_key, endpoint.is_customers) {
+        if let (Some(key), true, false) = (&request.cache_key, self.has_cache_key, endpoint.is_customer_server) {
             body["prompt_cache_key"] = json!(key);
         }
         if !request.tools.is_empty() {
@@ -72,13 +72,15 @@ impl TextModel for ChatCompletions {
         self.outgoing(endpoint, body)
     }
 
-    fn reader(&self) -> Box<dyn Reader> {
-        Box::new(Collector::default())
+    fn reader(&self) -> Box<dyn LlmStreamReader> {
+        Box::new(ChatCompletionsReader::default())
     }
 
     /// Not `strict`: that takes only schemas without optional fields, and customers write their own. The
     /// answer is held against the schema here.
-    fn structured(&self, endpoint: &Endpoint, request: &StructuredRequest<'_>) -> Result<Outgoing, Failure> {
+    fn structured(
+        &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
+    ) -> Result<LlmHttpRequest, ProviderError> {
         let body = json!({
             "model": request.model,
             "messages": self.messages(request.messages),
@@ -88,10 +90,11 @@ impl TextModel for ChatCompletions {
         self.outgoing(endpoint, body)
     }
 
-    fn whole(&self, body: &[u8]) -> Result<Completion, Failure> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| Failure::Garbage(error.to_string()))?;
+    fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError> {
+        let body: Value =
+            serde_json::from_slice(body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         let text = text_of(&body["choices"][0]["message"]["content"]);
-        let text = text.ok_or_else(|| Failure::Garbage("no content in the answer".to_owned()))?;
+        let text = text.ok_or_else(|| ProviderError::InvalidResponse("no content in the answer".to_owned()))?;
         let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
         let (prompt_tokens, completion_tokens) = (tokens("prompt_tokens"), tokens("completion_tokens"));
         Ok(Completion { text, prompt_tokens, completion_tokens })
@@ -138,12 +141,12 @@ struct Chunk {
     #[serde(default)]
     error: Option<Value>,
     #[serde(default)]
-    x_groq: Option<Groq>,
+    x_groq: Option<GroqExtension>,
 }
 
 /// What Groq adds to the first and the last chunk.
 #[derive(Debug, Deserialize)]
-struct Groq {
+struct GroqExtension {
     #[serde(default)]
     usage: Option<ChunkUsage>,
     #[serde(default)]
@@ -153,13 +156,13 @@ struct Groq {
 #[derive(Debug, Deserialize)]
 struct Choice {
     #[serde(default)]
-    delta: Delta,
+    delta: ChunkDelta,
     #[serde(default)]
     finish_reason: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Delta {
+struct ChunkDelta {
     #[serde(default)]
     content: Option<Value>,
     #[serde(default)]
@@ -204,24 +207,25 @@ struct PromptDetails {
 
 /// Collects a stream of chunks.
 #[derive(Debug, Default)]
-pub struct Collector {
+pub struct ChatCompletionsReader {
     tools: Vec<ToolCall>,
     usage: Option<ChunkUsage>,
     finished: bool,
 }
 
 /// The server reported an error inside the stream: what it said, as a refusal that may be tried again.
-fn stream_error(error: &Value) -> Failure {
+fn stream_error(error: &Value) -> ProviderError {
     let text = error.get("message").and_then(Value::as_str).or(error.as_str());
-    Failure::refused(500, text.map_or_else(|| error.to_string(), str::to_owned))
+    ProviderError::refused(500, text.map_or_else(|| error.to_string(), str::to_owned))
 }
 
-impl Reader for Collector {
-    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, Failure> {
+impl LlmStreamReader for ChatCompletionsReader {
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
         if data == "[DONE]" {
             return Ok(true);
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| Failure::Garbage(error.to_string()))?;
+        let chunk: Chunk =
+            serde_json::from_str(data).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         if let Some(error) = &chunk.error {
             return Err(stream_error(error));
         }
@@ -260,10 +264,10 @@ impl Reader for Collector {
             }
         }
         if !tools.is_empty() {
-            events.push(LlmEvent::Tools(tools));
+            events.push(LlmEvent::ToolCalls(tools));
         }
         let usage = self.usage.take().unwrap_or_default();
-        events.push(LlmEvent::Done(Usage {
+        events.push(LlmEvent::Done(TokenUsage {
             model: String::new(),
             prompt_tokens: usage.prompt_tokens.unwrap_or(0),
             completion_tokens: usage.completion_tokens.unwrap_or(0),
@@ -273,7 +277,7 @@ impl Reader for Collector {
     }
 }
 
-impl Collector {
+impl ChatCompletionsReader {
     fn tool(&mut self, delta: ToolDelta) {
         if delta.index >= TOOL_CALLS_MAX {
             return;
@@ -306,12 +310,12 @@ mod tests {
     use super::*;
 
     fn done(prompt_tokens: u64, completion_tokens: u64, cached_tokens: u64) -> LlmEvent {
-        LlmEvent::Done(Usage { model: String::new(), prompt_tokens, completion_tokens, cached_tokens })
+        LlmEvent::Done(TokenUsage { model: String::new(), prompt_tokens, completion_tokens, cached_tokens })
     }
 
     #[test]
     fn interleaved_tool_calls_are_put_together_after_the_text() {
-        let mut collector = Collector::default();
+        let mut collector = ChatCompletionsReader::default();
         let mut said = vec![];
         for data in [
             r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}"#,
@@ -335,7 +339,7 @@ mod tests {
         assert_eq!(
             collector.finish(),
             [
-                LlmEvent::Tools(vec![call("a", "book", "{\"day\":1}"), call("call_1", "look", "{\"x\":1}")]),
+                LlmEvent::ToolCalls(vec![call("a", "book", "{\"day\":1}"), call("call_1", "look", "{\"x\":1}")]),
                 done(8, 3, 5),
             ]
         );
@@ -343,7 +347,7 @@ mod tests {
 
     #[test]
     fn other_vendors_chunks_are_read_as_well() {
-        let mut collector = Collector::default();
+        let mut collector = ChatCompletionsReader::default();
         let mut said = vec![];
         for data in [
             r#"{"x_groq":{"id":"req_1"},"choices":[{"delta":{"reasoning":"hm"}}]}"#,
@@ -358,15 +362,15 @@ mod tests {
 
     #[test]
     fn errors_inside_the_stream_are_told_apart_from_garbage() {
-        let mut collector = Collector::default();
+        let mut collector = ChatCompletionsReader::default();
         let mut event = |data: &str| collector.event(data, &mut vec![]);
         for data in [
             r#"{"error":{"message":"overloaded"}}"#,
             r#"{"code":"x","error":"overloaded"}"#,
             r#"{"x_groq":{"error":"overloaded"},"choices":[]}"#,
         ] {
-            assert_eq!(event(data), Err(Failure::refused(500, "overloaded")));
+            assert_eq!(event(data), Err(ProviderError::refused(500, "overloaded")));
         }
-        assert!(matches!(event("<html>"), Err(Failure::Garbage(_))));
+        assert!(matches!(event("<html>"), Err(ProviderError::InvalidResponse(_))));
     }
 }

@@ -8,11 +8,11 @@ pub mod transcribe;
 
 use message::{ChatCompletions, as_they_are};
 
-pub static CHAT: ChatCompletions =
+pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: true, effort, arrange: as_they_are };
-pub static SPEECH: speech::Voices = speech::Voices;
-pub static TRANSCRIBE: transcribe::Transcribe = transcribe::Transcribe;
-pub static REALTIME: realtime::Realtime = realtime::OPENAI;
+pub static TTS: speech::OpenaiTts = speech::OpenaiTts;
+pub static STT: transcribe::OpenaiStt = transcribe::OpenaiStt;
+pub static REALTIME: realtime::OpenaiRealtime = realtime::OPENAI;
 
 /// Callers wait for the first word: models that think are asked to think as little as they can. A value
 /// that one does not take is learnt from its refusal.

@@ -2,9 +2,9 @@
 //! <https://platform.openai.com/docs/guides/realtime>, <https://docs.x.ai/docs/guides/voice>
 
 use crate::domain::chat::ToolCall;
-use crate::providers::engine::{Engine, Event, Input, Setup, Wire};
-use crate::providers::net::Upgrade;
-use crate::providers::{Endpoint, Failure, Usage};
+use crate::providers::engine::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::{ProviderAccess, ProviderError, TokenUsage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -26,20 +26,20 @@ const TOOL_CALLS_MAX: usize = 16;
 
 /// Who speaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum RealtimeDialect {
     Openai,
     /// Voice and turn detection at the top, cumulative transcripts, texts that are said as they are.
     Xai,
 }
 
 #[derive(Debug)]
-pub struct Realtime(pub Dialect);
+pub struct OpenaiRealtime(pub RealtimeDialect);
 
-pub const OPENAI: Realtime = Realtime(Dialect::Openai);
+pub const OPENAI: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Openai);
 
-impl Engine for Realtime {
-    fn open(&self, setup: Setup) -> Box<dyn Wire> {
-        Box::new(Session {
+impl RealtimeVendor for OpenaiRealtime {
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
+        Box::new(OpenaiRealtimeProtocol {
             dialect: self.0,
             setup,
             items: Vec::new(),
@@ -53,14 +53,14 @@ impl Engine for Realtime {
         true
     }
 
-    fn greets(&self) -> bool {
+    fn greets_first(&self) -> bool {
         false
     }
 }
 
-struct Session {
-    dialect: Dialect,
-    setup: Setup,
+struct OpenaiRealtimeProtocol {
+    dialect: RealtimeDialect,
+    setup: RealtimeSessionConfig,
     /// Items of the agent, in the order they came; their place is their number.
     items: Vec<String>,
     /// The caller's item being transcribed, and its text so far.
@@ -69,7 +69,7 @@ struct Session {
     hello: bool,
 }
 
-impl Session {
+impl OpenaiRealtimeProtocol {
     fn session(&self) -> Value {
         let setup = &self.setup;
         let tools: Vec<Value> = setup
@@ -81,7 +81,7 @@ impl Session {
             json!({"type": "server_vad", "silence_duration_ms": setup.silence_ms, "prefix_padding_ms": 300});
         let format = json!({"type": setup.format()});
         let mut session = match self.dialect {
-            Dialect::Openai => {
+            RealtimeDialect::Openai => {
                 let mut input = json!({"format": format, "turn_detection": detection,
                     "transcription": {"model": "gpt-4o-mini-transcribe", "language": setup.language_code()}});
                 input["turn_detection"]["create_response"] = json!(true);
@@ -89,7 +89,7 @@ impl Session {
                 json!({"type": "realtime", "output_modalities": ["audio"],
                     "audio": {"input": input, "output": {"format": format}}})
             }
-            Dialect::Xai => json!({"turn_detection": detection, "audio": {
+            RealtimeDialect::Xai => json!({"turn_detection": detection, "audio": {
                 "input": {"format": format, "transport": "json",
                     "transcription": {"model": "grok-transcribe", "language_hint": setup.language_code()}},
                 "output": {"format": format, "transport": "json"}}}),
@@ -97,8 +97,8 @@ impl Session {
         session["instructions"] = json!(setup.instructions);
         if let Some(voice) = &setup.voice {
             match self.dialect {
-                Dialect::Openai => session["audio"]["output"]["voice"] = json!(voice),
-                Dialect::Xai => session["voice"] = json!(voice),
+                RealtimeDialect::Openai => session["audio"]["output"]["voice"] = json!(voice),
+                RealtimeDialect::Xai => session["voice"] = json!(voice),
             }
         }
         if !tools.is_empty() {
@@ -121,10 +121,10 @@ impl Session {
 
     fn say(&self, text: &str) -> Vec<Value> {
         match self.dialect {
-            Dialect::Openai => vec![json!({"type": "response.create", "response": {
+            RealtimeDialect::Openai => vec![json!({"type": "response.create", "response": {
                 "instructions": format!("Say exactly this, word for word, and nothing else: {text}"), "tool_choice": "none"}})],
             // The server begins to speak by itself.
-            Dialect::Xai => vec![json!({"type": "conversation.item.create", "item": {"type": "force_message",
+            RealtimeDialect::Xai => vec![json!({"type": "conversation.item.create", "item": {"type": "force_message",
                 "role": "assistant", "content": [{"type": "output_text", "text": text}]}})],
         }
     }
@@ -135,29 +135,29 @@ impl Session {
     }
 }
 
-impl Wire for Session {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
-        let upgrade = Upgrade::at(endpoint, "/realtime", &[("model", &self.setup.model)]);
+impl RealtimeProtocol for OpenaiRealtimeProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let upgrade = WebSocketRequest::for_endpoint(endpoint, "/realtime", &[("model", &self.setup.model)]);
         Ok(upgrade.header("authorization", format!("Bearer {}", endpoint.key()?)))
     }
 
-    fn hello(&mut self) -> Vec<Message> {
+    fn initial_messages(&mut self) -> Vec<Message> {
         Vec::new() // the server speaks first
     }
 
-    fn input(&mut self, input: Input) -> Vec<Message> {
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
         let respond = || json!({"type": "response.create"});
         let events = match input {
-            Input::Audio(codes) => {
+            RealtimeInput::Audio(codes) => {
                 vec![json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(codes)})]
             }
-            Input::Say(text) => self.say(&text),
-            Input::Ask(None) => vec![respond()],
-            Input::Ask(Some(hint)) => vec![Self::message("system", &hint), respond()],
-            Input::User(text) => vec![Self::message("user", &text), respond()],
-            Input::ToolResult { id, result } => vec![json!({"type": "conversation.item.create",
+            RealtimeInput::Say(text) => self.say(&text),
+            RealtimeInput::RequestResponse(None) => vec![respond()],
+            RealtimeInput::RequestResponse(Some(hint)) => vec![Self::message("system", &hint), respond()],
+            RealtimeInput::UserMessage(text) => vec![Self::message("user", &text), respond()],
+            RealtimeInput::ToolResult { id, result } => vec![json!({"type": "conversation.item.create",
                 "item": {"type": "function_call_output", "call_id": id, "output": result}})],
-            Input::Interrupted { item } => {
+            RealtimeInput::Interrupted { item } => {
                 let mut events = vec![json!({"type": "response.cancel"})];
                 if let Some((number, ms)) = item
                     && let Some(id) = self.items.get(number as usize)
@@ -171,8 +171,9 @@ impl Wire for Session {
         events.iter().map(|event| Message::text(event.to_string())).collect()
     }
 
-    fn read(&mut self, text: &str) -> Result<(Vec<Event>, Vec<Message>), Failure> {
-        let event: Incoming = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
+        let event: OpenaiRealtimeMessage =
+            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         let item = event.item_id.unwrap_or_default();
         let mut answers = Vec::new();
         let events = match event.kind.as_str() {
@@ -183,35 +184,35 @@ impl Wire for Session {
                 }
                 Vec::new()
             }
-            "session.updated" => vec![Event::Ready],
-            "input_audio_buffer.speech_started" => vec![Event::SpeechStarted],
-            "input_audio_buffer.speech_stopped" => vec![Event::SpeechStopped],
+            "session.updated" => vec![RealtimeEvent::Ready],
+            "input_audio_buffer.speech_started" => vec![RealtimeEvent::SpeechStarted],
+            "input_audio_buffer.speech_stopped" => vec![RealtimeEvent::SpeechStopped],
             "conversation.item.input_audio_transcription.delta" => {
                 if self.user.0 != item {
                     self.user = (item, String::new());
                 }
                 self.user.1.push_str(&event.delta.unwrap_or_default());
-                vec![Event::UserInterim(self.user.1.trim().to_owned())]
+                vec![RealtimeEvent::UserInterim(self.user.1.trim().to_owned())]
             }
             // xAI: the whole text so far, which may correct itself.
             "conversation.item.input_audio_transcription.updated" => {
-                vec![Event::UserInterim(event.transcript.unwrap_or_default())]
+                vec![RealtimeEvent::UserInterim(event.transcript.unwrap_or_default())]
             }
             "conversation.item.input_audio_transcription.completed" => {
-                vec![Event::UserFinal(event.transcript.unwrap_or_default().trim().to_owned())]
+                vec![RealtimeEvent::UserFinal(event.transcript.unwrap_or_default().trim().to_owned())]
             }
-            "response.created" => vec![Event::ResponseStarted],
+            "response.created" => vec![RealtimeEvent::ResponseStarted],
             "response.output_audio.delta" => {
                 let codes = STANDARD.decode(event.delta.unwrap_or_default());
-                let codes = codes.map_err(|error| Failure::Garbage(error.to_string()))?.into();
-                vec![Event::Audio { item: self.number(&item), codes }]
+                let codes = codes.map_err(|error| ProviderError::InvalidResponse(error.to_string()))?.into();
+                vec![RealtimeEvent::Audio { item: self.number(&item), codes }]
             }
-            "response.output_audio.done" => vec![Event::ItemDone { item: self.number(&item) }],
+            "response.output_audio.done" => vec![RealtimeEvent::ItemDone { item: self.number(&item) }],
             "response.output_audio_transcript.delta" => {
-                vec![Event::Text { item: self.number(&item), text: event.delta.unwrap_or_default() }]
+                vec![RealtimeEvent::Text { item: self.number(&item), text: event.delta.unwrap_or_default() }]
             }
             "response.output_audio_transcript.done" => match event.transcript {
-                Some(text) => vec![Event::WholeText { item: self.number(&item), text }],
+                Some(text) => vec![RealtimeEvent::FinalText { item: self.number(&item), text }],
                 None => Vec::new(),
             },
             "response.function_call_arguments.done" => {
@@ -230,7 +231,7 @@ impl Wire for Session {
                 let said = error["message"].as_str().unwrap_or("error");
                 // Most errors keep the session; one before it was set up does not.
                 if !self.hello || code.contains("session") || error["type"] == "authentication_error" {
-                    return Err(Failure::refused(400, said));
+                    return Err(ProviderError::refused(400, said));
                 }
                 if !HARMLESS.contains(&code) {
                     tracing::warn!(code, "engine reports an error");
@@ -243,16 +244,16 @@ impl Wire for Session {
     }
 }
 
-impl Session {
-    fn done(&mut self, response: &Value, usage: &Value) -> Vec<Event> {
+impl OpenaiRealtimeProtocol {
+    fn done(&mut self, response: &Value, usage: &Value) -> Vec<RealtimeEvent> {
         let mut events = Vec::new();
         let tools = std::mem::take(&mut self.tools);
         if !tools.is_empty() {
-            events.push(Event::Tools(tools));
+            events.push(RealtimeEvent::ToolCalls(tools));
         }
         let usage = if response["usage"].is_object() { &response["usage"] } else { usage };
         let tokens = |name: &str| usage[name].as_u64().unwrap_or(0);
-        events.push(Event::ResponseDone(Usage {
+        events.push(RealtimeEvent::ResponseDone(TokenUsage {
             model: String::new(),
             prompt_tokens: tokens("input_tokens"),
             completion_tokens: tokens("output_tokens"),
@@ -263,7 +264,7 @@ impl Session {
 }
 
 #[derive(Debug, Deserialize)]
-struct Incoming {
+struct OpenaiRealtimeMessage {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -290,8 +291,8 @@ struct Incoming {
 mod tests {
     use super::*;
 
-    fn setup() -> Setup {
-        Setup {
+    fn setup() -> RealtimeSessionConfig {
+        RealtimeSessionConfig {
             model: "m".into(),
             voice: Some("eve".into()),
             instructions: "Be brief.".into(),
@@ -310,12 +311,12 @@ mod tests {
     #[test]
     fn a_session_is_set_up_in_each_dialect() {
         let update = |dialect| {
-            let mut wire = Realtime(dialect).open(setup());
+            let mut wire = OpenaiRealtime(dialect).open(setup());
             let (events, answers) = wire.read("{\"type\":\"session.created\"}").unwrap();
             assert_eq!((events.len(), wire.read("{\"type\":\"conversation.created\"}").unwrap().1.len()), (0, 0));
             texts(answers)[0]["session"].clone()
         };
-        let (openai, xai) = (update(Dialect::Openai), update(Dialect::Xai));
+        let (openai, xai) = (update(RealtimeDialect::Openai), update(RealtimeDialect::Xai));
         assert_eq!(openai["audio"]["output"], json!({"format": {"type": "audio/pcma"}, "voice": "eve"}));
         assert_eq!(openai["audio"]["input"]["turn_detection"]["silence_duration_ms"], json!(400));
         assert_eq!((&xai["voice"], &xai["turn_detection"]["type"]), (&json!("eve"), &json!("server_vad")));
@@ -327,20 +328,20 @@ mod tests {
         let mut wire = OPENAI.open(setup());
         wire.read("{\"type\":\"session.created\"}").unwrap();
         let mut read = |event: Value| wire.read(&event.to_string()).unwrap().0;
-        assert_eq!(read(json!({"type": "session.updated"})), [Event::Ready]);
+        assert_eq!(read(json!({"type": "session.updated"})), [RealtimeEvent::Ready]);
         assert_eq!(read(json!({"type": "ping", "timestamp": 1})), []);
         let delta = json!({"type": "response.output_audio.delta", "item_id": "i9", "delta": STANDARD.encode([1, 2])});
-        assert_eq!(read(delta), [Event::Audio { item: 0, codes: vec![1, 2].into() }]);
+        assert_eq!(read(delta), [RealtimeEvent::Audio { item: 0, codes: vec![1, 2].into() }]);
         let call =
             json!({"type": "response.function_call_arguments.done", "call_id": "c", "name": "book", "arguments": ""});
         assert_eq!(read(call), []);
         let done = json!({"type": "response.done", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 4}}});
         let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), misfit: None };
-        let usage = Usage { prompt_tokens: 9, completion_tokens: 4, ..Usage::default() };
-        assert_eq!(read(done), [Event::Tools(vec![tool]), Event::ResponseDone(usage)]);
+        let usage = TokenUsage { prompt_tokens: 9, completion_tokens: 4, ..TokenUsage::default() };
+        assert_eq!(read(done), [RealtimeEvent::ToolCalls(vec![tool]), RealtimeEvent::ResponseDone(usage)]);
         let harmless = json!({"type": "error", "error": {"code": "response_cancel_not_active", "message": "x"}});
         assert_eq!(read(harmless), []);
-        let cut = texts(wire.input(Input::Interrupted { item: Some((0, 1_840)) }));
+        let cut = texts(wire.input(RealtimeInput::Interrupted { item: Some((0, 1_840)) }));
         assert_eq!(cut[0], json!({"type": "response.cancel"}));
         assert_eq!((&cut[1]["item_id"], &cut[1]["audio_end_ms"]), (&json!("i9"), &json!(1_840)));
     }

@@ -1,9 +1,9 @@
 //! A transcription session of the Realtime API, as OpenAI and self-hosted recognisers speak it.
 //! <https://platform.openai.com/docs/guides/realtime-transcription>
 
-use crate::providers::listen::{Heard, Recogniser, Setup, Wire};
-use crate::providers::net::Upgrade;
-use crate::providers::{Endpoint, Failure, SttEvent};
+use crate::providers::listen::{SttProtocol, SttSessionConfig, SttUpdate, SttVendor};
+use crate::providers::net::WebSocketRequest;
+use crate::providers::{ProviderAccess, ProviderError, SttEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -17,32 +17,37 @@ const CHUNK: usize = 480;
 const GAP: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
-pub struct Transcribe;
+pub struct OpenaiStt;
 
-impl Recogniser for Transcribe {
-    fn open(&self, setup: &Setup) -> Box<dyn Wire> {
-        Box::new(Session { setup: setup.clone(), chunk: Vec::new(), sent: 0, item: Item::default() })
+impl SttVendor for OpenaiStt {
+    fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol> {
+        Box::new(TranscriptionProtocol {
+            setup: setup.clone(),
+            chunk: Vec::new(),
+            sent: 0,
+            item: TranscriptionItem::default(),
+        })
     }
 }
 
 /// The utterance being spoken.
 #[derive(Debug, Default)]
-struct Item {
+struct TranscriptionItem {
     id: String,
     text: String,
     /// End of its audio, where the server said.
     ended_ms: Option<u64>,
 }
 
-struct Session {
-    setup: Setup,
+struct TranscriptionProtocol {
+    setup: SttSessionConfig,
     chunk: Vec<u8>,
     /// Codes that were sent.
     sent: u64,
-    item: Item,
+    item: TranscriptionItem,
 }
 
-impl Session {
+impl TranscriptionProtocol {
     /// This model is told where utterances end.
     fn is_told(&self) -> bool {
         self.setup.model.contains("realtime-whisper")
@@ -57,22 +62,22 @@ impl Session {
         Some(Frame::text(json!({"type": "input_audio_buffer.append", "audio": audio}).to_string()))
     }
 
-    fn of_item(&mut self, id: Option<String>) -> &mut Item {
+    fn of_item(&mut self, id: Option<String>) -> &mut TranscriptionItem {
         let id = id.unwrap_or_default();
         if self.item.id != id {
-            self.item = Item { id, ..Item::default() };
+            self.item = TranscriptionItem { id, ..TranscriptionItem::default() };
         }
         &mut self.item
     }
 }
 
-impl Wire for Session {
-    fn upgrade(&self, endpoint: &Endpoint) -> Result<Upgrade, Failure> {
-        let upgrade = Upgrade::at(endpoint, "/realtime", &[("intent", "transcription")]);
+impl SttProtocol for TranscriptionProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let upgrade = WebSocketRequest::for_endpoint(endpoint, "/realtime", &[("intent", "transcription")]);
         Ok(upgrade.header("authorization", format!("Bearer {}", endpoint.key()?)))
     }
 
-    fn hello(&self) -> Vec<Frame> {
+    fn initial_messages(&self) -> Vec<Frame> {
         let setup = &self.setup;
         let format = if setup.encoding == "alaw" { "audio/pcma" } else { "audio/pcmu" };
         let mut transcription = json!({"model": setup.model});
@@ -98,13 +103,13 @@ impl Wire for Session {
         if self.chunk.len() >= CHUNK { self.append() } else { None }
     }
 
-    fn idle(&mut self) -> (Duration, Frame) {
+    fn keep_alive(&mut self) -> (Duration, Frame) {
         let silence = vec![self.setup.silence(); GAP.as_millis() as usize * 8];
         let audio = STANDARD.encode(silence);
         (GAP, Frame::text(json!({"type": "input_audio_buffer.append", "audio": audio}).to_string()))
     }
 
-    fn quiet(&mut self) -> Option<Frame> {
+    fn speech_ended_message(&mut self) -> Option<Frame> {
         self.is_told().then(|| Frame::text("{\"type\":\"input_audio_buffer.commit\"}"))
     }
 
@@ -116,49 +121,50 @@ impl Wire for Session {
         None
     }
 
-    fn read(&mut self, text: &str) -> Result<Heard, Failure> {
-        let event: Event = serde_json::from_str(text).map_err(|error| Failure::Garbage(error.to_string()))?;
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
+        let event: TranscriptionEvent =
+            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         let sent_ms = self.sent / 8;
         Ok(match event.kind.as_str() {
-            "input_audio_buffer.speech_started" => Heard::one(SttEvent::StartOfTurn),
+            "input_audio_buffer.speech_started" => SttUpdate::one(SttEvent::StartOfTurn),
             "input_audio_buffer.speech_stopped" | "input_audio_buffer.committed" => {
                 let ended = event.audio_end_ms.unwrap_or(sent_ms);
                 self.of_item(event.item_id).ended_ms.get_or_insert(ended);
-                Heard::default()
+                SttUpdate::default()
             }
             "conversation.item.input_audio_transcription.delta" => {
                 let item = self.of_item(event.item_id);
                 item.text.push_str(&event.delta.unwrap_or_default());
-                Heard::one(SttEvent::Interim(item.text.trim().to_owned()))
+                SttUpdate::one(SttEvent::Interim(item.text.trim().to_owned()))
             }
             "conversation.item.input_audio_transcription.completed" => {
                 let item = self.of_item(event.item_id);
                 let text = event.transcript.unwrap_or_else(|| std::mem::take(&mut item.text)).trim().to_owned();
                 let settled_ms = Some(item.ended_ms.unwrap_or(sent_ms));
-                self.item = Item::default();
+                self.item = TranscriptionItem::default();
                 let last = SttEvent::Final { text, confidence: None, speech_final: true };
-                Heard { events: vec![last], settled_ms }
+                SttUpdate { events: vec![last], settled_ms }
             }
             "error" => {
                 let error = event.error.unwrap_or_default();
                 let said = error["message"].as_str().unwrap_or("error").to_owned();
                 // A commit without sound is refused and means nothing; the rest is a session that will not work.
                 if error["code"] == "input_audio_buffer_commit_empty" {
-                    return Ok(Heard::one(SttEvent::Final {
+                    return Ok(SttUpdate::one(SttEvent::Final {
                         text: String::new(),
                         confidence: None,
                         speech_final: true,
                     }));
                 }
-                return Err(Failure::refused(400, said));
+                return Err(ProviderError::refused(400, said));
             }
-            _ => Heard::default(),
+            _ => SttUpdate::default(),
         })
     }
 }
 
 #[derive(Debug, Deserialize)]
-struct Event {
+struct TranscriptionEvent {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -179,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_utterance_grows_and_is_settled_where_it_ended() {
-        let setup = Setup {
+        let setup = SttSessionConfig {
             model: "gpt-4o-transcribe".into(),
             language: "nl-NL".into(),
             keyterms: vec!["IBAN".into()],
@@ -187,8 +193,8 @@ mod tests {
             endpointing_ms: 300,
             eager: false,
         };
-        let mut wire = Transcribe.open(&setup);
-        let Frame::Text(hello) = &wire.hello()[0] else { panic!("no text") };
+        let mut wire = OpenaiStt.open(&setup);
+        let Frame::Text(hello) = &wire.initial_messages()[0] else { panic!("no text") };
         let hello: Value = serde_json::from_str(hello).unwrap();
         let input = &hello["session"]["audio"]["input"];
         assert_eq!(
@@ -198,15 +204,15 @@ mod tests {
         assert!(wire.audio(&[0; 320]).is_none());
         assert!(wire.audio(&[0; 160]).is_some());
         let mut read = |event: Value| wire.read(&event.to_string()).unwrap();
-        assert_eq!(read(json!({"type": "session.created"})), Heard::default());
+        assert_eq!(read(json!({"type": "session.created"})), SttUpdate::default());
         let kind = |name: &str| format!("conversation.item.input_audio_transcription.{name}");
         let first = read(json!({"type": kind("delta"), "item_id": "i", "delta": "Ja "}));
         assert_eq!(first.events, [SttEvent::Interim("Ja".into())]);
         read(json!({"type": "input_audio_buffer.speech_stopped", "item_id": "i", "audio_end_ms": 40}));
         let last = read(json!({"type": kind("completed"), "item_id": "i", "transcript": "Ja hoor."}));
         let wanted = SttEvent::Final { text: "Ja hoor.".into(), confidence: None, speech_final: true };
-        assert_eq!(last, Heard { events: vec![wanted], settled_ms: Some(40) });
+        assert_eq!(last, SttUpdate { events: vec![wanted], settled_ms: Some(40) });
         let error = json!({"type": "error", "error": {"message": "unknown model", "code": "invalid_model"}});
-        assert_eq!(wire.read(&error.to_string()), Err(Failure::refused(400, "unknown model")));
+        assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(400, "unknown model")));
     }
 }

@@ -2,9 +2,9 @@
 //! <https://docs.x.ai/docs/api-reference>
 
 use super::openai::message::{ChatCompletions, as_they_are};
-use super::openai::realtime::{Dialect, Realtime};
+use super::openai::realtime::{OpenaiRealtime, RealtimeDialect};
 
 /// Reasoning is part of the model's name: `reasoning_effort` is refused by most.
-pub static CHAT: ChatCompletions =
+pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: false, effort: |_| None, arrange: as_they_are };
-pub static REALTIME: Realtime = Realtime(Dialect::Xai);
+pub static REALTIME: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Xai);

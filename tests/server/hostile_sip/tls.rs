@@ -49,7 +49,7 @@ pub(super) async fn secured(stream: TcpStream, client: &Arc<ClientConfig>) -> st
 }
 
 /// Somebody honest at the same port.
-async fn assert_good_peer(peer: &mut Peer, own: Ipv4Addr, to: SocketAddr, client: &Arc<ClientConfig>) {
+async fn assert_good_peer(peer: &mut HostilePeer, own: Ipv4Addr, to: SocketAddr, client: &Arc<ClientConfig>) {
     let (call_id, options) = peer.options("TLS");
     let mut stream = secured(from(own, to).await, client).await.unwrap();
     let status = exchange("a good peer", &mut stream, &[options], &call_id).await;
@@ -135,14 +135,14 @@ fn beginnings(hello: &[u8], step: usize) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-struct Site {
+struct TlsSetup {
     server: Server,
-    peer: Peer,
+    peer: HostilePeer,
     to: SocketAddr,
     files: TlsFiles,
 }
 
-impl Site {
+impl TlsSetup {
     async fn start(change: impl FnOnce(&mut Config)) -> Self {
         let files = tls_files();
         let server = Server::start_with(|config| {
@@ -152,7 +152,7 @@ impl Site {
             change(config);
         })
         .await;
-        let (peer, to) = (Peer::new(&server).await, server.app.context.sip.local().tls.unwrap());
+        let (peer, to) = (HostilePeer::new(&server).await, server.app.context.sip.local().tls.unwrap());
         Self { server, peer, to, files }
     }
 
@@ -161,13 +161,13 @@ impl Site {
         let client = client(&self.files, &TLS13);
         assert_good_peer(&mut self.peer, LISTED, self.to, &client).await;
         assert_good_peer(&mut self.peer, stranger(), self.to, &client).await;
-        assert_all_gone(&self.server.app.context.sip.streams().tls).await;
+        assert_all_gone(&self.server.app.context.sip.connection_reports().tls).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_that_are_none_end() {
-    let mut site = Site::start(|_| {}).await;
+    let mut site = TlsSetup::start(|_| {}).await;
     let to = site.to;
     for version in [&TLS12, &TLS13] {
         let hello = hello(&client(&site.files, version));
@@ -192,7 +192,7 @@ async fn handshakes_that_are_none_end() {
         .await;
         site.assert_unharmed().await;
     }
-    let report = &site.server.app.context.sip.streams().tls;
+    let report = &site.server.app.context.sip.connection_reports().tls;
     for why in [Closed::HandshakeFailed, Closed::HandshakeTimeout] {
         assert!(report.closed_for(why) > 0, "{} is not counted", why.name());
     }
@@ -200,7 +200,7 @@ async fn handshakes_that_are_none_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_unencrypted_is_taken_after_the_handshake() {
-    let mut site = Site::start(|_| {}).await;
+    let mut site = TlsSetup::start(|_| {}).await;
     let (to, (call_id, options)) = (site.to, site.peer.options("TLS"));
     for version in [&TLS12, &TLS13] {
         let client = client(&site.files, version);
@@ -228,7 +228,7 @@ async fn nothing_unencrypted_is_taken_after_the_handshake() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_over_tls_that_stop_half_way_end() {
-    let mut site = Site::start(|_| {}).await;
+    let mut site = TlsSetup::start(|_| {}).await;
     let (to, whole) = (site.to, site.peer.options("TLS").1);
     for version in [&TLS12, &TLS13] {
         let client = client(&site.files, version);
@@ -262,7 +262,7 @@ async fn connections_over_tls_that_stop_half_way_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_over_tls_may_be_split_anywhere() {
-    let mut site = Site::start(|_| {}).await;
+    let mut site = TlsSetup::start(|_| {}).await;
     for version in [&TLS12, &TLS13] {
         let client = client(&site.files, version);
         let mut stream = secured(from(LISTED, site.to).await, &client).await.unwrap();
@@ -301,9 +301,9 @@ async fn a_message_over_tls_may_be_split_anywhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_header_wrong_over_tls_in_every_framing() {
-    let mut site = Site::start(|_| {}).await;
+    let mut site = TlsSetup::start(|_| {}).await;
     let client = client(&site.files, &TLS13);
-    let (to, report) = (site.to, site.server.app.context.sip.streams().tls.clone());
+    let (to, report) = (site.to, site.server.app.context.sip.connection_reports().tls.clone());
     for at in 0..HEADERS.len() {
         let mut messages = vec![];
         for way in (at % 61..450).step_by(61) {
@@ -330,7 +330,7 @@ async fn every_header_wrong_over_tls_in_every_framing() {
     let starts = hostile::start_lines("OPTIONS");
     let good = site.peer.request("OPTIONS", "TLS", "start", "", 1);
     all(8, starts, async |start| {
-        let bad = Draft { start, ..good.clone() }.bytes();
+        let bad = MessageDraft { start, ..good.clone() }.bytes();
         let mut stream = secured(from(LISTED, to).await, &client).await.unwrap();
         let _ = stream.write_all(&bad).await;
         stream.get_mut().1.send_close_notify();
@@ -343,9 +343,9 @@ async fn every_header_wrong_over_tls_in_every_framing() {
 
 /// Shows this as a certificate, whatever it is.
 #[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+struct FixedClientCertificate(Arc<CertifiedKey>);
 
-impl ResolvesClientCert for Shown {
+impl ResolvesClientCert for FixedClientCertificate {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
     }
@@ -378,13 +378,13 @@ fn no_certificates(good: &[u8]) -> Vec<(String, Vec<Vec<u8>>)> {
 }
 
 /// A carrier's certificate from a root.
-struct Authority {
+struct TestCertificateAuthority {
     root: String,
     certificate: Vec<u8>,
     key: PrivateKeyDer<'static>,
 }
 
-impl Authority {
+impl TestCertificateAuthority {
     fn new() -> Self {
         let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -397,10 +397,10 @@ impl Authority {
     }
 
     fn client(
-        &self, site: &Site, version: &'static SupportedProtocolVersion, chain: &[Vec<u8>], key: &PrivateKeyDer<'_>,
+        &self, site: &TlsSetup, version: &'static SupportedProtocolVersion, chain: &[Vec<u8>], key: &PrivateKeyDer<'_>,
     ) -> Arc<ClientConfig> {
         let chain = chain.iter().map(|one| CertificateDer::from(one.clone())).collect();
-        let shown = Shown(Arc::new(CertifiedKey::new(chain, any_supported_type(key).unwrap())));
+        let shown = FixedClientCertificate(Arc::new(CertifiedKey::new(chain, any_supported_type(key).unwrap())));
         let config = builder().with_protocol_versions(&[version]).unwrap().with_root_certificates(roots(&site.files));
         Arc::new(config.with_client_cert_resolver(Arc::new(shown)))
     }
@@ -408,12 +408,12 @@ impl Authority {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_that_is_none_is_refused() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (TestCertificateAuthority::new(), TestCertificateAuthority::new());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
     std::fs::write(&path, &authority.root).unwrap();
     for is_required in [true, false] {
-        let mut site = Site::start(|config| {
+        let mut site = TlsSetup::start(|config| {
             config.sip.tls.client_roots = path.display().to_string();
             config.sip.tls.client_certificate_required = is_required;
         })
@@ -439,9 +439,9 @@ async fn a_client_certificate_that_is_none_is_refused() {
             site.peer.assert_unharmed(&site.server).await;
             let client = authority.client(&site, version, &good, &authority.key);
             assert_good_peer(&mut site.peer, LISTED, to, &client).await;
-            assert_all_gone(&site.server.app.context.sip.streams().tls).await;
+            assert_all_gone(&site.server.app.context.sip.connection_reports().tls).await;
         }
-        let report = &site.server.app.context.sip.streams().tls;
+        let report = &site.server.app.context.sip.connection_reports().tls;
         assert!(report.closed_for(Closed::HandshakeFailed) > 100, "{}", report.closed_for(Closed::HandshakeFailed));
     }
 }

@@ -54,7 +54,7 @@ fn fragments(first: u8, parts: &[Vec<u8>], between: &[u8]) -> Vec<u8> {
     frames.collect::<Vec<_>>().concat()
 }
 
-fn upgrade() -> Draft {
+fn upgrade() -> MessageDraft {
     let headers = [
         ("Host", "127.0.0.1"),
         ("Upgrade", "websocket"),
@@ -63,19 +63,19 @@ fn upgrade() -> Draft {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ("Sec-WebSocket-Protocol", "sip"),
     ];
-    Draft::new("GET / HTTP/1.1", &headers, b"")
+    MessageDraft::new("GET / HTTP/1.1", &headers, b"")
 }
 
-struct Site {
+struct WebSocketSetup {
     server: Server,
-    peer: Peer,
+    peer: HostilePeer,
     to: SocketAddr,
     client: Option<Arc<ClientConfig>>,
     transport: &'static str,
     _files: TlsFiles,
 }
 
-impl Site {
+impl WebSocketSetup {
     async fn start(secure: bool) -> Self {
         let files = tls_files();
         let server = Server::start_with(|config| {
@@ -85,7 +85,7 @@ impl Site {
             config.sip.websocket.secure = secure;
         })
         .await;
-        let (peer, to) = (Peer::new(&server).await, server.app.context.sip.local().ws.unwrap());
+        let (peer, to) = (HostilePeer::new(&server).await, server.app.context.sip.local().ws.unwrap());
         let client = secure.then(|| client(&files, &TLS13));
         Self { server, peer, to, client, transport: if secure { "WSS" } else { "WS" }, _files: files }
     }
@@ -94,12 +94,12 @@ impl Site {
         self.peer.options(self.transport)
     }
 
-    fn report(&self) -> &Report {
-        &self.server.app.context.sip.streams().websocket
+    fn report(&self) -> &ConnectionCounters {
+        &self.server.app.context.sip.connection_reports().websocket
     }
 
-    fn opener(&self) -> Opener {
-        Opener { to: self.to, client: self.client.clone() }
+    fn opener(&self) -> WebSocketConnector {
+        WebSocketConnector { to: self.to, client: self.client.clone() }
     }
 
     /// Somebody honest at the same port, with another's WebSocket.
@@ -127,12 +127,12 @@ impl Site {
 }
 
 #[derive(Clone)]
-struct Opener {
+struct WebSocketConnector {
     to: SocketAddr,
     client: Option<Arc<ClientConfig>>,
 }
 
-impl Opener {
+impl WebSocketConnector {
     /// A connection, without the WebSocket's handshake.
     async fn open(&self, own: Ipv4Addr) -> Box<dyn Io> {
         let stream = from(own, self.to).await;
@@ -202,7 +202,7 @@ fn no_upgrades() -> Vec<(String, Vec<u8>)> {
         "PRI * HTTP/2.0",
         long.as_str(),
     ] {
-        all.push((format!("{start:.40}"), Draft { start: start.into(), ..good.clone() }.bytes()));
+        all.push((format!("{start:.40}"), MessageDraft { start: start.into(), ..good.clone() }.bytes()));
     }
     let many = |count, value: &str| good.with("Cookie", &vec![value.as_bytes().to_vec(); count]).bytes();
     all.push(("a thousand headers".into(), many(1_000, "a")));
@@ -218,7 +218,7 @@ fn no_upgrades() -> Vec<(String, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn upgrades_that_are_none_end() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let opener = site.opener();
         all(32, no_upgrades(), async |(what, bytes)| {
             for way in [0, 2] {
@@ -252,7 +252,7 @@ async fn upgrades_that_are_none_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn upgrades_with_every_header_wrong_are_refused_or_serve() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let opener = site.opener();
         let mut upgrades = vec![];
         let headers = [
@@ -296,7 +296,7 @@ async fn upgrades_with_every_header_wrong_are_refused_or_serve() {
 
 /// Where a frame comes that must not.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Moment {
+enum FramePosition {
     First,
     AfterMessage,
     InsideMessage,
@@ -361,11 +361,11 @@ fn violations() -> Vec<(String, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_are_none_end_the_connection() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let opener = site.opener();
-        for moment in [Moment::First, Moment::AfterMessage, Moment::InsideMessage] {
+        for moment in [FramePosition::First, FramePosition::AfterMessage, FramePosition::InsideMessage] {
             let mut faults = violations();
-            if moment != Moment::InsideMessage {
+            if moment != FramePosition::InsideMessage {
                 faults.push(("a continuation of nothing".into(), frame(FINAL, b"x")));
                 faults.push(("the first part of a continuation of nothing".into(), frame(0, b"x")));
             }
@@ -376,12 +376,12 @@ async fn frames_that_are_none_end_the_connection() {
                 let what = format!("{moment:?}: {what}");
                 let mut stream = opener.websocket(LISTED).await;
                 match moment {
-                    Moment::First => {}
-                    Moment::AfterMessage => {
+                    FramePosition::First => {}
+                    FramePosition::AfterMessage => {
                         let status = exchange(&what, &mut stream, &[frame(TEXT, &options)], &call_id).await;
                         assert_eq!(status.as_deref(), Some("SIP/2.0 200 OK"), "{what}");
                     }
-                    Moment::InsideMessage => stream.write_all(&frame(0x02, &options[..20])).await.unwrap(),
+                    FramePosition::InsideMessage => stream.write_all(&frame(0x02, &options[..20])).await.unwrap(),
                 }
                 // Whoever overlooks it answers what comes behind it.
                 let mut pieces = chunks(&bytes, if bytes.len() < 1_000 { at % 3 } else { 0 });
@@ -432,7 +432,7 @@ fn unusual(options: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn unusual_frames_are_answered() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let opener = site.opener();
         let count = unusual(&site.options().1).len();
         let mut cases = vec![];
@@ -469,7 +469,7 @@ fn in_frames(message: &[u8], way: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_header_wrong_over_websockets() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let (opener, transport) = (site.opener(), site.transport);
         for (at, (header, ..)) in HEADERS.iter().enumerate() {
             for (own, step) in [(LISTED, 11), (stranger(), 41)] {
@@ -492,7 +492,8 @@ async fn every_header_wrong_over_websockets() {
             site.peer.assert_served().await;
         }
         let good = site.peer.request("OPTIONS", transport, "start", "", 1);
-        let starts = hostile::start_lines("OPTIONS").into_iter().map(|start| Draft { start, ..good.clone() }.bytes());
+        let starts =
+            hostile::start_lines("OPTIONS").into_iter().map(|start| MessageDraft { start, ..good.clone() }.bytes());
         let mut pieces: Vec<_> = starts.enumerate().map(|(way, bytes)| in_frames(&bytes, way)).collect();
         let (call_id, options) = site.options();
         pieces.push(frame(TEXT, &options));
@@ -507,7 +508,7 @@ async fn every_header_wrong_over_websockets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn websockets_that_stop_half_way_end() {
     for secure in [false, true] {
-        let mut site = Site::start(secure).await;
+        let mut site = WebSocketSetup::start(secure).await;
         let opener = site.opener();
         let whole = frame(TEXT, &site.options().1);
         let cuts = (0..whole.len() - 1).step_by(13);

@@ -3,7 +3,7 @@
 //! For each value it is known how often each subschema is held against it: as often as ways lead there. Counting that
 //! takes as many steps as the result at most, and ends where the budget does.
 
-use super::graph::{Graph, Node};
+use super::graph::{SchemaGraph, SchemaNode};
 use super::limits::EVALUATION_LEVELS_MAX;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,26 +24,27 @@ pub(super) enum CostError {
 
 /// A value, or the name of a member.
 #[derive(Clone, Copy, Debug)]
-enum Item<'a> {
+enum EvaluatedItem<'a> {
     Value(&'a Value),
     Name(&'a str),
 }
 
 /// Subschemas that are held against an item: node, how often, and how far down.
-type Applied = Vec<(usize, u64, u32)>;
+type AppliedSchemas = Vec<(usize, u64, u32)>;
 
 /// Counts the steps of holding a value against node 0, as far as `steps_max`.
-pub(super) fn steps(graph: &Graph, value: &Value, steps_max: u64) -> Result<u64, CostError> {
-    let mut count = Count { graph, steps: 0, steps_max, waiting: vec![(Item::Value(value), vec![(0, 1, 1)])] };
+pub(super) fn steps(graph: &SchemaGraph, value: &Value, steps_max: u64) -> Result<u64, CostError> {
+    let mut count =
+        StepCounter { graph, steps: 0, steps_max, waiting: vec![(EvaluatedItem::Value(value), vec![(0, 1, 1)])] };
     while let Some((item, applied)) = count.waiting.pop() {
         let applied = count.in_place(item, applied)?;
         match item {
-            Item::Value(Value::Object(members)) => {
+            EvaluatedItem::Value(Value::Object(members)) => {
                 for (name, member) in members {
                     count.member(name, member, &applied)?;
                 }
             }
-            Item::Value(Value::Array(items)) => {
+            EvaluatedItem::Value(Value::Array(items)) => {
                 for (at, item) in items.iter().enumerate() {
                     count.item(at, item, &applied)?;
                 }
@@ -54,23 +55,23 @@ pub(super) fn steps(graph: &Graph, value: &Value, steps_max: u64) -> Result<u64,
     Ok(count.steps)
 }
 
-struct Count<'a> {
-    graph: &'a Graph,
+struct StepCounter<'a> {
+    graph: &'a SchemaGraph,
     steps: u64,
     steps_max: u64,
-    waiting: Vec<(Item<'a>, Applied)>,
+    waiting: Vec<(EvaluatedItem<'a>, AppliedSchemas)>,
 }
 
-impl<'a> Count<'a> {
+impl<'a> StepCounter<'a> {
     fn add(&mut self, steps: u64) -> Result<(), CostError> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.steps_max { Err(CostError::Steps) } else { Ok(()) }
     }
 
     /// All subschemas that are held against an item.
-    fn in_place(&mut self, item: Item<'a>, applied: Applied) -> Result<Applied, CostError> {
+    fn in_place(&mut self, item: EvaluatedItem<'a>, applied: AppliedSchemas) -> Result<AppliedSchemas, CostError> {
         let graph = self.graph;
-        let mut all = Applied::new();
+        let mut all = AppliedSchemas::new();
         let mut ranks: BTreeMap<usize, (u64, u32)> = BTreeMap::new();
         let add = |ranks: &mut BTreeMap<usize, (u64, u32)>, node: usize, times: u64, level: u32| {
             let entry = ranks.entry(graph.rank[node]).or_default();
@@ -92,8 +93,8 @@ impl<'a> Count<'a> {
         Ok(all)
     }
 
-    fn member(&mut self, name: &'a str, member: &'a Value, applied: &Applied) -> Result<(), CostError> {
-        let (mut of_value, mut of_name) = (Applied::new(), Applied::new());
+    fn member(&mut self, name: &'a str, member: &'a Value, applied: &AppliedSchemas) -> Result<(), CostError> {
+        let (mut of_value, mut of_name) = (AppliedSchemas::new(), AppliedSchemas::new());
         for (at, times, level) in applied {
             let Some(rules) = &self.graph.nodes[*at].object else { continue };
             let mut steps = 1;
@@ -109,24 +110,24 @@ impl<'a> Count<'a> {
             of_name.extend(rules.names.map(next));
             self.add(times.saturating_mul(steps))?;
         }
-        self.wait(Item::Value(member), of_value);
-        self.wait(Item::Name(name), of_name);
+        self.wait(EvaluatedItem::Value(member), of_value);
+        self.wait(EvaluatedItem::Name(name), of_name);
         Ok(())
     }
 
-    fn item(&mut self, at: usize, item: &'a Value, applied: &Applied) -> Result<(), CostError> {
-        let mut of_item = Applied::new();
+    fn item(&mut self, at: usize, item: &'a Value, applied: &AppliedSchemas) -> Result<(), CostError> {
+        let mut of_item = AppliedSchemas::new();
         for (node, times, level) in applied {
             let Some(rules) = &self.graph.nodes[*node].array else { continue };
             let own = rules.prefix.get(at).map_or(&rules.rest[..], std::slice::from_ref);
             of_item.extend(own.iter().chain(&rules.contains).map(|node| (*node, *times, level + 1)));
             self.add(*times)?;
         }
-        self.wait(Item::Value(item), of_item);
+        self.wait(EvaluatedItem::Value(item), of_item);
         Ok(())
     }
 
-    fn wait(&mut self, item: Item<'a>, applied: Applied) {
+    fn wait(&mut self, item: EvaluatedItem<'a>, applied: AppliedSchemas) {
         if !applied.is_empty() {
             self.waiting.push((item, applied));
         }
@@ -139,11 +140,11 @@ fn match_steps(text: &str, states: u64) -> u64 {
 }
 
 /// Steps of a node's own keywords on an item.
-fn own_steps(node: &Node, item: Item<'_>) -> u64 {
+fn own_steps(node: &SchemaNode, item: EvaluatedItem<'_>) -> u64 {
     let text = match item {
-        Item::Value(Value::String(text)) => text,
-        Item::Name(name) => name,
-        Item::Value(value) => {
+        EvaluatedItem::Value(Value::String(text)) => text,
+        EvaluatedItem::Name(name) => name,
+        EvaluatedItem::Value(value) => {
             return node.steps + if node.unique_items { UNIQUE_STEPS.saturating_mul(size(value)) } else { 0 };
         }
     };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// What the value of a keyword is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum KeywordRole {
     /// A value that is compared or counted.
     Assertion,
     Pattern,
@@ -102,43 +102,43 @@ pub(super) fn is_in_place(keyword: &str) -> bool {
 }
 
 /// What a keyword holds in a draft, with its name as a constant.
-pub(super) fn role(draft: Draft, keyword: &str, value: &Value) -> (&'static str, Role) {
+pub(super) fn role(draft: Draft, keyword: &str, value: &Value) -> (&'static str, KeywordRole) {
     let year = year(draft);
-    let since = |first: u8, role: Role| if year >= first { role } else { Role::Nothing };
-    let until = |last: u8, role: Role| if year <= last { role } else { Role::Nothing };
+    let since = |first: u8, role: KeywordRole| if year >= first { role } else { KeywordRole::Nothing };
+    let until = |last: u8, role: KeywordRole| if year <= last { role } else { KeywordRole::Nothing };
     match keyword {
-        "allOf" => ("allOf", Role::List),
-        "anyOf" => ("anyOf", Role::List),
-        "oneOf" => ("oneOf", Role::List),
-        "not" => ("not", Role::One),
-        "if" => ("if", since(7, Role::One)),
-        "then" => ("then", since(7, Role::One)),
-        "else" => ("else", since(7, Role::One)),
-        "dependentSchemas" => ("dependentSchemas", since(19, Role::Named)),
-        "dependencies" => ("dependencies", Role::Named),
-        "properties" => ("properties", Role::Named),
-        "patternProperties" => ("patternProperties", Role::Patterned),
-        "additionalProperties" => ("additionalProperties", Role::One),
-        "unevaluatedProperties" => ("unevaluatedProperties", since(19, Role::One)),
-        "propertyNames" => ("propertyNames", since(6, Role::One)),
-        "items" if value.is_array() => ("items", until(19, Role::List)),
-        "items" => ("items", Role::One),
-        "additionalItems" => ("additionalItems", until(19, Role::One)),
-        "prefixItems" => ("prefixItems", since(20, Role::List)),
-        "contains" => ("contains", since(6, Role::One)),
-        "unevaluatedItems" => ("unevaluatedItems", since(19, Role::One)),
-        "$defs" => ("$defs", Role::Definitions),
-        "definitions" => ("definitions", Role::Definitions),
-        "$ref" => ("$ref", Role::Reference),
-        "$dynamicRef" => ("$dynamicRef", since(20, Role::Reference)),
-        "$recursiveRef" => ("$recursiveRef", if year == 19 { Role::Reference } else { Role::Nothing }),
-        "pattern" => ("pattern", Role::Pattern),
-        "format" => ("format", Role::Format),
+        "allOf" => ("allOf", KeywordRole::List),
+        "anyOf" => ("anyOf", KeywordRole::List),
+        "oneOf" => ("oneOf", KeywordRole::List),
+        "not" => ("not", KeywordRole::One),
+        "if" => ("if", since(7, KeywordRole::One)),
+        "then" => ("then", since(7, KeywordRole::One)),
+        "else" => ("else", since(7, KeywordRole::One)),
+        "dependentSchemas" => ("dependentSchemas", since(19, KeywordRole::Named)),
+        "dependencies" => ("dependencies", KeywordRole::Named),
+        "properties" => ("properties", KeywordRole::Named),
+        "patternProperties" => ("patternProperties", KeywordRole::Patterned),
+        "additionalProperties" => ("additionalProperties", KeywordRole::One),
+        "unevaluatedProperties" => ("unevaluatedProperties", since(19, KeywordRole::One)),
+        "propertyNames" => ("propertyNames", since(6, KeywordRole::One)),
+        "items" if value.is_array() => ("items", until(19, KeywordRole::List)),
+        "items" => ("items", KeywordRole::One),
+        "additionalItems" => ("additionalItems", until(19, KeywordRole::One)),
+        "prefixItems" => ("prefixItems", since(20, KeywordRole::List)),
+        "contains" => ("contains", since(6, KeywordRole::One)),
+        "unevaluatedItems" => ("unevaluatedItems", since(19, KeywordRole::One)),
+        "$defs" => ("$defs", KeywordRole::Definitions),
+        "definitions" => ("definitions", KeywordRole::Definitions),
+        "$ref" => ("$ref", KeywordRole::Reference),
+        "$dynamicRef" => ("$dynamicRef", since(20, KeywordRole::Reference)),
+        "$recursiveRef" => ("$recursiveRef", if year == 19 { KeywordRole::Reference } else { KeywordRole::Nothing }),
+        "pattern" => ("pattern", KeywordRole::Pattern),
+        "format" => ("format", KeywordRole::Format),
         _ => assertion(year, keyword),
     }
 }
 
-fn assertion(year: u8, keyword: &str) -> (&'static str, Role) {
+fn assertion(year: u8, keyword: &str) -> (&'static str, KeywordRole) {
     const ALWAYS: [&str; 15] = [
         "type",
         "enum",
@@ -166,5 +166,5 @@ fn assertion(year: u8, keyword: &str) -> (&'static str, Role) {
     ];
     let always = ALWAYS.iter().find(|name| **name == keyword).copied();
     let newer = NEWER.iter().find(|(name, first)| *name == keyword && year >= *first).map(|(name, _)| *name);
-    always.or(newer).map_or(("", Role::Nothing), |name| (name, Role::Assertion))
+    always.or(newer).map_or(("", KeywordRole::Nothing), |name| (name, KeywordRole::Assertion))
 }

@@ -2,9 +2,9 @@
 
 use super::SchemaError;
 use super::dialect;
-use super::graph::{Graph, GraphError, Node};
+use super::graph::{GraphError, SchemaGraph, SchemaNode};
 use super::limits::{EXPANSIONS_MAX, IN_PLACE_DEPTH_MAX, UNEVALUATED_EXPANSIONS_MAX};
-use super::walk::{Entry, Part, Subschema, Walked};
+use super::walk::{KeywordPart, NamedEntry, ReadSchema, Subschema};
 use serde_json::{Map, Value, json};
 
 /// Steps of a multiplication table of large fractions.
@@ -14,16 +14,16 @@ const MULTIPLE_OF_STEPS: u64 = 20;
 fn children(node: &Subschema<'_>) -> impl Iterator<Item = (usize, bool)> {
     node.parts.iter().flat_map(|part| {
         let all: Vec<(usize, bool)> = match part {
-            Part::One(_, child) => vec![(*child, true)],
-            Part::List(_, all) => all.iter().map(|child| (*child, true)).collect(),
-            Part::Named(_, all) => all.iter().filter_map(|(_, entry)| Some((entry.schema()?, true))).collect(),
-            Part::Reference(target) => vec![(*target, false)],
+            KeywordPart::One(_, child) => vec![(*child, true)],
+            KeywordPart::List(_, all) => all.iter().map(|child| (*child, true)).collect(),
+            KeywordPart::Named(_, all) => all.iter().filter_map(|(_, entry)| Some((entry.schema()?, true))).collect(),
+            KeywordPart::Reference(target) => vec![(*target, false)],
         };
         all
     })
 }
 
-impl Entry {
+impl NamedEntry {
     fn schema(&self) -> Option<usize> {
         match self {
             Self::Schema(at) => Some(*at),
@@ -33,13 +33,13 @@ impl Entry {
 }
 
 /// Subschemas that the root leads to, and which of them are referred to.
-struct Reached {
+struct ReachableSchemas {
     is_reached: Vec<bool>,
     /// The place among the definitions.
     definition: Vec<Option<usize>>,
 }
 
-fn reach(walked: &Walked<'_>) -> Reached {
+fn reach(walked: &ReadSchema<'_>) -> ReachableSchemas {
     let count = walked.nodes.len();
     let (mut is_reached, mut is_shared, mut is_inside) = (vec![false; count], vec![false; count], vec![false; count]);
     let mut waiting = vec![0];
@@ -56,11 +56,11 @@ fn reach(walked: &Walked<'_>) -> Reached {
     }
     let mut next = 0..;
     let definition = (0..count).map(|at| if is_reached[at] && is_shared[at] { next.next() } else { None }).collect();
-    Reached { is_reached, definition }
+    ReachableSchemas { is_reached, definition }
 }
 
 /// The schema as it is compiled: without annotations, with its own definitions.
-pub(super) fn normal(walked: &Walked<'_>) -> Value {
+pub(super) fn normal(walked: &ReadSchema<'_>) -> Value {
     let reached = reach(walked);
     let container = dialect::definitions_keyword(walked.draft);
     let reference = |index: usize| json!({"$ref": format!("#/{container}/{index}")});
@@ -96,19 +96,19 @@ fn assemble(node: &Subschema<'_>, take: &mut impl FnMut(usize) -> Value) -> Valu
     let mut references = Vec::new();
     for part in &node.parts {
         match part {
-            Part::One(keyword, child) => drop(members.insert((*keyword).to_owned(), take(*child))),
-            Part::List(keyword, all) => {
+            KeywordPart::One(keyword, child) => drop(members.insert((*keyword).to_owned(), take(*child))),
+            KeywordPart::List(keyword, all) => {
                 let all = all.iter().map(|child| take(*child)).collect();
                 members.insert((*keyword).to_owned(), Value::Array(all));
             }
-            Part::Named(keyword, all) => {
-                let entry = |(name, entry): &(String, Entry)| match entry {
-                    Entry::Schema(child) => (name.clone(), take(*child)),
-                    Entry::Plain(value) => (name.clone(), value.clone()),
+            KeywordPart::Named(keyword, all) => {
+                let entry = |(name, entry): &(String, NamedEntry)| match entry {
+                    NamedEntry::Schema(child) => (name.clone(), take(*child)),
+                    NamedEntry::Plain(value) => (name.clone(), value.clone()),
                 };
                 members.insert((*keyword).to_owned(), Value::Object(all.iter().map(entry).collect()));
             }
-            Part::Reference(target) => references.push(take(*target)),
+            KeywordPart::Reference(target) => references.push(take(*target)),
         }
     }
     let mut references = references.into_iter();
@@ -125,13 +125,13 @@ fn assemble(node: &Subschema<'_>, take: &mut impl FnMut(usize) -> Value) -> Valu
 }
 
 /// The graph of what the root leads to.
-pub(super) fn graph(walked: &Walked<'_>) -> Result<Graph, SchemaError> {
+pub(super) fn graph(walked: &ReadSchema<'_>) -> Result<SchemaGraph, SchemaError> {
     let reached = reach(walked);
     let mut dense = vec![0; walked.nodes.len()];
     let kept: Vec<usize> = (0..walked.nodes.len()).filter(|at| reached.is_reached[*at]).collect();
     kept.iter().enumerate().for_each(|(index, at)| dense[*at] = index);
     let nodes = kept.iter().map(|at| node(walked, &walked.nodes[*at], &dense)).collect();
-    Graph::new(nodes).map_err(|(index, error)| SchemaError {
+    SchemaGraph::new(nodes).map_err(|(index, error)| SchemaError {
         place: walked.place(kept.get(index).copied().unwrap_or_default()),
         message: error.to_string(),
     })
@@ -156,9 +156,9 @@ impl std::fmt::Display for GraphError {
     }
 }
 
-fn node(walked: &Walked<'_>, from: &Subschema<'_>, dense: &[usize]) -> Node {
+fn node(walked: &ReadSchema<'_>, from: &Subschema<'_>, dense: &[usize]) -> SchemaNode {
     let states = |pattern: &str| walked.patterns.get(pattern).map_or(1, |size| size.states);
-    let mut node = Node { steps: 1, ..Node::default() };
+    let mut node = SchemaNode { steps: 1, ..SchemaNode::default() };
     for (keyword, value) in &from.plain {
         node.steps += match (keyword.as_str(), value) {
             ("multipleOf", _) => MULTIPLE_OF_STEPS,
@@ -170,8 +170,8 @@ fn node(walked: &Walked<'_>, from: &Subschema<'_>, dense: &[usize]) -> Node {
     node.pattern_states = from.plain.get("pattern").and_then(Value::as_str).map(states);
     for part in &from.parts {
         match part {
-            Part::One(keyword, child) => one(&mut node, keyword, dense[*child]),
-            Part::List(keyword, all) => {
+            KeywordPart::One(keyword, child) => one(&mut node, keyword, dense[*child]),
+            KeywordPart::List(keyword, all) => {
                 let all = all.iter().map(|child| dense[*child]);
                 if dialect::is_in_place(keyword) {
                     node.in_place.extend(all);
@@ -179,14 +179,14 @@ fn node(walked: &Walked<'_>, from: &Subschema<'_>, dense: &[usize]) -> Node {
                     node.array.get_or_insert_default().prefix.extend(all);
                 }
             }
-            Part::Named(keyword, all) => named(&mut node, keyword, all, dense, &states),
-            Part::Reference(target) => node.in_place.push(dense[*target]),
+            KeywordPart::Named(keyword, all) => named(&mut node, keyword, all, dense, &states),
+            KeywordPart::Reference(target) => node.in_place.push(dense[*target]),
         }
     }
     node
 }
 
-fn one(node: &mut Node, keyword: &str, child: usize) {
+fn one(node: &mut SchemaNode, keyword: &str, child: usize) {
     match keyword {
         "additionalProperties" => node.object.get_or_insert_default().additional.push(child),
         "unevaluatedProperties" => {
@@ -204,17 +204,19 @@ fn one(node: &mut Node, keyword: &str, child: usize) {
     }
 }
 
-fn named(node: &mut Node, keyword: &str, all: &[(String, Entry)], dense: &[usize], states: &impl Fn(&str) -> u64) {
+fn named(
+    node: &mut SchemaNode, keyword: &str, all: &[(String, NamedEntry)], dense: &[usize], states: &impl Fn(&str) -> u64,
+) {
     for (name, entry) in all {
         match (keyword, entry) {
-            ("properties", Entry::Schema(child)) => {
+            ("properties", NamedEntry::Schema(child)) => {
                 node.object.get_or_insert_default().properties.insert(name.clone(), dense[*child]);
             }
-            ("patternProperties", Entry::Schema(child)) => {
+            ("patternProperties", NamedEntry::Schema(child)) => {
                 node.object.get_or_insert_default().patterns.push((states(name), dense[*child]));
             }
-            (_, Entry::Schema(child)) => node.in_place.push(dense[*child]),
-            (_, Entry::Plain(value)) => node.steps += size(value),
+            (_, NamedEntry::Schema(child)) => node.in_place.push(dense[*child]),
+            (_, NamedEntry::Plain(value)) => node.steps += size(value),
         }
     }
     // Properties are looked up one by one.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// A subschema.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Node {
+pub(super) struct SchemaNode {
     /// Held against the same value: combinators, conditions, references.
     pub in_place: Vec<usize>,
     /// Steps of its own keywords.
@@ -43,8 +43,8 @@ pub(super) struct ArrayRules {
 
 /// Subschemas in an order in which those that are held against the same value come later.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Graph {
-    pub nodes: Vec<Node>,
+pub(super) struct SchemaGraph {
+    pub nodes: Vec<SchemaNode>,
     /// Nodes by rank.
     pub order: Vec<usize>,
     /// Rank of each node.
@@ -65,18 +65,18 @@ pub(super) enum GraphError {
     UnevaluatedTooLarge,
 }
 
-impl Graph {
+impl SchemaGraph {
     /// Orders the nodes and judges what holding one value against them takes.
-    pub(super) fn new(nodes: Vec<Node>) -> Result<Self, (usize, GraphError)> {
+    pub(super) fn new(nodes: Vec<SchemaNode>) -> Result<Self, (usize, GraphError)> {
         let order = order(&nodes)?;
         let mut rank = vec![0; nodes.len()];
         order.iter().enumerate().for_each(|(at, node)| rank[*node] = at);
         let mut graph = Self { height: vec![0; nodes.len()], nodes, order, rank };
-        graph.judge()?;
+        graph.check_limits()?;
         Ok(graph)
     }
 
-    fn judge(&mut self) -> Result<(), (usize, GraphError)> {
+    fn check_limits(&mut self) -> Result<(), (usize, GraphError)> {
         let mut expansions = vec![1_u64; self.nodes.len()];
         let mut sees_unevaluated = vec![false; self.nodes.len()];
         for &at in self.order.iter().rev() {
@@ -107,7 +107,7 @@ impl Graph {
 }
 
 /// An order in which each node comes before those that are held against the same value, or a node of a cycle.
-fn order(nodes: &[Node]) -> Result<Vec<usize>, (usize, GraphError)> {
+fn order(nodes: &[SchemaNode]) -> Result<Vec<usize>, (usize, GraphError)> {
     let mut referrers = vec![0_usize; nodes.len()];
     for child in nodes.iter().flat_map(|node| &node.in_place) {
         referrers[*child] += 1;
@@ -131,7 +131,7 @@ fn order(nodes: &[Node]) -> Result<Vec<usize>, (usize, GraphError)> {
 }
 
 /// A node of a cycle, going backwards from one that has referrers left.
-fn on_cycle(nodes: &[Node], referrers: &[usize], start: usize) -> usize {
+fn on_cycle(nodes: &[SchemaNode], referrers: &[usize], start: usize) -> usize {
     let mut parent = vec![None; nodes.len()];
     for (at, node) in nodes.iter().enumerate().filter(|(at, _)| referrers[*at] > 0) {
         node.in_place.iter().for_each(|child| parent[*child] = Some(at));
@@ -148,18 +148,18 @@ fn on_cycle(nodes: &[Node], referrers: &[usize], start: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn nodes(edges: &[&[usize]]) -> Vec<Node> {
-        edges.iter().map(|to| Node { in_place: to.to_vec(), steps: 1, ..Node::default() }).collect()
+    fn nodes(edges: &[&[usize]]) -> Vec<SchemaNode> {
+        edges.iter().map(|to| SchemaNode { in_place: to.to_vec(), steps: 1, ..SchemaNode::default() }).collect()
     }
 
     #[test]
     fn a_cycle_is_found_where_it_is() {
-        assert_eq!(Graph::new(nodes(&[&[0]])).unwrap_err(), (0, GraphError::Cycle));
-        let (at, error) = Graph::new(nodes(&[&[1], &[2], &[3], &[2, 4], &[]])).unwrap_err();
+        assert_eq!(SchemaGraph::new(nodes(&[&[0]])).unwrap_err(), (0, GraphError::Cycle));
+        let (at, error) = SchemaGraph::new(nodes(&[&[1], &[2], &[3], &[2, 4], &[]])).unwrap_err();
         assert_eq!((error, at == 2 || at == 3), (GraphError::Cycle, true), "{at}");
-        let (at, error) = Graph::new(nodes(&[&[], &[3], &[1], &[2, 4], &[5], &[]])).unwrap_err();
+        let (at, error) = SchemaGraph::new(nodes(&[&[], &[3], &[1], &[2, 4], &[5], &[]])).unwrap_err();
         assert_eq!((error, (1..4).contains(&at)), (GraphError::Cycle, true), "{at}");
-        assert!(Graph::new(nodes(&[&[1, 2], &[3], &[3], &[]])).is_ok());
+        assert!(SchemaGraph::new(nodes(&[&[1, 2], &[3], &[3], &[]])).is_ok());
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         let diamond = |levels: usize| {
             let mut edges: Vec<Vec<usize>> = (0..levels).map(|at| vec![at + 1, at + 1]).collect();
             edges.push(Vec::new());
-            Graph::new(nodes(&edges.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+            SchemaGraph::new(nodes(&edges.iter().map(Vec::as_slice).collect::<Vec<_>>()))
         };
         assert!(diamond(11).is_ok());
         assert_eq!(diamond(12).unwrap_err(), (0, GraphError::TooManyExpansions));
@@ -175,7 +175,7 @@ mod tests {
         let chain = |length: usize| {
             let mut edges: Vec<Vec<usize>> = (0..length).map(|at| vec![at + 1]).collect();
             edges.push(Vec::new());
-            Graph::new(nodes(&edges.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+            SchemaGraph::new(nodes(&edges.iter().map(Vec::as_slice).collect::<Vec<_>>()))
         };
         assert!(chain(IN_PLACE_DEPTH_MAX).is_ok());
         assert_eq!(chain(100_000).unwrap_err().1, GraphError::TooDeep);
@@ -185,11 +185,11 @@ mod tests {
     fn one_unevaluated_does_not_look_at_another() {
         let mut all = nodes(&[&[1], &[2], &[]]);
         all[0].unevaluated = true;
-        assert!(Graph::new(all.clone()).is_ok());
+        assert!(SchemaGraph::new(all.clone()).is_ok());
         all[2].unevaluated = true;
-        assert_eq!(Graph::new(all).unwrap_err(), (0, GraphError::NestedUnevaluated));
+        assert_eq!(SchemaGraph::new(all).unwrap_err(), (0, GraphError::NestedUnevaluated));
         let mut wide = nodes(&[&[1; 200], &[]]);
         wide[0].unevaluated = true;
-        assert_eq!(Graph::new(wide).unwrap_err(), (0, GraphError::UnevaluatedTooLarge));
+        assert_eq!(SchemaGraph::new(wide).unwrap_err(), (0, GraphError::UnevaluatedTooLarge));
     }
 }

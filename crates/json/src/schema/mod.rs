@@ -15,7 +15,7 @@ mod pattern;
 mod tests;
 mod walk;
 
-use graph::Graph;
+use graph::SchemaGraph;
 use jsonschema::{Draft, PatternOptions, Regex, ValidationError, Validator};
 use limits::{
     DOCUMENT_PATTERN_BYTES_MAX, DOCUMENT_PATTERNS_MAX, DOCUMENT_TEXT_BYTES_MAX, DOCUMENT_VALUES_MAX,
@@ -40,14 +40,14 @@ impl SchemaError {
 
 /// What is left for the schemas of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct SchemaBudget {
     values: usize,
     text_bytes: usize,
     patterns: usize,
     pattern_bytes: usize,
 }
 
-impl Default for Budget {
+impl Default for SchemaBudget {
     fn default() -> Self {
         Self {
             values: DOCUMENT_VALUES_MAX,
@@ -58,7 +58,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl SchemaBudget {
     fn spend(left: &mut usize, spent: usize, what: impl FnOnce() -> String) -> Result<(), SchemaError> {
         *left = left.checked_sub(spent).ok_or_else(|| SchemaError::root(what()))?;
         Ok(())
@@ -81,7 +81,7 @@ impl Budget {
 
 /// What is done with patterns that need backtracking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leniency {
+pub enum PatternPolicy {
     /// The schema is refused: it is being saved, and can be changed.
     None,
     /// They are not checked: the schema was saved before they were refused, or is somebody else's.
@@ -90,36 +90,36 @@ pub enum Leniency {
 
 /// A schema that is compiled.
 #[derive(Debug)]
-pub struct Schema {
+pub struct CompiledSchema {
     validator: Validator,
-    graph: Graph,
+    graph: SchemaGraph,
     /// Patterns that need backtracking and are not checked.
     pub unchecked_patterns: usize,
 }
 
 /// How a value does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misfit {
+pub enum ValueError {
     /// Faults, each with the JSON pointer to the value it is about.
-    Faults(Vec<Fault>),
+    Faults(Vec<SchemaViolation>),
     /// It is not known whether it fits: finding out would take too long.
     TooCostly,
 }
 
 /// A fault of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SchemaViolation {
     pub place: String,
     pub message: String,
 }
 
-impl Misfit {
+impl ValueError {
     /// The faults in one line.
     pub fn describe(&self) -> String {
         match self {
             Self::TooCostly => "too large to be held against their schema".to_owned(),
             Self::Faults(faults) => {
-                let one = |fault: &Fault| match fault.place.trim_start_matches('/') {
+                let one = |fault: &SchemaViolation| match fault.place.trim_start_matches('/') {
                     "" => fault.message.clone(),
                     place => format!("{place}: {}", fault.message),
                 };
@@ -129,16 +129,16 @@ impl Misfit {
     }
 }
 
-impl Schema {
+impl CompiledSchema {
     /// Reads and judges a schema without compiling it: whether it is within the limits, not whether each of its keywords
     /// has the right type. Takes time in proportion to the schema.
-    pub fn check(schema: &Value, budget: &mut Budget, leniency: Leniency) -> Result<(), SchemaError> {
+    pub fn check(schema: &Value, budget: &mut SchemaBudget, leniency: PatternPolicy) -> Result<(), SchemaError> {
         let walked = walk::walk(schema, budget, leniency)?;
         emit::graph(&walked).map(drop)
     }
 
     /// Compiles a schema. Takes milliseconds: not for a thread that others wait for.
-    pub fn compile(schema: &Value, budget: &mut Budget, leniency: Leniency) -> Result<Self, SchemaError> {
+    pub fn compile(schema: &Value, budget: &mut SchemaBudget, leniency: PatternPolicy) -> Result<Self, SchemaError> {
         let walked = walk::walk(schema, budget, leniency)?;
         let graph = emit::graph(&walked)?;
         meta(walked.draft, schema)?;
@@ -158,21 +158,21 @@ impl Schema {
 
     /// Holds a value against the schema and says what is wrong with it, `faults_max` faults at most. The value is within
     /// the bounds of a [document](crate::document). Takes some milliseconds at most.
-    pub fn check_value(&self, value: &Value, faults_max: usize) -> Result<(), Misfit> {
-        let Some(steps) = self.steps(value) else { return Err(Misfit::TooCostly) };
+    pub fn check_value(&self, value: &Value, faults_max: usize) -> Result<(), ValueError> {
+        let Some(steps) = self.steps(value) else { return Err(ValueError::TooCostly) };
         if self.validator.is_valid(value) {
             return Ok(());
         }
         if steps > LISTING_STEPS_MAX {
             let message = "the value is too large to list what is wrong with it".to_owned();
-            return Err(Misfit::Faults(vec![Fault { place: String::new(), message }]));
+            return Err(ValueError::Faults(vec![SchemaViolation { place: String::new(), message }]));
         }
         let faults = self.validator.iter_errors(value).take(faults_max);
-        let faults = faults.map(|error| Fault {
+        let faults = faults.map(|error| SchemaViolation {
             place: shortened(&error.instance_path().to_string()),
             message: shortened(&error.to_string()),
         });
-        Err(Misfit::Faults(faults.collect()))
+        Err(ValueError::Faults(faults.collect()))
     }
 }
 
@@ -211,18 +211,19 @@ fn shortened(text: &str) -> String {
 
 /// A schema of our own, for values of strangers: compiled as it is, and cheap by construction.
 #[derive(Debug)]
-pub struct OwnSchema(Validator);
+pub struct TrustedSchema(Validator);
 
-impl OwnSchema {
+impl TrustedSchema {
     /// Compiles a schema of this program; `None` if it is none.
     pub fn compile(schema: &Value) -> Option<Self> {
         jsonschema::options().offline().build(schema).ok().map(Self)
     }
 
     /// The first fault of a value.
-    pub fn check_value(&self, value: &Value) -> Result<(), Fault> {
-        self.0
-            .validate(value)
-            .map_err(|error| Fault { place: error.instance_path().to_string(), message: shortened(&error.to_string()) })
+    pub fn check_value(&self, value: &Value) -> Result<(), SchemaViolation> {
+        self.0.validate(value).map_err(|error| SchemaViolation {
+            place: error.instance_path().to_string(),
+            message: shortened(&error.to_string()),
+        })
     }
 }

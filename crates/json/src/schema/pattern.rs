@@ -15,13 +15,13 @@ pub(super) enum PatternError {
 
 /// What a pattern takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size {
+pub(super) struct PatternSize {
     pub bytes: usize,
     pub states: u64,
 }
 
 /// Compiles a pattern as far as its size shows.
-pub(super) fn size(pattern: &str) -> Result<Size, PatternError> {
+pub(super) fn size(pattern: &str) -> Result<PatternSize, PatternError> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(PatternError::TooLong);
     }
@@ -29,7 +29,7 @@ pub(super) fn size(pattern: &str) -> Result<Size, PatternError> {
     let translated = jsonschema_regex::to_rust_regex(pattern).map_err(|()| wrong())?;
     let config = thompson::Config::new().nfa_size_limit(Some(PATTERN_COMPILED_BYTES_MAX));
     match NFA::compiler().configure(config).build(&translated) {
-        Ok(nfa) => Ok(Size { bytes: nfa.memory_usage(), states: nfa.states().len() as u64 }),
+        Ok(nfa) => Ok(PatternSize { bytes: nfa.memory_usage(), states: nfa.states().len() as u64 }),
         Err(error) if error.size_limit().is_some() => Err(PatternError::TooLarge),
         Err(_) => Err(wrong()),
     }

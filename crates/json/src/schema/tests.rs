@@ -3,8 +3,8 @@
 use super::*;
 use serde_json::json;
 
-fn compile(schema: &Value) -> Result<Schema, SchemaError> {
-    Schema::compile(schema, &mut Budget::default(), Leniency::None)
+fn compile(schema: &Value) -> Result<CompiledSchema, SchemaError> {
+    CompiledSchema::compile(schema, &mut SchemaBudget::default(), PatternPolicy::None)
 }
 
 /// Compiles a schema and holds values against it: what is wrong with each, or an empty text.
@@ -253,26 +253,28 @@ fn what_is_refused_says_which_limit_and_where() {
 
 #[test]
 fn all_schemas_of_a_document_share_a_budget() {
-    let mut budget = Budget::default();
+    let mut budget = SchemaBudget::default();
     let large = json!({"enum": (0..9_000).collect::<Vec<_>>()});
-    let taken = (0..10).take_while(|_| Schema::check(&large, &mut budget, Leniency::None).is_ok()).count();
+    let taken = (0..10).take_while(|_| CompiledSchema::check(&large, &mut budget, PatternPolicy::None).is_ok()).count();
     assert_eq!(taken, 5);
-    let mut budget = Budget::default();
+    let mut budget = SchemaBudget::default();
     let patterns: serde_json::Map<String, Value> =
         (0..30).map(|at| (at.to_string(), json!({"pattern": format!("^{at}$")}))).collect();
     let patterns = json!({"properties": patterns});
-    let taken = (0..10).take_while(|_| Schema::check(&patterns, &mut budget, Leniency::None).is_ok()).count();
+    let taken =
+        (0..10).take_while(|_| CompiledSchema::check(&patterns, &mut budget, PatternPolicy::None).is_ok()).count();
     assert_eq!(taken, 3);
-    let mut budget = Budget::default();
+    let mut budget = SchemaBudget::default();
     let large = json!({"pattern": "^[\\p{L}x]{1,50}y$"});
-    let error = (0..100).find_map(|_| Schema::check(&large, &mut budget, Leniency::None).err());
+    let error = (0..100).find_map(|_| CompiledSchema::check(&large, &mut budget, PatternPolicy::None).err());
     assert!(error.is_some_and(|error| error.message.contains("patterns of all schemas together take more")));
 }
 
 #[test]
 fn patterns_that_backtrack_are_left_unchecked_where_nobody_can_change_them() {
     let schema = json!({"properties": {"a": {"type": "string", "pattern": "^(?!\\s*$).+"}}});
-    let lenient = Schema::compile(&schema, &mut Budget::default(), Leniency::SkipBacktracking).unwrap();
+    let lenient =
+        CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking).unwrap();
     assert_eq!(lenient.unchecked_patterns, 1);
     assert_eq!(lenient.check_value(&json!({"a": " "}), 5), Ok(()));
     assert!(lenient.check_value(&json!({"a": 1}), 5).is_err());
@@ -327,14 +329,14 @@ mod counted {
     pub(super) struct Counted;
 
     #[derive(Clone, Copy)]
-    pub(super) struct Looked<'a>(pub &'a Value);
+    pub(super) struct CountedNode<'a>(pub &'a Value);
 
     pub(super) struct Members<'a>(&'a serde_json::Map<String, Value>);
 
     pub(super) struct Items<'a>(&'a [Value]);
 
     impl Json for Counted {
-        type Node<'a> = Looked<'a>;
+        type Node<'a> = CountedNode<'a>;
         type PreparedKey = String;
         type StringBuffer = ();
         const ACYCLIC: bool = true;
@@ -343,12 +345,12 @@ mod counted {
             key.to_owned()
         }
 
-        fn with_string_node<T>((): &mut (), text: &str, f: impl FnOnce(Looked<'_>) -> T) -> T {
-            f(Looked(&Value::String(text.to_owned())))
+        fn with_string_node<T>((): &mut (), text: &str, f: impl FnOnce(CountedNode<'_>) -> T) -> T {
+            f(CountedNode(&Value::String(text.to_owned())))
         }
     }
 
-    impl<'a> Node<'a, Counted> for Looked<'a> {
+    impl<'a> Node<'a, Counted> for CountedNode<'a> {
         type Object = Members<'a>;
         type Array = Items<'a>;
         type Number = &'a serde_json::Number;
@@ -406,28 +408,28 @@ mod counted {
     }
 
     impl<'a> Object<'a, Counted> for Members<'a> {
-        type Node = Looked<'a>;
+        type Node = CountedNode<'a>;
         type MemberName = &'a str;
-        type MembersIter = std::vec::IntoIter<(&'a str, Looked<'a>)>;
+        type MembersIter = std::vec::IntoIter<(&'a str, CountedNode<'a>)>;
 
         fn len(&self) -> usize {
             self.0.len()
         }
 
-        fn get(&self, key: &String) -> Option<Looked<'a>> {
+        fn get(&self, key: &String) -> Option<CountedNode<'a>> {
             look(1);
-            self.0.get(key).map(Looked)
+            self.0.get(key).map(CountedNode)
         }
 
         fn members(&self) -> Self::MembersIter {
             look(self.0.len() as u64);
-            self.0.iter().map(|(name, value)| (name.as_str(), Looked(value))).collect::<Vec<_>>().into_iter()
+            self.0.iter().map(|(name, value)| (name.as_str(), CountedNode(value))).collect::<Vec<_>>().into_iter()
         }
     }
 
     impl<'a> Array<'a, Counted> for Items<'a> {
-        type Node = Looked<'a>;
-        type ElementsIter = std::vec::IntoIter<Looked<'a>>;
+        type Node = CountedNode<'a>;
+        type ElementsIter = std::vec::IntoIter<CountedNode<'a>>;
 
         fn len(&self) -> usize {
             self.0.len()
@@ -435,13 +437,13 @@ mod counted {
 
         fn elements(&self) -> Self::ElementsIter {
             look(self.0.len() as u64);
-            self.0.iter().map(Looked).collect::<Vec<_>>().into_iter()
+            self.0.iter().map(CountedNode).collect::<Vec<_>>().into_iter()
         }
     }
 
     /// A schema compiled for counted values.
     pub(super) fn compile(schema: &Value) -> Option<Validator<Counted>> {
-        let walked = walk::walk(schema, &mut Budget::default(), Leniency::None).ok()?;
+        let walked = walk::walk(schema, &mut SchemaBudget::default(), PatternPolicy::None).ok()?;
         let options = jsonschema::options_for::<Counted>().with_draft(walked.draft).offline();
         options.with_pattern_options(pattern_options()).build(&emit::normal(&walked)).ok()
     }
@@ -450,7 +452,7 @@ mod counted {
     pub(super) fn looks(validator: &Validator<Counted>, value: &Value, max: u64) -> (bool, u64) {
         LOOKS.set(0);
         LOOKS_MAX.set(max);
-        let fits = validator.is_valid(Looked(value));
+        let fits = validator.is_valid(CountedNode(value));
         LOOKS_MAX.set(u64::MAX);
         (fits, LOOKS.get())
     }
@@ -459,7 +461,7 @@ mod counted {
     pub(super) fn looks_listing(validator: &Validator<Counted>, value: &Value, max: u64) -> u64 {
         LOOKS.set(0);
         LOOKS_MAX.set(max);
-        let _ = validator.iter_errors(Looked(value)).count();
+        let _ = validator.iter_errors(CountedNode(value)).count();
         LOOKS_MAX.set(u64::MAX);
         LOOKS.get()
     }
@@ -481,9 +483,9 @@ mod hostile {
         "https://json-schema.org/draft/2020-12/schema",
     ];
 
-    pub(super) struct Enemy(StdRng);
+    pub(super) struct SchemaFuzzer(StdRng);
 
-    impl Enemy {
+    impl SchemaFuzzer {
         pub(super) fn new(seed: u64) -> Self {
             Self(StdRng::seed_from_u64(seed))
         }
@@ -671,7 +673,7 @@ fn survives(schema: &Value, values: &[Value]) -> bool {
     let counted = counted::compile(schema).unwrap_or_else(|| panic!("{schema}"));
     for value in values {
         let Some(steps) = compiled.steps(value) else {
-            assert_eq!(compiled.check_value(value, 5), Err(Misfit::TooCostly));
+            assert_eq!(compiled.check_value(value, 5), Err(ValueError::TooCostly));
             continue;
         };
         let (fits, looks) = counted::looks(&counted, value, LOOKS_PER_STEP * (steps + 4));
@@ -690,7 +692,7 @@ fn survives(schema: &Value, values: &[Value]) -> bool {
 fn ten_thousand_schemas_of_an_enemy_cost_what_was_counted() {
     let (mut taken, mut refused) = (0, 0);
     for seed in 0..10_000 {
-        let mut enemy = hostile::Enemy::new(seed);
+        let mut enemy = hostile::SchemaFuzzer::new(seed);
         let schema = enemy.soup();
         let values: Vec<Value> = (0..3).map(|depth| enemy.value(2 + depth)).collect();
         if survives(&schema, &values) { taken += 1 } else { refused += 1 }
@@ -773,7 +775,7 @@ fn values_double_at_each_level_and_are_counted() {
     let nested = |levels: usize| (0..levels).fold(json!([]), |inner, _| json!([inner]));
     assert!(survives(&schema, &(0..64).map(nested).collect::<Vec<_>>()));
     assert!(compiled.steps(&nested(10)).is_some_and(|steps| steps > 2_u64.pow(10)));
-    assert_eq!(compiled.check_value(&nested(60), 5), Err(Misfit::TooCostly));
+    assert_eq!(compiled.check_value(&nested(60), 5), Err(ValueError::TooCostly));
     // A chain of members, each with thirty references in a row: the stack is counted too.
     let mut all: serde_json::Map<String, Value> =
         (0..30).map(|at| (at.to_string(), json!({"$ref": format!("#/$defs/{}", at + 1)}))).collect();
@@ -781,14 +783,14 @@ fn values_double_at_each_level_and_are_counted() {
     let chain = compile(&json!({"$defs": all, "$ref": "#/$defs/0"})).unwrap();
     let down = |levels: usize| (0..levels).fold(json!({}), |inner, _| json!({"a": inner}));
     assert_eq!(chain.check_value(&down(10), 5), Ok(()));
-    assert_eq!(chain.check_value(&down(60), 5), Err(Misfit::TooCostly));
+    assert_eq!(chain.check_value(&down(60), 5), Err(ValueError::TooCostly));
 }
 
 #[test]
 fn what_is_compiled_means_what_was_written() {
     let mut compared = 0;
     for seed in 20_000..24_000 {
-        let mut enemy = hostile::Enemy::new(seed);
+        let mut enemy = hostile::SchemaFuzzer::new(seed);
         let mut schema = enemy.soup();
         // Formats are checked where a draft asserts them, but for those that compile what a caller says.
         strip(&mut schema, "format");
@@ -827,7 +829,7 @@ fn schemas_that_broke_others_do_not_break_us() {
     let twice = json!({"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [arm(json!({"minItems": 0})), arm(json!({"maxItems": 99}))]}}});
     let nested = |levels: usize| (0..levels).fold(json!("x"), |inner, _| json!([inner]));
     assert!(survives(&twice, &(0..40).map(nested).collect::<Vec<_>>()));
-    assert_eq!(compile(&twice).unwrap().check_value(&nested(40), 5), Err(Misfit::TooCostly));
+    assert_eq!(compile(&twice).unwrap().check_value(&nested(40), 5), Err(ValueError::TooCostly));
     // Stranger6667/jsonschema#420: two schemas that lead to each other through members.
     let each = |name: &str, other: &str| {
         json!({"type": "object", "required": [name], "properties": {name: {"allOf": [{"$ref": format!("#/$defs/{other}")}],

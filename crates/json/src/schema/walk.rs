@@ -1,30 +1,30 @@
 //! Reads a schema of a stranger into a list of subschemas, without recursion: what each of them asks, what it holds, and
 //! what it refers to. References are resolved here, so that what is compiled refers to its own definitions only.
 
-use super::dialect::{self, Role};
+use super::dialect::{self, KeywordRole};
 use super::limits::{
     PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, REFERENCES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_TEXT_BYTES_MAX,
     SCHEMA_VALUES_MAX, SUBSCHEMAS_MAX,
 };
-use super::pattern::{self, PatternError, Size};
-use super::{Budget, Leniency, SchemaError};
+use super::pattern::{self, PatternError, PatternSize};
+use super::{PatternPolicy, SchemaBudget, SchemaError};
 use jsonschema::Draft;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Subschemas that a keyword holds.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum KeywordPart {
     One(&'static str, usize),
     List(&'static str, Vec<usize>),
-    Named(&'static str, Vec<(String, Entry)>),
+    Named(&'static str, Vec<(String, NamedEntry)>),
     /// Resolved.
     Reference(usize),
 }
 
 /// `dependencies` holds names beside subschemas.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum NamedEntry {
     Schema(usize),
     Plain(Value),
 }
@@ -33,18 +33,18 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Subschema<'a> {
     pub value: &'a Value,
-    origin: Origin,
+    origin: SchemaOrigin,
     /// The subschema that what it refers to is counted from.
     base: usize,
     /// Keywords that hold no subschemas.
     pub plain: Map<String, Value>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<KeywordPart>,
     references: Vec<(&'static str, &'a str)>,
 }
 
 /// Where a subschema was found.
 #[derive(Debug)]
-enum Origin {
+enum SchemaOrigin {
     Child {
         parent: usize,
         keyword: &'static str,
@@ -60,21 +60,23 @@ enum Origin {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Walked<'a> {
+pub(super) struct ReadSchema<'a> {
     pub draft: Draft,
     pub nodes: Vec<Subschema<'a>>,
-    pub patterns: HashMap<&'a str, Size>,
+    pub patterns: HashMap<&'a str, PatternSize>,
     /// Patterns that need backtracking and are not checked.
     pub unchecked_patterns: usize,
 }
 
 /// Reads a schema within a budget.
-pub(super) fn walk<'a>(schema: &'a Value, budget: &mut Budget, leniency: Leniency) -> Result<Walked<'a>, SchemaError> {
+pub(super) fn walk<'a>(
+    schema: &'a Value, budget: &mut SchemaBudget, leniency: PatternPolicy,
+) -> Result<ReadSchema<'a>, SchemaError> {
     measure(schema, budget)?;
     let draft = dialect::draft(schema.get("$schema"))
         .ok_or_else(|| SchemaError { place: "/$schema".to_owned(), message: dialect::DIALECTS.to_owned() })?;
-    let mut walker = Walker {
-        walked: Walked { draft, nodes: Vec::new(), patterns: HashMap::new(), unchecked_patterns: 0 },
+    let mut walker = SchemaReader {
+        walked: ReadSchema { draft, nodes: Vec::new(), patterns: HashMap::new(), unchecked_patterns: 0 },
         known: HashMap::new(),
         ids: HashMap::new(),
         anchors: HashMap::new(),
@@ -82,7 +84,7 @@ pub(super) fn walk<'a>(schema: &'a Value, budget: &mut Budget, leniency: Lenienc
         room: budget.clone(),
         leniency,
     };
-    walker.node(schema, Origin::Root, 0)?;
+    walker.node(schema, SchemaOrigin::Root, 0)?;
     let (mut read, mut resolved) = (0, 0);
     loop {
         if read < walker.walked.nodes.len() {
@@ -100,7 +102,7 @@ pub(super) fn walk<'a>(schema: &'a Value, budget: &mut Budget, leniency: Lenienc
 }
 
 /// Depth, number and text of the values, iteratively.
-fn measure(schema: &Value, budget: &mut Budget) -> Result<(), SchemaError> {
+fn measure(schema: &Value, budget: &mut SchemaBudget) -> Result<(), SchemaError> {
     let (mut values, mut bytes) = (0_usize, 0_usize);
     let mut waiting = vec![(schema, 1_usize)];
     while let Some((value, depth)) = waiting.pop() {
@@ -127,8 +129,8 @@ fn measure(schema: &Value, budget: &mut Budget) -> Result<(), SchemaError> {
     budget.spend_values(values, bytes)
 }
 
-struct Walker<'a> {
-    walked: Walked<'a>,
+struct SchemaReader<'a> {
+    walked: ReadSchema<'a>,
     /// Subschemas by address.
     known: HashMap<usize, usize>,
     /// Resources by what they call themselves.
@@ -136,15 +138,15 @@ struct Walker<'a> {
     anchors: HashMap<(usize, &'a str), usize>,
     references: usize,
     /// What is left for patterns: each is compiled when it is found, and the next one only if there is room for it.
-    room: Budget,
-    leniency: Leniency,
+    room: SchemaBudget,
+    leniency: PatternPolicy,
 }
 
 fn address(value: &Value) -> usize {
     std::ptr::from_ref(value) as usize
 }
 
-impl<'a> Walker<'a> {
+impl<'a> SchemaReader<'a> {
     fn error(&self, at: usize, keyword: &str, message: impl Into<String>) -> SchemaError {
         let mut place = self.walked.place(at);
         if !keyword.is_empty() {
@@ -155,7 +157,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The subschema of a value, new or known.
-    fn node(&mut self, value: &'a Value, origin: Origin, base: usize) -> Result<usize, SchemaError> {
+    fn node(&mut self, value: &'a Value, origin: SchemaOrigin, base: usize) -> Result<usize, SchemaError> {
         if let Some(known) = self.known.get(&address(value)) {
             return Ok(*known);
         }
@@ -205,7 +207,7 @@ impl<'a> Walker<'a> {
         let alone = dialect::reference_stands_alone(draft) && members.get("$ref").is_some_and(Value::is_string);
         for (keyword, value) in members {
             let (keyword, role) = dialect::role(draft, keyword, value);
-            if alone && !matches!(role, Role::Reference | Role::Definitions) {
+            if alone && !matches!(role, KeywordRole::Reference | KeywordRole::Definitions) {
                 continue;
             }
             self.keyword(at, keyword, role, value)?;
@@ -218,34 +220,36 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn keyword(&mut self, at: usize, keyword: &'static str, role: Role, value: &'a Value) -> Result<(), SchemaError> {
+    fn keyword(
+        &mut self, at: usize, keyword: &'static str, role: KeywordRole, value: &'a Value,
+    ) -> Result<(), SchemaError> {
         match (role, value) {
-            (Role::Nothing, _) => {}
-            (Role::Format, _) => {
+            (KeywordRole::Nothing, _) => {}
+            (KeywordRole::Format, _) => {
                 if dialect::is_checked_format(value) {
                     self.plain(at, keyword, value);
                 }
             }
-            (Role::Pattern, Value::String(text)) => {
+            (KeywordRole::Pattern, Value::String(text)) => {
                 if self.pattern(at, keyword, text)? {
                     self.plain(at, keyword, value);
                 }
             }
-            (Role::One, Value::Object(_) | Value::Bool(_)) => {
+            (KeywordRole::One, Value::Object(_) | Value::Bool(_)) => {
                 let child = self.child(at, keyword, None, value)?;
-                self.walked.nodes[at].parts.push(Part::One(keyword, child));
+                self.walked.nodes[at].parts.push(KeywordPart::One(keyword, child));
             }
-            (Role::List, Value::Array(items)) => {
+            (KeywordRole::List, Value::Array(items)) => {
                 let mut all = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
                     all.push(self.child(at, keyword, Some(index.to_string()), item)?);
                 }
-                self.walked.nodes[at].parts.push(Part::List(keyword, all));
+                self.walked.nodes[at].parts.push(KeywordPart::List(keyword, all));
             }
-            (Role::Named | Role::Patterned | Role::Definitions, Value::Object(members)) => {
+            (KeywordRole::Named | KeywordRole::Patterned | KeywordRole::Definitions, Value::Object(members)) => {
                 self.named(at, keyword, role, members)?;
             }
-            (Role::Reference, Value::String(text)) => {
+            (KeywordRole::Reference, Value::String(text)) => {
                 self.references += 1;
                 if self.references > REFERENCES_MAX {
                     return Err(self.error(at, keyword, format!("is one of more than {REFERENCES_MAX} references")));
@@ -259,23 +263,23 @@ impl<'a> Walker<'a> {
     }
 
     fn named(
-        &mut self, at: usize, keyword: &'static str, role: Role, members: &'a Map<String, Value>,
+        &mut self, at: usize, keyword: &'static str, role: KeywordRole, members: &'a Map<String, Value>,
     ) -> Result<(), SchemaError> {
         let mut all = Vec::with_capacity(members.len());
         for (name, value) in members {
-            if role == Role::Patterned && !self.pattern(at, keyword, name)? {
+            if role == KeywordRole::Patterned && !self.pattern(at, keyword, name)? {
                 return Err(self.error(at, keyword, backtracks()));
             }
             let is_schema = keyword != "dependencies" || !value.is_array();
             let entry = if is_schema {
-                Entry::Schema(self.child(at, keyword, Some(name.clone()), value)?)
+                NamedEntry::Schema(self.child(at, keyword, Some(name.clone()), value)?)
             } else {
-                Entry::Plain(value.clone())
+                NamedEntry::Plain(value.clone())
             };
             all.push((name.clone(), entry));
         }
-        if role != Role::Definitions {
-            self.walked.nodes[at].parts.push(Part::Named(keyword, all));
+        if role != KeywordRole::Definitions {
+            self.walked.nodes[at].parts.push(KeywordPart::Named(keyword, all));
         }
         Ok(())
     }
@@ -284,7 +288,7 @@ impl<'a> Walker<'a> {
         &mut self, parent: usize, keyword: &'static str, name: Option<String>, value: &'a Value,
     ) -> Result<usize, SchemaError> {
         let base = self.walked.nodes[parent].base;
-        self.node(value, Origin::Child { parent, keyword, name }, base)
+        self.node(value, SchemaOrigin::Child { parent, keyword, name }, base)
     }
 
     fn plain(&mut self, at: usize, keyword: &str, value: &Value) {
@@ -302,7 +306,7 @@ impl<'a> Walker<'a> {
                 self.walked.patterns.insert(text, size);
                 return Ok(true);
             }
-            Err(PatternError::Backtracks) if self.leniency == Leniency::SkipBacktracking => {
+            Err(PatternError::Backtracks) if self.leniency == PatternPolicy::SkipBacktracking => {
                 self.walked.unchecked_patterns += 1;
                 return Ok(false);
             }
@@ -325,7 +329,7 @@ impl<'a> Walker<'a> {
                 return Err(self.error(at, keyword, message));
             }
             let target = self.target(at, keyword, text)?;
-            self.walked.nodes[at].parts.push(Part::Reference(target));
+            self.walked.nodes[at].parts.push(KeywordPart::Reference(target));
         }
         Ok(())
     }
@@ -360,17 +364,17 @@ impl<'a> Walker<'a> {
                 within = self.walked.nodes[*known].base;
             }
         }
-        self.node(value, Origin::Pointer { base, pointer: fragment }, within)
+        self.node(value, SchemaOrigin::Pointer { base, pointer: fragment }, within)
     }
 
     /// Takes the patterns from the budget.
-    fn spend(&self, budget: &mut Budget) -> Result<(), SchemaError> {
+    fn spend(&self, budget: &mut SchemaBudget) -> Result<(), SchemaError> {
         let bytes = self.walked.patterns.values().map(|size| size.bytes).sum();
         budget.spend_patterns(self.walked.patterns.len(), bytes)
     }
 }
 
-impl Walked<'_> {
+impl ReadSchema<'_> {
     /// The JSON pointer to a subschema.
     pub(super) fn place(&self, at: usize) -> String {
         /// A pointer that is longer says no more.
@@ -379,16 +383,16 @@ impl Walked<'_> {
         let mut seen = HashSet::new();
         while seen.insert(at) {
             match &self.nodes[at].origin {
-                Origin::Child { parent, keyword, name } => {
+                SchemaOrigin::Child { parent, keyword, name } => {
                     parts.extend(name.as_deref().map(escaped));
                     parts.push((*keyword).to_owned());
                     at = *parent;
                 }
-                Origin::Pointer { base, pointer } => {
+                SchemaOrigin::Pointer { base, pointer } => {
                     parts.push(pointer.trim_start_matches('/').to_owned());
                     at = *base;
                 }
-                Origin::Root => break,
+                SchemaOrigin::Root => break,
             }
         }
         let mut place = String::new();

@@ -3,9 +3,9 @@
 
 use super::super::ports::PortPool;
 use super::*;
-use crate::codec::{Codec, Law};
-use crate::playout::queue::PieceId;
-use crate::rtp::packet::Packet;
+use crate::codec::{Codec, Companding};
+use crate::playout::queue::SegmentId;
+use crate::rtp::packet::RtpPacket;
 use std::sync::Mutex;
 use std::time::Duration;
 use trunkline_supervision::panics;
@@ -20,7 +20,7 @@ fn counted(part: &str) -> u64 {
 }
 
 /// A leg, the socket of its peer and the leg's events.
-struct Side {
+struct TestLeg {
     handle: Option<LegHandle>,
     peer: UdpSocket,
     port: u16,
@@ -28,8 +28,10 @@ struct Side {
     sequence: u16,
 }
 
-impl Side {
-    fn start(workers: &Workers, pool: &PortPool, recording: Option<PathBuf>, panics_at: fn(&LegEvent) -> bool) -> Self {
+impl TestLeg {
+    fn start(
+        workers: &MediaWorkers, pool: &PortPool, recording: Option<PathBuf>, panics_at: fn(&LegEvent) -> bool,
+    ) -> Self {
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_nonblocking(true).unwrap();
         let ports = pool.take().unwrap();
@@ -42,15 +44,15 @@ impl Side {
             assert!(!panics, "on purpose");
             true
         });
-        let config = Config::plain(Instant::now(), Stream::pcmu(peer.local_addr().unwrap()));
-        let handle = workers.add(config, Wire::Plain(ports), recording, sink).unwrap();
+        let config = LegConfig::basic(Instant::now(), StreamConfig::pcmu(peer.local_addr().unwrap()));
+        let handle = workers.add(config, TransportSetup::Rtp(ports), recording, sink).unwrap();
         Self { handle: Some(handle), peer, port, said, sequence: 0 }
     }
 
     /// 20 ms of sound to the leg.
     fn speak(&mut self) {
         let timestamp = u32::from(self.sequence) * 160;
-        let packet = Packet {
+        let packet = RtpPacket {
             payload_type: 0,
             marker: false,
             sequence: self.sequence,
@@ -76,7 +78,7 @@ impl Side {
 }
 
 /// Until `done`, with sound to everybody every 20 ms.
-fn talk(sides: &mut [&mut Side], mut done: impl FnMut(&[&mut Side]) -> bool) {
+fn talk(sides: &mut [&mut TestLeg], mut done: impl FnMut(&[&mut TestLeg]) -> bool) {
     let began = Instant::now();
     while !done(sides) {
         assert!(began.elapsed() < PATIENCE, "it does not happen");
@@ -90,24 +92,24 @@ fn is_end(event: &LegEvent) -> bool {
 }
 
 #[test]
-fn a_leg_that_panics_ends_alone_is_reported_and_gives_its_ports_back() {
+fn panicking_leg_ends_alone_and_frees_its_ports() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_000, 34_199);
     let all = pool.available();
-    let mut beside = Side::start(&workers, &pool, None, |_| false);
-    let piece = PieceId { generation: 1, index: 0 };
+    let mut beside = TestLeg::start(&workers, &pool, None, |_| false);
+    let piece = SegmentId { response_id: 1, index: 0 };
     // By a packet, by the sound of one, in a turn of its own, by a command, and on the way out.
     let causes: [fn(&LegEvent) -> bool; 5] = [
         |event| matches!(event, LegEvent::MediaStarted { .. }),
         |event| matches!(event, LegEvent::Audio { .. }),
-        |event| matches!(event, LegEvent::PieceStarted { .. }),
-        |event| matches!(event, LegEvent::Flushed { .. }),
+        |event| matches!(event, LegEvent::SegmentStarted { .. }),
+        |event| matches!(event, LegEvent::PlayoutFlushed { .. }),
         |event| !matches!(event, LegEvent::MediaStarted { .. } | LegEvent::Audio { .. }),
     ];
     for (number, cause) in causes.into_iter().enumerate() {
         let before = counted("media_leg");
-        let mut broken = Side::start(&workers, &pool, None, cause);
+        let mut broken = TestLeg::start(&workers, &pool, None, cause);
         let handle = broken.handle.take().unwrap();
         handle.play(piece, vec![500; 16_000], true).unwrap();
         if number >= 3 {
@@ -133,20 +135,20 @@ fn a_leg_that_panics_ends_alone_is_reported_and_gives_its_ports_back() {
 #[test]
 fn a_worker_that_panics_ends_its_legs_and_takes_new_ones() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let workers = Workers::start(2, Arrival::Turn).unwrap();
+    let workers = MediaWorkers::start(2, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_200, 34_399);
     let all = pool.available();
     let before = counted("media_worker");
     // Legs 1 and 3 are on the second worker, leg 2 on the first.
-    let [mut one, mut two, mut three] = std::array::from_fn(|_| Side::start(&workers, &pool, None, |_| false));
+    let [mut one, mut two, mut three] = std::array::from_fn(|_| TestLeg::start(&workers, &pool, None, |_| false));
     let started = |event: &LegEvent| matches!(event, LegEvent::MediaStarted { .. });
     talk(&mut [&mut one, &mut two, &mut three], |sides| sides.iter().all(|side| side.has_said(started)));
-    workers.workers[1].commands.try_send(Command::Break).unwrap();
+    workers.workers[1].commands.try_send(WorkerCommand::Panic).unwrap();
     talk(&mut [&mut one, &mut two, &mut three], |sides| sides[0].has_said(is_end) && sides[2].has_said(is_end));
     assert!(!two.has_said(is_end));
     assert_eq!(counted("media_worker"), before + 1);
     assert_eq!(pool.available(), all - 1);
-    let [mut four, mut five] = std::array::from_fn(|_| Side::start(&workers, &pool, None, |_| false));
+    let [mut four, mut five] = std::array::from_fn(|_| TestLeg::start(&workers, &pool, None, |_| false));
     talk(&mut [&mut two, &mut four, &mut five], |sides| {
         sides.iter().all(|side| side.has_said(started)) && sides.iter().all(|side| side.received() > 0)
     });
@@ -156,12 +158,12 @@ fn a_worker_that_panics_ends_its_legs_and_takes_new_ones() {
 #[test]
 fn a_recording_that_panics_ends_alone() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_400, 34_599);
     let folder = std::env::temp_dir().join(format!("trunkline-containment-{}", std::process::id()));
     let before = counted("recorder");
-    let mut sides: Vec<Side> =
-        (0..2).map(|n| Side::start(&workers, &pool, Some(folder.join(format!("{n}.wav"))), |_| false)).collect();
+    let mut sides: Vec<TestLeg> =
+        (0..2).map(|n| TestLeg::start(&workers, &pool, Some(folder.join(format!("{n}.wav"))), |_| false)).collect();
     let [first, second] = &mut sides[..] else { panic!("two") };
     talk(&mut [first, second], |sides| sides.iter().all(|side| side.sequence > 20));
     let (done, recorded) = bounded(1);
@@ -174,13 +176,14 @@ fn a_recording_that_panics_ends_alone() {
 }
 
 #[test]
-fn a_leg_that_breaks_off_leaves_its_recording_whole() {
+fn panicking_leg_keeps_its_recording() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let workers = Workers::start(1, Arrival::Turn).unwrap();
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_600, 34_799);
     let folder = std::env::temp_dir().join(format!("trunkline-broken-off-{}", std::process::id()));
     let path = folder.join("one.wav");
-    let mut side = Side::start(&workers, &pool, Some(path.clone()), |event| matches!(event, LegEvent::Flushed { .. }));
+    let mut side =
+        TestLeg::start(&workers, &pool, Some(path.clone()), |event| matches!(event, LegEvent::PlayoutFlushed { .. }));
     let handle = side.handle.take().unwrap();
     // Two blocks of half a second.
     talk(&mut [&mut side], |sides| sides[0].sequence > 70);
@@ -195,25 +198,31 @@ fn a_leg_that_breaks_off_leaves_its_recording_whole() {
 }
 
 #[test]
-fn a_browsers_leg_that_panics_ends_alone() {
+fn panicking_webrtc_leg_ends_alone() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let codecs = [Codec::Opus, Codec::G711(Law::Mu)];
+    let codecs = [Codec::Opus, Codec::G711(Companding::MuLaw)];
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let reach = Reach { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
-    let mut workers = Workers::start(1, Arrival::Turn).unwrap();
+    let reach = HostCandidates { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
+    let mut workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     workers
-        .start_web(WebPort { udp, tcp: None, reach: reach.clone(), limits: Default::default(), report: Arc::default() })
+        .start_webrtc(WebRtcPortConfig {
+            udp,
+            tcp: None,
+            reach: reach.clone(),
+            limits: Default::default(),
+            report: Arc::default(),
+        })
         .unwrap();
-    let browsers = Workers::start(1, Arrival::Turn).unwrap();
+    let browsers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let before = counted("media_leg");
     let said: [Arc<Mutex<Vec<LegEvent>>>; 3] = Default::default();
     let mut handles = Vec::new();
     for (number, said) in said.iter().enumerate() {
         let now = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let own = Reach { udp: vec![socket.local_addr().unwrap()], tcp: vec![] };
-        let offered = Peer::offer(now, &own, &codecs).unwrap();
-        let answered = Peer::answer(now, &offered.sdp, &reach, &codecs).unwrap();
+        let own = HostCandidates { udp: vec![socket.local_addr().unwrap()], tcp: vec![] };
+        let offered = WebRtcPeer::offer(now, &own, &codecs).unwrap();
+        let answered = WebRtcPeer::answer(now, &offered.sdp, &reach, &codecs).unwrap();
         let sdp = answered.sdp.clone();
         let heard = said.clone();
         let sink = Box::new(move |event: LegEvent| {
@@ -224,17 +233,27 @@ fn a_browsers_leg_that_panics_ends_alone() {
         });
         handles.push(
             workers
-                .add(Config::plain(now, answered.stream), Wire::Shared(Box::new(answered.peer)), None, sink)
+                .add(
+                    LegConfig::basic(now, answered.stream),
+                    TransportSetup::WebRtcSharedPort(Box::new(answered.peer)),
+                    None,
+                    sink,
+                )
                 .unwrap(),
         );
         let (peer, stream) = offered.accept(&sdp).unwrap();
         let browser = browsers
-            .add(Config::plain(now, stream), Wire::Own(Box::new(peer), socket), None, Box::new(|_| true))
+            .add(
+                LegConfig::basic(now, stream),
+                TransportSetup::WebRtcOwnSocket(Box::new(peer), socket),
+                None,
+                Box::new(|_| true),
+            )
             .unwrap();
         // Sound of its own, for as long as this takes.
         for index in 0..20 {
             let tone = |n: usize| ((n as f32 * 0.3).sin() * 8_000.0) as i16;
-            browser.play(PieceId { generation: 1, index }, (0..8_000).map(tone).collect(), true).unwrap();
+            browser.play(SegmentId { response_id: 1, index }, (0..8_000).map(tone).collect(), true).unwrap();
         }
         handles.push(browser);
     }
@@ -258,8 +277,8 @@ fn a_browsers_leg_that_panics_ends_alone() {
 
 /// Media starts as soon as the keys are known, without waiting for an unrelated timer.
 #[test]
-fn sound_begins_when_the_handshake_ends() {
-    let workers = Workers::start(2, Arrival::Turn).unwrap();
+fn audio_starts_when_dtls_completes() {
+    let workers = MediaWorkers::start(2, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_800, 34_899);
     let theirs = workers.fingerprint().unwrap();
     let (one, two) = (pool.take().unwrap(), pool.take().unwrap());
@@ -269,8 +288,12 @@ fn sound_begins_when_the_handshake_ends() {
     let (started, heard) = bounded(16);
     let mut legs = Vec::new();
     for (ports, remote, active) in [(two, first, false), (one, second, true)] {
-        let dtls = Some(crate::transport::dtls::Terms { theirs, active, association: 1 });
-        let stream = Stream { dtls, rtcp_mux: true, ..Stream::pcmu(remote) };
+        let dtls = Some(crate::transport::dtls::DtlsParams {
+            peer_fingerprint: theirs,
+            is_dtls_client: active,
+            association: 1,
+        });
+        let stream = StreamConfig { dtls, rtcp_mux: true, ..StreamConfig::pcmu(remote) };
         let started = started.clone();
         let sink = Box::new(move |event| {
             if matches!(event, LegEvent::MediaStarted { .. }) {
@@ -278,7 +301,9 @@ fn sound_begins_when_the_handshake_ends() {
             }
             true
         });
-        legs.push(workers.add(Config::plain(Instant::now(), stream), Wire::Plain(ports), None, sink).unwrap());
+        legs.push(
+            workers.add(LegConfig::basic(Instant::now(), stream), TransportSetup::Rtp(ports), None, sink).unwrap(),
+        );
     }
     let both = [heard.recv_timeout(PATIENCE).unwrap(), heard.recv_timeout(PATIENCE).unwrap()];
     assert_ne!(both[0], both[1]);

@@ -14,25 +14,25 @@ fn origin() -> Instant {
 }
 
 /// A latch with its time and a peer's packets.
-struct Bench {
+struct LatchTest {
     now: Instant,
     latch: Latch,
-    named: Named,
+    named: SignalledMedia,
 }
 
-fn named(media: &str, signalling: Option<&str>) -> Named {
+fn named(media: &str, signalling: Option<&str>) -> SignalledMedia {
     let media = addr(media);
-    Named {
+    SignalledMedia {
         media,
         rtcp: SocketAddr::new(media.ip(), media.port() + 1),
-        is_one_port: false,
+        rtcp_mux: false,
         signalling: signalling.map(|ip| ip.parse().unwrap()),
         has_ice: false,
     }
 }
 
-impl Bench {
-    fn new(rule: Latching, named: Named) -> Self {
+impl LatchTest {
+    fn new(rule: Latching, named: SignalledMedia) -> Self {
         Self { now: origin(), latch: Latch::new(rule, named), named }
     }
 
@@ -40,7 +40,7 @@ impl Bench {
     fn say(&mut self, from: &str, ssrc: u32, first: u16, count: u16) -> usize {
         let accepted = (0..count).filter(|n| {
             self.now += 20 * MS;
-            self.latch.accepts(self.now, addr(from), Mark { ssrc, sequence: first.wrapping_add(*n) })
+            self.latch.accept_packet(self.now, addr(from), StreamPosition { ssrc, sequence: first.wrapping_add(*n) })
         });
         accepted.count()
     }
@@ -50,7 +50,7 @@ impl Bench {
     }
 
     fn reports_to(&self) -> String {
-        self.latch.report_target().map_or("nobody".into(), |to| to.to_string())
+        self.latch.rtcp_target().map_or("nobody".into(), |to| to.to_string())
     }
 }
 
@@ -58,30 +58,30 @@ const PEER: &str = "198.51.100.7:4000";
 const STRANGER: &str = "203.0.113.9:4000";
 
 #[test]
-fn a_stranger_is_not_believed_whatever_and_whenever_it_sends() {
+fn unknown_source_is_never_accepted() {
     for rule in [Latching::Off, Latching::SameAddress, Latching::SignallingAddress] {
-        let mut bench = Bench::new(rule, named(PEER, Some("198.51.100.7")));
+        let mut bench = LatchTest::new(rule, named(PEER, Some("198.51.100.7")));
         assert_eq!(bench.say(STRANGER, 1, 0, 200), 0, "before the first packet, {rule:?}");
         assert_eq!(bench.target(), PEER);
         assert_eq!(bench.say(PEER, 2, 0, 3), 3);
         assert_eq!(bench.say(STRANGER, 2, 3, 200), 0, "with the stream of the peer, {rule:?}");
         bench.now += 10_000 * MS;
         assert_eq!(bench.say(STRANGER, 2, 3, 200), 0, "after a silence, {rule:?}");
-        bench.latch.reopen(bench.now, bench.named, false);
+        bench.latch.handle_description(bench.now, bench.named, false);
         assert_eq!(bench.say(STRANGER, 2, 3, 200), 0, "after a description, {rule:?}");
         assert_eq!(bench.target(), PEER);
     }
 }
 
 #[test]
-fn whoever_was_followed_gives_way_to_the_named_peer_at_once() {
+fn described_address_takes_the_stream_back_at_once() {
     for (rule, other) in [
         (Latching::Any, STRANGER),
         (Latching::Any, "198.51.100.7:9"),
         (Latching::SameAddress, "198.51.100.7:9"),
         (Latching::SignallingAddress, "192.0.2.3:4000"),
     ] {
-        let mut bench = Bench::new(rule, named(PEER, Some("192.0.2.3")));
+        let mut bench = LatchTest::new(rule, named(PEER, Some("192.0.2.3")));
         assert_eq!(bench.say(other, 1, 0, 10), 8, "{rule:?} {other}: two on probation");
         assert_eq!(bench.target(), other);
         assert_eq!(bench.say(PEER, 2, 0, 1), 1);
@@ -92,9 +92,9 @@ fn whoever_was_followed_gives_way_to_the_named_peer_at_once() {
 }
 
 #[test]
-fn a_better_claim_takes_over_and_an_equal_one_waits() {
+fn higher_rank_takes_over_and_equal_rank_waits() {
     // Behind a NAT: a stranger, another host behind the same NAT, the peer with the port it described.
-    let mut bench = Bench::new(Latching::Any, named("192.168.1.5:4000", Some("198.51.100.7")));
+    let mut bench = LatchTest::new(Latching::Any, named("192.168.1.5:4000", Some("198.51.100.7")));
     bench.say(STRANGER, 1, 0, 5);
     assert_eq!(bench.target(), STRANGER);
     bench.say("198.51.100.7:7000", 2, 0, 3);
@@ -108,33 +108,33 @@ fn a_better_claim_takes_over_and_an_equal_one_waits() {
 }
 
 #[test]
-fn a_phone_behind_nat_is_met_where_its_signalling_comes_from() {
+fn phone_behind_nat_is_reached_at_signalling_address() {
     for inside in ["192.168.1.5:4000", "10.0.0.1:4000", "100.64.0.1:4000", "169.254.1.1:4000", "127.0.0.1:4000"] {
-        let mut bench = Bench::new(Latching::default(), named(inside, Some("198.51.100.7")));
+        let mut bench = LatchTest::new(Latching::default(), named(inside, Some("198.51.100.7")));
         assert_eq!(bench.target(), "198.51.100.7:4000", "not into our own network: {inside}");
         assert_eq!(bench.reports_to(), "nobody");
         assert_eq!(bench.say("198.51.100.7:61234", 1, 0, 10), 8);
         assert_eq!(bench.target(), "198.51.100.7:61234");
         assert_eq!(bench.say("198.51.100.8:61234", 1, 10, 10), 0);
-        let mut off = Bench::new(Latching::Off, named(inside, Some("198.51.100.7")));
+        let mut off = LatchTest::new(Latching::Off, named(inside, Some("198.51.100.7")));
         assert_eq!((off.target(), off.say("198.51.100.7:4000", 1, 0, 10)), (inside.to_owned(), 0));
     }
     // Two hosts in one network are not behind a NAT.
-    let bench = Bench::new(Latching::default(), named("10.0.0.5:4000", Some("10.0.0.4")));
+    let bench = LatchTest::new(Latching::default(), named("10.0.0.5:4000", Some("10.0.0.4")));
     assert_eq!((bench.target(), bench.reports_to()), ("10.0.0.5:4000".into(), "10.0.0.5:4001".into()));
     // IPv6, and IPv4 that looks like it.
-    let mut bench = Bench::new(Latching::default(), named("[fd00::5]:4000", Some("2001:db8::7")));
+    let mut bench = LatchTest::new(Latching::default(), named("[fd00::5]:4000", Some("2001:db8::7")));
     assert_eq!(bench.target(), "[2001:db8::7]:4000");
     assert_eq!(bench.say("[2001:db8::7]:5000", 1, 0, 3), 1);
-    let mut bench = Bench::new(Latching::default(), named("10.0.0.5:4000", Some("::ffff:198.51.100.7")));
+    let mut bench = LatchTest::new(Latching::default(), named("10.0.0.5:4000", Some("::ffff:198.51.100.7")));
     assert_eq!(bench.say("[::ffff:198.51.100.7]:5000", 1, 0, 3), 1);
     assert_eq!(bench.target(), "198.51.100.7:5000");
 }
 
 #[test]
-fn probation_wants_one_stream_in_sequence() {
+fn probation_requires_one_stream_in_sequence() {
     let other = "198.51.100.7:9";
-    let fresh = || Bench::new(Latching::SameAddress, named(PEER, None));
+    let fresh = || LatchTest::new(Latching::SameAddress, named(PEER, None));
     for (why, marks) in [
         ("a source each", [(1, 0), (2, 1), (3, 2), (4, 3)]),
         ("the same packet", [(1, 7), (1, 7), (1, 7), (1, 7)]),
@@ -162,10 +162,10 @@ fn probation_wants_one_stream_in_sequence() {
 }
 
 #[test]
-fn a_stream_that_goes_on_from_another_port_after_a_silence_is_followed() {
+fn same_stream_from_another_port_after_silence_is_followed() {
     for first in [PEER, "198.51.100.7:5000"] {
         let started = |silence_ms: u32| {
-            let mut bench = Bench::new(Latching::default(), named(PEER, None));
+            let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
             bench.say(first, 7, 65_500, 100);
             bench.now += silence_ms * MS;
             bench
@@ -181,7 +181,7 @@ fn a_stream_that_goes_on_from_another_port_after_a_silence_is_followed() {
         assert_eq!(started(2_000).say("198.51.100.7:4020", 7, next.wrapping_add(9_000), 50), 0, "far ahead");
         assert_eq!(started(2_000).say("198.51.100.7:4020", 7, next.wrapping_sub(50), 40), 0, "what was heard already");
         assert_eq!(started(2_000).say("198.51.100.8:4020", 7, next, 50), 0, "another address");
-        let mut strict = Bench::new(Latching::Off, named(PEER, None));
+        let mut strict = LatchTest::new(Latching::Off, named(PEER, None));
         strict.say(PEER, 7, 0, 10);
         strict.now += 2_000 * MS;
         assert_eq!(strict.say("198.51.100.7:4020", 7, 10, 50), 0, "off");
@@ -189,12 +189,12 @@ fn a_stream_that_goes_on_from_another_port_after_a_silence_is_followed() {
 }
 
 #[test]
-fn a_description_lets_the_peer_come_back_from_elsewhere_with_another_stream() {
+fn new_description_allows_another_source_and_stream() {
     for first in [PEER, "198.51.100.7:5000"] {
-        let mut bench = Bench::new(Latching::default(), named(PEER, None));
+        let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
         bench.say(first, 7, 0, 100);
         bench.now += 5_000 * MS; // hold
-        bench.latch.reopen(bench.now, bench.named, false);
+        bench.latch.handle_description(bench.now, bench.named, false);
         assert_eq!(bench.say("198.51.100.7:4020", 9, 30_000, 10), 8, "after {first}");
         assert_eq!(bench.target(), "198.51.100.7:4020");
         assert_eq!(bench.say("198.51.100.7:4021", 10, 0, 50), 0, "but nobody beside it");
@@ -202,10 +202,10 @@ fn a_description_lets_the_peer_come_back_from_elsewhere_with_another_stream() {
 }
 
 #[test]
-fn a_refresh_costs_the_peer_nothing_and_opens_nothing_while_it_talks() {
-    let mut bench = Bench::new(Latching::default(), named("192.168.1.5:4000", Some("198.51.100.7")));
+fn session_refresh_keeps_the_source() {
+    let mut bench = LatchTest::new(Latching::default(), named("192.168.1.5:4000", Some("198.51.100.7")));
     bench.say("198.51.100.7:61234", 1, 0, 10);
-    bench.latch.reopen(bench.now, bench.named, false);
+    bench.latch.handle_description(bench.now, bench.named, false);
     assert_eq!(bench.target(), "198.51.100.7:61234");
     for n in 0..50 {
         assert_eq!(bench.say("198.51.100.7:61234", 1, 10 + n, 1), 1);
@@ -214,67 +214,69 @@ fn a_refresh_costs_the_peer_nothing_and_opens_nothing_while_it_talks() {
 }
 
 #[test]
-fn late_packets_of_the_former_place_do_not_win_the_stream_back() {
-    let mut bench = Bench::new(Latching::default(), named(PEER, None));
+fn late_packets_of_former_source_are_ignored() {
+    let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
     bench.say(PEER, 7, 0, 10);
-    bench.latch.reopen(bench.now, named("198.51.100.7:4020", None), false);
+    bench.latch.handle_description(bench.now, named("198.51.100.7:4020", None), false);
     assert_eq!(bench.target(), "198.51.100.7:4020");
     assert_eq!(bench.say(PEER, 7, 10, 10), 0);
     assert_eq!(bench.target(), "198.51.100.7:4020");
     assert_eq!(bench.say("198.51.100.7:4020", 7, 20, 1), 1);
     // A source that the new description does not allow is unknown from now on.
-    bench.latch.reopen(bench.now, named("203.0.113.1:4000", None), false);
+    bench.latch.handle_description(bench.now, named("203.0.113.1:4000", None), false);
     bench.now += 5_000 * MS;
     assert_eq!(bench.say("198.51.100.7:4020", 7, 21, 100), 0);
 }
 
 #[test]
-fn hold_by_address_zero_names_nobody_else() {
-    let mut bench = Bench::new(Latching::default(), named(PEER, None));
+fn hold_by_zero_address_keeps_the_source() {
+    let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
     bench.say("198.51.100.7:61234", 7, 0, 10);
-    bench.latch.reopen(bench.now, named("0.0.0.0:4000", None), false);
+    bench.latch.handle_description(bench.now, named("0.0.0.0:4000", None), false);
     assert_eq!(bench.say("198.51.100.7:61234", 7, 10, 10), 10, "music on hold");
-    bench.latch.reopen(bench.now, bench.named, false);
+    bench.latch.handle_description(bench.now, bench.named, false);
     assert_eq!(bench.target(), "198.51.100.7:61234");
 }
 
 #[test]
-fn nothing_is_sent_to_everybody_or_to_nobody() {
+fn never_sends_to_unspecified_or_multicast() {
     for nobody in
         ["0.0.0.0:4000", "[::]:4000", "224.0.0.5:4000", "255.255.255.255:4000", "[ff02::1]:4000", "198.51.100.7:0"]
     {
-        let bench =
-            Bench::new(Latching::default(), Named { rtcp: addr(nobody), media: addr(nobody), ..named(PEER, None) });
+        let bench = LatchTest::new(
+            Latching::default(),
+            SignalledMedia { rtcp: addr(nobody), media: addr(nobody), ..named(PEER, None) },
+        );
         assert_eq!((bench.target(), bench.reports_to()), ("nobody".into(), "nobody".into()), "{nobody}");
     }
 }
 
 #[test]
-fn authentic_packets_are_followed_wherever_they_come_from() {
-    let mark = |sequence| Mark { ssrc: 7, sequence };
-    let mut bench = Bench::new(Latching::SameAddress, named(PEER, None));
-    bench.latch.authentic(bench.now, addr(STRANGER), mark(0));
+fn authentic_packets_are_followed_from_any_address() {
+    let mark = |sequence| StreamPosition { ssrc: 7, sequence };
+    let mut bench = LatchTest::new(Latching::SameAddress, named(PEER, None));
+    bench.latch.handle_authentic_packet(bench.now, addr(STRANGER), mark(0));
     assert_eq!(bench.target(), STRANGER, "the first proof");
     for n in 1..4 {
         assert_eq!(bench.target(), STRANGER);
-        bench.latch.authentic(bench.now, addr("203.0.113.77:5"), mark(n));
+        bench.latch.handle_authentic_packet(bench.now, addr("203.0.113.77:5"), mark(n));
     }
     assert_eq!(bench.target(), "203.0.113.77:5", "and the next, once it keeps coming");
-    bench.latch.authentic(bench.now, addr(PEER), mark(4));
+    bench.latch.handle_authentic_packet(bench.now, addr(PEER), mark(4));
     assert_eq!(bench.target(), PEER);
-    let mut strict = Bench::new(Latching::Off, named(PEER, None));
+    let mut strict = LatchTest::new(Latching::Off, named(PEER, None));
     for n in 0..10 {
-        strict.latch.authentic(strict.now, addr(STRANGER), mark(n));
+        strict.latch.handle_authentic_packet(strict.now, addr(STRANGER), mark(n));
     }
     assert_eq!(strict.target(), PEER);
 }
 
 #[test]
-fn reports_follow_the_stream_and_nobody_else() {
+fn rtcp_follows_the_media_source() {
     let known = Some(7);
-    let mut bench = Bench::new(Latching::default(), named(PEER, None));
+    let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
     let reports =
-        |bench: &mut Bench, from: &str, ssrc| bench.latch.accepts_report(addr(from), false, Some(ssrc), known);
+        |bench: &mut LatchTest, from: &str, ssrc| bench.latch.accept_rtcp(addr(from), false, Some(ssrc), known);
     assert_eq!(bench.reports_to(), "198.51.100.7:4001");
     assert!(!reports(&mut bench, STRANGER, 7) && !reports(&mut bench, "203.0.113.9:4001", 7));
     assert!(!reports(&mut bench, "198.51.100.7:9", 7), "nothing of the stream was heard");
@@ -286,41 +288,46 @@ fn reports_follow_the_stream_and_nobody_else() {
     assert_eq!(bench.reports_to(), "198.51.100.7:4001");
     assert!(!reports(&mut bench, "198.51.100.7:61235", 7));
     // On the port of the media only the source of the media reports.
-    assert!(bench.latch.accepts_report(addr("198.51.100.7:61234"), true, Some(7), known));
-    assert!(!bench.latch.accepts_report(addr("198.51.100.7:61236"), true, Some(7), known));
+    assert!(bench.latch.accept_rtcp(addr("198.51.100.7:61234"), true, Some(7), known));
+    assert!(!bench.latch.accept_rtcp(addr("198.51.100.7:61236"), true, Some(7), known));
     // Behind a NAT nobody knows where reports go before one has come.
-    let mut bench = Bench::new(Latching::default(), named("10.0.0.5:4000", Some("198.51.100.7")));
+    let mut bench = LatchTest::new(Latching::default(), named("10.0.0.5:4000", Some("198.51.100.7")));
     bench.say("198.51.100.7:61234", 7, 0, 5);
     assert_eq!(bench.reports_to(), "nobody");
     assert!(reports(&mut bench, "198.51.100.7:50000", 7));
     assert_eq!(bench.reports_to(), "198.51.100.7:50000");
-    let mut one_port = Bench::new(Latching::default(), Named { is_one_port: true, ..named(PEER, None) });
+    let mut one_port = LatchTest::new(Latching::default(), SignalledMedia { rtcp_mux: true, ..named(PEER, None) });
     one_port.say("198.51.100.7:61234", 7, 0, 5);
     assert_eq!(one_port.reports_to(), "198.51.100.7:61234");
 }
 
 #[test]
-fn with_ice_the_chosen_path_decides() {
-    let mut bench = Bench::new(Latching::Any, Named { has_ice: true, ..named(PEER, Some("198.51.100.7")) });
+fn ice_nominated_path_decides() {
+    let mut bench =
+        LatchTest::new(Latching::Any, SignalledMedia { has_ice: true, ..named(PEER, Some("198.51.100.7")) });
     assert_eq!(bench.say("198.51.100.7:9", 1, 0, 20), 0, "no check has come from there");
-    bench.latch.proven(addr("203.0.113.50:1000"));
+    bench.latch.add_valid_path(addr("203.0.113.50:1000"));
     assert_eq!(bench.say("203.0.113.50:1000", 1, 0, 3), 1);
-    bench.latch.choose(addr("203.0.113.51:1000"));
+    bench.latch.nominate(addr("203.0.113.51:1000"));
     assert_eq!(bench.target(), "203.0.113.51:1000");
     for other in ["203.0.113.50:1000", PEER, "198.51.100.7:9"] {
         assert_eq!(bench.say(other, 1, 3, 20), 0, "{other}");
     }
     assert_eq!(bench.say("203.0.113.51:1000", 1, 3, 20), 20);
-    bench.latch.reopen(bench.now, Named { has_ice: true, ..named("203.0.113.99:4000", None) }, true);
+    bench.latch.handle_description(
+        bench.now,
+        SignalledMedia { has_ice: true, ..named("203.0.113.99:4000", None) },
+        true,
+    );
     assert_eq!(bench.target(), "203.0.113.51:1000", "until another one is chosen");
     for port in 0..100 {
-        bench.latch.proven(SocketAddr::new(addr(PEER).ip(), port));
+        bench.latch.add_valid_path(SocketAddr::new(addr(PEER).ip(), port));
     }
-    assert!(bench.latch.paths.len() <= PATHS_MAX);
+    assert!(bench.latch.valid_paths.len() <= PATHS_MAX);
 }
 
 #[test]
-fn names_of_the_settings() {
+fn latching_names_round_trip() {
     for rule in Latching::ALL {
         assert_eq!(Latching::parse(rule.name()), Some(rule));
     }

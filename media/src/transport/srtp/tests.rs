@@ -10,8 +10,8 @@ fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-fn keys(suite: Suite, ours: u8, theirs: u8) -> Keys {
-    Keys { suite, ours: [ours; KEY_BYTES_MAX], theirs: [theirs; KEY_BYTES_MAX] }
+fn keys(suite: SrtpProfile, ours: u8, theirs: u8) -> SrtpKeys {
+    SrtpKeys { suite, send: [ours; KEY_BYTES_MAX], receive: [theirs; KEY_BYTES_MAX] }
 }
 
 const PACKET: [u8; 20] = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6, 5, 4, 3, 2];
@@ -26,25 +26,25 @@ fn packet(ssrc: u32, sequence: u16) -> Vec<u8> {
     packet
 }
 
-fn sealed(srtp: &mut Srtp, packet: &[u8]) -> Option<Vec<u8>> {
+fn sealed(srtp: &mut SrtpSession, packet: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = None;
-    srtp.seal(packet, crate::rtp::packet::is_rtcp(packet), |bytes| sealed = Some(bytes.to_vec()));
+    srtp.protect(packet, crate::rtp::packet::is_rtcp(packet), |bytes| sealed = Some(bytes.to_vec()));
     sealed
 }
 
-fn opened(srtp: &mut Srtp, packet: &[u8]) -> Option<Vec<u8>> {
+fn opened(srtp: &mut SrtpSession, packet: &[u8]) -> Option<Vec<u8>> {
     let mut opened = None;
-    srtp.open(packet, crate::rtp::packet::is_rtcp(packet), |bytes| opened = Some(bytes.to_vec()));
+    srtp.unprotect(packet, crate::rtp::packet::is_rtcp(packet), |bytes| opened = Some(bytes.to_vec()));
     opened
 }
 
-fn pair(suite: Suite) -> (Srtp, Srtp) {
-    (Srtp::new(keys(suite, 1, 2)).unwrap(), Srtp::new(keys(suite, 2, 1)).unwrap())
+fn pair(suite: SrtpProfile) -> (SrtpSession, SrtpSession) {
+    (SrtpSession::new(keys(suite, 1, 2)).unwrap(), SrtpSession::new(keys(suite, 2, 1)).unwrap())
 }
 
 #[test]
-fn what_one_side_seals_the_other_opens_once() {
-    for suite in Suite::ALL {
+fn protected_packet_is_accepted_once() {
+    for suite in SrtpProfile::ALL {
         for packet in [&PACKET[..], &REPORT[..]] {
             let (mut a, mut b) = pair(suite);
             let sealed = sealed(&mut a, packet).unwrap();
@@ -57,8 +57,8 @@ fn what_one_side_seals_the_other_opens_once() {
 }
 
 #[test]
-fn nothing_that_was_changed_or_cut_is_opened() {
-    for suite in Suite::ALL {
+fn modified_or_truncated_packets_are_rejected() {
+    for suite in SrtpProfile::ALL {
         for packet in [&PACKET[..], &REPORT[..]] {
             let (mut a, mut b) = pair(suite);
             let sealed = sealed(&mut a, packet).unwrap();
@@ -76,8 +76,8 @@ fn nothing_that_was_changed_or_cut_is_opened() {
 }
 
 #[test]
-fn a_report_that_says_it_is_not_encrypted_is_not_believed() {
-    for suite in Suite::ALL {
+fn unencrypted_srtcp_is_rejected() {
+    for suite in SrtpProfile::ALL {
         let (_, mut b) = pair(suite);
         for tail in 0..40 {
             let mut forged = REPORT.to_vec();
@@ -90,7 +90,7 @@ fn a_report_that_says_it_is_not_encrypted_is_not_believed() {
 /// Headers that a parser may stumble over: extensions whose elements say more than there is, sources without end.
 #[test]
 fn forged_headers_are_refused() {
-    for suite in Suite::ALL {
+    for suite in SrtpProfile::ALL {
         let (_, mut b) = pair(suite);
         for first in [0x80u8, 0x90, 0x9f, 0x8f, 0xb0, 0xbf] {
             for profile in [[0xbe, 0xde], [0x10, 0x00], [0, 0]] {
@@ -117,23 +117,23 @@ fn forged_headers_are_refused() {
 
 /// RFC 3711 appendix B.3 gives the session keys of this master key; its key stream has to come of them.
 #[test]
-fn keys_are_derived_as_the_standard_says() {
-    let mut keys = keys(Suite::AesCm128HmacSha1_80, 0, 0);
+fn key_derivation_matches_rfc_3711() {
+    let mut keys = keys(SrtpProfile::AesCm128HmacSha1_80, 0, 0);
     let master = hex("E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
-    keys.ours[..30].copy_from_slice(&master);
-    let mut srtp = Srtp::new(keys).unwrap();
+    keys.send[..30].copy_from_slice(&master);
+    let mut srtp = SrtpSession::new(keys).unwrap();
     // RFC 6904 and libsrtp's own test use this packet: 16 octets of 0xAB, sequence 0x1234.
     let packet = hex("800f1234decafbadcafebabeabababababababababababababababab");
     let wanted = hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb");
     assert_eq!(sealed(&mut srtp, &packet), Some(wanted));
 }
 
-fn witness(suite: Suite, master: &[u8; KEY_BYTES_MAX]) -> Context {
+fn witness(suite: SrtpProfile, master: &[u8; KEY_BYTES_MAX]) -> Context {
     let profile = match suite {
-        Suite::AesCm128HmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
-        Suite::AesCm128HmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
-        Suite::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
-        Suite::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
+        SrtpProfile::AesCm128HmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
+        SrtpProfile::AesCm128HmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
+        SrtpProfile::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
+        SrtpProfile::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
     };
     let (key, salt) = suite.lengths();
     let provider = default_provider().unwrap();
@@ -141,15 +141,15 @@ fn witness(suite: Suite, master: &[u8; KEY_BYTES_MAX]) -> Context {
 }
 
 #[test]
-fn somebody_elses_implementation_understands_ours_and_we_theirs_over_the_roll_over() {
-    for suite in Suite::ALL {
-        let keys = Keys {
+fn interoperates_with_other_implementation_across_roll_over() {
+    for suite in SrtpProfile::ALL {
+        let keys = SrtpKeys {
             suite,
-            ours: std::array::from_fn(|at| (at as u8).wrapping_mul(5)),
-            theirs: std::array::from_fn(|at| (at as u8).wrapping_mul(7)),
+            send: std::array::from_fn(|at| (at as u8).wrapping_mul(5)),
+            receive: std::array::from_fn(|at| (at as u8).wrapping_mul(7)),
         };
-        let mut ours = Srtp::new(keys).unwrap();
-        let (mut hears, mut says) = (witness(suite, &keys.ours), witness(suite, &keys.theirs));
+        let mut ours = SrtpSession::new(keys).unwrap();
+        let (mut hears, mut says) = (witness(suite, &keys.send), witness(suite, &keys.receive));
         for step in 0..70_000u32 {
             // Contributing sources and an extension now and then.
             let mut plain = packet(77, (32_000 + step) as u16);
@@ -175,8 +175,8 @@ fn somebody_elses_implementation_understands_ours_and_we_theirs_over_the_roll_ov
 }
 
 #[test]
-fn packets_may_come_late_but_not_twice_also_around_the_roll_over() {
-    for suite in Suite::ALL {
+fn late_packets_pass_once_across_roll_over() {
+    for suite in SrtpProfile::ALL {
         let (mut a, mut b) = pair(suite);
         let all: Vec<Vec<u8>> = (0..300u32).map(|n| sealed(&mut a, &packet(1, (65_400 + n) as u16)).unwrap()).collect();
         // Swapped in pairs, one very late.
@@ -190,8 +190,8 @@ fn packets_may_come_late_but_not_twice_also_around_the_roll_over() {
 }
 
 #[test]
-fn nothing_is_sealed_twice_under_one_index() {
-    for suite in Suite::ALL {
+fn index_is_never_reused() {
+    for suite in SrtpProfile::ALL {
         let (mut a, _) = pair(suite);
         assert!(sealed(&mut a, &packet(1, 10)).is_some());
         assert_eq!(sealed(&mut a, &packet(1, 10)), None);
@@ -206,30 +206,30 @@ fn nothing_is_sealed_twice_under_one_index() {
 }
 
 #[test]
-fn a_flood_of_forged_sources_leaves_no_state_and_one_of_real_ones_a_bounded_one() {
-    let (mut a, mut b) = pair(Suite::AesCm128HmacSha1_80);
+fn forged_sources_leave_no_state_and_real_ones_are_bounded() {
+    let (mut a, mut b) = pair(SrtpProfile::AesCm128HmacSha1_80);
     let real = sealed(&mut a, &packet(7, 1)).unwrap();
     for ssrc in 0..100_000u32 {
         let mut forged = real.clone();
         forged[8..12].copy_from_slice(&(ssrc + 100).to_be_bytes());
         assert_eq!(opened(&mut b, &forged), None);
     }
-    assert_eq!(b.theirs.sources(), 0);
+    assert_eq!(b.receive.sources(), 0);
     assert!(opened(&mut b, &real).is_some());
     for ssrc in 0..1_000u32 {
         // Many senders under one key, each with a sealer of its own.
-        let (mut other, _) = pair(Suite::AesCm128HmacSha1_80);
+        let (mut other, _) = pair(SrtpProfile::AesCm128HmacSha1_80);
         assert!(opened(&mut b, &sealed(&mut other, &packet(ssrc + 100, 1)).unwrap()).is_some());
     }
-    assert!(b.theirs.sources() <= 32, "{}", b.theirs.sources());
+    assert!(b.receive.sources() <= 32, "{}", b.receive.sources());
 }
 
 #[test]
-fn a_kept_key_keeps_its_counters_and_a_new_one_begins_anew() {
-    for suite in Suite::ALL {
+fn kept_key_keeps_counters_and_new_key_starts_fresh() {
+    for suite in SrtpProfile::ALL {
         let (mut a, mut b) = pair(suite);
         let mut sequence = 65_000u16;
-        let mut say = |a: &mut Srtp, b: &mut Srtp| {
+        let mut say = |a: &mut SrtpSession, b: &mut SrtpSession| {
             sequence = sequence.wrapping_add(1);
             let plain = packet(1, sequence);
             let sealed = sealed(a, &plain).unwrap();
@@ -243,16 +243,16 @@ fn a_kept_key_keeps_its_counters_and_a_new_one_begins_anew() {
         say(&mut a, &mut b);
         assert!(sent.iter().all(|old| opened(&mut b, old).is_none()), "the window is the key's as well");
         // Only the other direction gets a new key: ours goes on.
-        let other = Keys { theirs: [9; KEY_BYTES_MAX], ..a.keys };
+        let other = SrtpKeys { receive: [9; KEY_BYTES_MAX], ..a.keys };
         assert!(a.rekey(other));
         say(&mut a, &mut b);
         // Ours too: a peer that counts on and one that begins anew both understand.
-        assert!(a.rekey(Keys { ours: [8; KEY_BYTES_MAX], ..other }));
+        assert!(a.rekey(SrtpKeys { send: [8; KEY_BYTES_MAX], ..other }));
         let late = {
-            let mut before = Srtp::new(Keys { ours: [1; KEY_BYTES_MAX], ..other }).unwrap();
+            let mut before = SrtpSession::new(SrtpKeys { send: [1; KEY_BYTES_MAX], ..other }).unwrap();
             sealed(&mut before, &packet(5, 1)).unwrap()
         };
-        assert!(b.rekey(Keys { theirs: [8; KEY_BYTES_MAX], ..b.keys }));
+        assert!(b.rekey(SrtpKeys { receive: [8; KEY_BYTES_MAX], ..b.keys }));
         assert!(opened(&mut b, &late).is_some(), "what was on its way when the key changed");
         say(&mut a, &mut b);
         assert_eq!(opened(&mut b, &late), None, "and no more once the new key is in use");
@@ -260,14 +260,14 @@ fn a_kept_key_keeps_its_counters_and_a_new_one_begins_anew() {
 }
 
 #[test]
-fn a_peer_that_counts_on_under_a_new_key_is_understood() {
-    let suite = Suite::AesCm128HmacSha1_80;
+fn peer_may_keep_roll_over_counter_under_new_key() {
+    let suite = SrtpProfile::AesCm128HmacSha1_80;
     let (mut a, mut b) = pair(suite);
     let mut theirs = witness(suite, &[2; KEY_BYTES_MAX]);
     for sequence in [65_535u16, 0, 1] {
         assert!(opened(&mut a, &theirs.encrypt_rtp(&packet(1, sequence)).unwrap()).is_some());
     }
-    assert!(a.rekey(Keys { theirs: [3; KEY_BYTES_MAX], ..a.keys }));
+    assert!(a.rekey(SrtpKeys { receive: [3; KEY_BYTES_MAX], ..a.keys }));
     // The peer's counter is at one, under the new key.
     let mut counts_on = witness(suite, &[3; KEY_BYTES_MAX]);
     for sequence in [40_000u16, 65_535] {
@@ -278,12 +278,12 @@ fn a_peer_that_counts_on_under_a_new_key_is_understood() {
 }
 
 #[test]
-fn a_key_that_comes_back_goes_on_where_it_was() {
-    let (mut a, _) = pair(Suite::AesCm128HmacSha1_80);
+fn returning_key_continues_its_counter() {
+    let (mut a, _) = pair(SrtpProfile::AesCm128HmacSha1_80);
     let first = a.keys;
     let mut streams = std::collections::HashSet::new();
     for round in 0..6u16 {
-        let key = Keys { ours: [1 + (round % 2) as u8; KEY_BYTES_MAX], ..first };
+        let key = SrtpKeys { send: [1 + (round % 2) as u8; KEY_BYTES_MAX], ..first };
         assert!(a.rekey(key));
         // The first block of the key stream: what is encrypted, without what it hides. Never twice.
         let plain = packet(1, round + 1);

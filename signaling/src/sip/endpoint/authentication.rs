@@ -3,11 +3,11 @@
 //! final response. In a dialog, challenges are answered only while its requests go to one of those hosts, because a
 //! callee could name its own Contact to attack the password.
 
-use super::client::Cancel;
-use super::launch::{Address, Hop, Way};
-use super::{CallId, Endpoint, SessionState};
+use super::client::CancelState;
+use super::launch::{NextHop, RequestRoute, TransportAddress};
+use super::{CallId, SipSessionState, UserAgent};
 use crate::limits;
-use crate::sip::digest::{Challenge, ClientSession, Credentials, claimed_realm};
+use crate::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials, claimed_realm};
 use crate::sip::message::{HeaderName, Method, Request, Response, Uri};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,32 +15,32 @@ use std::time::Instant;
 
 /// Credentials, and the hosts that they were given for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundCredentials {
-    pub credentials: Credentials,
-    pub hosts: Vec<Hop>,
+pub struct HostCredentials {
+    pub credentials: DigestCredentials,
+    pub hosts: Vec<NextHop>,
 }
 
-impl BoundCredentials {
+impl HostCredentials {
     /// For the host of a URI alone.
-    pub fn of(uri: &Uri, credentials: Credentials) -> Self {
-        Self { credentials, hosts: vec![Hop::of(uri)] }
+    pub fn of(uri: &Uri, credentials: DigestCredentials) -> Self {
+        Self { credentials, hosts: vec![NextHop::of(uri)] }
     }
 
     /// True if the credentials cover this Request-URI and all next hops. A proxy forwards challenges of the host in the
     /// URI, so both must be among the hosts.
-    pub(super) fn are_for(&self, request_uri: &Uri, hops: &[Hop]) -> bool {
-        self.name(&Hop::of(request_uri)) && hops.iter().all(|hop| self.name(hop))
+    pub(super) fn cover(&self, request_uri: &Uri, hops: &[NextHop]) -> bool {
+        self.covers_host(&NextHop::of(request_uri)) && hops.iter().all(|hop| self.covers_host(hop))
     }
 
-    fn name(&self, hop: &Hop) -> bool {
-        self.hosts.iter().any(|host| is_same_place(host, hop))
+    fn covers_host(&self, hop: &NextHop) -> bool {
+        self.hosts.iter().any(|host| is_same_host(host, hop))
     }
 }
 
 /// Digest client state of a call.
 #[derive(Debug, Default)]
-pub(super) struct Authenticator {
-    pub(super) credentials: Option<BoundCredentials>,
+pub(super) struct ClientAuthenticator {
+    pub(super) credentials: Option<HostCredentials>,
     /// The INVITE went to a host the credentials are for.
     pub(super) is_begun_there: bool,
     /// What the names of the hosts were resolved to.
@@ -49,34 +49,36 @@ pub(super) struct Authenticator {
     realms: Vec<Authorization>,
 }
 
-impl Authenticator {
-    pub(super) fn new(credentials: Option<BoundCredentials>) -> Self {
+impl ClientAuthenticator {
+    pub(super) fn new(credentials: Option<HostCredentials>) -> Self {
         Self { credentials, ..Self::default() }
     }
 
     /// An address of a host that the credentials are for.
-    pub(super) fn learn(&mut self, addr: SocketAddr) {
+    pub(super) fn add_address(&mut self, addr: SocketAddr) {
         if !self.resolved.contains(&addr) && self.resolved.len() < limits::AUTH_ADDRESSES_MAX {
             self.resolved.push(addr);
         }
     }
 
     /// A request of the dialog that goes this way may be authenticated.
-    pub(super) fn goes_with(&self, way: &Way) -> bool {
+    pub(super) fn covers_route(&self, way: &RequestRoute) -> bool {
         let Some(bound) = self.credentials.as_ref().filter(|_| self.is_begun_there) else { return false };
-        let is_resolved = |address: &Address| self.resolved.contains(&address.addr);
-        let is_known = |hop: &Hop| bound.name(hop) || hop.literal(way.transport).is_some_and(|one| is_resolved(&one));
+        let is_resolved = |address: &TransportAddress| self.resolved.contains(&address.addr);
+        let is_known = |hop: &NextHop| {
+            bound.covers_host(hop) || hop.as_address(way.transport).is_some_and(|one| is_resolved(&one))
+        };
         way.addrs.iter().all(is_resolved) && way.hops.iter().all(is_known)
     }
 
     /// Drops answered challenges after a rejection.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.realms.clear();
     }
 }
 
 /// Host and port are the same.
-fn is_same_place(one: &Hop, other: &Hop) -> bool {
+fn is_same_host(one: &NextHop, other: &NextHop) -> bool {
     let bare = |host: &str| {
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         host.trim_end_matches('.').to_ascii_lowercase()
@@ -86,14 +88,14 @@ fn is_same_place(one: &Hop, other: &Hop) -> bool {
         (Ok(host), Ok(its)) => host.to_canonical() == its.to_canonical(),
         _ => host == its,
     };
-    let port = |hop: &Hop| hop.port.unwrap_or(hop.transport.map_or(5_060, |transport| transport.default_port()));
+    let port = |hop: &NextHop| hop.port.unwrap_or(hop.transport.map_or(5_060, |transport| transport.default_port()));
     same_host && (one.port == other.port || port(one) == port(other))
 }
 
 /// What answers the challenges of one realm.
 #[derive(Debug)]
 struct Authorization {
-    session: ClientSession,
+    session: DigestClientSession,
     proxy: bool,
 }
 
@@ -108,18 +110,18 @@ impl Authorization {
 }
 
 /// Removes credentials from a request to another host.
-pub(super) fn strip(request: &mut Request) {
+pub(super) fn remove_authorization(request: &mut Request) {
     request.headers.remove(&HeaderName::Authorization);
     request.headers.remove(&HeaderName::ProxyAuthorization);
 }
 
 /// A request answers this realm already.
-fn answers(request: &Request, proxy: bool, realm: &str) -> bool {
+fn has_authorization(request: &Request, proxy: bool, realm: &str) -> bool {
     let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
     request.headers.all(&name).any(|value| claimed_realm(value).as_deref() == Some(realm))
 }
 
-impl Endpoint {
+impl UserAgent {
     /// Answers a challenge of each realm once, and once more when its nonce was stale. True when it did.
     pub(super) fn retry_with_credentials(
         &mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response,
@@ -131,32 +133,33 @@ impl Endpoint {
         if !tx.may_authenticate || attempts >= limits::AUTH_ATTEMPTS_MAX {
             return false;
         }
-        let is_new = |one: &Challenge| attempts == 0 || one.stale || !answers(&tx.request, proxy, &one.realm);
-        let Some(challenge) = Challenge::strongest(response.headers.all(&name), is_new) else { return false };
+        let is_new =
+            |one: &DigestChallenge| attempts == 0 || one.stale || !has_authorization(&tx.request, proxy, &one.realm);
+        let Some(challenge) = DigestChallenge::strongest(response.headers.all(&name), is_new) else { return false };
         let Some(session) = self.sessions.get(&call) else { return false };
         if session.authenticator.credentials.is_none()
-            || matches!(&session.state, SessionState::Calling(calling) if calling.cancel != Cancel::No)
+            || matches!(&session.state, SipSessionState::OutgoingPending(calling) if calling.cancel != CancelState::NotRequested)
         {
             return false;
         }
         if tx.request.method == Method::Invite {
-            self.acknowledge_refusal(key, response);
+            self.ack_rejection(key, response);
         }
         let cnonce = self.tokens.token();
         let Some(session) = self.sessions.get_mut(&call) else { return false };
         let realms = &mut session.authenticator.realms;
         realms.retain(|one| !one.is_for(proxy, &challenge.realm));
         realms.truncate(limits::AUTH_REALMS_MAX - 1);
-        realms.insert(0, Authorization { session: ClientSession::new(challenge, cnonce), proxy });
-        self.again(now, key, call, attempts.saturating_add(1), |_| {});
+        realms.insert(0, Authorization { session: DigestClientSession::new(challenge, cnonce), proxy });
+        self.resend_request(now, key, call, attempts.saturating_add(1), |_| {});
         true
     }
 
     /// Puts the answers to all challenges of a call into a request that goes where its credentials are for.
-    pub(super) fn authorize(&mut self, call: CallId, request: &mut Request) {
-        strip(request);
+    pub(super) fn add_authorization(&mut self, call: CallId, request: &mut Request) {
+        remove_authorization(request);
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        let Authenticator { credentials: Some(bound), realms, .. } = &mut session.authenticator else { return };
+        let ClientAuthenticator { credentials: Some(bound), realms, .. } = &mut session.authenticator else { return };
         for one in realms {
             let value = one.session.authorize(&bound.credentials, request.method.as_str(), &request.uri.to_string());
             request.headers.push(one.header(), value);
@@ -169,20 +172,20 @@ mod tests {
     use super::*;
     use crate::sip::endpoint::Transport;
 
-    fn hop(host: &str, port: Option<u16>, transport: Option<Transport>) -> Hop {
-        Hop { host: host.to_owned(), port, transport }
+    fn hop(host: &str, port: Option<u16>, transport: Option<Transport>) -> NextHop {
+        NextHop { host: host.to_owned(), port, transport }
     }
 
     #[test]
     fn credentials_are_for_hosts_and_ports() {
-        let credentials = Credentials { username: "u".into(), password: "p".into() };
+        let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
         let hosts = vec![
             hop("Sip.Carrier.example", None, None),
             hop("192.0.2.7", Some(5_070), Some(Transport::Udp)),
             hop("2001:db8::7", None, Some(Transport::Udp)),
             hop("tls.example", None, Some(Transport::Tls)),
         ];
-        let bound = BoundCredentials { credentials, hosts };
+        let bound = HostCredentials { credentials, hosts };
         for (uri, wanted) in [
             ("sip:1@sip.carrier.example", true),
             ("sip:1@SIP.carrier.example.", true),
@@ -203,12 +206,12 @@ mod tests {
             ("sip:1@192.0.2.70:5070", false),
             ("sip:1@[2001:db8::8]", false),
         ] {
-            assert_eq!(bound.are_for(&Uri::parse(uri).unwrap(), &[]), wanted, "{uri}");
+            assert_eq!(bound.cover(&Uri::parse(uri).unwrap(), &[]), wanted, "{uri}");
         }
         let (carrier, evil) = (Uri::parse("sip:1@192.0.2.7:5070").unwrap(), Uri::parse("sip:1@evil.example").unwrap());
         let proxy = bound.hosts[0].clone();
-        assert!(bound.are_for(&carrier, std::slice::from_ref(&proxy)));
-        assert!(!bound.are_for(&carrier, &[proxy.clone(), hop("evil.example", None, None)]));
-        assert!(!bound.are_for(&evil, &[proxy]), "a proxy forwards challenges of the other host");
+        assert!(bound.cover(&carrier, std::slice::from_ref(&proxy)));
+        assert!(!bound.cover(&carrier, &[proxy.clone(), hop("evil.example", None, None)]));
+        assert!(!bound.cover(&evil, &[proxy]), "a proxy forwards challenges of the other host");
     }
 }

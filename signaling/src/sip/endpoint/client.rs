@@ -1,29 +1,29 @@
 //! Handles responses to our requests and retries that follow from them.
 
-use super::launch::{Destination, Outbound, Way};
-use super::transactions::ClientMachine;
-use super::{CallId, Endpoint, Target, Transmit, Transport, authentication};
+use super::launch::{Destination, OutboundRequest, RequestRoute};
+use super::transactions::ClientTransactionKind;
+use super::{CallId, Transmit, TransmitTarget, Transport, UserAgent, authentication};
 use crate::limits;
 use crate::sip::dialog::Dialog;
-use crate::sip::failure::Cause;
+use crate::sip::failure::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
-use crate::sip::transaction::Wire;
+use crate::sip::transaction::MessageBytes;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// An INVITE of ours without a final answer.
 #[derive(Debug)]
-pub(crate) struct Calling {
+pub(crate) struct PendingInvite {
     /// Its newest transaction; none while the next hop is looked up.
     pub(super) key: Option<Arc<str>>,
-    pub(super) cancel: Cancel,
+    pub(super) cancel: CancelState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cancel {
-    No,
+pub(super) enum CancelState {
+    NotRequested,
     /// Wanted before any response came: sent with the first provisional.
-    Wanted,
+    Pending,
     Sent,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct SentAck {
 
 impl SentAck {
     /// For a repetition of its 2xx, unless there were too many.
-    pub(super) fn again(&mut self, invite: &Arc<str>) -> Option<Transmit> {
+    pub(super) fn resend_request(&mut self, invite: &Arc<str>) -> Option<Transmit> {
         if self.invite != *invite || self.repeated >= limits::ACKS_REPEATED_MAX {
             return None;
         }
@@ -48,78 +48,80 @@ impl SentAck {
     }
 }
 
-impl Endpoint {
-    pub(super) fn client_response(&mut self, now: Instant, key: &Arc<str>, response: Response) {
+impl UserAgent {
+    pub(super) fn handle_client_response(&mut self, now: Instant, key: &Arc<str>, response: Response) {
         let Some(tx) = self.clients.get(key) else { return };
         let Some(call) = tx.call else { return };
-        if tx.abandoned {
-            return self.late_response(now, key, &response);
+        if tx.is_abandoned {
+            return self.handle_late_response(now, key, &response);
         }
         let (method, address) = (tx.request.method.clone(), tx.address);
-        self.mark_alive(Some(call), address);
+        self.mark_reachable(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;
         }
-        if matches!(response.status, 500 | 502..=504) && self.refused_here(now, key, &response) {
+        if matches!(response.status, 500 | 502..=504) && self.try_next_server(now, key, &response) {
             return;
         }
         match method {
             Method::Invite | Method::Update if self.is_reoffer(call, key) => {
-                self.reoffer_response(now, key, call, response);
+                self.handle_reoffer_response(now, key, call, response);
             }
-            Method::Invite => self.invite_response(now, key, call, response),
+            Method::Invite => self.handle_invite_response(now, key, call, response),
             Method::Bye if response.status >= 200 => self.remove_session(now, call),
             // RFC 3261 section 12.2.1.2: the dialog is gone on the other side.
             Method::Info | Method::Refer if matches!(response.status, 408 | 481) => {
-                self.end(now, call, Cause::DialogLost);
+                self.record_end(now, call, EndCause::DialogLost);
                 self.remove_session(now, call);
             }
-            Method::Refer => self.refer_response(call, response.status),
-            Method::Options if response.status >= 200 => self.options_response(now, call, Some(response.status)),
-            Method::Register if response.status >= 200 => self.register_response(now, call, key, &response),
+            Method::Refer => self.handle_refer_response(call, response.status),
+            Method::Options if response.status >= 200 => self.handle_options_response(now, call, Some(response.status)),
+            Method::Register if response.status >= 200 => self.handle_register_response(now, call, key, &response),
             _ => {}
         }
     }
 
     /// Handles a request that ended without a response.
-    pub(super) fn request_failed(&mut self, now: Instant, method: Method, call: Option<CallId>, cause: Cause) {
+    pub(super) fn handle_request_failure(
+        &mut self, now: Instant, method: Method, call: Option<CallId>, cause: EndCause,
+    ) {
         let Some(call) = call else { return };
         match method {
-            Method::Invite | Method::Update if self.sessions.get(&call).is_some_and(|s| s.ours.is_some()) => {
-                self.dialog_lost(now, call);
+            Method::Invite | Method::Update if self.sessions.get(&call).is_some_and(|s| s.local_offer.is_some()) => {
+                self.handle_dialog_lost(now, call);
             }
             Method::Invite | Method::Bye => {
-                self.end(now, call, cause);
+                self.record_end(now, call, cause);
                 self.remove_session(now, call);
             }
-            Method::Refer => self.refer_response(call, 408),
-            Method::Options => self.options_response(now, call, None),
-            Method::Register => self.register_failed(now, call, &cause),
+            Method::Refer => self.handle_refer_response(call, 408),
+            Method::Options => self.handle_options_response(now, call, None),
+            Method::Register => self.handle_register_failure(now, call, &cause),
             // A lost INFO does not end the call; after a lost CANCEL the INVITE times out.
             _ => {}
         }
     }
 
     /// Tries the next server after a server error (RFC 3263 section 4.3).
-    fn refused_here(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
+    fn try_next_server(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
         let Some(tx) = self.clients.get(key) else { return false };
-        if tx.way.as_ref().is_none_or(Way::is_over) {
+        if tx.route.as_ref().is_none_or(RequestRoute::is_exhausted) {
             return false;
         }
         let (is_invite, call, address) = (tx.request.method == Method::Invite, tx.call, tx.address);
         if is_invite {
-            self.acknowledge_refusal(key, response);
+            self.ack_rejection(key, response);
         }
         if response.status == 503 {
-            self.mark_dead(now, call, address);
+            self.mark_unreachable(now, call, address);
         }
         let (status, reason) = (response.status, response.reason.clone());
-        let why = Cause::Refused { status, reason, retry_after_s: None, why: None };
+        let why = EndCause::Rejected { status, reason, retry_after_s: None, why: None };
         self.fail_over(now, key, why)
     }
 
     /// Handles a late response after failover to another server.
-    fn late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
+    fn handle_late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
         match response.status {
             100..200 => {
                 if let Some(tx) = self.clients.get_mut(key)
@@ -135,21 +137,21 @@ impl Endpoint {
                 else {
                     return;
                 };
-                self.discard_dialog(now, dialog, cseq, key, transport);
+                self.end_unwanted_dialog(now, dialog, cseq, key, transport);
             }
-            _ => self.acknowledge_refusal(key, response),
+            _ => self.ack_rejection(key, response),
         }
     }
 
     /// CANCEL of an INVITE that has been answered provisionally.
     pub(super) fn cancel_transaction(&mut self, now: Instant, key: &Arc<str>, call: Option<CallId>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
-        let ClientMachine::Invite(machine) = &mut tx.machine else { return };
+        let ClientTransactionKind::Invite(machine) = &mut tx.machine else { return };
         if !machine.is_pending() {
             return;
         }
         machine.cancel(now);
-        let cancel = hop_by_hop(&tx.request, Method::Cancel, None);
+        let cancel = ack_or_cancel_for(&tx.request, Method::Cancel, None);
         let destination = Destination { address: tx.address, server_name: tx.server_name.clone() };
         let branch = cancel.headers.branch().map(str::to_owned).unwrap_or_default();
         self.arm_client(key);
@@ -157,7 +159,7 @@ impl Endpoint {
     }
 
     /// Ends an unwanted dialog with ACK and BYE (RFC 3261 section 13.2.2.4).
-    pub(super) fn discard_dialog(
+    pub(super) fn end_unwanted_dialog(
         &mut self, now: Instant, mut dialog: Dialog, cseq: u32, key: &Arc<str>, transport: Transport,
     ) {
         // These requests go to an address the answer chooses, so their number is limited.
@@ -172,10 +174,21 @@ impl Endpoint {
         let there = self.clients.get(key).map(|tx| (tx.address, tx.server_name.clone()));
         let mut way = self.next_hop(&outgoing.next_hop, routed, transport, None, there.as_ref().map(|there| there.0));
         if let Some((peer, name)) = there {
-            way = way.named(peer.addr, name);
+            way = way.with_server_name(peer.addr, name);
         }
         let request = outgoing.request;
-        self.launch(now, Outbound { request, call: None, auth_attempts: 0, repeats: 0, contact: None, way, why: None });
+        self.send_request(
+            now,
+            OutboundRequest {
+                request,
+                call: None,
+                auth_attempts: 0,
+                repeats: 0,
+                contact: None,
+                route: way,
+                failure: None,
+            },
+        );
     }
 
     pub(super) fn send_ack(
@@ -191,58 +204,60 @@ impl Endpoint {
         let routed = request.headers.get(&HeaderName::Route).is_some();
         let peer = self.clients.get(invite).map(|tx| tx.address);
         let way = self.next_hop(&outgoing.next_hop, routed, transport, source, peer);
-        let hop = self.only_hop(&way);
+        let hop = self.single_target(&way);
         self.push_via_for(&mut request, hop.0, &hop.1);
         let (transport, target) = hop;
         let server_name = match (transport, &target, self.clients.get(invite)) {
-            (Transport::Tls, Target::Addr(addr), Some(tx)) => {
+            (Transport::Tls, TransmitTarget::Addr(addr), Some(tx)) => {
                 let there = tx.server_name.clone().filter(|_| tx.address.addr == *addr);
                 let session = tx.call.and_then(|call| self.sessions.get(&call));
-                there.or_else(|| session.and_then(|session| session.server_names.of(*addr)))
+                there.or_else(|| session.and_then(|session| session.server_names.get(*addr)))
             }
-            (Transport::Tls, Target::Name { .. }, Some(tx)) => tx.server_name.clone(),
+            (Transport::Tls, TransmitTarget::Name { .. }, Some(tx)) => tx.server_name.clone(),
             _ => None,
         };
-        let bytes: Wire = print::request(&request).into();
+        let bytes: MessageBytes = print::request(&request).into();
         let sent = Transmit { transport, target, bytes, transaction: None, server_name };
         self.transmits.push_back(sent.clone());
         SentAck { invite: invite.clone(), sent, repeated: 0 }
     }
 
     /// ACK of a non-2xx: same branch, same hop, To of the response (section 17.1.1.3).
-    pub(super) fn acknowledge_refusal(&mut self, key: &Arc<str>, response: &Response) {
+    pub(super) fn ack_rejection(&mut self, key: &Arc<str>, response: &Response) {
         let Some(tx) = self.clients.get_mut(key) else { return };
-        let ack = hop_by_hop(&tx.request, Method::Ack, response.headers.get(&HeaderName::To));
-        let wire: Wire = print::request(&ack).into();
+        let ack = ack_or_cancel_for(&tx.request, Method::Ack, response.headers.get(&HeaderName::To));
+        let wire: MessageBytes = print::request(&ack).into();
         tx.ack = Some(wire.clone());
         self.send_in_transaction(key, wire, false);
     }
 
     /// Sends the request of an answered transaction to the same address once more, changed.
-    pub(super) fn again(
+    pub(super) fn resend_request(
         &mut self, now: Instant, key: &Arc<str>, call: CallId, auth_attempts: u8, change: impl FnOnce(&mut Request),
     ) {
         let Some(tx) = self.clients.get_mut(key) else { return };
         let may_authenticate = tx.may_authenticate;
-        let way = tx.way.take().unwrap_or(Way::to([], tx.address.transport).authenticating(may_authenticate));
+        let way =
+            tx.route.take().unwrap_or(RequestRoute::to([], tx.address.transport).with_authentication(may_authenticate));
         let (address, contact, mut request) = (tx.address, tx.contact.clone(), tx.request.clone());
         let repeats = tx.repeats.saturating_add(1);
         request.headers.remove(&HeaderName::Via);
         self.renumber(call, &mut request);
         if may_authenticate {
-            self.authorize(call, &mut request);
+            self.add_authorization(call, &mut request);
         } else {
-            authentication::strip(&mut request);
+            authentication::remove_authorization(&mut request);
         }
         change(&mut request);
-        let outbound = Outbound { request, call: Some(call), auth_attempts, repeats, contact, way, why: None };
+        let outbound =
+            OutboundRequest { request, call: Some(call), auth_attempts, repeats, contact, route: way, failure: None };
         self.attempt(now, outbound, address);
     }
 }
 
 /// ACK and CANCEL follow their INVITE hop by hop: same Request-URI, top Via, From, Call-ID, CSeq number
 /// and Route (sections 9.1 and 17.1.1.3).
-pub(super) fn hop_by_hop(invite: &Request, method: Method, to: Option<&str>) -> Request {
+pub(super) fn ack_or_cancel_for(invite: &Request, method: Method, to: Option<&str>) -> Request {
     let mut headers = Headers::with_capacity(8);
     let sent = &invite.headers;
     headers.push(HeaderName::Via, sent.get(&HeaderName::Via).unwrap_or(""));

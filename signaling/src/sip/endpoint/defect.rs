@@ -1,17 +1,17 @@
 //! Ends a call after an internal error.
 
-use super::{CallId, Endpoint, Session};
-use crate::sip::failure::Cause;
+use super::{CallId, SipSession, UserAgent};
+use crate::sip::failure::EndCause;
 use std::time::Instant;
 
-impl Endpoint {
-    pub fn knows(&self, call: CallId) -> bool {
+impl UserAgent {
+    pub fn has_call(&self, call: CallId) -> bool {
         self.sessions.contains_key(&call)
     }
 
     /// The calls with a Call-ID: several if a call of ours looped back to us.
-    pub fn calls_of(&self, call_id: &str) -> Vec<CallId> {
-        let of = |(call, session): (&CallId, &Session)| (session.call_id == call_id).then_some(*call);
+    pub fn calls_with_call_id(&self, call_id: &str) -> Vec<CallId> {
+        let of = |(call, session): (&CallId, &SipSession)| (session.call_id == call_id).then_some(*call);
         self.sessions.iter().filter_map(of).collect()
     }
 
@@ -30,8 +30,8 @@ impl Endpoint {
 
     /// Ends a call after an internal error: reports it to the owner and, if the state permits, rejects or ends it
     /// towards the peer.
-    pub fn give_up(&mut self, now: Instant, call: CallId) {
-        self.end(now, call, Cause::Defect);
+    pub fn end_failed_call(&mut self, now: Instant, call: CallId) {
+        self.record_end(now, call, EndCause::InternalError);
         if self.reject(now, call, 500, None).is_err() {
             let _ = self.hang_up(now, call); // it may be over already
         }

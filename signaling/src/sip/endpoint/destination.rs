@@ -1,35 +1,35 @@
 //! Policy for destination addresses. Every address is checked, wherever it comes from (a trunk's host, the URI of a
 //! call, a Contact, a Record-Route, a name's records).
 
-use super::Endpoint;
+use super::UserAgent;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-type Judge = dyn Fn(SocketAddr) -> Result<(), String> + Send + Sync;
+type DestinationCheck = dyn Fn(SocketAddr) -> Result<(), String> + Send + Sync;
 
 /// Checks an address before sending; the error text gives the reason.
 #[derive(Clone)]
-pub struct DestinationGuard(Arc<Judge>);
+pub struct DestinationPolicy(Arc<DestinationCheck>);
 
-impl std::fmt::Debug for DestinationGuard {
+impl std::fmt::Debug for DestinationPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DestinationGuard")
     }
 }
 
-impl DestinationGuard {
+impl DestinationPolicy {
     /// `judge` must be pure: it is asked once for each attempt, and its answer is not remembered.
     pub fn new(judge: impl Fn(SocketAddr) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(judge))
     }
 
     /// Allows every address.
-    pub fn open() -> Self {
+    pub fn allow_all() -> Self {
         Self::new(|_| Ok(()))
     }
 }
 
-impl Endpoint {
+impl UserAgent {
     /// Why an address must not be sent to, if so. For the driver: of addresses that it looks up itself.
     pub fn check_destination(&self, addr: SocketAddr) -> Result<(), String> {
         (self.config.destinations.0)(addr)

@@ -1,11 +1,11 @@
 //! Requests inside a dialog, theirs and ours (RFC 3261 sections 12.2, 14, 15; RFC 3311; RFC 6086).
 
-use super::launch::Outbound;
-use super::receive::{allow, capabilities, unsupported};
+use super::launch::OutboundRequest;
+use super::receive::{add_allow, add_capabilities, unsupported};
 use super::uas::attach_sdp;
-use super::{CallId, Endpoint, Event, Refusal, SUPPORTED, SessionState, Transport};
-use crate::sip::dialog::Outgoing;
-use crate::sip::failure::Cause;
+use super::{CallId, SUPPORTED, SipCommandError, SipEvent, SipSessionState, Transport, UserAgent};
+use crate::sip::dialog::DialogRequest;
+use crate::sip::failure::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request};
 use crate::sip::reason::Reason;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// An offer of the peer that has no answer yet, or an answer of ours that waits for its ACK.
 #[derive(Debug)]
-pub(crate) struct TheirOffer {
+pub(crate) struct RemoteOffer {
     /// Its server transaction.
     pub(super) key: Arc<str>,
     pub(super) cseq: u32,
@@ -25,7 +25,7 @@ pub(crate) struct TheirOffer {
     headers: Headers,
 }
 
-impl TheirOffer {
+impl RemoteOffer {
     pub(super) fn of(key: Arc<str>, request: &Request) -> Self {
         Self {
             key,
@@ -38,16 +38,16 @@ impl TheirOffer {
 }
 
 /// Decision about a remote offer.
-enum OfferVerdict {
+enum OfferDecision {
     /// The owner decides.
-    Ask,
+    Deliver,
     /// Glare with our own offer (491).
-    Crosses,
+    Glare,
     /// Another offer is open, or the first one is not answered for certain.
     Busy,
 }
 
-impl Endpoint {
+impl UserAgent {
     /// A request inside a dialog. It is answered here, or its transaction is kept by the session (`their_offer`,
     /// `refer`) for the owner to answer; one that neither of them answers is answered by its timer.
     pub(super) fn handle_dialog_request(
@@ -57,7 +57,7 @@ impl Endpoint {
         if let Some(tx) = self.servers.get_mut(key) {
             tx.call = Some(call);
         }
-        if let Err(status) = self.check_dialog(call, &request) {
+        if let Err(status) = self.accept_in_dialog(call, &request) {
             self.reply(now, key, status, |response| {
                 if status == 500 {
                     response.reason = "CSeq out of order".to_owned();
@@ -65,44 +65,44 @@ impl Endpoint {
             });
             return;
         }
-        self.has_received_tag(now, call, source.ip());
+        self.trust_if_tag_received(now, call, source.ip());
         if let Some(session) = self.sessions.get_mut(&call) {
             session.source = Some((transport, source));
         }
         match &request.method {
-            Method::Bye => self.handle_bye(now, call, key, Reason::of(&request.headers)),
+            Method::Bye => self.handle_bye(now, call, key, Reason::from_headers(&request.headers)),
             Method::Invite | Method::Update => self.handle_reoffer(now, call, key.clone(), request),
             Method::Info => self.handle_info(now, call, key, request),
             Method::Notify => self.handle_notify(now, call, key, &request),
             Method::Options => {
-                self.reply(now, key, 200, capabilities);
+                self.reply(now, key, 200, add_capabilities);
             }
             Method::Prack => self.handle_prack(now, call, key.clone(), request),
             Method::Refer => self.handle_refer(now, call, key.clone(), &request),
             Method::Unknown(_) => {
-                self.reply(now, key, 501, allow);
+                self.reply(now, key, 501, add_allow);
             }
             _ => {
-                self.reply(now, key, 405, allow);
+                self.reply(now, key, 405, add_allow);
             }
         }
     }
 
     /// Whether a request belongs to this dialog and comes in order: else the status of its answer.
-    fn check_dialog(&mut self, call: CallId, request: &Request) -> Result<(), u16> {
+    fn accept_in_dialog(&mut self, call: CallId, request: &Request) -> Result<(), u16> {
         let Some(session) = self.sessions.get_mut(&call) else { return Err(481) };
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let tag = request.headers.from_tag().unwrap_or("");
         // Another fork of the same call, or a guessed tag. Peers without a tag predate RFC 3261.
         let is_stranger = |theirs: &str| !theirs.is_empty() && tag != theirs;
         let in_order = match &mut session.state {
-            SessionState::Established { dialog, .. } | SessionState::AwaitingAck { dialog, .. } => {
+            SipSessionState::Established { dialog, .. } | SipSessionState::AwaitingAck { dialog, .. } => {
                 if is_stranger(&dialog.remote_tag) {
                     return Err(481);
                 }
                 dialog.accept_cseq(number)
             }
-            SessionState::Ringing { request: invite, remote_cseq, .. } => {
+            SipSessionState::IncomingRinging { request: invite, remote_cseq, .. } => {
                 if is_stranger(invite.headers.from_tag().unwrap_or("")) {
                     return Err(481);
                 }
@@ -110,20 +110,22 @@ impl Endpoint {
                 *remote_cseq = number.max(*remote_cseq);
                 in_order
             }
-            SessionState::Calling(_) => {
-                let early = session.early.iter_mut().find(|early| early.dialog.remote_tag == tag);
+            SipSessionState::OutgoingPending(_) => {
+                let early = session.early_dialogs.iter_mut().find(|early| early.dialog.remote_tag == tag);
                 early.ok_or(481_u16)?.dialog.accept_cseq(number)
             }
             // Only a crossing BYE is accepted; otherwise the dialog is gone.
-            SessionState::Closing if request.method == Method::Bye => true,
-            SessionState::Closing | SessionState::Probing(_) | SessionState::Registering(_) => return Err(481),
+            SipSessionState::ByeSent if request.method == Method::Bye => true,
+            SipSessionState::ByeSent | SipSessionState::OptionsPending(_) | SipSessionState::Registering(_) => {
+                return Err(481);
+            }
         };
         if in_order { Ok(()) } else { Err(500) }
     }
 
     fn handle_bye(&mut self, now: Instant, call: CallId, key: &Arc<str>, why: Option<Reason>) {
         // Before answering, a callee must reject the INVITE, not send BYE (section 15).
-        if matches!(self.sessions.get(&call).map(|session| &session.state), Some(SessionState::Calling(_))) {
+        if matches!(self.sessions.get(&call).map(|session| &session.state), Some(SipSessionState::OutgoingPending(_))) {
             self.reply(now, key, 481, |_| {});
             return;
         }
@@ -131,13 +133,13 @@ impl Endpoint {
         // Stop retransmitting the 200, because the peer has hung up. A BYE in the early dialog also ends the INVITE, by
         // 487 (section 15.1.2).
         let unacknowledged = match self.sessions.get(&call).map(|session| &session.state) {
-            Some(SessionState::AwaitingAck { tx, .. }) => Some(tx.clone()),
+            Some(SipSessionState::AwaitingAck { tx, .. }) => Some(tx.clone()),
             _ => None,
         };
         if let Some(tx) = unacknowledged {
-            self.ack_came(now, &tx);
+            self.handle_ack_received(now, &tx);
         }
-        self.end(now, call, Cause::RemoteBye { why });
+        self.record_end(now, call, EndCause::RemoteBye { why });
         self.remove_session(now, call);
     }
 
@@ -145,7 +147,7 @@ impl Endpoint {
         self.reply(now, key, 200, |_| {});
         let content_type = request.headers.get(&HeaderName::ContentType).unwrap_or("").to_owned();
         if !request.body.is_empty() {
-            self.events.push_back(Event::Info { call, content_type, body: request.body });
+            self.events.push_back(SipEvent::InfoReceived { call, content_type, body: request.body });
         }
     }
 
@@ -156,34 +158,34 @@ impl Endpoint {
             return;
         }
         if !is_invite && request.body.is_empty() {
-            return self.handle_bare_update(now, call, &key, &request);
+            return self.handle_update_without_offer(now, call, &key, &request);
         }
-        match self.judge_offer(call, &request) {
-            OfferVerdict::Crosses => {
+        match self.decide_on_offer(call, &request) {
+            OfferDecision::Glare => {
                 self.reply(now, &key, 491, |_| {});
             }
-            OfferVerdict::Busy => self.busy_with_an_offer(now, &key),
-            OfferVerdict::Ask => {
+            OfferDecision::Busy => self.reject_overlapping_offer(now, &key),
+            OfferDecision::Deliver => {
                 if is_invite {
                     self.reply(now, &key, 100, |_| {});
                 }
                 let Some(session) = self.sessions.get_mut(&call) else { return };
-                if let SessionState::Established { dialog, .. } = &mut session.state {
+                if let SipSessionState::Established { dialog, .. } = &mut session.state {
                     dialog.refresh_target(&request.headers);
                 }
-                session.their_offer = Some(TheirOffer::of(key, &request));
+                session.remote_offer = Some(RemoteOffer::of(key, &request));
                 let sdp = (!request.body.is_empty()).then_some(request.body);
-                self.events.push_back(Event::Reoffer { call, sdp });
+                self.events.push_back(SipEvent::ReofferReceived { call, sdp });
             }
         }
     }
 
     /// An UPDATE without an offer only refreshes (RFC 3311 section 5.2).
-    fn handle_bare_update(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
+    fn handle_update_without_offer(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let source = session.source;
         let is_established = match &mut session.state {
-            SessionState::Established { dialog, .. } => {
+            SipSessionState::Established { dialog, .. } => {
                 dialog.refresh_target(&request.headers);
                 true
             }
@@ -198,35 +200,35 @@ impl Endpoint {
     }
 
     /// RFC 3261 section 14.2, RFC 3311 section 5.2, RFC 6337 section 2.2.
-    fn judge_offer(&self, call: CallId, request: &Request) -> OfferVerdict {
-        let Some(session) = self.sessions.get(&call) else { return OfferVerdict::Busy };
+    fn decide_on_offer(&self, call: CallId, request: &Request) -> OfferDecision {
+        let Some(session) = self.sessions.get(&call) else { return OfferDecision::Busy };
         if self.is_offering(call) {
-            return OfferVerdict::Crosses;
+            return OfferDecision::Glare;
         }
-        if session.their_offer.is_some() {
-            return OfferVerdict::Busy;
+        if session.remote_offer.is_some() {
+            return OfferDecision::Busy;
         }
         let is_update = request.method == Method::Update;
         match &session.state {
-            SessionState::Established { .. } => OfferVerdict::Ask,
+            SipSessionState::Established { .. } => OfferDecision::Deliver,
             // The offer of its INVITE comes first, until it has acknowledged our answer to that one.
-            SessionState::Ringing { .. } => {
+            SipSessionState::IncomingRinging { .. } => {
                 let is_answered = session.reliable.as_ref().is_some_and(|reliable| reliable.is_answered());
-                if is_update && is_answered { OfferVerdict::Ask } else { OfferVerdict::Busy }
+                if is_update && is_answered { OfferDecision::Deliver } else { OfferDecision::Busy }
             }
             // Ours comes first, until this fork has answered it.
-            SessionState::Calling(_) => {
+            SipSessionState::OutgoingPending(_) => {
                 let tag = request.headers.from_tag().unwrap_or("");
-                let early = session.early.iter().find(|early| early.dialog.remote_tag == tag);
+                let early = session.early_dialogs.iter().find(|early| early.dialog.remote_tag == tag);
                 let has_answered = early.is_some_and(|early| early.has_answered);
-                if is_update && has_answered { OfferVerdict::Ask } else { OfferVerdict::Crosses }
+                if is_update && has_answered { OfferDecision::Deliver } else { OfferDecision::Glare }
             }
-            _ => OfferVerdict::Busy,
+            _ => OfferDecision::Busy,
         }
     }
 
     /// An offer while another one is open: rejected with a random Retry-After.
-    pub(super) fn busy_with_an_offer(&mut self, now: Instant, key: &Arc<str>) {
+    pub(super) fn reject_overlapping_offer(&mut self, now: Instant, key: &Arc<str>) {
         let after_s = self.tokens.number() % 11;
         self.reply(now, key, 500, |response| response.headers.push(HeaderName::RetryAfter, after_s.to_string()));
     }
@@ -234,10 +236,10 @@ impl Endpoint {
     fn accept_reoffer(
         &mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Headers, contact: String, sdp: Option<Vec<u8>>,
     ) {
-        let agreed = self.agree_on_timer(now, call, request);
+        let agreed = self.negotiate_session_timer(now, call, request);
         self.reply(now, key, 200, |response| {
             response.headers.push(HeaderName::Contact, contact);
-            allow(response);
+            add_allow(response);
             response.headers.push(HeaderName::Supported, SUPPORTED);
             response.headers.extend(agreed);
             attach_sdp(response, sdp);
@@ -245,15 +247,16 @@ impl Endpoint {
     }
 
     /// Answers a re-INVITE or UPDATE; `None` refuses it with 488 and leaves the media as it was.
-    pub fn answer_reoffer(&mut self, now: Instant, call: CallId, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
-        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
+    pub fn answer_reoffer(&mut self, now: Instant, call: CallId, sdp: Option<Vec<u8>>) -> Result<(), SipCommandError> {
+        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
         let source = session.source;
-        let offer = session.their_offer.as_mut().filter(|offer| !offer.is_accepted).ok_or(Refusal::WrongState)?;
+        let offer =
+            session.remote_offer.as_mut().filter(|offer| !offer.is_accepted).ok_or(SipCommandError::WrongState)?;
         let (key, headers) = (offer.key.clone(), std::mem::take(&mut offer.headers));
         offer.is_accepted = true;
         // Only an accepted INVITE has an ACK to wait for.
         if sdp.is_none() || !offer.is_invite {
-            session.their_offer = None;
+            session.remote_offer = None;
         }
         let Some(sdp) = sdp else {
             self.reply(now, &key, 488, |_| {});
@@ -266,9 +269,13 @@ impl Endpoint {
     }
 
     /// INFO with a body, `application/dtmf-relay` for digits.
-    pub fn info(&mut self, now: Instant, call: CallId, content_type: &str, body: Vec<u8>) -> Result<(), Refusal> {
-        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
+    pub fn send_info(
+        &mut self, now: Instant, call: CallId, content_type: &str, body: Vec<u8>,
+    ) -> Result<(), SipCommandError> {
+        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
+        let SipSessionState::Established { dialog, .. } = &mut session.state else {
+            return Err(SipCommandError::WrongState);
+        };
         let mut outgoing = dialog.request(Method::Info);
         outgoing.request.headers.push(HeaderName::ContentType, content_type);
         outgoing.request.body = body;
@@ -276,19 +283,30 @@ impl Endpoint {
         Ok(())
     }
 
-    pub(super) fn send_in_dialog(&mut self, now: Instant, call: CallId, outgoing: Outgoing) {
-        let Outgoing { mut request, next_hop } = outgoing;
+    pub(super) fn send_in_dialog(&mut self, now: Instant, call: CallId, outgoing: DialogRequest) {
+        let DialogRequest { mut request, next_hop } = outgoing;
         let Some(session) = self.sessions.get(&call) else { return };
         let routed = request.headers.get(&HeaderName::Route).is_some();
         let way = self.next_hop(&next_hop, routed, session.transport, session.source, session.peer);
-        let may_authenticate = session.authenticator.goes_with(&way);
-        let way = way.authenticating(may_authenticate);
+        let may_authenticate = session.authenticator.covers_route(&way);
+        let way = way.with_authentication(may_authenticate);
         request.headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let contact = (request.method != Method::Bye).then_some(None);
         if may_authenticate {
-            self.authorize(call, &mut request);
+            self.add_authorization(call, &mut request);
         }
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
+        self.send_request(
+            now,
+            OutboundRequest {
+                request,
+                call: Some(call),
+                auth_attempts: 0,
+                repeats: 0,
+                contact,
+                route: way,
+                failure: None,
+            },
+        );
     }
 }
 

@@ -28,23 +28,23 @@ mod trunks;
 mod uac;
 mod uas;
 
-pub use authentication::BoundCredentials;
-pub use destination::DestinationGuard;
-pub use launch::{Address, Hop, Query};
+pub use authentication::HostCredentials;
+pub use destination::DestinationPolicy;
+pub use launch::{DnsQuery, NextHop, TransportAddress};
 pub use options::PROBE_TIMEOUT;
-pub use refer::{Referral, Referred};
-pub use register::{RegistrationNews, RegistrationRule};
-pub use trunks::{Evidence, TrunkCandidates, TrunkKey, TrunkRule, TrunkRules};
+pub use refer::{ReferRequest, ReferStatus};
+pub use register::{RegistrationConfig, RegistrationEvent};
+pub use trunks::{InboundTrunk, InboundTrunks, TrunkCandidates, TrunkEvidence, TrunkKey};
 
 use super::dialog::Dialog;
-use super::failure::Cause;
+use super::failure::EndCause;
 use super::message::{Headers, NameAddr, Request, Uri};
 use super::rate_limit::RateLimiter;
 use super::session_timer::SessionTimer;
 use super::token::TokenSource;
-use super::transaction::Wire;
+use super::transaction::MessageBytes;
 use crate::limits;
-use nonces::Nonces;
+use nonces::NonceCounts;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ use std::time::{Duration, Instant};
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
 /// How long a new call may stay unattended before further calls are rejected. A caller retransmits after 500 ms (RFC
 /// 3261 timer A).
-const PATIENCE: Duration = Duration::from_millis(300);
+const UNATTENDED_WAIT_MAX: Duration = Duration::from_millis(300);
 /// Upper bound for a session after its call has ended: 64 T1 for a missing ACK and 64 T1 for the BYE. A safety net;
 /// sessions normally end earlier.
 const LINGER: Duration = Duration::from_secs(100);
@@ -119,7 +119,7 @@ impl Transport {
 
 /// Where a message goes: an address, or (the ACK of a 2xx) a name the driver resolves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TransmitTarget {
     Addr(SocketAddr),
     Name { host: String, port: Option<u16> },
 }
@@ -127,8 +127,8 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
     pub transport: Transport,
-    pub target: Target,
-    pub bytes: Wire,
+    pub target: TransmitTarget,
+    pub bytes: MessageBytes,
     /// Client transaction to be told through [`Endpoint::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
     /// The name that the address was found under, for the certificate. Without one, any connection to that address is
@@ -137,7 +137,7 @@ pub struct Transmit {
 }
 
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct UserAgentConfig {
     /// Address in Via, Contact and SDP: the one the peers can reach.
     pub advertised: IpAddr,
     /// The same for peers of the other family, where there is one.
@@ -158,23 +158,23 @@ pub struct Config {
     /// How long a session lives without a refresh (RFC 4028); 0 asks for no session timer.
     pub session_expires_s: u32,
     /// Where requests may go.
-    pub destinations: DestinationGuard,
+    pub destinations: DestinationPolicy,
     /// The inbound rules to begin with.
-    pub trunks: Vec<TrunkRule>,
+    pub trunks: Vec<InboundTrunk>,
 }
 
 /// An outbound call.
 #[derive(Clone, Debug)]
-pub struct Invite {
+pub struct InviteRequest {
     pub request_uri: Uri,
     pub from: NameAddr,
     pub to: NameAddr,
     /// Where it goes, in the order to be tried; empty for the host of the Request-URI.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<NextHop>,
     /// Of hops that name none.
     pub transport: Transport,
     /// For challenges of the hosts they name, and of nobody else.
-    pub credentials: Option<BoundCredentials>,
+    pub credentials: Option<HostCredentials>,
     /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`Endpoint::acknowledge`].
     pub sdp: Option<Vec<u8>>,
     /// Further headers, `X-…` and the like.
@@ -187,7 +187,7 @@ pub struct Invite {
 
 /// An admitted INVITE. Its owner assigns the trunk with [`Endpoint::choose_trunk`] or [`Endpoint::reject_number`].
 #[derive(Clone, Debug)]
-pub struct Incoming {
+pub struct IncomingInvite {
     pub call: CallId,
     /// The trunks it may have come over.
     pub candidates: TrunkCandidates,
@@ -204,10 +204,10 @@ pub struct Incoming {
 }
 
 #[derive(Clone, Debug)]
-pub enum Event {
-    Incoming(Box<Incoming>),
+pub enum SipEvent {
+    Incoming(Box<IncomingInvite>),
     /// Provisional response to our INVITE, with early media if it carries SDP.
-    Progress {
+    ProvisionalResponse {
         call: CallId,
         status: u16,
         sdp: Option<Vec<u8>>,
@@ -224,91 +224,91 @@ pub enum Event {
         peer: SocketAddr,
     },
     /// Our 200 was acknowledged; carries the answer to an offer of ours.
-    Confirmed {
+    Acknowledged {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
     /// re-INVITE or UPDATE: answer with [`Endpoint::answer_reoffer`]. `None`: the peer wants our offer.
-    Reoffer {
+    ReofferReceived {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
     /// Our re-INVITE was accepted, a refresh of the session too.
-    Reanswered {
+    ReofferAccepted {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
     /// Our re-INVITE was refused: everything is as it was (RFC 3261 section 14.1).
-    ReofferRefused {
+    ReofferRejected {
         call: CallId,
         status: u16,
     },
     /// The peer requests a transfer (REFER); answer with [`Endpoint::answer_refer`].
-    Referred {
+    ReferReceived {
         call: CallId,
-        referred: Box<Referred>,
+        referred: Box<ReferRequest>,
     },
     /// Another call replaces this one (RFC 3891): answer it and hang up this one.
-    Replaced {
+    ReplacesReceived {
         call: CallId,
-        by: Box<Incoming>,
+        by: Box<IncomingInvite>,
     },
-    Info {
+    InfoReceived {
         call: CallId,
         content_type: String,
         body: Vec<u8>,
     },
     /// Progress of a transfer requested with [`Endpoint::refer`].
-    Referral {
+    ReferProgress {
         call: CallId,
-        referral: Referral,
+        referral: ReferStatus,
     },
     /// The answer to [`Endpoint::options`]; none when nobody answered.
-    Probed {
+    OptionsAnswered {
         call: CallId,
         status: Option<u16>,
     },
     Ended {
         call: CallId,
-        cause: Cause,
+        cause: EndCause,
     },
     Registration {
         id: Arc<str>,
-        news: RegistrationNews,
+        news: RegistrationEvent,
     },
 }
 
 /// A command that does not fit the state of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum SipCommandError {
     UnknownCall,
     WrongState,
-    Overload,
+    Overloaded,
 }
 
 /// Counters for the metrics page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct SipCounters {
     pub received: u64,
-    pub garbage: u64,
+    pub unparseable: u64,
     pub refused: u64,
     pub retransmitted: u64,
     pub forbidden: u64,
     pub overload: u64,
     /// Dropped by the rate limit, unread.
-    pub shed: u64,
+    pub rate_limited: u64,
     /// Credentials not checked, because too many wrong ones came before.
-    pub guesses_limited: u64,
+    pub credentials_limited: u64,
 }
 
 #[derive(Debug)]
-pub(crate) struct Session {
-    state: SessionState,
+pub(crate) struct SipSession {
+    state: SipSessionState,
     call_id: String,
     local_tag: String,
-    authenticator: authentication::Authenticator,
+    authenticator: authentication::ClientAuthenticator,
     /// Of a call we make: where its INVITE went.
-    peer: Option<Address>,
+    peer: Option<TransportAddress>,
     /// TLS server names of the peer's addresses.
     server_names: server_names::ServerNames,
     /// Where the peer's last message came from, for peers behind NAT.
@@ -319,9 +319,9 @@ pub(crate) struct Session {
     transactions: usize,
     transport: Transport,
     /// The owner has been told that the call ended.
-    ended: bool,
+    end_reported: bool,
     /// We own the Call-ID, so we wait longer after glare.
-    caller: bool,
+    is_caller: bool,
     /// The one trunk the call belongs to; of a call that comes in not before it is chosen.
     trunk: Option<TrunkKey>,
     /// The trunk permits REFER.
@@ -334,38 +334,38 @@ pub(crate) struct Session {
     peer_updates: bool,
     timer: Option<SessionTimer>,
     /// Of a call that comes in: a provisional response that waits for its PRACK.
-    reliable: Option<Box<reliable::Reliable>>,
+    reliable: Option<Box<reliable::ReliableProvisional>>,
     /// Of a call we make: who has answered provisionally.
-    early: Vec<reliable::Early>,
+    early_dialogs: Vec<reliable::EarlyDialog>,
     /// An offer of the peer inside the dialog, before the call is answered too (PRACK, UPDATE).
-    their_offer: Option<in_dialog::TheirOffer>,
+    remote_offer: Option<in_dialog::RemoteOffer>,
     /// The peer's offer came with its 200: CSeq and transaction of the INVITE whose ACK waits for our answer.
     unacknowledged: Option<(u32, Arc<str>)>,
     /// Our re-INVITE or UPDATE that is open or waits for its turn.
-    ours: Option<refresh::Ours>,
+    local_offer: Option<refresh::LocalOffer>,
     /// A REFER that is not answered yet.
-    refer: Option<Arc<str>>,
+    pending_refer: Option<Arc<str>>,
     /// Our last description, for refreshes by re-INVITE.
     local_sdp: Vec<u8>,
     /// The call has ended; the session is dropped at this time.
-    gone_by: Option<Instant>,
+    drop_at: Option<Instant>,
 }
 
-impl Session {
-    fn new(state: SessionState, call_id: String, local_tag: String, transport: Transport) -> Self {
+impl SipSession {
+    fn new(state: SipSessionState, call_id: String, local_tag: String, transport: Transport) -> Self {
         Self {
             state,
             call_id,
             local_tag,
-            authenticator: authentication::Authenticator::default(),
+            authenticator: authentication::ClientAuthenticator::default(),
             peer: None,
             server_names: server_names::ServerNames::default(),
             source: None,
             invited_from: None,
             transactions: 0,
             transport,
-            ended: false,
-            caller: false,
+            end_reported: false,
+            is_caller: false,
             trunk: None,
             accept_refer: false,
             caller_proof: guard::CallerProof::AddressOnly { stale: false },
@@ -373,40 +373,40 @@ impl Session {
             peer_updates: false,
             timer: None,
             reliable: None,
-            early: Vec::new(),
+            early_dialogs: Vec::new(),
             unacknowledged: None,
-            ours: None,
-            their_offer: None,
-            refer: None,
+            local_offer: None,
+            remote_offer: None,
+            pending_refer: None,
             local_sdp: Vec::new(),
-            gone_by: None,
+            drop_at: None,
         }
     }
 
-    fn is_probe(&self) -> bool {
-        matches!(self.state, SessionState::Probing(_))
+    fn is_options_probe(&self) -> bool {
+        matches!(self.state, SipSessionState::OptionsPending(_))
     }
 
     /// True for an OPTIONS probe.
     fn is_unattended(&self) -> bool {
-        !self.attended && matches!(self.state, SessionState::Ringing { .. })
+        !self.attended && matches!(self.state, SipSessionState::IncomingRinging { .. })
     }
 
     fn next_timeout(&self) -> Option<Instant> {
         let all = [
             self.timer.map(|timer| timer.at),
             self.reliable.as_ref().and_then(|reliable| reliable.next_timeout()),
-            self.ours.as_ref().and_then(|ours| ours.retry_at),
-            self.gone_by,
+            self.local_offer.as_ref().and_then(|ours| ours.retry_at),
+            self.drop_at,
         ];
         all.into_iter().flatten().min()
     }
 }
 
 #[derive(Debug)]
-enum SessionState {
+enum SipSessionState {
     /// Inbound, no final answer yet.
-    Ringing {
+    IncomingRinging {
         tx: Arc<str>,
         request: Box<Request>,
         /// Of the peer's last request in the early dialog.
@@ -421,25 +421,25 @@ enum SessionState {
         hang_up: bool,
     },
     /// Outbound, no final answer yet.
-    Calling(Box<client::Calling>),
+    OutgoingPending(Box<client::PendingInvite>),
     Established {
         dialog: Box<Dialog>,
         ack: Option<client::SentAck>,
     },
     /// BYE sent.
-    Closing,
+    ByeSent,
     /// A registration's.
     Registering(Arc<str>),
     /// OPTIONS sent: its latest transaction, `None` during DNS lookup.
-    Probing(Option<Arc<str>>),
+    OptionsPending(Option<Arc<str>>),
 }
 
-pub struct Endpoint {
-    config: Config,
+pub struct UserAgent {
+    config: UserAgentConfig,
     started: Instant,
     tokens: TokenSource,
     next_call: u64,
-    sessions: HashMap<CallId, Session>,
+    sessions: HashMap<CallId, SipSession>,
     /// Calls whose owner has not been told of their end: what `calls_max` counts.
     open: usize,
     /// Calls that ended and whose last transaction may go on, the oldest first; some are gone already.
@@ -448,34 +448,34 @@ pub struct Endpoint {
     probes: usize,
     /// Call-ID and local tag to call.
     dialogs: HashMap<String, CallId>,
-    servers: HashMap<Arc<str>, transactions::ServerTx>,
+    servers: HashMap<Arc<str>, transactions::ServerEntry>,
     /// Bytes held by server transactions.
     server_bytes: usize,
-    clients: HashMap<Arc<str>, transactions::ClientTx>,
+    clients: HashMap<Arc<str>, transactions::ClientEntry>,
     /// From tag, Call-ID and CSeq of initial INVITEs, to find merged requests (section 8.2.2.2).
-    initial: HashSet<Arc<str>>,
+    initial_invites: HashSet<Arc<str>>,
     /// Unattended incoming calls, oldest first.
     unattended: VecDeque<(Instant, CallId)>,
     /// Requests whose next hop is being looked up.
-    waiting: HashMap<u64, launch::Outbound>,
+    awaiting_dns: HashMap<u64, launch::OutboundRequest>,
     next_query: u64,
-    queries: VecDeque<Query>,
+    queries: VecDeque<DnsQuery>,
     /// Unreachable addresses per trunk, with the time until which they are tried last.
-    dead: HashMap<launch::TrunkAddress, Instant>,
-    trunks: Arc<TrunkRules>,
-    registrations: HashMap<Arc<str>, register::Registered>,
+    unreachable: HashMap<launch::TrunkAddress, Instant>,
+    trunks: Arc<InboundTrunks>,
+    registrations: HashMap<Arc<str>, register::RegistrationEntry>,
     registered: trunks::RegisteredTrunks,
-    nonces: Nonces,
+    nonces: NonceCounts,
     rate_limit: RateLimiter,
-    timers: BinaryHeap<transactions::Deadline>,
+    timers: BinaryHeap<transactions::TimerEntry>,
     transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    events: VecDeque<SipEvent>,
     /// Trunk of the last admitted message.
-    vouched: Option<Arc<str>>,
-    counters: Counters,
+    admitted_trunk: Option<Arc<str>>,
+    counters: SipCounters,
 }
 
-impl std::fmt::Debug for Endpoint {
+impl std::fmt::Debug for UserAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
             .field("sessions", &self.sessions.len())
@@ -485,10 +485,10 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-impl Endpoint {
+impl UserAgent {
     /// `seed` must be unguessable outside of tests: tags, branches and nonces come from it.
-    pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
-        let trunks = Arc::new(TrunkRules::from(std::mem::take(&mut config.trunks)));
+    pub fn new(now: Instant, mut config: UserAgentConfig, seed: [u8; 32]) -> Self {
+        let trunks = Arc::new(InboundTrunks::from(std::mem::take(&mut config.trunks)));
         Self {
             config,
             started: now,
@@ -502,22 +502,22 @@ impl Endpoint {
             servers: HashMap::new(),
             server_bytes: 0,
             clients: HashMap::new(),
-            initial: HashSet::new(),
+            initial_invites: HashSet::new(),
             unattended: VecDeque::new(),
-            waiting: HashMap::new(),
+            awaiting_dns: HashMap::new(),
             next_query: 1,
             queries: VecDeque::new(),
-            dead: HashMap::new(),
+            unreachable: HashMap::new(),
             trunks,
             registrations: HashMap::new(),
             registered: trunks::RegisteredTrunks::default(),
-            nonces: Nonces::default(),
+            nonces: NonceCounts::default(),
             rate_limit: RateLimiter::new(now),
             timers: BinaryHeap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
-            vouched: None,
-            counters: Counters::default(),
+            admitted_trunk: None,
+            counters: SipCounters::default(),
         }
     }
 
@@ -527,11 +527,11 @@ impl Endpoint {
     }
 
     /// Replaces the inbound rules; calls in progress are not touched.
-    pub fn set_trunks(&mut self, trunks: Arc<TrunkRules>) {
+    pub fn set_trunks(&mut self, trunks: Arc<InboundTrunks>) {
         self.trunks = trunks;
     }
 
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> SipCounters {
         self.counters
     }
 
@@ -541,7 +541,7 @@ impl Endpoint {
     }
 
     /// Sessions, server transactions, client transactions: all zero after an idle minute.
-    pub fn held(&self) -> (usize, usize, usize) {
+    pub fn held_counts(&self) -> (usize, usize, usize) {
         (self.sessions.len(), self.servers.len(), self.clients.len())
     }
 
@@ -550,19 +550,19 @@ impl Endpoint {
     }
 
     /// A next hop to be looked up; answer with [`Endpoint::handle_resolved`].
-    pub fn poll_query(&mut self) -> Option<Query> {
+    pub fn poll_query(&mut self) -> Option<DnsQuery> {
         self.queries.pop_front()
     }
 
     /// If the last message was admitted for a trunk: a number that identifies the trunk. Its connection is trusted from
     /// now on.
-    pub fn poll_vouched(&mut self) -> Option<u64> {
-        let trunk = self.vouched.take()?;
+    pub fn poll_admitted_trunk(&mut self) -> Option<u64> {
+        let trunk = self.admitted_trunk.take()?;
         let digest = self.tokens.keyed(trunk.as_bytes());
         u64::from_str_radix(&digest, 16).ok()
     }
 
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<SipEvent> {
         self.events.pop_front()
     }
 
@@ -573,29 +573,29 @@ impl Endpoint {
     }
 
     /// Reports the end of the call once; the session may remain until its last transaction ends.
-    fn end(&mut self, now: Instant, call: CallId, cause: Cause) {
+    fn record_end(&mut self, now: Instant, call: CallId, cause: EndCause) {
         if let Some(session) = self.sessions.get_mut(&call)
-            && !session.ended
+            && !session.end_reported
         {
-            session.ended = true;
-            session.gone_by = Some(now + LINGER);
+            session.end_reported = true;
+            session.drop_at = Some(now + LINGER);
             self.open = self.open.saturating_sub(1);
-            self.events.push_back(Event::Ended { call, cause });
+            self.events.push_back(SipEvent::Ended { call, cause });
             self.arm_session(call);
             self.lingering.push_back(call);
-            if self.lingering.len() > limits::LINGERING_MAX {
-                self.forget_lingering(now);
+            if self.lingering.len() > limits::LINGERING_CALLS_MAX {
+                self.drop_oldest_lingering(now);
             }
         }
     }
 
     /// A peer that does not answer BYE keeps each ended call for 32 seconds. If there are too many, the oldest are
     /// dropped with their transactions and their requests are no longer retransmitted.
-    fn forget_lingering(&mut self, now: Instant) {
+    fn drop_oldest_lingering(&mut self, now: Instant) {
         let sessions = &self.sessions;
         self.lingering.retain(|call| sessions.contains_key(call));
-        let over = self.lingering.len().saturating_sub(limits::LINGERING_MAX / 2);
-        if self.lingering.len() <= limits::LINGERING_MAX / 4 * 3 {
+        let over = self.lingering.len().saturating_sub(limits::LINGERING_CALLS_MAX / 2);
+        if self.lingering.len() <= limits::LINGERING_CALLS_MAX / 4 * 3 {
             return;
         }
         let gone: HashSet<CallId> = self.lingering.drain(..over).collect();
@@ -604,20 +604,20 @@ impl Endpoint {
         }
         let is_gone = |call: Option<CallId>| call.is_some_and(|call| gone.contains(&call));
         self.clients.retain(|_, tx| !is_gone(tx.call));
-        self.waiting.retain(|_, outbound| !is_gone(outbound.call));
+        self.awaiting_dns.retain(|_, outbound| !is_gone(outbound.call));
     }
 
     /// All sessions are added here, so that the call count is exact.
-    fn add_session(&mut self, call: CallId, session: Session) {
-        self.open = self.open.saturating_add(usize::from(!session.ended));
-        self.probes = self.probes.saturating_add(usize::from(session.is_probe()));
+    fn add_session(&mut self, call: CallId, session: SipSession) {
+        self.open = self.open.saturating_add(usize::from(!session.end_reported));
+        self.probes = self.probes.saturating_add(usize::from(session.is_options_probe()));
         self.sessions.insert(call, session);
     }
 
     /// Recomputes the counts after a panic.
     fn count_sessions(&mut self) {
-        self.open = self.sessions.values().filter(|session| !session.ended).count();
-        self.probes = self.sessions.values().filter(|session| session.is_probe()).count();
+        self.open = self.sessions.values().filter(|session| !session.end_reported).count();
+        self.probes = self.sessions.values().filter(|session| session.is_options_probe()).count();
         self.sessions.values_mut().for_each(|session| session.transactions = 0);
         for call in self.servers.values().filter(|tx| tx.is_counted).filter_map(|tx| tx.call) {
             if let Some(session) = self.sessions.get_mut(&call) {
@@ -627,20 +627,20 @@ impl Endpoint {
     }
 
     /// Answers all pending requests of an ended call (RFC 3261 section 15.1.2).
-    fn settle(&mut self, now: Instant, call: CallId) {
+    fn answer_pending_requests(&mut self, now: Instant, call: CallId) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let invite = match &session.state {
-            SessionState::Ringing { tx, .. } => Some(tx.clone()),
+            SipSessionState::IncomingRinging { tx, .. } => Some(tx.clone()),
             _ => None,
         };
-        let offer = session.their_offer.take().map(|offer| offer.key);
+        let offer = session.remote_offer.take().map(|offer| offer.key);
         let ours = match &session.state {
-            SessionState::Calling(calling) => calling.key.clone(),
-            _ => session.ours.take().and_then(|ours| ours.key),
+            SipSessionState::OutgoingPending(calling) => calling.key.clone(),
+            _ => session.local_offer.take().and_then(|ours| ours.key),
         };
-        let unanswered = [invite, offer, session.refer.take()];
+        let unanswered = [invite, offer, session.pending_refer.take()];
         if let Some(key) = ours {
-            self.give_up_client(now, &key);
+            self.shorten_client(now, &key);
         }
         for key in unanswered.into_iter().flatten() {
             self.reply(now, &key, 487, |_| {});
@@ -648,42 +648,44 @@ impl Endpoint {
     }
 
     fn remove_session(&mut self, now: Instant, call: CallId) {
-        self.settle(now, call);
+        self.answer_pending_requests(now, call);
         if let Some(session) = self.sessions.remove(&call) {
-            self.open = self.open.saturating_sub(usize::from(!session.ended));
-            self.probes = self.probes.saturating_sub(usize::from(session.is_probe()));
+            self.open = self.open.saturating_sub(usize::from(!session.end_reported));
+            self.probes = self.probes.saturating_sub(usize::from(session.is_options_probe()));
             self.dialogs.remove(&dialog_key(&session.call_id, &session.local_tag));
         }
     }
 
     /// True if `calls_max` is reached. Registrations, probes and ended calls do not count.
-    fn is_full(&self) -> bool {
+    fn is_at_calls_max(&self) -> bool {
         self.open >= self.config.calls_max
     }
 
     /// True if calls arrive faster than their owners attend to them.
-    fn is_behind(&mut self, now: Instant) -> bool {
+    fn must_shed_load(&mut self, now: Instant) -> bool {
         while let Some((_, call)) = self.unattended.front() {
-            if self.sessions.get(call).is_some_and(Session::is_unattended) {
+            if self.sessions.get(call).is_some_and(SipSession::is_unattended) {
                 break;
             }
             self.unattended.pop_front();
         }
         let is_overdue = |unattended: &VecDeque<(Instant, CallId)>| {
             unattended.len() > limits::UNATTENDED_MIN
-                && unattended.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) > PATIENCE)
+                && unattended
+                    .front()
+                    .is_some_and(|(since, _)| now.saturating_duration_since(*since) > UNATTENDED_WAIT_MAX)
         };
         if !is_overdue(&self.unattended) {
             return false;
         }
         // Remove attended calls behind one slow owner from the queue.
         let sessions = &self.sessions;
-        self.unattended.retain(|(_, call)| sessions.get(call).is_some_and(Session::is_unattended));
+        self.unattended.retain(|(_, call)| sessions.get(call).is_some_and(SipSession::is_unattended));
         is_overdue(&self.unattended)
     }
 }
 
-fn count(counter: &mut u64) {
+fn increment(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 

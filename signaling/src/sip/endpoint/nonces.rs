@@ -5,24 +5,24 @@ use crate::limits;
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Debug, Default)]
-pub(super) struct Nonces {
-    used: HashMap<Box<str>, Used>,
+pub(super) struct NonceCounts {
+    used: HashMap<Box<str>, NonceCount>,
     order: VecDeque<Box<str>>,
     /// Nonces made before this second and not in the list may have been forgotten.
     forgotten_s: u64,
 }
 
 #[derive(Debug, Default)]
-struct Used {
+struct NonceCount {
     highest: u32,
     /// Counts below the highest that were seen, as far as the bits reach; bit 0 is the highest itself.
     seen: u64,
 }
 
-impl Nonces {
+impl NonceCounts {
     /// True when this count of the nonce was never used. `made_s` is the second the nonce was made. Without a count
     /// (no qop) a nonce works once.
-    pub(super) fn is_fresh(&mut self, nonce: &str, made_s: u64, count: Option<u32>) -> bool {
+    pub(super) fn record_use(&mut self, nonce: &str, made_s: u64, count: Option<u32>) -> bool {
         let count = count.unwrap_or(u32::MAX);
         match self.used.get_mut(nonce) {
             Some(used) => used.take(count),
@@ -36,7 +36,7 @@ impl Nonces {
                     self.used.remove(&oldest);
                 }
                 self.order.push_back(nonce.into());
-                self.used.insert(nonce.into(), Used { highest: count, seen: 1 });
+                self.used.insert(nonce.into(), NonceCount { highest: count, seen: 1 });
                 true
             }
         }
@@ -51,7 +51,7 @@ impl Nonces {
     }
 }
 
-impl Used {
+impl NonceCount {
     fn take(&mut self, count: u32) -> bool {
         if count > self.highest {
             let ahead = count.abs_diff(self.highest);
@@ -73,22 +73,22 @@ mod tests {
 
     #[test]
     fn a_count_works_once_in_any_order() {
-        let mut nonces = Nonces::default();
-        let mut take = |count| nonces.is_fresh("64.x", 100, Some(count));
+        let mut nonces = NonceCounts::default();
+        let mut take = |count| nonces.record_use("64.x", 100, Some(count));
         assert!([1, 3, 2, 70, 69, 40].into_iter().all(&mut take));
         assert!(![1, 3, 2, 70, 69, 40, 6].into_iter().any(&mut take));
-        assert!(nonces.is_fresh("65.y", 101, None));
-        assert!(!nonces.is_fresh("65.y", 101, None), "without a count it works once");
+        assert!(nonces.record_use("65.y", 101, None));
+        assert!(!nonces.record_use("65.y", 101, None), "without a count it works once");
     }
 
     #[test]
-    fn what_is_forgotten_is_stale_and_the_list_is_bounded() {
-        let mut nonces = Nonces::default();
+    fn dropped_nonces_are_stale_and_table_is_bounded() {
+        let mut nonces = NonceCounts::default();
         for second in 0..limits::NONCES_MAX as u64 + 10 {
-            assert!(nonces.is_fresh(&format!("{second:x}.k"), second, Some(1)));
+            assert!(nonces.record_use(&format!("{second:x}.k"), second, Some(1)));
         }
         assert_eq!(nonces.used.len(), limits::NONCES_MAX);
-        assert!(!nonces.is_fresh("0.k", 0, Some(2)), "forgotten");
+        assert!(!nonces.record_use("0.k", 0, Some(2)), "forgotten");
         nonces.forget_before(1_000_000);
         assert_eq!(nonces.used.len(), 0);
     }

@@ -1,8 +1,8 @@
 //! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Any response counts as reachable, including
 //! errors.
 
-use super::launch::{Hop, Outbound, Way};
-use super::{CallId, Endpoint, Event, Invite, Refusal, Session, SessionState};
+use super::launch::{NextHop, OutboundRequest, RequestRoute};
+use super::{CallId, InviteRequest, SipCommandError, SipEvent, SipSession, SipSessionState, UserAgent};
 use crate::limits;
 use crate::sip::message::{HeaderName, Headers, Method, Request};
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 /// seconds is not needed.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
-impl Endpoint {
+impl UserAgent {
     /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
     /// the invitation except SDP. Probes have their own limit and do not count as calls.
-    pub fn options(&mut self, now: Instant, probe: Invite) -> Result<CallId, Refusal> {
+    pub fn send_options(&mut self, now: Instant, probe: InviteRequest) -> Result<CallId, SipCommandError> {
         if self.probes >= limits::PROBES_MAX {
-            return Err(Refusal::Overload);
+            return Err(SipCommandError::Overloaded);
         }
         let call = self.new_call();
         let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
@@ -30,33 +30,46 @@ impl Endpoint {
         headers.push(HeaderName::Contact, "");
         headers.push(HeaderName::Accept, "application/sdp");
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        let hops = if probe.hops.is_empty() { vec![Hop::of(&probe.request_uri)] } else { probe.hops };
+        let hops = if probe.hops.is_empty() { vec![NextHop::of(&probe.request_uri)] } else { probe.hops };
         let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
-        let session = Session {
-            ended: true,
-            gone_by: Some(now + PROBE_TIMEOUT),
-            ..Session::new(SessionState::Probing(None), call_id, local_tag, probe.transport)
+        let session = SipSession {
+            end_reported: true,
+            drop_at: Some(now + PROBE_TIMEOUT),
+            ..SipSession::new(SipSessionState::OptionsPending(None), call_id, local_tag, probe.transport)
         };
         self.add_session(call, session);
         self.arm_session(call);
-        let way = Way::to(hops, probe.transport);
+        let way = RequestRoute::to(hops, probe.transport);
         let contact = Some(user);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
+        self.send_request(
+            now,
+            OutboundRequest {
+                request,
+                call: Some(call),
+                auth_attempts: 0,
+                repeats: 0,
+                contact,
+                route: way,
+                failure: None,
+            },
+        );
         Ok(call)
     }
 
-    pub(super) fn options_response(&mut self, now: Instant, call: CallId, status: Option<u16>) {
-        self.events.push_back(Event::Probed { call, status });
+    pub(super) fn handle_options_response(&mut self, now: Instant, call: CallId, status: Option<u16>) {
+        self.events.push_back(SipEvent::OptionsAnswered { call, status });
         self.remove_session(now, call);
     }
 
     /// Stops a probe and its request.
     pub(super) fn stop_probe(&mut self, now: Instant, call: CallId) {
-        let Some(SessionState::Probing(key)) = self.sessions.get(&call).map(|session| &session.state) else { return };
+        let Some(SipSessionState::OptionsPending(key)) = self.sessions.get(&call).map(|session| &session.state) else {
+            return;
+        };
         match key.clone() {
             Some(key) => drop(self.clients.remove(&key)),
-            None => self.waiting.retain(|_, outbound| outbound.call != Some(call)),
+            None => self.awaiting_dns.retain(|_, outbound| outbound.call != Some(call)),
         }
-        self.options_response(now, call, None);
+        self.handle_options_response(now, call, None);
     }
 }

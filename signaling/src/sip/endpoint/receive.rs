@@ -1,133 +1,140 @@
 //! Dispatches received messages to transactions, dialogs or authentication (RFC 3261 sections 8.2, 17, 18).
 
-use super::guard::{Admission, push_challenges};
-use super::replaces::NotReplaced;
-use super::routing::stamp_via;
-use super::transactions::{ServerMachine, ServerTx, client_key};
-use super::{ALLOW, Endpoint, SUPPORTED, Target, Transport, count, dialog_key};
-use crate::sip::message::glance::Glance;
-use crate::sip::message::parse::{self, Parsed};
-use crate::sip::message::{HeaderName, Headers, Message, Method, Request, Response, Via, print};
-use crate::sip::rate_limit::{GUESS_AGAIN_S, Kind, Path, Trust};
-use crate::sip::session_timer::{Expires, MIN_SE_S};
-use crate::sip::transaction::Verdict;
-use crate::sip::transaction::server::Server;
-use crate::sip::transaction::server_invite::ServerInvite;
-use crate::sip::transaction::timers::{ANSWER, ANSWER_INVITE};
+use super::guard::{InboundAuth, push_challenges};
+use super::replaces::ReplacesError;
+use super::routing::add_received;
+use super::transactions::{ServerEntry, ServerTransactionKind, client_key};
+use super::{ALLOW, SUPPORTED, TransmitTarget, Transport, UserAgent, dialog_key, increment};
+use crate::sip::message::glance::HeaderPeek;
+use crate::sip::message::parse::{self, ParsedMessage};
+use crate::sip::message::{HeaderName, Headers, Method, Request, Response, SipMessage, Via, print};
+use crate::sip::rate_limit::{MessageKind, SourceTransport, SourceTrust, WRONG_CREDENTIALS_RETRY_AFTER_S};
+use crate::sip::session_timer::{MIN_SE_S, SessionExpires};
+use crate::sip::transaction::ResponseAction;
+use crate::sip::transaction::server::NonInviteServer;
+use crate::sip::transaction::server_invite::InviteServer;
+use crate::sip::transaction::timers::{OWNER_TIMEOUT, OWNER_TIMEOUT_INVITE};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
-use trunkline_connections::Source;
+use trunkline_connections::SourceAddress;
 
-impl Endpoint {
+impl UserAgent {
     /// A UDP datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        let kind = Kind::of_datagram(bytes);
-        if self.hears(now, source.ip(), Path::Datagram, kind, || Glance::of_datagram(bytes)) {
+        let kind = MessageKind::classify_datagram(bytes);
+        if self.admit_message(now, source.ip(), SourceTransport::Datagram, kind, || HeaderPeek::of_datagram(bytes)) {
             self.handle_parsed(now, Transport::Udp, source, parse::datagram(bytes));
         }
     }
 
     /// A message of a connection.
-    pub fn handle_stream(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: Parsed) {
-        self.vouched = None;
+    pub fn handle_stream(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: ParsedMessage) {
+        self.admitted_trunk = None;
         // A connection that says nothing else is closed by its own task.
         let kind = match &parsed {
-            Parsed::Message(Message::Request(request)) if request.method == Method::Invite => Kind::Invite,
-            _ => Kind::Other,
+            ParsedMessage::Message(SipMessage::Request(request)) if request.method == Method::Invite => {
+                MessageKind::Invite
+            }
+            _ => MessageKind::Other,
         };
         let glance = || match &parsed {
-            Parsed::Message(message) => Some(Glance::of_message(message)),
-            Parsed::Refused { .. } | Parsed::KeepAlive { .. } | Parsed::Garbage(_) => None,
+            ParsedMessage::Message(message) => Some(HeaderPeek::of_message(message)),
+            ParsedMessage::Invalid { .. } | ParsedMessage::KeepAlive { .. } | ParsedMessage::Unparseable(_) => None,
         };
-        if self.hears(now, source.ip(), Path::Stream, kind, glance) {
+        if self.admit_message(now, source.ip(), SourceTransport::Stream, kind, glance) {
             self.handle_parsed(now, transport, source, parsed);
         }
     }
 
     /// Whether a message is parsed: checks the rate limits.
-    fn hears<'a>(
-        &mut self, now: Instant, ip: IpAddr, path: Path, kind: Kind, glance: impl FnOnce() -> Option<Glance<'a>>,
+    fn admit_message<'a>(
+        &mut self, now: Instant, ip: IpAddr, path: SourceTransport, kind: MessageKind,
+        glance: impl FnOnce() -> Option<HeaderPeek<'a>>,
     ) -> bool {
-        let source = Source::of(ip);
-        let heard = self.rate_limit.admit(now, source, path, kind, self.trunks.prefers(ip))
-            || (glance().is_some_and(|glance| self.belongs(now, source, &glance))
-                && self.rate_limit.admit_belonging(now, source, path));
+        let source = SourceAddress::of(ip);
+        let heard = self.rate_limit.admit(now, source, path, kind, self.trunks.is_preferred_source(ip))
+            || (glance().is_some_and(|glance| self.is_known_traffic(now, source, &glance))
+                && self.rate_limit.admit_known_traffic(now, source, path));
         match kind {
             _ if heard => {}
-            Kind::Noise => count(&mut self.counters.garbage),
-            Kind::Invite | Kind::Other => count(&mut self.counters.shed),
+            MessageKind::NotSip => increment(&mut self.counters.unparseable),
+            MessageKind::Invite | MessageKind::Other => increment(&mut self.counters.rate_limited),
         }
         heard
     }
 
     /// A datagram or framed stream message, already parsed.
-    pub fn handle_parsed(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: Parsed) {
-        count(&mut self.counters.received);
+    pub fn handle_parsed(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: ParsedMessage) {
+        increment(&mut self.counters.received);
         match parsed {
-            Parsed::Message(Message::Request(request)) => self.handle_request(now, transport, source, request),
-            Parsed::Message(Message::Response(response)) => self.handle_response(now, response),
-            Parsed::Refused { mut headers, status, reason, .. } => {
-                let reply_to = stamp_via(&mut headers, transport, source);
-                self.refuse(transport, reply_to, &headers, status, |response| response.reason = reason.into_owned());
+            ParsedMessage::Message(SipMessage::Request(request)) => {
+                self.handle_request(now, transport, source, request)
+            }
+            ParsedMessage::Message(SipMessage::Response(response)) => self.handle_response(now, response),
+            ParsedMessage::Invalid { mut headers, status, reason, .. } => {
+                let reply_to = add_received(&mut headers, transport, source);
+                self.reject_stateless(transport, reply_to, &headers, status, |response| {
+                    response.reason = reason.into_owned()
+                });
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
-            Parsed::KeepAlive { ping: true } if transport.is_reliable() => {
-                self.send(transport, Target::Addr(source), Arc::from(&b"\r\n"[..]));
+            ParsedMessage::KeepAlive { ping: true } if transport.is_reliable() => {
+                self.send(transport, TransmitTarget::Addr(source), Arc::from(&b"\r\n"[..]));
             }
-            Parsed::KeepAlive { .. } => {}
-            Parsed::Garbage(_) => count(&mut self.counters.garbage),
+            ParsedMessage::KeepAlive { .. } => {}
+            ParsedMessage::Unparseable(_) => increment(&mut self.counters.unparseable),
         }
     }
 
     fn handle_response(&mut self, now: Instant, response: Response) {
         let (Some(via), Some(cseq)) = (response.headers.top_via(), response.headers.cseq()) else {
-            count(&mut self.counters.garbage);
+            increment(&mut self.counters.unparseable);
             return;
         };
         let key = client_key(via.branch().unwrap_or(""), cseq.method);
         let Some(tx) = self.clients.get_mut(&key) else {
             // A response without a transaction, such as a late 2xx, is ignored.
-            count(&mut self.counters.garbage);
+            increment(&mut self.counters.unparseable);
             return;
         };
         let verdict = tx.handle_response(now, response.status);
         self.arm_client(&key);
         match verdict {
-            Verdict::Deliver => self.client_response(now, &key, response),
-            Verdict::Acknowledge => {
+            ResponseAction::Deliver => self.handle_client_response(now, &key, response),
+            ResponseAction::ResendAck => {
                 if let Some(ack) = self.clients.get(&key).and_then(|tx| tx.ack.clone()) {
                     self.send_in_transaction(&key, ack, false);
                 }
             }
-            Verdict::Absorb => {}
+            ResponseAction::Absorb => {}
         }
     }
 
     fn handle_request(&mut self, now: Instant, transport: Transport, source: SocketAddr, mut request: Request) {
-        let reply_to = stamp_via(&mut request.headers, transport, source);
+        let reply_to = add_received(&mut request.headers, transport, source);
         let Some(key) = server_key(&request) else {
-            count(&mut self.counters.garbage);
+            increment(&mut self.counters.unparseable);
             return;
         };
         if let Some(tx) = self.servers.get_mut(&key) {
             let call = tx.call;
             let again = match (&mut tx.machine, &request.method) {
                 // Some peers send the ACK of a 200 with the branch of the INVITE, or without one.
-                (ServerMachine::Invite(machine), Method::Ack) if machine.is_accepted() => {
+                (ServerTransactionKind::Invite(machine), Method::Ack) if machine.is_accepted() => {
                     return self.handle_dialog_ack(now, source, &request, call);
                 }
-                (ServerMachine::Invite(machine), Method::Ack) => {
+                (ServerTransactionKind::Invite(machine), Method::Ack) => {
                     machine.handle_ack(now);
                     self.arm_server(&key);
                     return;
                 }
-                (ServerMachine::Invite(machine), _) => machine.handle_retransmission(),
-                (ServerMachine::Other(machine), _) => machine.handle_retransmission(),
+                (ServerTransactionKind::Invite(machine), _) => machine.handle_retransmission(),
+                (ServerTransactionKind::NonInvite(machine), _) => machine.handle_retransmission(),
             };
             if let Some(bytes) = again {
-                count(&mut self.counters.retransmitted);
-                self.send(transport, Target::Addr(reply_to), bytes);
+                increment(&mut self.counters.retransmitted);
+                self.send(transport, TransmitTarget::Addr(reply_to), bytes);
             }
             return;
         }
@@ -136,24 +143,24 @@ impl Endpoint {
             Method::Cancel => return self.handle_cancel(now, transport, reply_to, &key, &request),
             _ => {}
         }
-        if self.is_crowded() {
-            count(&mut self.counters.overload);
-            self.refuse(transport, reply_to, &request.headers, 503, |_| {});
+        if self.is_transaction_table_full() {
+            increment(&mut self.counters.overload);
+            self.reject_stateless(transport, reply_to, &request.headers, 503, |_| {});
             return;
         }
         if let Some(tag) = request.headers.to_tag() {
             let call = self.dialogs.get(&dialog_key(request.headers.call_id(), tag)).copied();
             return match call {
-                Some(call) if request.method != Method::Bye && self.has_many_transactions(call) => {
-                    self.refuse_for_now(transport, reply_to, &request.headers);
+                Some(call) if request.method != Method::Bye && self.is_call_at_transactions_max(call) => {
+                    self.reject_overloaded(transport, reply_to, &request.headers);
                 }
                 Some(call) => {
                     self.open_server(now, &key, transport, reply_to, &request, None);
                     self.count_transaction(&key, call);
                     self.handle_dialog_request(now, transport, source, &key, call, request);
-                    self.arm_unanswered(&key);
+                    self.arm_owner_timeout(&key);
                 }
-                None => self.refuse(transport, reply_to, &request.headers, 481, |_| {}),
+                None => self.reject_stateless(transport, reply_to, &request.headers, 481, |_| {}),
             };
         }
         self.handle_initial(now, transport, source, reply_to, key, request);
@@ -167,77 +174,77 @@ impl Endpoint {
             Method::Invite => {}
             // Answered without state.
             Method::Options => {
-                return self.respond_stateless(transport, reply_to, &request.headers, 200, capabilities);
+                return self.respond_stateless(transport, reply_to, &request.headers, 200, add_capabilities);
             }
             Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
-                return self.refuse(transport, reply_to, &request.headers, 481, |_| {});
+                return self.reject_stateless(transport, reply_to, &request.headers, 481, |_| {});
             }
-            Method::Unknown(_) => return self.refuse(transport, reply_to, &request.headers, 501, allow),
-            _ => return self.refuse(transport, reply_to, &request.headers, 405, allow),
+            Method::Unknown(_) => return self.reject_stateless(transport, reply_to, &request.headers, 501, add_allow),
+            _ => return self.reject_stateless(transport, reply_to, &request.headers, 405, add_allow),
         }
-        let path = if transport.is_reliable() { Path::Stream } else { Path::Datagram };
+        let path = if transport.is_reliable() { SourceTransport::Stream } else { SourceTransport::Datagram };
         let candidates = match self.admit(now, source.ip(), path, &request) {
-            Admission::Candidates { candidates, has_received } => {
+            InboundAuth::Admitted { candidates, has_received } => {
                 // Otherwise a permitted caller could fill the trust table with forged sources.
                 if has_received {
-                    self.rate_limit.trust(now, source.ip().into(), Trust::Proven);
+                    self.rate_limit.record_trust(now, source.ip().into(), SourceTrust::Authenticated);
                 }
-                self.vouched = candidates.iter().next().map(|(trunk, _)| trunk.clone());
+                self.admitted_trunk = candidates.iter().next().map(|(trunk, _)| trunk.clone());
                 candidates
             }
-            Admission::Forbidden => {
-                count(&mut self.counters.forbidden);
-                return self.refuse(transport, reply_to, &request.headers, 403, |_| {});
+            InboundAuth::Forbidden => {
+                increment(&mut self.counters.forbidden);
+                return self.reject_stateless(transport, reply_to, &request.headers, 403, |_| {});
             }
             // No answer to datagrams, because the source may be forged.
-            Admission::TooManyGuesses if path == Path::Datagram => return,
-            Admission::TooManyGuesses => {
-                return self.refuse(transport, reply_to, &request.headers, 403, |response| {
+            InboundAuth::TooManyWrongCredentials if path == SourceTransport::Datagram => return,
+            InboundAuth::TooManyWrongCredentials => {
+                return self.reject_stateless(transport, reply_to, &request.headers, 403, |response| {
                     response.reason = "Too Many Wrong Credentials".to_owned();
-                    response.headers.push(HeaderName::RetryAfter, GUESS_AGAIN_S.to_string());
+                    response.headers.push(HeaderName::RetryAfter, WRONG_CREDENTIALS_RETRY_AFTER_S.to_string());
                 });
             }
-            Admission::Challenge(challenges) => {
-                return self.refuse(transport, reply_to, &request.headers, 401, |response| {
+            InboundAuth::Challenge(challenges) => {
+                return self.reject_stateless(transport, reply_to, &request.headers, 401, |response| {
                     push_challenges(&mut response.headers, challenges);
                 });
             }
         };
-        if self.is_full() || self.is_behind(now) {
-            return self.refuse_for_now(transport, reply_to, &request.headers);
+        if self.is_at_calls_max() || self.must_shed_load(now) {
+            return self.reject_overloaded(transport, reply_to, &request.headers);
         }
         let merge_key = merge_key(&request.headers);
         // Merged request (section 8.2.2.2), or our own request looped back.
-        if self.initial.contains(&merge_key) || self.came_round(&request.headers) {
-            return self.refuse(transport, reply_to, &request.headers, 482, |_| {});
+        if self.initial_invites.contains(&merge_key) || self.is_own_loop(&request.headers) {
+            return self.reject_stateless(transport, reply_to, &request.headers, 482, |_| {});
         }
         if let Some((status, extra)) = check_invite(&request) {
-            return self.refuse(transport, reply_to, &request.headers, status, |response| {
+            return self.reject_stateless(transport, reply_to, &request.headers, status, |response| {
                 if let Some((name, value)) = extra {
                     response.headers.push(name, value);
                 }
             });
         }
-        let replaces = match self.replaced_call(&request, &candidates) {
+        let replaces = match self.find_replaced_call(&request, &candidates) {
             Ok(replaces) => replaces,
-            Err(NotReplaced::Refused(status)) => {
-                return self.refuse(transport, reply_to, &request.headers, status, |response| {
+            Err(ReplacesError::Rejected(status)) => {
+                return self.reject_stateless(transport, reply_to, &request.headers, status, |response| {
                     if status == 400 {
                         response.reason = "Malformed Replaces".to_owned();
                     }
                 });
             }
-            Err(NotReplaced::Unproven) => {
-                let challenges = self.challenges(now, source.ip(), candidates.stale);
-                return self.refuse(transport, reply_to, &request.headers, 401, |response| {
+            Err(ReplacesError::NotAuthenticated) => {
+                let challenges = self.new_challenges(now, source.ip(), candidates.stale);
+                return self.reject_stateless(transport, reply_to, &request.headers, 401, |response| {
                     push_challenges(&mut response.headers, challenges);
                 });
             }
         };
-        self.initial.insert(merge_key.clone());
+        self.initial_invites.insert(merge_key.clone());
         self.open_server(now, &key, transport, reply_to, &request, Some(merge_key));
-        self.incoming(now, transport, source, key.clone(), request, candidates, replaces);
-        self.arm_unanswered(&key);
+        self.handle_initial_invite(now, transport, source, key.clone(), request, candidates, replaces);
+        self.arm_owner_timeout(&key);
     }
 
     pub(super) fn open_server(
@@ -246,12 +253,14 @@ impl Endpoint {
     ) {
         let reliable = transport.is_reliable();
         let machine = match (&request.method, &merge_key) {
-            (Method::Invite, Some(_)) => ServerMachine::Invite(ServerInvite::new(now, reliable, ANSWER_INVITE)),
-            (Method::Invite, None) => ServerMachine::Invite(ServerInvite::new(now, reliable, ANSWER)),
-            _ => ServerMachine::Other(Server::new(now, reliable, ANSWER)),
+            (Method::Invite, Some(_)) => {
+                ServerTransactionKind::Invite(InviteServer::new(now, reliable, OWNER_TIMEOUT_INVITE))
+            }
+            (Method::Invite, None) => ServerTransactionKind::Invite(InviteServer::new(now, reliable, OWNER_TIMEOUT)),
+            _ => ServerTransactionKind::NonInvite(NonInviteServer::new(now, reliable, OWNER_TIMEOUT)),
         };
         let headers = response_headers(&request.headers);
-        self.insert_server(key, ServerTx::new(machine, transport, reply_to, headers, merge_key));
+        self.insert_server(key, ServerEntry::new(machine, transport, reply_to, headers, merge_key));
     }
 
     /// Responds inside a server transaction with the headers every response of ours has.
@@ -269,19 +278,19 @@ impl Endpoint {
     }
 
     /// A final answer without any state (RFC 3261 section 8.2.7).
-    pub(super) fn refuse(
+    pub(super) fn reject_stateless(
         &mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers, status: u16,
         add: impl FnOnce(&mut Response),
     ) {
-        count(&mut self.counters.refused);
+        increment(&mut self.counters.refused);
         self.respond_stateless(transport, reply_to, headers, status, add);
     }
 
     /// Rejects a request with 503 and Retry-After.
-    fn refuse_for_now(&mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers) {
-        count(&mut self.counters.overload);
+    fn reject_overloaded(&mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers) {
+        increment(&mut self.counters.overload);
         let after = self.config.retry_after_s;
-        self.refuse(transport, reply_to, headers, 503, |response| {
+        self.reject_stateless(transport, reply_to, headers, 503, |response| {
             response.headers.push(HeaderName::RetryAfter, after.to_string());
         });
     }
@@ -295,16 +304,16 @@ impl Endpoint {
         let mut response = Response::to_request(headers, status, Some(&tag));
         response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
         add(&mut response);
-        self.send(transport, Target::Addr(reply_to), print::response(&response).into());
+        self.send(transport, TransmitTarget::Addr(reply_to), print::response(&response).into());
     }
 }
 
-pub(super) fn allow(response: &mut Response) {
+pub(super) fn add_allow(response: &mut Response) {
     response.headers.push(HeaderName::Allow, ALLOW);
 }
 
-pub(super) fn capabilities(response: &mut Response) {
-    allow(response);
+pub(super) fn add_capabilities(response: &mut Response) {
+    add_allow(response);
     response.headers.push(HeaderName::Supported, SUPPORTED);
     response.headers.push(HeaderName::Accept, "application/sdp");
     response.headers.push(HeaderName::AcceptEncoding, "identity");
@@ -323,7 +332,7 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
     }
     // RFC 4028 section 9: 422 is only sent to peers that support session timers.
     let knows_timers = headers.list(&HeaderName::Supported).any(|option| option.eq_ignore_ascii_case("timer"));
-    if knows_timers && Expires::of(headers).is_some_and(|expires| expires.interval_s < MIN_SE_S) {
+    if knows_timers && SessionExpires::from_headers(headers).is_some_and(|expires| expires.interval_s < MIN_SE_S) {
         return Some((422, Some((HeaderName::MinSe, MIN_SE_S.to_string()))));
     }
     if !request.body.is_empty() {
@@ -375,7 +384,7 @@ pub(super) fn server_key(request: &Request) -> Option<Arc<str>> {
         Method::Ack => "INVITE",
         ref method => method.as_str(),
     };
-    if let Some(key) = server_key_of(&via, method) {
+    if let Some(key) = server_key_from_via(&via, method) {
         return Some(key);
     }
     let (headers, port) = (&request.headers, via.port.unwrap_or(0));
@@ -385,7 +394,7 @@ pub(super) fn server_key(request: &Request) -> Option<Arc<str>> {
 }
 
 /// The same of its Via alone, where that has the magic cookie.
-pub(super) fn server_key_of(via: &Via, method: &str) -> Option<Arc<str>> {
+pub(super) fn server_key_from_via(via: &Via, method: &str) -> Option<Arc<str>> {
     let branch = via.branch().filter(|branch| branch.starts_with("z9hG4bK"))?;
     Some(format!("{branch}|{}:{}|{method}", via.host, via.port.unwrap_or(0)).into())
 }

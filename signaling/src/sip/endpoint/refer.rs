@@ -1,7 +1,7 @@
 //! Call transfer (RFC 3515, RFC 3892), requested by us or by the peer: REFER inside the dialog, and the NOTIFYs that
 //! say how the call to the other party goes. The subscription is the implicit one of the REFER.
 
-use super::{CallId, Endpoint, Event, Refusal, SessionState};
+use super::{CallId, SipCommandError, SipEvent, SipSessionState, UserAgent};
 use crate::sip::message::print::reason_phrase;
 use crate::sip::message::uri::unescape;
 use crate::sip::message::{HeaderName, Method, NameAddr, Request, Uri};
@@ -10,18 +10,18 @@ use std::time::Instant;
 
 /// Progress of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Referral {
+pub enum ReferStatus {
     /// The peer will try (202).
     Accepted,
     /// The peer rejected the transfer: status of the response, 408 without one.
-    Refused { status: u16 },
+    Rejected { status: u16 },
     /// Status of the new call as notified: 180 ringing, 200 answered, 486 busy.
-    Progress { status: u16, last: bool },
+    Notified { status: u16, last: bool },
 }
 
 /// A transfer the peer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Referred {
+pub struct ReferRequest {
     /// Refer-To URI without its headers.
     pub target: Uri,
     /// Value of the Replaces header for that call (RFC 3891), unescaped.
@@ -30,18 +30,18 @@ pub struct Referred {
     pub referred_by: Option<String>,
 }
 
-impl Endpoint {
+impl UserAgent {
     pub(super) fn handle_refer(&mut self, now: Instant, call: CallId, key: Arc<str>, request: &Request) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        let established = matches!(session.state, SessionState::Established { .. });
-        let referred = (request.headers.count(&HeaderName::ReferTo) == 1).then(|| referred(request)).flatten();
+        let established = matches!(session.state, SipSessionState::Established { .. });
+        let referred = (request.headers.count(&HeaderName::ReferTo) == 1).then(|| parse_refer(request)).flatten();
         let status = match referred {
             None => 400,
             Some(_) if !session.accept_refer => 603,
-            Some(_) if !established || session.refer.is_some() => 491,
+            Some(_) if !established || session.pending_refer.is_some() => 491,
             Some(referred) => {
-                session.refer = Some(key);
-                self.events.push_back(Event::Referred { call, referred: Box::new(referred) });
+                session.pending_refer = Some(key);
+                self.events.push_back(SipEvent::ReferReceived { call, referred: Box::new(referred) });
                 return;
             }
         };
@@ -50,17 +50,19 @@ impl Endpoint {
 
     /// Takes (202) or declines (603) the transfer the peer asked for. After accepting, report progress with
     /// [`Endpoint::notify_refer`].
-    pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), Refusal> {
-        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let key = session.refer.take().ok_or(Refusal::WrongState)?;
+    pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), SipCommandError> {
+        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
+        let key = session.pending_refer.take().ok_or(SipCommandError::WrongState)?;
         self.reply(now, &key, if accept { 202 } else { 603 }, |_| {});
-        if accept { self.notify_refer(now, call, 100) } else { Ok(()) }
+        if accept { self.send_refer_notify(now, call, 100) } else { Ok(()) }
     }
 
     /// Tells the peer how the call it asked for goes; a final status ends the subscription.
-    pub fn notify_refer(&mut self, now: Instant, call: CallId, status: u16) -> Result<(), Refusal> {
-        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
+    pub fn send_refer_notify(&mut self, now: Instant, call: CallId, status: u16) -> Result<(), SipCommandError> {
+        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
+        let SipSessionState::Established { dialog, .. } = &mut session.state else {
+            return Err(SipCommandError::WrongState);
+        };
         let mut outgoing = dialog.request(Method::Notify);
         let state = if status < 200 { "active;expires=180" } else { "terminated;reason=noresource" };
         let headers = &mut outgoing.request.headers;
@@ -73,12 +75,14 @@ impl Endpoint {
     }
 
     /// Asks the peer to call `target`, written as given: `tel:` stays `tel:`.
-    pub fn refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), Refusal> {
-        let session = self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?;
-        let SessionState::Established { dialog, .. } = &mut session.state else { return Err(Refusal::WrongState) };
+    pub fn send_refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), SipCommandError> {
+        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
+        let SipSessionState::Established { dialog, .. } = &mut session.state else {
+            return Err(SipCommandError::WrongState);
+        };
         // It becomes part of a header, so characters that could end the header are rejected.
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>')) {
-            return Err(Refusal::WrongState);
+            return Err(SipCommandError::WrongState);
         }
         let mut outgoing = dialog.request(Method::Refer);
         let headers = &mut outgoing.request.headers;
@@ -91,13 +95,13 @@ impl Endpoint {
         Ok(())
     }
 
-    pub(super) fn refer_response(&mut self, call: CallId, status: u16) {
+    pub(super) fn handle_refer_response(&mut self, call: CallId, status: u16) {
         let referral = match status {
             100..200 => return,
-            200..300 => Referral::Accepted,
-            _ => Referral::Refused { status },
+            200..300 => ReferStatus::Accepted,
+            _ => ReferStatus::Rejected { status },
         };
-        self.events.push_back(Event::Referral { call, referral });
+        self.events.push_back(SipEvent::ReferProgress { call, referral });
     }
 
     pub(super) fn handle_notify(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
@@ -114,12 +118,12 @@ impl Endpoint {
         let status = sipfrag_status(&request.body).or(over.then_some(200));
         if let Some(status) = status {
             let last = status >= 200 || over;
-            self.events.push_back(Event::Referral { call, referral: Referral::Progress { status, last } });
+            self.events.push_back(SipEvent::ReferProgress { call, referral: ReferStatus::Notified { status, last } });
         }
     }
 }
 
-fn referred(request: &Request) -> Option<Referred> {
+fn parse_refer(request: &Request) -> Option<ReferRequest> {
     let mut target = NameAddr::parse(request.headers.get(&HeaderName::ReferTo)?).ok()?.uri;
     let carried = std::mem::take(&mut target.headers);
     let replaces = carried.trim_start_matches('?').split('&').find_map(|header| {
@@ -127,7 +131,7 @@ fn referred(request: &Request) -> Option<Referred> {
         name.eq_ignore_ascii_case("Replaces").then(|| unescape(value))
     });
     let referred_by = request.headers.get(&HeaderName::ReferredBy).map(str::to_owned);
-    Some(Referred { target, replaces, referred_by })
+    Some(ReferRequest { target, replaces, referred_by })
 }
 
 /// The status of a `message/sipfrag` body (RFC 3420): `SIP/2.0 180 Ringing`.

@@ -1,11 +1,11 @@
 //! Registrations with providers that deliver calls to our Contact (RFC 3261 section 10).
 
-use super::authentication::{Authenticator, BoundCredentials};
-use super::launch::{Hop, Outbound, Way};
-use super::{CallId, Endpoint, Event, Session, SessionState, Transport};
+use super::authentication::{ClientAuthenticator, HostCredentials};
+use super::launch::{NextHop, OutboundRequest, RequestRoute};
+use super::{CallId, SipEvent, SipSession, SipSessionState, Transport, UserAgent};
 use crate::limits;
-use crate::sip::digest::Credentials;
-use crate::sip::failure::Cause;
+use crate::sip::digest::DigestCredentials;
+use crate::sip::failure::EndCause;
 use crate::sip::message::scan::{param, seconds};
 use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Uri};
 use crate::sip::registration::Registration;
@@ -16,30 +16,30 @@ use std::time::{Duration, Instant};
 
 /// Configuration of one registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistrationRule {
+pub struct RegistrationConfig {
     pub id: Arc<str>,
     /// Address of record: `sip:account@provider`.
     pub aor: Uri,
     /// Request-URI: the provider's domain.
     pub registrar: Uri,
     /// Outbound proxies, if not the registrar's domain.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<NextHop>,
     pub transport: Transport,
     /// User part of the Contact. It identifies the trunk of incoming calls, so it must not be guessable.
     pub contact_user: String,
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<DigestCredentials>,
     pub expires_s: u32,
 }
 
-impl RegistrationRule {
+impl RegistrationConfig {
     /// Every host of it is the trunk's.
-    fn bound_credentials(&self) -> Option<BoundCredentials> {
-        Some(BoundCredentials { credentials: self.credentials.clone()?, hosts: self.hops.clone() })
+    fn bound_credentials(&self) -> Option<HostCredentials> {
+        Some(HostCredentials { credentials: self.credentials.clone()?, hosts: self.hops.clone() })
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegistrationNews {
+pub enum RegistrationEvent {
     Registered {
         expires_s: u32,
     },
@@ -49,12 +49,12 @@ pub enum RegistrationNews {
         why: String,
         retry_in: Duration,
     },
-    Ended,
+    Removed,
 }
 
 #[derive(Debug)]
-pub(crate) struct Registered {
-    rule: RegistrationRule,
+pub(crate) struct RegistrationEntry {
+    rule: RegistrationConfig,
     call: CallId,
     machine: Registration,
     cseq: u32,
@@ -64,16 +64,16 @@ pub(crate) struct Registered {
     granted: Option<(IpAddr, Instant)>,
 }
 
-impl Registered {
+impl RegistrationEntry {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.machine.next_timeout()
     }
 }
 
-impl Endpoint {
+impl UserAgent {
     /// Replaces the registrations: new and changed ones register, removed ones unregister.
-    pub fn set_registrations(&mut self, now: Instant, rules: Vec<RegistrationRule>) {
-        let wanted: HashMap<&Arc<str>, &RegistrationRule> = rules.iter().map(|rule| (&rule.id, rule)).collect();
+    pub fn set_registrations(&mut self, now: Instant, rules: Vec<RegistrationConfig>) {
+        let wanted: HashMap<&Arc<str>, &RegistrationConfig> = rules.iter().map(|rule| (&rule.id, rule)).collect();
         let gone: Vec<Arc<str>> = self
             .registrations
             .iter()
@@ -89,15 +89,15 @@ impl Endpoint {
             }
             let (call, id) = (self.new_call(), rule.id.clone());
             let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
-            let session = Session {
-                authenticator: Authenticator::new(rule.bound_credentials()),
-                ended: true,
-                ..Session::new(SessionState::Registering(id.clone()), call_id, local_tag, rule.transport)
+            let session = SipSession {
+                authenticator: ClientAuthenticator::new(rule.bound_credentials()),
+                end_reported: true,
+                ..SipSession::new(SipSessionState::Registering(id.clone()), call_id, local_tag, rule.transport)
             };
             self.add_session(call, session);
             let machine = Registration::new(now, rule.expires_s);
             self.registered.add(&rule.contact_user, &id);
-            let there = Registered { rule, call, machine, cseq: 0, answered: false, granted: None };
+            let there = RegistrationEntry { rule, call, machine, cseq: 0, answered: false, granted: None };
             self.registrations.insert(id.clone(), there);
             self.arm_registration(&id);
         }
@@ -111,19 +111,19 @@ impl Endpoint {
         }
         let Some(there) = self.registrations.remove(id) else { return };
         self.registered.remove(&there.rule.contact_user, id);
-        self.registered.moved(id, there.granted.map(|(ip, _)| ip), None);
+        self.registered.set_registrar(id, there.granted.map(|(ip, _)| ip), None);
         // Its last request finds the session until it is answered.
         if let Some(session) = self.sessions.get_mut(&there.call).filter(|_| was_answered) {
-            session.state = SessionState::Closing;
-            session.gone_by = Some(now + super::LINGER);
+            session.state = SipSessionState::ByeSent;
+            session.drop_at = Some(now + super::LINGER);
             self.arm_session(there.call);
         } else {
             self.remove_session(now, there.call);
         }
-        self.events.push_back(Event::Registration { id: id.clone(), news: RegistrationNews::Ended });
+        self.events.push_back(SipEvent::Registration { id: id.clone(), news: RegistrationEvent::Removed });
     }
 
-    pub(super) fn wake_registration(&mut self, now: Instant, id: &Arc<str>) {
+    pub(super) fn handle_registration_timeout(&mut self, now: Instant, id: &Arc<str>) {
         let Some(there) = self.registrations.get_mut(id) else { return };
         if there.machine.handle_timeout(now) {
             let expires_s = there.machine.expires_s;
@@ -148,17 +148,28 @@ impl Endpoint {
         headers.push(HeaderName::Allow, super::ALLOW);
         headers.push(HeaderName::Supported, "path");
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        let hops = if rule.hops.is_empty() { vec![Hop::of(&rule.registrar)] } else { rule.hops.clone() };
+        let hops = if rule.hops.is_empty() { vec![NextHop::of(&rule.registrar)] } else { rule.hops.clone() };
         let contact = Some(Some(rule.contact_user.clone()));
         // Registrar and hops are the trunk's own settings, like its credentials.
-        let way = Way::to(hops, rule.transport).authenticating(true);
+        let way = RequestRoute::to(hops, rule.transport).with_authentication(true);
         let mut request = Request { method: Method::Register, uri: rule.registrar.clone(), headers, body: Vec::new() };
-        self.authorize(call, &mut request);
-        self.launch(now, Outbound { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, way, why: None });
+        self.add_authorization(call, &mut request);
+        self.send_request(
+            now,
+            OutboundRequest {
+                request,
+                call: Some(call),
+                auth_attempts: 0,
+                repeats: 0,
+                contact,
+                route: way,
+                failure: None,
+            },
+        );
     }
 
-    pub(super) fn register_response(&mut self, now: Instant, call: CallId, key: &Arc<str>, response: &Response) {
-        let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
+    pub(super) fn handle_register_response(&mut self, now: Instant, call: CallId, key: &Arc<str>, response: &Response) {
+        let Some(SipSessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
             return self.remove_session(now, call); // it was the last one
         };
         let id = id.clone();
@@ -171,63 +182,66 @@ impl Endpoint {
         match response.status {
             200..300 => {
                 let asked = there.machine.expires_s;
-                let expires_s = granted(headers, &there.rule.contact_user).unwrap_or(asked).max(1);
-                there.machine.granted(now, expires_s);
+                let expires_s = granted_expires_s(headers, &there.rule.contact_user).unwrap_or(asked).max(1);
+                there.machine.handle_granted(now, expires_s);
                 let before = there.granted.replace((ip, now + Duration::from_secs(expires_s.into())));
-                self.registered.moved(&id, before.map(|(ip, _)| ip), Some(ip));
-                let news = RegistrationNews::Registered { expires_s };
-                self.events.push_back(Event::Registration { id: id.clone(), news });
+                self.registered.set_registrar(&id, before.map(|(ip, _)| ip), Some(ip));
+                let news = RegistrationEvent::Registered { expires_s };
+                self.events.push_back(SipEvent::Registration { id: id.clone(), news });
                 self.arm_registration(&id);
             }
-            423 if headers.number(&HeaderName::MinExpires).is_some_and(|min| there.machine.too_brief(now, min)) => {
+            423 if headers
+                .number(&HeaderName::MinExpires)
+                .is_some_and(|min| there.machine.handle_too_brief(now, min)) =>
+            {
                 self.arm_registration(&id);
             }
             status => {
                 let retry_after_s = headers.number(&HeaderName::RetryAfter);
                 let why = format!("{status} {}", response.reason);
-                self.registration_failed(now, &id, Some(status), why, retry_after_s);
+                self.record_registration_failure(now, &id, Some(status), why, retry_after_s);
             }
         }
     }
 
-    pub(super) fn register_failed(&mut self, now: Instant, call: CallId, cause: &Cause) {
-        let Some(SessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
+    pub(super) fn handle_register_failure(&mut self, now: Instant, call: CallId, cause: &EndCause) {
+        let Some(SipSessionState::Registering(id)) = self.sessions.get(&call).map(|session| &session.state) else {
             return self.remove_session(now, call);
         };
         let (status, why) = match cause {
-            Cause::NoResponse => (None, "no answer".to_owned()),
-            Cause::Unreachable(why) => (None, why.clone()),
-            Cause::Refused { status, reason, .. } => (Some(*status), format!("{status} {reason}")),
+            EndCause::NoResponse => (None, "no answer".to_owned()),
+            EndCause::Unreachable(why) => (None, why.clone()),
+            EndCause::Rejected { status, reason, .. } => (Some(*status), format!("{status} {reason}")),
             _ => (None, "failed".to_owned()),
         };
-        self.registration_failed(now, &id.clone(), status, why, None);
+        self.record_registration_failure(now, &id.clone(), status, why, None);
     }
 
-    fn registration_failed(
+    fn record_registration_failure(
         &mut self, now: Instant, id: &Arc<str>, status: Option<u16>, why: String, retry_after_s: Option<u32>,
     ) {
         let dice = self.tokens.number();
         let Some(there) = self.registrations.get_mut(id) else { return };
-        let retry_in = there.machine.failed(now, retry_after_s, dice);
+        let retry_in = there.machine.handle_failure(now, retry_after_s, dice);
         let call = there.call;
         // Without a response, or after a 5xx, the previous grant stays valid until it expires. A rejection ends it, so
         // calls from that registrar no longer match this trunk.
         let refused = status.is_some_and(|status| !(500..600).contains(&status));
         if let Some((ip, _)) = there.granted.take_if(|(_, until)| refused || *until <= now) {
-            self.registered.moved(id, Some(ip), None);
+            self.registered.set_registrar(id, Some(ip), None);
         }
         // A refused nonce is not used again.
         if let Some(session) = self.sessions.get_mut(&call) {
-            session.authenticator.forget();
+            session.authenticator.clear();
         }
-        let news = RegistrationNews::Failed { status, why, retry_in };
-        self.events.push_back(Event::Registration { id: id.clone(), news });
+        let news = RegistrationEvent::Failed { status, why, retry_in };
+        self.events.push_back(SipEvent::Registration { id: id.clone(), news });
         self.arm_registration(id);
     }
 }
 
 /// What our Contact was granted: its own parameter, else the header.
-fn granted(headers: &Headers, user: &str) -> Option<u32> {
+fn granted_expires_s(headers: &Headers, user: &str) -> Option<u32> {
     let ours = headers
         .list(&HeaderName::Contact)
         .take(limits::LIST_ELEMENTS_MAX)

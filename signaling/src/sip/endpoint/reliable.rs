@@ -1,14 +1,14 @@
 //! Reliable provisional responses (RFC 3262), both roles, and early dialogs.
 
-use super::in_dialog::TheirOffer;
-use super::{CallId, Endpoint, Event, SessionState, Target, Transport, count};
+use super::in_dialog::RemoteOffer;
+use super::{CallId, SipEvent, SipSessionState, TransmitTarget, Transport, UserAgent, increment};
 use crate::limits;
 use crate::sip::dialog::Dialog;
-use crate::sip::failure::Cause;
+use crate::sip::failure::EndCause;
 use crate::sip::message::headers::RAck;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response, print};
-use crate::sip::transaction::Wire;
-use crate::sip::transaction::timers::{Backoff, TIMEOUT};
+use crate::sip::transaction::MessageBytes;
+use crate::sip::transaction::timers::{RetransmitTimer, TIMEOUT};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// An early dialog of our INVITE.
 #[derive(Debug)]
-pub(crate) struct Early {
+pub(crate) struct EarlyDialog {
     pub(super) dialog: Dialog,
     /// RSeq of the last reliable response.
     rseq: Option<u32>,
@@ -26,14 +26,14 @@ pub(crate) struct Early {
 
 /// Our reliable provisional response, retransmitted until its PRACK, and what is queued behind it.
 #[derive(Debug)]
-pub(crate) struct Reliable {
+pub(crate) struct ReliableProvisional {
     rseq: u32,
     /// CSeq number of the INVITE.
     cseq: u32,
     has_sdp: bool,
-    wire: Wire,
+    wire: MessageBytes,
     to: (Transport, SocketAddr),
-    retransmit: Backoff,
+    retransmit: RetransmitTimer,
     give_up: Instant,
     /// Acknowledged: kept for its number.
     is_done: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Reliable {
     answer: Option<Vec<u8>>,
 }
 
-impl Reliable {
+impl ReliableProvisional {
     /// The caller has acknowledged our answer and may send an offer (RFC 3311 section 5.1, RFC 6337 section 2.2).
     pub(super) fn is_answered(&self) -> bool {
         self.is_answered
@@ -59,9 +59,11 @@ fn has_option(headers: &Headers, name: &HeaderName, option: &str) -> bool {
     headers.list(name).any(|tag| tag.eq_ignore_ascii_case(option))
 }
 
-impl Endpoint {
+impl UserAgent {
     /// A provisional response to our INVITE: false for a retransmission or one out of order.
-    pub(super) fn early_response(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) -> bool {
+    pub(super) fn handle_provisional(
+        &mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response,
+    ) -> bool {
         let headers = &response.headers;
         let Some(tag) = headers.to_tag() else { return true };
         let Some(tx) = self.clients.get(key) else { return false };
@@ -69,13 +71,13 @@ impl Endpoint {
         let Some(dialog) = Dialog::from_response(&tx.request, response) else { return true };
         let Some(session) = self.sessions.get_mut(&call) else { return false };
         session.peer_updates |= super::uac::allows_update(headers);
-        if session.early.iter().all(|early| early.dialog.remote_tag != tag) {
-            if session.early.len() >= limits::EARLY_DIALOGS_MAX {
+        if session.early_dialogs.iter().all(|early| early.dialog.remote_tag != tag) {
+            if session.early_dialogs.len() >= limits::EARLY_DIALOGS_MAX {
                 return true;
             }
-            session.early.push(Early { dialog, rseq: None, has_answered: false });
+            session.early_dialogs.push(EarlyDialog { dialog, rseq: None, has_answered: false });
         }
-        let known = session.early.iter_mut().find(|early| early.dialog.remote_tag == tag);
+        let known = session.early_dialogs.iter_mut().find(|early| early.dialog.remote_tag == tag);
         let Some(early) = known else { return true };
         early.has_answered |= !response.body.is_empty();
         if !has_option(headers, &HeaderName::Require, "100rel") {
@@ -98,7 +100,7 @@ impl Endpoint {
     }
 
     /// Whether a provisional response must be, or had better be, sent reliably.
-    pub(super) fn wants_reliable(request: &Request, status: u16, sdp: Option<&Vec<u8>>) -> bool {
+    pub(super) fn must_send_reliably(request: &Request, status: u16, sdp: Option<&Vec<u8>>) -> bool {
         let headers = &request.headers;
         status > 100
             && (has_option(headers, &HeaderName::Require, "100rel")
@@ -111,7 +113,7 @@ impl Endpoint {
     ) {
         let first = (self.tokens.number() % (1 << 30)).saturating_add(1);
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        let SessionState::Ringing { request, .. } = &session.state else { return };
+        let SipSessionState::IncomingRinging { request, .. } = &session.state else { return };
         let cseq = request.headers.cseq().map_or(1, |cseq| cseq.number);
         let rseq = match &mut session.reliable {
             Some(before) if !before.is_done => {
@@ -126,20 +128,20 @@ impl Endpoint {
         let before = session.reliable.as_mut();
         let (waiting, is_answered) =
             before.map(|before| (std::mem::take(&mut before.waiting), before.is_answered)).unwrap_or_default();
-        let Some(mut response) = self.provisional(call, key, status, sdp) else { return };
+        let Some(mut response) = self.build_provisional(call, key, status, sdp) else { return };
         response.headers.push(HeaderName::Require, "100rel");
         response.headers.push(HeaderName::RSeq, rseq.to_string());
         let has_sdp = !response.body.is_empty();
-        let wire: Wire = print::response(&response).into();
+        let wire: MessageBytes = print::response(&response).into();
         let Some(tx) = self.servers.get(key) else { return };
         let to = (tx.transport, tx.reply_to);
-        let reliable = Reliable {
+        let reliable = ReliableProvisional {
             rseq,
             cseq,
             has_sdp,
             wire,
             to,
-            retransmit: Backoff::start(now, TIMEOUT),
+            retransmit: RetransmitTimer::start(now, TIMEOUT),
             give_up: now + TIMEOUT,
             is_done: false,
             is_answered,
@@ -154,7 +156,7 @@ impl Endpoint {
     }
 
     /// The 200 waits for a PRACK: the answer comes back when it need not.
-    pub(super) fn answer_waits(&mut self, call: CallId, sdp: Vec<u8>) -> Option<Vec<u8>> {
+    pub(super) fn defer_answer_for_prack(&mut self, call: CallId, sdp: Vec<u8>) -> Option<Vec<u8>> {
         let reliable = self.sessions.get_mut(&call).and_then(|session| session.reliable.as_mut());
         match reliable {
             Some(reliable) if !reliable.is_done && reliable.has_sdp => {
@@ -180,14 +182,14 @@ impl Endpoint {
         let answer = reliable.answer.take();
         if request.body.is_empty() {
             self.reply(now, &key, 200, |_| {});
-        } else if session.their_offer.is_some() {
-            self.busy_with_an_offer(now, &key);
+        } else if session.remote_offer.is_some() {
+            self.reject_overlapping_offer(now, &key);
         } else {
-            session.their_offer = Some(TheirOffer::of(key, &request));
-            self.events.push_back(Event::Reoffer { call, sdp: Some(request.body) });
+            session.remote_offer = Some(RemoteOffer::of(key, &request));
+            self.events.push_back(SipEvent::ReofferReceived { call, sdp: Some(request.body) });
         }
         if let Some((status, sdp)) = next {
-            let _ = self.progress(now, call, status, sdp);
+            let _ = self.send_provisional(now, call, status, sdp);
         }
         if let Some(sdp) = answer {
             let _ = self.answer(now, call, sdp);
@@ -195,23 +197,23 @@ impl Endpoint {
     }
 
     /// Retransmits the response, or rejects the call if it was never acknowledged (section 3).
-    pub(super) fn wake_reliable(&mut self, now: Instant, call: CallId) {
+    pub(super) fn handle_reliable_timeout(&mut self, now: Instant, call: CallId) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
-        let SessionState::Ringing { tx, .. } = &session.state else {
+        let SipSessionState::IncomingRinging { tx, .. } = &session.state else {
             session.reliable = None;
             return;
         };
         let tx = tx.clone();
-        let due = |reliable: &&mut Box<Reliable>| reliable.next_timeout().is_some_and(|at| at <= now);
+        let due = |reliable: &&mut Box<ReliableProvisional>| reliable.next_timeout().is_some_and(|at| at <= now);
         let Some(reliable) = session.reliable.as_mut().filter(due) else { return };
         if now >= reliable.give_up {
             self.reply(now, &tx, 504, |_| {});
-            self.end(now, call, Cause::NotAcknowledged);
+            self.record_end(now, call, EndCause::NotAcknowledged);
             return self.remove_session(now, call);
         }
         reliable.retransmit.advance(now);
         let (wire, (transport, to)) = (reliable.wire.clone(), reliable.to);
-        count(&mut self.counters.retransmitted);
-        self.send(transport, Target::Addr(to), wire);
+        increment(&mut self.counters.retransmitted);
+        self.send(transport, TransmitTarget::Addr(to), wire);
     }
 }

@@ -2,29 +2,29 @@
 //! belong to the trunk of the replaced call.
 
 use super::trunks::{TrunkCandidates, TrunkKey};
-use super::{CallId, Endpoint, SessionState, dialog_key};
+use super::{CallId, SipSessionState, UserAgent, dialog_key};
 use crate::sip::message::scan::{param, split_before};
 use crate::sip::message::{HeaderName, Request};
 
 /// Why a call cannot be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotReplaced {
-    Refused(u16),
+pub(super) enum ReplacesError {
+    Rejected(u16),
     /// The call is another trunk's, and credentials may show that the caller is that trunk's too.
-    Unproven,
+    NotAuthenticated,
 }
 
 /// The call to be replaced and its trunk, which becomes that of the new one.
-pub(super) type Replaced = (CallId, TrunkKey);
+pub(super) type ReplacedCall = (CallId, TrunkKey);
 
-impl Endpoint {
+impl UserAgent {
     /// The call an INVITE wants to replace; the reason when it cannot.
-    pub(super) fn replaced_call(
+    pub(super) fn find_replaced_call(
         &self, request: &Request, candidates: &TrunkCandidates,
-    ) -> Result<Option<Replaced>, NotReplaced> {
+    ) -> Result<Option<ReplacedCall>, ReplacesError> {
         let name = HeaderName::Replaces;
         let Some(value) = request.headers.get(&name) else { return Ok(None) };
-        let refused = |status| Err(NotReplaced::Refused(status));
+        let refused = |status| Err(ReplacesError::Rejected(status));
         if request.headers.count(&name) > 1 {
             return refused(400);
         }
@@ -38,15 +38,15 @@ impl Endpoint {
         // Nothing is revealed about calls of other trunks, not even that they have ended.
         let Some(trunk) = session.trunk.clone().filter(|trunk| candidates.contains(trunk)) else {
             let may_prove = !candidates.is_proven() && self.trunks.have_credentials();
-            return if may_prove { Err(NotReplaced::Unproven) } else { refused(481) };
+            return if may_prove { Err(ReplacesError::NotAuthenticated) } else { refused(481) };
         };
         match &session.state {
-            SessionState::Established { dialog, .. } if dialog.remote_tag == from_tag => {
+            SipSessionState::Established { dialog, .. } if dialog.remote_tag == from_tag => {
                 // Only a ringing call was meant (section 3).
                 if param("early-only").is_some() { refused(486) } else { Ok(Some((call, trunk))) }
             }
             // Section 3: a dialog that has ended is declined, one that never was is not known.
-            SessionState::Closing => refused(603),
+            SipSessionState::ByeSent => refused(603),
             _ => refused(481),
         }
     }

@@ -1,7 +1,7 @@
 //! Where messages go: next hop of a request, symmetric response routing (RFC 3261 section 18, RFC 3581).
 
-use super::launch::{Address, Hop, Way};
-use super::{Endpoint, Target, Transmit, Transport};
+use super::launch::{NextHop, RequestRoute, TransportAddress};
+use super::{Transmit, TransmitTarget, Transport, UserAgent};
 use crate::sip::message::scan::{param, split_unquoted};
 use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
 use std::net::{IpAddr, SocketAddr};
@@ -13,13 +13,15 @@ impl Transmit {
     }
 }
 
-impl Endpoint {
+impl UserAgent {
     /// Puts our Via on top of a request and returns its branch.
-    pub(super) fn push_via(&mut self, request: &mut Request, address: Address) -> String {
-        self.push_via_for(request, address.transport, &Target::Addr(address.addr))
+    pub(super) fn push_via(&mut self, request: &mut Request, address: TransportAddress) -> String {
+        self.push_via_for(request, address.transport, &TransmitTarget::Addr(address.addr))
     }
 
-    pub(super) fn push_via_for(&mut self, request: &mut Request, transport: Transport, target: &Target) -> String {
+    pub(super) fn push_via_for(
+        &mut self, request: &mut Request, transport: Transport, target: &TransmitTarget,
+    ) -> String {
         let branch = self.tokens.branch();
         let sent_by = self.sent_by(transport, target);
         let via = format!("SIP/2.0/{} {sent_by};branch={branch};rport", transport.name());
@@ -28,7 +30,7 @@ impl Endpoint {
     }
 
     /// Where peers of the target's family reach us.
-    fn sent_by(&self, transport: Transport, target: &Target) -> SocketAddr {
+    fn sent_by(&self, transport: Transport, target: &TransmitTarget) -> SocketAddr {
         let port = match transport {
             Transport::Udp => self.config.udp_port,
             Transport::Tcp => self.config.tcp_port,
@@ -36,17 +38,17 @@ impl Endpoint {
             Transport::Ws | Transport::Wss => self.config.ws_port.unwrap_or(self.config.tcp_port),
         };
         let other = match target {
-            Target::Addr(addr) => {
+            TransmitTarget::Addr(addr) => {
                 self.config.advertised_other.filter(|other| other.is_ipv4() == addr.ip().to_canonical().is_ipv4())
             }
-            Target::Name { .. } => None,
+            TransmitTarget::Name { .. } => None,
         };
         SocketAddr::new(other.unwrap_or(self.config.advertised), port)
     }
 
-    pub(super) fn contact(&self, address: Address, user: Option<&str>) -> String {
+    pub(super) fn contact(&self, address: TransportAddress, user: Option<&str>) -> String {
         let at = user.map(|user| format!("{user}@")).unwrap_or_default();
-        let sent_by = self.sent_by(address.transport, &Target::Addr(address.addr));
+        let sent_by = self.sent_by(address.transport, &TransmitTarget::Addr(address.addr));
         format!("<sip:{at}{sent_by}{}>", address.transport.uri_param())
     }
 
@@ -54,11 +56,11 @@ impl Endpoint {
     pub(super) fn contact_for(&self, source: Option<(Transport, SocketAddr)>, user: Option<&str>) -> String {
         let fallback = (Transport::Udp, SocketAddr::new(self.config.advertised, 0));
         let (transport, addr) = source.unwrap_or(fallback);
-        self.contact(Address { transport, addr }, user)
+        self.contact(TransportAddress { transport, addr }, user)
     }
 
     /// True if a Via of the request names us: a loop.
-    pub(super) fn came_round(&self, headers: &Headers) -> bool {
+    pub(super) fn is_own_loop(&self, headers: &Headers) -> bool {
         let ports = [Some(self.config.udp_port), Some(self.config.tcp_port), self.config.tls_port, self.config.ws_port];
         headers.list(&HeaderName::Via).filter_map(Via::parse).any(|via| {
             let host = via.host.parse::<IpAddr>().ok();
@@ -72,35 +74,35 @@ impl Endpoint {
     /// address is not used either; then `peer`, where the dialog began, is used.
     pub(super) fn next_hop(
         &self, hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
-        peer: Option<Address>,
-    ) -> Way {
-        let hop = Hop::of(hop);
+        peer: Option<TransportAddress>,
+    ) -> RequestRoute {
+        let hop = NextHop::of(hop);
         let transport = hop.transport.unwrap_or(fallback);
         if let (Some((transport, source)), false) = (source, routed) {
             let is_behind = hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
             if is_behind || hop.host.is_empty() || matches!(transport, Transport::Ws | Transport::Wss) {
-                return Way::at(Address { transport, addr: source });
+                return RequestRoute::at(TransportAddress { transport, addr: source });
             }
         }
-        let met = source.map(|(transport, addr)| Address { transport, addr }).or(peer);
-        match (hop.literal(transport).map(|address| self.check_destination(address.addr)), met) {
-            (Some(Err(_)), Some(met)) => Way::at(met),
-            _ => Way::in_dialog(Hop { transport: Some(transport), ..hop }, transport),
+        let met = source.map(|(transport, addr)| TransportAddress { transport, addr }).or(peer);
+        match (hop.as_address(transport).map(|address| self.check_destination(address.addr)), met) {
+            (Some(Err(_)), Some(met)) => RequestRoute::at(met),
+            _ => RequestRoute::in_dialog(NextHop { transport: Some(transport), ..hop }, transport),
         }
     }
 
     /// Single target without failover, for the ACK of a 2xx.
-    pub(super) fn only_hop(&self, way: &Way) -> (Transport, Target) {
+    pub(super) fn single_target(&self, way: &RequestRoute) -> (Transport, TransmitTarget) {
         match (way.addrs.front(), way.hops.front()) {
-            (Some(address), _) => (address.transport, Target::Addr(address.addr)),
+            (Some(address), _) => (address.transport, TransmitTarget::Addr(address.addr)),
             (None, Some(hop)) => {
                 let transport = hop.transport.unwrap_or(way.transport);
-                match hop.literal(transport) {
-                    Some(address) => (transport, Target::Addr(address.addr)),
-                    None => (transport, Target::Name { host: hop.host.clone(), port: hop.port }),
+                match hop.as_address(transport) {
+                    Some(address) => (transport, TransmitTarget::Addr(address.addr)),
+                    None => (transport, TransmitTarget::Name { host: hop.host.clone(), port: hop.port }),
                 }
             }
-            (None, None) => (way.transport, Target::Addr(SocketAddr::new(self.config.advertised, 0))),
+            (None, None) => (way.transport, TransmitTarget::Addr(SocketAddr::new(self.config.advertised, 0))),
         }
     }
 }
@@ -113,7 +115,7 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 /// Adds `received` and `rport` to the top Via and returns the destination of the response.
-pub(super) fn stamp_via(headers: &mut Headers, transport: Transport, source: SocketAddr) -> SocketAddr {
+pub(super) fn add_received(headers: &mut Headers, transport: Transport, source: SocketAddr) -> SocketAddr {
     let Some(via) = headers.top_via() else { return source };
     let wants_rport = param(&via.params, "rport").is_some();
     let foreign = via.host.parse::<IpAddr>().map(|ip| ip.to_canonical()) != Ok(source.ip().to_canonical());
@@ -162,7 +164,7 @@ mod tests {
     fn check(via: &str, source: &str, wanted_via: &str, wanted: &str) {
         let mut headers = Headers::default();
         headers.push(HeaderName::Via, via);
-        let to = stamp_via(&mut headers, Transport::Udp, source.parse().unwrap());
+        let to = add_received(&mut headers, Transport::Udp, source.parse().unwrap());
         assert_eq!((headers.get(&HeaderName::Via), to.to_string().as_str()), (Some(wanted_via), wanted));
     }
 

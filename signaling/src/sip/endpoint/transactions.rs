@@ -1,39 +1,39 @@
 //! Transaction tables, timers, and the effect of ended transactions on calls.
 
-use super::launch::{Address, Destination, Way};
-use super::register::Registered;
-use super::{CallId, Endpoint, Session, SessionState, Target, Transmit, Transport, count};
+use super::launch::{Destination, RequestRoute, TransportAddress};
+use super::register::RegistrationEntry;
+use super::{CallId, SipSession, SipSessionState, Transmit, TransmitTarget, Transport, UserAgent, increment};
 use crate::limits;
-use crate::sip::failure::Cause;
+use crate::sip::failure::EndCause;
 use crate::sip::message::{Headers, Method, Request, Response, print};
-use crate::sip::rate_limit::Trust;
-use crate::sip::transaction::client::Client;
-use crate::sip::transaction::client_invite::ClientInvite;
-use crate::sip::transaction::server::Server;
-use crate::sip::transaction::server_invite::ServerInvite;
+use crate::sip::rate_limit::SourceTrust;
+use crate::sip::transaction::client::NonInviteClient;
+use crate::sip::transaction::client_invite::InviteClient;
+use crate::sip::transaction::server::NonInviteServer;
+use crate::sip::transaction::server_invite::InviteServer;
 use crate::sip::transaction::timers::{TIMEOUT, Timer};
-use crate::sip::transaction::{Verdict, Wire, Woken};
+use crate::sip::transaction::{MessageBytes, ResponseAction, TimeoutResult};
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Table capacity that is never released.
-const ROOM_KEPT: usize = 256;
+const CAPACITY_KEPT: usize = 256;
 /// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
 const TIMERS_PER_OWNER: usize = 4;
 /// Fixed memory of a server transaction besides keys, headers and response.
 const TRANSACTION_BYTES: usize = 400;
 
 #[derive(Debug)]
-pub(super) enum ServerMachine {
-    Invite(ServerInvite),
-    Other(Server),
+pub(super) enum ServerTransactionKind {
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
 }
 
 #[derive(Debug)]
-pub(crate) struct ServerTx {
-    pub(super) machine: ServerMachine,
+pub(crate) struct ServerEntry {
+    pub(super) machine: ServerTransactionKind,
     pub(super) transport: Transport,
     pub(super) reply_to: SocketAddr,
     /// Headers of the request, to make responses from.
@@ -48,15 +48,15 @@ pub(crate) struct ServerTx {
 }
 
 #[derive(Debug)]
-pub(super) enum ClientMachine {
-    Invite(ClientInvite),
-    Other(Client),
+pub(super) enum ClientTransactionKind {
+    Invite(InviteClient),
+    NonInvite(NonInviteClient),
 }
 
 #[derive(Debug)]
-pub(crate) struct ClientTx {
-    pub(super) machine: ClientMachine,
-    pub(super) address: Address,
+pub(crate) struct ClientEntry {
+    pub(super) machine: ClientTransactionKind,
+    pub(super) address: TransportAddress,
     pub(super) server_name: Option<Arc<str>>,
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
@@ -72,17 +72,17 @@ pub(crate) struct ClientTx {
     /// The request carries a Contact of ours with this user part.
     pub(super) contact: Option<Option<String>>,
     /// Where else it may be tried.
-    pub(super) way: Option<Way>,
+    pub(super) route: Option<RequestRoute>,
     /// The call failed over; this transaction is no longer waited for.
-    pub(super) abandoned: bool,
+    pub(super) is_abandoned: bool,
     /// An abandoned INVITE was cancelled.
     pub(super) canceled: bool,
     /// ACK of a refused INVITE, for retransmissions.
-    pub(super) ack: Option<Wire>,
+    pub(super) ack: Option<MessageBytes>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Owner {
+enum TimerOwner {
     Server(Arc<str>),
     Client(Arc<str>),
     Session(CallId),
@@ -91,27 +91,27 @@ enum Owner {
 
 /// An entry of the timer heap. Entries are not removed when a timer stops; stale wake-ups are ignored.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Deadline {
+pub(crate) struct TimerEntry {
     at: Instant,
     timer: Timer,
-    owner: Owner,
+    owner: TimerOwner,
 }
 
-impl Ord for Deadline {
+impl Ord for TimerEntry {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.cmp(&self.at) // earliest first
     }
 }
 
-impl PartialOrd for Deadline {
+impl PartialOrd for TimerEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl ServerTx {
+impl ServerEntry {
     pub(super) fn new(
-        machine: ServerMachine, transport: Transport, reply_to: SocketAddr, headers: Headers,
+        machine: ServerTransactionKind, transport: Transport, reply_to: SocketAddr, headers: Headers,
         merge_key: Option<Arc<str>>,
     ) -> Self {
         Self { machine, transport, reply_to, headers, call: None, is_counted: false, bytes: 0, merge_key }
@@ -120,36 +120,36 @@ impl ServerTx {
     /// No final answer was given yet.
     fn is_open(&self) -> bool {
         match &self.machine {
-            ServerMachine::Invite(machine) => machine.is_proceeding(),
-            ServerMachine::Other(machine) => machine.is_open(),
+            ServerTransactionKind::Invite(machine) => machine.is_proceeding(),
+            ServerTransactionKind::NonInvite(machine) => machine.is_open(),
         }
     }
 
     fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.machine {
-            ServerMachine::Invite(machine) => machine.next_timeout(),
-            ServerMachine::Other(machine) => machine.next_timeout(),
+            ServerTransactionKind::Invite(machine) => machine.next_timeout(),
+            ServerTransactionKind::NonInvite(machine) => machine.next_timeout(),
         }
     }
 }
 
-impl ClientTx {
+impl ClientEntry {
     fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.machine {
-            ClientMachine::Invite(machine) => machine.next_timeout(),
-            ClientMachine::Other(machine) => machine.next_timeout(),
+            ClientTransactionKind::Invite(machine) => machine.next_timeout(),
+            ClientTransactionKind::NonInvite(machine) => machine.next_timeout(),
         }
     }
 
-    pub(super) fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+    pub(super) fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match &mut self.machine {
-            ClientMachine::Invite(machine) => machine.handle_response(now, status),
-            ClientMachine::Other(machine) => machine.handle_response(now, status),
+            ClientTransactionKind::Invite(machine) => machine.handle_response(now, status),
+            ClientTransactionKind::NonInvite(machine) => machine.handle_response(now, status),
         }
     }
 }
 
-impl Endpoint {
+impl UserAgent {
     /// When [`Endpoint::handle_timeout`] wants to be called, if at all.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         // Stale heads are dropped here so that the driver is not woken for nothing.
@@ -165,51 +165,51 @@ impl Endpoint {
         None
     }
 
-    fn due(&self, owner: &Owner) -> Option<(Instant, Timer)> {
+    fn due(&self, owner: &TimerOwner) -> Option<(Instant, Timer)> {
         match owner {
-            Owner::Server(key) => self.servers.get(key).and_then(ServerTx::next_timeout),
-            Owner::Client(key) => self.clients.get(key).and_then(ClientTx::next_timeout),
-            Owner::Session(call) => {
-                self.sessions.get(call).and_then(Session::next_timeout).map(|at| (at, Timer::Session))
+            TimerOwner::Server(key) => self.servers.get(key).and_then(ServerEntry::next_timeout),
+            TimerOwner::Client(key) => self.clients.get(key).and_then(ClientEntry::next_timeout),
+            TimerOwner::Session(call) => {
+                self.sessions.get(call).and_then(SipSession::next_timeout).map(|at| (at, Timer::Session))
             }
-            Owner::Registration(id) => {
-                self.registrations.get(id).and_then(Registered::next_timeout).map(|at| (at, Timer::Session))
+            TimerOwner::Registration(id) => {
+                self.registrations.get(id).and_then(RegistrationEntry::next_timeout).map(|at| (at, Timer::Session))
             }
         }
     }
 
     /// Rebuilds the timer heap: one entry per object with a deadline.
-    pub(super) fn arm_everything(&mut self) {
-        let servers = self.servers.keys().cloned().map(Owner::Server);
-        let clients = self.clients.keys().cloned().map(Owner::Client);
-        let sessions = self.sessions.keys().copied().map(Owner::Session);
-        let registrations = self.registrations.keys().cloned().map(Owner::Registration);
+    pub(super) fn rebuild_timers(&mut self) {
+        let servers = self.servers.keys().cloned().map(TimerOwner::Server);
+        let clients = self.clients.keys().cloned().map(TimerOwner::Client);
+        let sessions = self.sessions.keys().copied().map(TimerOwner::Session);
+        let registrations = self.registrations.keys().cloned().map(TimerOwner::Registration);
         let owners = servers.chain(clients).chain(sessions).chain(registrations);
-        let deadline = |owner| self.due(&owner).map(|(at, timer)| Deadline { at, timer, owner });
-        let deadlines: Vec<Deadline> = owners.filter_map(deadline).collect();
+        let deadline = |owner| self.due(&owner).map(|(at, timer)| TimerEntry { at, timer, owner });
+        let deadlines: Vec<TimerEntry> = owners.filter_map(deadline).collect();
         self.timers = deadlines.into();
     }
 
-    fn arm_owner(&mut self, owner: Owner) {
+    fn arm_owner(&mut self, owner: TimerOwner) {
         if let Some((at, timer)) = self.due(&owner) {
-            self.timers.push(Deadline { at, timer, owner });
+            self.timers.push(TimerEntry { at, timer, owner });
         }
     }
 
     pub(super) fn arm_server(&mut self, key: &Arc<str>) {
-        self.arm_owner(Owner::Server(key.clone()));
+        self.arm_owner(TimerOwner::Server(key.clone()));
     }
 
     pub(super) fn arm_client(&mut self, key: &Arc<str>) {
-        self.arm_owner(Owner::Client(key.clone()));
+        self.arm_owner(TimerOwner::Client(key.clone()));
     }
 
     pub(super) fn arm_session(&mut self, call: CallId) {
-        self.arm_owner(Owner::Session(call));
+        self.arm_owner(TimerOwner::Session(call));
     }
 
     pub(super) fn arm_registration(&mut self, id: &Arc<str>) {
-        self.arm_owner(Owner::Registration(id.clone()));
+        self.arm_owner(TimerOwner::Registration(id.clone()));
     }
 
     /// Runs every timer that is due.
@@ -218,62 +218,62 @@ impl Endpoint {
             if head.at > now {
                 break;
             }
-            let Some(Deadline { owner, .. }) = self.timers.pop() else { break };
+            let Some(TimerEntry { owner, .. }) = self.timers.pop() else { break };
             if self.due(&owner).is_none_or(|(at, _)| at > now) {
                 self.arm_owner(owner);
                 continue;
             }
             match &owner {
-                Owner::Server(key) => self.wake_server(now, key),
-                Owner::Client(key) => self.wake_client(now, key),
-                Owner::Session(call) => self.wake_session(now, *call),
-                Owner::Registration(id) => self.wake_registration(now, id),
+                TimerOwner::Server(key) => self.handle_server_timeout(now, key),
+                TimerOwner::Client(key) => self.handle_client_timeout(now, key),
+                TimerOwner::Session(call) => self.handle_session_timeout(now, *call),
+                TimerOwner::Registration(id) => self.handle_registration_timeout(now, id),
             }
             self.arm_owner(owner);
         }
-        self.give_back_room();
+        self.shrink_tables();
     }
 
     /// Shrinks tables after a peak.
-    fn give_back_room(&mut self) {
+    fn shrink_tables(&mut self) {
         fn is_roomy(len: usize, capacity: usize) -> bool {
-            capacity > ROOM_KEPT && len.saturating_mul(8) < capacity
+            capacity > CAPACITY_KEPT && len.saturating_mul(8) < capacity
         }
         if is_roomy(self.servers.len(), self.servers.capacity()) {
-            self.servers.shrink_to(ROOM_KEPT);
-            self.initial.shrink_to(ROOM_KEPT);
+            self.servers.shrink_to(CAPACITY_KEPT);
+            self.initial_invites.shrink_to(CAPACITY_KEPT);
         }
         if is_roomy(self.clients.len(), self.clients.capacity()) {
-            self.clients.shrink_to(ROOM_KEPT);
+            self.clients.shrink_to(CAPACITY_KEPT);
         }
         if is_roomy(self.sessions.len(), self.sessions.capacity()) {
-            self.sessions.shrink_to(ROOM_KEPT);
-            self.dialogs.shrink_to(ROOM_KEPT);
+            self.sessions.shrink_to(CAPACITY_KEPT);
+            self.dialogs.shrink_to(CAPACITY_KEPT);
         }
         // Stale entries, mostly of sessions, would accumulate.
         let held = [self.servers.len(), self.clients.len(), self.sessions.len(), self.registrations.len()];
         let held = held.into_iter().fold(0, usize::saturating_add);
-        if self.timers.len() > held.saturating_mul(TIMERS_PER_OWNER).saturating_add(ROOM_KEPT) {
-            self.arm_everything();
+        if self.timers.len() > held.saturating_mul(TIMERS_PER_OWNER).saturating_add(CAPACITY_KEPT) {
+            self.rebuild_timers();
         }
         if is_roomy(self.timers.len(), self.timers.capacity()) {
-            self.timers.shrink_to(ROOM_KEPT);
+            self.timers.shrink_to(CAPACITY_KEPT);
         }
     }
 
-    fn wake_server(&mut self, now: Instant, key: &Arc<str>) {
+    fn handle_server_timeout(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.servers.get_mut(key) else { return };
         let (woken, terminated) = match &mut tx.machine {
-            ServerMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
-            ServerMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ServerTransactionKind::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ServerTransactionKind::NonInvite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
         let (transport, reply_to, call) = (tx.transport, tx.reply_to, tx.call);
         if let Some(bytes) = woken.send {
-            count(&mut self.counters.retransmitted);
-            self.send(transport, Target::Addr(reply_to), bytes);
+            increment(&mut self.counters.retransmitted);
+            self.send(transport, TransmitTarget::Addr(reply_to), bytes);
         }
-        if woken.unanswered {
-            self.unanswered(now, call, key);
+        if woken.owner_timed_out {
+            self.answer_for_owner(now, call, key);
         }
         if terminated {
             if let Some(tx) = self.servers.remove(key) {
@@ -283,32 +283,32 @@ impl Endpoint {
                     session.transactions = session.transactions.saturating_sub(1);
                 }
                 if let Some(merge_key) = tx.merge_key {
-                    self.initial.remove(&merge_key);
+                    self.initial_invites.remove(&merge_key);
                 }
             }
             // A call that still waits for the ACK of this transaction will not get it.
             if let Some(call) = call {
-                self.not_acknowledged(now, call, key);
+                self.handle_missing_ack(now, call, key);
             }
         }
     }
 
     /// The owner did not answer a request: sends 504 and ends a ringing call.
-    fn unanswered(&mut self, now: Instant, call: Option<CallId>, key: &Arc<str>) {
+    fn answer_for_owner(&mut self, now: Instant, call: Option<CallId>, key: &Arc<str>) {
         self.reply(now, key, 504, |_| {});
         let Some(session) = call.and_then(|call| self.sessions.get_mut(&call)) else { return };
-        session.their_offer.take_if(|offer| offer.key == *key);
-        session.refer.take_if(|refer| refer == key);
-        let rang = matches!(&session.state, SessionState::Ringing { tx, .. } if tx == key);
+        session.remote_offer.take_if(|offer| offer.key == *key);
+        session.pending_refer.take_if(|refer| refer == key);
+        let rang = matches!(&session.state, SipSessionState::IncomingRinging { tx, .. } if tx == key);
         if let Some(call) = call.filter(|_| rang) {
-            self.end(now, call, Cause::Defect);
+            self.record_end(now, call, EndCause::InternalError);
             self.remove_session(now, call);
         }
     }
 
     /// A server transaction that waits for somebody to answer is woken when nobody does.
-    pub(super) fn arm_unanswered(&mut self, key: &Arc<str>) {
-        if self.servers.get(key).is_some_and(ServerTx::is_open) {
+    pub(super) fn arm_owner_timeout(&mut self, key: &Arc<str>) {
+        if self.servers.get(key).is_some_and(ServerEntry::is_open) {
             self.arm_server(key);
         }
     }
@@ -321,12 +321,12 @@ impl Endpoint {
     }
 
     /// No room for another one.
-    pub(super) fn has_many_transactions(&self, call: CallId) -> bool {
+    pub(super) fn is_call_at_transactions_max(&self, call: CallId) -> bool {
         self.sessions.get(&call).is_some_and(|session| session.transactions >= limits::CALL_TRANSACTIONS_MAX)
     }
 
     /// Updates the memory accounting of a transaction.
-    fn weigh(&mut self, key: &Arc<str>, response: usize) {
+    fn update_bytes(&mut self, key: &Arc<str>, response: usize) {
         let Some(tx) = self.servers.get_mut(key) else { return };
         let headers = tx.headers.iter().map(|header| header.value.len());
         let keys = [key.len(), tx.merge_key.as_ref().map_or(0, |key| key.len())];
@@ -335,72 +335,71 @@ impl Endpoint {
         tx.bytes = bytes;
     }
 
-    pub(super) fn insert_server(&mut self, key: &Arc<str>, tx: ServerTx) {
+    pub(super) fn insert_server(&mut self, key: &Arc<str>, tx: ServerEntry) {
         self.servers.insert(key.clone(), tx);
-        self.weigh(key, 0);
+        self.update_bytes(key, 0);
     }
 
     /// True if the server transaction table is full.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(super) fn is_transaction_table_full(&self) -> bool {
         self.servers.len() >= limits::SERVER_TRANSACTIONS_MAX
             || self.server_bytes >= limits::SERVER_TRANSACTION_BYTES_MAX
     }
 
-    fn wake_client(&mut self, now: Instant, key: &Arc<str>) {
+    fn handle_client_timeout(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
         let (woken, terminated) = match &mut tx.machine {
-            ClientMachine::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
-            ClientMachine::Other(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ClientTransactionKind::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
+            ClientTransactionKind::NonInvite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
-        let (Woken { send, timed_out, .. }, address, call) = (woken, tx.address, tx.call);
+        let (TimeoutResult { send, timed_out, .. }, address, call) = (woken, tx.address, tx.call);
         if let Some(bytes) = send {
-            count(&mut self.counters.retransmitted);
+            increment(&mut self.counters.retransmitted);
             self.send_in_transaction(key, bytes, true);
         }
         if timed_out {
-            self.mark_dead(now, call, address);
-            if self.fail_over(now, key, Cause::NoResponse) {
-                return self.abandon(now, key);
+            self.mark_unreachable(now, call, address);
+            if self.fail_over(now, key, EndCause::NoResponse) {
+                return self.linger_client(now, key);
             }
         }
         if terminated && let Some(tx) = self.clients.remove(key) {
-            if timed_out && !tx.abandoned {
-                self.client_failed(now, tx, Cause::NoResponse);
+            if timed_out && !tx.is_abandoned {
+                self.handle_client_failure(now, tx, EndCause::NoResponse);
             } else if let (Method::Invite, Some(call)) = (&tx.request.method, tx.call) {
-                self.invite_done(now, call);
+                self.handle_invite_terminated(now, call);
             }
         }
     }
 
     /// The call failed over; a late answer here is cancelled or ended.
-    fn abandon(&mut self, now: Instant, key: &Arc<str>) {
+    fn linger_client(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
-        if let ClientMachine::Invite(machine) = &mut tx.machine {
+        if let ClientTransactionKind::Invite(machine) = &mut tx.machine {
             machine.linger(now);
-            tx.abandoned = true;
+            tx.is_abandoned = true;
         } else {
             self.clients.remove(key);
         }
     }
 
     /// The answer is no longer needed: limits the wait to 64 T1.
-    pub(super) fn give_up_client(&mut self, now: Instant, key: &Arc<str>) {
+    pub(super) fn shorten_client(&mut self, now: Instant, key: &Arc<str>) {
         let Some(tx) = self.clients.get_mut(key) else { return };
-        if let ClientMachine::Invite(machine) = &mut tx.machine
+        if let ClientTransactionKind::Invite(machine) = &mut tx.machine
             && machine.is_pending()
         {
             machine.linger(now);
-            tx.abandoned = true;
+            tx.is_abandoned = true;
             self.arm_client(key);
         }
     }
 
     /// The INVITE transaction is gone: removes a session that was only kept for a late 200.
-    fn invite_done(&mut self, now: Instant, call: CallId) {
-        let done = self
-            .sessions
-            .get(&call)
-            .is_some_and(|session| session.ended && matches!(session.state, SessionState::Calling(_)));
+    fn handle_invite_terminated(&mut self, now: Instant, call: CallId) {
+        let done = self.sessions.get(&call).is_some_and(|session| {
+            session.end_reported && matches!(session.state, SipSessionState::OutgoingPending(_))
+        });
         if done {
             self.remove_session(now, call);
         }
@@ -409,24 +408,24 @@ impl Endpoint {
     /// A message of this client transaction could not be sent.
     pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
         let Some((call, address)) = self.clients.get(transaction).map(|tx| (tx.call, tx.address)) else { return };
-        self.mark_dead(now, call, address);
-        let cause = Cause::Unreachable(why.to_owned());
+        self.mark_unreachable(now, call, address);
+        let cause = EndCause::Unreachable(why.to_owned());
         if self.fail_over(now, transaction, cause.clone()) {
             self.clients.remove(transaction);
-        } else if let Some(tx) = self.clients.remove(transaction).filter(|tx| !tx.abandoned) {
-            self.client_failed(now, tx, cause);
+        } else if let Some(tx) = self.clients.remove(transaction).filter(|tx| !tx.is_abandoned) {
+            self.handle_client_failure(now, tx, cause);
         }
     }
 
     /// Sends a response.
-    pub(super) fn send(&mut self, transport: Transport, target: Target, bytes: Wire) {
+    pub(super) fn send(&mut self, transport: Transport, target: TransmitTarget, bytes: MessageBytes) {
         self.transmits.push_back(Transmit { transport, target, bytes, transaction: None, server_name: None });
     }
 
     /// A request to where its client transaction is. `is_reported`: the transaction is told when it cannot be sent.
-    pub(super) fn send_in_transaction(&mut self, key: &Arc<str>, bytes: Wire, is_reported: bool) {
+    pub(super) fn send_in_transaction(&mut self, key: &Arc<str>, bytes: MessageBytes, is_reported: bool) {
         let Some(tx) = self.clients.get(key) else { return };
-        let (transport, target) = (tx.address.transport, Target::Addr(tx.address.addr));
+        let (transport, target) = (tx.address.transport, TransmitTarget::Addr(tx.address.addr));
         let (transaction, server_name) = (is_reported.then(|| key.clone()), tx.server_name.clone());
         self.transmits.push_back(Transmit { transport, target, bytes, transaction, server_name });
     }
@@ -437,16 +436,16 @@ impl Endpoint {
         give_up: Option<Duration>,
     ) -> Arc<str> {
         let Destination { address, server_name } = destination;
-        let wire: Wire = print::request(&request).into();
+        let wire: MessageBytes = print::request(&request).into();
         let key = client_key(branch, request.method.as_str());
         let reliable = address.transport.is_reliable();
         let give_up = give_up.unwrap_or(TIMEOUT);
         let machine = if request.method == Method::Invite {
-            ClientMachine::Invite(ClientInvite::new(now, wire.clone(), reliable, give_up))
+            ClientTransactionKind::Invite(InviteClient::new(now, wire.clone(), reliable, give_up))
         } else {
-            ClientMachine::Other(Client::new(now, wire.clone(), reliable, give_up))
+            ClientTransactionKind::NonInvite(NonInviteClient::new(now, wire.clone(), reliable, give_up))
         };
-        let tx = ClientTx {
+        let tx = ClientEntry {
             machine,
             address,
             server_name,
@@ -458,13 +457,13 @@ impl Endpoint {
             acknowledged: 0,
             forks: 0,
             contact: None,
-            way: None,
-            abandoned: false,
+            route: None,
+            is_abandoned: false,
             canceled: false,
             ack: None,
         };
         self.clients.insert(key.clone(), tx);
-        self.rate_limit.trust(now, address.addr.ip().into(), Trust::Called);
+        self.rate_limit.record_trust(now, address.addr.ip().into(), SourceTrust::CalledByUs);
         self.arm_client(&key);
         self.send_in_transaction(&key, wire, true);
         key
@@ -473,10 +472,10 @@ impl Endpoint {
     /// Sends a response inside its server transaction; false when a final one was already sent.
     pub(super) fn respond(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
         let Some(tx) = self.servers.get_mut(key) else { return false };
-        let wire: Wire = print::response(response).into();
+        let wire: MessageBytes = print::response(response).into();
         let taken = match &mut tx.machine {
-            ServerMachine::Invite(machine) => machine.respond(now, response.status, wire.clone()),
-            ServerMachine::Other(machine) => machine.respond(now, wire.clone()),
+            ServerTransactionKind::Invite(machine) => machine.respond(now, response.status, wire.clone()),
+            ServerTransactionKind::NonInvite(machine) => machine.respond(now, wire.clone()),
         };
         let (transport, reply_to) = (tx.transport, tx.reply_to);
         if taken && response.status >= 200 {
@@ -484,9 +483,9 @@ impl Endpoint {
             tx.headers = Headers::default();
         }
         if taken {
-            self.weigh(key, wire.len());
+            self.update_bytes(key, wire.len());
             self.arm_server(key);
-            self.send(transport, Target::Addr(reply_to), wire);
+            self.send(transport, TransmitTarget::Addr(reply_to), wire);
         }
         taken
     }

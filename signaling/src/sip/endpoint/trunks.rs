@@ -2,7 +2,7 @@
 //! agent only names candidates. Which of them a call belongs to depends on the called number too, which the owner of
 //! the numbers knows: [`super::Endpoint::choose_trunk`].
 
-use crate::sip::digest::Credentials;
+use crate::sip::digest::DigestCredentials;
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,26 +17,26 @@ pub type TrunkKey = Arc<str>;
 
 /// The inbound side of a trunk.
 #[derive(Clone, Debug)]
-pub struct TrunkRule {
+pub struct InboundTrunk {
     pub id: TrunkKey,
     /// Networks calls may come from, IPv4 as IPv4 (never as `::ffff:…`).
     pub allow: Vec<IpNet>,
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<DigestCredentials>,
     /// Whoever calls over it may hand the call on (REFER).
     pub accept_refer: bool,
 }
 
 /// The rules of all trunks. Built by whoever has them, outside of the endpoint's task, which only swaps them.
 #[derive(Debug, Default)]
-pub struct TrunkRules {
+pub struct InboundTrunks {
     /// Whether REFER is taken.
     by_id: HashMap<TrunkKey, bool>,
-    networks: Networks,
-    by_username: HashMap<String, Vec<(TrunkKey, Credentials)>>,
+    networks: TrunkNetworks,
+    by_username: HashMap<String, Vec<(TrunkKey, DigestCredentials)>>,
 }
 
-impl From<Vec<TrunkRule>> for TrunkRules {
-    fn from(rules: Vec<TrunkRule>) -> Self {
+impl From<Vec<InboundTrunk>> for InboundTrunks {
+    fn from(rules: Vec<InboundTrunk>) -> Self {
         let mut all = Self::default();
         let mut networks = HashMap::new();
         for rule in rules {
@@ -51,25 +51,25 @@ impl From<Vec<TrunkRule>> for TrunkRules {
                 all.by_username.entry(credentials.username.clone()).or_default().push((rule.id, credentials));
             }
         }
-        all.networks = Networks::new(networks);
+        all.networks = TrunkNetworks::new(networks);
         all
     }
 }
 
-impl TrunkRules {
+impl InboundTrunks {
     /// Some trunk lists the address, in a network that is narrow enough to say something about each of its addresses.
     /// Callers from wider networks are admitted too, but are rate limited as unknown until they have called.
-    pub fn prefers(&self, source: IpAddr) -> bool {
+    pub fn is_preferred_source(&self, source: IpAddr) -> bool {
         let narrow = if source.to_canonical().is_ipv4() { NARROW_V4 } else { NARROW_V6 };
         self.networks.with_lengths(source).any(|(prefix_len, _)| prefix_len >= narrow)
     }
 
     /// The trunks that list the address, one group for each length of network, the narrowest first.
-    pub(super) fn listing(&self, source: IpAddr) -> Vec<Arc<[TrunkKey]>> {
+    pub(super) fn trunks_listing(&self, source: IpAddr) -> Vec<Arc<[TrunkKey]>> {
         self.networks.containing(source).cloned().collect()
     }
 
-    pub(super) fn with_username(&self, username: &str) -> &[(TrunkKey, Credentials)] {
+    pub(super) fn with_username(&self, username: &str) -> &[(TrunkKey, DigestCredentials)] {
         self.by_username.get(username).map_or(&[], Vec::as_slice)
     }
 
@@ -85,18 +85,18 @@ impl TrunkRules {
 
 /// Trunks by network: one table for each prefix length in use, so that an address is looked up at most 33 or 129 times.
 #[derive(Debug, Default)]
-struct Networks {
-    v4: Vec<NetworksOfLength>,
-    v6: Vec<NetworksOfLength>,
+struct TrunkNetworks {
+    v4: Vec<PrefixTable>,
+    v6: Vec<PrefixTable>,
 }
 
 #[derive(Debug)]
-struct NetworksOfLength {
+struct PrefixTable {
     prefix_len: u8,
     trunks: HashMap<IpAddr, Arc<[TrunkKey]>>,
 }
 
-impl Networks {
+impl TrunkNetworks {
     fn new(networks: HashMap<IpNet, Vec<TrunkKey>>) -> Self {
         let mut all = Self::default();
         for (net, trunks) in networks {
@@ -105,7 +105,7 @@ impl Networks {
             let at = match family.iter().position(|tables| tables.prefix_len == prefix_len) {
                 Some(at) => at,
                 None => {
-                    family.push(NetworksOfLength { prefix_len, trunks: HashMap::new() });
+                    family.push(PrefixTable { prefix_len, trunks: HashMap::new() });
                     family.len().saturating_sub(1)
                 }
             };
@@ -113,7 +113,7 @@ impl Networks {
                 tables.trunks.insert(net.network(), trunks.into());
             }
         }
-        let narrowest_first = |tables: &NetworksOfLength| std::cmp::Reverse(tables.prefix_len);
+        let narrowest_first = |tables: &PrefixTable| std::cmp::Reverse(tables.prefix_len);
         all.v4.sort_by_key(narrowest_first);
         all.v6.sort_by_key(narrowest_first);
         all
@@ -135,7 +135,7 @@ impl Networks {
 
 /// Evidence that a caller belongs to a trunk, strongest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Evidence {
+pub enum TrunkEvidence {
     /// The trunk lists the source.
     Address,
     /// The trunk is registered where the request comes from.
@@ -163,11 +163,11 @@ pub struct TrunkCandidates {
 
 impl TrunkCandidates {
     /// Every candidate with its evidence, the strongest first. A trunk may come more than once.
-    pub fn iter(&self) -> impl Iterator<Item = (&TrunkKey, Evidence)> {
-        let contact = self.contact.iter().map(|id| (id, Evidence::Contact));
-        let digest = self.digest.iter().map(|id| (id, Evidence::Digest));
-        let registrar = self.registrar.iter().map(|id| (id, Evidence::Registrar));
-        let address = self.address.iter().flat_map(|group| group.iter()).map(|id| (id, Evidence::Address));
+    pub fn iter(&self) -> impl Iterator<Item = (&TrunkKey, TrunkEvidence)> {
+        let contact = self.contact.iter().map(|id| (id, TrunkEvidence::Contact));
+        let digest = self.digest.iter().map(|id| (id, TrunkEvidence::Digest));
+        let registrar = self.registrar.iter().map(|id| (id, TrunkEvidence::Registrar));
+        let address = self.address.iter().flat_map(|group| group.iter()).map(|id| (id, TrunkEvidence::Address));
         contact.chain(digest).chain(registrar).chain(address)
     }
 
@@ -205,7 +205,7 @@ impl RegisteredTrunks {
     }
 
     /// A registrar has granted, or no longer grants, the trunk's registration.
-    pub(super) fn moved(&mut self, id: &TrunkKey, before: Option<IpAddr>, now: Option<IpAddr>) {
+    pub(super) fn set_registrar(&mut self, id: &TrunkKey, before: Option<IpAddr>, now: Option<IpAddr>) {
         let (before, now) = (before.map(|ip| ip.to_canonical()), now.map(|ip| ip.to_canonical()));
         if before == now {
             return;
@@ -227,7 +227,7 @@ impl RegisteredTrunks {
         self.by_contact.get(user).cloned()
     }
 
-    pub(super) fn at(&self, source: IpAddr) -> Arc<Vec<TrunkKey>> {
+    pub(super) fn registered_at(&self, source: IpAddr) -> Arc<Vec<TrunkKey>> {
         self.by_registrar.get(&source.to_canonical()).cloned().unwrap_or_default()
     }
 }
@@ -236,23 +236,23 @@ impl RegisteredTrunks {
 mod tests {
     use super::*;
 
-    fn rule(id: &str, allow: &[&str], username: Option<&str>) -> TrunkRule {
-        TrunkRule {
+    fn rule(id: &str, allow: &[&str], username: Option<&str>) -> InboundTrunk {
+        InboundTrunk {
             id: id.into(),
             allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
-            credentials: username.map(|name| Credentials { username: name.into(), password: id.into() }),
+            credentials: username.map(|name| DigestCredentials { username: name.into(), password: id.into() }),
             accept_refer: id == "refers",
         }
     }
 
-    fn listing(rules: &TrunkRules, source: &str) -> Vec<Vec<String>> {
-        let groups = rules.listing(source.parse().unwrap());
+    fn listing(rules: &InboundTrunks, source: &str) -> Vec<Vec<String>> {
+        let groups = rules.trunks_listing(source.parse().unwrap());
         groups.iter().map(|group| group.iter().map(|id| id.to_string()).collect()).collect()
     }
 
     #[test]
     fn an_address_is_found_in_networks_of_every_length() {
-        let rules = TrunkRules::from(vec![
+        let rules = InboundTrunks::from(vec![
             rule("a", &["203.0.113.7/32", "203.0.113.0/24", "0.0.0.0/0"], None),
             rule("b", &["203.0.113.99/24"], None),
             rule("c", &["2001:db8::/32", "::/0"], None),
@@ -262,20 +262,20 @@ mod tests {
         assert_eq!(listing(&rules, "203.0.114.7"), [["a"]]);
         assert_eq!(listing(&rules, "2001:db8:1::1"), [["c"], ["c"]]);
         assert_eq!(listing(&rules, "2001:db9::1"), [["c"]]);
-        let prefers = |source: &str| rules.prefers(source.parse().unwrap());
+        let prefers = |source: &str| rules.is_preferred_source(source.parse().unwrap());
         assert!(prefers("203.0.113.7") && prefers("::ffff:203.0.113.8") && prefers("2001:db8:1::1"));
         assert!(!prefers("203.0.114.7") && !prefers("2001:db9::1"), "a trunk that lists all addresses prefers none");
-        assert!(!TrunkRules::default().prefers("203.0.113.7".parse().unwrap()));
+        assert!(!InboundTrunks::default().is_preferred_source("203.0.113.7".parse().unwrap()));
     }
 
     #[test]
     fn rights_and_credentials_are_each_trunks_own() {
-        let rules = TrunkRules::from(vec![rule("refers", &[], Some("u")), rule("b", &[], Some("u"))]);
+        let rules = InboundTrunks::from(vec![rule("refers", &[], Some("u")), rule("b", &[], Some("u"))]);
         assert!(rules.accept_refer("refers") && !rules.accept_refer("b") && !rules.accept_refer("unknown"));
         let passwords: Vec<&str> = rules.with_username("u").iter().map(|(_, c)| c.password.as_str()).collect();
         assert_eq!(passwords, ["refers", "b"]);
         assert!(rules.with_username("v").is_empty() && rules.have_credentials());
-        assert!(!TrunkRules::from(vec![rule("a", &["10.0.0.1/32"], None)]).have_credentials());
+        assert!(!InboundTrunks::from(vec![rule("a", &["10.0.0.1/32"], None)]).have_credentials());
     }
 
     #[test]
@@ -285,15 +285,15 @@ mod tests {
         let mut all = RegisteredTrunks::default();
         all.add("ta", &a);
         all.add("tb", &b);
-        all.moved(&a, None, ip("192.0.2.1"));
-        all.moved(&b, None, ip("::ffff:192.0.2.1"));
-        assert_eq!(*all.at("192.0.2.1".parse().unwrap()), [a.clone(), b.clone()]);
-        all.moved(&a, ip("192.0.2.1"), ip("::ffff:192.0.2.1"));
-        assert_eq!(all.at("192.0.2.1".parse().unwrap()).len(), 2, "the same address is no move");
-        all.moved(&a, ip("192.0.2.1"), ip("192.0.2.2"));
-        assert_eq!(*all.at("192.0.2.1".parse().unwrap()), *std::slice::from_ref(&b));
-        all.moved(&b, ip("192.0.2.1"), None);
-        assert!(all.at("192.0.2.1".parse().unwrap()).is_empty());
+        all.set_registrar(&a, None, ip("192.0.2.1"));
+        all.set_registrar(&b, None, ip("::ffff:192.0.2.1"));
+        assert_eq!(*all.registered_at("192.0.2.1".parse().unwrap()), [a.clone(), b.clone()]);
+        all.set_registrar(&a, ip("192.0.2.1"), ip("::ffff:192.0.2.1"));
+        assert_eq!(all.registered_at("192.0.2.1".parse().unwrap()).len(), 2, "the same address is no move");
+        all.set_registrar(&a, ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(*all.registered_at("192.0.2.1".parse().unwrap()), *std::slice::from_ref(&b));
+        all.set_registrar(&b, ip("192.0.2.1"), None);
+        assert!(all.registered_at("192.0.2.1".parse().unwrap()).is_empty());
         assert_eq!(all.by_registrar.len(), 1);
         all.remove("ta", &b);
         assert_eq!(all.with_contact("ta"), Some(a.clone()), "another trunk's");

@@ -1,26 +1,27 @@
 //! Calls that come in: ringing, answering, refusing, and the peer's CANCEL.
 
 use super::guard::CallerProof;
-use super::in_dialog::TheirOffer;
+use super::in_dialog::RemoteOffer;
 use super::receive::server_key;
-use super::replaces::Replaced;
-use super::transactions::ServerMachine;
+use super::replaces::ReplacedCall;
+use super::transactions::ServerTransactionKind;
 use super::trunks::TrunkCandidates;
 use super::{
-    ALLOW, CallId, Endpoint, Event, Incoming, Refusal, SUPPORTED, Session, SessionState, Transport, dialog_key,
+    ALLOW, CallId, IncomingInvite, SUPPORTED, SipCommandError, SipEvent, SipSession, SipSessionState, Transport,
+    UserAgent, dialog_key,
 };
 use crate::sip::dialog::Dialog;
-use crate::sip::failure::Cause;
+use crate::sip::failure::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
 use crate::sip::reason::{self, Reason};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-impl Endpoint {
-    pub(super) fn incoming(
+impl UserAgent {
+    pub(super) fn handle_initial_invite(
         &mut self, now: Instant, transport: Transport, source: SocketAddr, key: Arc<str>, request: Request,
-        candidates: TrunkCandidates, replaces: Option<Replaced>,
+        candidates: TrunkCandidates, replaces: Option<ReplacedCall>,
     ) {
         let (Some(Ok(from)), Some(Ok(to))) = (request.headers.from(), request.headers.to()) else {
             // From and To must have a supported URI scheme.
@@ -36,7 +37,7 @@ impl Endpoint {
         self.reply(now, &key, 100, |_| {});
         self.dialogs.insert(dialog_key(&call_id, &local_tag), call);
         let caller_proof = CallerProof::of(&candidates);
-        let incoming = Incoming {
+        let incoming = IncomingInvite {
             call,
             candidates,
             request_uri: request.uri.clone(),
@@ -46,27 +47,27 @@ impl Endpoint {
             sdp: (!request.body.is_empty()).then(|| request.body.clone()),
             source,
             transport,
-            headers: described(&request.headers),
+            headers: informational_headers(&request.headers),
         };
         let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let peer_updates = super::uac::allows_update(&request.headers);
-        let state = SessionState::Ringing { tx: key, remote_cseq: cseq, request: Box::new(request) };
-        let mut session = Session {
+        let state = SipSessionState::IncomingRinging { tx: key, remote_cseq: cseq, request: Box::new(request) };
+        let mut session = SipSession {
             source: Some((transport, source)),
             invited_from: Some(source.ip()),
             caller_proof,
             peer_updates,
-            ..Session::new(state, call_id, local_tag, transport)
+            ..SipSession::new(state, call_id, local_tag, transport)
         };
         let incoming = Box::new(incoming);
         let event = match replaces {
             // It uses the trunk of the replaced call.
             Some((replaced, trunk)) => {
                 let accept_refer = self.trunks.accept_refer(&trunk);
-                session.choose(trunk, accept_refer);
-                Event::Replaced { call: replaced, by: incoming }
+                session.assign_trunk(trunk, accept_refer);
+                SipEvent::ReplacesReceived { call: replaced, by: incoming }
             }
-            None => Event::Incoming(incoming),
+            None => SipEvent::Incoming(incoming),
         };
         self.add_session(call, session);
         self.unattended.push_back((now, call));
@@ -74,32 +75,36 @@ impl Endpoint {
     }
 
     /// Marks the call as attended.
-    pub fn attend(&mut self, call: CallId) -> Result<(), Refusal> {
-        self.sessions.get_mut(&call).ok_or(Refusal::UnknownCall)?.attended = true;
+    pub fn mark_attended(&mut self, call: CallId) -> Result<(), SipCommandError> {
+        self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?.attended = true;
         Ok(())
     }
 
     /// 180, or 183 with an early answer. Sent reliably where the caller wants that.
-    pub fn progress(&mut self, now: Instant, call: CallId, status: u16, sdp: Option<Vec<u8>>) -> Result<(), Refusal> {
-        let key = self.ringing(call)?;
-        let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
+    pub fn send_provisional(
+        &mut self, now: Instant, call: CallId, status: u16, sdp: Option<Vec<u8>>,
+    ) -> Result<(), SipCommandError> {
+        let key = self.ringing_transaction(call)?;
+        let Some(session) = self.sessions.get_mut(&call) else { return Err(SipCommandError::UnknownCall) };
         session.attended = true;
-        let SessionState::Ringing { request, .. } = &session.state else { return Err(Refusal::WrongState) };
+        let SipSessionState::IncomingRinging { request, .. } = &session.state else {
+            return Err(SipCommandError::WrongState);
+        };
         // Our offer is sent in the 200, not in a provisional response.
         let sdp = sdp.filter(|_| !request.body.is_empty());
-        if Self::wants_reliable(request, status, sdp.as_ref()) {
+        if Self::must_send_reliably(request, status, sdp.as_ref()) {
             self.send_reliably(now, call, &key, status, sdp);
-        } else if let Some(response) = self.provisional(call, &key, status, sdp) {
+        } else if let Some(response) = self.build_provisional(call, &key, status, sdp) {
             self.respond(now, &key, &response);
         }
         Ok(())
     }
 
-    pub(super) fn provisional(
+    pub(super) fn build_provisional(
         &self, call: CallId, key: &Arc<str>, status: u16, sdp: Option<Vec<u8>>,
     ) -> Option<Response> {
         let (tx, session) = (self.servers.get(key)?, self.sessions.get(&call)?);
-        let SessionState::Ringing { request, .. } = &session.state else { return None };
+        let SipSessionState::IncomingRinging { request, .. } = &session.state else { return None };
         let mut response = Response::to_request(&tx.headers, status, Some(&session.local_tag));
         for route in tx.headers.all(&HeaderName::RecordRoute) {
             response.headers.push(HeaderName::RecordRoute, route);
@@ -112,30 +117,31 @@ impl Endpoint {
     }
 
     /// Accepts the call with an SDP answer, or an offer when the INVITE had none.
-    pub fn answer(&mut self, now: Instant, call: CallId, sdp: Vec<u8>) -> Result<(), Refusal> {
-        let key = self.ringing(call)?;
-        let Some(sdp) = self.answer_waits(call, sdp) else { return Ok(()) };
+    pub fn answer(&mut self, now: Instant, call: CallId, sdp: Vec<u8>) -> Result<(), SipCommandError> {
+        let key = self.ringing_transaction(call)?;
+        let Some(sdp) = self.defer_answer_for_prack(call, sdp) else { return Ok(()) };
         let record_routes: Vec<String> = self
             .servers
             .get(&key)
             .map(|tx| tx.headers.all(&HeaderName::RecordRoute).map(str::to_owned).collect())
             .unwrap_or_default();
-        let Some(session) = self.sessions.get_mut(&call) else { return Err(Refusal::UnknownCall) };
-        let SessionState::Ringing { request, remote_cseq, .. } = &session.state else {
-            return Err(Refusal::WrongState);
+        let Some(session) = self.sessions.get_mut(&call) else { return Err(SipCommandError::UnknownCall) };
+        let SipSessionState::IncomingRinging { request, remote_cseq, .. } = &session.state else {
+            return Err(SipCommandError::WrongState);
         };
         let Some(mut dialog) = Dialog::from_request(request, &session.local_tag) else {
-            return Err(Refusal::WrongState);
+            return Err(SipCommandError::WrongState);
         };
         dialog.accept_cseq(*remote_cseq);
         let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let (headers, user) = (request.headers.clone(), request.uri.user.clone());
-        session.state = SessionState::AwaitingAck { tx: key.clone(), cseq, dialog: Box::new(dialog), hang_up: false };
+        session.state =
+            SipSessionState::AwaitingAck { tx: key.clone(), cseq, dialog: Box::new(dialog), hang_up: false };
         session.reliable = None;
         session.local_sdp.clone_from(&sdp);
         let source = session.source;
         let contact = self.contact_for(source, user.as_deref());
-        let agreed = self.agree_on_timer(now, call, &headers);
+        let agreed = self.negotiate_session_timer(now, call, &headers);
         self.reply(now, &key, 200, |response| {
             for route in record_routes {
                 response.headers.push(HeaderName::RecordRoute, route);
@@ -152,24 +158,24 @@ impl Endpoint {
     /// Refuses the call; the end is reported as local.
     pub fn reject(
         &mut self, now: Instant, call: CallId, status: u16, retry_after_s: Option<u32>,
-    ) -> Result<(), Refusal> {
-        let key = self.ringing(call)?;
+    ) -> Result<(), SipCommandError> {
+        let key = self.ringing_transaction(call)?;
         self.reply(now, &key, status, |response| {
-            response.headers.push(HeaderName::Reason, format!("Q.850;cause={}", reason::q850_of_status(status)));
+            response.headers.push(HeaderName::Reason, format!("Q.850;cause={}", reason::status_to_q850(status)));
             if let Some(after) = retry_after_s {
                 response.headers.push(HeaderName::RetryAfter, after.to_string());
             }
         });
-        self.end(now, call, Cause::Local);
+        self.record_end(now, call, EndCause::LocalHangUp);
         self.remove_session(now, call);
         Ok(())
     }
 
-    fn ringing(&self, call: CallId) -> Result<Arc<str>, Refusal> {
-        let session = self.sessions.get(&call).ok_or(Refusal::UnknownCall)?;
+    fn ringing_transaction(&self, call: CallId) -> Result<Arc<str>, SipCommandError> {
+        let session = self.sessions.get(&call).ok_or(SipCommandError::UnknownCall)?;
         match &session.state {
-            SessionState::Ringing { tx, .. } => Ok(tx.clone()),
-            _ => Err(Refusal::WrongState),
+            SipSessionState::IncomingRinging { tx, .. } => Ok(tx.clone()),
+            _ => Err(SipCommandError::WrongState),
         }
     }
 
@@ -181,7 +187,7 @@ impl Endpoint {
         let invite = Request { method: Method::Invite, ..request.clone() };
         let found = server_key(&invite).filter(|invite| self.servers.contains_key(invite));
         let Some(invite_key) = found else {
-            return self.refuse(transport, reply_to, &request.headers, 481, |_| {});
+            return self.reject_stateless(transport, reply_to, &request.headers, 481, |_| {});
         };
         self.open_server(now, key, transport, reply_to, request, None);
         let call = self.servers.get(&invite_key).and_then(|tx| tx.call);
@@ -192,21 +198,21 @@ impl Endpoint {
         let open = self
             .servers
             .get(&invite_key)
-            .is_some_and(|tx| matches!(&tx.machine, ServerMachine::Invite(machine) if machine.is_proceeding()));
+            .is_some_and(|tx| matches!(&tx.machine, ServerTransactionKind::Invite(machine) if machine.is_proceeding()));
         if !open {
             return;
         }
         self.reply(now, &invite_key, 487, |_| {});
         let Some(call) = call else { return };
         match self.sessions.get_mut(&call).map(|session| &mut session.state) {
-            Some(SessionState::Ringing { .. }) => {
-                self.end(now, call, Cause::RemoteCancel { why: Reason::of(&request.headers) });
+            Some(SipSessionState::IncomingRinging { .. }) => {
+                self.record_end(now, call, EndCause::RemoteCancel { why: Reason::from_headers(&request.headers) });
                 self.remove_session(now, call);
             }
             // A cancelled re-INVITE leaves the dialog as it was.
             Some(_) => {
                 if let Some(session) = self.sessions.get_mut(&call) {
-                    session.their_offer.take_if(|offer| offer.key == invite_key);
+                    session.remote_offer.take_if(|offer| offer.key == invite_key);
                 }
             }
             None => {}
@@ -221,7 +227,7 @@ impl Endpoint {
         let headers = &request.headers;
         let by_dialog = headers.to_tag().and_then(|tag| self.dialogs.get(&dialog_key(headers.call_id(), tag))).copied();
         if let Some(call) = by_dialog {
-            self.has_received_tag(now, call, source.ip());
+            self.trust_if_tag_received(now, call, source.ip());
         }
         let Some(call) = by_dialog.or(call) else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
@@ -231,22 +237,22 @@ impl Endpoint {
             dialog.remote_tag.is_empty() || headers.from_tag().is_none_or(|tag| tag == dialog.remote_tag)
         };
         match &session.state {
-            SessionState::AwaitingAck { tx, cseq, dialog, hang_up } if number == Some(*cseq) && is_peers(dialog) => {
+            SipSessionState::AwaitingAck { tx, cseq, dialog, hang_up } if number == Some(*cseq) && is_peers(dialog) => {
                 let (key, dialog, hang_up) = (tx.clone(), dialog.clone(), *hang_up);
-                session.state = SessionState::Established { dialog, ack: None };
-                self.ack_came(now, &key);
+                session.state = SipSessionState::Established { dialog, ack: None };
+                self.handle_ack_received(now, &key);
                 if hang_up {
                     let _ = self.hang_up(now, call);
                 } else {
-                    self.events.push_back(Event::Confirmed { call, sdp });
+                    self.events.push_back(SipEvent::Acknowledged { call, sdp });
                 }
             }
-            SessionState::Established { dialog, .. } if is_peers(dialog) => {
-                let acknowledged = |offer: &mut TheirOffer| offer.is_accepted && number == Some(offer.cseq);
-                if let Some(offer) = session.their_offer.take_if(acknowledged) {
-                    self.ack_came(now, &offer.key);
+            SipSessionState::Established { dialog, .. } if is_peers(dialog) => {
+                let acknowledged = |offer: &mut RemoteOffer| offer.is_accepted && number == Some(offer.cseq);
+                if let Some(offer) = session.remote_offer.take_if(acknowledged) {
+                    self.handle_ack_received(now, &offer.key);
                     if sdp.is_some() {
-                        self.events.push_back(Event::Confirmed { call, sdp });
+                        self.events.push_back(SipEvent::Acknowledged { call, sdp });
                     }
                 }
             }
@@ -254,9 +260,9 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn ack_came(&mut self, now: Instant, key: &Arc<str>) {
+    pub(super) fn handle_ack_received(&mut self, now: Instant, key: &Arc<str>) {
         if let Some(tx) = self.servers.get_mut(key)
-            && let ServerMachine::Invite(machine) = &mut tx.machine
+            && let ServerTransactionKind::Invite(machine) = &mut tx.machine
         {
             machine.handle_ack(now);
             self.arm_server(key);
@@ -264,24 +270,24 @@ impl Endpoint {
     }
 
     /// Timer H or L without an ACK: for a first 200 the call is over and gets a BYE (section 13.3.1.4).
-    pub(super) fn not_acknowledged(&mut self, now: Instant, call: CallId, key: &Arc<str>) {
+    pub(super) fn handle_missing_ack(&mut self, now: Instant, call: CallId, key: &Arc<str>) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         match &session.state {
-            SessionState::AwaitingAck { tx, dialog, .. } if tx == key => {
+            SipSessionState::AwaitingAck { tx, dialog, .. } if tx == key => {
                 let dialog = dialog.clone();
-                session.state = SessionState::Established { dialog, ack: None };
+                session.state = SipSessionState::Established { dialog, ack: None };
             }
-            SessionState::Established { .. }
-                if session.their_offer.as_ref().is_some_and(|offer| offer.is_accepted && offer.key == *key) => {}
+            SipSessionState::Established { .. }
+                if session.remote_offer.as_ref().is_some_and(|offer| offer.is_accepted && offer.key == *key) => {}
             _ => return,
         }
-        self.end(now, call, Cause::NotAcknowledged);
+        self.record_end(now, call, EndCause::NotAcknowledged);
         let _ = self.hang_up(now, call);
     }
 }
 
 /// Headers passed to the owner: identity, diversion, custom headers.
-fn described(headers: &Headers) -> Headers {
+fn informational_headers(headers: &Headers) -> Headers {
     let kept = |name: &HeaderName| match name {
         HeaderName::PAssertedIdentity | HeaderName::Privacy | HeaderName::Diversion | HeaderName::Identity => true,
         HeaderName::Subject | HeaderName::ReferredBy | HeaderName::UserAgent | HeaderName::Date => true,

@@ -2,14 +2,14 @@
 //! that are not needed and cannot be read are ignored (RFC 3261 section 8.2.2).
 
 use super::scan::{digits, has_too_many_params};
-use super::text::is_hidden_control;
-use super::uri::{UriFault, header_params};
+use super::text::is_escaped_control;
+use super::uri::{UriError, header_params};
 use super::{HeaderName, Headers, Method, NameAddr, Scheme};
 use crate::limits;
 use std::borrow::Cow;
 
 /// A status, and a reason phrase that names what is wrong.
-pub(super) type Refusal = (u16, Cow<'static, str>);
+pub(super) type RequestError = (u16, Cow<'static, str>);
 
 /// Headers that may occur only once.
 const SINGLE: [HeaderName; 16] = [
@@ -47,19 +47,19 @@ const LISTS: [(HeaderName, usize); 12] = [
     (HeaderName::ContentEncoding, limits::LIST_ELEMENTS_MAX),
 ];
 
-fn bad(what: &str, name: &HeaderName) -> Refusal {
+fn bad(what: &str, name: &HeaderName) -> RequestError {
     (400, format!("{what} {}", name.as_str()).into())
 }
 
-fn malformed(name: &HeaderName) -> Refusal {
+fn malformed(name: &HeaderName) -> RequestError {
     bad("Malformed", name)
 }
 
 /// The headers every request has exactly once (RFC 3261 section 8.1.1), readable, and what its method needs.
-pub(super) fn request(method: &Method, headers: &Headers) -> Result<(), Refusal> {
-    counts(headers)?;
+pub(super) fn request(method: &Method, headers: &Headers) -> Result<(), RequestError> {
+    check_counts(headers)?;
     let call_id = headers.call_id();
-    if call_id.is_empty() || call_id.contains(|c: char| c <= ' ' || is_hidden_control(c)) {
+    if call_id.is_empty() || call_id.contains(|c: char| c <= ' ' || is_escaped_control(c)) {
         return Err(malformed(&HeaderName::CallId));
     }
     if !headers.are_vias_readable() {
@@ -71,11 +71,11 @@ pub(super) fn request(method: &Method, headers: &Headers) -> Result<(), Refusal>
     }
     for name in [HeaderName::From, HeaderName::To] {
         // A From or To with an unknown scheme is accepted (RFC 4475 section 3.1.2.15).
-        if matches!(headers.get(&name).map(NameAddr::check), None | Some(Err(UriFault::Malformed))) {
+        if matches!(headers.get(&name).map(NameAddr::check), None | Some(Err(UriError::Malformed))) {
             return Err(malformed(&name));
         }
     }
-    tags(headers)?;
+    check_tags(headers)?;
     if let Some(value) = headers.get(&HeaderName::MaxForwards)
         && digits::<u8>(value).is_none()
     {
@@ -86,10 +86,10 @@ pub(super) fn request(method: &Method, headers: &Headers) -> Result<(), Refusal>
             return Err(malformed(&name));
         }
     }
-    of_method(method, headers)
+    check_method(method, headers)
 }
 
-fn counts(headers: &Headers) -> Result<(), Refusal> {
+fn check_counts(headers: &Headers) -> Result<(), RequestError> {
     for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
         if headers.count(&name) == 0 {
             return Err(bad("Missing", &name));
@@ -112,8 +112,8 @@ fn counts(headers: &Headers) -> Result<(), Refusal> {
 }
 
 /// Tags are part of the dialog key, so control characters are rejected.
-fn tags(headers: &Headers) -> Result<(), Refusal> {
-    let is_odd = |tag: &str| tag.contains(|c: char| c <= ' ' || is_hidden_control(c));
+fn check_tags(headers: &Headers) -> Result<(), RequestError> {
+    let is_odd = |tag: &str| tag.contains(|c: char| c <= ' ' || is_escaped_control(c));
     for (name, tag) in [(HeaderName::From, headers.from_tag()), (HeaderName::To, headers.to_tag())] {
         if tag.is_some_and(is_odd) {
             return Err(malformed(&name));
@@ -125,7 +125,7 @@ fn tags(headers: &Headers) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn of_method(method: &Method, headers: &Headers) -> Result<(), Refusal> {
+fn check_method(method: &Method, headers: &Headers) -> Result<(), RequestError> {
     match method {
         Method::Invite => {
             match headers.list(&HeaderName::Contact).next() {

@@ -1,17 +1,17 @@
 //! Messages on a stream: one ends where its Content-Length says (RFC 3261 section 18.3). What is kept of a stream is
 //! never more than one message of the largest size and one read.
 
-use super::parse::{self, Parsed};
-use super::{Message, Request};
+use super::parse::{self, ParsedMessage};
+use super::{Request, SipMessage};
 use crate::limits;
 
 /// What is at the front of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Framed {
     /// One message or keep-alive; its bytes are consumed.
-    Complete(Parsed),
+    Complete(ParsedMessage),
     /// The stream cannot be read any further and must be closed after answering `Parsed`, if it can be answered.
-    Broken(Parsed),
+    Unreadable(ParsedMessage),
 }
 
 /// Splits a stream into messages in linear time, however small the received pieces are.
@@ -20,12 +20,12 @@ pub struct Framer {
     bytes: Vec<u8>,
     /// Position up to which no end of headers was found.
     searched: usize,
-    head: Option<Head>,
+    head: Option<FramedHead>,
 }
 
 /// A header block that is complete.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct FramedHead {
     /// Without and with the empty line.
     headers: usize,
     body_at: usize,
@@ -63,11 +63,11 @@ impl Framer {
         let leading = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
         if leading > 0 {
             self.consume(leading);
-            return Some(Framed::Complete(Parsed::KeepAlive { ping: leading >= 4 }));
+            return Some(Framed::Complete(ParsedMessage::KeepAlive { ping: leading >= 4 }));
         }
         let Some((headers, body_at)) = self.end_of_headers() else {
             let too_large = self.bytes.len() > limits::MESSAGE_BYTES_MAX;
-            return too_large.then_some(Framed::Broken(Parsed::Garbage("headers too large")));
+            return too_large.then_some(Framed::Unreadable(ParsedMessage::Unparseable("headers too large")));
         };
         let block = self.bytes.get(..headers).unwrap_or_default();
         let end = content_length(block).and_then(|length| {
@@ -76,16 +76,16 @@ impl Framer {
         });
         match end {
             Ok(end) => {
-                let head = Head { headers, body_at, end };
+                let head = FramedHead { headers, body_at, end };
                 self.head = Some(head);
                 self.finish(head)
             }
-            Err(LengthError::TooLarge) => Some(Framed::Broken(refused(block, 513, "Message Too Large"))),
-            Err(LengthError::Malformed) => Some(Framed::Broken(refused(block, 400, "Malformed Content-Length"))),
+            Err(LengthError::TooLarge) => Some(Framed::Unreadable(refused(block, 513, "Message Too Large"))),
+            Err(LengthError::Malformed) => Some(Framed::Unreadable(refused(block, 400, "Malformed Content-Length"))),
         }
     }
 
-    fn finish(&mut self, head: Head) -> Option<Framed> {
+    fn finish(&mut self, head: FramedHead) -> Option<Framed> {
         let (headers, body) = (self.bytes.get(..head.headers)?, self.bytes.get(head.body_at..head.end)?);
         let parsed = parse::message(headers, body);
         self.consume(head.end);
@@ -118,13 +118,15 @@ impl Framer {
 }
 
 /// A request that ends the stream, with the answer it gets.
-fn refused(headers: &[u8], status: u16, reason: &'static str) -> Parsed {
+fn refused(headers: &[u8], status: u16, reason: &'static str) -> ParsedMessage {
     match parse::message(headers, &[]) {
-        Parsed::Message(Message::Request(Request { method, headers, .. }))
-        | Parsed::Refused { method, headers, .. } => Parsed::Refused { method, headers, status, reason: reason.into() },
-        Parsed::Message(Message::Response(_)) | Parsed::KeepAlive { .. } | Parsed::Garbage(_) => {
-            Parsed::Garbage("message with an invalid Content-Length")
+        ParsedMessage::Message(SipMessage::Request(Request { method, headers, .. }))
+        | ParsedMessage::Invalid { method, headers, .. } => {
+            ParsedMessage::Invalid { method, headers, status, reason: reason.into() }
         }
+        ParsedMessage::Message(SipMessage::Response(_))
+        | ParsedMessage::KeepAlive { .. }
+        | ParsedMessage::Unparseable(_) => ParsedMessage::Unparseable("message with an invalid Content-Length"),
     }
 }
 
@@ -170,11 +172,11 @@ mod tests {
     /// Statuses of what comes out (0: taken, 1: keep-alive, 2: garbage), and whether the stream broke.
     fn read(wire: &[u8], piece: usize) -> (Vec<u16>, bool) {
         let (mut framer, mut found) = (Framer::default(), vec![]);
-        let kind = |parsed: &Parsed| match parsed {
-            Parsed::Message(_) => 0,
-            Parsed::KeepAlive { .. } => 1,
-            Parsed::Garbage(_) => 2,
-            Parsed::Refused { status, .. } => *status,
+        let kind = |parsed: &ParsedMessage| match parsed {
+            ParsedMessage::Message(_) => 0,
+            ParsedMessage::KeepAlive { .. } => 1,
+            ParsedMessage::Unparseable(_) => 2,
+            ParsedMessage::Invalid { status, .. } => *status,
         };
         for bytes in wire.chunks(piece) {
             framer.push(bytes);
@@ -182,7 +184,7 @@ mod tests {
             while let Some(framed) = framer.next() {
                 match framed {
                     Framed::Complete(parsed) => found.push(kind(&parsed)),
-                    Framed::Broken(parsed) => {
+                    Framed::Unreadable(parsed) => {
                         found.push(kind(&parsed));
                         return (found, true);
                     }
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_the_same_however_they_are_cut() {
+    fn messages_are_reassembled_from_any_chunks() {
         let one = invite("Content-Length: 3\r\n", "abc");
         let bare = invite("l : 0003\r\n", "a\n\n").replace("\r\n", "\n");
         let folded = invite("Content-Length:\r\n 3\r\n", "a\r\n");
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_no_length_ends_the_stream_with_an_answer() {
+    fn invalid_content_length_ends_the_stream_with_answer() {
         for (value, wanted) in [
             ("18446744073709551615", 513),
             ("18446744073709551616", 513),
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_an_end_is_given_up_at_the_largest_message() {
+    fn stream_without_message_end_is_bounded() {
         for wire in [
             "x".repeat(70_000),
             "X: y\r\n".repeat(12_000),

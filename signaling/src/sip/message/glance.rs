@@ -1,11 +1,11 @@
 //! Reads the few header values that identify a message's dialog and transaction, without parsing it. One pass, no
 //! allocation; unreadable values are skipped.
 
-use super::{HeaderName, Headers, Message};
+use super::{HeaderName, Headers, SipMessage};
 
 /// Values as they stand in the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Glance<'a> {
+pub struct HeaderPeek<'a> {
     /// The method of a request; none of a response.
     pub method: Option<&'a str>,
     /// Value of the first Via.
@@ -17,7 +17,7 @@ pub struct Glance<'a> {
     pub authorization: Option<&'a str>,
 }
 
-impl<'a> Glance<'a> {
+impl<'a> HeaderPeek<'a> {
     /// `None` when it is not SIP.
     pub fn of_datagram(bytes: &'a [u8]) -> Option<Self> {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -57,10 +57,10 @@ impl<'a> Glance<'a> {
     }
 
     /// The same of a message that is parsed already.
-    pub fn of_message(message: &'a Message) -> Self {
+    pub fn of_message(message: &'a SipMessage) -> Self {
         let (method, headers): (_, &Headers) = match message {
-            Message::Request(request) => (Some(request.method.as_str()), &request.headers),
-            Message::Response(response) => (None, &response.headers),
+            SipMessage::Request(request) => (Some(request.method.as_str()), &request.headers),
+            SipMessage::Response(response) => (None, &response.headers),
         };
         let get = |name| headers.get(&name).unwrap_or("");
         Self {
@@ -116,36 +116,36 @@ fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::message::parse::{self, Parsed};
+    use crate::sip::message::parse::{self, ParsedMessage};
 
     const BYE: &str = "BYE sip:b@h SIP/2.0\r\nv: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;rport, SIP/2.0/UDP h;branch=x\r\n\
         From: <sip:a@h>;tag=1\r\nTO : \"x;tag=no\" <sip:b@h>;tag=ours\r\ni: c1@h\r\nCSeq: 2 BYE\r\n\
         Authorization: Digest username=\"u\", cnonce=\"z\", nonce=\"n1\", uri=\"\"\r\n\r\nTo: <sip:body@h>;tag=body";
 
     #[test]
-    fn a_glance_sees_what_parsing_sees() {
-        let glance = Glance::of_datagram(BYE.as_bytes()).unwrap();
+    fn peek_matches_parser() {
+        let glance = HeaderPeek::of_datagram(BYE.as_bytes()).unwrap();
         let seen = (glance.method, glance.branch(), glance.call_id, glance.to_tag(), glance.cseq_method());
         assert_eq!(seen, (Some("BYE"), Some("z9hG4bK1"), "c1@h", Some("ours"), "BYE"));
-        let Parsed::Message(message) = parse::datagram(BYE.as_bytes()) else { panic!("refused") };
-        let parsed = Glance::of_message(&message);
+        let ParsedMessage::Message(message) = parse::datagram(BYE.as_bytes()) else { panic!("refused") };
+        let parsed = HeaderPeek::of_message(&message);
         assert_eq!((parsed.branch(), parsed.call_id, parsed.to_tag()), (glance.branch(), "c1@h", Some("ours")));
         assert_eq!(parsed.nonce(), glance.nonce());
         let response = BYE.replace("BYE sip:b@h SIP/2.0", "SIP/2.0 200 OK");
-        let glance = Glance::of_datagram(response.as_bytes()).unwrap();
+        let glance = HeaderPeek::of_datagram(response.as_bytes()).unwrap();
         assert_eq!((glance.method, glance.cseq_method()), (None, "BYE"));
     }
 
     #[test]
     fn the_nonce_is_not_the_cnonce() {
-        let of = |value: &'static str| Glance { authorization: Some(value), ..Glance::default() }.nonce();
+        let of = |value: &'static str| HeaderPeek { authorization: Some(value), ..HeaderPeek::default() }.nonce();
         assert_eq!(of("Digest nonce=\"n\", cnonce=\"c\""), Some("n"));
         assert_eq!(of("Digest cnonce=\"c\", nonce=\"n\""), Some("n"));
         assert_eq!(of("Digest cnonce=\"c\""), None);
     }
 
     #[test]
-    fn nonsense_is_nothing() {
+    fn non_sip_data_is_not_peeked() {
         for bytes in [
             &b""[..],
             b"\r\n\r\n",
@@ -156,9 +156,9 @@ mod tests {
             b"GET / HTTP/1.1\r\n\r\n",
             &[0xFF; 600],
         ] {
-            assert_eq!(Glance::of_datagram(bytes), None);
+            assert_eq!(HeaderPeek::of_datagram(bytes), None);
         }
-        let glance = Glance::of_datagram(b"BYE x SIP/2.0\r\n:\r\nTo\r\nVia: \xff\xfe\r\nTo: ;;;=\r\n").unwrap();
+        let glance = HeaderPeek::of_datagram(b"BYE x SIP/2.0\r\n:\r\nTo\r\nVia: \xff\xfe\r\nTo: ;;;=\r\n").unwrap();
         assert_eq!((glance.branch(), glance.to_tag(), glance.nonce()), (None, None, None));
     }
 }

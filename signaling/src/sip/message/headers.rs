@@ -1,7 +1,7 @@
 //! Header names, the ordered header list and the typed views of the headers an endpoint reads.
 
 use super::scan;
-use super::uri::{self, NameAddr, UriFault};
+use super::uri::{self, NameAddr, UriError};
 use compact_str::CompactString;
 
 macro_rules! header_names {
@@ -156,11 +156,11 @@ impl Headers {
         self.list(&HeaderName::Via).next().and_then(ViaParts::split).and_then(|via| branch_of(via.params))
     }
 
-    pub fn from(&self) -> Option<Result<NameAddr, UriFault>> {
+    pub fn from(&self) -> Option<Result<NameAddr, UriError>> {
         self.get(&HeaderName::From).map(NameAddr::parse)
     }
 
-    pub fn to(&self) -> Option<Result<NameAddr, UriFault>> {
+    pub fn to(&self) -> Option<Result<NameAddr, UriError>> {
         self.get(&HeaderName::To).map(NameAddr::parse)
     }
 
@@ -181,7 +181,7 @@ impl Headers {
         self.get(&HeaderName::CSeq).and_then(CSeq::parse)
     }
 
-    pub fn contact(&self) -> Option<Result<NameAddr, UriFault>> {
+    pub fn contact(&self) -> Option<Result<NameAddr, UriError>> {
         self.list(&HeaderName::Contact).next().map(NameAddr::parse)
     }
 

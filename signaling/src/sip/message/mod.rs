@@ -116,7 +116,7 @@ impl Response {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum SipMessage {
     Request(Request),
     Response(Response),
 }

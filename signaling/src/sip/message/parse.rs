@@ -3,19 +3,19 @@
 
 use super::headers::Header;
 use super::scan::digits;
-use super::text::of_wire;
-use super::uri::UriFault;
-use super::{HeaderName, Headers, Message, Method, Request, Response, Uri, check};
+use super::text::decode_wire;
+use super::uri::UriError;
+use super::{HeaderName, Headers, Method, Request, Response, SipMessage, Uri, check};
 use crate::limits;
 use compact_str::CompactString;
 use std::borrow::Cow;
 
 /// What a datagram or one framed stream message turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parsed {
-    Message(Message),
+pub enum ParsedMessage {
+    Message(SipMessage),
     /// A request that must be refused: its headers as far as they could be read, and the status.
-    Refused {
+    Invalid {
         method: Method,
         headers: Headers,
         status: u16,
@@ -26,19 +26,19 @@ pub enum Parsed {
         ping: bool,
     },
     /// Cannot be answered: counted and dropped.
-    Garbage(&'static str),
+    Unparseable(&'static str),
 }
 
 /// Parses one datagram.
-pub fn datagram(bytes: &[u8]) -> Parsed {
+pub fn datagram(bytes: &[u8]) -> ParsedMessage {
     if bytes.len() > limits::MESSAGE_BYTES_MAX {
-        return Parsed::Garbage("too large");
+        return ParsedMessage::Unparseable("too large");
     }
     let trimmed = trim_leading_newlines(bytes);
     if trimmed.is_empty() {
-        return Parsed::KeepAlive { ping: bytes.len() >= 4 };
+        return ParsedMessage::KeepAlive { ping: bytes.len() >= 4 };
     }
-    let Some((head, body)) = split_head(trimmed) else { return Parsed::Garbage("no end of headers") };
+    let Some((head, body)) = split_head(trimmed) else { return ParsedMessage::Unparseable("no end of headers") };
     message(head, body)
 }
 
@@ -70,27 +70,27 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Reads a header block and the body that belongs to it.
-pub(super) fn message(head: &[u8], body: &[u8]) -> Parsed {
+pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
     let (start_line, rest) = split_line(head);
-    let start_line = of_wire(start_line);
+    let start_line = decode_wire(start_line);
     let (headers, fault) = read_headers(rest);
     if let Some(status_line) = start_line.strip_prefix("SIP/2.0 ") {
         return response(status_line, headers, fault, body);
     }
     if start_line.starts_with("SIP/") {
-        return Parsed::Garbage("response of another version");
+        return ParsedMessage::Unparseable("response of another version");
     }
     request(&start_line, headers, fault, body)
 }
 
 /// What is wrong with the header lines, in words for the sender.
-type HeaderFault = Option<Cow<'static, str>>;
+type HeaderError = Option<Cow<'static, str>>;
 
 /// Header lines with folding undone. Keeps the first error and continues, because the rejection needs Via, From, To,
 /// Call-ID and CSeq.
-fn read_headers(bytes: &[u8]) -> (Headers, HeaderFault) {
+fn read_headers(bytes: &[u8]) -> (Headers, HeaderError) {
     let mut headers: Vec<Header> = Vec::with_capacity(16);
-    let mut fault: HeaderFault = None;
+    let mut fault: HeaderError = None;
     let mut note = |why: Cow<'static, str>| {
         fault.get_or_insert(why);
     };
@@ -102,7 +102,7 @@ fn read_headers(bytes: &[u8]) -> (Headers, HeaderFault) {
                 Some(last) if last.value.len().saturating_add(line.len()) > limits::HEADER_BYTES_MAX => {
                     note(format!("{} is too long", last.name.as_str()).into());
                 }
-                Some(last) => unfold(&mut last.value, of_wire(line).trim()),
+                Some(last) => unfold(&mut last.value, decode_wire(line).trim()),
                 None => note("Folded line before any header".into()),
             },
             _ if headers.len() == limits::HEADERS_MAX => {
@@ -139,35 +139,37 @@ fn header(line: &[u8]) -> Result<Header, Cow<'static, str>> {
     if value.len() > limits::HEADER_BYTES_MAX {
         return Err(format!("{} is too long", name.as_str()).into());
     }
-    Ok(Header { name, value: of_wire(value).into() })
+    Ok(Header { name, value: decode_wire(value).into() })
 }
 
-fn response(status_line: &str, headers: Headers, fault: HeaderFault, body: &[u8]) -> Parsed {
+fn response(status_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) -> ParsedMessage {
     let (status, reason) = status_line.split_once(' ').unwrap_or((status_line, ""));
     let status = digits(status).filter(|s| (100..700).contains(s) && status.len() == 3);
-    let (Some(status), None) = (status, fault) else { return Parsed::Garbage("bad response") };
+    let (Some(status), None) = (status, fault) else { return ParsedMessage::Unparseable("bad response") };
     if !headers.has_via() || headers.cseq().is_none() || headers.call_id().is_empty() {
-        return Parsed::Garbage("response without Via, CSeq or Call-ID");
+        return ParsedMessage::Unparseable("response without Via, CSeq or Call-ID");
     }
     match body_of(&headers, body) {
-        Some(body) => Parsed::Message(Message::Response(Response { status, reason: reason.to_owned(), headers, body })),
-        None => Parsed::Garbage("truncated response"),
+        Some(body) => {
+            ParsedMessage::Message(SipMessage::Response(Response { status, reason: reason.to_owned(), headers, body }))
+        }
+        None => ParsedMessage::Unparseable("truncated response"),
     }
 }
 
-fn request(start_line: &str, headers: Headers, fault: HeaderFault, body: &[u8]) -> Parsed {
+fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) -> ParsedMessage {
     let mut parts = start_line.split(' ');
     let method_text = parts.next().unwrap_or("");
     if method_text.is_empty() || !method_text.bytes().all(is_token) || !start_line.contains("SIP/") {
-        return Parsed::Garbage("not SIP");
+        return ParsedMessage::Unparseable("not SIP");
     }
     let method = Method::parse(method_text);
     if !headers.has_via() {
-        return Parsed::Garbage("no Via");
+        return ParsedMessage::Unparseable("no Via");
     }
     let refused = |status, reason: Cow<'static, str>| match method {
-        Method::Ack => Parsed::Garbage("malformed ACK"),
-        _ => Parsed::Refused { method: method.clone(), headers: headers.clone(), status, reason },
+        Method::Ack => ParsedMessage::Unparseable("malformed ACK"),
+        _ => ParsedMessage::Invalid { method: method.clone(), headers: headers.clone(), status, reason },
     };
     let (uri, version, extra) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
     let last = start_line.rsplit(' ').next().unwrap_or("");
@@ -187,11 +189,11 @@ fn request(start_line: &str, headers: Headers, fault: HeaderFault, body: &[u8]) 
         // RFC 3261 section 19.1.1: not allowed there.
         Ok(uri) if !uri.headers.is_empty() => return refused(400, "Headers in the Request-URI".into()),
         Ok(uri) => uri,
-        Err(UriFault::UnknownScheme) => return refused(416, "Unsupported URI Scheme".into()),
-        Err(UriFault::Malformed) => return refused(400, "Malformed Request-URI".into()),
+        Err(UriError::UnknownScheme) => return refused(416, "Unsupported URI Scheme".into()),
+        Err(UriError::Malformed) => return refused(400, "Malformed Request-URI".into()),
     };
     match body_of(&headers, body) {
-        Some(body) => Parsed::Message(Message::Request(Request { method, uri, headers, body })),
+        Some(body) => ParsedMessage::Message(SipMessage::Request(Request { method, uri, headers, body })),
         None => refused(400, "Content-Length does not fit the message".into()),
     }
 }
@@ -230,10 +232,10 @@ mod tests {
 
     fn status(text: &str) -> u16 {
         match datagram(text.as_bytes()) {
-            Parsed::Message(_) => 0,
-            Parsed::Refused { status, .. } => status,
-            Parsed::KeepAlive { .. } => 1,
-            Parsed::Garbage(_) => 2,
+            ParsedMessage::Message(_) => 0,
+            ParsedMessage::Invalid { status, .. } => status,
+            ParsedMessage::KeepAlive { .. } => 1,
+            ParsedMessage::Unparseable(_) => 2,
         }
     }
 
@@ -253,8 +255,10 @@ mod tests {
     fn every_header_may_be_folded_before_and_behind_its_value() {
         for fold in [": \r\n ", ":\r\n\t", " :\r\n  \r\n "] {
             let text = (invite("Content-Length: 3\r\n") + "abc").replace(": ", fold);
-            let Parsed::Message(message) = datagram(text.as_bytes()) else { panic!("{:?}", datagram(text.as_bytes())) };
-            let Message::Request(request) = message else { panic!("a response") };
+            let ParsedMessage::Message(message) = datagram(text.as_bytes()) else {
+                panic!("{:?}", datagram(text.as_bytes()))
+            };
+            let SipMessage::Request(request) = message else { panic!("a response") };
             assert_eq!((request.headers.call_id(), &request.body[..]), ("c1", &b"abc"[..]));
         }
         let text =
@@ -298,7 +302,7 @@ mod tests {
     #[test]
     fn a_body_longer_than_content_length_is_cut() {
         let text = invite("Content-Length: 3\r\n") + "abcdef";
-        let Parsed::Message(Message::Request(request)) = datagram(text.as_bytes()) else { panic!("refused") };
+        let ParsedMessage::Message(SipMessage::Request(request)) = datagram(text.as_bytes()) else { panic!("refused") };
         assert_eq!(request.body, b"abc");
     }
 }

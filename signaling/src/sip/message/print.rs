@@ -1,6 +1,6 @@
 //! Writing messages. `Content-Length` is always written from the body, whatever the headers say.
 
-use super::text::to_wire;
+use super::text::encode_wire;
 use super::{HeaderName, Headers, Request, Response};
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ fn finish(mut text: String, headers: &Headers, body: &[u8]) -> Vec<u8> {
         text.push_str("\r\n");
     }
     let _ = write!(text, "Content-Length: {}\r\n\r\n", body.len());
-    let mut bytes = to_wire(text);
+    let mut bytes = encode_wire(text);
     bytes.extend_from_slice(body);
     bytes
 }
@@ -96,11 +96,11 @@ pub fn reason_phrase(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Message, Method, Uri, parse};
+    use super::super::{Method, SipMessage, Uri, parse};
     use super::*;
 
     #[test]
-    fn a_value_cannot_smuggle_a_header() {
+    fn header_value_cannot_inject_a_header() {
         let mut headers = Headers::default();
         headers.push(HeaderName::Subject, "x\r\nEvil: yes");
         let bytes = request(&Request { method: Method::Info, uri: Uri::sip(None, "h", None), headers, body: vec![] });
@@ -112,7 +112,9 @@ mod tests {
         let wire =
             b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: \"J\xF8rgen\" <sip:j@h>;tag=1\r\n\
             To: <sip:h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
-        let parse::Parsed::Message(Message::Request(parsed)) = parse::datagram(wire) else { panic!("not parsed") };
+        let parse::ParsedMessage::Message(SipMessage::Request(parsed)) = parse::datagram(wire) else {
+            panic!("not parsed")
+        };
         assert_eq!(request(&parsed), wire);
     }
 }

@@ -8,16 +8,16 @@ const HIDDEN: u32 = 0xF700;
 /// First UTF-8 byte of the private range.
 const LEAD: u8 = 0xEF;
 
-fn hidden(byte: u8) -> char {
+fn escape_byte(byte: u8) -> char {
     char::from_u32(HIDDEN | u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-fn is_hidden(c: char) -> bool {
+fn is_escaped(c: char) -> bool {
     u32::from(c) & !0xFF == HIDDEN
 }
 
 /// True for an escaped control character.
-pub fn is_hidden_control(c: char) -> bool {
+pub fn is_escaped_control(c: char) -> bool {
     matches!(c, '\u{F700}'..='\u{F71F}' | '\u{F77F}')
 }
 
@@ -28,7 +28,7 @@ fn is_plain(text: &str) -> bool {
 
 /// Bytes as text. A CR without its LF is no line end (RFC 3261 section 7); it is read as the white space it is written
 /// as, so that both sides of us see the same value.
-pub fn of_wire(bytes: &[u8]) -> Cow<'_, str> {
+pub fn decode_wire(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes)
         && is_plain(text)
     {
@@ -40,18 +40,18 @@ pub fn of_wire(bytes: &[u8]) -> Cow<'_, str> {
             match u8::try_from(c) {
                 Ok(b'\t') => text.push(c),
                 Ok(b'\r' | b'\n') => text.push(' '),
-                Ok(byte) if byte.is_ascii_control() => text.push(hidden(byte)),
-                _ if is_hidden(c) => text.extend(c.encode_utf8(&mut [0; 4]).bytes().map(hidden)),
+                Ok(byte) if byte.is_ascii_control() => text.push(escape_byte(byte)),
+                _ if is_escaped(c) => text.extend(c.encode_utf8(&mut [0; 4]).bytes().map(escape_byte)),
                 _ => text.push(c),
             }
         }
-        text.extend(chunk.invalid().iter().copied().map(hidden));
+        text.extend(chunk.invalid().iter().copied().map(escape_byte));
     }
     Cow::Owned(text)
 }
 
 /// The bytes that a text was read from. An escaped line end is written as a space, because it would end the header.
-pub fn to_wire(text: String) -> Vec<u8> {
+pub fn encode_wire(text: String) -> Vec<u8> {
     if !text.as_bytes().contains(&LEAD) {
         return text.into_bytes();
     }
@@ -71,18 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_read_is_written_again() {
+    fn every_byte_round_trips() {
         let every: Vec<u8> = (0..=u8::MAX).filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
         for bytes in [&every[..], "é\u{F700}\u{F78A}\u{F7FF}\u{F800}ﬀ".as_bytes(), b"plain\t", b"\xEF\x9C", b""] {
-            let text = of_wire(bytes);
+            let text = decode_wire(bytes);
             assert!(text.chars().all(|c| c == '\t' || !c.is_ascii_control()), "{text:?}");
-            assert_eq!(to_wire(text.into_owned()), bytes);
+            assert_eq!(encode_wire(text.into_owned()), bytes);
         }
     }
 
     #[test]
-    fn no_line_end_comes_out_of_a_disguise() {
-        assert_eq!(to_wire("a\u{F70A}b\u{F70D}c".to_owned()), b"a b c");
-        assert_eq!(of_wire(b"a\rb"), "a b");
+    fn escaped_line_end_is_written_as_space() {
+        assert_eq!(encode_wire("a\u{F70A}b\u{F70D}c".to_owned()), b"a b c");
+        assert_eq!(decode_wire(b"a\rb"), "a b");
     }
 }

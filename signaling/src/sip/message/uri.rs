@@ -26,7 +26,7 @@ pub struct Uri {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UriFault {
+pub enum UriError {
     /// A scheme this endpoint does not know: answered 416.
     UnknownScheme,
     Malformed,
@@ -45,7 +45,7 @@ impl Uri {
         }
     }
 
-    pub fn parse(text: &str) -> Result<Self, UriFault> {
+    pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = UriParts::split(text)?;
         Ok(Self {
             scheme: parts.scheme,
@@ -81,8 +81,8 @@ struct UriParts<'a> {
 }
 
 impl<'a> UriParts<'a> {
-    fn split(text: &'a str) -> Result<Self, UriFault> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriFault::Malformed)?;
+    fn split(text: &'a str) -> Result<Self, UriError> {
+        let (scheme, rest) = text.split_once(':').ok_or(UriError::Malformed)?;
         let scheme = if scheme.eq_ignore_ascii_case("sip") {
             Scheme::Sip
         } else if scheme.eq_ignore_ascii_case("sips") {
@@ -90,12 +90,12 @@ impl<'a> UriParts<'a> {
         } else if scheme.eq_ignore_ascii_case("tel") {
             return split_tel(rest);
         } else if is_scheme(scheme) {
-            return Err(UriFault::UnknownScheme);
+            return Err(UriError::UnknownScheme);
         } else {
-            return Err(UriFault::Malformed);
+            return Err(UriError::Malformed);
         };
         if rest.chars().any(|c| is_control(c) || matches!(c, ' ' | '<' | '>' | '"')) {
-            return Err(UriFault::Malformed);
+            return Err(UriError::Malformed);
         }
         // The user part may hold ';' and '?', so the '@' is looked for first.
         let (user, rest) = match rest.rsplit_once('@') {
@@ -103,27 +103,27 @@ impl<'a> UriParts<'a> {
             None => (None, rest),
         };
         if user == Some("") {
-            return Err(UriFault::Malformed);
+            return Err(UriError::Malformed);
         }
         let (rest, headers) = split_before(rest, '?');
         let (host_port, params) = split_before(rest, ';');
-        let (host, port) = split_host_port(host_port).ok_or(UriFault::Malformed)?;
+        let (host, port) = split_host_port(host_port).ok_or(UriError::Malformed)?;
         Ok(Self { scheme, user, host, port, params, headers })
     }
 }
 
 /// A control character, or one that stands for it: see `message::text`.
 pub fn is_control(c: char) -> bool {
-    c.is_ascii_control() || super::text::is_hidden_control(c)
+    c.is_ascii_control() || super::text::is_escaped_control(c)
 }
 
-fn split_tel(rest: &str) -> Result<UriParts<'_>, UriFault> {
+fn split_tel(rest: &str) -> Result<UriParts<'_>, UriError> {
     let (number, params) = split_before(rest, ';');
     if params.chars().any(|c| is_control(c) || matches!(c, ' ' | '<' | '>' | '"')) {
-        return Err(UriFault::Malformed);
+        return Err(UriError::Malformed);
     }
     if number.is_empty() || number.bytes().any(|b| !(b.is_ascii_alphanumeric() || b"+-.()*#".contains(&b))) {
-        return Err(UriFault::Malformed);
+        return Err(UriError::Malformed);
     }
     Ok(UriParts { scheme: Scheme::Tel, user: Some(number), host: "", port: None, params, headers: "" })
 }
@@ -236,7 +236,7 @@ pub struct NameAddr {
 }
 
 impl NameAddr {
-    pub fn parse(text: &str) -> Result<Self, UriFault> {
+    pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = NameAddrParts::split(text)?;
         Ok(Self {
             display: (!parts.display.is_empty()).then(|| parts.display.to_owned()),
@@ -246,7 +246,7 @@ impl NameAddr {
     }
 
     /// Whether the text parses, without keeping it.
-    pub fn check(text: &str) -> Result<(), UriFault> {
+    pub fn check(text: &str) -> Result<(), UriError> {
         NameAddrParts::split(text).and_then(|parts| UriParts::split(parts.uri).map(|_| ()))
     }
 
@@ -263,22 +263,22 @@ struct NameAddrParts<'a> {
 }
 
 impl<'a> NameAddrParts<'a> {
-    fn split(text: &'a str) -> Result<Self, UriFault> {
+    fn split(text: &'a str) -> Result<Self, UriError> {
         let text = text.trim();
         let Some((display, rest)) = split_unquoted(text, b'<') else {
             // Without brackets every semicolon starts a header parameter.
             let (uri, params) = split_before(text, ';');
             return Ok(Self { display: "", uri: uri.trim(), params });
         };
-        let (uri, params) = rest.split_once('>').ok_or(UriFault::Malformed)?;
+        let (uri, params) = rest.split_once('>').ok_or(UriError::Malformed)?;
         let display = display.trim();
         if display.bytes().filter(|b| *b == b'"').count() == 1 {
-            return Err(UriFault::Malformed);
+            return Err(UriError::Malformed);
         }
         let display = display.strip_prefix('"').and_then(|d| d.strip_suffix('"')).unwrap_or(display);
         let params = params.trim();
         if !params.is_empty() && !params.starts_with(';') || scan::has_too_many_params(params) {
-            return Err(UriFault::Malformed);
+            return Err(UriError::Malformed);
         }
         Ok(Self { display, uri, params })
     }
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn bad_uris_are_refused() {
-        assert_eq!(Uri::parse("http://example.com"), Err(UriFault::UnknownScheme));
+        assert_eq!(Uri::parse("http://example.com"), Err(UriError::UnknownScheme));
         for text in ["sip:a@h:0", "sip:a@h:+5", "sip:a@h:65536", "sip:a\0b@h", "sip:a\u{F700}b@h", "tel:+1;x=\u{7f}"] {
             assert!(Uri::parse(text).is_err(), "{text:?}");
         }

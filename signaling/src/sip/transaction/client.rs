@@ -1,15 +1,15 @@
 //! Non-INVITE client transaction (RFC 3261 section 17.1.2).
 
-use super::timers::{Backoff, T2, T4, Timer};
-use super::{Verdict, Wire, Woken};
+use super::timers::{RetransmitTimer, T2, T4, Timer};
+use super::{MessageBytes, ResponseAction, TimeoutResult};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 enum State {
     /// Trying and Proceeding differ only in the retransmission interval.
     Waiting {
-        request: Wire,
-        retransmit: Option<Backoff>,
+        request: MessageBytes,
+        retransmit: Option<RetransmitTimer>,
         give_up: Instant,
     },
     Completed {
@@ -19,27 +19,27 @@ enum State {
 }
 
 #[derive(Debug)]
-pub struct Client {
+pub struct NonInviteClient {
     state: State,
     reliable: bool,
 }
 
-impl Client {
+impl NonInviteClient {
     /// `patience` is [`TIMEOUT`](super::timers::TIMEOUT), or less if failover is possible.
-    pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
-        let retransmit = (!reliable).then(|| Backoff::start(now, T2));
+    pub fn new(now: Instant, request: MessageBytes, reliable: bool, patience: Duration) -> Self {
+        let retransmit = (!reliable).then(|| RetransmitTimer::start(now, T2));
         Self { state: State::Waiting { request, retransmit, give_up: now + patience }, reliable }
     }
 
-    pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+    pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match (&self.state, status) {
-            (State::Waiting { .. }, 100..200) => Verdict::Deliver,
+            (State::Waiting { .. }, 100..200) => ResponseAction::Deliver,
             (State::Waiting { .. }, _) => {
                 let linger = if self.reliable { Duration::ZERO } else { T4 };
                 self.state = State::Completed { until: now + linger };
-                Verdict::Deliver
+                ResponseAction::Deliver
             }
-            _ => Verdict::Absorb,
+            _ => ResponseAction::Absorb,
         }
     }
 
@@ -60,21 +60,21 @@ impl Client {
         }
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Waiting { give_up, .. } if now >= *give_up => {
                 self.state = State::Terminated;
-                Woken { timed_out: true, ..Woken::default() }
+                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
             }
             State::Waiting { request, retransmit: Some(e), .. } if now >= e.at => {
                 e.advance(now);
-                Woken { send: Some(request.clone()), ..Woken::default() }
+                TimeoutResult { send: Some(request.clone()), ..TimeoutResult::default() }
             }
             State::Completed { until } if now >= *until => {
                 self.state = State::Terminated;
-                Woken::default()
+                TimeoutResult::default()
             }
-            _ => Woken::default(),
+            _ => TimeoutResult::default(),
         }
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_request_is_sent_eleven_times_with_at_most_four_seconds_between() {
         let start = Instant::now();
-        let mut tx = Client::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
+        let mut tx = NonInviteClient::new(start, MessageBytes::from(&b"x"[..]), false, TIMEOUT);
         let mut sent = 1;
         let mut timed_out = false;
         while let Some((at, _)) = tx.next_timeout() {

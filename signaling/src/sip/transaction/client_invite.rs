@@ -1,18 +1,18 @@
 //! INVITE client transaction (RFC 3261 section 17.1.1, RFC 6026 section 7.2).
 
-use super::timers::{Backoff, TIMEOUT, Timer};
-use super::{Verdict, Wire, Woken};
+use super::timers::{RetransmitTimer, TIMEOUT, Timer};
+use super::{MessageBytes, ResponseAction, TimeoutResult};
 use std::time::{Duration, Instant};
 
 /// Time without a response after a provisional one: ten times the minute after which the peer should repeat it (RFC
 /// 3261 section 13.3.1.1). The caller normally gives up earlier.
-const PROCEEDING: Duration = Duration::from_secs(600);
+const PROCEEDING_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 enum State {
     Calling {
-        request: Wire,
-        retransmit: Option<Backoff>,
+        request: MessageBytes,
+        retransmit: Option<RetransmitTimer>,
         give_up: Instant,
     },
     /// A provisional response came. `canceled` once a CANCEL was sent (RFC 3261 section 9.1).
@@ -32,43 +32,43 @@ enum State {
 }
 
 #[derive(Debug)]
-pub struct ClientInvite {
+pub struct InviteClient {
     state: State,
     reliable: bool,
 }
 
-impl ClientInvite {
+impl InviteClient {
     /// `patience` is [`TIMEOUT`], or less if failover is possible.
-    pub fn new(now: Instant, request: Wire, reliable: bool, patience: Duration) -> Self {
+    pub fn new(now: Instant, request: MessageBytes, reliable: bool, patience: Duration) -> Self {
         // Timer A has no upper bound of its own, timer B ends it after seven sendings.
-        let retransmit = (!reliable).then(|| Backoff::start(now, TIMEOUT));
+        let retransmit = (!reliable).then(|| RetransmitTimer::start(now, TIMEOUT));
         Self { state: State::Calling { request, retransmit, give_up: now + patience }, reliable }
     }
 
-    pub fn handle_response(&mut self, now: Instant, status: u16) -> Verdict {
+    pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match (&self.state, status) {
             (State::Calling { .. }, 100..200) => {
-                self.state = State::Proceeding { give_up: now + PROCEEDING, canceled: false };
-                Verdict::Deliver
+                self.state = State::Proceeding { give_up: now + PROCEEDING_TIMEOUT, canceled: false };
+                ResponseAction::Deliver
             }
             (State::Proceeding { canceled, .. }, 100..200) => {
                 if !canceled {
-                    self.state = State::Proceeding { give_up: now + PROCEEDING, canceled: false };
+                    self.state = State::Proceeding { give_up: now + PROCEEDING_TIMEOUT, canceled: false };
                 }
-                Verdict::Deliver
+                ResponseAction::Deliver
             }
             (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
                 self.state = State::Accepted { until: now + TIMEOUT };
-                Verdict::Deliver
+                ResponseAction::Deliver
             }
             (State::Calling { .. } | State::Proceeding { .. }, _) => {
                 let linger = if self.reliable { Duration::ZERO } else { TIMEOUT };
                 self.state = State::Completed { until: now + linger };
-                Verdict::Deliver
+                ResponseAction::Deliver
             }
-            (State::Completed { .. }, 300..) => Verdict::Acknowledge,
-            (State::Accepted { .. }, 200..300) => Verdict::Deliver,
-            _ => Verdict::Absorb,
+            (State::Completed { .. }, 300..) => ResponseAction::ResendAck,
+            (State::Accepted { .. }, 200..300) => ResponseAction::Deliver,
+            _ => ResponseAction::Absorb,
         }
     }
 
@@ -112,21 +112,21 @@ impl ClientInvite {
         }
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Calling { give_up, .. } | State::Proceeding { give_up, .. } if now >= *give_up => {
                 self.state = State::Terminated;
-                Woken { timed_out: true, ..Woken::default() }
+                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
             }
             State::Calling { request, retransmit: Some(a), .. } if now >= a.at => {
                 a.advance(now);
-                Woken { send: Some(request.clone()), ..Woken::default() }
+                TimeoutResult { send: Some(request.clone()), ..TimeoutResult::default() }
             }
             State::Completed { until } | State::Accepted { until } if now >= *until => {
                 self.state = State::Terminated;
-                Woken::default()
+                TimeoutResult::default()
             }
-            _ => Woken::default(),
+            _ => TimeoutResult::default(),
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn invite_is_sent_seven_times_and_then_times_out() {
         let start = Instant::now();
-        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
+        let mut tx = InviteClient::new(start, MessageBytes::from(&b"x"[..]), false, TIMEOUT);
         let mut sent = vec![0.0];
         let mut timed_out = None;
         while let Some((at, _)) = tx.next_timeout() {
@@ -158,19 +158,19 @@ mod tests {
     #[test]
     fn a_reliable_transport_never_retransmits() {
         let start = Instant::now();
-        let tx = ClientInvite::new(start, Wire::from(&b"x"[..]), true, TIMEOUT);
+        let tx = InviteClient::new(start, MessageBytes::from(&b"x"[..]), true, TIMEOUT);
         assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::B)));
     }
 
     #[test]
     fn a_retransmitted_refusal_is_acknowledged_again_until_timer_d() {
         let start = Instant::now();
-        let mut tx = ClientInvite::new(start, Wire::from(&b"x"[..]), false, TIMEOUT);
-        assert_eq!(tx.handle_response(start, 180), Verdict::Deliver);
-        assert_eq!(tx.next_timeout(), Some((start + PROCEEDING, Timer::B)));
-        assert_eq!(tx.handle_response(start, 486), Verdict::Deliver);
-        assert_eq!(tx.handle_response(start, 486), Verdict::Acknowledge);
-        assert_eq!(tx.handle_response(start, 180), Verdict::Absorb);
+        let mut tx = InviteClient::new(start, MessageBytes::from(&b"x"[..]), false, TIMEOUT);
+        assert_eq!(tx.handle_response(start, 180), ResponseAction::Deliver);
+        assert_eq!(tx.next_timeout(), Some((start + PROCEEDING_TIMEOUT, Timer::B)));
+        assert_eq!(tx.handle_response(start, 486), ResponseAction::Deliver);
+        assert_eq!(tx.handle_response(start, 486), ResponseAction::ResendAck);
+        assert_eq!(tx.handle_response(start, 180), ResponseAction::Absorb);
         tx.handle_timeout(start + TIMEOUT);
         assert!(tx.is_terminated());
     }

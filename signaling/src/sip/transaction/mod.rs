@@ -10,25 +10,25 @@ pub mod timers;
 use std::sync::Arc;
 
 /// Bytes of one message, kept for retransmission and shared with the transmit queue.
-pub type Wire = Arc<[u8]>;
+pub type MessageBytes = Arc<[u8]>;
 
 /// Result of a transaction timer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Woken {
+pub struct TimeoutResult {
     /// To be sent again.
-    pub send: Option<Wire>,
+    pub send: Option<MessageBytes>,
     /// The peer never answered (B, F) or never acknowledged (H).
     pub timed_out: bool,
     /// The owner did not answer in time.
-    pub unanswered: bool,
+    pub owner_timed_out: bool,
 }
 
 /// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResponseAction {
     /// New to the user of the transaction.
     Deliver,
     /// A retransmission of the final response: the ACK goes out again.
-    Acknowledge,
+    ResendAck,
     Absorb,
 }

@@ -1,7 +1,7 @@
 //! Non-INVITE server transaction (RFC 3261 section 17.2.2).
 
 use super::timers::{T1, TIMEOUT, Timer};
-use super::{Wire, Woken};
+use super::{MessageBytes, TimeoutResult};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -11,26 +11,26 @@ enum State {
         give_up: Instant,
     },
     Completed {
-        response: Wire,
+        response: MessageBytes,
         until: Instant,
     },
     Terminated,
 }
 
 #[derive(Debug)]
-pub struct Server {
+pub struct NonInviteServer {
     state: State,
     reliable: bool,
 }
 
-impl Server {
+impl NonInviteServer {
     /// `patience`: how long an answer of ours may take.
     pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
         Self { state: State::Open { give_up: now + patience }, reliable }
     }
 
     /// A retransmitted request gets the same response again.
-    pub fn handle_retransmission(&self) -> Option<Wire> {
+    pub fn handle_retransmission(&self) -> Option<MessageBytes> {
         match &self.state {
             State::Completed { response, .. } => Some(response.clone()),
             _ => None,
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Takes the final response; false when one was already given.
-    pub fn respond(&mut self, now: Instant, response: Wire) -> bool {
+    pub fn respond(&mut self, now: Instant, response: MessageBytes) -> bool {
         if !matches!(self.state, State::Open { .. }) {
             return false;
         }
@@ -57,44 +57,44 @@ impl Server {
 
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
-            State::Open { give_up } => Some((*give_up, Timer::Answer)),
+            State::Open { give_up } => Some((*give_up, Timer::OwnerTimeout)),
             State::Completed { until, .. } => Some((*until, Timer::J)),
             State::Terminated => None,
         }
     }
 
     /// After `unanswered` the caller must respond; otherwise it is reported again after T1.
-    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Open { give_up } if now >= *give_up => {
                 *give_up = now + T1;
-                return Woken { unanswered: true, ..Woken::default() };
+                return TimeoutResult { owner_timed_out: true, ..TimeoutResult::default() };
             }
             State::Completed { until, .. } if now >= *until => self.state = State::Terminated,
             _ => {}
         }
-        Woken::default()
+        TimeoutResult::default()
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
-    use super::super::timers::ANSWER;
+    use super::super::timers::OWNER_TIMEOUT;
     use super::*;
 
     #[test]
-    fn a_request_that_nobody_answers_says_so_until_somebody_does() {
+    fn unanswered_request_is_reported_until_answered() {
         let start = Instant::now();
-        let mut tx = Server::new(start, false, ANSWER);
-        assert_eq!(tx.next_timeout(), Some((start + ANSWER, Timer::Answer)));
+        let mut tx = NonInviteServer::new(start, false, OWNER_TIMEOUT);
+        assert_eq!(tx.next_timeout(), Some((start + OWNER_TIMEOUT, Timer::OwnerTimeout)));
         for _ in 0..3 {
             let (at, _) = tx.next_timeout().unwrap();
-            assert!(tx.handle_timeout(at).unanswered);
+            assert!(tx.handle_timeout(at).owner_timed_out);
         }
-        assert!(tx.respond(start, Wire::from(&b"x"[..])));
-        assert!(!tx.respond(start, Wire::from(&b"y"[..])), "one final answer");
-        assert_eq!(tx.handle_timeout(start + TIMEOUT), Woken::default());
+        assert!(tx.respond(start, MessageBytes::from(&b"x"[..])));
+        assert!(!tx.respond(start, MessageBytes::from(&b"y"[..])), "one final answer");
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutResult::default());
         assert!(tx.is_terminated());
     }
 }

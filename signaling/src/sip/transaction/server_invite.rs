@@ -3,20 +3,20 @@
 //! The retransmission of a 2xx, which the RFC gives to the user of the transaction, lives here too: it uses the same
 //! back-off and timeout, so that all response retransmissions are in one place.
 
-use super::timers::{Backoff, T1, T2, T4, TIMEOUT, Timer};
-use super::{Wire, Woken};
+use super::timers::{RetransmitTimer, T1, T2, T4, TIMEOUT, Timer};
+use super::{MessageBytes, TimeoutResult};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 enum State {
     Proceeding {
-        last: Option<Wire>,
+        last: Option<MessageBytes>,
         give_up: Instant,
     },
     /// Final non-2xx sent, ACK not seen.
     Completed {
-        response: Wire,
-        retransmit: Option<Backoff>,
+        response: MessageBytes,
+        retransmit: Option<RetransmitTimer>,
         give_up: Instant,
     },
     /// ACK of a non-2xx seen.
@@ -25,8 +25,8 @@ enum State {
     },
     /// 2xx sent; `retransmit` is gone once the ACK came.
     Accepted {
-        response: Wire,
-        retransmit: Option<Backoff>,
+        response: MessageBytes,
+        retransmit: Option<RetransmitTimer>,
         until: Instant,
         acknowledged: bool,
     },
@@ -34,19 +34,19 @@ enum State {
 }
 
 #[derive(Debug)]
-pub struct ServerInvite {
+pub struct InviteServer {
     state: State,
     reliable: bool,
 }
 
-impl ServerInvite {
+impl InviteServer {
     /// `patience`: how long a final answer of ours may take.
     pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
         Self { state: State::Proceeding { last: None, give_up: now + patience }, reliable }
     }
 
     /// A retransmitted INVITE gets the latest response again.
-    pub fn handle_retransmission(&self) -> Option<Wire> {
+    pub fn handle_retransmission(&self) -> Option<MessageBytes> {
         match &self.state {
             State::Proceeding { last, .. } => last.clone(),
             State::Completed { response, .. } => Some(response.clone()),
@@ -56,17 +56,17 @@ impl ServerInvite {
     }
 
     /// Takes a response to send; false when a final one was already given.
-    pub fn respond(&mut self, now: Instant, status: u16, response: Wire) -> bool {
+    pub fn respond(&mut self, now: Instant, status: u16, response: MessageBytes) -> bool {
         let State::Proceeding { last, .. } = &mut self.state else { return false };
         match status {
             100..200 => *last = Some(response),
             200..300 => {
                 // The 2xx is retransmitted on every transport, end to end (RFC 3261 section 13.3.1.4).
-                let retransmit = Some(Backoff::start(now, T2));
+                let retransmit = Some(RetransmitTimer::start(now, T2));
                 self.state = State::Accepted { response, retransmit, until: now + TIMEOUT, acknowledged: false };
             }
             _ => {
-                let retransmit = (!self.reliable).then(|| Backoff::start(now, T2));
+                let retransmit = (!self.reliable).then(|| RetransmitTimer::start(now, T2));
                 self.state = State::Completed { response, retransmit, give_up: now + TIMEOUT };
             }
         }
@@ -82,7 +82,7 @@ impl ServerInvite {
             State::Accepted { response, retransmit, acknowledged, .. } => {
                 *retransmit = None;
                 *acknowledged = true;
-                *response = Wire::from([]); // not needed any more
+                *response = MessageBytes::from([]); // not needed any more
             }
             _ => {}
         }
@@ -108,36 +108,36 @@ impl ServerInvite {
             State::Confirmed { until } => Some((*until, Timer::I)),
             State::Accepted { retransmit: Some(g), until, .. } if g.at < *until => Some((g.at, Timer::G)),
             State::Accepted { until, .. } => Some((*until, Timer::L)),
-            State::Proceeding { give_up, .. } => Some((*give_up, Timer::Answer)),
+            State::Proceeding { give_up, .. } => Some((*give_up, Timer::OwnerTimeout)),
             State::Terminated => None,
         }
     }
 
     /// `timed_out` means that the ACK never came.
-    pub fn handle_timeout(&mut self, now: Instant) -> Woken {
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Proceeding { give_up, .. } if now >= *give_up => {
                 *give_up = now + T1;
-                Woken { unanswered: true, ..Woken::default() }
+                TimeoutResult { owner_timed_out: true, ..TimeoutResult::default() }
             }
             State::Completed { give_up: end, .. } | State::Accepted { until: end, acknowledged: false, .. }
                 if now >= *end =>
             {
                 self.state = State::Terminated;
-                Woken { timed_out: true, ..Woken::default() }
+                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
             }
             State::Completed { response, retransmit: Some(g), .. }
             | State::Accepted { response, retransmit: Some(g), .. }
                 if now >= g.at =>
             {
                 g.advance(now);
-                Woken { send: Some(response.clone()), ..Woken::default() }
+                TimeoutResult { send: Some(response.clone()), ..TimeoutResult::default() }
             }
             State::Confirmed { until } | State::Accepted { until, .. } if now >= *until => {
                 self.state = State::Terminated;
-                Woken::default()
+                TimeoutResult::default()
             }
-            _ => Woken::default(),
+            _ => TimeoutResult::default(),
         }
     }
 }
@@ -145,17 +145,17 @@ impl ServerInvite {
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
-    use super::super::timers::ANSWER;
+    use super::super::timers::OWNER_TIMEOUT;
     use super::*;
 
-    fn wire(text: &str) -> Wire {
-        Wire::from(text.as_bytes())
+    fn wire(text: &str) -> MessageBytes {
+        MessageBytes::from(text.as_bytes())
     }
 
     #[test]
     fn a_2xx_is_resent_until_the_ack_and_given_up_after_64_t1() {
         let start = Instant::now();
-        let mut tx = ServerInvite::new(start, true, ANSWER);
+        let mut tx = InviteServer::new(start, true, OWNER_TIMEOUT);
         assert!(tx.respond(start, 200, wire("ok")));
         let mut sent = Vec::new();
         let mut lost = false;
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn an_acknowledged_2xx_is_quiet_and_absorbs_retransmissions() {
         let start = Instant::now();
-        let mut tx = ServerInvite::new(start, false, ANSWER);
+        let mut tx = InviteServer::new(start, false, OWNER_TIMEOUT);
         tx.respond(start, 180, wire("ringing"));
         assert_eq!(tx.handle_retransmission(), Some(wire("ringing")));
         tx.respond(start, 200, wire("ok"));
@@ -181,7 +181,7 @@ mod tests {
         tx.handle_ack(start);
         assert_eq!(tx.handle_retransmission(), None);
         assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::L)));
-        assert_eq!(tx.handle_timeout(start + TIMEOUT), Woken::default());
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutResult::default());
         assert!(tx.is_terminated());
     }
 
@@ -189,7 +189,7 @@ mod tests {
     fn a_refusal_is_resent_on_udp_only() {
         let start = Instant::now();
         for (reliable, timer) in [(false, Timer::G), (true, Timer::H)] {
-            let mut tx = ServerInvite::new(start, reliable, ANSWER);
+            let mut tx = InviteServer::new(start, reliable, OWNER_TIMEOUT);
             tx.respond(start, 486, wire("busy"));
             assert_eq!(tx.next_timeout().map(|t| t.1), Some(timer));
             tx.handle_ack(start);

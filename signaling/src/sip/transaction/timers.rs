@@ -12,10 +12,10 @@ pub const T4: Duration = Duration::from_secs(5);
 pub const TIMEOUT: Duration = Duration::from_secs(32);
 /// How long the owner of a call may take to answer a request inside its dialog. The peer waits 32 seconds (timer F), so
 /// it gets an answer in time.
-pub const ANSWER: Duration = Duration::from_secs(10);
+pub const OWNER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a call that comes in: ringing (30 seconds at the most), announcement (60), and whom the customer's
 /// server is asked for take less.
-pub const ANSWER_INVITE: Duration = Duration::from_secs(300);
+pub const OWNER_TIMEOUT_INVITE: Duration = Duration::from_secs(300);
 
 /// Why a transaction woke up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +45,20 @@ pub enum Timer {
     /// Accepted INVITE, client side (RFC 6026).
     M,
     /// The owner did not answer a request: we send 504.
-    Answer,
+    OwnerTimeout,
     /// Of a session or a registration: refresh, PRACK, another attempt.
     Session,
 }
 
 /// A retransmission that doubles up to a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
+pub struct RetransmitTimer {
     pub at: std::time::Instant,
     interval: Duration,
     max: Duration,
 }
 
-impl Backoff {
+impl RetransmitTimer {
     pub fn start(now: std::time::Instant, max: Duration) -> Self {
         Self { at: now + T1, interval: T1, max }
     }
