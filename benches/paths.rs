@@ -8,15 +8,15 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline::dialogue::sentences::SentenceSplitter;
+use trunkline::dialogue::sentence_splitter::SentenceSplitter;
 use trunkline::domain::provider::{LlmProvider, SttProvider};
-use trunkline::domain::speech::{TtsConfig, VoiceSettings};
+use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline::emulator::fixture_phrases;
-use trunkline::providers::cartesia::message::CartesiaProtocol as CartesiaContexts;
-use trunkline::providers::deepgram::{flux, message};
-use trunkline::providers::elevenlabs::contexts::MultiStreamProtocol;
-use trunkline::providers::speech::TtsSocketProtocol as _;
-use trunkline::providers::{engine, listen, registry, sse};
+use trunkline::providers::cartesia::websocket::CartesiaProtocol as CartesiaContexts;
+use trunkline::providers::deepgram::{flux, nova};
+use trunkline::providers::elevenlabs::multi_stream::MultiStreamProtocol;
+use trunkline::providers::tts::TtsSocketProtocol as _;
+use trunkline::providers::{realtime, registry, sse, stt};
 use trunkline_media::codec::Companding;
 use trunkline_media::leg::{Leg, LegConfig, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
@@ -125,13 +125,13 @@ fn texts(c: &mut Criterion) {
     let results = r#"{"type":"Results","channel_index":[0,1],"duration":1.02,"start":4.98,"is_final":true,"speech_final":true,
         "channel":{"alternatives":[{"transcript":"ja dat klopt","confidence":0.97,"words":[{"word":"ja","start":5.02,"end":5.2,"confidence":0.99,"punctuated_word":"Ja"}]}]},
         "metadata":{"request_id":"8c1","model_uuid":"2f"}}"#;
-    c.bench_function("Deepgram results", |b| b.iter(|| black_box(message::parse(black_box(results)))));
+    c.bench_function("Deepgram results", |b| b.iter(|| black_box(nova::parse(black_box(results)))));
 }
 
 /// From a provider's bytes to our event.
 fn providers(c: &mut Criterion) {
     let mut group = c.benchmark_group("provider event");
-    let setup = listen::SttSessionConfig {
+    let setup = stt::SttSessionConfig {
         model: String::new(),
         language: "nl".into(),
         keyterms: vec![],
@@ -189,7 +189,7 @@ fn providers(c: &mut Criterion) {
         let mut wire = CartesiaContexts::new(&config("cartesia"), &VoiceSettings::default());
         b.iter(|| black_box(wire.read(black_box(&chunk))));
     });
-    let engine_setup = engine::RealtimeSessionConfig {
+    let engine_setup = realtime::RealtimeSessionConfig {
         model: "m".into(),
         voice: None,
         instructions: String::new(),

@@ -1,16 +1,16 @@
 //! Opens, binds, builds, serves and drains. Wiring only.
 
-mod guards;
+mod background_jobs;
+mod egress_guards;
 mod http;
-mod jobs;
 
 use crate::api::live_socket::LiveSocketLimits;
-use crate::api::{ApiState, listener, metrics};
+use crate::api::{ApiState, http_listener, metrics};
 use crate::call::driver::{
     AdmissionControl, CallLimits, CallServices, Cluster, ConcurrencyLimiters, LastHeartbeat, RecordingQuota,
     SchemaWorkers, TrunkProbes, TrunkStates, WebCallLimits, WebCalls, inbound, watch_trunks,
 };
-use crate::call::links::Links;
+use crate::call::public_links::Links;
 use crate::call::registry::CallRegistry;
 use crate::config::{self, Config, IceServerConfig, SipConnections, WebrtcConnections};
 use crate::domain::end_reason::EndReason;
@@ -24,16 +24,16 @@ use crate::providers::{
 use crate::scheduler::driver as scheduler;
 use crate::stir::{self, IdentityVerifier};
 use crate::store::journal::Journal;
-use crate::store::live_tokens::TokenSigner;
 pub use crate::store::secrets::MasterKey;
 use crate::store::secrets::UnreadableSecret;
+use crate::store::signed_tokens::TokenSigner;
 use crate::store::{Store, StoreError};
 use crate::supervision::{self, PartFailedError, Supervisor};
 use crate::telemetry::spans::TraceExporter;
 use crate::webhooks::sender::WebhookSender;
-use guards::EgressGuards;
+use background_jobs::start_jobs;
+use egress_guards::EgressGuards;
 use http::{bind, servings};
-use jobs::start_jobs;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -42,15 +42,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trunkline_connections::ConnectionCounters;
-use trunkline_media::io::arrival::ReceiveTimestamping;
 use trunkline_media::io::ports::PortPool;
+use trunkline_media::io::receive_timestamp::ReceiveTimestamping;
 use trunkline_media::io::worker::{IceTcpLimits as WebStreamLimits, MediaWorkers, WebRtcPortConfig};
 use trunkline_media::leg::Latching;
 use trunkline_media::transport::webrtc::HostCandidates;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, SipService};
 use trunkline_signaling::io::tls::{CertificateFiles, TlsCertificates};
 use trunkline_signaling::io::{SipConnectionLimits, public_address};
-use trunkline_signaling::sip::endpoint::{RegistrationEvent, UserAgentConfig as SipConfig};
+use trunkline_signaling::sip::user_agent::{RegistrationEvent, UserAgentConfig as SipConfig};
 
 /// Inbound calls that wait for a task of their own; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
@@ -287,13 +287,14 @@ impl App {
 
 /// Accepts requests, calls and registration events. The channels survive a panic of their consumer.
 fn start_listening(
-    context: &Arc<CallServices>, servings: Vec<(&'static str, listener::HttpListener)>, stopped: watch::Receiver<bool>,
-    incoming: mpsc::Receiver<IncomingCall>, registrations: mpsc::Receiver<(Arc<str>, RegistrationEvent)>,
+    context: &Arc<CallServices>, servings: Vec<(&'static str, http_listener::HttpListener)>,
+    stopped: watch::Receiver<bool>, incoming: mpsc::Receiver<IncomingCall>,
+    registrations: mpsc::Receiver<(Arc<str>, RegistrationEvent)>,
 ) {
     let supervisor = &context.supervisor;
     for (part, serving) in servings {
         supervisor.supervise(part, (serving, stopped.clone()), |(serving, stopped)| {
-            Box::pin(listener::serve(serving, stopped.clone()))
+            Box::pin(http_listener::serve(serving, stopped.clone()))
         });
     }
     supervisor.supervise("incoming_calls", (context.clone(), incoming), |(context, incoming)| {
@@ -329,7 +330,7 @@ async fn advertised(config: &Config) -> Result<IpAddr, AppError> {
 
 fn sip_config(config: &Config, advertised: IpAddr, guard: &EgressGuard) -> SipConfig {
     SipConfig {
-        destinations: guards::sip_destinations(guard),
+        destinations: egress_guards::sip_destinations(guard),
         advertised,
         advertised_other: config.sip.advertised_address_other,
         udp_port: config.sip.listen.port(),

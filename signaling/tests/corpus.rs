@@ -11,11 +11,11 @@ use trunkline_signaling::sip::digest::{
     DigestChallenge, DigestCheck, DigestClaim, DigestClientSession, DigestCredentials, verify,
 };
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::glance::HeaderPeek;
 use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::peek::HeaderPeek;
 use trunkline_signaling::sip::message::{SipMessage, print};
 use trunkline_signaling::stun;
-use trunkline_signaling::webrtc::{fragment, offer};
+use trunkline_signaling::webrtc::{ice_fragment, offer};
 
 fn corpus(folder: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
@@ -88,7 +88,7 @@ fn browsers_offers_and_fragments_never_panic() {
     for entry in corpus("webrtc/corpus") {
         for bytes in damaged(&entry) {
             let _ = offer::validate(&bytes);
-            let _ = fragment::parse(&bytes);
+            let _ = ice_fragment::parse(&bytes);
         }
     }
 }

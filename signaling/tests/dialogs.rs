@@ -7,9 +7,9 @@ mod common;
 
 use common::*;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::endpoint::{CallId, ReferStatus, SipEvent, UserAgent};
-use trunkline_signaling::sip::failure::EndCause;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::{HeaderName, Headers};
+use trunkline_signaling::sip::user_agent::{CallId, ReferStatus, SipEvent, UserAgent};
 
 const SDP: &[u8] = b"v=0\r\n";
 

@@ -8,11 +8,11 @@ use common::*;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
-use trunkline_signaling::sip::endpoint::{SipEvent, TransmitTarget, Transport, UserAgent};
 use trunkline_signaling::sip::message::HeaderName;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
 use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
 use trunkline_signaling::sip::message::{Headers, SipMessage};
+use trunkline_signaling::sip::user_agent::{SipEvent, TransmitTarget, Transport, UserAgent};
 
 const PHONE: &str = "198.51.100.7:5060";
 const CARRIER: &str = "203.0.113.5:5060";

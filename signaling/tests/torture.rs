@@ -7,7 +7,7 @@ mod common;
 
 use common::*;
 use std::time::Instant;
-use trunkline_signaling::sip::endpoint::UserAgent;
+use trunkline_signaling::sip::user_agent::UserAgent;
 
 /// Status of the answer to a message; 0 when there is none.
 fn answer(text: &str) -> u16 {

@@ -2,9 +2,9 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use super::listener::ConnectionPlace;
+use super::http_listener::ConnectionPlace;
+use super::organization_rates::RateKind;
 use super::rate_limit::RateLimitStatus;
-use super::rates::RateKind;
 use crate::domain::permission::{KeyScope, UserRole};
 use crate::store::{AuthenticatedKey, OrgScope, UserSession, now};
 use axum::extract::{FromRequestParts, OriginalUri};

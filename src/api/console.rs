@@ -1,9 +1,9 @@
 //! What browsers load: the console at `/`, the API's documentation, the client for customers' pages, an example of such a page. The console
 //! is built by `build.rs`; nothing of it is written by hand here.
 
+use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::input::base_url;
-use super::visitor::ClientIp;
 use super::web_calls::{WebCallBody, refusal};
 use super::{ApiState, DemoSettings, openapi};
 use crate::call::driver::{WebCallParams, place_web};

@@ -1,7 +1,7 @@
 //! Adds to the OpenAPI schemas what handlers check beyond their types: patterns, closed lists, fields that depend on
 //! each other.
 
-use super::lengths::SHORT;
+use super::text_limits::SHORT;
 use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::ProviderAccount;

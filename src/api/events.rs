@@ -4,7 +4,7 @@
 use super::ApiState;
 use super::auth::{OrgAuth, check_origin};
 use super::error::ApiError;
-use super::listener::ConnectionPlace;
+use super::http_listener::ConnectionPlace;
 use super::live_socket::{CloseCode, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
 use crate::call::driver::ConcurrencyPermit;
 use crate::call::registry::CallChange;

@@ -3,7 +3,7 @@
 use super::ApiState;
 use super::body::is_too_slow_error;
 use super::error::ApiError;
-use super::turns::{LARGE_BYTES, LargeBodyPermit};
+use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
 use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
@@ -131,8 +131,8 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     let name = T::name();
     let check = || {
         let read = read(object.clone())?;
-        super::shapes::check(&name, &object)?;
-        super::lengths::check(&object)?;
+        super::body_schema::check(&name, &object)?;
+        super::text_limits::check(&object)?;
         Ok(read)
     };
     if is_large(&object) { in_place(check) } else { check() }

@@ -1,7 +1,7 @@
 //! A WebSocket for listeners: pings detect dead peers; listeners that read too slowly or send too much are dropped.
 
 use super::ApiState;
-use super::listener::ConnectionPlace;
+use super::http_listener::ConnectionPlace;
 use crate::store::OrgScope;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use serde_json::Value;

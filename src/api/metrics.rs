@@ -2,9 +2,9 @@
 //! listener answers everybody who reaches it, and asks for the token if one is set.
 
 use super::auth::bearer_token;
+use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::health::SIP_DEADLINE;
-use super::visitor::ClientIp;
 use super::{ApiState, RemoteAddr};
 use crate::supervision::panics;
 use axum::Router;

@@ -4,7 +4,7 @@ use super::ApiState;
 use super::auth::OrgAuth;
 use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::rates::RateKind;
+use super::organization_rates::RateKind;
 use crate::call::driver::CallServices;
 use crate::domain::provider::ProviderAccount;
 use axum::extract::{Path, State};

@@ -9,7 +9,7 @@ use super::input::{IdPath, base_url};
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::store::OrgScope;
-use crate::store::live_tokens::TokenPurpose;
+use crate::store::signed_tokens::TokenPurpose;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, OriginalUri, Path, State};
 use axum::http::request::Parts;

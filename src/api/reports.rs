@@ -6,7 +6,7 @@ use super::calls::find;
 use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::IdPath;
-use super::rates::RateKind;
+use super::organization_rates::RateKind;
 use crate::call::driver::PlaceCallError;
 use crate::domain::call::{Call, CallOutcome};
 use crate::domain::transcript::Turn;

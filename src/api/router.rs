@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use super::{
-    ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live, metrics,
-    openapi, organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks, usage,
-    users, web_calls, webhook_deliveries, whip,
+    ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript,
+    metrics, openapi, organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks,
+    usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;
@@ -31,7 +31,7 @@ pub(super) fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
         .routes(routes!(reports::report))
-        .routes(routes!(live::live))
+        .routes(routes!(live_transcript::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))
@@ -79,7 +79,7 @@ pub fn router(api: ApiState) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/ws/calls/{id}", get(live::connect))
+        .route("/ws/calls/{id}", get(live_transcript::connect))
         .route("/ws/events", get(events::connect))
         .merge(console::routes(&api))
         .fallback(|| async { ApiError::not_found("Endpoint") })

@@ -2,13 +2,13 @@
 
 use super::ApiState;
 use super::auth::{COOKIE, UserAuth, check_origin, cookie};
+use super::client_ip::ClientIp;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{JsonObject, typed};
 use super::organizations::OrganizationView;
 use super::passwords::Credentials;
 use super::users::UserView;
-use super::visitor::ClientIp;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password;

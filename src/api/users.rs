@@ -2,11 +2,11 @@
 
 use super::ApiState;
 use super::auth::{UserAuth, check_origin};
+use super::client_ip::ClientIp;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use super::sessions::logged_in;
-use super::visitor::ClientIp;
 use crate::domain::ids::UserId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;

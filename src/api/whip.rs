@@ -3,15 +3,15 @@
 
 use super::ApiState;
 use super::auth::{is_own_origin, unix_s};
+use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::input::read_body;
-use super::visitor::ClientIp;
 use super::web_calls::refusal;
 use crate::call::driver::{add_web_candidates, connect_web, restart_web};
 use crate::call::registry::CallCommand;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId};
-use crate::store::live_tokens::WebCallGrant;
+use crate::store::signed_tokens::WebCallGrant;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use trunkline_signaling::limits::OFFER_BYTES_MAX;
-use trunkline_signaling::webrtc::{fragment, offer};
+use trunkline_signaling::webrtc::{ice_fragment, offer};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -170,7 +170,7 @@ pub(super) async fn patch(
     let session = api.context.web_calls.ice_session(call).ok_or_else(|| ApiError::not_found("Call"))?;
     let wanted = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text = body(request, FRAGMENT).await?;
-    let fragment = fragment::parse(&text)
+    let fragment = ice_fragment::parse(&text)
         .map_err(|why| ApiError::new(StatusCode::BAD_REQUEST, "invalid_fragment", why.to_string()))?;
     let scope = guest.0.scope;
     match wanted.as_deref() {
@@ -186,7 +186,7 @@ pub(super) async fn patch(
             };
             let ours = restart_web(&api.context, scope, call, ufrag, password).await;
             let (ufrag, password) = ours.ok_or_else(|| ApiError::not_found("Call"))?;
-            let text = fragment::print(&ufrag, &password);
+            let text = ice_fragment::print(&ufrag, &password);
             let etag = format!("\"{ufrag}\"");
             Ok(([(header::CONTENT_TYPE, FRAGMENT.to_owned()), (header::ETAG, etag)], text).into_response())
         }

@@ -1,7 +1,7 @@
 //! Listeners of HTTP: the API with the console, and the metrics where they have a port of their own.
 
 use super::AppError;
-use crate::api::{ApiState, listener, metrics, router::router};
+use crate::api::{ApiState, http_listener, metrics, router::router};
 use crate::config::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ pub(super) async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListen
 /// the process drains.
 pub(super) fn servings(
     config: &Config, api: ApiState, listener: TcpListener, metrics: Option<TcpListener>,
-) -> Vec<(&'static str, listener::HttpListener)> {
+) -> Vec<(&'static str, http_listener::HttpListener)> {
     let limits = listener_limits(config);
-    let of_metrics = metrics.map(|listener| listener::HttpListener {
+    let of_metrics = metrics.map(|listener| http_listener::HttpListener {
         listener,
         router: metrics::router(api.clone()),
         limits: limits.clone(),
         connections: ConnectionPool::new(METRICS_CAPS),
         report: api.metrics_connections(),
     });
-    let of_api = listener::HttpListener {
+    let of_api = http_listener::HttpListener {
         listener,
         report: api.connections(),
         router: router(api),
@@ -43,9 +43,9 @@ pub(super) fn servings(
     std::iter::once(("api_listener", of_api)).chain(of_metrics).collect()
 }
 
-fn listener_limits(config: &Config) -> listener::HttpLimits {
+fn listener_limits(config: &Config) -> http_listener::HttpLimits {
     let connections = &config.api.connections;
-    listener::HttpLimits {
+    http_listener::HttpLimits {
         headers: connections.header_timeout(),
         idle: connections.idle_timeout(),
         transfer: connections.transfer_timeout(),

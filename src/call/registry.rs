@@ -1,7 +1,7 @@
 //! The live calls of this process: lets the API reach a call, and counts them.
 
 use super::driver::{AdmissionPermit, IceRestart, WebOffer};
-use super::live::{self, LiveUpdate};
+use super::live_update::{self, LiveUpdate};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
@@ -46,7 +46,7 @@ pub type LiveSubscription = (BTreeMap<u32, Turn>, broadcast::Receiver<LiveUpdate
 
 impl Default for LiveFeed {
     fn default() -> Self {
-        Self { turns: Arc::default(), updates: broadcast::Sender::new(live::UPDATES_MAX) }
+        Self { turns: Arc::default(), updates: broadcast::Sender::new(live_update::UPDATES_MAX) }
     }
 }
 

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use trunkline_signaling::sip::endpoint::TrunkEvidence;
+use trunkline_signaling::sip::user_agent::TrunkEvidence;
 
 /// Owners of the numbers that were read.
 pub type NumberOwners = HashMap<PhoneNumber, Arc<NumberOwner>>;

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 pub use trunkline_media::codec::Codec;
 use trunkline_media::codec::Companding;
 use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
-use trunkline_media::io::arrival::ReceiveTimestamping;
 use trunkline_media::io::ports::{PortPair, PortPool};
+use trunkline_media::io::receive_timestamp::ReceiveTimestamping;
 use trunkline_media::io::worker::{LegHandle, MediaWorkers, TransportSetup};
 use trunkline_media::leg::{Latching, LegConfig, LegEvent, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
@@ -22,11 +22,11 @@ use trunkline_media::vad;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, SipService};
 use trunkline_signaling::sip::digest::DigestCredentials;
-use trunkline_signaling::sip::endpoint::{
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+use trunkline_signaling::sip::user_agent::{
     CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, Transport,
     UserAgentConfig as SipConfig,
 };
-use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 /// The agent is done speaking after this much silence.
 const SILENCE: Duration = Duration::from_millis(700);

@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_signaling::io::driver::IncomingCall;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 /// Where the server under test answers.
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline_signaling::io::driver::{self as sip, ListenConfig, SipService};
-use trunkline_signaling::sip::endpoint::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig as SipConfig};
+use trunkline_signaling::sip::user_agent::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig as SipConfig};
 
 /// Where the answering endpoint listens, and what sipp sends from.
 const ANSWERER: &str = "127.0.0.1:15070";

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trunkline_signaling::sip::digest::DigestCredentials;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {

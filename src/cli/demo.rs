@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 const NUMBER: &str = "+31201234567";
 const INBOUND: &str = "listen; say hello; listen; say where_is_my_order; listen; say order_number; interrupt wait_stop; listen; \

@@ -1,7 +1,7 @@
 //! What the types alone cannot say about the settings.
 
 use super::{Config, ConfigError, EgressConfig};
-use crate::domain::network;
+use crate::domain::allowed_networks;
 use crate::domain::provider::ProviderAccount;
 
 pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
@@ -40,7 +40,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
             fault(path, format!("{value} is not between {low} and {high}"));
         }
     }
-    for text in config.sip.wide_networks_allowed.iter().filter(|text| network::parse(text).is_none()) {
+    for text in config.sip.wide_networks_allowed.iter().filter(|text| allowed_networks::parse(text).is_none()) {
         fault("sip.wide_networks_allowed", format!("{text:?} is not a network such as 10.0.0.0/8"));
     }
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {

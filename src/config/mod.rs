@@ -9,7 +9,7 @@ pub use connections::{ApiConnections, SipConnections, WebrtcConnections};
 pub use load::{ConfigError, load};
 pub use webrtc::{IceServerConfig, WebrtcConfig};
 
-use crate::domain::network;
+use crate::domain::allowed_networks;
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{ProviderAccount, provider_table};
 use crate::domain::quota::Quotas;
@@ -189,7 +189,7 @@ pub struct SipConfig {
 impl SipConfig {
     /// The same as networks, without what is none.
     pub fn wide_networks(&self) -> Vec<ipnet::IpNet> {
-        self.wide_networks_allowed.iter().filter_map(|text| network::parse(text)).collect()
+        self.wide_networks_allowed.iter().filter_map(|text| allowed_networks::parse(text)).collect()
     }
 }
 

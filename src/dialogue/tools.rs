@@ -2,7 +2,7 @@
 //! (MCP).
 
 use crate::domain::chat::{ToolCall, ToolOffer};
-use crate::domain::speech::Tool;
+use crate::domain::provider_config::Tool;
 use crate::domain::transfer::TransferDestination;
 use serde_json::{Value, json};
 use trunkline_json::document::DocumentLimits;

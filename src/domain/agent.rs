@@ -1,14 +1,14 @@
 //! An agent: how a call is answered, understood, thought about and spoken.
 
 use super::FieldError;
+use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
-use super::background::AmbienceConfig;
 use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
-use super::ringing::RingingConfig;
-use super::speech::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
+use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
+use super::ringing_config::RingingConfig;
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};

@@ -1,7 +1,7 @@
 //! Who stands in for whom: `fallbacks` of an agent, by stage and in order.
 
 use super::FieldError;
-use super::speech::{LlmProvider, SttConfig, TtsConfig};
+use super::provider_config::{LlmProvider, SttConfig, TtsConfig};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -85,8 +85,8 @@ impl LlmFallback {
     }
 
     /// The same as a model of its own.
-    pub fn as_config(&self) -> super::speech::LlmConfig {
-        super::speech::LlmConfig {
+    pub fn as_config(&self) -> super::provider_config::LlmConfig {
+        super::provider_config::LlmConfig {
             provider: self.provider,
             model: self.model.clone(),
             temperature: self.temperature,

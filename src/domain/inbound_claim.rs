@@ -2,7 +2,7 @@
 //! read one dialled text as a number of theirs, by the national rules of their trunks, the older claim decides. So a
 //! trunk that is made or changed later takes nothing from one that was there.
 
-use super::network;
+use super::allowed_networks;
 use super::time::UnixMs;
 use super::trunk::TrunkFields;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub fn number_rules(fields: &TrunkFields) -> [&Option<String>; 4] {
 
 impl InboundClaim {
     pub fn new(fields: &TrunkFields, at: UnixMs) -> Self {
-        let nets = fields.allowed_addresses.iter().filter_map(|text| network::parse(text));
+        let nets = fields.allowed_addresses.iter().filter_map(|text| allowed_networks::parse(text));
         Self {
             rules_since: at.0,
             credentials_since: fields.inbound_username.as_ref().map(|_| at.0),
@@ -52,8 +52,10 @@ impl InboundClaim {
     /// Since when the trunk takes calls from an address; without one that it lists, since when it reads numbers so.
     pub fn since(&self, source: IpAddr) -> UnixMs {
         let source = source.to_canonical();
-        let listing =
-            self.networks_since.iter().filter(|(net, _)| network::parse(net).is_some_and(|net| net.contains(&source)));
+        let listing = self
+            .networks_since
+            .iter()
+            .filter(|(net, _)| allowed_networks::parse(net).is_some_and(|net| net.contains(&source)));
         let listed = listing.map(|(_, since)| *since).min();
         UnixMs(listed.map_or(self.rules_since, |since| since.max(self.rules_since)))
     }

@@ -1,31 +1,31 @@
 //! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
 
 pub mod agent;
+pub mod allowed_networks;
+pub mod ambience;
 pub mod analysis;
 pub mod attestation;
-pub mod background;
 pub mod call;
 pub mod chat;
 pub mod delivery;
 pub mod dtmf_rules;
 pub mod end_reason;
+pub mod fair_share;
 pub mod fallback;
 pub mod ids;
 pub mod inbound_claim;
 pub mod login_address;
-pub mod network;
 pub mod organization;
 pub mod password;
 pub mod permission;
 pub mod phone_number;
 pub mod price;
 pub mod provider;
+pub mod provider_config;
 pub mod quota;
-pub mod ringing;
+pub mod ringing_config;
 pub mod schedule;
-pub mod share;
 pub mod sip_headers;
-pub mod speech;
 pub mod task;
 pub mod time;
 pub mod transcript;

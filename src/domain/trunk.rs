@@ -1,10 +1,10 @@
 //! A SIP trunk: where calls go, where they may come from, who we are there.
 
 use super::FieldError;
+use super::allowed_networks;
 use super::attestation::Attestation;
 use super::ids::{OrganizationId, TrunkId};
 use super::inbound_claim::InboundClaim;
-use super::network;
 use super::organization::{OrganizationLimits, check_name};
 use super::phone_number::PhoneNumber;
 use super::sip_headers;
@@ -280,7 +280,7 @@ impl TrunkFields {
         if self.allowed_addresses.len() > ALLOWED_ADDRESSES_MAX {
             return Err(FieldError::new("allowed_addresses", format!("at most {ALLOWED_ADDRESSES_MAX}")));
         }
-        if let Some(bad) = self.allowed_addresses.iter().find(|text| network::parse(text).is_none()) {
+        if let Some(bad) = self.allowed_addresses.iter().find(|text| allowed_networks::parse(text).is_none()) {
             let message = format!("{bad} is not an IP address or network such as 203.0.113.0/24");
             return Err(FieldError::new("allowed_addresses", message));
         }
@@ -329,7 +329,10 @@ impl TrunkFields {
 
     /// The networks calls may come from: all that the operator's consent covers, and the first that it does not.
     pub fn networks(&self, consented: &[IpNet]) -> (Vec<IpNet>, Option<IpNet>) {
-        network::within_width(self.allowed_addresses.iter().filter_map(|text| network::parse(text)), consented)
+        allowed_networks::within_width(
+            self.allowed_addresses.iter().filter_map(|text| allowed_networks::parse(text)),
+            consented,
+        )
     }
 
     fn validate_targets(&self) -> Result<(), FieldError> {

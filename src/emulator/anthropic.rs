@@ -1,6 +1,6 @@
 //! Anthropic: `POST /v1/messages`, whole and streamed.
 
-use super::faults::InjectedFault;
+use super::fault_injection::InjectedFault;
 use super::openai::{ScriptedAnswer, events, instance};
 use super::{Emulator, has_token, is_key, stall};
 use axum::body::Bytes;

@@ -1,6 +1,6 @@
 //! Cartesia: `/tts/websocket` with contexts.
 
-use super::faults::InjectedFault;
+use super::fault_injection::InjectedFault;
 use super::{Emulator, has_token, query, send, stall};
 use axum::Json;
 use axum::extract::State;

@@ -1,7 +1,7 @@
 //! Deepgram `/v1/listen`: upgrade, audio in, results out, with the messages the vendor sends besides.
 
-use super::faults::InjectedFault;
-use super::recogniser::{RecognitionEvent, RecognitionStream};
+use super::fault_injection::InjectedFault;
+use super::phrase_stt::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};

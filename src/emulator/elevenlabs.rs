@@ -1,7 +1,7 @@
 //! ElevenLabs: `POST /v1/text-to-speech/{voice}/stream`.
 
 use super::Emulator;
-use super::faults::InjectedFault;
+use super::fault_injection::InjectedFault;
 use super::openai::audio_response;
 use axum::extract::{Json, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};

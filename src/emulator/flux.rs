@@ -2,8 +2,8 @@
 //! nothing happens while no audio comes.
 
 use super::deepgram::{Encoding, refusal, request_id};
-use super::faults::InjectedFault;
-use super::recogniser::{RecognitionEvent, RecognitionStream};
+use super::fault_injection::InjectedFault;
+use super::phrase_stt::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};

@@ -6,24 +6,24 @@
 
 mod anthropic;
 mod cartesia;
-mod clock;
-mod convai;
+mod conversational_agent;
 mod deepgram;
 mod elevenlabs;
-mod faults;
+mod elevenlabs_sockets;
+mod fault_injection;
 mod flux;
 mod openai;
+mod phrase_stt;
+mod precise_timer;
 mod realtime;
-mod recogniser;
 mod script;
-mod utterances;
-mod voice;
-mod voice_sockets;
+mod scripted_utterances;
+mod tts_audio;
 
-pub use faults::{FaultInjection, InjectedFault};
-pub use recogniser::{FixturePhrase, PhraseRecognizer, fixture_phrases};
+pub use fault_injection::{FaultInjection, InjectedFault};
+pub use phrase_stt::{FixturePhrase, PhraseRecognizer, fixture_phrases};
 pub use script::{ReplyRule, ReplyScript, ScriptedTool};
-pub use utterances::ScriptedUtterances;
+pub use scripted_utterances::ScriptedUtterances;
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket};
@@ -75,12 +75,12 @@ pub struct EmulatorSettings {
 #[derive(Clone)]
 pub(crate) struct Emulator {
     delays: Delays,
-    clock: clock::PreciseTimer,
+    clock: precise_timer::PreciseTimer,
     script: Arc<ReplyScript>,
     faults: FaultInjection,
     utterances: ScriptedUtterances,
     recogniser: Arc<PhraseRecognizer>,
-    voice: voice::EmulatedVoice,
+    voice: tts_audio::EmulatedVoice,
     results: broadcast::Sender<(Instant, String)>,
 }
 
@@ -104,7 +104,7 @@ pub struct EmulatorHandle {
     /// What the recogniser said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
     task: tokio::task::AbortHandle,
-    _clock: clock::TimerStopGuard,
+    _clock: precise_timer::TimerStopGuard,
 }
 
 impl Drop for EmulatorHandle {
@@ -138,7 +138,7 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
     let (faults, utterances) = (FaultInjection::default(), ScriptedUtterances::default());
-    let (clock, stop) = clock::PreciseTimer::start()?;
+    let (clock, stop) = precise_timer::PreciseTimer::start()?;
     let emulator = Emulator {
         delays: settings.delays,
         clock,
@@ -146,7 +146,7 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
         faults: faults.clone(),
         utterances: utterances.clone(),
         recogniser: Arc::new(PhraseRecognizer::new(fixture_phrases())),
-        voice: voice::EmulatedVoice::new(settings.espeak),
+        voice: tts_audio::EmulatedVoice::new(settings.espeak),
         results: broadcast::Sender::new(RESULTS_MAX),
     };
     let results = emulator.results.clone();
@@ -169,10 +169,10 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
         .route("/anthropic/v1/models", get(anthropic::models))
         .route("/v1/user", get(elevenlabs::user))
         .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::stream))
-        .route("/v1/text-to-speech/{voice}/stream-input", get(voice_sockets::single))
-        .route("/v1/text-to-speech/{voice}/multi-stream-input", get(voice_sockets::multi))
-        .route("/v1/text-to-dialogue/multi-stream-input", get(voice_sockets::dialogue))
-        .route("/v1/convai/conversation", get(convai::conversation))
+        .route("/v1/text-to-speech/{voice}/stream-input", get(elevenlabs_sockets::single))
+        .route("/v1/text-to-speech/{voice}/multi-stream-input", get(elevenlabs_sockets::multi))
+        .route("/v1/text-to-dialogue/multi-stream-input", get(elevenlabs_sockets::dialogue))
+        .route("/v1/convai/conversation", get(conversational_agent::conversation))
         .route("/v1/convai/conversations/{id}", get(elevenlabs::conversation))
         .route("/cartesia/tts/websocket", get(cartesia::websocket))
         .route("/cartesia/voices", get(cartesia::voices))

@@ -1,6 +1,6 @@
 //! OpenAI: chat completions as a stream or in one piece, and speech.
 
-use super::faults::InjectedFault;
+use super::fault_injection::InjectedFault;
 use super::{Emulator, has_token, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};

@@ -1,8 +1,8 @@
 //! The Realtime API of OpenAI and xAI: transcription sessions and speech to speech.
 
-use super::faults::InjectedFault;
+use super::fault_injection::InjectedFault;
 use super::openai::{ScriptedAnswer, early_fault, refusal};
-use super::recogniser::{RecognitionEvent, RecognitionStream};
+use super::phrase_stt::{RecognitionEvent, RecognitionStream};
 use super::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};

@@ -4,7 +4,7 @@
 use super::mail::{MailMessage, Mailer};
 use super::retry::retry_delay_ms;
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
-use crate::domain::share::{FairShares, ShareLimits};
+use crate::domain::fair_share::{FairShares, ShareLimits};
 use crate::domain::time::UnixMs;
 use crate::store::{ClaimedDelivery, OrgScope, Store, now};
 use crate::supervision::contain;

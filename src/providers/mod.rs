@@ -5,22 +5,22 @@
 
 pub mod anthropic;
 pub mod cartesia;
-pub mod chat;
+pub mod circuit_breaker;
 pub mod deepgram;
 pub mod elevenlabs;
-pub mod engine;
-pub mod gate;
 pub mod groq;
-pub mod listen;
+pub mod llm;
 pub mod local;
 pub mod mistral;
-pub mod net;
 pub mod openai;
-mod quirks;
+pub mod provider_check;
+pub mod realtime;
 pub mod registry;
-pub mod speech;
 pub mod sse;
-pub mod trial;
+pub mod stt;
+pub mod transport;
+pub mod tts;
+mod unsupported_parameters;
 pub mod xai;
 
 pub use registry::{
@@ -339,10 +339,10 @@ const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 /// A refusal with the start of its body, for the log and the call.
 pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
     let status = response.status().as_u16();
-    let retry_after = net::retry_after(response.headers());
-    let body = tokio::time::timeout(Duration::from_secs(2), net::read_prefix(response, REFUSAL_BYTES_MAX)).await;
+    let retry_after = transport::retry_after(response.headers());
+    let body = tokio::time::timeout(Duration::from_secs(2), transport::read_prefix(response, REFUSAL_BYTES_MAX)).await;
     let body = body.unwrap_or_default();
-    let mut message = net::error_text(&body).unwrap_or(body);
+    let mut message = transport::error_text(&body).unwrap_or(body);
     message.truncate(message.floor_char_boundary(300));
     ProviderError::Refused { status, message, retry_after }
 }

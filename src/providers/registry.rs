@@ -1,12 +1,12 @@
 //! From a provider's name to its client, and what all clients share. The rows are in `domain/provider.rs`.
 
-use super::chat::{self, LlmVendor};
-use super::engine::RealtimeVendor;
-use super::gate::{CircuitState, ProviderCircuits};
-use super::listen::{self, SttVendor};
-use super::net::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
-use super::quirks::UnsupportedParameters;
-use super::speech::{self, TtsVendor};
+use super::circuit_breaker::{CircuitState, ProviderCircuits};
+use super::llm::{self, LlmVendor};
+use super::realtime::RealtimeVendor;
+use super::stt::{self, SttVendor};
+use super::transport::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
+use super::tts::{self, TtsVendor};
+use super::unsupported_parameters::UnsupportedParameters;
 use super::{
     BlockReason, Deadlines, ProviderAccess, ProviderError, anthropic, cartesia, deepgram, elevenlabs, groq, local,
     mistral, openai, xai,
@@ -228,7 +228,7 @@ impl ProviderRegistry {
     pub(super) async fn open(
         &self, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
     ) -> Result<ProviderSocket, ProviderError> {
-        net::open(&self.warm_connections, endpoint, upgrade, deadlines, &self.guard).await
+        transport::open(&self.warm_connections, endpoint, upgrade, deadlines, &self.guard).await
     }
 
     /// Sees to it that a connection to each of these is ready when it is needed. The first is in use; those
@@ -270,8 +270,8 @@ impl ProviderRegistry {
 
     pub fn chat_candidate(
         &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
-    ) -> Option<chat::LlmCandidate> {
-        Some(chat::LlmCandidate {
+    ) -> Option<llm::LlmCandidate> {
+        Some(llm::LlmCandidate {
             model: llm_vendor(provider)?,
             endpoint: self.endpoint(provider.account(), base_url),
             name: format!("{}/{model}", provider.name()),
@@ -281,9 +281,9 @@ impl ProviderRegistry {
     }
 
     pub fn stt_candidate(
-        &self, provider: SttProvider, base_url: Option<&str>, setup: listen::SttSessionConfig,
-    ) -> listen::SttCandidate {
-        listen::SttCandidate {
+        &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
+    ) -> stt::SttCandidate {
+        stt::SttCandidate {
             recogniser: stt_vendor(provider),
             endpoint: self.endpoint(provider.account(), base_url),
             name: format!("{}/{}", provider.name(), setup.model),
@@ -292,11 +292,12 @@ impl ProviderRegistry {
     }
 
     pub fn tts_session(
-        &self, config: &crate::domain::speech::TtsConfig, settings: &crate::domain::speech::VoiceSettings,
-    ) -> Box<dyn speech::TtsSession> {
+        &self, config: &crate::domain::provider_config::TtsConfig,
+        settings: &crate::domain::provider_config::VoiceSettings,
+    ) -> Box<dyn tts::TtsSession> {
         let endpoint = self.endpoint(config.provider.account(), config.base_url.as_deref());
         let (config, settings) = (config.clone(), settings.clone());
-        tts_vendor(config.provider).open(speech::TtsSetup { providers: self.clone(), endpoint, config, settings })
+        tts_vendor(config.provider).open(tts::TtsSetup { providers: self.clone(), endpoint, config, settings })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every state an agent has been saved in.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, text};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ids::AgentId;

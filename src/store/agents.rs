@@ -1,7 +1,7 @@
 //! Agents.
 
 use super::agent_versions::insert_version;
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ids::AgentId;

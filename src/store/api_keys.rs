@@ -1,6 +1,6 @@
 //! API keys: shown once, kept as a hash.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{ApiKeyId, OrganizationId};
 use crate::domain::permission::KeyScope;

@@ -1,6 +1,6 @@
 //! Who managed what: one row for each change made by a person.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, now};
 use crate::domain::ids::AuditId;
 use crate::domain::time::UnixMs;

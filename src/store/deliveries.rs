@@ -1,11 +1,11 @@
 //! The outbox: webhooks and mail that wait, and what became of those that went out.
 
-use super::list::BindValue;
-use super::turns::{WorkOwner, WorkQuery, fair_limit, order_fairly};
+use super::fair_queue::{WorkOwner, WorkQuery, fair_limit, order_fairly};
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, now, parsed, storable, storable_or_none};
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
+use crate::domain::fair_share::FairShares;
 use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
-use crate::domain::share::FairShares;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::Transaction;

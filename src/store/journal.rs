@@ -488,8 +488,8 @@ mod tests {
         let reason = Some(crate::domain::end_reason::EndReason::ServerCrash);
         assert_eq!((stored.status, stored.end_reason), (CallStatus::Failed, reason));
         assert!(overtaken.try_recv().is_err(), "a call that ends need not be told");
-        let max = crate::domain::share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
-        let mut shares = crate::domain::share::FairShares::new(max);
+        let max = crate::domain::fair_share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
+        let mut shares = crate::domain::fair_share::FairShares::new(max);
         assert_eq!(
             store.claim_deliveries(&mut shares, 1_000).await.unwrap().len(),
             0,

@@ -1,7 +1,7 @@
 //! Logging in: which accounts of an address a password opens, and from where each was opened before.
 
 use super::api_keys::{hash, random_text};
-use super::people::{User, user};
+use super::users::{User, user};
 use super::{Store, StoreError, now, parsed};
 use crate::domain::ids::{OrganizationId, UserId};
 use crate::domain::login_address::LoginAddress;

@@ -5,28 +5,28 @@ mod agent_versions;
 mod agents;
 mod api_keys;
 mod audit;
-pub mod bus;
 mod cache;
 mod calls;
 mod deliveries;
+mod fair_queue;
+mod installation_settings;
 pub mod journal;
-mod list;
-pub mod live_tokens;
 mod logins;
+pub mod node_bus;
 mod nodes;
+mod notifiers;
 mod organizations;
-mod people;
+mod pagination;
 mod phone_numbers;
 mod quotas;
 mod schedule;
 mod scope;
 pub mod secrets;
-mod settings;
+pub mod signed_tokens;
 mod tasks;
 mod trunks;
-mod turns;
 mod usage;
-mod wakes;
+mod users;
 mod wrap_up;
 
 pub use agent_versions::AgentVersion;
@@ -37,12 +37,12 @@ pub use deliveries::{ClaimedDelivery, DeliveryFilter};
 pub use logins::LoginAccount;
 pub use nodes::NodeHeartbeat;
 pub use organizations::{Bootstrapped, OrganizationError};
-pub use people::{Invitation, NewUser, User, UserSession};
 pub use phone_numbers::{InboundRoute, NumberOwner, PhoneNumberFields, PhoneNumberRow};
 pub use schedule::{DueTask, TaskClaim};
 pub use scope::OrgScope;
 pub use secrets::SecretRow;
 pub use usage::{OtherNodesLines, UsageDay};
+pub use users::{Invitation, NewUser, User, UserSession};
 pub use wrap_up::WrapUpJob;
 
 use crate::domain::quota::Quotas;
@@ -138,7 +138,7 @@ pub struct Store {
     write: AnyPool,
     /// Pages of tables, which may take a while.
     lists: AnyPool,
-    list_turns: list::ListPermits,
+    list_turns: pagination::ListPermits,
     /// Whose outbox holds as much as it may.
     full_outboxes: deliveries::FullOutboxes,
     backend: DatabaseBackend,
@@ -146,7 +146,7 @@ pub struct Store {
     dead_after_ms: i64,
     cache: cache::StoreCache,
     quotas: Quotas,
-    wakes: wakes::Notifiers,
+    wakes: notifiers::Notifiers,
     login_secret: Arc<OnceCell<String>>,
 }
 
@@ -163,14 +163,14 @@ impl Store {
                 read,
                 write,
                 lists,
-                list_turns: list::ListPermits::default(),
+                list_turns: pagination::ListPermits::default(),
                 full_outboxes: deliveries::FullOutboxes::default(),
                 backend: DatabaseBackend::Postgres,
                 url,
                 dead_after_ms: nodes::DEAD_AFTER_MS,
                 cache: cache::StoreCache::default(),
                 quotas: Quotas::default(),
-                wakes: wakes::Notifiers::default(),
+                wakes: notifiers::Notifiers::default(),
                 login_secret: Arc::default(),
             });
         }
@@ -191,14 +191,14 @@ impl Store {
             read,
             write,
             lists,
-            list_turns: list::ListPermits::default(),
+            list_turns: pagination::ListPermits::default(),
             full_outboxes: deliveries::FullOutboxes::default(),
             backend: DatabaseBackend::Sqlite,
             url: url.to_owned(),
             dead_after_ms: nodes::DEAD_AFTER_MS,
             cache: cache::StoreCache::default(),
             quotas: Quotas::default(),
-            wakes: wakes::Notifiers::default(),
+            wakes: notifiers::Notifiers::default(),
             login_secret: Arc::default(),
         })
     }
@@ -215,7 +215,7 @@ impl Store {
         if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
     }
 
-    pub fn wakes(&self) -> &wakes::Notifiers {
+    pub fn wakes(&self) -> &notifiers::Notifiers {
         &self.wakes
     }
 

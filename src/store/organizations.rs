@@ -1,8 +1,8 @@
 //! Organizations: the caller's own and those below it.
 
-use super::list::BindValue;
-use super::people::NewUser;
+use super::pagination::BindValue;
 use super::quotas::lock_family;
+use super::users::NewUser;
 use super::{CreatedApiKey, OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, UserId};
 use crate::domain::organization::{Ancestor, LEVELS_MAX, Lineage, Organization, OrganizationLimits};

@@ -1,6 +1,6 @@
 //! Numbers: which agent answers them and which trunk they come over.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, now, parsed};
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId, PhoneNumberId, TrunkId};

@@ -1,9 +1,9 @@
 //! The queue of calls to be made: claims are leases, so that a task is called once although several
 //! processes look for it and any of them may die.
 
+use super::fair_queue::WorkQuery;
 use super::organizations::lineage_in;
 use super::quotas::lock_family;
-use super::turns::WorkQuery;
 use super::usage::{FAMILY_OF, spent_today};
 use super::{DatabaseBackend, OrgScope, Store, StoreError, document, now, parsed};
 use crate::domain::end_reason::EndReason;

@@ -2,7 +2,7 @@
 //! text leaves this file only towards a call.
 
 use super::cache::ProviderKeys;
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, corrupt, now, parsed};
 use crate::domain::ids::{OrganizationId, SecretId};
 use crate::domain::time::UnixMs;

@@ -1,6 +1,6 @@
 //! Tasks.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::quota::QuotaResource;

@@ -1,6 +1,6 @@
 //! SIP trunks.
 
-use super::list::BindValue;
+use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use crate::domain::ids::{OrganizationId, TrunkId};
 use crate::domain::inbound_claim::InboundClaim;

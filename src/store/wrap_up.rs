@@ -1,12 +1,12 @@
 //! What is left to do when a call is over: claimed like everything that outlives a process.
 
 use super::deliveries::enqueue;
-use super::turns::{WorkOwner, WorkQuery, fair_limit, order_fairly};
+use super::fair_queue::{WorkOwner, WorkQuery, fair_limit, order_fairly};
 use super::{OrgScope, Store, StoreError, now, parsed, storable_or_none, text};
 use crate::domain::call::{CallOutcome, CallUsage};
 use crate::domain::delivery::Delivery;
+use crate::domain::fair_share::FairShares;
 use crate::domain::ids::{CallId, OrganizationId};
-use crate::domain::share::FairShares;
 use sqlx::Row as _;
 
 /// Calls that wait for it.

@@ -4,7 +4,7 @@
 use super::mcp_client::{BoundedMcpClient, MESSAGE};
 use super::sender::{WebhookError, WebhookSender};
 use crate::domain::chat::ToolOffer;
-use crate::domain::speech::Tool;
+use crate::domain::provider_config::Tool;
 use hyper::header::AUTHORIZATION;
 use rmcp::model::{CallToolRequestParams, ContentBlock, PaginatedRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};

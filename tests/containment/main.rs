@@ -23,7 +23,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, Transport};
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, Transport};
 
 /// Messages at which the log panics, and how often.
 static ARMED: Mutex<Vec<(&str, u32)>> = Mutex::new(Vec::new());

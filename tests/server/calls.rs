@@ -4,7 +4,7 @@ use super::support::{NUMBER, Server, agent, lines};
 use serde_json::json;
 use trunkline::caller::script::CallScript;
 use trunkline_media::frame::level_dbfs;
-use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::user_agent::Transport;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_is_answered_understood_and_recorded() {

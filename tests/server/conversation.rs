@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use trunkline::caller::script::CallScript;
 use trunkline::emulator::{self, ReplyRule, ScriptedTool};
 use trunkline_media::frame::level_dbfs;
-use trunkline_signaling::sip::endpoint::Transport;
+use trunkline_signaling::sip::user_agent::Transport;
 
 impl Server {
     async fn change_agent(&self, changes: Value) {
@@ -336,7 +336,7 @@ async fn nobodys_telephone_rings_on_after_the_caller_hung_up() {
     };
     let (report, ended) = tokio::join!(call, ring);
     assert_eq!(report.failure, None);
-    assert!(matches!(ended, Some(trunkline_signaling::sip::endpoint::SipEvent::Ended { .. })), "{ended:?}");
+    assert!(matches!(ended, Some(trunkline_signaling::sip::user_agent::SipEvent::Ended { .. })), "{ended:?}");
     assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
 }
 

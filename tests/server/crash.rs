@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use trunkline::caller::script::CallScript;
 use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::emulator;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 /// Ends the server with the test.
 pub struct Process(pub Child);

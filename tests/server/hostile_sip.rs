@@ -13,12 +13,12 @@ use tokio::time::timeout;
 use trunkline::config::Config;
 use trunkline_connections::{Closed, ConnectionCounters};
 
-#[path = "../../signaling/tests/common/hostile.rs"]
-mod hostile;
+#[path = "../../signaling/tests/common/message_mutator.rs"]
+mod message_mutator;
 mod tls;
 mod websocket;
 
-use hostile::{HEADERS, MessageDraft, chunks, spoiled};
+use message_mutator::{HEADERS, MessageDraft, chunks, spoiled};
 
 /// What is not there after this does not come: the machine has other things to do than this test.
 const NEVER: Duration = Duration::from_secs(20);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use trunkline::caller::script::CallScript;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::HeaderName;
+use trunkline_signaling::sip::user_agent::Transport;
 
 struct Proxy {
     child: Child,

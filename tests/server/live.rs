@@ -141,7 +141,7 @@ async fn strangers_are_turned_away_by_close_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
-    use trunkline::call::live::LiveUpdate;
+    use trunkline::call::live_update::LiveUpdate;
     use trunkline::domain::call::{Call, Direction};
     let server = Server::start().await;
     let context = server.app.context.clone();

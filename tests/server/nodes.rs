@@ -13,8 +13,8 @@ use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::domain::time::UnixMs;
 use trunkline::emulator;
 use trunkline_signaling::io::driver::IncomingCall;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 struct NodePair {
     nodes: [Installation; 2],

@@ -11,12 +11,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use trunkline::domain::chat::{ChatMessage, ToolCall};
 use trunkline::domain::provider::{LlmProvider, ProviderAccount, SttProvider};
-use trunkline::domain::speech::{TtsConfig, VoiceSettings};
-use trunkline::providers::chat::{self, LlmPlan};
-use trunkline::providers::speech::TtsSocketProtocol;
+use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline::providers::llm::{self, LlmPlan};
+use trunkline::providers::tts::TtsSocketProtocol;
 use trunkline::providers::{
     Deadlines, LlmRequest, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
-    cartesia, elevenlabs, engine, listen, registry,
+    cartesia, elevenlabs, realtime, registry, stt,
 };
 
 /// The next request: its line, the headers that matter, its body. Its connection stays open, unanswered: a
@@ -158,13 +158,13 @@ async fn requests_leave_as_the_vendors_document_them() {
     ] {
         let candidate = providers.chat_candidate(provider, model, temperature, None).unwrap();
         let plan = LlmPlan { candidates: vec![candidate.clone()], hedge_after: None };
-        let stream = chat::stream_llm_response(&providers, plan.clone(), conversation());
+        let stream = llm::stream_llm_response(&providers, plan.clone(), conversation());
         golden.compare(name, &captured(&listener, &mut open).await);
         drop(stream);
         if temperature.is_none() {
             let schema = json!({"type": "object", "properties": {"summary": {"type": "string"}}});
             let messages = [ChatMessage::System("Report.".into()), ChatMessage::User("Hello".into())];
-            let asked = chat::complete(&providers, &plan, &messages, &schema, Duration::from_secs(2));
+            let asked = llm::complete(&providers, &plan, &messages, &schema, Duration::from_secs(2));
             let text = tokio::select! {
                 text = captured(&listener, &mut open) => text,
                 _ = asked => unreachable!("nobody answers"),
@@ -209,7 +209,7 @@ async fn requests_leave_as_the_vendors_document_them() {
         ("deepgram_flux", SttProvider::Deepgram, "flux-general-multi", "nl"),
         ("openai_transcription", SttProvider::Openai, "gpt-4o-transcribe", "nl-NL"),
     ] {
-        let setup = listen::SttSessionConfig {
+        let setup = stt::SttSessionConfig {
             model: model.into(),
             language: language.into(),
             keyterms: vec!["Acme".into(), "Jansen & Zn".into()],
@@ -218,10 +218,10 @@ async fn requests_leave_as_the_vendors_document_them() {
             eager: false,
         };
         let candidate = providers.stt_candidate(provider, None, setup);
-        let session = listen::open_stt_session(&providers, vec![candidate]);
+        let session = stt::open_stt_session(&providers, vec![candidate]);
         let (head, mut socket) = upgraded(&listener).await;
-        session.input.send(listen::SttInput::Audio(vec![0xD5; 640].into())).await.unwrap();
-        session.input.send(listen::SttInput::Finalize).await.unwrap();
+        session.input.send(stt::SttInput::Audio(vec![0xD5; 640].into())).await.unwrap();
+        session.input.send(stt::SttInput::Finalize).await.unwrap();
         let mut said = String::new();
         // A gap is filled in its own time, which is not part of what is pinned.
         while let Ok(Some(Ok(frame))) = tokio::time::timeout(Duration::from_millis(90), socket.next()).await {
@@ -250,7 +250,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         text + &format!("<html>502 Bad Gateway</html>\n  {}\n", read("<html>502 Bad Gateway</html>"))
     };
     for (name, provider, model, messages) in recogniser_messages() {
-        let setup = listen::SttSessionConfig {
+        let setup = stt::SttSessionConfig {
             model: model.into(),
             language: "nl".into(),
             keyterms: vec![],
@@ -284,18 +284,18 @@ fn messages_of_the_vendors_mean_what_they_say() {
         let settings = VoiceSettings::default();
         let mut wire: Box<dyn TtsSocketProtocol> = match name {
             "elevenlabs_multi_stream_input" => {
-                Box::new(elevenlabs::contexts::MultiStreamProtocol::new(&config, &settings))
+                Box::new(elevenlabs::multi_stream::MultiStreamProtocol::new(&config, &settings))
             }
             "elevenlabs_text_to_dialogue" => {
-                Box::new(elevenlabs::dialogue::TextToDialogueProtocol::new(&config, &settings))
+                Box::new(elevenlabs::text_to_dialogue::TextToDialogueProtocol::new(&config, &settings))
             }
-            _ => Box::new(cartesia::message::CartesiaProtocol::new(&config, &settings)),
+            _ => Box::new(cartesia::websocket::CartesiaProtocol::new(&config, &settings)),
         };
         wire.speak("s1", "Ja hoor.");
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in engine_messages() {
-        let setup = engine::RealtimeSessionConfig {
+        let setup = realtime::RealtimeSessionConfig {
             model: "m".into(),
             voice: None,
             instructions: "Be brief.".into(),

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline::caller::softphone::Softphone;
 use trunkline::domain::delivery::{Delivery, DeliveryChannel};
+use trunkline::domain::fair_share::{FairShares, ShareLimits};
 use trunkline::domain::ids::{DeliveryId, OrganizationId};
 use trunkline::domain::quota::QuotaOverrides;
-use trunkline::domain::share::{FairShares, ShareLimits};
 use trunkline::store::{OrgScope, Store, now};
-use trunkline_signaling::sip::endpoint::{CallId, SipEvent, Transport};
-use trunkline_signaling::sip::failure::EndCause;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::reason::Reason;
+use trunkline_signaling::sip::user_agent::{CallId, SipEvent, Transport};
 
 const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=audio 49900 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";

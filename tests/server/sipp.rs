@@ -125,7 +125,7 @@ async fn unknown_numbers_and_addresses_are_refused() {
     let server = Server::start().await;
     let status = async |number: &str| {
         use trunkline::caller::script::CallScript;
-        use trunkline_signaling::sip::endpoint::Transport;
+        use trunkline_signaling::sip::user_agent::Transport;
         let report = server
             .phone
             .dial(&server.dial_to(number, Transport::Udp), &CallScript::parse("hangup").unwrap(), None)

@@ -13,8 +13,8 @@ use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
 use trunkline::domain::provider::ProviderAccount;
 use trunkline::emulator::{self, Delays};
 use trunkline_signaling::io::driver::IncomingCall;
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 pub const NUMBER: &str = "+31201234567";
 pub const OWNER: &str = "owner@example.com";

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use trunkline::caller::script::CallScript;
 use trunkline::caller::softphone::{DialParams, Softphone};
-use trunkline_signaling::sip::endpoint::Transport;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::Transport;
 
 /// Opens a WebSocket, sends OPTIONS and prints the first line of the answer, or how it was refused.
 const WS: &str = r#"

@@ -5,26 +5,28 @@
 //! [`Connections`] shares a table between the tasks of a listener, and [`PacedStream`] gives up a peer that does not
 //! take what it is sent.
 
-mod bucket;
+mod connection_table;
+mod counters;
+mod minimum_rate;
 mod networks;
-mod pace;
-mod report;
-mod source;
-mod table;
+mod source_address;
+mod token_bucket;
 
 #[cfg(feature = "tokio")]
-mod paced_stream;
+mod minimum_rate_stream;
 #[cfg(feature = "tokio")]
 mod shared;
 
-pub use bucket::{KeyedTokenBuckets, TokenBucket, TokenRate};
+pub use connection_table::{
+    ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, OpenedConnection, PeerClass,
+};
+pub use counters::{Closed, ConnectionCounters};
+pub use minimum_rate::MinimumRate;
 pub use networks::NetworkList;
-pub use pace::MinimumRate;
-pub use report::{Closed, ConnectionCounters};
-pub use source::{SourceAddress, SourceNetwork};
-pub use table::{ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, OpenedConnection, PeerClass};
+pub use source_address::{SourceAddress, SourceNetwork};
+pub use token_bucket::{KeyedTokenBuckets, TokenBucket, TokenRate};
 
 #[cfg(feature = "tokio")]
-pub use paced_stream::MinimumRateStream;
+pub use minimum_rate_stream::MinimumRateStream;
 #[cfg(feature = "tokio")]
 pub use shared::{ConnectionGuard, ConnectionPool, Eviction};

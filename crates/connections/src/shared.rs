@@ -1,8 +1,8 @@
 //! A table of connections that the tasks of a listener share.
 
-use crate::report::{Closed, ConnectionCounters};
-use crate::source::SourceAddress;
-use crate::table::{ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, PeerClass};
+use crate::connection_table::{ConnectionCaps, ConnectionId, ConnectionRefusedError, EvictionTable, PeerClass};
+use crate::counters::{Closed, ConnectionCounters};
+use crate::source_address::SourceAddress;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

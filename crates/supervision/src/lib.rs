@@ -4,9 +4,9 @@
 //! [`contain_sync`] run one; [`panics`] is what the metrics show and what every test holds against zero. Knows nothing
 //! of what the parts do.
 
-mod hook;
+mod panic_hook;
 
-pub use hook::install_hook;
+pub use panic_hook::install_hook;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,12 +1,12 @@
 //! Sockets, threads, clock and files for the legs. The only module of this crate that may use them.
 #![expect(clippy::disallowed_methods, reason = "this module delivers packets and time to the legs")]
 
-pub mod arrival;
-mod carrier;
+mod event_loop;
+mod ice_tcp;
+mod leg_transport;
 pub mod ports;
+pub mod receive_timestamp;
 pub mod recorder;
-mod seat;
-mod shared;
-mod streams;
-mod turns;
+mod slot;
+mod webrtc_port;
 pub mod worker;

@@ -4,16 +4,16 @@
 //! are kept in a dense array. Scanning it costs about a nanosecond per leg, so a talk spurt can start in the next
 //! cycle. Late cycles are caught up, never skipped.
 
-use super::arrival::ReceiveTimestamping;
+use super::event_loop::{Worker, WorkerContext};
+pub use super::ice_tcp::IceTcpLimits;
 use super::ports::PortPair;
+use super::receive_timestamp::ReceiveTimestamping;
 use super::recorder::{Recorder, RecordingDone};
-use super::shared::WebRtcPort;
-pub use super::streams::IceTcpLimits;
-use super::turns::{Worker, WorkerContext};
+use super::webrtc_port::WebRtcPort;
 use crate::frame::Frame;
 use crate::leg::{Leg, LegConfig, LegEvent, StreamConfig};
 use crate::limits;
-use crate::playout::backdrop::AmbienceMixer;
+use crate::playout::ambience::AmbienceMixer;
 use crate::playout::queue::SegmentId;
 use crate::stats::{Heartbeat, Liveness, WorkerStats};
 use crate::transport::dtls::{DtlsFingerprint, DtlsIdentity};

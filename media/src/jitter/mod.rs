@@ -1,4 +1,4 @@
 //! From packets as they arrive to an unbroken sample stream.
 
 pub mod buffer;
-pub mod conceal;
+pub mod packet_loss_concealment;

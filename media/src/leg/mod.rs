@@ -3,36 +3,36 @@
 //! A plain value with one owner. Datagrams and ticks go in with their instant; packets leave through the `send`
 //! argument, everything else through [`Leg::poll_event`]. After warm-up nothing here allocates per packet.
 
-mod coder;
-mod ears;
+mod audio_analysis;
+mod comfort_noise;
 mod latch;
-mod noise;
-mod pace;
-mod path;
 mod receiving;
+mod sample_budget;
 mod sending;
+mod stream_codec;
+mod transport_events;
 mod types;
 
-use coder::StreamCodec;
-use ears::AudioAnalysis;
+use audio_analysis::AudioAnalysis;
+use comfort_noise::ComfortNoise;
 pub use latch::Latching;
 use latch::{Latch, SignalledMedia};
-use noise::ComfortNoise;
-use pace::SampleBudget;
+use sample_budget::SampleBudget;
+use stream_codec::StreamCodec;
 pub use types::{LegConfig, LegEvent, PortKind, StreamConfig};
 
 use crate::codec::Companding;
 use crate::frame::{FRAME_DURATION, FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
 use crate::jitter::buffer::JitterBuffer;
 use crate::limits;
-use crate::playout::backdrop::AmbienceMixer;
+use crate::playout::ambience::AmbienceMixer;
 use crate::playout::pacer::Pacer;
 use crate::playout::queue::{PlayoutQueue, SegmentId};
 use crate::playout::relay::RelayBuffer;
 use crate::record::align::RecordingAligner;
-use crate::rtp::digits::DtmfSender;
+use crate::rtp::dtmf_sender::DtmfSender;
+use crate::rtp::e_model;
 use crate::rtp::packetizer::Packetizer;
-use crate::rtp::quality;
 use crate::rtp::rtcp::{self, NtpClock};
 use crate::rtp::telephone_event;
 use crate::stats::LegStats;
@@ -299,7 +299,7 @@ impl Leg {
             packets_late: counters.late,
             packets_duplicate: counters.duplicate,
             packets_reordered: counters.reordered,
-            mos: (counters.received > 0).then(|| quality::mos(self.r_factor())),
+            mos: (counters.received > 0).then(|| e_model::mos(self.r_factor())),
             mos_remote: self.remote_mos(),
             jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / SAMPLE_RATE_HZ as f32,
             echo: self.analysis.echo.path(),

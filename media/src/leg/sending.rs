@@ -6,7 +6,7 @@ use crate::codec::Codec;
 use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::limits;
 use crate::playout::queue::SegmentChange;
-use crate::rtp::quality;
+use crate::rtp::e_model;
 use crate::rtp::rtcp::{self, ReceptionReport};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -193,7 +193,7 @@ impl Leg {
             round_trip_ms: self.stats.round_trip_ms.unwrap_or(0.0).min(65_535.0) as u16,
             end_system_ms: self.end_system_ms() as u16,
             r_factor: Some(rating as u8),
-            mos: Some(quality::mos(rating)),
+            mos: Some(e_model::mos(rating)),
         }
     }
 
@@ -211,12 +211,12 @@ impl Leg {
     pub(super) fn r_factor(&self) -> f32 {
         let counters = self.buffer.counters;
         let expected = (counters.received + counters.lost).max(1) as f32;
-        quality::r_factor((counters.lost + counters.late) as f32 / expected, self.delay_ms())
+        e_model::r_factor((counters.lost + counters.late) as f32 / expected, self.delay_ms())
     }
 
     /// MOS of our stream at the peer: as reported by the peer, else computed from the reported loss.
     pub(super) fn remote_mos(&self) -> Option<f32> {
-        let reported = self.reported.then(|| quality::mos(quality::r_factor(self.stats.remote_loss, self.delay_ms())));
+        let reported = self.reported.then(|| e_model::mos(e_model::r_factor(self.stats.remote_loss, self.delay_ms())));
         self.remote_voip_metrics.and_then(|voip| voip.mos).or(reported)
     }
 }

@@ -5,7 +5,7 @@ use crate::codec::{Codec, Companding};
 use crate::detect::{echo, tone};
 use crate::frame::FRAME_SAMPLES;
 use crate::limits;
-use crate::playout::backdrop::AmbienceMixer;
+use crate::playout::ambience::AmbienceMixer;
 use crate::playout::queue::{SegmentId, SegmentPlayed};
 use crate::rtp::rtcp::NtpClock;
 use crate::stats::LegStats;

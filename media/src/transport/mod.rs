@@ -3,5 +3,5 @@
 pub mod dtls;
 pub mod ice;
 pub mod srtp;
-pub mod stream;
+pub mod tcp_framing;
 pub mod webrtc;

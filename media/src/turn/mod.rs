@@ -1,5 +1,5 @@
 //! Turn-taking: barge-in and end-of-turn detection.
 
 pub mod barge_in;
-pub mod endpoint;
-pub mod evidence;
+pub mod completeness;
+pub mod end_of_turn;

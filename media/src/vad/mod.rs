@@ -1,6 +1,6 @@
 //! Voice activity detection: a small neural model behind a level normalizer, with an adaptive threshold and a hangover.
 
-mod level;
-mod model;
+mod detector;
+mod level_normalizer;
 
-pub use model::{SpeechChange, VadConfig, VoiceActivityDetector};
+pub use detector::{SpeechChange, VadConfig, VoiceActivityDetector};

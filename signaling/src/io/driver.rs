@@ -1,20 +1,20 @@
 //! Runs the SIP user agent: one task owns it, its UDP socket, connections and timers.
 
-use super::containment::{CHECK_ADDR, CHECK_TRANSPORT, InternalWork, SWEEP_INTERVAL, SelfChecks};
+use super::connection::{self, ConnectionEvent, ConnectionPeer};
+use super::dns::{self, DnsCache, Lookup, LookupPurpose, LookupResult};
 use super::handle::{ListenAddresses, SipCommand, SipHandle};
 use super::listener::{
     self, ListenerContext, ListenerKind, SipConnectionLimits, SipConnectionReports, TrunkAllowLists,
 };
-use super::names::{self, DnsCache, Lookup, LookupPurpose, LookupResult};
-use super::stream::{self, ConnectionEvent, ConnectionPeer};
-use super::streams::{OpenConnections, SipConnection};
+use super::open_connections::{OpenConnections, SipConnection};
+use super::panic_containment::{CHECK_ADDR, CHECK_TRANSPORT, InternalWork, SWEEP_INTERVAL, SelfChecks};
 use super::tls::TlsCertificates;
 use crate::limits;
-use crate::sip::endpoint::{
+use crate::sip::message::parse;
+use crate::sip::user_agent::{
     CallId, DnsQuery, IncomingInvite, NextHop, RegistrationEvent, SipCounters, SipEvent, Transmit, TransmitTarget,
     Transport, TransportAddress, UserAgent, UserAgentConfig,
 };
-use crate::sip::message::parse;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -403,7 +403,7 @@ impl SipDriver {
         };
         let (resolver, resolved) = (self.names.resolver(), self.resolved.clone());
         spawn("sip_names", async move {
-            names::resolve(asked, resolver, resolved).await;
+            dns::resolve(asked, resolver, resolved).await;
             drop(permit);
         });
     }
@@ -494,8 +494,8 @@ impl SipDriver {
         self.streams.insert(peer, SipConnection { queue, place: place.clone(), server_name, is_open: !is_secure });
         let address = peer;
         let peer = ConnectionPeer { address, place: place.clone(), limits, is_ours: true };
-        let serving = stream::connect(peer, secure, outbound, events.clone());
-        spawn("sip_connection", stream::until_evicted(place, eviction, events.clone(), address, serving));
+        let serving = connection::connect(peer, secure, outbound, events.clone());
+        spawn("sip_connection", connection::until_evicted(place, eviction, events.clone(), address, serving));
     }
 
     fn deliver_event(&mut self, event: SipEvent) {
@@ -560,8 +560,8 @@ impl SipDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::endpoint::{DestinationPolicy, InboundTrunk};
-    use crate::sip::failure::EndCause;
+    use crate::sip::end_cause::EndCause;
+    use crate::sip::user_agent::{DestinationPolicy, InboundTrunk};
     use tokio::sync::oneshot;
 
     const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 7], 5_060);

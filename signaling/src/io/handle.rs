@@ -2,7 +2,7 @@
 
 use super::driver::SipSnapshot;
 use super::listener::SipConnectionReports;
-use crate::sip::endpoint::{
+use crate::sip::user_agent::{
     CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipEvent, TrunkKey,
 };
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! Listeners: admission at accept, then TLS and WebSocket handshakes with deadlines.
 
-use super::stream::{self, ConnectionEvent, ConnectionPeer};
+use super::connection::{self, ConnectionEvent, ConnectionPeer};
 use crate::limits;
-use crate::sip::endpoint::{InboundTrunks, Transport, TransportAddress};
+use crate::sip::user_agent::{InboundTrunks, Transport, TransportAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -216,10 +216,14 @@ async fn serve(
         }
         let peer = ConnectionPeer { address, place: place.clone(), limits: admission.limits, is_ours: false };
         match opened {
-            AcceptedConnection::Plain(stream) => stream::run(stream, peer, outbound, &admission.events).await,
-            AcceptedConnection::Tls(stream) => stream::run(*stream, peer, outbound, &admission.events).await,
-            AcceptedConnection::Ws(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
-            AcceptedConnection::Wss(socket) => stream::run_websocket(*socket, peer, outbound, &admission.events).await,
+            AcceptedConnection::Plain(stream) => connection::run(stream, peer, outbound, &admission.events).await,
+            AcceptedConnection::Tls(stream) => connection::run(*stream, peer, outbound, &admission.events).await,
+            AcceptedConnection::Ws(socket) => {
+                connection::run_websocket(*socket, peer, outbound, &admission.events).await
+            }
+            AcceptedConnection::Wss(socket) => {
+                connection::run_websocket(*socket, peer, outbound, &admission.events).await
+            }
         }
     };
     tokio::select! {

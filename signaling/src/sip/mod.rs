@@ -3,8 +3,7 @@
 
 pub mod dialog;
 pub mod digest;
-pub mod endpoint;
-pub mod failure;
+pub mod end_cause;
 pub mod message;
 pub mod rate_limit;
 pub mod reason;
@@ -12,5 +11,6 @@ pub mod registration;
 pub mod session_timer;
 mod token;
 pub mod transaction;
+pub mod user_agent;
 
 pub use token::TokenSource;

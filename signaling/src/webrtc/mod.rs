@@ -2,5 +2,5 @@
 //! the media transport.
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub mod fragment;
+pub mod ice_fragment;
 pub mod offer;

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::digest::DigestCredentials;
-use trunkline_signaling::sip::endpoint::{
+use trunkline_signaling::sip::end_cause::EndCause;
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+use trunkline_signaling::sip::reason::Reason;
+use trunkline_signaling::sip::user_agent::{
     CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, TransmitTarget, Transport,
     TransportAddress, UserAgent, UserAgentConfig,
 };
-use trunkline_signaling::sip::failure::EndCause;
-use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
-use trunkline_signaling::sip::reason::Reason;
 
 pub const CALLER: &str = "127.0.0.1:5060";
 pub const CALLEE: &str = "127.0.0.2:5060";

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::endpoint::{
+use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
+use trunkline_signaling::sip::user_agent::{
     CallId, DestinationPolicy, InboundTrunk, InviteRequest, SipEvent, Transport, TransportAddress, UserAgent,
     UserAgentConfig,
 };
-use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 
 fn config() -> UserAgentConfig {
     UserAgentConfig {

@@ -1,11 +1,11 @@
 //! Inbound calls: chooses who answers, negotiates media, then starts the conversation.
 
-use super::containment::CallPanicGuard;
-use super::converse::{Conversation, run_conversation};
-use super::hooks::CallWebhooks;
-use super::line::CallLeg;
-use super::ringing::{play_early_media, reject_early_request};
-use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, SharedServices, trunks};
+use super::call_leg::CallLeg;
+use super::call_webhooks::CallWebhooks;
+use super::conversation::{Conversation, run_conversation};
+use super::early_media::{play_early_media, reject_early_request};
+use super::panic_recovery::CallPanicGuard;
+use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, SharedServices, trunk_calls};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
 use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
@@ -28,8 +28,8 @@ use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
-use trunkline_signaling::sip::endpoint::{IncomingInvite, SipEvent};
 use trunkline_signaling::sip::message::HeaderName;
+use trunkline_signaling::sip::user_agent::{IncomingInvite, SipEvent};
 
 /// If the database does not answer in time, the call is refused.
 const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
@@ -100,7 +100,7 @@ enum RoutingResult {
 
 async fn route(context: &SharedServices, incoming: &IncomingInvite) -> Result<RoutingResult, StoreError> {
     let candidates = context.trunks.candidates(&incoming.candidates);
-    let (called, source) = (trunks::called_party(incoming), incoming.source.ip());
+    let (called, source) = (trunk_calls::called_party(incoming), incoming.source.ip());
     let mut readings = trunk_selection::readings(candidates.iter().cloned(), &called, source);
     let mut owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
     if owners.is_empty() {
@@ -131,7 +131,7 @@ pub(super) async fn calls_other_organization(
     context: &SharedServices, incoming: &IncomingInvite, own: OrganizationId,
 ) -> bool {
     let candidates = context.trunks.candidates(&incoming.candidates);
-    let readings = trunk_selection::readings(candidates, &trunks::called_party(incoming), incoming.source.ip());
+    let readings = trunk_selection::readings(candidates, &trunk_calls::called_party(incoming), incoming.source.ip());
     let owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone()));
     match tokio::time::timeout(REPLACED_DEADLINE, owners).await {
         Ok(Ok(owners)) => !owners.is_empty() && owners.values().all(|owner| owner.organization != own),
@@ -274,7 +274,7 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
     };
     // Fetching the certificate may be slow: that must not count as an overload signal.
     context.sip.mark_attended(incoming.call).await;
-    let from = trunks::calling_party(trunk, incoming);
+    let from = trunk_calls::calling_party(trunk, incoming);
     let found = context.stir.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
     if let Some(required) = required {
         match found.verified {
@@ -298,9 +298,9 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
 async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Option<InboundSetup> {
     let RingingCall { context, route, id, incoming, .. } = &*ringing;
     let mut call = Call::begun(*id, route.scope.organization(), Direction::Inbound, now());
-    call.from_number = trunks::calling_party(&ringing.trunk, incoming);
+    call.from_number = trunk_calls::calling_party(&ringing.trunk, incoming);
     call.to_number = route.number.number.to_string();
-    let mut facts = trunks::header_facts(&incoming.headers);
+    let mut facts = trunk_calls::header_facts(&incoming.headers);
     facts.extend(ringing.identity.clone().map(|identity| ("identity".to_owned(), Value::Object(identity))));
     call.signalling = (!facts.is_empty()).then_some(Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
@@ -460,7 +460,7 @@ async fn wait_for_ack(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) ->
         match tokio::time::timeout_at(until, events.recv()).await {
             Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
             Ok(Some(SipEvent::Ended { cause, .. })) => {
-                use trunkline_signaling::sip::failure::EndCause;
+                use trunkline_signaling::sip::end_cause::EndCause;
                 return Err(match cause {
                     EndCause::RemoteCancel { .. } => EndReason::Canceled,
                     EndCause::RemoteBye { .. } => EndReason::CustomerHungUp,

@@ -2,57 +2,59 @@
 #![expect(clippy::disallowed_methods, reason = "this module delivers bytes and time to the state machine")]
 
 mod admission;
-mod consult;
-mod containment;
-mod converse;
-mod engine;
-mod figures;
-mod handover;
-mod hooks;
+mod call_leg;
+mod call_metrics;
+mod call_webhooks;
+mod cluster;
+mod concurrency;
+mod consultation;
+mod conversation;
+mod dialog_control;
+mod early_media;
 mod inbound;
-mod line;
-mod order;
+mod inbound_refer;
 mod outbound;
-mod plan;
-mod probes;
-mod recording_space;
-mod remote;
-mod ringing;
-mod schemas;
-mod signal;
-mod slots;
-mod tools;
-mod trunks;
-mod voice;
-mod web;
+mod panic_recovery;
+mod provider_plan;
+mod realtime;
+mod recording_quota;
+mod schema_validation;
+mod task_call;
+mod tool_runner;
+mod trunk_calls;
+mod trunk_probes;
+mod tts;
+mod web_call;
 mod wrap_up;
 
 pub use crate::providers::registry::normalize_base_url;
 pub use admission::{AdmissionControl, AdmissionError, AdmissionPermit, watch_other_nodes};
-pub use containment::LastHeartbeat;
+pub use cluster::Cluster;
+pub use concurrency::{
+    ConcurrencyLimit, ConcurrencyLimitError, ConcurrencyLimiter, ConcurrencyLimiters, ConcurrencyPermit,
+};
 pub use inbound::inbound;
-pub use order::{PlaceCallError, PlacedCall, place};
 pub use outbound::{OutboundCallParams, outbound};
-pub use probes::{ProbeError, TrunkProbes, probe_trunk};
-pub use recording_space::{RecordingQuota, watch_recordings};
-pub use remote::Cluster;
-pub use schemas::{SchemaTimeoutError, SchemaWorkers};
-pub use slots::{ConcurrencyLimit, ConcurrencyLimitError, ConcurrencyLimiter, ConcurrencyLimiters, ConcurrencyPermit};
-pub use trunks::{TrunkState, TrunkStates, watch_trunks};
-pub use web::{
+pub use panic_recovery::LastHeartbeat;
+pub use recording_quota::{RecordingQuota, watch_recordings};
+pub use schema_validation::{SchemaTimeoutError, SchemaWorkers};
+pub use task_call::{PlaceCallError, PlacedCall, place};
+pub use trunk_calls::{TrunkState, TrunkStates, watch_trunks};
+pub use trunk_probes::{ProbeError, TrunkProbes, probe_trunk};
+pub use web_call::{
     IceRestart, WebAnswer, WebCallError, WebCallLimits, WebCallParams, WebCalls, WebOffer, add_web_candidates,
     connect_web, place_web, restart_web,
 };
 pub use wrap_up::{CallAnalysis, wrap_up};
 
-use super::links::Links;
-use super::live::LiveUpdate;
+use super::live_update::LiveUpdate;
 use super::machine::CallSpec;
 use super::negotiate::Negotiation;
+use super::public_links::Links;
 use super::registry::{CallChange, CallRegistry, CallSlot, LiveFeed, RegistryGuard};
 use crate::domain::FieldError;
 use crate::domain::agent::{AgentFields, NamedAddress};
-use crate::domain::background::AmbienceSound;
+use crate::domain::ambience::AmbienceSound;
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
@@ -60,7 +62,7 @@ use crate::domain::price::PriceTable;
 use crate::domain::provider::{PipelineStage, ProviderAccount};
 use crate::domain::trunk::Trunk;
 use crate::egress::EgressGuard;
-use crate::providers::listen::{self, SttSession};
+use crate::providers::stt::{self, SttSession};
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
 use crate::stir::IdentityVerifier;
 use crate::store::journal::Journal;
@@ -69,8 +71,8 @@ use crate::store::{OrgScope, Store, now};
 use crate::supervision::Supervisor;
 use crate::telemetry::spans::TraceExporter;
 use crate::webhooks::sender::WebhookSender;
-use containment::CallPanicGuard;
-use hooks::CallWebhooks;
+use call_webhooks::CallWebhooks;
+use panic_recovery::CallPanicGuard;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -81,7 +83,7 @@ use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{LegHandle, MediaWorkers, TransportSetup};
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
-use trunkline_media::playout::backdrop::{AmbienceKind, AmbienceMixer};
+use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
@@ -290,7 +292,7 @@ impl CallRecord {
 /// Who processes the caller's speech.
 enum SpeechBackend {
     Stt(SttSession),
-    Realtime(engine::RealtimeBridge),
+    Realtime(realtime::RealtimeBridge),
 }
 
 /// A leg with its events.
@@ -357,13 +359,13 @@ impl CallServices {
 
     /// Opens the HTTP connections for LLM and TTS.
     fn open_connections(&self, brief: &CallSpec) {
-        let endpoints = plan::http_endpoints(&self.providers, brief);
+        let endpoints = provider_plan::http_endpoints(&self.providers, brief);
         drop(self.providers.open_connections(&endpoints)); // they continue in the background
     }
 
     /// Opens STT, or the realtime session instead; it connects while the phone rings.
     fn start_speech_backend(&self, brief: &CallSpec, law: Companding) -> SpeechBackend {
-        match engine::RealtimeBridge::open(&self.providers, brief, law) {
+        match realtime::RealtimeBridge::open(&self.providers, brief, law) {
             Some(side) => SpeechBackend::Realtime(side),
             None => SpeechBackend::Stt(self.start_stt(brief, law)),
         }
@@ -371,7 +373,7 @@ impl CallServices {
 
     /// Warms up a connection to the agent's realtime model; false when it has none.
     fn warm_up_realtime(&self, brief: &CallSpec) -> bool {
-        let config = plan::llm(&brief.agent);
+        let config = provider_plan::llm(&brief.agent);
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         if config.provider.is_realtime() {
             self.providers.warm_up_websocket(&endpoint, PipelineStage::Realtime);
@@ -380,7 +382,7 @@ impl CallServices {
     }
 
     fn start_stt(&self, brief: &CallSpec, law: Companding) -> SttSession {
-        listen::open_stt_session(&self.providers, plan::stt_candidates(&self.providers, brief, law))
+        stt::open_stt_session(&self.providers, provider_plan::stt_candidates(&self.providers, brief, law))
     }
 }
 

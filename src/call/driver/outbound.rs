@@ -1,17 +1,17 @@
 //! Outbound calls of tasks: dials and, when answered, starts the conversation.
 
-use super::containment::CallPanicGuard;
-use super::converse::{Conversation, run_conversation};
-use super::figures::{end_reason_of_unanswered, reason_facts};
-use super::hooks::CallWebhooks;
-use super::line::CallLeg;
-use super::ringing::reject_early_request;
-use super::trunks::{self, InviteParams, custom_headers};
-use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, handover};
+use super::call_leg::CallLeg;
+use super::call_metrics::{end_reason_of_unanswered, reason_facts};
+use super::call_webhooks::CallWebhooks;
+use super::conversation::{Conversation, run_conversation};
+use super::early_media::reject_early_request;
+use super::panic_recovery::CallPanicGuard;
+use super::trunk_calls::{self, InviteParams, custom_headers};
+use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, inbound_refer};
+use crate::call::amd::AmdDetector;
 use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError};
 use crate::call::registry::{CallCommand, CallSlot};
-use crate::call::voicemail::AmdDetector;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -20,7 +20,7 @@ use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::Trunk;
 use crate::providers::SttEvent;
-use crate::providers::listen::{SttInput, SttSession};
+use crate::providers::stt::{SttInput, SttSession};
 use crate::store::{OrgScope, now};
 use crate::supervision;
 use crate::webhooks::event;
@@ -33,9 +33,9 @@ use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::{LegEvent, StreamConfig};
-use trunkline_signaling::sip::endpoint::{CallId as SipCall, InviteRequest, SipEvent};
-use trunkline_signaling::sip::failure::EndCause;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::Uri;
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteRequest, SipEvent};
 
 /// Redirections of one call that are followed.
 const REDIRECTS_MAX: usize = 3;
@@ -127,7 +127,7 @@ async fn dial(
                 .contacts
                 .iter()
                 .filter_map(|contact| Uri::parse(contact).ok())
-                .find_map(|uri| handover::destination(&order.trunk.fields, &uri));
+                .find_map(|uri| inbound_refer::destination(&order.trunk.fields, &uri));
         }
         if to.is_none() {
             return way.failed(&mut record, unanswered.reason).await;
@@ -142,7 +142,7 @@ fn invite(
 ) -> Option<InviteRequest> {
     let headers = custom_headers(&order.task.fields.sip_headers);
     let errand = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
-    trunks::invite(context, &order.trunk, errand)
+    trunk_calls::invite(context, &order.trunk, errand)
 }
 
 /// Why the call was not answered.

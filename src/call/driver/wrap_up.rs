@@ -1,19 +1,19 @@
 //! After-call work: analysis, cost and reports. Jobs are claimed from the database, so that another process takes over
 //! when this one dies.
 
-use super::hooks::CallWebhooks;
+use super::call_webhooks::CallWebhooks;
 use super::{CallServices, SchemaTimeoutError, SharedServices};
 use crate::dialogue::report::{self, Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::call::{Call, CallOutcome, CallUsage};
 use crate::domain::delivery::{Delivery, DeliveryChannel};
+use crate::domain::fair_share::{FairShares, ShareLimits};
 use crate::domain::ids::DeliveryId;
 use crate::domain::price::BillableUsage;
-use crate::domain::share::{FairShares, ShareLimits};
 use crate::domain::transcript::Turn;
 use crate::outbox::mail::MailMessage;
-use crate::providers::chat::{self, Completion, LlmPlan};
+use crate::providers::llm::{self, Completion, LlmPlan};
 use crate::providers::{ProviderError, elevenlabs};
 use crate::store::{OrgScope, StoreError, WrapUpJob, now};
 use crate::supervision::contain;
@@ -212,9 +212,9 @@ impl CallServices {
 
     /// The agent's own LLMs; after a realtime call the default LLM.
     fn analysts(&self, fields: &AgentFields) -> LlmPlan {
-        let models = super::plan::llm_plan(&self.providers, fields);
+        let models = super::provider_plan::llm_plan(&self.providers, fields);
         if models.candidates.is_empty() {
-            return super::plan::llm_plan(&self.providers, &AgentFields::default());
+            return super::provider_plan::llm_plan(&self.providers, &AgentFields::default());
         }
         models
     }
@@ -247,7 +247,7 @@ impl CallServices {
         let mut last = String::new();
         for _ in 0..2 {
             let asked =
-                chat::complete(&self.providers, models, &question.messages, &question.schema, ANALYSIS_DEADLINE).await;
+                llm::complete(&self.providers, models, &question.messages, &question.schema, ANALYSIS_DEADLINE).await;
             let (Completion { text, prompt_tokens, completion_tokens }, model) = asked?;
             found.model = model;
             found.prompt_tokens += prompt_tokens as i64;
@@ -274,7 +274,7 @@ impl CallServices {
             used.into_iter().flatten().map(|(name, amount)| (name.clone(), amount.clone()))
         };
         let tokens = |amount: &Value, name: &str| amount[name].as_i64().unwrap_or(0);
-        let recognised = !super::plan::llm(&fields).provider.is_realtime();
+        let recognised = !super::provider_plan::llm(&fields).provider.is_realtime();
         let stt =
             fields.stt_config.as_ref().map_or("deepgram/nova-3-general".to_owned(), |c| key(c.provider, &c.model));
         let used = BillableUsage {

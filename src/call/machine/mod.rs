@@ -3,31 +3,31 @@
 //! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
 //! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
 
-mod ahead;
-mod engine;
-mod interrupt;
-mod mailbox;
-mod metrics;
+mod barge_in;
+mod call_metrics;
 mod output;
-mod talk;
+mod preemptive_generation;
+mod realtime;
+mod response;
 mod timers;
 mod tools;
 mod transcript;
 mod transfer;
+mod voicemail;
 
-pub use engine::RealtimeCapabilities;
-pub use metrics::{CallMetrics, TurnMetrics};
+pub use call_metrics::{CallMetrics, TurnMetrics};
 pub use output::CallOutput;
+pub use realtime::RealtimeCapabilities;
 pub use timers::CallTimer;
 pub use transfer::{ConsultationEvent, ReferProgress};
 
+use super::amd::AmdDetector;
 use super::dtmf::{DtmfCollector, DtmfInput};
-use super::voicemail::AmdDetector;
 use crate::dialogue::history::History;
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::prompt;
-use crate::dialogue::reply::AgentResponse;
-use crate::dialogue::speakable::SpeechStyle;
+use crate::dialogue::response::AgentResponse;
+use crate::dialogue::text_normalization::SpeechStyle;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::ToolOffer;
 use crate::domain::dtmf_rules::DtmfAction;
@@ -39,7 +39,7 @@ use crate::providers::{Failover, SttEvent};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
-use trunkline_media::turn::endpoint::{self, EndOfTurnDetector};
+use trunkline_media::turn::end_of_turn::{self, EndOfTurnDetector};
 
 /// Default maximum duration: long enough for ordinary calls, short enough to stop runaway ones.
 const MAX_DURATION_DEFAULT: Duration = Duration::from_secs(1_800);
@@ -123,7 +123,7 @@ pub struct CallMachine {
     history: History,
     response: Option<AgentResponse>,
     /// A finished turn that waits for the playback report of the response it interrupted.
-    waiting_turn: Option<endpoint::CallerTurn>,
+    waiting_turn: Option<end_of_turn::CallerTurn>,
     response_id: u32,
     transcript: transcript::TranscriptOrder,
     tool_rounds: u32,
@@ -139,11 +139,11 @@ pub struct CallMachine {
     /// When the caller's last turn ended.
     last_turn: Option<Instant>,
     /// The preemptive generation for a likely end of turn.
-    preemptive: Option<ahead::PreemptiveGeneration>,
+    preemptive: Option<preemptive_generation::PreemptiveGeneration>,
     last_filler: Option<String>,
     /// AMD while it is running, and what follows from its result.
     amd: Option<AmdDetector>,
-    voicemail: Option<mailbox::VoicemailState>,
+    voicemail: Option<voicemail::VoicemailState>,
     voicemail_message: Option<String>,
     /// The transfer in progress.
     transfer: Option<transfer::PendingTransfer>,
@@ -153,7 +153,7 @@ pub struct CallMachine {
     tts_failures: u32,
     stt_stalls: u32,
     /// State of the realtime model while it is in charge.
-    realtime: Option<engine::RealtimeState>,
+    realtime: Option<realtime::RealtimeState>,
     /// The realtime model broke off in the middle of a response: the LLM continues it.
     realtime_broke_off: bool,
     tools: tools::PendingToolCalls,
@@ -183,13 +183,13 @@ impl CallMachine {
 
     /// A call on a realtime model.
     pub fn with_realtime(now: Instant, brief: CallSpec, traits: RealtimeCapabilities) -> Self {
-        Self::with(now, brief, Some(engine::RealtimeState::new(traits)))
+        Self::with(now, brief, Some(realtime::RealtimeState::new(traits)))
     }
 
-    fn with(now: Instant, brief: CallSpec, engine: Option<engine::RealtimeState>) -> Self {
+    fn with(now: Instant, brief: CallSpec, engine: Option<realtime::RealtimeState>) -> Self {
         let turn = brief.agent.turn();
         let ms = Duration::from_millis;
-        let config = endpoint::EndOfTurnConfig {
+        let config = end_of_turn::EndOfTurnConfig {
             min_silence: ms(turn.min_silence_ms),
             complete_silence: ms(turn.complete_silence_ms),
             unfinished_silence: ms(turn.unfinished_silence_ms),
@@ -312,7 +312,7 @@ impl CallMachine {
             }
         }
         if self.paused_response.is_some() {
-            self.timers.set(CallTimer::Resume, now + interrupt::BARGE_IN_DECISION_AFTER);
+            self.timers.set(CallTimer::Resume, now + barge_in::BARGE_IN_DECISION_AFTER);
         } else if self.remainder.is_some() {
             self.timers.set(CallTimer::Resume, now + RESUME_AFTER);
         }
@@ -423,12 +423,16 @@ impl CallMachine {
         let digits = match pressed {
             DtmfInput::Rule(rule) if rule.action == DtmfAction::Say => {
                 let text = rule.text.unwrap_or_default();
-                self.say_instead(now, &text, crate::dialogue::reply::AfterResponse::AwaitCaller);
+                self.say_instead(now, &text, crate::dialogue::response::AfterResponse::AwaitCaller);
                 return;
             }
             DtmfInput::Rule(rule) if rule.action == DtmfAction::EndCall => {
                 let goodbye = self.phrases.goodbye;
-                self.say_instead(now, goodbye, crate::dialogue::reply::AfterResponse::HangUp(EndReason::AgentHungUp));
+                self.say_instead(
+                    now,
+                    goodbye,
+                    crate::dialogue::response::AfterResponse::HangUp(EndReason::AgentHungUp),
+                );
                 return;
             }
             DtmfInput::Rule(rule) if rule.action == DtmfAction::Transfer => {
@@ -451,7 +455,7 @@ impl CallMachine {
         let text = format!("[DTMF {digits}]");
         self.handle_turn(
             now,
-            endpoint::CallerTurn { text, confidence: None, started: now, ended: now, final_at: None },
+            end_of_turn::CallerTurn { text, confidence: None, started: now, ended: now, final_at: None },
         );
     }
 

@@ -4,7 +4,7 @@ use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transcript::Turn;
 use crate::domain::transfer::TransferTarget;
-use crate::providers::engine as engine_wire;
+use crate::providers::realtime as engine_wire;
 use trunkline_media::playout::queue::SegmentId;
 
 #[derive(Clone, Debug, PartialEq)]

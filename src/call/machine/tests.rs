@@ -1,6 +1,6 @@
 //! Calls in virtual time, named after what happens on the line.
 
-mod answerers;
+mod amd;
 mod transcript;
 mod transfers;
 mod turns;
@@ -8,9 +8,9 @@ mod turns;
 use super::*;
 use crate::domain::chat::{ChatMessage, ToolCall};
 use crate::domain::fallback::Fallbacks;
-use crate::domain::speech::{SttConfig, SttProvider};
+use crate::domain::provider_config::{SttConfig, SttProvider};
 use crate::domain::transcript::Turn;
-use crate::providers::engine::{RealtimeEvent, RealtimeInput};
+use crate::providers::realtime::{RealtimeEvent, RealtimeInput};
 use crate::providers::{LlmEvent, ProviderError, TokenUsage};
 
 const MS: Duration = Duration::from_millis(1);

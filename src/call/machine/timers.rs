@@ -2,8 +2,8 @@
 
 use super::transfer::PendingTransfer;
 use super::{CallMachine, CallOutput, CallPhase};
-use crate::call::voicemail::AmdDetector;
-use crate::dialogue::reply::AfterResponse;
+use crate::call::amd::AmdDetector;
+use crate::dialogue::response::AfterResponse;
 use crate::domain::end_reason::EndReason;
 use crate::providers::ProviderError;
 use std::time::{Duration, Instant};

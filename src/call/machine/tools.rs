@@ -2,7 +2,7 @@
 
 use super::transfer::PendingTransfer;
 use super::{CallMachine, CallOutput, CallPhase, CallTimer};
-use crate::dialogue::reply::AfterResponse;
+use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
@@ -11,7 +11,7 @@ use crate::domain::transfer::{TransferConfig, TransferTarget};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::SegmentId;
-use trunkline_media::turn::endpoint;
+use trunkline_media::turn::end_of_turn;
 
 /// Rounds of tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
@@ -91,7 +91,7 @@ impl CallMachine {
 
     /// Calls a tool by DTMF.
     pub(super) fn call_tool_by_dtmf(&mut self, now: Instant, digits: &str, name: String) {
-        let turn = endpoint::CallerTurn {
+        let turn = end_of_turn::CallerTurn {
             text: format!("[DTMF {digits}]"),
             confidence: None,
             started: now,

@@ -4,7 +4,7 @@
 
 use super::{CallMachine, CallOutput};
 use crate::domain::transcript::{Turn, TurnRole};
-use trunkline_media::turn::endpoint;
+use trunkline_media::turn::end_of_turn;
 
 /// Index of a turn in its call, not its position: turns without words have none.
 pub(super) type TurnNumber = u32;
@@ -88,7 +88,7 @@ impl TranscriptOrder {
 }
 
 impl CallMachine {
-    pub(super) fn record_user(&mut self, turn: &endpoint::CallerTurn) {
+    pub(super) fn record_user(&mut self, turn: &end_of_turn::CallerTurn) {
         let number = self.transcript.open();
         let turn = Turn {
             role: TurnRole::User,

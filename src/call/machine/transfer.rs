@@ -2,7 +2,7 @@
 //! belongs to the agent, who continues with the reason if it fails.
 
 use super::{CallMachine, CallOutput, CallTimer};
-use crate::dialogue::reply::AfterResponse;
+use crate::dialogue::response::AfterResponse;
 use crate::domain::end_reason::EndReason;
 use crate::domain::transfer::{TransferMode, TransferTarget};
 use std::time::{Duration, Instant};

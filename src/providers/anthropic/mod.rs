@@ -1,5 +1,5 @@
 //! Anthropic: the Messages API. <https://docs.claude.com/en/api/messages>
 
-pub mod message;
+pub mod messages;
 
-pub static LLM: message::AnthropicMessages = message::AnthropicMessages;
+pub static LLM: messages::AnthropicMessages = messages::AnthropicMessages;

@@ -1,8 +1,8 @@
 //! Cartesia: speech over one WebSocket for a call. <https://docs.cartesia.ai/api-reference/tts/websocket>
 
-pub mod message;
+pub mod websocket;
 
-use super::speech::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
+use super::tts::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
 
 pub static TTS: CartesiaTts = CartesiaTts;
 
@@ -11,7 +11,7 @@ pub struct CartesiaTts;
 
 impl TtsVendor for CartesiaTts {
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
-        let wire = message::CartesiaProtocol::new(&setup.config, &setup.settings);
+        let wire = websocket::CartesiaProtocol::new(&setup.config, &setup.settings);
         Box::new(TtsSocketSession::open(setup, Box::new(wire)))
     }
 }

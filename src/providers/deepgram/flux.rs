@@ -1,7 +1,7 @@
 //! Messages of `/v2/listen`: a recogniser that decides itself when a turn is over.
 
-use crate::providers::listen::{SttProtocol, SttSessionConfig, SttUpdate};
-use crate::providers::net::WebSocketRequest;
+use crate::providers::stt::{SttProtocol, SttSessionConfig, SttUpdate};
+use crate::providers::transport::WebSocketRequest;
 use crate::providers::{ProviderAccess, ProviderError, SttEvent};
 use serde::Deserialize;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 //! <https://developers.deepgram.com/reference>
 
 pub mod flux;
-pub mod message;
+pub mod nova;
 
-use super::listen::{SttProtocol, SttSessionConfig, SttVendor};
+use super::stt::{SttProtocol, SttSessionConfig, SttVendor};
 
 pub static STT: DeepgramStt = DeepgramStt;
 
@@ -16,7 +16,7 @@ impl SttVendor for DeepgramStt {
         if setup.model.starts_with("flux") {
             Box::new(flux::FluxProtocol::new(setup.clone()))
         } else {
-            Box::new(message::NovaProtocol::new(setup.clone()))
+            Box::new(nova::NovaProtocol::new(setup.clone()))
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `GET /v1/convai/conversations/{id}`: what was said in a call that ran on ElevenLabs' conversational agent.
 
-use super::http::segments;
+use super::http_stream::segments;
 use crate::domain::provider::{PipelineStage, ProviderAccount};
 use crate::domain::transcript::{Turn, TurnRole};
-use crate::providers::{ProviderError, ProviderRegistry, net, refusal, unreachable};
+use crate::providers::{ProviderError, ProviderRegistry, refusal, transport, unreachable};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -58,7 +58,7 @@ pub async fn transcript(providers: &ProviderRegistry, id: &str) -> Result<Vec<Tu
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        let body = timeout_at(deadline, net::body(response, CONVERSATION_BYTES_MAX)).await.map_err(late)??;
+        let body = timeout_at(deadline, transport::body(response, CONVERSATION_BYTES_MAX)).await.map_err(late)??;
         let conversation: VendorConversation =
             serde_json::from_slice(&body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
         if matches!(conversation.status.as_str(), "done" | "failed") {

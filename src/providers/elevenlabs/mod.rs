@@ -1,21 +1,21 @@
 //! ElevenLabs: speech over the transport that takes the model, what was said on their own agent, and that
 //! agent as an engine. <https://elevenlabs.io/docs/api-reference>
 
-pub mod agent;
-pub mod contexts;
 pub mod conversation;
-pub mod dialogue;
-pub mod http;
+pub mod conversational_agent;
+pub mod http_stream;
+pub mod multi_stream;
+pub mod text_to_dialogue;
 
-use super::speech::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
-use crate::domain::speech::{TtsConfig, VoiceSettings};
+use super::tts::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
+use crate::domain::provider_config::{TtsConfig, VoiceSettings};
 use serde_json::{Map, Value, json};
 
 /// Vendor's fastest model, the default of the reference.
 const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
 
 pub static TTS: ElevenlabsTts = ElevenlabsTts;
-pub use agent::REALTIME;
+pub use conversational_agent::REALTIME;
 
 #[derive(Debug)]
 pub struct ElevenlabsTts;
@@ -25,13 +25,13 @@ impl TtsVendor for ElevenlabsTts {
         match model(&setup.config) {
             // The expressive models are refused on the ordinary sockets.
             name if name.starts_with("eleven_v3") || name.starts_with("eleven_v4") => {
-                let wire = dialogue::TextToDialogueProtocol::new(&setup.config, &setup.settings);
+                let wire = text_to_dialogue::TextToDialogueProtocol::new(&setup.config, &setup.settings);
                 Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
             // The first generation is HTTP's.
-            name if name.ends_with("_v1") => Box::new(http::ElevenlabsHttpSession(setup)),
+            name if name.ends_with("_v1") => Box::new(http_stream::ElevenlabsHttpSession(setup)),
             _ => {
-                let wire = contexts::MultiStreamProtocol::new(&setup.config, &setup.settings);
+                let wire = multi_stream::MultiStreamProtocol::new(&setup.config, &setup.settings);
                 Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
         }

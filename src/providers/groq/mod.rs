@@ -1,6 +1,6 @@
 //! Groq: chat completions. <https://console.groq.com/docs/openai>
 
-use super::openai::message::{ChatCompletions, as_they_are};
+use super::openai::chat_completions::{ChatCompletions, as_they_are};
 
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: false, effort, arrange: as_they_are };

@@ -1,6 +1,6 @@
 //! The local voices: espeak-ng, and flite as `flite:slt`, as child processes, so that their licences stay
 //! outside of our binary.
 
-pub mod client;
+pub mod espeak;
 
-pub static TTS: client::LocalTts = client::LocalTts;
+pub static TTS: espeak::LocalTts = espeak::LocalTts;

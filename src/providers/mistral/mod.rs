@@ -1,7 +1,7 @@
 //! Mistral: chat completions with rules of their own about the order of messages.
 //! <https://docs.mistral.ai/api>
 
-use super::openai::message::ChatCompletions;
+use super::openai::chat_completions::ChatCompletions;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

@@ -1,17 +1,17 @@
 //! OpenAI, and servers that speak its protocols: chat completions, speech, transcription sessions and the
 //! Realtime API. <https://platform.openai.com/docs/api-reference>
 
-pub mod message;
+pub mod chat_completions;
 pub mod realtime;
-pub mod speech;
-pub mod transcribe;
+pub mod transcription;
+pub mod tts;
 
-use message::{ChatCompletions, as_they_are};
+use chat_completions::{ChatCompletions, as_they_are};
 
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: true, effort, arrange: as_they_are };
-pub static TTS: speech::OpenaiTts = speech::OpenaiTts;
-pub static STT: transcribe::OpenaiStt = transcribe::OpenaiStt;
+pub static TTS: tts::OpenaiTts = tts::OpenaiTts;
+pub static STT: transcription::OpenaiStt = transcription::OpenaiStt;
 pub static REALTIME: realtime::OpenaiRealtime = realtime::OPENAI;
 
 /// Callers wait for the first word: models that think are asked to think as little as they can. A value

@@ -2,8 +2,10 @@
 //! <https://platform.openai.com/docs/guides/realtime>, <https://docs.x.ai/docs/guides/voice>
 
 use crate::domain::chat::ToolCall;
-use crate::providers::engine::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
-use crate::providers::net::WebSocketRequest;
+use crate::providers::realtime::{
+    RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor,
+};
+use crate::providers::transport::WebSocketRequest;
 use crate::providers::{ProviderAccess, ProviderError, TokenUsage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

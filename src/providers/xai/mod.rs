@@ -1,7 +1,7 @@
 //! xAI: chat completions, and the voice agent in OpenAI's realtime shape with its own differences.
 //! <https://docs.x.ai/docs/api-reference>
 
-use super::openai::message::{ChatCompletions, as_they_are};
+use super::openai::chat_completions::{ChatCompletions, as_they_are};
 use super::openai::realtime::{OpenaiRealtime, RealtimeDialect};
 
 /// Reasoning is part of the model's name: `reasoning_effort` is refused by most.

@@ -327,7 +327,7 @@ async fn every_header_wrong_over_tls_in_every_framing() {
         site.peer.assert_served().await;
         assert_good_peer(&mut site.peer, LISTED, to, &client).await;
     }
-    let starts = hostile::start_lines("OPTIONS");
+    let starts = message_mutator::start_lines("OPTIONS");
     let good = site.peer.request("OPTIONS", "TLS", "start", "", 1);
     all(8, starts, async |start| {
         let bad = MessageDraft { start, ..good.clone() }.bytes();

@@ -1,6 +1,6 @@
 //! WebSockets whose handshake or frames are wrong, with TLS and without.
 
-use super::hostile::mutation;
+use super::message_mutator::mutation;
 use super::tls::{client, secured, with_tls};
 use super::*;
 use crate::support::{TlsFiles, loopback, tls_files};
@@ -492,8 +492,9 @@ async fn every_header_wrong_over_websockets() {
             site.peer.assert_served().await;
         }
         let good = site.peer.request("OPTIONS", transport, "start", "", 1);
-        let starts =
-            hostile::start_lines("OPTIONS").into_iter().map(|start| MessageDraft { start, ..good.clone() }.bytes());
+        let starts = message_mutator::start_lines("OPTIONS")
+            .into_iter()
+            .map(|start| MessageDraft { start, ..good.clone() }.bytes());
         let mut pieces: Vec<_> = starts.enumerate().map(|(way, bytes)| in_frames(&bytes, way)).collect();
         let (call_id, options) = site.options();
         pieces.push(frame(TEXT, &options));

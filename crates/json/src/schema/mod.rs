@@ -5,15 +5,15 @@
 //! before; patterns have neither lookaround nor back-references; one `unevaluated…` does not stand above another; and all
 //! of it stays within [`limits`]. What is compiled is written anew from what was read, without annotations.
 
-mod cost;
 mod dialect;
-mod emit;
+mod evaluation_cost;
 mod graph;
 pub mod limits;
+mod normalize;
 mod pattern;
+mod reader;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use graph::SchemaGraph;
 use jsonschema::{Draft, PatternOptions, Regex, ValidationError, Validator};
@@ -133,27 +133,27 @@ impl CompiledSchema {
     /// Reads and judges a schema without compiling it: whether it is within the limits, not whether each of its keywords
     /// has the right type. Takes time in proportion to the schema.
     pub fn check(schema: &Value, budget: &mut SchemaBudget, leniency: PatternPolicy) -> Result<(), SchemaError> {
-        let walked = walk::walk(schema, budget, leniency)?;
-        emit::graph(&walked).map(drop)
+        let walked = reader::walk(schema, budget, leniency)?;
+        normalize::graph(&walked).map(drop)
     }
 
     /// Compiles a schema. Takes milliseconds: not for a thread that others wait for.
     pub fn compile(schema: &Value, budget: &mut SchemaBudget, leniency: PatternPolicy) -> Result<Self, SchemaError> {
-        let walked = walk::walk(schema, budget, leniency)?;
-        let graph = emit::graph(&walked)?;
+        let walked = reader::walk(schema, budget, leniency)?;
+        let graph = normalize::graph(&walked)?;
         meta(walked.draft, schema)?;
         let validator = jsonschema::options()
             .with_draft(walked.draft)
             .offline()
             .with_pattern_options(pattern_options())
-            .build(&emit::normal(&walked))
+            .build(&normalize::normal(&walked))
             .map_err(|error| invalid(&error))?;
         Ok(Self { validator, graph, unchecked_patterns: walked.unchecked_patterns })
     }
 
     /// Steps of holding a value against the schema, if they are within the budget.
     pub fn steps(&self, value: &Value) -> Option<u64> {
-        cost::steps(&self.graph, value, EVALUATION_STEPS_MAX).ok()
+        evaluation_cost::steps(&self.graph, value, EVALUATION_STEPS_MAX).ok()
     }
 
     /// Holds a value against the schema and says what is wrong with it, `faults_max` faults at most. The value is within

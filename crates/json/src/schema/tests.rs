@@ -308,7 +308,7 @@ fn numbers_at_their_limits_are_taken_or_refused() {
 mod counted {
     //! Values that count how often they are looked at, and stop whoever looks too often.
 
-    use super::super::{emit, pattern_options, walk};
+    use super::super::{normalize, pattern_options, reader};
     use super::*;
     use jsonschema::json::{Array, Json, Node, NodeIdentity, Object};
     use jsonschema::{JsonType, Validator};
@@ -443,9 +443,9 @@ mod counted {
 
     /// A schema compiled for counted values.
     pub(super) fn compile(schema: &Value) -> Option<Validator<Counted>> {
-        let walked = walk::walk(schema, &mut SchemaBudget::default(), PatternPolicy::None).ok()?;
+        let walked = reader::walk(schema, &mut SchemaBudget::default(), PatternPolicy::None).ok()?;
         let options = jsonschema::options_for::<Counted>().with_draft(walked.draft).offline();
-        options.with_pattern_options(pattern_options()).build(&emit::normal(&walked)).ok()
+        options.with_pattern_options(pattern_options()).build(&normalize::normal(&walked)).ok()
     }
 
     /// How often a value is looked at when it is held against a schema; panics beyond `max`.

@@ -1,14 +1,14 @@
 //! SIP messages: syntax only, no semantics.
 
-mod check;
 pub mod framing;
-pub mod glance;
 pub mod headers;
 pub mod parse;
+pub mod peek;
 pub mod print;
 pub mod scan;
-mod text;
 pub mod uri;
+mod validate;
+mod wire_text;
 
 pub use headers::{CSeq, Header, HeaderName, Headers, Via};
 pub use uri::{NameAddr, Scheme, Uri};

@@ -3,9 +3,9 @@
 
 use super::headers::Header;
 use super::scan::digits;
-use super::text::decode_wire;
 use super::uri::UriError;
-use super::{HeaderName, Headers, Method, Request, Response, SipMessage, Uri, check};
+use super::wire_text::decode_wire;
+use super::{HeaderName, Headers, Method, Request, Response, SipMessage, Uri, validate};
 use crate::limits;
 use compact_str::CompactString;
 use std::borrow::Cow;
@@ -182,7 +182,7 @@ fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) 
     if let Some(fault) = fault {
         return refused(400, fault);
     }
-    if let Err((status, reason)) = check::request(&method, &headers) {
+    if let Err((status, reason)) = validate::request(&method, &headers) {
         return refused(status, reason);
     }
     let uri = match Uri::parse(uri) {

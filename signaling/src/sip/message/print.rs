@@ -1,6 +1,6 @@
 //! Writing messages. `Content-Length` is always written from the body, whatever the headers say.
 
-use super::text::encode_wire;
+use super::wire_text::encode_wire;
 use super::{HeaderName, Headers, Request, Response};
 use std::fmt::Write as _;
 

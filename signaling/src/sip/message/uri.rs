@@ -114,7 +114,7 @@ impl<'a> UriParts<'a> {
 
 /// A control character, or one that stands for it: see `message::text`.
 pub fn is_control(c: char) -> bool {
-    c.is_ascii_control() || super::text::is_escaped_control(c)
+    c.is_ascii_control() || super::wire_text::is_escaped_control(c)
 }
 
 fn split_tel(rest: &str) -> Result<UriParts<'_>, UriError> {

@@ -1,10 +1,10 @@
 //! The four transactions of RFC 3261 section 17 with the Accepted state of RFC 6026, as plain values. They know nothing
 //! of dialogs and sockets.
 
-pub mod client;
-pub mod client_invite;
-pub mod server;
-pub mod server_invite;
+pub mod invite_client;
+pub mod invite_server;
+pub mod non_invite_client;
+pub mod non_invite_server;
 pub mod timers;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Positions of turns: no hole, no turn twice, whoever listens and since when.
 
 use super::*;
-use crate::call::live::LiveUpdate;
+use crate::call::live_update::LiveUpdate;
 use crate::call::registry::LiveFeed;
 use std::collections::BTreeMap;
 

@@ -1,0 +1,593 @@
+//! The worker's event loop: sends what is due, reads sockets, executes commands.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+
+use super::leg_transport::{LegTransport, RtpTransport, WebRtcTransport, drain_own_socket};
+use super::ports::PortPair;
+use super::receive_timestamp::{self, ClockPair, ReceiveTimestamping};
+use super::recorder::{Recorder, RecordingDone};
+use super::slot::{LegSlot, PART_LEG};
+use super::webrtc_port::WebRtcPort;
+use super::worker::{IceRestartDone, LegEventSink, ReofferDone, TransportSetup, WAKE, WorkerCommand};
+use crate::leg::{Leg, LegEvent, StreamConfig};
+use crate::limits;
+use crate::stats::{Heartbeat, WorkerStats};
+use crate::transport::dtls::DtlsIdentity;
+use crate::transport::webrtc::{IceCredentials, IceTransport, WebRtcPeer};
+use crossbeam_channel::Receiver;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::HashMap;
+use std::io;
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+use trunkline_supervision::contain_sync;
+
+/// Metric label of panics outside of a leg's cycle.
+const PART_WORKER: &str = "media_worker";
+const CYCLE: Duration = Duration::from_millis(2);
+
+/// What a worker shares with others.
+pub(super) struct WorkerContext {
+    pub(super) commands: Receiver<WorkerCommand>,
+    pub(super) recorder: Recorder,
+    pub(super) stats: Arc<WorkerStats>,
+    pub(super) legs: Arc<AtomicU64>,
+    pub(super) identity: Option<Arc<DtlsIdentity>>,
+    pub(super) heartbeat: Arc<Heartbeat>,
+}
+
+pub(super) struct Worker {
+    poll: Poll,
+    arrival: ReceiveTimestamping,
+    queue: Receiver<WorkerCommand>,
+    slots: Vec<Option<Box<LegSlot>>>,
+    /// Next tick of each seat; far in the future for an empty one.
+    due: Vec<Instant>,
+    free: Vec<usize>,
+    by_leg: HashMap<u64, usize>,
+    recorder: Recorder,
+    stats: Arc<WorkerStats>,
+    legs: Arc<AtomicU64>,
+    /// DTLS certificate of this process.
+    identity: Option<Arc<DtlsIdentity>>,
+    heartbeat: Arc<Heartbeat>,
+    buffer: Vec<u8>,
+    /// Room for the kernel's stamp.
+    control: Vec<u8>,
+    /// Sockets that had more than one batch of datagrams.
+    pending_sockets: Vec<Token>,
+    /// Every handle is gone.
+    is_stopped: bool,
+    /// The port of all browsers, where this worker owns it.
+    shared: Option<WebRtcPort>,
+}
+
+/// An empty seat is never due.
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
+impl Worker {
+    pub(super) fn new(
+        poll: Poll, arrival: ReceiveTimestamping, queues: WorkerContext, shared: Option<WebRtcPort>,
+    ) -> Self {
+        let WorkerContext { commands: queue, recorder, stats, legs, identity, heartbeat } = queues;
+        Self {
+            poll,
+            arrival,
+            queue,
+            slots: Vec::new(),
+            due: Vec::new(),
+            free: Vec::new(),
+            by_leg: HashMap::new(),
+            recorder,
+            stats,
+            legs,
+            identity,
+            heartbeat,
+            buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
+            control: receive_timestamp::control_buffer(),
+            pending_sockets: Vec::new(),
+            is_stopped: false,
+            shared,
+        }
+    }
+
+    /// Until every handle is gone. A panic in a leg's cycle ends that leg. A panic elsewhere cannot be attributed to a
+    /// leg, so all legs of this worker end and are reported; the worker continues with new legs. Calls of other workers
+    /// are not affected.
+    pub(super) fn run(mut self) {
+        raise_priority();
+        while contain_sync(PART_WORKER, || self.run_cycles()).is_err() {
+            let now = Instant::now();
+            for index in 0..self.slots.len() {
+                self.end_panicked_leg(now, index);
+            }
+            self.pending_sockets.clear();
+            std::thread::sleep(limits::RESTART_PAUSE);
+        }
+    }
+
+    fn run_cycles(&mut self) {
+        let mut events = Events::with_capacity(1_024);
+        let mut turn_at = Instant::now();
+        loop {
+            if self.by_leg.is_empty() {
+                let now = Instant::now();
+                let next = self.shared.as_ref().and_then(WebRtcPort::next_sweep);
+                let wait = next.map_or(limits::IDLE_CYCLE_MAX, |next| next.saturating_duration_since(now));
+                let wait =
+                    if self.pending_sockets.is_empty() { wait.min(limits::IDLE_CYCLE_MAX) } else { Duration::ZERO };
+                if self.poll.poll(&mut events, Some(wait)).is_err() {
+                    continue;
+                }
+                turn_at = Instant::now();
+            } else {
+                turn_at += CYCLE;
+                let now = Instant::now();
+                if let Some(wait) = turn_at.checked_duration_since(now) {
+                    std::thread::sleep(wait);
+                } else if now - turn_at > limits::CATCH_UP_MAX {
+                    turn_at = now;
+                }
+                if self.poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
+                    events.clear();
+                }
+            }
+            // Sending comes first. A leg is due by the nominal time of the cycle, so a late wake-up does not move it to
+            // the next cycle.
+            let mut now = Instant::now();
+            self.heartbeat.beat(now);
+            self.tick(now, turn_at);
+            let mut ready = std::mem::take(&mut self.pending_sockets);
+            ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
+            for batch in ready.chunks(limits::SOCKETS_BATCH) {
+                now = self.catch_up(&mut turn_at);
+                let stamped = (self.arrival == ReceiveTimestamping::Kernel).then(|| ClockPair::new(now));
+                for token in batch {
+                    self.receive(now, stamped.as_ref(), *token);
+                }
+            }
+            ready.clear();
+            if let Some(shared) = &mut self.shared {
+                shared.sweep(now, &self.poll);
+            }
+            if self.pending_sockets.is_empty() {
+                self.pending_sockets = ready; // keeps its room
+            }
+            while self.execute_commands(now, turn_at) {
+                now = self.catch_up(&mut turn_at);
+            }
+            if self.is_stopped {
+                return;
+            }
+            // Send speech that arrived with the commands.
+            self.tick(now, turn_at);
+        }
+    }
+
+    /// A batch may take longer than a cycle; packets of cycles that started meanwhile are sent before the next batch.
+    fn catch_up(&mut self, turn_at: &mut Instant) -> Instant {
+        let now = Instant::now();
+        while *turn_at + CYCLE <= now && now - *turn_at <= limits::CATCH_UP_MAX {
+            *turn_at += CYCLE;
+            self.tick(now, *turn_at);
+        }
+        now
+    }
+
+    fn receive(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
+        if let Some(shared) = &mut self.shared {
+            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.slots, |seat| {
+                seat.deliver(&self.recorder);
+            });
+            if more {
+                self.pending_sockets.push(token);
+            }
+            while let Some(index) = self.shared.as_mut().and_then(WebRtcPort::poll_panicked) {
+                self.end_panicked_leg(now, index);
+            }
+            return;
+        }
+        let index = token.0 / 2;
+        if contain_sync(PART_LEG, || self.receive_leg(now, stamped, token)).is_err() {
+            self.end_panicked_leg(now, index);
+        }
+    }
+
+    /// Reads a leg's own socket.
+    fn receive_leg(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
+        let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
+        let Some(Some(seat)) = self.slots.get_mut(index) else { return };
+        let mut left = limits::RECEIVE_BATCH_MAX;
+        // Edge triggered: read until the socket is empty or the batch is full, and continue in the next cycle. A flood
+        // on one leg then costs the others little.
+        loop {
+            if left == 0 {
+                self.pending_sockets.push(token);
+                break;
+            }
+            left -= 1;
+            let LegSlot { leg, carrier, .. } = seat.as_mut();
+            let socket = match carrier {
+                LegTransport::Rtp(plain) if is_rtp => &plain.rtp,
+                LegTransport::Rtp(plain) => &plain.rtcp,
+                LegTransport::WebRtc(web) => match &web.own_socket {
+                    Some((socket, _)) => socket,
+                    None => break,
+                },
+            };
+            let received = match stamped {
+                None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
+                Some(moment) => receive_timestamp::receive(socket, &mut self.buffer, &mut self.control, moment),
+            };
+            match (received, carrier) {
+                (Ok((len, source, at)), carrier) => {
+                    let datagram = self.buffer.get(..len).unwrap_or_default();
+                    match carrier {
+                        LegTransport::WebRtc(web) => {
+                            let to = web.own_socket.as_ref().map_or(source, |(_, addr)| *addr);
+                            web.peer.handle(at, IceTransport::Udp, source, to, datagram);
+                            drain_own_socket(at, web, leg);
+                        }
+                        LegTransport::Rtp(plain) => {
+                            plain.handle_datagram(at, source, datagram, is_rtp, leg, self.identity.as_deref());
+                        }
+                    }
+                }
+                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
+                (Err(_), _) => {} // ICMP of an earlier send
+            }
+        }
+        let due = seat.due(now);
+        if let Some(before) = self.due.get_mut(index) {
+            *before = due.min(*before);
+        }
+        seat.deliver(&self.recorder);
+    }
+
+    /// Carries out a batch; true when there may be more.
+    fn execute_commands(&mut self, now: Instant, turn_at: Instant) -> bool {
+        for _ in 0..limits::COMMANDS_BATCH {
+            let command = match self.queue.try_recv() {
+                Ok(command) => command,
+                Err(crossbeam_channel::TryRecvError::Empty) => return false,
+                Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    self.is_stopped = true;
+                    return false;
+                }
+            };
+            #[cfg(test)]
+            if matches!(command, WorkerCommand::Panic) {
+                panic!("asked to");
+            }
+            // If an Add panics after the leg is in its slot, the leg is ended below; before that, leg and sink are
+            // dropped.
+            let leg = command.leg();
+            if contain_sync(PART_LEG, || self.carry_out(now, turn_at, command)).is_err()
+                && let Some(index) = self.by_leg.get(&leg).copied()
+            {
+                self.end_panicked_leg(now, index);
+            }
+        }
+        true
+    }
+
+    fn carry_out(&mut self, now: Instant, turn_at: Instant, command: WorkerCommand) {
+        match command {
+            WorkerCommand::Add { number, leg, wire, recording, sink } => {
+                self.add(turn_at, number, leg, wire, recording, sink)
+            }
+            WorkerCommand::AddCandidates { leg, lines } => self.with_slot(leg, |seat| {
+                if let LegTransport::WebRtc(web) = &mut seat.carrier {
+                    lines.iter().for_each(|line| web.peer.add_candidate(line));
+                }
+            }),
+            WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
+            WorkerCommand::Play { leg, piece, samples, ended } => {
+                self.with_slot(leg, |seat| seat.leg.play(piece, samples, ended));
+                self.reschedule(turn_at, leg);
+            }
+            WorkerCommand::Flush { leg, generation, barge_in } => {
+                self.with_slot(leg, |seat| seat.leg.flush(now, generation, barge_in));
+            }
+            WorkerCommand::Resume { leg } => {
+                self.with_slot(leg, |seat| seat.leg.resume());
+                self.reschedule(turn_at, leg);
+            }
+            WorkerCommand::SetAmbience { leg, backdrop } => {
+                self.with_slot(leg, |seat| seat.leg.set_ambience(backdrop.map(|backdrop| *backdrop)));
+            }
+            WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |seat| seat.leg.relay_frame(&frame)),
+            WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |seat| seat.leg.start_call(now, record)),
+            WorkerCommand::SetUninterruptible { leg, generation } => {
+                self.with_slot(leg, |seat| seat.leg.set_uninterruptible(generation));
+                self.reschedule(turn_at, leg);
+            }
+            WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |seat| seat.leg.set_barge_in(config)),
+            WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |seat| seat.leg.send_dtmf(&digits)),
+            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
+            WorkerCommand::AnswerReoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
+            WorkerCommand::Remove { leg, recorded } => self.remove(now, leg, recorded),
+            #[cfg(test)]
+            WorkerCommand::Panic => {}
+        }
+    }
+
+    fn with_slot(&mut self, leg: u64, act: impl FnOnce(&mut LegSlot)) {
+        let place = self.by_leg.get(&leg).and_then(|index| self.slots.get_mut(*index));
+        if let Some(Some(seat)) = place {
+            act(seat);
+            seat.deliver(&self.recorder);
+        }
+    }
+
+    fn reschedule(&mut self, turn_at: Instant, leg: u64) {
+        if let Some(index) = self.by_leg.get(&leg)
+            && let (Some(Some(seat)), Some(due)) = (self.slots.get(*index), self.due.get_mut(*index))
+        {
+            *due = seat.due(turn_at);
+        }
+    }
+
+    fn renegotiate(&mut self, now: Instant, turn_at: Instant, leg: u64, stream: StreamConfig) {
+        let identity = self.identity.clone();
+        self.with_slot(leg, |seat| {
+            let before = seat.leg.stream();
+            seat.leg.renegotiate(now, stream);
+            if let LegTransport::Rtp(plain) = &mut seat.carrier {
+                plain.handle_renegotiation(now, before, &mut seat.leg, identity.as_deref());
+            }
+        });
+        self.reschedule(turn_at, leg);
+    }
+
+    /// Another description of a WebRTC peer, in a dialog.
+    fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: ReofferDone) {
+        let Some(index) = self.by_leg.get(&leg).copied() else { return };
+        let seat = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(LegSlot { leg, carrier: LegTransport::WebRtc(web), .. }) = seat else { return };
+        let answered = web.peer.answer_reoffer(offer);
+        if let Ok((_, stream)) = &answered {
+            leg.renegotiate(now, *stream);
+        }
+        if let Some(shared) = &mut self.shared {
+            shared.update_ufrag(index, web);
+        }
+        done(answered.map(|(sdp, _)| sdp));
+    }
+
+    fn restart_ice(&mut self, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
+        let Some(index) = self.by_leg.get(&leg).copied() else { return };
+        if let (Some(LegSlot { carrier: LegTransport::WebRtc(web), .. }), Some(shared)) =
+            (self.slots.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
+        {
+            done(shared.restart_ice(index, web, theirs));
+        }
+    }
+
+    fn add(
+        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, wire: TransportSetup, recording: Option<PathBuf>,
+        mut sink: LegEventSink,
+    ) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.due.push(turn_at + NEVER);
+            self.slots.len() - 1
+        });
+        let waits = matches!(wire, TransportSetup::WebRtcInSipDialog(_));
+        let Ok(carrier) = self.build_transport(turn_at, index, wire, &leg) else {
+            self.free.push(index);
+            sink(LegEvent::NetworkLost);
+            return;
+        };
+        if let Some(path) = &recording {
+            self.recorder.open(number, path.clone());
+        }
+        leg.restart_pacing(turn_at);
+        let waits = waits || matches!(carrier, LegTransport::Rtp(_)) && !carrier.is_open();
+        let stalled = waits.then(|| turn_at + limits::PATH_DEADLINE);
+        let seat =
+            Box::new(LegSlot { leg, number, carrier, sink, recording: recording.is_some(), path_deadline: stalled });
+        self.put_slot(index, seat.due(turn_at), seat);
+        self.by_leg.insert(number, index);
+        self.update_leg_count();
+    }
+
+    fn put_slot(&mut self, index: usize, due: Instant, seat: Box<LegSlot>) {
+        if let (Some(place), Some(before)) = (self.slots.get_mut(index), self.due.get_mut(index)) {
+            (*place, *before) = (Some(seat), due);
+        }
+    }
+
+    fn build_transport(
+        &mut self, now: Instant, index: usize, wire: TransportSetup, leg: &Leg,
+    ) -> io::Result<LegTransport> {
+        let web = |mut peer: Box<WebRtcPeer>, own| {
+            let ufrag = peer.ufrag();
+            LegTransport::WebRtc(Box::new(WebRtcTransport { peer: *peer, ufrag, due: now, own_socket: own }))
+        };
+        Ok(match wire {
+            TransportSetup::Rtp(PortPair { rtp, rtcp, lease }) => {
+                if self.arrival == ReceiveTimestamping::Kernel && receive_timestamp::enable_timestamps(&rtp).is_err() {
+                    tracing::debug!("no kernel timestamps: receive times are those of the worker cycle");
+                }
+                let rtp = register(&self.poll, rtp, Token(index * 2))?;
+                let rtcp = register(&self.poll, rtcp, Token(index * 2 + 1))?;
+                // Discard stray packets of an earlier call on this port.
+                for socket in [&rtp, &rtcp] {
+                    while socket.recv_from(&mut self.buffer).is_ok() {}
+                }
+                LegTransport::Rtp(Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
+            }
+            TransportSetup::WebRtcSharedPort(peer) | TransportSetup::WebRtcInSipDialog(peer) => {
+                let carrier = web(peer, None);
+                if let (LegTransport::WebRtc(web), Some(shared)) = (&carrier, &mut self.shared) {
+                    shared.register_slot(index, &web.ufrag);
+                }
+                carrier
+            }
+            TransportSetup::WebRtcOwnSocket(peer, socket) => {
+                let addr = socket.local_addr()?;
+                let socket = register(&self.poll, socket, Token(index * 2))?;
+                web(peer, Some((socket, addr)))
+            }
+        })
+    }
+
+    fn update_leg_count(&self) {
+        let count = self.by_leg.len() as u64;
+        let before = self.legs.swap(count, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.stats.legs.fetch_add(count, Ordering::Relaxed);
+        self.stats.legs.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// Takes a leg out of its seat, which is free from now on.
+    fn take_slot(&mut self, now: Instant, index: usize) -> Option<Box<LegSlot>> {
+        let mut seat = self.slots.get_mut(index)?.take()?;
+        self.by_leg.remove(&seat.number);
+        self.free.push(index);
+        if let Some(due) = self.due.get_mut(index) {
+            *due = now + NEVER;
+        }
+        let registry = self.poll.registry();
+        match &mut seat.carrier {
+            LegTransport::Rtp(plain) => {
+                let _ = registry.deregister(&mut plain.rtp);
+                let _ = registry.deregister(&mut plain.rtcp);
+            }
+            LegTransport::WebRtc(web) => {
+                if let Some((socket, _)) = &mut web.own_socket {
+                    let _ = registry.deregister(socket);
+                }
+            }
+        }
+        self.update_leg_count();
+        Some(seat)
+    }
+
+    fn remove(&mut self, now: Instant, leg: u64, recorded: Option<RecordingDone>) {
+        let place = self.by_leg.get(&leg).copied();
+        let Some(mut seat) = place.and_then(|index| self.take_slot(now, index)) else {
+            // A leg that panicked may have left a recording.
+            return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
+        };
+        // The slot is already free. A panic here ends nothing else, and the recording is closed anyway.
+        if contain_sync(PART_LEG, || self.close(now, &mut seat)).is_err() {
+            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
+        }
+        if let (Some(index), LegTransport::WebRtc(web), Some(shared)) = (place, &seat.carrier, &mut self.shared) {
+            shared.remove_slot(index, &web.ufrag, &self.poll);
+        }
+        if seat.recording {
+            self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
+        } else if let Some(recorded) = recorded {
+            recorded(Err("not recorded".into()));
+        }
+    }
+
+    /// Closes the transport.
+    fn close(&mut self, now: Instant, seat: &mut LegSlot) {
+        let LegSlot { leg, carrier, .. } = seat;
+        match carrier {
+            LegTransport::Rtp(plain) => plain.close(now, leg),
+            LegTransport::WebRtc(web) => {
+                leg.close(now, &mut |_, _, _| {});
+                web.peer.close();
+                self.drain(now, seat);
+            }
+        }
+        seat.deliver(&self.recorder);
+    }
+
+    /// Ends a leg whose cycle panicked. Only its statistics are still read, and its call is notified. The recording is
+    /// complete once the call removes the leg.
+    fn end_panicked_leg(&mut self, now: Instant, index: usize) {
+        let Some(mut seat) = self.take_slot(now, index) else { return };
+        if let (LegTransport::WebRtc(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
+            shared.remove_slot(index, &web.ufrag, &self.poll);
+        }
+        tracing::error!(leg = seat.number, "leg ended by an internal error");
+        // Each step is contained separately, because it may panic again.
+        let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
+        if let Ok(stats) = contain_sync(PART_LEG, || seat.leg.stats()) {
+            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::Closed { stats }));
+        }
+        let _ = contain_sync(PART_LEG, || drop(seat));
+    }
+
+    /// Lets a peer say everything it has to say.
+    fn drain(&mut self, now: Instant, seat: &mut LegSlot) {
+        let LegSlot { leg, carrier: LegTransport::WebRtc(web), .. } = seat else { return };
+        match &mut self.shared {
+            Some(shared) if web.own_socket.is_none() => shared.drain(now, web, leg),
+            _ => drain_own_socket(now, web, leg),
+        }
+    }
+
+    fn tick(&mut self, now: Instant, turn_at: Instant) {
+        for index in 0..self.due.len() {
+            if self.due.get(index).is_none_or(|due| *due > turn_at) {
+                continue;
+            }
+            let Some(mut seat) = self.slots.get_mut(index).and_then(Option::take) else { continue };
+            let turned = contain_sync(PART_LEG, || self.run_slot_cycle(now, turn_at, &mut seat));
+            self.put_slot(index, turned.unwrap_or(now), seat);
+            if turned.is_err() {
+                self.end_panicked_leg(now, index);
+            }
+        }
+    }
+
+    /// One leg's turn; when its next is due.
+    fn run_slot_cycle(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) -> Instant {
+        // The cycle may be due to a transport deadline; the leg's ticks follow the leg's own deadline.
+        seat.check_path_deadline(now, turn_at);
+        while seat.path_deadline.is_none() && seat.leg.due(turn_at) <= turn_at {
+            self.tick_leg(now, turn_at, seat);
+        }
+        match &mut seat.carrier {
+            LegTransport::Rtp(plain) => plain.tick(now, &mut seat.leg),
+            LegTransport::WebRtc(web) => {
+                if web.due <= now {
+                    web.peer.handle_timeout(now);
+                }
+                self.drain(now, seat);
+            }
+        }
+        seat.deliver(&self.recorder);
+        seat.due(turn_at)
+    }
+
+    fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) {
+        let due = seat.leg.due(turn_at);
+        let late = now.saturating_duration_since(due);
+        self.stats.record_lateness(late);
+        if late > limits::CATCH_UP_MAX {
+            seat.leg.restart_pacing(turn_at);
+        }
+        let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
+        seat.carrier.tick_leg(now, due, &mut seat.leg);
+    }
+}
+
+/// Requests real-time priority where the system permits it.
+fn raise_priority() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), priority, policy).is_err() {
+        tracing::debug!("media thread runs at normal priority");
+    }
+}
+
+fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net::UdpSocket> {
+    socket.set_nonblocking(true)?;
+    let mut socket = mio::net::UdpSocket::from_std(socket);
+    poll.registry().register(&mut socket, token, Interest::READABLE)?;
+    Ok(socket)
+}

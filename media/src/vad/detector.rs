@@ -1,0 +1,133 @@
+//! The detector: 8 kHz frames in, voiced or not out, with onset and end of speech.
+
+use super::level_normalizer::LevelNormalizer;
+use crate::codec::resample::Resampler;
+use crate::frame::Frame;
+use std::time::{Duration, Instant};
+
+/// The detector works on 256 samples at 16 kHz.
+const MODEL_RATE_HZ: u32 = 16_000;
+const MODEL_SAMPLES: usize = 256;
+const MODEL_FRAME: Duration = Duration::from_millis(16);
+/// Below this a frame is silence whatever the model says.
+const SILENCE_DBFS: f32 = -55.0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VadConfig {
+    /// Speech that starts must last this long before it counts.
+    pub onset_ms: u32,
+    /// Speech that stops counts as ended after this long.
+    pub hangover_ms: u32,
+}
+
+impl Default for VadConfig {
+    fn default() -> Self {
+        // Three of four model frames. The model itself goes on for about 100 ms after the last sound, so
+        // that a pause inside a word stays below this hangover.
+        Self { onset_ms: 48, hangover_ms: 120 }
+    }
+}
+
+/// Change of speech activity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechChange {
+    /// Speech began at that instant.
+    Started(Instant),
+    /// Speech ended; the instant is that of its last voiced sound.
+    Ended(Instant),
+}
+
+pub struct VoiceActivityDetector {
+    config: VadConfig,
+    model: Box<earshot::Detector>,
+    resampler: Option<Resampler>,
+    pending: Vec<f32>,
+    normaliser: LevelNormalizer,
+    /// Noise floor of the model score: rises slowly, falls quickly.
+    floor: f32,
+    /// Voiced flags of the last frames, newest in bit 0.
+    voiced_history: u32,
+    speaking: bool,
+    last_voiced: Option<Instant>,
+    /// Voiced time of the present speech.
+    voiced: Duration,
+}
+
+impl std::fmt::Debug for VoiceActivityDetector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detector").field("speaking", &self.speaking).field("floor", &self.floor).finish_non_exhaustive()
+    }
+}
+
+impl VoiceActivityDetector {
+    pub fn new(config: VadConfig) -> Self {
+        Self {
+            config,
+            model: earshot::Detector::default_boxed(),
+            resampler: Resampler::new(crate::frame::SAMPLE_RATE_HZ, MODEL_RATE_HZ),
+            pending: Vec::with_capacity(2 * MODEL_SAMPLES),
+            normaliser: LevelNormalizer::default(),
+            floor: 0.1,
+            voiced_history: 0,
+            speaking: false,
+            last_voiced: None,
+            voiced: Duration::ZERO,
+        }
+    }
+
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// Voiced sound, not counting pauses, since speech last started.
+    pub fn voiced(&self) -> Duration {
+        self.voiced
+    }
+
+    /// Judges one frame that ended at `now`.
+    pub fn handle_frame(&mut self, now: Instant, frame: &Frame) -> Option<SpeechChange> {
+        let gain = self.normaliser.gain() / 32_768.0;
+        let pending = &mut self.pending;
+        if let Some(resampler) = &mut self.resampler {
+            resampler.push(frame.iter().map(|s| f32::from(*s) * gain), |block| pending.extend_from_slice(block));
+        }
+        let frame_dbfs = crate::frame::level_dbfs(frame);
+        let mut change = None;
+        while self.pending.len() >= MODEL_SAMPLES {
+            let score = self.model.predict_f32(&self.pending[..MODEL_SAMPLES]);
+            self.pending.drain(..MODEL_SAMPLES);
+            change = self.update(now, score, frame_dbfs).or(change);
+        }
+        change
+    }
+
+    fn update(&mut self, now: Instant, score: f32, frame_dbfs: f32) -> Option<SpeechChange> {
+        let rate = if score < self.floor { 0.1 } else { 0.002 };
+        self.floor += (score - self.floor) * rate;
+        let threshold = (self.floor + 0.35).clamp(0.5, 0.8);
+        let voiced = score >= threshold && frame_dbfs > SILENCE_DBFS;
+        if voiced && score > 0.8 {
+            self.normaliser.update(frame_dbfs);
+        }
+        self.voiced_history = self.voiced_history << 1 | u32::from(voiced);
+        if voiced {
+            self.last_voiced = Some(now);
+            self.voiced += MODEL_FRAME;
+        }
+        let needed = (self.config.onset_ms / 16).clamp(1, 16);
+        let window = (1u32 << (needed + 1)) - 1;
+        if !self.speaking && voiced && (self.voiced_history & window).count_ones() >= needed {
+            self.speaking = true;
+            self.voiced = MODEL_FRAME * needed;
+            return Some(SpeechChange::Started(now.checked_sub(MODEL_FRAME * needed).unwrap_or(now)));
+        }
+        let last = self.last_voiced?;
+        let quiet = now.saturating_duration_since(last);
+        if self.speaking && quiet >= Duration::from_millis(u64::from(self.config.hangover_ms)) {
+            self.speaking = false;
+            self.voiced = Duration::ZERO;
+            return Some(SpeechChange::Ended(last));
+        }
+        None
+    }
+}

@@ -1,0 +1,421 @@
+//! Connections (TCP, TLS, WebSocket): framing of received bytes, one bounded send queue, and a deadline for every wait.
+//! Knows no SIP beyond framing.
+
+use super::listener::SipConnectionLimits;
+use crate::limits;
+use crate::sip::message::framing::{Framed, Framer};
+use crate::sip::message::parse::{self, ParsedMessage};
+use crate::sip::transaction::MessageBytes;
+use crate::sip::user_agent::TransportAddress;
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use trunkline_connections::{Closed, ConnectionGuard, Eviction, TokenBucket, TokenRate};
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// Keep-alive interval of outbound connections, for NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Read buffer size. With the largest message it bounds the memory per connection.
+const READ_BYTES: usize = 4_096;
+
+/// Message rate of a connection from an unknown peer, equal to the rate limit per source (`sip/rate_limit`). Further
+/// messages are not read yet, so they wait at the sender.
+const STRANGER_MESSAGES: TokenRate = TokenRate { per_s: 100.0, burst: 400.0 };
+/// Until the next one may be read.
+const STRANGER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Something to write, and the transaction to tell when it cannot be written.
+pub(super) type OutboundMessage = (MessageBytes, Option<Arc<str>>);
+
+#[derive(Debug)]
+pub(super) enum ConnectionEvent {
+    Opened {
+        peer: TransportAddress,
+        queue: mpsc::Sender<OutboundMessage>,
+        place: Arc<ConnectionGuard>,
+    },
+    /// One that we opened: its certificate is right.
+    Verified {
+        peer: TransportAddress,
+        place: Arc<ConnectionGuard>,
+    },
+    Received {
+        peer: TransportAddress,
+        parsed: ParsedMessage,
+    },
+    Closed {
+        peer: TransportAddress,
+    },
+    Unreachable {
+        transaction: Arc<str>,
+        why: String,
+    },
+}
+
+/// The other end of a connection.
+pub(super) struct ConnectionPeer {
+    pub address: TransportAddress,
+    pub place: Arc<ConnectionGuard>,
+    pub limits: SipConnectionLimits,
+    /// We connected to it.
+    pub is_ours: bool,
+}
+
+/// Deadlines of a connection and the reason it is closed.
+struct ConnectionDeadlines {
+    limits: SipConnectionLimits,
+    place: Arc<ConnectionGuard>,
+    opened: Instant,
+    /// A SIP message was read.
+    served: bool,
+    /// Time of the last byte; for unknown peers, of the last message.
+    last_received: Instant,
+    /// Of the first byte of a message that is not complete yet.
+    message_started: Option<Instant>,
+    /// Unreadable messages since the last readable one.
+    unparseable: usize,
+    /// Rate limit of an unknown peer.
+    pace: TokenBucket,
+}
+
+impl ConnectionDeadlines {
+    fn new(peer: &ConnectionPeer, now: Instant) -> Self {
+        let (limits, place) = (peer.limits, peer.place.clone());
+        let pace = TokenBucket::full(now.into(), STRANGER_MESSAGES);
+        Self {
+            limits,
+            place,
+            opened: now,
+            served: peer.is_ours,
+            last_received: now,
+            message_started: None,
+            unparseable: 0,
+            pace,
+        }
+    }
+
+    fn deadline(&self) -> (Instant, Closed) {
+        let is_known = self.place.is_known();
+        let quiet = if is_known { self.limits.idle } else { self.limits.stranger_idle };
+        let idle = Some((self.last_received + quiet, Closed::IdleTimeout));
+        let needs_first = !self.served && !is_known;
+        let first = needs_first.then_some((self.opened + self.limits.first_message, Closed::FirstMessageTimeout));
+        let message = self.message_started.map(|begun| (begun + self.limits.message, Closed::MessageTimeout));
+        let all = [first, message, idle].into_iter().flatten();
+        all.min_by_key(|(until, _)| *until).unwrap_or((self.opened, Closed::IdleTimeout))
+    }
+
+    /// Bytes came, and possibly messages; `rest`: the beginning of another one.
+    fn record_read(&mut self, now: Instant, messages: usize, rest: bool) {
+        if messages > 0 {
+            // Moves an unknown peer to the end of the eviction order.
+            if !self.served || !self.place.is_known() {
+                self.place.mark_idle();
+            }
+            self.served = true;
+            self.message_started = None;
+        }
+        if messages > 0 || self.place.is_known() {
+            self.last_received = now;
+        }
+        self.message_started = if rest { self.message_started.or(Some(now)) } else { None };
+    }
+
+    /// Waits until another message may be read.
+    async fn wait_for_rate_limit(&mut self) {
+        while !self.place.is_known() && !self.pace.take_token(Instant::now().into(), STRANGER_MESSAGES) {
+            tokio::time::sleep(STRANGER_PAUSE).await;
+        }
+    }
+
+    /// Counts unparseable messages; false if there were too many.
+    fn count_unparseable(&mut self, parsed: &ParsedMessage) -> bool {
+        match parsed {
+            ParsedMessage::Unparseable(_) => self.unparseable += 1,
+            ParsedMessage::Message(_) | ParsedMessage::Invalid { .. } => self.unparseable = 0,
+            ParsedMessage::KeepAlive { .. } => {}
+        }
+        self.unparseable <= limits::STREAM_UNPARSEABLE_MAX || self.place.is_known()
+    }
+}
+
+/// Serves an outbound connection until it ends or is evicted.
+pub(super) async fn until_evicted(
+    place: Arc<ConnectionGuard>, eviction: Eviction, events: mpsc::Sender<ConnectionEvent>, address: TransportAddress,
+    serving: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = serving => return,
+        () = eviction.wait() => place.count(Closed::Evicted),
+    }
+    // Its queue is gone with it.
+    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
+}
+
+/// Connects and then serves the connection; what waits in the queue is written first. `secure`: over TLS, to a host of
+/// that name.
+pub(super) async fn connect(
+    peer: ConnectionPeer, secure: Option<(TlsConnector, String)>, outbound: mpsc::Receiver<OutboundMessage>,
+    events: mpsc::Sender<ConnectionEvent>,
+) {
+    let address = peer.address;
+    let opening = async {
+        let stream = TcpStream::connect(address.addr).await.map_err(|error| format!("connect: {error}"))?;
+        let _ = stream.set_nodelay(true);
+        let Some((connector, name)) = secure else { return Ok((Some(stream), None)) };
+        let name = ServerName::try_from(name).map_err(|error| format!("TLS: {error}"))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
+        Ok((None, Some(stream)))
+    };
+    let why = match timeout(CONNECT_DEADLINE, opening).await {
+        Ok(Ok((Some(stream), _))) => {
+            run(stream, peer, outbound, &events).await;
+            None
+        }
+        Ok(Ok((_, Some(stream)))) => {
+            let _ = events.send(ConnectionEvent::Verified { peer: address, place: peer.place.clone() }).await;
+            run(stream, peer, outbound, &events).await;
+            None
+        }
+        Ok(Ok((None, None))) => None,
+        Ok(Err(why)) => Some((why, outbound)),
+        Err(_) => Some(("connect: deadline passed".to_owned(), outbound)),
+    };
+    if let Some((why, mut outbound)) = why {
+        outbound.close();
+        while let Some((_, transaction)) = outbound.recv().await {
+            if let Some(transaction) = transaction {
+                let _ = events.send(ConnectionEvent::Unreachable { transaction, why: why.clone() }).await;
+            }
+        }
+    }
+    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
+}
+
+/// Serves a connection until it ends. Its queue is gone afterwards.
+pub(super) async fn run<S: AsyncRead + AsyncWrite>(
+    stream: S, peer: ConnectionPeer, mut outbound: mpsc::Receiver<OutboundMessage>,
+    events: &mpsc::Sender<ConnectionEvent>,
+) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let (mut framer, mut buffer) = (Framer::default(), vec![0; READ_BYTES]);
+    let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
+    let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    let why = loop {
+        let (until, too_late) = patience.deadline();
+        tokio::select! {
+            received = timeout_at(until, read.read(&mut buffer)) => match received {
+                Err(_) => break Some(too_late),
+                Ok(Err(_) | Ok(0)) => break None,
+                Ok(Ok(count)) => {
+                    framer.push(buffer.get(..count).unwrap_or_default());
+                    let Some(messages) = take_messages(&mut framer, &mut patience, peer.address, events).await else {
+                        break Some(Closed::Malformed);
+                    };
+                    patience.record_read(Instant::now(), messages, !framer.is_empty());
+                }
+            },
+            next = outbound.recv() => {
+                let Some((wire, _)) = next else { break Some(Closed::WriteTimeout) };
+                if !write_all(&mut write, &wire, peer.limits.write).await {
+                    break Some(Closed::WriteTimeout);
+                }
+            }
+            _ = keep_alive.tick(), if peer.is_ours => {
+                if !write_all(&mut write, b"\r\n\r\n", peer.limits.write).await {
+                    break Some(Closed::WriteTimeout);
+                }
+            }
+        }
+    };
+    if let Some(why) = why {
+        peer.place.count(why);
+    }
+    // Send queued answers, such as the 400 for the message that broke the framing.
+    while let Ok((wire, _)) = outbound.try_recv() {
+        if !write_all(&mut write, &wire, peer.limits.write).await {
+            break;
+        }
+    }
+    let _ = timeout(peer.limits.write, write.shutdown()).await;
+}
+
+async fn write_all(write: &mut (impl AsyncWrite + Unpin), bytes: &[u8], deadline: Duration) -> bool {
+    let written = async {
+        write.write_all(bytes).await?;
+        write.flush().await
+    };
+    matches!(timeout(deadline, written).await, Ok(Ok(())))
+}
+
+/// Hands complete messages on and counts them; none when the stream cannot be read any further.
+async fn take_messages(
+    framer: &mut Framer, patience: &mut ConnectionDeadlines, peer: TransportAddress,
+    events: &mpsc::Sender<ConnectionEvent>,
+) -> Option<usize> {
+    let mut messages = 0;
+    while let Some(framed) = framer.next() {
+        patience.wait_for_rate_limit().await;
+        let (parsed, is_broken) = match framed {
+            Framed::Complete(parsed) => (parsed, false),
+            Framed::Unreadable(parsed) => (parsed, true),
+        };
+        messages += usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
+        let goes_on = patience.count_unparseable(&parsed) && !is_broken;
+        events.send(ConnectionEvent::Received { peer, parsed }).await.ok()?;
+        if !goes_on {
+            // Let the driver put its answer into our queue.
+            tokio::task::yield_now().await;
+            return None;
+        }
+    }
+    Some(messages)
+}
+
+/// One SIP message a frame (RFC 7118 section 5). Only complete messages extend the deadline of unknown peers, not
+/// partial frames or pings.
+pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>, peer: ConnectionPeer, mut outbound: mpsc::Receiver<OutboundMessage>,
+    events: &mpsc::Sender<ConnectionEvent>,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
+    let why = loop {
+        let (until, too_late) = patience.deadline();
+        tokio::select! {
+            received = timeout_at(until, stream.next()) => {
+                let frame = match received {
+                    Err(_) => break Some(too_late),
+                    Ok(None | Some(Ok(Frame::Close(_)))) => break None,
+                    Ok(Some(Err(_))) => break Some(Closed::Malformed),
+                    Ok(Some(Ok(frame))) => frame,
+                };
+                let parsed = match &frame {
+                    Frame::Text(text) => parse::datagram(text.as_bytes()),
+                    Frame::Binary(bytes) => parse::datagram(bytes),
+                    // Pings are answered by the library.
+                    _ => {
+                        patience.record_read(Instant::now(), 0, false);
+                        continue;
+                    }
+                };
+                patience.wait_for_rate_limit().await;
+                let messages = usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
+                let goes_on = patience.count_unparseable(&parsed);
+                patience.record_read(Instant::now(), messages, false);
+                if events.send(ConnectionEvent::Received { peer: peer.address, parsed }).await.is_err() {
+                    break None;
+                }
+                if !goes_on {
+                    break Some(Closed::Malformed);
+                }
+            }
+            next = outbound.recv() => {
+                let Some((wire, _)) = next else { break Some(Closed::WriteTimeout) };
+                let frame = match std::str::from_utf8(&wire) {
+                    Ok(text) => Frame::text(text),
+                    Err(_) => Frame::binary(wire.to_vec()),
+                };
+                if !matches!(timeout(peer.limits.write, sink.send(frame)).await, Ok(Ok(()))) {
+                    break Some(Closed::WriteTimeout);
+                }
+            }
+        }
+    };
+    if let Some(why) = why {
+        peer.place.count(why);
+    }
+    let _ = timeout(peer.limits.write, sink.close()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::user_agent::Transport;
+    use std::net::IpAddr;
+    use trunkline_connections::{ConnectionPool, PeerClass};
+    use trunkline_supervision::spawn;
+
+    const OPTIONS: &str = "OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1\r\n\
+        To: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+    struct ConnectionTest {
+        place: Arc<ConnectionGuard>,
+        eviction: Option<Eviction>,
+        theirs: tokio::io::DuplexStream,
+        received: mpsc::Receiver<ConnectionEvent>,
+        events: mpsc::Sender<ConnectionEvent>,
+        queue: mpsc::Sender<OutboundMessage>,
+        connections: Arc<ConnectionPool>,
+    }
+
+    fn address() -> TransportAddress {
+        TransportAddress { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
+    }
+
+    /// A connection of somebody, served.
+    fn running(standing: PeerClass) -> ConnectionTest {
+        let limits = SipConnectionLimits::default();
+        let connections =
+            ConnectionPool::new(trunkline_connections::ConnectionCaps { total: 1, reserved: 0, ..limits.caps });
+        let (place, eviction) = connections.open(IpAddr::from([192, 0, 2, 9]), standing, &Arc::default()).unwrap();
+        let place = Arc::new(place);
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let (events, received) = mpsc::channel(5_000);
+        let (queue, outbound) = mpsc::channel(8);
+        let peer =
+            ConnectionPeer { address: address(), place: place.clone(), limits, is_ours: standing == PeerClass::Exempt };
+        let told = events.clone();
+        let serving = async move { run(ours, peer, outbound, &told).await };
+        let (eviction, serving): (_, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) = match standing {
+            PeerClass::Exempt => {
+                let evicted = until_evicted(place.clone(), eviction, events.clone(), address(), serving);
+                (None, Box::pin(evicted))
+            }
+            _ => (Some(eviction), Box::pin(serving)),
+        };
+        spawn("test", serving);
+        ConnectionTest { place, eviction, theirs, received, events, queue, connections }
+    }
+
+    #[tokio::test]
+    async fn unknown_peer_is_read_at_its_rate() {
+        for (standing, count, at_least) in
+            [(PeerClass::Stranger, 440, Duration::from_millis(350)), (PeerClass::Listed, 3_000, Duration::ZERO)]
+        {
+            let mut running = running(standing);
+            let begun = Instant::now();
+            running.theirs.write_all(OPTIONS.repeat(3_000).as_bytes()).await.unwrap();
+            for _ in 0..count {
+                let event = running.received.recv().await;
+                assert!(
+                    matches!(event, Some(ConnectionEvent::Received { parsed: ParsedMessage::Message(_), .. })),
+                    "{event:?}"
+                );
+            }
+            // Three thousand at a stranger's pace would take 26 seconds.
+            let took = begun.elapsed();
+            assert!(took >= at_least && took < Duration::from_secs(20), "{standing:?}: {took:?}");
+            drop((running.eviction, running.events, running.place));
+        }
+    }
+
+    #[tokio::test]
+    async fn outbound_connection_can_be_evicted() {
+        let mut running = running(PeerClass::Exempt);
+        let other = running.connections.open(IpAddr::from([192, 0, 2, 10]), PeerClass::Listed, &Arc::default());
+        assert!(other.is_ok());
+        let closed = timeout(Duration::from_secs(20), running.received.recv()).await;
+        assert!(matches!(closed, Ok(Some(ConnectionEvent::Closed { .. }))), "{closed:?}");
+        assert!(running.queue.is_closed(), "and nothing is put into its queue any more");
+        assert_eq!(running.theirs.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+}

@@ -1,0 +1,75 @@
+//! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Any response counts as reachable, including
+//! errors.
+
+use super::failover::{NextHop, OutboundRequest, RequestRoute};
+use super::{CallId, InviteRequest, SipCommandError, SipEvent, SipSession, SipSessionState, UserAgent};
+use crate::limits;
+use crate::sip::message::{HeaderName, Headers, Method, Request};
+use std::time::{Duration, Instant};
+
+/// A target without a response after this time is unreachable: four transmissions. The full transaction timeout of 32
+/// seconds is not needed.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
+
+impl UserAgent {
+    /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
+    /// the invitation except SDP. Probes have their own limit and do not count as calls.
+    pub fn send_options(&mut self, now: Instant, probe: InviteRequest) -> Result<CallId, SipCommandError> {
+        if self.probes >= limits::PROBES_MAX {
+            return Err(SipCommandError::Overloaded);
+        }
+        let call = self.new_call();
+        let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
+        let user = probe.from.uri.user.clone();
+        let mut headers = Headers::with_capacity(9);
+        headers.push(HeaderName::MaxForwards, "70");
+        headers.push(HeaderName::From, format!("{};tag={local_tag}", probe.from));
+        headers.push(HeaderName::To, probe.to.to_string());
+        headers.push(HeaderName::CallId, call_id.as_str());
+        headers.push(HeaderName::CSeq, "1 OPTIONS");
+        headers.push(HeaderName::Contact, "");
+        headers.push(HeaderName::Accept, "application/sdp");
+        headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
+        let hops = if probe.hops.is_empty() { vec![NextHop::of(&probe.request_uri)] } else { probe.hops };
+        let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
+        let session = SipSession {
+            end_reported: true,
+            drop_at: Some(now + PROBE_TIMEOUT),
+            ..SipSession::new(SipSessionState::OptionsPending(None), call_id, local_tag, probe.transport)
+        };
+        self.add_session(call, session);
+        self.arm_session(call);
+        let way = RequestRoute::to(hops, probe.transport);
+        let contact = Some(user);
+        self.send_request(
+            now,
+            OutboundRequest {
+                request,
+                call: Some(call),
+                auth_attempts: 0,
+                repeats: 0,
+                contact,
+                route: way,
+                failure: None,
+            },
+        );
+        Ok(call)
+    }
+
+    pub(super) fn handle_options_response(&mut self, now: Instant, call: CallId, status: Option<u16>) {
+        self.events.push_back(SipEvent::OptionsAnswered { call, status });
+        self.remove_session(now, call);
+    }
+
+    /// Stops a probe and its request.
+    pub(super) fn stop_probe(&mut self, now: Instant, call: CallId) {
+        let Some(SipSessionState::OptionsPending(key)) = self.sessions.get(&call).map(|session| &session.state) else {
+            return;
+        };
+        match key.clone() {
+            Some(key) => drop(self.clients.remove(&key)),
+            None => self.awaiting_dns.retain(|_, outbound| outbound.call != Some(call)),
+        }
+        self.handle_options_response(now, call, None);
+    }
+}

@@ -1,0 +1,205 @@
+//! Repairs the state after a contained panic: incomplete changes are undone or their calls ended, so that other calls
+//! continue. The panic is still a bug; this limits it to one call.
+
+use super::{CallId, SipSessionState, UserAgent, dialog_key};
+use crate::sip::end_cause::EndCause;
+use std::time::Instant;
+
+impl UserAgent {
+    /// Repairs what an interrupted `handle_*` or command may have left: inconsistent tables, missing timers, calls
+    /// without their transaction. Scans all state.
+    pub fn repair_after_panic(&mut self, now: Instant) {
+        let sessions = &self.sessions;
+        self.dialogs.retain(|key, call| {
+            sessions.get(call).is_some_and(|session| *key == dialog_key(&session.call_id, &session.local_tag))
+        });
+        let servers = &self.servers;
+        let merge_keys: std::collections::HashSet<_> = servers.values().filter_map(|tx| tx.merge_key.clone()).collect();
+        self.initial_invites.retain(|key| merge_keys.contains(key));
+        self.server_bytes = servers.values().map(|tx| tx.bytes).fold(0, usize::saturating_add);
+        self.awaiting_dns.retain(|_, outbound| outbound.call.is_none_or(|call| sessions.contains_key(&call)));
+        let lost: Vec<CallId> =
+            sessions.iter().filter(|(_, session)| self.is_orphaned(&session.state)).map(|(call, _)| *call).collect();
+        for call in lost {
+            self.record_end(now, call, EndCause::InternalError);
+            self.remove_session(now, call);
+        }
+        // A session that should end but has no pending request.
+        for session in self.sessions.values_mut() {
+            if matches!(session.state, SipSessionState::ByeSent | SipSessionState::OptionsPending(_)) {
+                session.drop_at.get_or_insert(now + super::LINGER);
+            }
+        }
+        self.count_sessions();
+        self.rebuild_timers();
+    }
+
+    /// The transaction its state waits for is gone.
+    fn is_orphaned(&self, state: &SipSessionState) -> bool {
+        match state {
+            SipSessionState::IncomingRinging { tx, .. } | SipSessionState::AwaitingAck { tx, .. } => {
+                !self.servers.contains_key(tx)
+            }
+            SipSessionState::OutgoingPending(calling) => match &calling.key {
+                Some(key) => !self.clients.contains_key(key),
+                None => self.awaiting_dns.is_empty(),
+            },
+            SipSessionState::Registering(id) => !self.registrations.contains_key(id),
+            SipSessionState::Established { .. } | SipSessionState::ByeSent | SipSessionState::OptionsPending(_) => {
+                false
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+#[cfg(test)]
+mod tests {
+    use super::super::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig};
+    use super::*;
+    use std::time::Duration;
+
+    const INVITE: &str = "INVITE sip:us@10.9.9.9 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKBRANCH\r\n\
+        Max-Forwards: 70\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: <sip:us@10.9.9.9>\r\nCall-ID: CALL\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:a@10.0.0.1:5060>\r\nContent-Length: 0\r\n\r\n";
+
+    fn endpoint(now: Instant) -> UserAgent {
+        let config = UserAgentConfig {
+            advertised: [10, 9, 9, 9].into(),
+            advertised_other: None,
+            udp_port: 5_060,
+            tcp_port: 5_060,
+            tls_port: None,
+            ws_port: None,
+            user_agent: "test".into(),
+            realm: "r".into(),
+            calls_max: 100,
+            retry_after_s: 1,
+            session_expires_s: 90,
+            destinations: DestinationPolicy::allow_all(),
+            trunks: vec![InboundTrunk {
+                id: "t".into(),
+                allow: "10.0.0.0/8".parse().into_iter().collect(),
+                credentials: None,
+                accept_refer: false,
+            }],
+        };
+        UserAgent::new(now, config, [1; 32])
+    }
+
+    fn incoming(endpoint: &mut UserAgent, now: Instant, name: &str) -> CallId {
+        let invite = INVITE.replace("BRANCH", name).replace("CALL", name);
+        endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), invite.as_bytes());
+        match endpoint.poll_event() {
+            Some(SipEvent::Incoming(incoming)) => incoming.call,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs all timers of the next ten minutes: calls that ended.
+    fn rest(endpoint: &mut UserAgent, now: Instant) -> Vec<CallId> {
+        let mut ended = vec![];
+        while let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(600)) {
+            endpoint.handle_timeout(at);
+            while endpoint.poll_transmit().is_some() {}
+            while let Some(event) = endpoint.poll_event() {
+                if let SipEvent::Ended { call, .. } = event {
+                    ended.push(call);
+                }
+            }
+        }
+        ended
+    }
+
+    /// Each piece of state taken away, as a panic in the middle of a change would leave it.
+    #[test]
+    fn inconsistent_state_is_repaired() {
+        type Break = fn(&mut UserAgent, CallId);
+        let breaks: [(&str, Break); 6] = [
+            ("timers", |endpoint, _| endpoint.timers.clear()),
+            ("transactions", |endpoint, _| endpoint.servers.clear()),
+            ("session", |endpoint, call| drop(endpoint.sessions.remove(&call))),
+            ("dialogs", |endpoint, _| endpoint.dialogs.clear()),
+            ("a foreign dialog", |endpoint, call| {
+                endpoint.dialogs.insert("x".into(), call);
+            }),
+            ("closing without a request", |endpoint, call| {
+                if let Some(session) = endpoint.sessions.get_mut(&call) {
+                    session.state = SipSessionState::ByeSent;
+                }
+            }),
+        ];
+        for (what, take) in breaks {
+            for answered in [false, true] {
+                let now = Instant::now();
+                let mut endpoint = endpoint(now);
+                let call = incoming(&mut endpoint, now, "one");
+                if answered {
+                    endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+                }
+                take(&mut endpoint, call);
+                endpoint.repair_after_panic(now);
+                // The next caller is served as if nothing had been.
+                while endpoint.poll_event().is_some() {}
+                let other = incoming(&mut endpoint, now, "two");
+                endpoint.answer(now, other, b"v=0\r\n".to_vec()).unwrap();
+                let ended = rest(&mut endpoint, now);
+                assert!(ended.contains(&other), "{what}: not acknowledged, and so ended");
+                assert_eq!(endpoint.held_counts(), (0, 0, 0), "{what}, answered: {answered}");
+                let left = (endpoint.dialogs.len(), endpoint.initial_invites.len(), endpoint.server_bytes);
+                assert_eq!(left, (0, 0, 0), "{what}, answered: {answered}");
+            }
+        }
+    }
+
+    #[test]
+    fn transactions_of_a_call_are_counted_again() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let call = incoming(&mut endpoint, now, "one");
+        endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+        let tag = endpoint.sessions[&call].local_tag.clone();
+        for cseq in 2..5 {
+            let info = INVITE.replace("INVITE", "INFO").replace("BRANCH", &format!("{cseq}")).replace("CALL", "one");
+            let info = info
+                .replace("1 INFO", &format!("{cseq} INFO"))
+                .replace("us@10.9.9.9>\r\n", &format!("us@10.9.9.9>;tag={tag}\r\n"));
+            endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), info.as_bytes());
+        }
+        let count = |endpoint: &UserAgent| endpoint.sessions.get(&call).map(|session| session.transactions);
+        assert_eq!(count(&endpoint), Some(3));
+        for (broken, wanted) in [(0, 3), (1_000, 3)] {
+            endpoint.sessions.values_mut().for_each(|session| session.transactions = broken);
+            endpoint.repair_after_panic(now);
+            assert_eq!(count(&endpoint), Some(wanted));
+        }
+        rest(&mut endpoint, now);
+        assert_eq!(endpoint.held_counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn transaction_keys_count_as_memory() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let call = incoming(&mut endpoint, now, &"x".repeat(10_000));
+        // Via and Call-ID, and the keys that are made of them.
+        assert!(endpoint.server_bytes > 40_000, "{}", endpoint.server_bytes);
+        endpoint.reject(now, call, 480, None).unwrap();
+        assert!(endpoint.server_bytes > 40_000, "its answer holds them as well: {}", endpoint.server_bytes);
+        rest(&mut endpoint, now);
+        assert_eq!(endpoint.server_bytes, 0);
+    }
+
+    #[test]
+    fn transaction_memory_is_accounted() {
+        let now = Instant::now();
+        let mut endpoint = endpoint(now);
+        let calls: Vec<CallId> = (0..20).map(|n| incoming(&mut endpoint, now, &format!("n{n}"))).collect();
+        assert!(endpoint.server_bytes > 20 * 400, "{}", endpoint.server_bytes);
+        let before = endpoint.server_bytes;
+        endpoint.answer(now, calls[0], vec![b'x'; 10_000]).unwrap();
+        assert!(endpoint.server_bytes > before + 10_000);
+        rest(&mut endpoint, now);
+        assert_eq!((endpoint.server_bytes, endpoint.held_counts()), (0, (0, 0, 0)));
+    }
+}

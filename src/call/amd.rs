@@ -1,0 +1,226 @@
+//! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
+//! with voice activity, words and tones. Delays nobody: a person is greeted while it runs.
+
+use crate::dialogue::amd_phrases::{AmdResult, classify_announcement};
+use std::time::{Duration, Instant};
+use trunkline_media::detect::tone::Tone;
+
+/// AMD runs for this long after the answer.
+const AMD_TIMEOUT: Duration = Duration::from_secs(25);
+/// Speech without pause that no person answers with, when no words are known.
+const MONOLOGUE_MIN: Duration = Duration::from_millis(6_000);
+/// A pause that ends an utterance.
+const PAUSE: Duration = Duration::from_millis(700);
+/// A short utterance followed by a pause is a person.
+const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
+/// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 15 Hz.
+const CED_HZ: u32 = 2_100;
+const CNG_HZ: u32 = 1_100;
+const FAX_DRIFT_HZ: u32 = 25;
+/// A beep is at least this long and at most that.
+const BEEP_MS: std::ops::RangeInclusive<u32> = 120..=2_500;
+
+#[derive(Clone, Debug)]
+pub struct AmdDetector {
+    since: Instant,
+    speaking: Option<Instant>,
+    last_sound: Option<Instant>,
+    /// Start of the current run of speech, including short pauses.
+    run: Option<Instant>,
+    words: String,
+    verdict: Option<AmdResult>,
+    /// When it was reached.
+    pub decided_at: Option<Instant>,
+}
+
+impl AmdDetector {
+    /// The callee is audible from now on, in early media or after the answer.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            speaking: None,
+            last_sound: None,
+            run: None,
+            words: String::new(),
+            verdict: None,
+            decided_at: None,
+        }
+    }
+
+    /// The call is answered: earlier sound was on the way there, unless it was a machine.
+    pub fn handle_answered(&mut self, now: Instant) {
+        if self.verdict.is_none() {
+            *self = Self::new(now);
+        }
+    }
+
+    pub fn verdict(&self) -> Option<AmdResult> {
+        self.verdict
+    }
+
+    /// The detection has ended.
+    pub fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) > AMD_TIMEOUT
+            || self.verdict.is_some_and(|verdict| verdict != AmdResult::Human)
+    }
+
+    pub fn handle_speech_started(&mut self, at: Instant) {
+        self.speaking = Some(at);
+        let paused = self.last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
+        if paused || self.run.is_none() {
+            self.run = Some(at);
+        }
+    }
+
+    pub fn handle_speech_ended(&mut self, last_sound: Instant) {
+        self.speaking = None;
+        self.last_sound = Some(last_sound);
+    }
+
+    /// Words of the other side, interim ones included: `text` is what was said since the last final ones.
+    pub fn handle_words(&mut self, now: Instant, text: &str, is_final: bool) -> Option<AmdResult> {
+        if self.is_over(now) || text.is_empty() {
+            return None;
+        }
+        let all = format!("{} {text}", self.words);
+        let found = classify_announcement(&all);
+        if is_final {
+            self.words = all;
+        }
+        // "Is not available" may be said by a person, so it counts only before a conversation.
+        if let Some(answerer) = found {
+            return self.decide(now, answerer);
+        }
+        None
+    }
+
+    pub fn handle_tone(&mut self, now: Instant, tone: &Tone) -> Option<AmdResult> {
+        if self.is_over(now) {
+            return None;
+        }
+        let near = |hz: u32| tone.frequency_hz.abs_diff(hz) <= FAX_DRIFT_HZ;
+        if near(CED_HZ) && tone.duration_ms >= 900 || near(CNG_HZ) && (400..=700).contains(&tone.duration_ms) {
+            return self.decide(now, AmdResult::Fax);
+        }
+        // A beep after speech: voicemail whose words were not recognised.
+        let spoke = self.run.is_some() || !self.words.is_empty();
+        (is_beep(tone) && spoke).then(|| self.decide(now, AmdResult::Voicemail)).flatten()
+    }
+
+    /// Timeout: a person waits for a reply, a machine continues.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<AmdResult> {
+        if self.verdict.is_some() {
+            return None;
+        }
+        match (self.speaking, self.run, self.last_sound) {
+            (Some(_), Some(run), _) if self.words.is_empty() && now.saturating_duration_since(run) >= MONOLOGUE_MIN => {
+                self.decide(now, AmdResult::Voicemail)
+            }
+            (None, Some(run), Some(last)) if now.saturating_duration_since(last) >= PAUSE => {
+                let short = last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX;
+                short.then(|| self.decide(now, AmdResult::Human)).flatten()
+            }
+            _ => None,
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.verdict.is_some() {
+            return None;
+        }
+        match (self.speaking, self.run, self.last_sound) {
+            (Some(_), Some(run), _) if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
+            (None, Some(run), Some(last)) if last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX => {
+                Some(last + PAUSE)
+            }
+            _ => None,
+        }
+    }
+
+    fn decide(&mut self, now: Instant, answerer: AmdResult) -> Option<AmdResult> {
+        if self.verdict == Some(answerer) {
+            return None;
+        }
+        self.verdict = Some(answerer);
+        self.decided_at = Some(now);
+        Some(answerer)
+    }
+}
+
+/// Whether a tone is a voicemail beep.
+pub fn is_beep(tone: &Tone) -> bool {
+    !tone.lasting && BEEP_MS.contains(&tone.duration_ms) && tone.frequency_hz.abs_diff(CED_HZ) > FAX_DRIFT_HZ
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn answered() -> (Instant, AmdDetector) {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        (now, AmdDetector::new(now))
+    }
+
+    fn tone(frequency_hz: u32, duration_ms: u32) -> Tone {
+        Tone { frequency_hz, duration_ms, lasting: duration_ms >= 1_000 }
+    }
+
+    #[test]
+    fn somebody_says_hello_and_waits() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 800 * MS);
+        assert_eq!(d.handle_words(t + 1_000 * MS, "Hello?", true), None);
+        assert_eq!(d.poll_timeout(), Some(t + 1_500 * MS));
+        assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(AmdResult::Human));
+    }
+
+    #[test]
+    fn a_mailbox_that_begins_like_a_person() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 1_500 * MS);
+        assert_eq!(d.handle_timeout(t + 2_300 * MS), Some(AmdResult::Human), "Hi, this is John.");
+        d.handle_speech_started(t + 2_400 * MS);
+        let words = "Hi, this is John. I can't come to the phone";
+        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), Some(AmdResult::Voicemail));
+        assert_eq!(d.handle_words(t + 5_000 * MS, "press one", true), None, "decided is decided");
+    }
+
+    #[test]
+    fn a_mailbox_in_a_language_nobody_understands() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_timeout(t + 6_300 * MS), Some(AmdResult::Voicemail));
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 5_000 * MS);
+        assert_eq!(d.handle_timeout(t + 5_700 * MS), None, "too long for a person, and it waits: nothing is certain");
+        assert_eq!(d.handle_tone(t + 6_000 * MS, &tone(1_000, 400)), Some(AmdResult::Voicemail));
+    }
+
+    #[test]
+    fn fax_machines_are_known_by_their_tones() {
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(2_098, 1_000)), Some(AmdResult::Fax));
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(1_102, 500)), Some(AmdResult::Fax));
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(425, 1_000)), None, "still ringing");
+    }
+
+    #[test]
+    fn a_mailbox_in_early_media_is_still_one_when_it_answers() {
+        let (t, mut d) = answered();
+        assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(AmdResult::Voicemail));
+        d.handle_answered(t + 4_000 * MS);
+        assert_eq!(d.verdict(), Some(AmdResult::Voicemail));
+        let (t, mut d) = answered();
+        d.handle_speech_started(t);
+        d.handle_answered(t + 4_000 * MS);
+        assert_eq!(d.poll_timeout(), None, "an announcement on the way is forgotten");
+    }
+}

@@ -1,0 +1,65 @@
+//! The signalling side of a call: a SIP dialog, or a browser's session. The dialog may be replaced during the call.
+
+use super::inbound_refer::{InboundRefer, InboundReferEvent};
+use crate::call::negotiate::Negotiation;
+use tokio::sync::mpsc;
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
+
+/// The call leg by signalling type.
+pub(super) enum CallLeg {
+    Sip(Box<SipLeg>),
+    /// A browser: its signalling arrives as commands, and through its media leg.
+    Web,
+}
+
+pub(super) struct SipLeg {
+    pub call: SipCall,
+    pub events: mpsc::Receiver<SipEvent>,
+    pub negotiation: Negotiation,
+    /// The dialog is open. Needed because a closed channel would be ready forever.
+    pub is_open: bool,
+    /// The call to somebody else that the peer asked for with REFER.
+    pub inbound_refer: Option<InboundRefer>,
+}
+
+/// An event of the call leg.
+pub(super) enum SignalingEvent {
+    Sip(Option<SipEvent>),
+    InboundRefer(InboundReferEvent),
+}
+
+impl SipLeg {
+    pub(super) fn new(call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) -> Self {
+        Self { call, events, negotiation, is_open: true, inbound_refer: None }
+    }
+
+    /// Continues in another dialog.
+    pub(super) fn replace(&mut self, call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) {
+        (self.call, self.events, self.negotiation) = (call, events, negotiation);
+        (self.is_open, self.inbound_refer) = (true, None);
+    }
+}
+
+impl CallLeg {
+    pub(super) fn sip(call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) -> Self {
+        Self::Sip(Box::new(SipLeg::new(call, events, negotiation)))
+    }
+
+    pub(super) async fn next(&mut self) -> SignalingEvent {
+        let Self::Sip(line) = self else { return std::future::pending().await };
+        let handover = async {
+            match &mut line.inbound_refer {
+                Some(handover) => handover.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = line.events.recv(), if line.is_open => {
+                line.is_open = !matches!(event, Some(SipEvent::Ended { .. }) | None);
+                SignalingEvent::Sip(event)
+            }
+            news = handover => SignalingEvent::InboundRefer(news),
+            else => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Concurrency limits per organization besides calls: probes, live connections, reports, provider tests. Over the limit
+//! requests are refused, not queued.
+
+use crate::domain::fair_share::{FairShares, ShareExceededError, ShareLimits};
+use crate::domain::ids::OrganizationId;
+use crate::domain::organization::Lineage;
+use crate::domain::quota::Quotas;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A family holds at most one part in so many of the server's total: three hostile families leave capacity for a
+/// fourth.
+const FAMILY_SHARE: usize = 4;
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct ConcurrencyLimit {
+    /// Name of the quota, as in settings and refusals.
+    pub limit: &'static str,
+    pub of_one: usize,
+    pub in_all: usize,
+}
+
+/// Whose limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConcurrencyLimitError {
+    /// The organization's, or its family's.
+    #[error("The organization has reached its limit of {0}")]
+    Organization(&'static str),
+    #[error("The server has reached its limit of {0}")]
+    Server(&'static str),
+}
+
+impl ConcurrencyLimitError {
+    /// Name of the quota.
+    pub fn limit(self) -> &'static str {
+        match self {
+            Self::Organization(limit) | Self::Server(limit) => limit,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ConcurrencyLimiter {
+    limit: &'static str,
+    held: Arc<Mutex<FairShares>>,
+}
+
+/// Live connections in all: half of the connections the API takes.
+const LIVE_MAX: usize = 2_048;
+/// Calls that wait for their browsers in all: each holds one of the server's calls.
+const WEB_WAITING_MAX: usize = 1_000;
+/// Reports that are written anew in all, and provider tests: each holds a connection to a vendor.
+const REPORTS_MAX: usize = 32;
+const PROVIDER_TESTS_MAX: usize = 16;
+
+/// What may go on at once, of each kind.
+#[derive(Clone, Debug)]
+pub struct ConcurrencyLimiters {
+    /// `/ws/calls` and `/ws/events`.
+    pub live: ConcurrencyLimiter,
+    /// Calls that wait for their browsers.
+    pub web_waiting: ConcurrencyLimiter,
+    pub reports: ConcurrencyLimiter,
+    pub provider_tests: ConcurrencyLimiter,
+}
+
+impl ConcurrencyLimiters {
+    pub fn new(quotas: &Quotas) -> Self {
+        let slots = |limit, of_one: u32, in_all| {
+            ConcurrencyLimiter::new(ConcurrencyLimit { limit, of_one: of_one as usize, in_all })
+        };
+        Self {
+            live: slots("live_connections", quotas.live_connections, LIVE_MAX),
+            web_waiting: slots("web_calls_waiting", quotas.web_calls_waiting, WEB_WAITING_MAX),
+            reports: slots("reports_at_once", quotas.reports_at_once, REPORTS_MAX),
+            provider_tests: slots("provider_tests_at_once", quotas.provider_tests_at_once, PROVIDER_TESTS_MAX),
+        }
+    }
+}
+
+/// A permit; released on drop.
+#[derive(Debug)]
+pub struct ConcurrencyPermit {
+    held: Arc<Mutex<FairShares>>,
+    organization: OrganizationId,
+    root: OrganizationId,
+}
+
+fn lock(held: &Mutex<FairShares>) -> MutexGuard<'_, FairShares> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ConcurrencyLimiter {
+    pub fn new(ConcurrencyLimit { limit, of_one, in_all }: ConcurrencyLimit) -> Self {
+        let max = ShareLimits { of_one, of_family: (in_all / FAMILY_SHARE).max(of_one), in_all };
+        Self { limit, held: Arc::new(Mutex::new(FairShares::new(max))) }
+    }
+
+    pub fn take(&self, lineage: &Lineage) -> Result<ConcurrencyPermit, ConcurrencyLimitError> {
+        let (organization, root) = (lineage.own().id, lineage.root());
+        lock(&self.held).take(organization, root).map_err(|taken| match taken {
+            ShareExceededError::Organization => ConcurrencyLimitError::Organization(self.limit),
+            ShareExceededError::Server => ConcurrencyLimitError::Server(self.limit),
+        })?;
+        Ok(ConcurrencyPermit { held: self.held.clone(), organization, root })
+    }
+}
+
+impl Drop for ConcurrencyPermit {
+    fn drop(&mut self) {
+        lock(&self.held).give_back(self.organization, self.root);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::organization::{Ancestor, OrganizationLimits};
+
+    #[test]
+    fn a_slot_is_free_again_when_it_is_dropped() {
+        let slots = ConcurrencyLimiter::new(ConcurrencyLimit { limit: "things", of_one: 1, in_all: 2 });
+        let one = || {
+            Lineage::new(vec![Ancestor { id: OrganizationId::new(), limits: OrganizationLimits::default() }]).unwrap()
+        };
+        let (own, other) = (one(), one());
+        let held = slots.take(&own).unwrap();
+        assert_eq!(slots.take(&own).unwrap_err(), ConcurrencyLimitError::Organization("things"));
+        let _other = slots.take(&other).unwrap();
+        assert_eq!(slots.take(&one()).unwrap_err(), ConcurrencyLimitError::Server("things"));
+        drop(held);
+        assert!(slots.take(&own).is_ok());
+    }
+}

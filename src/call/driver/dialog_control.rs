@@ -1,0 +1,160 @@
+//! Signalling during an answered call: re-INVITE, REFER, Replaces, BYE.
+
+use super::CallMedia;
+use super::call_leg::{CallLeg, SignalingEvent};
+use super::call_metrics::{end_reason_of_cause, info_digit, reason_facts, refer_progress};
+use super::conversation::Conversation;
+use super::inbound::calls_other_organization;
+use super::inbound_refer::{InboundRefer, InboundReferEvent};
+use crate::call::machine::CallMachine;
+use crate::domain::call::Direction;
+use crate::domain::end_reason::EndReason;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, IncomingInvite, ReferRequest, SipEvent};
+use trunkline_signaling::webrtc::offer as webrtc_offer;
+
+/// A worker answers within a turn of some milliseconds.
+const REANSWER_DEADLINE: Duration = Duration::from_secs(2);
+
+impl Conversation {
+    pub(super) async fn handle_signaling_event(
+        &mut self, now: Instant, machine: &mut CallMachine, news: SignalingEvent,
+    ) {
+        match news {
+            SignalingEvent::Sip(event) => self.sip_event(now, machine, event).await,
+            SignalingEvent::InboundRefer(news) => self.handle_inbound_refer_event(news).await,
+        }
+    }
+
+    async fn sip_event(&mut self, now: Instant, machine: &mut CallMachine, event: Option<SipEvent>) {
+        match event {
+            Some(SipEvent::Ended { cause, .. }) => {
+                self.record.add_signalling_facts(reason_facts(&cause));
+                machine.handle_peer_hung_up(now, end_reason_of_cause(&cause));
+            }
+            None => machine.handle_peer_hung_up(now, EndReason::NetworkLost),
+            Some(SipEvent::ReofferReceived { call, sdp }) => self.handle_reinvite(call, sdp).await,
+            Some(
+                SipEvent::Acknowledged { sdp: Some(answer), .. } | SipEvent::ReofferAccepted { sdp: Some(answer), .. },
+            ) => {
+                let CallLeg::Sip(line) = &mut self.leg else { return };
+                if let Ok(stream) = line.negotiation.accept(&answer) {
+                    let _ = self.media.leg.renegotiate(stream);
+                }
+            }
+            Some(SipEvent::ReferProgress { referral, .. }) => {
+                machine.handle_refer_progress(now, refer_progress(referral))
+            }
+            Some(SipEvent::ReferReceived { call, referred }) => self.handle_refer(call, *referred).await,
+            Some(SipEvent::ReplacesReceived { by, .. }) => self.handle_replaces(*by).await,
+            Some(SipEvent::InfoReceived { content_type, body, .. }) => {
+                if let Some(digit) = info_digit(&content_type, &body) {
+                    machine.handle_digit(now, digit);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    async fn handle_reinvite(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
+        let answer = match sdp {
+            Some(offer) if line.negotiation.is_webrtc() => reanswer_webrtc(&self.media, &offer).await,
+            // A WebRTC peer makes the offers itself.
+            None if line.negotiation.is_webrtc() => None,
+            Some(offer) => match line.negotiation.answer(&offer) {
+                Ok((stream, text)) => {
+                    let _ = self.media.leg.renegotiate(stream);
+                    Some(text)
+                }
+                Err(_) => None,
+            },
+            None => Some(line.negotiation.offer()),
+        };
+        self.context.sip.answer_reoffer(call, answer).await;
+    }
+
+    /// REFER: the peer asks us to talk to somebody else; its trunk has allowed that already.
+    async fn handle_refer(&mut self, call: SipCall, referred: ReferRequest) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
+        // A new dialog could not take over ICE and keys.
+        let accept = line.inbound_refer.is_none() && line.call == call && !line.negotiation.is_webrtc();
+        self.context.sip.answer_refer(call, accept).await;
+        if !accept {
+            return;
+        }
+        let us = match self.record.call.direction {
+            Direction::Inbound => self.record.call.to_number.clone(),
+            Direction::Outbound | Direction::Web => self.record.call.from_number.clone(),
+        };
+        let (context, scope, trunk) = (self.context.clone(), self.record.scope, self.record.call.trunk);
+        line.inbound_refer = Some(InboundRefer::start(context, scope, trunk, us, referred, line.negotiation.fork()));
+    }
+
+    async fn handle_inbound_refer_event(&mut self, news: InboundReferEvent) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
+        let (sip, before) = (&self.context.sip, line.call);
+        match news {
+            InboundReferEvent::Progress(status) => sip.send_refer_notify(before, status).await,
+            InboundReferEvent::Failed(status) => {
+                line.inbound_refer = None;
+                sip.send_refer_notify(before, status).await;
+            }
+            InboundReferEvent::Answered { call, events, negotiation, stream, permit } => {
+                // Report success before the dialog closes, so that the phone shows the transfer as done.
+                sip.send_refer_notify(before, 200).await;
+                line.replace(call, events, negotiation);
+                let _ = self.media.leg.renegotiate(stream);
+                sip.hang_up(before).await;
+                drop(permit); // one line again
+                tracing::info!("the peer handed its side of the call on");
+            }
+        }
+    }
+
+    /// Replaces (RFC 3891): the conversation continues with the new dialog.
+    async fn handle_replaces(&mut self, by: IncomingInvite) {
+        let CallLeg::Sip(line) = &mut self.leg else { return };
+        let sip = &self.context.sip;
+        if line.negotiation.is_webrtc() {
+            return sip.reject(by.call, 488, None).await;
+        }
+        // Not where trunks require an attestation: verifying an Identity header may take seconds, which the
+        // conversation does not have.
+        let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.get(id));
+        if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
+            return sip.reject(by.call, 403, None).await;
+        }
+        if calls_other_organization(&self.context, &by, self.record.scope.organization()).await {
+            return sip.reject(by.call, 481, None).await;
+        }
+        let Some(events) = sip.take_events(by.call).await else { return };
+        let mut negotiation = line.negotiation.fork();
+        negotiation.set_signalling(by.source.ip());
+        let answer = match &by.sdp {
+            Some(offer) => match negotiation.answer(offer) {
+                Ok((stream, text)) => {
+                    let _ = self.media.leg.renegotiate(stream);
+                    text
+                }
+                Err(refusal) => return sip.reject(by.call, refusal.sip_status, None).await,
+            },
+            None => negotiation.offer(), // its answer comes with the ACK
+        };
+        sip.answer(by.call, answer).await;
+        let before = line.call;
+        line.replace(by.call, events, negotiation);
+        sip.hang_up(before).await;
+        tracing::info!("another dialog took the place of this call's");
+    }
+}
+
+/// The answer of a WebRTC leg to another offer; `None` when it cannot take it.
+async fn reanswer_webrtc(media: &CallMedia, offer: &[u8]) -> Option<Vec<u8>> {
+    let offer = webrtc_offer::validate(offer).ok()?;
+    let (reply, answer) = oneshot::channel();
+    media.leg.reoffer(offer, Box::new(move |answer| drop(reply.send(answer)))).ok()?;
+    let answer = tokio::time::timeout(REANSWER_DEADLINE, answer).await.ok()?.ok()?;
+    answer.ok().map(String::into_bytes)
+}

@@ -1,0 +1,114 @@
+//! Early media (183) before the answer: ringing and announcements, while the caller may still hang up.
+
+use super::tts::{TtsPipeline, TtsPipelineEvent};
+use super::{CallMedia, SharedServices};
+use crate::call::machine::CallSpec;
+use crate::call::registry::{CallCommand, CallSlot};
+use crate::dialogue::response::{AfterResponse, AgentResponse};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ringing_config::RingingConfig;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use trunkline_media::frame::SAMPLE_RATE_HZ;
+use trunkline_media::leg::LegEvent;
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_signaling::io::SipHandle;
+use trunkline_signaling::sip::user_agent::SipEvent;
+
+/// An announcement that makes no sound for this long no longer delays the answer.
+const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
+/// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
+const TONE_HZ: f32 = 425.0;
+const TONE_LEVEL: f32 = 3_000.0;
+
+/// Response ids of the conversation start at one.
+const EARLY_RESPONSE_ID: u32 = 0;
+
+fn tone(ms: u32) -> Vec<i16> {
+    let samples = ms as usize * SAMPLE_RATE_HZ as usize / 1_000;
+    let period = 5 * SAMPLE_RATE_HZ as usize;
+    let sample = |at: usize| {
+        let is_on = at % period < SAMPLE_RATE_HZ as usize;
+        let phase = at as f32 * TONE_HZ / SAMPLE_RATE_HZ as f32 * std::f32::consts::TAU;
+        if is_on { (phase.sin() * TONE_LEVEL) as i16 } else { 0 }
+    };
+    (0..samples).map(sample).collect()
+}
+
+/// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
+pub(super) async fn play_early_media(
+    context: &SharedServices, ringing: &RingingConfig, brief: &CallSpec, media: Option<CallMedia>,
+    events: &mut mpsc::Receiver<SipEvent>, seat: &mut CallSlot,
+) -> Result<CallMedia, EndReason> {
+    let Some(mut media) = media else { return Err(EndReason::Overload) };
+    let mut voice = TtsPipeline::new(context.providers.clone(), brief.clone(), true);
+    let mut unheard = Vec::new();
+    if ringing.ring_ms > 0 {
+        let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: 0 };
+        unheard.push(piece);
+        let _ = media.leg.play(piece, tone(ringing.ring_ms), true);
+    }
+    if let Some(text) = &ringing.announcement {
+        let (_, pieces) = AgentResponse::scripted(EARLY_RESPONSE_ID, text, AfterResponse::AwaitCaller, brief.style());
+        for (index, text) in pieces {
+            let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: index + 1 };
+            unheard.push(piece);
+            voice.speak(piece, text);
+        }
+    }
+    let patience = Duration::from_millis(ringing.ring_ms.into()) + ANNOUNCEMENT_DEADLINE;
+    let deadline = tokio::time::Instant::now() + patience;
+    while !unheard.is_empty() {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(SipEvent::Ended { .. }) | None => return Err(EndReason::Canceled),
+                Some(event) => reject_early_request(&context.sip, event).await,
+            },
+            command = seat.commands.recv() => match command {
+                Some(CallCommand::End(reason)) => return Err(reason),
+                Some(_) => {}
+                None => return Err(EndReason::Canceled),
+            },
+            event = media.events.recv() => match event {
+                Some(LegEvent::SegmentFinished { heard, .. }) => {
+                    unheard.retain(|piece| *piece != heard.segment);
+                    voice.handle_segment_played(heard.segment);
+                }
+                Some(_) => {}
+                None => return Err(EndReason::Overload),
+            },
+            event = voice.next() => match event {
+                TtsPipelineEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
+                TtsPipelineEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
+                // A failed announcement does not delay the answer.
+                TtsPipelineEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
+                TtsPipelineEvent::WordTimestamps { .. } | TtsPipelineEvent::FailedOver { .. } | TtsPipelineEvent::Requested { .. } => {}
+            },
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+    }
+    Ok(media)
+}
+
+/// Rejects at once requests that are not possible before the answer; the media stay as they are.
+pub(super) async fn reject_early_request(sip: &SipHandle, event: SipEvent) {
+    match event {
+        SipEvent::ReofferReceived { call, .. } => sip.answer_reoffer(call, None).await,
+        SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
+        SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 481, None).await,
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rings_one_second_of_five() {
+        let samples = tone(6_000);
+        let loud = |from: usize, to: usize| samples[from..to].iter().any(|sample| sample.abs() > 2_500);
+        assert_eq!(samples.len(), 48_000);
+        assert!(loud(0, 8_000) && !loud(8_100, 40_000) && loud(40_000, 48_000));
+    }
+}

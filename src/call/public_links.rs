@@ -1,0 +1,25 @@
+//! Public links: to a call, and to its recording for people without a key.
+
+use crate::domain::ids::CallId;
+use crate::domain::time::UnixMs;
+use crate::store::OrgScope;
+use crate::store::signed_tokens::{TokenPurpose, TokenSigner};
+
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// `https://voice.example.com`, without a slash at the end.
+    pub base_url: String,
+    pub secret: TokenSigner,
+}
+
+impl Links {
+    pub fn call(&self, call: CallId) -> String {
+        format!("{}/api/v1/calls/{call}", self.base_url)
+    }
+
+    /// The recording, for whoever has the link and for a week.
+    pub fn recording(&self, scope: OrgScope, call: CallId, now: UnixMs) -> String {
+        let token = self.secret.sign(TokenPurpose::Recording, scope, call, now.0.unsigned_abs() / 1_000);
+        format!("{}/recording/stream?token={token}", self.call(call))
+    }
+}
