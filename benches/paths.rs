@@ -116,8 +116,8 @@ fn texts(c: &mut Criterion) {
         b.iter(|| {
             let mut cutter = SentenceSplitter::default();
             for word in answer.split_inclusive(' ') {
-                cutter.push(word, |piece| {
-                    black_box(piece);
+                cutter.push(word, |segment| {
+                    black_box(segment);
                 });
             }
         });

@@ -451,8 +451,14 @@ fn web_port(config: &Config) -> std::io::Result<WebRtcPortConfig> {
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
     let at: Vec<SocketAddr> = config.web_addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let reach = HostCandidates { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
-    Ok(WebRtcPortConfig { udp, tcp, reach, limits: web_stream_limits(&web.connections), report: Arc::default() })
+    let host_candidates = HostCandidates { tcp: if tcp.is_some() { at.clone() } else { Vec::new() }, udp: at };
+    Ok(WebRtcPortConfig {
+        udp,
+        tcp,
+        host_candidates,
+        limits: web_stream_limits(&web.connections),
+        report: Arc::default(),
+    })
 }
 
 /// Base URL and signing key of links: the same after a restart and on every node.
@@ -515,7 +521,7 @@ fn providers(config: &Config, guard: &EgressGuard) -> Result<ProviderRegistry, A
         stt: deadlines(p.timeouts.stt),
         llm: deadlines(p.timeouts.llm),
         tts: deadlines(p.timeouts.tts),
-        engine: deadlines(p.timeouts.realtime),
+        realtime: deadlines(p.timeouts.realtime),
     };
     let programs = LocalTtsPrograms { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
     let endpoints = ProviderAccount::ALL.iter().map(endpoint).collect();

@@ -84,7 +84,7 @@ fn listen(parts: &[ConversationPart]) -> (&'static str, u128) {
         found = detection.handle_timeout(now).or(found);
         let ms = now.duration_since(start).as_millis();
         match found {
-            Some(answerer) if answerer.name() != "human" => return (answerer.name(), ms),
+            Some(amd) if amd.name() != "human" => return (amd.name(), ms),
             Some(_) => human = human.or(Some(ms)),
             None => {}
         }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::glance::Glance;
+use trunkline_signaling::sip::message::peek::Glance;
 use trunkline_signaling::sip::message::parse::{self, Parsed};
 use trunkline_signaling::sip::message::{Message, print};
 

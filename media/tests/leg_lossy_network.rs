@@ -32,8 +32,8 @@ struct LossyLine {
     start: Instant,
     now: Instant,
     leg: Leg,
-    law: Companding,
-    dice: Rng,
+    companding: Companding,
+    rng: Rng,
     /// Chance in a thousand that a burst of three packets is lost.
     burst_loss_permille: u64,
     jitter_ms: u64,
@@ -46,13 +46,13 @@ struct LossyLine {
     noise: u64,
 }
 
-fn config(now: Instant, law: Companding) -> LegConfig {
+fn config(now: Instant, companding: Companding) -> LegConfig {
     let remote: SocketAddr = PEER.parse().unwrap();
     LegConfig {
         stream: StreamConfig {
-            codec: Codec::G711(law),
-            payload_type: if law == Companding::MuLaw { 0 } else { 8 },
-            payload_type_in: if law == Companding::MuLaw { 0 } else { 8 },
+            codec: Codec::G711(companding),
+            payload_type: if companding == Companding::MuLaw { 0 } else { 8 },
+            payload_type_in: if companding == Companding::MuLaw { 0 } else { 8 },
             remote_rtcp: "127.0.0.1:4001".parse().unwrap(),
             ..StreamConfig::pcmu(remote)
         },
@@ -75,14 +75,14 @@ fn config(now: Instant, law: Companding) -> LegConfig {
 }
 
 impl LossyLine {
-    fn new(law: Companding) -> Self {
+    fn new(companding: Companding) -> Self {
         let now = Instant::now();
         Self {
             start: now,
             now,
-            leg: Leg::new(now, config(now, law)),
-            law,
-            dice: Rng(42),
+            leg: Leg::new(now, config(now, companding)),
+            companding,
+            rng: Rng(42),
             burst_loss_permille: 0,
             jitter_ms: 0,
             lost_left: 0,
@@ -107,24 +107,24 @@ impl LossyLine {
         let mut buffer = [0; 400];
         let len = packet.write(&mut buffer).unwrap();
         self.sequence = self.sequence.wrapping_add(1);
-        if self.lost_left > 0 || self.dice.roll(1_000) < self.burst_loss_permille {
+        if self.lost_left > 0 || self.rng.roll(1_000) < self.burst_loss_permille {
             self.lost_left = if self.lost_left > 0 { self.lost_left - 1 } else { 2 };
             return;
         }
-        let delay = 5 + self.dice.roll(self.jitter_ms + 1);
+        let delay = 5 + self.rng.roll(self.jitter_ms + 1);
         self.flying.push((self.now + delay as u32 * MS, buffer[..len].to_vec()));
     }
 
     /// The peer speaks; silence is low noise, as on a real line.
     fn speak(&mut self, samples: &[i16]) {
         for frame in samples.chunks(FRAME_SAMPLES) {
-            let mut codes = [self.law.silence(); FRAME_SAMPLES];
+            let mut codes = [self.companding.silence(); FRAME_SAMPLES];
             for (index, code) in codes.iter_mut().enumerate() {
                 self.noise = self.noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let noise = ((self.noise >> 40) % 33) as i16 - 16;
-                *code = self.law.encode(frame.get(index).copied().unwrap_or(0).saturating_add(noise));
+                *code = self.companding.encode(frame.get(index).copied().unwrap_or(0).saturating_add(noise));
             }
-            self.send_packet(if self.law == Companding::MuLaw { 0 } else { 8 }, &codes);
+            self.send_packet(if self.companding == Companding::MuLaw { 0 } else { 8 }, &codes);
             self.timestamp = self.timestamp.wrapping_add(160);
             self.pass(20);
         }
@@ -170,7 +170,7 @@ impl LossyLine {
         let mut samples = vec![];
         for event in &self.events {
             if let LegEvent::Audio { codes, .. } = event {
-                samples.extend(codes.iter().map(|code| self.law.decode(*code)));
+                samples.extend(codes.iter().map(|code| self.companding.decode(*code)));
             }
         }
         samples
@@ -180,7 +180,7 @@ impl LossyLine {
     fn voiced(&self) -> Vec<Instant> {
         let loud = |bytes: &[u8]| {
             let packet = RtpPacket::parse(bytes).unwrap();
-            let samples: Vec<i16> = packet.payload.iter().map(|c| self.law.decode(*c)).collect();
+            let samples: Vec<i16> = packet.payload.iter().map(|c| self.companding.decode(*c)).collect();
             packet.payload_type < 96 && level_dbfs(&samples) > -40.0
         };
         self.sent.iter().filter(|(_, bytes)| loud(bytes)).map(|(at, _)| *at).collect()
@@ -196,20 +196,20 @@ fn fixture(name: &str) -> Vec<i16> {
     hound::WavReader::open(path).unwrap().samples::<i16>().map(Result::unwrap).collect()
 }
 
-fn piece(generation: u32, index: u32) -> SegmentId {
-    SegmentId { response_id: generation, index }
+fn segment(response_id: u32, index: u32) -> SegmentId {
+    SegmentId { response_id, index }
 }
 
 #[test]
 fn what_the_caller_says_arrives_bit_exact_on_a_good_line() {
-    for law in [Companding::MuLaw, Companding::ALaw] {
-        let mut line = LossyLine::new(law);
+    for companding in [Companding::MuLaw, Companding::ALaw] {
+        let mut link = LossyLine::new(companding);
         let speech = fixture("hello");
-        line.noise = 0;
-        line.speak(&speech);
-        line.pass(40);
-        let heard = line.heard();
-        let sent: Vec<i16> = heard.iter().map(|s| law.decode(law.encode(*s))).collect();
+        link.noise = 0;
+        link.speak(&speech);
+        link.pass(40);
+        let heard = link.heard();
+        let sent: Vec<i16> = heard.iter().map(|s| companding.decode(companding.encode(*s))).collect();
         assert_eq!(heard, sent);
         assert_eq!(heard.len(), speech.len().div_ceil(160) * 160);
     }
@@ -217,141 +217,143 @@ fn what_the_caller_says_arrives_bit_exact_on_a_good_line() {
 
 #[test]
 fn speech_keeps_its_length_and_level_on_a_line_with_loss_and_jitter() {
-    let mut line = LossyLine::new(Companding::ALaw);
-    line.burst_loss_permille = 10;
-    line.jitter_ms = 60;
+    let mut link = LossyLine::new(Companding::ALaw);
+    link.burst_loss_permille = 10;
+    link.jitter_ms = 60;
     let speech = fixture("where_is_my_order");
     for _ in 0..10 {
-        line.speak(&speech);
+        link.speak(&speech);
     }
-    line.pass(300);
-    let heard = line.heard();
+    link.pass(300);
+    let heard = link.heard();
     let wanted = (speech.len() * 10) as i64;
     assert!((heard.len() as i64 - wanted).abs() < 4_000, "{} of {wanted} samples", heard.len());
     assert!((level_dbfs(&heard) - level_dbfs(&speech)).abs() < 1.0);
-    let stats = line.leg.stats();
+    let stats = link.leg.stats();
     assert!(stats.packets_lost > 10 && stats.packets_reordered > 10 && stats.concealed_ms > 200, "{stats:?}");
 }
 
 #[test]
 fn speech_starts_and_ends_are_found_within_a_tenth_of_a_second() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(1_000);
-    let began = line.now;
-    line.speak(&fixture("order_number"));
-    let ended = line.now;
-    line.silence_ms(1_000);
-    let starts: Vec<Instant> = line
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(1_000);
+    let began = link.now;
+    link.speak(&fixture("order_number"));
+    let ended = link.now;
+    link.silence_ms(1_000);
+    let starts: Vec<Instant> = link
         .events
         .iter()
         .filter_map(|e| if let LegEvent::SpeechStarted { at } = e { Some(*at) } else { None })
         .collect();
-    let ends: Vec<Instant> = line
+    let ends: Vec<Instant> = link
         .events
         .iter()
         .filter_map(|e| if let LegEvent::SpeechEnded { last_sound } = e { Some(*last_sound) } else { None })
         .collect();
     let (first, last) = (starts[0], *ends.last().unwrap());
-    assert!(line.ms(first).abs_diff(line.ms(began)) < 120, "start {} began {}", line.ms(first), line.ms(began));
-    assert!(line.ms(last).abs_diff(line.ms(ended)) < 150, "end {} ended {}", line.ms(last), line.ms(ended));
+    assert!(link.ms(first).abs_diff(link.ms(began)) < 120, "start {} began {}", link.ms(first), link.ms(began));
+    assert!(link.ms(last).abs_diff(link.ms(ended)) < 150, "end {} ended {}", link.ms(last), link.ms(ended));
 }
 
 #[test]
 fn line_noise_is_not_speech() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(20_000);
-    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::SpeechStarted { .. })));
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(20_000);
+    assert!(!link.events.iter().any(|e| matches!(e, LegEvent::SpeechStarted { .. })));
 }
 
 #[test]
 fn agent_speech_leaves_in_the_next_slot_and_then_every_20_ms() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(206);
-    let asked = line.now;
-    line.leg.play(piece(1, 0), fixture("opening_hours"), true);
-    line.silence_ms(4_000);
-    let voiced = line.voiced();
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(206);
+    let asked = link.now;
+    link.leg.play(segment(1, 0), fixture("opening_hours"), true);
+    link.silence_ms(4_000);
+    let voiced = link.voiced();
     assert!(voiced[0] - asked <= 24 * MS, "first sound after {:?}", voiced[0] - asked);
-    let spurt: Vec<&(Instant, Vec<u8>)> = line.sent.iter().filter(|(at, _)| *at > asked).collect();
+    let spurt: Vec<&(Instant, Vec<u8>)> = link.sent.iter().filter(|(at, _)| *at > asked).collect();
     assert!(spurt[0].0 - asked <= 2 * MS && RtpPacket::parse(&spurt[0].1).unwrap().marker);
     let frames = fixture("opening_hours").len().div_ceil(160);
     assert!(spurt[..frames].windows(2).all(|pair| pair[1].0 - pair[0].0 == 20 * MS));
-    let packets: Vec<RtpPacket<'_>> = line.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
+    let packets: Vec<RtpPacket<'_>> = link.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
     assert!(packets.windows(2).all(|p| p[1].sequence == p[0].sequence.wrapping_add(1)));
     assert!(packets.windows(2).all(|p| p[1].timestamp == p[0].timestamp.wrapping_add(160)));
 }
 
 #[test]
 fn caller_talks_over_greeting_on_lossy_line() {
-    let mut line = LossyLine::new(Companding::ALaw);
-    line.burst_loss_permille = 10;
-    line.jitter_ms = 10;
+    let mut link = LossyLine::new(Companding::ALaw);
+    link.burst_loss_permille = 10;
+    link.jitter_ms = 10;
     let greeting: Vec<i16> = (0..6).flat_map(|_| fixture("opening_hours")).collect();
-    line.leg.play(piece(1, 0), greeting, true);
-    line.silence_ms(1_500);
-    let began = line.now;
-    line.speak(&fixture("speak_to_human"));
-    line.silence_ms(500);
-    let last = *line.voiced().last().unwrap();
+    link.leg.play(segment(1, 0), greeting, true);
+    link.silence_ms(1_500);
+    let began = link.now;
+    link.speak(&fixture("speak_to_human"));
+    link.silence_ms(500);
+    let last = *link.voiced().last().unwrap();
     assert!(last - began <= 300 * MS, "agent went on for {:?}", last - began);
-    let flushed = line.events.iter().find_map(|event| match event {
+    let flushed = link.events.iter().find_map(|event| match event {
         LegEvent::PlayoutFlushed { barge_in, heard, .. } => Some((*barge_in, heard.clone())),
         _ => None,
     });
     let (barge_in, heard) = flushed.unwrap();
     assert!(barge_in && !heard[0].complete);
     let held =
-        line.events.iter().find_map(|e| if let LegEvent::PlayoutPaused { at, .. } = e { Some(*at) } else { None });
+        link.events.iter().find_map(|e| if let LegEvent::PlayoutPaused { at, .. } = e { Some(*at) } else { None });
     let at = held.unwrap();
     let sent_ms = heard[0].sent_samples / 8;
-    assert!(u128::from(sent_ms).abs_diff(line.ms(at)) <= 60, "heard {sent_ms} ms at {} ms", line.ms(at));
+    assert!(u128::from(sent_ms).abs_diff(link.ms(at)) <= 60, "heard {sent_ms} ms at {} ms", link.ms(at));
     // What arrives of the interrupted reply afterwards is never heard.
-    line.leg.play(piece(1, 1), fixture("opening_hours"), true);
-    let before = line.voiced().len();
-    line.silence_ms(1_000);
-    assert_eq!(line.voiced().len(), before);
+    link.leg.play(segment(1, 1), fixture("opening_hours"), true);
+    let before = link.voiced().len();
+    link.silence_ms(1_000);
+    assert_eq!(link.voiced().len(), before);
 }
 
 /// Simulates an echoing room: our audio returns delayed and attenuated, mixed with the peer's speech.
-fn in_a_room(line: &mut LossyLine, words: &[i16], ms: usize, delay_ms: u32, level_db: f32) {
+fn in_a_room(link: &mut LossyLine, words: &[i16], ms: usize, delay_ms: u32, level_db: f32) {
     let gain = 10f32.powf(level_db / 20.0);
     for step in 0..ms / 20 {
-        let then = line.now.checked_sub(delay_ms * MS).unwrap_or(line.now);
-        let from = line.sent.iter().rposition(|(at, _)| *at <= then);
+        let then = link.now.checked_sub(delay_ms * MS).unwrap_or(link.now);
+        let from = link.sent.iter().rposition(|(at, _)| *at <= then);
         let packet = from
-            .and_then(|at| RtpPacket::parse(&line.sent[at].1))
+            .and_then(|at| RtpPacket::parse(&link.sent[at].1))
             .filter(|packet| packet.payload.len() == FRAME_SAMPLES);
         let echo: Vec<i16> = packet.map_or_else(
             || vec![0; FRAME_SAMPLES],
-            |packet| packet.payload.iter().map(|code| (f32::from(line.law.decode(*code)) * gain) as i16).collect(),
+            |packet| {
+                packet.payload.iter().map(|code| (f32::from(link.companding.decode(*code)) * gain) as i16).collect()
+            },
         );
         let said = words.get(step * FRAME_SAMPLES..).unwrap_or(&[]);
         let both: Vec<i16> =
             echo.iter().enumerate().map(|(n, e)| e.saturating_add(*said.get(n).unwrap_or(&0))).collect();
-        line.speak(&both);
+        link.speak(&both);
     }
 }
 
-fn held(line: &LossyLine) -> usize {
-    line.events.iter().filter(|event| matches!(event, LegEvent::PlayoutPaused { .. })).count()
+fn held(link: &LossyLine) -> usize {
+    link.events.iter().filter(|event| matches!(event, LegEvent::PlayoutPaused { .. })).count()
 }
 
 #[test]
 fn cough_pauses_agent_without_losing_words() {
-    let mut line = LossyLine::new(Companding::MuLaw);
+    let mut link = LossyLine::new(Companding::MuLaw);
     let speech: Vec<i16> = (0..3).flat_map(|_| fixture("opening_hours")).collect();
-    line.leg.play(piece(1, 0), speech.clone(), true);
-    line.silence_ms(700);
-    let began = line.now;
-    line.speak(&fixture("yes_correct")[..2_400]);
-    line.silence_ms(400);
-    assert_eq!(held(&line), 1);
-    let last = *line.voiced().last().unwrap();
+    link.leg.play(segment(1, 0), speech.clone(), true);
+    link.silence_ms(700);
+    let began = link.now;
+    link.speak(&fixture("yes_correct")[..2_400]);
+    link.silence_ms(400);
+    assert_eq!(held(&link), 1);
+    let last = *link.voiced().last().unwrap();
     assert!(last - began <= 200 * MS, "the agent spoke on for {:?}", last - began);
-    assert!(!line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
-    line.leg.resume();
-    line.silence_ms(speech.len() / 8 + 500);
-    let finished = line.events.iter().find_map(|event| match event {
+    assert!(!link.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
+    link.leg.resume();
+    link.silence_ms(speech.len() / 8 + 500);
+    let finished = link.events.iter().find_map(|event| match event {
         LegEvent::SegmentFinished { heard, .. } => Some(*heard),
         _ => None,
     });
@@ -362,17 +364,17 @@ fn cough_pauses_agent_without_losing_words() {
 fn speakerphone_echo_does_not_barge_in() {
     let speech: Vec<i16> = (0..4).flat_map(|_| fixture("opening_hours")).collect();
     for (delay_ms, level_db) in [(40, -15.0), (180, -15.0), (460, -15.0), (200, -25.0), (240, -9.0)] {
-        let mut line = LossyLine::new(Companding::MuLaw);
-        line.leg.play(piece(1, 0), speech.clone(), true);
-        in_a_room(&mut line, &[], speech.len() / 8 + 1_000, delay_ms, level_db);
+        let mut link = LossyLine::new(Companding::MuLaw);
+        link.leg.play(segment(1, 0), speech.clone(), true);
+        in_a_room(&mut link, &[], speech.len() / 8 + 1_000, delay_ms, level_db);
         // Louder than any echo is held to be, it may hold the agent once, until its path is known.
         let allowed = usize::from(level_db > -12.0);
-        assert!(held(&line) <= allowed, "echo after {delay_ms} ms at {level_db} dB");
-        assert!(!line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
+        assert!(held(&link) <= allowed, "echo after {delay_ms} ms at {level_db} dB");
+        assert!(!link.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
         if allowed > 0 {
             continue;
         }
-        let path = line.leg.stats().echo.unwrap_or_else(|| panic!("no path at {delay_ms} ms {level_db} dB"));
+        let path = link.leg.stats().echo.unwrap_or_else(|| panic!("no path at {delay_ms} ms {level_db} dB"));
         assert!(path.delay_ms.abs_diff(delay_ms) <= 60, "{path:?} of {delay_ms} ms");
         assert!((path.level_db - level_db).abs() < 7.0, "{path:?} of {level_db} dB");
     }
@@ -381,78 +383,78 @@ fn speakerphone_echo_does_not_barge_in() {
 #[test]
 fn caller_interrupts_through_the_echo_of_the_agent() {
     let speech: Vec<i16> = (0..6).flat_map(|_| fixture("opening_hours")).collect();
-    let mut line = LossyLine::new(Companding::ALaw);
-    line.leg.play(piece(1, 0), speech, true);
-    in_a_room(&mut line, &[], 4_000, 180, -15.0);
-    let began = line.now;
+    let mut link = LossyLine::new(Companding::ALaw);
+    link.leg.play(segment(1, 0), speech, true);
+    in_a_room(&mut link, &[], 4_000, 180, -15.0);
+    let began = link.now;
     let words: Vec<i16> = [fixture("wait_stop"), fixture("speak_to_human")].concat();
-    in_a_room(&mut line, &words, 3_000, 180, -15.0);
-    let last = *line.voiced().last().unwrap();
+    in_a_room(&mut link, &words, 3_000, 180, -15.0);
+    let last = *link.voiced().last().unwrap();
     assert!(last - began <= 400 * MS, "the agent spoke on for {:?}", last - began);
-    assert!(line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { barge_in: true, .. })));
+    assert!(link.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { barge_in: true, .. })));
 }
 
 #[test]
 fn uninterruptible_response_is_not_interrupted() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.leg.set_uninterruptible(1);
-    line.leg.play(piece(1, 0), (0..4).flat_map(|_| fixture("opening_hours")).collect(), true);
-    line.silence_ms(500);
-    line.speak(&fixture("speak_to_human"));
-    line.silence_ms(300);
-    assert_eq!(held(&line), 0);
-    assert!(!line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.leg.set_uninterruptible(1);
+    link.leg.play(segment(1, 0), (0..4).flat_map(|_| fixture("opening_hours")).collect(), true);
+    link.silence_ms(500);
+    link.speak(&fixture("speak_to_human"));
+    link.silence_ms(300);
+    assert_eq!(held(&link), 0);
+    assert!(!link.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { .. })));
 }
 
 #[test]
 fn in_band_dtmf_arrives_once_and_does_not_barge_in() {
-    let mut line = LossyLine::new(Companding::ALaw);
-    line.leg.play(piece(1, 0), (0..2).flat_map(|_| fixture("opening_hours")).collect(), true);
-    line.silence_ms(400);
+    let mut link = LossyLine::new(Companding::ALaw);
+    link.leg.play(segment(1, 0), (0..2).flat_map(|_| fixture("opening_hours")).collect(), true);
+    link.silence_ms(400);
     for (row, column) in [(770.0, 1_336.0), (941.0, 1_477.0)] {
         let tone = |hz: f64, n: usize| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin() * 5_000.0;
-        line.speak(&(0..1_200).map(|n| (tone(row, n) + tone(column, n)) as i16).collect::<Vec<_>>());
-        line.silence_ms(200);
+        link.speak(&(0..1_200).map(|n| (tone(row, n) + tone(column, n)) as i16).collect::<Vec<_>>());
+        link.silence_ms(200);
     }
-    let digits: String = line
+    let digits: String = link
         .events
         .iter()
         .filter_map(|e| if let LegEvent::DtmfReceived { digit } = e { Some(*digit) } else { None })
         .collect();
-    assert_eq!((digits.as_str(), held(&line)), ("5#", 0));
+    assert_eq!((digits.as_str(), held(&link)), ("5#", 0));
 }
 
 #[test]
 fn a_short_click_does_not_interrupt() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.leg.play(piece(1, 0), fixture("opening_hours"), true);
-    line.silence_ms(500);
-    line.speak(&[20_000; 320]);
-    line.silence_ms(2_000);
-    assert!(!line.events.iter().any(|e| matches!(e, LegEvent::PlayoutFlushed { .. } | LegEvent::PlayoutPaused { .. })));
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.leg.play(segment(1, 0), fixture("opening_hours"), true);
+    link.silence_ms(500);
+    link.speak(&[20_000; 320]);
+    link.silence_ms(2_000);
+    assert!(!link.events.iter().any(|e| matches!(e, LegEvent::PlayoutFlushed { .. } | LegEvent::PlayoutPaused { .. })));
 }
 
 #[test]
 fn digits_arrive_without_marker_and_leave_as_events() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(100);
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(100);
     for digit in [4u8, 2, 11] {
         for (duration, end) in [(160u16, 0u8), (320, 0), (480, 0x80), (480, 0x80)] {
             let [high, low] = duration.to_be_bytes();
-            line.send_packet(101, &[digit, end | 10, high, low]);
-            line.pass(20);
+            link.send_packet(101, &[digit, end | 10, high, low]);
+            link.pass(20);
         }
-        line.timestamp = line.timestamp.wrapping_add(640);
+        link.timestamp = link.timestamp.wrapping_add(640);
     }
-    line.leg.send_dtmf("1#x9");
-    line.silence_ms(1_000);
-    let digits: String = line
+    link.leg.send_dtmf("1#x9");
+    link.silence_ms(1_000);
+    let digits: String = link
         .events
         .iter()
         .filter_map(|e| if let LegEvent::DtmfReceived { digit } = e { Some(*digit) } else { None })
         .collect();
     assert_eq!(digits, "42#");
-    let events: Vec<u8> = line
+    let events: Vec<u8> = link
         .sent
         .iter()
         .map(|(_, bytes)| RtpPacket::parse(bytes).unwrap())
@@ -460,14 +462,14 @@ fn digits_arrive_without_marker_and_leave_as_events() {
         .map(|p| p.payload[0])
         .collect();
     assert_eq!(events, [1, 11, 9]);
-    assert!(line.events.contains(&LegEvent::DtmfSent));
+    assert!(link.events.contains(&LegEvent::DtmfSent));
 }
 
 #[test]
 fn a_third_party_cannot_take_the_stream_over() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(200);
-    let before = line.heard().len();
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(200);
+    let before = link.heard().len();
     let thief: SocketAddr = "127.0.0.66:4000".parse().unwrap();
     let mut targets = vec![];
     for n in 0..50u16 {
@@ -475,13 +477,13 @@ fn a_third_party_cannot_take_the_stream_over() {
             RtpPacket { payload_type: 0, marker: true, sequence: n, timestamp: 0, ssrc: 9, payload: &[0; 160] };
         let mut buffer = [0; 200];
         let len = packet.write(&mut buffer).unwrap();
-        line.leg.handle_rtp(line.now, thief, &buffer[..len]);
+        link.leg.handle_rtp(link.now, thief, &buffer[..len]);
     }
-    let (now, due) = (line.now, line.leg.due(line.now));
-    line.leg.tick(now, due, &mut |_, to, _| targets.push(to));
+    let (now, due) = (link.now, link.leg.due(link.now));
+    link.leg.tick(now, due, &mut |_, to, _| targets.push(to));
     assert_eq!(targets[0], PEER.parse::<SocketAddr>().unwrap());
-    assert_eq!(line.heard().len(), before);
-    assert_eq!(line.leg.stats().packets_ignored, 50);
+    assert_eq!(link.heard().len(), before);
+    assert_eq!(link.leg.stats().packets_ignored, 50);
 }
 
 #[test]
@@ -627,12 +629,12 @@ fn packets_of_200_ms_are_accepted_and_longer_counted() {
 
 #[test]
 fn a_silent_network_is_reported_once_and_not_while_on_hold() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(100);
-    line.pass(9_900);
-    assert!(!line.events.contains(&LegEvent::NetworkLost));
-    line.pass(10_000);
-    assert_eq!(line.events.iter().filter(|e| **e == LegEvent::NetworkLost).count(), 1);
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(100);
+    link.pass(9_900);
+    assert!(!link.events.contains(&LegEvent::NetworkLost));
+    link.pass(10_000);
+    assert_eq!(link.events.iter().filter(|e| **e == LegEvent::NetworkLost).count(), 1);
     let mut held = LossyLine::new(Companding::MuLaw);
     let stream = StreamConfig { receiving: false, sending: false, ..config(held.now, Companding::MuLaw).stream };
     held.leg.renegotiate(held.now, stream);
@@ -642,19 +644,19 @@ fn a_silent_network_is_reported_once_and_not_while_on_hold() {
 
 #[test]
 fn recording_keeps_both_channels_aligned() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    line.silence_ms(400);
-    line.leg.play(piece(1, 0), fixture("hello"), true);
-    line.silence_ms(3_000);
-    line.speak(&fixture("yes_correct"));
-    line.silence_ms(1_000);
-    let now = line.now;
-    line.leg.close(now, &mut |_, _, _| {});
-    while let Some(event) = line.leg.poll_event() {
-        line.events.push(event);
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(400);
+    link.leg.play(segment(1, 0), fixture("hello"), true);
+    link.silence_ms(3_000);
+    link.speak(&fixture("yes_correct"));
+    link.silence_ms(1_000);
+    let now = link.now;
+    link.leg.close(now, &mut |_, _, _| {});
+    while let Some(event) = link.leg.poll_event() {
+        link.events.push(event);
     }
     let mut pairs = vec![];
-    for event in &line.events {
+    for event in &link.events {
         if let LegEvent::RecordingBlock { block } = event {
             pairs.extend(block.chunks(2).map(|p| (p[0], p[1])));
         }
@@ -662,7 +664,7 @@ fn recording_keeps_both_channels_aligned() {
     let level = |side: fn(&(i16, i16)) -> i16, from_ms: usize, to_ms: usize| {
         level_dbfs(&pairs[from_ms * 8..to_ms * 8].iter().map(side).collect::<Vec<_>>())
     };
-    let total_ms = line.now.duration_since(line.start).as_millis() as usize;
+    let total_ms = link.now.duration_since(link.start).as_millis() as usize;
     assert!(pairs.len().abs_diff(total_ms * 8) < 1_000, "{} samples in {total_ms} ms", pairs.len());
     let speech_ms = fixture("hello").len() / 8;
     assert!(level(|p| p.1, 400, 400 + speech_ms) > -30.0 && level(|p| p.0, 400, 400 + speech_ms) < -60.0);
@@ -671,31 +673,33 @@ fn recording_keeps_both_channels_aligned() {
 
 #[test]
 fn packets_have_the_length_the_peer_asked_for() {
-    for (ptime_ms, law) in [
+    for (ptime_ms, companding) in [
         (10u16, Companding::MuLaw),
         (30, Companding::ALaw),
         (40, Companding::MuLaw),
         (50, Companding::ALaw),
         (60, Companding::MuLaw),
     ] {
-        let mut line = LossyLine::new(law);
-        let stream = StreamConfig { ptime_ms, ..config(line.now, law).stream };
-        line.leg.renegotiate(line.now, stream);
+        let mut link = LossyLine::new(companding);
+        let stream = StreamConfig { ptime_ms, ..config(link.now, companding).stream };
+        link.leg.renegotiate(link.now, stream);
         let words = fixture("hello");
-        line.leg.play(piece(1, 0), words.clone(), true);
+        link.leg.play(segment(1, 0), words.clone(), true);
         for _ in 0..150 {
-            line.pass(20);
+            link.pass(20);
         }
         let bytes = usize::from(ptime_ms) * 8;
-        let packets: Vec<RtpPacket<'_>> = line.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
+        let packets: Vec<RtpPacket<'_>> = link.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
         assert!(packets.iter().all(|packet| packet.payload.len() == bytes), "{ptime_ms} ms");
         for pair in packets.windows(2) {
             assert_eq!(pair[1].timestamp.wrapping_sub(pair[0].timestamp), bytes as u32, "{ptime_ms} ms");
             assert_eq!(pair[1].sequence.wrapping_sub(pair[0].sequence), 1);
         }
         // Every sample of the words leaves, in order.
-        let sent: Vec<i16> = packets.iter().flat_map(|packet| packet.payload.iter().map(|c| law.decode(*c))).collect();
-        let coded: Vec<i16> = words[800..words.len() - 800].iter().map(|s| law.decode(law.encode(*s))).collect();
+        let sent: Vec<i16> =
+            packets.iter().flat_map(|packet| packet.payload.iter().map(|c| companding.decode(*c))).collect();
+        let coded: Vec<i16> =
+            words[800..words.len() - 800].iter().map(|s| companding.decode(companding.encode(*s))).collect();
         assert!(sent.windows(coded.len()).any(|window| window == coded), "{ptime_ms} ms");
         assert_eq!(packets.iter().filter(|packet| packet.marker).count(), 1, "{ptime_ms} ms: one talk spurt");
     }
@@ -704,95 +708,97 @@ fn packets_have_the_length_the_peer_asked_for() {
 #[test]
 fn no_sample_is_lost_when_the_packet_length_changes() {
     for every_ms in [20, 40, 60, 100] {
-        let (law, mut lengths) = (Companding::MuLaw, [60, 10, 30, 50, 20, 40].into_iter().cycle());
-        let mut line = LossyLine::new(law);
+        let (companding, mut lengths) = (Companding::MuLaw, [60, 10, 30, 50, 20, 40].into_iter().cycle());
+        let mut link = LossyLine::new(companding);
         let words = fixture("hello");
-        line.leg.play(piece(1, 0), words.clone(), true);
+        link.leg.play(segment(1, 0), words.clone(), true);
         let mut passed_ms = 0;
         while passed_ms < 3_000 {
-            let stream = StreamConfig { ptime_ms: lengths.next().unwrap(), ..config(line.now, law).stream };
-            line.leg.renegotiate(line.now, stream);
-            line.pass(every_ms);
+            let stream = StreamConfig { ptime_ms: lengths.next().unwrap(), ..config(link.now, companding).stream };
+            link.leg.renegotiate(link.now, stream);
+            link.pass(every_ms);
             passed_ms += every_ms;
         }
-        let packets: Vec<RtpPacket<'_>> = line.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
+        let packets: Vec<RtpPacket<'_>> = link.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
         for pair in packets.windows(2) {
             let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
             assert_eq!(step as usize, pair[0].payload.len(), "every {every_ms} ms");
         }
-        let sent: Vec<i16> = packets.iter().flat_map(|packet| packet.payload.iter().map(|c| law.decode(*c))).collect();
-        let coded: Vec<i16> = words[800..words.len() - 800].iter().map(|s| law.decode(law.encode(*s))).collect();
+        let sent: Vec<i16> =
+            packets.iter().flat_map(|packet| packet.payload.iter().map(|c| companding.decode(*c))).collect();
+        let coded: Vec<i16> =
+            words[800..words.len() - 800].iter().map(|s| companding.decode(companding.encode(*s))).collect();
         assert!(sent.windows(coded.len()).any(|window| window == coded), "every {every_ms} ms");
     }
 }
 
 #[test]
 fn a_peer_that_pauses_with_comfort_noise_loses_nothing() {
-    let mut line = LossyLine::new(Companding::MuLaw);
-    let stream = StreamConfig { comfort_noise: Some(13), ..config(line.now, Companding::MuLaw).stream };
-    line.leg.renegotiate(line.now, stream);
-    line.silence_ms(500);
-    line.speak(&fixture("hello"));
-    let before = line.heard().len();
+    let mut link = LossyLine::new(Companding::MuLaw);
+    let stream = StreamConfig { comfort_noise: Some(13), ..config(link.now, Companding::MuLaw).stream };
+    link.leg.renegotiate(link.now, stream);
+    link.silence_ms(500);
+    link.speak(&fixture("hello"));
+    let before = link.heard().len();
     // Half the level a quiet room has, once; then nothing for two seconds.
-    line.send_packet(13, &[60]);
-    line.timestamp = line.timestamp.wrapping_add(16_000);
-    line.pass(2_000);
-    let pause = line.heard().split_off(before + 1_600);
-    line.speak(&fixture("hello"));
-    line.silence_ms(200);
+    link.send_packet(13, &[60]);
+    link.timestamp = link.timestamp.wrapping_add(16_000);
+    link.pass(2_000);
+    let pause = link.heard().split_off(before + 1_600);
+    link.speak(&fixture("hello"));
+    link.silence_ms(200);
     assert!((14_000..16_000).contains(&pause.len()), "{} samples of the pause", pause.len());
     let level = level_dbfs(&pause[..8_000]);
     assert!((-66.0..-54.0).contains(&level), "{level} dB of comfort noise");
-    let stats = line.leg.stats();
+    let stats = link.leg.stats();
     assert_eq!((stats.packets_lost, stats.concealed_ms), (0, 0));
     assert!(stats.mos.unwrap() > 4.2, "{:?}", stats.mos);
 }
 
 #[test]
 fn each_side_has_its_own_payload_types() {
-    let mut line = LossyLine::new(Companding::MuLaw);
+    let mut link = LossyLine::new(Companding::MuLaw);
     let stream = StreamConfig {
         payload_type: 96,
         payload_type_in: 111,
         telephone_event: Some(97),
         telephone_event_in: Some(101),
-        ..config(line.now, Companding::MuLaw).stream
+        ..config(link.now, Companding::MuLaw).stream
     };
-    line.leg.renegotiate(line.now, stream);
+    link.leg.renegotiate(link.now, stream);
     let codes: Vec<u8> = fixture("hello")[..1_600].iter().map(|sample| Companding::MuLaw.encode(*sample)).collect();
     for payload in codes.chunks(160) {
-        line.send_packet(111, payload);
-        line.timestamp = line.timestamp.wrapping_add(160);
-        line.pass(20);
+        link.send_packet(111, payload);
+        link.timestamp = link.timestamp.wrapping_add(160);
+        link.pass(20);
     }
-    assert_eq!(line.leg.stats().packets_ignored, 0);
-    assert!(line.heard().len() >= 1_280);
-    assert!(line.sent.iter().all(|(_, bytes)| RtpPacket::parse(bytes).unwrap().payload_type == 96));
-    line.leg.send_dtmf("5");
-    line.pass(400);
-    assert!(line.sent.iter().any(|(_, bytes)| RtpPacket::parse(bytes).unwrap().payload_type == 97));
+    assert_eq!(link.leg.stats().packets_ignored, 0);
+    assert!(link.heard().len() >= 1_280);
+    assert!(link.sent.iter().all(|(_, bytes)| RtpPacket::parse(bytes).unwrap().payload_type == 96));
+    link.leg.send_dtmf("5");
+    link.pass(400);
+    assert!(link.sent.iter().any(|(_, bytes)| RtpPacket::parse(bytes).unwrap().payload_type == 97));
 }
 
 #[test]
 fn stt_audio_keeps_its_companding() {
-    let mut line = LossyLine::new(Companding::ALaw);
-    line.speak(&fixture("hello"));
-    let before = line.heard().len();
+    let mut link = LossyLine::new(Companding::ALaw);
+    link.speak(&fixture("hello"));
+    let before = link.heard().len();
     let stream = StreamConfig {
         codec: Codec::G711(Companding::MuLaw),
         payload_type: 0,
         payload_type_in: 0,
-        ..config(line.now, Companding::ALaw).stream
+        ..config(link.now, Companding::ALaw).stream
     };
-    line.leg.renegotiate(line.now, stream);
+    link.leg.renegotiate(link.now, stream);
     let words = fixture("hello");
     for frame in words.chunks_exact(160) {
         let codes: Vec<u8> = frame.iter().map(|sample| Companding::MuLaw.encode(*sample)).collect();
-        line.send_packet(0, &codes);
-        line.timestamp = line.timestamp.wrapping_add(160);
-        line.pass(20);
+        link.send_packet(0, &codes);
+        link.timestamp = link.timestamp.wrapping_add(160);
+        link.pass(20);
     }
-    let (first, second) = (level_dbfs(&line.heard()[..before]), level_dbfs(&line.heard()[before..]));
+    let (first, second) = (level_dbfs(&link.heard()[..before]), level_dbfs(&link.heard()[before..]));
     assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for another law");
 }

@@ -182,10 +182,10 @@ fn mutated_opus_has_bounded_duration() {
 }
 
 /// A browser's first datagrams: checks of a path, the beginning of a handshake.
-fn first_datagrams(now: Instant, reach: &HostCandidates, there: SocketAddr) -> (WebRtcPeer, Vec<Vec<u8>>) {
+fn first_datagrams(now: Instant, host_candidates: &HostCandidates, there: SocketAddr) -> (WebRtcPeer, Vec<Vec<u8>>) {
     let own = HostCandidates { udp: vec![there], tcp: vec![] };
     let offered = WebRtcPeer::offer(now, &own, &[Codec::Opus, Codec::G711(Companding::MuLaw)]).unwrap();
-    let answered = WebRtcPeer::answer(now, &offered.sdp, reach, &[Codec::Opus]).unwrap();
+    let answered = WebRtcPeer::answer(now, &offered.sdp, host_candidates, &[Codec::Opus]).unwrap();
     let (mut browser, _) = offered.accept(&answered.sdp).unwrap();
     let (mut server, mut said, mut at) = (answered.peer, vec![], now);
     let mut to_server: Vec<Vec<u8>> = vec![];
@@ -199,7 +199,7 @@ fn first_datagrams(now: Instant, reach: &HostCandidates, there: SocketAddr) -> (
         });
         let mut to_browser: Vec<Vec<u8>> = vec![];
         for datagram in to_server.drain(..) {
-            server.handle(at, IceTransport::Udp, there, reach.udp[0], &datagram);
+            server.handle(at, IceTransport::Udp, there, host_candidates.udp[0], &datagram);
             said.push(datagram);
         }
         server.handle_timeout(at);
@@ -209,7 +209,7 @@ fn first_datagrams(now: Instant, reach: &HostCandidates, there: SocketAddr) -> (
             }
         });
         for datagram in to_browser {
-            browser.handle(at, IceTransport::Udp, reach.udp[0], there, &datagram);
+            browser.handle(at, IceTransport::Udp, host_candidates.udp[0], there, &datagram);
         }
     }
     assert!(server.is_connected() && browser.is_connected());
@@ -220,8 +220,8 @@ fn first_datagrams(now: Instant, reach: &HostCandidates, there: SocketAddr) -> (
 fn mutated_webrtc_datagrams_do_not_harm_peer() {
     let now = Instant::now();
     let (here, there) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
-    let reach = HostCandidates { udp: vec![here], tcp: vec![] };
-    let (mut server, said) = first_datagrams(now, &reach, there);
+    let host_candidates = HostCandidates { udp: vec![here], tcp: vec![] };
+    let (mut server, said) = first_datagrams(now, &host_candidates, there);
     let mut at = now + Duration::from_secs(3);
     // One of each kind: a check, a hello, a later flight, media or reports.
     let mut kinds: Vec<Vec<u8>> = vec![];

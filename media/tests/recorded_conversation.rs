@@ -256,20 +256,20 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
     let stand =
         SttStandIn { words: text.split(' ').collect(), voiced: frames.iter().map(|f| rms(f) > floor).collect() };
     let last = stand.voiced.iter().rposition(|v| *v).unwrap() + 1;
-    let mut line = TestCall::new();
-    line.noise_dbfs = noise_dbfs;
+    let mut link = TestCall::new();
+    link.noise_dbfs = noise_dbfs;
     for _ in 0..50 {
-        line.step(&[]);
+        link.step(&[]);
     }
-    let began = line.now;
+    let began = link.now;
     let mut endpoint = EndOfTurnDetector::new(end_of_turn::EndOfTurnConfig::default());
     // Frame and word of what the recogniser has finished with; what it owes us, and when.
     let (mut settled, mut quiet, mut last_interim) = (0, 0, 0);
     let mut owed: Vec<(usize, usize)> = vec![];
     let mut asked = false;
     for frame in 0..frames.len() + 200 {
-        line.step(frames.get(frame).copied().unwrap_or(&[]));
-        for event in std::mem::take(&mut line.events) {
+        link.step(frames.get(frame).copied().unwrap_or(&[]));
+        for event in std::mem::take(&mut link.events) {
             match event {
                 LegEvent::SpeechStarted { at } => {
                     endpoint.handle_speech_started(at);
@@ -284,7 +284,7 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
         let heard = stand.words_until(frame.saturating_sub(10));
         if frame % 10 == 0 && heard > settled && heard != last_interim {
             last_interim = heard;
-            endpoint.handle_interim(line.now, &stand.words[settled..heard].join(" "));
+            endpoint.handle_interim(link.now, &stand.words[settled..heard].join(" "));
         }
         if quiet == 15 && stand.words_until(frame) > settled {
             owed.push((frame + 5, stand.words_until(frame)));
@@ -295,14 +295,14 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
         }
         for (due, words) in owed.clone() {
             if due == frame && words > settled {
-                endpoint.handle_final(line.now, &stand.words[settled..words].join(" "), Some(0.95), true);
+                endpoint.handle_final(link.now, &stand.words[settled..words].join(" "), Some(0.95), true);
                 settled = words;
             }
         }
-        if endpoint.poll_turn(line.now).is_some() {
+        if endpoint.poll_turn(link.now).is_some() {
             let ended = began + 20 * MS * last as u32;
-            let late = line.now.saturating_duration_since(ended).as_secs_f64();
-            let early = ended.saturating_duration_since(line.now).as_secs_f64();
+            let late = link.now.saturating_duration_since(ended).as_secs_f64();
+            let early = ended.saturating_duration_since(link.now).as_secs_f64();
             return (late - early) * 1_000.0;
         }
     }
@@ -326,24 +326,24 @@ fn end_of_turn_latency_and_early_cuts_are_bounded() {
 }
 
 /// Plays the call's part while the agent is held: goes on when nothing comes of it.
-fn judge(line: &mut TestCall, held: &mut Option<Instant>, counts: &mut (usize, usize)) {
-    for event in std::mem::take(&mut line.events) {
+fn judge(link: &mut TestCall, held: &mut Option<Instant>, counts: &mut (usize, usize)) {
+    for event in std::mem::take(&mut link.events) {
         match event {
             LegEvent::PlayoutPaused { .. } => {
                 counts.0 += 1;
-                *held = Some(line.now + 2_500 * MS);
+                *held = Some(link.now + 2_500 * MS);
             }
             LegEvent::PlayoutFlushed { .. } => {
                 counts.1 += 1;
                 *held = None;
             }
-            LegEvent::SpeechEnded { .. } if held.is_some() => *held = Some(line.now + 350 * MS),
+            LegEvent::SpeechEnded { .. } if held.is_some() => *held = Some(link.now + 350 * MS),
             _ => {}
         }
     }
-    if held.is_some_and(|at| line.now >= at) {
+    if held.is_some_and(|at| link.now >= at) {
         *held = None;
-        line.leg.resume();
+        link.leg.resume();
     }
 }
 
@@ -352,17 +352,17 @@ fn people_talking_behind_the_caller_do_not_stop_the_agent() {
     const SECONDS: usize = 600;
     for below_db in [10.0, 15.0] {
         let background = babble(SPEECH_DBFS - below_db, SECONDS);
-        let mut line = TestCall::new();
+        let mut link = TestCall::new();
         let (mut held, mut counts) = (None, (0, 0));
-        let mut generation = 0;
+        let mut response_id = 0;
         for (index, frame) in background.chunks(FRAME_SAMPLES).enumerate() {
             // A new answer every twenty seconds, after a pause.
             if index % 1_000 == 100 {
-                generation += 1;
-                line.leg.play(SegmentId { response_id: generation, index: 0 }, agent(17), true);
+                response_id += 1;
+                link.leg.play(SegmentId { response_id, index: 0 }, agent(17), true);
             }
-            line.step(frame);
-            judge(&mut line, &mut held, &mut counts);
+            link.step(frame);
+            judge(&mut link, &mut held, &mut counts);
         }
         let minutes = SECONDS as f64 / 60.0 * 0.85;
         let (holds, stops) = (counts.0 as f64 / minutes, counts.1 as f64 / minutes);
@@ -375,9 +375,9 @@ fn people_talking_behind_the_caller_do_not_stop_the_agent() {
 
 /// From the caller's first sound to our last one.
 fn silenced_after(name: &str, background: &[f64], echo: Option<(usize, f64)>) -> Option<f64> {
-    let mut line = TestCall::new();
-    line.echo = echo;
-    line.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
+    let mut link = TestCall::new();
+    link.echo = echo;
+    link.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
     let mut behind = background.chunks(FRAME_SAMPLES).cycle();
     let mut next = |said: &[f64]| -> Vec<f64> {
         let base = behind.next().unwrap_or(&[]);
@@ -386,16 +386,16 @@ fn silenced_after(name: &str, background: &[f64], echo: Option<(usize, f64)>) ->
     let (mut held, mut counts) = (None, (0, 0));
     for _ in 0..250 {
         let frame = next(&[]);
-        line.step(&frame);
-        judge(&mut line, &mut held, &mut counts);
+        link.step(&frame);
+        judge(&mut link, &mut held, &mut counts);
     }
-    let began = line.now;
+    let began = link.now;
     for frame in at_level(&recording(name), SPEECH_DBFS).chunks(FRAME_SAMPLES) {
         let frame = next(frame);
-        line.step(&frame);
+        link.step(&frame);
     }
-    let stopped = line.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { barge_in: true, .. }));
-    stopped.then(|| line.last_sound().saturating_duration_since(began).as_secs_f64() * 1_000.0)
+    let stopped = link.events.iter().any(|event| matches!(event, LegEvent::PlayoutFlushed { barge_in: true, .. }));
+    stopped.then(|| link.last_sound().saturating_duration_since(began).as_secs_f64() * 1_000.0)
 }
 
 #[test]
@@ -424,20 +424,20 @@ fn barge_in_latency_is_bounded() {
 fn cough_pauses_without_losing_words() {
     let mut whole = 0;
     for (name, _) in SENTENCES {
-        let mut line = TestCall::new();
+        let mut link = TestCall::new();
         let speech = agent(6);
-        line.leg.play(SegmentId { response_id: 1, index: 0 }, speech.clone(), true);
+        link.leg.play(SegmentId { response_id: 1, index: 0 }, speech.clone(), true);
         let (mut held, mut counts) = (None, (0, 0));
         let cough = at_level(&recording(name), SPEECH_DBFS);
         for index in 0..500 {
             let said =
                 cough[..2_400].chunks(FRAME_SAMPLES).nth(if index >= 100 { index - 100 } else { 99 }).unwrap_or(&[]);
-            line.step(said);
-            let finished = line.events.iter().any(|event| {
+            link.step(said);
+            let finished = link.events.iter().any(|event| {
                 matches!(event, LegEvent::SegmentFinished { heard, .. } if heard.sent_samples == speech.len() as u64)
             });
             whole += usize::from(finished);
-            judge(&mut line, &mut held, &mut counts);
+            judge(&mut link, &mut held, &mut counts);
         }
         assert_eq!(counts.1, 0, "{name}: 300 ms stopped the agent");
     }
@@ -450,13 +450,13 @@ fn echo_does_not_barge_in() {
     let mut minutes = 0.0;
     for delay_ms in [40, 120, 240, 400, 600] {
         for level_db in [-15.0, -20.0, -30.0] {
-            let mut line = TestCall::new();
-            line.echo = Some((delay_ms, level_db));
-            line.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
+            let mut link = TestCall::new();
+            link.echo = Some((delay_ms, level_db));
+            link.leg.play(SegmentId { response_id: 1, index: 0 }, agent(30), true);
             for _ in 0..1_600 {
-                line.step(&[]);
+                link.step(&[]);
             }
-            let holds = line.events.iter().filter(|event| matches!(event, LegEvent::PlayoutPaused { .. })).count();
+            let holds = link.events.iter().filter(|event| matches!(event, LegEvent::PlayoutPaused { .. })).count();
             assert_eq!(holds, 0, "echo of {level_db} dB after {delay_ms} ms");
             minutes += 0.5;
         }
@@ -477,8 +477,8 @@ fn dtmf_talk_off_and_talk_down() {
         let samples = recording(name);
         let mut receiver = dtmf::DtmfDetector::default();
         for frame in samples.as_chunks::<FRAME_SAMPLES>().0 {
-            let line: Frame = frame.map(|sample| Companding::MuLaw.decode(Companding::MuLaw.encode(sample)));
-            false_keys.extend(receiver.handle_frame(&line).map(|key| (name.to_owned(), key)));
+            let link: Frame = frame.map(|sample| Companding::MuLaw.decode(Companding::MuLaw.encode(sample)));
+            false_keys.extend(receiver.handle_frame(&link).map(|key| (name.to_owned(), key)));
         }
         seconds += samples.len() as f64 / 8_000.0;
     }

@@ -114,7 +114,9 @@ fn judge(index: usize, dbfs: f64, noise_below_db: Option<f64>) -> VadResult {
             judged.onset = Some(Duration::from_millis(20) * (at - first) as u32);
         }
         // Frames with speech within 300 ms on either side are neither clearly speech nor clearly silence.
-        let near = |reach: usize| truth[at.saturating_sub(reach)..(at + reach + 1).min(truth.len())].iter();
+        let near = |host_candidates: usize| {
+            truth[at.saturating_sub(host_candidates)..(at + host_candidates + 1).min(truth.len())].iter()
+        };
         if truth[at] && near(2).all(|voiced| *voiced) {
             judged.voiced_frames += 1;
             judged.voiced_missed += usize::from(!detector.is_speaking());

@@ -19,12 +19,12 @@ fn addr(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
 }
 
-fn reach(port: u16) -> HostCandidates {
+fn host_candidates(port: u16) -> HostCandidates {
     HostCandidates { udp: vec![addr(port)], tcp: vec![] }
 }
 
 struct TestPeer {
-    law: Companding,
+    companding: Companding,
     leg: Leg,
     peer: WebRtcPeer,
     at: SocketAddr,
@@ -66,12 +66,12 @@ impl TestPeer {
     }
 
     fn heard(&self) -> Vec<i16> {
-        let law = self.law;
+        let companding = self.companding;
         let audio = self.events.iter().filter_map(|event| match event {
             LegEvent::Audio { codes, .. } => Some(codes),
             _ => None,
         });
-        audio.flat_map(|codes| codes.map(|code| law.decode(code))).collect()
+        audio.flat_map(|codes| codes.map(|code| companding.decode(code))).collect()
     }
 
     fn connected(&self) -> bool {
@@ -91,15 +91,15 @@ struct PeerPair {
 impl PeerPair {
     fn new(codecs: &[Codec]) -> Self {
         let now = Instant::now();
-        let offered = WebRtcPeer::offer(now, &reach(2), codecs).unwrap();
-        let answered = WebRtcPeer::answer(now, &offered.sdp, &reach(1), ALL).unwrap();
+        let offered = WebRtcPeer::offer(now, &host_candidates(2), codecs).unwrap();
+        let answered = WebRtcPeer::answer(now, &offered.sdp, &host_candidates(1), ALL).unwrap();
         assert!(answered.sdp.contains("a=ice-lite") && answered.sdp.contains("10.0.0.1 1 typ host"));
         assert!(!answered.sdp.contains("opus") || answered.sdp.contains("useinbandfec=1;usedtx=1"));
         let (peer, stream) = offered.accept(&answered.sdp).unwrap();
         let side = |peer, stream: StreamConfig, at| {
-            let law = stream.codec.companding();
+            let companding = stream.codec.companding();
             let leg = Leg::new(now, LegConfig { start_spurt_immediately: false, ..LegConfig::basic(now, stream) });
-            TestPeer { law, leg, peer, at, due: now, flying: vec![], events: vec![] }
+            TestPeer { companding, leg, peer, at, due: now, flying: vec![], events: vec![] }
         };
         let server = side(answered.peer, answered.stream, addr(1));
         Self { now, server, browser: side(peer, stream, addr(2)), lose_every: usize::MAX, count: 0 }
@@ -138,7 +138,7 @@ fn tone(seconds: usize) -> Vec<i16> {
         .collect()
 }
 
-fn piece(index: u32) -> SegmentId {
+fn segment(index: u32) -> SegmentId {
     SegmentId { response_id: 1, index }
 }
 
@@ -157,9 +157,9 @@ fn audio_flows_both_ways_in_each_codec() {
         pair.run(Duration::from_millis(400));
         assert!(pair.server.connected() && pair.browser.connected(), "{codecs:?}");
         // One after the other: the same sound at once would be taken for an echo.
-        pair.server.leg.play(piece(0), tone(2), true);
+        pair.server.leg.play(segment(0), tone(2), true);
         pair.run(Duration::from_secs(3));
-        pair.browser.leg.play(piece(0), tone(2), true);
+        pair.browser.leg.play(segment(0), tone(2), true);
         pair.run(Duration::from_secs(3));
         for side in [&pair.server, &pair.browser] {
             let levels = inside(&side.heard());
@@ -194,7 +194,7 @@ fn opus_fec_recovers_lost_packets() {
         pair.run(Duration::from_millis(400));
         pair.lose_every = lose_every;
         for index in 0..6 {
-            pair.browser.leg.play(piece(index), spoken.clone(), true);
+            pair.browser.leg.play(segment(index), spoken.clone(), true);
         }
         pair.run(Duration::from_secs(18));
         (inside(&pair.server.heard()), pair.server.leg.stats(), pair.browser.leg.stats())
@@ -255,21 +255,22 @@ fn ice_restart_changes_ufrag() {
     pair.run(Duration::from_millis(400));
     let before = pair.server.peer.ufrag();
     let theirs = IceCredentials { ufrag: "abcd".into(), password: "0123456789abcdef01234567".into() };
-    let ours = pair.server.peer.restart_ice(theirs, &reach(1));
+    let ours = pair.server.peer.restart_ice(theirs, &host_candidates(1));
     assert!(ours.ufrag != before && ours.ufrag == pair.server.peer.ufrag() && ours.password.len() >= 22);
 }
 
 #[test]
 fn unusable_offers_are_rejected_with_text() {
     let now = Instant::now();
-    let offered = WebRtcPeer::offer(now, &reach(2), ALL).unwrap();
+    let offered = WebRtcPeer::offer(now, &host_candidates(2), ALL).unwrap();
     let without = offered.sdp.replace("m=audio", "m=video");
     for (offer, word) in [("v=0", "SDP"), ("", "SDP"), (without.as_str(), "")] {
-        let refused = WebRtcPeer::answer(now, offer, &reach(1), ALL).err().unwrap_or_else(|| panic!("{offer}"));
+        let refused =
+            WebRtcPeer::answer(now, offer, &host_candidates(1), ALL).err().unwrap_or_else(|| panic!("{offer}"));
         assert!(refused.0.contains(word), "{refused:?}");
     }
-    let no_codec = WebRtcPeer::offer(now, &reach(2), &ALL[1..2]).unwrap().sdp;
-    assert!(WebRtcPeer::answer(now, &no_codec, &reach(1), &ALL[..1]).is_err());
+    let no_codec = WebRtcPeer::offer(now, &host_candidates(2), &ALL[1..2]).unwrap().sdp;
+    assert!(WebRtcPeer::answer(now, &no_codec, &host_candidates(1), &ALL[..1]).is_err());
 }
 
 #[test]
@@ -290,14 +291,14 @@ fn ufrag_of_check_is_found() {
 fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
     for (name, video) in [("chromium_audio", false), ("chromium_audio_video", true)] {
         let text = std::fs::read_to_string(format!("../fixtures/webrtc/corpus/{name}.sdp")).unwrap();
-        let offer: String = text.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate")).collect();
-        let answered =
-            WebRtcPeer::answer(Instant::now(), &offer, &reach(1), ALL).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        let offer: String = text.split_inclusive("\r\n").filter(|link| !link.starts_with("a=candidate")).collect();
+        let answered = WebRtcPeer::answer(Instant::now(), &offer, &host_candidates(1), ALL)
+            .unwrap_or_else(|why| panic!("{name}: {why:?}"));
         assert_eq!((answered.stream.codec, answered.stream.payload_type), (Codec::Opus, 111));
         assert!(answered.stream.telephone_event.is_some() && answered.stream.sending && answered.stream.receiving);
         let sdp = answered.sdp;
         assert!(sdp.contains("useinbandfec=1") && sdp.contains("usedtx=1"), "{sdp}");
-        let refused = sdp.lines().any(|line| line.starts_with("m=video 0 ")) || sdp.contains("a=inactive");
+        let refused = sdp.lines().any(|link| link.starts_with("m=video 0 ")) || sdp.contains("a=inactive");
         assert_eq!(refused, video, "{sdp}");
     }
 }

@@ -33,121 +33,121 @@ fn probe(host: &str) -> InviteRequest {
     }
 }
 
-fn probed(line: &TestNetwork) -> Vec<Option<u16>> {
-    let events = line.events[0].iter();
+fn probed(network: &TestNetwork) -> Vec<Option<u16>> {
+    let events = network.events[0].iter();
     events
         .filter_map(|event| if let SipEvent::OptionsAnswered { status, .. } = event { Some(*status) } else { None })
         .collect()
 }
 
-fn give_up(line: &mut TestNetwork, calls: &[CallId]) {
+fn give_up(network: &mut TestNetwork, calls: &[CallId]) {
     for call in calls {
-        line.sides[0].hang_up(line.now, *call).unwrap();
+        network.sides[0].hang_up(network.now, *call).unwrap();
     }
 }
 
 #[test]
 fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     for _ in 0..limits::PROBES_MAX {
-        line.sides[0].send_options(line.now, probe(UNREACHABLE)).unwrap();
+        network.sides[0].send_options(network.now, probe(UNREACHABLE)).unwrap();
     }
     assert_eq!(
-        line.sides[0].send_options(line.now, probe(UNREACHABLE)),
+        network.sides[0].send_options(network.now, probe(UNREACHABLE)),
         Err(SipCommandError::Overloaded),
         "they have a bound of their own"
     );
-    assert_eq!(line.sides[0].calls(), 0);
-    line.carry();
+    assert_eq!(network.sides[0].calls(), 0);
+    network.carry();
     // Ten calls fit, as without the probes.
-    let calls: Vec<_> = (0..10).map(|_| line.dial(None)).collect();
-    line.pass(PROBE_TIMEOUT - Duration::from_millis(1));
-    assert_eq!(probed(&line), []);
-    line.pass_ms(2);
-    assert_eq!(probed(&line), vec![None; limits::PROBES_MAX]);
-    assert!(line.sides[0].send_options(line.now, probe(UNREACHABLE)).is_ok(), "there is room again");
-    let (sessions, _, clients) = line.sides[0].held_counts();
+    let calls: Vec<_> = (0..10).map(|_| network.dial(None)).collect();
+    network.pass(PROBE_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(probed(&network), []);
+    network.pass_ms(2);
+    assert_eq!(probed(&network), vec![None; limits::PROBES_MAX]);
+    assert!(network.sides[0].send_options(network.now, probe(UNREACHABLE)).is_ok(), "there is room again");
+    let (sessions, _, clients) = network.sides[0].held_counts();
     assert_eq!((sessions, clients <= 11), (11, true), "the transactions are gone as well: {clients}");
-    give_up(&mut line, &calls);
-    line.assert_nothing_is_held();
+    give_up(&mut network, &calls);
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn a_probe_by_a_name_that_leads_nowhere_is_over_in_time_too() {
-    let mut line = TestNetwork::new(2, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(2, PERFECT, trunk("127.0.0.1", None));
     // Its query is never answered: the driver is still looking it up.
-    line.sides[0].send_options(line.now, probe("slow.example.com")).unwrap();
-    while line.sides[0].poll_query().is_some() {}
-    line.pass(PROBE_TIMEOUT);
-    assert_eq!(probed(&line), [None]);
-    line.assert_nothing_is_held();
+    network.sides[0].send_options(network.now, probe("slow.example.com")).unwrap();
+    while network.sides[0].poll_query().is_some() {}
+    network.pass(PROBE_TIMEOUT);
+    assert_eq!(probed(&network), [None]);
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn an_answered_probe_is_told_once_and_lingers_without_room() {
-    let mut line =
+    let mut network =
         TestNetwork::new(3, NetworkConditions { duplicate_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
     let mut one = probe("127.0.0.2");
     one.hops = vec![NextHop { host: "127.0.0.2".into(), port: Some(5_060), transport: None }];
-    line.sides[0].send_options(line.now, one).unwrap();
-    line.pass_ms(1_000);
-    assert_eq!(probed(&line).len(), 1);
-    assert!(probed(&line)[0].is_some());
-    line.pass(PROBE_TIMEOUT);
-    assert_eq!(probed(&line).len(), 1, "the deadline of an answered probe says nothing");
-    line.assert_nothing_is_held();
+    network.sides[0].send_options(network.now, one).unwrap();
+    network.pass_ms(1_000);
+    assert_eq!(probed(&network).len(), 1);
+    assert!(probed(&network)[0].is_some());
+    network.pass(PROBE_TIMEOUT);
+    assert_eq!(probed(&network).len(), 1, "the deadline of an answered probe says nothing");
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn a_call_whose_bye_is_never_answered_gives_its_room_back_at_once() {
-    let mut line = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
     for round in 0..5 {
         for _ in 0..10 {
-            line.dial(None);
+            network.dial(None);
         }
-        line.pass_ms(100);
-        for call in line.incoming_all() {
-            let _ = line.sides[1].answer(line.now, call, b"v=0\r\n".to_vec());
+        network.pass_ms(100);
+        for call in network.incoming_all() {
+            let _ = network.sides[1].answer(network.now, call, b"v=0\r\n".to_vec());
         }
-        line.pass_ms(100);
-        assert_eq!(line.sides[0].calls(), 10, "round {round}");
-        line.weather.loss_percent = 100;
-        let calls: Vec<_> = line.events[0]
+        network.pass_ms(100);
+        assert_eq!(network.sides[0].calls(), 10, "round {round}");
+        network.weather.loss_percent = 100;
+        let calls: Vec<_> = network.events[0]
             .iter()
             .filter_map(|event| if let SipEvent::Answered { call, .. } = event { Some(*call) } else { None })
             .collect();
         for call in calls {
-            let _ = line.sides[0].hang_up(line.now, call);
+            let _ = network.sides[0].hang_up(network.now, call);
         }
-        for call in line.incoming_all() {
-            let _ = line.sides[1].hang_up(line.now, call);
+        for call in network.incoming_all() {
+            let _ = network.sides[1].hang_up(network.now, call);
         }
-        line.carry();
-        line.weather.loss_percent = 0;
-        line.events = [vec![], vec![]];
-        assert_eq!(line.sides[0].calls(), 0);
+        network.carry();
+        network.weather.loss_percent = 0;
+        network.events = [vec![], vec![]];
+        assert_eq!(network.sides[0].calls(), 0);
     }
-    line.assert_nothing_is_held();
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn calls_that_end_without_an_answer_are_forgotten_when_there_are_too_many() {
-    let mut line = TestNetwork::new(5, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(5, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
     for _ in 0..limits::LINGERING_CALLS_MAX + 100 {
         // It is cancelled before it has rung: its INVITE waits half a minute for an answer.
-        let call = line.dial(None);
-        line.sides[0].hang_up(line.now, call).unwrap();
-        line.events[0].clear();
+        let call = network.dial(None);
+        network.sides[0].hang_up(network.now, call).unwrap();
+        network.events[0].clear();
     }
-    let (sessions, _, clients) = line.sides[0].held_counts();
+    let (sessions, _, clients) = network.sides[0].held_counts();
     assert!(sessions <= limits::LINGERING_CALLS_MAX && clients <= limits::LINGERING_CALLS_MAX, "{sessions} {clients}");
-    assert_eq!(line.sides[0].calls(), 0);
-    line.assert_nothing_is_held();
+    assert_eq!(network.sides[0].calls(), 0);
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn a_registration_that_comes_and_goes_takes_no_calls_room() {
-    let mut line = TestNetwork::new(6, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(6, PERFECT, trunk("127.0.0.1", None));
     let rule = |n: usize| RegistrationConfig {
         id: format!("trunk {n}").into(),
         aor: Uri::sip(Some("us"), "example.com", None),
@@ -159,12 +159,12 @@ fn a_registration_that_comes_and_goes_takes_no_calls_room() {
         expires_s: 300,
     };
     for n in 0..50 {
-        line.sides[0].set_registrations(line.now, vec![rule(n)]);
-        line.carry();
+        network.sides[0].set_registrations(network.now, vec![rule(n)]);
+        network.carry();
     }
-    let calls: Vec<_> = (0..10).map(|_| line.dial(None)).collect();
-    line.pass_ms(100);
-    give_up(&mut line, &calls);
-    line.sides[0].set_registrations(line.now, vec![]);
-    line.assert_nothing_is_held();
+    let calls: Vec<_> = (0..10).map(|_| network.dial(None)).collect();
+    network.pass_ms(100);
+    give_up(&mut network, &calls);
+    network.sides[0].set_registrations(network.now, vec![]);
+    network.assert_nothing_is_held();
 }

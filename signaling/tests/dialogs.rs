@@ -15,33 +15,33 @@ const SDP: &[u8] = b"v=0\r\n";
 
 /// A line whose sides ask for session timers.
 fn timed(seed: u64, weather: NetworkConditions, expires_s: [u32; 2]) -> TestNetwork {
-    let mut line = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
     let mut caller = config(CALLER, vec![]);
     let mut callee = config(CALLEE, vec![trunk("127.0.0.1", None)]);
     (caller.session_expires_s, callee.session_expires_s) = (expires_s[0], expires_s[1]);
-    line.sides = [UserAgent::new(line.now, caller, [1; 32]), UserAgent::new(line.now, callee, [2; 32])];
-    line
+    network.sides = [UserAgent::new(network.now, caller, [1; 32]), UserAgent::new(network.now, callee, [2; 32])];
+    network
 }
 
 /// A call that was answered: both sides' names of it.
-fn talking(line: &mut TestNetwork) -> [CallId; 2] {
-    let call = line.dial(None);
+fn talking(network: &mut TestNetwork) -> [CallId; 2] {
+    let call = network.dial(None);
     for _ in 0..100 {
-        line.pass_ms(200);
-        if let Some(theirs) = line.incoming() {
-            let _ = line.sides[1].answer(line.now, theirs, SDP.to_vec());
+        network.pass_ms(200);
+        if let Some(theirs) = network.incoming() {
+            let _ = network.sides[1].answer(network.now, theirs, SDP.to_vec());
         }
-        if line.answered() == 1 {
+        if network.answered() == 1 {
             break;
         }
     }
-    line.pass_ms(2_000);
-    [call, line.incoming().unwrap()]
+    network.pass_ms(2_000);
+    [call, network.incoming().unwrap()]
 }
 
 /// Everything that was sent to where nobody is, as text.
-fn sent(endpoint: &mut UserAgent) -> Vec<String> {
-    std::iter::from_fn(|| endpoint.poll_transmit()).map(|t| String::from_utf8_lossy(&t.bytes).into_owned()).collect()
+fn sent(user_agent: &mut UserAgent) -> Vec<String> {
+    std::iter::from_fn(|| user_agent.poll_transmit()).map(|t| String::from_utf8_lossy(&t.bytes).into_owned()).collect()
 }
 
 #[test]
@@ -49,49 +49,49 @@ fn a_long_call_is_refreshed_and_lives_on_whoever_asks_for_it() {
     for (expires_s, weather) in
         [([1_800, 0], PERFECT), ([0, 1_800], PERFECT), ([600, 1_800], PERFECT), ([1_800, 1_800], LOSSY)]
     {
-        let mut line = timed(20, weather, expires_s);
-        let [call, _] = talking(&mut line);
-        line.pass(Duration::from_secs(3 * 3_600));
-        assert_eq!((line.ends(0), line.ends(1)), (vec![], vec![]), "{expires_s:?}");
+        let mut network = timed(20, weather, expires_s);
+        let [call, _] = talking(&mut network);
+        network.pass(Duration::from_secs(3 * 3_600));
+        assert_eq!((network.ends(0), network.ends(1)), (vec![], vec![]), "{expires_s:?}");
         let every = expires_s.into_iter().filter(|s| *s > 0).min().unwrap() / 2;
         let wanted = 3 * 3_600 / every;
-        let refreshes = line.count("UPDATE");
+        let refreshes = network.count("UPDATE");
         if weather.loss_percent == 0 {
             assert!(refreshes.abs_diff(wanted) <= 1, "{refreshes} refreshes, {wanted} wanted");
         }
-        line.sides[0].hang_up(line.now, call).unwrap();
-        line.assert_nothing_is_held();
+        network.sides[0].hang_up(network.now, call).unwrap();
+        network.assert_nothing_is_held();
     }
 }
 
 #[test]
 fn a_call_whose_peer_is_gone_ends_before_the_session_does() {
     for (side, expires_s) in [(0, [1_800, 0]), (1, [0, 600])] {
-        let mut line = timed(21, PERFECT, expires_s);
-        talking(&mut line);
-        line.weather.loss_percent = 100;
-        line.pass(Duration::from_secs(2_000));
+        let mut network = timed(21, PERFECT, expires_s);
+        talking(&mut network);
+        network.weather.loss_percent = 100;
+        network.pass(Duration::from_secs(2_000));
         let gone = [EndCause::SessionExpired, EndCause::DialogLost];
         for side in [side, 1 - side] {
-            let ends = line.ends(side);
+            let ends = network.ends(side);
             assert!(ends.len() == 1 && gone.contains(&ends[0]), "{side}: {ends:?}");
         }
-        line.assert_nothing_is_held();
+        network.assert_nothing_is_held();
     }
 }
 
 #[test]
 fn an_interval_that_is_too_small_is_refused_and_asked_for_again() {
     let now = Instant::now();
-    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let small = RAW_INVITE.replace("Content-L", "Supported: timer\r\nSession-Expires: 60\r\nContent-L");
-    endpoint.handle_datagram(now, CALLER.parse().unwrap(), small.as_bytes());
-    let answer = sent(&mut endpoint).pop().unwrap();
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), small.as_bytes());
+    let answer = sent(&mut user_agent).pop().unwrap();
     assert!(answer.starts_with("SIP/2.0 422 ") && answer.contains("Min-SE: 90\r\n"), "{answer}");
     // The other side of it: our INVITE is refused and repeated with what the peer wants.
-    let mut line = timed(22, PERFECT, [120, 0]);
-    line.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
-    let (_, first) = line.lost.pop().unwrap();
+    let mut network = timed(22, PERFECT, [120, 0]);
+    network.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
+    let (_, first) = network.lost.pop().unwrap();
     let header = |text: &str, name: &str| {
         text.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap_or("").to_owned()
     };
@@ -103,9 +103,9 @@ fn an_interval_that_is_too_small_is_refused_and_asked_for_again() {
         header(&first, "To"),
         header(&first, "Call-ID"),
     );
-    line.sides[0].handle_datagram(line.now, "127.0.0.9:5060".parse().unwrap(), refusal.as_bytes());
-    line.carry();
-    let (_, again) = line.lost.pop().unwrap();
+    network.sides[0].handle_datagram(network.now, "127.0.0.9:5060".parse().unwrap(), refusal.as_bytes());
+    network.carry();
+    let (_, again) = network.lost.pop().unwrap();
     assert_eq!((header(&again, "Session-Expires"), header(&again, "Min-SE")), ("900".into(), "900".into()));
     assert_eq!((header(&again, "CSeq"), header(&again, "Call-ID")), ("2 INVITE".into(), header(&first, "Call-ID")));
 }
@@ -115,29 +115,29 @@ fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
     let mut answered = 0;
     for seed in 0..60 {
         let weather = if seed == 0 { PERFECT } else { LOSSY };
-        let mut line = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
-        let call = line.dial(None);
+        let mut network = TestNetwork::new(seed, weather, trunk("127.0.0.1", None));
+        let call = network.dial(None);
         let mut begun = false;
         for _ in 0..200 {
-            line.pass_ms(200);
-            if let Some(theirs) = line.incoming().filter(|_| !begun) {
+            network.pass_ms(200);
+            if let Some(theirs) = network.incoming().filter(|_| !begun) {
                 begun = true;
-                line.sides[1].send_provisional(line.now, theirs, 183, Some(SDP.to_vec())).unwrap();
-                line.sides[1].send_provisional(line.now, theirs, 180, None).unwrap();
-                line.sides[1].answer(line.now, theirs, SDP.to_vec()).unwrap();
+                network.sides[1].send_provisional(network.now, theirs, 183, Some(SDP.to_vec())).unwrap();
+                network.sides[1].send_provisional(network.now, theirs, 180, None).unwrap();
+                network.sides[1].answer(network.now, theirs, SDP.to_vec()).unwrap();
             }
         }
-        let early = line.events[0]
+        let early = network.events[0]
             .iter()
             .filter(|e| matches!(e, SipEvent::ProvisionalResponse { status: 183, sdp: Some(_), .. }));
         assert!(early.count() <= 1, "a retransmission is no news");
-        answered += line.answered();
+        answered += network.answered();
         if seed == 0 {
-            assert_eq!([line.count("183"), line.count("PRACK"), line.count("200")], [1, 1, 2]);
-            assert_eq!(line.answered(), 1);
+            assert_eq!([network.count("183"), network.count("PRACK"), network.count("200")], [1, 1, 2]);
+            assert_eq!(network.answered(), 1);
         }
-        let _ = line.sides[0].hang_up(line.now, call);
-        line.assert_nothing_is_held();
+        let _ = network.sides[0].hang_up(network.now, call);
+        network.assert_nothing_is_held();
     }
     assert!(answered >= 57, "{answered} of 60");
 }
@@ -145,123 +145,126 @@ fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
 #[test]
 fn a_reliable_response_that_is_never_acknowledged_ends_the_call() {
     let now = Instant::now();
-    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let invite = RAW_INVITE.replace("Content-L", "Require: 100rel\r\nContent-L");
-    endpoint.handle_datagram(now, CALLER.parse().unwrap(), invite.as_bytes());
-    let Some(SipEvent::Incoming(incoming)) = endpoint.poll_event() else { panic!("refused") };
-    endpoint.send_provisional(now, incoming.call, 180, None).unwrap();
-    let ringing = sent(&mut endpoint).pop().unwrap();
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), invite.as_bytes());
+    let Some(SipEvent::Incoming(incoming)) = user_agent.poll_event() else { panic!("refused") };
+    user_agent.send_provisional(now, incoming.call, 180, None).unwrap();
+    let ringing = sent(&mut user_agent).pop().unwrap();
     assert!(ringing.contains("Require: 100rel\r\n") && ringing.contains("RSeq: "), "{ringing}");
     let mut repeated = 0;
-    while let Some(at) = endpoint.poll_timeout().filter(|at| *at <= now + Duration::from_secs(33)) {
-        endpoint.handle_timeout(at);
-        repeated += sent(&mut endpoint).iter().filter(|text| text.starts_with("SIP/2.0 180")).count();
+    while let Some(at) = user_agent.poll_timeout().filter(|at| *at <= now + Duration::from_secs(33)) {
+        user_agent.handle_timeout(at);
+        repeated += sent(&mut user_agent).iter().filter(|text| text.starts_with("SIP/2.0 180")).count();
     }
     assert_eq!(repeated, 6, "500 ms, doubled each time, until 32 s");
-    assert!(matches!(endpoint.poll_event(), Some(SipEvent::Ended { cause: EndCause::NotAcknowledged, .. })));
+    assert!(matches!(user_agent.poll_event(), Some(SipEvent::Ended { cause: EndCause::NotAcknowledged, .. })));
 }
 
 #[test]
 fn glare_is_resolved() {
     for seed in 0..20 {
-        let mut line = TestNetwork::new(seed, PERFECT, trunk("127.0.0.1", None));
-        let calls = talking(&mut line);
+        let mut network = TestNetwork::new(seed, PERFECT, trunk("127.0.0.1", None));
+        let calls = talking(&mut network);
         for (side, call) in calls.into_iter().enumerate() {
-            line.sides[side].send_reoffer(line.now, call, b"v=0\r\ns=new\r\n".to_vec()).unwrap();
+            network.sides[side].send_reoffer(network.now, call, b"v=0\r\ns=new\r\n".to_vec()).unwrap();
         }
         for _ in 0..100 {
-            line.pass_ms(100);
+            network.pass_ms(100);
             for (side, call) in calls.into_iter().enumerate() {
-                let _ = line.sides[side].answer_reoffer(line.now, call, Some(SDP.to_vec()));
+                let _ = network.sides[side].answer_reoffer(network.now, call, Some(SDP.to_vec()));
             }
         }
-        assert_eq!(line.count("491"), 2, "seed {seed}");
+        assert_eq!(network.count("491"), 2, "seed {seed}");
         for side in 0..2 {
             let of = |event: &&SipEvent| matches!(event, SipEvent::ReofferAccepted { sdp: Some(_), .. });
-            assert_eq!(line.events[side].iter().filter(of).count(), 1, "seed {seed}, side {side}");
+            assert_eq!(network.events[side].iter().filter(of).count(), 1, "seed {seed}, side {side}");
         }
-        line.sides[1].hang_up(line.now, calls[1]).unwrap();
-        line.assert_nothing_is_held();
+        network.sides[1].hang_up(network.now, calls[1]).unwrap();
+        network.assert_nothing_is_held();
     }
 }
 
 #[test]
 fn an_offer_that_is_refused_changes_nothing() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let calls = talking(&mut line);
-    line.sides[0].send_reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
-    line.pass_ms(50);
-    line.sides[1].answer_reoffer(line.now, calls[1], None).unwrap();
-    line.pass_ms(50);
-    assert!(matches!(line.events[0].last(), Some(SipEvent::ReofferRejected { status: 488, .. })));
-    assert_eq!((line.ends(0), line.ends(1)), (vec![], vec![]));
-    line.sides[0].send_reoffer(line.now, calls[0], SDP.to_vec()).unwrap();
-    line.pass_ms(50);
-    line.sides[1].answer_reoffer(line.now, calls[1], Some(SDP.to_vec())).unwrap();
-    line.pass_ms(50);
-    assert!(matches!(line.events[0].last(), Some(SipEvent::ReofferAccepted { .. })), "and the next one is taken");
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let calls = talking(&mut network);
+    network.sides[0].send_reoffer(network.now, calls[0], SDP.to_vec()).unwrap();
+    network.pass_ms(50);
+    network.sides[1].answer_reoffer(network.now, calls[1], None).unwrap();
+    network.pass_ms(50);
+    assert!(matches!(network.events[0].last(), Some(SipEvent::ReofferRejected { status: 488, .. })));
+    assert_eq!((network.ends(0), network.ends(1)), (vec![], vec![]));
+    network.sides[0].send_reoffer(network.now, calls[0], SDP.to_vec()).unwrap();
+    network.pass_ms(50);
+    network.sides[1].answer_reoffer(network.now, calls[1], Some(SDP.to_vec())).unwrap();
+    network.pass_ms(50);
+    assert!(matches!(network.events[0].last(), Some(SipEvent::ReofferAccepted { .. })), "and the next one is taken");
 }
 
 #[test]
 fn an_invite_without_an_offer_is_answered_in_the_acknowledgement() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let call = line.dial_with(|invite| invite.sdp = None);
-    line.pass_ms(50);
-    let theirs = line.incoming().unwrap();
-    assert!(matches!(&line.events[1][0], SipEvent::Incoming(incoming) if incoming.sdp.is_none()));
-    line.sides[1].answer(line.now, theirs, SDP.to_vec()).unwrap();
-    line.pass_ms(300);
-    assert_eq!(line.count("ACK"), 0, "it waits for its owner");
-    line.sides[0].acknowledge(call, Some(b"v=0\r\ns=answer\r\n".to_vec())).unwrap();
-    line.pass_ms(50);
-    let answer = line.events[1].iter().find_map(|event| match event {
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let call = network.dial_with(|invite| invite.sdp = None);
+    network.pass_ms(50);
+    let theirs = network.incoming().unwrap();
+    assert!(matches!(&network.events[1][0], SipEvent::Incoming(incoming) if incoming.sdp.is_none()));
+    network.sides[1].answer(network.now, theirs, SDP.to_vec()).unwrap();
+    network.pass_ms(300);
+    assert_eq!(network.count("ACK"), 0, "it waits for its owner");
+    network.sides[0].acknowledge(call, Some(b"v=0\r\ns=answer\r\n".to_vec())).unwrap();
+    network.pass_ms(50);
+    let answer = network.events[1].iter().find_map(|event| match event {
         SipEvent::Acknowledged { sdp, .. } => sdp.clone(),
         _ => None,
     });
     assert_eq!(answer.as_deref(), Some(&b"v=0\r\ns=answer\r\n"[..]));
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.assert_nothing_is_held();
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.assert_nothing_is_held();
     // Hung up before it was answered: acknowledged all the same.
-    let call = line.dial_with(|invite| invite.sdp = None);
-    line.pass_ms(50);
-    let Some(SipEvent::Incoming(incoming)) = line.events[1].iter().rev().find(|e| matches!(e, SipEvent::Incoming(_)))
+    let call = network.dial_with(|invite| invite.sdp = None);
+    network.pass_ms(50);
+    let Some(SipEvent::Incoming(incoming)) =
+        network.events[1].iter().rev().find(|e| matches!(e, SipEvent::Incoming(_)))
     else {
         panic!("no call")
     };
     let theirs = incoming.call;
-    line.sides[1].answer(line.now, theirs, SDP.to_vec()).unwrap();
-    line.pass_ms(50);
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.assert_nothing_is_held();
+    network.sides[1].answer(network.now, theirs, SDP.to_vec()).unwrap();
+    network.pass_ms(50);
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.assert_nothing_is_held();
 }
 
 /// A callee that may be asked to transfer.
 fn may_refer() -> TestNetwork {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     let mut rule = trunk("127.0.0.1", None);
     rule.accept_refer = true;
-    line.sides[1].set_trunks(std::sync::Arc::new(vec![rule].into()));
-    line
+    network.sides[1].set_trunks(std::sync::Arc::new(vec![rule].into()));
+    network
 }
 
 #[test]
 fn inbound_refer_is_accepted_and_notified() {
-    let mut line = may_refer();
-    let [call, theirs] = talking(&mut line);
+    let mut network = may_refer();
+    let [call, theirs] = talking(&mut network);
     let target = "sip:+15550100@127.0.0.5?Replaces=abc%40h%3Bto-tag%3D1%3Bfrom-tag%3D2";
-    line.sides[0].send_refer(line.now, call, target).unwrap();
-    line.pass_ms(50);
-    let Some(SipEvent::ReferReceived { referred, .. }) = line.events[1].last() else { panic!("{:?}", line.events[1]) };
+    network.sides[0].send_refer(network.now, call, target).unwrap();
+    network.pass_ms(50);
+    let Some(SipEvent::ReferReceived { referred, .. }) = network.events[1].last() else {
+        panic!("{:?}", network.events[1])
+    };
     assert_eq!(referred.target.to_string(), "sip:+15550100@127.0.0.5");
     assert_eq!(referred.replaces.as_deref(), Some("abc@h;to-tag=1;from-tag=2"));
     assert!(referred.referred_by.is_some());
-    line.sides[1].answer_refer(line.now, theirs, true).unwrap();
+    network.sides[1].answer_refer(network.now, theirs, true).unwrap();
     for status in [180, 200] {
-        line.pass_ms(50);
-        line.sides[1].send_refer_notify(line.now, theirs, status).unwrap();
+        network.pass_ms(50);
+        network.sides[1].send_refer_notify(network.now, theirs, status).unwrap();
     }
-    line.pass_ms(50);
-    let news: Vec<ReferStatus> = line.events[0]
+    network.pass_ms(50);
+    let news: Vec<ReferStatus> = network.events[0]
         .iter()
         .filter_map(|event| match event {
             SipEvent::ReferProgress { referral, .. } => Some(*referral),
@@ -270,31 +273,31 @@ fn inbound_refer_is_accepted_and_notified() {
         .collect();
     let progress = |status, last| ReferStatus::Notified { status, last };
     assert_eq!(news, [ReferStatus::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
-    assert!(line.ends(0).is_empty(), "the call stays until somebody hangs up");
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.assert_nothing_is_held();
+    assert!(network.ends(0).is_empty(), "the call stays until somebody hangs up");
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn replaces_takes_over_a_call() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let [call, theirs] = talking(&mut line);
-    let Some(SipEvent::Incoming(first)) = line.events[1].first() else { panic!("no call") };
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let [call, theirs] = talking(&mut network);
+    let Some(SipEvent::Incoming(first)) = network.events[1].first() else { panic!("no call") };
     let from_tag = first.from.tag().unwrap().to_owned();
     let call_id = first.sip_call_id.clone();
-    let Some(SipEvent::Answered { .. }) = line.events[0].last() else { panic!("not answered") };
-    let replace = |line: &mut TestNetwork, value: String| {
+    let Some(SipEvent::Answered { .. }) = network.events[0].last() else { panic!("not answered") };
+    let replace = |network: &mut TestNetwork, value: String| {
         let mut headers = Headers::default();
         headers.push(HeaderName::Replaces, value);
-        line.dial_with(|invite| invite.headers = headers);
-        line.pass_ms(100);
+        network.dial_with(|invite| invite.headers = headers);
+        network.pass_ms(100);
     };
-    replace(&mut line, format!("{call_id};to-tag=wrong;from-tag={from_tag}"));
-    assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 481, .. }]), "{:?}", line.ends(0));
+    replace(&mut network, format!("{call_id};to-tag=wrong;from-tag={from_tag}"));
+    assert!(matches!(&network.ends(0)[..], [EndCause::Rejected { status: 481, .. }]), "{:?}", network.ends(0));
     // The to-tag is the callee's, which its own BYE would carry as From tag.
-    line.sides[1].send_info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
+    network.sides[1].send_info(network.now, theirs, "text/plain", b"x".to_vec()).unwrap();
     let info = loop {
-        let transmit = line.sides[1].poll_transmit().unwrap();
+        let transmit = network.sides[1].poll_transmit().unwrap();
         let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
         if text.starts_with("INFO") {
             break text;
@@ -302,23 +305,23 @@ fn replaces_takes_over_a_call() {
     };
     let to_tag =
         info.lines().find(|l| l.starts_with("From:")).and_then(|l| l.split(";tag=").nth(1)).unwrap().to_owned();
-    replace(&mut line, format!("{call_id};to-tag={to_tag};from-tag={from_tag}"));
-    let second = line.events[1].iter().find_map(|event| match event {
+    replace(&mut network, format!("{call_id};to-tag={to_tag};from-tag={from_tag}"));
+    let second = network.events[1].iter().find_map(|event| match event {
         SipEvent::ReplacesReceived { call, by } if *call == theirs => Some(by.clone()),
         _ => None,
     });
     let second = second.unwrap();
-    line.sides[1].answer(line.now, second.call, SDP.to_vec()).unwrap();
-    line.sides[1].hang_up(line.now, theirs).unwrap();
-    line.pass_ms(100);
-    assert!(line.events[0].iter().any(|e| matches!(e, SipEvent::Ended { call: ended, .. } if *ended == call)));
-    assert_eq!(line.answered(), 2);
+    network.sides[1].answer(network.now, second.call, SDP.to_vec()).unwrap();
+    network.sides[1].hang_up(network.now, theirs).unwrap();
+    network.pass_ms(100);
+    assert!(network.events[0].iter().any(|e| matches!(e, SipEvent::Ended { call: ended, .. } if *ended == call)));
+    assert_eq!(network.answered(), 2);
 }
 
 /// An INVITE to where nobody is, and what answers it.
-fn by_hand(line: &mut TestNetwork) -> impl Fn(&str, &str) -> String + use<> {
-    line.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
-    let (_, invite) = line.lost.pop().unwrap();
+fn by_hand(network: &mut TestNetwork) -> impl Fn(&str, &str) -> String + use<> {
+    network.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
+    let (_, invite) = network.lost.pop().unwrap();
     let of = |name: &str| invite.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
     let (via, from, to, call_id, cseq) = (of("Via"), of("From"), of("To"), of("Call-ID"), of("CSeq"));
     move |status: &str, more: &str| {
@@ -330,47 +333,47 @@ fn by_hand(line: &mut TestNetwork) -> impl Fn(&str, &str) -> String + use<> {
     }
 }
 
-fn hear(line: &mut TestNetwork, text: &str) {
-    line.sides[0].handle_datagram(line.now, "127.0.0.9:5060".parse().unwrap(), text.as_bytes());
-    line.carry();
+fn hear(network: &mut TestNetwork, text: &str) {
+    network.sides[0].handle_datagram(network.now, "127.0.0.9:5060".parse().unwrap(), text.as_bytes());
+    network.carry();
 }
 
 #[test]
 fn redirection_reports_contacts() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let answer = by_hand(&mut line);
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let answer = by_hand(&mut network);
     let contacts = "Contact: <sip:b@127.0.0.2>;q=0.2, \"A, B\" <sip:a@127.0.0.2;x=y>;q=0.9\r\nContact: <tel:+1555>\r\n";
-    hear(&mut line, &answer("302 Moved Temporarily", contacts));
+    hear(&mut network, &answer("302 Moved Temporarily", contacts));
     let contacts = ["tel:+1555", "sip:a@127.0.0.2;x=y", "sip:b@127.0.0.2"].map(str::to_owned).to_vec();
-    assert_eq!(line.ends(0), [EndCause::Redirected { status: 302, contacts }]);
-    line.assert_nothing_is_held_on(0);
+    assert_eq!(network.ends(0), [EndCause::Redirected { status: 302, contacts }]);
+    network.assert_nothing_is_held_on(0);
 }
 
 #[test]
 fn the_first_fork_that_answers_has_the_call_and_the_others_are_hung_up() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let answer = by_hand(&mut line);
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let answer = by_hand(&mut network);
     let contact = |tag: &str| format!("{tag}|Contact: <sip:{tag}@127.0.0.9>\r\n");
     for tag in ["one", "two", "three"] {
-        hear(&mut line, &answer("180 Ringing", &contact(tag)));
+        hear(&mut network, &answer("180 Ringing", &contact(tag)));
     }
-    hear(&mut line, &answer("200 OK", &contact("two")));
-    hear(&mut line, &answer("200 OK", &contact("two")));
-    hear(&mut line, &answer("200 OK", &contact("three")));
+    hear(&mut network, &answer("200 OK", &contact("two")));
+    hear(&mut network, &answer("200 OK", &contact("two")));
+    hear(&mut network, &answer("200 OK", &contact("three")));
     let mut words: Vec<String> =
-        line.lost.iter().map(|(_, text)| text.split(" SIP/2.0").next().unwrap().to_owned()).collect();
+        network.lost.iter().map(|(_, text)| text.split(" SIP/2.0").next().unwrap().to_owned()).collect();
     words.sort();
     let wanted =
         ["ACK sip:three@127.0.0.9", "ACK sip:two@127.0.0.9", "ACK sip:two@127.0.0.9", "BYE sip:three@127.0.0.9"];
-    assert_eq!((words, line.answered()), (wanted.map(str::to_owned).to_vec(), 1));
+    assert_eq!((words, network.answered()), (wanted.map(str::to_owned).to_vec(), 1));
 }
 
 #[test]
 fn a_bye_before_the_answer_is_not_known_and_the_call_rings_on() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let answer = by_hand(&mut line);
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let answer = by_hand(&mut network);
     let ringing = answer("180 Ringing", "p|Contact: <sip:p@127.0.0.9>\r\n");
-    hear(&mut line, &ringing);
+    hear(&mut network, &ringing);
     let of = |name: &str| ringing.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
     let bye = format!(
         "BYE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9:5060;branch=z9hG4bKbye\r\nMax-Forwards: 70\r\n\
@@ -379,21 +382,21 @@ fn a_bye_before_the_answer_is_not_known_and_the_call_rings_on() {
         of("From"),
         of("Call-ID")
     );
-    hear(&mut line, &bye);
-    assert!(line.lost.pop().unwrap().1.starts_with("SIP/2.0 481 "));
-    assert!(line.ends(0).is_empty());
+    hear(&mut network, &bye);
+    assert!(network.lost.pop().unwrap().1.starts_with("SIP/2.0 481 "));
+    assert!(network.ends(0).is_empty());
     // A peer that says nothing more is not waited for without end.
-    line.pass(Duration::from_secs(700));
-    assert_eq!(line.ends(0), [EndCause::NoResponse]);
-    line.assert_nothing_is_held_on(0);
+    network.pass(Duration::from_secs(700));
+    assert_eq!(network.ends(0), [EndCause::NoResponse]);
+    network.assert_nothing_is_held_on(0);
 }
 
 #[test]
 fn why_a_call_was_refused_or_ended_is_read_from_its_reason() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let answer = by_hand(&mut line);
-    hear(&mut line, &answer("480 Temporarily Unavailable", "Reason: Q.850;cause=1;text=\"Unallocated\"\r\n"));
-    let ends = line.ends(0);
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let answer = by_hand(&mut network);
+    hear(&mut network, &answer("480 Temporarily Unavailable", "Reason: Q.850;cause=1;text=\"Unallocated\"\r\n"));
+    let ends = network.ends(0);
     let Some(EndCause::Rejected { status: 480, why: Some(why), .. }) = ends.first() else { panic!("{ends:?}") };
     assert_eq!((why.q850, why.text.as_deref()), (Some(1), Some("Unallocated")));
 }
@@ -401,18 +404,18 @@ fn why_a_call_was_refused_or_ended_is_read_from_its_reason() {
 #[test]
 fn request_with_our_via_is_a_loop() {
     let now = Instant::now();
-    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
     let ours = "Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bKours\r\nMax-Forwards";
-    endpoint.handle_datagram(now, CALLER.parse().unwrap(), RAW_INVITE.replace("Max-Forwards", ours).as_bytes());
-    assert!(sent(&mut endpoint)[0].starts_with("SIP/2.0 482 "));
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), RAW_INVITE.replace("Max-Forwards", ours).as_bytes());
+    assert!(sent(&mut user_agent)[0].starts_with("SIP/2.0 482 "));
 }
 
 #[test]
 fn request_of_another_fork_is_rejected() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let [_, theirs] = talking(&mut line);
-    line.sides[1].send_info(line.now, theirs, "text/plain", b"x".to_vec()).unwrap();
-    let info = String::from_utf8_lossy(&line.sides[1].poll_transmit().unwrap().bytes).into_owned();
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let [_, theirs] = talking(&mut network);
+    network.sides[1].send_info(network.now, theirs, "text/plain", b"x".to_vec()).unwrap();
+    let info = String::from_utf8_lossy(&network.sides[1].poll_transmit().unwrap().bytes).into_owned();
     // The same dialog seen from the caller, but with another caller's tag.
     let of = |name: &str| info.lines().find_map(|l| l.strip_prefix(&format!("{name}: "))).unwrap().to_owned();
     let to = of("To");
@@ -423,7 +426,7 @@ fn request_of_another_fork_is_rejected() {
         of("From"),
         of("Call-ID")
     );
-    line.sides[1].handle_datagram(line.now, CALLER.parse().unwrap(), bye.as_bytes());
-    assert!(sent(&mut line.sides[1])[0].starts_with("SIP/2.0 481 "));
-    assert!(line.ends(1).is_empty());
+    network.sides[1].handle_datagram(network.now, CALLER.parse().unwrap(), bye.as_bytes());
+    assert!(sent(&mut network.sides[1])[0].starts_with("SIP/2.0 481 "));
+    assert!(network.ends(1).is_empty());
 }

@@ -38,26 +38,26 @@ impl SentRequest {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        let line = self.text.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}: ")));
-        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value)
+        let network = self.text.lines().find(|network| network.to_ascii_lowercase().starts_with(&format!("{name}: ")));
+        network.and_then(|network| network.split_once(": ")).map(|(_, value)| value)
     }
 
     /// Realms that it answers.
     fn realms(&self) -> Vec<&str> {
-        let lines = self.text.lines().filter(|line| line.to_ascii_lowercase().contains("authorization: digest"));
-        lines.map(|line| line.split("realm=\"").nth(1).unwrap().split('"').next().unwrap()).collect()
+        let lines = self.text.lines().filter(|network| network.to_ascii_lowercase().contains("authorization: digest"));
+        lines.map(|network| network.split("realm=\"").nth(1).unwrap().split('"').next().unwrap()).collect()
     }
 }
 
 struct UserAgentTest {
     now: Instant,
-    endpoint: UserAgent,
+    user_agent: UserAgent,
     /// What names lead to: changed between two resolutions where a test wants that.
     names: Vec<(&'static str, Vec<TransportAddress>)>,
     events: Vec<SipEvent>,
 }
 
-fn hop(addr: &str) -> NextHop {
+fn next_hop(addr: &str) -> NextHop {
     let addr: SocketAddr = addr.parse().unwrap();
     NextHop { host: addr.ip().to_string(), port: Some(addr.port()), transport: None }
 }
@@ -76,7 +76,7 @@ fn credentials() -> DigestCredentials {
 
 /// The trunk's credentials.
 fn bound() -> HostCredentials {
-    let hosts = vec![hop(CARRIER), hop(SECOND), hop(PROXY), name("carrier.example")];
+    let hosts = vec![next_hop(CARRIER), next_hop(SECOND), next_hop(PROXY), name("carrier.example")];
     HostCredentials { credentials: credentials(), hosts }
 }
 
@@ -93,7 +93,7 @@ impl UserAgentTest {
             true => Err(format!("{addr} must not be asked")),
             false => Ok(()),
         });
-        Self { now, endpoint: UserAgent::new(now, config, [3; 32]), names: vec![], events: vec![] }
+        Self { now, user_agent: UserAgent::new(now, config, [3; 32]), names: vec![], events: vec![] }
     }
 
     fn dial(&mut self, uri: &str, change: impl FnOnce(&mut InviteRequest)) -> CallId {
@@ -112,17 +112,17 @@ impl UserAgentTest {
             accept_refer: false,
         };
         change(&mut invite);
-        self.endpoint.send_invite(self.now, invite).unwrap()
+        self.user_agent.send_invite(self.now, invite).unwrap()
     }
 
     /// What was sent since the last time.
     fn sent(&mut self) -> Vec<SentRequest> {
         let mut sent = vec![];
         loop {
-            while let Some(event) = self.endpoint.poll_event() {
+            while let Some(event) = self.user_agent.poll_event() {
                 self.events.push(event);
             }
-            while let Some(transmit) = self.endpoint.poll_transmit() {
+            while let Some(transmit) = self.user_agent.poll_transmit() {
                 let to = match transmit.target {
                     TransmitTarget::Addr(addr) => addr.to_string(),
                     TransmitTarget::Name { host, .. } => host,
@@ -130,18 +130,18 @@ impl UserAgentTest {
                 let text = String::from_utf8(transmit.bytes.to_vec()).unwrap();
                 sent.push(SentRequest { to, transport: transmit.transport, text });
             }
-            let Some(query) = self.endpoint.poll_query() else { return sent };
-            let known = self.names.iter().find(|(name, _)| *name == query.hop.host);
+            let Some(query) = self.user_agent.poll_query() else { return sent };
+            let known = self.names.iter().find(|(name, _)| *name == query.next_hop.host);
             let found = known.map(|(_, all)| all.clone()).ok_or_else(|| "no such name".to_owned());
-            self.endpoint.handle_resolved(self.now, query.id, found);
+            self.user_agent.handle_resolved(self.now, query.id, found);
         }
     }
 
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
-        while let Some(at) = self.endpoint.poll_timeout().filter(|at| *at <= end) {
+        while let Some(at) = self.user_agent.poll_timeout().filter(|at| *at <= end) {
             self.now = at.max(self.now);
-            self.endpoint.handle_timeout(self.now);
+            self.user_agent.handle_timeout(self.now);
         }
         self.now = end;
     }
@@ -154,13 +154,13 @@ impl UserAgentTest {
             .map(|name| format!("{name}: {}\r\n", request.header(&name.to_ascii_lowercase()).unwrap()))
             .concat();
         let text = format!("SIP/2.0 {status}\r\n{copied}To: {to}{tag}\r\n{headers}Content-Length: 0\r\n\r\n");
-        self.endpoint.handle_datagram(self.now, request.to.parse().unwrap(), text.as_bytes());
+        self.user_agent.handle_datagram(self.now, request.to.parse().unwrap(), text.as_bytes());
     }
 
     fn challenge(&mut self, request: &SentRequest, status: u16, realm: &str, more: &str) {
         let header = if status == 407 { "Proxy-Authenticate" } else { "WWW-Authenticate" };
-        let line = format!("{header}: Digest realm=\"{realm}\", nonce=\"n{status}{more}\"{more}\r\n");
-        self.answer(request, &format!("{status} Who?"), &line);
+        let network = format!("{header}: Digest realm=\"{realm}\", nonce=\"n{status}{more}\"{more}\r\n");
+        self.answer(request, &format!("{status} Who?"), &network);
     }
 
     /// The INVITE that was sent last; nothing else was but ACKs.
@@ -209,10 +209,10 @@ impl UserAgentTest {
 fn only_trunk_hosts_get_credentials() {
     type Change = fn(&mut InviteRequest);
     let to_number: Change = |_| {};
-    let by_proxy: Change = |invite| invite.hops = vec![hop(PROXY)];
-    let by_both: Change = |invite| invite.hops = vec![hop(CARRIER), hop(SECOND)];
-    let by_stranger: Change = |invite| invite.hops = vec![hop(STRANGER)];
-    let mixed: Change = |invite| invite.hops = vec![hop(CARRIER), hop(STRANGER)];
+    let by_proxy: Change = |invite| invite.hops = vec![next_hop(PROXY)];
+    let by_both: Change = |invite| invite.hops = vec![next_hop(CARRIER), next_hop(SECOND)];
+    let by_stranger: Change = |invite| invite.hops = vec![next_hop(STRANGER)];
+    let mixed: Change = |invite| invite.hops = vec![next_hop(CARRIER), next_hop(STRANGER)];
     let without: Change = |invite| invite.credentials = None;
     let cases: &[(&str, Change, bool)] = &[
         ("sip:1@192.0.2.7:5060", to_number, true),
@@ -262,7 +262,7 @@ fn only_trunk_hosts_get_credentials() {
 #[test]
 fn the_next_target_of_a_trunk_is_answered_as_well() {
     let mut bench = UserAgentTest::new();
-    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop(CARRIER), hop(SECOND)]);
+    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![next_hop(CARRIER), next_hop(SECOND)]);
     let first = bench.invite();
     bench.challenge(&first, 401, "one", "");
     let again = bench.invite();
@@ -279,7 +279,7 @@ fn the_next_target_of_a_trunk_is_answered_as_well() {
 #[test]
 fn a_proxy_and_a_registrar_challenge_once_each() {
     let mut bench = UserAgentTest::new();
-    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop(PROXY)]);
+    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![next_hop(PROXY)]);
     let invite = bench.invite();
     bench.challenge(&invite, 407, "proxy", "");
     let one = bench.invite();
@@ -320,10 +320,12 @@ fn challenges_are_answered_a_bounded_number_of_times() {
 /// Requests in a dialog of a call: how each is sent, and the method on the wire.
 type DialogCommand = fn(&mut UserAgentTest, CallId);
 const IN_DIALOG: &[(&str, DialogCommand)] = &[
-    ("BYE", |bench, call| bench.endpoint.hang_up(bench.now, call).unwrap()),
-    ("INVITE", |bench, call| bench.endpoint.send_reoffer(bench.now, call, b"v=0\r\n".to_vec()).unwrap()),
-    ("REFER", |bench, call| bench.endpoint.send_refer(bench.now, call, "tel:+31201234567").unwrap()),
-    ("INFO", |bench, call| bench.endpoint.send_info(bench.now, call, "application/dtmf-relay", b"x".to_vec()).unwrap()),
+    ("BYE", |bench, call| bench.user_agent.hang_up(bench.now, call).unwrap()),
+    ("INVITE", |bench, call| bench.user_agent.send_reoffer(bench.now, call, b"v=0\r\n".to_vec()).unwrap()),
+    ("REFER", |bench, call| bench.user_agent.send_refer(bench.now, call, "tel:+31201234567").unwrap()),
+    ("INFO", |bench, call| {
+        bench.user_agent.send_info(bench.now, call, "application/dtmf-relay", b"x".to_vec()).unwrap()
+    }),
 ];
 
 #[test]
@@ -375,7 +377,7 @@ fn a_call_that_was_challenged_once_answers_beforehand_in_its_dialog() {
         let invite = bench.invite();
         bench.answer(&invite, "200 OK", &format!("Contact: <sip:peer@{contact}>\r\n"));
         bench.sent();
-        bench.endpoint.hang_up(bench.now, call).unwrap();
+        bench.user_agent.hang_up(bench.now, call).unwrap();
         let bye = bench.only("BYE");
         assert_eq!(bye.realms(), if wanted { vec!["carrier"] } else { vec![] }, "{contact}");
         bench.challenge(&bye, 407, "carrier", "");
@@ -389,18 +391,18 @@ fn inbound_caller_gets_no_credentials() {
     let invite = "INVITE sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
          From: <sip:them@192.0.2.66>;tag=t\r\nTo: <sip:us@127.0.0.1>\r\nCall-ID: in\r\nCSeq: 1 INVITE\r\n\
          Contact: <sip:them@192.0.2.66>\r\nContent-Length: 0\r\n\r\n";
-    bench.endpoint.handle_datagram(bench.now, STRANGER.parse().unwrap(), invite.as_bytes());
+    bench.user_agent.handle_datagram(bench.now, STRANGER.parse().unwrap(), invite.as_bytes());
     bench.sent();
     let Some(SipEvent::Incoming(incoming)) = bench.events.pop() else { panic!("{:?}", bench.events) };
-    bench.endpoint.answer(bench.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
+    bench.user_agent.answer(bench.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
     let ok = bench.sent().pop().unwrap();
     let to = ok.header("to").unwrap();
     let ack = invite
         .replace("INVITE", "ACK")
         .replace("z9hG4bKa", "z9hG4bKb")
         .replace("To: <sip:us@127.0.0.1>", &format!("To: {to}"));
-    bench.endpoint.handle_datagram(bench.now, STRANGER.parse().unwrap(), ack.as_bytes());
-    bench.endpoint.hang_up(bench.now, incoming.call).unwrap();
+    bench.user_agent.handle_datagram(bench.now, STRANGER.parse().unwrap(), ack.as_bytes());
+    bench.user_agent.hang_up(bench.now, incoming.call).unwrap();
     let bye = bench.only("BYE");
     assert_eq!(bye.to, STRANGER);
     bench.challenge(&bye, 407, "carrier", "");
@@ -462,7 +464,7 @@ fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
         trunk: None,
         accept_refer: false,
     };
-    let call = bench.endpoint.send_options(bench.now, probe).unwrap();
+    let call = bench.user_agent.send_options(bench.now, probe).unwrap();
     let options = bench.only("OPTIONS");
     bench.challenge(&options, 401, "carrier", "");
     bench.assert_silent();
@@ -490,7 +492,7 @@ fn registration(hops: Vec<NextHop>) -> RegistrationConfig {
 #[test]
 fn a_registrar_is_answered_and_a_redirection_of_it_is_not_followed() {
     let mut bench = UserAgentTest::new();
-    bench.endpoint.set_registrations(bench.now, vec![registration(vec![hop(CARRIER), hop(SECOND)])]);
+    bench.user_agent.set_registrations(bench.now, vec![registration(vec![next_hop(CARRIER), next_hop(SECOND)])]);
     let first = bench.only("REGISTER");
     bench.challenge(&first, 401, "any realm", "");
     let again = bench.only("REGISTER");
@@ -515,7 +517,7 @@ fn forbidden_destinations_get_nothing() {
         bench.names = vec![("inside.example", vec![at("192.0.2.99:80")])];
         bench.dial(uri, |_| {});
         assert!(bench.sent().is_empty() && refused(&bench), "{uri}");
-        assert_eq!(bench.endpoint.held_counts(), (0, 0, 0), "{uri}");
+        assert_eq!(bench.user_agent.held_counts(), (0, 0, 0), "{uri}");
     }
     // A large request goes over TCP, and not there either.
     let mut bench = UserAgentTest::new();
@@ -524,11 +526,11 @@ fn forbidden_destinations_get_nothing() {
     // One that may be asked takes over from one that may not, in whichever order.
     let mut bench = UserAgentTest::new();
     bench.names = vec![("both.example", vec![at("192.0.2.99:5060"), at(CARRIER)])];
-    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![hop("192.0.2.99:5060"), name("both.example")]);
+    bench.dial("sip:1@192.0.2.7", |invite| invite.hops = vec![next_hop("192.0.2.99:5060"), name("both.example")]);
     assert_eq!(bench.invite().to, CARRIER);
     assert!(bench.ends().is_empty());
     // REGISTER and OPTIONS ask as well.
-    bench.endpoint.set_registrations(bench.now, vec![registration(vec![hop("192.0.2.99:5060")])]);
+    bench.user_agent.set_registrations(bench.now, vec![registration(vec![next_hop("192.0.2.99:5060")])]);
     bench.pass(Duration::from_secs(1));
     assert!(bench.sent().iter().all(|one| !one.to.starts_with(FORBIDDEN)));
 }
@@ -537,7 +539,7 @@ fn forbidden_destinations_get_nothing() {
 fn destination_policy_applies_to_every_resolution() {
     let mut bench = UserAgentTest::new();
     bench.names = vec![("carrier.example", vec![at(CARRIER)])];
-    bench.endpoint.set_registrations(bench.now, vec![registration(vec![name("carrier.example")])]);
+    bench.user_agent.set_registrations(bench.now, vec![registration(vec![name("carrier.example")])]);
     let register = bench.only("REGISTER");
     bench.answer(&register, "200 OK", "Contact: <sip:contact@127.0.0.1>;expires=300\r\n");
     bench.names = vec![("carrier.example", vec![at("192.0.2.99:5060")])];
@@ -571,7 +573,7 @@ fn forbidden_contact_or_route_is_not_used() {
         let call = bench.dial("sip:1@192.0.2.7", |_| {});
         let invite = bench.invite();
         bench.answer(&invite, "180 Ringing", "");
-        bench.endpoint.hang_up(bench.now, call).unwrap();
+        bench.user_agent.hang_up(bench.now, call).unwrap();
         bench.answer(&invite, "200 OK", headers);
         for one in bench.sent() {
             assert!(!one.to.starts_with(FORBIDDEN), "{headers}: {}", one.text);

@@ -29,7 +29,7 @@ fn status(texts: &[String]) -> Vec<&str> {
 }
 
 fn value(text: &str, name: &str) -> String {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("").to_owned()
+    text.lines().find_map(|network| network.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("").to_owned()
 }
 
 fn with(draft: &MessageDraft, name: &str, value: &str) -> MessageDraft {
@@ -92,7 +92,7 @@ fn an_old_or_foreign_acknowledgement_confirms_nothing() {
             matches!(event, SipEvent::Ended { cause: EndCause::NotAcknowledged, .. })
         };
         assert!(world.events.iter().any(ended), "{name}");
-        assert_eq!(world.endpoint.held_counts(), (0, 0, 0), "{name}");
+        assert_eq!(world.user_agent.held_counts(), (0, 0, 0), "{name}");
     }
 }
 
@@ -110,11 +110,11 @@ fn no_session_outlives_its_call_by_more_than_its_last_request() {
                 "nothing" => {}
                 "hang up" if !matches!(scene, CallStage::Idle | CallStage::Registering) => {
                     let call = world.call(at);
-                    let _ = world.endpoint.hang_up(world.now, call);
+                    let _ = world.user_agent.hang_up(world.now, call);
                 }
                 "reject" if !matches!(scene, CallStage::Idle | CallStage::Registering) => {
                     let call = world.call(at);
-                    let _ = world.endpoint.reject(world.now, call, 486, None);
+                    let _ = world.user_agent.reject(world.now, call, 486, None);
                 }
                 "BYE" | "CANCEL" => {
                     let request = world.request(at, end);
@@ -127,7 +127,7 @@ fn no_session_outlives_its_call_by_more_than_its_last_request() {
             }
             let began = world.now;
             let mut left = 0;
-            while world.endpoint.held_counts().0 > 0 && left < 800 {
+            while world.user_agent.held_counts().0 > 0 && left < 800 {
                 world.pass(Duration::from_secs(1));
                 left += 1;
             }
@@ -145,7 +145,7 @@ fn no_session_outlives_its_call_by_more_than_its_last_request() {
             };
             let outlived = world.now - ended.max(began);
             assert!(
-                world.endpoint.held_counts().0 == 0 && outlived <= Duration::from_secs(66),
+                world.user_agent.held_counts().0 == 0 && outlived <= Duration::from_secs(66),
                 "{label}: {outlived:?}"
             );
         }
@@ -157,7 +157,7 @@ fn an_offer_before_the_answer_is_answered_at_once() {
     let mut world = world();
     let at = world.peer(CallStage::Ringing);
     let call = world.call(at);
-    world.endpoint.send_provisional(world.now, call, 180, None).unwrap();
+    world.user_agent.send_provisional(world.now, call, 180, None).unwrap();
     for _ in 0..2 {
         world.take_heard(at);
         let update = world.request(at, "UPDATE");
@@ -193,10 +193,10 @@ fn an_offer_after_a_reliable_answer_is_the_owners_and_answered_for_it_in_the_end
     assert_eq!(status(&world.take_heard(at)), ["504"], "nobody answered");
     let (third, call) = (world.request(at, "UPDATE"), world.call(at));
     world.hear(at, &third.bytes());
-    world.endpoint.answer_reoffer(world.now, call, Some(SDP.to_vec())).unwrap();
+    world.user_agent.answer_reoffer(world.now, call, Some(SDP.to_vec())).unwrap();
     world.pass(Duration::from_millis(1));
     assert_eq!(status(&world.take_heard(at)), ["200"], "and the next one is taken");
-    world.endpoint.answer(world.now, call, SDP.to_vec()).unwrap();
+    world.user_agent.answer(world.now, call, SDP.to_vec()).unwrap();
     world.pass(Duration::from_millis(1));
     assert_eq!(status(&world.take_heard(at)), ["200"]);
 }
@@ -239,7 +239,7 @@ fn pending_requests_are_answered_when_call_ends() {
             }
             _ => {
                 let call = world.call(at);
-                world.endpoint.hang_up(world.now, call).unwrap();
+                world.user_agent.hang_up(world.now, call).unwrap();
                 world.pass(Duration::from_millis(1));
             }
         }
@@ -260,7 +260,7 @@ fn unattended_call_is_rejected_by_timeout() {
         "whoever was to answer it"
     );
     world.pass(Duration::from_secs(64));
-    assert_eq!(world.endpoint.held_counts(), (0, 0, 0));
+    assert_eq!(world.user_agent.held_counts(), (0, 0, 0));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn one_call_does_not_take_the_transactions_of_others() {
     let heard = world.take_heard(at);
     assert_eq!(status(&heard).iter().rev().take(3).collect::<Vec<_>>(), [&"200", &"503", &"200"]);
     world.pass(Duration::from_secs(64));
-    assert_eq!(world.endpoint.held_counts(), (0, 0, 0));
+    assert_eq!(world.user_agent.held_counts(), (0, 0, 0));
 }
 
 /// An ACK goes to where the 200 points.
@@ -396,5 +396,5 @@ fn options_is_answered_without_state() {
         assert_eq!(status(&heard), ["200", "200"]);
         assert_eq!(heard[0], heard[1], "the same answer to the same question");
     }
-    assert_eq!(world.endpoint.held_counts(), (0, 0, 0));
+    assert_eq!(world.user_agent.held_counts(), (0, 0, 0));
 }

@@ -14,71 +14,77 @@ use trunkline_signaling::sip::user_agent::{ReferStatus, SipEvent, TransmitTarget
 #[test]
 fn caller_is_answered_and_hangs_up() {
     for transport in [Transport::Udp, Transport::Tcp] {
-        let mut line = TestNetwork::new(1, NetworkConditions { transport, ..PERFECT }, trunk("127.0.0.1", None));
-        let call = line.dial(None);
-        line.pass_ms(50);
-        let theirs = line.incoming().unwrap();
-        line.sides[1].send_provisional(line.now, theirs, 180, None).unwrap();
-        line.pass_ms(1_000);
-        line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-        line.pass_ms(50);
-        assert_eq!(line.answered(), 1);
-        assert!(matches!(line.events[1].last(), Some(SipEvent::Acknowledged { sdp: None, .. })));
-        line.sides[0].hang_up(line.now, call).unwrap();
-        line.pass_ms(50);
+        let mut network = TestNetwork::new(1, NetworkConditions { transport, ..PERFECT }, trunk("127.0.0.1", None));
+        let call = network.dial(None);
+        network.pass_ms(50);
+        let theirs = network.incoming().unwrap();
+        network.sides[1].send_provisional(network.now, theirs, 180, None).unwrap();
+        network.pass_ms(1_000);
+        network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+        network.pass_ms(50);
+        assert_eq!(network.answered(), 1);
+        assert!(matches!(network.events[1].last(), Some(SipEvent::Acknowledged { sdp: None, .. })));
+        network.sides[0].hang_up(network.now, call).unwrap();
+        network.pass_ms(50);
         assert_eq!(
-            (line.ends(0), line.ends(1)),
+            (network.ends(0), network.ends(1)),
             (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
         );
-        assert_eq!([line.count("INVITE"), line.count("200"), line.count("ACK"), line.count("BYE")], [1, 2, 1, 1]);
-        line.assert_nothing_is_held();
+        assert_eq!(
+            [network.count("INVITE"), network.count("200"), network.count("ACK"), network.count("BYE")],
+            [1, 2, 1, 1]
+        );
+        network.assert_nothing_is_held();
     }
 }
 
 #[test]
 fn a_transfer_is_refused_by_a_peer_that_knows_none_and_the_call_goes_on() {
-    let mut line = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
-    let call = line.dial(None);
-    line.pass_ms(50);
-    let theirs = line.incoming().unwrap();
-    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-    line.pass_ms(50);
-    assert!(line.sides[0].send_refer(line.now, call, "tel:+1555\r\nX: y").is_err(), "no headers through a target");
-    line.sides[0].send_refer(line.now, call, "tel:+15550100").unwrap();
-    line.pass_ms(50);
-    let news = line.events[0].iter().find_map(|event| match event {
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let call = network.dial(None);
+    network.pass_ms(50);
+    let theirs = network.incoming().unwrap();
+    network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    network.pass_ms(50);
+    assert!(
+        network.sides[0].send_refer(network.now, call, "tel:+1555\r\nX: y").is_err(),
+        "no headers through a target"
+    );
+    network.sides[0].send_refer(network.now, call, "tel:+15550100").unwrap();
+    network.pass_ms(50);
+    let news = network.events[0].iter().find_map(|event| match event {
         SipEvent::ReferProgress { referral, .. } => Some(*referral),
         _ => None,
     });
     assert_eq!(news, Some(ReferStatus::Rejected { status: 603 }));
-    assert!(line.ends(0).is_empty());
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.assert_nothing_is_held();
+    assert!(network.ends(0).is_empty());
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
     let mut completed = 0;
     for seed in 0..200 {
-        let mut line = TestNetwork::new(seed, LOSSY, trunk("127.0.0.1", None));
-        let call = line.dial(None);
+        let mut network = TestNetwork::new(seed, LOSSY, trunk("127.0.0.1", None));
+        let call = network.dial(None);
         for _ in 0..200 {
-            line.pass_ms(200);
-            if let Some(theirs) = line.incoming() {
-                let _ = line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec());
+            network.pass_ms(200);
+            if let Some(theirs) = network.incoming() {
+                let _ = network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec());
             }
         }
-        completed += line.answered();
+        completed += network.answered();
         let hanging_up = (seed % 2) as usize;
-        let calls = [Some(call), line.incoming()];
+        let calls = [Some(call), network.incoming()];
         if let Some(call) = calls[hanging_up] {
-            let _ = line.sides[hanging_up].hang_up(line.now, call);
+            let _ = network.sides[hanging_up].hang_up(network.now, call);
         }
-        line.pass(Duration::from_secs(120));
+        network.pass(Duration::from_secs(120));
         for (side, call) in calls.iter().enumerate() {
-            assert!(line.ends(side).len() == usize::from(call.is_some()), "seed {seed}: {:?}", line.ends(side));
+            assert!(network.ends(side).len() == usize::from(call.is_some()), "seed {seed}: {:?}", network.ends(side));
         }
-        line.assert_nothing_is_held();
+        network.assert_nothing_is_held();
     }
     assert!(completed >= 195, "{completed} of 200 calls were set up under 30 % loss");
 }
@@ -86,37 +92,37 @@ fn every_call_ends_once_on_a_line_with_loss_duplication_and_reordering() {
 #[test]
 fn caller_gives_up_before_any_answer() {
     for (wait_ms, note) in [(0, "before the provisional"), (100, "after it")] {
-        let mut line = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
-        let call = line.dial(None);
-        line.pass_ms(wait_ms);
-        line.sides[0].hang_up(line.now, call).unwrap();
-        line.pass_ms(100);
+        let mut network = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
+        let call = network.dial(None);
+        network.pass_ms(wait_ms);
+        network.sides[0].hang_up(network.now, call).unwrap();
+        network.pass_ms(100);
         assert_eq!(
-            (line.ends(0), line.ends(1)),
+            (network.ends(0), network.ends(1)),
             (vec![EndCause::LocalHangUp], vec![EndCause::RemoteCancel { why: None }]),
             "{note}"
         );
-        assert_eq!((line.count("CANCEL"), line.count("487"), line.count("BYE")), (1, 1, 0), "{note}");
-        line.assert_nothing_is_held();
+        assert_eq!((network.count("CANCEL"), network.count("487"), network.count("BYE")), (1, 1, 0), "{note}");
+        network.assert_nothing_is_held();
     }
 }
 
 /// livekit/sip#626: a carrier answers 482 to a call that looks like the one that was just cancelled.
 #[test]
 fn new_call_after_cancel_is_separate() {
-    let mut line = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
-    let first = line.dial(None);
-    line.pass_ms(100);
-    line.sides[0].hang_up(line.now, first).unwrap();
-    let second = line.dial(None);
-    line.pass_ms(100);
-    let theirs = line.incoming_all();
-    assert_eq!((theirs.len(), line.count("482")), (2, 0));
-    line.sides[1].answer(line.now, theirs[1], b"v=0\r\n".to_vec()).unwrap();
-    line.pass_ms(100);
-    assert_eq!((line.answered(), line.ends(0)), (1, vec![EndCause::LocalHangUp]));
-    line.sides[0].hang_up(line.now, second).unwrap();
-    line.assert_nothing_is_held();
+    let mut network = TestNetwork::new(3, PERFECT, trunk("127.0.0.1", None));
+    let first = network.dial(None);
+    network.pass_ms(100);
+    network.sides[0].hang_up(network.now, first).unwrap();
+    let second = network.dial(None);
+    network.pass_ms(100);
+    let theirs = network.incoming_all();
+    assert_eq!((theirs.len(), network.count("482")), (2, 0));
+    network.sides[1].answer(network.now, theirs[1], b"v=0\r\n".to_vec()).unwrap();
+    network.pass_ms(100);
+    assert_eq!((network.answered(), network.ends(0)), (1, vec![EndCause::LocalHangUp]));
+    network.sides[0].hang_up(network.now, second).unwrap();
+    network.assert_nothing_is_held();
 }
 
 /// livekit/sip#424, rustpbx#280: ACK and BYE of a telephone behind a NAT go where its messages come from.
@@ -124,18 +130,18 @@ fn new_call_after_cancel_is_separate() {
 fn phone_behind_nat_is_answered_at_its_source() {
     let nat: SocketAddr = "198.51.100.9:41234".parse().unwrap();
     let rule = trunk("198.51.100.0/24", None);
-    let (now, mut endpoint) = (Instant::now(), UserAgent::new(Instant::now(), config(CALLEE, vec![rule]), [3; 32]));
+    let (now, mut user_agent) = (Instant::now(), UserAgent::new(Instant::now(), config(CALLEE, vec![rule]), [3; 32]));
     let invite =
         RAW_INVITE.replace("127.0.0.1:5060", "192.168.1.7:5060").replace("sip:a@127.0.0.1", "sip:a@192.168.1.7");
-    endpoint.handle_datagram(now, nat, invite.as_bytes());
-    let call = std::iter::from_fn(|| endpoint.poll_event())
+    user_agent.handle_datagram(now, nat, invite.as_bytes());
+    let call = std::iter::from_fn(|| user_agent.poll_event())
         .find_map(|event| match event {
             SipEvent::Incoming(incoming) => Some(incoming.call),
             _ => None,
         })
         .unwrap();
-    endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
-    let answer = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
+    user_agent.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+    let answer = std::iter::from_fn(|| user_agent.poll_transmit()).last().unwrap();
     assert_eq!(answer.target, TransmitTarget::Addr(nat));
     let text = String::from_utf8_lossy(&answer.bytes).into_owned();
     let tag = text.split("\r\nTo: ").nth(1).and_then(|to| to.split(";tag=").nth(1)?.split("\r\n").next()).unwrap();
@@ -143,9 +149,9 @@ fn phone_behind_nat_is_answered_at_its_source() {
         .replace("INVITE", "ACK")
         .replace("z9hG4bKx", "z9hG4bKack")
         .replace("27.0.0.2>\r\n", &format!("27.0.0.2>;tag={tag}\r\n"));
-    endpoint.handle_datagram(now, nat, ack.as_bytes());
-    endpoint.hang_up(now, call).unwrap();
-    let bye = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
+    user_agent.handle_datagram(now, nat, ack.as_bytes());
+    user_agent.hang_up(now, call).unwrap();
+    let bye = std::iter::from_fn(|| user_agent.poll_transmit()).last().unwrap();
     assert!(bye.bytes.starts_with(b"BYE "), "{}", String::from_utf8_lossy(&bye.bytes));
     assert_eq!(bye.target, TransmitTarget::Addr(nat));
 }
@@ -155,162 +161,162 @@ fn phone_behind_nat_is_answered_at_its_source() {
 fn overloaded_owner_gets_no_more_calls() {
     let (start, mut config) = (Instant::now(), config(CALLEE, vec![trunk("127.0.0.1", None)]));
     config.calls_max = 1_000;
-    let mut endpoint = UserAgent::new(start, config, [3; 32]);
+    let mut user_agent = UserAgent::new(start, config, [3; 32]);
     let mut number = 0;
-    let mut invite = |endpoint: &mut UserAgent, now| {
+    let mut invite = |user_agent: &mut UserAgent, now| {
         number += 1;
         let text =
             RAW_INVITE.replace("CALLID", &format!("call-{number}")).replace("z9hG4bKx", &format!("z9hG4bK{number}"));
-        answer_to(endpoint, now, &text)
+        answer_to(user_agent, now, &text)
     };
     for _ in 0..100 {
-        assert_eq!(invite(&mut endpoint, start), "SIP/2.0 100 Trying");
+        assert_eq!(invite(&mut user_agent, start), "SIP/2.0 100 Trying");
     }
-    let calls: Vec<_> = std::iter::from_fn(|| endpoint.poll_event())
+    let calls: Vec<_> = std::iter::from_fn(|| user_agent.poll_event())
         .filter_map(|event| if let SipEvent::Incoming(incoming) = event { Some(incoming.call) } else { None })
         .collect();
     let later = start + Duration::from_millis(299);
-    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying", "a burst is no overload");
+    assert_eq!(invite(&mut user_agent, later), "SIP/2.0 100 Trying", "a burst is no overload");
     let later = start + Duration::from_millis(301);
-    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 503 Service Unavailable");
+    assert_eq!(invite(&mut user_agent, later), "SIP/2.0 503 Service Unavailable");
     // Whoever rings is attended to, whoever is answered or refused as well, and whose owner says that it takes a while.
     for (index, call) in calls.iter().enumerate() {
         match index % 4 {
-            0 => endpoint.send_provisional(later, *call, 180, None).unwrap(),
-            1 => endpoint.mark_attended(*call).unwrap(),
-            2 => endpoint.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
-            _ => endpoint.reject(later, *call, 486, None).unwrap(),
+            0 => user_agent.send_provisional(later, *call, 180, None).unwrap(),
+            1 => user_agent.mark_attended(*call).unwrap(),
+            2 => user_agent.answer(later, *call, b"v=0\r\n".to_vec()).unwrap(),
+            _ => user_agent.reject(later, *call, 486, None).unwrap(),
         }
     }
-    while endpoint.poll_transmit().is_some() {}
-    assert_eq!(invite(&mut endpoint, later), "SIP/2.0 100 Trying");
+    while user_agent.poll_transmit().is_some() {}
+    assert_eq!(invite(&mut user_agent, later), "SIP/2.0 100 Trying");
 }
 
 #[test]
 fn answer_crosses_the_cancel() {
-    let mut line = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
-    let call = line.dial(None);
-    line.pass_ms(100);
-    let theirs = line.incoming().unwrap();
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-    line.pass_ms(200);
+    let mut network = TestNetwork::new(4, PERFECT, trunk("127.0.0.1", None));
+    let call = network.dial(None);
+    network.pass_ms(100);
+    let theirs = network.incoming().unwrap();
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    network.pass_ms(200);
     assert_eq!(
-        (line.ends(0), line.ends(1)),
+        (network.ends(0), network.ends(1)),
         (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
     );
-    assert_eq!((line.answered(), line.count("BYE")), (0, 1));
-    line.assert_nothing_is_held();
+    assert_eq!((network.answered(), network.count("BYE")), (0, 1));
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn callee_hangs_up_before_the_ack_and_waits_for_it() {
-    let mut line = TestNetwork::new(5, PERFECT, trunk("127.0.0.1", None));
-    line.dial(None);
-    line.pass_ms(100);
-    let theirs = line.incoming().unwrap();
-    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-    line.sides[1].hang_up(line.now, theirs).unwrap();
-    assert_eq!(line.count("BYE"), 0);
-    line.pass_ms(100);
+    let mut network = TestNetwork::new(5, PERFECT, trunk("127.0.0.1", None));
+    network.dial(None);
+    network.pass_ms(100);
+    let theirs = network.incoming().unwrap();
+    network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    network.sides[1].hang_up(network.now, theirs).unwrap();
+    assert_eq!(network.count("BYE"), 0);
+    network.pass_ms(100);
     assert_eq!(
-        (line.ends(0), line.ends(1)),
+        (network.ends(0), network.ends(1)),
         (vec![EndCause::RemoteBye { why: normal() }], vec![EndCause::LocalHangUp])
     );
-    line.assert_nothing_is_held();
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn unreachable_callee_times_out() {
-    let mut line = TestNetwork::new(6, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
-    line.dial(None);
-    line.pass(Duration::from_millis(31_990));
-    assert_eq!((line.ends(0), line.count("INVITE")), (vec![], 7));
-    line.pass_ms(20);
-    assert_eq!(line.ends(0), [EndCause::NoResponse]);
-    line.assert_nothing_is_held();
+    let mut network = TestNetwork::new(6, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
+    network.dial(None);
+    network.pass(Duration::from_millis(31_990));
+    assert_eq!((network.ends(0), network.count("INVITE")), (vec![], 7));
+    network.pass_ms(20);
+    assert_eq!(network.ends(0), [EndCause::NoResponse]);
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn the_acknowledgement_never_comes() {
-    let mut line = TestNetwork::new(7, PERFECT, trunk("127.0.0.1", None));
-    line.dial(None);
-    line.pass_ms(100);
-    let theirs = line.incoming().unwrap();
-    line.weather.loss_percent = 100;
-    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-    line.pass(Duration::from_secs(33));
-    assert_eq!(line.ends(1), [EndCause::NotAcknowledged]);
-    assert!(line.count("BYE") > 0, "the half-open call is ended on the wire too");
-    line.assert_nothing_is_held_on(1);
+    let mut network = TestNetwork::new(7, PERFECT, trunk("127.0.0.1", None));
+    network.dial(None);
+    network.pass_ms(100);
+    let theirs = network.incoming().unwrap();
+    network.weather.loss_percent = 100;
+    network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    network.pass(Duration::from_secs(33));
+    assert_eq!(network.ends(1), [EndCause::NotAcknowledged]);
+    assert!(network.count("BYE") > 0, "the half-open call is ended on the wire too");
+    network.assert_nothing_is_held_on(1);
 }
 
 #[test]
 fn an_unknown_address_is_forbidden_and_leaves_nothing() {
-    let mut line = TestNetwork::new(8, PERFECT, trunk("10.0.0.0/8", None));
-    line.dial(None);
-    line.pass_ms(5);
-    assert_eq!(line.sides[1].held_counts(), (0, 0, 0));
-    line.pass_ms(100);
-    assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 403, .. }]));
-    assert_eq!(line.incoming(), None);
-    line.assert_nothing_is_held();
+    let mut network = TestNetwork::new(8, PERFECT, trunk("10.0.0.0/8", None));
+    network.dial(None);
+    network.pass_ms(5);
+    assert_eq!(network.sides[1].held_counts(), (0, 0, 0));
+    network.pass_ms(100);
+    assert!(matches!(&network.ends(0)[..], [EndCause::Rejected { status: 403, .. }]));
+    assert_eq!(network.incoming(), None);
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn a_trunk_with_credentials_challenges() {
     for (offered, accepted) in [(secret("right"), true), (secret("wrong"), false), (None, false)] {
-        let mut line = TestNetwork::new(9, PERFECT, trunk("none", secret("right")));
-        line.dial(offered);
-        line.pass_ms(200);
-        assert_eq!(line.incoming().is_some(), accepted);
+        let mut network = TestNetwork::new(9, PERFECT, trunk("none", secret("right")));
+        network.dial(offered);
+        network.pass_ms(200);
+        assert_eq!(network.incoming().is_some(), accepted);
         if !accepted {
-            assert!(matches!(&line.ends(0)[..], [EndCause::Rejected { status: 401, .. }]), "{:?}", line.ends(0));
+            assert!(matches!(&network.ends(0)[..], [EndCause::Rejected { status: 401, .. }]), "{:?}", network.ends(0));
         } else {
-            let theirs = line.incoming().unwrap();
-            line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-            line.pass_ms(100);
-            line.sides[1].hang_up(line.now, theirs).unwrap();
+            let theirs = network.incoming().unwrap();
+            network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+            network.pass_ms(100);
+            network.sides[1].hang_up(network.now, theirs).unwrap();
         }
-        line.assert_nothing_is_held();
+        network.assert_nothing_is_held();
     }
 }
 
 #[test]
 fn busy_is_acknowledged_and_reported() {
-    let mut line = TestNetwork::new(10, PERFECT, trunk("127.0.0.1", None));
-    line.dial(None);
-    line.pass_ms(100);
-    let theirs = line.incoming().unwrap();
-    line.sides[1].reject(line.now, theirs, 486, Some(30)).unwrap();
-    line.pass_ms(2_000);
+    let mut network = TestNetwork::new(10, PERFECT, trunk("127.0.0.1", None));
+    network.dial(None);
+    network.pass_ms(100);
+    let theirs = network.incoming().unwrap();
+    network.sides[1].reject(network.now, theirs, 486, Some(30)).unwrap();
+    network.pass_ms(2_000);
     let why = Reason { q850: Some(17), ..Reason::default() };
     let wanted =
         EndCause::Rejected { status: 486, reason: "Busy Here".into(), retry_after_s: Some(30), why: Some(why) };
-    assert_eq!((line.ends(0), line.count("486"), line.count("ACK")), (vec![wanted], 1, 1));
-    line.assert_nothing_is_held();
+    assert_eq!((network.ends(0), network.count("486"), network.count("ACK")), (vec![wanted], 1, 1));
+    network.assert_nothing_is_held();
 }
 
 #[test]
 fn call_over_calls_max_is_rejected() {
-    let mut line = TestNetwork::new(11, PERFECT, trunk("127.0.0.1", None));
+    let mut network = TestNetwork::new(11, PERFECT, trunk("127.0.0.1", None));
     for _ in 0..10 {
-        line.dial(None);
+        network.dial(None);
     }
-    line.pass_ms(100);
+    network.pass_ms(100);
     // The caller's own limit is ten too, so a second caller is simulated by raw text.
     let text = RAW_INVITE.replace("CALLID", "other");
-    line.sides[1].handle_datagram(line.now, CALLER.parse().unwrap(), text.as_bytes());
-    let answer = line.sides[1].poll_transmit().unwrap();
+    network.sides[1].handle_datagram(network.now, CALLER.parse().unwrap(), text.as_bytes());
+    let answer = network.sides[1].poll_transmit().unwrap();
     let answer = String::from_utf8_lossy(&answer.bytes).into_owned();
     assert!(answer.starts_with("SIP/2.0 503 ") && answer.contains("Retry-After: 7\r\n"), "{answer}");
 }
 
 /// First line of the answer to raw text, empty when there is none.
-fn answer_to(endpoint: &mut UserAgent, now: Instant, text: &str) -> String {
-    endpoint.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
+fn answer_to(user_agent: &mut UserAgent, now: Instant, text: &str) -> String {
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
     let mut last = String::new();
-    while let Some(transmit) = endpoint.poll_transmit() {
+    while let Some(transmit) = user_agent.poll_transmit() {
         last = String::from_utf8_lossy(&transmit.bytes).into_owned();
     }
     last.split("\r\n").next().unwrap().to_owned()
@@ -353,37 +359,40 @@ fn odd_requests_get_the_rfc_response() {
 #[test]
 fn a_merged_request_is_a_loop_and_a_retransmission_is_not() {
     let now = Instant::now();
-    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
-    assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
-    assert_eq!(answer_to(&mut endpoint, now, RAW_INVITE), "SIP/2.0 100 Trying");
-    assert_eq!(answer_to(&mut endpoint, now, &RAW_INVITE.replace("z9hG4bKx", "z9hG4bKy")), "SIP/2.0 482 Loop Detected");
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    assert_eq!(answer_to(&mut user_agent, now, RAW_INVITE), "SIP/2.0 100 Trying");
+    assert_eq!(answer_to(&mut user_agent, now, RAW_INVITE), "SIP/2.0 100 Trying");
+    assert_eq!(
+        answer_to(&mut user_agent, now, &RAW_INVITE.replace("z9hG4bKx", "z9hG4bKy")),
+        "SIP/2.0 482 Loop Detected"
+    );
 }
 
 #[test]
 fn random_damage_does_not_harm_other_calls() {
-    let mut line = TestNetwork::new(12, PERFECT, trunk("127.0.0.1", None));
-    let call = line.dial(None);
-    line.pass_ms(50);
-    let theirs = line.incoming().unwrap();
-    line.sides[1].answer(line.now, theirs, b"v=0\r\n".to_vec()).unwrap();
-    line.pass_ms(50);
-    let mut dice = Rng(99);
+    let mut network = TestNetwork::new(12, PERFECT, trunk("127.0.0.1", None));
+    let call = network.dial(None);
+    network.pass_ms(50);
+    let theirs = network.incoming().unwrap();
+    network.sides[1].answer(network.now, theirs, b"v=0\r\n".to_vec()).unwrap();
+    network.pass_ms(50);
+    let mut rng = Rng(99);
     for round in 0..20_000u32 {
         let mut bytes = RAW_INVITE.replace("CALLID", &format!("noise{round}")).into_bytes();
-        for _ in 0..=dice.roll(8) {
-            let at = dice.roll(bytes.len() as u64) as usize;
-            match dice.roll(3) {
-                0 => bytes[at] = dice.roll(256) as u8,
+        for _ in 0..=rng.roll(8) {
+            let at = rng.roll(bytes.len() as u64) as usize;
+            match rng.roll(3) {
+                0 => bytes[at] = rng.roll(256) as u8,
                 1 => drop(bytes.remove(at)),
-                _ => bytes.insert(at, b"\r\n:;<>\"@ ,=%\0"[dice.roll(13) as usize]),
+                _ => bytes.insert(at, b"\r\n:;<>\"@ ,=%\0"[rng.roll(13) as usize]),
             }
         }
         // From everywhere: one address would not be heard for long.
         let source = SocketAddr::new(Ipv4Addr::from(0x0A00_0000 + round).into(), 5_060);
-        line.sides[1].handle_datagram(line.now, source, &bytes);
-        while line.sides[1].poll_transmit().is_some() {}
+        network.sides[1].handle_datagram(network.now, source, &bytes);
+        while network.sides[1].poll_transmit().is_some() {}
     }
-    line.sides[0].hang_up(line.now, call).unwrap();
-    line.pass_ms(100);
-    assert_eq!(line.ends(1), [EndCause::RemoteBye { why: normal() }]);
+    network.sides[0].hang_up(network.now, call).unwrap();
+    network.pass_ms(100);
+    assert_eq!(network.ends(1), [EndCause::RemoteBye { why: normal() }]);
 }

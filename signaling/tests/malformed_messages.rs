@@ -120,20 +120,20 @@ fn random_mutation_combinations() {
         seeds,
         |seed| CALL_STAGES[pick(seed).roll(CALL_STAGES.len())],
         |world, at, seed| {
-            let mut dice = pick(seed);
-            let _ = dice.roll(CALL_STAGES.len());
+            let mut rng = pick(seed);
+            let _ = rng.roll(CALL_STAGES.len());
             let mut labels = vec![format!("seed {seed}")];
-            for _ in 0..1 + dice.roll(3) {
-                let good = match dice.roll(3) {
-                    0 => world.response(at, STATUSES[dice.roll(STATUSES.len())]),
-                    _ => world.request(at, METHODS[dice.roll(METHODS.len())]),
+            for _ in 0..1 + rng.roll(3) {
+                let good = match rng.roll(3) {
+                    0 => world.response(at, STATUSES[rng.roll(STATUSES.len())]),
+                    _ => world.request(at, METHODS[rng.roll(METHODS.len())]),
                 };
-                let (label, bad) = spoiled(&good, dice.roll(HEADERS.len()), dice.roll(100_000));
+                let (label, bad) = spoiled(&good, rng.roll(HEADERS.len()), rng.roll(100_000));
                 let bad =
-                    if dice.roll(2) == 0 { spoiled(&bad, dice.roll(HEADERS.len()), dice.roll(100_000)).1 } else { bad };
+                    if rng.roll(2) == 0 { spoiled(&bad, rng.roll(HEADERS.len()), rng.roll(100_000)).1 } else { bad };
                 world.hear_hostile(at, &bad.bytes());
-                if dice.roll(8) == 0 {
-                    world.pass(Duration::from_millis(dice.roll(3_000) as u64));
+                if rng.roll(8) == 0 {
+                    world.pass(Duration::from_millis(rng.roll(3_000) as u64));
                 }
                 labels.push(label);
             }
@@ -148,13 +148,13 @@ fn malformed_start_lines() {
     run(
         cases,
         |_| CallStage::Idle,
-        |world, at, line| {
-            let method = line.split(|byte| *byte == b' ').next().unwrap();
+        |world, at, network| {
+            let method = network.split(|byte| *byte == b' ').next().unwrap();
             let method = METHODS.iter().find(|known| known.as_bytes() == method).unwrap_or(&"OPTIONS");
             let mut draft = world.request(at, method);
-            draft.start = line.clone();
+            draft.start = network.clone();
             world.hear_hostile(at, &draft.bytes());
-            line.escape_ascii().to_string()
+            network.escape_ascii().to_string()
         },
     );
 }
@@ -380,8 +380,8 @@ fn every_line_of_a_description() {
         let (kind, value) = lines[at].split_once('=').unwrap();
         for (_, values) in mutations(value.as_bytes()) {
             let wrong = values.iter().map(|value| [kind.as_bytes(), b"=", value].concat());
-            let before = lines[..at].iter().map(|line| line.as_bytes().to_vec());
-            let after = lines[at + 1..].iter().map(|line| line.as_bytes().to_vec());
+            let before = lines[..at].iter().map(|network| network.as_bytes().to_vec());
+            let after = lines[at + 1..].iter().map(|network| network.as_bytes().to_vec());
             let text = before.chain(wrong).chain(after).collect::<Vec<_>>().join(&b"\r\n"[..]);
             if let Ok((_, answer)) = negotiate::answer(&text, &local) {
                 assert!(answer.iter().all(|byte| byte.is_ascii_graphic() || b" \r\n".contains(byte)));
@@ -393,8 +393,8 @@ fn every_line_of_a_description() {
             let _ = ice_fragment::parse(&text);
         }
     }
-    let many = |line: &str, count| [SDP, format!("{line}\r\n").repeat(count).as_bytes()].concat();
-    for (line, count) in [
+    let many = |network: &str, count| [SDP, format!("{network}\r\n").repeat(count).as_bytes()].concat();
+    for (network, count) in [
         ("a=x", 300),
         ("m=audio 1 RTP/AVP 0", 17),
         ("x=", 2_000),
@@ -403,8 +403,8 @@ fn every_line_of_a_description() {
         ("m=audio 65536 RTP/AVP 0", 1),
     ] {
         assert!(
-            matches!(negotiate::answer(&many(line, count), &local), Err(negotiate::OfferAnswerError::Malformed(_))),
-            "{line}"
+            matches!(negotiate::answer(&many(network, count), &local), Err(negotiate::OfferAnswerError::Malformed(_))),
+            "{network}"
         );
     }
     let formats =
@@ -460,9 +460,9 @@ fn every_byte_of_a_stun_answer() {
 /// What the fuzzer runs, on bytes of the dice.
 #[test]
 fn fuzzer_input_from_random_bytes() {
-    let mut dice = Rng(77);
+    let mut rng = Rng(77);
     for _ in 0..400 {
-        let bytes: Vec<u8> = (0..dice.roll(200)).map(|_| dice.roll(256) as u8).collect();
+        let bytes: Vec<u8> = (0..rng.roll(200)).map(|_| rng.roll(256) as u8).collect();
         common::mutation_world::run(&bytes);
     }
 }
@@ -481,6 +481,6 @@ fn mutator_reaches_every_kind_of_error() {
     for (number, way) in all.iter().enumerate() {
         assert_eq!(message_mutator::mutation(b"1 INVITE;x=y", number), *way, "one by one as all together");
     }
-    let mut dice = message_mutator::Rng(1);
-    assert!((0..100).map(|_| dice.roll(10)).collect::<std::collections::HashSet<_>>().len() == 10);
+    let mut rng = message_mutator::Rng(1);
+    assert!((0..100).map(|_| rng.roll(10)).collect::<std::collections::HashSet<_>>().len() == 10);
 }

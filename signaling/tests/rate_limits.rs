@@ -29,7 +29,7 @@ const NONSENSE: &[&[u8]] = &[
 ];
 
 struct UserAgentTest {
-    endpoint: UserAgent,
+    user_agent: UserAgent,
     now: Instant,
     calls: usize,
 }
@@ -47,12 +47,12 @@ impl UserAgentTest {
         let mut config = config(CALLEE, trunks.collect());
         config.calls_max = 1_000;
         let now = Instant::now();
-        Self { endpoint: UserAgent::new(now, config, [9; 32]), now, calls: 0 }
+        Self { user_agent: UserAgent::new(now, config, [9; 32]), now, calls: 0 }
     }
 
     fn sent(&mut self) -> Vec<SentMessage> {
         let mut all = vec![];
-        while let Some(transmit) = self.endpoint.poll_transmit() {
+        while let Some(transmit) = self.user_agent.poll_transmit() {
             let TransmitTarget::Addr(to) = transmit.target else { continue };
             match parse::datagram(&transmit.bytes) {
                 ParsedMessage::Message(SipMessage::Response(response)) => {
@@ -66,7 +66,7 @@ impl UserAgentTest {
     }
 
     fn datagram(&mut self, from: &str, bytes: &[u8]) -> Vec<SentMessage> {
-        self.endpoint.handle_datagram(self.now, from.parse().unwrap(), bytes);
+        self.user_agent.handle_datagram(self.now, from.parse().unwrap(), bytes);
         self.sent()
     }
 
@@ -74,7 +74,7 @@ impl UserAgentTest {
         let mut framer = Framer::default();
         framer.push(bytes);
         while let Some(Framed::Complete(parsed) | Framed::Unreadable(parsed)) = framer.next() {
-            self.endpoint.handle_stream(self.now, Transport::Tcp, from.parse().unwrap(), parsed);
+            self.user_agent.handle_stream(self.now, Transport::Tcp, from.parse().unwrap(), parsed);
         }
         self.sent()
     }
@@ -88,9 +88,9 @@ impl UserAgentTest {
 
     /// Answers what comes in, and sends every answer on its way.
     fn answer(&mut self) -> Vec<SentMessage> {
-        while let Some(event) = self.endpoint.poll_event() {
+        while let Some(event) = self.user_agent.poll_event() {
             if let SipEvent::Incoming(incoming) = event {
-                self.endpoint.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
+                self.user_agent.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
             }
         }
         self.sent()
@@ -285,7 +285,7 @@ fn a_listed_carrier_is_served_while_everybody_floods() {
             _ => format!("[2001:{:x}:{:x}::1]:5060", 0x1000 + (n >> 16), n & 0xFFFF),
         };
         let flood = request("INVITE", &from, n as usize + 10_000, "<sip:b@h>", "");
-        place.endpoint.handle_datagram(place.now, from.parse().unwrap(), flood.as_bytes());
+        place.user_agent.handle_datagram(place.now, from.parse().unwrap(), flood.as_bytes());
         place.now += Duration::from_micros(20);
         if n % 1_000 == 0 {
             place.sent();
@@ -295,7 +295,7 @@ fn a_listed_carrier_is_served_while_everybody_floods() {
         }
     }
     assert_eq!(answered, 120, "every call of the carrier");
-    let counters = place.endpoint.counters();
+    let counters = place.user_agent.counters();
     assert!(counters.rate_limited > 100_000, "{counters:?}");
 }
 
@@ -313,7 +313,7 @@ fn many_trunks_with_many_networks_are_looked_up_as_fast_as_one() {
         let once = |place: &mut UserAgentTest| {
             let started = Instant::now();
             (0..2_000)
-                .for_each(|_| place.endpoint.handle_datagram(place.now, "198.51.100.9:5060".parse().unwrap(), b"x"));
+                .for_each(|_| place.user_agent.handle_datagram(place.now, "198.51.100.9:5060".parse().unwrap(), b"x"));
             started.elapsed()
         };
         (0..5).map(|_| once(&mut place)).min().unwrap()
@@ -335,7 +335,7 @@ fn wrong_credentials_are_limited_by_their_own_kind() {
         place.datagram(PHONE, one.as_bytes());
         place.now += Duration::from_millis(10);
     }
-    assert!(place.endpoint.counters().credentials_limited > 100);
+    assert!(place.user_agent.counters().credentials_limited > 100);
     place.now += Duration::from_secs(1);
     assert_eq!(calls_at_once(&mut place, PHONE, 5), [200; 5], "whoever answers a challenge is looked at");
     // Real ones, by somebody at the phone's address.

@@ -12,10 +12,10 @@ use trunkline_signaling::sip::user_agent::UserAgent;
 /// Status of the answer to a message; 0 when there is none.
 fn answer(text: &str) -> u16 {
     let now = Instant::now();
-    let mut endpoint = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
-    endpoint.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), text.as_bytes());
     let mut status = 0;
-    while let Some(transmit) = endpoint.poll_transmit() {
+    while let Some(transmit) = user_agent.poll_transmit() {
         let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
         status = text.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(text.contains("CSeq:") || status == 400, "{text}");
@@ -24,8 +24,8 @@ fn answer(text: &str) -> u16 {
 }
 
 /// Request line, headers that are added or replace the usual ones, body.
-fn request(line: &str, changes: &[(&str, &str)], body: &str) -> String {
-    let method = line.split(' ').next().unwrap();
+fn request(network: &str, changes: &[(&str, &str)], body: &str) -> String {
+    let method = network.split(' ').next().unwrap();
     let mut headers = vec![
         ("Via".to_owned(), "SIP/2.0/UDP host1.example.com;rport;branch=z9hG4bK-torture".to_owned()),
         ("Max-Forwards".to_owned(), "70".to_owned()),
@@ -48,7 +48,7 @@ fn request(line: &str, changes: &[(&str, &str)], body: &str) -> String {
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    format!("{line}\r\n{lines}\r\n{body}")
+    format!("{network}\r\n{lines}\r\n{body}")
 }
 
 const INVITE: &str = "INVITE sip:user@example.com SIP/2.0";

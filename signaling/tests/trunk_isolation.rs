@@ -21,7 +21,7 @@ const REGISTRAR: &str = "203.0.113.1:5060";
 
 /// One endpoint and whoever talks to it.
 struct UserAgentTest {
-    endpoint: UserAgent,
+    user_agent: UserAgent,
     now: Instant,
     made: u32,
 }
@@ -60,16 +60,16 @@ fn registration(id: &str) -> RegistrationConfig {
 impl UserAgentTest {
     fn new(trunks: Vec<InboundTrunk>) -> Self {
         let now = Instant::now();
-        Self { endpoint: UserAgent::new(now, config(CALLEE, trunks), [7; 32]), now, made: 0 }
+        Self { user_agent: UserAgent::new(now, config(CALLEE, trunks), [7; 32]), now, made: 0 }
     }
 
     fn hear(&mut self, from: &str, text: &str) {
-        self.endpoint.handle_datagram(self.now, from.parse().unwrap(), text.as_bytes());
+        self.user_agent.handle_datagram(self.now, from.parse().unwrap(), text.as_bytes());
     }
 
     /// What was sent since.
     fn sent(&mut self) -> Vec<(SocketAddr, String)> {
-        let sent = std::iter::from_fn(|| self.endpoint.poll_transmit());
+        let sent = std::iter::from_fn(|| self.user_agent.poll_transmit());
         sent.filter_map(|transmit| match transmit.target {
             TransmitTarget::Addr(addr) => Some((addr, String::from_utf8_lossy(&transmit.bytes).into_owned())),
             TransmitTarget::Name { .. } => None,
@@ -91,7 +91,7 @@ impl UserAgentTest {
         );
         let text = self.sent().pop().map(|(_, text)| text).unwrap_or_default();
         let (mut incoming, mut replaced) = (None, false);
-        while let Some(event) = self.endpoint.poll_event() {
+        while let Some(event) = self.user_agent.poll_event() {
             match event {
                 SipEvent::Incoming(call) => incoming = Some(call),
                 SipEvent::ReplacesReceived { by, .. } => (incoming, replaced) = (Some(by), true),
@@ -122,13 +122,13 @@ impl UserAgentTest {
     /// A call over a trunk that is answered and acknowledged; what a header of the other side's dialog says.
     fn talk(&mut self, from: &str, trunk: &str, more: &str) -> TestDialog {
         let incoming = self.invite(from, "+31201234567", more).incoming.unwrap();
-        self.endpoint.assign_trunk(incoming.call, &trunk.into()).unwrap();
-        self.endpoint.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
+        self.user_agent.assign_trunk(incoming.call, &trunk.into()).unwrap();
+        self.user_agent.answer(self.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
         let ok = self.sent().pop().unwrap().1;
-        let line = |name: &str| ok.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-        let headers = format!("{}\r\n{}\r\n{}\r\n", line("From: "), line("To: "), line("Call-ID: "));
-        let tag = |name: &str| line(name).split("tag=").nth(1).unwrap().to_owned();
-        let (call_id, to_tag, from_tag) = (line("Call-ID: ")[9..].to_owned(), tag("To: "), tag("From: "));
+        let network = |name: &str| ok.lines().find(|network| network.starts_with(name)).unwrap().to_owned();
+        let headers = format!("{}\r\n{}\r\n{}\r\n", network("From: "), network("To: "), network("Call-ID: "));
+        let tag = |name: &str| network(name).split("tag=").nth(1).unwrap().to_owned();
+        let (call_id, to_tag, from_tag) = (network("Call-ID: ")[9..].to_owned(), tag("To: "), tag("From: "));
         let dialog = TestDialog { headers, replaces: format!("{call_id};to-tag={to_tag};from-tag={from_tag}") };
         let cseq = self.made;
         self.hear(
@@ -151,17 +151,17 @@ impl UserAgentTest {
 
     /// Registers trunks; the registrar answers each with its status.
     fn register(&mut self, all: &[(&str, &str)]) {
-        self.endpoint.set_registrations(self.now, all.iter().map(|(id, _)| registration(id)).collect());
+        self.user_agent.set_registrations(self.now, all.iter().map(|(id, _)| registration(id)).collect());
         for (addr, text) in self.sent() {
             assert_eq!(addr, REGISTRAR.parse().unwrap());
-            let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+            let network = |name: &str| text.lines().find(|network| network.starts_with(name)).unwrap().to_owned();
             // One that is gone is given back.
-            let found = all.iter().find(|(id, _)| line("From: ").contains(&format!("sip:{id}@")));
+            let found = all.iter().find(|(id, _)| network("From: ").contains(&format!("sip:{id}@")));
             let status = found.map_or("200 OK", |(_, status)| status);
-            let headers = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "].map(line).join("\r\n");
+            let headers = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "].map(network).join("\r\n");
             self.hear(REGISTRAR, &format!("SIP/2.0 {status}\r\n{headers}\r\nContent-Length: 0\r\n\r\n"));
         }
-        while self.endpoint.poll_event().is_some() {}
+        while self.user_agent.poll_event().is_some() {}
     }
 }
 
@@ -171,7 +171,7 @@ struct TestDialog {
 }
 
 fn authorize(challenged: &str, username: &str, password: &str, user: &str) -> String {
-    let challenge = challenged.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).unwrap();
+    let challenge = challenged.lines().find_map(|network| network.strip_prefix("WWW-Authenticate: ")).unwrap();
     let credentials = DigestCredentials { username: username.into(), password: password.into() };
     let mut session = DigestClientSession::new(DigestChallenge::parse(challenge).unwrap(), "c".into());
     format!("Authorization: {}\r\n", session.authorize(&credentials, "INVITE", &format!("sip:{user}@127.0.0.2")))
@@ -193,7 +193,7 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
         assert_eq!(ids(&only_listed), ["foreign"]);
         // The number turns out to be nobody's there: the caller may be somebody else's.
         let asked = server.invite(HERE, "+31201234567", "");
-        server.endpoint.reject_unknown_number(server.now, asked.incoming.unwrap().call).unwrap();
+        server.user_agent.reject_unknown_number(server.now, asked.incoming.unwrap().call).unwrap();
         let challenged = server.sent().pop().unwrap().1;
         assert!(challenged.starts_with("SIP/2.0 401 "), "{challenged}");
         let authorization = authorize(&challenged, "alice", "secret", "+31201234567");
@@ -202,7 +202,7 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
         assert_eq!(ids(&incoming.candidates), ["foreign", "mine"], "{foreign}");
         assert_eq!(incoming.candidates.digest, ["mine".into()]);
         // There is nothing left to ask for.
-        server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
+        server.user_agent.reject_unknown_number(server.now, incoming.call).unwrap();
         assert!(server.sent().pop().unwrap().1.starts_with("SIP/2.0 404 "));
     }
 }
@@ -211,7 +211,7 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
 fn unknown_number_without_credentials_is_404() {
     let mut server = UserAgentTest::new(vec![rule("a", &["192.0.2.7/32"], None)]);
     let incoming = server.invite(HERE, "+31201234567", "").incoming.unwrap();
-    server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
+    server.user_agent.reject_unknown_number(server.now, incoming.call).unwrap();
     assert!(server.sent().pop().unwrap().1.starts_with("SIP/2.0 404 "));
     assert_eq!(server.invite(ELSEWHERE, "+31201234567", "").status, 403);
 }
@@ -228,7 +228,7 @@ fn credentials_that_were_right_but_old_are_asked_for_again_as_stale() {
         }
         let incoming = server.invite(HERE, "+31201234567", more).incoming.unwrap();
         assert_eq!(ids(&incoming.candidates), ["foreign"]);
-        server.endpoint.reject_unknown_number(server.now, incoming.call).unwrap();
+        server.user_agent.reject_unknown_number(server.now, incoming.call).unwrap();
         let text = server.sent().pop().unwrap().1;
         assert_eq!((text.starts_with("SIP/2.0 401 "), text.contains("stale=true")), (true, stale), "{text}");
     }
@@ -286,9 +286,9 @@ fn a_trunk_is_chosen_while_a_call_rings_and_not_later() {
     let mut server =
         UserAgentTest::new(vec![InboundTrunk { accept_refer: true, ..rule("a", &["192.0.2.0/24"], None) }]);
     let incoming = server.invite(HERE, "1", "").incoming.unwrap();
-    server.endpoint.answer(server.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
-    assert!(server.endpoint.assign_trunk(incoming.call, &"a".into()).is_err());
-    assert!(server.endpoint.reject_unknown_number(server.now, incoming.call).is_err());
+    server.user_agent.answer(server.now, incoming.call, b"v=0\r\n".to_vec()).unwrap();
+    assert!(server.user_agent.assign_trunk(incoming.call, &"a".into()).is_err());
+    assert!(server.user_agent.reject_unknown_number(server.now, incoming.call).is_err());
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn a_call_that_takes_anothers_place_has_its_trunks_rights() {
         let mut server = UserAgentTest::new(rules);
         let dialog = server.talk(HERE, "mine", "");
         let by = server.invite(HERE, "1", &format!("Replaces: {}\r\n", dialog.replaces)).incoming.unwrap();
-        server.endpoint.answer(server.now, by.call, b"v=0\r\n".to_vec()).unwrap();
+        server.user_agent.answer(server.now, by.call, b"v=0\r\n".to_vec()).unwrap();
         let ok = server.sent().pop().unwrap().1;
         let headers: Vec<&str> =
             ok.lines().filter(|l| ["From: ", "To: ", "Call-ID: "].iter().any(|name| l.starts_with(name))).collect();
@@ -412,25 +412,25 @@ fn a_registration_that_is_refused_later_no_longer_brings_calls() {
     let refresh = |server: &mut UserAgentTest, status: &str| {
         // Calls that were offered and that nobody answered have timers of their own.
         let text = loop {
-            server.now = server.endpoint.poll_timeout().unwrap();
-            server.endpoint.handle_timeout(server.now);
+            server.now = server.user_agent.poll_timeout().unwrap();
+            server.user_agent.handle_timeout(server.now);
             if let Some((_, text)) = server.sent().into_iter().find(|(_, text)| text.starts_with("REGISTER")) {
                 break text;
             }
         };
-        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-        let headers = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "].map(line).join("\r\n");
+        let network = |name: &str| text.lines().find(|network| network.starts_with(name)).unwrap().to_owned();
+        let headers = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "].map(network).join("\r\n");
         server.hear(REGISTRAR, &format!("SIP/2.0 {status}\r\n{headers}\r\nContent-Length: 0\r\n\r\n"));
-        while server.endpoint.poll_event().is_some() {}
+        while server.user_agent.poll_event().is_some() {}
     };
     let is_candidate = |server: &mut UserAgentTest| server.invite(REGISTRAR, "+31201234567", "").incoming.is_some();
     assert!(is_candidate(&mut server));
     for (status, wanted) in [("503 Busy", true), ("403 Forbidden", false)] {
         // Calls that were offered have gone.
         server.now += Duration::from_secs(60);
-        server.endpoint.handle_timeout(server.now);
+        server.user_agent.handle_timeout(server.now);
         server.sent();
-        server.endpoint.set_registrations(server.now, vec![]);
+        server.user_agent.set_registrations(server.now, vec![]);
         server.sent();
         server.register(&[("a", "200 OK")]);
         refresh_registration(&mut server, &refresh, status);
@@ -441,7 +441,7 @@ fn a_registration_that_is_refused_later_no_longer_brings_calls() {
 /// Steps to the refresh of the one registration.
 fn refresh_registration(server: &mut UserAgentTest, refresh: &impl Fn(&mut UserAgentTest, &str), status: &str) {
     server.now += Duration::from_secs(300 - 33);
-    server.endpoint.handle_timeout(server.now);
+    server.user_agent.handle_timeout(server.now);
     server.sent();
     refresh(server, status);
 }
@@ -482,8 +482,8 @@ fn a_trunk_that_many_share_an_address_with_is_found_without_copies() {
 fn rules_that_change_hold_from_the_next_request_on() {
     let mut server = UserAgentTest::new(vec![rule("a", &["192.0.2.7/32"], None)]);
     assert_eq!(ids(&server.candidates(HERE, "1", "")), ["a"]);
-    server.endpoint.set_trunks(Arc::new(vec![rule("b", &["192.0.2.0/24"], None)].into()));
+    server.user_agent.set_trunks(Arc::new(vec![rule("b", &["192.0.2.0/24"], None)].into()));
     assert_eq!(ids(&server.candidates(HERE, "2", "")), ["b"]);
-    server.endpoint.set_trunks(Arc::default());
+    server.user_agent.set_trunks(Arc::default());
     assert_eq!(server.invite(HERE, "3", "").status, 403);
 }

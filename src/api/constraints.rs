@@ -241,10 +241,10 @@ pub(super) fn add(schemas: &mut Value) {
     schemas["TrunkFields"]["allOf"] =
         json!([together("username", "password"), together("inbound_username", "inbound_password"), account]);
     // Realtime models have their own voices and cannot be fallbacks.
-    let engines = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
+    let realtime_models = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
     schemas["LlmConfig"]["anyOf"] =
-        json!([{"properties": {"provider": {"enum": engines}}}, {"properties": {"voice": {"type": "null"}}}]);
-    schemas["LlmFallback"]["not"] = json!({"properties": {"provider": {"enum": engines}}});
+        json!([{"properties": {"provider": {"enum": realtime_models}}}, {"properties": {"voice": {"type": "null"}}}]);
+    schemas["LlmFallback"]["not"] = json!({"properties": {"provider": {"enum": realtime_models}}});
     // The local TTS has no provider account.
     let accounts: Vec<&str> = ProviderAccount::ALL.iter().filter(|one| one.needs_key()).map(|one| one.name()).collect();
     schemas["Account"]["enum"] = json!(accounts);

@@ -88,8 +88,8 @@ impl AmdDetector {
             self.words = all;
         }
         // "Is not available" may be said by a person, so it counts only before a conversation.
-        if let Some(answerer) = found {
-            return self.decide(now, answerer);
+        if let Some(amd) = found {
+            return self.decide(now, amd);
         }
         None
     }
@@ -137,13 +137,13 @@ impl AmdDetector {
         }
     }
 
-    fn decide(&mut self, now: Instant, answerer: AmdResult) -> Option<AmdResult> {
-        if self.verdict == Some(answerer) {
+    fn decide(&mut self, now: Instant, amd: AmdResult) -> Option<AmdResult> {
+        if self.verdict == Some(amd) {
             return None;
         }
-        self.verdict = Some(answerer);
+        self.verdict = Some(amd);
         self.decided_at = Some(now);
-        Some(answerer)
+        Some(amd)
     }
 }
 

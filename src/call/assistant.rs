@@ -281,12 +281,12 @@ mod tests {
         let llm = json!({"provider": "openai", "model": "m", "base_url": bad});
         let stt = json!({"provider": "deepgram", "model": "m", "language": "en", "base_url": bad});
         let tts = json!({"provider": "openai", "voice_id": "v", "language": "en", "base_url": bad});
-        let engine = json!({"provider": "openai_realtime", "model": "m", "base_url": bad});
+        let realtime = json!({"provider": "openai_realtime", "model": "m", "base_url": bad});
         let answers = [
             ("webhook_url", json!({"webhook_url": bad}), "webhook_url"),
             ("stt_config", json!({"stt_config": stt}), "stt_config.base_url"),
             ("llm_config", json!({"llm_config": llm}), "llm_config.base_url"),
-            ("llm_config", json!({"llm_config": engine}), "llm_config.base_url"),
+            ("llm_config", json!({"llm_config": realtime}), "llm_config.base_url"),
             ("llm_config", json!({"llm_config": with_tool(function)}), "llm_config.tools[0].url"),
             ("llm_config", json!({"llm_config": with_tool(server)}), "llm_config.tools[0].server_url"),
             ("tts_config", json!({"tts_config": tts}), "tts_config.base_url"),

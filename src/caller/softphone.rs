@@ -204,7 +204,7 @@ impl Softphone {
         let line = Some(SipCallLeg { call, sip: self.sip.clone(), events: sip_events, negotiation });
         let mut ear = ReceivedAudio::new(stream.codec.companding());
         let talk =
-            ScriptedCall { line, leg, leg_events, ear: &mut ear, pieces: 0, gone: false, digits_sent: false, early };
+            ScriptedCall { line, leg, leg_events, ear: &mut ear, segments: 0, gone: false, digits_sent: false, early };
         let result = talk.run(script, report).await;
         ear.report(report);
         result
@@ -248,7 +248,7 @@ impl Softphone {
             leg,
             leg_events,
             ear: &mut ear,
-            pieces: 0,
+            segments: 0,
             gone: false,
             digits_sent: false,
             early: None,
@@ -317,7 +317,7 @@ fn leg_config(stream: StreamConfig, record: bool) -> LegConfig {
 
 /// What is heard of the agent.
 struct ReceivedAudio {
-    law: Companding,
+    companding: Companding,
     started: Instant,
     last_frame: Option<Instant>,
     last_was_sound: bool,
@@ -332,9 +332,9 @@ struct ReceivedAudio {
 }
 
 impl ReceivedAudio {
-    fn new(law: Companding) -> Self {
+    fn new(companding: Companding) -> Self {
         Self {
-            law,
+            companding,
             started: Instant::now(),
             last_frame: None,
             last_was_sound: false,
@@ -349,7 +349,7 @@ impl ReceivedAudio {
 
     fn hear(&mut self, at: Instant, codes: &[u8; FRAME_SAMPLES]) {
         let mut frame = [0; FRAME_SAMPLES];
-        self.law.decode_into(codes, &mut frame);
+        self.companding.decode_into(codes, &mut frame);
         let dbfs = level_dbfs(&frame);
         let sound = dbfs > SOUND_DBFS;
         if sound {
@@ -397,7 +397,7 @@ struct ScriptedCall<'a> {
     leg: LegHandle,
     leg_events: mpsc::Receiver<(Instant, LegEvent)>,
     ear: &'a mut ReceivedAudio,
-    pieces: u32,
+    segments: u32,
     gone: bool,
     digits_sent: bool,
     /// The description of an answer that is still to be given.
@@ -469,17 +469,17 @@ impl ScriptedCall<'_> {
 
     /// Speaks; returns when its first and last sound left.
     async fn say(&mut self, speech: &SpeechClip) -> Result<(Instant, Instant), String> {
-        self.pieces += 1;
-        let piece = SegmentId { response_id: self.pieces, index: 0 };
-        self.leg.play(piece, speech.samples.to_vec(), true).map_err(|_| "media is overloaded".to_owned())?;
+        self.segments += 1;
+        let segment = SegmentId { response_id: self.segments, index: 0 };
+        self.leg.play(segment, speech.samples.to_vec(), true).map_err(|_| "media is overloaded".to_owned())?;
         let mut started = None;
         let length = Duration::from_millis(speech.samples.len() as u64 / 8);
         let deadline = Instant::now() + length + AGENT_TIMEOUT;
         let mut finished = false;
         while !finished && !self.gone {
             match self.next(deadline).await {
-                Some((_, LegEvent::SegmentStarted { piece: id, at })) if id == piece => started = Some(at),
-                Some((_, LegEvent::SegmentFinished { heard, .. })) if heard.segment == piece => finished = true,
+                Some((_, LegEvent::SegmentStarted { segment: id, at })) if id == segment => started = Some(at),
+                Some((_, LegEvent::SegmentFinished { heard, .. })) if heard.segment == segment => finished = true,
                 Some(_) => {}
                 None => return Err("speech was not sent".to_owned()),
             }

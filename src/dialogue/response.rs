@@ -66,9 +66,9 @@ pub struct AgentResponse {
 
 impl AgentResponse {
     /// A reply that the model will write.
-    pub fn from_model(generation: u32, style: SpeechStyle) -> Self {
+    pub fn from_model(response_id: u32, style: SpeechStyle) -> Self {
         Self {
-            response_id: generation,
+            response_id,
             style,
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
@@ -86,19 +86,19 @@ impl AgentResponse {
 
     /// A reply with a given text. Returns its pieces, to be spoken.
     pub fn scripted(
-        generation: u32, text: &str, then: AfterResponse, style: SpeechStyle,
+        response_id: u32, text: &str, then: AfterResponse, style: SpeechStyle,
     ) -> (Self, Vec<(u32, String)>) {
-        let mut reply = Self { after: then, is_scripted: true, ..Self::from_model(generation, style) };
-        let mut pieces = reply.text(text);
-        pieces.extend(reply.finish());
-        (reply, pieces)
+        let mut response = Self { after: then, is_scripted: true, ..Self::from_model(response_id, style) };
+        let mut segments = response.text(text);
+        segments.extend(response.finish());
+        (response, segments)
     }
 
     /// Adds text from the LLM. Returns the completed segments with their numbers.
     pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
-        self.splitter.push(text, |piece| cut.push(piece));
-        cut.into_iter().filter_map(|piece| self.add(&piece)).collect()
+        self.splitter.push(text, |segment| cut.push(segment));
+        cut.into_iter().filter_map(|segment| self.add(&segment)).collect()
     }
 
     /// The LLM has finished.
@@ -110,9 +110,9 @@ impl AgentResponse {
 
     /// Adds a filler while the LLM is slow.
     pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
-        let piece = self.add(text)?;
+        let segment = self.add(text)?;
         self.fillers += 1;
-        Some(piece)
+        Some(segment)
     }
 
     /// Opens a segment whose text arrives with its audio or later (realtime).
@@ -122,17 +122,17 @@ impl AgentResponse {
 
     /// Appends to the text of a segment, or replaces it.
     pub fn set_segment_text(&mut self, index: u32, text: &str, whole: bool) {
-        if let Some(piece) = self.segments.get_mut(index as usize) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
             if whole {
-                piece.text.clear();
+                segment.text.clear();
             }
-            piece.text.push_str(text);
+            segment.text.push_str(text);
         }
     }
 
     /// The first segment that was not played to its end.
     pub fn unfinished(&self) -> Option<u32> {
-        self.segments.iter().position(|piece| piece.heard != SegmentPlayback::Played).map(|index| index as u32)
+        self.segments.iter().position(|segment| segment.heard != SegmentPlayback::Played).map(|index| index as u32)
     }
 
     /// Adds a segment; `None` if nothing of it can be spoken.
@@ -156,35 +156,35 @@ impl AgentResponse {
     }
 
     pub fn record_tts_done(&mut self, index: u32, samples: u64) {
-        if let Some(piece) = self.segments.get_mut(index as usize) {
-            piece.samples = Some(samples);
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.samples = Some(samples);
         }
     }
 
     /// The voice says where its words are.
     pub fn add_word_timestamps(&mut self, index: u32, marks: &[(u64, u32)]) {
-        if let Some(piece) = self.segments.get_mut(index as usize) {
-            piece.marks.extend_from_slice(marks);
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.marks.extend_from_slice(marks);
         }
     }
 
     pub fn record_tts_failed(&mut self, index: u32) {
-        if let Some(piece) = self.segments.get_mut(index as usize)
-            && piece.heard == SegmentPlayback::Waiting
+        if let Some(segment) = self.segments.get_mut(index as usize)
+            && segment.heard == SegmentPlayback::Waiting
         {
-            piece.heard = SegmentPlayback::Failed;
+            segment.heard = SegmentPlayback::Failed;
         }
     }
 
     pub fn mark_playing(&mut self, index: u32) {
-        if let Some(piece) = self.segments.get_mut(index as usize) {
-            piece.heard = SegmentPlayback::Playing;
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.heard = SegmentPlayback::Playing;
         }
     }
 
     pub fn mark_played(&mut self, index: u32) {
-        if let Some(piece) = self.segments.get_mut(index as usize) {
-            piece.heard = SegmentPlayback::Played;
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.heard = SegmentPlayback::Played;
         }
     }
 
@@ -202,12 +202,12 @@ impl AgentResponse {
             && self
                 .segments
                 .iter()
-                .all(|piece| matches!(piece.heard, SegmentPlayback::Played | SegmentPlayback::Failed))
+                .all(|segment| matches!(segment.heard, SegmentPlayback::Played | SegmentPlayback::Failed))
     }
 
     /// All segments ended without being heard: TTS failed altogether.
     pub fn was_silent(&self) -> bool {
-        self.has_words() && self.segments.iter().all(|piece| piece.heard == SegmentPlayback::Failed)
+        self.has_words() && self.segments.iter().all(|segment| segment.heard == SegmentPlayback::Failed)
     }
 
     /// Everything said so far, counting segments in playback as heard.
@@ -223,17 +223,17 @@ impl AgentResponse {
     /// Truncates the response: what was heard and what was not, given the samples sent per segment.
     pub fn truncate_at(&self, sent: &[(u32, u64)]) -> (String, String) {
         let (mut heard, mut rest) = (Vec::new(), Vec::new());
-        for (index, piece) in self.segments.iter().enumerate() {
+        for (index, segment) in self.segments.iter().enumerate() {
             let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
-            match (piece.heard, sent_of) {
-                (SegmentPlayback::Played, _) => heard.push(piece.text.as_str()),
+            match (segment.heard, sent_of) {
+                (SegmentPlayback::Played, _) => heard.push(segment.text.as_str()),
                 (SegmentPlayback::Failed, _) => {}
                 (_, Some(samples)) if samples > 0 => {
-                    let (yes, no) = piece.split(samples);
+                    let (yes, no) = segment.split(samples);
                     heard.push(yes);
                     rest.push(no);
                 }
-                _ => rest.push(piece.text.as_str()),
+                _ => rest.push(segment.text.as_str()),
             }
         }
         (join(heard.into_iter()), join(rest.into_iter()))
@@ -305,30 +305,30 @@ mod tests {
 
     #[test]
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
-        let mut reply = AgentResponse::from_model(1, SpeechStyle::default());
+        let mut response = AgentResponse::from_model(1, SpeechStyle::default());
         assert_eq!(
-            reply.text("Your order was shipped. It will arrive on Monday morning. "),
+            response.text("Your order was shipped. It will arrive on Monday morning. "),
             [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
         );
-        reply.mark_playing(0);
-        reply.mark_played(0);
-        reply.mark_playing(1);
-        reply.record_tts_done(1, 16_000);
-        let (heard, rest) = reply.truncate_at(&[(1, 8_000)]);
+        response.mark_playing(0);
+        response.mark_played(0);
+        response.mark_playing(1);
+        response.record_tts_done(1, 16_000);
+        let (heard, rest) = response.truncate_at(&[(1, 8_000)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on", "Monday morning."));
-        let (heard, rest) = reply.truncate_at(&[(1, 0)]);
+        let (heard, rest) = response.truncate_at(&[(1, 0)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped.", "It will arrive on Monday morning."));
-        let (heard, rest) = reply.truncate_at(&[(1, 16_000)]);
+        let (heard, rest) = response.truncate_at(&[(1, 16_000)]);
         assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on Monday morning.", ""));
     }
 
     #[test]
     fn what_is_said_differently_is_cut_as_it_is_shown() {
-        let mut reply = AgentResponse::from_model(1, SpeechStyle::default());
-        assert_eq!(reply.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
-        reply.mark_playing(0);
-        reply.record_tts_done(0, 16_000);
-        let cut = |sent| reply.truncate_at(&[(0, sent)]);
+        let mut response = AgentResponse::from_model(1, SpeechStyle::default());
+        assert_eq!(response.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
+        response.mark_playing(0);
+        response.record_tts_done(0, 16_000);
+        let cut = |sent| response.truncate_at(&[(0, sent)]);
         assert_eq!(cut(4_000), ("It costs".to_owned(), "€12.50 a month.".to_owned()));
         assert_eq!(cut(9_000), ("It costs €12.50".to_owned(), "a month.".to_owned()));
         assert_eq!(cut(16_000), ("It costs €12.50 a month.".to_owned(), String::new()));
@@ -348,13 +348,13 @@ mod tests {
 
     #[test]
     fn a_reply_is_over_when_all_of_it_was_heard() {
-        let (mut reply, pieces) =
+        let (mut response, segments) =
             AgentResponse::scripted(3, "One. Two.", AfterResponse::AwaitCaller, SpeechStyle::default());
-        assert_eq!(pieces.len(), 2);
-        reply.mark_played(0);
-        assert!(!reply.is_over());
-        reply.record_tts_failed(1);
-        assert!(reply.is_over() && !reply.was_silent());
-        assert_eq!(reply.said(), "One.");
+        assert_eq!(segments.len(), 2);
+        response.mark_played(0);
+        assert!(!response.is_over());
+        response.record_tts_failed(1);
+        assert!(response.is_over() && !response.was_silent());
+        assert_eq!(response.said(), "One.");
     }
 }

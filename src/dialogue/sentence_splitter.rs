@@ -13,19 +13,19 @@ const ABBREVIATIONS: &[&str] = &[
 #[derive(Clone, Debug, Default)]
 pub struct SentenceSplitter {
     pending: String,
-    pieces: usize,
+    segments: usize,
 }
 
 impl SentenceSplitter {
     /// Adds text and hands every finished piece on.
-    pub fn push(&mut self, text: &str, mut piece: impl FnMut(String)) {
+    pub fn push(&mut self, text: &str, mut segment: impl FnMut(String)) {
         self.pending.push_str(text);
         while let Some(end) = self.find_end() {
             let rest = self.pending.split_off(end);
             let done = std::mem::replace(&mut self.pending, rest);
             if done.chars().any(char::is_alphanumeric) {
-                self.pieces += 1;
-                piece(done.trim().to_owned());
+                self.segments += 1;
+                segment(done.trim().to_owned());
             }
         }
     }
@@ -54,7 +54,7 @@ impl SentenceSplitter {
                 '!' | '?' | '…' | ':' | ';' | '。' => true,
                 '.' => !is_abbreviation(&text[..at]),
                 ')' | '"' | '”' | '\'' => text[..at].ends_with(['.', '!', '?']),
-                ',' | '–' | '—' => self.pieces == 0 && at >= FIRST_CLAUSE_BYTES,
+                ',' | '–' | '—' => self.segments == 0 && at >= FIRST_CLAUSE_BYTES,
                 _ => false,
             };
             if ends && text[..at].chars().any(char::is_alphanumeric) {
@@ -83,13 +83,13 @@ mod tests {
     fn check(text: &str, wanted: &[&str]) {
         for size in [1, 2, 5, 1_000] {
             let mut cutter = SentenceSplitter::default();
-            let mut pieces = vec![];
+            let mut segments = vec![];
             let chars: Vec<char> = text.chars().collect();
             for chunk in chars.chunks(size) {
-                cutter.push(&chunk.iter().collect::<String>(), |piece| pieces.push(piece));
+                cutter.push(&chunk.iter().collect::<String>(), |segment| segments.push(segment));
             }
-            pieces.extend(cutter.finish());
-            assert_eq!(pieces, wanted, "in chunks of {size}");
+            segments.extend(cutter.finish());
+            assert_eq!(segments, wanted, "in chunks of {size}");
         }
     }
 
@@ -119,8 +119,8 @@ mod tests {
     fn endless_text_is_cut_and_nothing_is_no_piece() {
         check("... !", &[]);
         let mut cutter = SentenceSplitter::default();
-        let mut pieces = vec![];
-        cutter.push(&"word ".repeat(100), |piece| pieces.push(piece));
-        assert!(pieces.len() == 2 && pieces.iter().all(|p| p.len() <= PIECE_BYTES_MAX));
+        let mut segments = vec![];
+        cutter.push(&"word ".repeat(100), |segment| segments.push(segment));
+        assert!(segments.len() == 2 && segments.iter().all(|p| p.len() <= PIECE_BYTES_MAX));
     }
 }

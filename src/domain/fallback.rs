@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(check(json!({"tts": [voice], "hedge_after_ms": 800})), Ok(()));
         let fast = json!({"provider": "openai", "voice_id": "alloy", "language": "en", "speed": 9});
         assert_eq!(check(json!({"tts": [voice, fast]})), Err("fallbacks.tts[1].speed".into()));
-        let engine = json!({"provider": "xai_realtime", "model": "grok-voice-latest"});
-        assert_eq!(check(json!({"llm": [engine]})), Err("fallbacks.llm[0].provider".into()));
+        let realtime = json!({"provider": "xai_realtime", "model": "grok-voice-latest"});
+        assert_eq!(check(json!({"llm": [realtime]})), Err("fallbacks.llm[0].provider".into()));
         let hot = json!({"provider": "groq", "model": "m", "temperature": 3});
         assert_eq!(check(json!({"llm": [hot]})), Err("fallbacks.llm[0].temperature".into()));
         assert_eq!(

@@ -106,9 +106,9 @@ impl ConversationalAgentSocket {
         if let Some(audio) = message["user_audio_chunk"].as_str() {
             let codes = STANDARD.decode(audio).unwrap_or_default();
             let samples: Vec<i16> = codes.iter().map(|code| Companding::MuLaw.decode(*code)).collect();
-            let recogniser = self.emulator.recogniser.clone();
+            let stt = self.emulator.stt.clone();
             let mut heard = Vec::new();
-            self.listener.listen(&recogniser, &samples, SILENCE_MS, |one| heard.push(one));
+            self.listener.listen(&stt, &samples, SILENCE_MS, |one| heard.push(one));
             for one in heard {
                 self.heard(one).await;
             }

@@ -100,7 +100,7 @@ impl Encoding {
 
     pub(super) fn decode(self, bytes: &[u8]) -> Vec<i16> {
         match self {
-            Self::G711(law) => bytes.iter().map(|code| law.decode(*code)).collect(),
+            Self::G711(companding) => bytes.iter().map(|code| companding.decode(*code)).collect(),
             Self::Linear => bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
         }
     }
@@ -189,8 +189,8 @@ impl NovaSocket {
     fn audio(&mut self, bytes: &[u8]) -> Vec<Value> {
         let samples = self.encoding.decode(bytes);
         let mut heard = Vec::new();
-        let recogniser = self.emulator.recogniser.clone();
-        self.listener.listen(&recogniser, &samples, self.endpointing_ms, |one| heard.push(one));
+        let stt = self.emulator.stt.clone();
+        self.listener.listen(&stt, &samples, self.endpointing_ms, |one| heard.push(one));
         let now = self.seconds();
         let mut replies = Vec::new();
         for one in heard {
@@ -222,8 +222,8 @@ impl NovaSocket {
         Some(match message["type"].as_str() {
             Some("KeepAlive") => Vec::new(),
             Some("Finalize") => {
-                let recogniser = self.emulator.recogniser.clone();
-                match self.listener.finish(&recogniser) {
+                let stt = self.emulator.stt.clone();
+                match self.listener.finish(&stt) {
                     Some(RecognitionEvent::Final { text, confidence }) => {
                         vec![self.results(&text, confidence, true, true, true)]
                     }
@@ -238,8 +238,8 @@ impl NovaSocket {
     }
 
     async fn close(&mut self, socket: &mut WebSocket) {
-        let recogniser = self.emulator.recogniser.clone();
-        if let Some(RecognitionEvent::Final { text, confidence }) = self.listener.finish(&recogniser) {
+        let stt = self.emulator.stt.clone();
+        if let Some(RecognitionEvent::Final { text, confidence }) = self.listener.finish(&stt) {
             let last = self.results(&text, confidence, true, true, false);
             let _ = socket.send(Message::Text(last.to_string().into())).await;
         }

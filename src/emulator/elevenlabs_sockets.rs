@@ -66,7 +66,7 @@ fn accept(
     if expressive != (kind == SocketKind::Dialogue) {
         return refusal(StatusCode::FORBIDDEN, "model_not_supported", "This model cannot be used on this endpoint");
     }
-    let law = match query.get("output_format").map(String::as_str) {
+    let companding = match query.get("output_format").map(String::as_str) {
         Some("ulaw_8000") => Some(Companding::MuLaw),
         Some("alaw_8000") => Some(Companding::ALaw),
         Some("pcm_8000") => None,
@@ -75,7 +75,7 @@ fn accept(
             return refusal(StatusCode::BAD_REQUEST, "invalid_output_format", takes);
         }
     };
-    let session = ElevenlabsSocket { emulator, kind, law, fault, contexts: BTreeMap::new(), mute: false };
+    let session = ElevenlabsSocket { emulator, kind, companding, fault, contexts: BTreeMap::new(), mute: false };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
@@ -88,7 +88,7 @@ struct SpeechContext {
 struct ElevenlabsSocket {
     emulator: Emulator,
     kind: SocketKind,
-    law: Option<Companding>,
+    companding: Option<Companding>,
     fault: Option<InjectedFault>,
     contexts: BTreeMap<String, SpeechContext>,
     /// Nothing more is said: a stall.
@@ -175,8 +175,8 @@ impl ElevenlabsSocket {
 
     async fn speak(&mut self, socket: &mut WebSocket, id: &str, text: &str, arrived: Instant) -> bool {
         let voice = self.emulator.voice.clone();
-        let audio = match self.law {
-            Some(law) => voice.g711(text, law).await,
+        let audio = match self.companding {
+            Some(companding) => voice.g711(text, companding).await,
             None => voice.pcm(text, 8_000).await,
         };
         match self.fault {

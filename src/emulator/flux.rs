@@ -77,17 +77,17 @@ impl FluxSocket {
         let mut listener = RecognitionStream::default();
         while let Some(Ok(message)) = socket.recv().await {
             let arrived = Instant::now();
-            let recogniser = self.emulator.recogniser.clone();
+            let stt = self.emulator.stt.clone();
             let mut heard = Vec::new();
             match message {
                 Message::Binary(bytes) => {
                     let samples = self.encoding.decode(&bytes);
-                    listener.listen(&recogniser, &samples, END_OF_TURN_MS, |one| heard.push(one));
+                    listener.listen(&stt, &samples, END_OF_TURN_MS, |one| heard.push(one));
                 }
                 Message::Text(text) => {
                     let message: Value = serde_json::from_str(&text).unwrap_or_default();
                     match message["type"].as_str() {
-                        Some("ForceEndTurn") => heard.extend(listener.finish(&recogniser)),
+                        Some("ForceEndTurn") => heard.extend(listener.finish(&stt)),
                         Some("Configure") => {
                             let answer = json!({"type": "ConfigureSuccess", "request_id": self.request_id,
                                 "sequence_id": self.next(), "thresholds": message["thresholds"]});

@@ -79,7 +79,7 @@ pub(crate) struct Emulator {
     script: Arc<ReplyScript>,
     faults: FaultInjection,
     utterances: ScriptedUtterances,
-    recogniser: Arc<PhraseRecognizer>,
+    stt: Arc<PhraseRecognizer>,
     voice: tts_audio::EmulatedVoice,
     results: broadcast::Sender<(Instant, String)>,
 }
@@ -145,7 +145,7 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
         script: Arc::new(settings.script),
         faults: faults.clone(),
         utterances: utterances.clone(),
-        recogniser: Arc::new(PhraseRecognizer::new(fixture_phrases())),
+        stt: Arc::new(PhraseRecognizer::new(fixture_phrases())),
         voice: tts_audio::EmulatedVoice::new(settings.espeak),
         results: broadcast::Sender::new(RESULTS_MAX),
     };

@@ -205,8 +205,8 @@ pub(super) fn events(
                 Err(error) => return Some((Err(error), (receiver, rest))),
             };
         }
-        let piece = rest.split_to(if odd { rest.len().min(7) } else { rest.len() });
-        Some((Ok(piece), (receiver, rest)))
+        let segment = rest.split_to(if odd { rest.len().min(7) } else { rest.len() });
+        Some((Ok(segment), (receiver, rest)))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(stream)).into_response()
 }

@@ -186,7 +186,7 @@ pub(super) struct RecognitionStream {
 }
 
 impl RecognitionStream {
-    fn spectra(&mut self, recogniser: &PhraseRecognizer, samples: &[i16], mut each: impl FnMut(Spectrum, f32)) {
+    fn spectra(&mut self, stt: &PhraseRecognizer, samples: &[i16], mut each: impl FnMut(Spectrum, f32)) {
         for sample in samples {
             self.hop.push(*sample);
             if self.hop.len() < HOP {
@@ -196,19 +196,19 @@ impl RecognitionStream {
             self.window.extend(self.hop.drain(..).map(f32::from));
             let excess = self.window.len().saturating_sub(WINDOW);
             self.window.drain(..excess);
-            each(recogniser.spectrum(&self.window), dbfs);
+            each(stt.spectrum(&self.window), dbfs);
         }
     }
 
     /// Listens on; an utterance ends after `endpointing` of silence.
     pub(super) fn listen(
-        &mut self, recogniser: &PhraseRecognizer, samples: &[i16], endpointing_ms: u64,
+        &mut self, stt: &PhraseRecognizer, samples: &[i16], endpointing_ms: u64,
         mut heard: impl FnMut(RecognitionEvent),
     ) {
         self.samples += samples.len() as u64;
         let end_after = (endpointing_ms as usize / 20).max(1);
         let mut new = Vec::new();
-        self.spectra(recogniser, samples, |spectrum, dbfs| new.push((spectrum, dbfs)));
+        self.spectra(stt, samples, |spectrum, dbfs| new.push((spectrum, dbfs)));
         for (spectrum, dbfs) in new {
             let sound = dbfs > SOUND_DBFS;
             self.sounding = if sound { self.sounding + 1 } else { 0 };
@@ -222,19 +222,19 @@ impl RecognitionStream {
                 heard(RecognitionEvent::Started);
             }
             if self.quiet >= end_after {
-                if let Some(last) = self.finish(recogniser) {
+                if let Some(last) = self.finish(stt) {
                     heard(last);
                 }
             } else if (sound && self.frames.len().is_multiple_of(25) || self.quiet == TRAILING_FRAMES)
-                && let Some(interim) = self.interim(recogniser)
+                && let Some(interim) = self.interim(stt)
             {
                 heard(RecognitionEvent::Interim(interim));
             }
         }
     }
 
-    fn interim(&self, recogniser: &PhraseRecognizer) -> Option<String> {
-        let (text, score, length) = recogniser.best(&self.frames, true)?;
+    fn interim(&self, stt: &PhraseRecognizer) -> Option<String> {
+        let (text, score, length) = stt.best(&self.frames, true)?;
         if score < RECOGNISED {
             return None;
         }
@@ -244,13 +244,13 @@ impl RecognitionStream {
     }
 
     /// Ends the utterance now. `None` when there was none, or only a click.
-    pub(super) fn finish(&mut self, recogniser: &PhraseRecognizer) -> Option<RecognitionEvent> {
+    pub(super) fn finish(&mut self, stt: &PhraseRecognizer) -> Option<RecognitionEvent> {
         let mut frames = std::mem::take(&mut self.frames);
         frames.truncate(frames.len().saturating_sub(self.quiet));
         if frames.len() < ONSET_FRAMES {
             return None;
         }
-        let best = recogniser.best(&frames, false).filter(|(_, score, _)| *score >= RECOGNISED);
+        let best = stt.best(&frames, false).filter(|(_, score, _)| *score >= RECOGNISED);
         Some(match best {
             Some((text, score, _)) => RecognitionEvent::Final { text: text.to_owned(), confidence: score.min(1.0) },
             None => RecognitionEvent::Final { text: UNKNOWN.to_owned(), confidence: 0.1 },
@@ -263,14 +263,14 @@ mod tests {
     use super::*;
 
     fn recognise(samples: &[i16]) -> (String, f32) {
-        let recogniser = PhraseRecognizer::new(fixture_phrases());
+        let stt = PhraseRecognizer::new(fixture_phrases());
         let mut listener = RecognitionStream::default();
         let mut last = (String::new(), 0.0);
         let mut padded = vec![0i16; 1_600];
         padded.extend_from_slice(samples);
         padded.extend_from_slice(&[0; 8_000]);
         for chunk in padded.chunks(160) {
-            listener.listen(&recogniser, chunk, 300, |heard| {
+            listener.listen(&stt, chunk, 300, |heard| {
                 if let RecognitionEvent::Final { text, confidence } = heard {
                     last = (text, confidence);
                 }

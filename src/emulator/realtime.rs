@@ -58,7 +58,7 @@ fn accept(
         fault,
         transcribes,
         set_up: false,
-        law: Companding::MuLaw,
+        companding: Companding::MuLaw,
         silence_ms: 500,
         tools: Vec::new(),
         listener: RecognitionStream::default(),
@@ -86,7 +86,7 @@ struct RealtimeSocket {
     fault: Option<InjectedFault>,
     transcribes: bool,
     set_up: bool,
-    law: Companding,
+    companding: Companding,
     silence_ms: u64,
     tools: Vec<String>,
     listener: RecognitionStream,
@@ -163,10 +163,10 @@ impl RealtimeSocket {
                     return true;
                 }
                 let codes = STANDARD.decode(event["audio"].as_str().unwrap_or("")).unwrap_or_default();
-                let samples: Vec<i16> = codes.iter().map(|code| self.law.decode(*code)).collect();
-                let recogniser = self.emulator.recogniser.clone();
+                let samples: Vec<i16> = codes.iter().map(|code| self.companding.decode(*code)).collect();
+                let stt = self.emulator.stt.clone();
                 let mut heard = Vec::new();
-                self.listener.listen(&recogniser, &samples, self.silence_ms, |one| heard.push(one));
+                self.listener.listen(&stt, &samples, self.silence_ms, |one| heard.push(one));
                 for one in heard {
                     if !self.heard(socket, one).await {
                         return false;
@@ -174,7 +174,7 @@ impl RealtimeSocket {
                 }
                 true
             }
-            "input_audio_buffer.commit" => match self.listener.finish(&self.emulator.recogniser.clone()) {
+            "input_audio_buffer.commit" => match self.listener.finish(&self.emulator.stt.clone()) {
                 Some(last) => self.heard(socket, last).await,
                 None => self.error(socket, "input_audio_buffer_commit_empty", "the buffer is empty").await,
             },
@@ -214,7 +214,7 @@ impl RealtimeSocket {
             RealtimeFlavor::Xai => &session["turn_detection"],
         };
         self.silence_ms = detection["silence_duration_ms"].as_u64().unwrap_or(500);
-        self.law = match input["format"]["type"].as_str() {
+        self.companding = match input["format"]["type"].as_str() {
             Some("audio/pcma") => Companding::ALaw,
             Some("audio/pcmu") => Companding::MuLaw,
             _ => return self.error(socket, "invalid_value", "this emulator takes audio/pcmu and audio/pcma").await,
@@ -342,7 +342,7 @@ impl RealtimeSocket {
     async fn speak(&mut self, said: ScriptedAnswer) {
         tokio::time::sleep(Duration::from_millis(self.emulator.delays.llm_first_token_ms)).await;
         let (response, item) = (self.id("resp"), self.id("item"));
-        let mut codes = self.emulator.voice.g711(&said.reply, self.law).await;
+        let mut codes = self.emulator.voice.g711(&said.reply, self.companding).await;
         if said.reply.is_empty() || self.fault == Some(InjectedFault::Empty) {
             codes = bytes::Bytes::new();
         }

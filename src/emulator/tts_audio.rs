@@ -53,9 +53,9 @@ impl EmulatedVoice {
         bytes
     }
 
-    pub(super) async fn g711(&self, text: &str, law: Companding) -> Bytes {
+    pub(super) async fn g711(&self, text: &str, companding: Companding) -> Bytes {
         let pcm = self.pcm(text, 8_000).await;
-        pcm.chunks_exact(2).map(|pair| law.encode(i16::from_le_bytes([pair[0], pair[1]]))).collect()
+        pcm.chunks_exact(2).map(|pair| companding.encode(i16::from_le_bytes([pair[0], pair[1]]))).collect()
     }
 }
 

@@ -110,7 +110,7 @@ pub struct ProviderCircuits(Arc<Mutex<HashMap<CircuitKey, ProviderCircuit>>>);
 /// Permission for one stream; released on drop.
 #[derive(Debug)]
 pub struct ProviderPermit {
-    gates: ProviderCircuits,
+    circuits: ProviderCircuits,
     key: CircuitKey,
     _stream: Option<OwnedSemaphorePermit>,
 }
@@ -176,14 +176,14 @@ impl ProviderCircuits {
     pub fn state(
         &self, tenant: &Arc<str>, endpoint: &super::ProviderAccess, stage: PipelineStage, now: Instant,
     ) -> Option<CircuitState> {
-        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.get(&key(tenant, endpoint, stage))?;
+        let circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuit = circuits.get(&key(tenant, endpoint, stage))?;
         let ordered =
-            gate.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
+            circuit.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
         if let Some(left) = ordered {
             return Some(CircuitState::RetryAfter(left));
         }
-        Some(match gate.breaker {
+        Some(match circuit.breaker {
             CircuitBreaker::Closed { failures } => CircuitState::Available { failures },
             CircuitBreaker::Open { until, .. } => CircuitState::Unavailable(until.saturating_duration_since(now)),
             CircuitBreaker::HalfOpen { .. } => CircuitState::Probing,
@@ -203,30 +203,32 @@ impl ProviderCircuits {
         stream: Option<OwnedSemaphorePermit>,
     ) -> Result<ProviderPermit, PermitError> {
         let key = key(tenant, endpoint, stage);
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if gates.len() >= CIRCUITS_MAX && !gates.contains_key(&key) {
-            gates.retain(|_, gate| !matches!(gate.breaker, CircuitBreaker::Closed { .. }) || gate.not_before.is_some());
+        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if circuits.len() >= CIRCUITS_MAX && !circuits.contains_key(&key) {
+            circuits.retain(|_, circuit| {
+                !matches!(circuit.breaker, CircuitBreaker::Closed { .. }) || circuit.not_before.is_some()
+            });
         }
         let limit = endpoint.concurrency_max;
-        let gate = gates.entry(key.clone()).or_insert_with(|| ProviderCircuit {
+        let circuit = circuits.entry(key.clone()).or_insert_with(|| ProviderCircuit {
             breaker: CircuitBreaker::Closed { failures: 0 },
             not_before: None,
             streams: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
         });
-        if let Some(at) = gate.not_before.filter(|at| *at > now) {
+        if let Some(at) = circuit.not_before.filter(|at| *at > now) {
             return Err(PermitError::RetryAfter(at - now));
         }
-        let stream = match (&gate.streams, stream) {
+        let stream = match (&circuit.streams, stream) {
             (Some(streams), None) => match streams.clone().try_acquire_owned() {
                 Ok(stream) => Some(stream),
                 Err(_) => return Err(PermitError::ConcurrencyLimit(streams.clone())),
             },
             (_, stream) => stream,
         };
-        if !gate.breaker.admit(now) && !insist {
+        if !circuit.breaker.admit(now) && !insist {
             return Err(PermitError::CircuitOpen);
         }
-        Ok(ProviderPermit { gates: self.clone(), key, _stream: stream })
+        Ok(ProviderPermit { circuits: self.clone(), key, _stream: stream })
     }
 
     /// Counts a provider that was so slow that another one was asked.
@@ -234,9 +236,10 @@ impl ProviderCircuits {
         &self, tenant: &Arc<str>, endpoint: &super::ProviderAccess, stage: PipelineStage, now: Instant,
         failure: &ProviderError,
     ) {
-        if let Some(gate) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key(tenant, endpoint, stage))
+        if let Some(circuit) =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key(tenant, endpoint, stage))
         {
-            gate.failed(now, failure);
+            circuit.failed(now, failure);
         }
     }
 
@@ -270,21 +273,21 @@ impl ProviderCircuits {
 
 impl ProviderPermit {
     pub fn succeeded(&self) {
-        self.change(|gate| {
-            gate.breaker.succeeded();
-            gate.not_before = None;
+        self.change(|circuit| {
+            circuit.breaker.succeeded();
+            circuit.not_before = None;
         });
     }
 
     /// A request that was let through has failed.
     pub fn failed(&self, now: Instant, failure: &ProviderError) {
-        self.change(|gate| gate.failed(now, failure));
+        self.change(|circuit| circuit.failed(now, failure));
     }
 
     fn change(&self, change: impl FnOnce(&mut ProviderCircuit)) {
-        let mut gates = self.gates.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = gates.get_mut(&self.key) {
-            change(gate);
+        let mut circuits = self.circuits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(circuit) = circuits.get_mut(&self.key) {
+            change(circuit);
         }
     }
 }
@@ -344,42 +347,45 @@ mod tests {
 
     #[test]
     fn organizations_do_not_share_a_gate_and_calls_of_one_do() {
-        let (gates, t) = (ProviderCircuits::default(), Instant::now());
+        let (circuits, t) = (ProviderCircuits::default(), Instant::now());
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
         let refused = ProviderError::refused(401, "bad key");
-        gates.acquire(&one, &endpoint(0), PipelineStage::Llm, t, false).unwrap().failed(t, &refused);
+        circuits.acquire(&one, &endpoint(0), PipelineStage::Llm, t, false).unwrap().failed(t, &refused);
         assert!(matches!(
-            gates.acquire(&one, &endpoint(0), PipelineStage::Llm, t, false),
+            circuits.acquire(&one, &endpoint(0), PipelineStage::Llm, t, false),
             Err(PermitError::CircuitOpen)
         ));
-        assert!(gates.acquire(&one, &endpoint(0), PipelineStage::Tts, t, false).is_ok());
-        assert!(gates.acquire(&other, &endpoint(0), PipelineStage::Llm, t, false).is_ok());
+        assert!(circuits.acquire(&one, &endpoint(0), PipelineStage::Tts, t, false).is_ok());
+        assert!(circuits.acquire(&other, &endpoint(0), PipelineStage::Llm, t, false).is_ok());
     }
 
     #[test]
     fn an_ordered_wait_is_kept() {
-        let (gates, t, tenant) = (ProviderCircuits::default(), Instant::now(), Arc::<str>::from("t"));
+        let (circuits, t, tenant) = (ProviderCircuits::default(), Instant::now(), Arc::<str>::from("t"));
         let busy = ProviderError::Refused { status: 429, message: String::new(), retry_after: Some(2 * SECOND) };
-        gates.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t, false).unwrap().failed(t, &busy);
+        circuits.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t, false).unwrap().failed(t, &busy);
         assert!(
-            matches!(gates.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + SECOND, false), Err(PermitError::RetryAfter(left)) if left == SECOND)
+            matches!(circuits.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + SECOND, false), Err(PermitError::RetryAfter(left)) if left == SECOND)
         );
-        assert!(gates.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + 2 * SECOND, false).is_ok());
+        assert!(circuits.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + 2 * SECOND, false).is_ok());
     }
 
     #[tokio::test]
     async fn a_full_provider_is_waited_for() {
-        let (gates, tenant) = (ProviderCircuits::default(), Arc::<str>::from("t"));
-        let first = gates.acquire(&tenant, &endpoint(1), PipelineStage::Tts, Instant::now(), false).unwrap();
+        let (circuits, tenant) = (ProviderCircuits::default(), Arc::<str>::from("t"));
+        let first = circuits.acquire(&tenant, &endpoint(1), PipelineStage::Tts, Instant::now(), false).unwrap();
         assert!(matches!(
-            gates.acquire(&tenant, &endpoint(1), PipelineStage::Tts, Instant::now(), false),
+            circuits.acquire(&tenant, &endpoint(1), PipelineStage::Tts, Instant::now(), false),
             Err(PermitError::ConcurrencyLimit(_))
         ));
         assert!(
-            gates.acquire_waiting(&tenant, &endpoint(1), PipelineStage::Tts, Duration::from_millis(20)).await.is_err()
+            circuits
+                .acquire_waiting(&tenant, &endpoint(1), PipelineStage::Tts, Duration::from_millis(20))
+                .await
+                .is_err()
         );
         let limited = endpoint(1);
-        let second = gates.acquire_waiting(&tenant, &limited, PipelineStage::Tts, 10 * SECOND);
+        let second = circuits.acquire_waiting(&tenant, &limited, PipelineStage::Tts, 10 * SECOND);
         tokio::pin!(second);
         tokio::select! {
             biased;

@@ -217,14 +217,14 @@ impl<'a> HedgedRequest<'a> {
         while let Some(candidate) = self.plan.candidates.get(self.next) {
             let index = self.next;
             self.next += 1;
-            let (gates, tenant) = (&self.providers.circuits, self.providers.tenant());
+            let (circuits, tenant) = (&self.providers.circuits, self.providers.tenant());
             let is_last = self.next == self.plan.candidates.len();
             let entered = if is_last && may_wait {
                 let limit = self.providers.timeouts.llm.first_byte;
                 let limit = limit.saturating_sub(self.began.elapsed());
-                gates.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, limit).await
+                circuits.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, limit).await
             } else {
-                gates.acquire(tenant, &candidate.endpoint, PipelineStage::Llm, Instant::now(), false)
+                circuits.acquire(tenant, &candidate.endpoint, PipelineStage::Llm, Instant::now(), false)
             };
             match entered {
                 Ok(pass) => return Some(attempt(self.providers, self.request.clone(), candidate, index, pass)),
@@ -475,8 +475,8 @@ async fn complete_once(
     providers: &ProviderRegistry, candidate: &LlmCandidate, messages: &[ChatMessage], schema: &Value,
     deadline: Duration,
 ) -> Result<Completion, ProviderError> {
-    let (gates, tenant) = (&providers.circuits, providers.tenant());
-    let entered = gates.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, deadline).await;
+    let (circuits, tenant) = (&providers.circuits, providers.tenant());
+    let entered = circuits.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, deadline).await;
     let pass = entered.map_err(|refusal| permit_failure(&refusal))?;
     let request = StructuredRequest { model: &candidate.id, messages, schema };
     let outgoing = candidate.model.structured(&candidate.endpoint, &request)?;

@@ -141,13 +141,13 @@ pub struct RealtimeSession {
 
 /// Starts to connect at once.
 pub fn open_realtime_session(
-    providers: &ProviderRegistry, engine: &'static dyn RealtimeVendor, endpoint: ProviderAccess,
+    providers: &ProviderRegistry, realtime: &'static dyn RealtimeVendor, endpoint: ProviderAccess,
     setup: RealtimeSessionConfig,
 ) -> RealtimeSession {
     let (input, queue) = mpsc::channel(INPUTS_MAX);
     let providers = providers.clone();
     let stream = EventStream::spawn("realtime", move |events| async move {
-        let wire = engine.open(setup);
+        let wire = realtime.open(setup);
         let mut running = RealtimeWorker {
             providers,
             endpoint,
@@ -187,7 +187,7 @@ async fn until(at: Option<Instant>) {
 
 impl RealtimeWorker {
     async fn run(&mut self) -> Result<(), ProviderError> {
-        let deadlines = self.providers.timeouts.engine;
+        let deadlines = self.providers.timeouts.realtime;
         let entered = self
             .providers
             .circuits
@@ -202,12 +202,12 @@ impl RealtimeWorker {
     }
 
     async fn serve(&mut self, pass: &super::circuit_breaker::ProviderPermit) -> Result<(), ProviderError> {
-        let deadlines = self.providers.timeouts.engine;
+        let deadlines = self.providers.timeouts.realtime;
         let upgrade = self.wire.upgrade(&self.endpoint)?;
         let mut socket = self.providers.open(&self.endpoint, &upgrade, &deadlines).await?;
         let mut out: VecDeque<Message> = self.wire.initial_messages().into();
         let set_up_by = Instant::now() + deadlines.first_byte;
-        let mut pulse = KeepAlive::new(deadlines.between_bytes);
+        let mut keep_alive = KeepAlive::new(deadlines.between_bytes);
         loop {
             while let Some(message) = out.pop_front() {
                 match timeout(deadlines.between_bytes, socket.send(message)).await {
@@ -228,7 +228,7 @@ impl RealtimeWorker {
                     }
                 },
                 message = socket.next() => {
-                    pulse.record_activity();
+                    keep_alive.record_activity();
                     match message {
                         Some(Ok(Message::Text(text))) => {
                             transport::check_text(text.as_bytes())?;
@@ -240,7 +240,7 @@ impl RealtimeWorker {
                         Some(Ok(_)) => {}
                     }
                 },
-                () = pulse.due() => out.extend(pulse.poll_ping()?),
+                () = keep_alive.due() => out.extend(keep_alive.poll_ping()?),
                 () = until(quiet_at) => {
                     self.sound = None;
                     for event in self.wire.conclude_response() {

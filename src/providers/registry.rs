@@ -56,7 +56,7 @@ pub struct StageDeadlines {
     pub stt: Deadlines,
     pub llm: Deadlines,
     pub tts: Deadlines,
-    pub engine: Deadlines,
+    pub realtime: Deadlines,
 }
 
 /// Programs of the local voices.
@@ -242,7 +242,7 @@ impl ProviderRegistry {
         let deadlines = match stage {
             PipelineStage::Stt => &self.timeouts.stt,
             PipelineStage::Tts => &self.timeouts.tts,
-            PipelineStage::Llm | PipelineStage::Realtime => &self.timeouts.engine,
+            PipelineStage::Llm | PipelineStage::Realtime => &self.timeouts.realtime,
         };
         self.warm_connections.warm_up(endpoint, deadlines);
     }
@@ -328,7 +328,7 @@ mod tests {
             blocked: None,
         };
         ProviderRegistry::new(ProviderSettings {
-            timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
+            timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
             endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
             programs: LocalTtsPrograms { espeak: String::new(), flite: String::new() },
             guard: EgressGuard::unrestricted(),

@@ -130,9 +130,9 @@ pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandida
     let providers = providers.clone();
     let stream = EventStream::spawn("stt", |events| async move {
         let dead = vec![false; candidates.len()];
-        let tape = ReplayBuffer::default();
+        let replay_buffer = ReplayBuffer::default();
         let mut listening =
-            SttWorker { providers, candidates, is_disabled: dead, queue, events, replay_buffer: tape, failed: None };
+            SttWorker { providers, candidates, is_disabled: dead, queue, events, replay_buffer, failed: None };
         if let Err(failure) = listening.run().await {
             let _ = listening.events.send(SttEvent::Failed(failure)).await;
         }
@@ -245,12 +245,12 @@ impl SttWorker {
     ) -> Result<(ProviderSocket, ProviderPermit, Box<dyn SttProtocol>), ProviderError> {
         let candidate = &self.candidates[index];
         let deadlines = self.providers.timeouts.stt;
-        let (gates, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
+        let (circuits, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
         let others = self.is_disabled.iter().enumerate().any(|(other, dead)| other != index && !dead);
         let entered = if others {
-            gates.acquire(tenant, endpoint, PipelineStage::Stt, std::time::Instant::now(), false)
+            circuits.acquire(tenant, endpoint, PipelineStage::Stt, std::time::Instant::now(), false)
         } else {
-            gates.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
+            circuits.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
         };
         let pass = entered.map_err(|refusal| refusal.failure())?;
         let wire = candidate.recogniser.open(&candidate.setup);
@@ -437,33 +437,33 @@ impl SttConnection {
 mod tests {
     use super::*;
 
-    fn second(tape: &mut ReplayBuffer) {
+    fn second(replay_buffer: &mut ReplayBuffer) {
         for _ in 0..50 {
-            tape.push(Bytes::from_static(&[0; 160]));
+            replay_buffer.push(Bytes::from_static(&[0; 160]));
         }
     }
 
     #[test]
     fn the_tape_keeps_what_no_words_have_come_of() {
-        let mut tape = ReplayBuffer::default();
+        let mut replay_buffer = ReplayBuffer::default();
         for _ in 0..5 {
-            second(&mut tape);
+            second(&mut replay_buffer);
         }
-        assert_eq!((tape.codes, tape.gone), (8_000, 32_000), "silence is kept for a second");
-        tape.speaking = true;
+        assert_eq!((replay_buffer.codes, replay_buffer.gone), (8_000, 32_000), "silence is kept for a second");
+        replay_buffer.speaking = true;
         for _ in 0..3 {
-            second(&mut tape);
+            second(&mut replay_buffer);
         }
-        assert_eq!(tape.codes, 32_000);
+        assert_eq!(replay_buffer.codes, 32_000);
         // Words are final up to 6.5 s of the call, and more is being said.
-        tape.settle(52_000, false);
-        assert_eq!((tape.codes, tape.speaking), (12_000, true));
-        tape.settle(60_000, true);
-        assert_eq!((tape.codes, tape.speaking), (4_000, false));
-        tape.speaking = true;
+        replay_buffer.settle(52_000, false);
+        assert_eq!((replay_buffer.codes, replay_buffer.speaking), (12_000, true));
+        replay_buffer.settle(60_000, true);
+        assert_eq!((replay_buffer.codes, replay_buffer.speaking), (4_000, false));
+        replay_buffer.speaking = true;
         for _ in 0..30 {
-            second(&mut tape);
+            second(&mut replay_buffer);
         }
-        assert_eq!(tape.codes, 120_000, "somebody who never ends is kept for a while only");
+        assert_eq!(replay_buffer.codes, 120_000, "somebody who never ends is kept for a while only");
     }
 }

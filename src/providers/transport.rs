@@ -188,8 +188,8 @@ impl WarmConnections {
         }
         let Ok(place) = HostPort::of(&endpoint.base_url) else { return };
         let now = Instant::now();
-        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = spares.get(&place.key).is_some_and(|spare| match spare {
+        let mut warm = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = warm.get(&place.key).is_some_and(|warm| match warm {
             WarmConnection::Connecting { since } | WarmConnection::Ready { since, .. } => {
                 now.duration_since(*since) < WARM_CONNECTION_TTL
             }
@@ -197,26 +197,26 @@ impl WarmConnections {
         if fresh {
             return;
         }
-        spares.insert(place.key.clone(), WarmConnection::Connecting { since: now });
+        warm.insert(place.key.clone(), WarmConnection::Connecting { since: now });
         let (own, limit) = (self.clone(), deadlines.connect);
         supervision::spawn("provider_connection", async move {
             let made = timeout(limit, place.connect(None)).await;
-            let mut spares = own.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut warm = own.0.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(Ok(stream)) => {
-                    let spare = WarmConnection::Ready { stream: Box::new(stream), since: Instant::now() };
-                    spares.insert(place.key, spare);
+                    let ready = WarmConnection::Ready { stream: Box::new(stream), since: Instant::now() };
+                    warm.insert(place.key, ready);
                 }
                 _ => {
-                    spares.remove(&place.key);
+                    warm.remove(&place.key);
                 }
             }
         });
     }
 
     fn take(&self, key: &str) -> Option<MaybeTlsStream<TcpStream>> {
-        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match spares.remove(key)? {
+        let mut warm = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match warm.remove(key)? {
             WarmConnection::Ready { stream, since } if since.elapsed() < WARM_CONNECTION_TTL && is_open(&stream) => {
                 Some(*stream)
             }
@@ -292,7 +292,7 @@ impl HostPort {
 
 /// Opens a WebSocket in the time of `deadlines.connect`; a spare connection saves TCP and TLS.
 pub async fn open(
-    spares: &WarmConnections, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
+    warm: &WarmConnections, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
     guard: &EgressGuard,
 ) -> Result<ProviderSocket, ProviderError> {
     endpoint.check()?;
@@ -304,7 +304,7 @@ pub async fn open(
     };
     let opening = async {
         let place = HostPort::of(&endpoint.base_url)?;
-        if let Some(stream) = spares.take(&place.key) {
+        if let Some(stream) = warm.take(&place.key) {
             metrics::counter!("trunkline_provider_connections_total", "kind" => "spare").increment(1);
             match upgrade_websocket(upgrade, stream).await {
                 // It may have been closed just now: that is no failure of the provider.

@@ -49,13 +49,13 @@ pub fn language_code(config: &TtsConfig) -> &str {
 
 impl TtsSetup {
     async fn acquire_permit(&self, alone: bool) -> Result<ProviderPermit, ProviderError> {
-        let (gates, tenant) = (&self.providers.circuits, self.providers.tenant());
+        let (circuits, tenant) = (&self.providers.circuits, self.providers.tenant());
         let entered = if alone {
-            gates
+            circuits
                 .acquire_waiting(tenant, &self.endpoint, PipelineStage::Tts, self.providers.timeouts.tts.first_byte)
                 .await
         } else {
-            gates.acquire(tenant, &self.endpoint, PipelineStage::Tts, std::time::Instant::now(), false)
+            circuits.acquire(tenant, &self.endpoint, PipelineStage::Tts, std::time::Instant::now(), false)
         };
         entered.map_err(|refusal| refusal.failure())
     }

@@ -83,18 +83,18 @@ mod tests {
 
     #[test]
     fn a_refused_parameter_is_learnt_once() {
-        let quirks = UnsupportedParameters::default();
+        let unsupported = UnsupportedParameters::default();
         let mut sent =
             json!({"model": "o", "temperature": 0.7, "messages": [{"role": "user", "content": "temperature"}]});
         let refusal = "Unsupported value: 'temperature' does not support 0.7 with this model.";
-        assert!(quirks.record_rejection("u o", &sent, 400, refusal));
-        assert!(!quirks.record_rejection("u o", &sent, 400, refusal), "it was left out already");
-        assert!(!quirks.record_rejection("u o", &sent, 401, refusal));
+        assert!(unsupported.record_rejection("u o", &sent, 400, refusal));
+        assert!(!unsupported.record_rejection("u o", &sent, 400, refusal), "it was left out already");
+        assert!(!unsupported.record_rejection("u o", &sent, 401, refusal));
         assert!(
-            !quirks.record_rejection("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"),
+            !unsupported.record_rejection("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"),
             "not sent"
         );
-        remove_fields(&mut sent, &quirks.for_model("u o"));
+        remove_fields(&mut sent, &unsupported.for_model("u o"));
         assert_eq!(sent, json!({"model": "o", "messages": [{"role": "user", "content": "temperature"}]}));
     }
 }

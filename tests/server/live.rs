@@ -148,7 +148,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let id = trunkline::domain::ids::CallId::new();
     let permit = context.admit(scope, None).await.unwrap();
-    let seat = context.registry.register(scope, id, None, permit);
+    let slot = context.registry.register(scope, id, None, permit);
     let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
     call.node = Some(context.node.clone());
     context.journal.record_call(call, None).await;
@@ -160,7 +160,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let text = "word ".repeat(200);
     let began = Instant::now();
     for _ in 0..20_000 {
-        seat.live.send(LiveUpdate::Interim { text: text.clone() });
+        slot.live.send(LiveUpdate::Interim { text: text.clone() });
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     let (messages, code) = slow.rest().await;
@@ -169,7 +169,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     // Whoever connects again goes on listening.
     let mut again = Client::connect(&url).await;
     assert_eq!(again.next().await.unwrap()["type"], json!("connected"));
-    seat.live.send(LiveUpdate::Interim { text: "still there".into() });
+    slot.live.send(LiveUpdate::Interim { text: "still there".into() });
     assert_eq!(again.next().await.unwrap()["data"]["transcript"][0]["content"], json!("still there"));
 }
 

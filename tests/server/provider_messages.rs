@@ -73,7 +73,7 @@ fn providers(base: &str) -> ProviderRegistry {
         blocked: None,
     };
     let settings = ProviderSettings {
-        timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, engine: deadlines },
+        timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
         guard: trunkline::egress::EgressGuard::unrestricted(),

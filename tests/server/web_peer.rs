@@ -65,14 +65,14 @@ async fn call(server: &Server) -> Vec<i16> {
         sdp_fmtp_line: String::new(),
         rtcp_feedback: vec![],
     };
-    let mut engine = MediaEngine::default();
+    let mut realtime = MediaEngine::default();
     let parameters = RTCRtpCodecParameters { rtp_codec: pcmu.clone(), payload_type: 0 };
-    engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
-    let registry = register_default_interceptors(Registry::new(), &mut engine).unwrap();
+    realtime.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+    let registry = register_default_interceptors(Registry::new(), &mut realtime).unwrap();
     let (sender, mut heard) = mpsc::channel(4_096);
     let builder = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::new().build())
-        .with_media_engine(engine)
+        .with_media_engine(realtime)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(PeerEventHandler(sender)))
         .with_runtime(default_runtime().unwrap());

@@ -352,22 +352,22 @@ mod tests {
     #[test]
     fn nothing_is_left_of_connections_that_are_gone() {
         let mut table = EvictionTable::new(CAPS);
-        let mut dice = 7_u64;
+        let mut random = 7_u64;
         let mut ids = vec![];
         for n in 0..20_000_u64 {
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n | 1);
-            let standing = [Stranger, Listed, Exempt][(dice >> 33) as usize % 3];
-            let id = ids.get((dice >> 40) as usize % (ids.len() + 1)).copied();
-            match ((dice >> 50) % 5, id) {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n | 1);
+            let standing = [Stranger, Listed, Exempt][(random >> 33) as usize % 3];
+            let id = ids.get((random >> 40) as usize % (ids.len() + 1)).copied();
+            match ((random >> 50) % 5, id) {
                 (0, Some(id)) => table.make_busy(id),
                 (1, Some(id)) => table.make_served(id),
                 (2, Some(id)) => {
                     table.close(id);
                 }
                 (3, Some(id)) => {
-                    table.vouch(id, dice >> 60);
+                    table.vouch(id, random >> 60);
                 }
-                _ => ids.extend(table.open(from(dice >> 61), standing, n as u32).map(|opened| opened.id)),
+                _ => ids.extend(table.open(from(random >> 61), standing, n as u32).map(|opened| opened.id)),
             }
             assert!(table.len() <= CAPS.total && table.strangers <= CAPS.total - CAPS.reserved);
             assert!(table.sources.values().all(|same| same.count <= CAPS.per_listed_source));

@@ -146,13 +146,13 @@ mod tests {
 
     #[test]
     fn every_code_round_trips() {
-        for law in [Companding::MuLaw, Companding::ALaw] {
+        for companding in [Companding::MuLaw, Companding::ALaw] {
             for code in 0..=255u8 {
-                let again = law.encode(law.decode(code));
+                let again = companding.encode(companding.decode(code));
                 // Mu-law has two zeros; the negative one (0x7F) comes back as the positive.
                 assert!(
-                    again == code || (law == Companding::MuLaw && code == 0x7F && again == 0xFF),
-                    "{law:?} {code:#x}"
+                    again == code || (companding == Companding::MuLaw && code == 0x7F && again == 0xFF),
+                    "{companding:?} {code:#x}"
                 );
             }
         }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn anchor_values_of_the_standard() {
         // G.711 tables: positive full scale, first positive step, silence.
-        for (law, code, sample) in [
+        for (companding, code, sample) in [
             (Companding::MuLaw, 0x80, 32_124),
             (Companding::MuLaw, 0x00, -32_124),
             (Companding::MuLaw, 0xFF, 0),
@@ -171,7 +171,7 @@ mod tests {
             (Companding::ALaw, 0xD5, 8),
             (Companding::ALaw, 0x55, -8),
         ] {
-            assert_eq!(law.decode(code), sample, "{law:?} {code:#x}");
+            assert_eq!(companding.decode(code), sample, "{companding:?} {code:#x}");
         }
         assert_eq!(
             (

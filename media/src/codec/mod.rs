@@ -19,7 +19,7 @@ impl Codec {
     /// The companding in which received audio is handed on.
     pub fn companding(self) -> Companding {
         match self {
-            Self::G711(law) => law,
+            Self::G711(companding) => companding,
             Self::G722 | Self::Opus => Companding::MuLaw,
         }
     }

@@ -110,7 +110,7 @@ impl Worker {
 
     fn run_cycles(&mut self) {
         let mut events = Events::with_capacity(1_024);
-        let mut turn_at = Instant::now();
+        let mut cycle_at = Instant::now();
         loop {
             if self.by_leg.is_empty() {
                 let now = Instant::now();
@@ -121,14 +121,14 @@ impl Worker {
                 if self.poll.poll(&mut events, Some(wait)).is_err() {
                     continue;
                 }
-                turn_at = Instant::now();
+                cycle_at = Instant::now();
             } else {
-                turn_at += CYCLE;
+                cycle_at += CYCLE;
                 let now = Instant::now();
-                if let Some(wait) = turn_at.checked_duration_since(now) {
+                if let Some(wait) = cycle_at.checked_duration_since(now) {
                     std::thread::sleep(wait);
-                } else if now - turn_at > limits::CATCH_UP_MAX {
-                    turn_at = now;
+                } else if now - cycle_at > limits::CATCH_UP_MAX {
+                    cycle_at = now;
                 }
                 if self.poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
                     events.clear();
@@ -138,11 +138,11 @@ impl Worker {
             // the next cycle.
             let mut now = Instant::now();
             self.heartbeat.beat(now);
-            self.tick(now, turn_at);
+            self.tick(now, cycle_at);
             let mut ready = std::mem::take(&mut self.pending_sockets);
             ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));
             for batch in ready.chunks(limits::SOCKETS_BATCH) {
-                now = self.catch_up(&mut turn_at);
+                now = self.catch_up(&mut cycle_at);
                 let stamped = (self.arrival == ReceiveTimestamping::Kernel).then(|| ClockPair::new(now));
                 for token in batch {
                     self.receive(now, stamped.as_ref(), *token);
@@ -155,31 +155,31 @@ impl Worker {
             if self.pending_sockets.is_empty() {
                 self.pending_sockets = ready; // keeps its room
             }
-            while self.execute_commands(now, turn_at) {
-                now = self.catch_up(&mut turn_at);
+            while self.execute_commands(now, cycle_at) {
+                now = self.catch_up(&mut cycle_at);
             }
             if self.is_stopped {
                 return;
             }
             // Send speech that arrived with the commands.
-            self.tick(now, turn_at);
+            self.tick(now, cycle_at);
         }
     }
 
     /// A batch may take longer than a cycle; packets of cycles that started meanwhile are sent before the next batch.
-    fn catch_up(&mut self, turn_at: &mut Instant) -> Instant {
+    fn catch_up(&mut self, cycle_at: &mut Instant) -> Instant {
         let now = Instant::now();
-        while *turn_at + CYCLE <= now && now - *turn_at <= limits::CATCH_UP_MAX {
-            *turn_at += CYCLE;
-            self.tick(now, *turn_at);
+        while *cycle_at + CYCLE <= now && now - *cycle_at <= limits::CATCH_UP_MAX {
+            *cycle_at += CYCLE;
+            self.tick(now, *cycle_at);
         }
         now
     }
 
     fn receive(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         if let Some(shared) = &mut self.shared {
-            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.slots, |seat| {
-                seat.deliver(&self.recorder);
+            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.slots, |slot| {
+                slot.deliver(&self.recorder);
             });
             if more {
                 self.pending_sockets.push(token);
@@ -198,7 +198,7 @@ impl Worker {
     /// Reads a leg's own socket.
     fn receive_leg(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
-        let Some(Some(seat)) = self.slots.get_mut(index) else { return };
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
         let mut left = limits::RECEIVE_BATCH_MAX;
         // Edge triggered: read until the socket is empty or the batch is full, and continue in the next cycle. A flood
         // on one leg then costs the others little.
@@ -208,8 +208,8 @@ impl Worker {
                 break;
             }
             left -= 1;
-            let LegSlot { leg, carrier, .. } = seat.as_mut();
-            let socket = match carrier {
+            let LegSlot { leg, transport, .. } = slot.as_mut();
+            let socket = match transport {
                 LegTransport::Rtp(plain) if is_rtp => &plain.rtp,
                 LegTransport::Rtp(plain) => &plain.rtcp,
                 LegTransport::WebRtc(web) => match &web.own_socket {
@@ -221,10 +221,10 @@ impl Worker {
                 None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
                 Some(moment) => receive_timestamp::receive(socket, &mut self.buffer, &mut self.control, moment),
             };
-            match (received, carrier) {
-                (Ok((len, source, at)), carrier) => {
+            match (received, transport) {
+                (Ok((len, source, at)), transport) => {
                     let datagram = self.buffer.get(..len).unwrap_or_default();
-                    match carrier {
+                    match transport {
                         LegTransport::WebRtc(web) => {
                             let to = web.own_socket.as_ref().map_or(source, |(_, addr)| *addr);
                             web.peer.handle(at, IceTransport::Udp, source, to, datagram);
@@ -239,15 +239,15 @@ impl Worker {
                 (Err(_), _) => {} // ICMP of an earlier send
             }
         }
-        let due = seat.due(now);
+        let due = slot.due(now);
         if let Some(before) = self.due.get_mut(index) {
             *before = due.min(*before);
         }
-        seat.deliver(&self.recorder);
+        slot.deliver(&self.recorder);
     }
 
     /// Carries out a batch; true when there may be more.
-    fn execute_commands(&mut self, now: Instant, turn_at: Instant) -> bool {
+    fn execute_commands(&mut self, now: Instant, cycle_at: Instant) -> bool {
         for _ in 0..limits::COMMANDS_BATCH {
             let command = match self.queue.try_recv() {
                 Ok(command) => command,
@@ -264,7 +264,7 @@ impl Worker {
             // If an Add panics after the leg is in its slot, the leg is ended below; before that, leg and sink are
             // dropped.
             let leg = command.leg();
-            if contain_sync(PART_LEG, || self.carry_out(now, turn_at, command)).is_err()
+            if contain_sync(PART_LEG, || self.carry_out(now, cycle_at, command)).is_err()
                 && let Some(index) = self.by_leg.get(&leg).copied()
             {
                 self.end_panicked_leg(now, index);
@@ -273,40 +273,40 @@ impl Worker {
         true
     }
 
-    fn carry_out(&mut self, now: Instant, turn_at: Instant, command: WorkerCommand) {
+    fn carry_out(&mut self, now: Instant, cycle_at: Instant, command: WorkerCommand) {
         match command {
             WorkerCommand::Add { number, leg, wire, recording, sink } => {
-                self.add(turn_at, number, leg, wire, recording, sink)
+                self.add(cycle_at, number, leg, wire, recording, sink)
             }
-            WorkerCommand::AddCandidates { leg, lines } => self.with_slot(leg, |seat| {
-                if let LegTransport::WebRtc(web) = &mut seat.carrier {
+            WorkerCommand::AddCandidates { leg, lines } => self.with_slot(leg, |slot| {
+                if let LegTransport::WebRtc(web) = &mut slot.transport {
                     lines.iter().for_each(|line| web.peer.add_candidate(line));
                 }
             }),
             WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
-            WorkerCommand::Play { leg, piece, samples, ended } => {
-                self.with_slot(leg, |seat| seat.leg.play(piece, samples, ended));
-                self.reschedule(turn_at, leg);
+            WorkerCommand::Play { leg, segment, samples, ended } => {
+                self.with_slot(leg, |slot| slot.leg.play(segment, samples, ended));
+                self.reschedule(cycle_at, leg);
             }
-            WorkerCommand::Flush { leg, generation, barge_in } => {
-                self.with_slot(leg, |seat| seat.leg.flush(now, generation, barge_in));
+            WorkerCommand::Flush { leg, response_id, barge_in } => {
+                self.with_slot(leg, |slot| slot.leg.flush(now, response_id, barge_in));
             }
             WorkerCommand::Resume { leg } => {
-                self.with_slot(leg, |seat| seat.leg.resume());
-                self.reschedule(turn_at, leg);
+                self.with_slot(leg, |slot| slot.leg.resume());
+                self.reschedule(cycle_at, leg);
             }
-            WorkerCommand::SetAmbience { leg, backdrop } => {
-                self.with_slot(leg, |seat| seat.leg.set_ambience(backdrop.map(|backdrop| *backdrop)));
+            WorkerCommand::SetAmbience { leg, ambience } => {
+                self.with_slot(leg, |slot| slot.leg.set_ambience(ambience.map(|ambience| *ambience)));
             }
-            WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |seat| seat.leg.relay_frame(&frame)),
-            WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |seat| seat.leg.start_call(now, record)),
-            WorkerCommand::SetUninterruptible { leg, generation } => {
-                self.with_slot(leg, |seat| seat.leg.set_uninterruptible(generation));
-                self.reschedule(turn_at, leg);
+            WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |slot| slot.leg.relay_frame(&frame)),
+            WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |slot| slot.leg.start_call(now, record)),
+            WorkerCommand::SetUninterruptible { leg, response_id } => {
+                self.with_slot(leg, |slot| slot.leg.set_uninterruptible(response_id));
+                self.reschedule(cycle_at, leg);
             }
-            WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |seat| seat.leg.set_barge_in(config)),
-            WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |seat| seat.leg.send_dtmf(&digits)),
-            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, turn_at, leg, stream),
+            WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |slot| slot.leg.set_barge_in(config)),
+            WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |slot| slot.leg.send_dtmf(&digits)),
+            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, cycle_at, leg, stream),
             WorkerCommand::AnswerReoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
             WorkerCommand::Remove { leg, recorded } => self.remove(now, leg, recorded),
             #[cfg(test)]
@@ -316,37 +316,37 @@ impl Worker {
 
     fn with_slot(&mut self, leg: u64, act: impl FnOnce(&mut LegSlot)) {
         let place = self.by_leg.get(&leg).and_then(|index| self.slots.get_mut(*index));
-        if let Some(Some(seat)) = place {
-            act(seat);
-            seat.deliver(&self.recorder);
+        if let Some(Some(slot)) = place {
+            act(slot);
+            slot.deliver(&self.recorder);
         }
     }
 
-    fn reschedule(&mut self, turn_at: Instant, leg: u64) {
+    fn reschedule(&mut self, cycle_at: Instant, leg: u64) {
         if let Some(index) = self.by_leg.get(&leg)
-            && let (Some(Some(seat)), Some(due)) = (self.slots.get(*index), self.due.get_mut(*index))
+            && let (Some(Some(slot)), Some(due)) = (self.slots.get(*index), self.due.get_mut(*index))
         {
-            *due = seat.due(turn_at);
+            *due = slot.due(cycle_at);
         }
     }
 
-    fn renegotiate(&mut self, now: Instant, turn_at: Instant, leg: u64, stream: StreamConfig) {
+    fn renegotiate(&mut self, now: Instant, cycle_at: Instant, leg: u64, stream: StreamConfig) {
         let identity = self.identity.clone();
-        self.with_slot(leg, |seat| {
-            let before = seat.leg.stream();
-            seat.leg.renegotiate(now, stream);
-            if let LegTransport::Rtp(plain) = &mut seat.carrier {
-                plain.handle_renegotiation(now, before, &mut seat.leg, identity.as_deref());
+        self.with_slot(leg, |slot| {
+            let before = slot.leg.stream();
+            slot.leg.renegotiate(now, stream);
+            if let LegTransport::Rtp(plain) = &mut slot.transport {
+                plain.handle_renegotiation(now, before, &mut slot.leg, identity.as_deref());
             }
         });
-        self.reschedule(turn_at, leg);
+        self.reschedule(cycle_at, leg);
     }
 
     /// Another description of a WebRTC peer, in a dialog.
     fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: ReofferDone) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        let seat = self.slots.get_mut(index).and_then(Option::as_deref_mut);
-        let Some(LegSlot { leg, carrier: LegTransport::WebRtc(web), .. }) = seat else { return };
+        let slot = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(LegSlot { leg, transport: LegTransport::WebRtc(web), .. }) = slot else { return };
         let answered = web.peer.answer_reoffer(offer);
         if let Ok((_, stream)) = &answered {
             leg.renegotiate(now, *stream);
@@ -359,7 +359,7 @@ impl Worker {
 
     fn restart_ice(&mut self, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
         let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        if let (Some(LegSlot { carrier: LegTransport::WebRtc(web), .. }), Some(shared)) =
+        if let (Some(LegSlot { transport: LegTransport::WebRtc(web), .. }), Some(shared)) =
             (self.slots.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
         {
             done(shared.restart_ice(index, web, theirs));
@@ -367,16 +367,16 @@ impl Worker {
     }
 
     fn add(
-        &mut self, turn_at: Instant, number: u64, mut leg: Box<Leg>, wire: TransportSetup, recording: Option<PathBuf>,
+        &mut self, cycle_at: Instant, number: u64, mut leg: Box<Leg>, wire: TransportSetup, recording: Option<PathBuf>,
         mut sink: LegEventSink,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            self.due.push(turn_at + NEVER);
+            self.due.push(cycle_at + NEVER);
             self.slots.len() - 1
         });
         let waits = matches!(wire, TransportSetup::WebRtcInSipDialog(_));
-        let Ok(carrier) = self.build_transport(turn_at, index, wire, &leg) else {
+        let Ok(transport) = self.build_transport(cycle_at, index, wire, &leg) else {
             self.free.push(index);
             sink(LegEvent::NetworkLost);
             return;
@@ -384,19 +384,19 @@ impl Worker {
         if let Some(path) = &recording {
             self.recorder.open(number, path.clone());
         }
-        leg.restart_pacing(turn_at);
-        let waits = waits || matches!(carrier, LegTransport::Rtp(_)) && !carrier.is_open();
-        let stalled = waits.then(|| turn_at + limits::PATH_DEADLINE);
-        let seat =
-            Box::new(LegSlot { leg, number, carrier, sink, recording: recording.is_some(), path_deadline: stalled });
-        self.put_slot(index, seat.due(turn_at), seat);
+        leg.restart_pacing(cycle_at);
+        let waits = waits || matches!(transport, LegTransport::Rtp(_)) && !transport.is_open();
+        let stalled = waits.then(|| cycle_at + limits::PATH_DEADLINE);
+        let slot =
+            Box::new(LegSlot { leg, number, transport, sink, recording: recording.is_some(), path_deadline: stalled });
+        self.put_slot(index, slot.due(cycle_at), slot);
         self.by_leg.insert(number, index);
         self.update_leg_count();
     }
 
-    fn put_slot(&mut self, index: usize, due: Instant, seat: Box<LegSlot>) {
+    fn put_slot(&mut self, index: usize, due: Instant, slot: Box<LegSlot>) {
         if let (Some(place), Some(before)) = (self.slots.get_mut(index), self.due.get_mut(index)) {
-            (*place, *before) = (Some(seat), due);
+            (*place, *before) = (Some(slot), due);
         }
     }
 
@@ -421,11 +421,11 @@ impl Worker {
                 LegTransport::Rtp(Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
             }
             TransportSetup::WebRtcSharedPort(peer) | TransportSetup::WebRtcInSipDialog(peer) => {
-                let carrier = web(peer, None);
-                if let (LegTransport::WebRtc(web), Some(shared)) = (&carrier, &mut self.shared) {
+                let transport = web(peer, None);
+                if let (LegTransport::WebRtc(web), Some(shared)) = (&transport, &mut self.shared) {
                     shared.register_slot(index, &web.ufrag);
                 }
-                carrier
+                transport
             }
             TransportSetup::WebRtcOwnSocket(peer, socket) => {
                 let addr = socket.local_addr()?;
@@ -445,14 +445,14 @@ impl Worker {
 
     /// Takes a leg out of its seat, which is free from now on.
     fn take_slot(&mut self, now: Instant, index: usize) -> Option<Box<LegSlot>> {
-        let mut seat = self.slots.get_mut(index)?.take()?;
-        self.by_leg.remove(&seat.number);
+        let mut slot = self.slots.get_mut(index)?.take()?;
+        self.by_leg.remove(&slot.number);
         self.free.push(index);
         if let Some(due) = self.due.get_mut(index) {
             *due = now + NEVER;
         }
         let registry = self.poll.registry();
-        match &mut seat.carrier {
+        match &mut slot.transport {
             LegTransport::Rtp(plain) => {
                 let _ = registry.deregister(&mut plain.rtp);
                 let _ = registry.deregister(&mut plain.rtcp);
@@ -464,23 +464,23 @@ impl Worker {
             }
         }
         self.update_leg_count();
-        Some(seat)
+        Some(slot)
     }
 
     fn remove(&mut self, now: Instant, leg: u64, recorded: Option<RecordingDone>) {
         let place = self.by_leg.get(&leg).copied();
-        let Some(mut seat) = place.and_then(|index| self.take_slot(now, index)) else {
+        let Some(mut slot) = place.and_then(|index| self.take_slot(now, index)) else {
             // A leg that panicked may have left a recording.
             return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
         };
         // The slot is already free. A panic here ends nothing else, and the recording is closed anyway.
-        if contain_sync(PART_LEG, || self.close(now, &mut seat)).is_err() {
-            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
+        if contain_sync(PART_LEG, || self.close(now, &mut slot)).is_err() {
+            let _ = contain_sync(PART_LEG, || (slot.sink)(LegEvent::InternalError));
         }
-        if let (Some(index), LegTransport::WebRtc(web), Some(shared)) = (place, &seat.carrier, &mut self.shared) {
+        if let (Some(index), LegTransport::WebRtc(web), Some(shared)) = (place, &slot.transport, &mut self.shared) {
             shared.remove_slot(index, &web.ufrag, &self.poll);
         }
-        if seat.recording {
+        if slot.recording {
             self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
         } else if let Some(recorded) = recorded {
             recorded(Err("not recorded".into()));
@@ -488,52 +488,52 @@ impl Worker {
     }
 
     /// Closes the transport.
-    fn close(&mut self, now: Instant, seat: &mut LegSlot) {
-        let LegSlot { leg, carrier, .. } = seat;
-        match carrier {
+    fn close(&mut self, now: Instant, slot: &mut LegSlot) {
+        let LegSlot { leg, transport, .. } = slot;
+        match transport {
             LegTransport::Rtp(plain) => plain.close(now, leg),
             LegTransport::WebRtc(web) => {
                 leg.close(now, &mut |_, _, _| {});
                 web.peer.close();
-                self.drain(now, seat);
+                self.drain(now, slot);
             }
         }
-        seat.deliver(&self.recorder);
+        slot.deliver(&self.recorder);
     }
 
     /// Ends a leg whose cycle panicked. Only its statistics are still read, and its call is notified. The recording is
     /// complete once the call removes the leg.
     fn end_panicked_leg(&mut self, now: Instant, index: usize) {
-        let Some(mut seat) = self.take_slot(now, index) else { return };
-        if let (LegTransport::WebRtc(web), Some(shared)) = (&seat.carrier, &mut self.shared) {
+        let Some(mut slot) = self.take_slot(now, index) else { return };
+        if let (LegTransport::WebRtc(web), Some(shared)) = (&slot.transport, &mut self.shared) {
             shared.remove_slot(index, &web.ufrag, &self.poll);
         }
-        tracing::error!(leg = seat.number, "leg ended by an internal error");
+        tracing::error!(leg = slot.number, "leg ended by an internal error");
         // Each step is contained separately, because it may panic again.
-        let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::InternalError));
-        if let Ok(stats) = contain_sync(PART_LEG, || seat.leg.stats()) {
-            let _ = contain_sync(PART_LEG, || (seat.sink)(LegEvent::Closed { stats }));
+        let _ = contain_sync(PART_LEG, || (slot.sink)(LegEvent::InternalError));
+        if let Ok(stats) = contain_sync(PART_LEG, || slot.leg.stats()) {
+            let _ = contain_sync(PART_LEG, || (slot.sink)(LegEvent::Closed { stats }));
         }
-        let _ = contain_sync(PART_LEG, || drop(seat));
+        let _ = contain_sync(PART_LEG, || drop(slot));
     }
 
     /// Lets a peer say everything it has to say.
-    fn drain(&mut self, now: Instant, seat: &mut LegSlot) {
-        let LegSlot { leg, carrier: LegTransport::WebRtc(web), .. } = seat else { return };
+    fn drain(&mut self, now: Instant, slot: &mut LegSlot) {
+        let LegSlot { leg, transport: LegTransport::WebRtc(web), .. } = slot else { return };
         match &mut self.shared {
             Some(shared) if web.own_socket.is_none() => shared.drain(now, web, leg),
             _ => drain_own_socket(now, web, leg),
         }
     }
 
-    fn tick(&mut self, now: Instant, turn_at: Instant) {
+    fn tick(&mut self, now: Instant, cycle_at: Instant) {
         for index in 0..self.due.len() {
-            if self.due.get(index).is_none_or(|due| *due > turn_at) {
+            if self.due.get(index).is_none_or(|due| *due > cycle_at) {
                 continue;
             }
-            let Some(mut seat) = self.slots.get_mut(index).and_then(Option::take) else { continue };
-            let turned = contain_sync(PART_LEG, || self.run_slot_cycle(now, turn_at, &mut seat));
-            self.put_slot(index, turned.unwrap_or(now), seat);
+            let Some(mut slot) = self.slots.get_mut(index).and_then(Option::take) else { continue };
+            let turned = contain_sync(PART_LEG, || self.run_slot_cycle(now, cycle_at, &mut slot));
+            self.put_slot(index, turned.unwrap_or(now), slot);
             if turned.is_err() {
                 self.end_panicked_leg(now, index);
             }
@@ -541,34 +541,34 @@ impl Worker {
     }
 
     /// One leg's turn; when its next is due.
-    fn run_slot_cycle(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) -> Instant {
+    fn run_slot_cycle(&mut self, now: Instant, cycle_at: Instant, slot: &mut LegSlot) -> Instant {
         // The cycle may be due to a transport deadline; the leg's ticks follow the leg's own deadline.
-        seat.check_path_deadline(now, turn_at);
-        while seat.path_deadline.is_none() && seat.leg.due(turn_at) <= turn_at {
-            self.tick_leg(now, turn_at, seat);
+        slot.check_path_deadline(now, cycle_at);
+        while slot.path_deadline.is_none() && slot.leg.due(cycle_at) <= cycle_at {
+            self.tick_leg(now, cycle_at, slot);
         }
-        match &mut seat.carrier {
-            LegTransport::Rtp(plain) => plain.tick(now, &mut seat.leg),
+        match &mut slot.transport {
+            LegTransport::Rtp(plain) => plain.tick(now, &mut slot.leg),
             LegTransport::WebRtc(web) => {
                 if web.due <= now {
                     web.peer.handle_timeout(now);
                 }
-                self.drain(now, seat);
+                self.drain(now, slot);
             }
         }
-        seat.deliver(&self.recorder);
-        seat.due(turn_at)
+        slot.deliver(&self.recorder);
+        slot.due(cycle_at)
     }
 
-    fn tick_leg(&mut self, now: Instant, turn_at: Instant, seat: &mut LegSlot) {
-        let due = seat.leg.due(turn_at);
+    fn tick_leg(&mut self, now: Instant, cycle_at: Instant, slot: &mut LegSlot) {
+        let due = slot.leg.due(cycle_at);
         let late = now.saturating_duration_since(due);
         self.stats.record_lateness(late);
         if late > limits::CATCH_UP_MAX {
-            seat.leg.restart_pacing(turn_at);
+            slot.leg.restart_pacing(cycle_at);
         }
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
-        seat.carrier.tick_leg(now, due, &mut seat.leg);
+        slot.transport.tick_leg(now, due, &mut slot.leg);
     }
 }
 

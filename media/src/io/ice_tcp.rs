@@ -182,13 +182,13 @@ impl IceTcpConnections {
     }
 
     /// Assigns the connection to the call in this slot.
-    pub(super) fn assign_to_slot(&mut self, remote: SocketAddr, seat: usize) {
+    pub(super) fn assign_to_slot(&mut self, remote: SocketAddr, slot: usize) {
         let Some(index) = self.by_remote.get(&remote) else { return };
         let Some(stream) = self.connections.get_mut(*index).and_then(Option::as_deref_mut) else { return };
         if stream.is_assigned {
             return;
         }
-        if self.table.vouch(stream.id, seat as u64) {
+        if self.table.vouch(stream.id, slot as u64) {
             self.table.make_busy(stream.id);
             stream.is_assigned = true;
         } else {

@@ -270,7 +270,7 @@ mod tests {
     use crate::leg::LegConfig;
     use crate::transport::dtls::DtlsParams;
 
-    fn carrier(stream: StreamConfig) -> (RtpTransport, Leg) {
+    fn transport(stream: StreamConfig) -> (RtpTransport, Leg) {
         let now = Instant::now();
         let PortPair { rtp, rtcp, lease } = PortPool::new([127, 0, 0, 1].into(), 33_000, 33_999).take().unwrap();
         let leg = Leg::new(now, LegConfig::basic(now, stream));
@@ -285,12 +285,12 @@ mod tests {
         let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
         // No DTLS identity, so no handshake takes place.
         let dtls = Some(DtlsParams { peer_fingerprint: [0; 32], is_dtls_client: false, association: 0 });
-        let (mut secret, mut leg) = carrier(StreamConfig { dtls, ..StreamConfig::pcmu(to) });
+        let (mut secret, mut leg) = transport(StreamConfig { dtls, ..StreamConfig::pcmu(to) });
         secret.send(PortKind::Rtp, to, &packet);
         assert!(peer.recv(&mut buffer).is_err());
         secret.handle_datagram(Instant::now(), to, &packet, true, &mut leg, None);
         assert_eq!((leg.stats().packets_unauthentic, leg.stats().packets_received), (1, 0));
-        let (mut plain, _) = carrier(StreamConfig::pcmu(to));
+        let (mut plain, _) = transport(StreamConfig::pcmu(to));
         plain.send(PortKind::Rtp, to, &packet);
         assert_eq!(peer.recv(&mut buffer).unwrap(), packet.len());
     }

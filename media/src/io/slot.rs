@@ -15,7 +15,7 @@ pub(super) const PART_LEG: &str = "media_leg";
 pub(super) struct LegSlot {
     pub(super) leg: Box<Leg>,
     pub(super) number: u64,
-    pub(super) carrier: LegTransport,
+    pub(super) transport: LegTransport,
     pub(super) sink: LegEventSink,
     pub(super) recording: bool,
     /// Deadline for the media path. Until the path is open the leg does not run, so that no audio is lost.
@@ -24,11 +24,11 @@ pub(super) struct LegSlot {
 
 impl LegSlot {
     /// Starts the leg once its path is open; reports a lost network when the deadline passes.
-    pub(super) fn check_path_deadline(&mut self, now: Instant, turn_at: Instant) {
+    pub(super) fn check_path_deadline(&mut self, now: Instant, cycle_at: Instant) {
         let Some(give_up) = self.path_deadline else { return };
-        if self.carrier.is_open() {
+        if self.transport.is_open() {
             self.path_deadline = None;
-            self.leg.restart_pacing(turn_at);
+            self.leg.restart_pacing(cycle_at);
             self.leg.restart_network_timeout(now);
         } else if now >= give_up {
             self.leg.handle_disconnected();
@@ -37,13 +37,13 @@ impl LegSlot {
     }
 
     /// Next deadline.
-    pub(super) fn due(&self, turn_at: Instant) -> Instant {
-        let own = self.carrier.due();
+    pub(super) fn due(&self, cycle_at: Instant) -> Instant {
+        let own = self.transport.due();
         match self.path_deadline {
             // The path is open: the leg starts in the next cycle.
-            Some(_) if self.carrier.is_open() => turn_at,
+            Some(_) if self.transport.is_open() => cycle_at,
             Some(give_up) => own.map_or(give_up, |own| own.min(give_up)),
-            None => own.map_or(self.leg.due(turn_at), |own| own.min(self.leg.due(turn_at))),
+            None => own.map_or(self.leg.due(cycle_at), |own| own.min(self.leg.due(cycle_at))),
         }
     }
 

@@ -52,7 +52,7 @@ impl WebRtcPort {
         };
         Ok(Self {
             sockets: WebRtcSockets { udp, streams: IceTcpConnections::new(listener, port.limits, port.report) },
-            host_candidates: port.reach,
+            host_candidates: port.host_candidates,
             by_ufrag: HashMap::new(),
             by_addr: HashMap::new(),
             unknown_sources_left: 0,
@@ -73,11 +73,11 @@ impl WebRtcPort {
     pub(super) fn remove_slot(&mut self, index: usize, ufrag: &str, poll: &Poll) {
         self.by_ufrag.remove(ufrag);
         let wires = &mut self.sockets;
-        self.by_addr.retain(|(way, addr), seat| {
-            if *seat == index && *way == IceTransport::Tcp {
+        self.by_addr.retain(|(transport, addr), slot| {
+            if *slot == index && *transport == IceTransport::Tcp {
                 wires.streams.close_by_remote(*addr, poll);
             }
-            *seat != index
+            *slot != index
         });
     }
 
@@ -105,14 +105,14 @@ impl WebRtcPort {
     pub(super) fn drain(&mut self, now: Instant, web: &mut WebRtcTransport, leg: &mut Leg) {
         let wires = &mut self.sockets;
         web.due = web.peer.poll(now, &mut |out| match out {
-            PeerOutput::Send { transport: way, to, bytes } => wires.send(now, way, to, bytes),
+            PeerOutput::Send { transport, to, bytes } => wires.send(now, transport, to, bytes),
             out => handle_peer_output(now, leg, &out),
         });
     }
 
     /// Reads the socket of a token; true if more data is waiting.
     pub(super) fn receive(
-        &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], seats: &mut [Option<Box<LegSlot>>],
+        &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], slots: &mut [Option<Box<LegSlot>>],
         mut touched: impl FnMut(&mut LegSlot),
     ) -> bool {
         match token {
@@ -122,7 +122,7 @@ impl WebRtcPort {
                     match self.sockets.udp.recv_from(buffer) {
                         Ok((len, source)) => {
                             let datagram = buffer.get(..len).unwrap_or_default();
-                            self.handle_datagram(now, IceTransport::Udp, source, datagram, seats, &mut touched);
+                            self.handle_datagram(now, IceTransport::Udp, source, datagram, slots, &mut touched);
                         }
                         Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                         Err(_) => {} // ICMP of an earlier send
@@ -133,7 +133,7 @@ impl WebRtcPort {
             LISTENER => self.sockets.streams.accept(now, poll),
             Token(index) => {
                 self.unknown_sources_left = UNKNOWN_SOURCES_MAX;
-                self.read(now, poll, index, buffer, seats, &mut touched)
+                self.read(now, poll, index, buffer, slots, &mut touched)
             }
         }
     }
@@ -148,12 +148,12 @@ impl WebRtcPort {
     }
 
     fn read(
-        &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], seats: &mut [Option<Box<LegSlot>>],
+        &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], slots: &mut [Option<Box<LegSlot>>],
         touched: &mut impl FnMut(&mut LegSlot),
     ) -> bool {
         let Some((remote, packets, more)) = self.sockets.streams.read(now, poll, index, buffer) else { return false };
         for packet in packets {
-            self.handle_datagram(now, IceTransport::Tcp, remote, &packet, seats, touched);
+            self.handle_datagram(now, IceTransport::Tcp, remote, &packet, slots, touched);
             // The first packet must assign the connection to a call; otherwise the connection is closed.
             if self.sockets.streams.close_unassigned(remote, poll) {
                 return false;
@@ -163,20 +163,23 @@ impl WebRtcPort {
     }
 
     fn handle_datagram(
-        &mut self, now: Instant, way: IceTransport, source: SocketAddr, bytes: &[u8],
-        seats: &mut [Option<Box<LegSlot>>], touched: &mut impl FnMut(&mut LegSlot),
+        &mut self, now: Instant, transport: IceTransport, source: SocketAddr, bytes: &[u8],
+        slots: &mut [Option<Box<LegSlot>>], touched: &mut impl FnMut(&mut LegSlot),
     ) {
         // Our advertised address; str0m identifies its local candidates by it.
-        let own =
-            if way == IceTransport::Udp { self.host_candidates.udp.first() } else { self.host_candidates.tcp.first() };
+        let own = if transport == IceTransport::Udp {
+            self.host_candidates.udp.first()
+        } else {
+            self.host_candidates.tcp.first()
+        };
         let to = own.copied().unwrap_or(SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 9)));
-        let Some(index) = self.find_slot(now, way, source, to, bytes, seats) else { return };
-        let Some(Some(seat)) = seats.get_mut(index) else { return };
+        let Some(index) = self.find_slot(now, transport, source, to, bytes, slots) else { return };
+        let Some(Some(slot)) = slots.get_mut(index) else { return };
         let handled = contain_sync(PART_LEG, || {
-            let LegSlot { leg, carrier: LegTransport::WebRtc(web), .. } = seat.as_mut() else { return };
-            web.peer.handle(now, way, source, to, bytes);
+            let LegSlot { leg, transport: LegTransport::WebRtc(web), .. } = slot.as_mut() else { return };
+            web.peer.handle(now, transport, source, to, bytes);
             self.drain(now, web, leg);
-            touched(seat);
+            touched(slot);
         });
         if handled.is_err() {
             self.panicked.push(index);
@@ -185,33 +188,33 @@ impl WebRtcPort {
 
     /// The seat that a datagram is for.
     fn find_slot(
-        &mut self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
-        seats: &[Option<Box<LegSlot>>],
+        &mut self, now: Instant, transport: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
+        slots: &[Option<Box<LegSlot>>],
     ) -> Option<usize> {
         if let Some(ufrag) = ufrag_of_check(bytes) {
             let index = self.by_ufrag.get(ufrag).copied()?;
-            if way == IceTransport::Tcp {
+            if transport == IceTransport::Tcp {
                 self.sockets.streams.assign_to_slot(source, index);
             }
             return Some(index);
         }
         let accepts = |index: usize| {
-            let Some(Some(seat)) = seats.get(index) else { return false };
-            matches!(&seat.carrier, LegTransport::WebRtc(web) if web.peer.accepts(now, way, source, to, bytes))
+            let Some(Some(slot)) = slots.get(index) else { return false };
+            matches!(&slot.transport, LegTransport::WebRtc(web) if web.peer.accepts(now, transport, source, to, bytes))
         };
-        if let Some(index) = self.by_addr.get(&(way, source)).copied().filter(|index| accepts(*index)) {
+        if let Some(index) = self.by_addr.get(&(transport, source)).copied().filter(|index| accepts(*index)) {
             return Some(index);
         }
         self.unknown_sources_left = self.unknown_sources_left.checked_sub(1)?;
         let index = self.by_ufrag.values().copied().find(|index| accepts(*index))?;
-        self.by_addr.insert((way, source), index);
+        self.by_addr.insert((transport, source), index);
         Some(index)
     }
 }
 
 impl WebRtcSockets {
-    fn send(&mut self, now: Instant, way: IceTransport, to: SocketAddr, bytes: &[u8]) {
-        match way {
+    fn send(&mut self, now: Instant, transport: IceTransport, to: SocketAddr, bytes: &[u8]) {
+        match transport {
             IceTransport::Udp => {
                 // A full buffer or an ICMP error is a lost packet.
                 let _ = self.udp.send_to(bytes, to);

@@ -54,7 +54,7 @@ pub struct WebRtcPortConfig {
     /// For browsers whose network blocks UDP.
     pub tcp: Option<TcpListener>,
     /// Host candidates advertised to browsers.
-    pub reach: HostCandidates,
+    pub host_candidates: HostCandidates,
     /// Limits of its TCP connections.
     pub limits: IceTcpLimits,
     /// Counters of its TCP connections.
@@ -77,13 +77,13 @@ pub(super) enum WorkerCommand {
     },
     Play {
         leg: u64,
-        piece: SegmentId,
+        segment: SegmentId,
         samples: Vec<i16>,
         ended: bool,
     },
     Flush {
         leg: u64,
-        generation: u32,
+        response_id: u32,
         barge_in: bool,
     },
     Resume {
@@ -95,7 +95,7 @@ pub(super) enum WorkerCommand {
     },
     SetAmbience {
         leg: u64,
-        backdrop: Option<Box<AmbienceMixer>>,
+        ambience: Option<Box<AmbienceMixer>>,
     },
     RelayFrame {
         leg: u64,
@@ -103,7 +103,7 @@ pub(super) enum WorkerCommand {
     },
     SetUninterruptible {
         leg: u64,
-        generation: u32,
+        response_id: u32,
     },
     SetBargeIn {
         leg: u64,
@@ -215,20 +215,20 @@ impl MediaWorkers {
 
     /// Starts the worker of the browsers: one thread owns their port and all their legs.
     pub fn start_webrtc(&mut self, port: WebRtcPortConfig) -> io::Result<()> {
-        let reach = Arc::new(port.reach.clone());
+        let host_candidates = Arc::new(port.host_candidates.clone());
         self.web_streams = port.report.clone();
         let recorder = Recorder::start("recorder-web", self.stats.clone())?;
         let heartbeat = Arc::new(Heartbeat::new("media-web", Instant::now()));
         self.heartbeats.extend([heartbeat.clone(), recorder.heartbeat().clone()]);
         let handle =
             start_worker(heartbeat, ReceiveTimestamping::PerCycle, &self.stats, &recorder, &self.identity, Some(port))?;
-        self.web = Some((handle, reach));
+        self.web = Some((handle, host_candidates));
         Ok(())
     }
 
     /// Host candidates for browsers; `None` without a WebRTC port.
     pub fn host_candidates(&self) -> Option<&HostCandidates> {
-        self.web.as_ref().map(|(_, reach)| &**reach)
+        self.web.as_ref().map(|(_, host_candidates)| &**host_candidates)
     }
 
     /// What becomes of the browsers' TCP connections.
@@ -290,20 +290,20 @@ impl std::fmt::Debug for LegHandle {
 }
 
 impl LegHandle {
-    pub fn play(&self, piece: SegmentId, samples: Vec<i16>, ended: bool) -> Result<(), OverloadedError> {
-        self.send(WorkerCommand::Play { leg: self.leg, piece, samples, ended })
+    pub fn play(&self, segment: SegmentId, samples: Vec<i16>, ended: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Play { leg: self.leg, segment, samples, ended })
     }
 
-    pub fn flush(&self, generation: u32, barge_in: bool) -> Result<(), OverloadedError> {
-        self.send(WorkerCommand::Flush { leg: self.leg, generation, barge_in })
+    pub fn flush(&self, response_id: u32, barge_in: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::Flush { leg: self.leg, response_id, barge_in })
     }
 
     pub fn resume(&self) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::Resume { leg: self.leg })
     }
 
-    pub fn set_ambience(&self, backdrop: Option<AmbienceMixer>) -> Result<(), OverloadedError> {
-        self.send(WorkerCommand::SetAmbience { leg: self.leg, backdrop: backdrop.map(Box::new) })
+    pub fn set_ambience(&self, ambience: Option<AmbienceMixer>) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetAmbience { leg: self.leg, ambience: ambience.map(Box::new) })
     }
 
     /// Sender for frames of the party that this leg is bridged with.
@@ -316,8 +316,8 @@ impl LegHandle {
         self.send(WorkerCommand::StartCall { leg: self.leg, record })
     }
 
-    pub fn set_uninterruptible(&self, generation: u32) -> Result<(), OverloadedError> {
-        self.send(WorkerCommand::SetUninterruptible { leg: self.leg, generation })
+    pub fn set_uninterruptible(&self, response_id: u32) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetUninterruptible { leg: self.leg, response_id })
     }
 
     pub fn set_barge_in(&self, config: barge_in::BargeInConfig) -> Result<(), OverloadedError> {

@@ -6,7 +6,7 @@ use crate::frame::{FRAME_SAMPLES, Frame};
 #[derive(Clone, Debug)]
 pub(super) struct ComfortNoise {
     amplitude: i32,
-    dice: u32,
+    rng: u32,
 }
 
 impl ComfortNoise {
@@ -15,15 +15,15 @@ impl ComfortNoise {
         let level_db = payload.first().map_or(70, |octet| octet & 0x7f).clamp(20, 127);
         // Evenly spread noise has the level of its amplitude less 4.8 dB.
         let amplitude = 32_767.0 * 10f32.powf((4.8 - f32::from(level_db)) / 20.0);
-        Self { amplitude: amplitude as i32, dice: 0x9E37_79B9 }
+        Self { amplitude: amplitude as i32, rng: 0x9E37_79B9 }
     }
 
     pub(super) fn fill(&mut self, frame: &mut Frame) {
         for sample in frame.iter_mut().take(FRAME_SAMPLES) {
-            self.dice ^= self.dice << 13;
-            self.dice ^= self.dice >> 17;
-            self.dice ^= self.dice << 5;
-            let spread = (self.dice >> 16) as i32 - 32_768;
+            self.rng ^= self.rng << 13;
+            self.rng ^= self.rng >> 17;
+            self.rng ^= self.rng << 5;
+            let spread = (self.rng >> 16) as i32 - 32_768;
             *sample = (spread * self.amplitude / 32_768) as i16;
         }
     }

@@ -197,13 +197,13 @@ impl Leg {
     }
 
     /// Speech of a piece; `ended` with its last samples.
-    pub fn play(&mut self, piece: SegmentId, samples: Vec<i16>, ended: bool) {
-        self.queue.push(piece, samples, ended);
+    pub fn play(&mut self, segment: SegmentId, samples: Vec<i16>, ended: bool) {
+        self.queue.push(segment, samples, ended);
     }
 
     /// Sets the ambience mixed under the agent's voice.
-    pub fn set_ambience(&mut self, backdrop: Option<AmbienceMixer>) {
-        self.ambience = backdrop;
+    pub fn set_ambience(&mut self, ambience: Option<AmbienceMixer>) {
+        self.ambience = ambience;
     }
 
     /// A frame of the party that this leg is bridged with.
@@ -219,11 +219,11 @@ impl Leg {
     }
 
     /// Stops playout and discards the response and older ones; `barge_in` if the caller interrupted.
-    pub fn flush(&mut self, now: Instant, generation: u32, barge_in: bool) {
+    pub fn flush(&mut self, now: Instant, response_id: u32, barge_in: bool) {
         let mut all = Vec::new();
-        self.queue.flush_response(generation, |heard| all.push(heard));
+        self.queue.flush_response(response_id, |heard| all.push(heard));
         self.analysis.release();
-        self.push_event(LegEvent::PlayoutFlushed { barge_in, generation, heard: all, at: now });
+        self.push_event(LegEvent::PlayoutFlushed { barge_in, response_id, heard: all, at: now });
     }
 
     /// Resumes playout where it was paused.
@@ -233,9 +233,9 @@ impl Leg {
     }
 
     /// Makes this response uninterruptible.
-    pub fn set_uninterruptible(&mut self, generation: u32) {
-        self.uninterruptible = Some(generation);
-        if self.queue.current().is_some_and(|(current, _)| current == generation) {
+    pub fn set_uninterruptible(&mut self, response_id: u32) {
+        self.uninterruptible = Some(response_id);
+        if self.queue.current().is_some_and(|(current, _)| current == response_id) {
             self.resume();
         }
     }
@@ -251,14 +251,14 @@ impl Leg {
     }
 
     fn is_interruptible(&self) -> bool {
-        let current = self.queue.current().map(|(generation, _)| generation);
+        let current = self.queue.current().map(|(response_id, _)| response_id);
         self.queue.is_active() && (current.is_none() || current != self.uninterruptible)
     }
 
     fn pause_playout(&mut self, now: Instant) {
-        if let Some((generation, _)) = self.queue.current().filter(|_| !self.queue.is_paused()) {
+        if let Some((response_id, _)) = self.queue.current().filter(|_| !self.queue.is_paused()) {
             self.queue.pause();
-            self.push_event(LegEvent::PlayoutPaused { generation, at: now });
+            self.push_event(LegEvent::PlayoutPaused { response_id, at: now });
         }
     }
 

@@ -93,11 +93,11 @@ impl Leg {
             }
             if self.is_other_companding(packet.payload_type) {
                 // Asymmetric senders exist: the payload type decides (RFC 3551 section 6).
-                let law = if packet.payload_type == 0 { Companding::MuLaw } else { Companding::ALaw };
-                self.stream.codec = Codec::G711(law);
+                let companding = if packet.payload_type == 0 { Companding::MuLaw } else { Companding::ALaw };
+                self.stream.codec = Codec::G711(companding);
                 self.stream.payload_type = packet.payload_type;
                 self.stream.payload_type_in = packet.payload_type;
-                self.codec.iter_mut().for_each(|coder| coder.set_law(law));
+                self.codec.iter_mut().for_each(|coder| coder.set_law(companding));
             }
         }
         let samples = self.codec.as_ref().and_then(|coder| coder.samples(packet.payload)).filter(|_| is_audio);
@@ -227,10 +227,10 @@ impl Leg {
         let playing = self.is_interruptible();
         let heard = self.analysis.handle_frame(now, &frame, playing);
         if self.deliver_audio {
-            let law = self.companding;
-            let mut codes = [law.silence(); FRAME_SAMPLES];
+            let companding = self.companding;
+            let mut codes = [companding.silence(); FRAME_SAMPLES];
             if !heard.is_muted {
-                law.encode_into(&frame, &mut codes);
+                companding.encode_into(&frame, &mut codes);
             }
             self.push_event(LegEvent::Audio { codes, at: now });
         }
@@ -253,8 +253,8 @@ impl Leg {
             Some(BargeInDecision::Stop) => {
                 let mut all = Vec::new();
                 self.queue.flush(|heard| all.push(heard));
-                let generation = all.iter().map(|heard| heard.segment.response_id).max().unwrap_or(0);
-                self.push_event(LegEvent::PlayoutFlushed { barge_in: true, generation, heard: all, at: now });
+                let response_id = all.iter().map(|heard| heard.segment.response_id).max().unwrap_or(0);
+                self.push_event(LegEvent::PlayoutFlushed { barge_in: true, response_id, heard: all, at: now });
             }
             None => {}
         }

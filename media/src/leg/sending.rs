@@ -51,7 +51,7 @@ impl Leg {
         let speech = self.queue.next_frame(&mut frame, |change| {
             if events.len() < limits::LEG_EVENTS_MAX {
                 events.push_back(match change {
-                    SegmentChange::Started(piece) => LegEvent::SegmentStarted { piece, at: now },
+                    SegmentChange::Started(segment) => LegEvent::SegmentStarted { segment, at: now },
                     SegmentChange::Finished(heard) => LegEvent::SegmentFinished { heard, at: now },
                 });
             }
@@ -60,8 +60,8 @@ impl Leg {
         let dry = !speech && self.queue.is_active() && !self.queue.is_paused();
         self.stats.underruns += u64::from(dry && !self.underrun);
         self.underrun = dry;
-        if let Some(backdrop) = &mut self.ambience {
-            backdrop.mix(&mut frame, speech);
+        if let Some(ambience) = &mut self.ambience {
+            ambience.mix(&mut frame, speech);
         }
         let relayed = self.relay.as_mut().is_some_and(|relay| relay.mix(&mut frame));
         self.analysis.echo.handle_sent(&frame, speech || relayed);

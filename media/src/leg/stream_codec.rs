@@ -11,7 +11,7 @@ use crate::rtp::sequence::Extender;
 
 #[derive(Debug)]
 enum CodecState {
-    G711 { law: Companding, concealer: PacketLossConcealer },
+    G711 { companding: Companding, concealer: PacketLossConcealer },
     G722 { codec: Box<G722>, concealer: PacketLossConcealer },
     Opus(Box<Opus>),
 }
@@ -26,9 +26,9 @@ pub(super) struct StreamCodec {
 
 impl StreamCodec {
     pub(super) fn new(codec: Codec) -> Self {
-        let g711 = |law| CodecState::G711 { law, concealer: PacketLossConcealer::default() };
+        let g711 = |companding| CodecState::G711 { companding, concealer: PacketLossConcealer::default() };
         let inner = match codec {
-            Codec::G711(law) => g711(law),
+            Codec::G711(companding) => g711(companding),
             Codec::G722 => CodecState::G722 { codec: Box::default(), concealer: PacketLossConcealer::default() },
             Codec::Opus => Opus::new().map_or(g711(Companding::MuLaw), |opus| CodecState::Opus(Box::new(opus))),
         };
@@ -37,8 +37,8 @@ impl StreamCodec {
 
     /// Switches between mu-law and A-law; the concealer keeps its history.
     pub(super) fn set_law(&mut self, now: Companding) {
-        if let CodecState::G711 { law, .. } = &mut self.inner {
-            *law = now;
+        if let CodecState::G711 { companding, .. } = &mut self.inner {
+            *companding = now;
         }
     }
 
@@ -77,10 +77,10 @@ impl StreamCodec {
 
     pub(super) fn decode(&mut self, payload: &[u8], out: &mut dyn FnMut(&[i16])) {
         match &mut self.inner {
-            CodecState::G711 { law, concealer } => {
+            CodecState::G711 { companding, concealer } => {
                 let mut samples = [0; limits::PACKET_SAMPLES_MAX];
                 let Some(samples) = samples.get_mut(..payload.len()) else { return };
-                law.decode_into(payload, samples);
+                companding.decode_into(payload, samples);
                 concealer.handle_received(samples);
                 out(samples);
             }
@@ -127,8 +127,8 @@ impl StreamCodec {
     /// The payload of a frame; `None` when it need not be sent.
     pub(super) fn encode<'a>(&mut self, frame: &Frame, out: &'a mut [u8; FRAME_SAMPLES]) -> Option<&'a [u8]> {
         match &mut self.inner {
-            CodecState::G711 { law, .. } => {
-                law.encode_into(frame, out);
+            CodecState::G711 { companding, .. } => {
+                companding.encode_into(frame, out);
                 Some(out)
             }
             CodecState::G722 { codec, .. } => {

@@ -168,7 +168,7 @@ pub enum LegEvent {
         last_sound: Instant,
     },
     SegmentStarted {
-        piece: SegmentId,
+        segment: SegmentId,
         at: Instant,
     },
     SegmentFinished {
@@ -177,7 +177,7 @@ pub enum LegEvent {
     },
     /// The caller made a sound while the agent spoke. Playout is paused until resumed or flushed.
     PlayoutPaused {
-        generation: u32,
+        response_id: u32,
         at: Instant,
     },
     /// An echo path was found.
@@ -193,7 +193,7 @@ pub enum LegEvent {
     /// newest that was silenced.
     PlayoutFlushed {
         barge_in: bool,
-        generation: u32,
+        response_id: u32,
         heard: Vec<SegmentPlayed>,
         at: Instant,
     },

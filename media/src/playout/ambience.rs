@@ -147,11 +147,11 @@ mod tests {
     use crate::frame::level_dbfs;
 
     fn play(scene: AmbienceKind, frames: usize, voice: bool) -> Vec<i16> {
-        let mut backdrop = AmbienceMixer::new(scene, 0.0);
+        let mut ambience = AmbienceMixer::new(scene, 0.0);
         let mut all = vec![];
         for _ in 0..frames {
             let mut frame = [0; FRAME_SAMPLES];
-            backdrop.mix(&mut frame, voice);
+            ambience.mix(&mut frame, voice);
             all.extend(frame);
         }
         all

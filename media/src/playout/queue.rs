@@ -38,7 +38,7 @@ struct QueuedSegment {
 
 #[derive(Debug, Default)]
 pub struct PlayoutQueue {
-    pieces: VecDeque<QueuedSegment>,
+    segments: VecDeque<QueuedSegment>,
     queued_samples: usize,
     /// Responses up to this one were flushed; audio that still arrives for them is dropped.
     flushed: Option<u32>,
@@ -60,8 +60,8 @@ impl PlayoutQueue {
             self.overflow_samples += samples.len() as u64;
             return;
         }
-        if self.pieces.back().is_none_or(|piece| piece.id != id) {
-            self.pieces.push_back(QueuedSegment {
+        if self.segments.back().is_none_or(|segment| segment.id != id) {
+            self.segments.push_back(QueuedSegment {
                 id,
                 chunks: VecDeque::new(),
                 offset: 0,
@@ -69,24 +69,24 @@ impl PlayoutQueue {
                 ended: false,
             });
         }
-        if let Some(piece) = self.pieces.back_mut() {
+        if let Some(segment) = self.segments.back_mut() {
             self.queued_samples += samples.len();
             if !samples.is_empty() {
-                piece.chunks.push_back(samples);
+                segment.chunks.push_back(samples);
             }
-            piece.ended |= ended;
+            segment.ended |= ended;
         }
     }
 
     /// Something can be played now.
     pub fn is_ready(&self) -> bool {
-        let waiting = self.queued_samples > 0 || self.pieces.front().is_some_and(|piece| piece.ended);
+        let waiting = self.queued_samples > 0 || self.segments.front().is_some_and(|segment| segment.ended);
         self.tail.is_some() || waiting && !self.is_paused
     }
 
     /// The current response, and whether any of its current segment was played.
     pub fn current(&self) -> Option<(u32, bool)> {
-        self.pieces.front().map(|piece| (piece.id.response_id, piece.sent_samples > 0))
+        self.segments.front().map(|segment| (segment.id.response_id, segment.sent_samples > 0))
     }
 
     pub fn is_paused(&self) -> bool {
@@ -100,7 +100,7 @@ impl PlayoutQueue {
         }
         self.is_paused = true;
         let mut frame: Frame = [0; FRAME_SAMPLES];
-        if self.pieces.front().is_some_and(|piece| piece.sent_samples > 0 && piece.peek(&mut frame)) {
+        if self.segments.front().is_some_and(|segment| segment.sent_samples > 0 && segment.peek(&mut frame)) {
             fade_out(&mut frame);
             self.tail = Some(Box::new(frame));
         }
@@ -113,7 +113,7 @@ impl PlayoutQueue {
 
     /// True while speech is playing or queued, or a started segment is incomplete.
     pub fn is_active(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.sent_samples > 0 || !piece.chunks.is_empty())
+        self.segments.iter().any(|segment| segment.sent_samples > 0 || !segment.chunks.is_empty())
     }
 
     pub fn queued_samples(&self) -> usize {
@@ -131,11 +131,11 @@ impl PlayoutQueue {
             return false;
         }
         let mut filled = 0;
-        while let Some(piece) = self.pieces.front_mut() {
-            filled += piece.copy_into(&mut frame[filled..], &mut changed);
-            if piece.ended && piece.chunks.is_empty() {
-                let heard = SegmentPlayed { segment: piece.id, sent_samples: piece.sent_samples, complete: true };
-                self.pieces.pop_front();
+        while let Some(segment) = self.segments.front_mut() {
+            filled += segment.copy_into(&mut frame[filled..], &mut changed);
+            if segment.ended && segment.chunks.is_empty() {
+                let heard = SegmentPlayed { segment: segment.id, sent_samples: segment.sent_samples, complete: true };
+                self.segments.pop_front();
                 changed(SegmentChange::Finished(heard));
             } else {
                 break;
@@ -155,9 +155,9 @@ impl PlayoutQueue {
     pub fn flush(&mut self, mut heard: impl FnMut(SegmentPlayed)) {
         let was_held = std::mem::take(&mut self.is_paused);
         self.fade_in_next = false;
-        let Some(newest) = self.pieces.back().map(|piece| piece.id.response_id) else { return };
+        let Some(newest) = self.segments.back().map(|segment| segment.id.response_id) else { return };
         let mut frame: Frame = [0; FRAME_SAMPLES];
-        let playing = self.pieces.front().is_some_and(|piece| piece.sent_samples > 0);
+        let playing = self.segments.front().is_some_and(|segment| segment.sent_samples > 0);
         if playing
             && !was_held
             && self.next_frame(&mut frame, |change| {
@@ -169,17 +169,17 @@ impl PlayoutQueue {
             fade_out(&mut frame);
             self.tail = Some(Box::new(frame));
         }
-        for piece in self.pieces.drain(..) {
-            heard(SegmentPlayed { segment: piece.id, sent_samples: piece.sent_samples, complete: false });
+        for segment in self.segments.drain(..) {
+            heard(SegmentPlayed { segment: segment.id, sent_samples: segment.sent_samples, complete: false });
         }
         self.queued_samples = 0;
         self.flushed = Some(self.flushed.map_or(newest, |flushed| flushed.max(newest)));
     }
 
     /// Drops all current and future audio up to and including a response.
-    pub fn flush_response(&mut self, generation: u32, heard: impl FnMut(SegmentPlayed)) {
+    pub fn flush_response(&mut self, response_id: u32, heard: impl FnMut(SegmentPlayed)) {
         self.flush(heard);
-        self.flushed = Some(self.flushed.map_or(generation, |flushed| flushed.max(generation)));
+        self.flushed = Some(self.flushed.map_or(response_id, |flushed| flushed.max(response_id)));
     }
 }
 
@@ -226,8 +226,8 @@ impl QueuedSegment {
 mod tests {
     use super::*;
 
-    fn id(generation: u32, index: u32) -> SegmentId {
-        SegmentId { response_id: generation, index }
+    fn id(response_id: u32, index: u32) -> SegmentId {
+        SegmentId { response_id, index }
     }
 
     fn play(queue: &mut PlayoutQueue, frames: usize) -> (Vec<Frame>, Vec<SegmentChange>) {

@@ -129,11 +129,11 @@ fn rtc(now: Instant, ice_lite: bool, codecs: &[Codec]) -> Rtc {
 impl WebRtcPeer {
     /// Takes an offer with one audio stream; we are ICE-lite and passive.
     pub fn answer(
-        now: Instant, offer: &str, reach: &HostCandidates, codecs: &[Codec],
+        now: Instant, offer: &str, host_candidates: &HostCandidates, codecs: &[Codec],
     ) -> Result<AnsweredOffer, WebRtcError> {
         let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
         let mut rtc = rtc(now, true, codecs);
-        add_host_candidates(&mut rtc, reach);
+        add_host_candidates(&mut rtc, host_candidates);
         let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
         let sdp = answer.to_sdp_string();
         let mid = audio_mid(&sdp).ok_or_else(|| WebRtcError("no audio in the offer".to_owned()))?;
@@ -143,9 +143,9 @@ impl WebRtcPeer {
     }
 
     /// An offer of one audio stream, for callers that are not servers.
-    pub fn offer(now: Instant, reach: &HostCandidates, codecs: &[Codec]) -> Option<PendingOffer> {
+    pub fn offer(now: Instant, host_candidates: &HostCandidates, codecs: &[Codec]) -> Option<PendingOffer> {
         let mut rtc = rtc(now, false, codecs);
-        add_host_candidates(&mut rtc, reach);
+        add_host_candidates(&mut rtc, host_candidates);
         let mut api = rtc.sdp_api();
         let mid = api.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
         let (offer, pending) = api.apply()?;
@@ -200,34 +200,36 @@ impl WebRtcPeer {
     }
 
     /// The other side begins ICE anew; ours from now on.
-    pub fn restart_ice(&mut self, theirs: IceCredentials, reach: &HostCandidates) -> IceCredentials {
+    pub fn restart_ice(&mut self, theirs: IceCredentials, host_candidates: &HostCandidates) -> IceCredentials {
         let ours = IceCreds::new();
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(ours.clone());
         api.set_remote_ice_credentials(IceCreds { ufrag: theirs.ufrag, pass: theirs.password });
-        add_host_candidates(&mut self.rtc, reach);
+        add_host_candidates(&mut self.rtc, host_candidates);
         IceCredentials { ufrag: ours.ufrag, password: ours.pass }
     }
 
     /// Whether a datagram from there belongs to this peer: its address was proven by a check.
-    pub fn accepts(&self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
-        let receive = Receive::new(way.protocol(), source, to, bytes);
+    pub fn accepts(
+        &self, now: Instant, transport: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
+    ) -> bool {
+        let receive = Receive::new(transport.protocol(), source, to, bytes);
         receive.is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
     /// False for a datagram that makes no sense, and for checks from more addresses than a browser has.
     pub fn handle(
-        &mut self, now: Instant, way: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
+        &mut self, now: Instant, transport: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
     ) -> bool {
         let is_check = bytes.first() == Some(&0);
-        if is_check && !self.sources.contains(&(way, source)) {
+        if is_check && !self.sources.contains(&(transport, source)) {
             // Checks with a wrong password use no memory.
-            if self.sources.len() >= ICE_ADDRESSES_MAX || !self.accepts(now, way, source, to, bytes) {
+            if self.sources.len() >= ICE_ADDRESSES_MAX || !self.accepts(now, transport, source, to, bytes) {
                 return false;
             }
-            self.sources.push((way, source));
+            self.sources.push((transport, source));
         }
-        let Ok(receive) = Receive::new(way.protocol(), source, to, bytes) else { return false };
+        let Ok(receive) = Receive::new(transport.protocol(), source, to, bytes) else { return false };
         self.rtc.handle_input(Input::Receive(now, receive)).is_ok()
     }
 
@@ -269,8 +271,8 @@ impl WebRtcPeer {
                     return give_up.map_or(at, |give_up| at.min(give_up));
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let way = if transmit.proto == Protocol::Udp { IceTransport::Udp } else { IceTransport::Tcp };
-                    out(PeerOutput::Send { transport: way, to: transmit.destination, bytes: &transmit.contents });
+                    let transport = if transmit.proto == Protocol::Udp { IceTransport::Udp } else { IceTransport::Tcp };
+                    out(PeerOutput::Send { transport, to: transmit.destination, bytes: &transmit.contents });
                 }
                 Ok(Output::Event(event)) => self.event(now, event, out),
                 Err(error) => {
@@ -358,13 +360,13 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<StreamConfig, WebRtcError> {
     })
 }
 
-fn add_host_candidates(rtc: &mut Rtc, reach: &HostCandidates) {
-    for addr in &reach.udp {
+fn add_host_candidates(rtc: &mut Rtc, host_candidates: &HostCandidates) {
+    for addr in &host_candidates.udp {
         if let Ok(candidate) = Candidate::builder().udp().host(*addr).build() {
             rtc.add_local_candidate(candidate);
         }
     }
-    for addr in &reach.tcp {
+    for addr in &host_candidates.tcp {
         if let Ok(candidate) = Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build() {
             rtc.add_local_candidate(candidate);
         }

@@ -377,9 +377,9 @@ mod tests {
     fn start() -> (Instant, EndOfTurnDetector) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
-        let mut endpoint = EndOfTurnDetector::new(EndOfTurnConfig::default());
-        endpoint.handle_speech_started(now);
-        (now, endpoint)
+        let mut detector = EndOfTurnDetector::new(EndOfTurnConfig::default());
+        detector.handle_speech_started(now);
+        (now, detector)
     }
 
     #[test]
@@ -547,19 +547,19 @@ mod tests {
         for pieces in
             [&["Hello,", "good", "morning."][..], &["Hello, good", "morning."], &["Hello,", "", "good morning."]]
         {
-            let (now, mut endpoint) = start();
-            endpoint.handle_interim(now, "Hello, good morning.");
-            endpoint.handle_speech_ended(now + 500 * MS);
-            let turn = endpoint.take_turn(now + 2_000 * MS).unwrap();
+            let (now, mut detector) = start();
+            detector.handle_interim(now, "Hello, good morning.");
+            detector.handle_speech_ended(now + 500 * MS);
+            let turn = detector.take_turn(now + 2_000 * MS).unwrap();
             assert_eq!(turn.text, "Hello, good morning.");
-            for piece in pieces {
-                endpoint.handle_final(now + 2_100 * MS, piece, None, false);
-                assert_eq!(endpoint.words(), "", "{pieces:?}");
+            for segment in pieces {
+                detector.handle_final(now + 2_100 * MS, segment, None, false);
+                assert_eq!(detector.words(), "", "{pieces:?}");
             }
-            assert!(!endpoint.is_final_outstanding(), "{pieces:?}");
+            assert!(!detector.is_final_outstanding(), "{pieces:?}");
             // What is said afterwards counts, whatever it begins with.
-            endpoint.handle_final(now + 3_000 * MS, "Hello again.", None, true);
-            assert_eq!(endpoint.words(), "Hello again.", "{pieces:?}");
+            detector.handle_final(now + 3_000 * MS, "Hello again.", None, true);
+            assert_eq!(detector.words(), "Hello again.", "{pieces:?}");
         }
     }
 }

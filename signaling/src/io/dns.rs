@@ -27,7 +27,7 @@ pub(super) enum LookupPurpose {
 
 #[derive(Debug)]
 pub(super) struct Lookup {
-    pub hop: NextHop,
+    pub next_hop: NextHop,
     /// When neither the hop nor DNS name one.
     pub transport: Transport,
     pub purpose: LookupPurpose,
@@ -48,8 +48,8 @@ pub(super) struct DnsCache {
     known: HashMap<DnsCacheKey, (Vec<TransportAddress>, Instant)>,
 }
 
-fn key(hop: &NextHop) -> DnsCacheKey {
-    (hop.host.to_ascii_lowercase(), hop.port, hop.transport)
+fn key(next_hop: &NextHop) -> DnsCacheKey {
+    (next_hop.host.to_ascii_lowercase(), next_hop.port, next_hop.transport)
 }
 
 fn resolver_for(server: SocketAddr) -> Option<TokioResolver> {
@@ -76,42 +76,42 @@ impl DnsCache {
         self.resolver.clone()
     }
 
-    pub(super) fn get(&self, now: Instant, hop: &NextHop) -> Option<Vec<TransportAddress>> {
-        self.known.get(&key(hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
+    pub(super) fn get(&self, now: Instant, next_hop: &NextHop) -> Option<Vec<TransportAddress>> {
+        self.known.get(&key(next_hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
     }
 
-    pub(super) fn insert(&mut self, now: Instant, hop: &NextHop, addresses: &[TransportAddress]) {
+    pub(super) fn insert(&mut self, now: Instant, next_hop: &NextHop, addresses: &[TransportAddress]) {
         self.known.retain(|_, (_, until)| *until > now);
         if self.known.len() < NAMES_MAX {
-            self.known.entry(key(hop)).or_insert_with(|| (addresses.to_vec(), now + CACHE_LIFETIME));
+            self.known.entry(key(next_hop)).or_insert_with(|| (addresses.to_vec(), now + CACHE_LIFETIME));
         }
     }
 }
 
 pub(super) async fn resolve(asked: Lookup, resolver: Option<TokioResolver>, resolved: mpsc::Sender<LookupResult>) {
-    let looking = look_up(&asked.hop, asked.transport, resolver.as_ref());
+    let looking = look_up(&asked.next_hop, asked.transport, resolver.as_ref());
     // The result is always sent, even if the resolver panics.
     let looking = async { contain("sip_names", looking).await.unwrap_or_else(|error| Err(error.to_string())) };
     let result = match tokio::time::timeout(LOOKUP_DEADLINE, looking).await {
-        Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.hop.host)),
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("resolve {}: no address", asked.next_hop.host)),
         Ok(result) => result,
-        Err(_) => Err(format!("resolve {}: deadline passed", asked.hop.host)),
+        Err(_) => Err(format!("resolve {}: deadline passed", asked.next_hop.host)),
     };
     let _ = resolved.send(LookupResult { asked, result }).await;
 }
 
 async fn look_up(
-    hop: &NextHop, transport: Transport, resolver: Option<&TokioResolver>,
+    next_hop: &NextHop, transport: Transport, resolver: Option<&TokioResolver>,
 ) -> Result<Vec<TransportAddress>, String> {
     // A port means that the name is a host (section 4.2).
-    if let (Some(resolver), None) = (resolver, hop.port) {
-        let transports = match hop.transport {
+    if let (Some(resolver), None) = (resolver, next_hop.port) {
+        let transports = match next_hop.transport {
             Some(transport) => vec![transport],
-            None => naptr(resolver, &hop.host).await.unwrap_or_else(|| vec![transport]),
+            None => naptr(resolver, &next_hop.host).await.unwrap_or_else(|| vec![transport]),
         };
         let mut found = Vec::new();
         for transport in transports {
-            for (host, port) in srv(resolver, &hop.host, transport).await {
+            for (host, port) in srv(resolver, &next_hop.host, transport).await {
                 found.extend(addresses(Some(resolver), &host, port, transport).await.unwrap_or_default());
                 if found.len() >= limits::ADDRESSES_MAX {
                     return Ok(found);
@@ -122,8 +122,8 @@ async fn look_up(
             return Ok(found);
         }
     }
-    let transport = hop.transport.unwrap_or(transport);
-    addresses(resolver, &hop.host, hop.port.unwrap_or(transport.default_port()), transport).await
+    let transport = next_hop.transport.unwrap_or(transport);
+    addresses(resolver, &next_hop.host, next_hop.port.unwrap_or(transport.default_port()), transport).await
 }
 
 async fn addresses(
@@ -190,8 +190,8 @@ async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<
         })
         .filter(|record| !record.host.is_empty()) // "." says that there is no such service
         .collect();
-    let dice = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), host);
-    order_by_weight(found, dice)
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), host);
+    order_by_weight(found, random)
 }
 
 #[derive(Clone, Debug)]
@@ -203,14 +203,14 @@ struct SrvRecord {
 }
 
 /// Sorted by priority; among equals drawn by weight, with `dice` as the only random input.
-fn order_by_weight(mut records: Vec<SrvRecord>, mut dice: u64) -> Vec<(String, u16)> {
+fn order_by_weight(mut records: Vec<SrvRecord>, mut random: u64) -> Vec<(String, u16)> {
     records.sort_by_key(|record| record.priority);
     let mut ordered = Vec::with_capacity(records.len());
     while let Some(priority) = records.first().map(|record| record.priority) {
         let equals = records.iter().take_while(|record| record.priority == priority).count();
         let total: u64 = records[..equals].iter().map(|record| u64::from(record.weight) + 1).sum();
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut drawn = (dice >> 33) % total;
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut drawn = (random >> 33) % total;
         let mut at = 0;
         while drawn > u64::from(records[at].weight) {
             drawn -= u64::from(records[at].weight) + 1;
@@ -230,7 +230,7 @@ mod tests {
     fn priority_first_and_weight_by_chance() {
         let record = |priority, weight, host: &str| SrvRecord { priority, weight, host: host.to_owned(), port: 5_060 };
         let all = vec![record(20, 0, "spare"), record(10, 90, "large"), record(10, 10, "small")];
-        let firsts: Vec<String> = (0..1_000).map(|dice| order_by_weight(all.clone(), dice)[0].0.clone()).collect();
+        let firsts: Vec<String> = (0..1_000).map(|random| order_by_weight(all.clone(), random)[0].0.clone()).collect();
         let large = firsts.iter().filter(|host| *host == "large").count();
         assert!((850..950).contains(&large), "{large} of 1000");
         assert!(firsts.iter().all(|host| host != "spare"));

@@ -257,21 +257,21 @@ impl SipDriver {
 
     fn handle_command(&mut self, command: SipCommand) {
         let now = Instant::now();
-        let endpoint = &mut self.user_agent;
+        let user_agent = &mut self.user_agent;
         let refused = match command {
             SipCommand::SendInvite { invite, reply } => {
-                let result = endpoint.send_invite(now, *invite).map(|call| {
+                let result = user_agent.send_invite(now, *invite).map(|call| {
                     let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
                     self.calls.insert(call, events);
                     (call, queue)
                 });
                 if let Err(Ok((call, _))) = reply.send(result) {
-                    let _ = endpoint.hang_up(now, call);
+                    let _ = user_agent.hang_up(now, call);
                 }
                 Ok(())
             }
             SipCommand::SendOptions { probe, reply } => {
-                let result = endpoint.send_options(now, *probe).map(|call| {
+                let result = user_agent.send_options(now, *probe).map(|call| {
                     let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
                     self.calls.insert(call, events);
                     queue
@@ -279,47 +279,47 @@ impl SipDriver {
                 let _ = reply.send(result);
                 Ok(())
             }
-            SipCommand::MarkAttended { call } => endpoint.mark_attended(call),
-            SipCommand::SendProvisional { call, status, sdp } => endpoint.send_provisional(now, call, status, sdp),
-            SipCommand::Answer { call, sdp } => endpoint.answer(now, call, sdp),
-            SipCommand::Reject { call, status, retry_after_s } => endpoint.reject(now, call, status, retry_after_s),
-            SipCommand::RejectUnknownNumber { call } => endpoint.reject_unknown_number(now, call),
-            SipCommand::AssignTrunk { call, id } => endpoint.assign_trunk(call, &id),
-            SipCommand::HangUp { call } => endpoint.hang_up(now, call),
-            SipCommand::AnswerReoffer { call, sdp } => endpoint.answer_reoffer(now, call, sdp),
-            SipCommand::SendInfo { call, content_type, body } => endpoint.send_info(now, call, content_type, body),
-            SipCommand::SendRefer { call, target } => endpoint.send_refer(now, call, &target),
-            SipCommand::AnswerRefer { call, accept } => endpoint.answer_refer(now, call, accept),
-            SipCommand::SendReferNotify { call, status } => endpoint.send_refer_notify(now, call, status),
-            SipCommand::SendReoffer { call, sdp } => endpoint.send_reoffer(now, call, sdp),
-            SipCommand::Acknowledge { call, sdp } => endpoint.acknowledge(call, sdp),
+            SipCommand::MarkAttended { call } => user_agent.mark_attended(call),
+            SipCommand::SendProvisional { call, status, sdp } => user_agent.send_provisional(now, call, status, sdp),
+            SipCommand::Answer { call, sdp } => user_agent.answer(now, call, sdp),
+            SipCommand::Reject { call, status, retry_after_s } => user_agent.reject(now, call, status, retry_after_s),
+            SipCommand::RejectUnknownNumber { call } => user_agent.reject_unknown_number(now, call),
+            SipCommand::AssignTrunk { call, id } => user_agent.assign_trunk(call, &id),
+            SipCommand::HangUp { call } => user_agent.hang_up(now, call),
+            SipCommand::AnswerReoffer { call, sdp } => user_agent.answer_reoffer(now, call, sdp),
+            SipCommand::SendInfo { call, content_type, body } => user_agent.send_info(now, call, content_type, body),
+            SipCommand::SendRefer { call, target } => user_agent.send_refer(now, call, &target),
+            SipCommand::AnswerRefer { call, accept } => user_agent.answer_refer(now, call, accept),
+            SipCommand::SendReferNotify { call, status } => user_agent.send_refer_notify(now, call, status),
+            SipCommand::SendReoffer { call, sdp } => user_agent.send_reoffer(now, call, sdp),
+            SipCommand::Acknowledge { call, sdp } => user_agent.acknowledge(call, sdp),
             SipCommand::TakeEvents { call, reply } => {
                 let _ = reply.send(self.unclaimed_events.remove(&call));
                 Ok(())
             }
             SipCommand::SetRegistrations { rules } => {
-                endpoint.set_registrations(now, rules);
+                user_agent.set_registrations(now, rules);
                 Ok(())
             }
             SipCommand::SetCallsMax { calls_max, done } => {
-                endpoint.set_calls_max(calls_max);
+                user_agent.set_calls_max(calls_max);
                 let _ = done.send(());
                 Ok(())
             }
             SipCommand::SetTrunks { trunks, done } => {
                 self.admission.lists.set(trunks.clone());
-                endpoint.set_trunks(trunks);
+                user_agent.set_trunks(trunks);
                 let _ = done.send(());
                 Ok(())
             }
             SipCommand::SelfCheck { reply } => {
                 let probe = self.self_checks.start_check(reply);
-                endpoint.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
+                user_agent.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
                 Ok(())
             }
             SipCommand::Snapshot { reply } => {
-                let (sessions, server_transactions, client_transactions) = endpoint.held_counts();
-                let (counters, calls) = (endpoint.counters(), endpoint.calls());
+                let (sessions, server_transactions, client_transactions) = user_agent.held_counts();
+                let (counters, calls) = (user_agent.counters(), user_agent.calls());
                 let _ = reply.send(SipSnapshot { counters, calls, sessions, server_transactions, client_transactions });
                 Ok(())
             }
@@ -377,20 +377,20 @@ impl SipDriver {
                 self.send_to(transmit, addr);
             }
             TransmitTarget::Name { host, port } => {
-                let hop = NextHop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
+                let next_hop = NextHop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
                 let transport = transmit.transport;
-                self.start_lookup(Lookup { hop, transport, purpose: LookupPurpose::Message(transmit) });
+                self.start_lookup(Lookup { next_hop, transport, purpose: LookupPurpose::Message(transmit) });
             }
         }
     }
 
     fn handle_dns_query(&mut self, query: DnsQuery) {
-        let DnsQuery { id, hop, transport } = query;
-        self.start_lookup(Lookup { hop, transport, purpose: LookupPurpose::Query(id) });
+        let DnsQuery { id, next_hop, transport } = query;
+        self.start_lookup(Lookup { next_hop, transport, purpose: LookupPurpose::Query(id) });
     }
 
     fn start_lookup(&mut self, asked: Lookup) {
-        if let Some(addresses) = self.names.get(Instant::now(), &asked.hop) {
+        if let Some(addresses) = self.names.get(Instant::now(), &asked.next_hop) {
             return self.handle_lookup_result(LookupResult { asked, result: Ok(addresses) });
         }
         // Queries are limited by the user agent itself.
@@ -411,7 +411,7 @@ impl SipDriver {
     fn handle_lookup_result(&mut self, LookupResult { asked, result }: LookupResult) {
         let now = Instant::now();
         if let Ok(addresses) = &result {
-            self.names.insert(now, &asked.hop, addresses);
+            self.names.insert(now, &asked.next_hop, addresses);
         }
         match (asked.purpose, result) {
             (LookupPurpose::Query(id), result) => self.user_agent.handle_resolved(now, id, result),
@@ -422,7 +422,7 @@ impl SipDriver {
                     let before = transmit.server_name.take();
                     let is_there =
                         before.as_deref().is_some_and(|name| self.streams.get(address, Some(name)).is_some());
-                    transmit.server_name = if is_there { before } else { Some(asked.hop.host.as_str().into()) };
+                    transmit.server_name = if is_there { before } else { Some(asked.next_hop.host.as_str().into()) };
                     self.send_to(transmit, address.addr);
                 }
             }

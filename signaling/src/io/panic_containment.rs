@@ -193,8 +193,8 @@ impl SipDriver {
         }
         if std::mem::take(&mut self.self_checks.suspect) {
             // A panic may have lost a session; its owner sees its queue closed.
-            let endpoint = &self.user_agent;
-            self.calls.retain(|call, _| endpoint.has_call(*call));
+            let user_agent = &self.user_agent;
+            self.calls.retain(|call, _| user_agent.has_call(*call));
         }
     }
 }

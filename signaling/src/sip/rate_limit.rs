@@ -197,18 +197,18 @@ impl RateLimiter {
 
     /// Whether further credentials for that user name are looked at.
     pub fn may_check_credentials(
-        &mut self, now: Instant, source: SourceAddress, guesser: SourceProof, username: &str,
+        &mut self, now: Instant, source: SourceAddress, source_proof: SourceProof, username: &str,
     ) -> bool {
-        let key = (source, guesser, self.hash(username));
-        self.wrong_credentials.has_token(now, key, credentials_rate(guesser))
+        let key = (source, source_proof, self.hash(username));
+        self.wrong_credentials.has_token(now, key, credentials_rate(source_proof))
     }
 
     /// Credentials were wrong.
     pub fn record_wrong_credentials(
-        &mut self, now: Instant, source: SourceAddress, guesser: SourceProof, username: &str,
+        &mut self, now: Instant, source: SourceAddress, source_proof: SourceProof, username: &str,
     ) {
-        let key = (source, guesser, self.hash(username));
-        self.wrong_credentials.take_token(now, key, credentials_rate(guesser));
+        let key = (source, source_proof, self.hash(username));
+        self.wrong_credentials.take_token(now, key, credentials_rate(source_proof));
     }
 
     fn hash(&self, username: &str) -> u64 {
@@ -216,8 +216,8 @@ impl RateLimiter {
     }
 }
 
-fn credentials_rate(guesser: SourceProof) -> TokenRate {
-    match guesser {
+fn credentials_rate(source_proof: SourceProof) -> TokenRate {
+    match source_proof {
         SourceProof::Unverified | SourceProof::ReceivedChallenge => WRONG_CREDENTIALS_DATAGRAM,
         SourceProof::Connected => WRONG_CREDENTIALS_STREAM,
     }
@@ -325,13 +325,14 @@ mod tests {
     fn wrong_credentials_are_limited_per_user_and_source_proof() {
         let mut now = Instant::now();
         let mut limiter = RateLimiter::new(now);
-        let guess = |limiter: &mut RateLimiter, now, guesser, user| {
-            let may = limiter.may_check_credentials(now, v4(1), guesser, user);
-            limiter.record_wrong_credentials(now, v4(1), guesser, user);
+        let guess = |limiter: &mut RateLimiter, now, source_proof, user| {
+            let may = limiter.may_check_credentials(now, v4(1), source_proof, user);
+            limiter.record_wrong_credentials(now, v4(1), source_proof, user);
             may
         };
-        let count =
-            |limiter: &mut RateLimiter, now, guesser| (0..500).filter(|_| guess(limiter, now, guesser, "a")).count();
+        let count = |limiter: &mut RateLimiter, now, source_proof| {
+            (0..500).filter(|_| guess(limiter, now, source_proof, "a")).count()
+        };
         assert_eq!(count(&mut limiter, now, SourceProof::Connected), 20);
         assert_eq!(count(&mut limiter, now, SourceProof::Unverified), 40, "forged ones are their own kind");
         assert!(limiter.may_check_credentials(now, v4(1), SourceProof::ReceivedChallenge, "a"));

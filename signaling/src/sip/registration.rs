@@ -77,10 +77,10 @@ impl Registration {
     }
 
     /// The time until the next attempt. `dice` below 1,000 spreads many registrations over half of the wait.
-    pub fn handle_failure(&mut self, now: Instant, retry_after_s: Option<u32>, dice: u32) -> Duration {
+    pub fn handle_failure(&mut self, now: Instant, retry_after_s: Option<u32>, random: u32) -> Duration {
         let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(6)).min(RETRY_MAX);
         let half = doubled.checked_div(2).unwrap_or(doubled);
-        let spread = half.saturating_mul(dice % 1_000).checked_div(1_000).unwrap_or_default();
+        let spread = half.saturating_mul(random % 1_000).checked_div(1_000).unwrap_or_default();
         self.failures = self.failures.saturating_add(1);
         let wait = match retry_after_s {
             Some(seconds) => Duration::from_secs(seconds.clamp(1, limits::INTERVAL_S_MAX).into()),

@@ -324,7 +324,7 @@ pub fn start_lines(method: &str) -> Vec<Vec<u8>> {
     ] {
         all.push(format!("{method} {uri} SIP/2.0").into_bytes());
     }
-    for line in [
+    for network in [
         "{} sip:a@h SIP/2.0 ",
         "{}  sip:a@h SIP/2.0",
         "{} sip:a@h SIP/3.0",
@@ -335,7 +335,7 @@ pub fn start_lines(method: &str) -> Vec<Vec<u8>> {
         "SIP/2.0 099 x",
         "SIP/2.0 é",
     ] {
-        all.push(line.replace("{}", method).into_bytes());
+        all.push(network.replace("{}", method).into_bytes());
     }
     for byte in [0, b'\r', 0x80, 0xE9, 0x7F] {
         all.push([method.as_bytes(), b" sip:a", &[byte], b"@h SIP/2.0"].concat());

@@ -71,7 +71,7 @@ pub struct TestNetwork {
     pub events: [Vec<SipEvent>; 2],
     flying: BinaryHeap<InFlight>,
     sent: u64,
-    pub dice: Rng,
+    pub rng: Rng,
     pub weather: NetworkConditions,
     /// Messages on the wire by first word, retransmissions included.
     seen: HashMap<String, u32>,
@@ -132,7 +132,7 @@ impl TestNetwork {
             events: [vec![], vec![]],
             flying: BinaryHeap::new(),
             sent: 0,
-            dice: Rng(seed * 2 + 1),
+            rng: Rng(seed * 2 + 1),
             weather,
             seen: HashMap::new(),
             names: HashMap::new(),
@@ -181,7 +181,7 @@ impl TestNetwork {
                 self.events[side].push(event);
             }
             while let Some(query) = self.sides[side].poll_query() {
-                let found = self.names.get(&query.hop.host).cloned().ok_or_else(|| "no such name".to_owned());
+                let found = self.names.get(&query.next_hop.host).cloned().ok_or_else(|| "no such name".to_owned());
                 self.sides[side].handle_resolved(self.now, query.id, found);
             }
             while let Some(transmit) = self.sides[side].poll_transmit() {
@@ -202,13 +202,13 @@ impl TestNetwork {
                 let word = String::from_utf8_lossy(&transmit.bytes).split_once("\r\n").unwrap().0.to_owned();
                 let word = word.strip_prefix("SIP/2.0 ").unwrap_or(&word).split(' ').next().unwrap().to_owned();
                 *self.seen.entry(word).or_default() += 1;
-                if self.dice.roll(100) < self.weather.loss_percent {
+                if self.rng.roll(100) < self.weather.loss_percent {
                     continue;
                 }
-                let copies = 1 + u64::from(self.dice.roll(100) < self.weather.duplicate_percent);
+                let copies = 1 + u64::from(self.rng.roll(100) < self.weather.duplicate_percent);
                 for _ in 0..copies {
                     self.sent += 1;
-                    let delay = Duration::from_millis(5 + self.dice.roll(self.weather.jitter_ms + 1));
+                    let delay = Duration::from_millis(5 + self.rng.roll(self.weather.jitter_ms + 1));
                     let at = std::cmp::Reverse(self.now + delay);
                     let bytes = transmit.bytes.to_vec();
                     self.flying.push(InFlight(at, u64::MAX - self.sent, to, transmit.transport, bytes));

@@ -123,7 +123,7 @@ struct TestPeer {
 type ExpectedAnswer = (String, String);
 
 pub struct TestWorld {
-    pub endpoint: UserAgent,
+    pub user_agent: UserAgent,
     pub now: Instant,
     peers: Vec<TestPeer>,
     by_ip: HashMap<IpAddr, usize>,
@@ -164,7 +164,7 @@ fn name(user: &str, host: &str) -> NameAddr {
 
 /// First value of a header in a message of the endpoint's.
 fn header<'a>(text: &'a str, name: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("")
+    text.lines().find_map(|network| network.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("")
 }
 
 fn tag(text: &str, name: &str) -> String {
@@ -174,7 +174,7 @@ fn tag(text: &str, name: &str) -> String {
 impl TestWorld {
     pub fn new(now: Instant) -> Self {
         Self {
-            endpoint: UserAgent::new(now, config(), [9; 32]),
+            user_agent: UserAgent::new(now, config(), [9; 32]),
             now,
             peers: vec![],
             by_ip: HashMap::new(),
@@ -218,13 +218,13 @@ impl TestWorld {
                 self.hear(at, &self.initial(at).bytes());
                 let call = self.peers[at].call.expect("the INVITE was taken");
                 if scene == Ringing {
-                    let _ = self.endpoint.send_provisional(now, call, 180, None);
+                    let _ = self.user_agent.send_provisional(now, call, 180, None);
                     self.pump();
                     self.learn_tag(at);
                     return;
                 }
                 if matches!(scene, EarlyUnacknowledged | EarlyAnswered) {
-                    let _ = self.endpoint.send_provisional(now, call, 183, Some(SDP.to_vec()));
+                    let _ = self.user_agent.send_provisional(now, call, 183, Some(SDP.to_vec()));
                     self.pump();
                     self.learn_tag(at);
                     if scene == EarlyAnswered {
@@ -233,7 +233,7 @@ impl TestWorld {
                     }
                     return;
                 }
-                let _ = self.endpoint.answer(now, call, SDP.to_vec());
+                let _ = self.user_agent.answer(now, call, SDP.to_vec());
                 self.pump();
                 self.learn_tag(at);
                 if scene != AwaitingAck {
@@ -247,7 +247,7 @@ impl TestWorld {
                     self.owners_answer = before;
                 }
                 if scene == HungUp {
-                    let _ = self.endpoint.hang_up(now, call);
+                    let _ = self.user_agent.hang_up(now, call);
                     self.pump();
                 }
             }
@@ -261,8 +261,8 @@ impl TestWorld {
                 }
                 let call = self.peers[at].call.expect("we called");
                 match scene {
-                    OurOffer => drop(self.endpoint.send_reoffer(now, call, SDP.to_vec())),
-                    CalledHungUp | Canceled => drop(self.endpoint.hang_up(now, call)),
+                    OurOffer => drop(self.user_agent.send_reoffer(now, call, SDP.to_vec())),
+                    CalledHungUp | Canceled => drop(self.user_agent.hang_up(now, call)),
                     _ => {}
                 }
                 self.pump();
@@ -279,7 +279,7 @@ impl TestWorld {
                     credentials: Some(DigestCredentials { username: "u".into(), password: "p".into() }),
                     expires_s: 300,
                 });
-                self.endpoint.set_registrations(now, self.registered.clone());
+                self.user_agent.set_registrations(now, self.registered.clone());
                 self.pump();
             }
             Probing => self.call_out(at, true),
@@ -288,14 +288,14 @@ impl TestWorld {
 
     fn call_out(&mut self, at: usize, probe: bool) {
         let host = self.peers[at].addr.ip().to_string();
-        let hop = NextHop { host: host.clone(), port: Some(5_060), transport: Some(Transport::Udp) };
+        let next_hop = NextHop { host: host.clone(), port: Some(5_060), transport: Some(Transport::Udp) };
         let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
-        let hosts = vec![hop.clone(), NextHop { port: None, transport: None, ..hop.clone() }];
+        let hosts = vec![next_hop.clone(), NextHop { port: None, transport: None, ..next_hop.clone() }];
         let invite = InviteRequest {
             request_uri: Uri::sip(Some("callee"), &host, None),
             from: name("us", "10.9.9.9"),
             to: name("callee", &host),
-            hops: vec![hop],
+            hops: vec![next_hop],
             transport: Transport::Udp,
             credentials: Some(HostCredentials { credentials, hosts }),
             sdp: Some(SDP.to_vec()),
@@ -304,9 +304,9 @@ impl TestWorld {
             accept_refer: true,
         };
         let made = if probe {
-            self.endpoint.send_options(self.now, invite)
+            self.user_agent.send_options(self.now, invite)
         } else {
-            self.endpoint.send_invite(self.now, invite)
+            self.user_agent.send_invite(self.now, invite)
         };
         let call = made.expect("there is room");
         self.peers[at].call = Some(call);
@@ -429,8 +429,8 @@ impl TestWorld {
     /// One message of a peer's; a panic names the message.
     pub fn hear(&mut self, at: usize, bytes: &[u8]) {
         let (now, source) = (self.now, self.peers[at].addr);
-        let endpoint = &mut self.endpoint;
-        let handled = catch_unwind(AssertUnwindSafe(|| endpoint.handle_datagram(now, source, bytes)));
+        let user_agent = &mut self.user_agent;
+        let handled = catch_unwind(AssertUnwindSafe(|| user_agent.handle_datagram(now, source, bytes)));
         assert!(handled.is_ok(), "a panic (above) at: {}", bytes.escape_ascii());
         self.pump();
     }
@@ -457,7 +457,7 @@ impl TestWorld {
     fn pump(&mut self) {
         loop {
             let mut idle = true;
-            while let Some(transmit) = self.endpoint.poll_transmit() {
+            while let Some(transmit) = self.user_agent.poll_transmit() {
                 idle = false;
                 let TransmitTarget::Addr(addr) = transmit.target else { continue };
                 if let Some(at) = self.by_ip.get(&addr.ip()) {
@@ -471,11 +471,11 @@ impl TestWorld {
                     }
                 }
             }
-            while let Some(query) = self.endpoint.poll_query() {
+            while let Some(query) = self.user_agent.poll_query() {
                 idle = false;
-                self.endpoint.handle_resolved(self.now, query.id, Err("no such name".into()));
+                self.user_agent.handle_resolved(self.now, query.id, Err("no such name".into()));
             }
-            while let Some(event) = self.endpoint.poll_event() {
+            while let Some(event) = self.user_agent.poll_event() {
                 idle = false;
                 self.event(event);
             }
@@ -493,7 +493,7 @@ impl TestWorld {
                 if let Some(at) = self.by_ip.get(&incoming.source.ip()) {
                     self.peers[*at].call = Some(incoming.call);
                 }
-                let _ = self.endpoint.assign_trunk(incoming.call, &"t".into());
+                let _ = self.user_agent.assign_trunk(incoming.call, &"t".into());
                 self.begun.insert(incoming.call, 0);
                 let text = format!("{} {} {}", incoming.from, incoming.to, incoming.request_uri);
                 let texts = incoming.headers.iter().map(|header| header.value.as_str()).chain([text.as_str()]);
@@ -501,10 +501,10 @@ impl TestWorld {
             }
             SipEvent::ReofferReceived { call, sdp } if self.owners_answer => {
                 let answer = (call.0 % 3 != 0).then(|| sdp.unwrap_or(SDP.to_vec()));
-                let _ = self.endpoint.answer_reoffer(now, call, answer);
+                let _ = self.user_agent.answer_reoffer(now, call, answer);
             }
             SipEvent::ReferReceived { call, .. } if self.owners_answer => {
-                let _ = self.endpoint.answer_refer(now, call, call.0 % 2 == 0);
+                let _ = self.user_agent.answer_refer(now, call, call.0 % 2 == 0);
             }
             SipEvent::Ended { call, .. } => *self.begun.entry(call).or_default() += 1,
             SipEvent::OptionsAnswered { call, .. } => *self.begun.entry(call).or_default() += 1,
@@ -527,12 +527,12 @@ impl TestWorld {
         self.pump();
         // 48 peers with a few transactions each, a dozen sendings a transaction.
         for _ in 0..20_000 {
-            let Some(at) = self.endpoint.poll_timeout().filter(|at| *at <= end) else {
+            let Some(at) = self.user_agent.poll_timeout().filter(|at| *at <= end) else {
                 self.now = end;
                 return;
             };
             self.now = self.now.max(at);
-            self.endpoint.handle_timeout(self.now);
+            self.user_agent.handle_timeout(self.now);
             self.pump();
         }
         let talkative = self.peers.iter().max_by_key(|peer| peer.heard.len());
@@ -563,10 +563,10 @@ impl TestWorld {
         assert!(open.is_empty(), "not answered in time: {open:#?}");
         let calls: Vec<CallId> = self.begun.keys().copied().collect();
         for call in calls {
-            let _ = self.endpoint.hang_up(self.now, call);
+            let _ = self.user_agent.hang_up(self.now, call);
         }
         self.registered.clear();
-        self.endpoint.set_registrations(self.now, vec![]);
+        self.user_agent.set_registrations(self.now, vec![]);
         self.pump();
         self.pass(Duration::from_secs(250));
         let mut odd = vec![];
@@ -579,7 +579,7 @@ impl TestWorld {
         assert!(self.begun.values().all(|ends| *ends == 1), "{:?}", self.begun);
         self.assert_serves();
         assert_eq!(
-            self.endpoint.held_counts(),
+            self.user_agent.held_counts(),
             (0, 0, 0),
             "{:?}",
             (0..self.peers.len()).map(label).collect::<Vec<_>>()

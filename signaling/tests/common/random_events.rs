@@ -40,7 +40,7 @@ fn name(user: &str) -> NameAddr {
 pub fn run(bytes: &[u8]) {
     let start = Instant::now();
     let mut now = start;
-    let mut endpoint = UserAgent::new(now, config(), [7; 32]);
+    let mut user_agent = UserAgent::new(now, config(), [7; 32]);
     let mut calls: Vec<CallId> = vec![];
     let mut ended: HashMap<CallId, u32> = HashMap::new();
     let mut sent: Vec<Vec<u8>> = vec![];
@@ -64,50 +64,50 @@ pub fn run(bytes: &[u8]) {
                     trunk: None,
                     accept_refer: true,
                 };
-                calls.extend(endpoint.send_invite(now, invite));
+                calls.extend(user_agent.send_invite(now, invite));
             }
-            1 => drop(endpoint.answer(now, call, b"v=0\r\n".to_vec())),
-            2 => drop(endpoint.send_provisional(now, call, 183, Some(b"v=0\r\n".to_vec()))),
-            3 => drop(endpoint.reject(now, call, 486, None)),
-            4 => drop(endpoint.hang_up(now, call)),
-            5 => drop(endpoint.send_reoffer(now, call, b"v=0\r\n".to_vec())),
-            6 => drop(endpoint.answer_reoffer(now, call, (which % 2 == 0).then(|| b"v=0\r\n".to_vec()))),
-            7 => drop(endpoint.answer_refer(now, call, which % 2 == 0)),
-            8 => drop(endpoint.acknowledge(call, None)),
-            9 => drop(endpoint.send_refer_notify(now, call, 200)),
+            1 => drop(user_agent.answer(now, call, b"v=0\r\n".to_vec())),
+            2 => drop(user_agent.send_provisional(now, call, 183, Some(b"v=0\r\n".to_vec()))),
+            3 => drop(user_agent.reject(now, call, 486, None)),
+            4 => drop(user_agent.hang_up(now, call)),
+            5 => drop(user_agent.send_reoffer(now, call, b"v=0\r\n".to_vec())),
+            6 => drop(user_agent.answer_reoffer(now, call, (which % 2 == 0).then(|| b"v=0\r\n".to_vec()))),
+            7 => drop(user_agent.answer_refer(now, call, which % 2 == 0)),
+            8 => drop(user_agent.acknowledge(call, None)),
+            9 => drop(user_agent.send_refer_notify(now, call, 200)),
             // What it sent comes back as if from the other side, whole or as an answer.
             10 | 11 if !sent.is_empty() => {
                 let echo = sent[usize::from(*which) % sent.len()].clone();
-                endpoint.handle_datagram(now, source, &echo);
+                user_agent.handle_datagram(now, source, &echo);
             }
             12 if !sent.is_empty() => {
                 let text = String::from_utf8_lossy(&sent[usize::from(*which) % sent.len()]).into_owned();
                 let status = ["100 Trying", "183 Early", "200 OK", "401 No", "422 Small", "491 Glare", "302 Moved"];
-                let line = format!("SIP/2.0 {}", status[usize::from(*which) % status.len()]);
+                let network = format!("SIP/2.0 {}", status[usize::from(*which) % status.len()]);
                 let (_, headers) = text.split_once("\r\n").unwrap_or(("", ""));
                 let answer = format!(
-                    "{line}\r\n{}",
+                    "{network}\r\n{}",
                     headers.replace("To: <sip:callee@127.0.0.9>\r\n", "To: <sip:callee@127.0.0.9>;tag=x\r\n")
                 );
-                endpoint.handle_datagram(now, source, answer.as_bytes());
+                user_agent.handle_datagram(now, source, answer.as_bytes());
             }
-            13 => endpoint.handle_timeout(now),
+            13 => user_agent.handle_timeout(now),
             _ => {
                 let (datagram, next) = rest.split_at(rest.len().min(usize::from(*which) * 4));
                 rest = next;
-                endpoint.handle_datagram(now, source, datagram);
+                user_agent.handle_datagram(now, source, datagram);
             }
         }
-        while let Some(query) = endpoint.poll_query() {
+        while let Some(query) = user_agent.poll_query() {
             let found = vec![TransportAddress { transport: Transport::Udp, addr: source }];
-            endpoint.handle_resolved(now, query.id, if which % 3 == 0 { Err("none".into()) } else { Ok(found) });
+            user_agent.handle_resolved(now, query.id, if which % 3 == 0 { Err("none".into()) } else { Ok(found) });
         }
-        while let Some(transmit) = endpoint.poll_transmit() {
+        while let Some(transmit) = user_agent.poll_transmit() {
             if sent.len() < 64 {
                 sent.push(transmit.bytes.to_vec());
             }
         }
-        while let Some(event) = endpoint.poll_event() {
+        while let Some(event) = user_agent.poll_event() {
             match event {
                 SipEvent::Incoming(incoming) => calls.push(incoming.call),
                 SipEvent::ReplacesReceived { by, .. } => calls.push(by.call),
@@ -117,18 +117,18 @@ pub fn run(bytes: &[u8]) {
         }
     }
     for call in &calls {
-        let _ = endpoint.hang_up(now, *call);
+        let _ = user_agent.hang_up(now, *call);
     }
     for _ in 0..20_000 {
-        let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(1_800)) else { break };
-        endpoint.handle_timeout(at);
-        while endpoint.poll_transmit().is_some() {}
+        let Some(at) = user_agent.poll_timeout().filter(|at| *at < now + Duration::from_secs(1_800)) else { break };
+        user_agent.handle_timeout(at);
+        while user_agent.poll_transmit().is_some() {}
     }
-    while let Some(event) = endpoint.poll_event() {
+    while let Some(event) = user_agent.poll_event() {
         if let SipEvent::Ended { call, .. } = event {
             *ended.entry(call).or_default() += 1;
         }
     }
     assert!(ended.values().all(|times| *times == 1), "{ended:?}");
-    assert_eq!(endpoint.held_counts(), (0, 0, 0), "{endpoint:?}");
+    assert_eq!(user_agent.held_counts(), (0, 0, 0), "{user_agent:?}");
 }

@@ -47,9 +47,9 @@ impl CallLeg {
 
     pub(super) async fn next(&mut self) -> SignalingEvent {
         let Self::Sip(line) = self else { return std::future::pending().await };
-        let handover = async {
+        let inbound_refer = async {
             match &mut line.inbound_refer {
-                Some(handover) => handover.next().await,
+                Some(inbound_refer) => inbound_refer.next().await,
                 None => std::future::pending().await,
             }
         };
@@ -58,7 +58,7 @@ impl CallLeg {
                 line.is_open = !matches!(event, Some(SipEvent::Ended { .. }) | None);
                 SignalingEvent::Sip(event)
             }
-            news = handover => SignalingEvent::InboundRefer(news),
+            news = inbound_refer => SignalingEvent::InboundRefer(news),
             else => std::future::pending().await,
         }
     }

@@ -49,7 +49,7 @@ pub(super) struct ConsultationParams {
     pub trunk: Option<TrunkId>,
     pub from_number: String,
     pub target: TransferTarget,
-    pub brief: CallSpec,
+    pub spec: CallSpec,
 }
 
 /// The caller's handle to the consultation call.
@@ -72,7 +72,7 @@ impl ConsultationHandle {
         Self { asks, news, relay: None }
     }
 
-    pub(super) fn brief(&self, text: String) {
+    pub(super) fn spec(&self, text: String) {
         let _ = self.asks.try_send(ConsultationCommand::SpeakBriefing(text));
     }
 
@@ -147,8 +147,8 @@ async fn call(
     let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
     let mut negotiation = context.negotiation(ports.port(), &trunk);
     let (sdp, headers) = (negotiation.offer(), Headers::default());
-    let errand = InviteParams { from_number, destination: &destination, sdp, headers };
-    let Some(invite) = trunk_calls::invite(context, &trunk, errand) else {
+    let params = InviteParams { from_number, destination: &destination, sdp, headers };
+    let Some(invite) = trunk_calls::invite(context, &trunk, params) else {
         return EndReason::TrunkError;
     };
     let delayed = invite.sdp.is_none();
@@ -179,20 +179,20 @@ async fn call(
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
         Some((context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?, stream.codec.companding()))
     });
-    let Some((leg, law)) = leg else {
+    let Some((leg, companding)) = leg else {
         context.sip.hang_up(sip_call).await;
         return EndReason::TrunkError;
     };
     let relay = leg.relay_sender();
     let party = ConsultationCall {
         context: context.clone(),
-        spec: party.brief,
+        spec: party.spec,
         sip_call,
         events,
         negotiation,
         leg,
         leg_events,
-        companding: law,
+        companding,
         tts: None,
         unplayed: VecDeque::new(),
         relay_to_caller: None,
@@ -254,9 +254,9 @@ impl ConsultationCall {
         tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) -> EndReason {
         loop {
-            let voice = async {
+            let tts = async {
                 match &mut self.tts {
-                    Some(voice) => voice.next().await,
+                    Some(tts) => tts.next().await,
                     None => std::future::pending().await,
                 }
             };
@@ -273,7 +273,7 @@ impl ConsultationCall {
                     Some(event) => self.leg_event(event, tell),
                     None => Some(EndReason::NetworkLost),
                 },
-                event = voice => {
+                event = tts => {
                     self.handle_tts_event(event, tell);
                     None
                 }
@@ -289,14 +289,14 @@ impl ConsultationCall {
     fn handle_command(&mut self, ask: ConsultationCommand) {
         match ask {
             ConsultationCommand::SpeakBriefing(text) => {
-                let (_, pieces) = AgentResponse::scripted(1, &text, AfterResponse::AwaitCaller, self.spec.style());
-                let mut voice = TtsPipeline::new(self.context.providers.clone(), self.spec.clone(), true);
-                for (index, text) in pieces {
-                    let piece = SegmentId { response_id: 1, index };
-                    self.unplayed.push_back(piece);
-                    voice.speak(piece, text);
+                let (_, segments) = AgentResponse::scripted(1, &text, AfterResponse::AwaitCaller, self.spec.style());
+                let mut tts = TtsPipeline::new(self.context.providers.clone(), self.spec.clone(), true);
+                for (index, text) in segments {
+                    let segment = SegmentId { response_id: 1, index };
+                    self.unplayed.push_back(segment);
+                    tts.speak(segment, text);
                 }
-                self.tts = Some(voice);
+                self.tts = Some(tts);
             }
             ConsultationCommand::Bridge(caller) => {
                 self.relay_to_caller = Some(caller);
@@ -309,9 +309,9 @@ impl ConsultationCall {
         &mut self, event: TtsPipelineEvent, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) {
         match event {
-            TtsPipelineEvent::Audio { piece, samples } => drop(self.leg.play(piece, samples, false)),
-            TtsPipelineEvent::Done { piece, samples, .. } => drop(self.leg.play(piece, samples, true)),
-            TtsPipelineEvent::Failed { piece, .. } => self.handle_segment_played(piece, tell),
+            TtsPipelineEvent::Audio { segment, samples } => drop(self.leg.play(segment, samples, false)),
+            TtsPipelineEvent::Done { segment, samples, .. } => drop(self.leg.play(segment, samples, true)),
+            TtsPipelineEvent::Failed { segment, .. } => self.handle_segment_played(segment, tell),
             TtsPipelineEvent::WordTimestamps { .. }
             | TtsPipelineEvent::FailedOver { .. }
             | TtsPipelineEvent::Requested { .. } => {}
@@ -319,11 +319,11 @@ impl ConsultationCall {
     }
 
     fn handle_segment_played(
-        &mut self, piece: SegmentId, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        &mut self, segment: SegmentId, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) {
-        self.unplayed.retain(|one| *one != piece);
-        if let Some(voice) = &mut self.tts {
-            voice.handle_segment_played(piece);
+        self.unplayed.retain(|one| *one != segment);
+        if let Some(tts) = &mut self.tts {
+            tts.handle_segment_played(segment);
         }
         if self.unplayed.is_empty() && self.relay_to_caller.is_none() {
             let _ = tell.try_send((ConsultationEvent::Briefed, None));

@@ -106,26 +106,26 @@ pub(super) async fn run_conversation(
     mut conversation: Conversation, hearing: SpeechBackend, early: Option<AmdDetector>,
 ) {
     conversation.record.record_answered().await;
-    let (stt, engine) = match hearing {
+    let (stt, realtime) = match hearing {
         SpeechBackend::Stt(stt) => (Some(stt), None),
         SpeechBackend::Realtime(side) => (None, Some(side)),
     };
-    let (now, brief) = (Instant::now(), conversation.spec.clone());
-    let mut machine = match &engine {
-        Some(side) => CallMachine::with_realtime(now, brief, side.traits.clone()),
-        None => CallMachine::new(now, brief),
+    let (now, spec) = (Instant::now(), conversation.spec.clone());
+    let mut machine = match &realtime {
+        Some(side) => CallMachine::with_realtime(now, spec, side.traits.clone()),
+        None => CallMachine::new(now, spec),
     };
     if let Some(early) = early {
         machine.handle_early_media(now, early);
     }
-    let voice = TtsPipeline::new(conversation.context.providers.clone(), conversation.spec.clone(), engine.is_none());
+    let tts = TtsPipeline::new(conversation.context.providers.clone(), conversation.spec.clone(), realtime.is_none());
     let mut running = ConversationLoop {
         call: conversation,
         machine,
-        tts: voice,
+        tts,
         llm: None,
         stt,
-        realtime: engine,
+        realtime,
         leg_alive: true,
         tools: JoinSet::new(),
         connecting_servers: JoinSet::new(),
@@ -158,8 +158,8 @@ impl ConversationLoop {
 
     /// Lines the call holds, for its row.
     fn lines(&self) -> u32 {
-        let handover = matches!(&self.call.leg, CallLeg::Sip(line) if line.inbound_refer.is_some());
-        1 + u32::from(self.consultation.is_some()) + u32::from(handover)
+        let inbound_refer = matches!(&self.call.leg, CallLeg::Sip(line) if line.inbound_refer.is_some());
+        1 + u32::from(self.consultation.is_some()) + u32::from(inbound_refer)
     }
 
     async fn next(&mut self) -> CallEvent {
@@ -182,15 +182,15 @@ impl ConversationLoop {
                 None => std::future::pending().await,
             }
         };
-        let engine = async {
+        let realtime = async {
             match &mut self.realtime {
                 Some(side) => side.next().await,
                 None => std::future::pending().await,
             }
         };
-        let consult = async {
+        let consultation = async {
             match &mut self.consultation {
-                Some(consult) => consult.news.recv().await,
+                Some(consultation) => consultation.news.recv().await,
                 None => std::future::pending().await,
             }
         };
@@ -200,10 +200,10 @@ impl ConversationLoop {
             command = self.call.slot.commands.recv() => CallEvent::Command(command),
             event = self.call.media.events.recv(), if self.leg_alive => CallEvent::Leg(event),
             event = stt => CallEvent::Stt(event),
-            event = engine => CallEvent::Realtime(event),
+            event = realtime => CallEvent::Realtime(event),
             event = model => CallEvent::Llm(event),
             event = self.tts.next() => CallEvent::Tts(event),
-            news = consult => CallEvent::Consultation(news),
+            news = consultation => CallEvent::Consultation(news),
             Some(server) = self.connecting_servers.join_next() => CallEvent::ToolServer(server.ok().and_then(Result::ok)),
             Some(result) = self.tools.join_next() => CallEvent::Tool(result.ok()),
             () = timer => CallEvent::Timeout,
@@ -242,14 +242,14 @@ impl ConversationLoop {
                 self.handle_realtime_event(now, event.unwrap_or_else(ended));
             }
             CallEvent::Llm(event) => {
-                let Some((generation, _)) = &self.llm else { return };
-                let generation = *generation;
+                let Some((response_id, _)) = &self.llm else { return };
+                let response_id = *response_id;
                 let event = event
                     .unwrap_or_else(|| LlmEvent::Failed(ProviderError::Disconnected("LLM stream ended".to_owned())));
                 if matches!(event, LlmEvent::Done(_) | LlmEvent::Failed(_)) {
                     self.llm = None;
                 }
-                self.machine.handle_llm_event(now, generation, event);
+                self.machine.handle_llm_event(now, response_id, event);
             }
             CallEvent::Tts(event) => self.handle_tts_event(now, event),
             CallEvent::Signaling(news) => self.call.handle_signaling_event(now, &mut self.machine, news).await,
@@ -268,8 +268,8 @@ impl ConversationLoop {
                 self.machine.note_tool_server_failure();
             }
             CallEvent::Consultation(Some((news, relay))) => {
-                if let (Some(consult), Some(relay)) = (&mut self.consultation, relay) {
-                    consult.relay = Some(relay);
+                if let (Some(consultation), Some(relay)) = (&mut self.consultation, relay) {
+                    consultation.relay = Some(relay);
                 }
                 self.machine.handle_consultation(now, news);
             }
@@ -303,16 +303,16 @@ impl ConversationLoop {
                 self.send_to_stt(SttInput::SpeechEnded);
                 self.machine.handle_speech_ended(now, last_sound);
             }
-            LegEvent::SegmentStarted { piece, at } => self.machine.handle_segment_started(piece, at),
+            LegEvent::SegmentStarted { segment, at } => self.machine.handle_segment_started(segment, at),
             LegEvent::SegmentFinished { heard, at } => {
                 self.tts.handle_segment_played(heard.segment);
                 self.machine.handle_segment_finished(heard, at);
             }
-            LegEvent::PlayoutFlushed { barge_in, generation, heard, at } => {
-                self.tts.cancel_response(generation);
-                self.machine.handle_flushed(at, barge_in, generation, &heard);
+            LegEvent::PlayoutFlushed { barge_in, response_id, heard, at } => {
+                self.tts.cancel_response(response_id);
+                self.machine.handle_flushed(at, barge_in, response_id, &heard);
             }
-            LegEvent::PlayoutPaused { generation, at } => self.machine.handle_paused(at, generation),
+            LegEvent::PlayoutPaused { response_id, at } => self.machine.handle_paused(at, response_id),
             LegEvent::EchoPathFound { .. } => self.machine.handle_echo(),
             LegEvent::DtmfReceived { digit } => self.machine.handle_digit(now, digit),
             // Without media the call is over, whatever the cause.
@@ -330,7 +330,7 @@ impl ConversationLoop {
 
     /// Relays the caller's audio to the transfer target.
     fn relay_audio(&self, codes: &[u8; FRAME_SAMPLES]) {
-        if let Some(relay) = self.consultation.as_ref().and_then(|consult| consult.relay.as_ref()) {
+        if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref()) {
             let mut frame = [0; FRAME_SAMPLES];
             self.call.media.companding.decode_into(codes, &mut frame);
             relay.send(frame);
@@ -370,20 +370,20 @@ impl ConversationLoop {
 
     fn handle_tts_event(&mut self, now: Instant, event: TtsPipelineEvent) {
         let played = match event {
-            TtsPipelineEvent::Audio { piece, samples } => {
-                self.machine.handle_tts_audio(now, piece);
-                self.call.media.leg.play(piece, samples, false)
+            TtsPipelineEvent::Audio { segment, samples } => {
+                self.machine.handle_tts_audio(now, segment);
+                self.call.media.leg.play(segment, samples, false)
             }
-            TtsPipelineEvent::WordTimestamps { piece, marks } => {
-                self.machine.handle_tts_word_timestamps(piece, &marks);
+            TtsPipelineEvent::WordTimestamps { segment, marks } => {
+                self.machine.handle_tts_word_timestamps(segment, &marks);
                 Ok(())
             }
-            TtsPipelineEvent::Done { piece, samples, total } => {
-                self.machine.handle_tts_done(piece, total);
-                self.call.media.leg.play(piece, samples, true)
+            TtsPipelineEvent::Done { segment, samples, total } => {
+                self.machine.handle_tts_done(segment, total);
+                self.call.media.leg.play(segment, samples, true)
             }
-            TtsPipelineEvent::Requested { voice, characters } => {
-                self.machine.record_tts_request(&voice, characters);
+            TtsPipelineEvent::Requested { tts, characters } => {
+                self.machine.record_tts_request(&tts, characters);
                 Ok(())
             }
             TtsPipelineEvent::FailedOver { switch, failure } => {
@@ -392,9 +392,9 @@ impl ConversationLoop {
                 self.machine.record_failover(now, &switch);
                 Ok(())
             }
-            TtsPipelineEvent::Failed { piece, failure } => {
+            TtsPipelineEvent::Failed { segment, failure } => {
                 tracing::warn!(%failure, "TTS failed");
-                self.machine.handle_tts_failed(now, piece, &failure);
+                self.machine.handle_tts_failed(now, segment, &failure);
                 Ok(())
             }
         };
@@ -407,21 +407,19 @@ impl ConversationLoop {
     async fn execute_outputs(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                CallOutput::RequestLlm { response_id: generation, messages, tools } => {
-                    self.llm = Some((generation, self.request_llm(messages, tools)));
+                CallOutput::RequestLlm { response_id, messages, tools } => {
+                    self.llm = Some((response_id, self.request_llm(messages, tools)));
                 }
                 CallOutput::CancelLlm => self.llm = None,
-                CallOutput::Speak { segment: piece, text } => self.tts.speak(piece, text),
-                CallOutput::CancelSpeech { response_id: generation } => {
-                    self.tts.cancel_response(generation);
-                    self.send_to_leg(|leg| leg.flush(generation, false));
+                CallOutput::Speak { segment, text } => self.tts.speak(segment, text),
+                CallOutput::CancelSpeech { response_id } => {
+                    self.tts.cancel_response(response_id);
+                    self.send_to_leg(|leg| leg.flush(response_id, false));
                 }
-                CallOutput::Interrupt { response_id: generation } => {
-                    self.send_to_leg(|leg| leg.flush(generation, true))
-                }
+                CallOutput::Interrupt { response_id } => self.send_to_leg(|leg| leg.flush(response_id, true)),
                 CallOutput::Resume => self.send_to_leg(LegHandle::resume),
-                CallOutput::MakeUninterruptible { response_id: generation } => {
-                    self.send_to_leg(|leg| leg.set_uninterruptible(generation))
+                CallOutput::MakeUninterruptible { response_id } => {
+                    self.send_to_leg(|leg| leg.set_uninterruptible(response_id))
                 }
                 CallOutput::Turn { position, turn } => {
                     self.call.slot.live.send(LiveUpdate::Turn { position, turn: turn.clone() });
@@ -438,8 +436,8 @@ impl ConversationLoop {
                     self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
                 }
                 CallOutput::BriefConsultation { text } => {
-                    if let Some(consult) = &self.consultation {
-                        consult.brief(text);
+                    if let Some(consultation) = &self.consultation {
+                        consultation.spec(text);
                     }
                 }
                 CallOutput::BridgeCalls => self.bridge_calls(),
@@ -522,7 +520,7 @@ impl ConversationLoop {
             trunk: call.trunk,
             from_number,
             target,
-            brief: self.call.spec.clone(),
+            spec: self.call.spec.clone(),
         };
         self.consultation = Some(ConsultationHandle::start(self.call.context.clone(), party));
     }
@@ -530,8 +528,8 @@ impl ConversationLoop {
     /// Takes the agent out of the call: STT, LLM and TTS stop.
     fn bridge_calls(&mut self) {
         let caller = self.call.media.leg.relay_sender();
-        if let Some(consult) = &self.consultation {
-            consult.connect(caller);
+        if let Some(consultation) = &self.consultation {
+            consultation.connect(caller);
         }
         self.is_bridged = true;
         (self.stt, self.realtime, self.llm) = (None, None, None);

@@ -37,23 +37,23 @@ fn tone(ms: u32) -> Vec<i16> {
 
 /// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
 pub(super) async fn play_early_media(
-    context: &SharedServices, ringing: &RingingConfig, brief: &CallSpec, media: Option<CallMedia>,
-    events: &mut mpsc::Receiver<SipEvent>, seat: &mut CallSlot,
+    context: &SharedServices, ringing: &RingingConfig, spec: &CallSpec, media: Option<CallMedia>,
+    events: &mut mpsc::Receiver<SipEvent>, slot: &mut CallSlot,
 ) -> Result<CallMedia, EndReason> {
     let Some(mut media) = media else { return Err(EndReason::Overload) };
-    let mut voice = TtsPipeline::new(context.providers.clone(), brief.clone(), true);
+    let mut tts = TtsPipeline::new(context.providers.clone(), spec.clone(), true);
     let mut unheard = Vec::new();
     if ringing.ring_ms > 0 {
-        let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: 0 };
-        unheard.push(piece);
-        let _ = media.leg.play(piece, tone(ringing.ring_ms), true);
+        let segment = SegmentId { response_id: EARLY_RESPONSE_ID, index: 0 };
+        unheard.push(segment);
+        let _ = media.leg.play(segment, tone(ringing.ring_ms), true);
     }
     if let Some(text) = &ringing.announcement {
-        let (_, pieces) = AgentResponse::scripted(EARLY_RESPONSE_ID, text, AfterResponse::AwaitCaller, brief.style());
-        for (index, text) in pieces {
-            let piece = SegmentId { response_id: EARLY_RESPONSE_ID, index: index + 1 };
-            unheard.push(piece);
-            voice.speak(piece, text);
+        let (_, segments) = AgentResponse::scripted(EARLY_RESPONSE_ID, text, AfterResponse::AwaitCaller, spec.style());
+        for (index, text) in segments {
+            let segment = SegmentId { response_id: EARLY_RESPONSE_ID, index: index + 1 };
+            unheard.push(segment);
+            tts.speak(segment, text);
         }
     }
     let patience = Duration::from_millis(ringing.ring_ms.into()) + ANNOUNCEMENT_DEADLINE;
@@ -64,24 +64,24 @@ pub(super) async fn play_early_media(
                 Some(SipEvent::Ended { .. }) | None => return Err(EndReason::Canceled),
                 Some(event) => reject_early_request(&context.sip, event).await,
             },
-            command = seat.commands.recv() => match command {
+            command = slot.commands.recv() => match command {
                 Some(CallCommand::End(reason)) => return Err(reason),
                 Some(_) => {}
                 None => return Err(EndReason::Canceled),
             },
             event = media.events.recv() => match event {
                 Some(LegEvent::SegmentFinished { heard, .. }) => {
-                    unheard.retain(|piece| *piece != heard.segment);
-                    voice.handle_segment_played(heard.segment);
+                    unheard.retain(|segment| *segment != heard.segment);
+                    tts.handle_segment_played(heard.segment);
                 }
                 Some(_) => {}
                 None => return Err(EndReason::Overload),
             },
-            event = voice.next() => match event {
-                TtsPipelineEvent::Audio { piece, samples } => drop(media.leg.play(piece, samples, false)),
-                TtsPipelineEvent::Done { piece, samples, .. } => drop(media.leg.play(piece, samples, true)),
+            event = tts.next() => match event {
+                TtsPipelineEvent::Audio { segment, samples } => drop(media.leg.play(segment, samples, false)),
+                TtsPipelineEvent::Done { segment, samples, .. } => drop(media.leg.play(segment, samples, true)),
                 // A failed announcement does not delay the answer.
-                TtsPipelineEvent::Failed { piece, .. } => unheard.retain(|one| *one != piece),
+                TtsPipelineEvent::Failed { segment, .. } => unheard.retain(|one| *one != segment),
                 TtsPipelineEvent::WordTimestamps { .. } | TtsPipelineEvent::FailedOver { .. } | TtsPipelineEvent::Requested { .. } => {}
             },
             () = tokio::time::sleep_until(deadline) => break,

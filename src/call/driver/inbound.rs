@@ -155,9 +155,9 @@ struct RingingCall {
 
 /// The call setup after it was decided who answers.
 struct InboundSetup {
-    brief: CallSpec,
+    spec: CallSpec,
     record: CallRecord,
-    seat: CallSlot,
+    slot: CallSlot,
 }
 
 async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
@@ -179,16 +179,16 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         Ok(facts) => ringing.identity = facts,
         Err(status) => return context.sip.reject(sip_call, status, None).await,
     }
-    let Some(InboundSetup { brief, mut record, mut seat }) = choose_agent(&mut ringing, permit).await else { return };
+    let Some(InboundSetup { spec, mut record, mut slot }) = choose_agent(&mut ringing, permit).await else { return };
     let context = CallServices::of_organization(&context, scope).await;
-    context.open_connections(&brief);
+    context.open_connections(&spec);
     let mut wire = Some(wire);
-    let wanted = brief.agent.ringing.clone().zip(stream);
+    let wanted = spec.agent.ringing.clone().zip(stream);
     let early = match wanted.and_then(|wanted| Some((wanted, wire.take()?))) {
         Some(((before, stream), wire)) => {
             context.sip.send_provisional(sip_call, 183, Some(sdp.clone())).await;
-            let media = context.start_leg(&brief, &record, stream, wire, true);
-            match play_early_media(&context, &before, &brief, media, &mut ringing.events, &mut seat).await {
+            let media = context.start_leg(&spec, &record, stream, wire, true);
+            match play_early_media(&context, &before, &spec, media, &mut ringing.events, &mut slot).await {
                 Ok(media) => Some(media),
                 Err(reason) => {
                     context.sip.reject(sip_call, 480, None).await; // no effect if the caller has hung up
@@ -199,7 +199,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         None => None,
     };
     let hearing =
-        context.start_speech_backend(&brief, stream.map_or(Companding::MuLaw, |stream| stream.codec.companding()));
+        context.start_speech_backend(&spec, stream.map_or(Companding::MuLaw, |stream| stream.codec.companding()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
@@ -217,7 +217,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     };
     let media = match (early, stream, wire) {
         (Some(media), ..) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
-        (None, Some(stream), Some(wire)) => context.start_leg(&brief, &record, stream, wire, false),
+        (None, Some(stream), Some(wire)) => context.start_leg(&spec, &record, stream, wire, false),
         _ => None,
     };
     let Some(media) = media else {
@@ -227,7 +227,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     tracing::info!("call answered");
     let sip_events = ringing.events;
     let line = CallLeg::sip(sip_call, sip_events, negotiation);
-    run_conversation(Conversation { context, spec: brief, record, slot: seat, leg: line, media }, hearing, None).await;
+    run_conversation(Conversation { context, spec, record, slot, leg: line, media }, hearing, None).await;
 }
 
 /// The negotiated media and what will carry it.
@@ -305,7 +305,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     call.signalling = (!facts.is_empty()).then_some(Value::Object(facts));
     call.sip_call_id = Some(incoming.sip_call_id.clone());
     call.trunk = Some(route.trunk);
-    let mut seat = context.registry.register(route.scope, *id, None, permit);
+    let mut slot = context.registry.register(route.scope, *id, None, permit);
     let saved = route.agent.clone();
     let hooks = match &saved {
         Some(agent) => CallWebhooks::new(Some(agent.id), &agent.fields),
@@ -313,7 +313,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     };
     let mut resolved = saved.as_ref().map(ResolvedAssistant::saved);
     if let Some(target) = hooks.target(event::ASSISTANT_REQUEST) {
-        match request_assistant(ringing, &mut seat, &call, &hooks, target).await {
+        match request_assistant(ringing, &mut slot, &call, &hooks, target).await {
             Ok(decided) => resolved = decided.or(resolved),
             Err(InboundNotAnsweredError { reason, sip_status, note }) => {
                 call.agent = saved.as_ref().map(|agent| agent.id);
@@ -326,7 +326,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
                     ringing.route.scope,
                     call,
                     CallWebhooks::default(),
-                    &seat,
+                    &slot,
                     &ringing.lifeline,
                 )
                 .await
@@ -344,7 +344,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
             ringing.route.scope,
             call,
             CallWebhooks::default(),
-            &seat,
+            &slot,
             &ringing.lifeline,
         );
         record.await.record_ended(EndReason::Rejected).await;
@@ -363,9 +363,9 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let left_out = ringing.context.remove_oversized_schemas(ringing.route.scope, &mut resolved.fields).await;
     let mut record =
-        CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &seat, &ringing.lifeline).await;
+        CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.lifeline).await;
     record.set_metric("schemas", left_out);
-    Some(InboundSetup { brief: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, seat })
+    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
 }
 
 /// The call was refused, or the caller hung up, before the answer.
@@ -378,7 +378,7 @@ struct InboundNotAnsweredError {
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.
 async fn request_assistant(
-    ringing: &mut RingingCall, seat: &mut CallSlot, call: &Call, hooks: &CallWebhooks, target: String,
+    ringing: &mut RingingCall, slot: &mut CallSlot, call: &Call, hooks: &CallWebhooks, target: String,
 ) -> Result<Option<ResolvedAssistant>, InboundNotAnsweredError> {
     let context = ringing.context.clone();
     context.sip.send_provisional(ringing.incoming.call, 180, None).await;
@@ -392,7 +392,7 @@ async fn request_assistant(
     let answer = tokio::select! {
         answer = question => answer,
         () = wait_for_cancel(&context.sip, &mut ringing.events) => return Err(gone(EndReason::Canceled)),
-        Some(CallCommand::End(reason)) = seat.commands.recv() => {
+        Some(CallCommand::End(reason)) = slot.commands.recv() => {
             return Err(InboundNotAnsweredError { reason, sip_status: Some(480), note: None });
         }
     };

@@ -103,8 +103,8 @@ async fn call(
         headers.push(HeaderName::ReferredBy, by.as_str());
     }
     let from_number = Some(from_number).filter(|number| !number.is_empty());
-    let errand = InviteParams { from_number, destination: &destination, sdp: negotiation.offer(), headers };
-    let Some(mut invite) = trunk_calls::invite(context, &trunk, errand) else { return InboundReferEvent::Failed(403) };
+    let params = InviteParams { from_number, destination: &destination, sdp: negotiation.offer(), headers };
+    let Some(mut invite) = trunk_calls::invite(context, &trunk, params) else { return InboundReferEvent::Failed(403) };
     if invite.sdp.is_none() {
         invite.sdp = Some(negotiation.offer()); // an offer is needed because the stream moves
     }

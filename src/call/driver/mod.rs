@@ -216,11 +216,11 @@ pub(super) struct CallRecord {
 
 impl CallRecord {
     async fn new(
-        context: &CallServices, scope: OrgScope, mut call: Call, hooks: CallWebhooks, seat: &CallSlot,
+        context: &CallServices, scope: OrgScope, mut call: Call, hooks: CallWebhooks, slot: &CallSlot,
         lifeline: &CallPanicGuard,
     ) -> Self {
         call.node = Some(context.node.clone());
-        let mut record = Self::resume_existing(context, scope, call, hooks, seat.live.clone(), seat.place());
+        let mut record = Self::resume_existing(context, scope, call, hooks, slot.live.clone(), slot.place());
         record.lifeline = lifeline.clone();
         record.write(None).await;
         record
@@ -319,11 +319,11 @@ impl CallServices {
 
     /// Starts the leg of a call; an early one records nothing before it is answered.
     fn start_leg(
-        &self, brief: &CallSpec, record: &CallRecord, stream: StreamConfig, wire: TransportSetup, early: bool,
+        &self, spec: &CallSpec, record: &CallRecord, stream: StreamConfig, wire: TransportSetup, early: bool,
     ) -> Option<CallMedia> {
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
-        let turn = brief.agent.turn();
-        let wanted = brief.agent.recording_enabled.unwrap_or(true);
+        let turn = spec.agent.turn();
+        let wanted = spec.agent.recording_enabled.unwrap_or(true);
         let has_room = self.recording_space.has_room(record.scope.organization());
         if wanted && !has_room {
             tracing::warn!("recording quota reached: the call is not recorded");
@@ -348,8 +348,8 @@ impl CallServices {
             deliver_audio: true,
             start_spurt_immediately: true,
             detect_voice: true,
-            detect_tones: brief.runs_amd(),
-            ambience: ambience(&brief.agent),
+            detect_tones: spec.runs_amd(),
+            ambience: ambience(&spec.agent),
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
@@ -358,22 +358,22 @@ impl CallServices {
     }
 
     /// Opens the HTTP connections for LLM and TTS.
-    fn open_connections(&self, brief: &CallSpec) {
-        let endpoints = provider_plan::http_endpoints(&self.providers, brief);
+    fn open_connections(&self, spec: &CallSpec) {
+        let endpoints = provider_plan::http_endpoints(&self.providers, spec);
         drop(self.providers.open_connections(&endpoints)); // they continue in the background
     }
 
     /// Opens STT, or the realtime session instead; it connects while the phone rings.
-    fn start_speech_backend(&self, brief: &CallSpec, law: Companding) -> SpeechBackend {
-        match realtime::RealtimeBridge::open(&self.providers, brief, law) {
+    fn start_speech_backend(&self, spec: &CallSpec, companding: Companding) -> SpeechBackend {
+        match realtime::RealtimeBridge::open(&self.providers, spec, companding) {
             Some(side) => SpeechBackend::Realtime(side),
-            None => SpeechBackend::Stt(self.start_stt(brief, law)),
+            None => SpeechBackend::Stt(self.start_stt(spec, companding)),
         }
     }
 
     /// Warms up a connection to the agent's realtime model; false when it has none.
-    fn warm_up_realtime(&self, brief: &CallSpec) -> bool {
-        let config = provider_plan::llm(&brief.agent);
+    fn warm_up_realtime(&self, spec: &CallSpec) -> bool {
+        let config = provider_plan::llm(&spec.agent);
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         if config.provider.is_realtime() {
             self.providers.warm_up_websocket(&endpoint, PipelineStage::Realtime);
@@ -381,8 +381,8 @@ impl CallServices {
         config.provider.is_realtime()
     }
 
-    fn start_stt(&self, brief: &CallSpec, law: Companding) -> SttSession {
-        stt::open_stt_session(&self.providers, provider_plan::stt_candidates(&self.providers, brief, law))
+    fn start_stt(&self, spec: &CallSpec, companding: Companding) -> SttSession {
+        stt::open_stt_session(&self.providers, provider_plan::stt_candidates(&self.providers, spec, companding))
     }
 }
 

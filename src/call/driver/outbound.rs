@@ -57,7 +57,7 @@ pub struct OutboundCallParams {
 
 /// Starts the call. When this returns the call's row exists; the rest runs in the background.
 pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit: AdmissionPermit) {
-    let seat = context.registry.register(order.scope, order.call, Some(order.task.id), permit);
+    let slot = context.registry.register(order.scope, order.call, Some(order.task.id), permit);
     let mut agent = order.agent.fields.clone();
     // Events echo what the task says about itself.
     agent.metadata = order.task.fields.metadata.clone().or(agent.metadata);
@@ -71,9 +71,9 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = CallWebhooks::new(call.agent, &agent);
     let left_out = context.remove_oversized_schemas(order.scope, &mut agent).await;
-    let brief = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
+    let spec = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
     let lifeline = CallPanicGuard::default();
-    let mut record = CallRecord::new(&context, order.scope, call, hooks, &seat, &lifeline).await;
+    let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &lifeline).await;
     record.set_metric("schemas", left_out);
     record.task_started(&order.task).await;
     // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
@@ -81,12 +81,12 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
-    let run = async move { lifeline.run_contained(&context.clone(), dial(context, order, brief, record, seat)).await };
+    let run = async move { lifeline.run_contained(&context.clone(), dial(context, order, spec, record, slot)).await };
     supervision::spawn("call", run.instrument(span));
 }
 
 async fn dial(
-    context: SharedServices, order: OutboundCallParams, brief: CallSpec, mut record: CallRecord, mut seat: CallSlot,
+    context: SharedServices, order: OutboundCallParams, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot,
 ) {
     let Ok(ports) = context.ports.take() else {
         tracing::error!("no RTP port is free");
@@ -112,10 +112,10 @@ async fn dial(
             Ok(call) => call,
             Err(_) => return way.failed(&mut record, EndReason::Overload).await,
         };
-        let unanswered = match way.wait_for_answer(&context, &brief, &record, &mut seat, &mut events).await {
+        let unanswered = match way.wait_for_answer(&context, &spec, &record, &mut slot, &mut events).await {
             Ok(SipAnswer { sdp, sip_call_id }) => {
                 record.call.sip_call_id = Some(sip_call_id);
-                return way.start_conversation(context, brief, record, seat, sip_call, events, &sdp).await;
+                return way.start_conversation(context, spec, record, slot, sip_call, events, &sdp).await;
             }
             Err(unanswered) => unanswered,
         };
@@ -141,8 +141,8 @@ fn invite(
     context: &SharedServices, order: &OutboundCallParams, to: &Destination, sdp: Vec<u8>,
 ) -> Option<InviteRequest> {
     let headers = custom_headers(&order.task.fields.sip_headers);
-    let errand = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
-    trunk_calls::invite(context, &order.trunk, errand)
+    let params = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
+    trunk_calls::invite(context, &order.trunk, params)
 }
 
 /// Why the call was not answered.
@@ -203,7 +203,7 @@ impl DialAttempt {
 
     /// Waits for the answer. STT connects on the first ringing.
     async fn wait_for_answer(
-        &mut self, context: &SharedServices, brief: &CallSpec, record: &CallRecord, seat: &mut CallSlot,
+        &mut self, context: &SharedServices, spec: &CallSpec, record: &CallRecord, slot: &mut CallSlot,
         events: &mut mpsc::Receiver<SipEvent>,
     ) -> Result<SipAnswer, OutboundNotAnsweredError> {
         let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
@@ -224,7 +224,7 @@ impl DialAttempt {
                 event = events.recv() => match event {
                     Some(SipEvent::ProvisionalResponse { sdp, peer, .. }) => {
                         self.negotiation.set_signalling(peer.ip());
-                        self.progress(context, brief, record, sdp);
+                        self.progress(context, spec, record, sdp);
                     }
                     Some(SipEvent::Answered { sdp: Some(sdp), sip_call_id, peer, .. }) => {
                         self.negotiation.set_signalling(peer.ip());
@@ -236,7 +236,7 @@ impl DialAttempt {
                     Some(event) => reject_early_request(&context.sip, event).await,
                     None => return Err(EndReason::TrunkError.into()),
                 },
-                command = seat.commands.recv() => match command {
+                command = slot.commands.recv() => match command {
                     // Nobody answered yet: ending means CANCEL.
                     Some(CallCommand::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
                     Some(CallCommand::End(reason)) => return Err(reason.into()),
@@ -250,22 +250,22 @@ impl DialAttempt {
     }
 
     /// Ringing, or early media (183, or 180 with SDP).
-    fn progress(&mut self, context: &SharedServices, brief: &CallSpec, record: &CallRecord, sdp: Option<Vec<u8>>) {
+    fn progress(&mut self, context: &SharedServices, spec: &CallSpec, record: &CallRecord, sdp: Option<Vec<u8>>) {
         let stream = sdp.filter(|_| !self.is_delayed_offer).and_then(|sdp| self.negotiation.accept(&sdp).ok());
         if let (Some(stream), Some(media)) = (stream, &self.media) {
             let _ = media.leg.renegotiate(stream);
         } else if let Some(stream) = stream
             && let Some(ports) = self.ports.take()
         {
-            self.media = context.start_leg(brief, record, stream, TransportSetup::Rtp(ports), true);
+            self.media = context.start_leg(spec, record, stream, TransportSetup::Rtp(ports), true);
             self.detection = Some(AmdDetector::new(Instant::now()));
         }
         if self.stt.is_none() {
-            context.open_connections(brief);
+            context.open_connections(spec);
             // The audio encoding is part of the STT connection. A realtime model starts talking once connected, so not
             // before the answer.
-            let law = stream.map_or(Companding::MuLaw, |stream| stream.codec.companding());
-            self.stt = (!context.warm_up_realtime(brief)).then(|| context.start_stt(brief, law));
+            let companding = stream.map_or(Companding::MuLaw, |stream| stream.codec.companding());
+            self.stt = (!context.warm_up_realtime(spec)).then(|| context.start_stt(spec, companding));
         }
     }
 
@@ -328,7 +328,7 @@ impl DialAttempt {
     }
 
     async fn start_conversation(
-        mut self, context: SharedServices, brief: CallSpec, mut record: CallRecord, seat: CallSlot, sip_call: SipCall,
+        mut self, context: SharedServices, spec: CallSpec, mut record: CallRecord, slot: CallSlot, sip_call: SipCall,
         sip_events: mpsc::Receiver<SipEvent>, answer: &[u8],
     ) {
         let early_law = self.media.as_ref().map(|media| media.companding);
@@ -339,7 +339,7 @@ impl DialAttempt {
                 told.is_ok().then_some(media)
             }
             (Ok(stream), None, Some(ports)) => {
-                context.start_leg(&brief, &record, stream, TransportSetup::Rtp(ports), false)
+                context.start_leg(&spec, &record, stream, TransportSetup::Rtp(ports), false)
             }
             (Ok(_), None, None) => None,
             (Err(refusal), media, _) => {
@@ -356,12 +356,12 @@ impl DialAttempt {
         };
         let hearing = match self.stt {
             Some(stt) if media.companding == early_law.unwrap_or(Companding::MuLaw) => SpeechBackend::Stt(stt),
-            _ => context.start_speech_backend(&brief, media.companding),
+            _ => context.start_speech_backend(&spec, media.companding),
         };
         tracing::info!("call answered");
         let negotiation = self.negotiation;
         let line = CallLeg::sip(sip_call, sip_events, negotiation);
-        let conversation = Conversation { context, spec: brief, record, slot: seat, leg: line, media };
+        let conversation = Conversation { context, spec, record, slot, leg: line, media };
         run_conversation(conversation, hearing, self.detection).await;
     }
 }

@@ -41,12 +41,12 @@ fn stt_configs(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
 }
 
 /// TTS configurations in order; the local one is always last.
-pub(super) fn tts_configs(brief: &CallSpec) -> Vec<TtsConfig> {
-    let agent = &brief.agent;
+pub(super) fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
+    let agent = &spec.agent;
     let local = TtsConfig {
         provider: TtsProvider::Local,
         voice_id: String::new(),
-        language: brief.language().to_owned(),
+        language: spec.language().to_owned(),
         model: None,
         speed: None,
         stability: None,
@@ -64,8 +64,8 @@ pub(super) fn tts_name(config: &TtsConfig) -> String {
 }
 
 /// The line's codec, as recognisers and engines name it.
-pub(super) fn encoding(law: Companding) -> &'static str {
-    match law {
+pub(super) fn encoding(companding: Companding) -> &'static str {
+    match companding {
         Companding::MuLaw => "mulaw",
         Companding::ALaw => "alaw",
     }
@@ -73,12 +73,12 @@ pub(super) fn encoding(law: Companding) -> &'static str {
 
 /// STT candidates of a call; the primary is included even without a key, so that its failure is visible.
 pub(super) fn stt_candidates(
-    providers: &ProviderRegistry, brief: &CallSpec, law: Companding,
+    providers: &ProviderRegistry, spec: &CallSpec, companding: Companding,
 ) -> Vec<stt::SttCandidate> {
-    let turn = brief.agent.turn();
+    let turn = spec.agent.turn();
     let (endpointing_ms, eager) = (turn.endpointing_ms, turn.eager);
-    let encoding = encoding(law);
-    let candidates = stt_configs(&brief.agent, brief.language()).into_iter().map(|config| {
+    let encoding = encoding(companding);
+    let candidates = stt_configs(&spec.agent, spec.language()).into_iter().map(|config| {
         let SttConfig { provider, model, language, keyterms, base_url } = config;
         let setup = stt::SttSessionConfig { model, language, keyterms, encoding, endpointing_ms, eager };
         providers.stt_candidate(provider, base_url.as_deref(), setup)
@@ -103,9 +103,9 @@ pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> Llm
 }
 
 /// What a call will ask over HTTP.
-pub(super) fn http_endpoints(providers: &ProviderRegistry, brief: &CallSpec) -> Vec<(ProviderAccess, PipelineStage)> {
-    let models = llm_plan(providers, &brief.agent).candidates.into_iter().map(|one| (one.endpoint, PipelineStage::Llm));
-    let voices = tts_configs(brief).into_iter().filter(|config| config.provider == TtsProvider::Openai);
+pub(super) fn http_endpoints(providers: &ProviderRegistry, spec: &CallSpec) -> Vec<(ProviderAccess, PipelineStage)> {
+    let models = llm_plan(providers, &spec.agent).candidates.into_iter().map(|one| (one.endpoint, PipelineStage::Llm));
+    let voices = tts_configs(spec).into_iter().filter(|config| config.provider == TtsProvider::Openai);
     let voices = voices.map(|c| (providers.endpoint(c.provider.account(), c.base_url.as_deref()), PipelineStage::Tts));
     models.chain(voices).collect()
 }

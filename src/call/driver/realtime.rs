@@ -17,7 +17,7 @@ use trunkline_media::playout::queue::SegmentId;
 pub(super) struct RealtimeBridge {
     session: RealtimeSession,
     /// Of the line, and of the engine.
-    law: Companding,
+    companding: Companding,
     engine_law: Companding,
     pub traits: RealtimeCapabilities,
     /// Open items: item number, segment, samples so far.
@@ -28,43 +28,43 @@ pub(super) struct RealtimeBridge {
 
 impl RealtimeBridge {
     /// Connects if the agent's LLM is a realtime model.
-    pub(super) fn open(providers: &ProviderRegistry, brief: &CallSpec, law: Companding) -> Option<Self> {
-        let config = provider_plan::llm(&brief.agent);
-        let engine = registry::realtime_vendor(config.provider)?;
-        let messages = prompt::system_messages(&brief.agent, brief.task.as_ref());
+    pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, companding: Companding) -> Option<Self> {
+        let config = provider_plan::llm(&spec.agent);
+        let realtime = registry::realtime_vendor(config.provider)?;
+        let messages = prompt::system_messages(&spec.agent, spec.task.as_ref());
         let words = |message: &ChatMessage| match message {
             ChatMessage::System(text) => Some(text.clone()),
             _ => None,
         };
-        let transfers = brief.agent.transfers();
+        let transfers = spec.agent.transfers();
         let instructions: Vec<String> = messages.iter().filter_map(words).collect();
         let abilities = ToolSet {
             custom: &config.tools,
             destinations: &transfers.destinations,
-            voicemail: brief.runs_amd(),
+            voicemail: spec.runs_amd(),
             remote: &[],
         };
         let setup = RealtimeSessionConfig {
             model: config.model.clone(),
             voice: config.voice.clone(),
             instructions: instructions.join("\n\n"),
-            first_message: brief.first_message().map(str::to_owned),
-            language: brief.language().to_owned(),
+            first_message: spec.first_message().map(str::to_owned),
+            language: spec.language().to_owned(),
             tools: abilities.offers(),
-            encoding: engine.encoding(provider_plan::encoding(law)),
-            silence_ms: brief.agent.turn().endpointing_ms,
+            encoding: realtime.encoding(provider_plan::encoding(companding)),
+            silence_ms: spec.agent.turn().endpointing_ms,
         };
         let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
-        let stand_in = provider_plan::llm_plan(providers, &brief.agent).candidates.first().map(|one| one.name.clone());
+        let stand_in = provider_plan::llm_plan(providers, &spec.agent).candidates.first().map(|one| one.name.clone());
         let traits = RealtimeCapabilities {
             name: format!("{}/{}", config.provider.name(), config.model),
-            can_say: engine.can_say(),
-            greets: engine.greets_first(),
+            can_say: realtime.can_say(),
+            greets: realtime.greets_first(),
             stand_in,
         };
         let engine_law = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
-        let session = realtime::open_realtime_session(providers, engine, endpoint, setup);
-        Some(Self { session, law, engine_law, traits, open: Vec::new(), conversation: None })
+        let session = realtime::open_realtime_session(providers, realtime, endpoint, setup);
+        Some(Self { session, companding, engine_law, traits, open: Vec::new(), conversation: None })
     }
 
     pub(super) async fn next(&mut self) -> Option<RealtimeEvent> {
@@ -72,10 +72,10 @@ impl RealtimeBridge {
     }
 
     pub(super) fn hear(&self, codes: Bytes) {
-        let codes = if self.law == self.engine_law {
+        let codes = if self.companding == self.engine_law {
             codes
         } else {
-            codes.iter().map(|code| self.engine_law.encode(self.law.decode(*code))).collect()
+            codes.iter().map(|code| self.engine_law.encode(self.companding.decode(*code))).collect()
         };
         if self.session.input.try_send(RealtimeInput::Audio(codes)).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "engine_audio").increment(1);
@@ -95,14 +95,14 @@ impl RealtimeBridge {
         let mut played = Ok(());
         match event {
             RealtimeEvent::Audio { item, codes } => {
-                if let Some(piece) = machine.handle_realtime_audio(now, item) {
+                if let Some(segment) = machine.handle_realtime_audio(now, item) {
                     let samples: Vec<i16> = codes.iter().map(|code| self.engine_law.decode(*code)).collect();
                     let count = samples.len() as u64;
-                    match self.open.iter_mut().find(|(_, known, _)| *known == piece) {
+                    match self.open.iter_mut().find(|(_, known, _)| *known == segment) {
                         Some((_, _, total)) => *total += count,
-                        None => self.open.push((item, piece, count)),
+                        None => self.open.push((item, segment, count)),
                     }
-                    played = leg.play(piece, samples, false);
+                    played = leg.play(segment, samples, false);
                 }
                 return played;
             }
@@ -123,9 +123,9 @@ impl RealtimeBridge {
             .into_iter()
             .partition(|(number, _, _)| item.is_none_or(|item| item == *number));
         self.open = open;
-        for (_, piece, total) in over {
-            machine.handle_tts_done(piece, total);
-            leg.play(piece, Vec::new(), true)?;
+        for (_, segment, total) in over {
+            machine.handle_tts_done(segment, total);
+            leg.play(segment, Vec::new(), true)?;
         }
         Ok(())
     }

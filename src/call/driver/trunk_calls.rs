@@ -296,7 +296,7 @@ fn credentials(username: Option<String>, password: Option<String>) -> Option<Dig
 fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
     let credentials = credentials(fields.username.clone(), fields.password.clone())?;
     let registrar = fields.registrar.as_ref().map(|host| NextHop { host: host.clone(), port: None, transport: None });
-    let proxy = proxy_hop(fields).map(|(hop, _)| hop);
+    let proxy = proxy_hop(fields).map(|(next_hop, _)| next_hop);
     let hosts = fields.all_targets().iter().map(target_address).chain(proxy).chain(registrar).collect();
     Some(HostCredentials { credentials, hosts })
 }
@@ -338,11 +338,11 @@ fn add_identity_headers(
 }
 
 /// An INVITE over a trunk; none when the trunk only receives or may not call there.
-pub(super) fn invite(context: &CallServices, trunk: &Trunk, errand: InviteParams<'_>) -> Option<InviteRequest> {
+pub(super) fn invite(context: &CallServices, trunk: &Trunk, params: InviteParams<'_>) -> Option<InviteRequest> {
     let fields = &trunk.fields;
     let targets = context.trunks.in_order(trunk);
     let first = targets.first()?;
-    let (request_uri, is_uri) = match errand.destination {
+    let (request_uri, is_uri) = match params.destination {
         Destination::Number(number) if !fields.may_call(number) => {
             tracing::warn!(trunk = %trunk.id, "destination denied by the trunk's rules");
             return None;
@@ -357,15 +357,15 @@ pub(super) fn invite(context: &CallServices, trunk: &Trunk, errand: InviteParams
             (uri, true)
         }
     };
-    let mut headers = errand.headers;
+    let mut headers = params.headers;
     for (name, value) in &fields.headers {
         headers.push(HeaderName::parse(name), value.as_str());
     }
-    let from = add_identity_headers(context, fields, errand.from_number, &mut headers);
+    let from = add_identity_headers(context, fields, params.from_number, &mut headers);
     let hops = match proxy_hop(fields) {
-        Some((hop, route)) => {
+        Some((next_hop, route)) => {
             headers.push(HeaderName::Route, route);
-            vec![hop]
+            vec![next_hop]
         }
         // A URI names its own host; numbers go to the trunk.
         None if is_uri => Vec::new(),
@@ -378,7 +378,7 @@ pub(super) fn invite(context: &CallServices, trunk: &Trunk, errand: InviteParams
         hops,
         transport: sip_transport(fields.transport),
         credentials: bound_credentials(fields),
-        sdp: (!fields.delayed_offer && !errand.sdp.is_empty()).then_some(errand.sdp),
+        sdp: (!fields.delayed_offer && !params.sdp.is_empty()).then_some(params.sdp),
         headers,
         trunk: Some(trunk.id.to_string().into()),
         accept_refer: fields.accept_refer,
@@ -428,7 +428,7 @@ fn registration(trunk: &Trunk) -> Option<RegistrationConfig> {
     let domain = fields.registrar.as_deref().or(fields.host.as_deref())?;
     let port = fields.port.filter(|_| fields.registrar.is_none());
     let hops = match proxy_hop(fields) {
-        Some((hop, _)) => vec![hop],
+        Some((next_hop, _)) => vec![next_hop],
         None => fields.all_targets().iter().map(target_address).collect(),
     };
     Some(RegistrationConfig {

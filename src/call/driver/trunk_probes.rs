@@ -60,10 +60,10 @@ async fn probe(
 ) -> Result<(Option<u16>, Duration), ConcurrencyLimitError> {
     let uri = Uri::sip(None, &target.host, target.port);
     let destination = Destination::SipUri(uri.to_string());
-    let errand =
+    let params =
         InviteParams { from_number: None, destination: &destination, sdp: Vec::new(), headers: Headers::default() };
     let started = Instant::now();
-    let Some(mut invite) = invite(context, trunk, errand) else { return Ok((None, Duration::ZERO)) };
+    let Some(mut invite) = invite(context, trunk, params) else { return Ok((None, Duration::ZERO)) };
     if invite.hops.is_empty() {
         invite.hops = vec![target_address(target)];
     }

@@ -26,16 +26,16 @@ const REQUESTS_MAX: usize = 2;
 #[derive(Debug, PartialEq)]
 pub(super) enum TtsPipelineEvent {
     Audio {
-        piece: SegmentId,
+        segment: SegmentId,
         samples: Vec<i16>,
     },
     /// Samples, and characters spoken by then.
     WordTimestamps {
-        piece: SegmentId,
+        segment: SegmentId,
         marks: Vec<(u64, u32)>,
     },
     Done {
-        piece: SegmentId,
+        segment: SegmentId,
         samples: Vec<i16>,
         total: u64,
     },
@@ -46,21 +46,21 @@ pub(super) enum TtsPipelineEvent {
     },
     /// Text was sent to a provider: its name and the number of characters.
     Requested {
-        voice: String,
+        tts: String,
         characters: u64,
     },
     Failed {
-        piece: SegmentId,
+        segment: SegmentId,
         failure: ProviderError,
     },
 }
 
 struct ActiveSynthesis {
-    piece: SegmentId,
+    segment: SegmentId,
     /// The text in progress; after a failover, the rest of the sentence.
     text: String,
     /// The place of its voice among the candidates.
-    voice: usize,
+    tts: usize,
     speech: TtsStream,
     converter: AudioConverter,
     began: Instant,
@@ -73,7 +73,7 @@ struct ActiveSynthesis {
 struct TtsCandidate {
     config: TtsConfig,
     name: String,
-    voice: Option<Box<dyn tts::TtsSession>>,
+    tts: Option<Box<dyn tts::TtsSession>>,
 }
 
 pub(super) struct TtsPipeline {
@@ -94,16 +94,16 @@ pub(super) struct TtsPipeline {
 
 impl TtsPipeline {
     /// `at_once`: connect the socket now, because TTS will be needed.
-    pub(super) fn new(providers: ProviderRegistry, brief: CallSpec, at_once: bool) -> Self {
-        let candidates = provider_plan::tts_configs(&brief).into_iter().map(|config| TtsCandidate {
+    pub(super) fn new(providers: ProviderRegistry, spec: CallSpec, at_once: bool) -> Self {
+        let candidates = provider_plan::tts_configs(&spec).into_iter().map(|config| TtsCandidate {
             name: provider_plan::tts_name(&config),
             config,
-            voice: None,
+            tts: None,
         });
-        let mut voice = Self {
+        let mut tts = Self {
             candidates: candidates.collect(),
             providers,
-            spec: brief,
+            spec,
             current: 0,
             queued: VecDeque::new(),
             active: VecDeque::new(),
@@ -112,65 +112,65 @@ impl TtsPipeline {
             speech_rate: (0, 0),
         };
         if at_once {
-            voice.open();
+            tts.open();
         }
-        voice
+        tts
     }
 
     /// The present voice, opened: one with a socket connects now.
     fn open(&mut self) -> Option<&mut Box<dyn tts::TtsSession>> {
         let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();
         let candidate = self.candidates.get_mut(self.current)?;
-        Some(candidate.voice.get_or_insert_with(|| self.providers.tts_session(&candidate.config, &settings)))
+        Some(candidate.tts.get_or_insert_with(|| self.providers.tts_session(&candidate.config, &settings)))
     }
 
-    pub(super) fn speak(&mut self, piece: SegmentId, text: String) {
+    pub(super) fn speak(&mut self, segment: SegmentId, text: String) {
         let standing_by = self.candidates.iter().skip(self.current);
         let endpoints: Vec<_> = standing_by
             .map(|c| self.providers.endpoint(c.config.provider.account(), c.config.base_url.as_deref()))
             .collect();
         self.providers.keep_warm_connections(endpoints.iter(), PipelineStage::Tts);
-        self.queued.push_back((piece, text));
+        self.queued.push_back((segment, text));
         self.start_waiting();
     }
 
     /// Cancels everything of this response and earlier ones.
-    pub(super) fn cancel_response(&mut self, generation: u32) {
-        self.queued.retain(|(piece, _)| piece.response_id > generation);
-        self.active.retain(|active| active.piece.response_id > generation);
-        self.unplayed.retain(|piece| piece.response_id > generation);
+    pub(super) fn cancel_response(&mut self, response_id: u32) {
+        self.queued.retain(|(segment, _)| segment.response_id > response_id);
+        self.active.retain(|active| active.segment.response_id > response_id);
+        self.unplayed.retain(|segment| segment.response_id > response_id);
         self.start_waiting();
     }
 
     /// A sentence was heard to its end.
-    pub(super) fn handle_segment_played(&mut self, piece: SegmentId) {
-        self.unplayed.retain(|unheard| *unheard != piece);
+    pub(super) fn handle_segment_played(&mut self, segment: SegmentId) {
+        self.unplayed.retain(|unheard| *unheard != segment);
         self.start_waiting();
     }
 
     fn start_waiting(&mut self) {
         while self.active.len() < REQUESTS_MAX
             && self.active.len() + self.unplayed.len() < SEGMENTS_AHEAD_MAX
-            && let Some((piece, text)) = self.queued.pop_front()
+            && let Some((segment, text)) = self.queued.pop_front()
         {
-            if let Some(active) = self.synthesize(piece, text, (0, 0)) {
+            if let Some(active) = self.synthesize(segment, text, (0, 0)) {
                 self.active.push_back(active);
             }
         }
     }
 
-    fn synthesize(&mut self, piece: SegmentId, text: String, before: (u64, u32)) -> Option<ActiveSynthesis> {
-        let (voice, alone) = (self.current, self.current + 2 >= self.candidates.len());
+    fn synthesize(&mut self, segment: SegmentId, text: String, before: (u64, u32)) -> Option<ActiveSynthesis> {
+        let (tts, alone) = (self.current, self.current + 2 >= self.candidates.len());
         // Fallback voices would read audio tags aloud.
-        let acts = acts_on_tags(self.candidates.get(voice)?.config.model.as_deref());
+        let acts = acts_on_tags(self.candidates.get(tts)?.config.model.as_deref());
         let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
         let speech = self.open()?.speak(&text, alone);
         let characters = text.chars().count() as u64;
         self.pending_events
-            .push_back(TtsPipelineEvent::Requested { voice: self.candidates[voice].name.clone(), characters });
+            .push_back(TtsPipelineEvent::Requested { tts: self.candidates[tts].name.clone(), characters });
         let converter = AudioConverter::new(speech.format);
         let (began, marks) = (Instant::now(), Vec::new());
-        Some(ActiveSynthesis { piece, text, voice, speech, converter, began, before, total: 0, marks })
+        Some(ActiveSynthesis { segment, text, tts, speech, converter, began, before, total: 0, marks })
     }
 
     /// The next event; cancel safe. Pending while nothing is being synthesised.
@@ -188,14 +188,14 @@ impl TtsPipeline {
             };
             let event = received.unwrap_or_else(|_| self.slow_timeout());
             let Some(active) = self.active.front_mut() else { continue };
-            let piece = active.piece;
+            let segment = active.segment;
             match event {
                 Some(TtsEvent::Audio(bytes)) => {
                     let mut samples = Vec::new();
                     active.converter.push(&bytes, &mut samples);
                     active.total += samples.len() as u64;
                     if !samples.is_empty() {
-                        return TtsPipelineEvent::Audio { piece, samples };
+                        return TtsPipelineEvent::Audio { segment, samples };
                     }
                 }
                 Some(TtsEvent::WordTimestamps(marks)) => {
@@ -205,19 +205,19 @@ impl TtsPipeline {
                     };
                     let marks: Vec<_> = marks.iter().map(at).collect();
                     active.marks.extend_from_slice(&marks);
-                    return TtsPipelineEvent::WordTimestamps { piece, marks };
+                    return TtsPipelineEvent::WordTimestamps { segment, marks };
                 }
                 Some(TtsEvent::Done) => {
                     let mut samples = Vec::new();
                     active.converter.finish(&mut samples);
                     let total = active.total + samples.len() as u64;
-                    if active.voice == self.current {
+                    if active.tts == self.current {
                         self.speech_rate.0 += total;
                         self.speech_rate.1 += active.text.chars().count() as u64;
                     }
                     let total = active.before.0 + total;
                     self.active.pop_front();
-                    return self.done(piece, samples, total);
+                    return self.done(segment, samples, total);
                 }
                 failed => {
                     let failure = match failed {
@@ -246,36 +246,36 @@ impl TtsPipeline {
         Some(TtsEvent::Failed(ProviderError::Timeout("first audio")))
     }
 
-    fn done(&mut self, piece: SegmentId, samples: Vec<i16>, total: u64) -> TtsPipelineEvent {
-        self.unplayed.push_back(piece);
+    fn done(&mut self, segment: SegmentId, samples: Vec<i16>, total: u64) -> TtsPipelineEvent {
+        self.unplayed.push_back(segment);
         self.start_waiting();
-        TtsPipelineEvent::Done { piece, samples, total }
+        TtsPipelineEvent::Done { segment, samples, total }
     }
 
     fn failed(&mut self, failure: ProviderError) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
-        if active.voice == self.current {
+        if active.tts == self.current {
             // Its other sentences would be split between two voices.
             self.current += 1;
             self.speech_rate = (0, 0);
             for later in std::mem::take(&mut self.active).into_iter().rev() {
-                self.queued.push_front((later.piece, later.text));
+                self.queued.push_front((later.segment, later.text));
             }
         }
-        let ActiveSynthesis { piece, text, total, voice, began, before: (samples, chars), marks, .. } = active;
+        let ActiveSynthesis { segment, text, total, tts, began, before: (samples, chars), marks, .. } = active;
         let Some(next) = self.candidates.get(self.current) else {
             if samples + total > 0 {
                 // Half the sentence was heard: it ends there.
-                self.pending_events.push_back(TtsPipelineEvent::Failed { piece, failure });
-                return Some(self.done(piece, Vec::new(), samples + total));
+                self.pending_events.push_back(TtsPipelineEvent::Failed { segment, failure });
+                return Some(self.done(segment, Vec::new(), samples + total));
             }
             self.current = self.candidates.len().saturating_sub(1);
             self.start_waiting();
-            return Some(TtsPipelineEvent::Failed { piece, failure });
+            return Some(TtsPipelineEvent::Failed { segment, failure });
         };
         let switch = Failover {
             stage: PipelineStage::Tts,
-            from: self.candidates[voice].name.clone(),
+            from: self.candidates[tts].name.clone(),
             to: next.name.clone(),
             reason: failure.kind(),
             after: began.elapsed(),
@@ -285,11 +285,11 @@ impl TtsPipeline {
         let (heard, rest) = if total == 0 { ("", text.as_str()) } else { spoken(&text, total, Some(said), &own) };
         self.pending_events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
         if rest.is_empty() {
-            return Some(self.done(piece, Vec::new(), samples + total));
+            return Some(self.done(segment, Vec::new(), samples + total));
         }
         let skipped = (heard.chars().count() + usize::from(!heard.is_empty())) as u32;
         let (rest, before) = (rest.to_owned(), (samples + total, chars + skipped));
-        if let Some(active) = self.synthesize(piece, rest, before) {
+        if let Some(active) = self.synthesize(segment, rest, before) {
             self.active.push_front(active);
         }
         self.start_waiting();

@@ -254,7 +254,7 @@ async fn set_up(
         return Err(WebCallError::ProviderMissing(missing));
     }
     let id = CallId::new();
-    let seat = context.registry.register(scope, id, None, permit);
+    let slot = context.registry.register(scope, id, None, permit);
     let mut fields = agent.fields.clone();
     fields.metadata = order.metadata.or(fields.metadata);
     let mut call = Call::begun(id, scope.organization(), Direction::Web, now());
@@ -267,15 +267,14 @@ async fn set_up(
     let said =
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.remove_oversized_schemas(scope, &mut fields).await;
-    let brief = CallSpec { agent: fields, task: Some(said), is_web: true };
+    let spec = CallSpec { agent: fields, task: Some(said), is_web: true };
     let lifeline = CallPanicGuard::default();
-    let mut record = CallRecord::new(&context, scope, call, hooks, &seat, &lifeline).await;
+    let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &lifeline).await;
     record.set_metric("schemas", left_out);
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    let run =
-        async move { lifeline.run_contained(&context.clone(), wait(context, brief, record, seat, waiting)).await };
+    let run = async move { lifeline.run_contained(&context.clone(), wait(context, spec, record, slot, waiting)).await };
     supervision::spawn("call", run.instrument(span));
     Ok(id)
 }
@@ -333,22 +332,22 @@ pub async fn restart_web(
 
 /// Waits until the browser is connected.
 async fn wait(
-    context: SharedServices, brief: CallSpec, mut record: CallRecord, mut seat: CallSlot, waiting: ConcurrencyPermit,
+    context: SharedServices, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot, waiting: ConcurrencyPermit,
 ) {
     let until = tokio::time::Instant::now() + context.limits.web.token_valid;
-    let (started, slot, mut media) = loop {
-        let offer = match tokio::time::timeout_at(until, seat.commands.recv()).await {
+    let (started, address_permit, mut media) = loop {
+        let offer = match tokio::time::timeout_at(until, slot.commands.recv()).await {
             Err(_) => return record.record_ended(EndReason::NoAnswer).await,
             Ok(None) => return record.record_ended(EndReason::ServerShutdown).await,
             Ok(Some(CallCommand::End(reason))) => return record.record_ended(end_reason_before_answer(reason)).await,
             Ok(Some(CallCommand::Connect(offer))) => offer,
             Ok(Some(_)) => continue,
         };
-        let (started, WebOffer { sdp, slot, reply }) = (Instant::now(), *offer);
-        match answer(&context, &brief, &record, &sdp) {
+        let (started, WebOffer { sdp, slot: address_permit, reply }) = (Instant::now(), *offer);
+        match answer(&context, &spec, &record, &sdp) {
             Ok((media, answer)) => {
                 let _ = reply.send(Ok(answer));
-                break (started, slot, media);
+                break (started, address_permit, media);
             }
             Err(fault) => {
                 tracing::info!(why = %fault, "offer refused");
@@ -358,9 +357,9 @@ async fn wait(
     };
     drop(waiting);
     let (id, calls) = (record.call.id, context.web_calls.clone());
-    context.open_connections(&brief);
-    let hearing = context.start_speech_backend(&brief, media.companding);
-    let ready = match connected(&context, &mut media, &mut seat).await {
+    context.open_connections(&spec);
+    let hearing = context.start_speech_backend(&spec, media.companding);
+    let ready = match connected(&context, &mut media, &mut slot).await {
         Ok(()) => media.leg.start_call(media.recording.is_some()).map_err(|_| EndReason::Overload),
         Err(reason) => Err(reason),
     };
@@ -368,12 +367,8 @@ async fn wait(
         Ok(()) => {
             metrics::histogram!("trunkline_web_setup_seconds").record(started.elapsed().as_secs_f64());
             tracing::info!("browser connected");
-            run_conversation(
-                Conversation { context, spec: brief, record, slot: seat, leg: CallLeg::Web, media },
-                hearing,
-                None,
-            )
-            .await;
+            run_conversation(Conversation { context, spec, record, slot, leg: CallLeg::Web, media }, hearing, None)
+                .await;
         }
         Err(reason) => {
             media.leg.remove(None);
@@ -381,7 +376,7 @@ async fn wait(
         }
     }
     calls.forget(id);
-    drop(slot); // frees the address
+    drop(address_permit); // frees the address
 }
 
 /// A call that ends before it was answered counts as unanswered.
@@ -393,7 +388,7 @@ fn end_reason_before_answer(reason: EndReason) -> EndReason {
 }
 
 fn answer(
-    context: &SharedServices, brief: &CallSpec, record: &CallRecord, sdp: &str,
+    context: &SharedServices, spec: &CallSpec, record: &CallRecord, sdp: &str,
 ) -> Result<(CallMedia, WebAnswer), WebCallError> {
     let reach = context.workers.host_candidates().ok_or(WebCallError::Disabled)?;
     let refused = |refused: trunkline_media::transport::webrtc::WebRtcError| WebCallError::Offer(refused.0);
@@ -401,12 +396,12 @@ fn answer(
         WebRtcPeer::answer(Instant::now(), sdp, reach, CODECS).map_err(refused)?;
     let ice_session = peer.ufrag();
     let wire = TransportSetup::WebRtcSharedPort(Box::new(peer));
-    let media = context.start_leg(brief, record, stream, wire, true).ok_or(WebCallError::Overloaded)?;
+    let media = context.start_leg(spec, record, stream, wire, true).ok_or(WebCallError::Overloaded)?;
     Ok((media, WebAnswer { call: record.call.id, sdp, ice_session }))
 }
 
 /// Waits until the path to the browser is open.
-async fn connected(context: &SharedServices, media: &mut CallMedia, seat: &mut CallSlot) -> Result<(), EndReason> {
+async fn connected(context: &SharedServices, media: &mut CallMedia, slot: &mut CallSlot) -> Result<(), EndReason> {
     let until = tokio::time::Instant::now() + context.limits.web.connect;
     loop {
         tokio::select! {
@@ -416,7 +411,7 @@ async fn connected(context: &SharedServices, media: &mut CallMedia, seat: &mut C
                 Some(LegEvent::NetworkLost | LegEvent::InternalError) | None => return Err(EndReason::NetworkLost),
                 Some(_) => {}
             },
-            command = seat.commands.recv() => match command {
+            command = slot.commands.recv() => match command {
                 Some(CallCommand::End(reason)) => return Err(end_reason_before_answer(reason)),
                 Some(command) => handle_command(media, command),
                 None => return Err(EndReason::ServerShutdown),

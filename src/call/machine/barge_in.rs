@@ -16,14 +16,14 @@ const CONTINUATION_WINDOW: Duration = Duration::from_millis(1_500);
 
 impl CallMachine {
     /// Playback was paused because the caller made a sound.
-    pub fn handle_paused(&mut self, now: Instant, generation: u32) {
-        let present = self.response.as_ref().filter(|reply| reply.response_id == generation);
-        let Some(reply) = present.filter(|_| self.is_talking()) else { return };
-        if reply.is_uninterruptible {
+    pub fn handle_paused(&mut self, now: Instant, response_id: u32) {
+        let present = self.response.as_ref().filter(|response| response.response_id == response_id);
+        let Some(response) = present.filter(|_| self.is_talking()) else { return };
+        if response.is_uninterruptible {
             return self.output(CallOutput::Resume);
         }
         self.metrics.pauses += 1;
-        self.paused_response = Some(generation);
+        self.paused_response = Some(response_id);
         self.timers.set(CallTimer::Resume, now + PAUSED_MAX);
         self.evaluate_barge_in(now, false);
     }
@@ -36,7 +36,7 @@ impl CallMachine {
     /// Removes words that are an echo of the agent.
     pub(super) fn remove_echo(&self, event: SttEvent) -> SttEvent {
         let said = match &self.response {
-            Some(reply) if self.has_echo => reply.said(),
+            Some(response) if self.has_echo => response.said(),
             _ => return event,
         };
         match event {
@@ -50,20 +50,22 @@ impl CallMachine {
 
     /// Whether a text is only a backchannel, or noise that STT turned into words.
     pub(super) fn is_backchannel(&self, text: &str, confidence: Option<f32>) -> bool {
-        let Some(reply) = self.response.as_ref().filter(|reply| reply.transcript_turn.is_some()) else { return false };
+        let Some(response) = self.response.as_ref().filter(|response| response.transcript_turn.is_some()) else {
+            return false;
+        };
         if confidence.is_some_and(|confidence| confidence < CONFIDENCE_MIN) {
             return true;
         }
         let turn = self.spec.agent.turn();
         let language = self.spec.stt_language();
-        let asked = reply.said().trim_end().ends_with('?');
-        let greeting = reply.is_scripted && self.history.is_empty();
+        let asked = response.said().trim_end().ends_with('?');
+        let greeting = response.is_scripted && self.history.is_empty();
         is_backchannel(text, language, asked, &turn.backchannels) || greeting && is_call_opening(text, language)
     }
 
     /// STT has recognised something while playback is paused.
     pub(super) fn evaluate_barge_in(&mut self, now: Instant, is_final: bool) {
-        let (Some(generation), text) = (self.paused_response, self.end_of_turn.words()) else { return };
+        let (Some(response_id), text) = (self.paused_response, self.end_of_turn.words()) else { return };
         if text.is_empty() {
             // It was played to the end, and the sound was nothing.
             if is_final && !self.end_of_turn.is_speaking() {
@@ -72,7 +74,7 @@ impl CallMachine {
             return;
         }
         // Before anything of a response was heard there can be no backchannel.
-        let begun = self.response.as_ref().is_some_and(|reply| reply.transcript_turn.is_some());
+        let begun = self.response.as_ref().is_some_and(|response| response.transcript_turn.is_some());
         if self.is_backchannel(&text, self.end_of_turn.confidence()) {
             if is_final && !self.end_of_turn.is_speaking() {
                 self.timers.set(CallTimer::Resume, now);
@@ -80,7 +82,7 @@ impl CallMachine {
         } else if begun && (is_final || !may_be_backchannel(&text, self.spec.stt_language())) {
             self.paused_response = None;
             self.timers.clear(CallTimer::Resume);
-            self.output(CallOutput::Interrupt { response_id: generation });
+            self.output(CallOutput::Interrupt { response_id });
         }
     }
 
@@ -114,18 +116,18 @@ impl CallMachine {
 
     /// Makes the current response uninterruptible.
     pub(super) fn make_uninterruptible(&mut self) {
-        if let Some(reply) = &mut self.response {
-            reply.is_uninterruptible = true;
-            let generation = reply.response_id;
+        if let Some(response) = &mut self.response {
+            response.is_uninterruptible = true;
+            let response_id = response.response_id;
             // Before its first piece.
-            self.outputs.push_front(CallOutput::MakeUninterruptible { response_id: generation });
+            self.outputs.push_front(CallOutput::MakeUninterruptible { response_id });
         }
     }
 
     /// The caller speaks: a turn considered finished may not have been.
     pub(super) fn handle_caller_continues(&mut self, at: Instant) {
         self.discard_preemptive_generation();
-        let unheard = self.response.as_ref().is_none_or(|reply| reply.transcript_turn.is_none());
+        let unheard = self.response.as_ref().is_none_or(|response| response.transcript_turn.is_none());
         if let Some(ended) = self.last_turn.take()
             && unheard
             && at.saturating_duration_since(ended) <= CONTINUATION_WINDOW

@@ -89,11 +89,11 @@ const SWITCHES_MAX: usize = 50;
 
 impl CallMetrics {
     pub(super) fn record_turn(
-        &mut self, generation: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64,
+        &mut self, response_id: u32, speech_ended_ms: u64, final_ms: Option<u64>, decided_ms: u64,
     ) {
         if self.turns.len() < TURNS_MAX {
             self.turns.push(TurnMetrics {
-                response_id: generation,
+                response_id,
                 speech_ended_ms,
                 final_ms,
                 decided_ms,
@@ -102,37 +102,37 @@ impl CallMetrics {
         }
     }
 
-    fn of(&mut self, generation: u32) -> Option<&mut TurnMetrics> {
-        self.turns.last_mut().filter(|turn| turn.response_id == generation)
+    fn of(&mut self, response_id: u32) -> Option<&mut TurnMetrics> {
+        self.turns.last_mut().filter(|turn| turn.response_id == response_id)
     }
 
-    pub(super) fn record_first_token(&mut self, generation: u32, at_ms: u64) {
-        if let Some(turn) = self.of(generation) {
+    pub(super) fn record_first_token(&mut self, response_id: u32, at_ms: u64) {
+        if let Some(turn) = self.of(response_id) {
             turn.first_token_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn record_first_segment(&mut self, generation: u32, at_ms: u64) {
-        if let Some(turn) = self.of(generation) {
+    pub(super) fn record_first_segment(&mut self, response_id: u32, at_ms: u64) {
+        if let Some(turn) = self.of(response_id) {
             turn.first_segment_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn record_first_audio(&mut self, generation: u32, at_ms: u64) {
-        if let Some(turn) = self.of(generation) {
+    pub(super) fn record_first_audio(&mut self, response_id: u32, at_ms: u64) {
+        if let Some(turn) = self.of(response_id) {
             turn.first_audio_ms.get_or_insert(at_ms);
         }
     }
 
-    pub(super) fn record_first_packet(&mut self, generation: u32, at_ms: u64) {
-        if let Some(turn) = self.of(generation) {
+    pub(super) fn record_first_packet(&mut self, response_id: u32, at_ms: u64) {
+        if let Some(turn) = self.of(response_id) {
             turn.first_packet_ms.get_or_insert(at_ms);
         }
     }
 
     /// Records the token usage of a response.
-    pub(super) fn record_token_usage(&mut self, generation: u32, usage: &TokenUsage) {
-        if let Some(turn) = self.of(generation) {
+    pub(super) fn record_token_usage(&mut self, response_id: u32, usage: &TokenUsage) {
+        if let Some(turn) = self.of(response_id) {
             turn.llm.get_or_insert_with(|| usage.model.clone());
         }
         self.prompt_tokens += usage.prompt_tokens;

@@ -177,42 +177,42 @@ impl std::fmt::Debug for CallMachine {
 
 impl CallMachine {
     /// The call was just answered.
-    pub fn new(now: Instant, brief: CallSpec) -> Self {
-        Self::with(now, brief, None)
+    pub fn new(now: Instant, spec: CallSpec) -> Self {
+        Self::with(now, spec, None)
     }
 
     /// A call on a realtime model.
-    pub fn with_realtime(now: Instant, brief: CallSpec, traits: RealtimeCapabilities) -> Self {
-        Self::with(now, brief, Some(realtime::RealtimeState::new(traits)))
+    pub fn with_realtime(now: Instant, spec: CallSpec, traits: RealtimeCapabilities) -> Self {
+        Self::with(now, spec, Some(realtime::RealtimeState::new(traits)))
     }
 
-    fn with(now: Instant, brief: CallSpec, engine: Option<realtime::RealtimeState>) -> Self {
-        let turn = brief.agent.turn();
+    fn with(now: Instant, spec: CallSpec, realtime: Option<realtime::RealtimeState>) -> Self {
+        let turn = spec.agent.turn();
         let ms = Duration::from_millis;
         let config = end_of_turn::EndOfTurnConfig {
             min_silence: ms(turn.min_silence_ms),
             complete_silence: ms(turn.complete_silence_ms),
             unfinished_silence: ms(turn.unfinished_silence_ms),
-            language: brief.stt_language().to_owned(),
+            language: spec.stt_language().to_owned(),
             silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
             max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
         };
         let longest =
-            brief.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
-        let detects = brief.runs_amd();
+            spec.agent.max_duration_seconds.map_or(MAX_DURATION_DEFAULT, |s| Duration::from_secs(u64::from(s)));
+        let detects = spec.runs_amd();
         let mut machine = Self {
-            phrases: phrases(brief.language()),
-            silence: brief.agent.silence(),
+            phrases: phrases(spec.language()),
+            silence: spec.agent.silence(),
             answered: now,
             phase: CallPhase::Talking,
             end_of_turn: EndOfTurnDetector::new(config),
-            history: History::new(prompt::system_messages(&brief.agent, brief.task.as_ref())),
+            history: History::new(prompt::system_messages(&spec.agent, spec.task.as_ref())),
             response: None,
             waiting_turn: None,
             response_id: 0,
             transcript: transcript::TranscriptOrder::default(),
             tool_rounds: 0,
-            dtmf: DtmfCollector::new(brief.agent.dtmf_rules.clone()),
+            dtmf: DtmfCollector::new(spec.agent.dtmf_rules.clone()),
             remainder: None,
             paused_response: None,
             was_interrupted: false,
@@ -229,7 +229,7 @@ impl CallMachine {
             llm_failures: 0,
             tts_failures: 0,
             stt_stalls: 0,
-            realtime: engine,
+            realtime,
             realtime_broke_off: false,
             tools: tools::PendingToolCalls::default(),
             remote_tools: Vec::new(),
@@ -237,7 +237,7 @@ impl CallMachine {
             timers: timers::CallTimers::default(),
             metrics: CallMetrics::default(),
             outputs: VecDeque::new(),
-            spec: brief,
+            spec,
         };
         machine.timers.set(CallTimer::MaxDuration, now + longest);
         machine.greet(now);
@@ -459,25 +459,30 @@ impl CallMachine {
         );
     }
 
-    pub fn handle_segment_started(&mut self, piece: SegmentId, at: Instant) {
+    pub fn handle_segment_started(&mut self, segment: SegmentId, at: Instant) {
         self.timers.clear(CallTimer::Silence);
         let at_ms = self.ms(at);
-        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == piece.response_id) else { return };
-        reply.mark_playing(piece.index);
-        if reply.started_at_ms.is_none() {
-            reply.started_at_ms = Some(at_ms);
-            reply.transcript_turn = Some(self.transcript.open());
-            self.metrics.record_first_packet(piece.response_id, at_ms);
+        let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id)
+        else {
+            return;
+        };
+        response.mark_playing(segment.index);
+        if response.started_at_ms.is_none() {
+            response.started_at_ms = Some(at_ms);
+            response.transcript_turn = Some(self.transcript.open());
+            self.metrics.record_first_packet(segment.response_id, at_ms);
         }
         self.tts_failures = 0;
         self.record_response(at_ms, false, None);
     }
 
     pub fn handle_segment_finished(&mut self, heard: SegmentPlayed, at: Instant) {
-        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == heard.segment.response_id) else {
+        let Some(response) =
+            self.response.as_mut().filter(|response| response.response_id == heard.segment.response_id)
+        else {
             return;
         };
-        reply.mark_played(heard.segment.index);
+        response.mark_played(heard.segment.index);
         let at_ms = self.ms(at);
         self.record_response(at_ms, false, None);
         self.advance(at);
@@ -486,28 +491,28 @@ impl CallMachine {
     /// Playback was flushed; `heard` says how far each segment got.
     pub fn handle_flushed(&mut self, now: Instant, barge_in: bool, silenced: u32, heard: &[SegmentPlayed]) {
         // A report of an older response that was cancelled unheard does not concern this one.
-        let Some(mut reply) = self.response.take_if(|reply| reply.response_id <= silenced) else { return };
-        let generation = reply.response_id;
-        let reports: Vec<_> = heard.iter().filter(|one| one.segment.response_id == generation).collect();
+        let Some(mut response) = self.response.take_if(|response| response.response_id <= silenced) else { return };
+        let response_id = response.response_id;
+        let reports: Vec<_> = heard.iter().filter(|one| one.segment.response_id == response_id).collect();
         for one in reports.iter().filter(|one| one.complete) {
-            reply.mark_played(one.segment.index);
+            response.mark_played(one.segment.index);
         }
         let sent: Vec<(u32, u64)> = reports.iter().map(|one| (one.segment.index, one.sent_samples)).collect();
-        let (said, rest) = reply.truncate_at(&sent);
+        let (said, rest) = response.truncate_at(&sent);
         self.output(CallOutput::CancelLlm);
         if barge_in {
             self.metrics.barge_ins += 1;
-            self.output(CallOutput::CancelSpeech { response_id: generation });
+            self.output(CallOutput::CancelSpeech { response_id });
         }
         let at_ms = self.ms(now);
-        if reply.transcript_turn.is_some() && !reply.is_filler {
+        if response.transcript_turn.is_some() && !response.is_filler {
             self.history.push_assistant(&said, Vec::new());
         }
-        let then = reply.after;
+        let then = response.after;
         self.paused_response = None;
-        self.was_interrupted = reply.transcript_turn.is_some() && !rest.is_empty();
-        self.truncate_realtime_response(&reply, &sent);
-        self.response = Some(reply);
+        self.was_interrupted = response.transcript_turn.is_some() && !rest.is_empty();
+        self.truncate_realtime_response(&response, &sent);
+        self.response = Some(response);
         self.record_response(at_ms, true, Some(said));
         self.response = None;
         self.handle_response_truncated(now, then, barge_in.then_some(rest));
@@ -543,9 +548,9 @@ impl CallMachine {
         self.timers.set(CallTimer::FinalTranscript, now + wait);
         self.output(CallOutput::CancelLlm);
         match &self.response {
-            Some(reply) => {
-                let generation = reply.response_id;
-                self.output(CallOutput::CancelSpeech { response_id: generation });
+            Some(response) => {
+                let response_id = response.response_id;
+                self.output(CallOutput::CancelSpeech { response_id });
             }
             None if wait < FINAL_TRANSCRIPT_TIMEOUT => self.finish(now, reason),
             None => {}

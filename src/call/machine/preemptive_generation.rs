@@ -11,8 +11,8 @@ use trunkline_media::turn::end_of_turn;
 pub(super) struct PreemptiveGeneration {
     /// The caller's words it answers.
     text: String,
-    reply: AgentResponse,
-    pieces: Vec<(u32, String)>,
+    response: AgentResponse,
+    segments: Vec<(u32, String)>,
     first_token_ms: Option<u64>,
     first_piece_ms: Option<u64>,
     done: bool,
@@ -46,7 +46,7 @@ impl CallMachine {
         }
         tracing::trace!(at_ms = self.ms(now), "thinks ahead");
         self.response_id += 1;
-        let generation = self.response_id;
+        let response_id = self.response_id;
         let mut messages = self.history.messages();
         if self.was_interrupted {
             messages.push(self.history.interruption_note());
@@ -54,13 +54,13 @@ impl CallMachine {
         messages.push(ChatMessage::User(text.clone()));
         self.preemptive = Some(PreemptiveGeneration {
             text,
-            reply: AgentResponse::from_model(generation, self.spec.style()),
-            pieces: Vec::new(),
+            response: AgentResponse::from_model(response_id, self.spec.style()),
+            segments: Vec::new(),
             first_token_ms: None,
             first_piece_ms: None,
             done: false,
         });
-        self.output(CallOutput::RequestLlm { response_id: generation, messages, tools: self.available_tools() });
+        self.output(CallOutput::RequestLlm { response_id, messages, tools: self.available_tools() });
     }
 
     pub(super) fn discard_preemptive_generation(&mut self) {
@@ -71,24 +71,24 @@ impl CallMachine {
     }
 
     /// True when the event belonged to a preemptive generation.
-    pub(super) fn handle_preemptive_llm_event(&mut self, now: Instant, generation: u32, event: &LlmEvent) -> bool {
+    pub(super) fn handle_preemptive_llm_event(&mut self, now: Instant, response_id: u32, event: &LlmEvent) -> bool {
         let at_ms = self.ms(now);
-        let Some(ahead) = self.preemptive.as_mut().filter(|ahead| ahead.reply.response_id == generation) else {
+        let Some(ahead) = self.preemptive.as_mut().filter(|ahead| ahead.response.response_id == response_id) else {
             return false;
         };
         match event {
             LlmEvent::Text(text) => {
                 ahead.first_token_ms.get_or_insert(at_ms);
-                ahead.pieces.extend(ahead.reply.text(text));
-                if !ahead.pieces.is_empty() {
+                ahead.segments.extend(ahead.response.text(text));
+                if !ahead.segments.is_empty() {
                     ahead.first_piece_ms.get_or_insert(at_ms);
                 }
             }
-            LlmEvent::ToolCalls(calls) => ahead.reply.tool_calls.clone_from(calls),
+            LlmEvent::ToolCalls(calls) => ahead.response.tool_calls.clone_from(calls),
             LlmEvent::Done(usage) => {
-                ahead.pieces.extend(ahead.reply.finish());
+                ahead.segments.extend(ahead.response.finish());
                 ahead.done = true;
-                self.metrics.record_token_usage(generation, usage);
+                self.metrics.record_token_usage(response_id, usage);
             }
             LlmEvent::FailedOver(_) => {}
             // The turn will be answered normally when it ends.
@@ -101,7 +101,7 @@ impl CallMachine {
     pub(super) fn adopt_preemptive_generation(&mut self, now: Instant, turn: &end_of_turn::CallerTurn) -> bool {
         let current = self.response_id;
         let fits = |ahead: &mut PreemptiveGeneration| {
-            ahead.reply.response_id == current && is_same_text(&ahead.text, &turn.text)
+            ahead.response.response_id == current && is_same_text(&ahead.text, &turn.text)
         };
         let Some(ahead) = self.preemptive.take_if(fits) else { return false };
         self.metrics.preemptive_used += 1;
@@ -113,9 +113,9 @@ impl CallMachine {
         if let Some(at_ms) = ahead.first_piece_ms {
             self.metrics.record_first_segment(current, at_ms.max(decided_ms));
         }
-        self.response = Some(ahead.reply);
+        self.response = Some(ahead.response);
         self.arm_filler(now);
-        self.speak(ahead.pieces);
+        self.speak(ahead.segments);
         if ahead.done {
             self.handle_llm_done(now);
         }

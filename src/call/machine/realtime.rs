@@ -100,8 +100,8 @@ impl CallMachine {
             RealtimeEvent::Text { item, text } => self.add_realtime_text(item, &text, false),
             RealtimeEvent::FinalText { item, text } => self.add_realtime_text(item, &text, true),
             // Tools run after the text before them was heard.
-            RealtimeEvent::ToolCalls(calls) => match self.response.as_mut().filter(|reply| !reply.is_scripted) {
-                Some(reply) => reply.tool_calls.extend(calls),
+            RealtimeEvent::ToolCalls(calls) => match self.response.as_mut().filter(|response| !response.is_scripted) {
+                Some(response) => response.tool_calls.extend(calls),
                 None => {
                     self.history.push_assistant("", calls.clone());
                     self.run_tools(now, &calls, false);
@@ -111,8 +111,8 @@ impl CallMachine {
                 if let Some(state) = &self.realtime {
                     usage.model.clone_from(&state.traits.name);
                 }
-                let generation = self.realtime.as_ref().and_then(|state| state.response_id).unwrap_or_default();
-                self.metrics.record_token_usage(generation, &usage);
+                let response_id = self.realtime.as_ref().and_then(|state| state.response_id).unwrap_or_default();
+                self.metrics.record_token_usage(response_id, &usage);
                 self.handle_response_done(now);
             }
             RealtimeEvent::Failed(failure) => self.handle_realtime_failed(now, &failure),
@@ -121,23 +121,23 @@ impl CallMachine {
 
     /// The segment that audio of an item belongs to; `None` for audio that must not be played.
     pub fn handle_realtime_audio(&mut self, now: Instant, item: u32) -> Option<SegmentId> {
-        let generation = self.realtime.as_ref()?.response_id?;
+        let response_id = self.realtime.as_ref()?.response_id?;
         let index = self.segment_of_item(item)?;
         if let Some(state) = &mut self.realtime {
             state.items[index as usize].1 = true;
         }
         let at_ms = self.ms(now);
-        self.metrics.record_first_token(generation, at_ms);
-        self.metrics.record_first_audio(generation, at_ms);
+        self.metrics.record_first_token(response_id, at_ms);
+        self.metrics.record_first_audio(response_id, at_ms);
         self.timers.set(CallTimer::RealtimeStall, now + RESPONSE_STALL_TIMEOUT);
         self.llm_failures = 0;
-        Some(SegmentId { response_id: generation, index })
+        Some(SegmentId { response_id, index })
     }
 
     /// The answer that is coming in, as long as it is wanted.
     fn realtime_response(&mut self) -> Option<&mut AgentResponse> {
-        let generation = self.realtime.as_ref()?.response_id?;
-        self.response.as_mut().filter(|reply| reply.response_id == generation)
+        let response_id = self.realtime.as_ref()?.response_id?;
+        self.response.as_mut().filter(|response| response.response_id == response_id)
     }
 
     /// The piece of an item; a new one where it has none.
@@ -153,9 +153,9 @@ impl CallMachine {
 
     fn add_realtime_text(&mut self, item: u32, text: &str, whole: bool) {
         if let Some(index) = self.segment_of_item(item)
-            && let Some(reply) = self.realtime_response()
+            && let Some(response) = self.realtime_response()
         {
-            reply.set_segment_text(index, text, whole);
+            response.set_segment_text(index, text, whole);
         }
     }
 
@@ -163,37 +163,37 @@ impl CallMachine {
         let ending = self
             .response
             .as_ref()
-            .is_some_and(|reply| reply.is_scripted && matches!(reply.after, AfterResponse::HangUp(_)));
+            .is_some_and(|response| response.is_scripted && matches!(response.after, AfterResponse::HangUp(_)));
         let announced = self.realtime.as_ref().is_some_and(|state| state.after.is_some());
         // Responses to an announcement are dropped; our message is the next response.
         let announcement = self.voicemail.is_some() && self.realtime.as_ref().is_none_or(|state| state.after.is_none());
         if !self.is_talking() || ending || announcement || self.is_transferring() && !announced {
             return self.output(CallOutput::Realtime(RealtimeInput::Interrupted { item: None }));
         }
-        if let Some(reply) = self.response.take() {
+        if let Some(response) = self.response.take() {
             // Barge-in at its end, or a second response: the older one is over.
-            let generation = reply.response_id;
-            self.output(CallOutput::CancelSpeech { response_id: generation });
-            let (said, at_ms) = (reply.said(), self.ms(now));
-            if reply.transcript_turn.is_some() {
+            let response_id = response.response_id;
+            self.output(CallOutput::CancelSpeech { response_id });
+            let (said, at_ms) = (response.said(), self.ms(now));
+            if response.transcript_turn.is_some() {
                 self.history.push_assistant(&said, Vec::new());
-                self.response = Some(reply);
+                self.response = Some(response);
                 self.record_response(at_ms, true, Some(said));
                 self.response = None;
             }
         }
         self.response_id += 1;
-        let generation = self.response_id;
-        let mut reply = AgentResponse::from_model(generation, self.spec.style());
+        let response_id = self.response_id;
+        let mut response = AgentResponse::from_model(response_id, self.spec.style());
         let Some(state) = &mut self.realtime else { return };
-        state.response_id = Some(generation);
+        state.response_id = Some(response_id);
         state.items.clear();
-        reply.after = state.after.take().unwrap_or(AfterResponse::AwaitCaller);
+        response.after = state.after.take().unwrap_or(AfterResponse::AwaitCaller);
         let turn = state.turn.take();
-        self.response = Some(reply);
+        self.response = Some(response);
         if let Some((speech_ended, decided)) = turn {
             let (speech_ended, decided) = (self.ms(speech_ended), self.ms(decided));
-            self.metrics.record_turn(generation, speech_ended, None, decided);
+            self.metrics.record_turn(response_id, speech_ended, None, decided);
         }
         self.timers.clear(CallTimer::Silence);
         self.timers.set(CallTimer::RealtimeStall, now + RESPONSE_TIMEOUT);
@@ -202,15 +202,17 @@ impl CallMachine {
     fn handle_response_done(&mut self, now: Instant) {
         self.timers.clear(CallTimer::RealtimeStall);
         let Some(state) = &mut self.realtime else { return };
-        let Some(generation) = state.response_id.take() else { return };
+        let Some(response_id) = state.response_id.take() else { return };
         let items = std::mem::take(&mut state.items);
-        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == generation) else { return };
+        let Some(response) = self.response.as_mut().filter(|response| response.response_id == response_id) else {
+            return;
+        };
         for (index, _) in items.iter().enumerate().filter(|(_, (_, sounded))| !sounded) {
-            reply.record_tts_failed(index as u32);
+            response.record_tts_failed(index as u32);
         }
-        let _ = reply.finish();
+        let _ = response.finish();
         let said_something = items.iter().any(|(_, sounded)| *sounded);
-        if said_something || !reply.tool_calls.is_empty() {
+        if said_something || !response.tool_calls.is_empty() {
             return self.advance(now);
         }
         self.response = None;
@@ -229,9 +231,9 @@ impl CallMachine {
         if !self.spec.agent.turn().barge_in {
             return;
         }
-        if let Some(reply) = &self.response {
-            let generation = reply.response_id;
-            self.output(CallOutput::CancelSpeech { response_id: generation });
+        if let Some(response) = &self.response {
+            let response_id = response.response_id;
+            self.output(CallOutput::CancelSpeech { response_id });
         }
     }
 
@@ -297,9 +299,9 @@ impl CallMachine {
 
     /// Sends user input that is not speech: DTMF.
     pub(super) fn send_to_realtime(&mut self, turn: &end_of_turn::CallerTurn) {
-        if let Some(reply) = &self.response {
-            let generation = reply.response_id;
-            self.output(CallOutput::CancelSpeech { response_id: generation });
+        if let Some(response) = &self.response {
+            let response_id = response.response_id;
+            self.output(CallOutput::CancelSpeech { response_id });
         }
         self.record_user(turn);
         self.history.push_user(&turn.text);
@@ -348,17 +350,17 @@ impl CallMachine {
     }
 
     /// A response was cut: tells the realtime model how much of which item was heard.
-    pub(super) fn truncate_realtime_response(&mut self, reply: &AgentResponse, sent: &[(u32, u64)]) {
+    pub(super) fn truncate_realtime_response(&mut self, response: &AgentResponse, sent: &[(u32, u64)]) {
         let Some(state) = &mut self.realtime else { return };
-        if reply.is_scripted {
+        if response.is_scripted {
             return;
         }
-        let cut = reply.unfinished().and_then(|index| {
+        let cut = response.unfinished().and_then(|index| {
             let (item, _) = *state.items.get(index as usize)?;
             let samples = sent.iter().find(|(of, _)| *of == index).map_or(0, |(_, samples)| *samples);
             Some((item, samples / SAMPLES_PER_MS))
         });
-        if state.response_id == Some(reply.response_id) {
+        if state.response_id == Some(response.response_id) {
             state.response_id = None;
         }
         self.timers.clear(CallTimer::RealtimeStall);
@@ -376,9 +378,9 @@ impl CallMachine {
         if !self.is_talking() {
             return;
         }
-        let sounding = self.response.as_mut().is_some_and(|reply| {
-            let _ = reply.finish();
-            reply.transcript_turn.is_some()
+        let sounding = self.response.as_mut().is_some_and(|response| {
+            let _ = response.finish();
+            response.transcript_turn.is_some()
         });
         if !sounding {
             self.response = None;
@@ -394,11 +396,11 @@ impl CallMachine {
             after,
         };
         self.record_failover(now, &switch);
-        if let Some(reply) = self.response.as_ref().filter(|_| sounding) {
+        if let Some(response) = self.response.as_ref().filter(|_| sounding) {
             // First the report of what was heard, then the LLM continues.
-            let generation = reply.response_id;
+            let response_id = response.response_id;
             self.realtime_broke_off = true;
-            return self.output(CallOutput::CancelSpeech { response_id: generation });
+            return self.output(CallOutput::CancelSpeech { response_id });
         }
         if self.history.is_empty() {
             self.greet(now);

@@ -35,14 +35,14 @@ impl CallMachine {
             return;
         }
         self.response_id += 1;
-        let generation = self.response_id;
-        let (reply, pieces) = AgentResponse::scripted(generation, text, then, self.spec.style());
-        self.response = Some(reply);
+        let response_id = self.response_id;
+        let (response, segments) = AgentResponse::scripted(response_id, text, then, self.spec.style());
+        self.response = Some(response);
         self.timers.clear(CallTimer::Silence);
         if matches!(then, AfterResponse::HangUp(_)) {
             self.timers.set(CallTimer::Goodbye, now + GOODBYE_MAX);
         }
-        self.speak(pieces);
+        self.speak(segments);
     }
 
     /// Says a scripted text in place of the current response.
@@ -54,24 +54,24 @@ impl CallMachine {
     /// Cancels the current response; what was heard of it stays in the history.
     pub(super) fn cancel_response(&mut self, now: Instant) {
         self.paused_response = None;
-        let Some(reply) = self.response.take() else { return };
-        let generation = reply.response_id;
+        let Some(response) = self.response.take() else { return };
+        let response_id = response.response_id;
         self.output(CallOutput::CancelLlm);
-        self.output(CallOutput::CancelSpeech { response_id: generation });
-        self.truncate_realtime_response(&reply, &[]);
-        if reply.transcript_turn.is_some() && !reply.is_filler {
-            self.history.push_assistant(&reply.said(), Vec::new());
+        self.output(CallOutput::CancelSpeech { response_id });
+        self.truncate_realtime_response(&response, &[]);
+        if response.transcript_turn.is_some() && !response.is_filler {
+            self.history.push_assistant(&response.said(), Vec::new());
         }
         let at_ms = self.ms(now);
-        self.response = Some(reply);
+        self.response = Some(response);
         self.record_response(at_ms, true, None);
         self.response = None;
     }
 
-    pub(super) fn speak(&mut self, pieces: Vec<(u32, String)>) {
-        let generation = self.response_id;
-        for (index, text) in pieces {
-            self.output(CallOutput::Speak { segment: SegmentId { response_id: generation, index }, text });
+    pub(super) fn speak(&mut self, segments: Vec<(u32, String)>) {
+        let response_id = self.response_id;
+        for (index, text) in segments {
+            self.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
         }
     }
 
@@ -94,19 +94,19 @@ impl CallMachine {
             self.record_user(&turn);
             return self.dismiss_barge_in();
         }
-        if let Some(reply) = &self.response {
-            let (generation, heard) = (reply.response_id, reply.transcript_turn.is_some());
-            if reply.is_uninterruptible {
+        if let Some(response) = &self.response {
+            let (response_id, heard) = (response.response_id, response.transcript_turn.is_some());
+            if response.is_uninterruptible {
                 return self.queue_turn(turn);
             }
-            if reply.is_scripted && !heard {
+            if response.is_scripted && !heard {
                 // "Hello?" before our greeting is audible: the greeting answers it.
                 self.record_user(&turn);
                 self.history.push_user(&turn.text);
                 return;
             }
             self.output(CallOutput::CancelLlm);
-            self.output(CallOutput::CancelSpeech { response_id: generation });
+            self.output(CallOutput::CancelSpeech { response_id });
             if heard {
                 // The history needs what was heard of the response first: wait for the report.
                 return self.queue_turn(turn);
@@ -148,33 +148,35 @@ impl CallMachine {
         }
         self.discard_preemptive_generation();
         self.response_id += 1;
-        let generation = self.response_id;
-        self.response = Some(AgentResponse::from_model(generation, self.spec.style()));
+        let response_id = self.response_id;
+        self.response = Some(AgentResponse::from_model(response_id, self.spec.style()));
         self.arm_filler(now);
         let mut messages = self.history.messages();
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
         self.tools.mark_read();
-        self.output(CallOutput::RequestLlm { response_id: generation, messages, tools: self.available_tools() });
+        self.output(CallOutput::RequestLlm { response_id, messages, tools: self.available_tools() });
     }
 
-    pub fn handle_llm_event(&mut self, now: Instant, generation: u32, event: LlmEvent) {
+    pub fn handle_llm_event(&mut self, now: Instant, response_id: u32, event: LlmEvent) {
         let at_ms = self.ms(now);
-        if self.handle_preemptive_llm_event(now, generation, &event) {
+        if self.handle_preemptive_llm_event(now, response_id, &event) {
             return;
         }
-        let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == generation) else { return };
+        let Some(response) = self.response.as_mut().filter(|response| response.response_id == response_id) else {
+            return;
+        };
         match event {
             LlmEvent::Text(text) => {
-                let pieces = reply.text(&text);
-                if !pieces.is_empty() {
+                let segments = response.text(&text);
+                if !segments.is_empty() {
                     self.timers.clear(CallTimer::Filler);
-                    self.metrics.record_first_segment(generation, at_ms);
+                    self.metrics.record_first_segment(response_id, at_ms);
                 }
-                self.metrics.record_first_token(generation, at_ms);
+                self.metrics.record_first_token(response_id, at_ms);
                 self.llm_failures = 0;
-                self.speak(pieces);
+                self.speak(segments);
             }
-            LlmEvent::ToolCalls(calls) => reply.tool_calls = calls,
+            LlmEvent::ToolCalls(calls) => response.tool_calls = calls,
             LlmEvent::FailedOver(switch) => {
                 if switch.reason != "slow" {
                     self.metrics.record_provider_error("llm", switch.reason);
@@ -182,8 +184,8 @@ impl CallMachine {
                 self.record_failover(now, &switch);
             }
             LlmEvent::Done(usage) => {
-                let last = reply.finish();
-                self.metrics.record_token_usage(generation, &usage);
+                let last = response.finish();
+                self.metrics.record_token_usage(response_id, &usage);
                 self.speak(last.into_iter().collect());
                 self.handle_llm_done(now);
             }
@@ -192,12 +194,12 @@ impl CallMachine {
     }
 
     pub(super) fn handle_llm_done(&mut self, now: Instant) {
-        let Some(reply) = &mut self.response else { return };
-        if reply.has_words() {
+        let Some(response) = &mut self.response else { return };
+        if response.has_words() {
             self.llm_failures = 0;
             return self.advance(now);
         }
-        if reply.tool_calls.is_empty() {
+        if response.tool_calls.is_empty() {
             return self.handle_llm_failed(now, &ProviderError::InvalidResponse("empty answer".to_owned()));
         }
         self.llm_failures = 0;
@@ -207,11 +209,11 @@ impl CallMachine {
     fn handle_llm_failed(&mut self, now: Instant, failure: &ProviderError) {
         tracing::warn!(%failure, "LLM failed");
         self.metrics.record_provider_error("llm", failure.kind());
-        let Some(reply) = &mut self.response else { return };
-        reply.tool_calls.clear();
-        if reply.has_words() {
+        let Some(response) = &mut self.response else { return };
+        response.tool_calls.clear();
+        if response.has_words() {
             // Part of a response was spoken already: it ends there.
-            let last = reply.finish();
+            let last = response.finish();
             self.speak(last.into_iter().collect());
             return self.advance(now);
         }
@@ -224,30 +226,30 @@ impl CallMachine {
         self.say(now, text, AfterResponse::AwaitCaller);
     }
 
-    pub fn handle_tts_audio(&mut self, now: Instant, piece: SegmentId) {
+    pub fn handle_tts_audio(&mut self, now: Instant, segment: SegmentId) {
         let at_ms = self.ms(now);
-        self.metrics.record_first_audio(piece.response_id, at_ms);
+        self.metrics.record_first_audio(segment.response_id, at_ms);
     }
 
     /// The voice has finished a piece of this many samples.
-    pub fn handle_tts_done(&mut self, piece: SegmentId, samples: u64) {
-        if let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == piece.response_id) {
-            reply.record_tts_done(piece.index, samples);
+    pub fn handle_tts_done(&mut self, segment: SegmentId, samples: u64) {
+        if let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id) {
+            response.record_tts_done(segment.index, samples);
         }
     }
 
     /// The voice says where the words of a piece are: samples, and characters spoken by then.
-    pub fn handle_tts_word_timestamps(&mut self, piece: SegmentId, marks: &[(u64, u32)]) {
-        if let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == piece.response_id) {
-            reply.add_word_timestamps(piece.index, marks);
+    pub fn handle_tts_word_timestamps(&mut self, segment: SegmentId, marks: &[(u64, u32)]) {
+        if let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id) {
+            response.add_word_timestamps(segment.index, marks);
         }
     }
 
     /// Neither the agent's TTS nor the local one could speak the segment.
-    pub fn handle_tts_failed(&mut self, now: Instant, piece: SegmentId, failure: &ProviderError) {
+    pub fn handle_tts_failed(&mut self, now: Instant, segment: SegmentId, failure: &ProviderError) {
         self.metrics.record_provider_error("tts", failure.kind());
-        if let Some(reply) = self.response.as_mut().filter(|reply| reply.response_id == piece.response_id) {
-            reply.record_tts_failed(piece.index);
+        if let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id) {
+            response.record_tts_failed(segment.index);
             self.advance(now);
         }
     }
@@ -264,24 +266,24 @@ impl CallMachine {
 
     /// Goes on when everything of the reply was heard.
     pub(super) fn advance(&mut self, now: Instant) {
-        let Some(reply) = self.response.take_if(|reply| reply.is_over()) else { return };
+        let Some(response) = self.response.take_if(|response| response.is_over()) else { return };
         self.paused_response = None;
         self.timers.clear(CallTimer::Filler);
         if let CallPhase::Ending { reason, .. } = self.phase {
             return self.finish(now, reason);
         }
-        if reply.was_silent() {
+        if response.was_silent() {
             self.tts_failures += 1;
             if self.tts_failures >= FAILURES_MAX {
                 return self.handle_command(now, EndReason::ProviderError);
             }
         }
-        let said = reply.said();
-        let calls = reply.tool_calls.clone();
-        if !reply.is_filler {
+        let said = response.said();
+        let calls = response.tool_calls.clone();
+        if !response.is_filler {
             self.history.push_assistant(&said, calls.clone());
         }
-        match reply.after {
+        match response.after {
             AfterResponse::HangUp(reason) => self.handle_command(now, reason),
             AfterResponse::Transfer => self.start_transfer(now),
             AfterResponse::AwaitCaller => {
@@ -347,7 +349,7 @@ impl CallMachine {
         if !self.is_talking() {
             return;
         }
-        let ending = self.response.as_ref().is_some_and(|reply| matches!(reply.after, AfterResponse::HangUp(_)));
+        let ending = self.response.as_ref().is_some_and(|response| matches!(response.after, AfterResponse::HangUp(_)));
         if !ending {
             let text = self.phrases.give_up;
             self.say_instead(now, text, AfterResponse::HangUp(EndReason::ProviderError));

@@ -49,41 +49,41 @@ impl CallHarness {
         )
     }
 
-    fn with(agent: AgentFields, engine: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent, task: None, is_web: false }, engine)
+    fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
+        Self::briefed(CallSpec { agent, task: None, is_web: false }, realtime)
     }
 
-    fn briefed(brief: CallSpec, engine: Option<RealtimeCapabilities>) -> Self {
+    fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let start = Instant::now();
-        let machine = match engine {
-            Some(traits) => CallMachine::with_realtime(start, brief, traits),
-            None => CallMachine::new(start, brief),
+        let machine = match realtime {
+            Some(traits) => CallMachine::with_realtime(start, spec, traits),
+            None => CallMachine::new(start, spec),
         };
-        let mut line = Self { start, now: start, machine, seen: vec![], waiting: vec![], sounding: vec![] };
-        line.drain();
-        line
+        let mut harness = Self { start, now: start, machine, seen: vec![], waiting: vec![], sounding: vec![] };
+        harness.drain();
+        harness
     }
 
     fn greeted() -> Self {
-        let mut line = Self::new(agent());
-        line.play_everything();
-        line
+        let mut harness = Self::new(agent());
+        harness.play_everything();
+        harness
     }
 
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match &output {
-                CallOutput::Speak { segment: piece, text } => self.waiting.push((*piece, text.clone())),
-                CallOutput::CancelSpeech { response_id: generation } => {
-                    let generation = *generation;
-                    self.waiting.retain(|(piece, _)| piece.response_id > generation);
-                    self.machine.handle_flushed(self.now, false, generation, &[]);
+                CallOutput::Speak { segment, text } => self.waiting.push((*segment, text.clone())),
+                CallOutput::CancelSpeech { response_id } => {
+                    let response_id = *response_id;
+                    self.waiting.retain(|(segment, _)| segment.response_id > response_id);
+                    self.machine.handle_flushed(self.now, false, response_id, &[]);
                 }
-                CallOutput::Interrupt { response_id: generation } => {
-                    let (generation, sent) = (*generation, std::mem::take(&mut self.sounding));
-                    self.waiting.retain(|(piece, _)| piece.response_id > generation);
-                    self.machine.handle_flushed(self.now, true, generation, &sent);
+                CallOutput::Interrupt { response_id } => {
+                    let (response_id, sent) = (*response_id, std::mem::take(&mut self.sounding));
+                    self.waiting.retain(|(segment, _)| segment.response_id > response_id);
+                    self.machine.handle_flushed(self.now, true, response_id, &sent);
                 }
                 _ => {}
             }
@@ -105,15 +105,13 @@ impl CallHarness {
     fn play_everything(&mut self) -> String {
         let mut heard = vec![];
         while !self.waiting.is_empty() {
-            let (piece, text) = self.waiting.remove(0);
-            self.machine.handle_tts_done(piece, 4_000);
-            self.machine.handle_segment_started(piece, self.now);
+            let (segment, text) = self.waiting.remove(0);
+            self.machine.handle_tts_done(segment, 4_000);
+            self.machine.handle_segment_started(segment, self.now);
             self.drain();
             self.pass_ms(500);
-            self.machine.handle_segment_finished(
-                SegmentPlayed { segment: piece, sent_samples: 4_000, complete: true },
-                self.now,
-            );
+            self.machine
+                .handle_segment_finished(SegmentPlayed { segment, sent_samples: 4_000, complete: true }, self.now);
             self.drain();
             heard.push(text);
         }
@@ -132,15 +130,15 @@ impl CallHarness {
     }
 
     fn model_says(&mut self, text: &str) {
-        let generation = self.machine.response_id;
-        self.machine.handle_llm_event(self.now, generation, LlmEvent::Text(text.into()));
-        self.machine.handle_llm_event(self.now, generation, LlmEvent::Done(TokenUsage::default()));
+        let response_id = self.machine.response_id;
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::Text(text.into()));
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::Done(TokenUsage::default()));
         self.drain();
     }
 
     fn model_fails(&mut self) {
-        let generation = self.machine.response_id;
-        self.machine.handle_llm_event(self.now, generation, LlmEvent::Failed(ProviderError::Timeout("first token")));
+        let response_id = self.machine.response_id;
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::Failed(ProviderError::Timeout("first token")));
         self.drain();
     }
 
@@ -153,11 +151,11 @@ impl CallHarness {
     fn realtime_says(&mut self, item: u32, text: &str, samples: u64) -> SegmentId {
         self.realtime_event(RealtimeEvent::ResponseStarted);
         self.realtime_event(RealtimeEvent::Text { item, text: text.into() });
-        let piece = self.machine.handle_realtime_audio(self.now, item).unwrap();
-        self.machine.handle_tts_done(piece, samples);
-        self.machine.handle_segment_started(piece, self.now);
+        let segment = self.machine.handle_realtime_audio(self.now, item).unwrap();
+        self.machine.handle_tts_done(segment, samples);
+        self.machine.handle_segment_started(segment, self.now);
         self.drain();
-        piece
+        segment
     }
 
     fn sent_to_realtime(&self) -> Vec<RealtimeInput> {
@@ -207,14 +205,14 @@ fn assistant(text: &str) -> ChatMessage {
 
 #[test]
 fn caller_asks_and_is_answered() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("where is my order");
-    assert_eq!(line.llm_requests(), 1);
-    line.model_says("It is on its way. It comes on Monday.");
-    assert_eq!(line.play_everything(), "It is on its way. It comes on Monday.");
-    line.caller_says("thanks");
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("where is my order");
+    assert_eq!(harness.llm_requests(), 1);
+    harness.model_says("It is on its way. It comes on Monday.");
+    assert_eq!(harness.play_everything(), "It is on its way. It comes on Monday.");
+    harness.caller_says("thanks");
     assert_eq!(
-        line.last_messages(),
+        harness.last_messages(),
         [
             assistant("Good morning."),
             user("where is my order"),
@@ -223,7 +221,7 @@ fn caller_asks_and_is_answered() {
         ]
     );
     assert_eq!(
-        line.transcript(),
+        harness.transcript(),
         [
             "assistant: Good morning.",
             "user: where is my order",
@@ -235,282 +233,282 @@ fn caller_asks_and_is_answered() {
 
 #[test]
 fn caller_interrupts_and_only_what_was_heard_is_kept() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("tell me");
-    line.model_says("The first thing to know is this. The second thing is that.");
-    let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_tts_done(piece, 8_000);
-    line.machine.handle_segment_started(piece, line.now);
-    line.pass_ms(500);
-    line.machine.handle_speech_started(line.now);
-    let heard = [SegmentPlayed { segment: piece, sent_samples: 4_000, complete: false }];
-    line.machine.handle_flushed(line.now, true, piece.response_id, &heard);
-    line.drain();
-    assert!(line.seen.contains(&CallOutput::CancelLlm));
-    line.caller_says("stop");
-    assert_eq!(line.last_messages()[1..], [user("tell me"), assistant("The first thing"), user("stop")]);
-    assert_eq!(line.transcript()[2], "assistant: The first thing /");
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("tell me");
+    harness.model_says("The first thing to know is this. The second thing is that.");
+    let (segment, _) = harness.waiting.remove(0);
+    harness.machine.handle_tts_done(segment, 8_000);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.pass_ms(500);
+    harness.machine.handle_speech_started(harness.now);
+    let heard = [SegmentPlayed { segment, sent_samples: 4_000, complete: false }];
+    harness.machine.handle_flushed(harness.now, true, segment.response_id, &heard);
+    harness.drain();
+    assert!(harness.seen.contains(&CallOutput::CancelLlm));
+    harness.caller_says("stop");
+    assert_eq!(harness.last_messages()[1..], [user("tell me"), assistant("The first thing"), user("stop")]);
+    assert_eq!(harness.transcript()[2], "assistant: The first thing /");
 }
 
 #[test]
 fn noise_interrupts_and_the_agent_goes_on_where_it_was() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("tell me");
-    line.model_says("One sentence here. Another sentence there.");
-    let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_tts_done(piece, 8_000);
-    line.machine.handle_segment_started(piece, line.now);
-    line.machine.handle_speech_started(line.now);
-    line.machine.handle_flushed(
-        line.now,
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("tell me");
+    harness.model_says("One sentence here. Another sentence there.");
+    let (segment, _) = harness.waiting.remove(0);
+    harness.machine.handle_tts_done(segment, 8_000);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_flushed(
+        harness.now,
         true,
-        piece.response_id,
-        &[SegmentPlayed { segment: piece, sent_samples: 7_900, complete: false }],
+        segment.response_id,
+        &[SegmentPlayed { segment, sent_samples: 7_900, complete: false }],
     );
-    line.machine.handle_speech_ended(line.now + 400 * MS, line.now + 200 * MS);
-    line.drain();
-    line.pass_ms(2_000);
-    assert_eq!(line.play_everything(), "Another sentence there.");
+    harness.machine.handle_speech_ended(harness.now + 400 * MS, harness.now + 200 * MS);
+    harness.drain();
+    harness.pass_ms(2_000);
+    assert_eq!(harness.play_everything(), "Another sentence there.");
 }
 
 #[test]
 fn callee_says_hello_before_the_first_words_are_out() {
-    let mut line = CallHarness::new(agent());
-    line.caller_says("hello?");
-    assert_eq!((line.llm_requests(), line.play_everything().as_str()), (0, "Good morning."));
-    assert_eq!(line.transcript(), ["user: hello?", "assistant: Good morning."]);
+    let mut harness = CallHarness::new(agent());
+    harness.caller_says("hello?");
+    assert_eq!((harness.llm_requests(), harness.play_everything().as_str()), (0, "Good morning."));
+    assert_eq!(harness.transcript(), ["user: hello?", "assistant: Good morning."]);
 }
 
 #[test]
 fn caller_goes_on_while_the_model_thinks() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("I have a question");
-    line.caller_says("about my bill");
-    line.pass_ms(300);
-    assert_eq!(line.machine.metrics().premature_ends_of_turn, 1, "the pause is remembered");
-    assert_eq!(line.last_messages()[1..], [user("I have a question"), user("about my bill")]);
-    line.model_says("Go ahead.");
-    assert_eq!(line.play_everything(), "Go ahead.");
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("I have a question");
+    harness.caller_says("about my bill");
+    harness.pass_ms(300);
+    assert_eq!(harness.machine.metrics().premature_ends_of_turn, 1, "the pause is remembered");
+    assert_eq!(harness.last_messages()[1..], [user("I have a question"), user("about my bill")]);
+    harness.model_says("Go ahead.");
+    assert_eq!(harness.play_everything(), "Go ahead.");
 }
 
 #[test]
 fn the_model_fails_once_and_then_again() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("hello");
-    line.model_fails();
-    assert!(line.play_everything().starts_with("Sorry, something went wrong"));
-    line.caller_says("hello");
-    line.model_fails();
-    assert!(line.play_everything().contains("try again later"));
-    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("hello");
+    harness.model_fails();
+    assert!(harness.play_everything().starts_with("Sorry, something went wrong"));
+    harness.caller_says("hello");
+    harness.model_fails();
+    assert!(harness.play_everything().contains("try again later"));
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn the_model_breaks_off_in_mid_sentence() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("hello");
-    let generation = line.machine.response_id;
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::Text("Half an answer. And".into()));
-    line.model_fails();
-    assert_eq!(line.play_everything(), "Half an answer. And");
-    assert_eq!(line.hang_up_reasons(), []);
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("hello");
+    let response_id = harness.machine.response_id;
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Half an answer. And".into()));
+    harness.model_fails();
+    assert_eq!(harness.play_everything(), "Half an answer. And");
+    assert_eq!(harness.hang_up_reasons(), []);
 }
 
 #[test]
 fn every_voice_fails() {
-    let mut line = CallHarness::new(agent());
+    let mut harness = CallHarness::new(agent());
     for _ in 0..2 {
-        let (piece, _) = line.waiting.remove(0);
-        line.machine.handle_tts_failed(line.now, piece, &ProviderError::NotConfigured);
-        line.drain();
-        if line.hang_up_reasons().is_empty() {
-            line.caller_says("hello?");
-            line.model_says("Yes.");
+        let (segment, _) = harness.waiting.remove(0);
+        harness.machine.handle_tts_failed(harness.now, segment, &ProviderError::NotConfigured);
+        harness.drain();
+        if harness.hang_up_reasons().is_empty() {
+            harness.caller_says("hello?");
+            harness.model_says("Yes.");
         }
     }
-    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn caller_is_silent_is_prompted_twice_and_the_call_ends() {
-    let mut line = CallHarness::greeted();
+    let mut harness = CallHarness::greeted();
     for _ in 0..2 {
-        line.pass_ms(7_900);
-        assert!(line.waiting.is_empty());
-        line.pass_ms(200);
-        assert_eq!(line.play_everything(), "Are you still there?");
+        harness.pass_ms(7_900);
+        assert!(harness.waiting.is_empty());
+        harness.pass_ms(200);
+        assert_eq!(harness.play_everything(), "Are you still there?");
     }
-    line.pass_ms(8_100);
-    assert!(line.play_everything().contains("Goodbye"));
-    assert_eq!(line.hang_up_reasons(), [EndReason::Silence]);
+    harness.pass_ms(8_100);
+    assert!(harness.play_everything().contains("Goodbye"));
+    assert_eq!(harness.hang_up_reasons(), [EndReason::Silence]);
 }
 
 #[test]
 fn silence_is_left_alone_when_the_agent_says_so() {
-    let mut line = CallHarness::new(AgentFields { autonomous_silence_handling: Some(false), ..agent() });
-    line.play_everything();
-    line.pass_ms(120_000);
-    assert!(line.waiting.is_empty() && line.hang_up_reasons().is_empty());
+    let mut harness = CallHarness::new(AgentFields { autonomous_silence_handling: Some(false), ..agent() });
+    harness.play_everything();
+    harness.pass_ms(120_000);
+    assert!(harness.waiting.is_empty() && harness.hang_up_reasons().is_empty());
 }
 
 #[test]
 fn the_longest_time_is_kept_whatever_else_happens() {
-    let mut line = CallHarness::new(AgentFields { max_duration_seconds: Some(10), ..agent() });
-    line.pass_ms(9_900); // the greeting never plays: its report was lost
-    assert_eq!(line.hang_up_reasons(), []);
-    line.pass_ms(25_000);
-    assert_eq!(line.hang_up_reasons(), [EndReason::MaxDuration]);
+    let mut harness = CallHarness::new(AgentFields { max_duration_seconds: Some(10), ..agent() });
+    harness.pass_ms(9_900); // the greeting never plays: its report was lost
+    assert_eq!(harness.hang_up_reasons(), []);
+    harness.pass_ms(25_000);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::MaxDuration]);
 }
 
 #[test]
 fn last_words_before_a_hang_up_are_kept() {
-    let mut line = CallHarness::greeted();
-    line.machine.handle_speech_started(line.now);
-    line.pass_ms(500);
-    line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
-    line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
-    line.drain();
-    assert!(line.seen.contains(&CallOutput::FinalizeStt) && line.hang_up_reasons().is_empty());
-    line.pass_ms(200);
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(500);
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("my number".into()));
+    harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+    harness.drain();
+    assert!(harness.seen.contains(&CallOutput::FinalizeStt) && harness.hang_up_reasons().is_empty());
+    harness.pass_ms(200);
     let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: false };
-    line.machine.handle_stt(line.now, last);
-    line.drain();
-    assert_eq!(line.hang_up_reasons(), [EndReason::CustomerHungUp]);
-    assert_eq!(line.transcript().last().unwrap(), "user: my number is seven");
+    harness.machine.handle_stt(harness.now, last);
+    harness.drain();
+    assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp]);
+    assert_eq!(harness.transcript().last().unwrap(), "user: my number is seven");
 }
 
 #[test]
 fn last_words_that_never_come_do_not_hold_the_call() {
-    let mut line = CallHarness::greeted();
-    line.machine.handle_stt(line.now, SttEvent::Interim("and another".into()));
-    line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
-    line.drain();
-    line.pass_ms(800);
-    assert_eq!(line.hang_up_reasons(), [EndReason::CustomerHungUp]);
-    assert_eq!(line.transcript().last().unwrap(), "user: and another");
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("and another".into()));
+    harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+    harness.drain();
+    harness.pass_ms(800);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp]);
+    assert_eq!(harness.transcript().last().unwrap(), "user: and another");
 }
 
 #[test]
 fn the_goodbye_is_played_out_before_the_line_is_cut() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("bye");
-    let generation = line.machine.response_id;
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("bye");
+    let response_id = harness.machine.response_id;
     let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), misfit: None };
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::Text("Have a nice day!".into()));
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::ToolCalls(vec![end]));
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::Done(TokenUsage::default()));
-    line.drain();
-    line.pass_ms(300);
-    assert_eq!(line.hang_up_reasons(), []);
-    assert_eq!(line.play_everything(), "Have a nice day!");
-    assert_eq!(line.hang_up_reasons(), [EndReason::AgentHungUp]);
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Have a nice day!".into()));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![end]));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+    harness.pass_ms(300);
+    assert_eq!(harness.hang_up_reasons(), []);
+    assert_eq!(harness.play_everything(), "Have a nice day!");
+    assert_eq!(harness.hang_up_reasons(), [EndReason::AgentHungUp]);
 }
 
 #[test]
 fn the_model_presses_keys_and_goes_on() {
-    let mut line = CallHarness::greeted();
-    line.caller_says("press one for sales");
-    let generation = line.machine.response_id;
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("press one for sales");
+    let response_id = harness.machine.response_id;
     let call =
         ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::ToolCalls(vec![call]));
-    line.machine.handle_llm_event(line.now, generation, LlmEvent::Done(TokenUsage::default()));
-    line.drain();
-    assert!(line.seen.contains(&CallOutput::SendDtmf("1".into())));
-    assert_eq!(line.llm_requests(), 2);
-    assert!(matches!(line.last_messages().last(), Some(ChatMessage::Tool { .. })));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+    assert!(harness.seen.contains(&CallOutput::SendDtmf("1".into())));
+    assert_eq!(harness.llm_requests(), 2);
+    assert!(matches!(harness.last_messages().last(), Some(ChatMessage::Tool { .. })));
 }
 
 #[test]
 fn the_recogniser_says_nothing() {
-    let mut line = CallHarness::greeted();
+    let mut harness = CallHarness::greeted();
     for _ in 0..3 {
-        line.machine.handle_speech_started(line.now);
-        line.pass_ms(1_000);
-        line.machine.handle_speech_ended(line.now, line.now - 200 * MS);
-        line.pass_ms(4_100);
-        line.play_everything();
+        harness.machine.handle_speech_started(harness.now);
+        harness.pass_ms(1_000);
+        harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
+        harness.pass_ms(4_100);
+        harness.play_everything();
     }
-    assert_eq!(line.seen.iter().filter(|o| **o == CallOutput::RestartStt).count(), 2);
-    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
+    assert_eq!(harness.seen.iter().filter(|o| **o == CallOutput::RestartStt).count(), 2);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn keys_without_rules_reach_the_model() {
-    let mut line = CallHarness::greeted();
+    let mut harness = CallHarness::greeted();
     for digit in "42#".chars() {
-        line.machine.handle_digit(line.now, digit);
+        harness.machine.handle_digit(harness.now, digit);
     }
-    line.drain();
-    assert_eq!(line.last_messages().last(), Some(&user("[DTMF 42]")));
+    harness.drain();
+    assert_eq!(harness.last_messages().last(), Some(&user("[DTMF 42]")));
 }
 
 #[test]
 fn the_api_ends_a_call_in_mid_sentence() {
-    let mut line = CallHarness::new(agent());
-    let (piece, _) = line.waiting.remove(0);
-    line.machine.handle_segment_started(piece, line.now);
-    line.machine.handle_command(line.now, EndReason::EndedByApi);
-    line.drain();
-    line.pass_ms(200);
-    assert_eq!(line.hang_up_reasons(), [EndReason::EndedByApi]);
+    let mut harness = CallHarness::new(agent());
+    let (segment, _) = harness.waiting.remove(0);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.machine.handle_command(harness.now, EndReason::EndedByApi);
+    harness.drain();
+    harness.pass_ms(200);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::EndedByApi]);
 }
 
 /// Whatever comes in whatever order: one end, nothing after it, and never later than the limit allows.
 #[test]
 fn any_sequence_of_events_ends_exactly_once() {
     for seed in 1..400u64 {
-        let mut dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut rng = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut roll = |below: u64| {
-            dice ^= dice << 13;
-            dice ^= dice >> 7;
-            dice ^= dice << 17;
-            dice % below
+            rng ^= rng << 13;
+            rng ^= rng >> 7;
+            rng ^= rng << 17;
+            rng % below
         };
-        let mut line = CallHarness::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
+        let mut harness = CallHarness::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
         for _ in 0..300 {
-            let now = line.now;
-            let piece = SegmentId {
-                response_id: (line.machine.response_id as u64).saturating_sub(roll(2)) as u32,
+            let now = harness.now;
+            let segment = SegmentId {
+                response_id: (harness.machine.response_id as u64).saturating_sub(roll(2)) as u32,
                 index: roll(3) as u32,
             };
-            let heard = SegmentPlayed { segment: piece, sent_samples: roll(9_000), complete: roll(2) == 0 };
-            let generation = piece.response_id;
+            let heard = SegmentPlayed { segment, sent_samples: roll(9_000), complete: roll(2) == 0 };
+            let response_id = segment.response_id;
             match roll(16) {
-                0 => line.machine.handle_speech_started(now),
-                1 => line.machine.handle_speech_ended(now, now - 200 * MS),
-                2 => line.machine.handle_stt(now, SttEvent::Interim("some".into())),
-                3 => line.machine.handle_stt(
+                0 => harness.machine.handle_speech_started(now),
+                1 => harness.machine.handle_speech_ended(now, now - 200 * MS),
+                2 => harness.machine.handle_stt(now, SttEvent::Interim("some".into())),
+                3 => harness.machine.handle_stt(
                     now,
                     SttEvent::Final { text: "words".into(), confidence: None, speech_final: roll(2) == 0 },
                 ),
-                4 => line.machine.handle_stt(now, SttEvent::UtteranceEnd),
-                5 => line.machine.handle_llm_event(now, generation, LlmEvent::Text("Some words. And ".into())),
-                6 => line.machine.handle_llm_event(now, generation, LlmEvent::Done(TokenUsage::default())),
-                7 => line.machine.handle_llm_event(now, generation, LlmEvent::Failed(ProviderError::NotConfigured)),
-                8 => line.machine.handle_segment_started(piece, now),
-                9 => line.machine.handle_segment_finished(heard, now),
-                10 => line.machine.handle_flushed(now, roll(2) == 0, generation, &[heard]),
-                11 => line.machine.handle_tts_failed(now, piece, &ProviderError::NotConfigured),
-                12 => line.machine.handle_digit(now, '5'),
-                13 if roll(30) == 0 => line.machine.handle_peer_hung_up(now, EndReason::CustomerHungUp),
-                14 if roll(30) == 0 => line.machine.handle_command(now, EndReason::Canceled),
-                15 if roll(30) == 0 => line.machine.handle_stt(now, SttEvent::Failed(ProviderError::NotConfigured)),
+                4 => harness.machine.handle_stt(now, SttEvent::UtteranceEnd),
+                5 => harness.machine.handle_llm_event(now, response_id, LlmEvent::Text("Some words. And ".into())),
+                6 => harness.machine.handle_llm_event(now, response_id, LlmEvent::Done(TokenUsage::default())),
+                7 => harness.machine.handle_llm_event(now, response_id, LlmEvent::Failed(ProviderError::NotConfigured)),
+                8 => harness.machine.handle_segment_started(segment, now),
+                9 => harness.machine.handle_segment_finished(heard, now),
+                10 => harness.machine.handle_flushed(now, roll(2) == 0, response_id, &[heard]),
+                11 => harness.machine.handle_tts_failed(now, segment, &ProviderError::NotConfigured),
+                12 => harness.machine.handle_digit(now, '5'),
+                13 if roll(30) == 0 => harness.machine.handle_peer_hung_up(now, EndReason::CustomerHungUp),
+                14 if roll(30) == 0 => harness.machine.handle_command(now, EndReason::Canceled),
+                15 if roll(30) == 0 => harness.machine.handle_stt(now, SttEvent::Failed(ProviderError::NotConfigured)),
                 _ => {}
             }
-            line.drain();
-            line.pass_ms(roll(400) as u32);
+            harness.drain();
+            harness.pass_ms(roll(400) as u32);
         }
-        line.pass_ms(100_000);
+        harness.pass_ms(100_000);
         assert_eq!(
-            line.hang_up_reasons().len(),
+            harness.hang_up_reasons().len(),
             1,
             "seed {seed}: {:?}",
-            line.seen.iter().rev().take(5).collect::<Vec<_>>()
+            harness.seen.iter().rev().take(5).collect::<Vec<_>>()
         );
-        assert!(matches!(line.seen.last(), Some(CallOutput::HangUp { .. })), "seed {seed}");
-        assert!(line.machine.poll_timeout().is_none());
-        assert!(line.now.duration_since(line.start) < Duration::from_secs(300));
+        assert!(matches!(harness.seen.last(), Some(CallOutput::HangUp { .. })), "seed {seed}");
+        assert!(harness.machine.poll_timeout().is_none());
+        assert!(harness.now.duration_since(harness.start) < Duration::from_secs(300));
     }
 }
 
@@ -542,11 +540,11 @@ impl CallHarness {
 
     /// The model wants the tool.
     fn wants_tool(&mut self) {
-        let generation = self.machine.response_id;
+        let response_id = self.machine.response_id;
         let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), misfit: None };
-        self.machine.handle_llm_event(self.now, generation, LlmEvent::ToolCalls(vec![call]));
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
         let done = LlmEvent::Done(TokenUsage::default());
-        self.machine.handle_llm_event(self.now, generation, done);
+        self.machine.handle_llm_event(self.now, response_id, done);
         self.drain();
     }
 
@@ -558,146 +556,153 @@ impl CallHarness {
 
 #[test]
 fn a_result_that_comes_during_the_filler_is_read_when_it_was_heard() {
-    let mut line = CallHarness::new(with_tool(Some("One moment.")));
-    line.play_everything();
-    line.caller_says("Where is it?");
-    line.wants_tool();
-    assert!(line.seen.iter().any(|output| matches!(output, CallOutput::CallTool { is_async: false, .. })));
-    let before = line.llm_requests();
-    line.result("here");
-    assert_eq!(line.llm_requests(), before, "the filler is still being said");
-    assert_eq!(line.play_everything(), "One moment.");
-    assert_eq!(line.llm_requests(), before + 1);
-    assert_eq!(line.last_question()[1..], ["user: Where is it?", "assistant: One moment. +1", "tool: here"]);
+    let mut harness = CallHarness::new(with_tool(Some("One moment.")));
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    assert!(harness.seen.iter().any(|output| matches!(output, CallOutput::CallTool { is_async: false, .. })));
+    let before = harness.llm_requests();
+    harness.result("here");
+    assert_eq!(harness.llm_requests(), before, "the filler is still being said");
+    assert_eq!(harness.play_everything(), "One moment.");
+    assert_eq!(harness.llm_requests(), before + 1);
+    assert_eq!(harness.last_question()[1..], ["user: Where is it?", "assistant: One moment. +1", "tool: here"]);
 }
 
 #[test]
 fn a_result_that_comes_while_the_caller_speaks_waits_for_the_turn() {
-    let mut line = CallHarness::new(with_tool(None));
-    line.play_everything();
-    line.caller_says("Where is it?");
-    line.wants_tool();
-    let before = line.llm_requests();
-    line.machine.handle_speech_started(line.now);
-    line.result("here");
-    assert_eq!(line.llm_requests(), before);
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    let before = harness.llm_requests();
+    harness.machine.handle_speech_started(harness.now);
+    harness.result("here");
+    assert_eq!(harness.llm_requests(), before);
     // It was only a cough: the result is told after all.
-    line.machine.handle_speech_ended(line.now, line.now);
-    line.pass_ms(2_000);
-    assert_eq!(line.llm_requests(), before + 1);
+    harness.machine.handle_speech_ended(harness.now, harness.now);
+    harness.pass_ms(2_000);
+    assert_eq!(harness.llm_requests(), before + 1);
 }
 
 #[test]
 fn a_result_that_comes_after_another_question_is_news() {
-    let mut line = CallHarness::new(with_tool(None));
-    line.play_everything();
-    line.caller_says("Where is it?");
-    line.wants_tool();
-    line.caller_says("And are you open?");
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    harness.caller_says("And are you open?");
     assert!(
-        line.last_question().iter().any(|m| m.starts_with("tool: still being worked on")),
+        harness.last_question().iter().any(|m| m.starts_with("tool: still being worked on")),
         "{:?}",
-        line.last_question()
+        harness.last_question()
     );
-    line.model_says("We are.");
-    let before = line.llm_requests();
-    line.play_everything();
-    line.result("here");
-    assert_eq!(line.llm_requests(), before + 1);
-    let asked = line.last_question();
+    harness.model_says("We are.");
+    let before = harness.llm_requests();
+    harness.play_everything();
+    harness.result("here");
+    assert_eq!(harness.llm_requests(), before + 1);
+    let asked = harness.last_question();
     assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
     assert_eq!(asked.last().unwrap(), "system: The tool find answered: here");
 }
 
 #[test]
 fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
-    let mut line = CallHarness::on_realtime(None);
-    assert_eq!(line.sent_to_realtime(), [RealtimeInput::Say("Good morning.".into())]);
-    let greeting = line.realtime_says(0, "Good morning.", 8_000);
-    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
-    line.machine
-        .handle_segment_finished(SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true }, line.now);
-    line.realtime_event(RealtimeEvent::SpeechStarted);
-    line.pass_ms(900);
-    line.realtime_event(RealtimeEvent::SpeechStopped);
+    let mut harness = CallHarness::on_realtime(None);
+    assert_eq!(harness.sent_to_realtime(), [RealtimeInput::Say("Good morning.".into())]);
+    let greeting = harness.realtime_says(0, "Good morning.", 8_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    harness
+        .machine
+        .handle_segment_finished(SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true }, harness.now);
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.pass_ms(900);
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
     // The answer begins before the caller's words are written.
-    let answer = line.realtime_says(1, "Your order was shipped yesterday and arrives on Monday.", 32_000);
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    line.pass_ms(2_000);
-    line.machine.handle_speech_started(line.now);
+    let answer = harness.realtime_says(1, "Your order was shipped yesterday and arrives on Monday.", 32_000);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    harness.pass_ms(2_000);
+    harness.machine.handle_speech_started(harness.now);
     let heard = [SegmentPlayed { segment: answer, sent_samples: 16_000, complete: false }];
-    line.machine.handle_flushed(line.now, true, answer.response_id, &heard);
-    line.drain();
-    assert_eq!(line.sent_to_realtime().last(), Some(&RealtimeInput::Interrupted { item: Some((1, 2_000)) }));
-    assert_eq!(line.machine.handle_realtime_audio(line.now, 1), None, "what comes late is not heard");
+    harness.machine.handle_flushed(harness.now, true, answer.response_id, &heard);
+    harness.drain();
+    assert_eq!(harness.sent_to_realtime().last(), Some(&RealtimeInput::Interrupted { item: Some((1, 2_000)) }));
+    assert_eq!(harness.machine.handle_realtime_audio(harness.now, 1), None, "what comes late is not heard");
     assert_eq!(
-        line.transcript(),
+        harness.transcript(),
         ["assistant: Good morning.", "user: where is my order", "assistant: Your order was shipped yesterday /"]
     );
 }
 
 #[test]
 fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
-    let mut line = CallHarness::on_realtime(Some("openai/m"));
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    let answer = line.realtime_says(0, "Your order was shipped", 12_000);
-    line.pass_ms(1_000);
-    line.machine.handle_realtime_event(line.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
+    let mut harness = CallHarness::on_realtime(Some("openai/m"));
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    let answer = harness.realtime_says(0, "Your order was shipped", 12_000);
+    harness.pass_ms(1_000);
+    harness
+        .machine
+        .handle_realtime_event(harness.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
     let heard = [SegmentPlayed { segment: answer, sent_samples: 12_000, complete: true }];
-    line.machine.handle_flushed(line.now, false, answer.response_id, &heard);
-    line.drain();
-    assert!(line.seen.contains(&CallOutput::LeaveRealtime));
-    assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
-    line.model_says("yesterday.");
-    assert_eq!(line.play_everything(), "yesterday.");
-    assert_eq!(line.machine.metrics().to_json()["failovers"][0]["to"], "openai/m");
+    harness.machine.handle_flushed(harness.now, false, answer.response_id, &heard);
+    harness.drain();
+    assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
+    assert_eq!(harness.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
+    harness.model_says("yesterday.");
+    assert_eq!(harness.play_everything(), "yesterday.");
+    assert_eq!(harness.machine.metrics().to_json()["failovers"][0]["to"], "openai/m");
     // From now on the call is one like any other.
-    line.caller_says("thanks");
-    assert_eq!(line.llm_requests(), 2);
+    harness.caller_says("thanks");
+    assert_eq!(harness.llm_requests(), 2);
 }
 
 #[test]
 fn engine_breaks_off_and_its_last_sound_is_heard_before_it_is_silenced() {
-    let mut line = CallHarness::on_realtime(Some("openai/m"));
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    let piece = line.realtime_says(0, "Your order was shipped", 12_000);
-    line.pass_ms(1_500);
-    line.machine.handle_realtime_event(line.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
-    line.machine
-        .handle_segment_finished(SegmentPlayed { segment: piece, sent_samples: 12_000, complete: true }, line.now);
-    line.drain();
-    assert_eq!(line.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
-    assert_eq!(line.llm_requests(), 1, "the report of the silence asks no second time");
-    line.model_says("yesterday.");
-    assert_eq!(line.play_everything(), "yesterday.");
+    let mut harness = CallHarness::on_realtime(Some("openai/m"));
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    let segment = harness.realtime_says(0, "Your order was shipped", 12_000);
+    harness.pass_ms(1_500);
+    harness
+        .machine
+        .handle_realtime_event(harness.now, RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
+    harness
+        .machine
+        .handle_segment_finished(SegmentPlayed { segment, sent_samples: 12_000, complete: true }, harness.now);
+    harness.drain();
+    assert_eq!(harness.last_messages(), [user("where is my order"), assistant("Your order was shipped")]);
+    assert_eq!(harness.llm_requests(), 1, "the report of the silence asks no second time");
+    harness.model_says("yesterday.");
+    assert_eq!(harness.play_everything(), "yesterday.");
 }
 
 #[test]
 fn engine_says_nothing_and_nobody_stands_in() {
-    let mut line = CallHarness::on_realtime(None);
-    line.pass_ms(6_000);
-    assert!(line.seen.contains(&CallOutput::LeaveRealtime));
-    assert!(line.play_everything().starts_with("Sorry, I can't help you right now."));
-    line.pass_ms(1_000);
-    assert_eq!(line.hang_up_reasons(), [EndReason::ProviderError]);
+    let mut harness = CallHarness::on_realtime(None);
+    harness.pass_ms(6_000);
+    assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
+    assert!(harness.play_everything().starts_with("Sorry, I can't help you right now."));
+    harness.pass_ms(1_000);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
 #[test]
 fn engine_calls_a_tool_after_what_it_said_was_heard() {
-    let mut line = CallHarness::on_realtime(None);
-    let piece = line.realtime_says(0, "One moment.", 8_000);
+    let mut harness = CallHarness::on_realtime(None);
+    let segment = harness.realtime_says(0, "One moment.", 8_000);
     let call =
         ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
-    line.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
-    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
-    assert!(!line.seen.contains(&CallOutput::SendDtmf("1".into())));
-    line.machine
-        .handle_segment_finished(SegmentPlayed { segment: piece, sent_samples: 8_000, complete: true }, line.now);
-    line.drain();
-    assert!(line.seen.contains(&CallOutput::SendDtmf("1".into())));
-    let told = line.sent_to_realtime();
+    harness.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    assert!(!harness.seen.contains(&CallOutput::SendDtmf("1".into())));
+    harness
+        .machine
+        .handle_segment_finished(SegmentPlayed { segment, sent_samples: 8_000, complete: true }, harness.now);
+    harness.drain();
+    assert!(harness.seen.contains(&CallOutput::SendDtmf("1".into())));
+    let told = harness.sent_to_realtime();
     assert_eq!(
         told[1..],
         [
@@ -709,10 +714,10 @@ fn engine_calls_a_tool_after_what_it_said_was_heard() {
 
 #[test]
 fn engine_gets_keys_as_a_message() {
-    let mut line = CallHarness::on_realtime(None);
-    line.machine.handle_digit(line.now, '4');
-    line.pass_ms(2_100);
-    assert_eq!(line.sent_to_realtime().last(), Some(&RealtimeInput::UserMessage("[DTMF 4]".into())));
+    let mut harness = CallHarness::on_realtime(None);
+    harness.machine.handle_digit(harness.now, '4');
+    harness.pass_ms(2_100);
+    assert_eq!(harness.sent_to_realtime().last(), Some(&RealtimeInput::UserMessage("[DTMF 4]".into())));
 }
 
 #[test]
@@ -725,30 +730,32 @@ fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
         base_url: None,
     };
     let fallbacks = Some(Fallbacks { stt: vec![stt], ..Fallbacks::default() });
-    let mut line = CallHarness::new(AgentFields { fallbacks, ..agent() });
-    line.play_everything();
-    line.machine.handle_speech_started(line.now);
-    line.machine.handle_stt(line.now, SttEvent::Interim("my number".into()));
-    line.pass_ms(600);
-    let silent_from = line.now;
-    line.pass_ms(200);
-    line.machine.handle_speech_ended(line.now, silent_from);
-    line.pass_ms(900);
-    assert!(!line.seen.contains(&CallOutput::RestartStt));
-    line.pass_ms(150);
-    assert!(line.seen.contains(&CallOutput::RestartStt));
+    let mut harness = CallHarness::new(AgentFields { fallbacks, ..agent() });
+    harness.play_everything();
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("my number".into()));
+    harness.pass_ms(600);
+    let silent_from = harness.now;
+    harness.pass_ms(200);
+    harness.machine.handle_speech_ended(harness.now, silent_from);
+    harness.pass_ms(900);
+    assert!(!harness.seen.contains(&CallOutput::RestartStt));
+    harness.pass_ms(150);
+    assert!(harness.seen.contains(&CallOutput::RestartStt));
     let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: true };
-    line.machine.handle_stt(line.now, last);
-    line.drain();
-    assert_eq!(line.last_messages().last(), Some(&user("my number is seven")));
+    harness.machine.handle_stt(harness.now, last);
+    harness.drain();
+    assert_eq!(harness.last_messages().last(), Some(&user("my number is seven")));
 }
 
 #[test]
 fn turn_model_ends_the_turn_before_the_line_is_quiet() {
-    let mut line = CallHarness::greeted();
-    line.machine.handle_speech_started(line.now);
-    line.pass_ms(700);
-    line.machine.handle_stt(line.now, SttEvent::EndOfTurn { text: "where is my order".into(), confidence: Some(0.9) });
-    line.drain();
-    assert_eq!(line.llm_requests(), 1);
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(700);
+    harness
+        .machine
+        .handle_stt(harness.now, SttEvent::EndOfTurn { text: "where is my order".into(), confidence: Some(0.9) });
+    harness.drain();
+    assert_eq!(harness.llm_requests(), 1);
 }

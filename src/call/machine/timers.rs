@@ -130,7 +130,7 @@ impl CallMachine {
                 self.say_instead(now, text, AfterResponse::HangUp(EndReason::MaxDuration));
             }
             CallTimer::Goodbye => {
-                let reason = match self.response.as_ref().map(|reply| reply.after) {
+                let reason = match self.response.as_ref().map(|response| response.after) {
                     Some(AfterResponse::HangUp(reason)) => reason,
                     _ => EndReason::AgentHungUp,
                 };

@@ -185,8 +185,8 @@ impl CallMachine {
     pub(super) fn say_filler(&mut self, now: Instant, words: String) {
         self.history.append_filler(&words);
         self.say(now, &words, AfterResponse::AwaitCaller);
-        if let Some(reply) = &mut self.response {
-            reply.is_filler = true;
+        if let Some(response) = &mut self.response {
+            response.is_filler = true;
             if !self.spec.agent.turn().tool_speech_interruptible {
                 self.make_uninterruptible();
             }
@@ -197,11 +197,12 @@ impl CallMachine {
     /// Filler timeout: a tool or the LLM takes too long.
     pub(super) fn handle_filler_timeout(&mut self, now: Instant) {
         let Some(words) = self.next_filler().filter(|_| self.is_talking()) else { return };
-        if let Some(reply) = self.response.as_mut().filter(|reply| !reply.is_scripted && !reply.has_words()) {
-            let generation = reply.response_id;
-            let Some((index, text)) = reply.add_filler(&words) else { return };
+        if let Some(response) = self.response.as_mut().filter(|response| !response.is_scripted && !response.has_words())
+        {
+            let response_id = response.response_id;
+            let Some((index, text)) = response.add_filler(&words) else { return };
             self.last_filler = Some(words);
-            self.output(CallOutput::Speak { segment: SegmentId { response_id: generation, index }, text });
+            self.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
         } else if self.response.is_none() && self.tools.is_waiting() && !self.end_of_turn.is_speaking() {
             self.say_filler(now, words);
         }

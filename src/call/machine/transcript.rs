@@ -115,11 +115,11 @@ impl CallMachine {
 
     /// Records the response as far as it was heard; nothing for a response without audio.
     pub(super) fn record_response(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
-        let Some(reply) = &self.response else { return };
-        let (Some(number), Some(started_at_ms)) = (reply.transcript_turn, reply.started_at_ms) else { return };
+        let Some(response) = &self.response else { return };
+        let (Some(number), Some(started_at_ms)) = (response.transcript_turn, response.started_at_ms) else { return };
         let turn = Turn {
             role: TurnRole::Assistant,
-            content: said.unwrap_or_else(|| reply.said()),
+            content: said.unwrap_or_else(|| response.said()),
             started_at_ms,
             ended_at_ms: at_ms,
             interrupted,

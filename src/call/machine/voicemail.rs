@@ -53,10 +53,10 @@ impl CallMachine {
 
     /// Acts on the AMD result.
     pub(super) fn handle_amd_result(&mut self, now: Instant, found: Option<AmdResult>) {
-        let Some(answerer) = found.filter(|_| self.is_talking()) else { return };
+        let Some(amd) = found.filter(|_| self.is_talking()) else { return };
         let after_ms = self.ms(now);
-        self.metrics.answered_by = Some((answerer.name(), after_ms));
-        match answerer {
+        self.metrics.answered_by = Some((amd.name(), after_ms));
+        match amd {
             AmdResult::Human => {}
             AmdResult::Fax => self.handle_command(now, EndReason::Fax),
             AmdResult::Ivr => self.history.push_note(IVR_PROMPT.to_owned()),

@@ -98,7 +98,7 @@ fn panicking_leg_ends_alone_and_frees_its_ports() {
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_000, 34_199);
     let all = pool.available();
     let mut beside = TestLeg::start(&workers, &pool, None, |_| false);
-    let piece = SegmentId { response_id: 1, index: 0 };
+    let segment = SegmentId { response_id: 1, index: 0 };
     // By a packet, by the sound of one, in a turn of its own, by a command, and on the way out.
     let causes: [fn(&LegEvent) -> bool; 5] = [
         |event| matches!(event, LegEvent::MediaStarted { .. }),
@@ -111,7 +111,7 @@ fn panicking_leg_ends_alone_and_frees_its_ports() {
         let before = counted("media_leg");
         let mut broken = TestLeg::start(&workers, &pool, None, cause);
         let handle = broken.handle.take().unwrap();
-        handle.play(piece, vec![500; 16_000], true).unwrap();
+        handle.play(segment, vec![500; 16_000], true).unwrap();
         if number >= 3 {
             handle.flush(1, false).unwrap();
         }
@@ -202,13 +202,13 @@ fn panicking_webrtc_leg_ends_alone() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let codecs = [Codec::Opus, Codec::G711(Companding::MuLaw)];
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let reach = HostCandidates { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
+    let host_candidates = HostCandidates { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
     let mut workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     workers
         .start_webrtc(WebRtcPortConfig {
             udp,
             tcp: None,
-            reach: reach.clone(),
+            host_candidates: host_candidates.clone(),
             limits: Default::default(),
             report: Arc::default(),
         })
@@ -222,7 +222,7 @@ fn panicking_webrtc_leg_ends_alone() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = HostCandidates { udp: vec![socket.local_addr().unwrap()], tcp: vec![] };
         let offered = WebRtcPeer::offer(now, &own, &codecs).unwrap();
-        let answered = WebRtcPeer::answer(now, &offered.sdp, &reach, &codecs).unwrap();
+        let answered = WebRtcPeer::answer(now, &offered.sdp, &host_candidates, &codecs).unwrap();
         let sdp = answered.sdp.clone();
         let heard = said.clone();
         let sink = Box::new(move |event: LegEvent| {

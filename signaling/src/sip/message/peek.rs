@@ -22,11 +22,11 @@ impl<'a> HeaderPeek<'a> {
     pub fn of_datagram(bytes: &'a [u8]) -> Option<Self> {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let start = text(lines.find(|line| !line.iter().all(|byte| matches!(byte, b'\r' | 0)))?);
-        let mut glance = Self::default();
+        let mut peek = Self::default();
         if !start.starts_with("SIP/2.0 ") {
             let (method, rest) = start.split_once(' ')?;
-            glance.method = rest.ends_with("SIP/2.0").then_some(method);
-            glance.method?;
+            peek.method = rest.ends_with("SIP/2.0").then_some(method);
+            peek.method?;
         }
         for line in lines {
             if line.is_empty() {
@@ -37,15 +37,15 @@ impl<'a> HeaderPeek<'a> {
             let Some(value) = parts.next() else { continue };
             let is = |long: &[u8], short: &[u8]| name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short);
             let slot = if is(b"via", b"v") {
-                &mut glance.via
+                &mut peek.via
             } else if is(b"call-id", b"i") {
-                &mut glance.call_id
+                &mut peek.call_id
             } else if is(b"to", b"t") {
-                &mut glance.to
+                &mut peek.to
             } else if is(b"cseq", b"cseq") {
-                &mut glance.cseq
+                &mut peek.cseq
             } else if is(b"authorization", b"authorization") {
-                glance.authorization.get_or_insert("")
+                peek.authorization.get_or_insert("")
             } else {
                 continue;
             };
@@ -53,7 +53,7 @@ impl<'a> HeaderPeek<'a> {
                 *slot = text(value);
             }
         }
-        Some(glance)
+        Some(peek)
     }
 
     /// The same of a message that is parsed already.
@@ -124,16 +124,16 @@ mod tests {
 
     #[test]
     fn peek_matches_parser() {
-        let glance = HeaderPeek::of_datagram(BYE.as_bytes()).unwrap();
-        let seen = (glance.method, glance.branch(), glance.call_id, glance.to_tag(), glance.cseq_method());
+        let peek = HeaderPeek::of_datagram(BYE.as_bytes()).unwrap();
+        let seen = (peek.method, peek.branch(), peek.call_id, peek.to_tag(), peek.cseq_method());
         assert_eq!(seen, (Some("BYE"), Some("z9hG4bK1"), "c1@h", Some("ours"), "BYE"));
         let ParsedMessage::Message(message) = parse::datagram(BYE.as_bytes()) else { panic!("refused") };
         let parsed = HeaderPeek::of_message(&message);
-        assert_eq!((parsed.branch(), parsed.call_id, parsed.to_tag()), (glance.branch(), "c1@h", Some("ours")));
-        assert_eq!(parsed.nonce(), glance.nonce());
+        assert_eq!((parsed.branch(), parsed.call_id, parsed.to_tag()), (peek.branch(), "c1@h", Some("ours")));
+        assert_eq!(parsed.nonce(), peek.nonce());
         let response = BYE.replace("BYE sip:b@h SIP/2.0", "SIP/2.0 200 OK");
-        let glance = HeaderPeek::of_datagram(response.as_bytes()).unwrap();
-        assert_eq!((glance.method, glance.cseq_method()), (None, "BYE"));
+        let peek = HeaderPeek::of_datagram(response.as_bytes()).unwrap();
+        assert_eq!((peek.method, peek.cseq_method()), (None, "BYE"));
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         ] {
             assert_eq!(HeaderPeek::of_datagram(bytes), None);
         }
-        let glance = HeaderPeek::of_datagram(b"BYE x SIP/2.0\r\n:\r\nTo\r\nVia: \xff\xfe\r\nTo: ;;;=\r\n").unwrap();
-        assert_eq!((glance.branch(), glance.to_tag(), glance.nonce()), (None, None, None));
+        let peek = HeaderPeek::of_datagram(b"BYE x SIP/2.0\r\n:\r\nTo\r\nVia: \xff\xfe\r\nTo: ;;;=\r\n").unwrap();
+        assert_eq!((peek.branch(), peek.to_tag(), peek.nonce()), (None, None, None));
     }
 }

@@ -41,8 +41,8 @@ pub struct InviteServer {
 
 impl InviteServer {
     /// `patience`: how long a final answer of ours may take.
-    pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
-        Self { state: State::Proceeding { last: None, give_up: now + patience }, reliable }
+    pub fn new(now: Instant, reliable: bool, timeout: Duration) -> Self {
+        Self { state: State::Proceeding { last: None, give_up: now + timeout }, reliable }
     }
 
     /// A retransmitted INVITE gets the latest response again.

@@ -26,9 +26,9 @@ pub struct NonInviteClient {
 
 impl NonInviteClient {
     /// `patience` is [`TIMEOUT`](super::timers::TIMEOUT), or less if failover is possible.
-    pub fn new(now: Instant, request: MessageBytes, reliable: bool, patience: Duration) -> Self {
+    pub fn new(now: Instant, request: MessageBytes, reliable: bool, timeout: Duration) -> Self {
         let retransmit = (!reliable).then(|| RetransmitTimer::start(now, T2));
-        Self { state: State::Waiting { request, retransmit, give_up: now + patience }, reliable }
+        Self { state: State::Waiting { request, retransmit, give_up: now + timeout }, reliable }
     }
 
     pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {

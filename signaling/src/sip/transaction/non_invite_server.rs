@@ -25,8 +25,8 @@ pub struct NonInviteServer {
 
 impl NonInviteServer {
     /// `patience`: how long an answer of ours may take.
-    pub fn new(now: Instant, reliable: bool, patience: Duration) -> Self {
-        Self { state: State::Open { give_up: now + patience }, reliable }
+    pub fn new(now: Instant, reliable: bool, timeout: Duration) -> Self {
+        Self { state: State::Open { give_up: now + timeout }, reliable }
     }
 
     /// A retransmitted request gets the same response again.

@@ -29,11 +29,11 @@ impl HostCredentials {
     /// True if the credentials cover this Request-URI and all next hops. A proxy forwards challenges of the host in the
     /// URI, so both must be among the hosts.
     pub(super) fn cover(&self, request_uri: &Uri, hops: &[NextHop]) -> bool {
-        self.covers_host(&NextHop::of(request_uri)) && hops.iter().all(|hop| self.covers_host(hop))
+        self.covers_host(&NextHop::of(request_uri)) && hops.iter().all(|next_hop| self.covers_host(next_hop))
     }
 
-    fn covers_host(&self, hop: &NextHop) -> bool {
-        self.hosts.iter().any(|host| is_same_host(host, hop))
+    fn covers_host(&self, next_hop: &NextHop) -> bool {
+        self.hosts.iter().any(|host| is_same_host(host, next_hop))
     }
 }
 
@@ -62,13 +62,13 @@ impl ClientAuthenticator {
     }
 
     /// A request of the dialog that goes this way may be authenticated.
-    pub(super) fn covers_route(&self, way: &RequestRoute) -> bool {
+    pub(super) fn covers_route(&self, route: &RequestRoute) -> bool {
         let Some(bound) = self.credentials.as_ref().filter(|_| self.is_begun_there) else { return false };
         let is_resolved = |address: &TransportAddress| self.resolved.contains(&address.addr);
-        let is_known = |hop: &NextHop| {
-            bound.covers_host(hop) || hop.as_address(way.transport).is_some_and(|one| is_resolved(&one))
+        let is_known = |next_hop: &NextHop| {
+            bound.covers_host(next_hop) || next_hop.as_address(route.transport).is_some_and(|one| is_resolved(&one))
         };
-        way.addrs.iter().all(is_resolved) && way.hops.iter().all(is_known)
+        route.addrs.iter().all(is_resolved) && route.hops.iter().all(is_known)
     }
 
     /// Drops answered challenges after a rejection.
@@ -88,7 +88,9 @@ fn is_same_host(one: &NextHop, other: &NextHop) -> bool {
         (Ok(host), Ok(its)) => host.to_canonical() == its.to_canonical(),
         _ => host == its,
     };
-    let port = |hop: &NextHop| hop.port.unwrap_or(hop.transport.map_or(5_060, |transport| transport.default_port()));
+    let port = |next_hop: &NextHop| {
+        next_hop.port.unwrap_or(next_hop.transport.map_or(5_060, |transport| transport.default_port()))
+    };
     same_host && (one.port == other.port || port(one) == port(other))
 }
 
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
     use crate::sip::user_agent::Transport;
 
-    fn hop(host: &str, port: Option<u16>, transport: Option<Transport>) -> NextHop {
+    fn next_hop(host: &str, port: Option<u16>, transport: Option<Transport>) -> NextHop {
         NextHop { host: host.to_owned(), port, transport }
     }
 
@@ -180,10 +182,10 @@ mod tests {
     fn credentials_are_for_hosts_and_ports() {
         let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
         let hosts = vec![
-            hop("Sip.Carrier.example", None, None),
-            hop("192.0.2.7", Some(5_070), Some(Transport::Udp)),
-            hop("2001:db8::7", None, Some(Transport::Udp)),
-            hop("tls.example", None, Some(Transport::Tls)),
+            next_hop("Sip.Carrier.example", None, None),
+            next_hop("192.0.2.7", Some(5_070), Some(Transport::Udp)),
+            next_hop("2001:db8::7", None, Some(Transport::Udp)),
+            next_hop("tls.example", None, Some(Transport::Tls)),
         ];
         let bound = HostCredentials { credentials, hosts };
         for (uri, wanted) in [
@@ -211,7 +213,7 @@ mod tests {
         let (carrier, evil) = (Uri::parse("sip:1@192.0.2.7:5070").unwrap(), Uri::parse("sip:1@evil.example").unwrap());
         let proxy = bound.hosts[0].clone();
         assert!(bound.cover(&carrier, std::slice::from_ref(&proxy)));
-        assert!(!bound.cover(&carrier, &[proxy.clone(), hop("evil.example", None, None)]));
+        assert!(!bound.cover(&carrier, &[proxy.clone(), next_hop("evil.example", None, None)]));
         assert!(!bound.cover(&evil, &[proxy]), "a proxy forwards challenges of the other host");
     }
 }

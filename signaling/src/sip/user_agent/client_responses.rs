@@ -172,22 +172,14 @@ impl UserAgent {
         let outgoing = dialog.request(Method::Bye);
         let routed = outgoing.request.headers.get(&HeaderName::Route).is_some();
         let there = self.clients.get(key).map(|tx| (tx.address, tx.server_name.clone()));
-        let mut way = self.next_hop(&outgoing.next_hop, routed, transport, None, there.as_ref().map(|there| there.0));
+        let mut route = self.next_hop(&outgoing.next_hop, routed, transport, None, there.as_ref().map(|there| there.0));
         if let Some((peer, name)) = there {
-            way = way.with_server_name(peer.addr, name);
+            route = route.with_server_name(peer.addr, name);
         }
         let request = outgoing.request;
         self.send_request(
             now,
-            OutboundRequest {
-                request,
-                call: None,
-                auth_attempts: 0,
-                repeats: 0,
-                contact: None,
-                route: way,
-                failure: None,
-            },
+            OutboundRequest { request, call: None, auth_attempts: 0, repeats: 0, contact: None, route, failure: None },
         );
     }
 
@@ -203,10 +195,10 @@ impl UserAgent {
         }
         let routed = request.headers.get(&HeaderName::Route).is_some();
         let peer = self.clients.get(invite).map(|tx| tx.address);
-        let way = self.next_hop(&outgoing.next_hop, routed, transport, source, peer);
-        let hop = self.single_target(&way);
-        self.push_via_for(&mut request, hop.0, &hop.1);
-        let (transport, target) = hop;
+        let route = self.next_hop(&outgoing.next_hop, routed, transport, source, peer);
+        let next_hop = self.single_target(&route);
+        self.push_via_for(&mut request, next_hop.0, &next_hop.1);
+        let (transport, target) = next_hop;
         let server_name = match (transport, &target, self.clients.get(invite)) {
             (Transport::Tls, TransmitTarget::Addr(addr), Some(tx)) => {
                 let there = tx.server_name.clone().filter(|_| tx.address.addr == *addr);
@@ -237,7 +229,7 @@ impl UserAgent {
     ) {
         let Some(tx) = self.clients.get_mut(key) else { return };
         let may_authenticate = tx.may_authenticate;
-        let way =
+        let route =
             tx.route.take().unwrap_or(RequestRoute::to([], tx.address.transport).with_authentication(may_authenticate));
         let (address, contact, mut request) = (tx.address, tx.contact.clone(), tx.request.clone());
         let repeats = tx.repeats.saturating_add(1);
@@ -250,7 +242,7 @@ impl UserAgent {
         }
         change(&mut request);
         let outbound =
-            OutboundRequest { request, call: Some(call), auth_attempts, repeats, contact, route: way, failure: None };
+            OutboundRequest { request, call: Some(call), auth_attempts, repeats, contact, route, failure: None };
         self.attempt(now, outbound, address);
     }
 }

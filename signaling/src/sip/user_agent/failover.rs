@@ -59,7 +59,7 @@ pub(super) type TrunkAddress = (Option<TrunkKey>, TransportAddress);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsQuery {
     pub id: u64,
-    pub hop: NextHop,
+    pub next_hop: NextHop,
     /// When neither hop nor DNS name one.
     pub transport: Transport,
 }
@@ -85,9 +85,9 @@ impl RequestRoute {
     pub(super) fn to(hops: impl IntoIterator<Item = NextHop>, transport: Transport) -> Self {
         let hops: VecDeque<NextHop> = hops.into_iter().take(limits::ADDRESSES_MAX).collect();
         let mut names = ServerNames::default();
-        for hop in &hops {
+        for next_hop in &hops {
             // A hop that is an address needs a certificate for that address.
-            names.insert(&hop.host.as_str().into(), hop.as_address(transport).map(|address| address.addr));
+            names.insert(&next_hop.host.as_str().into(), next_hop.as_address(transport).map(|address| address.addr));
         }
         let addrs = VecDeque::new();
         let (may_authenticate, is_peers, is_in_dialog, asked) = (false, false, false, None);
@@ -106,8 +106,8 @@ impl RequestRoute {
     /// To a hop that the peer named in a dialog. Where the call has been at that address before, under the name it used
     /// then: a Contact often has an address, or the name of one machine of many. An address that is new to the call has
     /// no name, and any connection to it will do.
-    pub(super) fn in_dialog(hop: NextHop, transport: Transport) -> Self {
-        Self { names: ServerNames::default(), is_in_dialog: true, ..Self::to([hop], transport) }
+    pub(super) fn in_dialog(next_hop: NextHop, transport: Transport) -> Self {
+        Self { names: ServerNames::default(), is_in_dialog: true, ..Self::to([next_hop], transport) }
     }
 
     /// Route to the address the peer sent from.
@@ -168,37 +168,37 @@ impl UserAgent {
                 let until = scope.clone().and_then(|trunk| self.unreachable.get(&(trunk, *address)));
                 until.is_some_and(|until| *until > now)
             };
-            let way = &mut outbound.route;
-            let next = match way.addrs.iter().position(|address| !dead(address)) {
-                Some(at) => way.addrs.remove(at),
-                None if way.hops.is_empty() => way.addrs.pop_front(),
+            let route = &mut outbound.route;
+            let next = match route.addrs.iter().position(|address| !dead(address)) {
+                Some(at) => route.addrs.remove(at),
+                None if route.hops.is_empty() => route.addrs.pop_front(),
                 None => None,
             };
             if let Some(address) = next {
                 // Checked for every source of the address and every resolution.
                 match self.check_destination(address.addr) {
-                    Err(why) if !way.is_trusted_address => {
+                    Err(why) if !route.is_trusted_address => {
                         outbound.failure = Some(EndCause::Unreachable(why));
                         continue;
                     }
                     _ => return self.attempt(now, outbound, address),
                 }
             }
-            let Some(hop) = way.hops.pop_front() else {
+            let Some(next_hop) = route.hops.pop_front() else {
                 let why = outbound.failure.unwrap_or_else(|| EndCause::Unreachable("no address".to_owned()));
                 return self.handle_request_failure(now, outbound.request.method, outbound.call, why);
             };
-            let transport = hop.transport.unwrap_or(way.transport);
-            match hop.as_address(transport) {
-                Some(address) => way.addrs.push_back(address),
+            let transport = next_hop.transport.unwrap_or(route.transport);
+            match next_hop.as_address(transport) {
+                Some(address) => route.addrs.push_back(address),
                 None if self.awaiting_dns.len() >= limits::LOOKUPS_MAX => {
                     outbound.failure = Some(EndCause::Unreachable("too many DNS lookups pending".to_owned()));
                 }
                 None => {
                     let id = self.next_query;
                     self.next_query = self.next_query.wrapping_add(1); // 2^64 names later
-                    way.lookup_host = Some(hop.host.as_str().into());
-                    self.queries.push_back(DnsQuery { id, hop, transport });
+                    route.lookup_host = Some(next_hop.host.as_str().into());
+                    self.queries.push_back(DnsQuery { id, next_hop, transport });
                     self.awaiting_dns.insert(id, outbound);
                     return;
                 }
@@ -231,33 +231,33 @@ impl UserAgent {
     }
 
     pub(super) fn attempt(&mut self, now: Instant, outbound: OutboundRequest, mut address: TransportAddress) {
-        let OutboundRequest { mut request, call, auth_attempts, repeats, contact, route: mut way, .. } = outbound;
+        let OutboundRequest { mut request, call, auth_attempts, repeats, contact, mut route, .. } = outbound;
         if address.transport == Transport::Udp && self.is_too_large(&request) {
             let stream = TransportAddress { transport: Transport::Tcp, ..address };
             let until = self.failure_memory_scope(call).and_then(|trunk| self.unreachable.get(&(trunk, stream)));
             if until.is_none_or(|until| *until <= now) {
-                way.addrs.push_front(address);
+                route.addrs.push_front(address);
                 address = stream;
             }
         }
         if let Some(user) = &contact {
             request.headers.set(HeaderName::Contact, self.contact(address, user.as_deref()));
         }
-        if !way.may_authenticate {
+        if !route.may_authenticate {
             authentication::remove_authorization(&mut request);
         }
         let branch = self.push_via(&mut request, address);
-        let may_authenticate = way.may_authenticate;
-        let give_up = (!way.is_exhausted()).then_some(FAILOVER_AFTER);
+        let may_authenticate = route.may_authenticate;
+        let give_up = (!route.is_exhausted()).then_some(FAILOVER_AFTER);
         let method = request.method.clone();
-        let server_name = self.server_name(call, &way, address);
+        let server_name = self.server_name(call, &route, address);
         if let (Some(session), Some(name)) = (call.and_then(|call| self.sessions.get_mut(&call)), &server_name) {
             session.server_names.insert(name, [address.addr]);
         }
         let destination = Destination { address, server_name };
         let key = self.start_client(now, request, &branch, destination, call, give_up);
         if let Some(tx) = self.clients.get_mut(&key) {
-            (tx.route, tx.contact, tx.auth_attempts, tx.repeats) = (Some(way), contact, auth_attempts, repeats);
+            (tx.route, tx.contact, tx.auth_attempts, tx.repeats) = (Some(route), contact, auth_attempts, repeats);
             tx.may_authenticate = may_authenticate;
         }
         if let Some(call) = call {
@@ -266,14 +266,14 @@ impl UserAgent {
     }
 
     /// The name that the certificate of the server at this address must be valid for.
-    fn server_name(&self, call: Option<CallId>, way: &RequestRoute, address: TransportAddress) -> Option<Arc<str>> {
+    fn server_name(&self, call: Option<CallId>, route: &RequestRoute, address: TransportAddress) -> Option<Arc<str>> {
         if address.transport != Transport::Tls {
             return None;
         }
         let session = call.and_then(|call| self.sessions.get(&call));
         let before = session.and_then(|session| session.server_names.get(address.addr));
-        let now = way.names.get(address.addr);
-        if way.is_in_dialog { before.or(now) } else { now.or(before) }
+        let now = route.names.get(address.addr);
+        if route.is_in_dialog { before.or(now) } else { now.or(before) }
     }
 
     /// The trunk whose list of silent addresses a request uses and changes. `None`: neither, as for a probe.
@@ -340,7 +340,7 @@ impl UserAgent {
     /// request is no longer needed.
     pub(super) fn fail_over(&mut self, now: Instant, key: &Arc<str>, why: EndCause) -> bool {
         let Some(tx) = self.clients.get_mut(key) else { return false };
-        let Some(way) = tx.route.take_if(|way| !way.is_exhausted()) else { return false };
+        let Some(route) = tx.route.take_if(|route| !route.is_exhausted()) else { return false };
         let (call, method) = (tx.call, tx.request.method.clone());
         let (mut request, contact, auth_attempts) = (tx.request.clone(), tx.contact.clone(), tx.auth_attempts);
         let repeats = tx.repeats;
@@ -360,7 +360,7 @@ impl UserAgent {
         let why = Some(why);
         self.send_request(
             now,
-            OutboundRequest { request, call: Some(call), auth_attempts, repeats, contact, route: way, failure: why },
+            OutboundRequest { request, call: Some(call), auth_attempts, repeats, contact, route, failure: why },
         );
         true
     }

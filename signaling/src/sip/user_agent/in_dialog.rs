@@ -287,9 +287,9 @@ impl UserAgent {
         let DialogRequest { mut request, next_hop } = outgoing;
         let Some(session) = self.sessions.get(&call) else { return };
         let routed = request.headers.get(&HeaderName::Route).is_some();
-        let way = self.next_hop(&next_hop, routed, session.transport, session.source, session.peer);
-        let may_authenticate = session.authenticator.covers_route(&way);
-        let way = way.with_authentication(may_authenticate);
+        let route = self.next_hop(&next_hop, routed, session.transport, session.source, session.peer);
+        let may_authenticate = session.authenticator.covers_route(&route);
+        let route = route.with_authentication(may_authenticate);
         request.headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let contact = (request.method != Method::Bye).then_some(None);
         if may_authenticate {
@@ -297,15 +297,7 @@ impl UserAgent {
         }
         self.send_request(
             now,
-            OutboundRequest {
-                request,
-                call: Some(call),
-                auth_attempts: 0,
-                repeats: 0,
-                contact,
-                route: way,
-                failure: None,
-            },
+            OutboundRequest { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, route, failure: None },
         );
     }
 }

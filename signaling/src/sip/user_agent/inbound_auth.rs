@@ -76,18 +76,18 @@ impl UserAgent {
         let mut all = CredentialProof::default();
         for value in request.headers.all(&HeaderName::Authorization).take(limits::AUTHORIZATIONS_MAX) {
             let Some(DigestClaim { username, nonce }) = DigestClaim::from_header(value) else { continue };
-            let guesser = self.source_proof(now, source, path, Some(&nonce));
-            if !self.rate_limit.may_check_credentials(now, source.into(), guesser, &username) {
+            let source_proof = self.source_proof(now, source, path, Some(&nonce));
+            if !self.rate_limit.may_check_credentials(now, source.into(), source_proof, &username) {
                 increment(&mut self.counters.credentials_limited);
                 all.limited = true;
                 continue;
             }
             let proof = self.verify(now, &username, value, request);
             if !proof.trunks.is_empty() {
-                return CredentialProof { has_received: guesser != SourceProof::Unverified, ..proof };
+                return CredentialProof { has_received: source_proof != SourceProof::Unverified, ..proof };
             }
             if !proof.stale {
-                self.rate_limit.record_wrong_credentials(now, source.into(), guesser, &username);
+                self.rate_limit.record_wrong_credentials(now, source.into(), source_proof, &username);
             }
             all.stale |= proof.stale;
         }

@@ -15,18 +15,18 @@ use trunkline_connections::SourceAddress;
 impl UserAgent {
     /// A request in one of our dialogs or transactions, a response to a request of ours, or the answer to a challenge
     /// that was sent to the same source.
-    pub(super) fn is_known_traffic(&self, now: Instant, source: SourceAddress, glance: &HeaderPeek<'_>) -> bool {
-        let Some(method) = glance.method else {
-            return self.clients.contains_key(&client_key(glance.branch().unwrap_or(""), glance.cseq_method()));
+    pub(super) fn is_known_traffic(&self, now: Instant, source: SourceAddress, peek: &HeaderPeek<'_>) -> bool {
+        let Some(method) = peek.method else {
+            return self.clients.contains_key(&client_key(peek.branch().unwrap_or(""), peek.cseq_method()));
         };
         let is_in_dialog =
-            || glance.to_tag().is_some_and(|tag| self.dialogs.contains_key(&dialog_key(glance.call_id, tag)));
+            || peek.to_tag().is_some_and(|tag| self.dialogs.contains_key(&dialog_key(peek.call_id, tag)));
         let is_repeated = || {
             let method = if matches!(method, "ACK" | "CANCEL") { "INVITE" } else { method };
-            let via = glance.via.split(',').next().and_then(Via::parse);
+            let via = peek.via.split(',').next().and_then(Via::parse);
             via.and_then(|via| server_key_from_via(&via, method)).is_some_and(|key| self.servers.contains_key(&key))
         };
-        let answers = || glance.nonce().is_some_and(|nonce| self.nonce_was_sent_to(now, source, nonce));
+        let answers = || peek.nonce().is_some_and(|nonce| self.nonce_was_sent_to(now, source, nonce));
         is_in_dialog() || is_repeated() || answers()
     }
 

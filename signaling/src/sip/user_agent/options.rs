@@ -39,19 +39,11 @@ impl UserAgent {
         };
         self.add_session(call, session);
         self.arm_session(call);
-        let way = RequestRoute::to(hops, probe.transport);
+        let route = RequestRoute::to(hops, probe.transport);
         let contact = Some(user);
         self.send_request(
             now,
-            OutboundRequest {
-                request,
-                call: Some(call),
-                auth_attempts: 0,
-                repeats: 0,
-                contact,
-                route: way,
-                failure: None,
-            },
+            OutboundRequest { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, route, failure: None },
         );
         Ok(call)
     }

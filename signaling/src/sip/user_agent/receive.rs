@@ -38,11 +38,11 @@ impl UserAgent {
             }
             _ => MessageKind::Other,
         };
-        let glance = || match &parsed {
+        let peek = || match &parsed {
             ParsedMessage::Message(message) => Some(HeaderPeek::of_message(message)),
             ParsedMessage::Invalid { .. } | ParsedMessage::KeepAlive { .. } | ParsedMessage::Unparseable(_) => None,
         };
-        if self.admit_message(now, source.ip(), SourceTransport::Stream, kind, glance) {
+        if self.admit_message(now, source.ip(), SourceTransport::Stream, kind, peek) {
             self.handle_parsed(now, transport, source, parsed);
         }
     }
@@ -50,11 +50,11 @@ impl UserAgent {
     /// Whether a message is parsed: checks the rate limits.
     fn admit_message<'a>(
         &mut self, now: Instant, ip: IpAddr, path: SourceTransport, kind: MessageKind,
-        glance: impl FnOnce() -> Option<HeaderPeek<'a>>,
+        peek: impl FnOnce() -> Option<HeaderPeek<'a>>,
     ) -> bool {
         let source = SourceAddress::of(ip);
         let heard = self.rate_limit.admit(now, source, path, kind, self.trunks.is_preferred_source(ip))
-            || (glance().is_some_and(|glance| self.is_known_traffic(now, source, &glance))
+            || (peek().is_some_and(|peek| self.is_known_traffic(now, source, &peek))
                 && self.rate_limit.admit_known_traffic(now, source, path));
         match kind {
             _ if heard => {}

@@ -63,7 +63,7 @@ mod tests {
         Max-Forwards: 70\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: <sip:us@10.9.9.9>\r\nCall-ID: CALL\r\n\
         CSeq: 1 INVITE\r\nContact: <sip:a@10.0.0.1:5060>\r\nContent-Length: 0\r\n\r\n";
 
-    fn endpoint(now: Instant) -> UserAgent {
+    fn user_agent(now: Instant) -> UserAgent {
         let config = UserAgentConfig {
             advertised: [10, 9, 9, 9].into(),
             advertised_other: None,
@@ -87,22 +87,22 @@ mod tests {
         UserAgent::new(now, config, [1; 32])
     }
 
-    fn incoming(endpoint: &mut UserAgent, now: Instant, name: &str) -> CallId {
+    fn incoming(user_agent: &mut UserAgent, now: Instant, name: &str) -> CallId {
         let invite = INVITE.replace("BRANCH", name).replace("CALL", name);
-        endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), invite.as_bytes());
-        match endpoint.poll_event() {
+        user_agent.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), invite.as_bytes());
+        match user_agent.poll_event() {
             Some(SipEvent::Incoming(incoming)) => incoming.call,
             other => panic!("{other:?}"),
         }
     }
 
     /// Runs all timers of the next ten minutes: calls that ended.
-    fn rest(endpoint: &mut UserAgent, now: Instant) -> Vec<CallId> {
+    fn rest(user_agent: &mut UserAgent, now: Instant) -> Vec<CallId> {
         let mut ended = vec![];
-        while let Some(at) = endpoint.poll_timeout().filter(|at| *at < now + Duration::from_secs(600)) {
-            endpoint.handle_timeout(at);
-            while endpoint.poll_transmit().is_some() {}
-            while let Some(event) = endpoint.poll_event() {
+        while let Some(at) = user_agent.poll_timeout().filter(|at| *at < now + Duration::from_secs(600)) {
+            user_agent.handle_timeout(at);
+            while user_agent.poll_transmit().is_some() {}
+            while let Some(event) = user_agent.poll_event() {
                 if let SipEvent::Ended { call, .. } = event {
                     ended.push(call);
                 }
@@ -116,15 +116,15 @@ mod tests {
     fn inconsistent_state_is_repaired() {
         type Break = fn(&mut UserAgent, CallId);
         let breaks: [(&str, Break); 6] = [
-            ("timers", |endpoint, _| endpoint.timers.clear()),
-            ("transactions", |endpoint, _| endpoint.servers.clear()),
-            ("session", |endpoint, call| drop(endpoint.sessions.remove(&call))),
-            ("dialogs", |endpoint, _| endpoint.dialogs.clear()),
-            ("a foreign dialog", |endpoint, call| {
-                endpoint.dialogs.insert("x".into(), call);
+            ("timers", |user_agent, _| user_agent.timers.clear()),
+            ("transactions", |user_agent, _| user_agent.servers.clear()),
+            ("session", |user_agent, call| drop(user_agent.sessions.remove(&call))),
+            ("dialogs", |user_agent, _| user_agent.dialogs.clear()),
+            ("a foreign dialog", |user_agent, call| {
+                user_agent.dialogs.insert("x".into(), call);
             }),
-            ("closing without a request", |endpoint, call| {
-                if let Some(session) = endpoint.sessions.get_mut(&call) {
+            ("closing without a request", |user_agent, call| {
+                if let Some(session) = user_agent.sessions.get_mut(&call) {
                     session.state = SipSessionState::ByeSent;
                 }
             }),
@@ -132,21 +132,21 @@ mod tests {
         for (what, take) in breaks {
             for answered in [false, true] {
                 let now = Instant::now();
-                let mut endpoint = endpoint(now);
-                let call = incoming(&mut endpoint, now, "one");
+                let mut user_agent = user_agent(now);
+                let call = incoming(&mut user_agent, now, "one");
                 if answered {
-                    endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+                    user_agent.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
                 }
-                take(&mut endpoint, call);
-                endpoint.repair_after_panic(now);
+                take(&mut user_agent, call);
+                user_agent.repair_after_panic(now);
                 // The next caller is served as if nothing had been.
-                while endpoint.poll_event().is_some() {}
-                let other = incoming(&mut endpoint, now, "two");
-                endpoint.answer(now, other, b"v=0\r\n".to_vec()).unwrap();
-                let ended = rest(&mut endpoint, now);
+                while user_agent.poll_event().is_some() {}
+                let other = incoming(&mut user_agent, now, "two");
+                user_agent.answer(now, other, b"v=0\r\n".to_vec()).unwrap();
+                let ended = rest(&mut user_agent, now);
                 assert!(ended.contains(&other), "{what}: not acknowledged, and so ended");
-                assert_eq!(endpoint.held_counts(), (0, 0, 0), "{what}, answered: {answered}");
-                let left = (endpoint.dialogs.len(), endpoint.initial_invites.len(), endpoint.server_bytes);
+                assert_eq!(user_agent.held_counts(), (0, 0, 0), "{what}, answered: {answered}");
+                let left = (user_agent.dialogs.len(), user_agent.initial_invites.len(), user_agent.server_bytes);
                 assert_eq!(left, (0, 0, 0), "{what}, answered: {answered}");
             }
         }
@@ -155,51 +155,51 @@ mod tests {
     #[test]
     fn transactions_of_a_call_are_counted_again() {
         let now = Instant::now();
-        let mut endpoint = endpoint(now);
-        let call = incoming(&mut endpoint, now, "one");
-        endpoint.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
-        let tag = endpoint.sessions[&call].local_tag.clone();
+        let mut user_agent = user_agent(now);
+        let call = incoming(&mut user_agent, now, "one");
+        user_agent.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
+        let tag = user_agent.sessions[&call].local_tag.clone();
         for cseq in 2..5 {
             let info = INVITE.replace("INVITE", "INFO").replace("BRANCH", &format!("{cseq}")).replace("CALL", "one");
             let info = info
                 .replace("1 INFO", &format!("{cseq} INFO"))
                 .replace("us@10.9.9.9>\r\n", &format!("us@10.9.9.9>;tag={tag}\r\n"));
-            endpoint.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), info.as_bytes());
+            user_agent.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), info.as_bytes());
         }
-        let count = |endpoint: &UserAgent| endpoint.sessions.get(&call).map(|session| session.transactions);
-        assert_eq!(count(&endpoint), Some(3));
+        let count = |user_agent: &UserAgent| user_agent.sessions.get(&call).map(|session| session.transactions);
+        assert_eq!(count(&user_agent), Some(3));
         for (broken, wanted) in [(0, 3), (1_000, 3)] {
-            endpoint.sessions.values_mut().for_each(|session| session.transactions = broken);
-            endpoint.repair_after_panic(now);
-            assert_eq!(count(&endpoint), Some(wanted));
+            user_agent.sessions.values_mut().for_each(|session| session.transactions = broken);
+            user_agent.repair_after_panic(now);
+            assert_eq!(count(&user_agent), Some(wanted));
         }
-        rest(&mut endpoint, now);
-        assert_eq!(endpoint.held_counts(), (0, 0, 0));
+        rest(&mut user_agent, now);
+        assert_eq!(user_agent.held_counts(), (0, 0, 0));
     }
 
     #[test]
     fn transaction_keys_count_as_memory() {
         let now = Instant::now();
-        let mut endpoint = endpoint(now);
-        let call = incoming(&mut endpoint, now, &"x".repeat(10_000));
+        let mut user_agent = user_agent(now);
+        let call = incoming(&mut user_agent, now, &"x".repeat(10_000));
         // Via and Call-ID, and the keys that are made of them.
-        assert!(endpoint.server_bytes > 40_000, "{}", endpoint.server_bytes);
-        endpoint.reject(now, call, 480, None).unwrap();
-        assert!(endpoint.server_bytes > 40_000, "its answer holds them as well: {}", endpoint.server_bytes);
-        rest(&mut endpoint, now);
-        assert_eq!(endpoint.server_bytes, 0);
+        assert!(user_agent.server_bytes > 40_000, "{}", user_agent.server_bytes);
+        user_agent.reject(now, call, 480, None).unwrap();
+        assert!(user_agent.server_bytes > 40_000, "its answer holds them as well: {}", user_agent.server_bytes);
+        rest(&mut user_agent, now);
+        assert_eq!(user_agent.server_bytes, 0);
     }
 
     #[test]
     fn transaction_memory_is_accounted() {
         let now = Instant::now();
-        let mut endpoint = endpoint(now);
-        let calls: Vec<CallId> = (0..20).map(|n| incoming(&mut endpoint, now, &format!("n{n}"))).collect();
-        assert!(endpoint.server_bytes > 20 * 400, "{}", endpoint.server_bytes);
-        let before = endpoint.server_bytes;
-        endpoint.answer(now, calls[0], vec![b'x'; 10_000]).unwrap();
-        assert!(endpoint.server_bytes > before + 10_000);
-        rest(&mut endpoint, now);
-        assert_eq!((endpoint.server_bytes, endpoint.held_counts()), (0, (0, 0, 0)));
+        let mut user_agent = user_agent(now);
+        let calls: Vec<CallId> = (0..20).map(|n| incoming(&mut user_agent, now, &format!("n{n}"))).collect();
+        assert!(user_agent.server_bytes > 20 * 400, "{}", user_agent.server_bytes);
+        let before = user_agent.server_bytes;
+        user_agent.answer(now, calls[0], vec![b'x'; 10_000]).unwrap();
+        assert!(user_agent.server_bytes > before + 10_000);
+        rest(&mut user_agent, now);
+        assert_eq!((user_agent.server_bytes, user_agent.held_counts()), (0, (0, 0, 0)));
     }
 }

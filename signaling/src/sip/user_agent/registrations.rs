@@ -151,20 +151,12 @@ impl UserAgent {
         let hops = if rule.hops.is_empty() { vec![NextHop::of(&rule.registrar)] } else { rule.hops.clone() };
         let contact = Some(Some(rule.contact_user.clone()));
         // Registrar and hops are the trunk's own settings, like its credentials.
-        let way = RequestRoute::to(hops, rule.transport).with_authentication(true);
+        let route = RequestRoute::to(hops, rule.transport).with_authentication(true);
         let mut request = Request { method: Method::Register, uri: rule.registrar.clone(), headers, body: Vec::new() };
         self.add_authorization(call, &mut request);
         self.send_request(
             now,
-            OutboundRequest {
-                request,
-                call: Some(call),
-                auth_attempts: 0,
-                repeats: 0,
-                contact,
-                route: way,
-                failure: None,
-            },
+            OutboundRequest { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, route, failure: None },
         );
     }
 
@@ -220,9 +212,9 @@ impl UserAgent {
     fn record_registration_failure(
         &mut self, now: Instant, id: &Arc<str>, status: Option<u16>, why: String, retry_after_s: Option<u32>,
     ) {
-        let dice = self.tokens.number();
+        let random = self.tokens.number();
         let Some(there) = self.registrations.get_mut(id) else { return };
-        let retry_in = there.machine.handle_failure(now, retry_after_s, dice);
+        let retry_in = there.machine.handle_failure(now, retry_after_s, random);
         let call = there.call;
         // Without a response, or after a 5xx, the previous grant stays valid until it expires. A rejection ends it, so
         // calls from that registrar no longer match this trunk.

@@ -175,8 +175,8 @@ impl UserAgent {
     /// The owner of the Call-ID waits longer (RFC 3261 section 14.1), in steps of 10 ms.
     fn glare_wait(&mut self, call: CallId) -> Duration {
         let caller = self.sessions.get(&call).is_some_and(|session| session.is_caller);
-        let dice = u64::from(self.tokens.number());
-        let steps = if caller { (dice % 190).saturating_add(210) } else { dice % 200 };
+        let random = u64::from(self.tokens.number());
+        let steps = if caller { (random % 190).saturating_add(210) } else { random % 200 };
         Duration::from_millis(steps.saturating_mul(10))
     }
 

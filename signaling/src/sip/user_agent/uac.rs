@@ -66,7 +66,7 @@ impl UserAgent {
             ..SipSession::new(state, call_id, local_tag, invite.transport)
         };
         self.add_session(call, session);
-        let way = RequestRoute::to(hops, invite.transport).with_authentication(may_authenticate);
+        let route = RequestRoute::to(hops, invite.transport).with_authentication(may_authenticate);
         self.send_request(
             now,
             OutboundRequest {
@@ -75,7 +75,7 @@ impl UserAgent {
                 auth_attempts: 0,
                 repeats: 0,
                 contact: Some(user),
-                route: way,
+                route,
                 failure: None,
             },
         );

@@ -73,36 +73,36 @@ impl UserAgent {
     /// the peer opened is the only way to a browser: then the source is where the peer can be reached. A forbidden
     /// address is not used either; then `peer`, where the dialog began, is used.
     pub(super) fn next_hop(
-        &self, hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
+        &self, next_hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
         peer: Option<TransportAddress>,
     ) -> RequestRoute {
-        let hop = NextHop::of(hop);
-        let transport = hop.transport.unwrap_or(fallback);
+        let next_hop = NextHop::of(next_hop);
+        let transport = next_hop.transport.unwrap_or(fallback);
         if let (Some((transport, source)), false) = (source, routed) {
-            let is_behind = hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
-            if is_behind || hop.host.is_empty() || matches!(transport, Transport::Ws | Transport::Wss) {
+            let is_behind = next_hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
+            if is_behind || next_hop.host.is_empty() || matches!(transport, Transport::Ws | Transport::Wss) {
                 return RequestRoute::at(TransportAddress { transport, addr: source });
             }
         }
         let met = source.map(|(transport, addr)| TransportAddress { transport, addr }).or(peer);
-        match (hop.as_address(transport).map(|address| self.check_destination(address.addr)), met) {
+        match (next_hop.as_address(transport).map(|address| self.check_destination(address.addr)), met) {
             (Some(Err(_)), Some(met)) => RequestRoute::at(met),
-            _ => RequestRoute::in_dialog(NextHop { transport: Some(transport), ..hop }, transport),
+            _ => RequestRoute::in_dialog(NextHop { transport: Some(transport), ..next_hop }, transport),
         }
     }
 
     /// Single target without failover, for the ACK of a 2xx.
-    pub(super) fn single_target(&self, way: &RequestRoute) -> (Transport, TransmitTarget) {
-        match (way.addrs.front(), way.hops.front()) {
+    pub(super) fn single_target(&self, route: &RequestRoute) -> (Transport, TransmitTarget) {
+        match (route.addrs.front(), route.hops.front()) {
             (Some(address), _) => (address.transport, TransmitTarget::Addr(address.addr)),
-            (None, Some(hop)) => {
-                let transport = hop.transport.unwrap_or(way.transport);
-                match hop.as_address(transport) {
+            (None, Some(next_hop)) => {
+                let transport = next_hop.transport.unwrap_or(route.transport);
+                match next_hop.as_address(transport) {
                     Some(address) => (transport, TransmitTarget::Addr(address.addr)),
-                    None => (transport, TransmitTarget::Name { host: hop.host.clone(), port: hop.port }),
+                    None => (transport, TransmitTarget::Name { host: next_hop.host.clone(), port: next_hop.port }),
                 }
             }
-            (None, None) => (way.transport, TransmitTarget::Addr(SocketAddr::new(self.config.advertised, 0))),
+            (None, None) => (route.transport, TransmitTarget::Addr(SocketAddr::new(self.config.advertised, 0))),
         }
     }
 }

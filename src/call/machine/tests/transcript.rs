@@ -6,9 +6,9 @@ use crate::call::registry::LiveFeed;
 use std::collections::BTreeMap;
 
 /// Positions in the order they were told first.
-fn positions(line: &CallHarness) -> Vec<u32> {
+fn positions(harness: &CallHarness) -> Vec<u32> {
     let mut known: Vec<u32> = vec![];
-    for output in &line.seen {
+    for output in &harness.seen {
         if let CallOutput::Turn { position, .. } = output
             && !known.contains(position)
         {
@@ -18,78 +18,79 @@ fn positions(line: &CallHarness) -> Vec<u32> {
     known
 }
 
-fn heard_to_its_end(line: &mut CallHarness, piece: SegmentId, samples: u64) {
-    line.machine
-        .handle_segment_finished(SegmentPlayed { segment: piece, sent_samples: samples, complete: true }, line.now);
-    line.drain();
+fn heard_to_its_end(harness: &mut CallHarness, segment: SegmentId, samples: u64) {
+    harness
+        .machine
+        .handle_segment_finished(SegmentPlayed { segment, sent_samples: samples, complete: true }, harness.now);
+    harness.drain();
 }
 
 #[test]
 fn a_turn_without_words_leaves_no_hole() {
-    let mut line = CallHarness::on_realtime(None);
-    let greeting = line.realtime_says(0, "Good morning.", 8_000);
-    heard_to_its_end(&mut line, greeting, 8_000);
-    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    let mut harness = CallHarness::on_realtime(None);
+    let greeting = harness.realtime_says(0, "Good morning.", 8_000);
+    heard_to_its_end(&mut harness, greeting, 8_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
     // Noise: a turn for the provider, an answer, and no words.
-    line.realtime_event(RealtimeEvent::SpeechStarted);
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    let answer = line.realtime_says(1, "Pardon?", 8_000);
-    assert_eq!(line.transcript(), ["assistant: Good morning."], "what follows waits for the words");
-    line.realtime_event(RealtimeEvent::UserFinal(String::new()));
-    heard_to_its_end(&mut line, answer, 8_000);
-    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
-    line.realtime_event(RealtimeEvent::SpeechStarted);
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    assert_eq!(line.transcript(), ["assistant: Good morning.", "assistant: Pardon?", "user: where is my order"]);
-    assert_eq!(positions(&line), [0, 1, 2]);
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    let answer = harness.realtime_says(1, "Pardon?", 8_000);
+    assert_eq!(harness.transcript(), ["assistant: Good morning."], "what follows waits for the words");
+    harness.realtime_event(RealtimeEvent::UserFinal(String::new()));
+    heard_to_its_end(&mut harness, answer, 8_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    assert_eq!(harness.transcript(), ["assistant: Good morning.", "assistant: Pardon?", "user: where is my order"]);
+    assert_eq!(positions(&harness), [0, 1, 2]);
 }
 
 #[test]
 fn words_keep_their_place_before_the_answer_that_began_earlier() {
-    let mut line = CallHarness::on_realtime(None);
-    line.realtime_event(RealtimeEvent::SpeechStarted);
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    line.realtime_says(0, "On its way.", 8_000);
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    assert_eq!(line.transcript(), ["user: where is my order", "assistant: On its way."]);
-    assert_eq!(positions(&line), [0, 1]);
+    let mut harness = CallHarness::on_realtime(None);
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    harness.realtime_says(0, "On its way.", 8_000);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    assert_eq!(harness.transcript(), ["user: where is my order", "assistant: On its way."]);
+    assert_eq!(positions(&harness), [0, 1]);
 }
 
 #[test]
 fn words_that_never_come_hold_nothing_up_for_long() {
-    let mut line = CallHarness::on_realtime(None);
-    line.realtime_event(RealtimeEvent::SpeechStarted);
-    line.realtime_event(RealtimeEvent::SpeechStopped);
-    let answer = line.realtime_says(0, "On its way.", 8_000);
-    heard_to_its_end(&mut line, answer, 8_000);
-    line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
-    assert_eq!(positions(&line), [0; 0]);
-    line.pass_ms(4_000);
-    assert_eq!(line.transcript(), ["assistant: On its way."]);
+    let mut harness = CallHarness::on_realtime(None);
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.realtime_event(RealtimeEvent::SpeechStopped);
+    let answer = harness.realtime_says(0, "On its way.", 8_000);
+    heard_to_its_end(&mut harness, answer, 8_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    assert_eq!(positions(&harness), [0; 0]);
+    harness.pass_ms(4_000);
+    assert_eq!(harness.transcript(), ["assistant: On its way."]);
     // They do come, much later: behind what was told without them.
-    line.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-    assert_eq!(line.transcript(), ["assistant: On its way.", "user: where is my order"]);
-    assert_eq!(positions(&line), [0, 1]);
+    harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+    assert_eq!(harness.transcript(), ["assistant: On its way.", "user: where is my order"]);
+    assert_eq!(positions(&harness), [0, 1]);
 }
 
 #[test]
 fn an_end_with_words_outstanding_tells_what_was_said_since() {
     for stand_in in [None, Some("openai/m")] {
-        let mut line = CallHarness::on_realtime(stand_in);
-        line.realtime_event(RealtimeEvent::SpeechStarted);
-        line.realtime_event(RealtimeEvent::SpeechStopped);
-        line.realtime_says(0, "On its way.", 8_000);
+        let mut harness = CallHarness::on_realtime(stand_in);
+        harness.realtime_event(RealtimeEvent::SpeechStarted);
+        harness.realtime_event(RealtimeEvent::SpeechStopped);
+        harness.realtime_says(0, "On its way.", 8_000);
         if stand_in.is_some() {
             // Nobody is there any more who could send them.
-            line.realtime_event(RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
-            assert_eq!(positions(&line), [0]);
+            harness.realtime_event(RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
+            assert_eq!(positions(&harness), [0]);
         }
-        line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
-        line.drain();
-        line.pass_ms(2_000);
-        assert_eq!(line.hang_up_reasons(), [EndReason::CustomerHungUp]);
-        assert_eq!((line.transcript().len(), positions(&line)), (1, vec![0]));
+        harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+        harness.drain();
+        harness.pass_ms(2_000);
+        assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp]);
+        assert_eq!((harness.transcript().len(), positions(&harness)), (1, vec![0]));
     }
 }
 
@@ -107,51 +108,51 @@ impl SeededRng {
 
 /// A call on a realtime model in which anything happens, in any order.
 fn random_call(seed: u64) -> CallHarness {
-    let mut dice = SeededRng(seed);
-    let mut line = CallHarness::on_realtime(seed.is_multiple_of(3).then_some("openai/m"));
+    let mut rng = SeededRng(seed);
+    let mut harness = CallHarness::on_realtime(seed.is_multiple_of(3).then_some("openai/m"));
     let (mut item, mut sounding) = (0, None);
     for _ in 0..40 {
-        match dice.roll(12) {
-            0 => line.realtime_event(RealtimeEvent::SpeechStarted),
-            1 | 2 => line.realtime_event(RealtimeEvent::SpeechStopped),
-            3 => line.realtime_event(RealtimeEvent::UserFinal(String::new())),
-            4 => line.realtime_event(RealtimeEvent::UserFinal(format!("words {item}"))),
-            5 => line.realtime_event(RealtimeEvent::UserInterim("wor".into())),
+        match rng.roll(12) {
+            0 => harness.realtime_event(RealtimeEvent::SpeechStarted),
+            1 | 2 => harness.realtime_event(RealtimeEvent::SpeechStopped),
+            3 => harness.realtime_event(RealtimeEvent::UserFinal(String::new())),
+            4 => harness.realtime_event(RealtimeEvent::UserFinal(format!("words {item}"))),
+            5 => harness.realtime_event(RealtimeEvent::UserInterim("wor".into())),
             6 | 7 => {
                 item += 1;
-                line.realtime_event(RealtimeEvent::ResponseStarted);
-                line.realtime_event(RealtimeEvent::Text { item, text: format!("Answer {item}.") });
-                if let Some(piece) = line.machine.handle_realtime_audio(line.now, item) {
-                    line.machine.handle_tts_done(piece, 8_000);
-                    line.machine.handle_segment_started(piece, line.now);
-                    line.drain();
-                    sounding = Some(piece);
+                harness.realtime_event(RealtimeEvent::ResponseStarted);
+                harness.realtime_event(RealtimeEvent::Text { item, text: format!("Answer {item}.") });
+                if let Some(segment) = harness.machine.handle_realtime_audio(harness.now, item) {
+                    harness.machine.handle_tts_done(segment, 8_000);
+                    harness.machine.handle_segment_started(segment, harness.now);
+                    harness.drain();
+                    sounding = Some(segment);
                 }
             }
             8 => {
-                if let Some(piece) = sounding.take() {
-                    heard_to_its_end(&mut line, piece, 8_000);
+                if let Some(segment) = sounding.take() {
+                    heard_to_its_end(&mut harness, segment, 8_000);
                 }
             }
-            9 => line.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default())),
+            9 => harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default())),
             10 => {
-                line.machine.handle_digit(line.now, '5');
-                line.drain();
+                harness.machine.handle_digit(harness.now, '5');
+                harness.drain();
             }
-            _ => line.pass_ms(dice.roll(3_000) as u32),
+            _ => harness.pass_ms(rng.roll(3_000) as u32),
         }
     }
-    line.machine.handle_peer_hung_up(line.now, EndReason::CustomerHungUp);
-    line.drain();
-    line.pass_ms(3_000);
-    line
+    harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+    harness.drain();
+    harness.pass_ms(3_000);
+    harness
 }
 
 #[test]
 fn whoever_comes_late_has_what_those_have_who_were_there_from_the_start() {
     for seed in 0..400 {
-        let line = random_call(seed);
-        let told: Vec<(u32, Turn)> = line
+        let harness = random_call(seed);
+        let told: Vec<(u32, Turn)> = harness
             .seen
             .iter()
             .filter_map(|output| match output {
@@ -159,7 +160,7 @@ fn whoever_comes_late_has_what_those_have_who_were_there_from_the_start() {
                 _ => None,
             })
             .collect();
-        let known = positions(&line);
+        let known = positions(&harness);
         assert!(known.iter().copied().eq(0..known.len() as u32), "seed {seed}: {known:?}");
         let early: BTreeMap<u32, Turn> = told.iter().cloned().collect();
         for joined in 0..=told.len() {
