@@ -47,7 +47,7 @@ demo: deps-demo
 	./target/release/trunkline demo $(DEMO_FLAGS)
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
-ON_POSTGRES := accounts:: api:: calls:: crash:: documents:: live:: management:: reports:: scheduler:: seeds:: snapshots:: webhooks::
+ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.

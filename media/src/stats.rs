@@ -86,7 +86,7 @@ impl Heartbeat {
 pub struct Liveness {
     /// `media-0`, …, `media-web`, `recorder`, `recorder-web`.
     pub thread: String,
-    /// Time since its last turn: some milliseconds in a worker with legs, up to [`crate::limits::IDLE_TURN_MAX`] in an
+    /// Time since its last turn: some milliseconds in a worker with legs, up to [`crate::limits::IDLE_CYCLE_MAX`] in an
     /// idle one.
     pub since_cycle: Duration,
 }

@@ -2,7 +2,7 @@
 //! listener of the server: the REST API, SIP over TCP, TLS and WebSocket, and browsers' media over TCP.
 //!
 //! [`Table`] and [`Pace`] are machines: time is an argument and nothing is read or written. With the feature `tokio`
-//! [`Connections`] shares a table between the tasks of a listener, and [`PacedStream`] gives up a peer that does not
+//! [`Connections`] shares a table between the tasks of a listener, and [`MinimumRateStream`] gives up a peer that does not
 //! take what it is sent.
 
 mod connection_table;
