@@ -83,19 +83,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("trunkline_json", &["api", "call", "dialogue", "domain", "providers", "webhooks"]),
 ];
 
-/// Longest function and file; a longer one is listed with its length, which may only shrink.
+/// Longest function, and longest file without its comments; a longer one is listed with its length, which may only shrink.
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 600;
 const LONG_FUNCTIONS: &[(&str, usize)] = &[
     ("src/app.rs::start_with", 92),
-    ("src/call/driver/consult.rs::call", 74),
-    ("signaling/src/io/driver.rs::command", 74),
-    ("signaling/src/sip/endpoint/receive.rs::handle_initial", 80),
-];
-const LONG_FILES: &[(&str, usize)] = &[
-    ("signaling/src/sip/endpoint/mod.rs", 693),
-    ("src/call/driver/converse.rs", 608),
-    ("src/call/machine/mod.rs", 610),
+    ("src/call/driver/consultation.rs::call", 74),
+    ("signaling/src/io/driver.rs::handle_command", 73),
+    ("signaling/src/sip/user_agent/receive.rs::handle_initial", 80),
 ];
 
 /// What machines may not touch, outside of `io`, `driver` and the call registry (the door between tasks).
@@ -295,9 +290,10 @@ fn no_function_and_no_file_grows_too_long() {
     for (name, text) in everything().iter().filter(|(name, _)| !is_test(name)) {
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
         let lines: Vec<&str> = code.lines().collect();
-        let limit = LONG_FILES.iter().find(|(file, _)| file == name).map_or(FILE_LINES_MAX, |(_, limit)| *limit);
-        if lines.len() > limit {
-            faults.push(format!("{name}: {} lines", lines.len()));
+        // Documentation does not make a file long.
+        let length = lines.iter().filter(|line| !line.trim_start().starts_with("//")).count();
+        if length > FILE_LINES_MAX {
+            faults.push(format!("{name}: {length} lines"));
         }
         for (start, line) in lines.iter().enumerate() {
             let trimmed = line.trim_start();

@@ -348,7 +348,7 @@ fn odd_requests_get_the_rfc_response() {
         (other("ACK"), ""),
         (invite.replace("27.0.0.2>\r\n", "27.0.0.2>;tag=gone\r\n"), "SIP/2.0 481 Call/Transaction Does Not Exist"),
         (invite.replace("\r\n", "\n"), "SIP/2.0 100 Trying"),
-        (invite.replace("INVITE sip", "INVITE  sip"), "SIP/2.0 400 Malformed Request-TestNetwork"),
+        (invite.replace("INVITE sip", "INVITE  sip"), "SIP/2.0 400 Malformed Request-Line"),
         (invite.replace("CSeq: 1", "CSeq: -1"), "SIP/2.0 400 Malformed CSeq"),
         (invite.replace("Length: 0", "Length: -5"), "SIP/2.0 400 Content-Length does not fit the message"),
     ] {

@@ -359,6 +359,7 @@ pub struct ProviderTimeoutsConfig {
     pub stt: StageTimeoutsConfig,
     pub llm: StageTimeoutsConfig,
     pub tts: StageTimeoutsConfig,
+    #[serde(rename = "engine")]
     pub realtime: StageTimeoutsConfig,
 }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BackgroundSound)]
 pub enum AmbienceSound {
     /// The quiet of a room.
     Room,
@@ -16,6 +17,7 @@ pub enum AmbienceSound {
 /// Ambience under the voice; it makes way by 8 dB while the agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Background)]
 pub struct AmbienceConfig {
     pub sound: AmbienceSound,
     /// Louder or softer than it was made (a room at -50, an office at -42 dBFS).

@@ -1,12 +1,13 @@
 //! Who may do what: scopes of API keys, roles of people.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident as $schema:literal { $($variant:ident $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum $name { $(#[serde(rename = $text)] $variant),* }
@@ -17,7 +18,11 @@ macro_rules! named {
             }
         }
 
-        impl ToSchema for $name {}
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($schema)
+            }
+        }
 
         impl $name {
             pub const ALL: &[Self] = &[$(Self::$variant),*];
@@ -35,7 +40,7 @@ macro_rules! named {
 
 named! {
     /// What a key that is not for everything may do.
-    KeyScope {
+    KeyScope as "KeyScope" {
         AgentsRead "agents:read", AgentsWrite "agents:write",
         TasksRead "tasks:read", TasksWrite "tasks:write",
         CallsRead "calls:read", CallsWrite "calls:write",
@@ -50,7 +55,7 @@ named! {
 named! {
     /// A person's role in an organization. Members work with agents, tasks and calls and see who is there,
     /// admins also manage keys, people and secrets, owners also the organization itself.
-    UserRole { Owner "owner", Admin "admin", Member "member" }
+    UserRole as "Role" { Owner "owner", Admin "admin", Member "member" }
 }
 
 impl KeyScope {

@@ -54,6 +54,7 @@ macro_rules! names {
         /// Whose key and address a stage uses.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
+        #[schema(as = Account)]
         pub enum ProviderAccount { $($account),* }
 
         /// Recognisers.

@@ -11,6 +11,7 @@ const ANNOUNCEMENT_CHARS_MAX: usize = 1_000;
 /// Before the answer: nothing of it is charged to the caller, recorded or part of the transcript.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Ringing)]
 pub struct RingingConfig {
     /// How long it rings.
     #[serde(default)]

@@ -181,6 +181,7 @@ pub enum IdentityHeader {
 /// Whether sound is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Srtp)]
 pub enum SrtpPolicy {
     /// Never offered, and not taken.
     #[default]

@@ -141,6 +141,11 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// An answer that could not be read, with the reader's words.
+    pub fn invalid_response(error: impl std::fmt::Display) -> Self {
+        Self::InvalidResponse(error.to_string())
+    }
+
     pub(crate) fn refused(status: u16, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(300));

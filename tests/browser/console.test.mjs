@@ -34,7 +34,7 @@ test("log in: a wrong password is refused, the right one opens the overview", as
   await at.getByLabel("Password").fill(PASSWORD);
   await at.getByRole("button", { name: "Log in" }).click();
   await at.getByRole("heading", { name: "Overview" }).waitFor();
-  await at.getByText("Nobody is on the line.").waitFor();
+  await at.getByText("No active calls.").waitFor();
   await looked("overview");
 });
 

@@ -148,9 +148,7 @@ async fn call(
     let mut negotiation = context.negotiation(ports.port(), &trunk);
     let (sdp, headers) = (negotiation.offer(), Headers::default());
     let params = InviteParams { from_number, destination: &destination, sdp, headers };
-    let Some(invite) = trunk_calls::invite(context, &trunk, params) else {
-        return EndReason::TrunkError;
-    };
+    let Some(invite) = trunk_calls::invite(context, &trunk, params) else { return EndReason::TrunkError };
     let delayed = invite.sdp.is_none();
     let Ok((sip_call, mut events)) = context.sip.send_invite(invite).await else { return EndReason::Overload };
     let answer = loop {

@@ -293,6 +293,13 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
     Ok(Some(found.facts()))
 }
 
+/// Records the end of a call that no agent answers.
+async fn record_unanswered(ringing: &RingingCall, call: Call, slot: &CallSlot, reason: EndReason) {
+    let (context, hooks) = (&ringing.context, CallWebhooks::default());
+    let record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.lifeline).await;
+    record.record_ended(reason).await;
+}
+
 /// Chooses who answers: the number's agent, or what the customer's server decides. `None` when nobody does; the caller
 /// was refused.
 async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Option<InboundSetup> {
@@ -321,17 +328,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
                 if let Some(status) = sip_status {
                     ringing.context.sip.reject(ringing.incoming.call, status, None).await;
                 }
-                CallRecord::new(
-                    &ringing.context,
-                    ringing.route.scope,
-                    call,
-                    CallWebhooks::default(),
-                    &slot,
-                    &ringing.lifeline,
-                )
-                .await
-                .record_ended(reason)
-                .await;
+                record_unanswered(ringing, call, &slot, reason).await;
                 return None;
             }
         }
@@ -339,15 +336,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     let Some(mut resolved) = resolved else {
         tracing::warn!("call refused: the number has no agent and its webhook named none");
         ringing.context.sip.reject(ringing.incoming.call, 480, None).await;
-        let record = CallRecord::new(
-            &ringing.context,
-            ringing.route.scope,
-            call,
-            CallWebhooks::default(),
-            &slot,
-            &ringing.lifeline,
-        );
-        record.await.record_ended(EndReason::Rejected).await;
+        record_unanswered(ringing, call, &slot, EndReason::Rejected).await;
         return None;
     };
     if !resolved.faults.is_empty() {

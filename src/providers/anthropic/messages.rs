@@ -66,8 +66,7 @@ impl LlmVendor for AnthropicMessages {
     }
 
     fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError> {
-        let body: Value =
-            serde_json::from_slice(body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let body: Value = serde_json::from_slice(body).map_err(ProviderError::invalid_response)?;
         let blocks = body["content"].as_array().into_iter().flatten();
         let text: String =
             blocks.filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str()).collect();
@@ -245,8 +244,7 @@ pub struct MessagesReader {
 
 impl LlmStreamReader for MessagesReader {
     fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
-        let event: MessagesEvent =
-            serde_json::from_str(data).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let event: MessagesEvent = serde_json::from_str(data).map_err(ProviderError::invalid_response)?;
         match event {
             MessagesEvent::MessageStart { message } => self.usage = message.usage,
             MessagesEvent::ContentBlockStart { index, content_block } if index < BLOCKS_MAX => {

@@ -74,13 +74,12 @@ impl TtsSocketProtocol for CartesiaProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
-        let message: CartesiaMessage =
-            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let message: CartesiaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         let context = message.context_id.unwrap_or_default();
         let event = match message.kind.as_str() {
             "chunk" => {
                 let bytes = STANDARD.decode(message.data.unwrap_or_default());
-                TtsEvent::Audio(bytes.map_err(|error| ProviderError::InvalidResponse(error.to_string()))?.into())
+                TtsEvent::Audio(bytes.map_err(ProviderError::invalid_response)?.into())
             }
             "timestamps" => {
                 TtsEvent::WordTimestamps(self.marks(&context, &message.word_timestamps.unwrap_or_default()))

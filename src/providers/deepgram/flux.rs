@@ -117,8 +117,7 @@ struct FluxWord {
 
 /// What a text frame means. A transcript is that of the turn so far and replaces the one before.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: FluxMessage =
-        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+    let message: FluxMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
     let (event, transcript, words, end) = match message {
         FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
             (event, transcript, words, audio_window_end)

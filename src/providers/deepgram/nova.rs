@@ -114,8 +114,7 @@ struct Alternative {
 
 /// What a text frame means.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: NovaMessage =
-        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+    let message: NovaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
     Ok(match message {
         NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
             // What it was asked for before its time is all it has.

@@ -60,7 +60,7 @@ pub async fn transcript(providers: &ProviderRegistry, id: &str) -> Result<Vec<Tu
         }
         let body = timeout_at(deadline, transport::body(response, CONVERSATION_BYTES_MAX)).await.map_err(late)??;
         let conversation: VendorConversation =
-            serde_json::from_slice(&body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+            serde_json::from_slice(&body).map_err(ProviderError::invalid_response)?;
         if matches!(conversation.status.as_str(), "done" | "failed") {
             return Ok(turns(&conversation));
         }

@@ -105,7 +105,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
 
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
         let message: ConversationalAgentMessage =
-            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+            serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         let (mut events, mut answers) = (Vec::new(), Vec::new());
         match message.kind.as_str() {
             "conversation_initiation_metadata" => {
@@ -126,7 +126,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
                     return Ok((events, answers));
                 }
                 let codes = STANDARD.decode(audio["audio_base_64"].as_str().unwrap_or_default());
-                let codes: Vec<u8> = codes.map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+                let codes: Vec<u8> = codes.map_err(ProviderError::invalid_response)?;
                 let item = self.begun(&mut events);
                 events.push(RealtimeEvent::Audio { item, codes: codes.into() });
             }

@@ -121,15 +121,14 @@ impl TtsSocketProtocol for MultiStreamProtocol {
 pub(super) fn read(
     progress: &mut HashMap<String, AlignmentProgress>, text: &str,
 ) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
-    let message: MultiStreamMessage =
-        serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+    let message: MultiStreamMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
     if let Some(error) = message.error {
         return Err(refused(&error, message.message));
     }
     let Some(context) = message.context_id else { return Ok(Vec::new()) };
     let mut events = Vec::new();
     if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
-        let bytes = STANDARD.decode(audio).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let bytes = STANDARD.decode(audio).map_err(ProviderError::invalid_response)?;
         // Sound without an alignment takes its time all the same.
         let Alignment { chars, starts_ms } = message.alignment.unwrap_or_default();
         let marks = progress.get_mut(&context).map(|one| one.marks(bytes.len(), &chars, &starts_ms));

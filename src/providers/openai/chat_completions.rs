@@ -91,8 +91,7 @@ impl LlmVendor for ChatCompletions {
     }
 
     fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError> {
-        let body: Value =
-            serde_json::from_slice(body).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let body: Value = serde_json::from_slice(body).map_err(ProviderError::invalid_response)?;
         let text = text_of(&body["choices"][0]["message"]["content"]);
         let text = text.ok_or_else(|| ProviderError::InvalidResponse("no content in the answer".to_owned()))?;
         let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
@@ -224,8 +223,7 @@ impl LlmStreamReader for ChatCompletionsReader {
         if data == "[DONE]" {
             return Ok(true);
         }
-        let chunk: Chunk =
-            serde_json::from_str(data).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let chunk: Chunk = serde_json::from_str(data).map_err(ProviderError::invalid_response)?;
         if let Some(error) = &chunk.error {
             return Err(stream_error(error));
         }

@@ -174,8 +174,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
-        let event: OpenaiRealtimeMessage =
-            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let event: OpenaiRealtimeMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         let item = event.item_id.unwrap_or_default();
         let mut answers = Vec::new();
         let events = match event.kind.as_str() {
@@ -206,7 +205,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
             "response.created" => vec![RealtimeEvent::ResponseStarted],
             "response.output_audio.delta" => {
                 let codes = STANDARD.decode(event.delta.unwrap_or_default());
-                let codes = codes.map_err(|error| ProviderError::InvalidResponse(error.to_string()))?.into();
+                let codes = codes.map_err(ProviderError::invalid_response)?.into();
                 vec![RealtimeEvent::Audio { item: self.number(&item), codes }]
             }
             "response.output_audio.done" => vec![RealtimeEvent::ItemDone { item: self.number(&item) }],

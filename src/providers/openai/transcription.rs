@@ -122,8 +122,7 @@ impl SttProtocol for TranscriptionProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
-        let event: TranscriptionEvent =
-            serde_json::from_str(text).map_err(|error| ProviderError::InvalidResponse(error.to_string()))?;
+        let event: TranscriptionEvent = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         let sent_ms = self.sent / 8;
         Ok(match event.kind.as_str() {
             "input_audio_buffer.speech_started" => SttUpdate::one(SttEvent::StartOfTurn),
