@@ -2,7 +2,7 @@
 //! thread that others wait for.
 //!
 //! An address has an account in each of its organizations, with a password each. All of them are hashed with one
-//! [`Recipe`]: a guess costs one computation, whether the address has no account, one or a thousand, and takes as long.
+//! [`HashParams`]: a guess costs one computation, whether the address has no account, one or a thousand, and takes as long.
 
 use super::FieldError;
 use super::login_address::LoginAddress;

@@ -1,8 +1,8 @@
 //! Where this server may connect to when somebody else names the address: webhooks, tools, tool servers, an agent's own
 //! provider addresses, certificates of Identity headers, and SIP hosts.
 //!
-//! [`Guard`] alone decides. [`http`] and [`connect`] ask it for every resolved address right before connecting to
-//! exactly that address, which defeats DNS rebinding. SIP asks it through [`Guard::permits`] for every target address.
+//! [`EgressGuard`] alone decides. [`http`] and [`connect`] ask it for every resolved address right before connecting to
+//! exactly that address, which defeats DNS rebinding. SIP asks it through [`EgressGuard::permits`] for every target address.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "servers of the tests are tasks"))]
 
 pub mod address;

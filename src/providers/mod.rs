@@ -266,7 +266,7 @@ pub struct WordTimestamp {
     pub chars: u32,
 }
 
-/// Events of TTS, in the format of its [`Speech`].
+/// Events of TTS, in the format of its [`TtsStream`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtsEvent {
     Audio(Bytes),

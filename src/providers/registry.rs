@@ -70,7 +70,7 @@ pub struct LocalTtsPrograms {
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
     pub timeouts: StageDeadlines,
-    /// One for each account, in the order of [`Account::ALL`].
+    /// One for each account, in the order of [`ProviderAccount::ALL`].
     pub endpoints: Vec<ProviderAccess>,
     pub programs: LocalTtsPrograms,
     /// Where customers' own servers may be.

@@ -72,7 +72,7 @@ impl TokenSigner {
     }
 
     /// A token for one call from a browser with an agent; what it opens besides (the live transcript) must not end
-    /// before the call does, so that the limit for beginning is in the token and is checked by [`Grant::may_begin`].
+    /// before the call does, so that the limit for beginning is in the token and is checked by [`WebCallGrant::may_begin`].
     pub fn sign_web(&self, scope: OrgScope, call: CallId, agent: AgentId, until_s: u64) -> String {
         let payload = format!("{} {call} {agent} {until_s}", scope.organization());
         let tag = self.mac(TokenPurpose::Web, &payload).finalize().into_bytes();

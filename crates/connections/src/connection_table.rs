@@ -27,7 +27,7 @@ pub enum PeerClass {
     /// On a list: it may use the reserved places, and nobody else's connection takes its own away as long as there are
     /// strangers'.
     Listed,
-    /// Many peers come from there (a proxy), or we connect ourselves: as [`Standing::Listed`], and its connections are
+    /// Many peers come from there (a proxy), or we connect ourselves: as [`PeerClass::Listed`], and its connections are
     /// not counted by source.
     Exempt,
 }

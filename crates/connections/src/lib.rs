@@ -1,8 +1,8 @@
 //! Who may hold a connection at a listener, for how long, and who has to make room. The same rules hold for every
 //! listener of the server: the REST API, SIP over TCP, TLS and WebSocket, and browsers' media over TCP.
 //!
-//! [`Table`] and [`Pace`] are machines: time is an argument and nothing is read or written. With the feature `tokio`
-//! [`Connections`] shares a table between the tasks of a listener, and [`MinimumRateStream`] gives up a peer that does not
+//! [`EvictionTable`] and [`MinimumRate`] are machines: time is an argument and nothing is read or written. With the feature `tokio`
+//! [`ConnectionPool`] shares a table between the tasks of a listener, and [`MinimumRateStream`] gives up a peer that does not
 //! take what it is sent.
 
 mod connection_table;

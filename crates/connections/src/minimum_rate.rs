@@ -40,7 +40,7 @@ impl MinimumRate {
         }
     }
 
-    /// Whether the peer is too slow. Ask when the time of [`Pace::wait`] has come; a window that was kept is followed
+    /// Whether the peer is too slow. Ask when the time of [`MinimumRate::start_waiting`] has come; a window that was kept is followed
     /// by the next one.
     pub fn is_too_slow(&mut self, now: Instant) -> bool {
         let Some(since) = self.since else { return false };

@@ -82,7 +82,7 @@ impl ConnectionGuard {
         self.connections.table().make_served(self.id);
     }
 
-    /// See [`Table::vouch`]. Further calls cost nothing.
+    /// See [`EvictionTable::assign_tenant`]. Further calls cost nothing.
     pub fn assign_tenant(&self, tenant: u64) -> bool {
         if !self.is_vouched.load(Ordering::Relaxed) {
             let vouched = self.connections.table().vouch(self.id, tenant);

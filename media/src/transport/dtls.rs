@@ -121,7 +121,7 @@ impl std::fmt::Debug for DtlsHandshake {
 }
 
 impl DtlsHandshake {
-    /// The DTLS client must call [`Handshake::handle_timeout`] at once to send its first flight.
+    /// The DTLS client must call [`DtlsHandshake::handle_timeout`] at once to send its first flight.
     pub fn new(now: Instant, identity: &DtlsIdentity, terms: DtlsParams) -> Option<Self> {
         let refused = Arc::new(AtomicBool::new(false));
         let config = Arc::new(identity.config(terms, &refused)?);
@@ -142,7 +142,7 @@ impl DtlsHandshake {
         self.progress
     }
 
-    /// When [`Handshake::handle_timeout`] wants to be called, if at all.
+    /// When [`DtlsHandshake::handle_timeout`] wants to be called, if at all.
     pub fn due(&self) -> Option<Instant> {
         self.endpoint.poll_timeout(&PEER)
     }

@@ -253,7 +253,7 @@ impl WebRtcPeer {
         self.sequence += 1;
     }
 
-    /// Closes the session; the closing packets come with the next [`Peer::poll`].
+    /// Closes the session; the closing packets come with the next [`WebRtcPeer::poll`].
     pub fn close(&mut self) {
         let _ = self.rtc.close();
     }

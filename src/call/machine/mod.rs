@@ -1,7 +1,7 @@
 //! The call machine: from the answer to the end, who speaks, what is asked of whom, when to hang up.
 //!
-//! A plain value. Events go in with their instant; [`Machine::poll_output`] says what to do,
-//! [`Machine::poll_timeout`] when to come back. Every path ends in exactly one [`Output::HangUp`].
+//! A plain value. Events go in with their instant; [`CallMachine::poll_output`] says what to do,
+//! [`CallMachine::poll_timeout`] when to come back. Every path ends in exactly one [`CallOutput::HangUp`].
 
 mod barge_in;
 mod call_metrics;

@@ -206,7 +206,7 @@ impl UserAgent {
         }
     }
 
-    /// The addresses of a [`Query`], the preferred first, or why there are none.
+    /// The addresses of a [`DnsQuery`], the preferred first, or why there are none.
     pub fn handle_resolved(&mut self, now: Instant, id: u64, result: Result<Vec<TransportAddress>, String>) {
         let Some(mut outbound) = self.awaiting_dns.remove(&id) else { return };
         let (asked, may_authenticate) = (outbound.route.lookup_host.take(), outbound.route.may_authenticate);

@@ -1,8 +1,8 @@
 //! The SIP user agent as one state machine: messages and commands in, messages and events out.
 //!
-//! A call is identified by its [`CallId`] and ends with exactly one [`Event::Ended`]. Transactions and dialogs stay
-//! inside. After every `handle_*` or command, drain [`Endpoint::poll_transmit`] and [`Endpoint::poll_event`], then wait
-//! until [`Endpoint::poll_timeout`].
+//! A call is identified by its [`CallId`] and ends with exactly one [`SipEvent::Ended`]. Transactions and dialogs stay
+//! inside. After every `handle_*` or command, drain [`UserAgent::poll_transmit`] and [`UserAgent::poll_event`], then wait
+//! until [`UserAgent::poll_timeout`].
 
 mod authentication;
 mod client_responses;
@@ -129,7 +129,7 @@ pub struct Transmit {
     pub transport: Transport,
     pub target: TransmitTarget,
     pub bytes: MessageBytes,
-    /// Client transaction to be told through [`Endpoint::handle_unreachable`] when this cannot be sent.
+    /// Client transaction to be told through [`UserAgent::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
     /// The name that the address was found under, for the certificate. Without one, any connection to that address is
     /// used.
@@ -175,7 +175,7 @@ pub struct InviteRequest {
     pub transport: Transport,
     /// For challenges of the hosts they name, and of nobody else.
     pub credentials: Option<HostCredentials>,
-    /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`Endpoint::acknowledge`].
+    /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`UserAgent::acknowledge`].
     pub sdp: Option<Vec<u8>>,
     /// Further headers, `X-…` and the like.
     pub headers: Headers,
@@ -185,7 +185,7 @@ pub struct InviteRequest {
     pub accept_refer: bool,
 }
 
-/// An admitted INVITE. Its owner assigns the trunk with [`Endpoint::choose_trunk`] or [`Endpoint::reject_number`].
+/// An admitted INVITE. Its owner assigns the trunk with [`UserAgent::assign_trunk`] or [`UserAgent::reject_unknown_number`].
 #[derive(Clone, Debug)]
 pub struct IncomingInvite {
     pub call: CallId,
@@ -215,7 +215,7 @@ pub enum SipEvent {
         peer: SocketAddr,
     },
     /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
-    /// peer's, and [`Endpoint::acknowledge`] takes the answer.
+    /// peer's, and [`UserAgent::acknowledge`] takes the answer.
     Answered {
         call: CallId,
         sdp: Option<Vec<u8>>,
@@ -228,7 +228,7 @@ pub enum SipEvent {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
-    /// re-INVITE or UPDATE: answer with [`Endpoint::answer_reoffer`]. `None`: the peer wants our offer.
+    /// re-INVITE or UPDATE: answer with [`UserAgent::answer_reoffer`]. `None`: the peer wants our offer.
     ReofferReceived {
         call: CallId,
         sdp: Option<Vec<u8>>,
@@ -243,7 +243,7 @@ pub enum SipEvent {
         call: CallId,
         status: u16,
     },
-    /// The peer requests a transfer (REFER); answer with [`Endpoint::answer_refer`].
+    /// The peer requests a transfer (REFER); answer with [`UserAgent::answer_refer`].
     ReferReceived {
         call: CallId,
         referred: Box<ReferRequest>,
@@ -258,12 +258,12 @@ pub enum SipEvent {
         content_type: String,
         body: Vec<u8>,
     },
-    /// Progress of a transfer requested with [`Endpoint::refer`].
+    /// Progress of a transfer requested with [`UserAgent::send_refer`].
     ReferProgress {
         call: CallId,
         referral: ReferStatus,
     },
-    /// The answer to [`Endpoint::options`]; none when nobody answered.
+    /// The answer to [`UserAgent::send_options`]; none when nobody answered.
     OptionsAnswered {
         call: CallId,
         status: Option<u16>,
@@ -549,7 +549,7 @@ impl UserAgent {
         self.transmits.pop_front()
     }
 
-    /// A next hop to be looked up; answer with [`Endpoint::handle_resolved`].
+    /// A next hop to be looked up; answer with [`UserAgent::handle_resolved`].
     pub fn poll_query(&mut self) -> Option<DnsQuery> {
         self.queries.pop_front()
     }

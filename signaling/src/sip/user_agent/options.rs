@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl UserAgent {
-    /// The status of the answer comes as [`Event::Probed`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
+    /// The status of the answer comes as [`SipEvent::OptionsAnswered`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
     /// the invitation except SDP. Probes have their own limit and do not count as calls.
     pub fn send_options(&mut self, now: Instant, probe: InviteRequest) -> Result<CallId, SipCommandError> {
         if self.probes >= limits::PROBES_MAX {

@@ -49,7 +49,7 @@ impl UserAgent {
     }
 
     /// Takes (202) or declines (603) the transfer the peer asked for. After accepting, report progress with
-    /// [`Endpoint::notify_refer`].
+    /// [`UserAgent::send_refer_notify`].
     pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), SipCommandError> {
         let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
         let key = session.pending_refer.take().ok_or(SipCommandError::WrongState)?;

@@ -33,8 +33,8 @@ pub(crate) struct LocalOffer {
 }
 
 impl UserAgent {
-    /// Offers the peer other media (re-INVITE). The outcome comes as [`Event::Reanswered`] or
-    /// [`Event::ReofferRefused`].
+    /// Offers the peer other media (re-INVITE). The outcome comes as [`SipEvent::ReofferAccepted`] or
+    /// [`SipEvent::ReofferRejected`].
     pub fn send_reoffer(&mut self, now: Instant, call: CallId, sdp: Vec<u8>) -> Result<(), SipCommandError> {
         let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
         let SipSessionState::Established { .. } = &session.state else { return Err(SipCommandError::WrongState) };

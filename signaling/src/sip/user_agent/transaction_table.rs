@@ -150,7 +150,7 @@ impl ClientEntry {
 }
 
 impl UserAgent {
-    /// When [`Endpoint::handle_timeout`] wants to be called, if at all.
+    /// When [`UserAgent::handle_timeout`] wants to be called, if at all.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         // Stale heads are dropped here so that the driver is not woken for nothing.
         while let Some(head) = self.timers.peek() {
