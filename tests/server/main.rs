@@ -36,6 +36,7 @@ mod schemas;
 mod schemathesis;
 mod sipp;
 mod snapshots;
+mod snippets;
 mod support;
 mod tenants;
 mod third_party_clients;

@@ -1,0 +1,81 @@
+//! What the README and the documents tell a reader to type, as it stands: `tests/snippets.sh` says how blocks are marked.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Documents with blocks that run or with JSON; each has its test below.
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "docs/api.md", "docs/browser.md", "docs/local-testing.md", "docs/providers.md", "docs/webhooks.md"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs the blocks of one document in their order, in one shell.
+fn run(document: &str) {
+    assert!(DOCUMENTS.contains(&document), "{document} is not listed");
+    let output = Command::new(root().join("tests/snippets.sh"))
+        .arg(env!("CARGO_BIN_EXE_trunkline"))
+        .arg(root().join(document))
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash is installed");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+}
+
+#[test]
+fn the_readme_runs() {
+    run("README.md");
+}
+
+#[test]
+fn the_tour_of_the_api_runs() {
+    run("docs/api.md");
+}
+
+#[test]
+fn calls_from_the_browser_run() {
+    run("docs/browser.md");
+}
+
+#[test]
+fn local_testing_runs() {
+    run("docs/local-testing.md");
+}
+
+#[test]
+fn providers_have_json() {
+    run("docs/providers.md");
+}
+
+#[test]
+fn webhooks_run() {
+    run("docs/webhooks.md");
+}
+
+/// The documents that people read: those of the root and `docs`.
+fn documents() -> Vec<String> {
+    let mut found = vec![];
+    for folder in ["", "docs/"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                found.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn no_document_is_left_out() {
+    let runs = |line: &str| {
+        let info = line.trim_start().strip_prefix("```").unwrap_or("");
+        ["sh", "bash", "shell", "zsh", "json"].contains(&info.split(' ').next().unwrap_or(""))
+    };
+    let with_blocks = |name: &String| std::fs::read_to_string(root().join(name)).unwrap().lines().any(runs);
+    let found: Vec<String> = documents().into_iter().filter(with_blocks).collect();
+    assert_eq!(found, DOCUMENTS);
+}
