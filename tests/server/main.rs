@@ -13,6 +13,7 @@ mod concurrent_changes;
 mod conversation;
 mod crash;
 mod egress;
+mod examples;
 mod fraud_limits;
 mod hostile_sip;
 mod hostile_tenants;

@@ -4,8 +4,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Documents with blocks that run or with JSON; each has its test below.
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "docs/api.md", "docs/browser.md", "docs/local-testing.md", "docs/providers.md", "docs/webhooks.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "docs/api.md",
+    "docs/browser.md",
+    "docs/local-testing.md",
+    "docs/providers.md",
+    "docs/webhooks.md",
+    "examples/README.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,10 +61,15 @@ fn webhooks_run() {
     run("docs/webhooks.md");
 }
 
-/// The documents that people read: those of the root and `docs`.
+#[test]
+fn the_examples_run() {
+    run("examples/README.md");
+}
+
+/// The documents that people read: those of the root, `docs` and `examples`.
 fn documents() -> Vec<String> {
     let mut found = vec![];
-    for folder in ["", "docs/"] {
+    for folder in ["", "docs/", "examples/"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".md") {

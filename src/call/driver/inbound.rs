@@ -296,7 +296,7 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
 /// Records the end of a call that no agent answers.
 async fn record_unanswered(ringing: &RingingCall, call: Call, slot: &CallSlot, reason: EndReason) {
     let (context, hooks) = (&ringing.context, CallWebhooks::default());
-    let record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.lifeline).await;
+    let mut record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.lifeline).await;
     record.record_ended(reason).await;
 }
 
