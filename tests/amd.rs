@@ -1,6 +1,6 @@
 //! Who answers, by recordings of people, mailboxes, menus and machines in virtual time; prints the table that
 //! `make bench` shows. The voices are those of Debian's asterisk-core-sounds-en-wav and of `fixtures/audio`; words come
-//! as a recogniser would tell them, 300 ms after they were said, and not at all where the table says so.
+//! as an STT service would tell them, 300 ms after they were said, and not at all where the table says so.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 

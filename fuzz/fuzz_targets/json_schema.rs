@@ -4,10 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-use trunkline_json::document::Limits;
-use trunkline_json::schema::{Budget, Leniency, Schema};
+use trunkline_json::document::DocumentLimits;
+use trunkline_json::schema::{SchemaBudget, PatternPolicy, CompiledSchema};
 
-const LIMITS: Limits = Limits { bytes_max: 1 << 20, depth_max: 80, values_max: 20_000 };
+const LIMITS: DocumentLimits = DocumentLimits { bytes_max: 1 << 20, depth_max: 80, values_max: 20_000 };
 
 const KEYWORDS: [&str; 52] = [
     "$ref", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$id", "id", "$schema", "$defs", "definitions", "allOf", "anyOf",
@@ -92,9 +92,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
         (schema, recipe.value(6))
     };
-    let leniency = if first % 8 < 4 { Leniency::None } else { Leniency::SkipBacktracking };
-    let checked = Schema::check(&schema, &mut Budget::default(), leniency);
-    match Schema::compile(&schema, &mut Budget::default(), leniency) {
+    let leniency = if first % 8 < 4 { PatternPolicy::None } else { PatternPolicy::SkipBacktracking };
+    let checked = CompiledSchema::check(&schema, &mut SchemaBudget::default(), leniency);
+    match CompiledSchema::compile(&schema, &mut SchemaBudget::default(), leniency) {
         Ok(schema) => {
             assert!(checked.is_ok());
             let _ = schema.check_value(&value, 5);

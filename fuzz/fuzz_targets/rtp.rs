@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::Codec;
-use trunkline_media::leg::{Config, Leg, LegEvent, Stream};
+use trunkline_media::leg::{LegConfig, Leg, LegEvent, StreamConfig};
 use trunkline_media::turn::barge_in;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -19,15 +19,15 @@ fuzz_target!(|bytes: &[u8]| {
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let (remote, stranger) = (at(4_000), SocketAddr::from(([127, 0, 0, 66], 4_000)));
     let stream = match kind % 3 {
-        0 => Stream::pcmu(remote),
-        1 => Stream { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(remote) },
-        _ => Stream { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(remote) },
+        0 => StreamConfig::pcmu(remote),
+        1 => StreamConfig { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(remote) },
+        _ => StreamConfig { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(remote) },
     };
-    let config = Config {
+    let config = LegConfig {
         // Both counters wrap early.
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 1_000,
-        barge_in: barge_in::Config::default(),
+        barge_in: barge_in::LegConfig::default(),
         ..Config::plain(start, stream)
     };
     let mut leg = Leg::new(start, config);
@@ -56,7 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
             4 => leg.handle_rtp(now, stranger, base),
             5 => leg.handle_rtp(now, at(4_001), base),
             6 => leg.handle_authentic(now, remote, &mutate::variant(base, word % mutate::count(base.len()))),
-            _ => leg.renegotiate(now, Stream { ptime_ms: word as u16, telephone_event: Some(*wait), ..stream }),
+            _ => leg.renegotiate(now, StreamConfig { ptime_ms: word as u16, telephone_event: Some(*wait), ..stream }),
         }
         while leg.due(now) <= now {
             let due = leg.due(now);

@@ -2,15 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_signaling::sdp::negotiate::{self, Codec, LocalMedia, Srtp};
+use trunkline_signaling::sdp::negotiate::{self, SdpCodec, LocalMedia, SrtpMode};
 
 fuzz_target!(|bytes: &[u8]| {
     let local = LocalMedia {
         addr: std::net::IpAddr::from([192, 0, 2, 1]),
         port: 30_000,
-        codecs: Codec::ALL.to_vec(),
+        codecs: SdpCodec::ALL.to_vec(),
         ptime_ms: 20,
-        srtp: Srtp::Preferred,
+        srtp: SrtpMode::Preferred,
         keying: negotiate::Keying::Sdes,
         fingerprint: Some([2; 32]),
         ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),

@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::peek::Glance;
-use trunkline_signaling::sip::message::parse::{self, Parsed};
-use trunkline_signaling::sip::message::{Message, print};
+use trunkline_signaling::sip::message::peek::HeaderPeek;
+use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::{SipMessage, print};
 
 fuzz_target!(|bytes: &[u8]| {
     for piece in [1, 64, 4_096] {
@@ -15,9 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
             while framer.next().is_some_and(|framed| matches!(framed, Framed::Complete(_))) {}
         }
     }
-    let _ = Glance::of_datagram(bytes);
-    if let Parsed::Message(Message::Request(request)) = parse::datagram(bytes) {
+    let _ = HeaderPeek::of_datagram(bytes);
+    if let ParsedMessage::SipMessage(SipMessage::Request(request)) = parse::datagram(bytes) {
         let again = parse::datagram(&print::request(&request));
-        assert!(matches!(again, Parsed::Message(_)), "{again:?}");
+        assert!(matches!(again, ParsedMessage::SipMessage(_)), "{again:?}");
     }
 });

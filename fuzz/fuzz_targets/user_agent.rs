@@ -6,12 +6,12 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../signaling/tests/common"]
 mod common {
-    pub mod hostile;
-    pub mod hostile_world;
+    pub mod message_mutator;
+    pub mod mutation_world;
     pub mod random_events;
 }
 
 fuzz_target!(|bytes: &[u8]| {
     common::random_events::run(bytes);
-    common::hostile_world::run(bytes);
+    common::mutation_world::run(bytes);
 });

@@ -165,7 +165,7 @@ impl LossyLine {
         }
     }
 
-    /// Everything the leg handed to the recogniser.
+    /// Everything the leg handed to STT.
     fn heard(&self) -> Vec<i16> {
         let mut samples = vec![];
         for event in &self.events {
@@ -800,5 +800,5 @@ fn stt_audio_keeps_its_companding() {
         link.pass(20);
     }
     let (first, second) = (level_dbfs(&link.heard()[..before]), level_dbfs(&link.heard()[before..]));
-    assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for another law");
+    assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for other companding");
 }

@@ -1,7 +1,7 @@
 //! Conversations with recorded speech in virtual time: end of turn, barge-in, and DTMF talk-off. Prints a table (`make
 //! bench` shows it) and holds it to its limits.
 //!
-//! The voice is that of Debian's asterisk-core-sounds-en-wav, whose texts are known. The recogniser is a stand-in that
+//! The voice is that of Debian's asterisk-core-sounds-en-wav, whose texts are known. STT is a stand-in that
 //! knows the text: interim words lag by 200 ms and come every 200 ms, a pause of 300 ms ends an utterance 100 ms later, a
 //! last word that is asked for comes after 80 ms.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
@@ -263,7 +263,7 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
     }
     let began = link.now;
     let mut endpoint = EndOfTurnDetector::new(end_of_turn::EndOfTurnConfig::default());
-    // Frame and word of what the recogniser has finished with; what it owes us, and when.
+    // Frame and word of what STT has finished with; what it owes us, and when.
     let (mut settled, mut quiet, mut last_interim) = (0, 0, 0);
     let mut owed: Vec<(usize, usize)> = vec![];
     let mut asked = false;

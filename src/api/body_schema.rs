@@ -1,18 +1,21 @@
 //! Validates a body against the schema of its type. Deserializing is not enough: serde also reads a struct from an
 //! array and an enum from an object.
 
-use super::error::ApiError;
-use super::router;
+use super::{router, text_limits};
+use crate::domain::FieldError;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use trunkline_json::schema::TrustedSchema;
 
+/// Faults that one answer lists.
+const FAULTS_MAX: usize = 50;
+
 /// The types of the document.
 static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
     let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
     let mut schemas = described["components"]["schemas"].take();
-    types_only(&mut schemas);
+    simplify(&mut schemas);
     schemas
 });
 
@@ -53,57 +56,118 @@ fn collect(name: &str, used: &mut Map<String, Value>) {
     }
 }
 
-/// Ranges and patterns are left to the domain types, which give better messages.
-fn types_only(schema: &mut Value) {
-    const NOT_TYPES: [&str; 8] =
-        ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "format"];
+/// Leaves out what the checks do not use. Patterns and formats are left to the domain types, which say what is wrong
+/// in better words. `null` stands for a field that is not set, and is removed from the values.
+fn simplify(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            // A property may have such a name; what it holds is an object then.
-            fields.retain(|name, value| value.is_object() || !NOT_TYPES.contains(&name.as_str()));
-            fields.values_mut().for_each(types_only);
+            // A property may have such a name; its value is an object then.
+            fields.retain(|name, value| value.is_object() || !matches!(name.as_str(), "pattern" | "format"));
+            for choice in ["oneOf", "anyOf"] {
+                if let Some(Value::Array(forms)) = fields.get_mut(choice) {
+                    forms.retain(|form| form["type"] != "null");
+                }
+            }
+            if let Some(Value::Array(types)) = fields.get_mut("type") {
+                types.retain(|kind| kind != "null");
+            }
+            fields.values_mut().for_each(simplify);
         }
-        Value::Array(items) => items.iter_mut().for_each(types_only),
+        Value::Array(items) => items.iter_mut().for_each(simplify),
         _ => {}
     }
 }
 
-/// Refuses an object that has not the shape of its schema, by the path of the first fault.
-pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Result<(), ApiError> {
-    let Some(validator) = body_schema(schema) else { return Ok(()) };
-    // Fields that are not set are as good as not there.
-    let object: Map<String, Value> = object
-        .iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let value = Value::Object(object);
-    let Err(fault) = validator.check_value(&value) else { return Ok(()) };
+/// The value without members that are `null`, except in what belongs to the customer.
+fn without_null(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| {
+                let kept = if text_limits::FREE.contains(&name.as_str()) { value.clone() } else { without_null(value) };
+                (name.clone(), kept)
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(without_null).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A JSON pointer as customers write a path: `llm_config.tools[0].name`.
+fn field_path(pointer: &str) -> String {
     let mut field = String::new();
-    for part in fault.place.split('/').filter(|part| !part.is_empty()) {
+    for part in pointer.split('/').filter(|part| !part.is_empty()) {
+        let part = part.replace("~1", "/").replace("~0", "~");
         match part.parse::<usize>() {
             Ok(index) => field.push_str(&format!("[{index}]")),
-            Err(_) if field.is_empty() => field.push_str(part),
+            Err(_) if field.is_empty() => field.push_str(&part),
             Err(_) => field.push_str(&format!(".{part}")),
         }
     }
-    Err(ApiError::field(if field.is_empty() { "body" } else { &field }, fault.message))
+    if field.is_empty() { "body".to_owned() } else { field }
+}
+
+/// Says how an object violates its schema: every fault, [`FAULTS_MAX`] at most.
+pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Vec<FieldError> {
+    let Some(validator) = body_schema(schema) else { return Vec::new() };
+    let faults = validator.faults(&without_null(&Value::Object(object.clone())), FAULTS_MAX);
+    faults.into_iter().map(|fault| FieldError::new(field_path(&fault.place), fault.message)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn faults(schema: &str, object: Value) -> Vec<(String, String)> {
+        let faults = check(schema, object.as_object().unwrap());
+        faults.into_iter().map(|fault| (fault.field, fault.message)).collect()
+    }
+
+    fn fault(field: &str, message: &str) -> (String, String) {
+        (field.to_owned(), message.to_owned())
+    }
+
     #[test]
     fn arrays_are_no_objects_and_objects_no_names() {
-        let agent = |more: Value| {
-            let mut object = json!({"name": "A"}).as_object().unwrap().clone();
-            object.extend(more.as_object().unwrap().clone());
-            check("AgentFields", &object).map_err(|error| error.details["field"].as_str().unwrap().to_owned())
-        };
-        assert_eq!(agent(json!({"voice_settings": {"stability": 0.5}, "description": null})), Ok(()));
-        assert_eq!(agent(json!({"voice_settings": [null, null]})), Err("voice_settings".into()));
-        let trunk = json!({"name": "T", "transport": {"udp": null}});
-        assert!(check("TrunkFields", trunk.as_object().unwrap()).is_err());
+        let agent = |voice_settings: Value| faults("AgentFields", json!({"name": "A", "voice_settings": voice_settings}));
+        assert_eq!(agent(json!({"stability": 0.5, "speed": null})), []);
+        assert_eq!(agent(json!([null, null])), [fault("voice_settings", "must be an object")]);
+        let transport = faults("TrunkFields", json!({"name": "T", "transport": {"udp": null}}));
+        assert_eq!(transport.len(), 1);
+        assert_eq!(transport[0].0, "transport");
+    }
+
+    #[test]
+    fn every_fault_is_said_in_plain_words() {
+        let agent = json!({"nme": "A", "max_duration_seconds": "long", "enabled": "yes",
+            "voice_settings": {"speed": 9, "tone": 1}, "metadata": {"anything": null},
+            "llm_config": {"provider": "acme", "model": "m", "tools": [{"type": "function", "function": 1}]}});
+        let mut found = faults("AgentFields", agent);
+        found.sort();
+        let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
+        let wanted = [
+            "enabled",
+            "llm_config.provider",
+            "llm_config.tools[0].function",
+            "max_duration_seconds",
+            "name",
+            "nme",
+            "voice_settings.speed",
+            "voice_settings.tone",
+        ];
+        assert_eq!(fields, wanted, "{found:?}");
+        for (field, message) in [
+            ("enabled", "must be true or false"),
+            ("llm_config.tools[0].function", "must be an object"),
+            ("max_duration_seconds", "must be a whole number"),
+            ("name", "is required"),
+            ("nme", "is not a known field"),
+            ("voice_settings.speed", "must be at most 2"),
+        ] {
+            assert!(found.contains(&fault(field, message)), "{field}: {found:?}");
+        }
+        let provider = found.iter().find(|(field, _)| field == "llm_config.provider").unwrap();
+        assert!(provider.1.starts_with("must be one of openai, anthropic"), "{provider:?}");
     }
 }

@@ -21,11 +21,21 @@ impl ApiError {
     }
 
     pub fn field(field: &str, message: impl Into<String>) -> Self {
-        let message = message.into();
+        Self::fields(vec![FieldError::new(field, message)])
+    }
+
+    /// Fields of the body or the query that are wrong: the first is named in `details.field`, all are in
+    /// `details.faults`.
+    pub fn fields(faults: Vec<FieldError>) -> Self {
+        let sentence = |fault: &FieldError| format!("`{}` {}", fault.field, fault.message);
+        let message = faults.iter().map(sentence).collect::<Vec<_>>().join("; ");
+        let each = |fault: &FieldError| json!({"field": fault.field, "message": fault.message});
+        let field = faults.first().map_or("body", |fault| fault.field.as_str());
+        let listed: Vec<Value> = faults.iter().map(each).collect();
         Self {
             status: StatusCode::BAD_REQUEST,
-            message: format!("{field}: {message}"),
-            details: json!({"code": "invalid_field", "field": field}),
+            message,
+            details: json!({"code": "invalid_field", "field": field, "faults": listed}),
         }
     }
 

@@ -126,14 +126,17 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-/// Reads an object into a type; the refusal names the field.
+/// Reads an object into a type; the error names every field that is wrong.
 pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) -> Result<T, ApiError> {
     let name = T::name();
     let check = || {
-        let read = read(object.clone())?;
-        super::body_schema::check(&name, &object)?;
-        super::text_limits::check(&object)?;
-        Ok(read)
+        let mut faults = super::body_schema::check(&name, &object);
+        for fault in super::text_limits::check(&object) {
+            if faults.iter().all(|known| known.field != fault.field) {
+                faults.push(fault);
+            }
+        }
+        if faults.is_empty() { read(object.clone()) } else { Err(ApiError::fields(faults)) }
     };
     if is_large(&object) { in_place(check) } else { check() }
 }

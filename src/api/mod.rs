@@ -31,6 +31,7 @@ mod passwords;
 mod phone_numbers;
 mod precondition;
 mod providers;
+mod query_parameters;
 mod rate_limit;
 mod recordings;
 mod reports;

@@ -3,12 +3,12 @@
 use super::error::ApiError;
 use super::{
     ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript,
-    metrics, openapi, organizations, phone_numbers, providers, recordings, reports, secrets, sessions, tasks, trunks,
+    metrics, openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, tasks, trunks,
     usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -71,7 +71,7 @@ pub(super) fn mount() -> OpenApiRouter<ApiState> {
 /// Everything the server answers, on both mounts.
 pub fn router(api: ApiState) -> Router {
     let (mount, _) = mount().split_for_parts();
-    let mount = mount.route("/openapi.json", get(openapi::json));
+    let mount = mount.route("/openapi.json", get(openapi::json)).route_layer(from_fn(query_parameters::refuse_unknown));
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)

@@ -1,6 +1,6 @@
 //! Maximum lengths of customers' texts by field name; the OpenAPI document states the same.
 
-use super::error::ApiError;
+use crate::domain::FieldError;
 use serde_json::{Map, Value};
 
 /// Default limit: larger than any sensible text, small enough to catch mistakes.
@@ -11,7 +11,7 @@ const FREE_BYTES_MAX: usize = 65_536;
 const ITEMS_MAX: usize = 1_000;
 
 /// Fields whose content is the customer's own.
-const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
+pub(super) const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
 
 /// Characters of fields that are short by nature.
 pub(super) const SHORT: [(&str, usize); 26] = [
@@ -43,36 +43,41 @@ pub(super) const SHORT: [(&str, usize); 26] = [
     ("time_zone", 64),
 ];
 
-/// Refuses an object with a text that is too long, by its path.
-pub(super) fn check(object: &Map<String, Value>) -> Result<(), ApiError> {
-    object.iter().try_for_each(|(name, value)| walk(name, name, value))
+/// The texts and lists of an object that are too long, by their paths.
+pub(super) fn check(object: &Map<String, Value>) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    object.iter().for_each(|(name, value)| walk(name, name, value, &mut faults));
+    faults
 }
 
-fn walk(path: &str, name: &str, value: &Value) -> Result<(), ApiError> {
+fn walk(path: &str, name: &str, value: &Value, faults: &mut Vec<FieldError>) {
     if FREE.contains(&name) {
         if value.to_string().len() > FREE_BYTES_MAX {
-            return Err(ApiError::field(path, format!("must not be longer than {FREE_BYTES_MAX} bytes of JSON")));
+            faults.push(FieldError::new(path, format!("must have at most {FREE_BYTES_MAX} bytes of JSON")));
         }
-        return Ok(());
+        return;
     }
     match value {
         Value::String(text) => {
             let max = SHORT.iter().find(|(short, _)| *short == name).map_or(CHARS_MAX, |(_, max)| *max);
             if text.chars().count() > max {
-                return Err(ApiError::field(path, format!("must not be longer than {max} characters")));
+                faults.push(FieldError::new(path, format!("must have at most {max} characters")));
             }
-            Ok(())
         }
         Value::Array(items) if items.len() > ITEMS_MAX => {
-            Err(ApiError::field(path, format!("must not have more than {ITEMS_MAX} entries")))
+            faults.push(FieldError::new(path, format!("must have at most {ITEMS_MAX} entries")));
         }
         Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(index, item)| walk(&format!("{path}[{index}]"), name, item))
+            for (index, item) in items.iter().enumerate() {
+                walk(&format!("{path}[{index}]"), name, item, faults);
+            }
         }
         Value::Object(fields) => {
-            fields.iter().try_for_each(|(name, value)| walk(&format!("{path}.{name}"), name, value))
+            for (name, value) in fields {
+                walk(&format!("{path}.{name}"), name, value, faults);
+            }
         }
-        _ => Ok(()),
+        _ => {}
     }
 }
 
@@ -82,7 +87,7 @@ mod tests {
     use serde_json::json;
 
     fn field(body: &Value) -> Option<String> {
-        check(body.as_object().unwrap()).err().map(|error| error.details["field"].as_str().unwrap().to_owned())
+        check(body.as_object().unwrap()).first().map(|error| error.field.clone())
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) const TALKER: &str = "+31200000002";
 pub(super) const DOUBLED: &str = "+31200000003";
 /// Its agent lets callers wait.
 pub(super) const RINGER: &str = "+31200000004";
-/// Silence the recogniser waits for; part of every turn and no part of our own share.
+/// Silence STT waits for; part of every turn and no part of our own share.
 const ENDPOINTING_MS: f64 = 300.0;
 /// SIP transactions linger for 32 s (timers J and L), freed memory for a second more.
 pub(super) const LINGER: Duration = Duration::from_secs(40);
@@ -326,7 +326,7 @@ impl Bench {
             json!({"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0)})
         };
         let of = |name: &str| spread(turns.iter().filter_map(|turn| turn[name].as_f64()).collect());
-        // From whatever came last, the recogniser's words or the end of the line's silence, to our first packet.
+        // From whatever came last, STT's words or the end of the line's silence, to our first packet.
         let own = turns.iter().filter_map(|turn| {
             let (sound, decided) =
                 (turn["timeline"]["first_packet_ms"].as_f64()?, turn["timeline"]["decided_ms"].as_f64()?);
@@ -377,12 +377,12 @@ impl Bench {
         }))
     }
 
-    /// From the recogniser's result to the listener: the emulator's clock and the listener's are one.
+    /// From STT's result to the listener: the emulator's clock and the listener's are one.
     async fn live(&self) -> Result<Value, String> {
         bench_live::run(self).await
     }
 
-    /// What the emulated recogniser says from now on.
+    /// What the emulated STT says from now on.
     pub(super) fn results(&self) -> tokio::sync::broadcast::Receiver<(Instant, String)> {
         self.emulator.results.subscribe()
     }

@@ -1,4 +1,4 @@
-//! How long a recogniser's words take to a listener of the live transcript. The emulated recogniser and the
+//! How long an STT service's words take to a listener of the live transcript. The emulated STT and the
 //! listeners are in this process and share its clock; the server is another process.
 
 use super::bench::Bench;

@@ -79,7 +79,7 @@ impl Fallbacks {
 impl LlmFallback {
     fn validate(&self) -> Result<(), FieldError> {
         if self.provider.is_realtime() {
-            return Err(FieldError::new("llm.provider", "a speech-to-speech engine cannot stand in for a model"));
+            return Err(FieldError::new("llm.provider", "a realtime model cannot stand in for a model"));
         }
         self.as_config().validate()
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// `Account field name at ADDRESS env VARIABLE version VERSION probe PATH AUTH { stage Name CLIENT; … }`
 ///
 /// The address and version are defaults of the settings. Clients are paths inside of `providers`; `engine`
-/// is a speech-to-speech engine, which has a name of its own among the models.
+/// is a realtime model, which has a name of its own among the models.
 macro_rules! provider_table {
     ($expand:ident) => {
         $expand! {
@@ -57,12 +57,12 @@ macro_rules! names {
         #[schema(as = Account)]
         pub enum ProviderAccount { $($account),* }
 
-        /// Recognisers.
+        /// STT services.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum SttProvider { $( $( $stt, )? )* }
 
-        /// Text models, and engines that hear and speak by themselves.
+        /// Text models, and realtime models that hear and speak by themselves.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum LlmProvider {
@@ -120,7 +120,7 @@ macro_rules! names {
                 }
             }
 
-            /// It hears and speaks by itself: no recogniser and no voice of the agent are asked.
+            /// It hears and speaks by itself: no STT and no voice of the agent are asked.
             pub fn is_realtime(self) -> bool {
                 match self {
                     $( $( Self::$llm => false, )? )*

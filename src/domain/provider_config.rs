@@ -1,4 +1,4 @@
-//! Recogniser, model and voice of an agent, as the customer writes them.
+//! STT, model and voice of an agent, as the customer writes them.
 
 use super::FieldError;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
@@ -39,7 +39,7 @@ pub struct LlmConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri")]
     pub base_url: Option<String>,
-    /// Voice of a speech-to-speech engine; text models are spoken by `tts_config`.
+    /// Voice of a realtime model; text models are spoken by `tts_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
 }
@@ -252,7 +252,7 @@ impl LlmConfig {
         unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
         address("llm_config.base_url", self.base_url.as_deref())?;
         if self.voice.is_some() && !self.provider.is_realtime() {
-            return Err(FieldError::new("llm_config.voice", "only a speech-to-speech engine has a voice of its own"));
+            return Err(FieldError::new("llm_config.voice", "only a realtime model has a voice of its own"));
         }
         for (index, message) in self.messages.iter().enumerate() {
             if !matches!(message.role.as_str(), "system" | "user" | "assistant") {

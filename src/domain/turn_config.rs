@@ -12,22 +12,22 @@ const TEXT_CHARS_MAX: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
-    /// Silence the recogniser waits for before it holds an utterance for finished.
+    /// Silence STT waits for before it holds an utterance for finished.
     #[schema(minimum = 10, maximum = 5000)]
     pub endpointing_ms: u64,
     /// A turn never ends before this much silence.
     #[schema(minimum = 0, maximum = 5000)]
     pub min_silence_ms: u64,
-    /// Silence that ends a complete answer ("yes, please") when the recogniser has not said that it is finished;
+    /// Silence that ends a complete answer ("yes, please") when STT has not said that it is finished;
     /// at most `silence_ms`.
     #[schema(minimum = 0, maximum = 5000)]
     pub complete_silence_ms: u64,
-    /// Silence that ends a turn when the recogniser has not said that it is finished; at least
+    /// Silence that ends a turn when STT has not said that it is finished; at least
     /// `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
     pub silence_ms: u64,
     /// Silence that ends an unfinished clause ("my number is"), digits, letters and addresses, whatever the
-    /// recogniser says.
+    /// STT says.
     #[schema(minimum = 0, maximum = 10000)]
     pub unfinished_silence_ms: u64,
     /// Silence that ends a turn even with unfinished words; at least `silence_ms`.

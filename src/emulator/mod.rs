@@ -101,7 +101,7 @@ pub struct EmulatorHandle {
     /// What realtime sessions hear next.
     pub utterances: ScriptedUtterances,
     pub counts: Arc<RequestCounts>,
-    /// What the recogniser said, and when: for measuring.
+    /// What STT said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
     task: tokio::task::AbortHandle,
     _clock: precise_timer::TimerStopGuard,

@@ -158,7 +158,7 @@ fn similarity(heard: &[Spectrum], known: &[Spectrum], shift: isize, prefix: bool
     product / (heard_energy * known_energy).sqrt()
 }
 
-/// Frames of silence after which the words up to them are told once more, as recognisers do that lag behind.
+/// Frames of silence after which the words up to them are told once more, as STT services do that lag behind.
 const TRAILING_FRAMES: usize = 8;
 
 /// What a listener makes of the sound so far.

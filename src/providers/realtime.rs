@@ -105,7 +105,7 @@ pub enum RealtimeEvent {
     Failed(ProviderError),
 }
 
-/// A vendor's engine.
+/// A vendor's realtime model.
 pub trait RealtimeVendor: Sync {
     fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol>;
     /// It can be made to say a given text.
@@ -126,13 +126,13 @@ pub trait RealtimeProtocol: Send {
     fn input(&mut self, input: RealtimeInput) -> Vec<Message>;
     /// Reads a text frame: what it means, and what is to be answered at once.
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError>;
-    /// No sound has come for a while: an engine that does not say when an answer is over may conclude it.
+    /// No sound has come for a while: a realtime model that does not say when an answer is over may conclude it.
     fn conclude_response(&mut self) -> Vec<RealtimeEvent> {
         Vec::new()
     }
 }
 
-/// The engine of one call.
+/// The realtime model of one call.
 #[derive(Debug)]
 pub struct RealtimeSession {
     pub input: mpsc::Sender<RealtimeInput>,

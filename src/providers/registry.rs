@@ -27,7 +27,7 @@ macro_rules! clients {
             match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
         }
 
-        /// `None` for an engine.
+        /// `None` for a realtime model.
         pub fn llm_vendor(provider: LlmProvider) -> Option<&'static dyn LlmVendor> {
             match provider {
                 $( $( LlmProvider::$llm => Some(&$llm_client), )? )*
@@ -284,7 +284,7 @@ impl ProviderRegistry {
         &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
     ) -> stt::SttCandidate {
         stt::SttCandidate {
-            recogniser: stt_vendor(provider),
+            vendor: stt_vendor(provider),
             endpoint: self.endpoint(provider.account(), base_url),
             name: format!("{}/{}", provider.name(), setup.model),
             setup,

@@ -26,7 +26,7 @@ const REPLAY_MAX_MS: usize = 15_000;
 /// Audio kept during silence, because speech onset is detected late.
 const REPLAY_LEAD_MS: usize = 1_000;
 
-/// What a recogniser is to listen for.
+/// What an STT service is to listen for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SttSessionConfig {
     pub model: String,
@@ -66,7 +66,7 @@ pub enum SttInput {
     Restart,
 }
 
-/// A vendor's recogniser.
+/// A vendor's STT.
 pub trait SttVendor: Sync {
     fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol>;
 }
@@ -101,10 +101,10 @@ impl SttUpdate {
     }
 }
 
-/// A recogniser that may be asked.
+/// An STT service that may be asked.
 #[derive(Clone)]
 pub struct SttCandidate {
-    pub recogniser: &'static dyn SttVendor,
+    pub vendor: &'static dyn SttVendor,
     pub endpoint: ProviderAccess,
     pub setup: SttSessionConfig,
     /// `provider/model`, for the record.
@@ -117,7 +117,7 @@ impl std::fmt::Debug for SttCandidate {
     }
 }
 
-/// A recogniser of one call.
+/// An STT service of one call.
 #[derive(Debug)]
 pub struct SttSession {
     pub input: mpsc::Sender<SttInput>,
@@ -253,7 +253,7 @@ impl SttWorker {
             circuits.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
         };
         let pass = entered.map_err(|refusal| refusal.failure())?;
-        let wire = candidate.recogniser.open(&candidate.setup);
+        let wire = candidate.vendor.open(&candidate.setup);
         let opened = match wire.upgrade(endpoint) {
             Ok(upgrade) => self.providers.open(endpoint, &upgrade, &deadlines).await,
             Err(failure) => Err(failure),
@@ -291,7 +291,7 @@ impl SttWorker {
             socket,
             wire,
             limit: self.providers.timeouts.stt.between_bytes,
-            // The tape's first code is played after 20 ms of silence.
+            // The replay buffer's first code is played after 20 ms of silence.
             replay_origin: self.replay_buffer.gone as i64 - silence.len() as i64,
             last_audio: Instant::now(),
             keep_alive: KeepAlive::new(self.providers.timeouts.stt.between_bytes),

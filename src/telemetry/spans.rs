@@ -36,13 +36,13 @@ pub struct CallTrace {
 pub use otlp::TraceExporter;
 
 #[cfg(not(feature = "otlp"))]
-pub use nothing::Spans;
+pub use nothing::TraceExporter;
 
 #[cfg(not(feature = "otlp"))]
 mod nothing {
     /// Sends nothing.
     #[derive(Clone, Debug, Default)]
-    pub struct Spans(());
+    pub struct TraceExporter(());
 
     impl TraceExporter {
         pub fn start(endpoint: &str) -> Result<Self, String> {

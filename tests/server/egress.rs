@@ -105,7 +105,7 @@ async fn an_answer_of_the_customers_server_leads_nobody_inside() {
         assert_eq!(lines(&call).last().unwrap(), "assistant: Good morning! How can I help you?", "{url}: {call}");
         assert_eq!(touched.load(Ordering::SeqCst), 0, "{url}");
     }
-    // Engines, and rows that an earlier version has saved, ask nobody either.
+    // Realtime models, and rows that an earlier version has saved, ask nobody either.
     let store = &server.app.context.store;
     let scope = store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let id = trunkline::domain::ids::AgentId::parse(&server.agent).unwrap();

@@ -94,11 +94,11 @@ async fn check_alone(stage: &str, failing: FaultyStages) {
     let errors = call["metrics"]["provider_errors"].as_object().unwrap();
     let turns = call["transcript"].as_array().unwrap();
     let harmless = failing == FaultyStages::Fault(InjectedFault::OddChunks);
-    // A recogniser that only withholds its last word is no error: the interim words carry the turn.
+    // An STT service that only withholds its last word is no error: the interim words carry the turn.
     let carried = stage == "stt" && turns.iter().any(|turn| turn["role"] == "user");
     assert!(harmless || carried || errors.keys().any(|name| name.starts_with(stage)), "nothing is on record: {what}");
     assert!(!harmless || errors.is_empty(), "odd sizes are no fault: {what}");
-    // The greeting needs neither recogniser nor model; something else has to follow or replace it.
+    // The greeting needs neither STT nor model; something else has to follow or replace it.
     let answered = turns.iter().any(|t| t["role"] == "assistant" && t["content"] != "Good morning, this is Acme.");
     assert!(answered, "the caller was left without an answer: {what}");
     let allowed = ["customer_hung_up", "provider_error"];

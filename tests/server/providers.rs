@@ -233,7 +233,7 @@ async fn more_calls_than_a_provider_takes_wait_or_go_to_another_one() {
         config.providers.timeouts.tts.first_byte_ms = 8_000;
     })
     .await;
-    // The third call's recogniser has to wait for one of the others: its fallback takes over.
+    // The third call's STT has to wait for one of the others: its fallback takes over.
     change(
         &server,
         json!({"fallbacks": {"stt": [{"provider": "openai", "model": "gpt-4o-transcribe", "language": "en"}]}}),

@@ -1,4 +1,4 @@
-//! Calls that run on speech-to-speech engines: heard, answered, interrupted, with tools, replaced when they
+//! Calls that run on realtime models: heard, answered, interrupted, with tools, replaced when they
 //! fail.
 
 use super::support::{CustomerServer, Server, at_once, lines};
@@ -151,7 +151,7 @@ async fn check_fault(provider: &str, model: &str, fault: Option<InjectedFault>, 
     }
 }
 
-/// Every way of one engine, six at a time.
+/// Every way of one realtime model, six at a time.
 async fn in_every_way(stand_in: bool) {
     let all: Vec<Option<InjectedFault>> = InjectedFault::ALL.into_iter().map(Some).chain([None]).collect();
     let (provider, model) = ENGINES[1];

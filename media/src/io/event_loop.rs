@@ -43,7 +43,7 @@ pub(super) struct Worker {
     arrival: ReceiveTimestamping,
     queue: Receiver<WorkerCommand>,
     slots: Vec<Option<Box<LegSlot>>>,
-    /// Next tick of each seat; far in the future for an empty one.
+    /// Next tick of each slot; far in the future for an empty one.
     due: Vec<Instant>,
     free: Vec<usize>,
     by_leg: HashMap<u64, usize>,
@@ -64,7 +64,7 @@ pub(super) struct Worker {
     shared: Option<WebRtcPort>,
 }
 
-/// An empty seat is never due.
+/// An empty slot is never due.
 const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
@@ -443,7 +443,7 @@ impl Worker {
         self.stats.legs.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// Takes a leg out of its seat, which is free from now on.
+    /// Takes a leg out of its slot, which is free from now on.
     fn take_slot(&mut self, now: Instant, index: usize) -> Option<Box<LegSlot>> {
         let mut slot = self.slots.get_mut(index)?.take()?;
         self.by_leg.remove(&slot.number);

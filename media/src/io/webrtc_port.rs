@@ -26,7 +26,7 @@ pub(super) struct WebRtcPort {
     by_ufrag: HashMap<String, usize>,
     by_addr: HashMap<(IceTransport, SocketAddr), usize>,
     unknown_sources_left: usize,
-    /// Seats whose turn panicked.
+    /// Slots whose turn panicked.
     panicked: Vec<usize>,
 }
 
@@ -69,7 +69,7 @@ impl WebRtcPort {
         self.by_ufrag.insert(ufrag.to_owned(), index);
     }
 
-    /// Forgets a seat; its connections are closed.
+    /// Forgets a slot; its connections are closed.
     pub(super) fn remove_slot(&mut self, index: usize, ufrag: &str, poll: &Poll) {
         self.by_ufrag.remove(ufrag);
         let wires = &mut self.sockets;
@@ -186,7 +186,7 @@ impl WebRtcPort {
         }
     }
 
-    /// The seat that a datagram is for.
+    /// The slot that a datagram is for.
     fn find_slot(
         &mut self, now: Instant, transport: IceTransport, source: SocketAddr, to: SocketAddr, bytes: &[u8],
         slots: &[Option<Box<LegSlot>>],

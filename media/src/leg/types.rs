@@ -155,7 +155,7 @@ pub enum PortKind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
-    /// 20 ms of the caller in the law of the codec that the leg began with; `at` is the arrival of the packet that filled it.
+    /// 20 ms of the caller in the companding of the codec that the leg began with; `at` is the arrival of the packet that filled it.
     Audio {
         codes: [u8; FRAME_SAMPLES],
         at: Instant,

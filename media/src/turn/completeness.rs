@@ -445,7 +445,7 @@ pub fn completeness(text: &str, code: &str) -> Completeness {
     if open || ends_with(language.unfinished) || hangs {
         return Completeness::Unfinished;
     }
-    // "Yes, that is correct" is as finished as "correct", whatever the recogniser's punctuation.
+    // "Yes, that is correct" is as finished as "correct", whatever STT's punctuation.
     if ends && words.len() > 1 || words.len() <= 4 && ends_with(language.complete) {
         return Completeness::Complete;
     }

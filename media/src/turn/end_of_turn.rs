@@ -20,9 +20,9 @@ pub struct EndOfTurnConfig {
     pub min_silence: Duration,
     /// Silence that ends a complete answer without an end-of-utterance event from STT.
     pub complete_silence: Duration,
-    /// Silence after which finished words end the turn without the recogniser's word for it.
+    /// Silence after which finished words end the turn without STT's word for it.
     pub silence: Duration,
-    /// Silence that ends a clause without its end, and digits or letters, even with the recogniser's word.
+    /// Silence that ends a clause without its end, and digits or letters, even with STT's word.
     pub unfinished_silence: Duration,
     /// Silence after which interim words end the turn, because STT is late or stuck.
     pub max_silence: Duration,
@@ -50,7 +50,7 @@ pub struct CallerTurn {
     pub confidence: Option<f32>,
     pub started: Instant,
     pub ended: Instant,
-    /// When the recogniser's last final words came.
+    /// When STT's last final words came.
     pub final_at: Option<Instant>,
 }
 
@@ -109,7 +109,7 @@ impl EndOfTurnDetector {
         matches!(self.speech, Some(SpeechState::Speaking { .. }))
     }
 
-    /// There are words of which the recogniser has not said that they are final.
+    /// There are words of which STT has not said that they are final.
     pub fn is_waiting_for_final(&self) -> bool {
         !self.interim.is_empty()
     }
@@ -129,7 +129,7 @@ impl EndOfTurnDetector {
         !self.taken.is_empty()
     }
 
-    /// How sure the recogniser is of the final words.
+    /// How sure STT is of the final words.
     pub fn confidence(&self) -> Option<f32> {
         (self.confidences.1 > 0).then(|| self.confidences.0 / self.confidences.1 as f32)
     }
@@ -212,13 +212,13 @@ impl EndOfTurnDetector {
         text.clone_into(&mut self.interim);
     }
 
-    /// `done`: the recogniser holds the utterance for finished (`speech_final`, `UtteranceEnd`).
+    /// `done`: STT holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
         // An empty final is not the final of the used words; it is still to come.
         let count = text.split_whitespace().count();
         let text = if count > 0 && count < self.taken.len() && is_prefix_of_taken(&self.taken, text) {
-            // Some recognisers give their final words piece by piece: the rest still comes.
+            // Some STT services give their final words piece by piece: the rest still comes.
             self.taken.drain(..count);
             String::new()
         } else {
@@ -242,7 +242,7 @@ impl EndOfTurnDetector {
         self.stt_is_final = true;
     }
 
-    /// A recogniser that models turns says that this one is over; its words are those of the whole turn.
+    /// An STT service that models turns says that this one is over; its words are those of the whole turn.
     pub fn handle_end_of_turn(&mut self, now: Instant, text: &str, confidence: Option<f32>) {
         self.handle_final(now, text, confidence, true);
         self.turn_model_ended = !self.finals.is_empty();

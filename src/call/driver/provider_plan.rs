@@ -11,7 +11,7 @@ use trunkline_media::codec::Companding;
 
 /// Model where the agent names none.
 const DEFAULT_LLM: &str = "gpt-4o-mini";
-/// Recogniser where the agent names none.
+/// STT where the agent names none.
 const DEFAULT_STT_MODEL: &str = "nova-3-general";
 
 /// The agent's model, or the default.
@@ -27,7 +27,7 @@ pub(super) fn llm(agent: &AgentFields) -> LlmConfig {
     })
 }
 
-/// Recognisers in order.
+/// STT services in order.
 fn stt_configs(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
     let own = agent.stt_config.clone().unwrap_or_else(|| SttConfig {
         provider: SttProvider::Deepgram,
@@ -63,7 +63,7 @@ pub(super) fn tts_name(config: &TtsConfig) -> String {
     format!("{}/{}", config.provider.name(), config.model.as_deref().unwrap_or("default"))
 }
 
-/// The line's codec, as recognisers and engines name it.
+/// The line's codec, as STT services and realtime models name it.
 pub(super) fn encoding(companding: Companding) -> &'static str {
     match companding {
         Companding::MuLaw => "mulaw",

@@ -13,10 +13,10 @@ use trunkline_media::codec::Companding;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
 use trunkline_media::playout::queue::SegmentId;
 
-/// The engine of one call.
+/// The realtime model of one call.
 pub(super) struct RealtimeBridge {
     session: RealtimeSession,
-    /// Of the line, and of the engine.
+    /// Of the line, and of the realtime model.
     companding: Companding,
     engine_law: Companding,
     pub traits: RealtimeCapabilities,

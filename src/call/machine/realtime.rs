@@ -21,7 +21,7 @@ const CALLER_TRANSCRIPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Samples in a millisecond.
 const SAMPLES_PER_MS: u64 = 8;
 
-/// What an engine can do, and who stands in for it.
+/// What a realtime model can do, and who stands in for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RealtimeCapabilities {
     /// `provider/model`.
@@ -308,7 +308,7 @@ impl CallMachine {
         self.output(CallOutput::Realtime(RealtimeInput::UserMessage(turn.text.clone())));
     }
 
-    /// True when an engine says the first words.
+    /// True when a realtime model says the first words.
     pub(super) fn start_realtime_greeting(&mut self, now: Instant) -> bool {
         let greets = self.realtime.as_ref().is_some_and(|state| state.traits.greets);
         if greets {

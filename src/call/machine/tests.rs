@@ -40,7 +40,7 @@ impl CallHarness {
         Self::with(agent, None)
     }
 
-    /// A caller who talks to an engine.
+    /// A caller who talks to a realtime model.
     fn on_realtime(stand_in: Option<&str>) -> Self {
         let stand_in = stand_in.map(str::to_owned);
         Self::with(
@@ -147,7 +147,7 @@ impl CallHarness {
         self.drain();
     }
 
-    /// The engine says something of this length, and the caller begins to hear it.
+    /// The realtime model says something of this length, and the caller begins to hear it.
     fn realtime_says(&mut self, item: u32, text: &str, samples: u64) -> SegmentId {
         self.realtime_event(RealtimeEvent::ResponseStarted);
         self.realtime_event(RealtimeEvent::Text { item, text: text.into() });

@@ -1,4 +1,4 @@
-//! Messages of `/v2/listen`: a recogniser that decides itself when a turn is over.
+//! Messages of `/v2/listen`: an STT service that decides itself when a turn is over.
 
 use crate::providers::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::providers::transport::WebSocketRequest;

@@ -1,5 +1,5 @@
 //! ElevenLabs: speech over the transport that takes the model, what was said on their own agent, and that
-//! agent as an engine. <https://elevenlabs.io/docs/api-reference>
+//! agent as a realtime model. <https://elevenlabs.io/docs/api-reference>
 
 pub mod conversation;
 pub mod conversational_agent;

@@ -235,7 +235,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
                     return Err(ProviderError::refused(400, said));
                 }
                 if !HARMLESS.contains(&code) {
-                    tracing::warn!(code, "engine reports an error");
+                    tracing::warn!(code, "realtime model reports an error");
                 }
                 Vec::new()
             }

@@ -1,4 +1,4 @@
-//! A transcription session of the Realtime API, as OpenAI and self-hosted recognisers speak it.
+//! A transcription session of the Realtime API, as OpenAI and self-hosted STT services speak it.
 //! <https://platform.openai.com/docs/guides/realtime-transcription>
 
 use crate::providers::stt::{SttProtocol, SttSessionConfig, SttUpdate, SttVendor};

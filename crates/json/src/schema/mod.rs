@@ -11,6 +11,7 @@ mod graph;
 pub mod limits;
 mod normalize;
 mod pattern;
+mod plain_words;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -217,6 +218,11 @@ impl TrustedSchema {
     /// Compiles a schema of this program; `None` if it is none.
     pub fn compile(schema: &Value) -> Option<Self> {
         jsonschema::options().offline().build(schema).ok().map(Self)
+    }
+
+    /// Every fault of a value, `faults_max` at most, in words for the person who wrote it.
+    pub fn faults(&self, value: &Value, faults_max: usize) -> Vec<SchemaViolation> {
+        self.0.iter_errors(value).flat_map(|error| plain_words::faults(&error)).take(faults_max).collect()
     }
 
     /// The first fault of a value.
